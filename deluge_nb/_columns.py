@@ -1,0 +1,156 @@
+"""What a table of log-probabilities is made of: a vocabulary of distinct tokens, and columns being filled."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from types import EllipsisType
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .errors import SettingError
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int32]
+
+RawBytes = bytes | EllipsisType | None
+"""A token's bytes: ``...`` where the provider had no such field, None where it sent null."""
+
+Columns = tuple[Ints, Floats, Ints, Floats, Ints]
+"""Chosen token, its logprob; alternative, its logprob; offsets of each token's alternatives."""
+
+
+class Vocabulary:
+    """The distinct tokens of one or more tables; grows, never shrinks.
+
+    A token is its text, its bytes and its id in the model's own vocabulary (None where unknown). Tokens of the same text
+    may differ in the others: every half of an emoji reads U+FFFD.
+    """
+
+    __slots__ = ("_index", "ids", "raw", "texts")
+
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+        self.raw: list[RawBytes] = []
+        self.ids: list[int | None] = []
+        self._index: dict[tuple[str, RawBytes, int | None], int] = {}
+
+    @classmethod
+    def of(cls, entries: Iterable[tuple[str, RawBytes, int | None]]) -> Self:
+        """A vocabulary of exactly these tokens, in this order."""
+        made = cls()
+        for index, (text, raw, token_id) in enumerate(entries):
+            made.texts.append(text)
+            made.raw.append(raw)
+            made.ids.append(token_id)
+            made._index.setdefault((text, raw, token_id), index)
+        return made
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+    def add(self, text: str, raw: RawBytes = ..., token_id: int | None = None) -> int:
+        """The index of a token, which is entered if it is new."""
+        key = (text, raw, token_id)
+        found = self._index.get(key)
+        if found is None:
+            found = self._index[key] = len(self.texts)
+            self.texts.append(scrub(text))
+            self.raw.append(raw)
+            self.ids.append(token_id)
+        return found
+
+    def true_bytes(self, index: int) -> bytes:
+        """The bytes of a token: as the provider gave them, else its text as UTF-8."""
+        raw = self.raw[index]
+        return raw if isinstance(raw, bytes) else self.texts[index].encode()
+
+
+class Builder:
+    """Collects tokens one after the other, each followed by its alternatives."""
+
+    __slots__ = ("_alternative", "_alternative_logprob", "_chosen", "_chosen_logprob", "_offsets", "vocabulary")
+
+    def __init__(self, vocabulary: Vocabulary | None = None) -> None:
+        self.vocabulary = vocabulary or Vocabulary()
+        self._chosen: list[int] = []
+        self._chosen_logprob: list[float | None] = []
+        self._alternative: list[int] = []
+        self._alternative_logprob: list[float | None] = []
+        self._offsets: list[int] = []
+
+    def __len__(self) -> int:
+        return len(self._chosen)
+
+    def token(self, text: str, logprob: float | None, raw: RawBytes = None, token_id: int | None = None) -> None:
+        """Add a chosen token; the alternatives that follow are its own."""
+        self._chosen.append(self.vocabulary.add(text, raw, token_id))
+        self._chosen_logprob.append(logprob)
+        self._offsets.append(len(self._alternative))
+
+    def alternative(self, text: str, logprob: float | None, raw: RawBytes = ..., token_id: int | None = None) -> None:
+        """Add an alternative to the last token."""
+        self._alternative.append(self.vocabulary.add(text, raw, token_id))
+        self._alternative_logprob.append(logprob)
+
+    def columns(self) -> Columns:
+        """What has been collected, as arrays; null becomes NaN."""
+        return (
+            np.array(self._chosen, dtype=np.int32),
+            np.array(self._chosen_logprob, dtype=np.float64),
+            np.array(self._alternative, dtype=np.int32),
+            np.array(self._alternative_logprob, dtype=np.float64),
+            np.array([*self._offsets, len(self._alternative)], dtype=np.int32),
+        )
+
+
+def scrub(text: str) -> str:
+    """The text with lone surrogates, which no encoder takes, replaced by U+FFFD."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text
+
+
+def fill(builder: Builder, entries: Iterable[Mapping[str, Any]]) -> None:
+    """Read the documented list of dicts into a builder."""
+    for position, entry in enumerate(entries):
+        where = f"logprobs[{position}]"
+        token, logprob, raw, token_id = _read(entry, where)
+        builder.token(token, logprob, None if raw is ... else raw, token_id)
+        for rank, alternative in enumerate(_alternatives(entry, where)):
+            builder.alternative(*_read(alternative, f"{where}['top_logprobs'][{rank}]"))
+
+
+def _alternatives(entry: Mapping[str, Any], where: str) -> Iterator[Mapping[str, Any]]:
+    found = entry.get("top_logprobs")
+    if found is None:
+        return iter(())
+    if isinstance(found, str | bytes | Mapping) or not isinstance(found, Iterable):
+        raise _bad(f"{where}['top_logprobs']", found, "a list of alternatives")
+    return iter(found)
+
+
+def _read(entry: Mapping[str, Any], where: str) -> tuple[str, float | None, RawBytes, int | None]:
+    if not isinstance(entry, Mapping):
+        raise _bad(where, entry, "a dict with 'token' and 'logprob'")
+    token, logprob, raw = entry.get("token"), entry.get("logprob"), entry.get("bytes", ...)
+    if not isinstance(token, str):
+        raise _bad(f"{where}['token']", token, "a string")
+    if logprob is not None and (isinstance(logprob, bool) or not isinstance(logprob, float | int | np.number)):
+        raise _bad(f"{where}['logprob']", logprob, "a number or None")
+    if raw is not None and raw is not ...:
+        try:
+            raw = bytes(iter(raw))
+        except (TypeError, ValueError):
+            raise _bad(f"{where}['bytes']", raw, "a list of integers from 0 to 255, or None") from None
+    token_id = entry.get("id")
+    return token, logprob, raw, token_id if isinstance(token_id, int) else None
+
+
+def _bad(where: str, value: object, wanted: str) -> SettingError:
+    shown = repr(value)
+    shown = shown if len(shown) <= 80 else f"{shown[:79]}…"
+    return SettingError(f"{where} must be {wanted}, not {shown}.", setting=where, value=value)

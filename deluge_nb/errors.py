@@ -1,0 +1,126 @@
+"""What can go wrong, as a tree.
+
+.. code-block:: text
+
+    DelugeError
+    ├── SettingError(ValueError)                setting, value
+    ├── UnknownModelError(ValueError)           model, suggestions
+    ├── LogprobsNotSupportedError(ValueError)   model, remedy, alternative
+    ├── MissingKeyError                         endpoint, variable
+    ├── MissingDependencyError(ImportError)     package, extra
+    ├── LogprobsMissingError(ValueError)        position
+    ├── LocalModelError                         path, searched
+    ├── RequestError                            model, status_code, body, retry_after
+    └── MalformedResponseError                  dialect, field, excerpt
+
+Every error is one sentence for people and a set of fields for programs. All of them can be pickled, and none of them
+ever holds a key.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+class DelugeError(Exception):
+    """Anything this package refuses, or that a model's server or the user's machine did not let it do.
+
+    Subclasses take the sentence first and their fields by keyword, with defaults: that is what lets Python pickle them
+    (it calls the class with the sentence and then restores the fields).
+    """
+
+
+class SettingError(DelugeError, ValueError):
+    """A setting, prompt or argument has a value it cannot have."""
+
+    def __init__(self, message: str, *, setting: str = "", value: object = None) -> None:
+        super().__init__(message)
+        self.setting = setting
+        self.value = value
+
+
+class UnknownModelError(DelugeError, ValueError):
+    """No row of the registry matches the model, and no server was named to ask instead."""
+
+    def __init__(self, message: str, *, model: str = "", suggestions: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.model = model
+        self.suggestions = tuple(suggestions)
+
+
+class LogprobsNotSupportedError(DelugeError, ValueError):
+    """Log-probabilities were asked of a model that does not give them (or not in this way)."""
+
+    def __init__(
+        self, message: str, *, model: str = "", remedy: str = "", alternative: str = ""
+    ) -> None:
+        super().__init__(message)
+        self.model = model
+        self.remedy = remedy
+        self.alternative = alternative
+
+
+class MissingKeyError(DelugeError):
+    """The endpoint wants an API key and none was found."""
+
+    def __init__(self, message: str, *, endpoint: str = "", variable: str = "") -> None:
+        super().__init__(message)
+        self.endpoint = endpoint
+        self.variable = variable
+
+
+class MissingDependencyError(DelugeError, ImportError):
+    """An optional package is needed and not installed."""
+
+    def __init__(self, message: str, *, package: str = "", extra: str = "") -> None:
+        super().__init__(message)
+        self.package = package
+        self.extra = extra
+
+
+class LogprobsMissingError(DelugeError, ValueError):
+    """A question was asked that only log-probabilities can answer, and there are none to look at."""
+
+    def __init__(self, message: str, *, position: int | None = None) -> None:
+        super().__init__(message)
+        self.position = position
+
+
+class LocalModelError(DelugeError):
+    """The embedded model could not be found, fetched, verified, started or kept running."""
+
+    def __init__(self, message: str, *, path: str = "", searched: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.path = path
+        self.searched = tuple(searched)
+
+
+class RequestError(DelugeError):
+    """A request failed for good: refused by the server, or out of attempts."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        model: str = "",
+        status_code: int | None = None,
+        body: object = None,
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.model = model
+        self.status_code = status_code
+        self.body = body
+        self.retry_after = retry_after
+
+
+class MalformedResponseError(DelugeError):
+    """A server answered with something that does not fit its dialect."""
+
+    def __init__(
+        self, message: str, *, dialect: str = "", field: str = "", excerpt: str = ""
+    ) -> None:
+        super().__init__(message)
+        self.dialect = dialect
+        self.field = field
+        self.excerpt = excerpt
