@@ -61,6 +61,10 @@ class Vocabulary:
             self.ids.append(token_id)
         return found
 
+    def entry(self, index: int) -> tuple[str, RawBytes, int | None]:
+        """A token's text, bytes and id."""
+        return self.texts[index], self.raw[index], self.ids[index]
+
     def true_bytes(self, index: int) -> bytes:
         """The bytes of a token: as the provider gave them, else its text as UTF-8."""
         raw = self.raw[index]

@@ -32,9 +32,7 @@ def loop() -> asyncio.AbstractEventLoop:
     with _lock:
         if _loop is None:
             _loop = asyncio.new_event_loop()
-            _thread = threading.Thread(
-                target=_loop.run_forever, name="deluge-nb-portal", daemon=True
-            )
+            _thread = threading.Thread(target=_loop.run_forever, name="deluge-nb-portal", daemon=True)
             _thread.start()
         return _loop
 

@@ -51,9 +51,7 @@ class UnknownModelError(DelugeError, ValueError):
 class LogprobsNotSupportedError(DelugeError, ValueError):
     """Log-probabilities were asked of a model that does not give them (or not in this way)."""
 
-    def __init__(
-        self, message: str, *, model: str = "", remedy: str = "", alternative: str = ""
-    ) -> None:
+    def __init__(self, message: str, *, model: str = "", remedy: str = "", alternative: str = "") -> None:
         super().__init__(message)
         self.model = model
         self.remedy = remedy
@@ -117,9 +115,7 @@ class RequestError(DelugeError):
 class MalformedResponseError(DelugeError):
     """A server answered with something that does not fit its dialect."""
 
-    def __init__(
-        self, message: str, *, dialect: str = "", field: str = "", excerpt: str = ""
-    ) -> None:
+    def __init__(self, message: str, *, dialect: str = "", field: str = "", excerpt: str = "") -> None:
         super().__init__(message)
         self.dialect = dialect
         self.field = field

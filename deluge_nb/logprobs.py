@@ -16,14 +16,15 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NotRequired, Self, TypedDict, cast, overload
+from typing import TYPE_CHECKING, Any, NotRequired, Self, TypedDict, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
 from . import _measures as measures
+from . import _tables as tables
 from ._columns import Builder, Columns, Floats, Ints, RawBytes, Vocabulary, fill
-from .errors import LogprobsMissingError, MissingDependencyError
+from .errors import LogprobsMissingError
 
 if TYPE_CHECKING:
     import pandas
@@ -95,9 +96,7 @@ class Logprobs(Sequence[TokenLogprob]):
         self.vocab_size = vocab_size
 
     @classmethod
-    def from_entries(
-        cls, entries: Iterable[Mapping[str, Any]], *, vocab_size: int | None = None
-    ) -> Self:
+    def from_entries(cls, entries: Iterable[Mapping[str, Any]], *, vocab_size: int | None = None) -> Self:
         """Make a table from the documented list of dicts; ``list(table)`` gives it back.
 
         Parameters
@@ -146,9 +145,7 @@ class Logprobs(Sequence[TokenLogprob]):
             return True
         if not isinstance(other, Logprobs | list | tuple):
             return NotImplemented
-        return len(self) == len(other) and all(
-            mine == theirs for mine, theirs in zip(self, other, strict=True)
-        )
+        return len(self) == len(other) and all(mine == theirs for mine, theirs in zip(self, other, strict=True))
 
     __hash__ = None  # type: ignore[assignment]
 
@@ -296,9 +293,7 @@ class Logprobs(Sequence[TokenLogprob]):
         """
         return self.entropy_bounds(base=base).lower
 
-    def entropy_bounds(
-        self, vocab_size: int | None = None, *, base: float = math.e
-    ) -> measures.Bounds:
+    def entropy_bounds(self, vocab_size: int | None = None, *, base: float = math.e) -> measures.Bounds:
         """The interval the entropy before each token must lie in, given the listed alternatives.
 
         Parameters
@@ -368,19 +363,7 @@ class Logprobs(Sequence[TokenLogprob]):
 
     def to_dict(self) -> dict[str, Any]:
         """Plain columns, one value per token: what any data frame library takes."""
-        bounds = self.entropy_bounds()
-        return {
-            "position": np.arange(len(self)),
-            "token": self.tokens,
-            "logprob": self.logprob,
-            "prob": self.prob,
-            "surprisal": self.surprisal(),
-            "entropy": bounds.lower,
-            "entropy_upper": bounds.upper,
-            "margin": self.margin(),
-            "rank": self.rank(),
-            "top_mass": self.top_mass(),
-        }
+        return tables.columns_of(self)
 
     def to_pandas(self, *, alternatives: bool = False) -> pandas.DataFrame:
         """A data frame with one row per token, or one per token and alternative.
@@ -390,25 +373,7 @@ class Logprobs(Sequence[TokenLogprob]):
         MissingDependencyError
             When pandas is not installed.
         """
-        try:
-            import pandas as pd
-        except ImportError:
-            raise _tables_missing("pandas", "to_pandas()") from None
-        if not alternatives:
-            return pd.DataFrame(self.to_dict())
-        start, stop = int(self._offsets[0]), int(self._offsets[-1])
-        counts = self.top_counts
-        logprob = measures.known(self._alternative_logprob[start:stop])
-        texts = np.array(self._vocabulary.texts, dtype=object)
-        return pd.DataFrame(
-            {
-                "position": np.repeat(np.arange(len(self)), counts),
-                "token": np.repeat(np.array(self.tokens, dtype=object), counts),
-                "alternative": texts[self._alternative[start:stop]] if len(texts) else [],
-                "logprob": logprob,
-                "prob": np.exp(logprob),
-            }
-        )
+        return tables.to_pandas(self, alternatives)
 
     def to_arrow(self) -> pyarrow.Table:
         """An Arrow table in the documented structure: ``top_logprobs`` is a list of structs.
@@ -418,21 +383,7 @@ class Logprobs(Sequence[TokenLogprob]):
         MissingDependencyError
             When pyarrow is not installed.
         """
-        try:
-            import pyarrow as pa
-        except ImportError:
-            raise _tables_missing("pyarrow", "to_arrow()") from None
-        octets = pa.list_(pa.uint8())
-        top = pa.struct([("token", pa.string()), ("logprob", pa.float64()), ("bytes", octets)])
-        schema = pa.schema(
-            [
-                ("token", pa.string()),
-                ("logprob", pa.float64()),
-                ("bytes", octets),
-                ("top_logprobs", pa.list_(top)),
-            ]
-        )
-        return pa.Table.from_pylist(cast("list[dict[str, Any]]", list(self)), schema=schema)
+        return tables.to_arrow(self)
 
     def __arrow_c_stream__(self, requested_schema: object = None) -> object:
         return self.to_arrow().__arrow_c_stream__(requested_schema)
@@ -442,23 +393,47 @@ class Logprobs(Sequence[TokenLogprob]):
 
     # Plumbing -------------------------------------------------------------------------------------------------------
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle only the tokens this table uses: the vocabulary may be shared by thousands of responses."""
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """The distinct tokens that the columns point into; may be shared with other tables."""
+        return self._vocabulary
+
+    @property
+    def columns(self) -> Columns:
+        """The columns themselves (read-only): chosen, its logprob, alternatives, theirs, offsets from 0.
+
+        Log-probabilities are as the provider sent them, sentinels included; null is NaN.
+        """
         start, stop = int(self._offsets[0]), int(self._offsets[-1])
-        used, local = np.unique(
-            np.concatenate((self._chosen, self._alternative[start:stop])), return_inverse=True
+        return (
+            self._chosen,
+            self._chosen_logprob,
+            self._alternative[start:stop],
+            self._alternative_logprob[start:stop],
+            self._offsets - self._offsets[0],
         )
-        vocabulary = self._vocabulary
-        entries = [(vocabulary.texts[i], vocabulary.raw[i], vocabulary.ids[i]) for i in used.tolist()]
+
+    def compact(self) -> Logprobs:
+        """The same table over a vocabulary of its own, which holds only the tokens it uses."""
+        chosen, chosen_logprob, alternative, alternative_logprob, offsets = self.columns
+        used, local = np.unique(np.concatenate((chosen, alternative)), return_inverse=True)
+        entries = [self._vocabulary.entry(index) for index in used.tolist()]
         local = local.astype(np.int32)
-        columns = (
+        return Logprobs(
+            Vocabulary.of(entries),
             local[: len(self)],
-            np.array(self._chosen_logprob),
+            chosen_logprob,
             local[len(self) :],
-            np.array(self._alternative_logprob[start:stop]),
-            (self._offsets - self._offsets[0]).astype(np.int32),
+            alternative_logprob,
+            offsets,
+            vocab_size=self.vocab_size,
         )
-        return _restored, (entries, columns, self.vocab_size)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Compact, because a vocabulary may be shared by thousands of responses.
+        own = self.compact()
+        entries = [own._vocabulary.entry(index) for index in range(len(own._vocabulary))]
+        return _restored, (entries, tuple(np.array(column) for column in own.columns), self.vocab_size)
 
     def __repr__(self) -> str:
         counts = self.top_counts
@@ -468,19 +443,9 @@ class Logprobs(Sequence[TokenLogprob]):
         return f"Logprobs({len(self)} tokens, top {top}: {text!r})"
 
 
-def _restored(
-    entries: list[tuple[str, RawBytes, int | None]], columns: Columns, vocab_size: int | None
-) -> Logprobs:
+def _restored(entries: list[tuple[str, RawBytes, int | None]], columns: Columns, vocab_size: int | None) -> Logprobs:
     return Logprobs(Vocabulary.of(entries), *columns, vocab_size=vocab_size)
 
 
 def _plain(logprob: float) -> float | None:
     return None if math.isnan(logprob) else float(logprob)
-
-
-def _tables_missing(package: str, method: str) -> MissingDependencyError:
-    return MissingDependencyError(
-        f"{method} needs {package}, which is not installed; pip install 'deluge-nb[tables]' brings it.",
-        package=package,
-        extra="tables",
-    )

@@ -7,293 +7,40 @@ in which dialect (the name of a module in :mod:`deluge_nb.wire`). :func:`validat
 from __future__ import annotations
 
 import difflib
-import fnmatch
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import date
-from typing import Any, Literal, Protocol
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
+from ._rows import BUILT_IN, COMPATIBLE, UNKNOWN_SUPPORT
+from ._specs import Address, Endpoint, Kind, LogprobSupport, ModelSpec, Served, ServedModel, Target
 from .errors import LogprobsNotSupportedError, SettingError, UnknownModelError
 from .prompts import Prompt
 from .sampling import SamplingParams
 
-Kind = Literal["full", "limited", "conditional", "none", "unknown"]
+__all__ = [
+    "Address",
+    "Endpoint",
+    "LogprobSupport",
+    "ModelSpec",
+    "Served",
+    "ServedModel",
+    "SupportTable",
+    "Target",
+    "register_model",
+    "resolve",
+    "support_table",
+    "validate",
+]
 
-
-@dataclass(frozen=True, slots=True)
-class LogprobSupport:
-    """What a model gives, under which condition, and who says so.
-
-    Parameters
-    ----------
-    kind
-        ``conditional`` depends on the request, as reasoning effort does; ``unknown`` is tried.
-    max_top
-        The longest list of alternatives.
-    requires
-        What a request for log-probabilities must also say; it is said unless the user set something else, which is
-        refused.
-    note
-        One sentence for the support table and for errors.
-    source, checked
-        Where the row comes from and when it was last compared.
-    """
-
-    kind: Kind
-    max_top: int = 20
-    requires: Mapping[str, str] = field(default_factory=dict)
-    note: str = ""
-    source: str = ""
-    checked: date | None = None
-
-
-class Served(Protocol):
-    """A server that is started on first use: where it listens and the key it wants."""
-
-    def address(self) -> tuple[str, str]:
-        """Base URL and key; starts the server, or starts it again if it died. May take seconds."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class Endpoint:
-    """Where models are served.
-
-    ``launch`` is a ``module:function`` (or a function) that gives a :class:`Served`; it is looked up on first use, so
-    that the registry can name what lives above it. ``prefill`` is None where nobody has said whether the server
-    continues a partial answer: it is tried.
-    """
-
-    name: str
-    label: str
-    base_url: str
-    dialect: str = "openai"
-    key_variables: tuple[str, ...] = ()
-    url_variable: str = ""
-    key_required: bool = True
-    max_tokens_field: str = "max_tokens"
-    prefill: bool | None = None
-    raw: bool = False
-    full_vocab: bool = False
-    continuations: bool = False
-    concurrency: int = 64
-    launch: str | Callable[[], Served] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class ModelSpec:
-    """A row of the registry: which names it covers and what holds for them.
-
-    ``defaults`` are request settings used where the user leaves them open, ``system`` the instruction used where a
-    prompt brings none.
-    """
-
-    pattern: str
-    endpoint: Endpoint
-    support: LogprobSupport
-    shown_as: str = ""
-    aliases: tuple[str, ...] = ()
-    defaults: Mapping[str, Any] = field(default_factory=dict)
-    system: str | None = None
-
-    def covers(self, model: str) -> bool:
-        """Whether a model's name falls under this row."""
-        name = model.lower()
-        return name in self.aliases or fnmatch.fnmatchcase(name, self.pattern)
-
-    @property
-    def specificity(self) -> int:
-        """How much of a name the row spells out."""
-        return len(self.pattern.replace("*", ""))
-
-
-class ServedModel(Protocol):
-    """An object that is a model: :class:`deluge_nb.LocalModel` is one."""
-
-    @property
-    def name(self) -> str:
-        """What responses call it."""
-        ...
-
-    @property
-    def spec(self) -> ModelSpec:
-        """Its row."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """A model as it will be asked: its name and what holds for it."""
-
-    model: str
-    spec: ModelSpec
-
-    @property
-    def endpoint(self) -> Endpoint:
-        """Where it is served."""
-        return self.spec.endpoint
-
-
-OPENAI = Endpoint(
-    "openai",
-    "OpenAI",
-    "https://api.openai.com/v1",
-    key_variables=("OPENAI_API_KEY",),
-    url_variable="OPENAI_BASE_URL",
-    max_tokens_field="max_completion_tokens",
-    prefill=False,
-)
-ANTHROPIC = Endpoint(
-    "anthropic",
-    "Anthropic",
-    "https://api.anthropic.com/v1",
-    key_variables=("ANTHROPIC_API_KEY",),
-    url_variable="ANTHROPIC_BASE_URL",
-)
-GOOGLE = Endpoint(
-    "google",
-    "Google",
-    "https://generativelanguage.googleapis.com/v1beta/openai",
-    key_variables=("GEMINI_API_KEY", "GOOGLE_API_KEY"),
-    url_variable="GEMINI_BASE_URL",
-)
-MISTRAL = Endpoint(
-    "mistral",
-    "Mistral",
-    "https://api.mistral.ai/v1",
-    key_variables=("MISTRAL_API_KEY",),
-    url_variable="MISTRAL_BASE_URL",
-)
-GROQ = Endpoint(
-    "groq",
-    "Groq",
-    "https://api.groq.com/openai/v1",
-    key_variables=("GROQ_API_KEY",),
-    url_variable="GROQ_BASE_URL",
-    prefill=True,
-)
-COMPATIBLE = Endpoint(
-    "compatible",
-    "OpenAI-compatible server",
-    "",
-    key_variables=("OPENAI_API_KEY",),
-    key_required=False,
-)
-LOCAL = Endpoint(
-    "local",
-    "Embedded",
-    "",
-    dialect="llamacpp",
-    key_required=False,
-    prefill=True,
-    raw=True,
-    full_vocab=True,
-    continuations=True,
-    concurrency=4,
-    launch="deluge_nb.local:default_server",
-)
-
-_CHECKED = date(2026, 11, 23)
+# Named in errors: one of a provider and one that needs none.
 _DEFAULT_MODELS = ("gpt-4o-mini", "local")
-
-LOCAL_SUPPORT = LogprobSupport(
-    "full",
-    note="A toy model on your own machine: no key, no network, and the whole vocabulary where asked.",
-    source="measured",
-    checked=_CHECKED,
-)
-UNKNOWN_SUPPORT = LogprobSupport("unknown", note="Not in the registry: log-probabilities are asked for and looked at.")
-
-_BUILT_IN = (
-    ModelSpec(
-        "local",
-        LOCAL,
-        LOCAL_SUPPORT,
-        shown_as="`local` (SmolLM2-135M-Instruct)",
-        aliases=("smollm2-135m",),
-        # Greedy decoding of a model this small repeats itself; truncation (top-k, top-p) would hide what it weighed.
-        defaults={"temperature": 0.7, "max_new_tokens": 60},
-        # The template's own default introduces "SmolLM, trained by Hugging Face", which makes the first token a toss-up.
-        system="You are a helpful assistant.",
-    ),
-    ModelSpec("gpt-3.5*", OPENAI, LogprobSupport("full", source="provider", checked=_CHECKED), shown_as="GPT-3.5"),
-    ModelSpec("gpt-4*", OPENAI, LogprobSupport("full", source="provider", checked=_CHECKED), shown_as="GPT-4, GPT-4o, GPT-4.1"),
-    ModelSpec(
-        "gpt-5*",
-        OPENAI,
-        LogprobSupport(
-            "conditional",
-            note="OpenAI answers 403 for gpt-5, gpt-5-mini and gpt-5-nano; the request is made and its answer shown.",
-            source="measured by others",
-            checked=_CHECKED,
-        ),
-        shown_as="GPT-5",
-    ),
-    ModelSpec(
-        "gpt-5.*",
-        OPENAI,
-        LogprobSupport(
-            "conditional",
-            requires={"reasoning_effort": "none"},
-            note="Only with reasoning_effort='none', and then often fewer alternatives than asked for.",
-            source="provider",
-            checked=_CHECKED,
-        ),
-        shown_as="GPT-5.1 and later",
-    ),
-    ModelSpec(
-        "claude*",
-        ANTHROPIC,
-        LogprobSupport("none", note="Anthropic's API has no log-probabilities.", source="provider", checked=_CHECKED),
-        shown_as="Claude",
-    ),
-    ModelSpec(
-        "gemini-*",
-        GOOGLE,
-        LogprobSupport(
-            "limited",
-            note="Google lists them for 1.5 and 2.0; most models in service refuse the request.",
-            source="provider",
-            checked=_CHECKED,
-        ),
-        shown_as="Gemini 1.5+, Gemini 2.0",
-    ),
-    *(
-        ModelSpec(
-            pattern,
-            MISTRAL,
-            LogprobSupport(
-                "full",
-                note="Promised for these models; La Plateforme has been seen to refuse (code 3051).",
-                source="documentation",
-                checked=_CHECKED,
-            ),
-            shown_as=shown_as,
-        )
-        for pattern, shown_as in (("mistral-large*", "Mistral Large"), ("mistral-medium*", "Mistral Medium"))
-    ),
-    *(
-        ModelSpec(
-            pattern,
-            GROQ,
-            LogprobSupport(
-                "full",
-                note="Promised for these models; Groq's own documentation says it answers 400.",
-                source="documentation",
-                checked=_CHECKED,
-            ),
-            shown_as=shown_as,
-        )
-        for pattern, shown_as in (("llama-3*", "Llama 3"), ("llama3*", "Llama 3 (short names)"), ("mixtral*", "Mixtral"))
-    ),
-)
 
 _registered: list[ModelSpec] = []
 
 
 def specs() -> tuple[ModelSpec, ...]:
     """All rows, those registered by the user first."""
-    return (*_registered, *_BUILT_IN)
+    return (*_registered, *BUILT_IN)
 
 
 def register_model(

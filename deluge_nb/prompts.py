@@ -130,8 +130,7 @@ def as_prompt(value: PromptLike, where: str = "prompt") -> Prompt:
             messages, prefill = messages[:-1], messages[-1]["content"].rstrip()
     else:
         raise SettingError(
-            f"{where} must be text, a list of messages, a Conversation or a RawPrompt, not "
-            f"{type(value).__name__}.",
+            f"{where} must be text, a list of messages, a Conversation or a RawPrompt, not {type(value).__name__}.",
             setting=where,
             value=value,
         )
@@ -184,9 +183,7 @@ def _message(value: Message | Mapping[str, Any], where: str) -> Mapping[str, Any
         )
     content = value.get("content")
     if not isinstance(content, str | list) and not (content is None and value.get("tool_calls")):
-        raise SettingError(
-            f"{where}['content'] must be text, not {_short(content)}.", setting=where, value=content
-        )
+        raise SettingError(f"{where}['content'] must be text, not {_short(content)}.", setting=where, value=content)
     return dict(value)
 
 

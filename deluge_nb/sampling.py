@@ -95,14 +95,12 @@ class SamplingParams(BaseModel):
     seed: Annotated[int, BeforeValidator(_unboxed)] | None = Field(
         None, strict=True, ge=0, lt=2**63, description="an integer of at least 0"
     )
-    stop: Annotated[tuple[Annotated[str, Field(min_length=1)], ...], BeforeValidator(_listed)] = (
-        Field((), description="a string that is not empty, or a list of such strings")
+    stop: Annotated[tuple[Annotated[str, Field(min_length=1)], ...], BeforeValidator(_listed)] = Field(
+        (), description="a string that is not empty, or a list of such strings"
     )
     presence_penalty: Penalty | None = Field(None, description="a number from -2 to 2")
     frequency_penalty: Penalty | None = Field(None, description="a number from -2 to 2")
-    logit_bias: dict[int, Bias] | None = Field(
-        None, description="a dict from token ids to numbers from -100 to 100"
-    )
+    logit_bias: dict[int, Bias] | None = Field(None, description="a dict from token ids to numbers from -100 to 100")
     reasoning_effort: str | None = Field(None, description="a string such as 'none' or 'low'")
     extra_body: dict[str, Any] | None = Field(None, description="a dict of request fields")
 

@@ -60,7 +60,9 @@ class Tool:
                 )
             default = ... if argument.default is argument.empty else argument.default
             fields[argument.name] = (hints.get(argument.name, Any), default)
-            schema.pop("title", None)
+        config = ConfigDict(protected_namespaces=())
+        schema = create_model(name, __config__=config, **fields).model_json_schema()
+        schema.pop("title", None)
         return cls(name, inspect.getdoc(function) or "", schema, function)
 
     def call(self, arguments: Mapping[str, Any]) -> Any:

@@ -1,0 +1,133 @@
+"""The types of the registry: what a model can do, where it is served, how it speaks."""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any, Literal, NamedTuple, Protocol
+
+Kind = Literal["full", "limited", "conditional", "none", "unknown"]
+
+
+@dataclass(frozen=True, slots=True)
+class LogprobSupport:
+    """What a model gives, under which condition, and who says so.
+
+    Parameters
+    ----------
+    kind
+        ``conditional`` depends on the request, as reasoning effort does; ``unknown`` is tried.
+    max_top
+        The longest list of alternatives.
+    requires
+        What a request for log-probabilities must also say; it is said unless the user set something else, which is
+        refused.
+    note
+        One sentence for the support table and for errors.
+    source, checked
+        Where the row comes from and when it was last compared.
+    """
+
+    kind: Kind
+    max_top: int = 20
+    requires: Mapping[str, str] = field(default_factory=dict)
+    note: str = ""
+    source: str = ""
+    checked: date | None = None
+
+
+class Address(NamedTuple):
+    """Where a started server listens, the key it wants, and how many tokens its model knows."""
+
+    base_url: str
+    key: str
+    vocab_size: int | None
+
+
+class Served(Protocol):
+    """A server that is started on first use."""
+
+    def address(self) -> Address:
+        """Where it listens; starts the server, or starts it again if it died. May take seconds."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where models are served.
+
+    ``launch`` is a ``module:function`` (or a function) that gives a :class:`Served`; it is looked up on first use, so
+    that the registry can name what lives above it. ``prefill`` is None where nobody has said whether the server
+    continues a partial answer: it is tried.
+    """
+
+    name: str
+    label: str
+    base_url: str
+    dialect: str = "openai"
+    key_variables: tuple[str, ...] = ()
+    url_variable: str = ""
+    key_required: bool = True
+    max_tokens_field: str = "max_tokens"
+    prefill: bool | None = None
+    raw: bool = False
+    full_vocab: bool = False
+    continuations: bool = False
+    concurrency: int = 64
+    launch: str | Callable[[], Served] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSpec:
+    """A row of the registry: which names it covers and what holds for them.
+
+    ``defaults`` are request settings used where the user leaves them open, ``system`` the instruction used where a
+    prompt brings none.
+    """
+
+    pattern: str
+    endpoint: Endpoint
+    support: LogprobSupport
+    shown_as: str = ""
+    aliases: tuple[str, ...] = ()
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+    system: str | None = None
+
+    def covers(self, model: str) -> bool:
+        """Whether a model's name falls under this row."""
+        name = model.lower()
+        return name in self.aliases or fnmatch.fnmatchcase(name, self.pattern)
+
+    @property
+    def specificity(self) -> int:
+        """How much of a name the row spells out."""
+        return len(self.pattern.replace("*", ""))
+
+
+class ServedModel(Protocol):
+    """An object that is a model: :class:`deluge_nb.LocalModel` is one."""
+
+    @property
+    def name(self) -> str:
+        """What responses call it."""
+        ...
+
+    @property
+    def spec(self) -> ModelSpec:
+        """Its row."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A model as it will be asked: its name and what holds for it."""
+
+    model: str
+    spec: ModelSpec
+
+    @property
+    def endpoint(self) -> Endpoint:
+        """Where it is served."""
+        return self.spec.endpoint

@@ -1,0 +1,83 @@
+"""A table of log-probabilities as other libraries' tables; each library is imported when its function is called."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from . import _measures as measures
+from .errors import MissingDependencyError
+
+if TYPE_CHECKING:
+    import pandas
+    import pyarrow
+
+    from .logprobs import Logprobs
+
+
+def columns_of(table: Logprobs) -> dict[str, Any]:
+    """One value per token, by the name of the measure."""
+    bounds = table.entropy_bounds()
+    return {
+        "position": np.arange(len(table)),
+        "token": table.tokens,
+        "logprob": table.logprob,
+        "prob": table.prob,
+        "surprisal": table.surprisal(),
+        "entropy": bounds.lower,
+        "entropy_upper": bounds.upper,
+        "margin": table.margin(),
+        "rank": table.rank(),
+        "top_mass": table.top_mass(),
+    }
+
+
+def to_pandas(table: Logprobs, alternatives: bool) -> pandas.DataFrame:
+    """One row per token, or one per token and alternative."""
+    try:
+        import pandas as pd
+    except ImportError:
+        raise _missing("pandas", "to_pandas()") from None
+    if not alternatives:
+        return pd.DataFrame(columns_of(table))
+    _, _, alternative, alternative_logprob, offsets = table.columns
+    counts = np.diff(offsets)
+    logprob = measures.known(alternative_logprob)
+    texts = np.array([*table.vocabulary.texts, ""], dtype=object)
+    return pd.DataFrame(
+        {
+            "position": np.repeat(np.arange(len(table)), counts),
+            "token": np.repeat(np.array([*table.tokens, ""], dtype=object)[:-1], counts),
+            "alternative": texts[alternative],
+            "logprob": logprob,
+            "prob": np.exp(logprob),
+        }
+    )
+
+
+def to_arrow(table: Logprobs) -> pyarrow.Table:
+    """The documented structure, ``top_logprobs`` a list of structs."""
+    try:
+        import pyarrow as pa
+    except ImportError:
+        raise _missing("pyarrow", "to_arrow()") from None
+    octets = pa.list_(pa.uint8())
+    top = pa.struct([("token", pa.string()), ("logprob", pa.float64()), ("bytes", octets)])
+    schema = pa.schema(
+        [
+            ("token", pa.string()),
+            ("logprob", pa.float64()),
+            ("bytes", octets),
+            ("top_logprobs", pa.list_(top)),
+        ]
+    )
+    return pa.Table.from_pylist([dict(entry) for entry in table], schema=schema)
+
+
+def _missing(package: str, method: str) -> MissingDependencyError:
+    return MissingDependencyError(
+        f"{method} needs {package}, which is not installed; pip install 'deluge-nb[tables]' brings it.",
+        package=package,
+        extra="tables",
+    )
