@@ -1,0 +1,148 @@
+"""See what a language model was sure of: token log-probabilities in a notebook and in a script.
+
+>>> from deluge_nb import LLMClient, SamplingParams
+>>> client = LLMClient("local", sampling_params=SamplingParams(logprobs=True, top_logprobs=5))
+>>> response = client.process_prompts_sync(["What is the capital of France?"], show_progress=False)[0]
+>>> response.logprobs[0]["token"]
+'The'
+
+In a notebook, ``%load_ext deluge_nb`` gives ``%%deluge``.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from IPython.core.interactiveshell import InteractiveShell
+
+    from .charts import alternatives_chart, confidence_chart, entropy_chart
+    from .client import LLMClient
+    from .errors import (
+        DelugeError,
+        LocalModelError,
+        LogprobsMissingError,
+        LogprobsNotSupportedError,
+        MalformedResponseError,
+        MissingDependencyError,
+        MissingKeyError,
+        RequestError,
+        SettingError,
+        UnknownModelError,
+    )
+    from .local import LocalModel
+    from .logprobs import Logprobs, TokenLogprob, TopLogprob
+    from .models import register_model, support_table
+    from .probability import extract_prob, is_match
+    from .prompts import Conversation, Message, RawPrompt
+    from .render import to_html, to_text
+    from .response import APIResponse
+    from .sampling import SamplingParams
+    from .score import score_llm
+    from .tools import Tool
+    from .view import LogprobView
+
+# Each name is fetched from its module when it is first used: a script that only scores loads neither a notebook nor a
+# chart.
+_HOMES = {
+    "APIResponse": "response",
+    "Conversation": "prompts",
+    "DelugeError": "errors",
+    "LLMClient": "client",
+    "LocalModel": "local",
+    "LocalModelError": "errors",
+    "LogprobView": "view",
+    "Logprobs": "logprobs",
+    "LogprobsMissingError": "errors",
+    "LogprobsNotSupportedError": "errors",
+    "MalformedResponseError": "errors",
+    "Message": "prompts",
+    "MissingDependencyError": "errors",
+    "MissingKeyError": "errors",
+    "RawPrompt": "prompts",
+    "RequestError": "errors",
+    "SamplingParams": "sampling",
+    "SettingError": "errors",
+    "TokenLogprob": "logprobs",
+    "Tool": "tools",
+    "TopLogprob": "logprobs",
+    "UnknownModelError": "errors",
+    "alternatives_chart": "charts",
+    "confidence_chart": "charts",
+    "entropy_chart": "charts",
+    "extract_prob": "probability",
+    "is_match": "probability",
+    "register_model": "models",
+    "score_llm": "score",
+    "support_table": "models",
+    "to_html": "render",
+    "to_text": "render",
+}
+
+__all__ = [
+    "APIResponse",
+    "Conversation",
+    "DelugeError",
+    "LLMClient",
+    "LocalModel",
+    "LocalModelError",
+    "LogprobView",
+    "Logprobs",
+    "LogprobsMissingError",
+    "LogprobsNotSupportedError",
+    "MalformedResponseError",
+    "Message",
+    "MissingDependencyError",
+    "MissingKeyError",
+    "RawPrompt",
+    "RequestError",
+    "SamplingParams",
+    "SettingError",
+    "TokenLogprob",
+    "Tool",
+    "TopLogprob",
+    "UnknownModelError",
+    "alternatives_chart",
+    "confidence_chart",
+    "entropy_chart",
+    "extract_prob",
+    "is_match",
+    "load_ipython_extension",
+    "register_model",
+    "score_llm",
+    "support_table",
+    "to_html",
+    "to_text",
+    "unload_ipython_extension",
+]
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOMES.get(name)
+    if home is None:
+        if name == "__version__":
+            from importlib.metadata import version
+
+            return version("deluge-nb")
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found = globals()[name] = getattr(import_module(f"{__name__}.{home}"), name)
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
+def load_ipython_extension(shell: InteractiveShell) -> None:
+    """What ``%load_ext deluge_nb`` runs."""
+    from . import magic
+
+    magic.load(shell)
+
+
+def unload_ipython_extension(shell: InteractiveShell) -> None:
+    """What ``%unload_ext deluge_nb`` runs."""
+    from . import magic
+
+    magic.unload(shell)

@@ -7,17 +7,19 @@ in which dialect (the name of a module in :mod:`deluge_nb.wire`). :func:`validat
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
-from ._rows import BUILT_IN, COMPATIBLE, UNKNOWN_SUPPORT
+from ._rows import BUILT_IN, COMPATIBLE, OPENAI, UNKNOWN_SUPPORT
 from ._specs import Address, Endpoint, Kind, LogprobSupport, ModelSpec, Served, ServedModel, Target
 from .errors import LogprobsNotSupportedError, SettingError, UnknownModelError
 from .prompts import Prompt
 from .sampling import SamplingParams
 
 __all__ = [
+    "COMPATIBLE",
+    "OPENAI",
     "Address",
     "Endpoint",
     "LogprobSupport",
@@ -181,14 +183,15 @@ def validate(target: Target, params: SamplingParams, prompt: Prompt | None = Non
         return
     if prompt.raw is not None and not endpoint.raw:
         raise SettingError(
-            f"{model!r} is reached through a chat API and cannot continue raw text; send a chat prompt, or use 'local'.",
+            f"{model!r} is reached through a chat API and cannot continue raw text; send a chat prompt, or use "
+            "'local'.",
             setting="prompt",
             value=prompt.raw,
         )
     if prompt.prefill is not None and endpoint.prefill is False:
         raise SettingError(
-            f"{model!r} cannot continue the beginning of an answer: {endpoint.label} starts a new one; leave out the last "
-            "assistant message, or use 'local'.",
+            f"{model!r} cannot continue the beginning of an answer: {endpoint.label} starts a new one; leave out the "
+            "last assistant message, or use 'local'.",
             setting="prompt",
             value=prompt.prefill,
         )
@@ -231,13 +234,3 @@ def support_table() -> SupportTable:
             for spec in specs()
         )
     )
-
-
-def at(endpoint: Endpoint, base_url: str | None) -> Endpoint:
-    """The endpoint at another address."""
-    return endpoint if base_url is None else replace(endpoint, base_url=base_url.rstrip("/"))
-
-
-def names_of(targets: Sequence[Target]) -> str:
-    """Model names for a message."""
-    return ", ".join(target.model for target in targets)

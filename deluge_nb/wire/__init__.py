@@ -18,6 +18,7 @@ from ..prompts import Prompt
 from ..sampling import SamplingParams
 
 if TYPE_CHECKING:
+    from .._columns import Vocabulary
     from ..logprobs import Logprobs
     from ..tools import OutputSchema, Tool, ToolCall
 
@@ -26,8 +27,8 @@ if TYPE_CHECKING:
 class Ask:
     """Everything a request can depend on.
 
-    ``params`` has the model's defaults and requirements filled in. ``continuation`` asks for the log-probabilities of this
-    text after the prompt, in place of new text; only endpoints with ``continuations`` are asked that.
+    ``params`` has the model's defaults and requirements filled in. ``continuation`` asks for the log-probabilities of
+    this text after the prompt, in place of new text; only endpoints with ``continuations`` are asked that.
     """
 
     model: str
@@ -39,6 +40,8 @@ class Ask:
     output_schema: OutputSchema | None = None
     continuation: str | None = None
     vocab_size: int | None = None
+    vocabulary: Vocabulary | None = field(default=None, compare=False)
+    """Where tokens are entered; the answers of one call share it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,289 @@
+"""The prompts of one call on their way: who is asked, at most how many at once, what has come back."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from pydantic import SecretStr
+
+from . import models
+from .errors import DelugeError, UnknownModelError
+from .models import Endpoint, Served, ServedModel, Target
+from .prompts import Prompt
+from .response import APIResponse
+from .sampling import SamplingParams
+from .tools import OutputSchema, Tool
+
+if TYPE_CHECKING:
+    import httpx
+
+    from .transport import Transport
+    from .wire import Ask, Completion
+
+
+class Route:
+    """The way to one model: what holds for it, where it is, and the connection, opened on first use."""
+
+    def __init__(
+        self,
+        model: str | ServedModel,
+        *,
+        base_url: str | None,
+        api_key: str | None,
+        attempts: int,
+        timeout: float,
+        transport: httpx.AsyncBaseTransport | None,
+    ) -> None:
+        self.target = _located(model, base_url)
+        self._given_key = SecretStr(api_key) if api_key else None
+        self._attempts = attempts
+        self._timeout = timeout
+        self._transport = transport
+        self._open: tuple[tuple[str, str | None], Transport] | None = None
+
+    @property
+    def model(self) -> str:
+        """The model's name."""
+        return self.target.model
+
+    @property
+    def endpoint(self) -> Endpoint:
+        """Where it is served."""
+        return self.target.endpoint
+
+    @property
+    def key(self) -> SecretStr | None:
+        """The key as given, else from the environment as it is now."""
+        if self._given_key is not None:
+            return self._given_key
+        found = (os.environ.get(variable) for variable in self.endpoint.key_variables)
+        return next((SecretStr(value) for value in found if value), None)
+
+    @property
+    def key_missing(self) -> bool:
+        """Whether a key is wanted and there is none."""
+        return self.endpoint.key_required and self.key is None
+
+    def served(self) -> Served | None:
+        """The server on this machine, where the model has one."""
+        launch = self.endpoint.launch
+        if launch is None:
+            return None
+        if isinstance(launch, str):
+            module, _, name = launch.partition(":")
+            launch = getattr(import_module(module), name)
+        return launch()
+
+    def transport(self) -> Transport:
+        """The connection; a new one when the key has changed."""
+        from .transport import Transport
+
+        key = self.key
+        mark = (self.endpoint.base_url, key.get_secret_value() if key else None)
+        if self._open is None or self._open[0] != mark:
+            self.close()
+            made = Transport(
+                self.endpoint,
+                key=key,
+                served=self.served(),
+                timeout=self._timeout,
+                max_attempts=self._attempts,
+                transport=self._transport,
+            )
+            self._open = (mark, made)
+        return self._open[1]
+
+    def close(self) -> None:
+        """Close the connection."""
+        if self._open is not None:
+            self._open[1].close()
+            self._open = None
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One prompt and where it goes."""
+
+    route: Route
+    prompt: Prompt
+    params: SamplingParams
+    continuation: str | None = None
+
+
+class Batch:
+    """Sends every item, at most ``limit`` at a time, and keeps what comes back in order."""
+
+    def __init__(
+        self, items: list[Item], *, limit: int, tools: tuple[Tool, ...] = (), output_schema: OutputSchema | None = None
+    ) -> None:
+        self.items = items
+        self.responses: list[APIResponse | None] = [None] * len(items)
+        self._limit = limit
+        self._tools = tools
+        self._schema = output_schema
+        self._vocab_sizes: dict[int, int | None] = {}
+        self._done = 0
+
+    def start_servers(self) -> None:
+        """Start what runs on this machine, so that a failure to do so is the call's and not every prompt's."""
+        for route in {id(item.route): item.route for item in self.items}.values():
+            served = route.served()
+            self._vocab_sizes[id(route)] = None if served is None else served.address().vocab_size
+
+    async def run(self) -> None:
+        """Ask everything. Must run on the portal's loop."""
+        from ._columns import Vocabulary
+
+        waiting = iter(enumerate(self.items))
+        vocabulary = Vocabulary()
+
+        async def work() -> None:
+            for index, item in waiting:
+                self.responses[index] = await self._ask(item, vocabulary)
+                self._done += 1
+
+        async with asyncio.TaskGroup() as group:
+            for _ in range(min(self._limit, len(self.items))):
+                group.create_task(work())
+
+    async def _ask(self, item: Item, vocabulary: Any) -> APIResponse:
+        from . import wire
+
+        spec, endpoint = item.route.target.spec, item.route.endpoint
+        ask = wire.Ask(
+            model=item.route.model,
+            endpoint=endpoint,
+            prompt=item.prompt,
+            params=_completed(item.params, item.route.target),
+            system=spec.system,
+            tools=self._tools,
+            output_schema=self._schema,
+            continuation=item.continuation,
+            vocab_size=self._vocab_sizes.get(id(item.route)),
+            vocabulary=vocabulary,
+        )
+        try:
+            exchange = wire.load(endpoint.dialect).exchange(ask)
+            completion = await item.route.transport().carry(exchange, ask.model)
+        except DelugeError as error:
+            return _failed(ask.model, error, endpoint.dialect)
+        except Exception as error:  # a fault of ours must not cost the answers that came before it
+            return _failed(ask.model, error, endpoint.dialect)
+        return _answered(ask, completion)
+
+    def finished(self) -> list[APIResponse]:
+        """The responses, once all are there; tells where log-probabilities were asked for and did not come."""
+        responses = [response for response in self.responses if response is not None]
+        asked = [
+            response
+            for item, response in zip(self.items, responses, strict=True)
+            if item.params.logprobs and not response.is_error
+        ]
+        missing = [response for response in asked if response.logprobs is None and not response.tool_calls]
+        if missing:
+            warnings.warn(
+                f"{len(missing)} of {len(asked)} answers came without the log-probabilities that were asked for "
+                f"({missing[0].note})",
+                stacklevel=4,  # the caller of the client
+            )
+        return responses
+
+    @contextmanager
+    def progress(self, show: bool) -> Iterator[Callable[[], None]]:
+        """A bar, and the function that moves it; both belong to the calling thread."""
+        if not show or not self.items:
+            yield lambda: None
+            return
+        with warnings.catch_warnings():
+            # Without ipywidgets in the front end tqdm falls back to text, and says so; the user need not care.
+            warnings.simplefilter("ignore")
+            from tqdm.auto import tqdm
+        with tqdm(total=len(self.items), unit="prompt") as bar:
+
+            def move() -> None:
+                bar.update(self._done - bar.n)
+
+            yield move
+
+
+def _located(model: str | ServedModel, base_url: str | None) -> Target:
+    """The model at the address that wins: the one given, the environment's, the endpoint's own."""
+    general = os.environ.get(models.OPENAI.url_variable)
+    try:
+        target = models.resolve(model, base_url=base_url)
+    except UnknownModelError:
+        if not general:
+            raise
+        target = models.resolve(model, base_url=general)
+    endpoint = target.endpoint
+    url = base_url or os.environ.get(endpoint.url_variable or models.OPENAI.url_variable)
+    if endpoint.launch is not None or not url:
+        return target
+    if base_url is not None and endpoint.name != models.OPENAI.name:
+        # The provider's key is not for a server of the user's own.
+        endpoint = models.COMPATIBLE
+    endpoint = replace(endpoint, base_url=url.rstrip("/"), key_required=False)
+    return replace(target, spec=replace(target.spec, endpoint=endpoint))
+
+
+def _completed(params: SamplingParams, target: Target) -> SamplingParams:
+    """The settings with the model's own defaults, and what its log-probabilities require."""
+    defaults = {name: value for name, value in target.spec.defaults.items() if getattr(params, name) is None}
+    if params.full_vocab:  # hundreds of kilobytes per token: how many is for the user to say
+        defaults.pop("max_new_tokens", None)
+    if params.logprobs:
+        defaults |= target.spec.support.requires
+    return params.replace(**defaults) if defaults else params
+
+
+def _failed(model: str, error: Exception, dialect: str) -> APIResponse:
+    message = str(error) if isinstance(error, DelugeError) else f"internal error: {type(error).__name__}: {error}"
+    body = getattr(error, "body", None) or getattr(error, "excerpt", None) or None
+    return APIResponse(
+        model,
+        is_error=True,
+        error_message=message,
+        status_code=getattr(error, "status_code", None),
+        error=error,
+        _raw=body,
+        _dialect=dialect,
+    )
+
+
+def _answered(ask: Ask, completion: Completion) -> APIResponse:
+    notes: list[str] = []
+    parsed = None
+    if ask.params.logprobs and completion.logprobs is None:
+        notes.append(
+            "log-probabilities cover text, and this answer is a tool call"
+            if completion.tool_calls
+            else f"{ask.model!r} sent none"
+        )
+    if completion.refusal is not None:
+        notes.append("the model refused to answer")
+    if ask.output_schema is not None and completion.text is not None and not completion.tool_calls:
+        try:
+            parsed = ask.output_schema.parse(completion.text)
+        except ValueError as error:
+            notes.append(f"the answer does not fit output_schema: {' '.join(str(error).split())[:200]}")
+    return APIResponse(
+        ask.model,
+        completion=completion.text,
+        logprobs=completion.logprobs,
+        finish_reason=completion.finish_reason,
+        usage=completion.usage,
+        status_code=200,
+        tool_calls=completion.tool_calls,
+        parsed=parsed,
+        note="; ".join(notes) or None,
+        served_model=completion.model,
+        _raw=completion.raw,
+        _dialect=ask.endpoint.dialect,
+    )

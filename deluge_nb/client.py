@@ -1,0 +1,384 @@
+"""The client: many prompts in, responses in order out."""
+
+from __future__ import annotations
+
+import asyncio
+import difflib
+import inspect
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any, Literal, overload
+
+from . import _portal, models
+from ._batch import Batch, Item, Route
+from .errors import MissingKeyError, SettingError
+from .prompts import Prompt, PromptLike, as_prompt, as_prompts
+from .response import APIResponse
+from .sampling import SamplingParams
+from .tools import Tool, as_output_schema
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import httpx
+
+Model = str | models.ServedModel
+Settings = SamplingParams | Sequence[SamplingParams]
+
+
+class LLMClient:
+    """Asks one or more models.
+
+    Parameters
+    ----------
+    model_or_models
+        A model's name, a :class:`deluge_nb.LocalModel`, or a list of them; prompts go to the models of a list in turn.
+    sampling_params
+        Settings of each request, or one for each model.
+    base_url
+        A server of your own that speaks the OpenAI chat API; names that the registry does not know are tried there.
+    api_key
+        Wins over the environment variable of the endpoint.
+    max_concurrent_requests
+        How many requests are under way at once; the endpoint's own recommendation if left out.
+    max_attempts
+        Tries per request, the first included.
+    timeout
+        Seconds without a byte before a try is given up.
+    transport
+        Any httpx transport in place of the network.
+    **settings
+        Fields of :class:`SamplingParams`, filled in where ``sampling_params`` leaves them open.
+
+    Raises
+    ------
+    LogprobsNotSupportedError
+        When log-probabilities are asked of a model that gives none.
+    UnknownModelError
+        When a name is not in the registry and no ``base_url`` is given.
+    SettingError
+        When a setting has a value it cannot have.
+
+    Examples
+    --------
+    >>> client = LLMClient("gpt-4o-mini", sampling_params=SamplingParams(logprobs=True, top_logprobs=5))
+    >>> client.sampling_params[0].logprobs
+    True
+    """
+
+    def __init__(
+        self,
+        model_or_models: Model | Sequence[Model],
+        *,
+        sampling_params: Settings | None = None,
+        base_url: str | None = None,
+        api_key: str | None = None,
+        max_concurrent_requests: int | None = None,
+        max_attempts: int = 5,
+        timeout: float = 120.0,
+        transport: httpx.AsyncBaseTransport | None = None,
+        **settings: Any,
+    ) -> None:
+        _check_names(settings)
+        several = isinstance(model_or_models, Sequence) and not isinstance(model_or_models, str)
+        wanted: list[Model] = list(model_or_models) if several else [model_or_models]  # type: ignore[list-item]
+        if not wanted:
+            raise SettingError("The list of models is empty; name at least one.", setting="model", value=wanted)
+        for name, value in (("max_concurrent_requests", max_concurrent_requests), ("max_attempts", max_attempts)):
+            if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
+                raise SettingError(
+                    f"{name} must be an integer of at least 1, not {value!r}.", setting=name, value=value
+                )
+        if not isinstance(timeout, int | float) or not timeout > 0:
+            raise SettingError(f"timeout must be a number of seconds above 0, not {timeout!r}.", setting="timeout")
+        self._routes = [
+            Route(
+                model, base_url=base_url, api_key=api_key, attempts=max_attempts, timeout=timeout, transport=transport
+            )
+            for model in wanted
+        ]
+        self._limit = max_concurrent_requests
+        self.sampling_params: list[SamplingParams] = _filled(_listed(sampling_params), settings)
+        """The settings of each request: one for all models, or one for each."""
+        self.interrupted: list[APIResponse | None] = []
+        """What had arrived when the last call was interrupted, in the order of its prompts; None where nothing had."""
+        self._settings_for(None)
+
+    @property
+    def models(self) -> list[str]:
+        """The names of the models, in turn."""
+        return [route.model for route in self._routes]
+
+    @overload
+    def process_prompts_sync(
+        self,
+        prompts: Iterable[PromptLike],
+        *,
+        return_completions_only: Literal[False] = False,
+        show_progress: bool = True,
+        sampling_params: Settings | None = None,
+        tools: Sequence[Tool | Callable[..., Any]] | None = None,
+        output_schema: Any = None,
+    ) -> list[APIResponse]: ...
+    @overload
+    def process_prompts_sync(
+        self,
+        prompts: Iterable[PromptLike],
+        *,
+        return_completions_only: Literal[True],
+        show_progress: bool = True,
+        sampling_params: Settings | None = None,
+        tools: Sequence[Tool | Callable[..., Any]] | None = None,
+        output_schema: Any = None,
+    ) -> list[str | None]: ...
+    def process_prompts_sync(
+        self,
+        prompts: Iterable[PromptLike],
+        *,
+        return_completions_only: bool = False,
+        show_progress: bool = True,
+        sampling_params: Settings | None = None,
+        tools: Sequence[Tool | Callable[..., Any]] | None = None,
+        output_schema: Any = None,
+    ) -> list[APIResponse] | list[str | None]:
+        """Ask all prompts and wait, in a script or in a cell.
+
+        Parameters
+        ----------
+        prompts
+            A list of texts, message lists, :class:`Conversation` or :class:`RawPrompt`.
+        return_completions_only
+            Give the texts alone, None where a prompt failed.
+        show_progress
+            Whether to show a progress bar.
+        sampling_params
+            Settings for this call in place of the client's.
+        tools
+            Functions, or :class:`Tool`, the model may ask to have called.
+        output_schema
+            The shape answers must have: a pydantic model, a type, or a JSON schema. See ``APIResponse.parsed``.
+
+        Returns
+        -------
+        list of APIResponse
+            In the order of the prompts. A prompt that failed has ``is_error`` set; the others are not affected.
+
+        Raises
+        ------
+        SettingError, LogprobsNotSupportedError, MissingKeyError, LocalModelError
+            Before anything is sent, when the call as a whole cannot work.
+        KeyboardInterrupt
+            When interrupted; what has arrived is in :attr:`interrupted`.
+        """
+        batch = self._batch(prompts, sampling_params, tools, output_schema)
+        return _given(self._run(batch, show_progress), return_completions_only)
+
+    async def process_prompts_async(
+        self,
+        prompts: Iterable[PromptLike],
+        *,
+        return_completions_only: bool = False,
+        show_progress: bool = True,
+        sampling_params: Settings | None = None,
+        tools: Sequence[Tool | Callable[..., Any]] | None = None,
+        output_schema: Any = None,
+    ) -> list[Any]:
+        """As :meth:`process_prompts_sync`, to be awaited."""
+        batch = self._batch(prompts, sampling_params, tools, output_schema)
+        return _given(await self._run_async(batch, show_progress), return_completions_only)
+
+    def score_continuations_sync(
+        self,
+        pairs: Iterable[tuple[PromptLike, str]],
+        *,
+        top_logprobs: int = 0,
+        show_progress: bool = True,
+    ) -> list[APIResponse]:
+        """The log-likelihood of given texts: how probable the model finds each, token for token, after its prompt.
+
+        Parameters
+        ----------
+        pairs
+            Prompts, each with the text that is to follow it.
+        top_logprobs
+            How many alternatives to show at each token.
+        show_progress
+            Whether to show a progress bar.
+
+        Returns
+        -------
+        list of APIResponse
+            ``logprobs`` covers the tokens of the given text; ``logprobs.total_logprob`` is its log-likelihood in nats.
+
+        Raises
+        ------
+        SettingError
+            When a model's server cannot do this; the embedded model's can.
+        """
+        return self._run(self._scoring(pairs, top_logprobs), show_progress)
+
+    async def score_continuations_async(
+        self,
+        pairs: Iterable[tuple[PromptLike, str]],
+        *,
+        top_logprobs: int = 0,
+        show_progress: bool = True,
+    ) -> list[APIResponse]:
+        """As :meth:`score_continuations_sync`, to be awaited."""
+        return await self._run_async(self._scoring(pairs, top_logprobs), show_progress)
+
+    def close(self) -> None:
+        """Close the connections; the client can be used again."""
+        for route in self._routes:
+            route.close()
+
+    def __repr__(self) -> str:
+        names = self.models
+        shown = repr(names[0]) if len(names) == 1 else repr(names)
+        return f"LLMClient({shown}, sampling_params={self.sampling_params!r})"
+
+    # Preparing --------------------------------------------------------------------------------------------------------
+
+    def _settings_for(self, per_call: Settings | None) -> list[SamplingParams]:
+        """The settings of each model, checked against what it can do."""
+        settings = _listed(self.sampling_params if per_call is None else per_call)
+        if len(settings) == 1:
+            settings = settings * len(self._routes)
+        if len(settings) != len(self._routes):
+            raise SettingError(
+                f"sampling_params must be one setting for all models or one for each of the {len(self._routes)}, not "
+                f"{len(settings)}.",
+                setting="sampling_params",
+                value=settings,
+            )
+        for route, params in zip(self._routes, settings, strict=True):
+            models.validate(route.target, params)
+        return settings
+
+    def _batch(
+        self,
+        prompts: Iterable[PromptLike],
+        sampling_params: Settings | None,
+        tools: Sequence[Tool | Callable[..., Any]] | None,
+        output_schema: Any,
+    ) -> Batch:
+        offered = tuple(tool if isinstance(tool, Tool) else Tool.from_function(tool) for tool in tools or ())
+        schema = None if output_schema is None else as_output_schema(output_schema)
+        read = as_prompts(prompts)
+        return self._items(((prompt, None) for prompt in read), self._settings_for(sampling_params), offered, schema)
+
+    def _scoring(self, pairs: Iterable[tuple[PromptLike, str]], top_logprobs: int) -> Batch:
+        params = SamplingParams(logprobs=True, top_logprobs=top_logprobs)
+        for route in self._routes:
+            if not route.endpoint.continuations:
+                raise SettingError(
+                    f"{route.model!r} cannot be asked for the log-likelihood of a given text; the embedded model "
+                    "'local' can.",
+                    setting="model",
+                    value=route.model,
+                )
+        read: list[tuple[Prompt, str | None]] = []
+        for i, pair in enumerate(pairs):
+            if isinstance(pair, str) or len(pair) != 2 or not isinstance(pair[1], str) or not pair[1]:
+                raise SettingError(
+                    f"pairs[{i}] must be a prompt and a text that is not empty, not {pair!r}.",
+                    setting="pairs",
+                    value=pair,
+                )
+            read.append((as_prompt(pair[0], f"pairs[{i}][0]"), pair[1]))
+        return self._items(read, self._settings_for(params))
+
+    def _items(
+        self,
+        asked: Iterable[tuple[Prompt, str | None]],
+        settings: list[SamplingParams],
+        tools: tuple[Tool, ...] = (),
+        schema: Any = None,
+    ) -> Batch:
+        items: list[Item] = []
+        for i, (prompt, continuation) in enumerate(asked):
+            turn = i % len(self._routes)
+            models.validate(self._routes[turn].target, settings[turn], prompt)
+            items.append(Item(self._routes[turn], prompt, settings[turn], continuation))
+        used = {id(item.route): item.route for item in items}.values()
+        for route in used:
+            if route.key_missing:
+                variable = route.endpoint.key_variables[0]
+                raise MissingKeyError(
+                    f"{route.model!r} is served by {route.endpoint.label}, which wants a key: set {variable} or give "
+                    "api_key=; the embedded model 'local' needs none.",
+                    endpoint=route.endpoint.name,
+                    variable=variable,
+                )
+        limit = self._limit or max((route.endpoint.concurrency for route in used), default=1)
+        return Batch(items, limit=limit, tools=tools, output_schema=schema)
+
+    # Running ----------------------------------------------------------------------------------------------------------
+
+    def _run(self, batch: Batch, show_progress: bool) -> list[APIResponse]:
+        batch.start_servers()
+        with batch.progress(show_progress) as tick:
+            try:
+                _portal.run(batch.run(), tick=tick)
+            except KeyboardInterrupt:
+                self.interrupted = list(batch.responses)
+                raise
+        return batch.finished()
+
+    async def _run_async(self, batch: Batch, show_progress: bool) -> list[APIResponse]:
+        await asyncio.to_thread(batch.start_servers)
+        with batch.progress(show_progress) as tick:
+            running = asyncio.wrap_future(_portal.submit(batch.run()))
+            try:
+                while not (await asyncio.wait((running,), timeout=0.1))[0]:
+                    tick()
+                await running
+            except asyncio.CancelledError:
+                running.cancel()
+                self.interrupted = list(batch.responses)
+                raise
+            tick()
+        return batch.finished()
+
+
+def _given(responses: list[APIResponse], completions_only: bool) -> list[Any]:
+    return [response.completion for response in responses] if completions_only else responses
+
+
+def _listed(settings: Settings | None) -> list[SamplingParams]:
+    found = [SamplingParams()] if settings is None else [settings] if isinstance(settings, SamplingParams) else settings
+    if isinstance(found, str) or not isinstance(found, Sequence) or not found:
+        raise SettingError(
+            f"sampling_params must be SamplingParams or a list of them, not {found!r}.",
+            setting="sampling_params",
+            value=found,
+        )
+    for params in found:
+        if not isinstance(params, SamplingParams):
+            raise SettingError(
+                f"sampling_params must be SamplingParams or a list of them, not a list with {params!r}.",
+                setting="sampling_params",
+                value=params,
+            )
+    return list(found)
+
+
+def _filled(listed: list[SamplingParams], settings: dict[str, Any]) -> list[SamplingParams]:
+    """The settings with the shortcuts filled in where they leave them open."""
+    for params in listed:
+        for name, value in settings.items():
+            if name in params.model_fields_set and getattr(params, name) != value:
+                raise SettingError(
+                    f"{name}={value!r} contradicts {name}={getattr(params, name)!r} in sampling_params; give it once.",
+                    setting=name,
+                    value=value,
+                )
+    return [params.replace(**settings) for params in listed] if settings else listed
+
+
+def _check_names(settings: dict[str, Any]) -> None:
+    known = [*SamplingParams.model_fields, *list(inspect.signature(LLMClient.__init__).parameters)[1:-1]]
+    for name in settings:
+        if name not in SamplingParams.model_fields:
+            close = difflib.get_close_matches(name, known, n=1)
+            hint = f"did you mean {close[0]!r}?" if close else "see help(LLMClient)."
+            raise SettingError(f"LLMClient has no setting {name!r}; {hint}", setting=name, value=settings[name])

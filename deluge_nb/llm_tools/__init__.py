@@ -1,0 +1,1 @@
+"""Home of a documented import path."""

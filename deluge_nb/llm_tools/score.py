@@ -1,0 +1,5 @@
+"""The documented home of ``score_llm``."""
+
+from ..score import score_llm
+
+__all__ = ["score_llm"]

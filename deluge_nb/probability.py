@@ -1,0 +1,200 @@
+"""One number out of a table: the probability of a given answer at a given token."""
+
+from __future__ import annotations
+
+import math
+import unicodedata
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from .errors import LogprobsMissingError, SettingError
+
+if TYPE_CHECKING:
+    from .logprobs import Logprobs
+
+Matcher = Callable[[str, str], bool]
+Entry = Mapping[str, Any]
+
+# Tokenizers that leak their own spelling write a space as one of these.
+_SPACES = str.maketrans({"\u2581": " ", "\u0120": " ", "\u010a": "\n"})
+# What may stand in front of an answer without being one: quotes, brackets, Markdown.
+_OPENING = "\"'`“”‘’«»‹›„‚*_#~>([{<-–—•:¿¡"
+# As in the table of log-probabilities: at or below it a value says "too unlikely to tell", above 0 nothing sensible.
+_SENTINEL = -9999.0
+_ROUNDING = 1e-6
+
+
+def is_match(token: str, label: str) -> bool:
+    """Whether a token is, or begins, the answer ``label``.
+
+    Upper and lower case, white space and opening marks (quotes, brackets, Markdown) do not count; letters and digits of
+    every script do. A token matches when it equals the label, when it goes on with something that is neither letter nor
+    digit (``"Yes."``, ``"A)"``), or when it is the beginning of the label (``"Pos"`` of ``"Positive"``). So
+    ``"yesterday"`` is not ``"yes"``, ``"not"`` is not ``"no"``, and ``"\\n"`` is nothing.
+
+    Parameters
+    ----------
+    token
+        What the model wrote or weighed.
+    label
+        The answer that is looked for.
+    """
+    said, wanted = normalized(token), normalized(label)
+    if not said or not wanted:
+        return False
+    if said == wanted or wanted.startswith(said):
+        return True
+    return said.startswith(wanted) and not _continues(said[len(wanted)])
+
+
+def normalized(text: str) -> str:
+    """The text as :func:`is_match` compares it."""
+    folded = unicodedata.normalize("NFKC", text.translate(_SPACES)).casefold()
+    return folded.strip().lstrip(_OPENING + " \t\r\n").rstrip()
+
+
+def extract_prob(
+    token: str,
+    logprobs: Logprobs | Sequence[Entry],
+    use_top_logprobs: bool = False,
+    normalize_top_logprobs: bool = True,
+    use_complement: bool = False,
+    token_index: int = 0,
+    token_match_fn: Matcher | None = is_match,
+) -> float:
+    """The probability of an answer at one token of a completion.
+
+    Parameters
+    ----------
+    token
+        The answer that is looked for, such as ``"yes"`` or ``"A"``.
+    logprobs
+        A response's ``logprobs``, or the documented list of dicts.
+    use_top_logprobs
+        Look at everything the model weighed: add up all alternatives that match, and the chosen token where the list
+        does not hold it. Otherwise only the chosen token is looked at.
+    normalize_top_logprobs
+        With ``use_top_logprobs``: divide by the sum over all that is listed. This makes answers comparable and hides
+        how much was not listed; without it the result is the probability that is accounted for, a lower bound.
+    use_complement
+        Where nothing matches, return 1 minus the probability of the chosen token in place of 0. That assumes that there
+        are two answers and the chosen token is the other one.
+    token_index
+        Which token of the completion; 0 is the first.
+    token_match_fn
+        Called with a token's text and ``token``; :func:`is_match` if None.
+
+    Returns
+    -------
+    float
+        From 0 to 1. Tokens whose log-probability the provider withheld (-9999, null) count 0.
+
+    Raises
+    ------
+    LogprobsMissingError
+        When there are no log-probabilities, or those that the answer hangs on were withheld.
+    SettingError
+        When ``token_index`` is not a position of the completion.
+    """
+    entry = entry_at(logprobs, token_index)
+    matches = is_match if token_match_fn is None else token_match_fn
+    chosen = _known(entry.get("logprob"))
+    if not use_top_logprobs:
+        if matches(entry["token"], token):
+            return 0.0 if chosen is None else math.exp(chosen)
+        return _complement(chosen, token_index) if use_complement else 0.0
+    weighed = candidates(entry)
+    found = [logprob for text, logprob in weighed if matches(text, token)]
+    total = 0.0
+    if normalize_top_logprobs and entry.get("top_logprobs"):
+        total = log_sum([logprob for _, logprob in weighed])
+        if total == -math.inf:
+            raise _withheld(token_index)
+    if not found and use_complement:
+        return _complement(None if chosen is None else min(chosen - total, 0.0), token_index)
+    return min(math.exp(min(log_sum(found) - total, 0.0)), 1.0)
+
+
+def entry_at(logprobs: Logprobs | Sequence[Entry] | None, index: int) -> Entry:
+    """One token of a completion, for a question that needs it.
+
+    Raises
+    ------
+    LogprobsMissingError
+        When there is no table, or none with tokens.
+    SettingError
+        When the index is not a position in it.
+    """
+    if logprobs is None:
+        raise LogprobsMissingError(
+            "There are no log-probabilities (logprobs is None): ask for them with SamplingParams(logprobs=True), and see "
+            "the response's error_message and note."
+        )
+    if isinstance(logprobs, str | bytes | Mapping) or not isinstance(logprobs, Sequence):
+        raise SettingError(
+            f"logprobs must be a response's logprobs or a list of dicts, not {type(logprobs).__name__}.",
+            setting="logprobs",
+            value=logprobs,
+        )
+    if not logprobs:
+        raise LogprobsMissingError("There are no log-probabilities to look at: the completion has no tokens.")
+    if isinstance(index, bool) or not isinstance(index, int) or not 0 <= index < len(logprobs):
+        raise SettingError(
+            f"token_index must be from 0 to {len(logprobs) - 1} for a completion of {len(logprobs)} tokens, not {index!r}.",
+            setting="token_index",
+            value=index,
+        )
+    return logprobs[index]
+
+
+def candidates(entry: Entry) -> list[tuple[str, float]]:
+    """All that is known of one position, as (text, logprob) with ``-inf`` for what was withheld.
+
+    The alternatives, and the chosen token where they do not hold it.
+    """
+    listed = entry.get("top_logprobs") or []
+    every = listed if any(_same(entry, other) for other in listed) else [*listed, entry]
+    pairs = ((other["token"], _known(other.get("logprob"))) for other in every)
+    return [(text, -math.inf if logprob is None else logprob) for text, logprob in pairs]
+
+
+def log_sum(logprobs: Sequence[float]) -> float:
+    """The logarithm of a sum of probabilities, from their logarithms; ``-inf`` for none.
+
+    Subtracting the largest first keeps what would underflow: the log-sum-exp of the textbooks.
+    """
+    peak = max(logprobs, default=-math.inf)
+    if peak == -math.inf:
+        return peak
+    return peak + math.log(math.fsum(math.exp(value - peak) for value in logprobs))
+
+
+def _complement(logprob: float | None, index: int) -> float:
+    if logprob is None:
+        raise _withheld(index)
+    return -math.expm1(logprob) + 0.0
+
+
+def _known(logprob: float | None) -> float | None:
+    if logprob is None or not _SENTINEL < logprob <= _ROUNDING:
+        return None
+    return min(float(logprob), 0.0)
+
+
+def _same(left: Entry, right: Entry) -> bool:
+    """Whether two entries are the same token: halves of different emoji share a text."""
+    a, b = left.get("bytes"), right.get("bytes")
+    return left["token"] == right["token"] and (a is None or b is None or list(a) == list(b))
+
+
+def _continues(character: str) -> bool:
+    """Whether a character after a word makes it another word."""
+    return unicodedata.category(character)[0] in "LNM"
+
+
+def _withheld(index: int) -> LogprobsMissingError:
+    return LogprobsMissingError(
+        f"The provider withheld the log-probabilities at token {index} (-9999 or null); ask for more top_logprobs or look "
+        "at another token.",
+        position=index,
+    )

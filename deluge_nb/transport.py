@@ -1,0 +1,227 @@
+"""HTTP: sending, pacing and retrying. The only module that knows it; everything here runs on the portal's loop."""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import contextlib
+import email.utils
+import ipaddress
+import weakref
+from datetime import UTC, datetime
+from importlib.metadata import version
+from urllib.parse import urlsplit
+
+import httpx
+import tenacity
+from pydantic import SecretStr
+
+from .errors import RequestError
+from .models import Address, Endpoint, Served
+from .wire import Completion, Exchange, WireRequest, load
+
+# Worth another try: time-outs, conflicts, rate limits, and a server's own troubles (498 and 529 are Groq's and
+# Anthropic's words for "no capacity").
+_RETRIED = frozenset({408, 409, 425, 429, 498, 500, 502, 503, 504, 529})
+# A 429 that no wait will cure.
+_EXHAUSTED = frozenset({"insufficient_quota", "enforced_spend_limit_reached", "billing_hard_limit_reached"})
+# Told to wait longer than this, a person would rather be told.
+_LONGEST_WAIT = 60.0
+
+
+class _Refused(Exception):
+    """A try that failed: the error it will become, and whether and when to try again."""
+
+    def __init__(self, error: RequestError, *, again: bool, wait: float | None = None) -> None:
+        super().__init__(str(error))
+        self.error = error
+        self.again = again
+        self.wait = wait
+
+
+class Transport:
+    """Carries the requests of one endpoint.
+
+    Parameters
+    ----------
+    endpoint
+        Its dialect reads errors; its base URL is used unless ``served`` has one.
+    key
+        Goes into the Authorization header as a request is sent, and is kept nowhere else.
+    served
+        A server on this machine; asked for its address before each request, so that it is started again if it died.
+    timeout
+        Seconds without a byte before a try is given up.
+    max_attempts
+        Tries per request, the first included.
+    transport
+        Any httpx transport, in place of the network.
+    """
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        *,
+        key: SecretStr | None,
+        served: Served | None = None,
+        timeout: float = 120.0,
+        max_attempts: int = 5,
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
+        self._endpoint = endpoint
+        self._key = key
+        self._served = served
+        self._timeout = timeout
+        self._max_attempts = max_attempts
+        self._transport = transport
+        self._client: httpx.AsyncClient | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    async def carry(self, exchange: Exchange, model: str) -> Completion:
+        """Carry out an exchange: send each of its requests, hand it the replies.
+
+        Raises
+        ------
+        RequestError
+            When a request fails for good.
+        MalformedResponseError
+            When a reply does not fit the dialect.
+        """
+        with contextlib.closing(exchange):
+            request = next(exchange)
+            while True:
+                reply = await self._with_retries(request, model)
+                try:
+                    request = exchange.send(reply)
+                except StopIteration as end:
+                    return end.value
+
+    async def _with_retries(self, request: WireRequest, model: str) -> bytes:
+        retrying = tenacity.AsyncRetrying(
+            retry=tenacity.retry_if_exception(lambda error: isinstance(error, _Refused) and error.again),
+            wait=_wait,
+            stop=tenacity.stop_after_attempt(self._max_attempts),
+            reraise=True,
+        )
+        try:
+            return await retrying(self._try, request, model)
+        except _Refused as refused:
+            failed = refused.error
+        # Outside the handler, so that no httpx object (with headers, with the key) hangs on the error as its context.
+        raise failed
+
+    async def _try(self, request: WireRequest, model: str) -> bytes:
+        address = await self._address()
+        key = address.key if address is not None else self._key.get_secret_value() if self._key is not None else None
+        base = address.base_url if address is not None else self._endpoint.base_url
+        headers = {"Authorization": f"Bearer {key}"} if key else {}
+        try:
+            response = await self._connected(base).request(
+                request.method, base + request.path, json=request.body, headers=headers
+            )
+        except httpx.TimeoutException:
+            refused = self._unreachable(model, f"no answer within {self._timeout:g} seconds")
+        except httpx.HTTPError as error:
+            refused = self._unreachable(model, _hidden(str(error) or type(error).__name__, key))
+        except (httpx.InvalidURL, ValueError) as error:
+            refused = self._unreachable(model, _hidden(str(error), key), again=False)
+        else:
+            if response.is_success:
+                return response.content
+            refused = self._refused(response, model, key)
+        raise refused
+
+    async def _address(self) -> Address | None:
+        return None if self._served is None else await asyncio.to_thread(self._served.address)
+
+    def _connected(self, base: str) -> httpx.AsyncClient:
+        loop = asyncio.get_running_loop()
+        if self._client is None or self._loop is not loop:  # a forked process has a loop of its own
+            self._loop = loop
+            self._client = httpx.AsyncClient(
+                # Waiting for a free connection is what the client's own limit on concurrency is for.
+                timeout=httpx.Timeout(self._timeout, connect=min(10.0, self._timeout), pool=None),
+                # llama.cpp's server closes connections it had promised to keep.
+                limits=httpx.Limits(
+                    max_connections=None, max_keepalive_connections=0 if self._served is not None else 100
+                ),
+                transport=self._transport,
+                # A proxy must not be handed what is meant for this machine.
+                trust_env=not _on_this_machine(base),
+                headers={"User-Agent": f"deluge-nb/{version('deluge-nb')}"},
+            )
+            weakref.finalize(self, _close, self._client, loop)
+        return self._client
+
+    def _unreachable(self, model: str, reason: str, *, again: bool = True) -> _Refused:
+        where = self._endpoint.base_url or self._endpoint.label
+        return _Refused(RequestError(f"{model!r} could not be reached at {where}: {reason}", model=model), again=again)
+
+    def _refused(self, response: httpx.Response, model: str, key: str | None) -> _Refused:
+        status, body = response.status_code, _hidden(response.text, key)
+        reason = load(self._endpoint.dialect).parse_error(status, body.encode())
+        wait = _told_to_wait(response.headers)
+        again = status in _RETRIED and reason.code not in _EXHAUSTED
+        told = response.headers.get("x-should-retry")
+        if told in ("true", "false"):
+            again = told == "true"
+        message = f"{model!r} at {self._endpoint.label} answered {status}: {reason.message}"
+        if again and wait is not None and wait > _LONGEST_WAIT:
+            again = False
+            message = f"{message.rstrip('.')}; it asks to wait {wait:.0f} seconds"
+        error = RequestError(message, model=model, status_code=status, body=reason.body, retry_after=wait)
+        return _Refused(error, again=again, wait=wait)
+
+    def close(self) -> None:
+        """Close the connections; they are opened again when needed."""
+        client, loop = self._client, self._loop
+        self._client = self._loop = None
+        if client is not None and loop is not None:
+            _close(client, loop)
+
+
+_backoff = tenacity.wait_random_exponential(multiplier=0.5, max=20)
+
+
+def _wait(state: tenacity.RetryCallState) -> float:
+    error = state.outcome.exception() if state.outcome is not None else None
+    told = error.wait if isinstance(error, _Refused) else None
+    return _backoff(state) if told is None else told
+
+
+def _told_to_wait(headers: httpx.Headers) -> float | None:
+    """Seconds, from ``retry-after-ms`` or ``Retry-After`` as a number or a date."""
+    with contextlib.suppress(KeyError, ValueError):
+        return max(0.0, float(headers["retry-after-ms"]) / 1000)
+    value = headers.get("retry-after")
+    if value is None:
+        return None
+    with contextlib.suppress(ValueError):
+        return max(0.0, float(value))
+    try:
+        date = email.utils.parsedate_to_datetime(value)
+    except ValueError:
+        return None
+    return max(0.0, (date.replace(tzinfo=date.tzinfo or UTC) - datetime.now(UTC)).total_seconds())
+
+
+def _hidden(text: str, key: str | None) -> str:
+    """The text without the key, which some servers quote."""
+    return text.replace(key, "[key]") if key else text
+
+
+def _on_this_machine(url: str) -> bool:
+    host = urlsplit(url).hostname or ""
+    with contextlib.suppress(ValueError):
+        return ipaddress.ip_address(host).is_loopback
+    return host == "localhost" or host.endswith(".localhost")
+
+
+def _close(client: httpx.AsyncClient, loop: asyncio.AbstractEventLoop) -> None:
+    if not loop.is_running():
+        return
+    with contextlib.suppress(RuntimeError, concurrent.futures.CancelledError):
+        asyncio.run_coroutine_threadsafe(client.aclose(), loop)
+
+
+__all__ = ["Transport"]

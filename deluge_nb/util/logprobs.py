@@ -1,0 +1,5 @@
+"""The documented home of ``extract_prob``."""
+
+from ..probability import extract_prob, is_match
+
+__all__ = ["extract_prob", "is_match"]

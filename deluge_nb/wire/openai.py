@@ -1,0 +1,261 @@
+"""The OpenAI chat-completions dialect, which most servers speak."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any
+
+import msgspec
+
+from .._columns import Builder, RawBytes, Vocabulary
+from ..errors import MalformedResponseError, RequestError
+from ..logprobs import Logprobs
+from ..tools import ToolCall
+from . import Ask, Completion, Exchange, ServerError, WireRequest
+from ._decode import decode
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+NAME = "openai"
+
+_PASSED_ON = (
+    "temperature",
+    "top_p",
+    "seed",
+    "presence_penalty",
+    "frequency_penalty",
+    "reasoning_effort",
+    "top_logprobs",
+)
+# Long enough for any sentence a provider writes, short enough for a table of errors.
+_LONGEST_MESSAGE = 400
+
+
+_Octets = list[Annotated[int, msgspec.Meta(ge=0, le=255)]]
+
+
+class _Alternative(msgspec.Struct, gc=False):
+    token: str
+    logprob: float | None = None
+    # Raw, because each distinct token's bytes need reading only once, whatever the number of its appearances.
+    bytes: msgspec.Raw = msgspec.Raw(b"")
+
+
+class _Token(msgspec.Struct, gc=False):
+    token: str
+    logprob: float | None = None
+    bytes: msgspec.Raw = msgspec.Raw(b"")
+    top_logprobs: list[_Alternative] | None = None
+
+
+class _Table(msgspec.Struct):
+    content: list[_Token] | None = None
+    refusal: list[_Token] | None = None
+
+
+class _Function(msgspec.Struct):
+    name: str
+    arguments: str | dict[str, Any] | None = ""
+
+
+class _ToolCall(msgspec.Struct):
+    function: _Function
+    id: str | None = None
+
+
+class _Message(msgspec.Struct):
+    content: str | list[dict[str, Any]] | None = None
+    refusal: str | None = None
+    tool_calls: list[_ToolCall] | None = None
+
+
+class _Choice(msgspec.Struct):
+    message: _Message
+    finish_reason: str | None = None
+    logprobs: msgspec.Raw | None = None
+
+
+class _Reply(msgspec.Struct):
+    choices: list[_Choice] = []
+    model: str | None = None
+    usage: dict[str, Any] | None = None
+    error: Any = None
+
+
+def build_request(ask: Ask) -> WireRequest:
+    """The chat request for an ask."""
+    params, settings = ask.params, ask.params.chosen()
+    body: dict[str, Any] = {"model": ask.model, "messages": messages(ask)}
+    if params.logprobs:
+        body["logprobs"] = True
+    body |= {name: settings[name] for name in _PASSED_ON if settings.get(name) is not None}
+    if params.max_new_tokens is not None:
+        body[ask.endpoint.max_tokens_field] = params.max_new_tokens
+    if params.stop:
+        body["stop"] = list(params.stop)
+    if params.logit_bias is not None:
+        body["logit_bias"] = {str(token): bias for token, bias in params.logit_bias.items()}
+    if ask.tools:
+        body["tools"] = [
+            {
+                "type": "function",
+                "function": {
+                    "name": tool.name,
+                    "description": tool.description,
+                    "parameters": dict(tool.parameters),
+                },
+            }
+            for tool in ask.tools
+        ]
+    if ask.output_schema is not None:
+        shape = {"name": ask.output_schema.name, "schema": dict(ask.output_schema.schema), "strict": True}
+        body["response_format"] = {"type": "json_schema", "json_schema": shape}
+    return WireRequest("/chat/completions", body | (params.extra_body or {}))
+
+
+def messages(ask: Ask) -> list[Mapping[str, Any]]:
+    """The conversation, with the model's own instruction where the prompt brings none, and the prefill at its end."""
+    found = list(ask.prompt.messages)
+    if ask.system is not None and not ask.prompt.has_system:
+        found.insert(0, {"role": "system", "content": ask.system})
+    if ask.prompt.prefill is not None:
+        found.append({"role": "assistant", "content": ask.prompt.prefill})
+    return found
+
+
+def parse_response(body: bytes, ask: Ask) -> Completion:
+    """What a successful reply meant.
+
+    Raises
+    ------
+    MalformedResponseError
+        When the body is no chat completion; names the field.
+    RequestError
+        When the reply is an error in spite of its status.
+    """
+    reply = decode(body, _Reply, NAME)
+    if not reply.choices:
+        if reply.error is not None:
+            reason = parse_error(200, body)
+            raise RequestError(f"{ask.model!r}: {reason.message}", model=ask.model, body=reason.body)
+        raise MalformedResponseError(
+            f"{ask.model!r} answered without choices: {_excerpt(body)}",
+            dialect=NAME,
+            field="choices",
+            excerpt=_excerpt(body),
+        )
+    choice = reply.choices[0]
+    message = choice.message
+    table, raw = None, body
+    if choice.logprobs is not None and bytes(choice.logprobs) != b"null":
+        table = _table(choice.logprobs, ask, refused=message.content is None and message.refusal is not None)
+        raw = body.replace(choice.logprobs, b"null", 1)
+    text = _text(message.content)
+    return Completion(
+        text=_without_echo(text, ask.prompt.prefill, table) if text is not None else message.refusal,
+        logprobs=table,
+        finish_reason=choice.finish_reason,
+        usage=reply.usage,
+        model=reply.model,
+        tool_calls=tuple(map(_tool_call, message.tool_calls or ())),
+        refusal=message.refusal,
+        raw=decode(raw, dict[str, Any], NAME),
+    )
+
+
+def exchange(ask: Ask) -> Exchange:
+    """One request, one reply."""
+    reply = yield build_request(ask)
+    return parse_response(reply, ask)
+
+
+def with_entries(raw: dict[str, Any], entries: list[Any]) -> dict[str, Any]:
+    """The reply's body with its log-probabilities put back."""
+    first, *others = raw["choices"]
+    refused = first["message"].get("content") is None and first["message"].get("refusal") is not None
+    table = {"content": None, "refusal": entries} if refused else {"content": entries, "refusal": None}
+    return {**raw, "choices": [{**first, "logprobs": table}, *others]}
+
+
+def parse_error(status: int, body: bytes) -> ServerError:
+    """The reason in a reply that is no success, from any of the shapes that servers put it in."""
+    text = body.decode("utf-8", "replace").strip()
+    try:
+        read: Any = json.loads(text)
+    except ValueError:
+        if text[:1] == "<":  # a proxy's HTML page says nothing to a person
+            text = ""
+        return ServerError(_one_line(text) or f"status {status} without an explanation", body=text or None)
+    found = read[0] if isinstance(read, list) and read else read
+    code = None
+    while isinstance(found, dict):
+        code = found.get("code") or found.get("type") or found.get("status") or code
+        inner = next((found[key] for key in ("error", "message", "detail", "msg", "error_msg") if found.get(key)), None)
+        if inner is None:
+            break
+        found = inner[0] if isinstance(inner, list) and inner else inner
+    message = found if isinstance(found, str) else json.dumps(found, ensure_ascii=False)
+    return ServerError(_one_line(message) or f"status {status}", str(code) if code is not None else None, read)
+
+
+def _table(raw: msgspec.Raw, ask: Ask, *, refused: bool) -> Logprobs | None:
+    found = decode(bytes(raw), _Table, NAME, at="choices[0].logprobs")
+    tokens = found.refusal if refused or not found.content else found.content
+    if tokens is None:
+        tokens = found.content
+    if tokens is None:
+        return None
+    return _filled(tokens, ask.vocabulary, ask.vocab_size)
+
+
+def _filled(tokens: Sequence[_Token], vocabulary: Vocabulary | None, vocab_size: int | None) -> Logprobs:
+    builder = Builder(vocabulary)
+    octets: dict[bytes, RawBytes] = {b"": ..., b"null": None}
+
+    def read(raw: msgspec.Raw) -> RawBytes:
+        key = bytes(raw)
+        if key not in octets:
+            octets[key] = bytes(decode(key, _Octets, NAME, at="choices[0].logprobs.content[…].bytes"))
+        return octets[key]
+
+    for token in tokens:
+        given = read(token.bytes)
+        builder.token(token.token, token.logprob, None if given is ... else given)
+        for alternative in token.top_logprobs or ():
+            builder.alternative(alternative.token, alternative.logprob, read(alternative.bytes))
+    return Logprobs(builder.vocabulary, *builder.columns(), vocab_size=vocab_size)
+
+
+def _text(content: str | list[dict[str, Any]] | None) -> str | None:
+    if not isinstance(content, list):
+        return content
+    return "".join(part.get("text", "") for part in content if part.get("type", "text") == "text")
+
+
+def _without_echo(text: str, prefill: str | None, table: Logprobs | None) -> str:
+    """Some servers repeat the beginning they were given; the log-probabilities cover only what is new."""
+    if not prefill or not text.startswith(prefill):
+        return text
+    return text if table is not None and table.text == text else text[len(prefill) :]
+
+
+def _tool_call(call: _ToolCall) -> ToolCall:
+    written = call.function.arguments
+    if isinstance(written, dict):
+        return ToolCall(call.function.name, written, call.id, json.dumps(written))
+    try:
+        arguments = json.loads(written or "{}")
+    except ValueError:
+        arguments = None
+    return ToolCall(call.function.name, arguments if isinstance(arguments, dict) else None, call.id, written or "")
+
+
+def _one_line(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= _LONGEST_MESSAGE else f"{line[: _LONGEST_MESSAGE - 1]}…"
+
+
+def _excerpt(body: bytes) -> str:
+    return _one_line(body[:200].decode("utf-8", "replace"))
