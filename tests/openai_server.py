@@ -1,0 +1,152 @@
+"""A small server that speaks the OpenAI chat API, for tests to talk to over a real socket."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import math
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+Distribution = Mapping[str, float]
+Says = Sequence[tuple[str, Distribution]]
+"""The tokens of an answer, each with the probabilities the model gave at that place."""
+
+
+@dataclass
+class Reply:
+    """What the server sends for one request."""
+
+    body: Any = None
+    status: int = 200
+    headers: dict[str, str] = field(default_factory=dict)
+    delay: float = 0.0
+
+    def encoded(self) -> bytes:
+        return self.body if isinstance(self.body, bytes) else json.dumps(self.body).encode()
+
+
+@dataclass
+class Seen:
+    """A request as it arrived."""
+
+    body: dict[str, Any]
+    headers: dict[str, str]
+    path: str
+
+    @property
+    def question(self) -> str:
+        return str(self.body["messages"][-1]["content"])
+
+
+Answers = Callable[[Seen, int], Reply]
+
+
+class ChatServer:
+    """Answers ``POST …/chat/completions`` with whatever :attr:`answer` makes of the request and its number."""
+
+    def __init__(self) -> None:
+        self.seen: list[Seen] = []
+        self.url = ""
+        self.in_flight = 0
+        self.most_in_flight = 0
+        self.answer: Answers = lambda seen, number: Reply(chat(seen, says("Hello", " there")))
+
+    def always(self, *tokens: tuple[str, Distribution]) -> None:
+        """Give everybody the same answer."""
+        self.answer = lambda seen, number: Reply(chat(seen, tokens))
+
+    async def _handle(self, request: Request) -> Response:
+        seen = Seen(await request.json(), dict(request.headers), request.url.path)
+        self.seen.append(seen)
+        self.in_flight += 1
+        self.most_in_flight = max(self.most_in_flight, self.in_flight)
+        try:
+            reply = self.answer(seen, len(self.seen) - 1)
+            if reply.delay:
+                await asyncio.sleep(reply.delay)
+            headers = {"content-type": "application/json", **reply.headers}
+            return Response(reply.encoded(), status_code=reply.status, headers=headers)
+        finally:
+            self.in_flight -= 1
+
+
+def says(*texts: str, p: float = 0.9) -> list[tuple[str, Distribution]]:
+    """Tokens that the model was rather sure of."""
+    return [(text, {text: p, f"{text}?": (1 - p) / 2}) for text in texts]
+
+
+def entry(token: str, probability: float) -> dict[str, Any]:
+    """A token as the API writes it."""
+    return {"token": token, "logprob": math.log(probability), "bytes": list(token.encode())}
+
+
+def chat(seen: Seen, tokens: Says, *, finish: str = "stop", **message: Any) -> dict[str, Any]:
+    """A chat completion, with log-probabilities as the request asked for them."""
+    asked, k = seen.body.get("logprobs"), seen.body.get("top_logprobs") or 0
+    content = [
+        {
+            **entry(text, among[text]),
+            "top_logprobs": [entry(*pair) for pair in sorted(among.items(), key=lambda pair: -pair[1])[:k]],
+        }
+        for text, among in tokens
+    ]
+    return {
+        "id": "chatcmpl-1",
+        "object": "chat.completion",
+        "created": 1_790_000_000,
+        "model": f"{seen.body['model']}-2026",
+        "choices": [
+            {
+                "index": 0,
+                "message": {
+                    "role": "assistant",
+                    "content": "".join(text for text, _ in tokens),
+                    "refusal": None,
+                    **message,
+                },
+                "logprobs": {"content": content, "refusal": None} if asked else None,
+                "finish_reason": finish,
+            }
+        ],
+        "usage": {"prompt_tokens": 9, "completion_tokens": len(tokens), "total_tokens": 9 + len(tokens)},
+    }
+
+
+def error(message: str, *, status: int, code: str | None = None, **headers: str) -> Reply:
+    """A refusal in OpenAI's envelope; ``retry_after="2"`` becomes a header."""
+    body = {"error": {"message": message, "type": "server_error", "code": code}}
+    return Reply(body, status, {name.replace("_", "-"): value for name, value in headers.items()})
+
+
+@contextmanager
+def running() -> Iterator[ChatServer]:
+    """A server on a free port of this machine, stopped at the end."""
+    chat_server = ChatServer()
+    app = Starlette(routes=[Route("/{rest:path}", chat_server._handle, methods=["POST"])])
+    listening = socket.socket()
+    listening.bind(("127.0.0.1", 0))
+    server = uvicorn.Server(uvicorn.Config(app, log_level="error", lifespan="off"))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
+    thread.start()
+    while not server.started:
+        time.sleep(0.01)
+    chat_server.url = f"http://127.0.0.1:{listening.getsockname()[1]}/v1"
+    try:
+        yield chat_server
+    finally:
+        server.should_exit = True
+        server.force_exit = True
+        thread.join(timeout=5)
+        listening.close()
