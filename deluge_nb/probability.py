@@ -127,8 +127,8 @@ def entry_at(logprobs: Logprobs | Sequence[Entry] | None, index: int) -> Entry:
     """
     if logprobs is None:
         raise LogprobsMissingError(
-            "There are no log-probabilities (logprobs is None): ask for them with SamplingParams(logprobs=True), and see "
-            "the response's error_message and note."
+            "There are no log-probabilities (logprobs is None): ask for them with SamplingParams(logprobs=True), and "
+            "see the response's error_message and note."
         )
     if isinstance(logprobs, str | bytes | Mapping) or not isinstance(logprobs, Sequence):
         raise SettingError(
@@ -140,7 +140,8 @@ def entry_at(logprobs: Logprobs | Sequence[Entry] | None, index: int) -> Entry:
         raise LogprobsMissingError("There are no log-probabilities to look at: the completion has no tokens.")
     if isinstance(index, bool) or not isinstance(index, int) or not 0 <= index < len(logprobs):
         raise SettingError(
-            f"token_index must be from 0 to {len(logprobs) - 1} for a completion of {len(logprobs)} tokens, not {index!r}.",
+            f"token_index must be from 0 to {len(logprobs) - 1}, for the completion has {len(logprobs)} tokens, not "
+            f"{index!r}.",
             setting="token_index",
             value=index,
         )
@@ -194,7 +195,7 @@ def _continues(character: str) -> bool:
 
 def _withheld(index: int) -> LogprobsMissingError:
     return LogprobsMissingError(
-        f"The provider withheld the log-probabilities at token {index} (-9999 or null); ask for more top_logprobs or look "
-        "at another token.",
+        f"The provider withheld the log-probabilities at token {index} (-9999 or null); ask for more top_logprobs or "
+        "look at another token.",
         position=index,
     )

@@ -36,7 +36,8 @@ def score_llm(
     Parameters
     ----------
     scoring_prompt_template
-        The question, with ``{0}``, ``{1}`` (or ``{}``, or ``{name}``) where an input's values go. Other braces are text.
+        The question, with ``{0}``, ``{1}`` (or ``{}``, or ``{name}``) where an input's values go. Other braces are
+        text.
     inputs
         For each question a tuple of values, a dict of named ones, or a lone text.
     scoring_model
@@ -69,8 +70,8 @@ def score_llm(
     asking = all(params.logprobs for params in scoring_model.sampling_params)
     if return_probabilities and not asking:
         raise LogprobsNotSupportedError(
-            f"return_probabilities=True needs a client that asks for log-probabilities; this one ({scoring_model!r}) does "
-            "not: make it with sampling_params=SamplingParams(logprobs=True, top_logprobs=20).",
+            f"return_probabilities=True needs a client that asks for log-probabilities; this one ({scoring_model!r}) "
+            "does not: make it with sampling_params=SamplingParams(logprobs=True, top_logprobs=20).",
             model=", ".join(scoring_model.models),
             remedy="SamplingParams(logprobs=True, top_logprobs=20)",
         )
