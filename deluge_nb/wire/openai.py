@@ -74,7 +74,7 @@ class _Message(msgspec.Struct):
 class _Choice(msgspec.Struct):
     message: _Message
     finish_reason: str | None = None
-    logprobs: msgspec.Raw | None = None
+    logprobs: msgspec.Raw = msgspec.Raw(b"")
 
 
 class _Reply(msgspec.Struct):
@@ -149,7 +149,7 @@ def parse_response(body: bytes, ask: Ask) -> Completion:
     choice = reply.choices[0]
     message = choice.message
     table, raw = None, body
-    if choice.logprobs is not None and bytes(choice.logprobs) != b"null":
+    if bytes(choice.logprobs) not in (b"", b"null"):
         table = _table(choice.logprobs, ask, refused=message.content is None and message.refusal is not None)
         raw = body.replace(choice.logprobs, b"null", 1)
     text = _text(message.content)
