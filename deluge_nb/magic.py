@@ -1,0 +1,268 @@
+"""``%%deluge``: a prompt in a cell, its completion coloured by probability."""
+
+from __future__ import annotations
+
+import keyword
+from collections.abc import Callable, Mapping
+from string import Template
+from typing import TYPE_CHECKING, Any, cast
+
+from IPython.core.error import UsageError
+from IPython.core.magic import Magics, line_cell_magic, magics_class
+from IPython.core.magic_arguments import argument, magic_arguments, parse_argstring
+from IPython.display import display
+from traitlets import Bool, Enum, Float, Int, Unicode
+
+from . import charts, models
+from .client import LLMClient
+from .errors import DelugeError
+from .local import LocalModel
+from .logprobs import Logprobs
+from .prompts import Conversation, RawPrompt
+from .response import APIResponse
+from .sampling import SamplingParams
+from .view import LogprobView, mimebundle
+
+if TYPE_CHECKING:
+    from IPython.core.interactiveshell import ExecutionResult, InteractiveShell
+
+Bundle = dict[str, Any]
+
+_CHARTS: Mapping[str, tuple[Callable[[Logprobs], Any], ...]] = {
+    "entropy": (charts.entropy_chart,),
+    "confidence": (charts.confidence_chart,),
+    "both": (charts.entropy_chart, charts.confidence_chart),
+    "none": (),
+}
+
+
+def _unquoted(text: str) -> str:
+    """IPython splits a magic's line and leaves the quotes on."""
+    return text[1:-1] if len(text) >= 2 and text[0] == text[-1] and text[0] in "'\"" else text
+
+
+def _variable(name: str) -> str:
+    if not name.isidentifier() or keyword.iskeyword(name):
+        raise UsageError(f"--out must be the name of a variable, not {name!r}.")
+    return name
+
+
+@magics_class
+class DelugeMagics(Magics):
+    """Defaults of ``%%deluge``; change one with ``%config DelugeMagics.model = "gpt-4o-mini"``."""
+
+    model = Unicode("local", help="The model to ask.").tag(config=True)
+    top_logprobs = Int(20, help="How many alternatives to show at each token, from 0 to 20.").tag(config=True)
+    temperature = Float(None, allow_none=True, help="0 takes the likeliest token; None leaves it to the model.").tag(
+        config=True
+    )
+    max_tokens = Int(None, allow_none=True, help="The longest completion, in tokens.").tag(config=True)
+    system = Unicode(None, allow_none=True, help="The instruction in front of the prompt.").tag(config=True)
+    seed = Int(None, allow_none=True, help="Makes sampling repeatable where the server can.").tag(config=True)
+    chart = Enum(list(_CHARTS), "both", help="Which charts to show under the tokens.").tag(config=True)
+    view = Bool(True, help="Whether to show the tokens.").tag(config=True)
+
+    _cell = ""
+    _shown: APIResponse | None = None
+
+    @magic_arguments()
+    @argument("-m", "--model", help="the model: a name, or a variable that holds an LLMClient or a LocalModel")
+    @argument("-k", "--top-logprobs", type=int, help="how many alternatives at each token, from 0 to 20")
+    @argument("-t", "--temperature", type=float, help="0 takes the likeliest token, 1 samples as the model would")
+    @argument("--max-tokens", type=int, help="the longest completion, in tokens")
+    @argument("--system", type=_unquoted, help="the instruction in front of the prompt")
+    @argument("--seed", type=int, help="makes sampling repeatable where the server can")
+    @argument("-o", "--out", type=_variable, help="the variable that the response goes into")
+    @argument("--chart", choices=list(_CHARTS), help="which charts to show under the tokens")
+    @argument("--view", action="store_true", default=None, help="show the tokens")
+    @argument("--no-view", dest="view", action="store_false", default=None, help="do not show the tokens")
+    @argument("--fill", action="store_true", help="put the notebook's variables in place of $name ($$ is a dollar)")
+    @argument("--raw", action="store_true", help="let the model continue the text as it stands, without a chat")
+    @argument("--prefill", type=_unquoted, help="the beginning of the answer, which the model continues")
+    @line_cell_magic
+    def deluge(self, line: str, cell: str | None = None) -> Any:
+        """Ask a model, and see how sure it was of every token.
+
+        The cell's body is the prompt. The response is the cell's value (``_``) and goes into ``--out``. ``%deluge``
+        alone shows the settings and the models.
+        """
+        options = parse_argstring(self.deluge, line)
+        if cell is None:
+            if line.strip():
+                raise UsageError("The prompt goes into the lines below: %%deluge with two percent signs.")
+            return Overview(self)
+        try:
+            response = self._ask(options, cell)
+        except DelugeError as error:
+            raise UsageError(str(error)) from None
+        if options.out is not None:
+            cast(Any, self.shell).user_ns[options.out] = response
+        if response.is_error:
+            raise UsageError(response.error_message)
+        self._show(response, options)
+        return response
+
+    def _ask(self, options: Any, cell: str) -> APIResponse:
+        text = self._filled(cell) if options.fill else cell
+        # The line break that ends the cell is the notebook's, not the prompt's.
+        text = text.removesuffix("\n") if options.raw else text.strip()
+        if not text.strip():
+            raise UsageError("The cell is empty: write the prompt below %%deluge.")
+        system = options.system if options.system is not None else self.system
+        if options.raw:
+            for name in ("system", "prefill"):
+                if getattr(options, name) is not None:
+                    raise UsageError(f"--raw continues the text as it stands; --{name} is for a chat.")
+            prompt: RawPrompt | Conversation = RawPrompt(text)
+        else:
+            prompt = (Conversation().system(system) if system else Conversation()).user(text)
+            if options.prefill is not None:
+                prompt = prompt.assistant_prefix(options.prefill)
+        params, given = self._settings(options)
+        named = cast(Any, self.shell).user_ns.get(options.model) if options.model else None
+        if isinstance(named, LLMClient):
+            own = named.sampling_params[0]
+            params = own.replace(**given | {"logprobs": True}) if own.full_vocab else params.replace(**own.chosen() | given)
+            return named.process_prompts_sync([prompt], sampling_params=params, show_progress=False)[0]
+        client = LLMClient(named if isinstance(named, LocalModel) else options.model or self.model, sampling_params=params)
+        try:
+            return client.process_prompts_sync([prompt], show_progress=False)[0]
+        finally:
+            client.close()
+
+    def _settings(self, options: Any) -> tuple[SamplingParams, dict[str, Any]]:
+        """The settings of this cell, and those of them that its line gives."""
+        names = {"top_logprobs": "top_logprobs", "temperature": "temperature", "max_tokens": "max_new_tokens"}
+        names["seed"] = "seed"
+        given = {own: getattr(options, name) for name, own in names.items() if getattr(options, name) is not None}
+        usual = {own: getattr(self, name) for name, own in names.items() if getattr(self, name) is not None}
+        return SamplingParams(logprobs=True, **usual | given), given
+
+    def _filled(self, cell: str) -> str:
+        try:
+            return Template(cell).substitute(cast(Any, self.shell).user_ns)
+        except KeyError as error:
+            raise UsageError(f"--fill: there is no variable {error.args[0]!r} in the notebook.") from None
+        except ValueError:
+            raise UsageError("--fill: a $ must be followed by a variable's name; write $$ for a dollar.") from None
+
+    def _show(self, response: APIResponse, options: Any) -> None:
+        if response.logprobs is None:
+            return
+        if self.view if options.view is None else options.view:
+            display(LogprobView(response))
+        elif (options.chart or self.chart) == "none":
+            return
+        if len(response.logprobs):
+            for chart in _CHARTS[options.chart or self.chart]:
+                display(chart(response.logprobs))
+        if self._cell.lstrip().startswith("%%deluge"):
+            self._shown = response
+            cast(Any, self.shell).display_formatter.ipython_display_formatter.for_type(APIResponse, self._passed_over)
+
+    def _passed_over(self, response: APIResponse) -> None:
+        """Display the cell's value, unless the cell has just shown it."""
+        self._forget_shown()
+        if response is not self._shown:
+            display(response)
+
+    def _forget_shown(self) -> None:
+        cast(Any, self.shell).display_formatter.ipython_display_formatter.type_printers.pop(APIResponse, None)
+
+    def before_cell(self, info: Any) -> None:
+        """Remember which cell is run."""
+        self._cell = info.raw_cell or ""
+
+    def after_cell(self, result: ExecutionResult) -> None:
+        """The cell's value has been displayed by now, if it has one."""
+        self._forget_shown()
+        self._shown = None
+
+    def complete(self, shell: InteractiveShell, event: Any) -> list[str]:
+        """What may follow in a ``%%deluge`` line."""
+        words = event.line[: event.text_until_cursor.__len__()].split()
+        before = words[-2] if event.symbol and len(words) > 1 else words[-1] if words else ""
+        if before in ("-m", "--model"):
+            own = [name for name, value in shell.user_ns.items() if isinstance(value, LLMClient | LocalModel)]
+            choices = [*models.known_names(), *(name for name in own if not name.startswith("_"))]
+        elif before == "--chart":
+            choices = list(_CHARTS)
+        else:
+            choices = sorted(cast(Any, self.deluge).parser._option_string_actions)
+        return [choice for choice in choices if choice.startswith(event.symbol)]
+
+
+class Overview:
+    """The settings of ``%%deluge`` and the models it can ask, for display."""
+
+    def __init__(self, magics: DelugeMagics) -> None:
+        traits = magics.traits(config=True)
+        self._settings = [(name, getattr(magics, name), trait.help) for name, trait in traits.items()]
+
+    def __repr__(self) -> str:
+        lines = [f"DelugeMagics.{name} = {value!r}" for name, value, _ in self._settings]
+        return "\n".join([*lines, "", repr(models.support_table())])
+
+    def _repr_markdown_(self) -> str:
+        rows = [f"| `DelugeMagics.{name}` | `{value!r}` | {told} |" for name, value, told in self._settings]
+        table = models.support_table().to_markdown()
+        return "\n".join(
+            ["Change a setting with `%config DelugeMagics.model = 'local'`.", "", "| Setting | Value | |"]
+            + ["| --- | --- | --- |", *rows, "", table]
+        )
+
+
+def response_bundle(response: APIResponse, **_: Any) -> Bundle:
+    """How a response displays itself: its tokens where there are any, else its text or its error."""
+    if response.logprobs is not None:
+        return mimebundle(response.logprobs)
+    text = response.error_message if response.is_error else response.completion or ""
+    return {"text/plain": "\n".join(part for part in (text, response.note and f"({response.note})") if part)}
+
+
+def table_bundle(table: Logprobs, **_: Any) -> Bundle:
+    """How a table of log-probabilities displays itself."""
+    return mimebundle(table)
+
+
+_TAUGHT: tuple[tuple[type, Callable[..., Bundle]], ...] = ((APIResponse, response_bundle), (Logprobs, table_bundle))
+
+
+def load(shell: InteractiveShell) -> None:
+    """Give a shell the magic, its completions, and the display of responses and tables."""
+    if _registered(shell) is not None:
+        return
+    magics = DelugeMagics(shell)
+    shell.register_magics(magics)
+    events, formatter = cast(Any, shell).events, cast(Any, shell).display_formatter
+    events.register("pre_run_cell", magics.before_cell)
+    events.register("post_run_cell", magics.after_cell)
+    for percent in ("%", "%%"):
+        shell.set_hook("complete_command", magics.complete, str_key=f"{percent}deluge")
+    for taught, bundle in _TAUGHT:
+        formatter.mimebundle_formatter.for_type(taught, bundle)
+
+
+def unload(shell: InteractiveShell) -> None:
+    """Take all of it away again."""
+    magics = _registered(shell)
+    if magics is None:
+        return
+    manager, formatter = cast(Any, shell).magics_manager, cast(Any, shell).display_formatter
+    manager.registry.pop(DelugeMagics.__name__, None)
+    for kind in ("line", "cell"):
+        manager.magics[kind].pop("deluge", None)
+    if magics in shell.configurables:
+        shell.configurables.remove(magics)
+    magics.after_cell(cast(Any, None))
+    cast(Any, shell).events.unregister("pre_run_cell", magics.before_cell)
+    cast(Any, shell).events.unregister("post_run_cell", magics.after_cell)
+    for percent in ("%", "%%"):
+        cast(Any, shell).strdispatchers["complete_command"].strs.pop(f"{percent}deluge", None)
+    for taught, _ in _TAUGHT:
+        formatter.mimebundle_formatter.type_printers.pop(taught, None)
+
+
+def _registered(shell: InteractiveShell) -> DelugeMagics | None:
+    found = cast(Any, shell).magics_manager.registry.get(DelugeMagics.__name__)
+    return found if isinstance(found, DelugeMagics) else None
