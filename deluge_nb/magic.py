@@ -122,9 +122,13 @@ class DelugeMagics(Magics):
         named = cast(Any, self.shell).user_ns.get(options.model) if options.model else None
         if isinstance(named, LLMClient):
             own = named.sampling_params[0]
-            params = own.replace(**given | {"logprobs": True}) if own.full_vocab else params.replace(**own.chosen() | given)
+            params = (
+                own.replace(**given | {"logprobs": True}) if own.full_vocab else params.replace(**own.chosen() | given)
+            )
             return named.process_prompts_sync([prompt], sampling_params=params, show_progress=False)[0]
-        client = LLMClient(named if isinstance(named, LocalModel) else options.model or self.model, sampling_params=params)
+        client = LLMClient(
+            named if isinstance(named, LocalModel) else options.model or self.model, sampling_params=params
+        )
         try:
             return client.process_prompts_sync([prompt], show_progress=False)[0]
         finally:

@@ -1,0 +1,108 @@
+"""Models on the user's own machine: the embedded one, and any GGUF file."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from .. import _rows
+from ..errors import SettingError
+from ..models import ModelSpec
+from . import weights
+from .gguf import read_header
+from .server import LlamaServer, server_for
+
+_CONTEXT = 2048
+
+
+class LocalModel:
+    """A model file served by llama.cpp in a child process of this one.
+
+    Give it to :class:`deluge_nb.LLMClient` in place of a name. The server is started on first use and shared by all
+    clients of the same file.
+
+    Parameters
+    ----------
+    path
+        A GGUF file; the embedded model if left out.
+    name
+        What responses call it; the file's name without its ending if left out.
+    context
+        Tokens that a prompt and its completion may have together.
+    system
+        The instruction used where a prompt brings none.
+    defaults
+        Fields of :class:`SamplingParams` used where the user leaves them open.
+
+    Raises
+    ------
+    LocalModelError
+        When the file is missing, truncated, or no GGUF.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str] | None = None,
+        *,
+        name: str | None = None,
+        context: int = _CONTEXT,
+        system: str | None = None,
+        defaults: Mapping[str, Any] | None = None,
+    ) -> None:
+        # A context of a token or two makes the runtime abort.
+        if isinstance(context, bool) or not isinstance(context, int) or not 64 <= context <= 1 << 20:
+            raise SettingError(f"context must be an integer of at least 64, not {context!r}.", setting="context")
+        self._path = None if path is None else Path(path).expanduser()
+        self._context = context
+        if self._path is not None:
+            read_header(self._path)
+        self.name = name or ("local" if self._path is None else self._path.stem)
+        row = next(spec for spec in _rows.BUILT_IN if spec.pattern == "local")
+        own = self._path is not None
+        self.spec: ModelSpec = replace(
+            row,
+            pattern=self.name.lower(),
+            endpoint=replace(_rows.LOCAL, launch=self._serve),
+            aliases=(),
+            shown_as="",
+            system=system if own or system is not None else row.system,
+            defaults={**({"max_new_tokens": 60} if own else row.defaults), **(defaults or {})},
+        )
+
+    def _serve(self) -> LlamaServer:
+        return server_for(self._path or weights.locate(), self.name, self._context)
+
+    def start(self) -> None:
+        """Start the server now rather than on first use.
+
+        Raises
+        ------
+        LocalModelError
+            When it does not start; with the end of its log.
+        """
+        self._serve().address()
+
+    def close(self) -> None:
+        """End the server; it is started again when needed."""
+        self._serve().stop()
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"LocalModel({str(self._path)!r})" if self._path is not None else "LocalModel()"
+
+
+def default_server() -> LlamaServer:
+    """The server of the model called ``local``; its weights are found or fetched."""
+    return server_for(weights.locate(), "local", _CONTEXT)

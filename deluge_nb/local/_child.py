@@ -1,0 +1,65 @@
+"""The child process: one llama.cpp server.
+
+Settings come as a line of JSON on standard input, the address goes out as a line of JSON on standard output. The
+process ends when its input does, or when its parent changes: a kernel may die in any way and leave nothing behind. It is
+run by its path and imports nothing of the package.
+"""
+
+import json
+import os
+import sys
+import threading
+import time
+
+
+def follow(parent: int) -> None:
+    """End with the parent, even where a fork of it still holds the other end of the pipe."""
+    while os.name == "nt" or os.getppid() == parent:
+        time.sleep(0.5)
+    os._exit(0)
+
+
+def tell(**said: object) -> None:
+    """Answer the parent."""
+    sys.stdout.write(json.dumps(said) + "\n")
+    sys.stdout.flush()
+
+
+def main() -> None:
+    """Start the server, say where it is, and wait for the end."""
+    settings = json.loads(sys.stdin.readline())
+    threading.Thread(target=follow, args=(os.getppid(),), daemon=True).start()
+    try:
+        import xllamacpp
+    except ImportError as error:
+        tell(missing=str(error))
+        os._exit(1)
+    params = xllamacpp.CommonParams()
+    params.model.path = settings["model"]
+    params.model_alias = {settings["alias"]}
+    params.n_parallel = settings["slots"]
+    params.n_ctx = settings["slots"] * settings["context"]
+    # One cache for all slots would make a log-probability depend on what else is being asked.
+    params.kv_unified = False
+    params.cache_ram_mib = 0
+    params.cpuparams.n_threads = settings["threads"]
+    params.cpuparams_batch.n_threads = settings["batch_threads"]
+    params.api_keys = [settings["key"]]
+    # An origin that no page can have: without it any page in the user's browser might ask.
+    params.cors_origins = "http://nobody.invalid"
+    params.cors_credentials = False
+    params.ui = False
+    params.endpoint_slots = False
+    params.verbosity = 1
+    try:
+        server = xllamacpp.Server(params)
+    except Exception as error:
+        tell(error=str(error))
+        os._exit(1)
+    tell(address=server.listening_address)
+    sys.stdin.read()
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,151 @@
+"""Enough of the GGUF format to tell a model file from something else before a server is given it.
+
+The runtime aborts its process on some broken files and says little about the others.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from ..errors import LocalModelError
+
+_MAGIC = b"GGUF"
+_STRING, _ARRAY = 8, 9
+_SIZES = {0: 1, 1: 1, 2: 2, 3: 2, 4: 4, 5: 4, 6: 4, 7: 1, 10: 8, 11: 8, 12: 8}
+# Weights per block and bytes per block, by the number of the quantisation; only the common ones are needed.
+_BLOCKS = {0: (1, 4), 1: (1, 2), 2: (32, 18), 3: (32, 20), 6: (32, 22), 7: (32, 24), 8: (32, 34), 10: (256, 84)} | {
+    11: (256, 110),
+    12: (256, 144),
+    13: (256, 176),
+    14: (256, 210),
+    30: (1, 2),
+}
+# No header in the wild comes near; a damaged one may claim anything.
+_MOST = 10_000_000
+_ALIGNMENT = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What the header says that we use."""
+
+    vocab_size: int | None
+    architecture: str | None
+
+
+class _Broken(Exception):
+    pass
+
+
+def read_header(path: Path) -> Header:
+    """Read and check the header of a model file.
+
+    Raises
+    ------
+    LocalModelError
+        When the file is missing, no GGUF, or shorter than its header says.
+    """
+    try:
+        size = path.stat().st_size
+        with path.open("rb") as file:
+            return _Reader(file, size).header()
+    except FileNotFoundError:
+        reason = "does not exist"
+    except IsADirectoryError:
+        reason = "is a folder"
+    except OSError as error:
+        reason = f"cannot be read ({error.strerror})"
+    except _Broken as broken:
+        reason = str(broken)
+    raise LocalModelError(f"The model file {path} {reason}; give the path of a GGUF file.", path=str(path))
+
+
+class _Reader:
+    def __init__(self, file: BinaryIO, size: int) -> None:
+        self._file = file
+        self._size = size
+
+    def header(self) -> Header:
+        if self._bytes(4) != _MAGIC:
+            raise _Broken("is no GGUF file" if self._size else "is empty")
+        version = self._number("<I")
+        if version not in (2, 3):
+            raise _Broken(f"is GGUF version {version}, and versions 2 and 3 are known")
+        tensors, entries = self._count(), self._count()
+        vocab_size, architecture, alignment = None, None, _ALIGNMENT
+        for _ in range(entries):
+            key = self._string()
+            kind = self._number("<I")
+            if kind == _ARRAY:
+                inner, length = self._number("<I"), self._count()
+                if key == b"tokenizer.ggml.tokens":
+                    vocab_size = length
+                self._skip_array(inner, length)
+            elif kind == _STRING:
+                value = self._string()
+                if key == b"general.architecture":
+                    architecture = value.decode("utf-8", "replace")
+            elif key == b"general.alignment" and kind == 4:
+                alignment = self._number("<I") or _ALIGNMENT
+            else:
+                self._skip(self._width(kind))
+        end = 0
+        for _ in range(tensors):
+            end = max(end, self._tensor())
+        start = -(-self._file.tell() // alignment) * alignment
+        if start + end > self._size:
+            raise _Broken(f"is truncated: it has {self._size:,} bytes and its header speaks of {start + end:,}")
+        return Header(vocab_size, architecture)
+
+    def _tensor(self) -> int:
+        self._string()
+        dimensions = self._number("<I")
+        if dimensions > 8:
+            raise _Broken("is damaged: a tensor has more dimensions than any has")
+        count = 1
+        for _ in range(dimensions):
+            count *= self._number("<Q")
+        kind, offset = self._number("<I"), self._number("<Q")
+        per_block, width = _BLOCKS.get(kind, (1, 0))
+        return offset + -(-count // per_block) * width
+
+    def _skip_array(self, kind: int, length: int) -> None:
+        if kind == _STRING:
+            for _ in range(length):
+                self._skip(self._number("<Q"))
+        else:
+            self._skip(self._width(kind) * length)
+
+    def _width(self, kind: int) -> int:
+        if kind not in _SIZES:
+            raise _Broken(f"is damaged: its header has a value of unknown kind {kind}")
+        return _SIZES[kind]
+
+    def _string(self) -> bytes:
+        length = self._number("<Q")
+        if length > self._size:
+            raise _Broken("is truncated or damaged: a text in its header is longer than the file")
+        return self._bytes(length)
+
+    def _count(self) -> int:
+        count = self._number("<Q")
+        if count > _MOST:
+            raise _Broken(f"is damaged: its header speaks of {count:,} entries")
+        return count
+
+    def _number(self, form: str) -> int:
+        return int(struct.unpack(form, self._bytes(struct.calcsize(form)))[0])
+
+    def _bytes(self, length: int) -> bytes:
+        found = self._file.read(length)
+        if len(found) < length:
+            raise _Broken("is truncated: it ends within its header" if self._size >= 4 else "is no GGUF file")
+        return found
+
+    def _skip(self, length: int) -> None:
+        if self._file.tell() + length > self._size:
+            raise _Broken("is truncated: it ends within its header")
+        self._file.seek(length, 1)
