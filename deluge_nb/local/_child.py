@@ -1,8 +1,8 @@
 """The child process: one llama.cpp server.
 
 Settings come as a line of JSON on standard input, the address goes out as a line of JSON on standard output. The
-process ends when its input does, or when its parent changes: a kernel may die in any way and leave nothing behind. It is
-run by its path and imports nothing of the package.
+process ends when its input does, or when its parent changes: a kernel may die in any way and leave nothing behind. It
+is run by its path and imports nothing of the package.
 """
 
 import json

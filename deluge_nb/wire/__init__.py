@@ -2,8 +2,8 @@
 
 A dialect turns an :class:`Ask` into requests and replies into a :class:`Completion`. Most need one request, and are two
 functions: ``build_request`` and ``parse_response``. Some servers must be asked in several steps, each depending on the
-last reply; so what the transport drives is a generator, :data:`Exchange`, that yields requests and is sent the bytes of the
-replies. For one request it is those two functions, one after the other.
+last reply; so what the transport drives is a generator, :data:`Exchange`, that yields requests and is sent the bytes of
+the replies. For one request it is those two functions, one after the other.
 """
 
 from __future__ import annotations

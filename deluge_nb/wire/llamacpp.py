@@ -192,7 +192,12 @@ def _rows(ask: Ask, prompt: str, reply: _Reply) -> Generator[WireRequest, bytes,
     entry = next(waiting, None)
     for position, token in enumerate(ids):
         octets = known.get(token)
-        if octets is None and entry is not None and entry.id == token and (whole or told and not decoder.getstate()[0]):
+        if (
+            octets is None
+            and entry is not None
+            and entry.id == token
+            and (whole or (told and not decoder.getstate()[0]))
+        ):
             octets = bytes(entry.bytes)
         row = None
         if octets is None:

@@ -1,0 +1,108 @@
+"""How a token is written for people: white space and what has no shape of its own made visible.
+
+Used by every rendering, so that the widget, the static page and the terminal never disagree.
+"""
+
+from __future__ import annotations
+
+import codecs
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+SPACE, NEWLINE, TAB = "·", "↵", "⇥"
+PARTIAL = "▏"
+EMPTY = "∅"
+# Joins in the middle of a text are part of its spelling; directions would turn the whole line around.
+_TURNING = frozenset(map(chr, (*range(0x200E, 0x2010), *range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x61C)))
+
+
+@dataclass(frozen=True, slots=True)
+class Fragment:
+    """A stretch of one token within one line.
+
+    ``shown`` is what is drawn, ``copied`` what it stands for in the text; ``breaks`` whether a line ends after it,
+    ``marked`` whether it is drawn in place of something that has no shape.
+    """
+
+    token: int
+    shown: str
+    copied: str
+    breaks: bool = False
+    marked: bool = False
+
+
+def fragments(octets: Sequence[bytes]) -> list[Fragment]:
+    """The tokens of a completion as they follow each other, each as one fragment or more.
+
+    A character that is cut across tokens is drawn where it is complete; the tokens before are thin marks.
+    """
+    decoder = codecs.getincrementaldecoder("utf-8")("replace")
+    found: list[Fragment] = []
+    for token, raw in enumerate(octets):
+        text = decoder.decode(raw, final=token == len(octets) - 1)
+        if not text:
+            found.append(Fragment(token, PARTIAL if raw else EMPTY, "", marked=True))
+            continue
+        for line in _lines(text):
+            found.append(_drawn(token, line))
+    return found
+
+
+def label(octets: bytes) -> str:
+    """A token by itself, as in a list of alternatives: every space visible, bytes where there is no character."""
+    if not octets:
+        return EMPTY
+    try:
+        text = octets.decode()
+    except UnicodeDecodeError:
+        return f"⟨{octets.hex(' ').upper()}⟩"
+    shown = "".join(_visible(character, alone=True) for character in text)
+    return f"◌{shown}" if unicodedata.combining(text[0]) and shown[0] == text[0] else shown
+
+
+def _lines(text: str) -> list[str]:
+    """The text cut after each line break."""
+    found: list[str] = []
+    start = 0
+    for place, character in enumerate(text):
+        if character == "\n":
+            found.append(text[start : place + 1])
+            start = place + 1
+    return [*found, text[start:]] if start < len(text) else found
+
+
+def _drawn(token: int, text: str) -> Fragment:
+    body = text.removesuffix("\n")
+    breaks = body != text
+    if not body.strip(" "):
+        # Nothing but spaces would be nothing to point at.
+        return Fragment(token, SPACE * len(body) + NEWLINE * breaks, text, breaks, marked=True)
+    alone = all(_shapeless(character) for character in body)
+    shown = "".join(_visible(character, alone=alone) if character != " " else " " for character in body)
+    return Fragment(token, shown + NEWLINE * breaks, text, breaks, marked=shown != body)
+
+
+def _visible(character: str, *, alone: bool) -> str:
+    if character == " ":
+        return SPACE
+    if character == "\n":
+        return NEWLINE
+    if character == "\t":
+        return f"{TAB}   "
+    if ord(character) < 0x20:
+        return chr(0x2400 + ord(character))
+    if character == "\x7f":
+        return "␡"
+    if character in _TURNING or (_shapeless(character) and alone):
+        return f"⟨U+{ord(character):04X}⟩"
+    return character
+
+
+def _shapeless(character: str) -> bool:
+    category = unicodedata.category(character)
+    return (
+        category in ("Cc", "Cf", "Zl", "Zp", "Cn", "Co")
+        or (category == "Zs" and character != " ")
+        or ("\ufe00" <= character <= "\ufe0f")
+    )

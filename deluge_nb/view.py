@@ -1,0 +1,104 @@
+"""The widget: a completion's tokens, coloured by how sure the model was of each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import anywidget
+import traitlets
+
+from . import render
+from ._pack import EAGER, pack_alternatives, pack_tokens
+from .errors import SettingError
+from .logprobs import Logprobs
+from .render import ColorBy
+
+_STATIC = Path(__file__).parent / "static"
+
+
+class LogprobView(anywidget.AnyWidget):
+    """Shows the tokens of a completion and, at each, what else the model weighed.
+
+    Point at a token, or move with the arrow keys, to see its alternatives. Click, Enter and the arrow keys set
+    :attr:`selected`.
+
+    Parameters
+    ----------
+    logprobs
+        A table of log-probabilities, a response that has one, or the documented list of dicts.
+    color_by
+        ``"probability"`` of the token, ``"surprisal"`` (its negative logarithm) or ``"entropy"`` of what it was drawn
+        from.
+    selected
+        The position of the selected token, or None.
+    title
+        A line above the tokens.
+
+    Raises
+    ------
+    LogprobsMissingError
+        When there are no log-probabilities to show.
+    """
+
+    _esm = _STATIC / "view.js"
+    _css = _STATIC / "view.css"
+
+    data = traitlets.Bytes(b"").tag(sync=True)
+    alternatives = traitlets.Bytes(b"").tag(sync=True)
+    selected = traitlets.Int(None, allow_none=True).tag(sync=True)
+    color_by = traitlets.Enum(list(render.COLOR_BY), "probability").tag(sync=True)
+    title = traitlets.Unicode("").tag(sync=True)
+
+    def __init__(
+        self,
+        logprobs: Any,
+        *,
+        color_by: ColorBy = "probability",
+        selected: int | None = None,
+        title: str = "",
+    ) -> None:
+        # A copy over its own vocabulary: what a call's answers share may be large.
+        self.table: Logprobs = render.table_of(logprobs).compact()
+        eager = len(self.table) <= EAGER
+        super().__init__(
+            data=pack_tokens(self.table),
+            alternatives=pack_alternatives(self.table) if eager else b"",
+            selected=selected,
+            color_by=color_by,
+            title=title,
+        )
+        self.on_msg(self._answer)
+
+    @traitlets.validate("selected")
+    def _position(self, proposal: Mapping[str, Any]) -> int | None:
+        value = proposal["value"]
+        if value is not None and not 0 <= value < len(self.table):
+            raise SettingError(
+                f"selected must be None or a position from 0 to {len(self.table) - 1}, not {value!r}.",
+                setting="selected",
+                value=value,
+            )
+        return value
+
+    def _answer(self, _: object, content: Any, __: object) -> None:
+        """The browser asks for the alternatives of a chunk of tokens, for a table too long to send them all."""
+        chunk = content.get("chunk") if isinstance(content, dict) else None
+        if isinstance(chunk, int) and chunk >= 0:
+            self.send({"chunk": chunk}, [pack_alternatives(self.table, chunk)])
+
+    def _repr_mimebundle_(self, **options: Any) -> Any:
+        found = super()._repr_mimebundle_(**options)
+        if found is None:
+            return None
+        data, metadata = found if isinstance(found, tuple) else (found, {})
+        return {**data, **render.static_bundle(self.table, self.color_by, self.title)}, metadata
+
+    def __repr__(self) -> str:
+        return f"LogprobView({len(self.table)} tokens)"
+
+
+def mimebundle(table: Logprobs) -> Any:
+    """What a table shows as a cell's value: the widget, and the same in HTML and in text for where there is none."""
+    return LogprobView(table)._repr_mimebundle_()
