@@ -104,10 +104,10 @@ def extract_prob(
             return 0.0 if chosen is None else math.exp(chosen)
         return _complement(chosen, token_index) if use_complement else 0.0
     weighed = candidates(entry)
-    found = [logprob for text, logprob in weighed if matches(text, token)]
+    found = [logprob for text, logprob, _ in weighed if matches(text, token)]
     total = 0.0
     if normalize_top_logprobs and entry.get("top_logprobs"):
-        total = log_sum([logprob for _, logprob in weighed])
+        total = log_sum([logprob for _, logprob, _ in weighed])
         if total == -math.inf:
             raise _withheld(token_index)
     if not found and use_complement:
@@ -148,15 +148,15 @@ def entry_at(logprobs: Logprobs | Sequence[Entry] | None, index: int) -> Entry:
     return logprobs[index]
 
 
-def candidates(entry: Entry) -> list[tuple[str, float]]:
-    """All that is known of one position, as (text, logprob) with ``-inf`` for what was withheld.
+def candidates(entry: Entry) -> list[tuple[str, float, Sequence[int] | None]]:
+    """All that is known of one position, as (text, logprob, bytes) with ``-inf`` for what was withheld.
 
     The alternatives, and the chosen token where they do not hold it.
     """
     listed = entry.get("top_logprobs") or []
     every = listed if any(_same(entry, other) for other in listed) else [*listed, entry]
-    pairs = ((other["token"], _known(other.get("logprob"))) for other in every)
-    return [(text, -math.inf if logprob is None else logprob) for text, logprob in pairs]
+    known = ((other["token"], _known(other.get("logprob")), other.get("bytes")) for other in every)
+    return [(text, -math.inf if logprob is None else logprob, raw) for text, logprob, raw in known]
 
 
 def log_sum(logprobs: Sequence[float]) -> float:

@@ -150,8 +150,8 @@ def _probability(response: APIResponse, yes: str, no: str | None) -> float | Non
             pass
         return None
     weighed = candidates(entry)
-    for_yes = log_sum([logprob for text, logprob in weighed if _only(text, yes, no)])
-    for_no = log_sum([logprob for text, logprob in weighed if _only(text, no, yes)])
+    for_yes = log_sum([logprob for text, logprob, _ in weighed if _only(text, yes, no)])
+    for_no = log_sum([logprob for text, logprob, _ in weighed if _only(text, no, yes)])
     if for_yes == for_no == -math.inf:
         return None
     return 0.0 if for_yes == -math.inf else math.exp(for_yes - log_sum([for_yes, for_no]))

@@ -1,0 +1,255 @@
+"""Charts of a table of log-probabilities.
+
+They are Altair charts, and display themselves everywhere without a network: live in JupyterLab and Notebook, which bring
+Vega-Lite 5, and as a picture where there is no Vega. (Altair's own default asks a server for Vega, and newer Altair
+names a version that JupyterLab does not know.)
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import math
+import struct
+from collections.abc import Iterator
+from typing import Any
+
+import altair as alt
+
+from ._glyphs import label
+from .errors import SettingError
+from .render import percent, table_of
+
+# JupyterLab 4 ships Vega-Lite 5.6: nothing newer may be used in a spec.
+_SCHEMA = "https://vega.github.io/schema/vega-lite/v5.json"
+_PICTURE_SCALE = 2
+# With more tokens than this there is no room for their texts: the axis counts them, and can be zoomed.
+_LABELLED = 60
+# With more than this, neighbours are taken together.
+_SINGLE = 5000
+_GROUPS = 2500
+_STEP, _WIDTH, _HEIGHT = 24, 760, 170
+# Orange for what is uncertain, blue-grey for what is not, as in the widget; told apart by every kind of eye.
+_HEAT, _PALE, _CALM, _INK = "#e07b1f", "#f6d3ad", "#6f8fb3", "#3c444d"
+_LONGEST = 24
+
+
+class OfflineChart(alt.Chart):
+    """An Altair chart that needs no server to be seen."""
+
+    def _repr_mimebundle_(self, *args: Any, **kwargs: Any) -> Any:
+        if alt.renderers.active != "default":  # the user has chosen another way
+            return super()._repr_mimebundle_(*args, **kwargs)
+        return _bundle(self.to_dict())
+
+
+def entropy_chart(logprobs: Any) -> alt.Chart:
+    """How uncertain the model was before each token: the entropy, in bits.
+
+    Only the listed alternatives are known, and they leave an interval for the entropy: the full bar is the least it can
+    be, the pale part reaches up to the most, where the size of the vocabulary is known.
+
+    Parameters
+    ----------
+    logprobs
+        A table, a response that has one, or a list of dicts.
+
+    Raises
+    ------
+    LogprobsMissingError
+        When there is nothing to show.
+    """
+    table = table_of(logprobs)
+    least, most = table.entropy_bounds(base=2)
+    rows: list[dict[str, Any]] = []
+    for place, told in _groups(table):
+        low = _mean(least[place])
+        high = _mean(most[place])
+        shared = {**told, "least": low, "most": high, "range": _range(low, high)}
+        rows.append({**shared, "part": "at least", "bits": low})
+        if low is not None and high is not None and high - low > 1e-9:
+            rows.append({**shared, "part": "at most", "bits": high - low})
+    both = any(row["part"] == "at most" for row in rows)
+    color = alt.Color(
+        "part:N",
+        title=None,
+        scale=alt.Scale(domain=["at least", "at most"], range=[_HEAT, _PALE]),
+        legend=alt.Legend(orient="top") if both else None,
+    )
+    return _over_tokens(
+        rows,
+        len(table),
+        y=alt.Y("bits:Q", title="Entropy (bits)", stack="zero"),
+        color=color,
+        order=alt.Order("part:N"),
+        tooltip=[alt.Tooltip("range:N", title="entropy")],
+        description=f"Entropy in bits before each of {len(table)} tokens",
+    )
+
+
+def confidence_chart(logprobs: Any) -> alt.Chart:
+    """The probability of each chosen token, from 0 to 1.
+
+    Parameters
+    ----------
+    logprobs
+        A table, a response that has one, or a list of dicts.
+
+    Raises
+    ------
+    LogprobsMissingError
+        When there is nothing to show.
+    """
+    table = table_of(logprobs)
+    probabilities = table.prob
+    rows = []
+    for place, told in _groups(table):
+        value = _mean(probabilities[place])
+        rows.append({**told, "probability": value, "told": percent(math.nan if value is None else value)})
+    return _over_tokens(
+        rows,
+        len(table),
+        y=alt.Y("probability:Q", title="Probability", scale=alt.Scale(domain=[0, 1])),
+        color=alt.Color("probability:Q", scale=alt.Scale(domain=[0, 1], range=[_HEAT, _CALM]), legend=None),
+        tooltip=[alt.Tooltip("told:N", title="probability")],
+        description=f"Probability of each of {len(table)} tokens",
+    )
+
+
+def alternatives_chart(logprobs: Any, position: int = 0) -> alt.Chart:
+    """What the model weighed at one token, the likeliest first, and what is left for all others.
+
+    Parameters
+    ----------
+    logprobs
+        A table, a response that has one, or a list of dicts.
+    position
+        Which token; 0 is the first.
+
+    Raises
+    ------
+    LogprobsMissingError
+        When there is nothing to show.
+    SettingError
+        When the completion has no such token.
+    """
+    table = table_of(logprobs)
+    if isinstance(position, bool) or not isinstance(position, int) or not 0 <= position < len(table):
+        raise SettingError(
+            f"position must be from 0 to {len(table) - 1}, for the completion has {len(table)} tokens, not {position!r}.",
+            setting="position",
+            value=position,
+        )
+    one = table[position : position + 1]
+    rows = [
+        {"token": _short(text), "probability": p, "told": percent(p), "kind": "chosen" if chosen else "alternative"}
+        for text, p, chosen in _weighed(one)
+    ]
+    rows.sort(key=lambda row: -row["probability"])
+    hidden = float(1 - one.top_mass()[0])
+    hidden += math.fsum(row["probability"] for row in rows[_LABELLED:] if row["kind"] != "chosen")
+    rows = [row for i, row in enumerate(rows) if i < _LABELLED or row["kind"] == "chosen"]
+    if hidden > 5e-5:
+        rows.append({"token": "other tokens", "probability": hidden, "told": percent(hidden), "kind": "not listed"})
+    names = [row["token"] for row in rows]
+    placed = [{**row, "place": place} for place, row in enumerate(rows)]
+    kinds = alt.Scale(domain=["chosen", "alternative", "not listed"], range=[_HEAT, _CALM, "#c5ccd3"])
+    chart = OfflineChart(alt.Data(values=placed), description=f"What was weighed at token {position}")
+    return _dressed(
+        chart.mark_bar()
+        .encode(
+            y=alt.Y("place:O", title=None, axis=alt.Axis(labelExpr=_naming(names), labelLimit=200, ticks=False)),
+            x=alt.X("probability:Q", title="Probability", scale=alt.Scale(domain=[0, 1])),
+            color=alt.Color("kind:N", title=None, scale=kinds, legend=alt.Legend(orient="top")),
+            tooltip=[alt.Tooltip("token:N"), alt.Tooltip("told:N", title="probability"), alt.Tooltip("kind:N")],
+        )
+        .properties(width=420, height=alt.Step(18))
+    )
+
+
+def _over_tokens(
+    rows: list[dict[str, Any]], count: int, *, y: Any, color: Any, tooltip: list[Any], description: str, **more: Any
+) -> alt.Chart:
+    """Bars in the order of the tokens."""
+    chart = OfflineChart(alt.Data(values=rows), description=description)
+    told = [alt.Tooltip("token:N", title="token"), alt.Tooltip("place:N", title="position"), *tooltip]
+    if count <= _LABELLED:
+        names = [row["token"] for row in rows if row.get("part", "at least") == "at least"]
+        axis = alt.Axis(labelExpr=_naming(names), labelAngle=-45, labelLimit=110, labelOverlap=False, ticks=False)
+        x = alt.X("position:O", title="Token", axis=axis)
+        chart = chart.mark_bar().encode(x=x, y=y, color=color, tooltip=told, **more)
+        return _dressed(chart.properties(width=alt.Step(_STEP), height=_HEIGHT))
+    x = alt.X("position:Q", title="Token", scale=alt.Scale(domain=[0, count], nice=False), axis=alt.Axis(grid=False))
+    chart = chart.mark_bar(strokeWidth=0).encode(x=x, x2="end:Q", y=y, color=color, tooltip=told, **more)
+    # Zoomed along the tokens only: what is up and down is the measure.
+    return _dressed(chart.properties(width=_WIDTH, height=_HEIGHT).interactive(bind_y=False))
+
+
+def _dressed(chart: Any) -> Any:
+    """On white in any theme: Vega draws its text dark."""
+    return (
+        chart.configure(background="white", padding=8)
+        .configure_view(stroke=None)
+        .configure_axis(labelColor=_INK, titleColor=_INK, gridColor="#e6e9ec", domainColor="#a0a8b0")
+        .configure_legend(labelColor=_INK)
+    )
+
+
+def _groups(table: Any) -> Iterator[tuple[slice, dict[str, Any]]]:
+    """The tokens one by one, or in groups where there are very many."""
+    count = len(table)
+    size = 1 if count <= _SINGLE else -(-count // _GROUPS)
+    octets = table.token_bytes
+    for start in range(0, count, size):
+        stop = min(start + size, count)
+        text = "".join(label(raw) for raw in octets[start : min(stop, start + 8)])
+        place = str(start) if size == 1 else f"{start}–{stop - 1}"
+        yield slice(start, stop), {"position": start, "end": stop, "place": place, "token": _short(text)}
+
+
+def _weighed(one: Any) -> Iterator[tuple[str, float, bool]]:
+    """Text, probability and whether it was chosen, for all that is known at a position."""
+    from .probability import candidates
+
+    entry = one[0]
+    own = one.token_bytes[0]
+    for text, logprob, raw in candidates(entry):
+        octets = bytes(raw) if raw is not None else text.encode()
+        yield label(octets), math.exp(logprob), octets == own
+
+
+def _naming(names: list[str]) -> str:
+    """A Vega expression from a place to a name; JSON's texts are literals there."""
+    return f"{json.dumps(names)}[datum.value]"
+
+
+def _mean(values: Any) -> float | None:
+    known = [float(value) for value in values if math.isfinite(value)]
+    return math.fsum(known) / len(known) if known else None
+
+
+def _range(low: float | None, high: float | None) -> str:
+    if low is None:
+        return "unknown"
+    if high is None:
+        return f"at least {low:.2f} bits"
+    return f"{low:.2f} bits" if high - low < 0.005 else f"{low:.2f} to {high:.2f} bits"
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
+
+
+def _bundle(spec: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """A spec for the Vega that a notebook brings, and a picture for where there is none."""
+    import vl_convert
+
+    picture = vl_convert.vegalite_to_png(spec, scale=_PICTURE_SCALE)
+    width, height = struct.unpack(">II", picture[16:24])
+    data = {
+        "application/vnd.vegalite.v5+json": {**spec, "$schema": _SCHEMA},
+        "image/png": base64.b64encode(picture).decode(),
+        "text/plain": spec.get("description", "a chart"),
+    }
+    # Without its size the picture would be shown twice as large.
+    return data, {"image/png": {"width": width // _PICTURE_SCALE, "height": height // _PICTURE_SCALE}}
