@@ -24,8 +24,8 @@ Columns = tuple[Ints, Floats, Ints, Floats, Ints]
 class Vocabulary:
     """The distinct tokens of one or more tables; grows, never shrinks.
 
-    A token is its text, its bytes and its id in the model's own vocabulary (None where unknown). Tokens of the same text
-    may differ in the others: every half of an emoji reads U+FFFD.
+    A token is its text, its bytes and its id in the model's own vocabulary (None where unknown). Tokens of the same
+    text may differ in the others: every half of an emoji reads U+FFFD.
     """
 
     __slots__ = ("_index", "ids", "raw", "texts")
@@ -151,7 +151,8 @@ def _read(entry: Mapping[str, Any], where: str) -> tuple[str, float | None, RawB
         except (TypeError, ValueError):
             raise _bad(f"{where}['bytes']", raw, "a list of integers from 0 to 255, or None") from None
     token_id = entry.get("id")
-    return token, logprob, raw, token_id if isinstance(token_id, int) else None
+    number = None if logprob is None else float(logprob)
+    return token, number, raw, token_id if isinstance(token_id, int) else None
 
 
 def _bad(where: str, value: object, wanted: str) -> SettingError:

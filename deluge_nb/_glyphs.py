@@ -50,14 +50,18 @@ def fragments(octets: Sequence[bytes]) -> list[Fragment]:
 
 
 def label(octets: bytes) -> str:
-    """A token by itself, as in a list of alternatives: every space visible, bytes where there is no character."""
+    """A token by itself, as in a list of alternatives: spaces at its ends visible, bytes where there is no character."""
     if not octets:
         return EMPTY
     try:
         text = octets.decode()
     except UnicodeDecodeError:
         return f"⟨{octets.hex(' ').upper()}⟩"
-    shown = "".join(_visible(character, alone=True) for character in text)
+    inner = range(len(text) - len(text.lstrip(" ")), len(text.rstrip(" ")))
+    shown = "".join(
+        " " if character == " " and place in inner else _visible(character, alone=True)
+        for place, character in enumerate(text)
+    )
     return f"◌{shown}" if unicodedata.combining(text[0]) and shown[0] == text[0] else shown
 
 

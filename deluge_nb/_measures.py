@@ -163,7 +163,7 @@ def entropy_bounds(seen: Observed, vocab_size: int | None, base: float) -> Bound
 
 
 def _tail(seen: Observed) -> Floats:
-    """The probability that is not listed: 1 minus the total, exact where it is tiny, negative where the total exceeds 1."""
+    """The probability that is not listed: exact where it is tiny, negative where the listed ones exceed 1 in total."""
     rows = np.repeat(np.arange(len(seen.counts)), seen.counts)
     peak = np.maximum(_reduce(np.maximum, seen.top, seen.offsets, -np.inf), seen.extra)
     with np.errstate(invalid="ignore"):

@@ -84,7 +84,7 @@ BUILT_IN = (
         aliases=("smollm2-135m",),
         # Greedy decoding of a model this small repeats itself; truncation (top-k, top-p) would hide what it weighed.
         defaults={"temperature": 0.7, "max_new_tokens": 60},
-        # The template's own default introduces "SmolLM, trained by Hugging Face", which makes the first token a toss-up.
+        # The template's own default introduces "SmolLM, by Hugging Face", which makes the first token a toss-up.
         system="You are a helpful assistant.",
     ),
     ModelSpec("gpt-3.5*", OPENAI, LogprobSupport("full", source="provider", checked=_CHECKED), shown_as="GPT-3.5"),

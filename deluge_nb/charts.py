@@ -1,8 +1,8 @@
 """Charts of a table of log-probabilities.
 
-They are Altair charts, and display themselves everywhere without a network: live in JupyterLab and Notebook, which bring
-Vega-Lite 5, and as a picture where there is no Vega. (Altair's own default asks a server for Vega, and newer Altair
-names a version that JupyterLab does not know.)
+They are Altair charts, and display themselves everywhere without a network: live in JupyterLab and Notebook, which
+bring Vega-Lite 5, and as a picture where there is no Vega. (Altair's own default asks a server for Vega, and newer
+Altair names a version that JupyterLab does not know.)
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ _STEP, _WIDTH, _HEIGHT = 24, 760, 170
 # Orange for what is uncertain, blue-grey for what is not, as in the widget; told apart by every kind of eye.
 _HEAT, _PALE, _CALM, _INK = "#e07b1f", "#f6d3ad", "#6f8fb3", "#3c444d"
 _LONGEST = 24
+_SHADES = alt.Scale(domain=[0, 1], range=[_HEAT, _CALM], interpolate="rgb")
 
 
 class OfflineChart(alt.Chart):
@@ -110,7 +111,7 @@ def confidence_chart(logprobs: Any) -> alt.Chart:
         rows,
         len(table),
         y=alt.Y("probability:Q", title="Probability", scale=alt.Scale(domain=[0, 1])),
-        color=alt.Color("probability:Q", scale=alt.Scale(domain=[0, 1], range=[_HEAT, _CALM]), legend=None),
+        color=alt.Color("probability:Q", scale=_SHADES, legend=None),
         tooltip=[alt.Tooltip("told:N", title="probability")],
         description=f"Probability of each of {len(table)} tokens",
     )
@@ -136,12 +137,12 @@ def alternatives_chart(logprobs: Any, position: int = 0) -> alt.Chart:
     table = table_of(logprobs)
     if isinstance(position, bool) or not isinstance(position, int) or not 0 <= position < len(table):
         raise SettingError(
-            f"position must be from 0 to {len(table) - 1}, for the completion has {len(table)} tokens, not {position!r}.",
+            f"position must be from 0 to {len(table) - 1}, for there are {len(table)} tokens, not {position!r}.",
             setting="position",
             value=position,
         )
     one = table[position : position + 1]
-    rows = [
+    rows: list[dict[str, Any]] = [
         {"token": _short(text), "probability": p, "told": percent(p), "kind": "chosen" if chosen else "alternative"}
         for text, p, chosen in _weighed(one)
     ]
@@ -151,7 +152,7 @@ def alternatives_chart(logprobs: Any, position: int = 0) -> alt.Chart:
     rows = [row for i, row in enumerate(rows) if i < _LABELLED or row["kind"] == "chosen"]
     if hidden > 5e-5:
         rows.append({"token": "other tokens", "probability": hidden, "told": percent(hidden), "kind": "not listed"})
-    names = [row["token"] for row in rows]
+    names = [f"{row['token']}  {row['told']}" for row in rows]
     placed = [{**row, "place": place} for place, row in enumerate(rows)]
     kinds = alt.Scale(domain=["chosen", "alternative", "not listed"], range=[_HEAT, _CALM, "#c5ccd3"])
     chart = OfflineChart(alt.Data(values=placed), description=f"What was weighed at token {position}")
@@ -180,7 +181,8 @@ def _over_tokens(
         chart = chart.mark_bar().encode(x=x, y=y, color=color, tooltip=told, **more)
         return _dressed(chart.properties(width=alt.Step(_STEP), height=_HEIGHT))
     x = alt.X("position:Q", title="Token", scale=alt.Scale(domain=[0, count], nice=False), axis=alt.Axis(grid=False))
-    chart = chart.mark_bar(strokeWidth=0).encode(x=x, x2="end:Q", y=y, color=color, tooltip=told, **more)
+    thick = max(1.0, _WIDTH / len({row["place"] for row in rows}))
+    chart = chart.mark_bar(orient="vertical", size=thick).encode(x=x, y=y, color=color, tooltip=told, **more)
     # Zoomed along the tokens only: what is up and down is the measure.
     return _dressed(chart.properties(width=_WIDTH, height=_HEIGHT).interactive(bind_y=False))
 
@@ -204,7 +206,7 @@ def _groups(table: Any) -> Iterator[tuple[slice, dict[str, Any]]]:
         stop = min(start + size, count)
         text = "".join(label(raw) for raw in octets[start : min(stop, start + 8)])
         place = str(start) if size == 1 else f"{start}–{stop - 1}"
-        yield slice(start, stop), {"position": start, "end": stop, "place": place, "token": _short(text)}
+        yield slice(start, stop), {"position": start, "place": place, "token": _short(text)}
 
 
 def _weighed(one: Any) -> Iterator[tuple[str, float, bool]]:

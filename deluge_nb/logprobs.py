@@ -282,9 +282,9 @@ class Logprobs(Sequence[TokenLogprob]):
     def entropy(self, base: float = math.e) -> Floats:
         """The uncertainty before each token: the least entropy its alternatives leave possible.
 
-        Exact where all alternatives are known. Elsewhere it is a lower bound, and a tight one: the mass outside the list
-        is spread as narrowly as the list's smallest probability allows. (Leaving that mass out, as in a plain sum over
-        the list, would call a nearly flat distribution certain.)
+        Exact where all alternatives are known. Elsewhere it is a lower bound, and a tight one: the mass outside the
+        list is spread as narrowly as the list's smallest probability allows. (Leaving that mass out, as in a plain sum
+        over the list, would call a nearly flat distribution certain.)
 
         Parameters
         ----------
@@ -328,8 +328,8 @@ class Logprobs(Sequence[TokenLogprob]):
     def rank(self) -> Floats:
         """The chosen token's place among the alternatives, 1 for the likeliest.
 
-        A chosen token that is not listed gets one more than the length of the list: its rank is that or worse. NaN where
-        there are no alternatives.
+        A chosen token that is not listed gets one more than the length of the list: its rank is that or worse. NaN
+        where there are no alternatives.
         """
         return measures.rank(self.observed)
 
@@ -389,7 +389,8 @@ class Logprobs(Sequence[TokenLogprob]):
         return self.to_arrow().__arrow_c_stream__(requested_schema)
 
     def __dataframe__(self, nan_as_null: bool = False, allow_copy: bool = True) -> object:
-        return self.to_pandas().__dataframe__(nan_as_null, allow_copy)
+        frame: Any = self.to_pandas()
+        return frame.__dataframe__(nan_as_null, allow_copy)
 
     # Plumbing -------------------------------------------------------------------------------------------------------
 

@@ -211,8 +211,15 @@ class Overview:
         rows = [f"| `DelugeMagics.{name}` | `{value!r}` | {told} |" for name, value, told in self._settings]
         table = models.support_table().to_markdown()
         return "\n".join(
-            ["Change a setting with `%config DelugeMagics.model = 'local'`.", "", "| Setting | Value | |"]
-            + ["| --- | --- | --- |", *rows, "", table]
+            [
+                "Change a setting with `%config DelugeMagics.model = 'local'`.",
+                "",
+                "| Setting | Value | |",
+                "| --- | --- | --- |",
+                *rows,
+                "",
+                table,
+            ]
         )
 
 

@@ -127,12 +127,14 @@ class SamplingParams(BaseModel):
             )
         return self
 
-    def __setattr__(self, name: str, value: object) -> None:
-        raise SettingError(
-            f"SamplingParams do not change; make changed ones with params.replace({name}={value!r}).",
-            setting=name,
-            value=value,
-        )
+    if not TYPE_CHECKING:  # which forbid it by themselves
+
+        def __setattr__(self, name: str, value: object) -> None:
+            raise SettingError(
+                f"SamplingParams do not change; make changed ones with params.replace({name}={value!r}).",
+                setting=name,
+                value=value,
+            )
 
     def __repr__(self) -> str:
         return f"SamplingParams({', '.join(f'{name}={value!r}' for name, value in self.chosen().items())})"

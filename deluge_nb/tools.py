@@ -107,7 +107,7 @@ class OutputSchema:
             raise ValueError(str(error)) from None
 
 
-def as_output_schema(value: object) -> OutputSchema:
+def as_output_schema(value: Any) -> OutputSchema:
     """Read what the caller gave as ``output_schema``.
 
     Raises

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import anywidget
 import traitlets
@@ -93,7 +93,7 @@ class LogprobView(anywidget.AnyWidget):
         if found is None:
             return None
         data, metadata = found if isinstance(found, tuple) else (found, {})
-        return {**data, **render.static_bundle(self.table, self.color_by, self.title)}, metadata
+        return {**data, **render.static_bundle(self.table, cast(ColorBy, self.color_by), self.title)}, metadata
 
     def __repr__(self) -> str:
         return f"LogprobView({len(self.table)} tokens)"

@@ -42,7 +42,7 @@ def ask(client: LLMClient, *prompts: Any, **options: Any) -> list[Any]:
     return client.process_prompts_sync(list(prompts) or ["Hello?"], show_progress=False, **options)
 
 
-# What is sent -----------------------------------------------------------------------------------------------------------
+# What is sent -------------------------------------------------------------------------------------------------------
 
 
 def test_a_prompt_becomes_a_chat_request_with_the_settings(server: ChatServer) -> None:
@@ -114,7 +114,7 @@ def test_a_reasoning_model_is_asked_in_the_way_in_which_it_gives_logprobs(server
     assert "reasoning_effort" not in server.seen[1].body
 
 
-# What comes back --------------------------------------------------------------------------------------------------------
+# What comes back ----------------------------------------------------------------------------------------------------
 
 
 def test_a_response_has_the_text_the_table_and_the_circumstances(server: ChatServer) -> None:
@@ -189,7 +189,7 @@ def test_several_models_take_turns(server: ChatServer) -> None:
     assert sent == {"a": ("gpt-4o-mini", 0.0), "b": ("gpt-4o", 1.0), "c": ("gpt-4o-mini", 0.0)}
 
 
-# Replies that are odd and yet answers -----------------------------------------------------------------------------------
+# Replies that are odd and yet answers -------------------------------------------------------------------------------
 
 
 def test_null_logprobs_are_a_success_with_a_warning_and_a_single_request(server: ChatServer) -> None:
@@ -222,16 +222,14 @@ def test_fields_that_are_absent_are_no_failure(server: ChatServer, missing: str)
 
     server.answer = answer
     if missing == "logprobs":
-        with pytest.warns(UserWarning):
+        with pytest.warns(UserWarning, match="came without"):
             assert ask(LLMClient("gpt-4o-mini", logprobs=True))[0].logprobs is None
     else:
         response = ask(LLMClient("gpt-4o-mini", sampling_params=WITH_LOGPROBS))[0]
         assert response.logprobs.tokens == ["Yes"]
 
 
-def test_a_tool_call_is_an_answer_without_a_warning(
-    server: ChatServer, recwarn: pytest.WarningsRecorder
-) -> None:
+def test_a_tool_call_is_an_answer_without_a_warning(server: ChatServer, recwarn: pytest.WarningsRecorder) -> None:
     calls = [{"id": "c1", "type": "function", "function": {"name": "add", "arguments": '{"a": 1, "b": 2}'}}]
 
     def answer(seen: Seen, number: int) -> Reply:
@@ -305,7 +303,7 @@ def test_a_prefill_that_the_server_repeats_is_not_part_of_the_completion(server:
     assert response.completion == " Paris"
 
 
-# Failures ---------------------------------------------------------------------------------------------------------------
+# Failures -----------------------------------------------------------------------------------------------------------
 
 
 def test_one_failure_leaves_the_other_answers_alone(server: ChatServer) -> None:
@@ -425,7 +423,7 @@ def test_missing_logprobs_of_a_failed_prompt_are_explained_when_used(server: Cha
         extract_prob("yes", ask(LLMClient("gpt-4o-mini", logprobs=True))[0].logprobs)
 
 
-# Keys -------------------------------------------------------------------------------------------------------------------
+# Keys ---------------------------------------------------------------------------------------------------------------
 
 
 def test_a_missing_key_is_named_with_its_variable() -> None:
@@ -472,7 +470,7 @@ def test_a_key_shows_in_no_traceback_of_a_failed_connection() -> None:
     assert failed.__context__ is None or KEY not in repr(vars(failed.__context__))
 
 
-# Settings and refusals --------------------------------------------------------------------------------------------------
+# Settings and refusals ----------------------------------------------------------------------------------------------
 
 
 def test_client_settings_are_a_list() -> None:
@@ -560,7 +558,7 @@ def test_a_lone_string_is_not_taken_letter_by_letter() -> None:
         LLMClient("gpt-4o-mini").process_prompts_sync("Hello")
 
 
-# Answers of a given shape -----------------------------------------------------------------------------------------------
+# Answers of a given shape -------------------------------------------------------------------------------------------
 
 
 class City(BaseModel):
@@ -583,7 +581,7 @@ def test_an_answer_that_does_not_fit_keeps_its_text(server: ChatServer) -> None:
     assert "does not fit" in (response.note or "")
 
 
-# Loops, threads, interruption -------------------------------------------------------------------------------------------
+# Loops, threads, interruption ---------------------------------------------------------------------------------------
 
 
 async def test_the_synchronous_call_works_inside_a_running_loop(server: ChatServer) -> None:
@@ -614,7 +612,7 @@ async def test_a_cancelled_call_keeps_what_had_arrived(server: ChatServer) -> No
     server.answer = answer
     client = LLMClient("gpt-4o-mini")
     call = asyncio.create_task(client.process_prompts_async(["a", "b"], show_progress=False))
-    while len(server.seen) < 2 or server.in_flight != 1:
+    while len(server.seen) < 2 or server.in_flight != 1:  # noqa: ASYNC110 - the server is in another thread
         await asyncio.sleep(0.01)
     await asyncio.sleep(0.1)
     call.cancel()

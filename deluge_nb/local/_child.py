@@ -5,6 +5,7 @@ process ends when its input does, or when its parent changes: a kernel may die i
 is run by its path and imports nothing of the package.
 """
 
+import importlib
 import json
 import os
 import sys
@@ -30,7 +31,8 @@ def main() -> None:
     settings = json.loads(sys.stdin.readline())
     threading.Thread(target=follow, args=(os.getppid(),), daemon=True).start()
     try:
-        import xllamacpp
+        # By name: the package comes without types.
+        xllamacpp = importlib.import_module("xllamacpp")
     except ImportError as error:
         tell(missing=str(error))
         os._exit(1)

@@ -83,6 +83,7 @@ def verified(path: Path) -> Path:
     LocalModelError
         When it is truncated or altered.
     """
+    mark = None
     try:
         state = path.stat()
         mark = (str(path), state.st_size, state.st_mtime_ns)
@@ -93,7 +94,7 @@ def verified(path: Path) -> Path:
             wrong = "has been altered (its SHA-256 differs)"
     except OSError as error:
         wrong = f"cannot be read ({error.strerror})"
-    if wrong:
+    if wrong or mark is None:
         raise LocalModelError(
             f"The embedded model's file {path} {wrong}; delete it, and it will be fetched again.", path=str(path)
         )

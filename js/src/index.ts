@@ -118,7 +118,7 @@ function render({ model, el, signal }: { model: AnyModel<State>; el: HTMLElement
   };
 
   let width = -1;
-  const fit = () => {
+  const arrange = () => {
     const wide = sheet.clientWidth;
     if (wide === width || wide === 0) return;
     width = wide;
@@ -126,7 +126,10 @@ function render({ model, el, signal }: { model: AnyModel<State>; el: HTMLElement
     lines.redraw();
   };
 
-  const go = (token: number) => {
+  // Where up and down aim at, so that going back leads back.
+  let column: number | null = null;
+  const go = (token: number, keep: number | null = null) => {
+    column = keep;
     select(token);
     lines.reveal(token);
     showCard(token);
@@ -190,7 +193,8 @@ function render({ model, el, signal }: { model: AnyModel<State>; el: HTMLElement
       else {
         const at = fragmentOf(tokens.owner, from);
         const line = moved(lineOf(layout.starts, at), action.by, layout.lines);
-        go(tokens.owner[layout.at(line, layout.middle(at))] ?? from);
+        const aim = column ?? layout.middle(at);
+        go(tokens.owner[layout.at(line, aim)] ?? from, aim);
       }
     },
     { signal: own },
@@ -223,7 +227,7 @@ function render({ model, el, signal }: { model: AnyModel<State>; el: HTMLElement
   model.on("change:selected", paintSelected);
   model.on("change:color_by", paintColor);
   model.on("msg:custom", received);
-  const watching = new ResizeObserver(fit);
+  const watching = new ResizeObserver(arrange);
   watching.observe(sheet);
   own.addEventListener("abort", () => {
     watching.disconnect();
@@ -234,7 +238,7 @@ function render({ model, el, signal }: { model: AnyModel<State>; el: HTMLElement
   });
 
   paintColor();
-  fit();
+  arrange();
   paintSelected();
   return () => ended.abort();
 }

@@ -24,7 +24,8 @@ export function breakLines(
       cut = fragment;
       usedAtCut = used;
     }
-    if (fragment > start && used + wide > width) {
+    // Twice, where what is carried over from the last word is itself too long.
+    while (fragment > start && used + wide > width) {
       if (cut > start) {
         used -= usedAtCut;
         start = cut;

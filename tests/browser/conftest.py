@@ -1,0 +1,226 @@
+"""Chromium, a page that hosts the widget by itself, and a JupyterLab to host it in earnest."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import re
+import secrets
+import shutil
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Error, Page, Request, sync_playwright
+
+from deluge_nb import LogprobView, render
+
+FLAGS = [
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+]
+SHOTS = Path(__file__).parents[2] / "test-results"
+
+# A host of the plainest kind: a model that is a dictionary, and the bundle loaded as a host loads it.
+HOST = """
+const bytes = (text) => {
+  // Into the middle of a larger buffer: a view's offset must count.
+  const raw = Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
+  const larger = new Uint8Array(raw.length + 16);
+  larger.set(raw, 8);
+  return new DataView(larger.buffer, 8, raw.length);
+};
+const state = {...STATE, data: bytes(STATE.data), alternatives: bytes(STATE.alternatives)};
+const heard = {};
+window.sent = [];
+window.listeners = 0;
+window.model = {
+  get: (name) => state[name],
+  set(name, value) { if (state[name] !== value) { state[name] = value; this.say(`change:${name}`); } },
+  save_changes() {},
+  send(content) { window.sent.push(content); },
+  on(name, heed) { (heard[name] ??= []).push(heed); window.listeners++; },
+  off(name, heed) { heard[name] = heard[name].filter((h) => h !== heed); window.listeners--; },
+  say(name, ...told) { for (const heed of heard[name] ?? []) heed(...told); },
+  answer(chunk, text) { this.say("msg:custom", {chunk}, [bytes(text)]); },
+};
+const address = URL.createObjectURL(new Blob([SOURCE], {type: "text/javascript"}));
+const {default: widget} = await import(address);
+window.started = performance.now();
+window.end = widget.render({model: window.model, el: document.querySelector("main")});
+window.ready = true;
+"""
+
+
+@dataclass(frozen=True)
+class Jupyter:
+    """Where a Jupyter server listens, and the folder it serves."""
+
+    url: str
+    token: str
+    root: Path
+
+    def page_url(self, path: str) -> str:
+        return f"{self.url}/{path}?token={self.token}"
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Debian's Chromium; a machine without one fails these tests rather than skip them."""
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
+    assert chromium, "there is no Chromium on this machine; see tests/system.sh"
+    with sync_playwright() as playwright:
+        sandbox = ["--no-sandbox"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []
+        instance = playwright.chromium.launch(executable_path=chromium, args=FLAGS + sandbox)
+        yield instance
+        instance.close()
+
+
+@pytest.fixture
+def page(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Page]:
+    """A fresh page; fails the test if the page asked for anything off this machine, or the widget threw."""
+    marker = request.node.get_closest_marker("context")
+    options: dict[str, Any] = {"viewport": {"width": 1280, "height": 900}, **(marker.kwargs if marker else {})}
+    context = browser.new_context(**options)
+    page = context.new_page()
+    page.set_default_timeout(60_000)
+    foreign: list[str] = []
+    errors: list[str] = []
+
+    def on_request(sent: Request) -> None:
+        if not sent.url.startswith(("http://127.0.0.1", "ws://127.0.0.1", "data:", "blob:", "about:", "file:")):
+            foreign.append(sent.url)
+
+    def on_error(error: Error) -> None:
+        if "blob:" in (error.stack or ""):  # the widget's; Jupyter's pages have errors of their own
+            errors.append(error.stack or "")
+
+    page.on("request", on_request)
+    page.on("pageerror", on_error)
+    yield page
+    SHOTS.mkdir(exist_ok=True)
+    name = re.sub(r"[^a-z0-9]+", "-", request.node.name.lower()).strip("-")[:80]
+    page.screenshot(path=SHOTS / f"{name}.png")
+    context.close()
+    assert not foreign, f"asked for what is not on this machine: {foreign}"
+    assert not errors, f"errors in the widget: {errors}"
+
+
+@pytest.fixture
+def host(page: Page) -> Callable[..., Page]:
+    """Put a widget on a page of its own; ``window.model`` is its model."""
+
+    def put(view: LogprobView, *, theme: str = "") -> Page:
+        state = {
+            "data": base64.b64encode(view.data).decode(),
+            "alternatives": base64.b64encode(view.alternatives).decode(),
+            "selected": view.selected,
+            "color_by": view.color_by,
+            "title": view.title,
+        }
+        source = (render._STYLESHEET.parent / "view.js").read_text(encoding="utf-8")
+        script = f"const STATE = {json.dumps(state)};\nconst SOURCE = {json.dumps(source)};\n{HOST}"
+        page.set_content(
+            '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Tokens</title>'
+            f"<style>{render._STYLESHEET.read_text(encoding='utf-8')}</style></head>"
+            f'<body {theme}><main style="padding: 12px"></main></body></html>'
+        )
+        page.add_script_tag(content=script, type="module")
+        page.wait_for_function("window.ready")
+        view.close()
+        return page
+
+    return put
+
+
+@pytest.fixture(scope="session")
+def jupyter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Jupyter]:
+    """A Jupyter server on this machine with folders, settings and a token of its own."""
+    home = tmp_path_factory.mktemp("jupyter")
+    root = home / "work"
+    root.mkdir()
+    quiet = home / "settings" / "@jupyterlab" / "apputils-extension"
+    quiet.mkdir(parents=True)
+    (quiet / "notification.jupyterlab-settings").write_text('{"fetchNews": "false", "checkForUpdates": false}')
+    token = secrets.token_hex(16)
+    folders = {
+        "JUPYTER_CONFIG_DIR": "config",
+        "JUPYTER_DATA_DIR": "data",
+        "JUPYTER_RUNTIME_DIR": "runtime",
+        "JUPYTERLAB_SETTINGS_DIR": "settings",
+        "JUPYTERLAB_WORKSPACES_DIR": "workspaces",
+        "IPYTHONDIR": "ipython",
+    }
+    env = {**os.environ, "JUPYTER_TOKEN": token, "JUPYTER_PLATFORM_DIRS": "1"}
+    env |= {name: str(home / folder) for name, folder in folders.items()}
+    command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--ServerApp.ip=127.0.0.1"]
+    command += ["--ServerApp.port=0", f"--ServerApp.root_dir={root}", "--LabApp.expose_app_in_browser=True"]
+    command += ["--JupyterNotebookApp.expose_app_in_browser=True", "--LabApp.extension_manager=readonly"]
+    command += ["--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"]
+    log = home / "server.log"
+    with log.open("w") as file:
+        process = subprocess.Popen(command, env=env, stdout=file, stderr=subprocess.STDOUT)
+    try:
+        served = _found(process, home / "runtime", log, token, root)
+        yield served
+    finally:
+        process.terminate()
+        process.wait(timeout=30)
+
+
+def _found(process: subprocess.Popen[bytes], runtime: Path, log: Path, token: str, root: Path) -> Jupyter:
+    """The server once it answers; it writes down which free port it took."""
+    deadline = time.monotonic() + 90
+    while True:
+        told = next(runtime.glob("jpserver-*.json"), None)
+        if told is not None:
+            try:
+                port = json.loads(told.read_text())["port"]
+                served = Jupyter(f"http://127.0.0.1:{port}", token, root)
+                urllib.request.urlopen(served.page_url("api/status"), timeout=2).close()
+                return served
+            except (OSError, ValueError, KeyError):
+                pass
+        if process.poll() is not None or time.monotonic() > deadline:
+            pytest.fail(log.read_text()[-3000:])
+        time.sleep(0.1)
+
+
+@pytest.fixture
+def notebook(jupyter: Jupyter) -> Callable[..., str]:
+    """Write a notebook of the given code cells into the server's folder; gives its name."""
+
+    def write(name: str, *cells: str) -> str:
+        written = [
+            {
+                "cell_type": "code",
+                "id": f"c{number}",
+                "metadata": {},
+                "execution_count": None,
+                "outputs": [],
+                "source": source,
+            }
+            for number, source in enumerate(cells)
+        ]
+        body = {
+            "cells": written,
+            "metadata": {"kernelspec": {"name": "python3", "display_name": "Python 3"}},
+            "nbformat": 4,
+            "nbformat_minor": 5,
+        }
+        (jupyter.root / name).write_text(json.dumps(body))
+        return name
+
+    return write

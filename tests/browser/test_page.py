@@ -1,0 +1,329 @@
+"""The widget on a page of its own: what is drawn, pointed at, typed and copied."""
+
+from __future__ import annotations
+
+import base64
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page, expect
+
+from deluge_nb import Logprobs, LogprobView
+from deluge_nb._pack import pack_alternatives
+
+pytestmark = pytest.mark.browser
+
+Host = Callable[..., Page]
+HOSTILE = ["<script>window.hacked = 1</script>", "<img src=x onerror='window.hacked=1'>", "</script>", "&lt;b&gt;"]
+
+
+def entry(token: str | bytes, p: float, **others: float) -> dict[str, Any]:
+    raw = token if isinstance(token, bytes) else token.encode()
+    text = raw.decode("utf-8", "replace")
+    top = [{"token": text, "logprob": math.log(p), "bytes": list(raw)}]
+    top += [{"token": other, "logprob": math.log(q), "bytes": list(other.encode())} for other, q in others.items()]
+    top.sort(key=lambda one: -one["logprob"])
+    return {"token": text, "logprob": math.log(p), "bytes": list(raw), "top_logprobs": top}
+
+
+def table(*tokens: tuple[Any, ...]) -> Logprobs:
+    return Logprobs.from_entries([entry(token, p, **(others[0] if others else {})) for token, p, *others in tokens])
+
+
+FRANCE = table(
+    ("The", 0.53, {"Paris": 0.2, "France": 0.1}),
+    (" capital", 0.93, {" city": 0.05}),
+    (" of", 0.99),
+    (" France", 0.98),
+    (" is", 0.9, {" was": 0.04}),
+    (" Paris", 0.04, {" Lyon": 0.7, "  Nice": 0.1}),
+    (".", 0.6, {",": 0.3}),
+)
+
+
+def long_table(count: int) -> Logprobs:
+    words = [" alpha", " beta", " gamma", ",", "ray", ".\n"]
+    return Logprobs.from_entries(
+        entry(words[i % len(words)], 0.1 + 0.8 * ((i * 37) % 100) / 100, **{" other": 0.05}) for i in range(count)
+    )
+
+
+def tokens(page: Page) -> Any:
+    return page.locator(".deluge-line .deluge-token")
+
+
+def texts(page: Page) -> Sequence[str]:
+    return tokens(page).all_text_contents()
+
+
+def selected(page: Page) -> Any:
+    return page.evaluate("window.model.get('selected')")
+
+
+def color(page: Page, index: int) -> str:
+    return str(tokens(page).nth(index).evaluate("e => getComputedStyle(e).backgroundColor"))
+
+
+def test_every_token_is_drawn_with_its_probability(host: Host) -> None:
+    page = host(LogprobView(FRANCE))
+    assert texts(page) == FRANCE.tokens
+    drawn = tokens(page).evaluate_all("all => all.map(e => Number(e.style.getPropertyValue('--p')))")
+    assert drawn == pytest.approx(FRANCE.prob.tolist(), rel=1e-6)
+
+
+def test_less_probable_tokens_are_more_orange_and_underlined_more(host: Host) -> None:
+    page = host(LogprobView(FRANCE))
+    measured = tokens(page).evaluate_all(
+        "all => all.map(e => [getComputedStyle(e).backgroundColor, getComputedStyle(e).boxShadow])"
+    )
+    alpha = [
+        float(str(background).rstrip(")").split("/")[-1]) if "/" in background else 1.0 for background, _ in measured
+    ]
+    heat = [math.sqrt(1 - p) for p in FRANCE.prob]
+    assert alpha == pytest.approx(heat, abs=0.02)
+    assert measured[5][1] != measured[2][1]
+
+
+def test_pointing_at_a_token_shows_what_was_weighed(host: Host) -> None:
+    page = host(LogprobView(FRANCE))
+    tokens(page).nth(5).hover()
+    card = page.locator(".deluge-card")
+    expect(card).to_be_visible()
+    expect(card.locator(".deluge-card-head")).to_have_text("·Paris4 %")
+    assert card.locator(".deluge-card-list code").all_text_contents() == ["·Lyon", "··Nice", "·Paris", "other tokens"]
+    assert card.locator(".deluge-percent").all_text_contents() == ["70 %", "10 %", "4 %", "16 %"]
+    expect(card.locator(".deluge-card-facts")).to_contain_text("rank 3")
+    page.mouse.move(1200, 880)
+    expect(card).to_be_hidden()
+
+
+def test_the_bars_are_as_long_as_the_probabilities(host: Host) -> None:
+    page = host(LogprobView(FRANCE))
+    tokens(page).nth(5).hover()
+    widths = page.locator(".deluge-fill").evaluate_all("all => all.map(e => parseFloat(e.style.width))")
+    assert widths == pytest.approx([70, 10, 4, 16], abs=1e-3)
+
+
+def test_a_click_selects_a_token(host: Host) -> None:
+    page = host(LogprobView(FRANCE))
+    tokens(page).nth(3).click()
+    assert selected(page) == 3
+    expect(tokens(page).nth(3)).to_have_attribute("aria-selected", "true")
+
+
+def test_the_arrow_keys_move_and_select(host: Host) -> None:
+    page = host(LogprobView(FRANCE))
+    page.keyboard.press("Tab")
+    page.keyboard.press("Tab")
+    box = page.get_by_role("listbox")
+    expect(box).to_be_focused()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowRight")
+    assert selected(page) == 1
+    active = box.get_attribute("aria-activedescendant")
+    assert active == tokens(page).nth(1).get_attribute("id")
+    expect(page.locator(".deluge-card")).to_be_visible()
+    expect(page.get_by_role("status")).to_contain_text("token 2 of 7: ·capital, 93 %, rank 1; also weighed: ·city 5 %")
+    page.keyboard.press("End")
+    assert selected(page) == 6
+    page.keyboard.press("ArrowRight")
+    assert selected(page) == 6
+    page.keyboard.press("Home")
+    page.keyboard.press("ArrowLeft")
+    assert selected(page) == 0
+    page.keyboard.press("Escape")
+    assert selected(page) is None
+    expect(page.locator(".deluge-card")).to_be_hidden()
+
+
+def test_up_and_down_move_by_lines(host: Host) -> None:
+    page = host(LogprobView(table(("one", 0.9), (" two", 0.9), ("\n", 0.9), ("three", 0.9), (" four", 0.9))))
+    tokens(page).nth(1).click()
+    page.keyboard.press("ArrowDown")
+    assert selected(page) == 4
+    page.keyboard.press("ArrowUp")
+    assert selected(page) == 1
+
+
+def test_python_selects_a_token_that_is_out_of_sight(host: Host) -> None:
+    page = host(LogprobView(long_table(3000)))
+    page.evaluate("window.model.set('selected', 2500)")
+    expect(page.locator('[data-token="2500"]').first).to_be_in_viewport()
+    expect(page.locator('[data-token="2500"]').first).to_have_class("deluge-token deluge-selected")
+
+
+def test_color_by_changes_the_colours_and_the_legend(host: Host) -> None:
+    page = host(LogprobView(FRANCE))
+    before = color(page, 5)
+    page.get_by_label("Colour by").select_option("entropy")
+    assert page.evaluate("window.model.get('color_by')") == "entropy"
+    assert color(page, 5) != before
+    expect(page.locator(".deluge-legend")).to_have_text("01248bits")
+    page.evaluate("window.model.set('color_by', 'surprisal')")
+    expect(page.get_by_label("Colour by")).to_have_value("surprisal")
+
+
+def test_the_legend_has_the_colours_of_the_tokens(host: Host) -> None:
+    page = host(LogprobView(table(("a", 0.5))))
+    legend = page.locator(".deluge-legend .deluge-token").nth(2)
+    assert legend.text_content() == "50 %"
+    assert legend.evaluate("e => getComputedStyle(e).backgroundColor") == color(page, 0)
+
+
+def test_hostile_tokens_are_only_text(host: Host) -> None:
+    page = host(LogprobView(table(*((token, 0.5, {HOSTILE[1]: 0.1}) for token in HOSTILE)), title=HOSTILE[1]))
+    assert texts(page) == HOSTILE
+    tokens(page).nth(0).hover()
+    expect(page.locator(".deluge-card-list code").nth(1)).to_have_text(HOSTILE[1])
+    assert page.evaluate("window.hacked") is None
+    assert page.locator("main img, main script").count() == 0
+
+
+def test_a_character_cut_across_tokens_is_drawn_where_it_is_complete(host: Host) -> None:
+    page = host(LogprobView(table((b"a", 0.9), (b"\xf0\x9f", 0.5), (b"\xa6\x86", 0.5))))
+    assert texts(page) == ["a", "▏", "🦆"]
+    tokens(page).nth(1).hover()
+    expect(page.locator(".deluge-card-head code")).to_have_text("⟨F0 9F⟩")
+
+
+def test_white_space_can_be_seen_and_lines_break_where_the_text_does(host: Host) -> None:
+    page = host(LogprobView(table(("a", 0.9), (" ", 0.5), ("\n\n", 0.5), ("\u200b", 0.5), ("b\tc", 0.5))))
+    assert texts(page) == ["a", "·", "↵", "↵", "⟨U+200B⟩", "b⇥   c"]
+    assert page.locator(".deluge-line").count() == 3
+
+
+def test_words_are_not_cut_at_the_end_of_a_line(host: Host) -> None:
+    pieces = [(" inter", 0.9), ("nation", 0.9), ("alis", 0.9), ("ation", 0.9)] * 12
+    page = host(LogprobView(table(*pieces)))
+    lines = page.locator(".deluge-line").all_text_contents()
+    assert len(lines) > 1
+    assert all(line.startswith(" inter") and line.endswith("ation") for line in lines)
+
+
+def test_copying_gives_the_text_and_not_the_marks(host: Host) -> None:
+    page = host(LogprobView(table(("one", 0.9), ("\n", 0.5), (b"\xf0\x9f", 0.5), (b"\xa6\x86", 0.5), (" two", 0.9))))
+    copied = page.evaluate(
+        """() => {
+            const all = document.querySelectorAll('.deluge-line .deluge-token');
+            getSelection().setBaseAndExtent(all[0].firstChild, 1, all[4].firstChild, 3);
+            const event = new ClipboardEvent('copy', {clipboardData: new DataTransfer(), bubbles: true});
+            all[0].dispatchEvent(event);
+            return event.clipboardData.getData('text/plain');
+        }"""
+    )
+    assert copied == "ne\n🦆 tw"
+
+
+@pytest.mark.parametrize("count", [0, 1, 2000])
+def test_any_number_of_tokens_is_shown(host: Host, count: int) -> None:
+    page = host(LogprobView(long_table(count)))
+    word = "token" if count == 1 else "tokens"
+    expect(page.locator(".deluge-summary")).to_contain_text(f"{count} {word}")
+    assert tokens(page).count() == count if count < 2 else tokens(page).count() > 100
+
+
+def test_only_the_lines_in_sight_are_elements(host: Host) -> None:
+    page = host(LogprobView(long_table(100_000)))
+    assert page.locator(".deluge *").count() < 2500
+    page.locator(".deluge-box").evaluate("e => e.scrollTo(0, e.scrollHeight)")
+    expect(page.locator('[data-token="99999"]')).to_be_visible()
+    assert page.locator(".deluge *").count() < 2500
+
+
+def test_alternatives_of_a_long_text_are_fetched_when_wanted(host: Host) -> None:
+    found = long_table(20_000)
+    view = LogprobView(found)
+    assert view.alternatives == b""
+    page = host(view)
+    page.evaluate("window.model.set('selected', 5000)")
+    page.locator('[data-token="5000"]').first.hover()
+    expect(page.locator(".deluge-card")).to_contain_text("fetching")
+    assert page.evaluate("window.sent") == [{"chunk": 1}]
+    block = base64.b64encode(pack_alternatives(view.table, 1)).decode()
+    page.evaluate(f"window.model.answer(1, '{block}')")
+    expect(page.locator(".deluge-card-list")).to_contain_text("·other")
+
+
+def test_lines_are_laid_out_again_when_the_width_changes(host: Host) -> None:
+    page = host(LogprobView(table(*((" word", 0.9) for _ in range(60)))))
+    before = page.locator(".deluge-line").count()
+    page.set_viewport_size({"width": 360, "height": 800})
+    page.wait_for_function(f"document.querySelectorAll('.deluge-line').length > {before}")
+    box = page.locator(".deluge-box")
+    assert box.evaluate("e => e.scrollWidth <= e.clientWidth")
+
+
+def test_the_card_stays_within_the_window(host: Host) -> None:
+    page = host(LogprobView(long_table(400)))
+    page.set_viewport_size({"width": 360, "height": 500})
+    last = tokens(page).nth(tokens(page).count() // 3)
+    last.hover()
+    at = page.locator(".deluge-card").bounding_box()
+    assert at is not None
+    assert at["x"] >= 0
+    assert at["y"] >= 0
+    assert at["x"] + at["width"] <= 360
+    assert at["y"] + at["height"] <= 500
+
+
+def test_nothing_is_left_when_the_view_ends(host: Host) -> None:
+    page = host(LogprobView(FRANCE))
+    tokens(page).nth(1).hover()
+    page.evaluate("window.end()")
+    assert page.evaluate("window.listeners") == 0
+    expect(page.locator(".deluge-card")).to_be_hidden()
+
+
+def test_a_withheld_probability_is_hatched_and_called_unknown(host: Host) -> None:
+    found = Logprobs.from_entries([{"token": "x", "logprob": -9999.0, "bytes": None, "top_logprobs": []}])
+    page = host(LogprobView(found))
+    expect(tokens(page)).to_have_class("deluge-token deluge-unknown")
+    tokens(page).hover()
+    expect(page.locator(".deluge-card")).to_contain_text("unknown")
+
+
+@pytest.mark.parametrize("theme", ['data-jp-theme-light="true"', 'data-jp-theme-light="false"'])
+def test_the_widget_is_accessible_in_light_and_dark(host: Host, theme: str) -> None:
+    page = host(LogprobView(FRANCE), theme=f'{theme} style="background: {"#fff" if "true" in theme else "#111"}"')
+    tokens(page).nth(5).click()
+    found = Axe().run(
+        page, options={"rules": {"region": {"enabled": False}, "page-has-heading-one": {"enabled": False}}}
+    )
+    assert found.violations_count == 0, found.generate_report()
+
+
+@pytest.mark.context(color_scheme="dark")
+def test_the_operating_system_s_theme_counts_where_the_host_has_none(host: Host) -> None:
+    page = host(LogprobView(FRANCE))
+    text = tokens(page).nth(0).evaluate("e => getComputedStyle(e).color")
+    assert text == "rgb(232, 230, 227)"
+
+
+@pytest.mark.context(forced_colors="active")
+def test_forced_colours_leave_the_second_cue(host: Host) -> None:
+    page = host(LogprobView(FRANCE))
+    widths = tokens(page).evaluate_all("all => all.map(e => parseFloat(getComputedStyle(e).borderBottomWidth))")
+    assert widths[5] > widths[0] > widths[2] == 0
+
+
+def test_the_static_page_shows_the_same_tokens(page: Page) -> None:
+    page.set_content(FRANCE_PAGE)
+    drawn = page.locator(".deluge-static .deluge-token")
+    assert drawn.all_text_contents() == FRANCE.tokens
+    expect(drawn.nth(5)).to_have_attribute("title", "·Paris: 4 % — ·Lyon 70 %, ··Nice 10 %")
+    found = Axe().run(
+        page, options={"rules": {"region": {"enabled": False}, "page-has-heading-one": {"enabled": False}}}
+    )
+    assert found.violations_count == 0, found.generate_report()
+
+
+def france_page() -> str:
+    from deluge_nb import to_html
+
+    return to_html(FRANCE, title="The capital of France", standalone=True)
+
+
+FRANCE_PAGE = france_page()
