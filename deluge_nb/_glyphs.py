@@ -50,7 +50,7 @@ def fragments(octets: Sequence[bytes]) -> list[Fragment]:
 
 
 def label(octets: bytes) -> str:
-    """A token by itself, as in a list of alternatives: spaces at its ends visible, bytes where there is no character."""
+    """A token by itself, as in a list of alternatives: spaces at its ends visible, bytes where it is no text."""
     if not octets:
         return EMPTY
     try:

@@ -151,7 +151,8 @@ class DelugeMagics(Magics):
             raise UsageError("--fill: a $ must be followed by a variable's name; write $$ for a dollar.") from None
 
     def _show(self, response: APIResponse, options: Any) -> None:
-        if response.logprobs is None:
+        # A terminal shows the cell's value, and that is all it could show.
+        if response.logprobs is None or not hasattr(self.shell, "kernel"):
             return
         if self.view if options.view is None else options.view:
             display(LogprobView(response))

@@ -1,0 +1,116 @@
+"""The magic as a person meets it: in JupyterLab and in Notebook 7, on the embedded model."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import Jupyter
+
+pytestmark = [pytest.mark.browser, pytest.mark.model]
+
+LOAD = "%load_ext deluge_nb"
+ASK = "%%deluge --seed 7 --max-tokens 24 -o answer\nWhat is the capital of France?"
+RUN_ALL = """async () => {
+    await window.jupyterapp.restored;
+    const panel = window.jupyterapp.shell.currentWidget;
+    await panel.sessionContext.ready;
+    await window.jupyterapp.commands.execute('notebook:run-all-cells');
+}"""
+EVALUATE = """async (code) => {
+    const kernel = window.jupyterapp.shell.currentWidget.sessionContext.session.kernel;
+    const future = kernel.requestExecute({code});
+    let text = '';
+    future.onIOPub = (m) => { if (m.header.msg_type === 'stream') text += m.content.text; };
+    await future.done;
+    return text;
+}"""
+
+
+def open_and_run(page: Page, jupyter: Jupyter, name: str, interface: str) -> None:
+    page.goto(jupyter.page_url(f"{interface}/{name}"))
+    page.wait_for_selector(".jp-NotebookPanel")
+    page.wait_for_function("() => window.jupyterapp?.shell?.currentWidget?.sessionContext")
+    page.evaluate(RUN_ALL)
+
+
+def in_kernel(page: Page, expression: str) -> Any:
+    """The value of an expression in the notebook's kernel."""
+    return json.loads(page.evaluate(EVALUATE, f"import json; print(json.dumps({expression}))"))
+
+
+@pytest.mark.parametrize("interface", ["lab/tree", "notebooks"])
+def test_the_magic_shows_coloured_tokens_whose_alternatives_can_be_read_and_selected(
+    page: Page, jupyter: Jupyter, notebook: Callable[..., str], interface: str
+) -> None:
+    name = notebook(f"ask-{interface.split('/')[0]}.ipynb", LOAD, ASK)
+    open_and_run(page, jupyter, name, interface)
+    tokens = page.locator(".deluge-line .deluge-token")
+    expect(tokens.first).to_be_visible()
+    assert page.locator(".deluge-line [role=option]").count() == in_kernel(page, "len(answer.logprobs)")
+    drawn = page.locator(".deluge-line [role=option]").evaluate_all(
+        "all => all.map(e => Number(e.style.getPropertyValue('--p')))"
+    )
+    assert drawn == pytest.approx(in_kernel(page, "answer.logprobs.prob.tolist()"), rel=1e-5)
+
+    third = page.locator('[data-token="2"]').first
+    third.hover()
+    card = page.locator(".deluge-card")
+    expect(card).to_be_visible()
+    weighed = card.locator(".deluge-card-list code").all_text_contents()
+    assert len(weighed) >= 20
+    likeliest = in_kernel(page, "answer.logprobs[2]['top_logprobs'][0]['token']")
+    assert weighed[0].replace("·", " ") == likeliest
+
+    third.click()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowRight")
+    selected = "[w.selected for w in __import__('ipywidgets').Widget.widgets.values() if hasattr(w, 'color_by')]"
+    for _ in range(50):
+        if in_kernel(page, selected) == [4]:
+            break
+        page.wait_for_timeout(50)
+    assert in_kernel(page, selected) == [4]
+
+
+def test_the_charts_are_drawn_without_a_network(
+    page: Page, jupyter: Jupyter, notebook: Callable[..., str]
+) -> None:
+    open_and_run(page, jupyter, notebook("charts.ipynb", LOAD, ASK), "lab/tree")
+    expect(page.locator(".vega-embed canvas, .vega-embed svg")).to_have_count(2)
+    assert in_kernel(page, "_.completion == answer.completion")
+
+
+def test_the_cell_s_value_is_not_shown_a_second_time(
+    page: Page, jupyter: Jupyter, notebook: Callable[..., str]
+) -> None:
+    open_and_run(page, jupyter, notebook("once.ipynb", LOAD, ASK, "answer"), "lab/tree")
+    expect(page.locator(".deluge-box")).to_have_count(2)
+    expect(page.locator(".jp-CodeCell").nth(1).locator(".deluge-box")).to_have_count(1)
+    expect(page.locator(".jp-CodeCell").nth(2).locator(".deluge-box")).to_have_count(1)
+
+
+def test_a_mistake_is_one_line_in_the_notebook(
+    page: Page, jupyter: Jupyter, notebook: Callable[..., str]
+) -> None:
+    open_and_run(page, jupyter, notebook("mistake.ipynb", LOAD, "%%deluge -m claude-3\nHi"), "lab/tree")
+    output = page.locator(".jp-OutputArea-output").last
+    expect(output).to_contain_text("UsageError: 'claude-3' gives no log-probabilities")
+    assert "Traceback" not in (output.text_content() or "")
+
+
+def test_the_dark_theme_is_followed(page: Page, jupyter: Jupyter, notebook: Callable[..., str]) -> None:
+    open_and_run(page, jupyter, notebook("dark.ipynb", LOAD, ASK), "lab/tree")
+    expect(page.locator(".deluge-box")).to_be_visible()
+    page.evaluate("window.jupyterapp.commands.execute('apputils:change-theme', {theme: 'JupyterLab Dark'})")
+    page.wait_for_selector('body[data-jp-theme-light="false"]')
+    tokens = page.locator(".deluge-line .deluge-token")
+    expect(tokens.first).to_have_css("color", "rgb(232, 230, 227)")
+    page.locator('[data-token="3"]').first.hover()
+    expect(page.locator(".deluge-card")).to_be_visible()
+    page.evaluate("window.jupyterapp.commands.execute('apputils:change-theme', {theme: 'JupyterLab Light'})")
+    page.wait_for_selector('body[data-jp-theme-light="true"]')
