@@ -17,6 +17,10 @@ from .gguf import read_header
 from .server import LlamaServer, server_for
 
 _CONTEXT = 2048
+_LONGEST = 1 << 20
+
+# Held, so that it does not end between two clients of the registry's ``local``.
+_default: LlamaServer | None = None
 
 
 class LocalModel:
@@ -54,10 +58,15 @@ class LocalModel:
         defaults: Mapping[str, Any] | None = None,
     ) -> None:
         # A context of a token or two makes the runtime abort.
-        if isinstance(context, bool) or not isinstance(context, int) or not 64 <= context <= 1 << 20:
-            raise SettingError(f"context must be an integer of at least 64, not {context!r}.", setting="context")
+        if isinstance(context, bool) or not isinstance(context, int) or not 64 <= context <= _LONGEST:
+            raise SettingError(
+                f"context must be an integer from 64 to {_LONGEST:,}, not {context!r}.",
+                setting="context",
+                value=context,
+            )
         self._path = None if path is None else Path(path).expanduser()
         self._context = context
+        self._server: LlamaServer | None = None
         if self._path is not None:
             read_header(self._path)
         self.name = name or ("local" if self._path is None else self._path.stem)
@@ -74,7 +83,9 @@ class LocalModel:
         )
 
     def _serve(self) -> LlamaServer:
-        return server_for(self._path or weights.locate(), self.name, self._context)
+        # Held, for a server ends with the last who holds it.
+        self._server = server_for(self._path or weights.locate(), self.name, self._context)
+        return self._server
 
     def start(self) -> None:
         """Start the server now rather than on first use.
@@ -88,7 +99,8 @@ class LocalModel:
 
     def close(self) -> None:
         """End the server; it is started again when needed."""
-        self._serve().stop()
+        if self._server is not None:
+            self._server.stop()
 
     def __enter__(self) -> Self:
         self.start()
@@ -104,5 +116,13 @@ class LocalModel:
 
 
 def default_server() -> LlamaServer:
-    """The server of the model called ``local``; its weights are found or fetched."""
-    return server_for(weights.locate(), "local", _CONTEXT)
+    """The server of the model called ``local``; its weights are found or fetched.
+
+    Raises
+    ------
+    LocalModelError
+        When there are no weights to be had.
+    """
+    global _default
+    _default = server_for(weights.locate(), "local", _CONTEXT)
+    return _default

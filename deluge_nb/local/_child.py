@@ -11,6 +11,7 @@ import os
 import sys
 import threading
 import time
+from typing import Any
 
 
 def follow(parent: int) -> None:
@@ -20,22 +21,8 @@ def follow(parent: int) -> None:
     os._exit(0)
 
 
-def tell(**said: object) -> None:
-    """Answer the parent."""
-    sys.stdout.write(json.dumps(said) + "\n")
-    sys.stdout.flush()
-
-
-def main() -> None:
-    """Start the server, say where it is, and wait for the end."""
-    settings = json.loads(sys.stdin.readline())
-    threading.Thread(target=follow, args=(os.getppid(),), daemon=True).start()
-    try:
-        # By name: the package comes without types.
-        xllamacpp = importlib.import_module("xllamacpp")
-    except ImportError as error:
-        tell(missing=str(error))
-        os._exit(1)
+def parameters(xllamacpp: Any, settings: dict[str, Any]) -> Any:
+    """The settings in the runtime's own terms."""
     params = xllamacpp.CommonParams()
     params.model.path = settings["model"]
     params.model_alias = {settings["alias"]}
@@ -43,6 +30,7 @@ def main() -> None:
     params.n_ctx = settings["slots"] * settings["context"]
     # One cache for all slots would make a log-probability depend on what else is being asked.
     params.kv_unified = False
+    # Else every prompt ever sent is kept, up to gigabytes.
     params.cache_ram_mib = 0
     params.cpuparams.n_threads = settings["threads"]
     params.cpuparams_batch.n_threads = settings["batch_threads"]
@@ -53,13 +41,36 @@ def main() -> None:
     params.ui = False
     params.endpoint_slots = False
     params.verbosity = 1
+    return params
+
+
+def main() -> None:
+    """Start the server, say where it is, and wait for the end."""
+    # Whatever the runtime prints goes to the log: nobody reads the pipe once the address has been said.
+    answer = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+
+    def tell(**said: object) -> None:
+        answer.write(json.dumps(said) + "\n")
+        answer.flush()
+
+    settings = json.loads(sys.stdin.readline())
+    threading.Thread(target=follow, args=(os.getppid(),), daemon=True).start()
     try:
-        server = xllamacpp.Server(params)
-    except Exception as error:
-        tell(error=str(error))
+        # By name: the package comes without types.
+        xllamacpp = importlib.import_module("xllamacpp")
+    except ImportError as error:
+        tell(missing=str(error))
         os._exit(1)
-    tell(address=server.listening_address)
+    try:
+        server = xllamacpp.Server(parameters(xllamacpp, settings))
+        address = server.listening_address
+    except Exception as error:
+        tell(error=f"{error}".rstrip("."))
+        os._exit(1)
+    tell(address=address)
     sys.stdin.read()
+    # Without the server's destructor, which waits for what is under way.
     os._exit(0)
 
 

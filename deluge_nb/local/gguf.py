@@ -5,6 +5,7 @@ The runtime aborts its process on some broken files and says little about the ot
 
 from __future__ import annotations
 
+import stat
 import struct
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,13 +50,13 @@ def read_header(path: Path) -> Header:
         When the file is missing, no GGUF, or shorter than its header says.
     """
     try:
-        size = path.stat().st_size
+        state = path.stat()
+        if not stat.S_ISREG(state.st_mode):  # reading a pipe might never end
+            raise _Broken("is a folder" if stat.S_ISDIR(state.st_mode) else "is no file")
         with path.open("rb") as file:
-            return _Reader(file, size).header()
+            return _Reader(file, state.st_size).header()
     except FileNotFoundError:
         reason = "does not exist"
-    except IsADirectoryError:
-        reason = "is a folder"
     except OSError as error:
         reason = f"cannot be read ({error.strerror})"
     except _Broken as broken:
@@ -126,8 +127,8 @@ class _Reader:
 
     def _string(self) -> bytes:
         length = self._number("<Q")
-        if length > self._size:
-            raise _Broken("is truncated or damaged: a text in its header is longer than the file")
+        if length > min(self._size, _MOST):
+            raise _Broken("is truncated or damaged: a text in its header is longer than any")
         return self._bytes(length)
 
     def _count(self) -> int:

