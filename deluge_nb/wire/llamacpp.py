@@ -17,7 +17,7 @@ from ..logprobs import Logprobs
 from ..sampling import SamplingParams
 from . import Ask, Completion, Exchange, ServerError, WireRequest, openai
 from ._decode import decode
-from ._llama_rows import NAME, WHOLE, Repair, Reply, Row, rows, table, tokens
+from ._llama_rows import NAME, WHOLE, Piece, Repair, Reply, Row, rows, table, tokens
 
 # With so many alternatives nearly every token drawn is among them, and the bytes given there are its own.
 _LEAST_WITH_STOP = 20
@@ -139,8 +139,7 @@ def _score(ask: Ask, prompt: str, continuation: str) -> Exchange:
         wanted = yield from tokens(continuation, special=False)
     ids = [piece.id for piece in wanted]
     found: list[Row] = []
-    if ids and all(isinstance(piece.piece, str) for piece in wanted):
-        # A grammar of token ids; it works on whole characters only.
+    if ids and (yield from _writable(continuation, wanted)):
         body = yield WireRequest(
             "/completion",
             {
@@ -162,12 +161,23 @@ def _score(ask: Ask, prompt: str, continuation: str) -> Exchange:
             ]
     if not found:
         repair = Repair(start, ids, whole_vocabulary=ask.params.full_vocab)
-        for position in range(len(ids)):
-            found.append((yield from repair.row(position)))
+        for position, piece in enumerate(wanted):
+            row = yield from repair.row(position)
+            # What marks the end of a turn has no bytes among the alternatives.
+            found.append(Row(row.id, piece.octets, row.logprob, row.top))
     count = {"prompt_tokens": len(start), "completion_tokens": len(ids), "total_tokens": len(start) + len(ids)}
     return Completion(
         continuation, logprobs=table(ask, found), finish_reason="length", usage=count, raw={"tokens": ids}
     )
+
+
+def _writable(text: str, wanted: list[Piece]) -> Generator[WireRequest, bytes, bool]:
+    """Whether a grammar of token ids can make the server write them: it knows whole characters, and no special tokens."""
+    if not all(isinstance(piece.piece, str) for piece in wanted):
+        return False
+    special = {piece.id for piece in (yield from tokens(text))}
+    special -= {piece.id for piece in (yield from tokens(text, special=False))}
+    return special.isdisjoint(piece.id for piece in wanted)
 
 
 def _completion(reply: Reply, found: Logprobs | None, raw: dict[str, Any]) -> Completion:

@@ -36,6 +36,8 @@ function render({ model, el, signal }: { model: AnyModel<State>; el: HTMLElement
   const root = element("section", "deluge");
   root.setAttribute("aria-label", model.get("title") || "Tokens coloured by probability");
   const box = element("div", "deluge-box");
+  // Jupyter takes keys before the page does, unless what has the focus asks it not to.
+  box.dataset["lmSuppressShortcuts"] = "true";
   box.tabIndex = 0;
   box.setAttribute("role", "listbox");
   box.setAttribute("aria-label", "Tokens of the completion");

@@ -23,6 +23,7 @@ export class Legend {
       this.choice.append(option);
     }
     this.choice.setAttribute("aria-label", "Colour by");
+    this.choice.dataset["lmSuppressShortcuts"] = "true";
     this.choice.addEventListener("change", () => choose(this.choice.value as ColorBy), { signal });
     this.root.append(this.choice, this.scale, element("span", "deluge-summary", summary));
   }

@@ -111,7 +111,7 @@ def page(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Page]:
     page.on("pageerror", on_error)
     yield page
     SHOTS.mkdir(exist_ok=True)
-    name = re.sub(r"[^a-z0-9]+", "-", request.node.name.lower()).strip("-")[:80]
+    name = re.sub(r"[^a-z0-9]+", "-", request.node.name.lower()).strip("-")[:120]
     page.screenshot(path=SHOTS / f"{name}.png")
     context.close()
     assert not foreign, f"asked for what is not on this machine: {foreign}"

@@ -25,13 +25,15 @@ EVALUATE = """async (code) => {
     const kernel = window.jupyterapp.shell.currentWidget.sessionContext.session.kernel;
     const future = kernel.requestExecute({code});
     let text = '';
-    future.onIOPub = (m) => { if (m.header.msg_type === 'stream') text += m.content.text; };
+    future.onIOPub = (m) => { if (m.content.name === 'stdout') text += m.content.text; };
     await future.done;
     return text;
 }"""
 
 
 def open_and_run(page: Page, jupyter: Jupyter, name: str, interface: str) -> None:
+    if interface == "lab/tree":  # a workspace of its own, or the notebooks of other tests would be opened again
+        interface = f"lab/workspaces/{name.removesuffix('.ipynb')}/tree"
     page.goto(jupyter.page_url(f"{interface}/{name}"))
     page.wait_for_selector(".jp-NotebookPanel")
     page.wait_for_function("() => window.jupyterapp?.shell?.currentWidget?.sessionContext")
@@ -69,7 +71,7 @@ def test_the_magic_shows_coloured_tokens_whose_alternatives_can_be_read_and_sele
     third.click()
     page.keyboard.press("ArrowRight")
     page.keyboard.press("ArrowRight")
-    selected = "[w.selected for w in __import__('ipywidgets').Widget.widgets.values() if hasattr(w, 'color_by')]"
+    selected = "[v.selected for v in __import__('gc').get_objects() if type(v).__name__ == 'LogprobView']"
     for _ in range(50):
         if in_kernel(page, selected) == [4]:
             break
@@ -81,7 +83,7 @@ def test_the_charts_are_drawn_without_a_network(
     page: Page, jupyter: Jupyter, notebook: Callable[..., str]
 ) -> None:
     open_and_run(page, jupyter, notebook("charts.ipynb", LOAD, ASK), "lab/tree")
-    expect(page.locator(".vega-embed canvas, .vega-embed svg")).to_have_count(2)
+    expect(page.locator(".vega-embed canvas")).to_have_count(2)
     assert in_kernel(page, "_.completion == answer.completion")
 
 
@@ -107,10 +109,10 @@ def test_the_dark_theme_is_followed(page: Page, jupyter: Jupyter, notebook: Call
     open_and_run(page, jupyter, notebook("dark.ipynb", LOAD, ASK), "lab/tree")
     expect(page.locator(".deluge-box")).to_be_visible()
     page.evaluate("window.jupyterapp.commands.execute('apputils:change-theme', {theme: 'JupyterLab Dark'})")
-    page.wait_for_selector('body[data-jp-theme-light="false"]')
+    page.wait_for_selector('body[data-jp-theme-light="false"]', state="attached")
     tokens = page.locator(".deluge-line .deluge-token")
     expect(tokens.first).to_have_css("color", "rgb(232, 230, 227)")
     page.locator('[data-token="3"]').first.hover()
     expect(page.locator(".deluge-card")).to_be_visible()
     page.evaluate("window.jupyterapp.commands.execute('apputils:change-theme', {theme: 'JupyterLab Light'})")
-    page.wait_for_selector('body[data-jp-theme-light="true"]')
+    page.wait_for_selector('body[data-jp-theme-light="true"]', state="attached")
