@@ -21,6 +21,8 @@ from ._llama_rows import NAME, WHOLE, Piece, Repair, Reply, Row, rows, table, to
 
 # With so many alternatives nearly every token drawn is among them, and the bytes given there are its own.
 _LEAST_WITH_STOP = 20
+# What the special tokens of every chat format begin with.
+_MARKS = frozenset("<[")
 # Five megabytes each.
 _MOST_WHOLE = 32
 
@@ -172,9 +174,11 @@ def _score(ask: Ask, prompt: str, continuation: str) -> Exchange:
 
 
 def _writable(text: str, wanted: list[Piece]) -> Generator[WireRequest, bytes, bool]:
-    """Whether a grammar of token ids can make the server write them: it knows whole characters, and no special tokens."""
+    """Whether a grammar of token ids can make the server write these: whole characters, and no special tokens."""
     if not all(isinstance(piece.piece, str) for piece in wanted):
         return False
+    if not _MARKS & set(text):
+        return True
     special = {piece.id for piece in (yield from tokens(text))}
     special -= {piece.id for piece in (yield from tokens(text, special=False))}
     return special.isdisjoint(piece.id for piece in wanted)
