@@ -82,6 +82,9 @@ def _drawn(token: int, text: str) -> Fragment:
     if not body.strip(" "):
         # Nothing but spaces would be nothing to point at.
         return Fragment(token, SPACE * len(body) + NEWLINE * breaks, text, breaks, marked=True)
+    if all(map(unicodedata.combining, body)):
+        # On the letter before, an accent would be of that token and leave nothing of this one to point at.
+        return Fragment(token, f"◌{body}{NEWLINE * breaks}", text, breaks, marked=True)
     alone = all(_shapeless(character) for character in body)
     shown = "".join(_visible(character, alone=alone) if character != " " else " " for character in body)
     return Fragment(token, shown + NEWLINE * breaks, text, breaks, marked=shown != body)
@@ -98,7 +101,12 @@ def _visible(character: str, *, alone: bool) -> str:
         return chr(0x2400 + ord(character))
     if character == "\x7f":
         return "␡"
-    if character in _TURNING or (_shapeless(character) and alone):
+    # Controls are never passed on: to a terminal the upper ones are commands, as the lower ones are.
+    if (
+        character in _TURNING
+        or unicodedata.category(character) in ("Cc", "Zl", "Zp")
+        or (_shapeless(character) and alone)
+    ):
         return f"⟨U+{ord(character):04X}⟩"
     return character
 

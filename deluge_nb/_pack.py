@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from ._glyphs import fragments, label
 from ._measures import known
+from ._scale import SCALES
 from .logprobs import Logprobs
 
 _TYPES = {"float32": "f4", "uint32": "u4", "int32": "i4", "uint8": "u1"}
@@ -60,11 +61,18 @@ def pack_tokens(table: Logprobs) -> bytes:
     copied: dict[str, int] = {}
     drawn = fragments(table.token_bytes)
     places = [(shown.setdefault(f.shown, len(shown)), copied.setdefault(f.copied, len(copied))) for f in drawn]
-    chosen, _, _alternative, _, offsets = table.columns
+    chosen, _, _, _, offsets = table.columns
     labels, names = _labels(table)
     bounds = table.entropy_bounds(base=2)
     return pack(
-        {"count": len(table), "shown": list(shown), "copied": list(copied), "labels": names, "chunk": CHUNK},
+        {
+            "count": len(table),
+            "chunk": CHUNK,
+            "shown": list(shown),
+            "copied": list(copied),
+            "labels": names,
+            "scales": {name: scale._asdict() for name, scale in SCALES.items()},
+        },
         {
             "owner": np.array([f.token for f in drawn], dtype=np.uint32),
             "shownAt": np.array([place[0] for place in places], dtype=np.uint32),
@@ -98,8 +106,11 @@ def pack_alternatives(table: Logprobs, chunk: int | None = None) -> bytes:
 
 
 def _labels(table: Logprobs) -> tuple[NDArray[np.int64], list[str]]:
-    """For each token of the table's vocabulary its place in a list of distinct labels, and that list."""
-    names: dict[str, int] = {}
+    """For each token of the table's vocabulary its place in a list of labels, and that list.
+
+    Tokens of the same bytes share a place; tokens that only look alike do not, so that places tell them apart.
+    """
+    distinct: dict[bytes, int] = {}
     vocabulary = table.vocabulary
-    places = [names.setdefault(label(vocabulary.true_bytes(i)), len(names)) for i in range(len(vocabulary))]
-    return np.array(places, dtype=np.int64), list(names)
+    places = [distinct.setdefault(vocabulary.true_bytes(i), len(distinct)) for i in range(len(vocabulary))]
+    return np.array(places, dtype=np.int64), [label(octets) for octets in distinct]

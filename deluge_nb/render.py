@@ -7,24 +7,20 @@ import math
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any
 
 from ._glyphs import Fragment, fragments, label
+from ._scale import COLOR_BY, SCALES, ColorBy, percent
+from ._terminal import ansi, broken, columns
 from .errors import DelugeError, LogprobsMissingError, SettingError
 from .logprobs import Logprobs
 
-ColorBy = Literal["probability", "entropy", "surprisal"]
-COLOR_BY: tuple[ColorBy, ...] = get_args(ColorBy)
-
 _STYLESHEET = Path(__file__).parent / "static" / "view.css"
-# What the legend shows: a probability, and the surprisal and entropy (bits) drawn in the same colour scale.
-_LEGEND = {
-    "probability": [(f"{p:g} %", f"--p:{p / 100:g}") for p in (100, 90, 50, 10, 1)],
-    "surprisal": [(f"{s} bits", f"--s:{s}") for s in (0, 1, 3, 6, 10)],
-    "entropy": [(f"{h} bits", f"--h:{h}") for h in (0, 1, 2, 4, 8)],
-}
+# How many alternatives a tooltip names, and how many tokens the list below a plain text.
 _TITLED = 3
 _FEWEST = 5
+# A notebook holds its outputs: past this many tokens a static form beside the widget is cut.
+_BESIDE = 2000
 
 
 def table_of(value: Any) -> Logprobs:
@@ -55,20 +51,14 @@ def table_of(value: Any) -> Logprobs:
     )
 
 
-def percent(probability: float) -> str:
-    """A probability for people: ``93.1 %``, and never a rounded 0 or 100."""
-    if math.isnan(probability):
-        return "unknown"
-    value = probability * 100
-    if value < 0.01:
-        return "0 %" if value == 0 else "<0.01 %"
-    if 99.99 < value < 100:
-        return ">99.99 %"
-    digits = 2 if value < 1 or value >= 99.95 else 1
-    return f"{value:.{digits}f}".removesuffix(".00").removesuffix(".0") + " %"
-
-
-def to_html(logprobs: Any, *, color_by: ColorBy = "probability", title: str = "", standalone: bool = False) -> str:
+def to_html(
+    logprobs: Any,
+    *,
+    color_by: ColorBy = "probability",
+    title: str | None = None,
+    standalone: bool = False,
+    limit: int | None = None,
+) -> str:
     """The completion as HTML, each token coloured, with what else was weighed in its tooltip.
 
     Parameters
@@ -78,22 +68,33 @@ def to_html(logprobs: Any, *, color_by: ColorBy = "probability", title: str = ""
     color_by
         What the colour says.
     title
-        A line above the tokens.
+        A line above the tokens; none by default.
     standalone
         A whole page, to be saved or sent, in place of an element.
+    limit
+        Show at most so many tokens, and say how many more there are; all by default.
 
     Raises
     ------
     LogprobsMissingError
         When there is nothing to show.
+    SettingError
+        When an argument has a value it cannot have.
     """
-    table = table_of(logprobs)
     if color_by not in COLOR_BY:
-        raise SettingError(f"color_by must be one of {', '.join(COLOR_BY)}, not {color_by!r}.", setting="color_by")
+        raise SettingError(
+            f"color_by must be one of {', '.join(COLOR_BY)}, not {color_by!r}.", setting="color_by", value=color_by
+        )
+    table, rest = _limited(table_of(logprobs), limit)
     drawn = "".join(_spans(table))
     heading = f'<div class="deluge-title">{html.escape(title)}</div>' if title else ""
-    scale = " ".join(f'<span class="deluge-token" style="{style}">{text}</span>' for text, style in _LEGEND[color_by])
-    legend = f'<div class="deluge-bar"><span class="deluge-legend">{color_by} {scale}</span></div>'
+    variable, unit, steps = SCALES[color_by]
+    samples = " ".join(
+        f'<span class="deluge-token" style="{variable}:{value:g}">{text}</span>' for text, value in steps
+    )
+    legend = f'<div class="deluge-bar"><span class="deluge-legend">{color_by} {samples} {unit}</span></div>'
+    if rest:
+        drawn += f'<div class="deluge-summary">{rest}</div>'
     element = (
         f'<div class="deluge" data-color="{color_by}"><style>{_stylesheet()}</style>{heading}{legend}'
         f'<div class="deluge-static">{drawn}</div></div>'
@@ -108,7 +109,7 @@ def to_html(logprobs: Any, *, color_by: ColorBy = "probability", title: str = ""
     )
 
 
-def to_text(logprobs: Any, *, color: bool = False) -> str:
+def to_text(logprobs: Any, *, color: bool = False, width: int | None = None, limit: int | None = None) -> str:
     """The completion for a terminal.
 
     Parameters
@@ -117,17 +118,50 @@ def to_text(logprobs: Any, *, color: bool = False) -> str:
         A table, a response that has one, or a list of dicts.
     color
         Colour the tokens with ANSI sequences; otherwise the least probable ones are listed below the text.
+    width
+        Break lines at so many columns, between words where there are any; by default only where the text does.
+    limit
+        Show at most so many tokens, and say how many more there are; all by default.
 
     Raises
     ------
     LogprobsMissingError
         When there is nothing to show.
+    SettingError
+        When an argument has a value it cannot have.
     """
-    table = table_of(logprobs)
-    if color:
-        return _ansi(table)
-    text = "".join(fragment.shown + "\n" * fragment.breaks for fragment in fragments(table.token_bytes))
-    probabilities = table.prob
+    if width is not None and width < 1:
+        raise SettingError(f"width must be a number of columns from 1, not {width!r}.", setting="width", value=width)
+    table, rest = _limited(table_of(logprobs), limit)
+    probabilities = table.prob.tolist()
+    lines = broken(fragments(table.token_bytes), width)
+    text = "\n".join(
+        "".join(ansi(one, probabilities[one.token]) if color else one.shown for one in line) for line in lines
+    )
+    if rest:
+        text += f"\n{rest}"
+    return text if color else _with_least_probable(text, table, probabilities)
+
+
+def static_bundle(table: Logprobs, color_by: ColorBy = "probability", title: str = "") -> dict[str, str]:
+    """The static forms by their MIME types, cut to what may stand beside a widget."""
+    return {
+        "text/html": to_html(table, color_by=color_by, title=title, limit=_BESIDE),
+        "text/plain": to_text(table, limit=_BESIDE),
+    }
+
+
+def _limited(table: Logprobs, limit: int | None) -> tuple[Logprobs, str]:
+    """The first tokens of a table, and what to say of the rest."""
+    if limit is not None and limit < 0:
+        raise SettingError(f"limit must be a number of tokens from 0, not {limit!r}.", setting="limit", value=limit)
+    if limit is None or len(table) <= limit:
+        return table, ""
+    rest = len(table) - limit
+    return table[:limit], f"… {rest} more token{'s' * (rest != 1)}"
+
+
+def _with_least_probable(text: str, table: Logprobs, probabilities: list[float]) -> str:
     unsure = sorted(
         (place for place in range(len(table)) if probabilities[place] < 0.5), key=lambda place: probabilities[place]
     )[:_FEWEST]
@@ -135,17 +169,13 @@ def to_text(logprobs: Any, *, color: bool = False) -> str:
         return text
     octets = table.token_bytes
     names = [label(octets[place]) for place in unsure]
-    width = max(map(len, names))
+    width = max(map(columns, names))
+    padded = [name + " " * (width - columns(name)) for name in names]
     rows = [
-        f"  {name:<{width}}  {percent(probabilities[place]):>8}  {_weighed(table, place)}".rstrip()
-        for name, place in zip(names, unsure, strict=True)
+        f"  {name}  {percent(probabilities[place]):>8}  {_weighed(table, place)}".rstrip()
+        for name, place in zip(padded, unsure, strict=True)
     ]
     return "\n".join([text, "", f"The {len(rows)} least probable of {len(table)} tokens:", *rows])
-
-
-def static_bundle(table: Logprobs, color_by: ColorBy = "probability", title: str = "") -> dict[str, str]:
-    """The static forms by their MIME types."""
-    return {"text/html": to_html(table, color_by=color_by, title=title), "text/plain": to_text(table)}
 
 
 def _spans(table: Logprobs) -> Iterator[str]:
@@ -184,24 +214,6 @@ def _weighed(table: Logprobs, place: int) -> str:
         if len(found) == _TITLED:
             break
     return ", ".join(found)
-
-
-def _ansi(table: Logprobs) -> str:
-    """Colours between the terminal's own ground and orange, in proportion to √(1 − p) as in the stylesheet."""
-    probabilities = table.prob
-    parts: list[str] = []
-    for fragment in fragments(table.token_bytes):
-        p = probabilities[fragment.token]
-        if math.isnan(p):
-            code = "2;9"
-        else:
-            heat = math.sqrt(max(0.0, 1 - p))
-            # Dark text on orange, or the terminal's own where the token was all but certain.
-            red, green, blue = (round(255 - (255 - end) * heat) for end in (255, 154, 60))
-            code = f"38;2;20;20;20;48;2;{red};{green};{blue}" if heat > 0.1 else "0"
-            code += ";4" * (p < 0.5)
-        parts.append(f"\x1b[{code}m{fragment.shown}\x1b[0m" + "\n" * fragment.breaks)
-    return "".join(parts)
 
 
 @cache

@@ -10,10 +10,10 @@ import anywidget
 import traitlets
 
 from . import render
-from ._pack import EAGER, pack_alternatives, pack_tokens
+from ._pack import CHUNK, EAGER, pack_alternatives, pack_tokens
+from ._scale import COLOR_BY, ColorBy
 from .errors import SettingError
 from .logprobs import Logprobs
-from .render import ColorBy
 
 _STATIC = Path(__file__).parent / "static"
 
@@ -34,12 +34,14 @@ class LogprobView(anywidget.AnyWidget):
     selected
         The position of the selected token, or None.
     title
-        A line above the tokens.
+        A line above the tokens; none by default.
 
     Raises
     ------
     LogprobsMissingError
         When there are no log-probabilities to show.
+    SettingError
+        When ``logprobs`` is none of these, or ``selected`` is no position in it.
     """
 
     _esm = _STATIC / "view.js"
@@ -48,7 +50,7 @@ class LogprobView(anywidget.AnyWidget):
     data = traitlets.Bytes(b"").tag(sync=True)
     alternatives = traitlets.Bytes(b"").tag(sync=True)
     selected = traitlets.Int(None, allow_none=True).tag(sync=True)
-    color_by = traitlets.Enum(list(render.COLOR_BY), "probability").tag(sync=True)
+    color_by = traitlets.Enum(list(COLOR_BY), "probability").tag(sync=True)
     title = traitlets.Unicode("").tag(sync=True)
 
     def __init__(
@@ -57,7 +59,7 @@ class LogprobView(anywidget.AnyWidget):
         *,
         color_by: ColorBy = "probability",
         selected: int | None = None,
-        title: str = "",
+        title: str | None = None,
     ) -> None:
         # A copy over its own vocabulary: what a call's answers share may be large.
         self.table: Logprobs = render.table_of(logprobs).compact()
@@ -67,7 +69,7 @@ class LogprobView(anywidget.AnyWidget):
             alternatives=pack_alternatives(self.table) if eager else b"",
             selected=selected,
             color_by=color_by,
-            title=title,
+            title=title or "",
         )
         self.on_msg(self._answer)
 
@@ -85,7 +87,7 @@ class LogprobView(anywidget.AnyWidget):
     def _answer(self, _: object, content: Any, __: object) -> None:
         """The browser asks for the alternatives of a chunk of tokens, for a table too long to send them all."""
         chunk = content.get("chunk") if isinstance(content, dict) else None
-        if isinstance(chunk, int) and chunk >= 0:
+        if isinstance(chunk, int) and 0 <= chunk * CHUNK < len(self.table):
             self.send({"chunk": chunk}, [pack_alternatives(self.table, chunk)])
 
     def _repr_mimebundle_(self, **options: Any) -> Any:

@@ -77,10 +77,10 @@ export class Card {
     const least = entropy[token] ?? Number.NaN;
     const most = entropyMost[token] ?? Number.NaN;
     if (!Number.isNaN(least)) {
-      const range =
-        most - least < 0.005
-          ? least.toFixed(2)
-          : `${least.toFixed(2)} – ${Number.isFinite(most) ? most.toFixed(2) : "?"}`;
+      // The hidden rest of the distribution leaves an interval, or where its size is not known a lower bound.
+      let range = least.toFixed(2);
+      if (!Number.isFinite(most)) range = `≥ ${range}`;
+      else if (most - least >= 0.005) range += ` – ${most.toFixed(2)}`;
       told.push(`entropy ${range} bits`);
     }
     const facts = element("div", "deluge-card-facts", told.join(" · "));

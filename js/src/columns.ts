@@ -1,5 +1,6 @@
 // The other side of deluge_nb/_pack.py: blocks of typed columns, read where they lie.
 
+export type ColorBy = "probability" | "entropy" | "surprisal";
 type Column = Float32Array | Uint32Array | Int32Array | Uint8Array;
 
 interface Place {
@@ -33,9 +34,17 @@ export function unpack(bytes: DataView): Block {
   return { fields, columns };
 }
 
+/** What a legend shows: the custom property that is painted, its unit, and steps of text and value. */
+export interface Scale {
+  variable: string;
+  unit: string;
+  steps: [string, number][];
+}
+
 export interface Tokens {
   count: number;
   chunk: number;
+  scales: Record<ColorBy, Scale>;
   shown: string[];
   copied: string[];
   labels: string[];

@@ -2,12 +2,12 @@
 
 import type { AnyModel } from "@anywidget/types";
 import { Card } from "./card.ts";
-import { Alternatives, readTokens } from "./columns.ts";
+import { Alternatives, type ColorBy, readTokens } from "./columns.ts";
 import { copiedText } from "./copy.ts";
 import { element } from "./dom.ts";
 import { actionOf, moved } from "./keyboard.ts";
 import { fragmentOf, Layout, lineOf } from "./layout.ts";
-import { type ColorBy, Legend } from "./legend.ts";
+import { Legend } from "./legend.ts";
 import { TokenLines } from "./tokens.ts";
 import "./view.css";
 
@@ -34,7 +34,7 @@ function render({ model, el, signal }: { model: AnyModel<State>; el: HTMLElement
   });
 
   const root = element("section", "deluge");
-  root.setAttribute("aria-label", model.get("title") || "Tokens coloured by probability");
+  const title = element("div", "deluge-title");
   const box = element("div", "deluge-box");
   // Jupyter takes keys before the page does, unless what has the focus asks it not to.
   box.dataset["lmSuppressShortcuts"] = "true";
@@ -59,6 +59,7 @@ function render({ model, el, signal }: { model: AnyModel<State>; el: HTMLElement
   const summary = [`${tokens.count} ${tokens.count === 1 ? "token" : "tokens"}`];
   if (known) summary.push(`perplexity ${Math.exp(-sum / known).toPrecision(3)}`);
   const legend = new Legend(
+    tokens.scales,
     summary.join(" · "),
     (colorBy) => {
       model.set("color_by", colorBy);
@@ -66,9 +67,8 @@ function render({ model, el, signal }: { model: AnyModel<State>; el: HTMLElement
     },
     own,
   );
-  if (model.get("title")) root.append(element("div", "deluge-title", model.get("title")));
   box.append(sheet);
-  root.append(legend.root, box, ruler, card.root, spoken);
+  root.append(title, legend.root, box, ruler, card.root, spoken);
   el.append(root);
 
   let canvas: CanvasRenderingContext2D | null = null;
@@ -114,6 +114,12 @@ function render({ model, el, signal }: { model: AnyModel<State>; el: HTMLElement
     root.dataset["color"] = colorBy;
     legend.show(colorBy);
   };
+  const paintTitle = () => {
+    const text = model.get("title");
+    title.textContent = text;
+    title.hidden = !text;
+    root.setAttribute("aria-label", text || "Tokens coloured by probability");
+  };
   const tokenAt = (event: Event): number | null => {
     const span = (event.target as Element | null)?.closest?.<HTMLElement>("[data-token]");
     return span ? Number(span.dataset["token"]) : null;
@@ -123,9 +129,14 @@ function render({ model, el, signal }: { model: AnyModel<State>; el: HTMLElement
   const arrange = () => {
     const wide = sheet.clientWidth;
     if (wide === width || wide === 0) return;
+    // What was at the top stays there, or a selection that was waiting for a width comes into sight.
+    const first = width < 0;
+    const top = first ? null : lines.top();
     width = wide;
     layout.fit(wide);
     lines.redraw();
+    if (top !== null) lines.scrollTo(top);
+    else if (first) paintSelected();
   };
 
   // Where up and down aim at, so that going back leads back.
@@ -228,6 +239,7 @@ function render({ model, el, signal }: { model: AnyModel<State>; el: HTMLElement
   };
   model.on("change:selected", paintSelected);
   model.on("change:color_by", paintColor);
+  model.on("change:title", paintTitle);
   model.on("msg:custom", received);
   const watching = new ResizeObserver(arrange);
   watching.observe(sheet);
@@ -236,12 +248,14 @@ function render({ model, el, signal }: { model: AnyModel<State>; el: HTMLElement
     card.hide();
     model.off("change:selected", paintSelected);
     model.off("change:color_by", paintColor);
+    model.off("change:title", paintTitle);
     model.off("msg:custom", received);
   });
 
+  paintTitle();
   paintColor();
   arrange();
-  paintSelected();
+  if (width < 0) paintSelected();
   return () => ended.abort();
 }
 

@@ -66,6 +66,18 @@ export class TokenLines {
     if (token !== null) this.mark(token, true);
   }
 
+  /** The first fragment in sight; null at the very top, which stays the top. */
+  top(): number | null {
+    const line = Math.floor(this.box.scrollTop / this.lineHeight());
+    return line > 0 ? (this.layout.starts[Math.min(line, this.layout.lines - 1)] ?? 0) : null;
+  }
+
+  /** Scroll a fragment's line to the top. */
+  scrollTo(fragment: number): void {
+    this.box.scrollTop = lineOf(this.layout.starts, fragment) * this.lineHeight();
+    this.show();
+  }
+
   /** Scroll a token into sight, without moving the page. */
   reveal(token: number): void {
     const height = this.lineHeight();
