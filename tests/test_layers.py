@@ -1,0 +1,112 @@
+"""The architecture as data: who may import whom, and what importing the package costs."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import deluge_nb
+
+PACKAGE = Path(deluge_nb.__file__).parent
+LAYERS = {
+    "errors": 0,
+    "_portal": 0,
+    "_columns": 1,
+    "_measures": 1,
+    "_tables": 1,
+    "logprobs": 1,
+    "sampling": 1,
+    "prompts": 1,
+    "tools": 1,
+    "_specs": 1,
+    "_rows": 1,
+    "models": 1,
+    "wire": 2,
+    "probability": 2,
+    "response": 2,
+    "_glyphs": 2,
+    "_pack": 2,
+    "render": 2,
+    "util": 2,
+    "transport": 3,
+    "_batch": 3,
+    "client": 3,
+    "charts": 3,
+    "score": 4,
+    "llm_tools": 4,
+    "local": 4,
+    "view": 4,
+    "magic": 5,
+    "__init__": 6,
+}
+NOTEBOOK = ["IPython", "ipywidgets", "anywidget", "traitlets", "altair", "pandas", "scipy"]
+DEFERRED = [*NOTEBOOK, "numpy", "httpx", "msgspec", "tqdm", "pyarrow", "vl_convert", "xllamacpp"]
+
+
+def module_of(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def imports(path: Path) -> set[str]:
+    """The package's own modules that a file imports when it runs, wherever in the file."""
+    found: set[str] = set()
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for typed in [
+        node for node in ast.walk(tree) if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test)
+    ]:
+        typed.body = []
+    inside = path.parent != PACKAGE
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.ImportFrom) or not node.level:
+            continue
+        outward = node.level - 1 == (1 if inside else 0)
+        if not outward:  # a neighbour in the same folder
+            continue
+        found |= {node.module.split(".")[0]} if node.module else {alias.name for alias in node.names}
+    return found
+
+
+@pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_a_module_imports_from_its_own_layer_and_those_below(path: Path) -> None:
+    own = LAYERS[module_of(path)]
+    above = {name for name in imports(path) if LAYERS[name] > own}
+    assert not above
+
+
+@pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_no_module_is_long(path: Path) -> None:
+    assert len(path.read_text(encoding="utf-8").splitlines()) < 480
+
+
+def loaded_after(code: str, names: list[str]) -> str:
+    script = f"{code}\nimport sys\nprint(sorted(set({names!r}) & set(sys.modules)))"
+    return subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout.strip()
+
+
+def test_importing_the_package_loads_no_notebook_library() -> None:
+    assert loaded_after("import deluge_nb", NOTEBOOK) == "[]"
+
+
+def test_importing_the_core_loads_neither_numpy_nor_an_http_client() -> None:
+    code = "from deluge_nb import LLMClient, SamplingParams, extract_prob, score_llm; LLMClient('gpt-4o-mini')"
+    assert loaded_after(code, DEFERRED) == "[]"
+
+
+def test_asking_a_model_loads_no_notebook_library() -> None:
+    code = (
+        "from deluge_nb import LLMClient\n"
+        "LLMClient('m', base_url='http://127.0.0.1:9', max_attempts=1).process_prompts_sync(['x'], show_progress=False)"
+    )
+    assert loaded_after(code, NOTEBOOK) == "[]"
+
+
+def test_every_public_name_can_be_had_and_is_documented() -> None:
+    for name in deluge_nb.__all__:
+        assert getattr(deluge_nb, name).__doc__, name
+    assert set(deluge_nb.__all__) <= set(dir(deluge_nb))
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        deluge_nb.nothing  # type: ignore[attr-defined]  # noqa: B018
