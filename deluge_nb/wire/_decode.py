@@ -40,23 +40,27 @@ def decode(body: bytes, type_: type[T], dialect: str, *, at: str = "") -> T:
     try:
         return msgspec.json.decode(body, type=type_)
     except msgspec.ValidationError as error:
-        raise _misfit(body, dialect, at, str(error)) from None
-    except msgspec.DecodeError:
+        reason = str(error)
+        if "out of range" not in reason:
+            raise _misfit(body, dialect, at, reason) from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         pass
     try:
-        lenient = _cleaned(json.loads(body.decode("utf-8", "replace")))
-    except ValueError:
-        lenient = None
-        broken = True
-    else:
-        broken = False
-    if broken:
-        what = "an empty body" if not body.strip() else f"no JSON: {_excerpt(body)!r}"
-        raise MalformedResponseError(f"The server sent {what}.", dialect=dialect, field=at, excerpt=_excerpt(body))
-    try:
-        return msgspec.json.decode(msgspec.json.encode(lenient), type=type_)
+        read = json.loads(body.decode("utf-8-sig", "replace"), parse_int=_integer)
+        return msgspec.json.decode(msgspec.json.encode(_cleaned(read)), type=type_)
     except msgspec.ValidationError as error:
-        raise _misfit(body, dialect, at, str(error)) from None
+        reason = str(error)
+    except (ValueError, RecursionError):
+        reason = ""
+    if reason:
+        raise _misfit(body, dialect, at, reason)
+    what = "an empty body" if not body.strip() else f"no JSON: {_excerpt(body)!r}"
+    raise MalformedResponseError(f"The server sent {what}.", dialect=dialect, field=at, excerpt=_excerpt(body))
+
+
+def _integer(digits: str) -> int | float:
+    """The number, or as near as a float comes to one that would need more than 64 bits."""
+    return int(digits) if len(digits) < 19 else float(digits)
 
 
 def _cleaned(value: Any) -> Any:

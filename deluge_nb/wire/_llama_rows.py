@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Generator, Sequence
+from typing import Annotated
 
 import msgspec
 import numpy as np
@@ -30,13 +31,16 @@ _WIDE = 300
 _FORCED = 100
 
 
+Octets = list[Annotated[int, msgspec.Meta(ge=0, le=255)]]
+
+
 class Weighed(msgspec.Struct, gc=False):
     """An alternative."""
 
     id: int
     logprob: float | None = None
     token: str = ""
-    bytes: list[int] = []
+    bytes: Octets = []
 
 
 class Entry(msgspec.Struct, gc=False):
@@ -45,7 +49,7 @@ class Entry(msgspec.Struct, gc=False):
     id: int
     logprob: float | None = None
     token: str = ""
-    bytes: list[int] = []
+    bytes: Octets = []
     top_logprobs: list[Weighed] = []
 
 
@@ -65,7 +69,7 @@ class Piece(msgspec.Struct):
     """A token of a text; its piece is a list of bytes where it is no text."""
 
     id: int
-    piece: str | list[int]
+    piece: str | Octets
 
     @property
     def octets(self) -> bytes:
