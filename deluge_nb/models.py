@@ -37,6 +37,9 @@ __all__ = [
 # Named in errors: one of a provider and one that needs none.
 _DEFAULT_MODELS = ("gpt-4o-mini", "local")
 
+# Each whole vocabulary weighs megabytes.
+_LONGEST_WHOLE = 32
+
 _registered: list[ModelSpec] = []
 
 
@@ -178,6 +181,13 @@ def validate(target: Target, params: SamplingParams, prompt: Prompt | None = Non
             f"at most top_logprobs={support.max_top}.",
             setting="full_vocab",
             value=True,
+        )
+    if params.full_vocab and (params.max_new_tokens or 1) > _LONGEST_WHOLE:
+        raise SettingError(
+            f"full_vocab=True gives {model!r}'s whole vocabulary at each token, for at most {_LONGEST_WHOLE} tokens; "
+            f"max_new_tokens cannot be {params.max_new_tokens}.",
+            setting="max_new_tokens",
+            value=params.max_new_tokens,
         )
     if prompt is None:
         return

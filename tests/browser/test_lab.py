@@ -79,9 +79,7 @@ def test_the_magic_shows_coloured_tokens_whose_alternatives_can_be_read_and_sele
     assert in_kernel(page, selected) == [4]
 
 
-def test_the_charts_are_drawn_without_a_network(
-    page: Page, jupyter: Jupyter, notebook: Callable[..., str]
-) -> None:
+def test_the_charts_are_drawn_without_a_network(page: Page, jupyter: Jupyter, notebook: Callable[..., str]) -> None:
     open_and_run(page, jupyter, notebook("charts.ipynb", LOAD, ASK), "lab/tree")
     expect(page.locator(".vega-embed canvas")).to_have_count(2)
     assert in_kernel(page, "_.completion == answer.completion")
@@ -96,9 +94,7 @@ def test_the_cell_s_value_is_not_shown_a_second_time(
     expect(page.locator(".jp-CodeCell").nth(2).locator(".deluge-box")).to_have_count(1)
 
 
-def test_a_mistake_is_one_line_in_the_notebook(
-    page: Page, jupyter: Jupyter, notebook: Callable[..., str]
-) -> None:
+def test_a_mistake_is_one_line_in_the_notebook(page: Page, jupyter: Jupyter, notebook: Callable[..., str]) -> None:
     open_and_run(page, jupyter, notebook("mistake.ipynb", LOAD, "%%deluge -m claude-3\nHi"), "lab/tree")
     output = page.locator(".jp-OutputArea-output").last
     expect(output).to_contain_text("UsageError: 'claude-3' gives no log-probabilities")
