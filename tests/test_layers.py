@@ -30,6 +30,8 @@ LAYERS = {
     "response": 2,
     "_glyphs": 2,
     "_pack": 2,
+    "_scale": 2,
+    "_terminal": 2,
     "render": 2,
     "util": 2,
     "transport": 3,

@@ -333,7 +333,7 @@ def test_a_model_file_of_one_s_own_is_served(client: LLMClient, tmp_path: Path) 
 
 def test_a_file_that_passes_for_a_model_and_is_none_fails_without_taking_the_kernel_along(tmp_path: Path) -> None:
     path = tmp_path / "empty.gguf"
-    path.write_bytes(b"GGUF" + (3).to_bytes(4, "little") + bytes(16))
+    path.write_bytes(b"GGUF" + (3).to_bytes(4, "little") + bytes(60))
     with pytest.raises(LocalModelError, match="could not be started"):
         LLMClient(LocalModel(path)).process_prompts_sync(["Hi"], show_progress=False)
 
@@ -342,19 +342,23 @@ def test_a_server_that_keeps_dying_is_given_up_with_its_log(client: LLMClient) -
     server = LlamaServer(weights.locate(), "mortal", 512)
     try:
         with pytest.raises(LocalModelError, match="times in a row"):
-            for _ in range(5):
-                server.address()
-                os.kill(server.pid or 0, signal.SIGKILL)
-                time.sleep(0.3)
+            while_killed(server, 5)
     finally:
         server.stop()
+
+
+def while_killed(server: LlamaServer, times: int) -> None:
+    for _ in range(times):
+        server.address()
+        os.kill(server.pid or 0, signal.SIGKILL)
+        time.sleep(0.3)
 
 
 def test_an_interrupted_batch_leaves_the_server_usable(client: LLMClient) -> None:
     prompts = [f"Tell me story number {number}." for number in range(40)]
     timer = subprocess.Popen([sys.executable, "-c", f"import os,time; time.sleep(1.5); os.kill({os.getpid()}, 2)"])
     with pytest.raises(KeyboardInterrupt):
-        client.process_prompts_sync(prompts, sampling_params=GREEDY.replace(max_new_tokens=60), show_progress=False)
+        client.process_prompts_sync(prompts, sampling_params=GREEDY.replace(max_new_tokens=20), show_progress=False)
     timer.wait()
     finished = [response for response in client.interrupted if response is not None]
     assert 0 < len(finished) < 40
