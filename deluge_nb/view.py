@@ -77,8 +77,10 @@ class LogprobView(anywidget.AnyWidget):
     def _position(self, proposal: Mapping[str, Any]) -> int | None:
         value = proposal["value"]
         if value is not None and not 0 <= value < len(self.table):
+            last = len(self.table) - 1
+            allowed = f"None or a position from 0 to {last}" if last >= 0 else "None where there are no tokens"
             raise SettingError(
-                f"selected must be None or a position from 0 to {len(self.table) - 1}, not {value!r}.",
+                f"selected must be {allowed}, not {value!r}.",
                 setting="selected",
                 value=value,
             )

@@ -295,6 +295,109 @@ def test_the_widget_is_accessible_in_light_and_dark(host: Host, theme: str) -> N
     assert found.violations_count == 0, found.generate_report()
 
 
+def test_an_empty_completion_is_accessible(host: Host) -> None:
+    page = host(LogprobView([]))
+    found = Axe().run(
+        page, options={"rules": {"region": {"enabled": False}, "page-has-heading-one": {"enabled": False}}}
+    )
+    assert found.violations_count == 0, found.generate_report()
+
+
+# Contrast as WCAG reckons it, of a text on its background over the ground, as they are painted.
+CONTRAST = """all => {
+    const context = document.createElement('canvas').getContext('2d', {willReadFrequently: true});
+    const ground = getComputedStyle(document.querySelector('.deluge-box')).backgroundColor;
+    const luminance = (...colors) => {
+        for (const color of colors) { context.fillStyle = color; context.fillRect(0, 0, 1, 1); }
+        const [r, g, b] = [...context.getImageData(0, 0, 1, 1).data].map(
+            (value) => value / 255 <= 0.04045 ? value / 255 / 12.92 : ((value / 255 + 0.055) / 1.055) ** 2.4);
+        return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+    };
+    return all.map((e) => {
+        const style = getComputedStyle(e);
+        const two = [luminance(ground, style.backgroundColor), luminance(style.color)].sort((a, b) => a - b);
+        return (two[1] + 0.05) / (two[0] + 0.05);
+    });
+}"""
+
+
+@pytest.mark.parametrize("theme", ['data-jp-theme-light="true"', 'data-jp-theme-light="false"'])
+def test_words_and_marks_can_be_read_on_every_shade(host: Host, theme: str) -> None:
+    shades = [p / 20 for p in range(1, 20)] + [0.001, 1.0]
+    page = host(LogprobView(table(*((token, p) for p in shades for token in ("a", " ", "\u200b")))), theme=theme)
+    measured = tokens(page).evaluate_all(CONTRAST)
+    assert len(measured) == 3 * len(shades)
+    assert min(measured) >= 4.5
+
+
+def test_a_line_that_runs_from_right_to_left_has_its_tokens_in_that_order(host: Host) -> None:
+    page = host(LogprobView(table(("שלום", 0.5), (" עולם", 0.5), ("\n", 0.5), ("one", 0.5), (" two", 0.5))))
+    left = tokens(page).evaluate_all("all => all.map(e => e.getBoundingClientRect().left)")
+    assert left[0] > left[1] > left[2]
+    assert left[3] < left[4]
+
+
+def test_an_accent_by_itself_can_be_pointed_at(host: Host) -> None:
+    page = host(LogprobView(table(("cafe", 0.9), ("\u0301", 0.1))))
+    box = tokens(page).nth(1).bounding_box()
+    assert box is not None
+    assert box["width"] > 4
+    tokens(page).nth(1).hover()
+    expect(page.locator(".deluge-card-head")).to_have_text("◌\u030110 %")
+
+
+def test_of_tokens_that_look_alike_only_the_chosen_one_is_marked(host: Host) -> None:
+    page = host(LogprobView(table((" ", 0.6, {"·": 0.3}))))
+    tokens(page).hover()
+    rows = page.locator(".deluge-card-list code")
+    assert rows.all_text_contents() == ["·", "·", "other tokens"]
+    assert page.locator(".deluge-card-list code.deluge-own").count() == 1
+
+
+def test_an_entropy_that_the_list_only_bounds_is_called_at_least(host: Host) -> None:
+    page = host(LogprobView(table(("a", 0.5, {"b": 0.5}), ("c", 0.5, {"d": 0.1}))))
+    tokens(page).nth(0).hover()
+    expect(page.locator(".deluge-card-facts")).to_contain_text("entropy 1.00 bits")
+    tokens(page).nth(1).hover()
+    expect(page.locator(".deluge-card-facts")).to_contain_text("entropy ≥ ")
+
+
+def test_a_view_opens_at_its_selection(host: Host) -> None:
+    page = host(LogprobView(long_table(3000), selected=2500))
+    expect(page.locator('[data-token="2500"]').first).to_be_in_viewport()
+
+
+def test_what_was_at_the_top_stays_there_when_the_width_changes(host: Host) -> None:
+    page = host(LogprobView(table(*((f" word{i}", 0.9) for i in range(4000)))))
+    page.locator(".deluge-box").evaluate("e => e.scrollTo(0, e.scrollHeight / 2)")
+    top = """() => {
+        const box = document.querySelector('.deluge-box').getBoundingClientRect();
+        const seen = [...document.querySelectorAll('.deluge-line .deluge-token')].map(
+            (e) => [e.getBoundingClientRect(), Number(e.dataset.token)]).filter(([at]) => at.bottom > box.top + 12);
+        return Math.min(...seen.map(([, token]) => token));
+    }"""
+    page.wait_for_function(f"({top})() > 1000")
+    before = page.evaluate(top)
+    lines = page.locator(".deluge-sheet").evaluate("e => e.style.height")
+    page.set_viewport_size({"width": 500, "height": 800})
+    page.wait_for_function(f"document.querySelector('.deluge-sheet').style.height !== '{lines}'")
+    assert page.evaluate(top) == pytest.approx(before, abs=20)  # within a line
+
+
+def test_a_token_longer_than_a_line_can_be_scrolled_to_its_end(host: Host) -> None:
+    page = host(LogprobView(table(("x" * 400, 0.5), (" end", 0.5))))
+    reached = page.locator(".deluge-box").evaluate("e => { e.scrollLeft = 1e6; return e.scrollLeft; }")
+    assert reached > 1000
+
+
+def test_a_new_title_is_shown(host: Host) -> None:
+    page = host(LogprobView(FRANCE))
+    expect(page.locator(".deluge-title")).to_be_hidden()
+    page.evaluate("window.model.set('title', '<b>Capitals</b>')")
+    expect(page.locator(".deluge-title")).to_have_text("<b>Capitals</b>")
+    expect(page.get_by_role("region")).to_have_accessible_name("<b>Capitals</b>")
+
+
 @pytest.mark.context(color_scheme="dark")
 def test_the_operating_system_s_theme_counts_where_the_host_has_none(host: Host) -> None:
     page = host(LogprobView(FRANCE))
@@ -307,6 +410,11 @@ def test_forced_colours_leave_the_second_cue(host: Host) -> None:
     page = host(LogprobView(FRANCE))
     widths = tokens(page).evaluate_all("all => all.map(e => parseFloat(getComputedStyle(e).borderBottomWidth))")
     assert widths[5] > widths[0] > widths[2] == 0
+    tokens(page).nth(5).hover()
+    bars = page.locator(".deluge-fill").evaluate_all("all => all.map(e => getComputedStyle(e).backgroundColor)")
+    behind = page.locator(".deluge-card").evaluate("e => getComputedStyle(e).backgroundColor")
+    assert len(bars) == 4
+    assert behind not in bars
 
 
 def test_the_static_page_shows_the_same_tokens(page: Page) -> None:

@@ -1,0 +1,115 @@
+"""How a token is written for people."""
+
+from __future__ import annotations
+
+import unicodedata
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from deluge_nb._glyphs import fragments, label
+
+
+@st.composite
+def cut_texts(draw: st.DrawFn) -> list[bytes]:
+    """A text's bytes cut anywhere, also within characters."""
+    octets = draw(st.one_of(st.text(max_size=40).map(str.encode), st.binary(max_size=40)))
+    cuts = sorted(draw(st.lists(st.integers(0, len(octets)), max_size=12)))
+    return [octets[start:stop] for start, stop in zip([0, *cuts], [*cuts, len(octets)], strict=True)]
+
+
+def shown(*tokens: str | bytes) -> list[str]:
+    return [one.shown for one in fragments([t if isinstance(t, bytes) else t.encode() for t in tokens])]
+
+
+@given(cut_texts())
+def test_what_is_copied_is_the_text_however_it_is_cut(tokens: list[bytes]) -> None:
+    drawn = fragments(tokens)
+    assert "".join(one.copied for one in drawn) == b"".join(tokens).decode("utf-8", "replace")
+
+
+@given(cut_texts())
+def test_every_token_can_be_pointed_at_and_they_keep_their_order(tokens: list[bytes]) -> None:
+    drawn = fragments(tokens)
+    owners = [one.token for one in drawn]
+    assert owners == sorted(owners)
+    assert set(owners) == set(range(len(tokens)))
+    assert all(one.shown for one in drawn)
+
+
+@given(cut_texts())
+def test_no_control_character_is_ever_drawn(tokens: list[bytes]) -> None:
+    drawn = [one.shown for one in fragments(tokens)] + [label(token) for token in tokens]
+    assert not [c for text in drawn for c in text if unicodedata.category(c) in ("Cc", "Zl", "Zp")]
+
+
+@given(cut_texts())
+def test_a_fragment_ends_its_line_exactly_where_the_text_does(tokens: list[bytes]) -> None:
+    for one in fragments(tokens):
+        assert one.breaks == one.copied.endswith("\n")
+        assert "\n" not in one.copied[:-1]
+
+
+def test_words_are_drawn_as_they_are() -> None:
+    assert shown("The", " capital", " of", " naïve", " 日本") == ["The", " capital", " of", " naïve", " 日本"]
+
+
+def test_nothing_but_white_space_is_drawn_as_marks() -> None:
+    assert shown(" ", "   ", "\n", "  \n", "\t") == ["·", "···", "↵", "··↵", "⇥   "]
+
+
+def test_a_token_of_several_lines_is_several_fragments() -> None:
+    assert [(one.token, one.shown, one.breaks) for one in fragments([b"a\n\nb"])] == [
+        (0, "a↵", True),
+        (0, "↵", True),
+        (0, "b", False),
+    ]
+
+
+def test_a_cut_character_is_drawn_on_the_token_that_completes_it() -> None:
+    assert shown(b"a\xf0", b"\x9f", b"\xa6\x86b") == ["a", "▏", "🦆b"]
+
+
+def test_a_character_that_never_completes_is_the_replacement_character() -> None:
+    assert shown(b"\xf0\x9f") == ["�"]
+    assert shown(b"\xf0\x9f", "a") == ["▏", "�a"]
+
+
+def test_an_emoji_of_several_characters_stays_one() -> None:
+    assert shown("👩‍💻!") == ["👩‍💻!"]
+
+
+@pytest.mark.parametrize(
+    ("token", "expected"),
+    [
+        ("", "∅"),
+        ("\x00", "␀"),
+        ("\x1b", "␛"),
+        ("\x7f", "␡"),
+        ("\u200b", "⟨U+200B⟩"),
+        ("\u00a0", "⟨U+00A0⟩"),
+        ("\u202e", "⟨U+202E⟩"),
+        ("a\u202eb", "a⟨U+202E⟩b"),
+        ("a\x9b31m", "a⟨U+009B⟩31m"),
+        ("a\u2028b", "a⟨U+2028⟩b"),
+        ("\u0301", "◌\u0301"),
+        ("\ufe0f", "⟨U+FE0F⟩"),
+    ],
+)
+def test_what_has_no_shape_of_its_own_is_named(token: str, expected: str) -> None:
+    assert shown(token) == [expected]
+    assert label(token.encode()) == expected
+
+
+@pytest.mark.parametrize(
+    ("token", "expected"),
+    [
+        (b" Paris", "·Paris"),
+        (b"New York ", "New York·"),
+        (b"\xf0\x9f", "⟨F0 9F⟩"),
+        (b"a\nb", "a↵b"),
+    ],
+)
+def test_a_token_by_itself_shows_its_outer_spaces_and_its_bytes(token: bytes, expected: str) -> None:
+    assert label(token) == expected

@@ -1,0 +1,199 @@
+"""Tables without a widget: static HTML and text."""
+
+from __future__ import annotations
+
+import math
+import re
+from html.parser import HTMLParser
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from deluge_nb import Logprobs, LogprobsMissingError, SettingError, to_html, to_text
+from deluge_nb.render import static_bundle, table_of
+
+HOSTILE = [
+    "<script>alert(1)</script>",
+    "<img src=x onerror=alert(1)>",
+    "</style></div></script>",
+    "\" onmouseover='alert(1)'",
+    "&lt;b&gt;",
+    "\u202e\u2066",
+    "\x00\x1b[31m",
+    "a\x9b31m",
+]
+
+
+def entry(token: str | bytes, p: float, **others: float) -> dict[str, Any]:
+    raw = token if isinstance(token, bytes) else token.encode()
+    text = raw.decode("utf-8", "replace")
+    top = [{"token": text, "logprob": math.log(p), "bytes": list(raw)}]
+    top += [{"token": other, "logprob": math.log(q), "bytes": list(other.encode())} for other, q in others.items()]
+    return {"token": text, "logprob": math.log(p), "bytes": list(raw), "top_logprobs": top}
+
+
+FRANCE = [
+    entry("The", 0.53),
+    entry(" capital", 0.93),
+    entry(" is", 0.9, **{" was": 0.04}),
+    entry(" Paris", 0.04, **{" Lyon": 0.7, "  Nice": 0.1}),
+    entry(".", 0.6),
+]
+
+
+class Spans(HTMLParser):
+    """The tokens of a page as a browser would find them."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.text = ""
+        self.titles: list[str] = []
+        self.attributes: set[str] = set()
+        self._static = False
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        found = dict(attrs)
+        self.tags.append(tag)
+        self.attributes |= found.keys()
+        self._static = self._static or found.get("class") == "deluge-static"
+        if "title" in found:
+            self.titles.append(found["title"] or "")
+        if tag == "br":
+            self.text += "\n"
+
+    def handle_data(self, data: str) -> None:
+        if self._static:
+            self.text += data
+
+
+def test_the_page_has_the_text_of_the_completion() -> None:
+    assert Spans(to_html(FRANCE)).text == "The capital is Paris."
+
+
+def test_a_tooltip_says_the_probability_and_what_else_was_weighed() -> None:
+    assert Spans(to_html(FRANCE)).titles[3] == "·Paris: 4 % — ·Lyon 70 %, ··Nice 10 %"
+
+
+@pytest.mark.parametrize("token", HOSTILE)
+def test_hostile_text_makes_no_element_and_no_attribute(token: str) -> None:
+    plain, hostile = Spans(to_html([entry("a", 0.5)])), Spans(to_html([entry(token, 0.5, **{token + "!": 0.2})]))
+    assert hostile.tags == plain.tags
+    assert hostile.attributes == plain.attributes
+
+
+@pytest.mark.parametrize("token", HOSTILE)
+def test_a_title_is_only_text(token: str) -> None:
+    plain, hostile = (Spans(to_html(FRANCE, title=title, standalone=True)) for title in ("a", token))
+    assert hostile.tags == plain.tags
+
+
+@given(st.lists(st.text(max_size=8), max_size=8))
+def test_whatever_the_tokens_the_elements_are_ours(tokens: list[str]) -> None:
+    page = Spans(to_html([entry(token, 0.5) for token in tokens]))
+    assert set(page.tags) <= {"div", "span", "style", "br"}
+    assert page.attributes <= {"class", "style", "title", "data-color"}
+
+
+def test_each_token_carries_its_numbers_and_none_that_are_withheld() -> None:
+    page = to_html([entry("a", 0.25), {"token": "b", "logprob": -9999.0, "bytes": None, "top_logprobs": []}])
+    assert re.search(r'style="--p:0\.25;--s:2;--h:[\d.]+" title="a: 25 %"', page)
+    assert '<span class="deluge-token deluge-unknown" style="" title="b: unknown">b</span>' in page
+
+
+def test_the_legend_is_of_the_scale_that_is_painted() -> None:
+    page = to_html(FRANCE, color_by="entropy")
+    assert 'data-color="entropy"' in page
+    assert '<span class="deluge-token" style="--h:8">≥ 8</span> bits' in page
+
+
+def test_the_element_brings_its_stylesheet_and_asks_for_nothing() -> None:
+    page = to_html(FRANCE, standalone=True)
+    assert ".deluge-token" in page
+    assert not re.search(r"https?://|@import|url\(", page)
+
+
+def test_a_page_to_send_is_complete_and_an_element_is_not() -> None:
+    page = to_html(FRANCE, title="Capitals & cities", standalone=True)
+    assert page.startswith("<!doctype html>")
+    assert '<meta charset="utf-8">' in page
+    assert "<title>Capitals &amp; cities</title>" in page
+    assert "<html" not in to_html(FRANCE)
+
+
+def test_what_is_left_out_is_told() -> None:
+    assert Spans(to_html(FRANCE, limit=2)).text == "The capital… 3 more tokens"
+    assert to_text(FRANCE, limit=4).splitlines()[1] == "… 1 more token"
+    assert "more token" not in to_html(FRANCE, limit=5)
+
+
+def test_what_stands_beside_a_widget_is_bounded() -> None:
+    table = Logprobs.from_entries(entry(" word", 0.9) for _ in range(20_000))
+    bundle = static_bundle(table)
+    assert set(bundle) == {"text/html", "text/plain"}
+    assert len(bundle["text/html"]) < 600_000
+    assert "… 18000 more tokens" in bundle["text/html"]
+    assert "… 18000 more tokens" in bundle["text/plain"]
+
+
+def test_plain_text_lists_the_least_probable_tokens() -> None:
+    assert to_text(FRANCE) == (
+        "The capital is Paris.\n\nThe 1 least probable of 5 tokens:\n  ·Paris       4 %  ·Lyon 70 %, ··Nice 10 %"
+    )
+
+
+def test_plain_text_of_a_sure_completion_is_only_the_text() -> None:
+    assert to_text([entry("Yes", 0.99)]) == "Yes"
+    assert to_text([]) == ""
+
+
+def test_coloured_text_is_the_text_once_the_colours_are_taken_off() -> None:
+    coloured = to_text(FRANCE, color=True)
+    assert "\x1b[" in coloured
+    assert re.sub(r"\x1b\[[\d;]*m", "", coloured) == "The capital is Paris."
+
+
+@pytest.mark.parametrize("token", HOSTILE)
+@pytest.mark.parametrize("color", [False, True])
+def test_a_token_gives_a_terminal_no_commands(token: str, color: bool) -> None:
+    text = re.sub(r"\x1b\[[\d;]*m", "", to_text([entry(token, 0.3)], color=color))
+    assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", text)
+
+
+def test_lines_of_text_are_broken_at_the_width() -> None:
+    assert to_text([entry("one", 0.9), entry(" two", 0.9), entry(" three", 0.9)], width=8) == "one two\n three"
+
+
+@pytest.mark.parametrize("value", [FRANCE, Logprobs.from_entries(FRANCE), SimpleNamespace(logprobs=FRANCE)])
+def test_a_table_a_list_and_a_response_can_be_shown(value: Any) -> None:
+    assert table_of(value).text == "The capital is Paris."
+
+
+def test_a_response_without_a_table_says_why() -> None:
+    with pytest.raises(LogprobsMissingError, match="the model was busy"):
+        to_html(SimpleNamespace(logprobs=None, error_message="the model was busy"))
+    with pytest.raises(LogprobsMissingError, match="logprobs=True"):
+        to_text(None)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "setting"),
+    [
+        ({"logprobs": 5}, "logprobs"),
+        ({"logprobs": FRANCE, "color_by": "rank"}, "color_by"),
+        ({"logprobs": FRANCE, "limit": -1}, "limit"),
+    ],
+)
+def test_a_value_that_cannot_be_is_named(arguments: dict[str, Any], setting: str) -> None:
+    with pytest.raises(SettingError) as caught:
+        to_html(**arguments)
+    assert caught.value.setting == setting
+
+
+def test_a_line_has_at_least_one_column() -> None:
+    with pytest.raises(SettingError, match="not 0"):
+        to_text(FRANCE, width=0)

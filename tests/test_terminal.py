@@ -1,0 +1,65 @@
+"""Tokens on a terminal."""
+
+from __future__ import annotations
+
+import math
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from deluge_nb._glyphs import fragments
+from deluge_nb._terminal import ansi, broken, columns
+
+TOKENS = st.lists(st.text(st.sampled_from("ab -日🦆\n\u0301"), max_size=6).map(str.encode), max_size=20)
+
+
+def lines(*tokens: str, width: int | None = None) -> list[str]:
+    drawn = fragments([token.encode() for token in tokens])
+    return ["".join(one.shown for one in line) for line in broken(drawn, width)]
+
+
+@given(TOKENS, st.integers(1, 12))
+def test_no_fragment_is_lost_and_no_line_is_wider_than_asked(tokens: list[bytes], width: int) -> None:
+    drawn = fragments(tokens)
+    found = broken(drawn, width)
+    assert [one for line in found for one in line] == drawn
+    for line in found:
+        assert sum(columns(one.shown) for one in line) <= width or len(line) == 1
+
+
+def test_words_are_whole_where_a_line_is_long_enough() -> None:
+    assert lines("one", " two", " thr", "ee", " four", width=10) == ["one two", " three", " four"]
+
+
+def test_a_word_longer_than_a_line_is_cut_between_its_tokens() -> None:
+    assert lines("abcd", "efgh", "ijkl", width=9) == ["abcdefgh", "ijkl"]
+
+
+def test_without_a_width_lines_end_where_the_text_ends_them() -> None:
+    assert lines("a" * 300, "\n", "b") == ["a" * 300 + "↵", "b"]
+
+
+@pytest.mark.parametrize(("text", "expected"), [("ab", 2), ("日本", 4), ("e\u0301", 1), ("🦆", 2), ("a\u200db", 2)])
+def test_columns_are_counted_as_terminals_do(text: str, expected: int) -> None:
+    assert columns(text) == expected
+
+
+def test_the_less_probable_the_further_from_white() -> None:
+    (one,) = fragments([b"x"])
+    blue = [int(re.findall(r"48;2;\d+;\d+;(\d+)", ansi(one, p))[0]) for p in (0.9, 0.5, 0.1, 0.01)]
+    assert blue == sorted(blue, reverse=True)
+    assert len(set(blue)) == 4
+
+
+def test_an_all_but_certain_token_has_the_terminals_own_colours() -> None:
+    (one,) = fragments([b"x"])
+    assert ansi(one, 0.9999) == "x"
+
+
+def test_an_improbable_token_is_underlined_and_a_withheld_one_struck_through() -> None:
+    (one,) = fragments([b"x"])
+    assert ";4mx" in ansi(one, 0.3)
+    assert ";4mx" not in ansi(one, 0.6)
+    assert ansi(one, math.nan) == "\x1b[2;9mx\x1b[0m"
