@@ -355,6 +355,7 @@ def while_killed(server: LlamaServer, times: int) -> None:
 
 
 def test_an_interrupted_batch_leaves_the_server_usable(client: LLMClient) -> None:
+    ask(client, RawPrompt("1, 2,"))
     prompts = [f"Tell me story number {number}." for number in range(40)]
     timer = subprocess.Popen([sys.executable, "-c", f"import os,time; time.sleep(1.5); os.kill({os.getpid()}, 2)"])
     with pytest.raises(KeyboardInterrupt):

@@ -1,0 +1,166 @@
+"""The client and the magic in a real kernel, whose event loop is running."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jupyter_client.blocking.client import BlockingKernelClient
+from jupyter_client.manager import KernelManager
+
+from tests.openai_server import ChatServer, Reply, Seen, chat, says
+
+
+@dataclass
+class Ran:
+    """What a cell did."""
+
+    status: str = ""
+    error: str = ""
+    printed: str = ""
+    displays: list[dict[str, Any]] = field(default_factory=list)
+    value: dict[str, Any] = field(default_factory=dict)
+
+
+class Kernel:
+    def __init__(self, manager: KernelManager, client: BlockingKernelClient) -> None:
+        self.manager = manager
+        self.client = client
+
+    def start(self, code: str) -> str:
+        return str(self.client.execute(code))
+
+    def finish(self, request: str, timeout: float = 60) -> Ran:
+        ran = Ran()
+        deadline = time.monotonic() + timeout
+        while time.monotonic() < deadline:
+            message = self.client.get_iopub_msg(timeout=timeout)
+            if message["parent_header"].get("msg_id") != request:
+                continue
+            kind, content = message["header"]["msg_type"], message["content"]
+            if kind == "stream":
+                ran.printed += content["text"]
+            elif kind == "display_data":
+                ran.displays.append(content["data"])
+            elif kind == "execute_result":
+                ran.value = content["data"]
+            elif kind == "error":
+                ran.error = content["ename"]
+                ran.printed += "\n".join(content["traceback"])
+            elif kind == "status" and content["execution_state"] == "idle":
+                break
+        ran.status = self.client.get_shell_msg(timeout=timeout)["content"]["status"]
+        return ran
+
+    def run(self, code: str) -> Ran:
+        return self.finish(self.start(code))
+
+
+@pytest.fixture
+def kernel(server: ChatServer, tmp_path: Path) -> Iterator[Kernel]:
+    manager = KernelManager(kernel_name="python3")
+    manager.start_kernel(cwd=str(tmp_path))
+    client = manager.client()
+    client.start_channels()
+    client.wait_for_ready(timeout=60)
+    made = Kernel(manager, client)
+    made.run("from deluge_nb import *")
+    yield made
+    client.stop_channels()
+    manager.shutdown_kernel(now=True)
+
+
+def test_prompts_are_answered_in_a_cell(kernel: Kernel, server: ChatServer) -> None:
+    ran = kernel.run("LLMClient('gpt-4o-mini').process_prompts_sync(['a', 'b'], return_completions_only=True)")
+    assert ran.value["text/plain"] == "['Hello there', 'Hello there']"
+
+
+def test_prompts_are_answered_in_an_asynchronous_cell(kernel: Kernel, server: ChatServer) -> None:
+    ran = kernel.run(
+        "import asyncio\nclient = LLMClient('gpt-4o-mini')\n"
+        "both = await asyncio.gather(*(client.process_prompts_async([p], return_completions_only=True) for p in 'ab'))\n"
+        "inner = client.process_prompts_sync(['c'], return_completions_only=True)\n"
+        "both, inner"
+    )
+    assert ran.error == ""
+    assert ran.value["text/plain"] == "([['Hello there'], ['Hello there']], ['Hello there'])"
+
+
+def test_an_interrupt_ends_the_call_at_once_and_keeps_what_has_arrived(kernel: Kernel, server: ChatServer) -> None:
+    def answer(seen: Seen, number: int) -> Reply:
+        return Reply(chat(seen, says(seen.question)), delay=0 if seen.question == "fast" else 60)
+
+    server.answer = answer
+    kernel.run("client = LLMClient('gpt-4o-mini')")
+    request = kernel.start("client.process_prompts_sync(['fast', 'slow', 'slower'], show_progress=False)")
+    deadline = time.monotonic() + 30
+    while not (len(server.seen) == 3 and server.in_flight == 2) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    time.sleep(0.3)
+    began = time.monotonic()
+    kernel.manager.interrupt_kernel()
+    ran = kernel.finish(request)
+    assert ran.error == "KeyboardInterrupt"
+    assert time.monotonic() - began < 10
+    kept = kernel.run("[r and r.completion for r in client.interrupted]")
+    assert kept.value["text/plain"] == "['fast', None, None]"
+    while server.in_flight and time.monotonic() < deadline:
+        time.sleep(0.01)
+    server.answer = lambda seen, number: Reply(chat(seen, says("again")))
+    after = kernel.run("client.process_prompts_sync(['x'], show_progress=False, return_completions_only=True)")
+    assert after.value["text/plain"] == "['again']"
+
+
+def test_the_magic_displays_tokens_and_charts_once(kernel: Kernel, server: ChatServer) -> None:
+    kernel.run("%load_ext deluge_nb\n%config DelugeMagics.model = 'gpt-4o-mini'")
+    ran = kernel.run("%%deluge -k 2 -o answer\nHi")
+    assert ran.error == ""
+    view, *charts = ran.displays
+    assert {"application/vnd.jupyter.widget-view+json", "text/html", "text/plain"} <= set(view)
+    assert [set(chart) for chart in charts] == [{"application/vnd.vegalite.v5+json", "image/png", "text/plain"}] * 2
+    assert ran.value == {}
+    assert kernel.run("_ is answer").value["text/plain"] == "True"
+    assert "application/vnd.jupyter.widget-view+json" in kernel.run("answer").value
+
+
+@pytest.mark.parametrize(
+    ("options", "views", "charts"),
+    [("--chart none", 1, 0), ("--no-view", 0, 2), ("--chart entropy", 1, 1), ("--no-view --chart confidence", 0, 1)],
+)
+def test_what_is_displayed_is_chosen(kernel: Kernel, server: ChatServer, options: str, views: int, charts: int) -> None:
+    kernel.run("%load_ext deluge_nb")
+    ran = kernel.run(f"%%deluge -m gpt-4o-mini {options}\nHi")
+    found = ["image/png" in data for data in ran.displays]
+    assert (found.count(False), found.count(True)) == (views, charts)
+
+
+def test_a_response_shown_in_the_cell_that_asked_is_shown(kernel: Kernel, server: ChatServer) -> None:
+    kernel.run("%load_ext deluge_nb")
+    ran = kernel.run("r = get_ipython().run_cell_magic('deluge', '-m gpt-4o-mini --chart none', 'Hi')\nr")
+    assert len(ran.displays) == 1
+    assert "application/vnd.jupyter.widget-view+json" in ran.value
+
+
+def test_a_mistake_is_one_line_in_the_notebook(kernel: Kernel) -> None:
+    kernel.run("%load_ext deluge_nb")
+    ran = kernel.run("%%deluge -m claude-sonnet-4-5\nHi")
+    assert "gives no log-probabilities" in ran.printed
+    assert len(ran.printed.strip().splitlines()) == 1
+    assert ran.status == "error"
+
+
+def test_a_key_shows_in_nothing_a_notebook_keeps(kernel: Kernel, server: ChatServer) -> None:
+    server.answer = lambda seen, number: Reply({"error": {"message": "bad key sk-test-0123456789"}}, 401)
+    kernel.run("%load_ext deluge_nb\nclient = LLMClient('gpt-4o-mini')")
+    runs = [
+        kernel.run("%%deluge -m gpt-4o-mini -o answer\nHi"),
+        kernel.run("client"),
+        kernel.run("answer, answer.raw_response, answer.error"),
+        kernel.run("raise answer.error"),
+    ]
+    assert runs[-1].error == "RequestError"
+    assert not [ran for ran in runs if "sk-test" in repr(ran)]
