@@ -30,7 +30,7 @@ def test_no_fragment_is_lost_and_no_line_is_wider_than_asked(tokens: list[bytes]
 
 
 def test_words_are_whole_where_a_line_is_long_enough() -> None:
-    assert lines("one", " two", " thr", "ee", " four", width=10) == ["one two", " three", " four"]
+    assert lines("one", " two", " thr", "ee", " four", width=12) == ["one two", " three four"]
 
 
 def test_a_word_longer_than_a_line_is_cut_between_its_tokens() -> None:

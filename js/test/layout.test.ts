@@ -13,7 +13,7 @@ const texts = (words: string[], width: number) => {
 };
 
 test("words stay whole where a line is long enough for them", () => {
-  expect(texts(["one", " two", " thr", "ee", " four"], 10)).toEqual(["one two", " three", " four"]);
+  expect(texts(["one", " two", " thr", "ee", " four"], 12)).toEqual(["one two", " three four"]);
 });
 
 test("a word longer than a line is cut between its tokens", () => {
