@@ -12,7 +12,6 @@ from typing import Any
 
 import msgspec
 
-from ..errors import SettingError
 from ..logprobs import Logprobs
 from ..sampling import SamplingParams
 from . import Ask, Completion, Exchange, ServerError, WireRequest, openai
@@ -23,8 +22,6 @@ from ._llama_rows import NAME, WHOLE, Piece, Repair, Reply, Row, rows, table, to
 _LEAST_WITH_STOP = 20
 # What the special tokens of every chat format begin with.
 _MARKS = frozenset("<[")
-# Five megabytes each.
-_MOST_WHOLE = 32
 
 
 class _Templated(msgspec.Struct):
@@ -36,18 +33,9 @@ def exchange(ask: Ask) -> Exchange:
 
     Raises
     ------
-    SettingError
-        When the whole vocabulary is asked for at too many tokens.
     MalformedResponseError
         When a reply does not fit; names the field.
     """
-    if ask.params.full_vocab and (ask.params.max_new_tokens or 1) > _MOST_WHOLE:
-        raise SettingError(
-            f"full_vocab=True is for at most max_new_tokens={_MOST_WHOLE}, not {ask.params.max_new_tokens}: each token "
-            "brings the whole vocabulary.",
-            setting="max_new_tokens",
-            value=ask.params.max_new_tokens,
-        )
     if ask.tools:  # templates with tools are the chat route's business
         params = ask.params
         if params.logprobs:
