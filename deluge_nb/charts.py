@@ -244,7 +244,7 @@ def _short(text: str) -> str:
 
 
 def _smaller(picture: bytes) -> bytes:
-    """The same PNG with its pixels compressed well: it is kept in every saved notebook, and arrives five times as large."""
+    """The same PNG, its pixels compressed well: every saved notebook keeps it, and it comes five times as large."""
     kept, pixels, at = [picture[:8]], b"", 8
     while at < len(picture):
         length = struct.unpack_from(">I", picture, at)[0]
