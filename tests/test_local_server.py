@@ -1,0 +1,312 @@
+"""The server's child process: when it starts, how it ends, and what becomes of it when things go wrong."""
+
+from __future__ import annotations
+
+import gc
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import textwrap
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from deluge_nb import LocalModel, LocalModelError, MissingDependencyError, SettingError
+from deluge_nb.local import server as servers
+from deluge_nb.local import weights
+from deluge_nb.local.server import LlamaServer, server_for
+
+EMPTY = b"GGUF" + (3).to_bytes(4, "little") + bytes(24)
+
+
+@pytest.fixture
+def empty(tmp_path: Path) -> Path:
+    """A file that passes for a model until it is loaded."""
+    path = tmp_path / "empty.gguf"
+    path.write_bytes(EMPTY)
+    return path
+
+
+@pytest.fixture(scope="module")
+def real() -> Path:
+    return weights.locate()
+
+
+@pytest.fixture
+def server(real: Path) -> Iterator[LlamaServer]:
+    made = LlamaServer(real, "tested", 256)
+    yield made
+    made.stop()
+
+
+def alive(pid: int) -> bool:
+    """Whether a process runs; one that ended and that nobody has waited for does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def ends(pid: int) -> bool:
+    deadline = time.monotonic() + 10
+    while alive(pid) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return not alive(pid)
+
+
+def children() -> set[int]:
+    """The processes that this one started and that still run."""
+    found = subprocess.run(["ps", "-o", "pid=,args=", "--ppid", str(os.getpid())], capture_output=True, text=True)
+    return {int(line.split()[0]) for line in found.stdout.splitlines() if "_child.py" in line}
+
+
+def script(code: str) -> subprocess.Popen[str]:
+    """Another kernel."""
+    return subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(code)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+# Starting that fails --------------------------------------------------------------------------------------------------
+
+
+def test_what_the_runtime_cannot_load_is_told_with_its_log(empty: Path) -> None:
+    server = LlamaServer(empty, "empty", 256)
+    with pytest.raises(
+        LocalModelError, match=r"could not be started from .*empty\.gguf.*the end of its log: "
+    ) as failed:
+        server.address()
+    assert failed.value.path == str(empty)
+    assert server.pid is None
+    assert children() == set()
+
+
+def test_a_missing_runtime_names_the_extra_to_install(empty: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "xllamacpp", None)
+    with pytest.raises(MissingDependencyError, match=r"pip install 'deluge-nb\[local\]'") as failed:
+        LlamaServer(empty, "empty", 256).address()
+    assert (failed.value.package, failed.value.extra) == ("xllamacpp", "local")
+
+
+@pytest.mark.parametrize(
+    ("reason", "remedy"),
+    [
+        ("libgomp.so.1: cannot open shared object file: No such file or directory", "apt-get install libgomp1"),
+        ("undefined symbol: llama_decode", "reinstall xllamacpp"),
+    ],
+)
+def test_a_runtime_that_cannot_be_imported_is_told_with_a_remedy(
+    empty: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reason: str, remedy: str
+) -> None:
+    (tmp_path / "xllamacpp.py").write_text(f"raise ImportError({reason!r})\n")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    with pytest.raises(LocalModelError, match=remedy) as failed:
+        LlamaServer(empty, "empty", 256).address()
+    assert reason in str(failed.value)
+
+
+@pytest.mark.parametrize(
+    ("code", "told"),
+    [
+        ("import os; os.abort()", "its process ended with -6"),
+        ("import time; time.sleep(600)", "it did not answer within 1.5 seconds"),
+        ("print('loading …', flush=True); raise ImportError('no luck')", "cannot be loaded .no luck."),
+        ("class CommonParams: pass", "could not be started"),
+    ],
+    ids=["aborts", "hangs", "chatters", "is another version"],
+)
+def test_a_runtime_that_misbehaves_does_not_take_the_kernel_along(
+    empty: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: str, told: str
+) -> None:
+    (tmp_path / "xllamacpp.py").write_text(code)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setattr(servers, "_START_LIMIT", 1.5 if "sleep" in code else 60.0)
+    with pytest.raises(LocalModelError, match=told):
+        LlamaServer(empty, "empty", 256).address()
+    assert children() == set()
+
+
+def test_a_python_that_cannot_be_run_is_told(empty: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "executable", str(empty))
+    with pytest.raises(LocalModelError, match="No process could be started"):
+        LlamaServer(empty, "empty", 256).address()
+
+
+def test_an_interrupt_while_starting_leaves_nothing_behind(
+    empty: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "xllamacpp.py").write_text("import time; time.sleep(600)")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    server = LlamaServer(empty, "empty", 256)
+
+    def interrupt() -> None:
+        while not children():
+            time.sleep(0.05)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    threading.Thread(target=interrupt).start()
+    with pytest.raises(KeyboardInterrupt):
+        server.address()
+    assert children() == set()
+    assert list(tmp_path.glob("deluge-nb-*")) == []
+
+
+@pytest.mark.parametrize("context", [0, 1, -5, 63, 2**30, True, "2048", 2048.0])
+def test_a_context_that_makes_the_runtime_abort_is_refused(context: object) -> None:
+    with pytest.raises(SettingError, match="context must be an integer from 64"):
+        LocalModel(context=context)  # type: ignore[arg-type]
+
+
+# Running and ending ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.model
+def test_nothing_runs_before_it_is_needed(real: Path) -> None:
+    before = children()
+    model = LocalModel(real, context=256)
+    assert repr(model) == f"LocalModel({str(real)!r})"
+    assert children() == before
+    model.close()
+
+
+@pytest.mark.model
+def test_many_threads_start_one_server(server: LlamaServer) -> None:
+    before, found = children(), set()
+    threads = [threading.Thread(target=lambda: found.add(server.address())) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(found) == 1
+    assert len(children() - before) == 1
+
+
+@pytest.mark.model
+def test_a_file_has_one_server_until_it_changes(real: Path, tmp_path: Path) -> None:
+    path = tmp_path / "mine.gguf"
+    path.write_bytes(real.read_bytes())
+    first = server_for(path, "mine", 256)
+    assert server_for(tmp_path / "." / "mine.gguf", "mine", 256) is first
+    assert server_for(path, "mine", 512) is not first
+    os.utime(path, ns=(1, 1))
+    assert server_for(path, "mine", 256) is not first
+
+
+@pytest.mark.model
+def test_a_stopped_server_leaves_no_process_and_no_folder_and_starts_again(
+    server: LlamaServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    first = server.address()
+    assert first.vocab_size == 49_152
+    pid = server.pid
+    assert pid is not None
+    (folder,) = tmp_path.iterdir()
+    assert folder.stat().st_mode & 0o077 == 0
+    server.stop()
+    assert not alive(pid)
+    assert list(tmp_path.iterdir()) == []
+    assert server.address().key != first.key
+
+
+@pytest.mark.model
+def test_a_server_that_nobody_holds_ends(real: Path) -> None:
+    model = LocalModel(real, context=320)
+    model.start()
+    (pid,) = {model._server.pid if model._server is not None else None}
+    assert pid is not None
+    assert alive(pid)
+    del model
+    gc.collect()
+    assert not alive(pid)
+
+
+@pytest.mark.model
+def test_a_key_is_not_to_be_seen_by_other_users_of_the_machine(server: LlamaServer) -> None:
+    key = server.address().key
+    process = Path(f"/proc/{server.pid}")
+    assert key not in (process / "cmdline").read_text()
+    assert key not in (process / "environ").read_text()
+
+
+@pytest.mark.model
+def test_a_forked_process_neither_uses_nor_ends_its_parent_s_server() -> None:
+    kernel = script(
+        """
+        import os, sys, tempfile
+        from deluge_nb.local import default_server
+        server = default_server()
+        mine = server.address()
+        if os.fork() == 0:
+            assert server.pid is None
+            theirs = server.address()
+            assert theirs != mine
+            server.stop()
+            sys.exit(0)
+        _, status = os.wait()
+        assert status == 0, status
+        assert server.pid is not None
+        assert server.address() == mine
+        assert os.path.exists(server._child.folder)
+        """
+    )
+    _, err = kernel.communicate(timeout=60)
+    assert (kernel.returncode, err) == (0, "")
+
+
+@pytest.mark.model
+def test_the_server_ends_with_its_kernel_even_while_a_fork_holds_the_pipe() -> None:
+    kernel = script(
+        """
+        import os, time
+        from deluge_nb.local import default_server
+        server = default_server()
+        server.address()
+        fork = os.fork()
+        if fork == 0:
+            time.sleep(60)
+            os._exit(0)
+        print(server.pid, fork, flush=True)
+        time.sleep(600)
+        """
+    )
+    assert kernel.stdout is not None
+    child, fork = map(int, kernel.stdout.readline().split())
+    assert alive(child)
+    kernel.kill()
+    try:
+        assert ends(child)
+        assert alive(fork)
+    finally:
+        os.kill(fork, signal.SIGKILL)
+        kernel.communicate()
+
+
+@pytest.mark.model
+@pytest.mark.parametrize("end", ["pass", "sys.exit(3)", "raise ValueError", "os._exit(0)", "os.abort()"])
+def test_no_way_for_a_kernel_to_end_leaves_its_server_running(end: str) -> None:
+    kernel = script(
+        f"""
+        import os, sys
+        from deluge_nb.local import default_server
+        default_server().address()
+        print(default_server().pid, flush=True)
+        {end}
+        """
+    )
+    out, _ = kernel.communicate(timeout=60)
+    assert ends(int(out))
+
+
+@pytest.mark.model
+def test_an_interrupt_of_the_kernel_does_not_reach_the_server(server: LlamaServer) -> None:
+    server.address()
+    pid = server.pid
+    assert pid is not None
+    assert os.getsid(pid) == pid
