@@ -180,7 +180,7 @@ def _over_tokens(
         axis = alt.Axis(labelExpr=_naming(names), labelAngle=-45, labelLimit=110, labelOverlap=False, ticks=False)
         x = alt.X("position:O", title="Token", axis=axis)
         chart = chart.mark_bar().encode(x=x, y=y, color=color, tooltip=told, **more)
-        return _dressed(chart.properties(width=alt.Step(_STEP), height=_HEIGHT))
+        return _dressed(chart.properties(width=min(count * _STEP, _WIDTH), height=_HEIGHT))
     x = alt.X("position:Q", title="Token", scale=alt.Scale(domain=[0, count], nice=False), axis=alt.Axis(grid=False))
     thick = max(1.0, _WIDTH / len({row["place"] for row in rows}))
     chart = chart.mark_bar(orient="vertical", size=thick).encode(x=x, y=y, color=color, tooltip=told, **more)

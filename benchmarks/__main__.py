@@ -1,0 +1,30 @@
+"""Run the benchmarks named on the command line, or all of them."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import sys
+from pathlib import Path
+
+ALL = ("imports", "tokens", "paint")
+
+
+def main() -> None:
+    """Print and write down the figures; end with 1 where a bar was missed."""
+    build = Path(__file__).resolve().parent.parent / "build"
+    build.mkdir(exist_ok=True)
+    found = {}
+    for name in sys.argv[1:] or ALL:
+        if name not in ALL:
+            sys.exit(f"There is no benchmark {name!r}; there are {', '.join(ALL)}.")
+        found[name] = importlib.import_module(f"benchmarks.{name}").measure(build)
+        print(json.dumps({name: found[name]}, indent=2), flush=True)
+    (build / "benchmarks.json").write_text(json.dumps(found, indent=2) + "\n")
+    missed = [name for name, figures in found.items() if not figures["passed"]]
+    if missed:
+        sys.exit(f"Missed: {', '.join(missed)}.")
+
+
+if __name__ == "__main__":
+    main()
