@@ -143,16 +143,23 @@ def _read(entry: Mapping[str, Any], where: str) -> tuple[str, float | None, RawB
     token, logprob, raw = entry.get("token"), entry.get("logprob"), entry.get("bytes", ...)
     if not isinstance(token, str):
         raise _bad(f"{where}['token']", token, "a string")
-    if logprob is not None and (isinstance(logprob, bool) or not isinstance(logprob, float | int | np.number)):
-        raise _bad(f"{where}['logprob']", logprob, "a number or None")
+    try:
+        number = None if logprob is None else _number(logprob)
+    except (TypeError, OverflowError):
+        raise _bad(f"{where}['logprob']", logprob, "a number or None") from None
     if raw is not None and raw is not ...:
         try:
             raw = bytes(iter(raw))
         except (TypeError, ValueError):
             raise _bad(f"{where}['bytes']", raw, "a list of integers from 0 to 255, or None") from None
     token_id = entry.get("id")
-    number = None if logprob is None else float(logprob)
     return token, number, raw, token_id if isinstance(token_id, int) else None
+
+
+def _number(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, float | int | np.integer | np.floating):
+        raise TypeError
+    return float(value)
 
 
 def _bad(where: str, value: object, wanted: str) -> SettingError:
