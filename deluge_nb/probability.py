@@ -55,7 +55,7 @@ def normalized(text: str) -> str:
 
 def extract_prob(
     token: str,
-    logprobs: Logprobs | Sequence[Entry],
+    logprobs: Logprobs | Sequence[Entry] | None,
     use_top_logprobs: bool = False,
     normalize_top_logprobs: bool = True,
     use_complement: bool = False,

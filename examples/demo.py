@@ -59,7 +59,9 @@ def demo() -> None:
     """Show what the package does, and say where to find more of it."""
     BUILD.mkdir(exist_ok=True)
     color = sys.stdout.isatty()
-    client = LLMClient("local", sampling_params=SamplingParams(logprobs=True, top_logprobs=20, seed=9, max_new_tokens=40))
+    client = LLMClient(
+        "local", sampling_params=SamplingParams(logprobs=True, top_logprobs=20, seed=9, max_new_tokens=40)
+    )
     response = client.process_prompts_sync([QUESTION], show_progress=False)[0]
     print(f"\nSmolLM2-135M, a toy model on this machine, was asked: {QUESTION}\n")
     print(to_text(response, color=color))

@@ -86,9 +86,7 @@ def test_questions_are_classified_with_confidence(model: ChatServer) -> None:
 def test_options_are_compared_and_sum_to_one(model: ChatServer) -> None:
     response = first(client(20), "What is the sentiment?\n\nOptions:\nA) Positive\nB) Neutral\nC) Negative")
     options = {"A": "Positive", "B": "Neutral", "C": "Negative"}
-    probs = {
-        label: extract_prob(letter, response.logprobs, use_top_logprobs=True) for letter, label in options.items()
-    }
+    probs = {label: extract_prob(letter, response.logprobs, use_top_logprobs=True) for letter, label in options.items()}
     total = sum(probs.values())
     normalized = {label: value / total for label, value in probs.items()}
     assert normalized == pytest.approx({"Positive": 0.05 / 0.9, "Neutral": 0.6 / 0.9, "Negative": 0.25 / 0.9})
@@ -96,7 +94,11 @@ def test_options_are_compared_and_sum_to_one(model: ChatServer) -> None:
 
 def test_thresholds_sort_sure_answers_from_unsure_ones(model: ChatServer) -> None:
     found = []
-    for question in ("Is Python a programming language?", "Is it related to quantum mechanics?", "Will it rain tomorrow?"):
+    for question in (
+        "Is Python a programming language?",
+        "Is it related to quantum mechanics?",
+        "Will it rain tomorrow?",
+    ):
         prob_yes = extract_prob("yes", first(client(), question).logprobs, use_complement=True)
         found.append("YES" if prob_yes >= 0.8 else "NO" if 1 - prob_yes >= 0.8 else "UNCERTAIN")
     assert found == ["YES", "YES", "UNCERTAIN"]
@@ -120,7 +122,9 @@ def test_the_score_helper_gives_probabilities(model: ChatServer) -> None:
         show_progress=False,
     )
     assert [f"{score:.2%}" for score in scores] == ["95.96%", "3.03%", "88.89%"]
-    assert model.seen[0].question == "Is this statement factually correct? The Earth orbits the Sun.\n\nAnswer yes or no."
+    assert (
+        model.seen[0].question == "Is this statement factually correct? The Earth orbits the Sun.\n\nAnswer yes or no."
+    )
 
 
 def test_the_score_helper_gives_booleans_without_log_probabilities(model: ChatServer) -> None:
@@ -167,7 +171,9 @@ def test_a_documented_model_is_accepted(name: str) -> None:
     assert LLMClient(name, logprobs=True, top_logprobs=5).sampling_params[0].top_logprobs == 5
 
 
-@pytest.mark.parametrize("name", ["mistral-large-latest", "mistral-medium-3", "llama-3.3-70b-versatile", "mixtral-8x7b"])
+@pytest.mark.parametrize(
+    "name", ["mistral-large-latest", "mistral-medium-3", "llama-3.3-70b-versatile", "mixtral-8x7b"]
+)
 def test_a_documented_open_model_is_accepted(name: str) -> None:
     LLMClient(name, logprobs=True, top_logprobs=5)
 
@@ -217,9 +223,9 @@ def test_per_call_settings_and_shapes_go_together_as_described(model: ChatServer
     )[0]
     assert extract_prob("yes", response.logprobs) == pytest.approx(0.9)
     model.always(*says('{"ok": true}'))
-    shaped = asked.process_prompts_sync(
-        ["Output structured data"], output_schema=dict[str, bool], show_progress=False
-    )[0]
+    shaped = asked.process_prompts_sync(["Output structured data"], output_schema=dict[str, bool], show_progress=False)[
+        0
+    ]
     assert shaped.parsed == {"ok": True}
 
 

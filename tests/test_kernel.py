@@ -82,7 +82,8 @@ def test_prompts_are_answered_in_a_cell(kernel: Kernel, server: ChatServer) -> N
 def test_prompts_are_answered_in_an_asynchronous_cell(kernel: Kernel, server: ChatServer) -> None:
     ran = kernel.run(
         "import asyncio\nclient = LLMClient('gpt-4o-mini')\n"
-        "both = await asyncio.gather(*(client.process_prompts_async([p], return_completions_only=True) for p in 'ab'))\n"
+        "calls = (client.process_prompts_async([p], return_completions_only=True) for p in 'ab')\n"
+        "both = await asyncio.gather(*calls)\n"
         "inner = client.process_prompts_sync(['c'], return_completions_only=True)\n"
         "print(both, inner)"
     )

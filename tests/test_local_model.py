@@ -39,20 +39,20 @@ GREEDY = SamplingParams(logprobs=True, top_logprobs=5, temperature=0, max_new_to
 
 
 @pytest.fixture(scope="module")
-def client() -> Iterator[LLMClient]:
+def client() -> Iterator[Any]:
     made = LLMClient("local", sampling_params=GREEDY)
     yield made
     made.close()
 
 
-def ask(client: LLMClient, prompt: Any, **settings: Any) -> Any:
+def ask(client: Any, prompt: Any, **settings: Any) -> Any:
     params = client.sampling_params[0].replace(**settings)
     response = client.process_prompts_sync([prompt], sampling_params=params, show_progress=False)[0]
     assert not response.is_error, response.error_message
     return response
 
 
-def test_a_completion_has_a_row_for_each_token(client: LLMClient) -> None:
+def test_a_completion_has_a_row_for_each_token(client: Any) -> None:
     response = ask(client, "What is the capital of France?")
     assert response.logprobs.text == response.completion
     assert "Paris" in response.completion
@@ -62,12 +62,12 @@ def test_a_completion_has_a_row_for_each_token(client: LLMClient) -> None:
     assert response.finish_reason == "stop"
 
 
-def test_the_likeliest_token_is_taken_at_temperature_zero(client: LLMClient) -> None:
+def test_the_likeliest_token_is_taken_at_temperature_zero(client: Any) -> None:
     table = ask(client, "Name a colour.").logprobs
     assert table.rank().tolist() == [1.0] * len(table)
 
 
-def test_the_raw_response_holds_the_table(client: LLMClient) -> None:
+def test_the_raw_response_holds_the_table(client: Any) -> None:
     response = ask(client, "Hi")
     assert response.raw_response["completion_probabilities"] == list(response.logprobs)
     assert json.dumps(response.raw_response)
@@ -78,24 +78,24 @@ def test_the_alias_names_the_same_model() -> None:
     assert response.completion.startswith(" 4")
 
 
-def test_without_a_number_of_alternatives_only_the_chosen_token_is_given(client: LLMClient) -> None:
+def test_without_a_number_of_alternatives_only_the_chosen_token_is_given(client: Any) -> None:
     table = ask(client, "Hi", top_logprobs=None).logprobs
     assert not table.top_counts.any()
     assert np.isfinite(table.logprob).all()
 
 
-def test_log_probabilities_do_not_depend_on_the_temperature(client: LLMClient) -> None:
+def test_log_probabilities_do_not_depend_on_the_temperature(client: Any) -> None:
     prompt = RawPrompt("The capital of France is")
     first = [ask(client, prompt, temperature=t, max_new_tokens=1).logprobs.top(0) for t in (0, 0.5, 2.0)]
     assert first[0] == first[1] == first[2]
 
 
-def test_a_seed_repeats_a_completion(client: LLMClient) -> None:
+def test_a_seed_repeats_a_completion(client: Any) -> None:
     said = [ask(client, "Tell me a story.", temperature=1.0, seed=11).completion for _ in range(2)]
     assert said[0] == said[1]
 
 
-def test_log_probabilities_are_the_same_with_many_prompts_at_once(client: LLMClient) -> None:
+def test_log_probabilities_are_the_same_with_many_prompts_at_once(client: Any) -> None:
     prompts = [f"Name the number after {number}." for number in range(12)]
     together = client.process_prompts_sync(prompts, show_progress=False)
     alone = [client.process_prompts_sync([prompt], show_progress=False)[0] for prompt in prompts]
@@ -104,20 +104,20 @@ def test_log_probabilities_are_the_same_with_many_prompts_at_once(client: LLMCli
         assert left.logprobs.logprob == pytest.approx(right.logprobs.logprob, abs=1e-6)
 
 
-def test_raw_text_is_continued_as_it_stands(client: LLMClient) -> None:
+def test_raw_text_is_continued_as_it_stands(client: Any) -> None:
     response = ask(client, RawPrompt("The quick brown fox jumps over the lazy"), max_new_tokens=1)
     assert response.completion == " dog"
     assert response.logprobs.prob[0] > 0.8
 
 
-def test_the_beginning_of_an_answer_is_continued_and_not_repeated(client: LLMClient) -> None:
+def test_the_beginning_of_an_answer_is_continued_and_not_repeated(client: Any) -> None:
     prompt = Conversation().user("What is the capital of France?").assistant_prefix("The capital of France is ")
     response = ask(client, prompt, max_new_tokens=1)
     assert response.completion == " Paris"
     assert response.logprobs.tokens == [" Paris"]
 
 
-def test_the_whole_vocabulary_sums_to_one(client: LLMClient) -> None:
+def test_the_whole_vocabulary_sums_to_one(client: Any) -> None:
     params = SamplingParams(logprobs=True, full_vocab=True)
     response = client.process_prompts_sync([RawPrompt("I am")], sampling_params=params, show_progress=False)[0]
     table = response.logprobs
@@ -128,7 +128,7 @@ def test_the_whole_vocabulary_sums_to_one(client: LLMClient) -> None:
     assert lower[0] == pytest.approx(8.45, abs=0.15)
 
 
-def test_bounds_from_twenty_alternatives_contain_the_entropy_of_the_whole_vocabulary(client: LLMClient) -> None:
+def test_bounds_from_twenty_alternatives_contain_the_entropy_of_the_whole_vocabulary(client: Any) -> None:
     for text in ("My favorite food is", "The capital of France is", "1, 2, 3, 4,"):
         prompt = RawPrompt(text)
         whole = client.process_prompts_sync(
@@ -138,7 +138,7 @@ def test_bounds_from_twenty_alternatives_contain_the_entropy_of_the_whole_vocabu
         assert lower[0] - 1e-3 <= whole <= upper[0] + 1e-3
 
 
-def test_too_many_whole_vocabularies_are_refused(client: LLMClient) -> None:
+def test_too_many_whole_vocabularies_are_refused(client: Any) -> None:
     with pytest.raises(SettingError, match="max_new_tokens"):
         client.process_prompts_sync(
             ["Hi"], sampling_params=SamplingParams(logprobs=True, full_vocab=True, max_new_tokens=500)
@@ -149,7 +149,7 @@ def entries_of(table: Logprobs) -> list[tuple[bytes, float]]:
     return list(zip(table.token_bytes, table.logprob.tolist(), strict=True))
 
 
-def test_characters_cut_across_tokens_have_a_row_for_each_piece(client: LLMClient) -> None:
+def test_characters_cut_across_tokens_have_a_row_for_each_piece(client: Any) -> None:
     response = ask(client, RawPrompt("Emoji: 🦆 🐢 🦆 🐢 🦆 🐢 🦆"), max_new_tokens=16)
     table = response.logprobs
     assert len(table) == 16
@@ -164,14 +164,14 @@ def test_characters_cut_across_tokens_have_a_row_for_each_piece(client: LLMClien
         assert mine[1] == pytest.approx(its[1], abs=0.05)
 
 
-def test_stop_strings_end_the_text_and_the_table(client: LLMClient) -> None:
+def test_stop_strings_end_the_text_and_the_table(client: Any) -> None:
     response = ask(client, RawPrompt("1, 2, 3, 4,"), stop=[" 8"], max_new_tokens=30)
     assert response.completion == " 5, 6, 7,"
     assert response.logprobs.text == " 5, 6, 7,"
     assert response.finish_reason == "stop"
 
 
-def test_the_log_likelihood_of_a_text_is_the_sum_over_its_tokens(client: LLMClient) -> None:
+def test_the_log_likelihood_of_a_text_is_the_sum_over_its_tokens(client: Any) -> None:
     prompt = RawPrompt("The capital of France is")
     response = client.score_continuations_sync([(prompt, " Paris.")], show_progress=False)[0]
     assert response.logprobs.tokens == [" Paris", "."]
@@ -182,13 +182,13 @@ def test_the_log_likelihood_of_a_text_is_the_sum_over_its_tokens(client: LLMClie
     assert response.logprobs.total_logprob == pytest.approx(paris + stop, abs=1e-4)
 
 
-def test_a_space_at_the_end_of_a_raw_prompt_goes_to_the_text(client: LLMClient) -> None:
+def test_a_space_at_the_end_of_a_raw_prompt_goes_to_the_text(client: Any) -> None:
     pairs = [(RawPrompt("The capital of France is"), " Paris"), (RawPrompt("The capital of France is "), "Paris")]
     left, right = client.score_continuations_sync(pairs, show_progress=False)
     assert left.logprobs == right.logprobs
 
 
-def test_a_true_sentence_is_likelier_than_a_false_one(client: LLMClient) -> None:
+def test_a_true_sentence_is_likelier_than_a_false_one(client: Any) -> None:
     prompt = "What is the capital of France?"
     true, false = client.score_continuations_sync(
         [(prompt, f"The capital of France is {city}.") for city in ("Paris", "Rome")], show_progress=False
@@ -196,7 +196,7 @@ def test_a_true_sentence_is_likelier_than_a_false_one(client: LLMClient) -> None
     assert true.logprobs.total_logprob > false.logprobs.total_logprob + 3
 
 
-def test_an_answer_in_a_given_shape_is_read(client: LLMClient) -> None:
+def test_an_answer_in_a_given_shape_is_read(client: Any) -> None:
     schema = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
     response = client.process_prompts_sync(
         ["The capital of France, as JSON."],
@@ -207,13 +207,13 @@ def test_an_answer_in_a_given_shape_is_read(client: LLMClient) -> None:
     assert isinstance(response.parsed["city"], str)
 
 
-def test_a_prompt_beyond_the_context_is_refused_in_numbers(client: LLMClient) -> None:
+def test_a_prompt_beyond_the_context_is_refused_in_numbers(client: Any) -> None:
     response = client.process_prompts_sync(["word " * 3000], show_progress=False)[0]
     assert response.is_error
     assert "the context holds 2048" in response.error_message
 
 
-def test_the_documented_score_runs_and_gives_probabilities(client: LLMClient) -> None:
+def test_the_documented_score_runs_and_gives_probabilities(client: Any) -> None:
     template = "Is this statement factually correct? {0}\n\nAnswer yes or no."
     statements = [("The Earth orbits the Sun.",), ("The Moon is made of cheese.",)]
     asked = LLMClient("local", logprobs=True, top_logprobs=20, max_new_tokens=1)
@@ -221,7 +221,7 @@ def test_the_documented_score_runs_and_gives_probabilities(client: LLMClient) ->
     assert all(score is not None and 0 < score < 1 for score in scores)
 
 
-def test_sentiment_is_told_by_words(client: LLMClient) -> None:
+def test_sentiment_is_told_by_words(client: Any) -> None:
     reviews = {"I loved every minute of it.": "positive", "A boring waste of time.": "negative"}
     for review, sentiment in reviews.items():
         table = ask(client, RawPrompt(f"Review: {review}\nSentiment:"), top_logprobs=20, max_new_tokens=1).logprobs
@@ -241,14 +241,14 @@ def status(url: str, **headers: str) -> int:
         return error.code
 
 
-def test_the_server_wants_its_key_and_listens_on_this_machine_only(client: LLMClient) -> None:
+def test_the_server_wants_its_key_and_listens_on_this_machine_only(client: Any) -> None:
     address = default_server().address()
     assert address.base_url.startswith("http://127.0.0.1:")
     assert status(f"{address.base_url}/v1/models") == 401
     assert status(f"{address.base_url}/v1/models", Authorization=f"Bearer {address.key}") == 200
 
 
-def test_no_web_page_is_given_access(client: LLMClient) -> None:
+def test_no_web_page_is_given_access(client: Any) -> None:
     address = default_server().address()
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     asked = urllib.request.Request(
@@ -268,7 +268,7 @@ def test_one_server_serves_every_client() -> None:
     assert len(pids) == 1
 
 
-def test_a_server_that_died_is_started_again(client: LLMClient) -> None:
+def test_a_server_that_died_is_started_again(client: Any) -> None:
     server = default_server()
     ask(client, RawPrompt("1, 2,"))
     before = server.pid
@@ -321,7 +321,7 @@ def test_nothing_of_the_server_s_log_reaches_the_user() -> None:
     assert (done.stdout, done.stderr) == ("", "")
 
 
-def test_a_model_file_of_one_s_own_is_served(client: LLMClient, tmp_path: Path) -> None:
+def test_a_model_file_of_one_s_own_is_served(client: Any, tmp_path: Path) -> None:
     path = tmp_path / "über model.gguf"
     path.symlink_to(weights.locate())
     with LocalModel(path, context=512) as model:
@@ -338,7 +338,7 @@ def test_a_file_that_passes_for_a_model_and_is_none_fails_without_taking_the_ker
         LLMClient(LocalModel(path)).process_prompts_sync(["Hi"], show_progress=False)
 
 
-def test_a_server_that_keeps_dying_is_given_up_with_its_log(client: LLMClient) -> None:
+def test_a_server_that_keeps_dying_is_given_up_with_its_log(client: Any) -> None:
     server = LlamaServer(weights.locate(), "mortal", 512)
     try:
         with pytest.raises(LocalModelError, match="times in a row"):
@@ -354,7 +354,7 @@ def while_killed(server: LlamaServer, times: int) -> None:
         time.sleep(0.3)
 
 
-def test_an_interrupted_batch_leaves_the_server_usable(client: LLMClient) -> None:
+def test_an_interrupted_batch_leaves_the_server_usable(client: Any) -> None:
     ask(client, RawPrompt("1, 2,"))
     prompts = [f"Tell me story number {number}." for number in range(2000)]
     timer = subprocess.Popen([sys.executable, "-c", f"import os,time; time.sleep(2); os.kill({os.getpid()}, 2)"])
