@@ -91,6 +91,17 @@ function render({ model, el, signal }: { model: AnyModel<State>; el: HTMLElement
     const at = anchor(token);
     if (at) card.show(token, alternatives.of(token), at);
   };
+  // Some hosts put views in shadow trees, which have a focus and a geometry of their own.
+  const tree = () => box.getRootNode() as Document | ShadowRoot;
+  /** Keep the card by its token when something scrolls; away with it when the token is out of sight. */
+  const followToken = () => {
+    const token = card.token;
+    if (token === null) return;
+    const at = anchor(token)?.getBoundingClientRect();
+    const seen = at && tree().elementFromPoint((at.left + at.right) / 2, (at.top + at.bottom) / 2);
+    if (seen && box.contains(seen)) showCard(token);
+    else card.hide();
+  };
   const selected = () => model.get("selected") ?? null;
   const select = (token: number | null) => {
     if (token === selected()) return;
@@ -162,7 +173,7 @@ function render({ model, el, signal }: { model: AnyModel<State>; el: HTMLElement
     "pointerleave",
     () => {
       const token = selected();
-      if (document.activeElement === box && token !== null) showCard(token);
+      if (tree().activeElement === box && token !== null) showCard(token);
       else card.hide();
     },
     { signal: own },
@@ -180,9 +191,7 @@ function render({ model, el, signal }: { model: AnyModel<State>; el: HTMLElement
     "scroll",
     () => {
       lines.show();
-      const at = card.token === null ? null : anchor(card.token);
-      if (at && card.token !== null) card.show(card.token, alternatives.of(card.token), at);
-      else card.hide();
+      followToken();
     },
     { signal: own, passive: true },
   );
@@ -223,13 +232,7 @@ function render({ model, el, signal }: { model: AnyModel<State>; el: HTMLElement
     },
     { signal: own },
   );
-  window.addEventListener(
-    "scroll",
-    (event) => {
-      if (event.target !== box) card.hide();
-    },
-    { signal: own, capture: true, passive: true },
-  );
+  window.addEventListener("scroll", followToken, { signal: own, capture: true, passive: true });
 
   const received = (content: { chunk?: number }, buffers: DataView[]) => {
     const block = buffers[0];

@@ -391,6 +391,30 @@ def test_a_token_longer_than_a_line_can_be_scrolled_to_its_end(host: Host) -> No
     page.wait_for_function("document.querySelector('.deluge-box').scrollLeft > 1000")
 
 
+def test_nothing_unseen_makes_the_output_scroll(host: Host) -> None:
+    page = host(LogprobView(FRANCE))
+    main = page.locator("main")
+    main.evaluate("e => { e.style.overflow = 'auto'; e.style.padding = '0'; }")
+    assert main.evaluate("e => e.scrollHeight - e.clientHeight") == 0
+
+
+def test_the_card_goes_along_when_the_page_scrolls_and_away_when_its_token_does(host: Host) -> None:
+    page = host(LogprobView(FRANCE))
+    page.locator("main").evaluate("e => { e.style.margin = '300px 0 3000px'; }")
+    tokens(page).nth(3).click()
+    card = page.locator(".deluge-card")
+    before = card.bounding_box()
+    page.evaluate("scrollTo(0, 100)")
+    page.wait_for_function("scrollY === 100")
+    expect(card).to_be_visible()
+    after = card.bounding_box()
+    assert before is not None
+    assert after is not None
+    assert before["y"] - after["y"] == pytest.approx(100, abs=1)
+    page.evaluate("scrollTo(0, 2000)")
+    expect(card).to_be_hidden()
+
+
 def test_a_new_title_is_shown(host: Host) -> None:
     page = host(LogprobView(FRANCE))
     expect(page.locator(".deluge-title")).to_be_hidden()
