@@ -10,12 +10,12 @@ help:  ## say what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
 
 .venv/ready: requirements.lock pyproject.toml hatch_build.py
-	$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else f"deluge_nb needs Python 3.11 or later, and this is {sys.version.split()[0]}; name another with make PYTHON=…")'
-	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet --disable-pip-version-check "uv==0.13.*"
-	VIRTUAL_ENV=.venv $(BIN)/uv pip sync --quiet requirements.lock
-	VIRTUAL_ENV=.venv PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/uv pip install --quiet --no-deps --no-build-isolation --editable .
-	touch $@
+	@$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else f"deluge_nb needs Python 3.11 or later, and this is {sys.version.split()[0]}; name another with make PYTHON=…")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet --disable-pip-version-check "uv==0.13.*"
+	@VIRTUAL_ENV=.venv $(BIN)/uv pip sync --quiet requirements.lock
+	@VIRTUAL_ENV=.venv PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/uv pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
 
 setup: .venv/ready  ## make .venv with all that is needed
 
@@ -39,7 +39,7 @@ types: .venv/ready  ## pyrefly
 
 js/node_modules/.package-lock.json: js/package-lock.json .venv/ready
 	cd js && PATH="$(CURDIR)/$(BIN):$$PATH" npm ci --silent --prefer-offline
-	touch $@
+	@touch $@
 
 test-js: js/node_modules/.package-lock.json  ## the front end: lint, types, unit tests
 	cd js && export PATH="$(CURDIR)/$(BIN):$$PATH" && npm run --silent lint && npm run --silent types && npm run --silent test

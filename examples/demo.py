@@ -29,7 +29,8 @@ STATEMENTS = ["The Earth orbits the Sun.", "The Moon is made of cheese.", "Paris
 def executed(path: Path) -> Any:
     """A notebook with the outputs of a fresh kernel."""
     notebook = nbformat.read(path, as_version=4)
-    NotebookClient(notebook, timeout=600, kernel_name="python3").execute()
+    quiet = ["--Application.log_level=40"]
+    NotebookClient(notebook, timeout=600, kernel_name="python3", extra_arguments=quiet).execute()
     return notebook
 
 
