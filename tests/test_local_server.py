@@ -65,10 +65,14 @@ def children() -> set[int]:
     return {int(line.split()[0]) for line in found.stdout.splitlines() if "_child.py" in line}
 
 
-def script(code: str) -> subprocess.Popen[str]:
+def script(code: str, **variables: str) -> subprocess.Popen[str]:
     """Another kernel."""
     return subprocess.Popen(
-        [sys.executable, "-c", textwrap.dedent(code)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [sys.executable, "-c", textwrap.dedent(code)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, **variables},
     )
 
 
@@ -76,6 +80,7 @@ def script(code: str) -> subprocess.Popen[str]:
 
 
 def test_what_the_runtime_cannot_load_is_told_with_its_log(empty: Path) -> None:
+    others = children()
     server = LlamaServer(empty, "empty", 256)
     with pytest.raises(
         LocalModelError, match=r"could not be started from .*empty\.gguf.*the end of its log: "
@@ -83,7 +88,7 @@ def test_what_the_runtime_cannot_load_is_told_with_its_log(empty: Path) -> None:
         server.address()
     assert failed.value.path == str(empty)
     assert server.pid is None
-    assert children() == set()
+    assert children() == others
 
 
 def test_a_missing_runtime_names_the_extra_to_install(empty: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -123,12 +128,13 @@ def test_a_runtime_that_cannot_be_imported_is_told_with_a_remedy(
 def test_a_runtime_that_misbehaves_does_not_take_the_kernel_along(
     empty: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: str, told: str
 ) -> None:
+    others = children()
     (tmp_path / "xllamacpp.py").write_text(code)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     monkeypatch.setattr(servers, "_START_LIMIT", 1.5 if "sleep" in code else 60.0)
     with pytest.raises(LocalModelError, match=told):
         LlamaServer(empty, "empty", 256).address()
-    assert children() == set()
+    assert children() == others
 
 
 def test_a_python_that_cannot_be_run_is_told(empty: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -140,20 +146,21 @@ def test_a_python_that_cannot_be_run_is_told(empty: Path, monkeypatch: pytest.Mo
 def test_an_interrupt_while_starting_leaves_nothing_behind(
     empty: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    others = children()
     (tmp_path / "xllamacpp.py").write_text("import time; time.sleep(600)")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     server = LlamaServer(empty, "empty", 256)
 
     def interrupt() -> None:
-        while not children():
+        while children() == others:
             time.sleep(0.05)
         os.kill(os.getpid(), signal.SIGINT)
 
     threading.Thread(target=interrupt).start()
     with pytest.raises(KeyboardInterrupt):
         server.address()
-    assert children() == set()
+    assert children() == others
     assert list(tmp_path.glob("deluge-nb-*")) == []
 
 
@@ -290,7 +297,7 @@ def test_the_server_ends_with_its_kernel_even_while_a_fork_holds_the_pipe() -> N
 
 @pytest.mark.model
 @pytest.mark.parametrize("end", ["pass", "sys.exit(3)", "raise ValueError", "os._exit(0)", "os.abort()"])
-def test_no_way_for_a_kernel_to_end_leaves_its_server_running(end: str) -> None:
+def test_no_way_for_a_kernel_to_end_leaves_its_server_or_its_log_behind(end: str, tmp_path: Path) -> None:
     kernel = script(
         f"""
         import os, sys
@@ -298,10 +305,12 @@ def test_no_way_for_a_kernel_to_end_leaves_its_server_running(end: str) -> None:
         default_server().address()
         print(default_server().pid, flush=True)
         {end}
-        """
+        """,
+        TMPDIR=str(tmp_path),
     )
     out, _ = kernel.communicate(timeout=60)
     assert ends(int(out))
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.model

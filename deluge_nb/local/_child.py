@@ -5,19 +5,32 @@ process ends when its input does, or when its parent changes: a kernel may die i
 is run by its path and imports nothing of the package.
 """
 
+import contextlib
 import importlib
 import json
 import os
 import sys
 import threading
 import time
+from pathlib import Path
 from typing import Any
 
 
-def follow(parent: int) -> None:
+def follow(parent: int, log: str) -> None:
     """End with the parent, even where a fork of it still holds the other end of the pipe."""
     while os.name == "nt" or os.getppid() == parent:
         time.sleep(0.5)
+    end(log)
+
+
+def end(log: str) -> None:
+    """Leave nothing behind: a parent that was killed cannot.
+
+    Without the server's destructor, which would wait for what is under way.
+    """
+    with contextlib.suppress(OSError):
+        Path(log).unlink()
+        Path(log).parent.rmdir()
     os._exit(0)
 
 
@@ -55,7 +68,7 @@ def main() -> None:
         answer.flush()
 
     settings = json.loads(sys.stdin.readline())
-    threading.Thread(target=follow, args=(os.getppid(),), daemon=True).start()
+    threading.Thread(target=follow, args=(os.getppid(), settings["log"]), daemon=True).start()
     try:
         # By name: the package comes without types.
         xllamacpp = importlib.import_module("xllamacpp")
@@ -70,8 +83,7 @@ def main() -> None:
         os._exit(1)
     tell(address=address)
     sys.stdin.read()
-    # Without the server's destructor, which waits for what is under way.
-    os._exit(0)
+    end(settings["log"])
 
 
 if __name__ == "__main__":

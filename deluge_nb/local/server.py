@@ -27,6 +27,7 @@ from ..models import Address
 from .gguf import read_header
 
 _SLOTS = 4
+_LOG = "server.log"
 # Loading takes a second; a slow disk may take many.
 _START_LIMIT = 120.0
 # Dying this often within so many seconds is no accident.
@@ -63,10 +64,14 @@ class _Child:
                 self.process.stdout.close()
             shutil.rmtree(self.folder, ignore_errors=True)
 
+    @property
+    def log(self) -> Path:
+        return self.folder / _LOG
+
     def log_tail(self) -> str:
         """The end of a sentence about what went wrong."""
         try:
-            lines = (self.folder / "server.log").read_text(encoding="utf-8", errors="replace").strip().splitlines()
+            lines = self.log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
         except OSError:
             return "."
         return f"; the end of its log: {' | '.join(lines[-3:])[-500:]}" if lines else "."
@@ -150,7 +155,7 @@ class LlamaServer:
             child = self._child = self._launched()
             # Also runs when the interpreter exits, and when nobody holds this object any more.
             self._finalizer = weakref.finalize(self, child.end)
-            said = self._greeted(child.process, key)
+            said = self._greeted(child, key)
         except OSError as error:
             self.stop()
             raise LocalModelError(
@@ -175,7 +180,7 @@ class LlamaServer:
         if sys.platform == "win32":
             apart = {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW}
         try:
-            with (folder / "server.log").open("w", encoding="utf-8") as log:
+            with (folder / _LOG).open("w", encoding="utf-8") as log:
                 process = subprocess.Popen(
                     [sys.executable, "-P", str(Path(__file__).with_name("_child.py"))],
                     stdin=subprocess.PIPE,
@@ -190,9 +195,9 @@ class LlamaServer:
             raise
         return _Child(process, folder)
 
-    def _greeted(self, process: subprocess.Popen[str], key: str) -> dict[str, Any]:
+    def _greeted(self, child: _Child, key: str) -> dict[str, Any]:
         """Hand the settings over and wait for the child's answer."""
-        cores = _cores()
+        cores, process = _cores(), child.process
         settings = {
             "model": str(self.path.resolve()),
             "alias": self._name,
@@ -201,6 +206,7 @@ class LlamaServer:
             "threads": max(1, min(4, cores // 2)),
             "batch_threads": max(1, min(4, cores)),
             "key": key,
+            "log": str(child.log),
         }
         stdin, stdout = process.stdin, process.stdout
         if stdin is None or stdout is None:

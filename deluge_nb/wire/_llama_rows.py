@@ -4,6 +4,9 @@ The server reports no entry for a token that ends inside a character; the entry 
 bytes of the whole character and the log-probability of its last piece alone. Under stop strings an entry may have the
 bytes of tokens that were held back before it, and the last entries are left out. What is always right are the ids, and
 the bytes of the alternatives. So bytes are taken from there, and what has no entry is asked for again, one by one.
+
+A token that reaches into the stop string has no row, though the text keeps what it has before it: the server cuts text
+between characters, and half a token has no probability.
 """
 
 from __future__ import annotations
