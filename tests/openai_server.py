@@ -44,6 +44,8 @@ class Seen:
     body: dict[str, Any]
     headers: dict[str, str]
     path: str
+    port: int = 0
+    """The other end of the connection."""
 
     @property
     def question(self) -> str:
@@ -68,7 +70,8 @@ class ChatServer:
         self.answer = lambda seen, number: Reply(chat(seen, tokens))
 
     async def _handle(self, request: Request) -> Response:
-        seen = Seen(await request.json(), dict(request.headers), request.url.path)
+        port = request.client.port if request.client else 0
+        seen = Seen(await request.json(), dict(request.headers), request.url.path, port)
         self.seen.append(seen)
         self.in_flight += 1
         self.most_in_flight = max(self.most_in_flight, self.in_flight)

@@ -146,6 +146,13 @@ def test_a_response_shown_in_the_cell_that_asked_is_shown(kernel: Kernel, server
     assert "application/vnd.jupyter.widget-view+json" in ran.value
 
 
+def test_options_and_models_are_completed_by_the_kernel(kernel: Kernel) -> None:
+    kernel.run("%load_ext deluge_nb")
+    for line, wanted in (("%%deluge --mo", "--model"), ("%%deluge -m smol", "smollm2-135m")):
+        reply = kernel.client.complete(line, len(line), reply=True, timeout=30)
+        assert wanted in reply["content"]["matches"]
+
+
 def test_a_mistake_is_one_line_in_the_notebook(kernel: Kernel) -> None:
     kernel.run("%load_ext deluge_nb")
     ran = kernel.run("%%deluge -m claude-sonnet-4-5\nHi")
