@@ -8,7 +8,7 @@ from __future__ import annotations
 import codecs
 import unicodedata
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 SPACE, NEWLINE, TAB = "·", "↵", "⇥"
 PARTIAL = "▏"
@@ -17,8 +17,11 @@ EMPTY = "∅"
 _TURNING = frozenset(map(chr, (*range(0x200E, 0x2010), *range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x61C)))
 
 
-@dataclass(frozen=True, slots=True)
-class Fragment:
+# A fragment but for its token: shown, copied, breaks, marked.
+Shape = tuple[str, str, bool, bool]
+
+
+class Fragment(NamedTuple):
     """A stretch of one token within one line.
 
     ``shown`` is what is drawn, ``copied`` what it stands for in the text; ``breaks`` whether a line ends after it,
@@ -39,13 +42,17 @@ def fragments(octets: Sequence[bytes]) -> list[Fragment]:
     """
     decoder = codecs.getincrementaldecoder("utf-8")("replace")
     found: list[Fragment] = []
+    # Long texts are made of few words: each is drawn once.
+    drawn: dict[str, list[Shape]] = {}
     for token, raw in enumerate(octets):
         text = decoder.decode(raw, final=token == len(octets) - 1)
         if not text:
             found.append(Fragment(token, PARTIAL if raw else EMPTY, "", marked=True))
             continue
-        for line in _lines(text):
-            found.append(_drawn(token, line))
+        shapes = drawn.get(text)
+        if shapes is None:
+            shapes = drawn[text] = [_drawn(line) for line in _lines(text)]
+        found += [Fragment(token, *shape) for shape in shapes]
     return found
 
 
@@ -76,18 +83,18 @@ def _lines(text: str) -> list[str]:
     return [*found, text[start:]] if start < len(text) else found
 
 
-def _drawn(token: int, text: str) -> Fragment:
+def _drawn(text: str) -> Shape:
     body = text.removesuffix("\n")
     breaks = body != text
     if not body.strip(" "):
         # Nothing but spaces would be nothing to point at.
-        return Fragment(token, SPACE * len(body) + NEWLINE * breaks, text, breaks, marked=True)
+        return SPACE * len(body) + NEWLINE * breaks, text, breaks, True
     if all(map(unicodedata.combining, body)):
         # On the letter before, an accent would be of that token and leave nothing of this one to point at.
-        return Fragment(token, f"◌{body}{NEWLINE * breaks}", text, breaks, marked=True)
+        return f"◌{body}{NEWLINE * breaks}", text, breaks, True
     alone = all(_shapeless(character) for character in body)
     shown = "".join(_visible(character, alone=alone) if character != " " else " " for character in body)
-    return Fragment(token, shown + NEWLINE * breaks, text, breaks, marked=shown != body)
+    return shown + NEWLINE * breaks, text, breaks, shown != body
 
 
 def _visible(character: str, *, alone: bool) -> str:

@@ -2,7 +2,9 @@
 
 import { BREAKS, type Tokens } from "./columns.ts";
 
-const SPACE = /^[\s·⇥]/;
+// Where a word may begin: at such a fragment, or after one.
+const OPENS = /^[\s·⇥]/;
+const CLOSES = /[\s\-–—/]$/;
 
 /** The first fragment of each line, and at the end the number of fragments. */
 export function breakLines(
@@ -76,14 +78,16 @@ export function fragmentOf(owner: Uint32Array, token: number): number {
 export class Layout {
   starts: Uint32Array = Uint32Array.of(0, 0);
   private readonly widths: Float32Array;
-  private readonly spaced: Uint8Array;
+  private readonly opens: Uint8Array;
+  private readonly closes: Uint8Array;
 
   constructor(
     private readonly tokens: Tokens,
     private readonly measure: (text: string) => number,
   ) {
     this.widths = new Float32Array(tokens.shown.length).fill(Number.NaN);
-    this.spaced = Uint8Array.from(tokens.shown, (text) => (SPACE.test(text) ? 1 : 0));
+    this.opens = Uint8Array.from(tokens.shown, (text) => (OPENS.test(text) ? 1 : 0));
+    this.closes = Uint8Array.from(tokens.shown, (text) => (CLOSES.test(text) ? 1 : 0));
   }
 
   get lines(): number {
@@ -101,15 +105,13 @@ export class Layout {
   }
 
   fit(width: number): void {
-    const { owner, shownAt, shown, flags } = this.tokens;
+    const { owner, shownAt, flags } = this.tokens;
     this.starts = breakLines(
       owner.length,
       width,
       (fragment) => this.widthOf(fragment),
       (fragment) => ((flags[fragment] ?? 0) & BREAKS) !== 0,
-      (fragment) =>
-        this.spaced[shownAt[fragment] ?? 0] === 1 ||
-        /[\s\-–—/]$/.test(shown[shownAt[fragment - 1] ?? 0] ?? ""),
+      (fragment) => this.opens[shownAt[fragment] ?? 0] === 1 || this.closes[shownAt[fragment - 1] ?? 0] === 1,
     );
   }
 

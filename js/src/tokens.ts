@@ -10,6 +10,8 @@ const MARGIN = 8;
 export class TokenLines {
   private readonly drawn = new Map<number, HTMLElement>();
   private selected: number | null = null;
+  /** What was last put at the top, and where that was: it stays the top until somebody scrolls. */
+  private pinned: { fragment: number; at: number } | null = null;
 
   constructor(
     private readonly box: HTMLElement,
@@ -68,6 +70,8 @@ export class TokenLines {
 
   /** The first fragment in sight; null at the very top, which stays the top. */
   top(): number | null {
+    // Not the line it came to stand on, or a width that changes step by step would move the text up each time.
+    if (this.pinned?.at === this.box.scrollTop) return this.pinned.fragment;
     const line = Math.floor(this.box.scrollTop / this.lineHeight());
     return line > 0 ? (this.layout.starts[Math.min(line, this.layout.lines - 1)] ?? 0) : null;
   }
@@ -75,6 +79,7 @@ export class TokenLines {
   /** Scroll a fragment's line to the top. */
   scrollTo(fragment: number): void {
     this.box.scrollTop = lineOf(this.layout.starts, fragment) * this.lineHeight();
+    this.pinned = { fragment, at: this.box.scrollTop };
     this.show();
   }
 
