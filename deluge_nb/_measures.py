@@ -112,10 +112,11 @@ def margin(seen: Observed) -> Floats:
     ties = _reduce(np.add, (seen.top == best[rows]).astype(np.float64), seen.offsets, 0.0)
     rest = np.where(seen.top == best[rows], -np.inf, seen.top)
     second = np.where(ties > 1, best, _reduce(np.maximum, rest, seen.offsets, -np.inf))
-    lead = np.exp(best) - np.exp(second)
-    # One known alternative: the runner-up is hidden and holds at most the rest.
-    hidden = np.minimum(np.maximum(_tail(seen), 0.0), np.exp(best))
-    lead = np.where(second == -np.inf, np.exp(best) - hidden, lead)
+    # One known alternative: the runner-up is hidden and holds at most the rest, or it is the chosen token.
+    hidden = np.where(second == -np.inf, np.minimum(np.maximum(_tail(seen), 0.0), np.exp(best)), 0.0)
+    first = np.maximum(np.exp(best), np.exp(seen.extra))
+    chosen = np.minimum(np.exp(best), np.exp(seen.extra))
+    lead = first - np.maximum(np.maximum(np.exp(second), hidden), chosen)
     return np.where(best == -np.inf, np.nan, lead)
 
 
