@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Generator, Iterator
 from typing import Any
 
@@ -9,6 +10,9 @@ import pytest
 
 from tests import openai_server
 from tests.openai_server import ChatServer
+
+# A shell that starts the tests in the background leaves interrupts ignored, in them and in every process they start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture
