@@ -26,6 +26,8 @@ def _unboxed(value: Any) -> Any:
 
 
 def _listed(value: Any) -> Any:
+    if value is None:
+        return ()
     return (value,) if isinstance(value, str) else tuple(value) if isinstance(value, list) else value
 
 
@@ -93,7 +95,7 @@ class SamplingParams(BaseModel):
         None, strict=True, ge=1, description="an integer of at least 1"
     )
     seed: Annotated[int, BeforeValidator(_unboxed)] | None = Field(
-        None, strict=True, ge=0, lt=2**63, description="an integer of at least 0"
+        None, strict=True, ge=0, lt=2**63, description="an integer from 0 to 2**63 - 1"
     )
     stop: Annotated[tuple[Annotated[str, Field(min_length=1)], ...], BeforeValidator(_listed)] = Field(
         (), description="a string that is not empty, or a list of such strings"
