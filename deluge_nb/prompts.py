@@ -187,7 +187,9 @@ def _message(value: Message | Mapping[str, Any], where: str) -> Mapping[str, Any
     return dict(value)
 
 
-def _filled(text: str, where: str) -> str:
+def _filled(text: object, where: str) -> str:
+    if not isinstance(text, str):
+        raise SettingError(f"{where} must be text, not {_short(text)}.", setting=where, value=text)
     if not text:
         raise SettingError(f"{where} is empty: there is nothing to answer.", setting=where, value=text)
     return text
