@@ -7,7 +7,15 @@ from typing import Any
 
 import pytest
 
-from deluge_nb import LLMClient, LogprobsNotSupportedError, SamplingParams, SettingError, Tool, support_table
+from deluge_nb import (
+    LLMClient,
+    Logprobs,
+    LogprobsNotSupportedError,
+    SamplingParams,
+    SettingError,
+    Tool,
+    support_table,
+)
 from deluge_nb.llm_tools.score import score_llm
 from deluge_nb.util.logprobs import extract_prob
 from tests.openai_server import ChatServer, Distribution, Reply, Seen, chat, error, says
@@ -243,3 +251,18 @@ def test_tools_and_log_probabilities_go_together_as_described(model: ChatServer)
     assert model.seen[0].body["tools"][0]["function"]["parameters"]["required"] == ["city"]
     assert response.logprobs
     assert extract_prob("yes", response.logprobs) == pytest.approx(0.9)
+
+
+def test_a_flat_distribution_seen_through_five_alternatives_is_not_called_certain() -> None:
+    flat = [{"token": f"t{i}", "logprob": math.log(0.001)} for i in range(5)]
+    sure = [{"token": "a", "logprob": math.log(0.97)}, {"token": "b", "logprob": math.log(0.02)}]
+    table = Logprobs.from_entries(
+        [
+            {"token": top[0]["token"], "logprob": top[0]["logprob"], "bytes": None, "top_logprobs": top}
+            for top in (flat, sure)
+        ]
+    )
+    lower, upper = table.entropy_bounds(vocab_size=1000)
+    assert lower[0] == pytest.approx(math.log(1000))
+    assert upper[0] == pytest.approx(math.log(1000))
+    assert lower[1] < 0.25
