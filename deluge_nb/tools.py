@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, get_type_hints
 
-from pydantic import ConfigDict, TypeAdapter, ValidationError, create_model
+from pydantic import ConfigDict, PydanticUserError, TypeAdapter, ValidationError, create_model
 
 from .errors import SettingError
 
@@ -40,7 +40,8 @@ class Tool:
         Raises
         ------
         SettingError
-            For a function that takes ``*args`` or ``**kwargs``: the model could not be told what to pass.
+            For a function that takes ``*args`` or ``**kwargs``, arguments by position only, or types that JSON has no
+            form for: the model could not be told what to pass.
         """
         name = getattr(function, "__name__", "")
         if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,63}", name):
@@ -49,19 +50,14 @@ class Tool:
                 setting="tools",
                 value=function,
             )
-        hints = get_type_hints(function, include_extras=True)
-        fields: dict[str, Any] = {}
-        for argument in inspect.signature(function).parameters.values():
-            if argument.kind in (argument.VAR_POSITIONAL, argument.VAR_KEYWORD):
-                raise SettingError(
-                    f"{name}() takes {argument}; a tool's arguments must each have a name.",
-                    setting="tools",
-                    value=function,
-                )
-            default = ... if argument.default is argument.empty else argument.default
-            fields[argument.name] = (hints.get(argument.name, Any), default)
-        config = ConfigDict(protected_namespaces=())
-        schema = create_model(name, __config__=config, **fields).model_json_schema()
+        try:
+            schema = _arguments_of(function, name)
+        except SettingError:
+            raise
+        except (NameError, TypeError, ValueError, PydanticUserError) as error:
+            raise SettingError(
+                f"{name}() cannot be described to a model: {_reason(error)}.", setting="tools", value=function
+            ) from None
         schema.pop("title", None)
         return cls(name, inspect.getdoc(function) or "", schema, function)
 
@@ -70,6 +66,32 @@ class Tool:
         if self.function is None:
             raise SettingError(f"The tool {self.name!r} was made without a function to call.", setting="tools")
         return self.function(**arguments)
+
+
+def _arguments_of(function: Callable[..., Any], name: str) -> dict[str, Any]:
+    """The JSON schema of a function's arguments."""
+    hints = get_type_hints(function, include_extras=True)
+    fields: dict[str, Any] = {}
+    # By alias, for pydantic has names of its own, and leaves out those that begin with an underscore.
+    names: dict[str, str] = {}
+    for argument in inspect.signature(function).parameters.values():
+        if argument.kind in (argument.VAR_POSITIONAL, argument.VAR_KEYWORD):
+            raise SettingError(
+                f"{name}() takes {argument}; a tool's arguments must each have a name.",
+                setting="tools",
+                value=function,
+            )
+        if argument.kind == argument.POSITIONAL_ONLY:
+            raise SettingError(
+                f"{name}() takes {argument.name!r} by position only; a tool's arguments are passed by name.",
+                setting="tools",
+                value=function,
+            )
+        default = ... if argument.default is argument.empty else argument.default
+        names[field_name := f"argument{len(names)}"] = argument.name
+        fields[field_name] = (hints.get(argument.name, Any), default)
+    config = ConfigDict(alias_generator=names.__getitem__)
+    return create_model(name, __config__=config, **fields).model_json_schema()
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,17 +140,27 @@ def as_output_schema(value: Any) -> OutputSchema:
     if isinstance(value, OutputSchema):
         return value
     if isinstance(value, Mapping):
-        return OutputSchema(str(value.get("title", "answer")), value)
-    name = getattr(value, "__name__", "answer")
+        return OutputSchema(_named(value.get("title")), value)
+    name = _named(getattr(value, "__name__", None))
     try:
         adapter: TypeAdapter[Any] = TypeAdapter(value)
         return OutputSchema(name, _closed(adapter.json_schema()), adapter)
     except Exception as error:
         raise SettingError(
-            f"output_schema must be a pydantic model, a type or a JSON schema, not {value!r} ({type(error).__name__}).",
+            f"output_schema must be a pydantic model, a type or a JSON schema, not {value!r}: {_reason(error)}.",
             setting="output_schema",
             value=value,
         ) from None
+
+
+def _named(title: object) -> str:
+    """A name that servers take, which a title with spaces or a generic model's is not."""
+    return re.sub(r"[^A-Za-z0-9_-]+", "_", title).strip("_")[:64] or "answer" if isinstance(title, str) else "answer"
+
+
+def _reason(error: Exception) -> str:
+    """The first sentence of what went wrong."""
+    return re.split(r"\.\s|\n", str(error), maxsplit=1)[0].rstrip(".")
 
 
 def _closed(schema: Any) -> Any:
