@@ -100,7 +100,8 @@ def resolve(model: str | ServedModel, *, base_url: str | None = None) -> Target:
         return Target(model.name, model.spec)
     name, rows = model.strip(), specs()
     prefix, slash, rest = name.partition("/")
-    within = [spec for spec in rows if spec.endpoint.name == prefix.lower()] if slash else []
+    spelt = [spec for spec in rows if "/" in spec.pattern and spec.covers(name)]
+    within = [spec for spec in rows if spec.endpoint.name == prefix.lower()] if slash and rest and not spelt else []
     if within:
         name, rows = rest, within
     found = max((spec for spec in rows if spec.covers(name)), key=lambda spec: spec.specificity, default=None)
@@ -110,10 +111,12 @@ def resolve(model: str | ServedModel, *, base_url: str | None = None) -> Target:
                 f"{model!r} runs on this machine; leave out base_url={base_url!r}.", setting="base_url", value=base_url
             )
         return Target(name, found)
-    if within:
-        return Target(name, ModelSpec(name, within[0].endpoint, UNKNOWN_SUPPORT))
     if base_url is not None:
+        name = model.strip()
         return Target(name, ModelSpec(name, COMPATIBLE, UNKNOWN_SUPPORT))
+    # What is launched serves its own model and no other.
+    if within and within[0].endpoint.launch is None:
+        return Target(name, ModelSpec(name, within[0].endpoint, UNKNOWN_SUPPORT))
     close = difflib.get_close_matches(name.lower(), known_names(), n=3, cutoff=0.5) or list(_DEFAULT_MODELS)
     raise UnknownModelError(
         f"There is no model {model!r} in the registry; did you mean {' or '.join(map(repr, close))}? For a server of "
@@ -135,6 +138,7 @@ def known_names() -> list[str]:
         "mistral-large*": ["mistral-large-latest"],
         "mistral-medium*": ["mistral-medium-latest"],
         "llama-3*": ["llama-3.1-8b-instant", "llama-3.3-70b-versatile"],
+        "llama3*": ["llama3-8b-8192"],
         "mixtral*": ["mixtral-8x7b-32768"],
     }
     names = [name for spec in specs() for name in (*examples.get(spec.pattern, [spec.pattern]), *spec.aliases)]
