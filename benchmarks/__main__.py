@@ -7,7 +7,7 @@ import json
 import sys
 from pathlib import Path
 
-ALL = ("imports", "tokens", "paint")
+ALL = ("imports", "tokens", "paint", "client")
 
 
 def main() -> None:

@@ -28,23 +28,25 @@ class Vocabulary:
     text may differ in the others: every half of an emoji reads U+FFFD.
     """
 
-    __slots__ = ("_index", "ids", "raw", "texts")
+    __slots__ = ("_first", "_index", "_spellings", "ids", "raw", "spelt", "texts")
 
     def __init__(self) -> None:
         self.texts: list[str] = []
         self.raw: list[RawBytes] = []
         self.ids: list[int | None] = []
+        self.spelt: dict[tuple[str, bytes], int] = {}
+        """What a dialect has entered, by token and the JSON of its bytes: these need reading once only."""
         self._index: dict[tuple[str, RawBytes, int | None], int] = {}
+        self._first: dict[str, int] = {}
+        self._spellings = np.zeros(0, np.int32)
 
     @classmethod
     def of(cls, entries: Iterable[tuple[str, RawBytes, int | None]]) -> Self:
         """A vocabulary of exactly these tokens, in this order."""
         made = cls()
         for index, (text, raw, token_id) in enumerate(entries):
-            made.texts.append(text)
-            made.raw.append(raw)
-            made.ids.append(token_id)
             made._index.setdefault((text, raw, token_id), index)
+            made._enter(text, raw, token_id)
         return made
 
     def __len__(self) -> int:
@@ -56,10 +58,23 @@ class Vocabulary:
         found = self._index.get(key)
         if found is None:
             found = self._index[key] = len(self.texts)
-            self.texts.append(scrub(text))
-            self.raw.append(raw)
-            self.ids.append(token_id)
+            self._enter(scrub(text), raw, token_id)
         return found
+
+    def _enter(self, text: str, raw: RawBytes, token_id: int | None) -> None:
+        self._first.setdefault(text, len(self.texts))
+        self.texts.append(text)
+        self.raw.append(raw)
+        self.ids.append(token_id)
+
+    @property
+    def spellings(self) -> Ints:
+        """For each token the first that has its text; grows with the vocabulary and is counted on only once."""
+        known, count = len(self._spellings), len(self.ids)
+        if known < count:
+            fresh = [self._first[text] for text in self.texts[known:count]]
+            self._spellings = np.concatenate((self._spellings, np.array(fresh, np.int32)))
+        return self._spellings
 
     def entry(self, index: int) -> tuple[str, RawBytes, int | None]:
         """A token's text, bytes and id."""
@@ -77,7 +92,8 @@ class Builder:
     __slots__ = ("_alternative", "_alternative_logprob", "_chosen", "_chosen_logprob", "_offsets", "vocabulary")
 
     def __init__(self, vocabulary: Vocabulary | None = None) -> None:
-        self.vocabulary = vocabulary or Vocabulary()
+        # An empty vocabulary is false, and is the one to be filled.
+        self.vocabulary = Vocabulary() if vocabulary is None else vocabulary
         self._chosen: list[int] = []
         self._chosen_logprob: list[float | None] = []
         self._alternative: list[int] = []

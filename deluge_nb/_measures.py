@@ -182,8 +182,7 @@ def _tail(seen: Observed) -> Floats:
 def _same_token(vocabulary: Vocabulary, left: Ints, right: Ints) -> NDArray[np.bool_]:
     """Where two columns mean the same token: by bytes where both are known, else by text."""
     same = left == right
-    texts: dict[str, int] = {}
-    spelling = np.array([texts.setdefault(text, len(texts)) for text in vocabulary.texts] or [0])
+    spelling = vocabulary.spellings
     for place in np.flatnonzero(~same & (spelling[left] == spelling[right])):
         a, b = int(left[place]), int(right[place])
         ids = vocabulary.ids[a], vocabulary.ids[b]

@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
+import numpy as np
 
-from .._columns import Builder, RawBytes, Vocabulary
+from .._columns import RawBytes, Vocabulary
 from ..errors import MalformedResponseError, RequestError
 from ..logprobs import Logprobs
 from ..tools import ToolCall
@@ -211,21 +212,41 @@ def _table(raw: msgspec.Raw, ask: Ask, *, refused: bool) -> Logprobs | None:
 
 
 def _filled(tokens: Sequence[_Token], vocabulary: Vocabulary | None, vocab_size: int | None) -> Logprobs:
-    builder = Builder(vocabulary)
-    octets: dict[bytes, RawBytes] = {b"": ..., b"null": None}
-
-    def read(raw: msgspec.Raw) -> RawBytes:
-        key = bytes(raw)
-        if key not in octets:
-            octets[key] = bytes(decode(key, _Octets, NAME, at="choices[0].logprobs.content[…].bytes"))
-        return octets[key]
-
+    # Thousands of times in each reply: no call and no object for a token that has been seen before.
+    vocabulary = Vocabulary() if vocabulary is None else vocabulary
+    spelt = vocabulary.spelt
+    chosen: list[int] = []
+    weighed: list[int] = []
+    offsets = [0]
     for token in tokens:
-        given = read(token.bytes)
-        builder.token(token.token, token.logprob, None if given is ... else given)
+        # A chosen token without the field has no bytes; an alternative without it has no field.
+        key = (token.token, bytes(token.bytes) or b"null")
+        index = spelt.get(key)
+        chosen.append(_entered(vocabulary, key) if index is None else index)
         for alternative in token.top_logprobs or ():
-            builder.alternative(alternative.token, alternative.logprob, read(alternative.bytes))
-    return Logprobs(builder.vocabulary, *builder.columns(), vocab_size=vocab_size)
+            key = (alternative.token, bytes(alternative.bytes))
+            index = spelt.get(key)
+            weighed.append(_entered(vocabulary, key) if index is None else index)
+        offsets.append(len(weighed))
+    return Logprobs(
+        vocabulary,
+        np.array(chosen, np.int32),
+        np.array([token.logprob for token in tokens], np.float64),
+        np.array(weighed, np.int32),
+        np.array([one.logprob for token in tokens for one in token.top_logprobs or ()], np.float64),
+        np.array(offsets, np.int32),
+        vocab_size=vocab_size,
+    )
+
+
+def _entered(vocabulary: Vocabulary, key: tuple[str, bytes]) -> int:
+    """The index of a token that is met for the first time in this spelling."""
+    text, raw = key
+    octets: RawBytes = ... if raw == b"" else None
+    if raw not in (b"", b"null"):
+        octets = bytes(decode(raw, _Octets, NAME, at="choices[0].logprobs.content[…].bytes"))
+    found = vocabulary.spelt[key] = vocabulary.add(text, octets)
+    return found
 
 
 def _text(content: str | list[dict[str, Any]] | None) -> str | None:

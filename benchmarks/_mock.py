@@ -1,0 +1,89 @@
+"""A chat server that costs next to nothing: bodies made beforehand, a fixed delay, and no framework.
+
+Run as a process of its own; prints its port. The bodies have 64 tokens with 20 alternatives each.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import math
+import random
+
+TOKENS, ALTERNATIVES, VOCABULARY, BODIES = 64, 20, 3343, 32
+DELAY = 0.02
+
+
+def body(source: random.Random) -> bytes:
+    """A reply as OpenAI's API writes it."""
+    words = [f" word{number}" for number in range(VOCABULARY)]
+    content = []
+    for _ in range(TOKENS):
+        weights = sorted((source.random() ** 4 + 1e-9 for _ in range(ALTERNATIVES)), reverse=True)
+        total = sum(weights) * 1.05
+        top = [
+            {"token": word, "logprob": math.log(weight / total), "bytes": list(word.encode())}
+            for word, weight in zip(source.sample(words, ALTERNATIVES), weights, strict=True)
+        ]
+        content.append({**top[0], "top_logprobs": top})
+    message = {"role": "assistant", "content": "".join(one["token"] for one in content), "refusal": None}
+    choice = {"index": 0, "message": message, "logprobs": {"content": content, "refusal": None}}
+    reply = {
+        "id": "chatcmpl-0",
+        "object": "chat.completion",
+        "created": 1_790_000_000,
+        "model": "mock",
+        "choices": [{**choice, "finish_reason": "stop"}],
+        "usage": {"prompt_tokens": 8, "completion_tokens": TOKENS, "total_tokens": 8 + TOKENS},
+    }
+    return json.dumps(reply).encode()
+
+
+class Server(asyncio.Protocol):
+    """Answers each request on a connection after the delay."""
+
+    replies: list[bytes]
+    turn = 0
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keep the other end."""
+        self.transport = transport
+        self.waiting = b""
+
+    def data_received(self, data: bytes) -> None:
+        """Find the ends of requests by their Content-Length."""
+        self.waiting += data
+        while True:
+            head, found, rest = self.waiting.partition(b"\r\n\r\n")
+            if not found:
+                return
+            length = 0
+            for line in head.split(b"\r\n"):
+                name, _, value = line.partition(b":")
+                if name.lower() == b"content-length":
+                    length = int(value)
+            if len(rest) < length:
+                return
+            self.waiting = rest[length:]
+            asyncio.get_running_loop().call_later(DELAY, self.answer)
+
+    def answer(self) -> None:
+        """Send the next of the prepared replies."""
+        Server.turn += 1
+        if not self.transport.is_closing():
+            self.transport.write(self.replies[Server.turn % BODIES])  # type: ignore[attr-defined]
+
+
+async def main() -> None:
+    """Serve until killed."""
+    source = random.Random(7)
+    bodies = [body(source) for _ in range(BODIES)]
+    head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n"
+    Server.replies = [head.format(len(one)).encode() + one for one in bodies]
+    server = await asyncio.get_running_loop().create_server(Server, "127.0.0.1", 0)
+    print(server.sockets[0].getsockname()[1], flush=True)
+    await server.serve_forever()
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

@@ -1,0 +1,108 @@
+"""One client against the mock server, in a process of its own; prints its figures as JSON.
+
+Imports nothing of the project but for the project's own client: it is also run where only a peer is installed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import json
+import os
+import resource
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+WARM = 200
+
+
+def resident() -> int:
+    """Bytes of memory in use."""
+    with open("/proc/self/statm") as file:  # noqa: PTH123 - a peer's environment may run this
+        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def deluge_nb(url: str, concurrency: int) -> Callable[[int], Any]:
+    """The project's client."""
+    from deluge_nb import LLMClient, SamplingParams
+
+    params = SamplingParams(logprobs=True, top_logprobs=20, max_new_tokens=64)
+    client = LLMClient("mock", base_url=url, sampling_params=params, max_concurrent_requests=concurrency)
+    return lambda count: client.process_prompts_sync(["Hello?"] * count, show_progress=False)
+
+
+def lm_deluge(url: str, concurrency: int) -> Callable[[int], Any]:
+    """lm-deluge with its rate limits lifted."""
+    from lm_deluge import LLMClient, SamplingParams
+    from lm_deluge.models import register_model
+
+    register_model("mock", "mock", url, "MOCK_KEY", supports_logprobs=True)
+    client = LLMClient(
+        "mock",
+        max_requests_per_minute=10_000_000,
+        max_tokens_per_minute=10_000_000_000,
+        max_concurrent_requests=concurrency,
+        sampling_params=[SamplingParams(logprobs=True, top_logprobs=20, max_new_tokens=64)],
+    )
+    loop = asyncio.new_event_loop()
+    return lambda count: loop.run_until_complete(client.process_prompts_async(["Hello?"] * count, show_progress=False))
+
+
+def openai(url: str, concurrency: int) -> Callable[[int], Any]:
+    """The OpenAI SDK as it comes."""
+    from openai import AsyncOpenAI
+
+    loop = asyncio.new_event_loop()
+    client = AsyncOpenAI(base_url=url, api_key="none", timeout=300)
+
+    async def run(count: int) -> list[Any]:
+        limit = asyncio.Semaphore(concurrency)
+
+        async def one() -> Any:
+            async with limit:
+                return await client.chat.completions.create(
+                    model="mock",
+                    messages=[{"role": "user", "content": "Hello?"}],
+                    logprobs=True,
+                    top_logprobs=20,
+                    max_completion_tokens=64,
+                )
+
+        return await asyncio.gather(*(one() for _ in range(count)))
+
+    return lambda count: loop.run_until_complete(run(count))
+
+
+def main() -> None:
+    """Warm up, measure, let go."""
+    name, url, count, concurrency = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
+    os.environ["MOCK_KEY"] = "none"
+    run = {"deluge_nb": deluge_nb, "lm_deluge": lm_deluge, "openai": openai}[name](url, concurrency)
+    run(WARM)
+    gc.collect()
+    before, cpu, began = resident(), resource.getrusage(resource.RUSAGE_SELF), time.perf_counter()
+    found = run(count)
+    wall = time.perf_counter() - began
+    after = resource.getrusage(resource.RUSAGE_SELF)
+    kept = resident() - before
+    failed = sum(1 for one in found if getattr(one, "is_error", False) or one is None)
+    longest = max(len(repr(one)) for one in found[:5])
+    del found
+    gc.collect()
+    figures = {
+        "cpu_seconds": after.ru_utime + after.ru_stime - cpu.ru_utime - cpu.ru_stime,
+        "wall_seconds": wall,
+        "kept_bytes": kept,
+        "kept_bytes_after_del": resident() - before,
+        "repr_characters": longest,
+        "failed": failed,
+    }
+    # The peers print to the same output.
+    print("\n" + json.dumps(figures), flush=True)
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,53 @@
+"""What a client costs: CPU and memory for 2,000 requests of 64 tokens with 20 alternatives, 100 at once."""
+
+from __future__ import annotations
+
+import json
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from .imports import peers_python
+
+REQUESTS, CONCURRENCY, ROUNDS = 2000, 100, 2
+BARS = {"lm_deluge": 0.3, "openai": 0.08}
+MEMORY_BAR = 1 / 40
+HERE = Path(__file__).resolve().parent
+
+
+def measure(build: Path) -> dict[str, Any]:
+    """Each client in processes of its own, in interleaved rounds against one server."""
+    pythons = {"deluge_nb": Path(sys.executable), **dict.fromkeys(BARS, peers_python(build))}
+    runs: dict[str, list[dict[str, Any]]] = {name: [] for name in pythons}
+    server = subprocess.Popen([sys.executable, str(HERE / "_mock.py")], stdout=subprocess.PIPE, text=True)
+    try:
+        port = server.stdout.readline().strip() if server.stdout else ""
+        for _ in range(ROUNDS):
+            for name, python in pythons.items():
+                command = [python, HERE / "_worker.py", name, f"http://127.0.0.1:{port}/v1"]
+                done = subprocess.run(
+                    [*map(str, command), str(REQUESTS), str(CONCURRENCY)], capture_output=True, text=True, check=True
+                )
+                runs[name].append(json.loads(done.stdout.strip().splitlines()[-1]))
+    finally:
+        server.kill()
+        server.wait()
+    found = {
+        name: {figure: statistics.median(run[figure] for run in several) for figure in several[0]}
+        for name, several in runs.items()
+    }
+    own = found["deluge_nb"]
+    cpu = {name: own["cpu_seconds"] / found[name]["cpu_seconds"] for name in BARS}
+    memory = own["kept_bytes"] / found["lm_deluge"]["kept_bytes"]
+    return {
+        "figures": found,
+        "cpu_ratios": cpu,
+        "memory_ratio_to_lm_deluge": memory,
+        "bar": f"cpu_ratios at most {BARS}, memory_ratio at most {MEMORY_BAR}, repr under 2,000 characters",
+        "passed": all(cpu[name] <= bar for name, bar in BARS.items())
+        and memory <= MEMORY_BAR
+        and own["repr_characters"] < 2000
+        and not own["failed"],
+    }
