@@ -70,7 +70,8 @@ def run(coroutine: Coroutine[Any, Any, T], *, tick: Callable[[], object] | None 
     Raises
     ------
     KeyboardInterrupt
-        When the user interrupts. The coroutine has been cancelled by then, and has had time to clean up.
+        When the user interrupts. The coroutine has been cancelled by then, and has had time to clean up; and so it has
+        when `tick` raises.
     """
     ended = threading.Event()
 
@@ -80,7 +81,11 @@ def run(coroutine: Coroutine[Any, Any, T], *, tick: Callable[[], object] | None 
         finally:
             ended.set()
 
-    future = submit(watched())
+    try:
+        future = submit(watched())
+    except BaseException:
+        coroutine.close()
+        raise
     try:
         while not concurrent.futures.wait((future,), timeout=_TICK).done:
             if tick is not None:
@@ -88,7 +93,7 @@ def run(coroutine: Coroutine[Any, Any, T], *, tick: Callable[[], object] | None 
         if tick is not None:
             tick()
         return future.result()
-    except KeyboardInterrupt:
-        future.cancel()
-        ended.wait(_GRACE)
+    except BaseException:  # an interrupt, or a tick that failed: nobody waits any more
+        if future.cancel():
+            ended.wait(_GRACE)
         raise
