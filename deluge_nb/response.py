@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -58,11 +59,12 @@ class APIResponse:
         """The body of the server's reply; of a failed prompt what the server said, else ``{"error": …}``."""
         if self.is_error:
             return self._raw if self._raw is not None else {"error": self.error_message}
+        body = json.loads(self._raw.decode("utf-8", "replace")) if isinstance(self._raw, bytes) else self._raw
         if self.logprobs is None:
-            return self._raw
+            return body
         from .wire import load
 
-        return load(self._dialect).with_entries(self._raw, list(self.logprobs))
+        return load(self._dialect).with_entries(body, list(self.logprobs))
 
     def __repr__(self) -> str:
         if self.is_error:

@@ -151,7 +151,8 @@ def test_no_table_gives_a_spec_with_what_json_cannot_say(tokens: list[tuple[str,
 
 
 def test_a_chart_displays_itself_without_a_server() -> None:
-    data, metadata = confidence_chart(table(5)).properties(title="Mine")._repr_mimebundle_()
+    chart: Any = confidence_chart(table(5)).properties(title="Mine")
+    data, metadata = chart._repr_mimebundle_()
     assert data["application/vnd.vegalite.v5+json"]["$schema"].endswith("/v5.json")
     picture = base64.b64decode(data["image/png"])
     width, _ = struct.unpack(">II", picture[16:24])
@@ -160,7 +161,7 @@ def test_a_chart_displays_itself_without_a_server() -> None:
 
 
 def test_the_picture_is_the_one_that_was_drawn() -> None:
-    chart = entropy_chart(table(20))
+    chart: Any = entropy_chart(table(20))
     spec = chart.to_dict()
     drawn = vl_convert.vegalite_to_png(spec, scale=2)
     kept = base64.b64decode(chart._repr_mimebundle_()[0]["image/png"])
@@ -181,8 +182,12 @@ def pixels(picture: bytes) -> bytes:
 
 
 def test_another_renderer_of_the_user_s_is_left_in_charge() -> None:
-    with alt.renderers.enable("json"):
-        bundle = confidence_chart(table(3))._repr_mimebundle_()
+    chart: Any = confidence_chart(table(3))
+    alt.renderers.enable("json")
+    try:
+        bundle = chart._repr_mimebundle_()
+    finally:
+        alt.renderers.enable("default")
     data = bundle[0] if isinstance(bundle, tuple) else bundle
     assert "application/json" in data
     assert "application/vnd.vegalite.v5+json" not in data

@@ -57,9 +57,9 @@ class WireRequest:
 class Completion:
     """What a reply meant.
 
-    ``logprobs`` is None where the server sent none. ``raw`` is the reply's body; where it held ``logprobs`` as plain
-    entries these are left out and put back on demand (see :attr:`deluge_nb.APIResponse.raw_response`), for they weigh
-    a hundred times the rest.
+    ``logprobs`` is None where the server sent none. ``raw`` is the reply's body, read or as bytes; where it held
+    ``logprobs`` as plain entries these are left out and put back on demand (see
+    :attr:`deluge_nb.APIResponse.raw_response`), for they weigh a hundred times the rest.
     """
 
     text: str | None
@@ -69,7 +69,7 @@ class Completion:
     model: str | None = None
     tool_calls: tuple[ToolCall, ...] = ()
     refusal: str | None = None
-    raw: dict[str, Any] = field(default_factory=dict)
+    raw: bytes | dict[str, Any] = b"{}"
 
 
 Exchange = Generator[WireRequest, bytes, Completion]

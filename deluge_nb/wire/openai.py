@@ -152,7 +152,7 @@ def parse_response(body: bytes, ask: Ask) -> Completion:
     table, raw = None, body
     if bytes(choice.logprobs) not in (b"", b"null"):
         table = _table(choice.logprobs, ask, refused=message.content is None and message.refusal is not None)
-        raw = body.replace(choice.logprobs, b"null", 1)
+        raw = _without(body, bytes(choice.logprobs))
     text = _text(message.content)
     return Completion(
         text=_without_echo(text, ask.prompt.prefill, table) if text is not None else message.refusal,
@@ -162,7 +162,7 @@ def parse_response(body: bytes, ask: Ask) -> Completion:
         model=reply.model,
         tool_calls=tuple(map(_tool_call, message.tool_calls or ())),
         refusal=message.refusal,
-        raw=decode(raw, dict[str, Any], NAME),
+        raw=raw,
     )
 
 
@@ -247,6 +247,17 @@ def _entered(vocabulary: Vocabulary, key: tuple[str, bytes]) -> int:
         octets = bytes(decode(raw, _Octets, NAME, at="choices[0].logprobs.content[…].bytes"))
     found = vocabulary.spelt[key] = vocabulary.add(text, octets)
     return found
+
+
+def _without(body: bytes, part: bytes) -> bytes:
+    """The body with null in place of one of its values.
+
+    Looked for by its beginning: a search for all of a value as long as the body costs more than reading the body.
+    """
+    at = body.find(part[:256])
+    while at >= 0 and not body.startswith(part, at):
+        at = body.find(part[:256], at + 1)
+    return body if at < 0 else b"%bnull%b" % (body[:at], body[at + len(part) :])
 
 
 def _text(content: str | list[dict[str, Any]] | None) -> str | None:
