@@ -69,7 +69,7 @@ class Completion:
     model: str | None = None
     tool_calls: tuple[ToolCall, ...] = ()
     refusal: str | None = None
-    raw: bytes | dict[str, Any] = b"{}"
+    raw: Any = b"{}"
 
 
 Exchange = Generator[WireRequest, bytes, Completion]
