@@ -29,20 +29,66 @@ _LABELLED = 60
 # With more than this, neighbours are taken together.
 _SINGLE = 5000
 _GROUPS = 2500
-_STEP, _WIDTH, _HEIGHT = 24, 760, 170
+_STEP, _WIDTH, _HEIGHT = 24, 640, 170
 # Orange for what is uncertain, blue-grey for what is not, as in the widget; told apart by every kind of eye.
 _HEAT, _PALE, _CALM, _INK = "#e07b1f", "#f6d3ad", "#6f8fb3", "#3c444d"
 _LONGEST = 24
+# On white, whatever the theme of the notebook: Vega draws dark text on nothing. The keys are those that Altair's themes
+# set, so that a theme of the user's replaces them together.
+_DRESS: dict[str, Any] = {
+    "config": {
+        "background": "white",
+        "padding": 8,
+        "view": {"stroke": None},
+        "axis": {"domainColor": "#a0a8b0", "gridColor": "#e6e9ec", "tickColor": "#a0a8b0"},
+        "style": {"guide-label": {"fill": _INK}, "guide-title": {"fill": _INK}},
+    }
+}
 _SHADES = alt.Scale(domain=[0, 1], range=[_HEAT, _CALM], interpolate="rgb")
 
 
-class OfflineChart(alt.Chart):
-    """An Altair chart that needs no server to be seen."""
+class _Offline:
+    """What needs no server to be seen, by itself or put together with other charts."""
+
+    def to_dict(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        spec: dict[str, Any] = super().to_dict(*args, **kwargs)  # type: ignore[missing-attribute]
+        if "vega-lite" not in spec.get("$schema", ""):  # a part of another chart, which may not have a style of its own
+            return spec
+        return alt.utils.update_nested(_DRESS, spec, copy=True)
 
     def _repr_mimebundle_(self, *args: Any, **kwargs: Any) -> Any:
         if alt.renderers.active != "default":  # the user has chosen another way
-            return super()._repr_mimebundle_(*args, **kwargs)
+            return super()._repr_mimebundle_(*args, **kwargs)  # type: ignore[missing-attribute]
         return _bundle(self.to_dict())
+
+    def __and__(self, other: Any) -> Any:
+        return OfflineVConcatChart(vconcat=[self, other])
+
+    def __or__(self, other: Any) -> Any:
+        return OfflineHConcatChart(hconcat=[self, other])
+
+
+class OfflineChart(_Offline, alt.Chart):
+    """An Altair chart that needs no server to be seen."""
+
+    def __add__(self, other: Any) -> Any:
+        return OfflineLayerChart(layer=[self, other])
+
+
+class OfflineLayerChart(_Offline, alt.LayerChart):
+    """Such charts, one over the other."""
+
+
+class OfflineHConcatChart(_Offline, alt.HConcatChart):
+    """Such charts, side by side."""
+
+    __or__ = alt.HConcatChart.__or__  # one more at the side, not a row within a row
+
+
+class OfflineVConcatChart(_Offline, alt.VConcatChart):
+    """Such charts, one below the other."""
+
+    __and__ = alt.VConcatChart.__and__
 
 
 def entropy_chart(logprobs: Any) -> alt.Chart:
@@ -68,9 +114,9 @@ def entropy_chart(logprobs: Any) -> alt.Chart:
         low = _mean(least[place])
         high = _mean(most[place])
         shared = {**told, "least": low, "most": high, "range": _range(low, high)}
-        rows.append({**shared, "part": "at least", "bits": low})
+        rows.append({**shared, "part": "at least", "from": 0, "bits": low})
         if low is not None and high is not None and high - low > 1e-9:
-            rows.append({**shared, "part": "at most", "bits": high - low})
+            rows.append({**shared, "part": "at most", "from": low, "bits": high})
     both = any(row["part"] == "at most" for row in rows)
     color = alt.Color(
         "part:N",
@@ -81,9 +127,9 @@ def entropy_chart(logprobs: Any) -> alt.Chart:
     return _over_tokens(
         rows,
         len(table),
-        y=alt.Y("bits:Q", title="Entropy (bits)", stack="zero"),
+        base="from",
+        y=alt.Y("bits:Q", title="Entropy (bits)", scale=alt.Scale(zero=True)),
         color=color,
-        order=alt.Order("part:N"),
         tooltip=[alt.Tooltip("range:N", title="entropy")],
         description=f"Entropy in bits before each of {len(table)} tokens",
     )
@@ -111,6 +157,8 @@ def confidence_chart(logprobs: Any) -> alt.Chart:
     return _over_tokens(
         rows,
         len(table),
+        base=0,
+        dots=True,
         y=alt.Y("probability:Q", title="Probability", scale=alt.Scale(domain=[0, 1])),
         color=alt.Color("probability:Q", scale=_SHADES, legend=None),
         tooltip=[alt.Tooltip("told:N", title="probability")],
@@ -157,7 +205,7 @@ def alternatives_chart(logprobs: Any, position: int = 0) -> alt.Chart:
     placed = [{**row, "place": place} for place, row in enumerate(rows)]
     kinds = alt.Scale(domain=["chosen", "alternative", "not listed"], range=[_HEAT, _CALM, "#c5ccd3"])
     chart = OfflineChart(alt.Data(values=placed), description=f"What was weighed at token {position}")
-    return _dressed(
+    return (
         chart.mark_bar()
         .encode(
             y=alt.Y("place:O", title=None, axis=alt.Axis(labelExpr=_naming(names), labelLimit=200, ticks=False)),
@@ -170,32 +218,35 @@ def alternatives_chart(logprobs: Any, position: int = 0) -> alt.Chart:
 
 
 def _over_tokens(
-    rows: list[dict[str, Any]], count: int, *, y: Any, color: Any, tooltip: list[Any], description: str, **more: Any
-) -> alt.Chart:
-    """Bars in the order of the tokens."""
+    rows: list[dict[str, Any]],
+    count: int,
+    *,
+    base: str | float,
+    y: Any,
+    color: Any,
+    tooltip: list[Any],
+    description: str,
+    dots: bool = False,
+) -> OfflineChart:
+    """Bars from `base` (a field or a value) in the order of the tokens, or dots where so many bars would hide others."""
     chart = OfflineChart(alt.Data(values=rows), description=description)
     told = [alt.Tooltip("token:N", title="token"), alt.Tooltip("place:N", title="position"), *tooltip]
+    foot = alt.Y2(base) if isinstance(base, str) else alt.Y2Datum(base)
     if count <= _LABELLED:
-        names = [row["token"] for row in rows if row.get("part", "at least") == "at least"]
+        names = list({row["position"]: row["token"] for row in rows}.values())
         axis = alt.Axis(labelExpr=_naming(names), labelAngle=-45, labelLimit=110, labelOverlap=False, ticks=False)
-        x = alt.X("position:O", title="Token", axis=axis)
-        chart = chart.mark_bar().encode(x=x, y=y, color=color, tooltip=told, **more)
-        return _dressed(chart.properties(width=min(count * _STEP, _WIDTH), height=_HEIGHT))
-    x = alt.X("position:Q", title="Token", scale=alt.Scale(domain=[0, count], nice=False), axis=alt.Axis(grid=False))
-    thick = max(1.0, _WIDTH / len({row["place"] for row in rows}))
-    chart = chart.mark_bar(orient="vertical", size=thick).encode(x=x, y=y, color=color, tooltip=told, **more)
+        chart = chart.mark_bar().encode(alt.X("position:O", title="Token", axis=axis), y, foot, color, tooltip=told)
+        return chart.properties(width=min(count * _STEP, _WIDTH), height=_HEIGHT)
+    scale = alt.Scale(domain=[-0.5, count - 0.5], nice=False, zero=False)
+    axis = alt.Axis(grid=False, format="d", tickMinStep=1)
+    if dots and count > _WIDTH / 2:
+        x = alt.X("position:Q", title="Token", scale=scale, axis=axis)
+        chart = chart.mark_circle(size=18, opacity=0.9, clip=True).encode(x, y, color, tooltip=told)
+    else:  # as wide as their tokens, at any zoom
+        x = alt.X("left:Q", title="Token", scale=scale, axis=axis)
+        chart = chart.mark_rect(clip=True).encode(x, alt.X2("right"), y, foot, color, tooltip=told)
     # Zoomed along the tokens only: what is up and down is the measure.
-    return _dressed(chart.properties(width=_WIDTH, height=_HEIGHT).interactive(bind_y=False))
-
-
-def _dressed(chart: Any) -> Any:
-    """On white in any theme: Vega draws its text dark."""
-    return (
-        chart.configure(background="white", padding=8)
-        .configure_view(stroke=None)
-        .configure_axis(labelColor=_INK, titleColor=_INK, gridColor="#e6e9ec", domainColor="#a0a8b0")
-        .configure_legend(labelColor=_INK)
-    )
+    return chart.properties(width=_WIDTH, height=_HEIGHT).interactive(bind_y=False)
 
 
 def _groups(table: Any) -> Iterator[tuple[slice, dict[str, Any]]]:
@@ -207,7 +258,8 @@ def _groups(table: Any) -> Iterator[tuple[slice, dict[str, Any]]]:
         stop = min(start + size, count)
         text = "".join(label(raw) for raw in octets[start : min(stop, start + 8)])
         place = str(start) if size == 1 else f"{start}–{stop - 1}"
-        yield slice(start, stop), {"position": start, "place": place, "token": _short(text)}
+        edges = {"left": start - 0.5, "right": stop - 0.5}
+        yield slice(start, stop), {"position": start, **edges, "place": place, "token": _short(text)}
 
 
 def _weighed(one: Any) -> Iterator[tuple[str, float, bool]]:

@@ -89,10 +89,15 @@ def to_html(
     drawn = "".join(_spans(table))
     heading = f'<div class="deluge-title">{html.escape(title)}</div>' if title else ""
     variable, unit, steps = SCALES[color_by]
-    samples = " ".join(
-        f'<span class="deluge-token" style="{variable}:{value:g}">{text}</span>' for text, value in steps
+    # The stylesheet writes the legend: where it is stripped, as on GitHub, a scale without colours would be noise.
+    samples = "".join(
+        f'<span class="deluge-token" style="{variable}:{value:g}" data-text="{text}"></span>' for text, value in steps
     )
-    legend = f'<div class="deluge-bar"><span class="deluge-legend">{color_by} {samples} {unit}</span></div>'
+    told = f"{color_by} from {steps[0][0]} to {steps[-1][0]} {unit}".rstrip()
+    legend = (
+        f'<div class="deluge-bar"><span class="deluge-legend" role="img" aria-label="{told}">'
+        f'<span data-text="{color_by}"></span>{samples}<span data-text="{unit}"></span></span></div>'
+    )
     if rest:
         drawn += f'<div class="deluge-summary">{rest}</div>'
     element = (

@@ -96,7 +96,7 @@ def test_a_title_is_only_text(token: str) -> None:
 def test_whatever_the_tokens_the_elements_are_ours(tokens: list[str]) -> None:
     page = Spans(to_html([entry(token, 0.5) for token in tokens]))
     assert set(page.tags) <= {"div", "span", "style", "br"}
-    assert page.attributes <= {"class", "style", "title", "data-color"}
+    assert page.attributes <= {"class", "style", "title", "role", "aria-label", "data-color", "data-text"}
 
 
 def test_each_token_carries_its_numbers_and_none_that_are_withheld() -> None:
@@ -108,7 +108,12 @@ def test_each_token_carries_its_numbers_and_none_that_are_withheld() -> None:
 def test_the_legend_is_of_the_scale_that_is_painted() -> None:
     page = to_html(FRANCE, color_by="entropy")
     assert 'data-color="entropy"' in page
-    assert '<span class="deluge-token" style="--h:8">≥ 8</span> bits' in page
+    assert '<span class="deluge-token" style="--h:8" data-text="≥ 8"></span><span data-text="bits">' in page
+
+
+def test_without_its_stylesheet_only_the_text_is_left() -> None:
+    page = re.sub(r"<style>.*?</style>|<[^>]+>", "", to_html(FRANCE))
+    assert page == "".join(one["token"] for one in FRANCE)
 
 
 def test_the_element_brings_its_stylesheet_and_asks_for_nothing() -> None:
