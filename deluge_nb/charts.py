@@ -11,8 +11,10 @@ import base64
 import json
 import math
 import struct
+import warnings
 import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import altair as alt
@@ -33,6 +35,8 @@ _STEP, _WIDTH, _HEIGHT = 24, 640, 170
 # Orange for what is uncertain, blue-grey for what is not, as in the widget; told apart by every kind of eye.
 _HEAT, _PALE, _CALM, _INK = "#e07b1f", "#f6d3ad", "#6f8fb3", "#3c444d"
 _LONGEST = 24
+# An edge keeps a bar visible that is narrower than a pixel.
+_HAIR = 0.6
 # On white, whatever the theme of the notebook: Vega draws dark text on nothing. The keys are those that Altair's themes
 # set, so that a theme of the user's replaces them together.
 _DRESS: dict[str, Any] = {
@@ -41,6 +45,7 @@ _DRESS: dict[str, Any] = {
         "padding": 8,
         "view": {"stroke": None},
         "axis": {"domainColor": "#a0a8b0", "gridColor": "#e6e9ec", "tickColor": "#a0a8b0"},
+        "title": {"color": _INK, "subtitleColor": _INK},
         "style": {"guide-label": {"fill": _INK}, "guide-title": {"fill": _INK}},
     }
 }
@@ -50,8 +55,8 @@ _SHADES = alt.Scale(domain=[0, 1], range=[_HEAT, _CALM], interpolate="rgb")
 class _Offline:
     """What needs no server to be seen, by itself or put together with other charts."""
 
-    def to_dict(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
-        spec: dict[str, Any] = super().to_dict(*args, **kwargs)  # type: ignore[missing-attribute]
+    def to_dict(self, *args: Any, **kwargs: Any) -> Any:
+        spec = super().to_dict(*args, **kwargs)  # type: ignore[missing-attribute]
         if "vega-lite" not in spec.get("$schema", ""):  # a part of another chart, which may not have a style of its own
             return spec
         return alt.utils.update_nested(_DRESS, spec, copy=True)
@@ -62,17 +67,22 @@ class _Offline:
         return _bundle(self.to_dict())
 
     def __and__(self, other: Any) -> Any:
-        return OfflineVConcatChart(vconcat=[self, other])
+        charts: list[Any] = [self, other]
+        with _zooming_as_one():
+            return OfflineVConcatChart(vconcat=charts)
 
     def __or__(self, other: Any) -> Any:
-        return OfflineHConcatChart(hconcat=[self, other])
+        charts: list[Any] = [self, other]
+        with _zooming_as_one():
+            return OfflineHConcatChart(hconcat=charts)
 
 
 class OfflineChart(_Offline, alt.Chart):
     """An Altair chart that needs no server to be seen."""
 
     def __add__(self, other: Any) -> Any:
-        return OfflineLayerChart(layer=[self, other])
+        charts: list[Any] = [self, other]
+        return OfflineLayerChart(layer=charts)
 
 
 class OfflineLayerChart(_Offline, alt.LayerChart):
@@ -82,13 +92,25 @@ class OfflineLayerChart(_Offline, alt.LayerChart):
 class OfflineHConcatChart(_Offline, alt.HConcatChart):
     """Such charts, side by side."""
 
-    __or__ = alt.HConcatChart.__or__  # one more at the side, not a row within a row
+    def __or__(self, other: Any) -> Any:
+        with _zooming_as_one():
+            return alt.HConcatChart.__or__(self, other)  # one more at the side, not a row within a row
 
 
 class OfflineVConcatChart(_Offline, alt.VConcatChart):
     """Such charts, one below the other."""
 
-    __and__ = alt.VConcatChart.__and__
+    def __and__(self, other: Any) -> Any:
+        with _zooming_as_one():
+            return alt.VConcatChart.__and__(self, other)
+
+
+@contextmanager
+def _zooming_as_one() -> Iterator[None]:
+    """Altair warns that charts put together share their zoom: for charts of the same tokens that is what is wanted."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Automatically deduplicated selection parameter")
+        yield
 
 
 def entropy_chart(logprobs: Any) -> alt.Chart:
@@ -117,6 +139,7 @@ def entropy_chart(logprobs: Any) -> alt.Chart:
         rows.append({**shared, "part": "at least", "from": 0, "bits": low})
         if low is not None and high is not None and high - low > 1e-9:
             rows.append({**shared, "part": "at most", "from": low, "bits": high})
+    rows.sort(key=lambda row: row["part"] == "at least")  # what is certain lies over what may be
     both = any(row["part"] == "at most" for row in rows)
     color = alt.Color(
         "part:N",
@@ -228,7 +251,7 @@ def _over_tokens(
     description: str,
     dots: bool = False,
 ) -> OfflineChart:
-    """Bars from `base` (a field or a value) in the order of the tokens, or dots where so many bars would hide others."""
+    """Bars from `base` (a field or a value) in the order of the tokens; or dots, where bars would hide one another."""
     chart = OfflineChart(alt.Data(values=rows), description=description)
     told = [alt.Tooltip("token:N", title="token"), alt.Tooltip("place:N", title="position"), *tooltip]
     foot = alt.Y2(base) if isinstance(base, str) else alt.Y2Datum(base)
@@ -244,7 +267,9 @@ def _over_tokens(
         chart = chart.mark_circle(size=18, opacity=0.9, clip=True).encode(x, y, color, tooltip=told)
     else:  # as wide as their tokens, at any zoom
         x = alt.X("left:Q", title="Token", scale=scale, axis=axis)
-        chart = chart.mark_rect(clip=True).encode(x, alt.X2("right"), y, foot, color, tooltip=told)
+        chart = chart.mark_rect(clip=True, strokeWidth=_HAIR).encode(x, alt.X2("right"), y, foot, color, tooltip=told)
+        edge = alt.Stroke(color["shorthand"], scale=color["scale"], legend=None)
+        chart = chart.encode(stroke=edge)
     # Zoomed along the tokens only: what is up and down is the measure.
     return chart.properties(width=_WIDTH, height=_HEIGHT).interactive(bind_y=False)
 

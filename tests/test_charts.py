@@ -70,9 +70,9 @@ def test_the_entropy_chart_reaches_from_the_least_to_the_most_in_bits() -> None:
     lower, upper = found.entropy_bounds(base=2)
     rows = values(entropy_chart(found))
     for place in range(5):
-        least, rest = (row for row in rows if row["position"] == place)
-        assert least["bits"] == pytest.approx(lower[place])
-        assert least["bits"] + rest["bits"] == pytest.approx(upper[place])
+        most, least = (row for row in rows if row["position"] == place)
+        assert (least["from"], least["bits"]) == (0, pytest.approx(lower[place]))
+        assert (most["from"], most["bits"]) == (least["bits"], pytest.approx(upper[place]))
 
 
 def test_an_unknown_upper_bound_is_not_drawn() -> None:
@@ -210,3 +210,80 @@ def test_no_tokens_make_an_empty_chart() -> None:
     empty = Logprobs.from_entries([])
     for chart in (entropy_chart, confidence_chart):
         assert values(chart(empty)) == []
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("count", [5, 100, 2000])
+def test_charts_put_together_need_no_server_either(count: int) -> None:
+    found = table(count, vocab_size=1000)
+    one, other, third = entropy_chart(found), confidence_chart(found), alternatives_chart(found)
+    rule = alt.Chart(alt.Data(values=[{"half": 0.5}])).mark_rule().encode(y="half:Q")
+    for joined in (
+        one + rule,
+        one | other,
+        one & other,
+        (one | other) & third,
+        one & other & third,
+        (one + rule) | other,
+    ):
+        bundle: Any = joined._repr_mimebundle_()
+        assert bundle[0]["application/vnd.vegalite.v5+json"]["config"]["background"] == "white"
+        assert base64.b64decode(bundle[0]["image/png"]).startswith(b"\x89PNG")
+
+
+def test_charts_of_the_same_tokens_zoom_together() -> None:
+    found = table(100)
+    (zoom,) = (entropy_chart(found) & confidence_chart(found)).to_dict()["params"]
+    assert zoom["bind"] == "scales"
+    assert len(zoom["views"]) == 2
+
+
+def test_three_charts_side_by_side_are_one_row() -> None:
+    chart = confidence_chart(table(3))
+    assert len((chart | chart | chart).to_dict()["hconcat"]) == 3
+    assert len((chart & chart & chart).to_dict()["vconcat"]) == 3
+
+
+def test_altair_s_own_functions_take_the_charts() -> None:
+    chart = confidence_chart(table(3))
+    assert "config" not in alt.vconcat(chart, chart).to_dict()["vconcat"][0]
+
+
+def test_a_style_of_the_user_s_comes_before_the_chart_s_own() -> None:
+    chart = confidence_chart(table(3))
+    assert chart.configure(background="ivory").to_dict()["config"]["background"] == "ivory"
+
+    @alt.theme.register("night", enable=True)
+    def night() -> alt.theme.ThemeConfig:
+        return {"config": {"background": "black", "title": {"color": "silver"}}}
+
+    try:
+        config = chart.to_dict()["config"]
+    finally:
+        alt.theme.enable("default")
+        alt.theme.unregister("night")
+    assert (config["background"], config["title"]["color"]) == ("black", "silver")
+
+
+@pytest.mark.parametrize("chart", [entropy_chart, confidence_chart])
+def test_the_bars_of_a_long_completion_grow_as_one_zooms_in(chart: Any) -> None:
+    spec = chart(table(100)).to_dict()
+    x, x2 = spec["encoding"]["x"], spec["encoding"]["x2"]
+    first = spec["data"]["values"][0]
+    assert (first[x["field"]], first[x2["field"]]) == (-0.5, 0.5)
+    assert x["scale"]["domain"] == [-0.5, 99.5]
+
+
+def test_an_unlikely_token_among_thousands_is_not_hidden_by_its_neighbours() -> None:
+    spec = confidence_chart(table(2000)).to_dict()
+    assert spec["mark"]["type"] == "circle"
+    assert "y2" not in spec["encoding"]
+
+
+@pytest.mark.parametrize("chart", CHARTS)
+@pytest.mark.parametrize("count", [3, 100, 2000])
+def test_a_chart_is_drawn_alike_by_vega_lite_5(chart: Any, count: int) -> None:
+    spec = chart(table(count, vocab_size=1000)).to_dict()
+    spec["$schema"] = "https://vega.github.io/schema/vega-lite/v5.json"
+    marks = [vl_convert.vegalite_to_svg(spec, vl_version=version).count("<path") for version in ("5.8", "6.4")]
+    assert marks[0] == marks[1] > 0
