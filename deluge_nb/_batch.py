@@ -230,7 +230,9 @@ def _located(model: str | ServedModel, base_url: str | None) -> Target:
         # The provider's key is not for a server of the user's own.
         endpoint = models.COMPATIBLE
     endpoint = replace(endpoint, base_url=url.rstrip("/"), key_required=False)
-    return replace(target, spec=replace(target.spec, endpoint=endpoint))
+    # A server of the user's own is asked by the name the user wrote: to a router, "openai/gpt-4o" is a name.
+    name = model.strip() if base_url is not None and isinstance(model, str) else target.model
+    return replace(target, model=name, spec=replace(target.spec, endpoint=endpoint))
 
 
 def _completed(params: SamplingParams, target: Target) -> SamplingParams:

@@ -541,6 +541,11 @@ def test_an_unknown_model_is_tried_on_a_server_of_one_s_own(server: ChatServer) 
     assert ask(LLMClient("my-finetune"))[0].completion == "Hello there"  # OPENAI_BASE_URL is set
 
 
+def test_a_server_of_one_s_own_is_asked_by_the_name_as_it_was_written(server: ChatServer) -> None:
+    ask(LLMClient("openai/gpt-4o", base_url=server.url))
+    assert server.seen[0].body["model"] == "openai/gpt-4o"
+
+
 def test_raw_text_and_the_whole_vocabulary_are_for_servers_that_have_them() -> None:
     client = LLMClient("gpt-4o-mini", api_key="k")
     with pytest.raises(SettingError, match="cannot continue raw text"):
