@@ -262,14 +262,15 @@ def _over_tokens(
         return chart.properties(width=min(count * _STEP, _WIDTH), height=_HEIGHT)
     scale = alt.Scale(domain=[-0.5, count - 0.5], nice=False, zero=False)
     axis = alt.Axis(grid=False, format="d", tickMinStep=1)
+    # Of one name for both marks, for a zoom is shared by name.
+    x = alt.X("at:Q", title="Token", scale=scale, axis=axis)
     if dots and count > _WIDTH / 2:
-        x = alt.X("position:Q", title="Token", scale=scale, axis=axis)
+        chart.data = alt.Data(values=[{**row, "at": (row["at"] + row["end"]) / 2} for row in rows])
         chart = chart.mark_circle(size=18, opacity=0.9, clip=True).encode(x, y, color, tooltip=told)
     else:  # as wide as their tokens, at any zoom
-        x = alt.X("left:Q", title="Token", scale=scale, axis=axis)
-        chart = chart.mark_rect(clip=True, strokeWidth=_HAIR).encode(x, alt.X2("right"), y, foot, color, tooltip=told)
         edge = alt.Stroke(color["shorthand"], scale=color["scale"], legend=None)
-        chart = chart.encode(stroke=edge)
+        bars = chart.mark_rect(clip=True, strokeWidth=_HAIR)
+        chart = bars.encode(x, alt.X2("end"), y, foot, color, edge, tooltip=told)
     # Zoomed along the tokens only: what is up and down is the measure.
     return chart.properties(width=_WIDTH, height=_HEIGHT).interactive(bind_y=False)
 
@@ -283,7 +284,7 @@ def _groups(table: Any) -> Iterator[tuple[slice, dict[str, Any]]]:
         stop = min(start + size, count)
         text = "".join(label(raw) for raw in octets[start : min(stop, start + 8)])
         place = str(start) if size == 1 else f"{start}–{stop - 1}"
-        edges = {"left": start - 0.5, "right": stop - 0.5}
+        edges = {"at": start - 0.5, "end": stop - 0.5}
         yield slice(start, stop), {"position": start, **edges, "place": place, "token": _short(text)}
 
 

@@ -231,11 +231,13 @@ def test_charts_put_together_need_no_server_either(count: int) -> None:
         assert base64.b64decode(bundle[0]["image/png"]).startswith(b"\x89PNG")
 
 
-def test_charts_of_the_same_tokens_zoom_together() -> None:
-    found = table(100)
-    (zoom,) = (entropy_chart(found) & confidence_chart(found)).to_dict()["params"]
-    assert zoom["bind"] == "scales"
-    assert len(zoom["views"]) == 2
+@pytest.mark.parametrize("count", [100, 2000])
+def test_charts_of_the_same_tokens_zoom_together(count: int) -> None:
+    found = table(count)
+    drawn = vl_convert.vegalite_to_vega((entropy_chart(found) & confidence_chart(found)).to_dict())
+    zoomed = [scale["domainRaw"]["signal"] for scale in drawn["scales"] if "domainRaw" in scale]
+    assert len(zoomed) == 2
+    assert len(set(zoomed)) == 1
 
 
 def test_three_charts_side_by_side_are_one_row() -> None:
