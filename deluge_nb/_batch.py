@@ -223,7 +223,8 @@ def _located(model: str | ServedModel, base_url: str | None) -> Target:
             raise
         target = models.resolve(model, base_url=general)
     endpoint = target.endpoint
-    url = base_url or os.environ.get(endpoint.url_variable or models.OPENAI.url_variable)
+    # Only a server without an address of its own goes where OpenAI's variable points: a provider's key must not.
+    url = base_url or (os.environ.get(endpoint.url_variable) if endpoint.base_url else general)
     if endpoint.launch is not None or not url:
         return target
     if base_url is not None and endpoint.name != models.OPENAI.name:

@@ -30,8 +30,11 @@ from deluge_nb import (
     Tool,
     UnknownModelError,
     extract_prob,
+    models,
+    register_model,
 )
 from deluge_nb.errors import MalformedResponseError
+from deluge_nb.models import Endpoint
 from tests.openai_server import ChatServer, Reply, Seen, chat, error, says
 
 KEY = "sk-test-0123456789"
@@ -450,6 +453,16 @@ def test_a_provider_s_key_is_not_sent_to_a_server_of_one_s_own(
     monkeypatch.setenv("GROQ_API_KEY", "gsk-secret")
     ask(LLMClient("llama-3.1-8b-instant", base_url=server.url))
     assert "authorization" not in server.seen[0].headers
+
+
+def test_a_provider_s_key_does_not_follow_openai_s_address(server: ChatServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(models, "_registered", [])
+    monkeypatch.setenv("OTHER_API_KEY", "ok-secret")
+    other = Endpoint("other", "Other", "http://127.0.0.1:9/v1", key_variables=("OTHER_API_KEY",))
+    register_model("other-model", endpoint=other)
+    response = ask(LLMClient("other-model", max_attempts=1))[0]
+    assert "127.0.0.1:9" in response.error_message
+    assert not server.seen
 
 
 def test_a_key_shows_nowhere(server: ChatServer) -> None:
