@@ -112,7 +112,7 @@ def test_the_legend_is_of_the_scale_that_is_painted() -> None:
 
 
 def test_without_its_stylesheet_only_the_text_is_left() -> None:
-    page = re.sub(r"<style>.*?</style>|<[^>]+>", "", to_html(FRANCE))
+    page = re.sub(r"<style>.*?</style>|<[^>]+>", "", to_html(FRANCE), flags=re.DOTALL)
     assert page == "".join(one["token"] for one in FRANCE)
 
 
