@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         SettingError,
         UnknownModelError,
     )
+    from .interop import as_logprobs
     from .local import LocalModel
     from .logprobs import Logprobs, TokenLogprob, TopLogprob
     from .models import register_model, support_table
@@ -69,6 +70,7 @@ _HOMES = {
     "TopLogprob": "logprobs",
     "UnknownModelError": "errors",
     "alternatives_chart": "charts",
+    "as_logprobs": "interop",
     "confidence_chart": "charts",
     "entropy_chart": "charts",
     "extract_prob": "probability",
@@ -104,6 +106,7 @@ __all__ = [
     "TopLogprob",
     "UnknownModelError",
     "alternatives_chart",
+    "as_logprobs",
     "confidence_chart",
     "entropy_chart",
     "extract_prob",

@@ -1,0 +1,88 @@
+"""What a tokenizer says of a token id: its text, and its true bytes where the tokenizer's own spelling tells them.
+
+``decode`` gives U+FFFD for half a character and drops the space that SentencePiece puts before a word, so the
+vocabulary's own spelling is read where its kind can be recognised.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from ._columns import RawBytes
+from .errors import SettingError
+
+_BYTE_TOKEN = re.compile(r"<0x([0-9A-Fa-f]{2})>")
+_SENTENCEPIECE_SPACE = "\u2581"
+
+
+def _byte_alphabet() -> dict[str, int]:
+    """How byte-level tokenizers spell bytes: printable ones as themselves, the others from U+0100 on."""
+    printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
+    others = [byte for byte in range(256) if byte not in printable]
+    return {chr(byte): byte for byte in printable} | {chr(0x100 + place): byte for place, byte in enumerate(others)}
+
+
+_BYTES = _byte_alphabet()
+
+
+class Pieces:
+    """The texts of a tokenizer's tokens, each looked up once.
+
+    Parameters
+    ----------
+    tokenizer
+        One of Transformers (``convert_ids_to_tokens``) or of ``tokenizers`` (``id_to_token``).
+
+    Raises
+    ------
+    SettingError
+        When it is neither.
+    """
+
+    def __init__(self, tokenizer: Any) -> None:
+        spelling = getattr(tokenizer, "convert_ids_to_tokens", None)
+        # Transformers would else take the space out of " ."; tokenizers has no such option.
+        options = {"skip_special_tokens": False} | ({"clean_up_tokenization_spaces": False} if spelling else {})
+        spelling = spelling or getattr(tokenizer, "id_to_token", None)
+        decode = getattr(tokenizer, "decode", None)
+        if not callable(spelling) or not callable(decode):
+            raise SettingError(
+                "tokenizer must be the model's own, of Transformers or tokenizers, with decode and "
+                f"convert_ids_to_tokens or id_to_token, not {type(tokenizer).__name__}.",
+                setting="tokenizer",
+                value=tokenizer,
+            )
+        self._spelling: Callable[..., Any] = spelling
+        self._decode: Callable[..., str] = partial(decode, **options)
+        self.end: int | None = getattr(tokenizer, "eos_token_id", None)
+        self.padding: int | None = getattr(tokenizer, "pad_token_id", None)
+        self._known: dict[int, tuple[str, RawBytes]] = {}
+
+    def __getitem__(self, token_id: int) -> tuple[str, RawBytes]:
+        """The text of a token, and its bytes or None where they cannot be told."""
+        found = self._known.get(token_id)
+        if found is None:
+            found = self._known[token_id] = self._read(token_id)
+        return found
+
+    def _read(self, token_id: int) -> tuple[str, RawBytes]:
+        decoded = self._decode([token_id])
+        spelt = self._spelling(token_id)
+        if not isinstance(spelt, str):  # rows that a model has beyond its tokenizer's vocabulary
+            return decoded, None
+        byte = _BYTE_TOKEN.fullmatch(spelt)
+        if byte is not None and decoded != spelt:
+            raw = bytes([int(byte[1], 16)])
+            return raw.decode("utf-8", "replace"), raw
+        if _SENTENCEPIECE_SPACE in spelt:
+            text = spelt.replace(_SENTENCEPIECE_SPACE, " ")
+            return text, text.encode()
+        if all(character in _BYTES for character in spelt):
+            raw = bytes(_BYTES[character] for character in spelt)
+            # "é" is a byte in one kind of vocabulary and a letter in another: what it decodes to tells which.
+            if raw.decode("utf-8", "replace") == decoded:
+                return decoded, raw
+        return decoded, None
