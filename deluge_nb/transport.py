@@ -138,6 +138,13 @@ class Transport:
         loop = asyncio.get_running_loop()
         if self._client is None or self._loop is not loop:  # a forked process has a loop of its own
             self._loop = loop
+            # A proxy must not be handed what is meant for this machine.
+            trusted = not _on_this_machine(base)
+            network = self._transport
+            if network is None and self._served is None:
+                from ._network import Network
+
+                network = Network(base, trust_env=trusted)
             self._client = httpx.AsyncClient(
                 # Waiting for a free connection is what the client's own limit on concurrency is for.
                 timeout=httpx.Timeout(self._timeout, connect=min(10.0, self._timeout), pool=None),
@@ -145,9 +152,8 @@ class Transport:
                 limits=httpx.Limits(
                     max_connections=None, max_keepalive_connections=0 if self._served is not None else 100
                 ),
-                transport=self._transport,
-                # A proxy must not be handed what is meant for this machine.
-                trust_env=not _on_this_machine(base),
+                transport=network,
+                trust_env=trusted,
                 headers={"User-Agent": f"deluge-nb/{version('deluge-nb')}"},
             )
             weakref.finalize(self, _close, self._client, loop)

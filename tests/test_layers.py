@@ -37,6 +37,7 @@ LAYERS = {
     "interop": 2,
     "render": 2,
     "util": 2,
+    "_network": 3,
     "transport": 3,
     "_batch": 3,
     "client": 3,
