@@ -43,9 +43,9 @@ def raw_server(answer: Callable[[socket.socket], None]) -> Iterator[str]:
     thread.join(timeout=5)
 
 
-def asked(answer: Callable[[socket.socket], None], **options: Any) -> Any:
+def asked(answer: Callable[[socket.socket], None], max_attempts: int = 1) -> Any:
     with raw_server(answer) as url:
-        client = LLMClient("m", base_url=url, api_key=KEY, **{"max_attempts": 1, **options})
+        client = LLMClient("m", base_url=url, api_key=KEY, max_attempts=max_attempts)
         response = client.process_prompts_sync(["Hi"], show_progress=False)[0]
         client.close()
     if response.error is not None:
