@@ -38,7 +38,9 @@ def table_of(sequences: Any, steps: Sequence[Any], beams: Any, choice: int, *, p
         path = paths[choice]
         rows = path[path >= 0].tolist()
     ids = _array(sequences[choice]).astype(int)
-    generated = _until_end(ids[len(ids) - count :].tolist(), pieces)
+    generated = ids[len(ids) - count :].tolist()
+    if beams is None:  # which tell by themselves where a sequence ends
+        generated = _until_end(generated, pieces)
     width = int(steps[0].shape[-1]) if len(steps) else None
 
     def entries() -> Iterator[dict[str, Any]]:

@@ -32,6 +32,7 @@ LAYERS = {
     "_pack": 2,
     "_scale": 2,
     "_terminal": 2,
+    "_entries": 2,
     "_pieces": 2,
     "_scores": 2,
     "interop": 2,
