@@ -10,11 +10,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
 from . import models
-from .errors import DelugeError, UnknownModelError
+from .errors import DelugeError, SettingError, UnknownModelError
 from .models import Endpoint, Served, ServedModel, Target
 from .prompts import Prompt
 from .response import APIResponse
@@ -225,15 +226,30 @@ def _located(model: str | ServedModel, base_url: str | None) -> Target:
     endpoint = target.endpoint
     # Only a server without an address of its own goes where OpenAI's variable points: a provider's key must not.
     url = base_url or (os.environ.get(endpoint.url_variable) if endpoint.base_url else general)
-    if endpoint.launch is not None or not url:
+    if endpoint.launch is not None or (not url and base_url is None):
         return target
+    if not _is_address(url or ""):
+        told = "base_url" if base_url is not None else endpoint.url_variable or models.OPENAI.url_variable
+        raise SettingError(
+            f"{told} must be a server's address such as 'http://127.0.0.1:8000/v1', not {url!r}.",
+            setting=told,
+            value=url,
+        )
     if base_url is not None and endpoint.name != models.OPENAI.name:
         # The provider's key is not for a server of the user's own.
         endpoint = models.COMPATIBLE
-    endpoint = replace(endpoint, base_url=url.rstrip("/"), key_required=False)
+    endpoint = replace(endpoint, base_url=(url or "").rstrip("/"), key_required=False)
     # A server of the user's own is asked by the name the user wrote: to a router, "openai/gpt-4o" is a name.
     name = model.strip() if base_url is not None and isinstance(model, str) else target.model
     return replace(target, model=name, spec=replace(target.spec, endpoint=endpoint))
+
+
+def _is_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in ("http", "https") and bool(parts.hostname)
+    except ValueError:
+        return False
 
 
 def _completed(params: SamplingParams, target: Target) -> SamplingParams:

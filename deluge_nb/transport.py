@@ -29,6 +29,13 @@ _EXHAUSTED = frozenset({"insufficient_quota", "enforced_spend_limit_reached", "b
 _LONGEST_WAIT = 60.0
 
 
+_HEADERS = {
+    "Accept": "application/json",
+    "Accept-Encoding": "gzip, deflate",
+    "User-Agent": f"deluge-nb/{version('deluge-nb')}",
+}
+
+
 class _Refused(Exception):
     """A try that failed: the error it will become, and whether and when to try again."""
 
@@ -74,7 +81,9 @@ class Transport:
         self._timeout = timeout
         self._max_attempts = max_attempts
         self._transport = transport
-        self._client: httpx.AsyncClient | None = None
+        # Waiting for a free connection is what the client's own limit on concurrency is for.
+        self._limits = httpx.Timeout(timeout, connect=min(10.0, timeout), pool=None).as_dict()
+        self._open: httpx.AsyncBaseTransport | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
     async def carry(self, exchange: Exchange, model: str) -> Completion:
@@ -114,17 +123,28 @@ class Transport:
         address = await self._address()
         key = address.key if address is not None else self._key.get_secret_value() if self._key is not None else None
         base = address.base_url if address is not None else self._endpoint.base_url
-        headers = {"Authorization": f"Bearer {key}"} if key else {}
+        headers = {**_HEADERS, "Authorization": f"Bearer {key}"} if key else _HEADERS
         try:
-            response = await self._connected(base).request(
-                request.method, base + request.path, json=request.body, headers=headers
+            sent = httpx.Request(
+                request.method,
+                base + request.path,
+                headers=headers,
+                json=request.body,
+                extensions={"timeout": self._limits},
             )
+            # Straight to the transport: what a client would add (cookies, redirects, authentication) is not wanted, and
+            # costs as much as reading the answer.
+            response = await self._connected(base).handle_async_request(sent)
+            try:
+                await response.aread()
+            finally:
+                await response.aclose()
         except httpx.TimeoutException:
             refused = self._unreachable(model, f"no answer within {self._timeout:g} seconds")
+        except (httpx.InvalidURL, httpx.UnsupportedProtocol, ValueError, TypeError) as error:
+            refused = self._unreachable(model, _hidden(str(error), key), again=False)
         except httpx.HTTPError as error:
             refused = self._unreachable(model, _hidden(str(error) or type(error).__name__, key))
-        except (httpx.InvalidURL, ValueError) as error:
-            refused = self._unreachable(model, _hidden(str(error), key), again=False)
         else:
             if response.is_success:
                 return response.content
@@ -134,30 +154,23 @@ class Transport:
     async def _address(self) -> Address | None:
         return None if self._served is None else await asyncio.to_thread(self._served.address)
 
-    def _connected(self, base: str) -> httpx.AsyncClient:
+    def _connected(self, base: str) -> httpx.AsyncBaseTransport:
         loop = asyncio.get_running_loop()
-        if self._client is None or self._loop is not loop:  # a forked process has a loop of its own
+        if self._open is None or self._loop is not loop:  # a forked process has a loop of its own
             self._loop = loop
-            # A proxy must not be handed what is meant for this machine.
-            trusted = not _on_this_machine(base)
-            network = self._transport
-            if network is None and self._served is None:
+            if self._transport is not None:
+                self._open = self._transport
+            elif self._served is not None:
+                # llama.cpp's server closes connections it had promised to keep.
+                limits = httpx.Limits(max_connections=None, max_keepalive_connections=0)
+                self._open = httpx.AsyncHTTPTransport(limits=limits, trust_env=False)
+            else:
                 from ._network import Network
 
-                network = Network(base, trust_env=trusted)
-            self._client = httpx.AsyncClient(
-                # Waiting for a free connection is what the client's own limit on concurrency is for.
-                timeout=httpx.Timeout(self._timeout, connect=min(10.0, self._timeout), pool=None),
-                # llama.cpp's server closes connections it had promised to keep.
-                limits=httpx.Limits(
-                    max_connections=None, max_keepalive_connections=0 if self._served is not None else 100
-                ),
-                transport=network,
-                trust_env=trusted,
-                headers={"User-Agent": f"deluge-nb/{version('deluge-nb')}"},
-            )
-            weakref.finalize(self, _close, self._client, loop)
-        return self._client
+                # A proxy must not be handed what is meant for this machine.
+                self._open = Network(base, trust_env=not _on_this_machine(base))
+            weakref.finalize(self, _close, self._open, loop)
+        return self._open
 
     def _unreachable(self, model: str, reason: str, *, again: bool = True) -> _Refused:
         where = self._endpoint.base_url or self._endpoint.label
@@ -180,10 +193,10 @@ class Transport:
 
     def close(self) -> None:
         """Close the connections; they are opened again when needed."""
-        client, loop = self._client, self._loop
-        self._client = self._loop = None
-        if client is not None and loop is not None:
-            _close(client, loop)
+        opened, loop = self._open, self._loop
+        self._open = self._loop = None
+        if opened is not None and loop is not None:
+            _close(opened, loop)
 
 
 _backoff = tenacity.wait_random_exponential(multiplier=0.5, max=20)
@@ -223,11 +236,11 @@ def _on_this_machine(url: str) -> bool:
     return host == "localhost" or host.endswith(".localhost")
 
 
-def _close(client: httpx.AsyncClient, loop: asyncio.AbstractEventLoop) -> None:
+def _close(opened: httpx.AsyncBaseTransport, loop: asyncio.AbstractEventLoop) -> None:
     if not loop.is_running():
         return
     with contextlib.suppress(RuntimeError, concurrent.futures.CancelledError):
-        asyncio.run_coroutine_threadsafe(client.aclose(), loop)
+        asyncio.run_coroutine_threadsafe(opened.aclose(), loop)
 
 
 __all__ = ["Transport"]

@@ -544,6 +544,18 @@ def test_a_model_without_logprobs_is_refused_per_call_and_after_a_change_as_well
     assert not server.seen
 
 
+@pytest.mark.parametrize(
+    "url", ["", "not an address", "ftp://127.0.0.1/v1", "127.0.0.1:8000/v1", "http://", "http://[::1"]
+)
+def test_an_address_that_is_none_is_refused_at_construction(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(SettingError, match=r"base_url must be a server's address such as 'http://127.0.0.1:8000/v1'"):
+        LLMClient("m", base_url=url)
+    if url:
+        monkeypatch.setenv("OPENAI_BASE_URL", url)
+        with pytest.raises(SettingError, match="OPENAI_BASE_URL must be a server's address"):
+            LLMClient("gpt-4o-mini")
+
+
 def test_an_unknown_model_is_refused_with_names_that_are_close() -> None:
     with pytest.raises(UnknownModelError, match="'gpt-4o-mini'"):
         LLMClient("gtp-4o-mini")
