@@ -32,6 +32,7 @@ from deluge_nb import (
 )
 from deluge_nb.local import default_server, weights
 from deluge_nb.local.server import LlamaServer
+from tests.processes import ends
 
 pytestmark = pytest.mark.model
 
@@ -290,26 +291,7 @@ def test_the_server_ends_with_its_kernel_however_it_ends(tmp_path: Path) -> None
     kernel.kill()
     kernel.wait()
     kernel.stdout.close()
-    assert gone(child)
-
-
-def gone(pid: int) -> bool:
-    deadline = time.monotonic() + 10
-    while time.monotonic() < deadline:
-        try:
-            os.kill(pid, 0)
-        except ProcessLookupError:
-            return True
-        try:  # an orphan that nobody waits for stays as a zombie in a container without an init
-            if (
-                f"{pid} (" in (stat := Path(f"/proc/{pid}/stat").read_text())
-                and stat.rpartition(")")[2].split()[0] == "Z"
-            ):
-                return True
-        except OSError:
-            return True
-        time.sleep(0.05)
-    return False
+    assert ends(child)
 
 
 def test_nothing_of_the_server_s_log_reaches_the_user() -> None:

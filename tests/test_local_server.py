@@ -14,12 +14,14 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from deluge_nb import LocalModel, LocalModelError, MissingDependencyError, SettingError
 from deluge_nb.local import server as servers
 from deluge_nb.local import weights
 from deluge_nb.local.server import LlamaServer, server_for
+from tests.processes import alive, ends
 
 EMPTY = b"GGUF" + (3).to_bytes(4, "little") + bytes(24)
 
@@ -44,25 +46,16 @@ def server(real: Path) -> Iterator[LlamaServer]:
     made.stop()
 
 
-def alive(pid: int) -> bool:
-    """Whether a process runs; one that ended and that nobody has waited for does not."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
-
-
-def ends(pid: int) -> bool:
-    deadline = time.monotonic() + 10
-    while alive(pid) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    return not alive(pid)
-
-
 def children() -> set[int]:
-    """The processes that this one started and that still run."""
-    found = subprocess.run(["ps", "-o", "pid=,args=", "--ppid", str(os.getpid())], capture_output=True, text=True)
-    return {int(line.split()[0]) for line in found.stdout.splitlines() if "_child.py" in line}
+    """The servers that this process started and that still run."""
+    return {found.pid for found in psutil.Process().children() if is_server(found)}
+
+
+def is_server(process: psutil.Process) -> bool:
+    try:
+        return any(Path(word).name == "_child.py" for word in process.cmdline())
+    except psutil.Error:  # it ended meanwhile
+        return False
 
 
 def script(code: str, **variables: str) -> subprocess.Popen[str]:
@@ -152,14 +145,19 @@ def test_an_interrupt_while_starting_leaves_nothing_behind(
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     server = LlamaServer(empty, "empty", 256)
 
+    seen: list[set[int]] = []
+
     def interrupt() -> None:
-        while children() == others:
+        deadline = time.monotonic() + 60
+        while not (started := children() - others) and time.monotonic() < deadline:
             time.sleep(0.05)
+        seen.append(started)
         os.kill(os.getpid(), signal.SIGINT)
 
-    threading.Thread(target=interrupt).start()
+    threading.Thread(target=interrupt, daemon=True).start()
     with pytest.raises(KeyboardInterrupt):
         server.address()
+    assert len(seen[0]) == 1
     assert children() == others
     assert list(tmp_path.glob("deluge-nb-*")) == []
 
@@ -237,9 +235,9 @@ def test_a_server_that_nobody_holds_ends(real: Path) -> None:
 @pytest.mark.model
 def test_a_key_is_not_to_be_seen_by_other_users_of_the_machine(server: LlamaServer) -> None:
     key = server.address().key
-    process = Path(f"/proc/{server.pid}")
-    assert key not in (process / "cmdline").read_text()
-    assert key not in (process / "environ").read_text()
+    process = psutil.Process(server.pid)
+    assert key not in " ".join(process.cmdline())
+    assert key not in " ".join(process.environ().values())
 
 
 @pytest.mark.model
