@@ -21,7 +21,8 @@ import altair as alt
 
 from ._glyphs import label
 from .errors import SettingError
-from .render import percent, table_of
+from .interop import as_logprobs
+from .render import percent
 
 # JupyterLab 4 ships Vega-Lite 5.6: nothing newer may be used in a spec.
 _SCHEMA = "https://vega.github.io/schema/vega-lite/v5.json"
@@ -122,14 +123,14 @@ def entropy_chart(logprobs: Any) -> alt.Chart:
     Parameters
     ----------
     logprobs
-        A table, a response that has one, or a list of dicts.
+        A table, or a response that has one: see :func:`deluge_nb.as_logprobs`.
 
     Raises
     ------
     LogprobsMissingError
         When there is nothing to show.
     """
-    table = table_of(logprobs)
+    table = as_logprobs(logprobs)
     least, most = table.entropy_bounds(base=2)
     rows: list[dict[str, Any]] = []
     for place, told in _groups(table):
@@ -164,14 +165,14 @@ def confidence_chart(logprobs: Any) -> alt.Chart:
     Parameters
     ----------
     logprobs
-        A table, a response that has one, or a list of dicts.
+        A table, or a response that has one: see :func:`deluge_nb.as_logprobs`.
 
     Raises
     ------
     LogprobsMissingError
         When there is nothing to show.
     """
-    table = table_of(logprobs)
+    table = as_logprobs(logprobs)
     probabilities = table.prob
     rows = []
     for place, told in _groups(table):
@@ -195,7 +196,7 @@ def alternatives_chart(logprobs: Any, position: int = 0) -> alt.Chart:
     Parameters
     ----------
     logprobs
-        A table, a response that has one, or a list of dicts.
+        A table, or a response that has one: see :func:`deluge_nb.as_logprobs`.
     position
         Which token; 0 is the first.
 
@@ -206,7 +207,7 @@ def alternatives_chart(logprobs: Any, position: int = 0) -> alt.Chart:
     SettingError
         When the completion has no such token.
     """
-    table = table_of(logprobs)
+    table = as_logprobs(logprobs)
     if isinstance(position, bool) or not isinstance(position, int) or not 0 <= position < len(table):
         raise SettingError(
             f"position must be from 0 to {len(table) - 1}, for there are {len(table)} tokens, not {position!r}.",

@@ -12,7 +12,8 @@ from typing import Any
 from ._glyphs import Fragment, fragments, label
 from ._scale import COLOR_BY, SCALES, ColorBy, percent
 from ._terminal import ansi, broken, columns
-from .errors import DelugeError, LogprobsMissingError, SettingError
+from .errors import DelugeError, SettingError
+from .interop import as_logprobs
 from .logprobs import Logprobs
 
 _STYLESHEET = Path(__file__).parent / "static" / "view.css"
@@ -21,34 +22,6 @@ _TITLED = 3
 _FEWEST = 5
 # A notebook holds its outputs: past this many tokens a static form beside the widget is cut.
 _BESIDE = 2000
-
-
-def table_of(value: Any) -> Logprobs:
-    """The table in whatever a caller has: a table, a response, or a list of dicts.
-
-    Raises
-    ------
-    LogprobsMissingError
-        When a response has none; says why where the response does.
-    SettingError
-        When it is none of these.
-    """
-    if isinstance(value, Logprobs):
-        return value
-    if value is None or (hasattr(value, "logprobs") and value.logprobs is None):
-        why = getattr(value, "error_message", None) or getattr(value, "note", None)
-        raise LogprobsMissingError(
-            f"There are no log-probabilities to show{f' ({why})' if why else ''}; ask for them with logprobs=True."
-        )
-    if hasattr(value, "logprobs"):
-        return table_of(value.logprobs)
-    if isinstance(value, list | tuple):
-        return Logprobs.from_entries(value)
-    raise SettingError(
-        f"Log-probabilities are a response, its logprobs or a list of dicts, not {type(value).__name__}.",
-        setting="logprobs",
-        value=value,
-    )
 
 
 def to_html(
@@ -64,7 +37,7 @@ def to_html(
     Parameters
     ----------
     logprobs
-        A table, a response that has one, or a list of dicts.
+        A table, or a response that has one: see :func:`deluge_nb.as_logprobs`.
     color_by
         What the colour says.
     title
@@ -85,7 +58,7 @@ def to_html(
         raise SettingError(
             f"color_by must be one of {', '.join(COLOR_BY)}, not {color_by!r}.", setting="color_by", value=color_by
         )
-    table, rest = _limited(table_of(logprobs), limit)
+    table, rest = _limited(as_logprobs(logprobs), limit)
     drawn = "".join(_spans(table))
     heading = f'<div class="deluge-title">{html.escape(title)}</div>' if title else ""
     variable, unit, steps = SCALES[color_by]
@@ -120,7 +93,7 @@ def to_text(logprobs: Any, *, color: bool = False, width: int | None = None, lim
     Parameters
     ----------
     logprobs
-        A table, a response that has one, or a list of dicts.
+        A table, or a response that has one: see :func:`deluge_nb.as_logprobs`.
     color
         Colour the tokens with ANSI sequences; otherwise the least probable ones are listed below the text.
     width
@@ -137,7 +110,7 @@ def to_text(logprobs: Any, *, color: bool = False, width: int | None = None, lim
     """
     if width is not None and width < 1:
         raise SettingError(f"width must be a number of columns from 1, not {width!r}.", setting="width", value=width)
-    table, rest = _limited(table_of(logprobs), limit)
+    table, rest = _limited(as_logprobs(logprobs), limit)
     probabilities = table.prob.tolist()
     lines = broken(fragments(table.token_bytes), width)
     text = "\n".join(

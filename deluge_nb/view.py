@@ -13,6 +13,7 @@ from . import render
 from ._pack import CHUNK, EAGER, pack_alternatives, pack_tokens
 from ._scale import COLOR_BY, ColorBy
 from .errors import SettingError
+from .interop import as_logprobs
 from .logprobs import Logprobs
 
 _STATIC = Path(__file__).parent / "static"
@@ -27,7 +28,7 @@ class LogprobView(anywidget.AnyWidget):
     Parameters
     ----------
     logprobs
-        A table of log-probabilities, a response that has one, or the documented list of dicts.
+        A table of log-probabilities, or a response that has one: see :func:`deluge_nb.as_logprobs`.
     color_by
         ``"probability"`` of the token, ``"surprisal"`` (its negative logarithm) or ``"entropy"`` of what it was drawn
         from.
@@ -62,7 +63,7 @@ class LogprobView(anywidget.AnyWidget):
         title: str | None = None,
     ) -> None:
         # A copy over its own vocabulary: what a call's answers share may be large.
-        self.table: Logprobs = render.table_of(logprobs).compact()
+        self.table: Logprobs = as_logprobs(logprobs).compact()
         eager = len(self.table) <= EAGER
         super().__init__(
             data=pack_tokens(self.table),

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deluge_nb import Logprobs, LogprobsMissingError, SettingError, to_html, to_text
-from deluge_nb.render import static_bundle, table_of
+from deluge_nb.render import static_bundle
 
 HOSTILE = [
     "<script>alert(1)</script>",
@@ -171,11 +171,6 @@ def test_a_token_gives_a_terminal_no_commands(token: str, color: bool) -> None:
 
 def test_lines_of_text_are_broken_at_the_width() -> None:
     assert to_text([entry("one", 0.9), entry(" two", 0.9), entry(" three", 0.9)], width=8) == "one two\n three"
-
-
-@pytest.mark.parametrize("value", [FRANCE, Logprobs.from_entries(FRANCE), SimpleNamespace(logprobs=FRANCE)])
-def test_a_table_a_list_and_a_response_can_be_shown(value: Any) -> None:
-    assert table_of(value).text == "The capital is Paris."
 
 
 def test_a_response_without_a_table_says_why() -> None:
