@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from .interop import as_logprobs
     from .local import LocalModel
     from .logprobs import Logprobs, TokenLogprob, TopLogprob
-    from .models import register_model, support_table
+    from .models import find_models, register_endpoint, register_model, support_table
     from .probability import extract_prob, is_match
     from .prompts import Conversation, Message, RawPrompt
     from .render import to_html, to_text
@@ -75,6 +75,8 @@ _HOMES = {
     "entropy_chart": "charts",
     "extract_prob": "probability",
     "is_match": "probability",
+    "find_models": "models",
+    "register_endpoint": "models",
     "register_model": "models",
     "score_llm": "score",
     "support_table": "models",
@@ -110,8 +112,10 @@ __all__ = [
     "confidence_chart",
     "entropy_chart",
     "extract_prob",
+    "find_models",
     "is_match",
     "load_ipython_extension",
+    "register_endpoint",
     "register_model",
     "score_llm",
     "support_table",

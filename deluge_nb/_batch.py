@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from pydantic import SecretStr
 
 from . import models
+from ._outcomes import lacking, told_apart
 from .errors import DelugeError, SettingError, UnknownModelError
 from .models import Endpoint, Served, ServedModel, Target
 from .prompts import Prompt
@@ -174,7 +175,7 @@ class Batch:
             exchange = wire.load(endpoint.dialect).exchange(ask)
             completion = await item.route.transport().carry(exchange, ask.model)
         except DelugeError as error:
-            return _failed(ask.model, error, endpoint.dialect)
+            return _failed(ask.model, told_apart(error, ask), endpoint.dialect)
         except Exception as error:  # a fault of ours must not cost the answers that came before it
             return _failed(ask.model, error, endpoint.dialect)
         return _answered(ask, completion)
@@ -225,7 +226,14 @@ def _located(model: str | ServedModel, base_url: str | None) -> Target:
         target = models.resolve(model, base_url=general)
     endpoint = target.endpoint
     # Only a server without an address of its own goes where OpenAI's variable points: a provider's key must not.
-    url = base_url or (os.environ.get(endpoint.url_variable) if endpoint.base_url else general)
+    named = os.environ.get(endpoint.url_variable) if endpoint.url_variable else None if endpoint.base_url else general
+    url = base_url or named
+    if not url and not endpoint.base_url and endpoint.url_variable:
+        raise SettingError(
+            f"{model!r} is served by {endpoint.label} at an address of your own: set {endpoint.url_variable} or give "
+            "base_url=.",
+            setting="base_url",
+        )
     if endpoint.launch is not None or (not url and base_url is None):
         return target
     if not _is_address(url or ""):
@@ -235,12 +243,14 @@ def _located(model: str | ServedModel, base_url: str | None) -> Target:
             setting=told,
             value=url,
         )
-    if base_url is not None and endpoint.name != models.OPENAI.name:
+    # Of these the registry knows how they speak, and the user where they are.
+    own = not endpoint.key_required or not endpoint.base_url
+    if base_url is not None and not own and endpoint.name != models.OPENAI.name:
         # The provider's key is not for a server of the user's own.
         endpoint = models.COMPATIBLE
     endpoint = replace(endpoint, base_url=(url or "").rstrip("/"), key_required=False)
     # A server of the user's own is asked by the name the user wrote: to a router, "openai/gpt-4o" is a name.
-    name = model.strip() if base_url is not None and isinstance(model, str) else target.model
+    name = model.strip() if base_url is not None and not own and isinstance(model, str) else target.model
     return replace(target, model=name, spec=replace(target.spec, endpoint=endpoint))
 
 
@@ -259,6 +269,8 @@ def _completed(params: SamplingParams, target: Target) -> SamplingParams:
         defaults.pop("max_new_tokens", None)
     if params.logprobs:
         defaults |= target.spec.support.requires
+        if target.spec.support.body:
+            defaults["extra_body"] = {**target.spec.support.body, **(params.extra_body or {})}
     return params.replace(**defaults) if defaults else params
 
 
@@ -279,12 +291,8 @@ def _failed(model: str, error: Exception, dialect: str) -> APIResponse:
 def _answered(ask: Ask, completion: Completion) -> APIResponse:
     notes: list[str] = []
     parsed = None
-    if ask.params.logprobs and completion.logprobs is None:
-        notes.append(
-            "log-probabilities cover text, and this answer is a tool call"
-            if completion.tool_calls
-            else f"{ask.model!r} sent none"
-        )
+    if ask.params.logprobs:
+        notes += lacking(completion, ask)
     if completion.refusal is not None:
         notes.append("the model refused to answer")
     if ask.output_schema is not None and completion.text is not None and not completion.tool_calls:

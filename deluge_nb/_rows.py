@@ -3,67 +3,10 @@
 from __future__ import annotations
 
 from datetime import date
+from typing import Any
 
-from ._specs import Endpoint, LogprobSupport, ModelSpec
-
-OPENAI = Endpoint(
-    "openai",
-    "OpenAI",
-    "https://api.openai.com/v1",
-    key_variables=("OPENAI_API_KEY",),
-    url_variable="OPENAI_BASE_URL",
-    max_tokens_field="max_completion_tokens",
-    prefill=False,
-)
-ANTHROPIC = Endpoint(
-    "anthropic",
-    "Anthropic",
-    "https://api.anthropic.com/v1",
-    key_variables=("ANTHROPIC_API_KEY",),
-    url_variable="ANTHROPIC_BASE_URL",
-)
-GOOGLE = Endpoint(
-    "google",
-    "Google",
-    "https://generativelanguage.googleapis.com/v1beta/openai",
-    key_variables=("GEMINI_API_KEY", "GOOGLE_API_KEY"),
-    url_variable="GEMINI_BASE_URL",
-)
-MISTRAL = Endpoint(
-    "mistral",
-    "Mistral",
-    "https://api.mistral.ai/v1",
-    key_variables=("MISTRAL_API_KEY",),
-    url_variable="MISTRAL_BASE_URL",
-)
-GROQ = Endpoint(
-    "groq",
-    "Groq",
-    "https://api.groq.com/openai/v1",
-    key_variables=("GROQ_API_KEY",),
-    url_variable="GROQ_BASE_URL",
-    prefill=True,
-)
-COMPATIBLE = Endpoint(
-    "compatible",
-    "OpenAI-compatible server",
-    "",
-    key_variables=("OPENAI_API_KEY",),
-    key_required=False,
-)
-LOCAL = Endpoint(
-    "local",
-    "Embedded",
-    "",
-    dialect="llamacpp",
-    key_required=False,
-    prefill=True,
-    raw=True,
-    full_vocab=True,
-    continuations=True,
-    concurrency=4,
-    launch="deluge_nb.local:default_server",
-)
+from . import _endpoints as at
+from ._specs import Endpoint, Kind, LogprobSupport, ModelSpec
 
 _CHECKED = date(2026, 11, 23)
 
@@ -75,10 +18,21 @@ LOCAL_SUPPORT = LogprobSupport(
 )
 UNKNOWN_SUPPORT = LogprobSupport("unknown", note="Not in the registry: log-probabilities are asked for and looked at.")
 
+
+def _row(
+    pattern: str, endpoint: Endpoint, kind: Kind, note: str, shown_as: str, *, source: str = "provider", **more: Any
+) -> ModelSpec:
+    support = LogprobSupport(kind, note=note, source=source, checked=_CHECKED, **more)
+    return ModelSpec(pattern, endpoint, support, shown_as=shown_as, prefixed=pattern == "*" or endpoint is at.VERTEX)
+
+
+_NEVER = "OpenAI answers 403: these models always reason, and give none."
+_REASONING = {"requires": {"reasoning_effort": "none"}}
+
 BUILT_IN = (
     ModelSpec(
         "local",
-        LOCAL,
+        at.LOCAL,
         LOCAL_SUPPORT,
         shown_as="`local` (SmolLM2-135M-Instruct)",
         aliases=("smollm2-135m",),
@@ -87,13 +41,16 @@ BUILT_IN = (
         # The template's own default introduces "SmolLM, by Hugging Face", which makes the first token a toss-up.
         system="You are a helpful assistant.",
     ),
-    ModelSpec("gpt-3.5*", OPENAI, LogprobSupport("full", source="provider", checked=_CHECKED), shown_as="GPT-3.5"),
+    ModelSpec("gpt-3.5*", at.OPENAI, LogprobSupport("full", source="provider", checked=_CHECKED), shown_as="GPT-3.5"),
     ModelSpec(
-        "gpt-4*", OPENAI, LogprobSupport("full", source="provider", checked=_CHECKED), shown_as="GPT-4, GPT-4o, GPT-4.1"
+        "gpt-4*",
+        at.OPENAI,
+        LogprobSupport("full", source="provider", checked=_CHECKED),
+        shown_as="GPT-4, GPT-4o, GPT-4.1",
     ),
     ModelSpec(
         "gpt-5*",
-        OPENAI,
+        at.OPENAI,
         LogprobSupport(
             "conditional",
             note="OpenAI answers 403 for gpt-5, gpt-5-mini and gpt-5-nano; the request is made and its answer shown.",
@@ -104,7 +61,7 @@ BUILT_IN = (
     ),
     ModelSpec(
         "gpt-5.*",
-        OPENAI,
+        at.OPENAI,
         LogprobSupport(
             "conditional",
             requires={"reasoning_effort": "none"},
@@ -116,13 +73,13 @@ BUILT_IN = (
     ),
     ModelSpec(
         "claude*",
-        ANTHROPIC,
+        at.ANTHROPIC,
         LogprobSupport("none", note="Anthropic's API has no log-probabilities.", source="provider", checked=_CHECKED),
         shown_as="Claude",
     ),
     ModelSpec(
         "gemini-*",
-        GOOGLE,
+        at.GOOGLE,
         LogprobSupport(
             "limited",
             note="Google lists them for 1.5 and 2.0; most models in service refuse the request.",
@@ -134,7 +91,7 @@ BUILT_IN = (
     *(
         ModelSpec(
             pattern,
-            MISTRAL,
+            at.MISTRAL,
             LogprobSupport(
                 "full",
                 note="Promised for these models; La Plateforme has been seen to refuse (code 3051).",
@@ -148,7 +105,7 @@ BUILT_IN = (
     *(
         ModelSpec(
             pattern,
-            GROQ,
+            at.GROQ,
             LogprobSupport(
                 "full",
                 note="Promised for these models; Groq's own documentation says it answers 400.",
@@ -163,4 +120,68 @@ BUILT_IN = (
             ("mixtral*", "Mixtral"),
         )
     ),
+    *(
+        _row(pattern, at.OPENAI, "none", _NEVER, shown_as, source="measured by others")
+        for pattern, shown_as in (("o1*", "o1"), ("o3*", "o3"), ("o4*", "o4"))
+    ),
+    *(
+        _row(pattern, at.OPENAI, "none", "It cannot be asked without reasoning.", shown_as, source="measured by others")
+        for pattern, shown_as in (("gpt-6-astra*", "GPT-6 Astra"), ("gpt-6.1-sol*", "GPT-6.1 Sol"))
+    ),
+    *(
+        _row(
+            pattern,
+            at.OPENAI,
+            "conditional",
+            "Only with reasoning_effort='none', and then one or two alternatives.",
+            shown_as,
+            source="measured by others",
+            **_REASONING,
+        )
+        for pattern, shown_as in (("gpt-6-luna*", "GPT-6 Luna"), ("gpt-6-sol*", "GPT-6 Sol"))
+    ),
+    *(
+        _row(pattern, at.COMPLETIONS, "full", "Continues text; no chat.", shown_as, max_top=5)
+        for pattern, shown_as in (
+            ("gpt-3.5-turbo-instruct*", "GPT-3.5 Instruct"),
+            ("davinci-002", "`davinci-002`"),
+            ("babbage-002", "`babbage-002`"),
+        )
+    ),
+    _row("*", at.AZURE, "conditional", "As the deployed model; set AZURE_OPENAI_BASE_URL.", "`azure/…`"),
+    _row("gemini-2.*", at.VERTEX, "limited", "2.0 and 2.5 only; 3 refuses.", "`vertex/gemini-2.…`"),
+    _row("*", at.VERTEX, "none", "Vertex AI refuses the request for this model.", "`vertex/…`, other models"),
+    *(
+        _row(pattern, at.XAI, "full", "Up to Grok 4.1.", f"`{pattern.rstrip('*')}…`", max_top=8)
+        for pattern in ("grok-3*", "grok-4*")
+    ),
+    _row("grok-4.2*", at.XAI, "none", "xAI ignores the request from grok-4.20 on.", "`grok-4.20` and later"),
+    _row(
+        "deepseek-*",
+        at.DEEPSEEK,
+        "conditional",
+        "Only without thinking, which is switched off in the request.",
+        "`deepseek-…`",
+        body={"thinking": {"type": "disabled"}},
+    ),
+    _row("*", at.TOGETHER, "full", "Depends on the model; some give one alternative or none.", "`together/…`"),
+    _row("*", at.FIREWORKS, "full", "As many alternatives as the deployment allows.", "`fireworks/…`", max_top=5),
+    _row(
+        "*",
+        at.OPENROUTER,
+        "conditional",
+        "Depends on who serves the model; only those that give log-probabilities are asked.",
+        "`openrouter/…`",
+        body={"provider": {"require_parameters": True}},
+    ),
+    _row("command*", at.COHERE, "limited", "The chosen tokens only, no alternatives.", "`command-…`", max_top=0),
+    _row("*", at.CEREBRAS, "full", "", "`cerebras/…`"),
+    _row("sonar*", at.PERPLEXITY, "none", "Perplexity's API has no log-probabilities.", "Sonar"),
+    _row("*", at.HUGGINGFACE, "conditional", "Depends on who serves the model.", "`huggingface/…`", max_top=5),
+    _row("*", at.VLLM, "full", "More alternatives with --max-logprobs.", "`vllm/…`"),
+    _row("*", at.SGLANG, "full", "After temperature, unless the server is told otherwise.", "`sglang/…`"),
+    _row("*", at.TGI, "full", "After temperature, top-p and penalties.", "`tgi/…`", max_top=5),
+    _row("*", at.OLLAMA, "full", "From version 0.12.11 on; its cloud models give none.", "`ollama/…`"),
+    _row("*", at.LMSTUDIO, "full", "Needs max_new_tokens of at least 2.", "`lmstudio/…`", max_top=10),
+    _row("*", at.LLAMACPP, "full", "Your own llama-server, at its native interface.", "`llamacpp/…`"),
 )

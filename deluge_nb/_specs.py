@@ -24,6 +24,8 @@ class LogprobSupport:
     requires
         What a request for log-probabilities must also say; it is said unless the user set something else, which is
         refused.
+    body
+        The same for fields of the request's body that are no setting.
     note
         One sentence for the support table and for errors.
     source, checked
@@ -33,6 +35,7 @@ class LogprobSupport:
     kind: Kind
     max_top: int = 20
     requires: Mapping[str, str] = field(default_factory=dict)
+    body: Mapping[str, Any] = field(default_factory=dict)
     note: str = ""
     source: str = ""
     checked: date | None = None
@@ -60,7 +63,9 @@ class Endpoint:
 
     ``launch`` is a ``module:function`` (or a function) that gives a :class:`Served`; it is looked up on first use, so
     that the registry can name what lives above it. ``prefill`` is None where nobody has said whether the server
-    continues a partial answer: it is tried.
+    continues a partial answer: it is tried. ``key_header`` is where the key goes; in the usual one it follows "Bearer".
+    ``counted_logprobs`` says that ``logprobs`` is a number in place of a yes and ``top_logprobs``. ``prefill_flag`` is
+    the field that marks a message as the beginning of an answer, or the request as one that continues its last message.
     """
 
     name: str
@@ -72,6 +77,9 @@ class Endpoint:
     key_required: bool = True
     max_tokens_field: str = "max_tokens"
     prefill: bool | None = None
+    prefill_flag: str = ""
+    key_header: str = "Authorization"
+    counted_logprobs: bool = False
     raw: bool = False
     full_vocab: bool = False
     continuations: bool = False
@@ -84,7 +92,7 @@ class ModelSpec:
     """A row of the registry: which names it covers and what holds for them.
 
     ``defaults`` are request settings used where the user leaves them open, ``system`` the instruction used where a
-    prompt brings none.
+    prompt brings none. A ``prefixed`` row holds only for names that are written with the endpoint's before a slash.
     """
 
     pattern: str
@@ -94,6 +102,7 @@ class ModelSpec:
     aliases: tuple[str, ...] = ()
     defaults: Mapping[str, Any] = field(default_factory=dict)
     system: str | None = None
+    prefixed: bool = False
 
     def covers(self, model: str) -> bool:
         """Whether a model's name falls under this row."""

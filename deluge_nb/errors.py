@@ -5,7 +5,7 @@
     DelugeError
     ├── SettingError(ValueError)                setting, value
     ├── UnknownModelError(ValueError)           model, suggestions
-    ├── LogprobsNotSupportedError(ValueError)   model, remedy, alternative
+    ├── LogprobsNotSupportedError(ValueError)   model, remedy, alternative, status_code, body
     ├── MissingKeyError                         endpoint, variable
     ├── MissingDependencyError(ImportError)     package, extra
     ├── LogprobsMissingError(ValueError)        position
@@ -49,13 +49,27 @@ class UnknownModelError(DelugeError, ValueError):
 
 
 class LogprobsNotSupportedError(DelugeError, ValueError):
-    """Log-probabilities were asked of a model that does not give them (or not in this way)."""
+    """Log-probabilities were asked of a model that does not give them (or not in this way).
 
-    def __init__(self, message: str, *, model: str = "", remedy: str = "", alternative: str = "") -> None:
+    ``status_code`` and ``body`` are set where the server itself refused.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        model: str = "",
+        remedy: str = "",
+        alternative: str = "",
+        status_code: int | None = None,
+        body: object = None,
+    ) -> None:
         super().__init__(message)
         self.model = model
         self.remedy = remedy
         self.alternative = alternative
+        self.status_code = status_code
+        self.body = body
 
 
 class MissingKeyError(DelugeError):

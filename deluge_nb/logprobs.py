@@ -149,6 +149,11 @@ class Logprobs(Sequence[TokenLogprob]):
 
     __hash__ = None  # type: ignore[assignment]
 
+    @property
+    def most_alternatives(self) -> int:
+        """The length of the longest list of alternatives."""
+        return int(np.diff(self._offsets).max(initial=0))
+
     def top(self, position: int) -> list[TopLogprob]:
         """The alternatives at a position as fresh dicts, in the provider's order."""
         position = self._position(position)

@@ -9,9 +9,11 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
-from ._rows import BUILT_IN, COMPATIBLE, OPENAI, UNKNOWN_SUPPORT
+from . import _endpoints
+from ._endpoints import COMPATIBLE, OPENAI
+from ._rows import BUILT_IN, UNKNOWN_SUPPORT
 from ._specs import Address, Endpoint, Kind, LogprobSupport, ModelSpec, Served, ServedModel, Target
 from .errors import LogprobsNotSupportedError, SettingError, UnknownModelError
 from .prompts import Prompt
@@ -28,6 +30,8 @@ __all__ = [
     "ServedModel",
     "SupportTable",
     "Target",
+    "find_models",
+    "register_endpoint",
     "register_model",
     "resolve",
     "support_table",
@@ -40,7 +44,13 @@ _DEFAULT_MODELS = ("gpt-4o-mini", "local")
 # Each whole vocabulary weighs megabytes.
 _LONGEST_WHOLE = 32
 
+DIALECTS = ("openai", "completions", "gemini", "cohere", "llamacpp")
+
+Outcome = Literal["refused", "dropped", "degenerate", "fine"]
+
 _registered: list[ModelSpec] = []
+_observed: dict[tuple[str, str, str | None], Outcome] = {}
+_endpoints_of_session: list[Endpoint] = []
 
 
 def specs() -> tuple[ModelSpec, ...]:
@@ -77,6 +87,101 @@ def register_model(
     return spec
 
 
+def register_endpoint(
+    name: str,
+    base_url: str,
+    *,
+    label: str | None = None,
+    key_variable: str = "",
+    url_variable: str = "",
+    dialect: str = "openai",
+    **more: Any,
+) -> Endpoint:
+    """Add a server for this session: ``name/model`` is asked there, and :func:`register_model` takes it.
+
+    Parameters
+    ----------
+    name
+        Stands before the slash; wins over a built-in endpoint of that name.
+    base_url
+        Such as ``http://127.0.0.1:8000/v1``.
+    label
+        What messages call it; its name if left out.
+    key_variable, url_variable
+        Environment variables with its key (needed, where this is given) and with an address that wins.
+    dialect
+        How it speaks: ``openai``, ``completions``, ``gemini``, ``cohere`` or ``llamacpp``.
+    **more
+        Other fields of :class:`Endpoint`.
+
+    Raises
+    ------
+    SettingError
+        On a name with a slash, an unknown dialect or an unknown field.
+    """
+    if not name or "/" in name or name != name.strip():
+        raise SettingError(
+            f"An endpoint's name must be a word without a slash, not {name!r}.", setting="name", value=name
+        )
+    if dialect not in DIALECTS:
+        raise SettingError(
+            f"dialect must be one of {', '.join(DIALECTS)}, not {dialect!r}.", setting="dialect", value=dialect
+        )
+    more.setdefault("key_required", bool(key_variable))
+    try:
+        made = Endpoint(
+            name.lower(),
+            label or name,
+            base_url.rstrip("/"),
+            dialect=dialect,
+            key_variables=(key_variable,) if key_variable else (),
+            url_variable=url_variable,
+            **more,
+        )
+    except TypeError:
+        known = ", ".join(Endpoint.__dataclass_fields__)
+        raise SettingError(
+            f"An endpoint has no field {next(iter(more))!r}; it has {known}.", setting="endpoint", value=more
+        ) from None
+    _endpoints_of_session.insert(0, made)
+    return made
+
+
+def endpoint_named(name: str) -> Endpoint | None:
+    """The endpoint of a name, those registered by the user first."""
+    known = (*_endpoints_of_session, *(spec.endpoint for spec in _registered), *_endpoints.BUILT_IN)
+    return next((one for one in known if one.name == name.lower()), None)
+
+
+def find_models(*, logprobs: bool = True, provider: str | None = None) -> list[str]:
+    """Names that can be asked, from the registry; for servers of many models their prefix, as ``vllm/…``.
+
+    Parameters
+    ----------
+    logprobs
+        Only those that give log-probabilities, as far as is known; with False, only those that give none.
+    provider
+        The name or label of an endpoint, such as ``"openai"``.
+
+    Raises
+    ------
+    SettingError
+        When there is no such provider.
+    """
+    labels = {word for spec in specs() for word in (spec.endpoint.name, spec.endpoint.label.lower())}
+    if provider is not None and provider.lower() not in labels:
+        close = difflib.get_close_matches(provider.lower(), sorted(labels), n=1)
+        hint = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(sorted(labels))}."
+        raise SettingError(f"There is no provider {provider!r}; {hint}", setting="provider", value=provider)
+    found: list[str] = []
+    for spec in specs():
+        if provider is not None and provider.lower() not in (spec.endpoint.name, spec.endpoint.label.lower()):
+            continue
+        if (spec.support.kind != "none") == logprobs:
+            found += [f"{spec.endpoint.name}/…"] if spec.pattern == "*" and spec.prefixed else _examples(spec)
+    return list(dict.fromkeys(found))
+
+
 def resolve(model: str | ServedModel, *, base_url: str | None = None) -> Target:
     """Find what holds for a model. The row that spells out most of its name wins.
 
@@ -102,8 +207,9 @@ def resolve(model: str | ServedModel, *, base_url: str | None = None) -> Target:
     prefix, slash, rest = name.partition("/")
     spelt = [spec for spec in rows if "/" in spec.pattern and spec.covers(name)]
     within = [spec for spec in rows if spec.endpoint.name == prefix.lower()] if slash and rest and not spelt else []
+    rows = tuple(spec for spec in rows if not spec.prefixed)
     if within:
-        name, rows = rest, within
+        name, rows = rest, tuple(within)
     found = max((spec for spec in rows if spec.covers(name)), key=lambda spec: spec.specificity, default=None)
     if found is not None:
         if found.endpoint.launch is not None and base_url is not None:
@@ -114,9 +220,10 @@ def resolve(model: str | ServedModel, *, base_url: str | None = None) -> Target:
     if base_url is not None:
         name = model.strip()
         return Target(name, ModelSpec(name, COMPATIBLE, UNKNOWN_SUPPORT))
+    server = endpoint_named(prefix) if slash and rest else None
     # What is launched serves its own model and no other.
-    if within and within[0].endpoint.launch is None:
-        return Target(name, ModelSpec(name, within[0].endpoint, UNKNOWN_SUPPORT))
+    if server is not None and server.launch is None:
+        return Target(rest, ModelSpec(rest, server, UNKNOWN_SUPPORT))
     close = difflib.get_close_matches(name.lower(), known_names(), n=3, cutoff=0.5) or list(_DEFAULT_MODELS)
     raise UnknownModelError(
         f"There is no model {model!r} in the registry; did you mean {' or '.join(map(repr, close))}? For a server of "
@@ -128,21 +235,52 @@ def resolve(model: str | ServedModel, *, base_url: str | None = None) -> Target:
 
 def known_names() -> list[str]:
     """Names to suggest and complete: one or more for each row."""
-    examples = {
-        "gpt-3.5*": ["gpt-3.5-turbo"],
-        "gpt-4*": ["gpt-4o-mini", "gpt-4o", "gpt-4.1-mini", "gpt-4.1", "gpt-4"],
-        "gpt-5*": ["gpt-5", "gpt-5-mini"],
-        "gpt-5.*": ["gpt-5.1"],
-        "claude*": ["claude-sonnet-4-5"],
-        "gemini-*": ["gemini-2.0-flash", "gemini-1.5-pro"],
-        "mistral-large*": ["mistral-large-latest"],
-        "mistral-medium*": ["mistral-medium-latest"],
-        "llama-3*": ["llama-3.1-8b-instant", "llama-3.3-70b-versatile"],
-        "llama3*": ["llama3-8b-8192"],
-        "mixtral*": ["mixtral-8x7b-32768"],
-    }
-    names = [name for spec in specs() for name in (*examples.get(spec.pattern, [spec.pattern]), *spec.aliases)]
+    names = [name for spec in specs() for name in _examples(spec)]
     return [name for name in dict.fromkeys(names) if "*" not in name]
+
+
+_EXAMPLES = {
+    "gpt-3.5*": ["gpt-3.5-turbo"],
+    "gpt-3.5-turbo-instruct*": ["gpt-3.5-turbo-instruct"],
+    "gpt-4*": ["gpt-4o-mini", "gpt-4o", "gpt-4.1-mini", "gpt-4.1", "gpt-4"],
+    "gpt-5*": ["gpt-5", "gpt-5-mini"],
+    "gpt-5.*": ["gpt-5.1"],
+    "gpt-6-luna*": ["gpt-6-luna"],
+    "gpt-6-sol*": ["gpt-6-sol"],
+    "gpt-6-astra*": ["gpt-6-astra"],
+    "gpt-6.1-sol*": ["gpt-6.1-sol"],
+    "o1*": ["o1"],
+    "o3*": ["o3", "o3-mini"],
+    "o4*": ["o4-mini"],
+    "claude*": ["claude-sonnet-4-5"],
+    "gemini-*": ["gemini-2.0-flash", "gemini-1.5-pro"],
+    "gemini-2.*": ["vertex/gemini-2.5-flash"],
+    "mistral-large*": ["mistral-large-latest"],
+    "mistral-medium*": ["mistral-medium-latest"],
+    "llama-3*": ["llama-3.1-8b-instant", "llama-3.3-70b-versatile"],
+    "llama3*": ["llama3-8b-8192"],
+    "mixtral*": ["mixtral-8x7b-32768"],
+    "grok-3*": ["grok-3"],
+    "grok-4*": ["grok-4"],
+    "grok-4.2*": ["grok-4.20"],
+    "deepseek-*": ["deepseek-flash", "deepseek-v4-pro"],
+    "command*": ["command-a-03-2025"],
+    "sonar*": ["sonar"],
+}
+
+
+def _examples(spec: ModelSpec) -> list[str]:
+    return [*_EXAMPLES.get(spec.pattern, [spec.pattern]), *spec.aliases]
+
+
+def remember(endpoint: Endpoint, model: str, params: SamplingParams, outcome: Outcome) -> None:
+    """Keep what became of a request for log-probabilities, for the session."""
+    _observed[endpoint.base_url, model, params.reasoning_effort] = outcome
+
+
+def observed(endpoint: Endpoint, model: str, params: SamplingParams) -> Outcome | None:
+    """What became of the last such request; None where there was none."""
+    return _observed.get((endpoint.base_url, model, params.reasoning_effort))
 
 
 def validate(target: Target, params: SamplingParams, prompt: Prompt | None = None) -> None:
@@ -164,6 +302,14 @@ def validate(target: Target, params: SamplingParams, prompt: Prompt | None = Non
             remedy="leave out logprobs=True",
             alternative=_DEFAULT_MODELS[0],
         )
+    if params.logprobs and support.kind == "unknown" and observed(endpoint, model, params) == "refused":
+        raise LogprobsNotSupportedError(
+            f"{model!r} refused log-probabilities earlier in this session; leave out logprobs=True, or use a model "
+            f"that gives them, such as {_DEFAULT_MODELS[1]!r}.",
+            model=model,
+            remedy="leave out logprobs=True",
+            alternative=_DEFAULT_MODELS[1],
+        )
     for name, wanted in support.requires.items() if params.logprobs else ():
         value = getattr(params, name)
         if value not in (None, wanted):
@@ -171,6 +317,15 @@ def validate(target: Target, params: SamplingParams, prompt: Prompt | None = Non
                 f"{model!r} gives log-probabilities only with {name}={wanted!r}, not with {name}={value!r}.",
                 model=model,
                 remedy=f"{name}={wanted!r}",
+                alternative=_DEFAULT_MODELS[0],
+            )
+    for name, wanted in support.body.items() if params.logprobs else ():
+        value = (params.extra_body or {}).get(name, wanted)
+        if value != wanted:
+            raise LogprobsNotSupportedError(
+                f"{model!r} gives log-probabilities only with {name}={wanted!r}, which extra_body sets to {value!r}.",
+                model=model,
+                remedy=f"extra_body={{{name!r}: {wanted!r}}}",
                 alternative=_DEFAULT_MODELS[0],
             )
     if (params.top_logprobs or 0) > support.max_top:
@@ -235,16 +390,17 @@ class SupportTable:
 
 
 def support_table() -> SupportTable:
-    """The registry as a table for people; README and guide contain it."""
+    """The registry as a table for people, provider by provider; README and guide contain it."""
+    labels = list(dict.fromkeys(spec.endpoint.label for spec in specs()))
     return SupportTable(
         tuple(
             (
                 spec.endpoint.label,
                 spec.shown_as or f"`{spec.pattern}`",
                 "no" if spec.support.kind == "none" else spec.support.kind,
-                "–" if spec.support.kind == "none" else f"up to {spec.support.max_top}",
+                "–" if spec.support.kind == "none" or not spec.support.max_top else f"up to {spec.support.max_top}",
                 spec.support.note,
             )
-            for spec in specs()
+            for spec in sorted(specs(), key=lambda spec: labels.index(spec.endpoint.label))
         )
     )

@@ -7,6 +7,7 @@ import concurrent.futures
 import contextlib
 import email.utils
 import ipaddress
+import re
 import weakref
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -24,7 +25,16 @@ from .wire import Completion, Exchange, WireRequest, load
 # Anthropic's words for "no capacity").
 _RETRIED = frozenset({408, 409, 425, 429, 498, 500, 502, 503, 504, 529})
 # A 429 that no wait will cure.
-_EXHAUSTED = frozenset({"insufficient_quota", "enforced_spend_limit_reached", "billing_hard_limit_reached"})
+_EXHAUSTED = frozenset(
+    {
+        "insufficient_quota",
+        "credit_balance_exhausted",
+        "enforced_spend_limit_reached",
+        "billing_hard_limit_reached",
+    }
+)
+# Google's words for a tier that has no quota for the model, whatever delay it names.
+_NO_QUOTA = re.compile(r"\blimit: 0\b(?!\.\d)")
 # Told to wait longer than this, a person would rather be told.
 _LONGEST_WAIT = 60.0
 
@@ -123,7 +133,7 @@ class Transport:
         address = await self._address()
         key = address.key if address is not None else self._key.get_secret_value() if self._key is not None else None
         base = address.base_url if address is not None else self._endpoint.base_url
-        headers = {**_HEADERS, "Authorization": f"Bearer {key}"} if key else _HEADERS
+        headers = {**_HEADERS, **_credentials(self._endpoint.key_header, key)} if key else _HEADERS
         try:
             sent = httpx.Request(
                 request.method,
@@ -180,7 +190,9 @@ class Transport:
         status, body = response.status_code, _hidden(response.text, key)
         reason = load(self._endpoint.dialect).parse_error(status, body.encode())
         wait = _told_to_wait(response.headers)
-        again = status in _RETRIED and reason.code not in _EXHAUSTED
+        if wait is None:
+            wait = reason.wait
+        again = status in _RETRIED and reason.code not in _EXHAUSTED and not _NO_QUOTA.search(body)
         told = response.headers.get("x-should-retry")
         if told in ("true", "false"):
             again = told == "true"
@@ -222,6 +234,10 @@ def _told_to_wait(headers: httpx.Headers) -> float | None:
     except ValueError:
         return None
     return max(0.0, (date.replace(tzinfo=date.tzinfo or UTC) - datetime.now(UTC)).total_seconds())
+
+
+def _credentials(header: str, key: str) -> dict[str, str]:
+    return {header: f"Bearer {key}" if header == "Authorization" else key}
 
 
 def _hidden(text: str, key: str | None) -> str:

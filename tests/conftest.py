@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from deluge_nb import _endpoints, models
 from tests import openai_server
 from tests.openai_server import ChatServer
 
@@ -27,9 +28,11 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[ChatServer]:
 @pytest.fixture(autouse=True)
 def no_keys(monkeypatch: pytest.MonkeyPatch) -> None:
     """No test may reach a provider with the keys of whoever runs it."""
-    for name in ("OPENAI", "ANTHROPIC", "GEMINI", "GOOGLE", "MISTRAL", "GROQ"):
-        monkeypatch.delenv(f"{name}_API_KEY", raising=False)
-        monkeypatch.delenv(f"{name}_BASE_URL", raising=False)
+    for endpoint in _endpoints.BUILT_IN:
+        for name in (*endpoint.key_variables, endpoint.url_variable):
+            monkeypatch.delenv(name, raising=False)
+    # Nor may a test find what another's server did.
+    monkeypatch.setattr(models, "_observed", {})
 
 
 @pytest.hookimpl(wrapper=True)

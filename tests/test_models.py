@@ -80,7 +80,8 @@ def test_the_row_that_spells_out_most_wins() -> None:
 def test_every_name_that_is_suggested_is_found() -> None:
     names = models.known_names()
     assert len(names) == len(set(names))
-    assert {resolve(name).spec.pattern for name in names} == {spec.pattern for spec in models.specs()}
+    of_one_model = {spec.pattern for spec in models.specs() if spec.pattern != "*"}
+    assert {resolve(name).spec.pattern for name in names} == of_one_model
 
 
 def test_an_endpoint_may_be_named_before_the_model() -> None:
@@ -298,7 +299,9 @@ def test_defaults_and_conditions_are_settings_that_exist(spec: ModelSpec) -> Non
 def test_an_endpoint_is_reached_by_a_secure_address_with_a_key_or_launched(endpoint: tuple[str, Endpoint]) -> None:
     _, found = endpoint
     if found.launch is None:
-        assert found.base_url.startswith("https://")
+        assert (
+            found.base_url.startswith("https://" if found.key_required else "http://127.0.0.1:") or not found.base_url
+        )
         assert not found.base_url.endswith("/")
         assert found.key_variables
         assert found.url_variable.endswith("_BASE_URL")

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from .. import _rows
+from .. import _endpoints, _rows
 from ..errors import SettingError
 from ..models import ModelSpec
 from . import weights
@@ -75,7 +75,7 @@ class LocalModel:
         self.spec: ModelSpec = replace(
             row,
             pattern=self.name.lower(),
-            endpoint=replace(_rows.LOCAL, launch=self._serve),
+            endpoint=replace(_endpoints.LOCAL, launch=self._serve),
             aliases=(),
             shown_as="",
             system=system if own or system is not None else row.system,

@@ -100,11 +100,15 @@ class Dialect(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ServerError:
-    """What a server gave as its reason: one line of text, its own code for it, and the body as it could be read."""
+    """What a server gave as its reason: one line of text, its own code for it, and the body as it could be read.
+
+    ``wait`` is how many seconds the body says to wait before another try.
+    """
 
     message: str
     code: str | None = None
     body: Any = None
+    wait: float | None = None
 
 
 def load(dialect: str) -> Dialect:

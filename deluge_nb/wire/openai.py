@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,9 +11,10 @@ import msgspec
 import numpy as np
 
 from .._columns import RawBytes, Vocabulary
-from ..errors import MalformedResponseError, RequestError
+from .._entries import of_columns
+from ..errors import MalformedResponseError, RequestError, SettingError
 from ..logprobs import Logprobs
-from ..tools import ToolCall
+from ..tools import Tool, ToolCall
 from . import Ask, Completion, Exchange, ServerError, WireRequest
 from ._decode import decode
 
@@ -32,6 +34,13 @@ _PASSED_ON = (
 )
 # Long enough for any sentence a provider writes, short enough for a table of errors.
 _LONGEST_MESSAGE = 400
+# "retryDelay": "46s", "try again in 2m59.56s", "Please retry after 37 seconds", "retry in 46.1s"
+_WAIT = re.compile(
+    r"(?:\"retryDelay\"\s*:\s*\"|(?:try again|retry) (?:in|after) )(?P<time>(?:\d+(?:\.\d+)?\s*(?:h|ms|m|s))+)",
+    re.IGNORECASE,
+)
+_PART = re.compile(r"(\d+(?:\.\d+)?)\s*(h|ms|m|s)", re.IGNORECASE)
+_SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
 
 
 _Octets = list[Annotated[int, msgspec.Meta(ge=0, le=255)]]
@@ -54,6 +63,7 @@ class _Token(msgspec.Struct, gc=False):
 class _Table(msgspec.Struct):
     content: list[_Token] | None = None
     refusal: list[_Token] | None = None
+    tokens: msgspec.Raw = msgspec.Raw(b"")
 
 
 class _Function(msgspec.Struct):
@@ -61,7 +71,9 @@ class _Function(msgspec.Struct):
     arguments: str | dict[str, Any] | None = ""
 
 
-class _ToolCall(msgspec.Struct):
+class WireToolCall(msgspec.Struct):
+    """A tool call as it is written."""
+
     function: _Function
     id: str | None = None
 
@@ -69,7 +81,7 @@ class _ToolCall(msgspec.Struct):
 class _Message(msgspec.Struct):
     content: str | list[dict[str, Any]] | None = None
     refusal: str | None = None
-    tool_calls: list[_ToolCall] | None = None
+    tool_calls: list[WireToolCall] | None = None
 
 
 class _Choice(msgspec.Struct):
@@ -91,6 +103,8 @@ def build_request(ask: Ask) -> WireRequest:
     body: dict[str, Any] = {"model": ask.model, "messages": messages(ask)}
     if params.logprobs:
         body["logprobs"] = True
+    if params.logprobs and ask.endpoint.counted_logprobs:
+        body["logprobs"] = max(1, settings.pop("top_logprobs", None) or 0)
     body |= {name: settings[name] for name in _PASSED_ON if settings.get(name) is not None}
     if params.max_new_tokens is not None:
         body[ask.endpoint.max_tokens_field] = params.max_new_tokens
@@ -99,21 +113,24 @@ def build_request(ask: Ask) -> WireRequest:
     if params.logit_bias is not None:
         body["logit_bias"] = {str(token): bias for token, bias in params.logit_bias.items()}
     if ask.tools:
-        body["tools"] = [
-            {
-                "type": "function",
-                "function": {
-                    "name": tool.name,
-                    "description": tool.description,
-                    "parameters": dict(tool.parameters),
-                },
-            }
-            for tool in ask.tools
-        ]
+        body["tools"] = offered(ask.tools)
     if ask.output_schema is not None:
         shape = {"name": ask.output_schema.name, "schema": dict(ask.output_schema.schema), "strict": True}
         body["response_format"] = {"type": "json_schema", "json_schema": shape}
+    if ask.prompt.prefill is not None and ask.endpoint.prefill_flag == "continue_final_message":
+        body |= {"continue_final_message": True, "add_generation_prompt": False}
     return WireRequest("/chat/completions", body | (params.extra_body or {}))
+
+
+def offered(tools: Sequence[Tool]) -> list[dict[str, Any]]:
+    """Tools as the model is told of them."""
+    return [
+        {
+            "type": "function",
+            "function": {"name": tool.name, "description": tool.description, "parameters": dict(tool.parameters)},
+        }
+        for tool in tools
+    ]
 
 
 def messages(ask: Ask) -> list[Mapping[str, Any]]:
@@ -122,7 +139,9 @@ def messages(ask: Ask) -> list[Mapping[str, Any]]:
     if ask.system is not None and not ask.prompt.has_system:
         found.insert(0, {"role": "system", "content": ask.system})
     if ask.prompt.prefill is not None:
-        found.append({"role": "assistant", "content": ask.prompt.prefill})
+        flag = ask.endpoint.prefill_flag
+        marked = {flag: True} if flag in ("prefix", "partial") else {}
+        found.append({"role": "assistant", "content": ask.prompt.prefill, **marked})
     return found
 
 
@@ -153,14 +172,14 @@ def parse_response(body: bytes, ask: Ask) -> Completion:
     if bytes(choice.logprobs) not in (b"", b"null"):
         table = _table(choice.logprobs, ask, refused=message.content is None and message.refusal is not None)
         raw = _without(body, bytes(choice.logprobs))
-    text = _text(message.content)
+    text = text_of(message.content)
     return Completion(
         text=_without_echo(text, ask.prompt.prefill, table) if text is not None else message.refusal,
         logprobs=table,
         finish_reason=choice.finish_reason,
         usage=reply.usage,
         model=reply.model,
-        tool_calls=tuple(map(_tool_call, message.tool_calls or ())),
+        tool_calls=tuple(map(tool_call, message.tool_calls or ())),
         refusal=message.refusal,
         raw=raw,
     )
@@ -198,17 +217,48 @@ def parse_error(status: int, body: bytes) -> ServerError:
             break
         found = inner[0] if isinstance(inner, list) and inner else inner
     message = found if isinstance(found, str) else json.dumps(found, ensure_ascii=False)
-    return ServerError(_one_line(message) or f"status {status}", str(code) if code is not None else None, read)
+    return ServerError(
+        _one_line(message) or f"status {status}",
+        str(code) if code is not None else None,
+        read,
+        wait=_told_to_wait(text),
+    )
+
+
+def _told_to_wait(text: str) -> float | None:
+    """Seconds, from the words and fields in which servers without a header for it name them."""
+    found = _WAIT.search(text)
+    if found is None:
+        return None
+    return sum(float(number) * _SECONDS[unit.lower()] for number, unit in _PART.findall(found["time"]))
 
 
 def _table(raw: msgspec.Raw, ask: Ask, *, refused: bool) -> Logprobs | None:
     found = decode(bytes(raw), _Table, NAME, at="choices[0].logprobs")
+    if bytes(found.tokens) not in (b"", b"null"):  # some servers answer a chat with the old completions' columns
+        return columns_table(decode(bytes(raw), dict[str, Any], NAME), NAME)
     tokens = found.refusal if refused or not found.content else found.content
     if tokens is None:
         tokens = found.content
     if tokens is None:
         return None
     return _filled(tokens, ask.vocabulary, ask.vocab_size)
+
+
+def columns_table(table: dict[str, Any], dialect: str) -> Logprobs:
+    """The table in parallel lists, as the old completions have it.
+
+    Raises
+    ------
+    MalformedResponseError
+        When the lists do not fit together.
+    """
+    try:
+        return Logprobs.from_entries(of_columns(table))
+    except SettingError as error:
+        raise MalformedResponseError(
+            f"The server's answer does not fit the {dialect} dialect: {error}", dialect=dialect, field="logprobs"
+        ) from None
 
 
 def _filled(tokens: Sequence[_Token], vocabulary: Vocabulary | None, vocab_size: int | None) -> Logprobs:
@@ -260,7 +310,8 @@ def _without(body: bytes, part: bytes) -> bytes:
     return body if at < 0 else b"%bnull%b" % (body[:at], body[at + len(part) :])
 
 
-def _text(content: str | list[dict[str, Any]] | None) -> str | None:
+def text_of(content: str | list[dict[str, Any]] | None) -> str | None:
+    """The text of a message, which may come in parts."""
     if not isinstance(content, list):
         return content
     return "".join(part.get("text", "") for part in content if part.get("type", "text") == "text")
@@ -273,7 +324,8 @@ def _without_echo(text: str, prefill: str | None, table: Logprobs | None) -> str
     return text if table is not None and table.text == text else text[len(prefill) :]
 
 
-def _tool_call(call: _ToolCall) -> ToolCall:
+def tool_call(call: WireToolCall) -> ToolCall:
+    """A tool call, with its arguments read where they can be."""
     written = call.function.arguments
     if isinstance(written, dict):
         return ToolCall(call.function.name, written, call.id, json.dumps(written))

@@ -1,0 +1,65 @@
+"""What became of a request for log-probabilities: refused, dropped without a word, given and empty of meaning, or fine.
+
+Each is told in words of its own, and remembered for the session.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from . import models
+from .errors import DelugeError, LogprobsNotSupportedError
+
+if TYPE_CHECKING:
+    from .logprobs import Logprobs
+    from .wire import Ask, Completion
+
+# A 403 for log-probabilities is no matter of the key.
+_REFUSING = frozenset({400, 403, 404, 422})
+_REFUSAL = re.compile(r"log[\s_-]?prob|top_n_tokens|n_probs|\b3051\b", re.IGNORECASE)
+# One or two tokens can be certain by themselves.
+_FEWEST_CERTAIN = 3
+
+
+def told_apart(error: DelugeError, ask: Ask) -> DelugeError:
+    """A refusal of log-probabilities as what it is; every other error as it came."""
+    status = getattr(error, "status_code", None)
+    body = getattr(error, "body", None)
+    if not ask.params.logprobs or status not in _REFUSING or not _REFUSAL.search(f"{error} {body}"):
+        return error
+    models.remember(ask.endpoint, ask.model, ask.params, "refused")
+    return LogprobsNotSupportedError(
+        f"{str(error).rstrip('.')}. It refuses log-probabilities here: leave out logprobs=True, or use a model that "
+        "gives them, such as 'local'.",
+        model=ask.model,
+        remedy="leave out logprobs=True",
+        alternative="local",
+        status_code=status,
+        body=body,
+    )
+
+
+def lacking(completion: Completion, ask: Ask) -> list[str]:
+    """What is wrong with the log-probabilities of an answer, for its note."""
+    table = completion.logprobs
+    if table is None and completion.tool_calls:
+        return ["log-probabilities cover text, and this answer is a tool call"]
+    if table is None:
+        models.remember(ask.endpoint, ask.model, ask.params, "dropped")
+        return [f"{ask.model!r} sent none"]
+    told = _degenerate(table, completion, ask)
+    models.remember(ask.endpoint, ask.model, ask.params, "degenerate" if told else "fine")
+    return [told] if told else []
+
+
+def _degenerate(table: Logprobs, completion: Completion, ask: Ask) -> str | None:
+    if not len(table):
+        return f"{ask.model!r} sent an empty list of log-probabilities" if completion.text else None
+    asked, most = ask.params.top_logprobs or 0, table.most_alternatives
+    if asked > 1 and most <= 1:
+        few = "one alternative" if most else "no alternatives"
+        return f"{ask.model!r} gave {few} per token where {asked} were asked for"
+    if len(table) >= _FEWEST_CERTAIN and not table.logprob.any() and most <= 1:
+        return f"{ask.model!r} gave every token a probability of exactly 1: these numbers say nothing"
+    return None

@@ -1,0 +1,224 @@
+"""Google's generateContent dialect: Gemini API and Vertex AI."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+from urllib.parse import quote
+
+import msgspec
+
+from .._columns import Builder
+from ..errors import MalformedResponseError, RequestError
+from ..logprobs import Logprobs
+from ..tools import ToolCall
+from . import Ask, Completion, Exchange, ServerError, WireRequest, openai
+from ._decode import decode
+
+NAME = "gemini"
+
+_NAMES = {
+    "temperature": "temperature",
+    "top_p": "topP",
+    "seed": "seed",
+    "max_new_tokens": "maxOutputTokens",
+    "presence_penalty": "presencePenalty",
+    "frequency_penalty": "frequencyPenalty",
+}
+_REASONS = {"STOP": "stop", "MAX_TOKENS": "length"}
+
+
+class _Candidate(msgspec.Struct, gc=False, rename="camel"):
+    token: str = ""
+    token_id: int | None = None
+    log_probability: float | None = None
+
+
+class _Weighed(msgspec.Struct, gc=False):
+    candidates: list[_Candidate] | None = None
+
+
+class _Result(msgspec.Struct, rename="camel"):
+    chosen_candidates: list[_Candidate] | None = None
+    top_candidates: list[_Weighed] | None = None
+
+
+class _FunctionCall(msgspec.Struct):
+    name: str
+    args: dict[str, Any] | None = None
+    id: str | None = None
+
+
+class _Part(msgspec.Struct, rename="camel"):
+    text: str | None = None
+    thought: bool = False
+    function_call: _FunctionCall | None = None
+
+
+class _Content(msgspec.Struct):
+    parts: list[_Part] | None = None
+
+
+class _Answer(msgspec.Struct, rename="camel"):
+    content: _Content | None = None
+    finish_reason: str | None = None
+    logprobs_result: _Result | None = None
+
+
+class _Feedback(msgspec.Struct, rename="camel"):
+    block_reason: str | None = None
+
+
+class _Reply(msgspec.Struct, rename="camel"):
+    candidates: list[_Answer] | None = None
+    prompt_feedback: _Feedback | None = None
+    usage_metadata: dict[str, Any] | None = None
+    model_version: str | None = None
+    error: Any = None
+
+
+def build_request(ask: Ask) -> WireRequest:
+    """The request for an ask."""
+    params, settings = ask.params, ask.params.chosen()
+    config: dict[str, Any] = {
+        theirs: settings[ours] for ours, theirs in _NAMES.items() if settings.get(ours) is not None
+    }
+    if params.logprobs:
+        config["responseLogprobs"] = True
+        if params.top_logprobs:
+            config["logprobs"] = params.top_logprobs
+    if params.stop:
+        config["stopSequences"] = list(params.stop)
+    if params.reasoning_effort is not None:
+        effort = params.reasoning_effort
+        config["thinkingConfig"] = {"thinkingBudget": 0} if effort == "none" else {"thinkingLevel": effort}
+    if ask.output_schema is not None:
+        config |= {"responseMimeType": "application/json", "responseJsonSchema": dict(ask.output_schema.schema)}
+    found = openai.messages(ask)
+    body: dict[str, Any] = {"contents": list(_contents(found))}
+    told = "\n\n".join(openai.text_of(one.get("content")) or "" for one in found if _is_instruction(one))
+    if told:
+        body["systemInstruction"] = {"parts": [{"text": told}]}
+    if ask.tools:
+        offered = [
+            {"name": tool.name, "description": tool.description, "parametersJsonSchema": dict(tool.parameters)}
+            for tool in ask.tools
+        ]
+        body["tools"] = [{"functionDeclarations": offered}]
+    extra = dict(params.extra_body or {})
+    config |= extra.pop("generationConfig", {})
+    if config:
+        body["generationConfig"] = config
+    return WireRequest(f"/models/{quote(ask.model, safe='')}:generateContent", body | extra)
+
+
+def parse_response(body: bytes, ask: Ask) -> Completion:
+    """What a successful reply meant.
+
+    Raises
+    ------
+    MalformedResponseError
+        When the body is no answer of this dialect; names the field.
+    RequestError
+        When the prompt was blocked, or the reply is an error in spite of its status.
+    """
+    reply = decode(body, _Reply, NAME)
+    if not reply.candidates:
+        raise _without_candidates(reply, body, ask)
+    answer = reply.candidates[0]
+    parts = (answer.content.parts if answer.content is not None else None) or []
+    texts = [part.text for part in parts if part.text is not None and not part.thought]
+    calls = tuple(_tool_call(part.function_call) for part in parts if part.function_call is not None)
+    reason = answer.finish_reason
+    return Completion(
+        text="".join(texts) if texts or not calls else None,
+        logprobs=_table(answer.logprobs_result, ask),
+        finish_reason="tool_calls" if calls else _REASONS.get(reason or "", (reason or "").lower() or None),
+        usage=_usage(reply.usage_metadata),
+        model=reply.model_version,
+        tool_calls=calls,
+        raw=body,
+    )
+
+
+def exchange(ask: Ask) -> Exchange:
+    """One request, one reply."""
+    reply = yield build_request(ask)
+    return parse_response(reply, ask)
+
+
+def with_entries(raw: dict[str, Any], entries: list[Any]) -> dict[str, Any]:
+    """The body as it came: it is kept whole."""
+    return raw
+
+
+def parse_error(status: int, body: bytes) -> ServerError:
+    """The reason in a reply that is no success."""
+    return openai.parse_error(status, body)
+
+
+def _is_instruction(message: Mapping[str, Any]) -> bool:
+    return message["role"] in ("system", "developer")
+
+
+def _contents(messages: list[Mapping[str, Any]]) -> Iterable[dict[str, Any]]:
+    called: dict[str, str] = {}
+    for message in messages:
+        if _is_instruction(message):
+            continue
+        text = openai.text_of(message.get("content"))
+        parts: list[dict[str, Any]] = []
+        if message["role"] == "tool":
+            identity = message.get("tool_call_id", "")
+            name = message.get("name") or called.get(identity, identity)
+            parts = [{"functionResponse": {"name": name, "response": {"result": text}}}]
+        elif text:
+            parts = [{"text": text}]
+        for call in message.get("tool_calls") or ():
+            function = call["function"]
+            called[call.get("id", "")] = function["name"]
+            written = function.get("arguments") or "{}"
+            arguments = json.loads(written) if isinstance(written, str) else written
+            parts.append({"functionCall": {"name": function["name"], "args": arguments}})
+        yield {"role": "model" if message["role"] == "assistant" else "user", "parts": parts}
+
+
+def _table(found: _Result | None, ask: Ask) -> Logprobs | None:
+    if found is None or found.chosen_candidates is None:
+        return None
+    builder, weighed = Builder(ask.vocabulary), found.top_candidates or []
+    for place, chosen in enumerate(found.chosen_candidates):
+        builder.token(chosen.token, chosen.log_probability, token_id=chosen.token_id)
+        for other in (weighed[place].candidates if place < len(weighed) else None) or ():
+            builder.alternative(other.token, other.log_probability, token_id=other.token_id)
+    return Logprobs(builder.vocabulary, *builder.columns(), vocab_size=ask.vocab_size)
+
+
+def _usage(counts: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    if counts is None:
+        return None
+    thoughts = counts.get("thoughtsTokenCount") or 0
+    asked, answered = counts.get("promptTokenCount") or 0, (counts.get("candidatesTokenCount") or 0) + thoughts
+    return {
+        "prompt_tokens": asked,
+        "completion_tokens": answered,
+        "total_tokens": counts.get("totalTokenCount") or asked + answered,
+        "prompt_tokens_details": {"cached_tokens": counts.get("cachedContentTokenCount") or 0},
+        "completion_tokens_details": {"reasoning_tokens": thoughts},
+    }
+
+
+def _tool_call(call: _FunctionCall) -> ToolCall:
+    return ToolCall(call.name, call.args or {}, call.id, json.dumps(call.args or {}))
+
+
+def _without_candidates(reply: _Reply, body: bytes, ask: Ask) -> MalformedResponseError | RequestError:
+    blocked = reply.prompt_feedback.block_reason if reply.prompt_feedback is not None else None
+    if blocked is not None or reply.error is not None:
+        told = f"the prompt was blocked ({blocked})" if blocked else parse_error(200, body).message
+        return RequestError(f"{ask.model!r}: {told}", model=ask.model, body=decode(body, Any, NAME))
+    excerpt = body[:200].decode("utf-8", "replace")
+    return MalformedResponseError(
+        f"{ask.model!r} answered without candidates: {excerpt}", dialect=NAME, field="candidates", excerpt=excerpt
+    )
