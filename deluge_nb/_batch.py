@@ -26,6 +26,7 @@ from .tools import OutputSchema, Tool
 if TYPE_CHECKING:
     import httpx
 
+    from ._pace import Pace
     from .transport import Transport
     from .wire import Ask, Completion
 
@@ -42,7 +43,9 @@ class Route:
         attempts: int,
         timeout: float,
         transport: httpx.AsyncBaseTransport | None,
+        pace: Pace | None = None,
     ) -> None:
+        self._pace = pace
         self.target = _located(model, base_url)
         self._given_key = SecretStr(api_key) if api_key else None
         self._attempts = attempts
@@ -98,6 +101,7 @@ class Route:
                 timeout=self._timeout,
                 max_attempts=self._attempts,
                 transport=self._transport,
+                pace=self._pace,
             )
             self._open = (mark, made)
         return self._open[1]

@@ -5,11 +5,15 @@ from __future__ import annotations
 import asyncio
 import difflib
 import inspect
+import threading
 from collections.abc import Iterable, Sequence
+from math import inf
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from . import _portal, models
 from ._batch import Batch, Item, Route
+from ._pace import Pace
+from ._usage import Usage, used
 from .errors import MissingKeyError, SettingError
 from .prompts import Prompt, PromptLike, as_prompt, as_prompts
 from .response import APIResponse
@@ -40,6 +44,8 @@ class LLMClient:
         Wins over the environment variable of the endpoint.
     max_concurrent_requests
         How many requests are under way at once; the endpoint's own recommendation if left out.
+    max_requests_per_minute
+        How many requests may leave in a minute, tries included and evenly spread; as many as there are if left out.
     max_attempts
         Tries per request, the first included.
     timeout
@@ -73,6 +79,7 @@ class LLMClient:
         base_url: str | None = None,
         api_key: str | None = None,
         max_concurrent_requests: int | None = None,
+        max_requests_per_minute: float | None = None,
         max_attempts: int = 5,
         timeout: float = 120.0,
         transport: httpx.AsyncBaseTransport | None = None,
@@ -90,9 +97,23 @@ class LLMClient:
                 )
         if not isinstance(timeout, int | float) or not timeout > 0:
             raise SettingError(f"timeout must be a number of seconds above 0, not {timeout!r}.", setting="timeout")
+        rate = max_requests_per_minute
+        if rate is not None and (isinstance(rate, bool) or not isinstance(rate, int | float) or not 0 < rate < inf):
+            raise SettingError(
+                f"max_requests_per_minute must be a number above 0, not {rate!r}.",
+                setting="max_requests_per_minute",
+                value=rate,
+            )
+        pace = None if rate is None else Pace(rate)
         self._routes = [
             Route(
-                model, base_url=base_url, api_key=api_key, attempts=max_attempts, timeout=timeout, transport=transport
+                model,
+                base_url=base_url,
+                api_key=api_key,
+                attempts=max_attempts,
+                timeout=timeout,
+                transport=transport,
+                pace=pace,
             )
             for model in wanted
         ]
@@ -101,6 +122,9 @@ class LLMClient:
         """The settings of each request: one for all models, or one for each."""
         self.interrupted: list[APIResponse | None] = []
         """What had arrived when the last call was interrupted, in the order of its prompts; None where nothing had."""
+        self.usage = Usage()
+        """What all calls so far have used: prompts, tokens in and out, cached ones, and the cost where it was told."""
+        self._counting = threading.Lock()
         self._settings_for(None)
 
     @property
@@ -322,6 +346,8 @@ class LLMClient:
             except KeyboardInterrupt:
                 self.interrupted = list(batch.responses)
                 raise
+            finally:
+                self._count(batch)
         return batch.finished()
 
     async def _run_async(self, batch: Batch, show_progress: bool) -> list[APIResponse]:
@@ -336,8 +362,15 @@ class LLMClient:
                 running.cancel()
                 self.interrupted = list(batch.responses)
                 raise
+            finally:
+                self._count(batch)
             tick()
         return batch.finished()
+
+    def _count(self, batch: Batch) -> None:
+        spent = used(batch.responses)
+        with self._counting:
+            self.usage += spent
 
 
 def _given(responses: list[APIResponse], completions_only: bool) -> list[Any]:

@@ -17,6 +17,7 @@ import httpx
 import tenacity
 from pydantic import SecretStr
 
+from ._pace import Pace
 from .errors import RequestError
 from .models import Address, Endpoint, Served
 from .wire import Completion, Exchange, WireRequest, load
@@ -73,6 +74,8 @@ class Transport:
         Tries per request, the first included.
     transport
         Any httpx transport, in place of the network.
+    pace
+        Where each try waits for its turn.
     """
 
     def __init__(
@@ -84,6 +87,7 @@ class Transport:
         timeout: float = 120.0,
         max_attempts: int = 5,
         transport: httpx.AsyncBaseTransport | None = None,
+        pace: Pace | None = None,
     ) -> None:
         self._endpoint = endpoint
         self._key = key
@@ -91,6 +95,7 @@ class Transport:
         self._timeout = timeout
         self._max_attempts = max_attempts
         self._transport = transport
+        self._pace = pace
         # Waiting for a free connection is what the client's own limit on concurrency is for.
         self._limits = httpx.Timeout(timeout, connect=min(10.0, timeout), pool=None).as_dict()
         self._open: httpx.AsyncBaseTransport | None = None
@@ -130,6 +135,8 @@ class Transport:
         raise failed
 
     async def _try(self, request: WireRequest, model: str) -> bytes:
+        if self._pace is not None:
+            await self._pace.turn()
         address = await self._address()
         key = address.key if address is not None else self._key.get_secret_value() if self._key is not None else None
         base = address.base_url if address is not None else self._endpoint.base_url

@@ -42,6 +42,8 @@ LAYERS = {
     "_network": 3,
     "transport": 3,
     "_outcomes": 3,
+    "_pace": 3,
+    "_usage": 3,
     "_batch": 3,
     "client": 3,
     "charts": 3,
