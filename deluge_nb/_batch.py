@@ -26,6 +26,7 @@ from .tools import OutputSchema, Tool
 if TYPE_CHECKING:
     import httpx
 
+    from ._listening import Listener
     from ._pace import Pace
     from .transport import Transport
     from .wire import Ask, Completion
@@ -159,7 +160,15 @@ class Batch:
             for _ in range(min(self._limit, len(self.items))):
                 group.create_task(work())
 
-    async def _ask(self, item: Item, vocabulary: Any) -> APIResponse:
+    async def listen(self, listener: Listener) -> APIResponse:
+        """Ask the one item, whose answer is heard as it comes. Must run on the portal's loop."""
+        from ._columns import Vocabulary
+
+        await asyncio.to_thread(self.start_servers)
+        self.responses[0] = response = await self._ask(self.items[0], Vocabulary(), listener)
+        return response
+
+    async def _ask(self, item: Item, vocabulary: Any, listener: Listener | None = None) -> APIResponse:
         from . import wire
 
         spec, endpoint = item.route.target.spec, item.route.endpoint
@@ -174,15 +183,24 @@ class Batch:
             continuation=item.continuation,
             vocab_size=self._vocab_sizes.get(id(item.route)),
             vocabulary=vocabulary,
+            stream=listener is not None,
         )
         try:
             exchange = wire.load(endpoint.dialect).exchange(ask)
-            completion = await item.route.transport().carry(exchange, ask.model)
+            completion = await item.route.transport().carry(exchange, ask.model, listener)
         except DelugeError as error:
-            return _failed(ask.model, told_apart(error, ask), endpoint.dialect)
+            # Of a broken stream not even the beginning could be read; what broke it is the reason.
+            why = error if listener is None or listener.broken is None else listener.broken
+            return _failed(ask.model, told_apart(why, ask), endpoint.dialect)
         except Exception as error:  # a fault of ours must not cost the answers that came before it
             return _failed(ask.model, error, endpoint.dialect)
-        return _answered(ask, completion)
+        answer = _answered(ask, completion)
+        if listener is not None and listener.stopped:
+            return replace(answer, note="; ".join(filter(None, ("interrupted", answer.note))))
+        if listener is None or listener.broken is None:
+            return answer
+        failed = _failed(ask.model, told_apart(listener.broken, ask), endpoint.dialect)
+        return replace(answer, is_error=True, error=failed.error, error_message=failed.error_message, status_code=None)
 
     def finished(self) -> list[APIResponse]:
         """The responses, once all are there; tells where log-probabilities were asked for and did not come."""

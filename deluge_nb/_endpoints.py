@@ -74,7 +74,9 @@ VERTEX = _hosted(
     dialect="gemini",
     key_header="x-goog-api-key",
 )
-MISTRAL = _hosted("mistral", "Mistral", "https://api.mistral.ai/v1", prefill=True, prefill_flag="prefix")
+MISTRAL = _hosted(
+    "mistral", "Mistral", "https://api.mistral.ai/v1", prefill=True, prefill_flag="prefix", stream_usage=False
+)
 GROQ = _hosted("groq", "Groq", "https://api.groq.com/openai/v1", prefill=True)
 XAI = _hosted("xai", "xAI", "https://api.x.ai/v1")
 # Only under /beta does the server continue the beginning of an answer.

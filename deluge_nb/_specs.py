@@ -66,6 +66,7 @@ class Endpoint:
     continues a partial answer: it is tried. ``key_header`` is where the key goes; in the usual one it follows "Bearer".
     ``counted_logprobs`` says that ``logprobs`` is a number in place of a yes and ``top_logprobs``. ``prefill_flag`` is
     the field that marks a message as the beginning of an answer, or the request as one that continues its last message.
+    ``stream_usage`` says that the server counts tokens in a stream only when asked to, and may be asked.
     """
 
     name: str
@@ -78,6 +79,7 @@ class Endpoint:
     max_tokens_field: str = "max_tokens"
     prefill: bool | None = None
     prefill_flag: str = ""
+    stream_usage: bool = True
     key_header: str = "Authorization"
     counted_logprobs: bool = False
     raw: bool = False

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
     import httpx
 
+    from ._stream import Stream
+
 Model = str | models.ServedModel
 Settings = SamplingParams | Sequence[SamplingParams]
 
@@ -210,6 +212,45 @@ class LLMClient:
         batch = self._batch(prompts, sampling_params, tools, output_schema)
         return _given(await self._run_async(batch, show_progress), return_completions_only)
 
+    def stream(
+        self,
+        prompt: PromptLike,
+        *,
+        sampling_params: Settings | None = None,
+        tools: Sequence[Tool | Callable[..., Any]] | None = None,
+        output_schema: Any = None,
+    ) -> Stream:
+        """Ask one prompt, and have its tokens as they come; the first model is asked.
+
+        Some servers cannot send an answer in pieces, or not with what is asked of them; all tokens come at once then.
+
+        Parameters
+        ----------
+        prompt
+            A text, a message list, :class:`Conversation` or :class:`RawPrompt`.
+        sampling_params, tools, output_schema
+            As in :meth:`process_prompts_sync`.
+
+        Returns
+        -------
+        Stream
+            To loop over with ``for`` or ``async for``; its ``response`` is the whole answer in the end.
+
+        Raises
+        ------
+        SettingError, LogprobsNotSupportedError, MissingKeyError
+            Before anything is sent, when the call cannot work.
+
+        Examples
+        --------
+        >>> with LLMClient("local", logprobs=True).stream("Say hello.") as stream:  # doctest: +SKIP
+        ...     for token in stream:
+        ...         print(token.text, token.probability)
+        """
+        from ._stream import Stream
+
+        return Stream(self._batch([prompt], sampling_params, tools, output_schema), self._streamed)
+
     def score_continuations_sync(
         self,
         pairs: Iterable[tuple[PromptLike, str]],
@@ -366,6 +407,12 @@ class LLMClient:
                 self._count(batch)
             tick()
         return batch.finished()
+
+    def _streamed(self, response: APIResponse) -> None:
+        with self._counting:
+            self.usage += used([response])
+        if response.note is not None and response.note.startswith("interrupted"):
+            self.interrupted = [response]
 
     def _count(self, batch: Batch) -> None:
         spent = used(batch.responses)

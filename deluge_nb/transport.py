@@ -17,6 +17,7 @@ import httpx
 import tenacity
 from pydantic import SecretStr
 
+from ._listening import Listener, Streamed
 from ._pace import Pace
 from .errors import RequestError
 from .models import Address, Endpoint, Served
@@ -101,8 +102,11 @@ class Transport:
         self._open: httpx.AsyncBaseTransport | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
-    async def carry(self, exchange: Exchange, model: str) -> Completion:
+    async def carry(self, exchange: Exchange, model: str, listener: Listener | None = None) -> Completion:
         """Carry out an exchange: send each of its requests, hand it the replies.
+
+        What is streamed goes to the listener as it comes. When it listens no longer, or the stream breaks off, what has
+        come by then is the reply.
 
         Raises
         ------
@@ -114,13 +118,16 @@ class Transport:
         with contextlib.closing(exchange):
             request = next(exchange)
             while True:
-                reply = await self._with_retries(request, model)
+                if request.reader is None or listener is None:
+                    reply = await self._with_retries(request, model)
+                else:
+                    reply = await self._with_retries(request, model, Streamed(request.reader, listener))
                 try:
                     request = exchange.send(reply)
                 except StopIteration as end:
                     return end.value
 
-    async def _with_retries(self, request: WireRequest, model: str) -> bytes:
+    async def _with_retries(self, request: WireRequest, model: str, streamed: Streamed | None = None) -> bytes:
         retrying = tenacity.AsyncRetrying(
             retry=tenacity.retry_if_exception(lambda error: isinstance(error, _Refused) and error.again),
             wait=_wait,
@@ -128,13 +135,13 @@ class Transport:
             reraise=True,
         )
         try:
-            return await retrying(self._try, request, model)
+            return await retrying(self._try, request, model, streamed)
         except _Refused as refused:
             failed = refused.error
         # Outside the handler, so that no httpx object (with headers, with the key) hangs on the error as its context.
         raise failed
 
-    async def _try(self, request: WireRequest, model: str) -> bytes:
+    async def _try(self, request: WireRequest, model: str, streamed: Streamed | None = None) -> bytes:
         if self._pace is not None:
             await self._pace.turn()
         address = await self._address()
@@ -153,6 +160,8 @@ class Transport:
             # costs as much as reading the answer.
             response = await self._connected(base).handle_async_request(sent)
             try:
+                if streamed is not None and streamed.takes(response):
+                    return await streamed.read(response, self._endpoint.label, model)
                 await response.aread()
             finally:
                 await response.aclose()

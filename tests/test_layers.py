@@ -43,6 +43,8 @@ LAYERS = {
     "transport": 3,
     "_outcomes": 3,
     "_pace": 3,
+    "_listening": 3,
+    "_stream": 3,
     "_usage": 3,
     "_batch": 3,
     "client": 3,

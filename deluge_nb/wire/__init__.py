@@ -3,7 +3,8 @@
 A dialect turns an :class:`Ask` into requests and replies into a :class:`Completion`. Most need one request, and are two
 functions: ``build_request`` and ``parse_response``. Some servers must be asked in several steps, each depending on the
 last reply; so what the transport drives is a generator, :data:`Exchange`, that yields requests and is sent the bytes of
-the replies. For one request it is those two functions, one after the other.
+the replies. For one request it is those two functions, one after the other. A request may bring a :class:`Reader`, for
+a reply that is streamed: it shows what has come, and in the end gives the same bytes that would have come at once.
 """
 
 from __future__ import annotations
@@ -42,15 +43,61 @@ class Ask:
     vocab_size: int | None = None
     vocabulary: Vocabulary | None = field(default=None, compare=False)
     """Where tokens are entered; the answers of one call share it."""
+    stream: bool = False
+    """Whether the answer is wanted piece by piece, where the server can."""
+
+
+@dataclass(frozen=True, slots=True)
+class Delta:
+    """What one event of a stream adds to the answer.
+
+    ``logprobs`` has the rows of the tokens in it, or is None where the server told none.
+    """
+
+    text: str
+    logprobs: Logprobs | None = None
+
+
+class Reader(Protocol):
+    """Reads a reply that comes piece by piece, and puts it together as the one body that it would have been."""
+
+    def feed(self, data: bytes) -> list[Delta]:
+        """What these bytes add.
+
+        Raises
+        ------
+        MalformedResponseError
+            When they do not fit the dialect.
+        RequestError
+            When the server tells of a failure in the middle of its answer.
+        """
+        ...
+
+    def end(self) -> list[Delta]:
+        """What is left when the connection has ended."""
+        ...
+
+    @property
+    def complete(self) -> bool:
+        """Whether the server has said that this is all."""
+        ...
+
+    def body(self) -> bytes:
+        """What has come, as the body of a reply that was not streamed."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
 class WireRequest:
-    """One HTTP request: a path under the endpoint's base URL and a JSON body (none with GET)."""
+    """One HTTP request: a path under the endpoint's base URL and a JSON body (none with GET).
+
+    Where there is a ``reader``, the reply is a stream, and the exchange is sent what the reader made of it.
+    """
 
     path: str
     body: Mapping[str, Any] | None = None
     method: Literal["GET", "POST"] = "POST"
+    reader: Reader | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

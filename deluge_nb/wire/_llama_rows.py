@@ -100,6 +100,12 @@ def tokens(text: str, *, special: bool = True) -> Generator[WireRequest, bytes, 
     return decode(reply, _Pieces, NAME).tokens
 
 
+def vocabulary() -> Generator[WireRequest, bytes, dict[int, bytes]]:
+    """The bytes of every token that the model can draw."""
+    row = yield from Repair(" ", [], whole_vocabulary=True).next()
+    return {one.id: bytes(one.bytes) for one in row}
+
+
 def rows(ask: Ask, prompt: str, reply: Reply) -> Generator[WireRequest, bytes, list[Row]]:
     """One row for each token of the completion, in as many further requests as it takes.
 
@@ -194,29 +200,9 @@ class Repair:
 
     def row(self, position: int) -> Generator[WireRequest, bytes, Row]:
         """The row of the token at a position."""
-        if isinstance(self._prompt, str):
-            pieces = yield from tokens(self._prompt)
-            self._prompt = [piece.id for piece in pieces]
-        if self._clean is None:
-            pieces = yield from tokens(" the", special=False)
-            self._clean = pieces[0].id
         token = self._ids[position]
         for width in self._widths:
-            reply = yield WireRequest(
-                "/completion",
-                {
-                    "prompt": [*self._prompt, *self._ids[:position]],
-                    "n_predict": 1,
-                    "n_probs": width,
-                    "samplers": ["temperature"],
-                    "temperature": 0,
-                    # What is drawn does not matter, as long as it is a whole character: else there is no entry.
-                    "logit_bias": [[self._clean, _FORCED]],
-                    "cache_prompt": True,
-                },
-            )
-            entries = decode(reply, Reply, NAME).completion_probabilities
-            top = entries[0].top_logprobs if entries else []
+            top = yield from self._weighed(position, width)
             found = next((one for one in top if one.id == token), None)
             if found is not None:
                 return Row(token, bytes(found.bytes), found.logprob, top)
@@ -225,6 +211,33 @@ class Repair:
             dialect=NAME,
             field="completion_probabilities",
         )
+
+    def next(self) -> Generator[WireRequest, bytes, list[Weighed]]:
+        """What may follow the last token: the whole vocabulary."""
+        return (yield from self._weighed(len(self._ids), WHOLE))
+
+    def _weighed(self, position: int, width: int) -> Generator[WireRequest, bytes, list[Weighed]]:
+        if isinstance(self._prompt, str):
+            pieces = yield from tokens(self._prompt)
+            self._prompt = [piece.id for piece in pieces]
+        if self._clean is None:
+            pieces = yield from tokens(" the", special=False)
+            self._clean = pieces[0].id
+        reply = yield WireRequest(
+            "/completion",
+            {
+                "prompt": [*self._prompt, *self._ids[:position]],
+                "n_predict": 1,
+                "n_probs": width,
+                "samplers": ["temperature"],
+                "temperature": 0,
+                # What is drawn does not matter, as long as it is a whole character: else there is no entry.
+                "logit_bias": [[self._clean, _FORCED]],
+                "cache_prompt": True,
+            },
+        )
+        entries = decode(reply, Reply, NAME).completion_probabilities
+        return entries[0].top_logprobs if entries else []
 
 
 def table(ask: Ask, found: Sequence[Row]) -> Logprobs:

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from ..errors import MalformedResponseError, SettingError
+from ..logprobs import Logprobs
 from . import Ask, Completion, Exchange, ServerError, WireRequest, openai
 from ._decode import decode
 
@@ -75,8 +76,9 @@ def parse_response(body: bytes, ask: Ask) -> Completion:
 
 
 def exchange(ask: Ask) -> Exchange:
-    """One request, one reply."""
-    reply = yield build_request(ask)
+    """One request, one reply, which may come in pieces."""
+    request = build_request(ask)
+    reply = yield openai.streamed(request, ask, NAME, _rows, chat=False) if ask.stream else request
     return parse_response(reply, ask)
 
 
@@ -88,6 +90,10 @@ def with_entries(raw: dict[str, Any], entries: list[Any]) -> dict[str, Any]:
 def parse_error(status: int, body: bytes) -> ServerError:
     """The reason in a reply that is no success."""
     return openai.parse_error(status, body)
+
+
+def _rows(raw: msgspec.Raw, refused: bool, ask: Ask) -> Logprobs:
+    return openai.columns_table(decode(bytes(raw), dict[str, Any], NAME), NAME)
 
 
 def _text(ask: Ask) -> str:

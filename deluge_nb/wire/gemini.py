@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
@@ -13,8 +14,9 @@ from .._columns import Builder
 from ..errors import MalformedResponseError, RequestError
 from ..logprobs import Logprobs
 from ..tools import ToolCall
-from . import Ask, Completion, Exchange, ServerError, WireRequest, openai
+from . import Ask, Completion, Delta, Exchange, ServerError, WireRequest, openai
 from ._decode import decode
+from ._events import Events
 
 NAME = "gemini"
 
@@ -143,9 +145,72 @@ def parse_response(body: bytes, ask: Ask) -> Completion:
 
 
 def exchange(ask: Ask) -> Exchange:
-    """One request, one reply."""
-    reply = yield build_request(ask)
+    """One request, one reply, which may come in pieces."""
+    request = build_request(ask)
+    if ask.stream:
+        path = request.path.replace(":generateContent", ":streamGenerateContent?alt=sse")
+        request = replace(request, path=path, reader=_Reader(ask))
+    reply = yield request
     return parse_response(reply, ask)
+
+
+class _Reader:
+    """Reads a stream, of which each event is a whole reply with a piece of the answer."""
+
+    def __init__(self, ask: Ask) -> None:
+        self._ask = ask
+        self._events = Events()
+        self._reply: dict[str, Any] = {}
+        self._answer: dict[str, Any] = {}
+        self._parts: list[Any] = []
+        self._lists: dict[str, list[Any]] = {"chosenCandidates": [], "topCandidates": []}
+
+    def feed(self, data: bytes) -> list[Delta]:
+        """What these bytes add."""
+        return [delta for event in self._events.feed(data) for delta in self._read(event)]
+
+    def end(self) -> list[Delta]:
+        """What is left when the connection has ended."""
+        return [delta for event in self._events.rest() for delta in self._read(event)]
+
+    @property
+    def complete(self) -> bool:
+        """Whether the server has given a reason for ending."""
+        return bool(self._answer.get("finishReason"))
+
+    def body(self) -> bytes:
+        """What has come, as the body of a reply that was not streamed."""
+        answer = {**self._answer, "content": {"role": "model", "parts": self._parts}}
+        answer.pop("logprobsResult", None)
+        if self._lists["chosenCandidates"]:
+            answer["logprobsResult"] = self._lists
+        return msgspec.json.encode({**self._reply, "candidates": [answer]} if self._answer else self._reply)
+
+    def _read(self, event: bytes) -> Iterable[Delta]:
+        told: Any = decode(event, Any, NAME)
+        if isinstance(told, list) and told:
+            told = told[0]
+        piece = decode(msgspec.json.encode(told), _Reply, NAME)
+        if piece.error is not None:
+            reason = parse_error(200, event)
+            raise RequestError(f"{self._ask.model!r}: {reason.message}", model=self._ask.model, body=reason.body)
+        candidates = told.pop("candidates", None)
+        self._reply |= told
+        if not piece.candidates:
+            return
+        self._answer |= candidates[0]
+        answer = piece.candidates[0]
+        self._parts += (candidates[0].get("content") or {}).get("parts") or []
+        result = candidates[0].get("logprobsResult") or {}
+        # One list of alternatives for each token, whatever the server leaves out.
+        chosen, weighed = (list(result.get(name) or ()) for name in self._lists)
+        self._lists["chosenCandidates"] += chosen
+        self._lists["topCandidates"] += (weighed + [{} for _ in chosen])[: len(chosen)]
+        parts = (answer.content.parts if answer.content is not None else None) or []
+        text = "".join(part.text or "" for part in parts if not part.thought)
+        rows = _table(answer.logprobs_result, self._ask)
+        if text or rows:
+            yield Delta(text, rows)
 
 
 def with_entries(raw: dict[str, Any], entries: list[Any]) -> dict[str, Any]:

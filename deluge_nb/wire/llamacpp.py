@@ -17,6 +17,7 @@ from ..sampling import SamplingParams
 from . import Ask, Completion, Exchange, ServerError, WireRequest, openai
 from ._decode import decode
 from ._llama_rows import NAME, WHOLE, Piece, Repair, Reply, Row, rows, table, tokens
+from ._llama_stream import StreamReader, completed
 
 # With so many alternatives nearly every token drawn is among them, and the bytes given there are its own.
 _LEAST_WITH_STOP = 20
@@ -46,8 +47,14 @@ def exchange(ask: Ask) -> Exchange:
     prompt = yield from _prompt_text(ask)
     if ask.continuation is not None:
         return (yield from _score(ask, prompt, ask.continuation))
-    body = yield build_request(ask, prompt)
+    request = build_request(ask, prompt)
+    reader = StreamReader(ask) if _in_pieces(ask) else None
+    if reader is not None:
+        request = dataclasses.replace(request, body={**(request.body or {}), "stream": True}, reader=reader)
+    body = yield request
     reply = decode(body, Reply, NAME)
+    if reader is not None and ask.params.logprobs:
+        reply = yield from completed(reply, reader.pieces, prompt)
     found = None
     if ask.params.logprobs:
         found = table(ask, (yield from rows(ask, prompt, reply)))
@@ -104,6 +111,11 @@ def _prompt_text(ask: Ask) -> Generator[WireRequest, bytes, str]:
         return ask.prompt.raw
     reply = yield WireRequest("/apply-template", {"messages": openai.messages(ask)})
     return decode(reply, _Templated, NAME).prompt
+
+
+def _in_pieces(ask: Ask) -> bool:
+    """Whether to have the answer streamed: stop strings hold back rows, and whole vocabularies are too much to show."""
+    return ask.stream and not ask.params.stop and not ask.params.full_vocab
 
 
 def _width(params: SamplingParams) -> int:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
@@ -16,6 +18,7 @@ from ..errors import MalformedResponseError, RequestError, SettingError
 from ..logprobs import Logprobs
 from ..tools import Tool, ToolCall
 from . import Ask, Completion, Exchange, ServerError, WireRequest
+from ._chunks import ChunkReader, TableOf
 from ._decode import decode
 
 if TYPE_CHECKING:
@@ -168,14 +171,14 @@ def parse_response(body: bytes, ask: Ask) -> Completion:
         )
     choice = reply.choices[0]
     message = choice.message
-    table, raw = None, body
+    found, raw = None, body
     if bytes(choice.logprobs) not in (b"", b"null"):
-        table = _table(choice.logprobs, ask, refused=message.content is None and message.refusal is not None)
+        found = table(choice.logprobs, message.content is None and message.refusal is not None, ask)
         raw = _without(body, bytes(choice.logprobs))
     text = text_of(message.content)
     return Completion(
-        text=_without_echo(text, ask.prompt.prefill, table) if text is not None else message.refusal,
-        logprobs=table,
+        text=_without_echo(text, ask.prompt.prefill, found) if text is not None else message.refusal,
+        logprobs=found,
         finish_reason=choice.finish_reason,
         usage=reply.usage,
         model=reply.model,
@@ -186,9 +189,17 @@ def parse_response(body: bytes, ask: Ask) -> Completion:
 
 
 def exchange(ask: Ask) -> Exchange:
-    """One request, one reply."""
-    reply = yield build_request(ask)
+    """One request, one reply, which may come in pieces."""
+    request = build_request(ask)
+    reply = yield streamed(request, ask, NAME, table, chat=True) if ask.stream else request
     return parse_response(reply, ask)
+
+
+def streamed(request: WireRequest, ask: Ask, dialect: str, rows: TableOf, *, chat: bool) -> WireRequest:
+    """The request for an answer in pieces, with what reads them."""
+    told = {"stream_options": {"include_usage": True}} if ask.endpoint.stream_usage else {}
+    reader = ChunkReader(ask, dialect, partial(rows, ask=ask), parse_error, chat=chat)
+    return replace(request, body={**told, **(request.body or {}), "stream": True}, reader=reader)
 
 
 def with_entries(raw: dict[str, Any], entries: list[Any]) -> dict[str, Any]:
@@ -233,7 +244,8 @@ def _told_to_wait(text: str) -> float | None:
     return sum(float(number) * _SECONDS[unit.lower()] for number, unit in _PART.findall(found["time"]))
 
 
-def _table(raw: msgspec.Raw, ask: Ask, *, refused: bool) -> Logprobs | None:
+def table(raw: msgspec.Raw, refused: bool, ask: Ask) -> Logprobs | None:
+    """The rows of a reply's or a chunk's table; a refusal has its own."""
     found = decode(bytes(raw), _Table, NAME, at="choices[0].logprobs")
     if bytes(found.tokens) not in (b"", b"null"):  # some servers answer a chat with the old completions' columns
         return columns_table(decode(bytes(raw), dict[str, Any], NAME), NAME)

@@ -1,0 +1,240 @@
+"""An answer as it comes: token by token, in a loop of either kind."""
+
+from __future__ import annotations
+
+import asyncio
+import codecs
+import math
+import threading
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Self
+
+from . import _portal
+from .response import APIResponse
+
+if TYPE_CHECKING:
+    from ._batch import Batch
+    from ._listening import Listener
+    from .logprobs import Logprobs, TokenLogprob, TopLogprob
+    from .wire import Delta
+
+# How long a waiting thread sleeps before it looks again: waits without a limit cannot be interrupted on Windows.
+_TICK = 0.1
+# How long what has come may take to be put in order, once nobody wants more.
+_GRACE = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class StreamedToken:
+    """A token of an answer that is still coming.
+
+    Parameters
+    ----------
+    text
+        What it adds to the completion; empty where it ends inside a character, which the next one completes.
+    token
+        The token as the server spells it, or None where a piece of text came without one.
+    logprob
+        In nats; None where the server did not tell.
+    top_logprobs
+        The alternatives, as in ``response.logprobs[i]["top_logprobs"]``.
+    """
+
+    text: str
+    token: str | None = None
+    logprob: float | None = None
+    top_logprobs: list[TopLogprob] = field(default_factory=list, repr=False)
+
+    @property
+    def probability(self) -> float | None:
+        """Between 0 and 1; None where the server did not tell."""
+        return None if self.logprob is None else math.exp(self.logprob)
+
+
+class Stream:
+    """An answer as it comes: loop over it with ``for`` or ``async for``.
+
+    The request is under way from the start. In a ``with`` block (or ``async with``) it is ended when the block is left.
+
+    Raises
+    ------
+    RequestError, MalformedResponseError, LogprobsNotSupportedError
+        From the loop, after what came before the failure.
+    KeyboardInterrupt
+        When interrupted; :attr:`response` has what came.
+    """
+
+    def __init__(self, batch: Batch, counted: Callable[[APIResponse], None]) -> None:
+        from ._listening import Listener
+
+        self._tokens: deque[StreamedToken] = deque()
+        self._texts = _Texts()
+        self._counted = counted
+        self._changed = threading.Condition()
+        self._waiting: tuple[asyncio.AbstractEventLoop, asyncio.Event] | None = None
+        self._listener: Listener = Listener(self._hear)
+        self._response: APIResponse | None = None
+        self._ended = False
+        self._future: Future[None] = _portal.submit(self._run(batch))
+
+    @property
+    def response(self) -> APIResponse | None:
+        """The whole answer, as any other call gives it, once it has ended; None until then."""
+        return self._response
+
+    def close(self) -> None:
+        """Have no more sent; :attr:`response` has what came by then, with all its log-probabilities."""
+        self._stop()
+        with self._changed:
+            self._changed.wait_for(lambda: self._ended, _GRACE)
+
+    async def aclose(self) -> None:
+        """As :meth:`close`, to be awaited."""
+        self._stop()
+        await asyncio.wait((asyncio.wrap_future(self._future),), timeout=_GRACE)
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> StreamedToken:
+        try:
+            with self._changed:
+                while not self._tokens and not self._ended:
+                    self._changed.wait(_TICK)
+                if self._tokens:
+                    return self._tokens.popleft()
+        except KeyboardInterrupt:
+            self.close()
+            raise
+        self._raise_failure()
+        raise StopIteration
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> StreamedToken:
+        event = self._event()
+        while not self._tokens and not self._ended:
+            event.clear()
+            if self._tokens or self._ended:
+                break
+            try:
+                await event.wait()
+            except asyncio.CancelledError:
+                self._stop()
+                raise
+        if self._tokens:
+            return self._tokens.popleft()
+        self._raise_failure()
+        raise StopAsyncIteration
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+    def __del__(self) -> None:
+        if not getattr(self, "_ended", True):
+            self._stop()
+
+    def __repr__(self) -> str:
+        return f"Stream({self._response!r})" if self._response is not None else "Stream(under way)"
+
+    # On the portal's loop ---------------------------------------------------------------------------------------------
+
+    async def _run(self, batch: Batch) -> None:
+        try:
+            response = await batch.listen(self._listener)
+            self._response = response
+            self._counted(response)
+            self._hear(self._texts.rest(response))
+        except Exception as error:  # starting a server may fail; whoever loops is to hear of it
+            self._response = APIResponse(
+                batch.items[0].route.model, is_error=True, error_message=str(error), error=error
+            )
+        finally:
+            self._ended = True
+            self._wake()
+
+    def _hear(self, deltas: list[Delta]) -> None:
+        found = [token for delta in deltas for token in self._texts.tokens(delta.text, delta.logprobs)]
+        with self._changed:
+            self._tokens.extend(found)
+        self._wake()
+
+    def _stop_there(self) -> None:
+        if self._texts.begun or self._listener.reading:
+            self._listener.stop()
+        else:  # there is nothing to be kept
+            self._future.cancel()
+
+    # Between the two --------------------------------------------------------------------------------------------------
+
+    def _wake(self) -> None:
+        with self._changed:
+            self._changed.notify_all()
+        waiting = self._waiting
+        if waiting is not None and not waiting[0].is_closed():
+            waiting[0].call_soon_threadsafe(waiting[1].set)
+
+    def _event(self) -> asyncio.Event:
+        loop = asyncio.get_running_loop()
+        if self._waiting is None or self._waiting[0] is not loop:
+            self._waiting = (loop, asyncio.Event())
+        return self._waiting[1]
+
+    def _stop(self) -> None:
+        if not self._ended:
+            _portal.loop().call_soon_threadsafe(self._stop_there)
+
+    def _raise_failure(self) -> None:
+        if self._response is not None and self._response.error is not None:
+            raise self._response.error
+
+
+class _Texts:
+    """Shares the text of an answer out among its tokens."""
+
+    def __init__(self) -> None:
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        self._length = 0
+
+    @property
+    def begun(self) -> bool:
+        """Whether any text has come."""
+        return self._length > 0
+
+    def tokens(self, text: str, rows: Logprobs | None) -> list[StreamedToken]:
+        """The tokens of one event."""
+        self._length += len(text)
+        if rows is None or not len(rows):
+            self._decoder.reset()
+            return [StreamedToken(text)] if text else []
+        parts = [self._decoder.decode(octets) for octets in rows.token_bytes]
+        if "".join(parts) != text:
+            # Some servers count tokens that they do not show, or hold text back: it all goes to the last.
+            self._decoder.reset()
+            parts = ["" for _ in parts[1:]] + [text]
+        return [_token(part, entry) for part, entry in zip(parts, rows, strict=True)]
+
+    def rest(self, response: APIResponse) -> list[Delta]:
+        """What has not been heard of an answer: all of it, where it did not come in pieces."""
+        from .wire import Delta
+
+        text = response.completion or ""
+        return [Delta(text, response.logprobs)] if text and not self.begun else []
+
+
+def _token(text: str, entry: TokenLogprob) -> StreamedToken:
+    own: Any = entry
+    return StreamedToken(text, own["token"], own["logprob"], own.get("top_logprobs") or [])
