@@ -77,7 +77,7 @@ class Stream:
         self._waiting: tuple[asyncio.AbstractEventLoop, asyncio.Event] | None = None
         self._listener: Listener = Listener(self._hear)
         self._response: APIResponse | None = None
-        self._ended = False
+        self._started = self._ended = False
         self._future: Future[None] = _portal.submit(self._run(batch))
 
     @property
@@ -153,7 +153,10 @@ class Stream:
     # On the portal's loop ---------------------------------------------------------------------------------------------
 
     async def _run(self, batch: Batch) -> None:
+        self._started = True
         try:
+            if self._listener.stopped:
+                raise asyncio.CancelledError
             response = await batch.listen(self._listener)
             self._response = response
             self._counted(response)
@@ -162,6 +165,8 @@ class Stream:
             self._response = APIResponse(
                 batch.items[0].route.model, is_error=True, error_message=str(error), error=error
             )
+        except asyncio.CancelledError:
+            self._response = APIResponse(batch.items[0].route.model, note="interrupted")
         finally:
             self._ended = True
             self._wake()
@@ -173,7 +178,7 @@ class Stream:
         self._wake()
 
     def _stop_there(self) -> None:
-        if self._texts.begun or self._listener.reading:
+        if self._texts.begun or self._listener.reading or not self._started:
             self._listener.stop()
         else:  # there is nothing to be kept
             self._future.cancel()

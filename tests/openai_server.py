@@ -8,7 +8,7 @@ import math
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,7 +16,7 @@ from typing import Any
 import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 Distribution = Mapping[str, float]
@@ -32,6 +32,10 @@ class Reply:
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict)
     delay: float = 0.0
+    pieces: Sequence[bytes] | None = None
+    """The body of a stream, piece by piece."""
+    held: Callable[[int], bool] = lambda place: False
+    """Whether a piece must still wait."""
 
     def encoded(self) -> bytes:
         return self.body if isinstance(self.body, bytes) else json.dumps(self.body).encode()
@@ -80,9 +84,45 @@ class ChatServer:
             if reply.delay:
                 await asyncio.sleep(reply.delay)
             headers = {"content-type": "application/json", **reply.headers}
+            if reply.pieces is not None:
+                headers["content-type"] = reply.headers.get("content-type", "text/event-stream")
+                return StreamingResponse(_sent(reply), status_code=reply.status, headers=headers)
             return Response(reply.encoded(), status_code=reply.status, headers=headers)
         finally:
             self.in_flight -= 1
+
+
+async def _sent(reply: Reply) -> AsyncIterator[bytes]:
+    for place, piece in enumerate(reply.pieces or ()):
+        while reply.held(place):  # noqa: ASYNC110 - what it waits for is in another thread
+            await asyncio.sleep(0.005)
+        yield piece
+
+
+def chunks(seen: Seen, tokens: Says, *, finish: str = "stop") -> list[bytes]:
+    """The same as :func:`chat`, as OpenAI streams it."""
+    whole = chat(seen, tokens, finish=finish)
+    table = whole["choices"][0]["logprobs"]
+    same = {"id": whole["id"], "object": "chat.completion.chunk", "model": whole["model"]}
+
+    def chunk(delta: dict[str, Any], rows: Any, reason: str | None = None) -> dict[str, Any]:
+        choice = {"index": 0, "delta": delta, "logprobs": rows, "finish_reason": reason}
+        return {**same, "choices": [choice], "usage": None}
+
+    started: dict[str, Any] | None = {"content": [], "refusal": None} if table else None
+    events = [chunk({"role": "assistant", "content": "", "refusal": None}, started)]
+    for place, (text, _) in enumerate(tokens):
+        rows = {"content": [table["content"][place]], "refusal": None} if table else None
+        events.append(chunk({"content": text}, rows))
+    events.append(chunk({}, None, finish))
+    if (seen.body.get("stream_options") or {}).get("include_usage"):
+        events.append({**same, "choices": [], "usage": whole["usage"]})
+    return [*map(event, events), b"data: [DONE]\n\n"]
+
+
+def event(data: Any) -> bytes:
+    """A server-sent event."""
+    return b"data: %b\n\n" % json.dumps(data).encode()
 
 
 def says(*texts: str, p: float = 0.9) -> list[tuple[str, Distribution]]:

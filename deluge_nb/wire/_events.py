@@ -60,6 +60,6 @@ class Events:
             if not line and self._data:
                 found.append(b"\n".join(self._data))
                 self._data = []
-            elif line.startswith(b"data:"):
+            elif line == b"data" or line.startswith(b"data:"):
                 self._data.append(line[5:].removeprefix(b" "))
         return found

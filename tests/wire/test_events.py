@@ -1,0 +1,55 @@
+"""Streams are cut anywhere; what is read must not depend on where."""
+
+from __future__ import annotations
+
+import itertools
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from deluge_nb.wire._events import Events, Lines
+
+SENT = st.text("ab:\n\r data;é", max_size=60).map(str.encode)
+CUTS = st.lists(st.integers(0, 60), max_size=8)
+
+
+def pieces(data: bytes, cuts: list[int]) -> list[bytes]:
+    places = sorted({0, *cuts, len(data)})
+    return [data[a:b] for a, b in itertools.pairwise(places)]
+
+
+def events(*data: bytes) -> list[bytes]:
+    reader = Events()
+    return [event for piece in data for event in reader.feed(piece)] + reader.rest()
+
+
+@given(SENT, CUTS)
+def test_lines_are_the_same_wherever_the_bytes_are_cut(data: bytes, cuts: list[int]) -> None:
+    reader = Lines()
+    found = [line for piece in pieces(data, cuts) for line in reader.feed(piece)] + reader.rest()
+    assert found == data.splitlines()
+
+
+@given(SENT, CUTS)
+def test_events_are_the_same_wherever_the_bytes_are_cut(data: bytes, cuts: list[int]) -> None:
+    assert events(*pieces(data, cuts)) == events(data)
+
+
+def test_an_event_is_its_data() -> None:
+    assert events(b'data: {"a": 1}\n\ndata: [DONE]\n\n') == [b'{"a": 1}', b"[DONE]"]
+
+
+def test_comments_and_other_fields_are_passed_over() -> None:
+    assert events(b": OPENROUTER PROCESSING\n\nevent: delta\nid: 7\nretry: 10\ndata: x\n\n") == [b"x"]
+
+
+def test_the_data_of_several_lines_is_one() -> None:
+    assert events(b"data: a\ndata:b\ndata\n\n") == [b"a\nb\n"]
+
+
+def test_an_event_without_its_empty_line_counts_at_the_end() -> None:
+    assert events(b"data: a\r\n\r\ndata: b") == [b"a", b"b"]
+
+
+def test_a_byte_order_mark_at_the_beginning_is_passed_over() -> None:
+    assert events(b"\xef\xbb\xbfdata: a\n\n") == [b"a"]
