@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from pydantic import SecretStr
@@ -26,6 +26,7 @@ from .tools import OutputSchema, Tool
 if TYPE_CHECKING:
     import httpx
 
+    from ._columns import Vocabulary
     from ._listening import Listener
     from ._pace import Pace
     from .transport import Transport
@@ -160,15 +161,13 @@ class Batch:
             for _ in range(min(self._limit, len(self.items))):
                 group.create_task(work())
 
-    async def listen(self, listener: Listener) -> APIResponse:
+    async def listen(self, listener: Listener, vocabulary: Vocabulary) -> APIResponse:
         """Ask the one item, whose answer is heard as it comes. Must run on the portal's loop."""
-        from ._columns import Vocabulary
-
         await asyncio.to_thread(self.start_servers)
-        self.responses[0] = response = await self._ask(self.items[0], Vocabulary(), listener)
+        self.responses[0] = response = await self._ask(self.items[0], vocabulary, listener)
         return response
 
-    async def _ask(self, item: Item, vocabulary: Any, listener: Listener | None = None) -> APIResponse:
+    async def _ask(self, item: Item, vocabulary: Vocabulary, listener: Listener | None = None) -> APIResponse:
         from . import wire
 
         spec, endpoint = item.route.target.spec, item.route.endpoint

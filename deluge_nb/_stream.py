@@ -68,9 +68,12 @@ class Stream:
     """
 
     def __init__(self, batch: Batch, counted: Callable[[APIResponse], None]) -> None:
+        from ._columns import Vocabulary
         from ._listening import Listener
 
+        self._vocabulary = Vocabulary()
         self._tokens: deque[StreamedToken] = deque()
+        self._tables: list[Logprobs] = []
         self._texts = _Texts()
         self._counted = counted
         self._changed = threading.Condition()
@@ -84,6 +87,14 @@ class Stream:
     def response(self) -> APIResponse | None:
         """The whole answer, as any other call gives it, once it has ended; None until then."""
         return self._response
+
+    @property
+    def logprobs(self) -> Logprobs | None:
+        """What has come so far, as a table; NaN where the server has not told, None where nothing has come.
+
+        Once the answer has ended, use that of :attr:`response`: it has also what was found out at the end.
+        """
+        return _joined(list(self._tables))
 
     def close(self) -> None:
         """Have no more sent; :attr:`response` has what came by then, with all its log-probabilities."""
@@ -157,7 +168,7 @@ class Stream:
         try:
             if self._listener.stopped:
                 raise asyncio.CancelledError
-            response = await batch.listen(self._listener)
+            response = await batch.listen(self._listener, self._vocabulary)
             self._response = response
             self._counted(response)
             self._hear(self._texts.rest(response))
@@ -173,9 +184,19 @@ class Stream:
 
     def _hear(self, deltas: list[Delta]) -> None:
         found = [token for delta in deltas for token in self._texts.tokens(delta.text, delta.logprobs)]
+        self._tables += [delta.logprobs or self._untold(delta.text) for delta in deltas]
         with self._changed:
             self._tokens.extend(found)
         self._wake()
+
+    def _untold(self, text: str) -> Logprobs:
+        """A row for text that came without one, which says so."""
+        from ._columns import Builder
+        from .logprobs import Logprobs
+
+        builder = Builder(self._vocabulary)
+        builder.token(text, None)
+        return Logprobs(builder.vocabulary, *builder.columns())
 
     def _stop_there(self) -> None:
         if self._texts.begun or self._listener.reading or not self._started:
@@ -243,3 +264,26 @@ class _Texts:
 def _token(text: str, entry: TokenLogprob) -> StreamedToken:
     own: Any = entry
     return StreamedToken(text, own["token"], own["logprob"], own.get("top_logprobs") or [])
+
+
+def _joined(tables: list[Logprobs]) -> Logprobs | None:
+    if len(tables) < 2:
+        return tables[0] if tables else None
+    from .logprobs import Logprobs
+
+    first, size = tables[0].vocabulary, tables[0].vocab_size
+    if any(table.vocabulary is not first for table in tables):
+        return Logprobs.from_entries((entry for table in tables for entry in table), vocab_size=size)
+    import numpy as np
+
+    chosen, logprob, weighed, others, offsets = zip(*(table.columns for table in tables), strict=True)
+    counts = np.concatenate([np.diff(column) for column in offsets])
+    return Logprobs(
+        first,
+        np.concatenate(chosen),
+        np.concatenate(logprob),
+        np.concatenate(weighed),
+        np.concatenate(others),
+        np.concatenate(([0], np.cumsum(counts))).astype(np.int32),
+        vocab_size=size,
+    )

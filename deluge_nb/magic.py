@@ -14,6 +14,7 @@ from IPython.display import display
 from traitlets import Bool, Enum, Float, Int, Unicode
 
 from . import charts, models
+from ._live import LiveView
 from .client import LLMClient
 from .errors import DelugeError
 from .local import LocalModel
@@ -21,7 +22,7 @@ from .logprobs import Logprobs
 from .prompts import Conversation, RawPrompt
 from .response import APIResponse
 from .sampling import SamplingParams
-from .view import LogprobView, mimebundle
+from .view import mimebundle
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import ExecutionResult, InteractiveShell
@@ -91,18 +92,24 @@ class DelugeMagics(Magics):
             if line.strip():
                 raise UsageError("The prompt goes into the lines below: %%deluge with two percent signs.")
             return Overview(self)
+        live = LiveView(shown=self._shows_tokens(options))
         try:
-            response = self._ask(options, cell)
+            response = self._ask(options, cell, live)
         except DelugeError as error:
             raise UsageError(str(error)) from None
         if options.out is not None:
             cast(Any, self.shell).user_ns[options.out] = response
         if response.is_error:
+            live.finish(response)
             raise UsageError(response.error_message)
-        self._show(response, options)
+        self._show(response, options, live)
+        if live.interrupted:
+            cast(Any, self.shell).displayhook.update_user_ns(response)
+            where = options.out or "_"
+            raise UsageError(f"Interrupted: {where} has the {len(response.logprobs or ())} tokens that had come.")
         return response
 
-    def _ask(self, options: Any, cell: str) -> APIResponse:
+    def _ask(self, options: Any, cell: str, live: LiveView) -> APIResponse:
         text = self._filled(cell) if options.fill else cell
         # The line break that ends the cell is the notebook's, not the prompt's.
         text = text.removesuffix("\n") if options.raw else text.strip()
@@ -125,12 +132,12 @@ class DelugeMagics(Magics):
             params = (
                 own.replace(**given | {"logprobs": True}) if own.full_vocab else params.replace(**own.chosen() | given)
             )
-            return named.process_prompts_sync([prompt], sampling_params=params, show_progress=False)[0]
+            return live.answer(named, prompt, params)
         client = LLMClient(
             named if isinstance(named, LocalModel) else options.model or self.model, sampling_params=params
         )
         try:
-            return client.process_prompts_sync([prompt], show_progress=False)[0]
+            return live.answer(client, prompt, params)
         finally:
             client.close()
 
@@ -150,12 +157,15 @@ class DelugeMagics(Magics):
         except ValueError:
             raise UsageError("--fill: a $ must be followed by a variable's name; write $$ for a dollar.") from None
 
-    def _show(self, response: APIResponse, options: Any) -> None:
+    def _shows_tokens(self, options: Any) -> bool:
         # A terminal shows the cell's value, and that is all it could show.
+        return hasattr(self.shell, "kernel") and bool(self.view if options.view is None else options.view)
+
+    def _show(self, response: APIResponse, options: Any, live: LiveView) -> None:
         if response.logprobs is None or not hasattr(self.shell, "kernel"):
             return
-        if self.view if options.view is None else options.view:
-            display(LogprobView(response))
+        if self._shows_tokens(options):
+            live.finish(response)
         elif (options.chart or self.chart) == "none":
             return
         if len(response.logprobs):

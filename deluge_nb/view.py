@@ -64,15 +64,28 @@ class LogprobView(anywidget.AnyWidget):
     ) -> None:
         # A copy over its own vocabulary: what a call's answers share may be large.
         self.table: Logprobs = as_logprobs(logprobs).compact()
-        eager = len(self.table) <= EAGER
-        super().__init__(
-            data=pack_tokens(self.table),
-            alternatives=pack_alternatives(self.table) if eager else b"",
-            selected=selected,
-            color_by=color_by,
-            title=title or "",
-        )
+        super().__init__(**_packed(self.table), selected=selected, color_by=color_by, title=title or "")
         self.on_msg(self._answer)
+
+    def update(self, logprobs: Any) -> None:
+        """Show another table in the same place, such as one that has grown.
+
+        Parameters
+        ----------
+        logprobs
+            As for the view itself. A selection stays where the new table has its position.
+
+        Raises
+        ------
+        LogprobsMissingError, SettingError
+            As for the view itself; what was shown stays then.
+        """
+        self.table = as_logprobs(logprobs).compact()
+        with self.hold_sync():
+            if self.selected is not None and self.selected >= len(self.table):
+                self.selected = None
+            for name, packed in _packed(self.table).items():
+                self.set_trait(name, packed)
 
     @traitlets.validate("selected")
     def _position(self, proposal: Mapping[str, Any]) -> int | None:
@@ -102,6 +115,11 @@ class LogprobView(anywidget.AnyWidget):
 
     def __repr__(self) -> str:
         return f"LogprobView({len(self.table)} tokens)"
+
+
+def _packed(table: Logprobs) -> dict[str, bytes]:
+    alternatives = pack_alternatives(table) if len(table) <= EAGER else b""
+    return {"alternatives": alternatives, "data": pack_tokens(table)}
 
 
 def mimebundle(table: Logprobs) -> Any:

@@ -12,7 +12,7 @@ import pytest
 from jupyter_client.blocking.client import BlockingKernelClient
 from jupyter_client.manager import KernelManager
 
-from tests.openai_server import ChatServer, Reply, Seen, chat, says
+from tests.openai_server import ChatServer, Reply, Seen, chat, chunks, says
 
 
 @dataclass
@@ -24,6 +24,10 @@ class Ran:
     printed: str = ""
     displays: list[dict[str, Any]] = field(default_factory=list)
     value: dict[str, Any] = field(default_factory=dict)
+    updates: list[dict[str, Any]] = field(default_factory=list)
+    """What was put in place of a display."""
+    drawn: int = 0
+    """How often a widget was given tokens."""
 
 
 class Kernel:
@@ -46,6 +50,10 @@ class Kernel:
                 ran.printed += content["text"]
             elif kind == "display_data":
                 ran.displays.append(content["data"])
+            elif kind == "update_display_data":
+                ran.updates.append(content["data"])
+            elif kind == "comm_msg":
+                ran.drawn += ["data"] in message["content"]["data"].get("buffer_paths", [])
             elif kind == "execute_result":
                 ran.value = content["data"]
             elif kind == "error":
@@ -126,6 +134,43 @@ def test_the_magic_displays_tokens_and_charts_once(kernel: Kernel, server: ChatS
     assert ran.value == {}
     assert kernel.run("_ is answer").value["text/plain"] == "True"
     assert "application/vnd.jupyter.widget-view+json" in kernel.run("answer").value
+
+
+def test_the_magic_shows_tokens_as_they_come(kernel: Kernel, server: ChatServer) -> None:
+    held = time.monotonic() + 1.5
+    tokens = says(*(f" {n}" for n in range(20)))
+    server.answer = lambda seen, number: Reply(
+        pieces=chunks(seen, tokens), held=lambda place: time.monotonic() < held - 1.5 + place * 0.1
+    )
+    kernel.run("%load_ext deluge_nb")
+    held = time.monotonic() + 1.5
+    ran = kernel.run("%%deluge -m gpt-4o-mini -k 2 -o answer --chart none\nCount")
+    assert ran.error == ""
+    assert len(ran.displays) == 1
+    assert ran.drawn >= 3
+    # What a notebook saves is the whole answer.
+    assert " 19" in ran.updates[-1]["text/html"]
+    assert " 19" not in ran.displays[0]["text/html"]
+    assert kernel.run("len(answer.logprobs)").value["text/plain"] == "20"
+
+
+def test_an_interrupted_magic_keeps_the_tokens_that_had_come(kernel: Kernel, server: ChatServer) -> None:
+    tokens = says(*(f" {n}" for n in range(20)))
+    server.answer = lambda seen, number: Reply(pieces=chunks(seen, tokens), held=lambda place: place > 5)
+    kernel.run("%load_ext deluge_nb")
+    request = kernel.start("%%deluge -m gpt-4o-mini -k 2 -o answer\nCount")
+    deadline = time.monotonic() + 30
+    while not server.seen and time.monotonic() < deadline:
+        time.sleep(0.01)
+    time.sleep(0.5)
+    kernel.manager.interrupt_kernel()
+    ran = kernel.finish(request)
+    server.answer = lambda seen, number: Reply(chat(seen, says("again")))
+    assert ran.status == "error"
+    assert ran.printed.strip() == "UsageError: Interrupted: answer has the 5 tokens that had come."
+    shown = ran.updates[-1] if ran.updates else ran.displays[0]
+    assert " 4" in shown["text/html"]
+    assert kernel.run("answer.completion, _ is answer").value["text/plain"] == "(' 0 1 2 3 4', True)"
 
 
 @pytest.mark.parametrize(

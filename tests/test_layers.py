@@ -53,6 +53,7 @@ LAYERS = {
     "llm_tools": 4,
     "local": 4,
     "view": 4,
+    "_live": 4,
     "magic": 5,
     "__init__": 6,
 }

@@ -21,10 +21,11 @@ interface State {
 
 let views = 0;
 
-function render({ model, el, signal }: { model: AnyModel<State>; el: HTMLElement; signal?: AbortSignal }) {
-  const ended = new AbortController();
-  signal?.addEventListener("abort", () => ended.abort(), { once: true });
-  const own = ended.signal;
+/** Draw the tokens as they are now; all of it goes when the signal says so. */
+function draw(
+  model: AnyModel<State>,
+  own: AbortSignal,
+): { root: HTMLElement; box: HTMLElement; arrange(): void } {
   const name = `deluge-${++views}`;
   const tokens = readTokens(model.get("data"));
   const asked = new Set<number>();
@@ -69,7 +70,6 @@ function render({ model, el, signal }: { model: AnyModel<State>; el: HTMLElement
   );
   box.append(sheet);
   root.append(title, legend.root, box, ruler, card.root, spoken);
-  el.append(root);
 
   let canvas: CanvasRenderingContext2D | null = null;
   const measure = (text: string): number => {
@@ -257,9 +257,43 @@ function render({ model, el, signal }: { model: AnyModel<State>; el: HTMLElement
 
   paintTitle();
   paintColor();
-  arrange();
-  if (width < 0) paintSelected();
-  return () => ended.abort();
+  return {
+    root,
+    box,
+    arrange: () => {
+      arrange();
+      if (width < 0) paintSelected();
+    },
+  };
+}
+
+function render({ model, el, signal }: { model: AnyModel<State>; el: HTMLElement; signal?: AbortSignal }) {
+  let drawing = new AbortController();
+  let drawn: ReturnType<typeof draw> | undefined;
+  const redraw = () => {
+    const old = drawn;
+    const at = old?.box.scrollTop ?? 0;
+    // Whoever reads the end goes on reading it as more comes.
+    const atEnd = old !== undefined && at > 0 && at + old.box.clientHeight >= old.box.scrollHeight - 2;
+    const focused =
+      old !== undefined && (old.box.getRootNode() as Document | ShadowRoot).activeElement === old.box;
+    drawing.abort();
+    drawing = new AbortController();
+    drawn = draw(model, drawing.signal);
+    if (old) old.root.replaceWith(drawn.root);
+    else el.append(drawn.root);
+    drawn.arrange();
+    if (old) drawn.box.scrollTop = atEnd ? drawn.box.scrollHeight : at;
+    if (focused) drawn.box.focus({ preventScroll: true });
+  };
+  redraw();
+  model.on("change:data", redraw);
+  const end = () => {
+    model.off("change:data", redraw);
+    drawing.abort();
+  };
+  signal?.addEventListener("abort", end, { once: true });
+  return end;
 }
 
 export default { render };

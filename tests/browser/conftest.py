@@ -54,6 +54,11 @@ window.model = {
   on(name, heed) { (heard[name] ??= []).push(heed); window.listeners++; },
   off(name, heed) { heard[name] = heard[name].filter((h) => h !== heed); window.listeners--; },
   say(name, ...told) { for (const heed of heard[name] ?? []) heed(...told); },
+  grow(alternatives, data) {
+    state.alternatives = bytes(alternatives);
+    state.data = bytes(data);
+    this.say("change:data");
+  },
   answer(chunk, text) { this.say("msg:custom", {chunk}, [bytes(text)]); },
 };
 const address = URL.createObjectURL(new Blob([SOURCE], {type: "text/javascript"}));

@@ -461,3 +461,42 @@ def france_page() -> str:
 
 
 FRANCE_PAGE = france_page()
+
+
+def grown(page: Page, table: Logprobs) -> None:
+    """Give the view another table, as the kernel does while an answer comes."""
+    view = LogprobView(table)
+    blocks = [base64.b64encode(block).decode() for block in (view.alternatives, view.data)]
+    page.evaluate("([alternatives, data]) => window.model.grow(alternatives, data)", blocks)
+
+
+def test_a_table_that_has_grown_takes_the_place_of_the_old_one(host: Host) -> None:
+    page = host(LogprobView(FRANCE[:3]))
+    assert texts(page) == FRANCE.tokens[:3]
+    listeners = page.evaluate("window.listeners")
+    grown(page, FRANCE)
+    assert texts(page) == FRANCE.tokens
+    tokens(page).nth(5).hover()
+    expect(page.locator(".deluge-card-head")).to_have_text("·Paris4 %")
+    assert page.locator("section.deluge").count() == 1
+    assert page.evaluate("window.listeners") == listeners
+
+
+def test_the_selection_and_the_focus_stay_while_a_table_grows(host: Host) -> None:
+    page = host(LogprobView(FRANCE[:3]))
+    tokens(page).nth(1).click()
+    grown(page, FRANCE)
+    expect(tokens(page).nth(1)).to_have_attribute("aria-selected", "true")
+    page.keyboard.press("ArrowRight")
+    assert selected(page) == 2
+
+
+def test_the_end_stays_in_sight_of_whoever_reads_it(host: Host) -> None:
+    page = host(LogprobView(long_table(2000)))
+    box = page.locator(".deluge-box")
+    box.evaluate("e => { e.scrollTop = e.scrollHeight }")
+    grown(page, long_table(4000))
+    assert box.evaluate("e => e.scrollHeight - e.scrollTop - e.clientHeight") < 4
+    box.evaluate("e => { e.scrollTop = 300 }")
+    grown(page, long_table(5000))
+    assert box.evaluate("e => e.scrollTop") == 300
