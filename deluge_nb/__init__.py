@@ -17,6 +17,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
+    from ._cache import Cache
+    from ._stream import Stream, StreamedToken
+    from ._usage import Usage
     from .charts import alternatives_chart, confidence_chart, entropy_chart
     from .client import LLMClient
     from .errors import (
@@ -48,6 +51,7 @@ if TYPE_CHECKING:
 # chart.
 _HOMES = {
     "APIResponse": "response",
+    "Cache": "_cache",
     "Conversation": "prompts",
     "DelugeError": "errors",
     "LLMClient": "client",
@@ -66,9 +70,12 @@ _HOMES = {
     "SamplingParams": "sampling",
     "SettingError": "errors",
     "TokenLogprob": "logprobs",
+    "Stream": "_stream",
+    "StreamedToken": "_stream",
     "Tool": "tools",
     "TopLogprob": "logprobs",
     "UnknownModelError": "errors",
+    "Usage": "_usage",
     "alternatives_chart": "charts",
     "as_logprobs": "interop",
     "confidence_chart": "charts",
@@ -86,6 +93,7 @@ _HOMES = {
 
 __all__ = [
     "APIResponse",
+    "Cache",
     "Conversation",
     "DelugeError",
     "LLMClient",
@@ -103,10 +111,13 @@ __all__ = [
     "RequestError",
     "SamplingParams",
     "SettingError",
+    "Stream",
+    "StreamedToken",
     "TokenLogprob",
     "Tool",
     "TopLogprob",
     "UnknownModelError",
+    "Usage",
     "alternatives_chart",
     "as_logprobs",
     "confidence_chart",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import warnings
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -26,6 +27,7 @@ from .tools import OutputSchema, Tool
 if TYPE_CHECKING:
     import httpx
 
+    from ._cache import Cache
     from ._columns import Vocabulary
     from ._listening import Listener
     from ._pace import Pace
@@ -129,13 +131,21 @@ class Batch:
     """Sends every item, at most ``limit`` at a time, and keeps what comes back in order."""
 
     def __init__(
-        self, items: list[Item], *, limit: int, tools: tuple[Tool, ...] = (), output_schema: OutputSchema | None = None
+        self,
+        items: list[Item],
+        *,
+        limit: int,
+        tools: tuple[Tool, ...] = (),
+        output_schema: OutputSchema | None = None,
+        cache: Cache | None = None,
     ) -> None:
         self.items = items
         self.responses: list[APIResponse | None] = [None] * len(items)
         self._limit = limit
         self._tools = tools
         self._schema = output_schema
+        self._cache = cache
+        self._asked: Counter[bytes] = Counter()
         self._vocab_sizes: dict[int, int | None] = {}
         self._done = 0
 
@@ -184,9 +194,17 @@ class Batch:
             vocabulary=vocabulary,
             stream=listener is not None,
         )
+        key = None if self._cache is None else self._key(ask, item.route)
         try:
+            if self._cache is not None and key is not None:
+                kept = await self._cache.get(key, ask)
+                if kept is not None:
+                    return replace(_answered(ask, kept), from_cache=True)
             exchange = wire.load(endpoint.dialect).exchange(ask)
             completion = await item.route.transport().carry(exchange, ask.model, listener)
+            cut_off = listener is not None and (listener.stopped or listener.broken is not None)
+            if self._cache is not None and key is not None and not cut_off:
+                await self._cache.put(key, ask, completion)
         except DelugeError as error:
             # Of a broken stream not even the beginning could be read; what broke it is the reason.
             why = error if listener is None or listener.broken is None else listener.broken
@@ -200,6 +218,16 @@ class Batch:
             return answer
         failed = _failed(ask.model, told_apart(listener.broken, ask), endpoint.dialect)
         return replace(answer, is_error=True, error=failed.error, error_message=failed.error_message, status_code=None)
+
+    def _key(self, ask: Ask, route: Route) -> bytes:
+        from ._cache import key_of
+
+        served = route.served()
+        place = served.fingerprint if served is not None else route.endpoint.base_url
+        first = key_of(ask, place, 0)
+        turn = self._asked[first]
+        self._asked[first] += 1
+        return first if turn == 0 else key_of(ask, place, turn)
 
     def finished(self) -> list[APIResponse]:
         """The responses, once all are there; tells where log-probabilities were asked for and did not come."""

@@ -40,7 +40,9 @@ class LiveView:
         self.interrupted = False
         """Whether the user ended the answer."""
 
-    def answer(self, client: LLMClient, prompt: Conversation | RawPrompt, params: SamplingParams) -> APIResponse:
+    def answer(
+        self, client: LLMClient, prompt: Conversation | RawPrompt, params: SamplingParams, *, use_cache: bool = True
+    ) -> APIResponse:
         """Ask, and show the answer as it comes.
 
         Raises
@@ -49,8 +51,10 @@ class LiveView:
             When interrupted before anything has come.
         """
         if not self._shown or params.full_vocab:
-            return client.process_prompts_sync([prompt], sampling_params=params, show_progress=False)[0]
-        with client.stream(prompt, sampling_params=params) as stream:
+            return client.process_prompts_sync(
+                [prompt], sampling_params=params, show_progress=False, use_cache=use_cache
+            )[0]
+        with client.stream(prompt, sampling_params=params, use_cache=use_cache) as stream:
             due = time.monotonic() + _PATIENCE
             try:
                 for _ in _all_of(stream):

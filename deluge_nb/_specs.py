@@ -52,6 +52,11 @@ class Address(NamedTuple):
 class Served(Protocol):
     """A server that is started on first use."""
 
+    @property
+    def fingerprint(self) -> str:
+        """What tells the model's file from others, without starting anything."""
+        ...
+
     def address(self) -> Address:
         """Where it listens; starts the server, or starts it again if it died. May take seconds."""
         ...

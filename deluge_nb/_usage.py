@@ -24,6 +24,8 @@ class Usage:
         Those of the prompt that a server had kept, a part of ``prompt_tokens``.
     reasoning_tokens
         Those that a model thought, a part of ``completion_tokens``.
+    from_cache
+        Answers that had been kept; they are among ``answered`` and have used nothing.
     cost
         US dollars, of the answers whose server names it (OpenRouter does); 0 where none does.
     """
@@ -34,6 +36,7 @@ class Usage:
     completion_tokens: int = 0
     cached_tokens: int = 0
     reasoning_tokens: int = 0
+    from_cache: int = 0
     cost: float = 0.0
 
     @property
@@ -51,6 +54,8 @@ def used(responses: Iterable[APIResponse | None]) -> Usage:
 
 
 def _of(response: APIResponse) -> Usage:
+    if response.from_cache:
+        return Usage(answered=1, from_cache=1)
     counts = response.usage or {}
     return Usage(
         answered=not response.is_error,

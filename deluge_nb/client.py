@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import difflib
-import inspect
+import os
 import threading
 from collections.abc import Iterable, Sequence
-from math import inf
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from . import _portal, models
 from ._batch import Batch, Item, Route
 from ._pace import Pace
+from ._settings import Settings, cache_of, check_counts, check_names, check_positive, filled, listed
 from ._usage import Usage, used
 from .errors import MissingKeyError, SettingError
 from .prompts import Prompt, PromptLike, as_prompt, as_prompts
@@ -25,10 +24,10 @@ if TYPE_CHECKING:
 
     import httpx
 
+    from ._cache import Cache
     from ._stream import Stream
 
 Model = str | models.ServedModel
-Settings = SamplingParams | Sequence[SamplingParams]
 
 
 class LLMClient:
@@ -54,6 +53,11 @@ class LLMClient:
         Seconds without a byte before a try is given up.
     transport
         Any httpx transport in place of the network.
+    cache
+        Keep answers and use those that were kept: True for a file in this user's cache folder, a file's path, or a
+        :class:`deluge_nb.Cache`. An
+        answer with more alternatives also answers for fewer. The same prompt asked twice in a call is two draws, and
+        kept as two.
     **settings
         Fields of :class:`SamplingParams`, filled in where ``sampling_params`` leaves them open.
 
@@ -85,28 +89,20 @@ class LLMClient:
         max_attempts: int = 5,
         timeout: float = 120.0,
         transport: httpx.AsyncBaseTransport | None = None,
+        cache: bool | str | os.PathLike[str] | Cache | None = None,
         **settings: Any,
     ) -> None:
-        _check_names(settings)
+        check_names(settings, LLMClient.__init__)
         several = isinstance(model_or_models, Sequence) and not isinstance(model_or_models, str)
         wanted: list[Model] = list(model_or_models) if several else [model_or_models]  # type: ignore[list-item]
         if not wanted:
             raise SettingError("The list of models is empty; name at least one.", setting="model", value=wanted)
-        for name, value in (("max_concurrent_requests", max_concurrent_requests), ("max_attempts", max_attempts)):
-            if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
-                raise SettingError(
-                    f"{name} must be an integer of at least 1, not {value!r}.", setting=name, value=value
-                )
-        if not isinstance(timeout, int | float) or not timeout > 0:
-            raise SettingError(f"timeout must be a number of seconds above 0, not {timeout!r}.", setting="timeout")
-        rate = max_requests_per_minute
-        if rate is not None and (isinstance(rate, bool) or not isinstance(rate, int | float) or not 0 < rate < inf):
-            raise SettingError(
-                f"max_requests_per_minute must be a number above 0, not {rate!r}.",
-                setting="max_requests_per_minute",
-                value=rate,
-            )
-        pace = None if rate is None else Pace(rate)
+        check_counts(max_concurrent_requests=max_concurrent_requests, max_attempts=max_attempts)
+        check_positive(timeout=timeout)
+        pace = None
+        if max_requests_per_minute is not None:
+            check_positive(max_requests_per_minute=max_requests_per_minute)
+            pace = Pace(max_requests_per_minute)
         self._routes = [
             Route(
                 model,
@@ -120,7 +116,8 @@ class LLMClient:
             for model in wanted
         ]
         self._limit = max_concurrent_requests
-        self.sampling_params: list[SamplingParams] = _filled(_listed(sampling_params), settings)
+        self._cache = cache_of(cache)
+        self.sampling_params: list[SamplingParams] = filled(listed(sampling_params), settings)
         """The settings of each request: one for all models, or one for each."""
         self.interrupted: list[APIResponse | None] = []
         """What had arrived when the last call was interrupted, in the order of its prompts; None where nothing had."""
@@ -144,6 +141,7 @@ class LLMClient:
         sampling_params: Settings | None = None,
         tools: Sequence[Tool | Callable[..., Any]] | None = None,
         output_schema: Any = None,
+        use_cache: bool = True,
     ) -> list[APIResponse]: ...
     @overload
     def process_prompts_sync(
@@ -155,6 +153,7 @@ class LLMClient:
         sampling_params: Settings | None = None,
         tools: Sequence[Tool | Callable[..., Any]] | None = None,
         output_schema: Any = None,
+        use_cache: bool = True,
     ) -> list[str | None]: ...
     def process_prompts_sync(
         self,
@@ -165,6 +164,7 @@ class LLMClient:
         sampling_params: Settings | None = None,
         tools: Sequence[Tool | Callable[..., Any]] | None = None,
         output_schema: Any = None,
+        use_cache: bool = True,
     ) -> list[APIResponse] | list[str | None]:
         """Ask all prompts and wait, in a script or in a cell.
 
@@ -182,6 +182,8 @@ class LLMClient:
             Functions, or :class:`Tool`, the model may ask to have called.
         output_schema
             The shape answers must have: a pydantic model, a type, or a JSON schema. See ``APIResponse.parsed``.
+        use_cache
+            False asks anew and keeps nothing, whatever the client's ``cache``.
 
         Returns
         -------
@@ -195,7 +197,7 @@ class LLMClient:
         KeyboardInterrupt
             When interrupted; what has arrived is in :attr:`interrupted`.
         """
-        batch = self._batch(prompts, sampling_params, tools, output_schema)
+        batch = self._batch(prompts, sampling_params, tools, output_schema, use_cache)
         return _given(self._run(batch, show_progress), return_completions_only)
 
     async def process_prompts_async(
@@ -207,9 +209,10 @@ class LLMClient:
         sampling_params: Settings | None = None,
         tools: Sequence[Tool | Callable[..., Any]] | None = None,
         output_schema: Any = None,
+        use_cache: bool = True,
     ) -> list[Any]:
         """As :meth:`process_prompts_sync`, to be awaited."""
-        batch = self._batch(prompts, sampling_params, tools, output_schema)
+        batch = self._batch(prompts, sampling_params, tools, output_schema, use_cache)
         return _given(await self._run_async(batch, show_progress), return_completions_only)
 
     def stream(
@@ -219,6 +222,7 @@ class LLMClient:
         sampling_params: Settings | None = None,
         tools: Sequence[Tool | Callable[..., Any]] | None = None,
         output_schema: Any = None,
+        use_cache: bool = True,
     ) -> Stream:
         """Ask one prompt, and have its tokens as they come; the first model is asked.
 
@@ -228,7 +232,7 @@ class LLMClient:
         ----------
         prompt
             A text, a message list, :class:`Conversation` or :class:`RawPrompt`.
-        sampling_params, tools, output_schema
+        sampling_params, tools, output_schema, use_cache
             As in :meth:`process_prompts_sync`.
 
         Returns
@@ -249,7 +253,7 @@ class LLMClient:
         """
         from ._stream import Stream
 
-        return Stream(self._batch([prompt], sampling_params, tools, output_schema), self._streamed)
+        return Stream(self._batch([prompt], sampling_params, tools, output_schema, use_cache), self._streamed)
 
     def score_continuations_sync(
         self,
@@ -305,7 +309,7 @@ class LLMClient:
 
     def _settings_for(self, per_call: Settings | None) -> list[SamplingParams]:
         """The settings of each model, checked against what it can do."""
-        settings = _listed(self.sampling_params if per_call is None else per_call)
+        settings = listed(self.sampling_params if per_call is None else per_call)
         if len(settings) == 1:
             settings = settings * len(self._routes)
         if len(settings) != len(self._routes):
@@ -325,11 +329,14 @@ class LLMClient:
         sampling_params: Settings | None,
         tools: Sequence[Tool | Callable[..., Any]] | None,
         output_schema: Any,
+        use_cache: bool,
     ) -> Batch:
         offered = tuple(tool if isinstance(tool, Tool) else Tool.from_function(tool) for tool in tools or ())
         schema = None if output_schema is None else as_output_schema(output_schema)
         read = as_prompts(prompts)
-        return self._items(((prompt, None) for prompt in read), self._settings_for(sampling_params), offered, schema)
+        asked: list[tuple[Prompt, str | None]] = [(prompt, None) for prompt in read]
+        cache = self._cache if use_cache else None
+        return self._items(asked, self._settings_for(sampling_params), offered, schema, cache=cache)
 
     def _scoring(self, pairs: Iterable[tuple[PromptLike, str]], top_logprobs: int) -> Batch:
         params = SamplingParams(logprobs=True, top_logprobs=top_logprobs)
@@ -350,7 +357,7 @@ class LLMClient:
                     value=pair,
                 )
             read.append((as_prompt(pair[0], f"pairs[{i}][0]"), pair[1]))
-        return self._items(read, self._settings_for(params))
+        return self._items(read, self._settings_for(params), cache=self._cache)
 
     def _items(
         self,
@@ -358,6 +365,8 @@ class LLMClient:
         settings: list[SamplingParams],
         tools: tuple[Tool, ...] = (),
         schema: Any = None,
+        *,
+        cache: Cache | None,
     ) -> Batch:
         items: list[Item] = []
         for i, (prompt, continuation) in enumerate(asked):
@@ -375,7 +384,7 @@ class LLMClient:
                     variable=variable,
                 )
         limit = self._limit or max((route.endpoint.concurrency for route in used), default=1)
-        return Batch(items, limit=limit, tools=tools, output_schema=schema)
+        return Batch(items, limit=limit, tools=tools, output_schema=schema, cache=cache)
 
     # Running ----------------------------------------------------------------------------------------------------------
 
@@ -422,43 +431,3 @@ class LLMClient:
 
 def _given(responses: list[APIResponse], completions_only: bool) -> list[Any]:
     return [response.completion for response in responses] if completions_only else responses
-
-
-def _listed(settings: Settings | None) -> list[SamplingParams]:
-    found = [SamplingParams()] if settings is None else [settings] if isinstance(settings, SamplingParams) else settings
-    if isinstance(found, str) or not isinstance(found, Sequence) or not found:
-        raise SettingError(
-            f"sampling_params must be SamplingParams or a list of them, not {found!r}.",
-            setting="sampling_params",
-            value=found,
-        )
-    for params in found:
-        if not isinstance(params, SamplingParams):
-            raise SettingError(
-                f"sampling_params must be SamplingParams or a list of them, not a list with {params!r}.",
-                setting="sampling_params",
-                value=params,
-            )
-    return list(found)
-
-
-def _filled(listed: list[SamplingParams], settings: dict[str, Any]) -> list[SamplingParams]:
-    """The settings with the shortcuts filled in where they leave them open."""
-    for params in listed:
-        for name, value in settings.items():
-            if name in params.model_fields_set and getattr(params, name) != value:
-                raise SettingError(
-                    f"{name}={value!r} contradicts {name}={getattr(params, name)!r} in sampling_params; give it once.",
-                    setting=name,
-                    value=value,
-                )
-    return [params.replace(**settings) for params in listed] if settings else listed
-
-
-def _check_names(settings: dict[str, Any]) -> None:
-    known = [*SamplingParams.model_fields, *list(inspect.signature(LLMClient.__init__).parameters)[1:-1]]
-    for name in settings:
-        if name not in SamplingParams.model_fields:
-            close = difflib.get_close_matches(name, known, n=1)
-            hint = f"did you mean {close[0]!r}?" if close else "see help(LLMClient)."
-            raise SettingError(f"LLMClient has no setting {name!r}; {hint}", setting=name, value=settings[name])

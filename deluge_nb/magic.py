@@ -11,7 +11,7 @@ from IPython.core.error import UsageError
 from IPython.core.magic import Magics, line_cell_magic, magics_class
 from IPython.core.magic_arguments import argument, magic_arguments, parse_argstring
 from IPython.display import display
-from traitlets import Bool, Enum, Float, Int, Unicode
+from traitlets import Bool, Enum, Float, Int, Unicode, Union
 
 from . import charts, models
 from ._live import LiveView
@@ -62,6 +62,9 @@ class DelugeMagics(Magics):
     seed = Int(None, allow_none=True, help="Makes sampling repeatable where the server can.").tag(config=True)
     chart = Enum(list(_CHARTS), "both", help="Which charts to show under the tokens.").tag(config=True)
     view = Bool(True, help="Whether to show the tokens.").tag(config=True)
+    cache = Union(
+        [Bool(False), Unicode()], help="Whether to keep answers and show those that were kept; or a file for them."
+    ).tag(config=True)
 
     _cell = ""
     _shown: APIResponse | None = None
@@ -77,6 +80,8 @@ class DelugeMagics(Magics):
     @argument("--chart", choices=list(_CHARTS), help="which charts to show under the tokens")
     @argument("--view", action="store_true", default=None, help="show the tokens")
     @argument("--no-view", dest="view", action="store_false", default=None, help="do not show the tokens")
+    @argument("--cache", action="store_true", default=None, help="keep the answer, or show the one that was kept")
+    @argument("--no-cache", dest="cache", action="store_false", default=None, help="ask anew, and keep nothing")
     @argument("--fill", action="store_true", help="put the notebook's variables in place of $name ($$ is a dollar)")
     @argument("--raw", action="store_true", help="let the model continue the text as it stands, without a chat")
     @argument("--prefill", type=_unquoted, help="the beginning of the answer, which the model continues")
@@ -132,9 +137,12 @@ class DelugeMagics(Magics):
             params = (
                 own.replace(**given | {"logprobs": True}) if own.full_vocab else params.replace(**own.chosen() | given)
             )
-            return live.answer(named, prompt, params)
+            return live.answer(named, prompt, params, use_cache=options.cache is not False)
         client = LLMClient(
-            named if isinstance(named, LocalModel) else options.model or self.model, sampling_params=params
+            named if isinstance(named, LocalModel) else options.model or self.model,
+            sampling_params=params,
+            # A file that the configuration names is also the one that --cache means.
+            cache=self.cache if options.cache is None else options.cache and (self.cache or True),
         )
         try:
             return live.answer(client, prompt, params)

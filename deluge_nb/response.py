@@ -34,6 +34,8 @@ class APIResponse:
         What the model wishes to have called.
     parsed
         The completion as an object of ``output_schema``, or None.
+    from_cache
+        Whether this is an answer that was kept, and nothing was sent.
     note
         What is good to know about this answer, such as why log-probabilities are missing.
     """
@@ -50,6 +52,7 @@ class APIResponse:
     parsed: Any = None
     note: str | None = None
     served_model: str | None = None
+    from_cache: bool = False
     error: Exception | None = None
     _raw: Any = field(default=None)
     _dialect: str = field(default="openai")

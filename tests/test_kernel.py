@@ -217,3 +217,23 @@ def test_a_key_shows_in_nothing_a_notebook_keeps(kernel: Kernel, server: ChatSer
     ]
     assert runs[-1].error == "RequestError"
     assert not [ran for ran in runs if "sk-test" in repr(ran)]
+
+
+def test_the_magic_keeps_answers_where_it_is_told_to(kernel: Kernel, server: ChatServer, tmp_path: Path) -> None:
+    server.answer = lambda seen, number: Reply(chat(seen, says(f"draw {number}")))
+    kernel.run("%load_ext deluge_nb\n%config DelugeMagics.model = 'gpt-4o-mini'")
+
+    def asked(options: str) -> str:
+        kernel.run(f"%%deluge --chart none -o answer {options}\nHi")
+        return str(kernel.run("answer.completion").value["text/plain"])
+
+    assert [asked(""), asked("")] == ["'draw 0'", "'draw 1'"]
+    kernel.run(f"%config DelugeMagics.cache = {str(tmp_path / 'kept')!r}")
+    assert [asked(""), asked(""), asked("--no-cache"), asked("")] == ["'draw 2'", "'draw 2'", "'draw 3'", "'draw 2'"]
+    kernel.run("%config DelugeMagics.cache = False")
+    kernel.run(f"client = LLMClient('gpt-4o-mini', cache={str(tmp_path / 'kept')!r})")
+    assert [asked("-m client"), asked("-m client --no-cache"), asked("-m client")] == [
+        "'draw 2'",
+        "'draw 4'",
+        "'draw 2'",
+    ]

@@ -107,6 +107,12 @@ class LlamaServer:
         self._died: list[float] = []
         _known.add(self)
 
+    @property
+    def fingerprint(self) -> str:
+        """What tells the model's file from others."""
+        found = self.path.stat()
+        return f"{self.path.name}:{found.st_size}:{found.st_mtime_ns}:{self._context}"
+
     def address(self) -> Address:
         """Where it listens; starts it, or starts it again if it died.
 

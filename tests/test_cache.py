@@ -1,0 +1,376 @@
+"""Answers that are kept: by whom they are found again, and by whom not."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import os
+import sqlite3
+import stat
+import subprocess
+import sys
+import textwrap
+import warnings
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from deluge_nb import (
+    APIResponse,
+    Cache,
+    Conversation,
+    LLMClient,
+    Logprobs,
+    RawPrompt,
+    RequestError,
+    SamplingParams,
+    SettingError,
+    Tool,
+)
+from deluge_nb._stored import cut, stored
+from deluge_nb.wire import Completion
+from tests.openai_server import ChatServer, Reply, chat, chunks, error, says
+
+WIDE = {"a": 0.5, "b": 0.3, "c": 0.15}
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "kept" / "answers.sqlite3"
+
+
+def client(file: Path, k: int | None = 2, **options: Any) -> LLMClient:
+    params = SamplingParams(logprobs=k is not None, top_logprobs=k)
+    return LLMClient("gpt-4o-mini", sampling_params=params, cache=file, **options)
+
+
+def ask(asked: LLMClient, *prompts: Any, **options: Any) -> list[APIResponse]:
+    return asked.process_prompts_sync(list(prompts) or ["?"], show_progress=False, **options)
+
+
+def told(response: APIResponse) -> tuple[Any, ...]:
+    return response.completion, response.logprobs, response.usage, response.finish_reason, response.raw_response
+
+
+def test_a_second_call_sends_nothing_and_is_told_the_same(server: ChatServer, file: Path) -> None:
+    server.always(("a", WIDE), ("b", WIDE))
+    (first,), (second,) = ask(client(file)), ask(client(file))
+    assert len(server.seen) == 1
+    assert told(second) == told(first)
+    assert (first.from_cache, second.from_cache) == (False, True)
+
+
+def test_an_answer_with_more_alternatives_answers_for_fewer(server: ChatServer, file: Path) -> None:
+    server.always(("b", WIDE))
+    ask(client(file, 3))
+    (fewer,), (none,), (without,) = ask(client(file, 2)), ask(client(file, 0)), ask(client(file, None))
+    assert len(server.seen) == 1
+    assert fewer.logprobs is not None
+    assert none.logprobs is not None
+    assert [one["token"] for one in fewer.logprobs[0]["top_logprobs"]] == ["a", "b"]
+    assert none.logprobs[0]["top_logprobs"] == []
+    assert none.logprobs[0]["logprob"] == pytest.approx(math.log(0.3))
+    assert without.logprobs is None
+    assert without.completion == "b"
+
+
+def test_an_answer_with_fewer_alternatives_does_not_answer_for_more(server: ChatServer, file: Path) -> None:
+    server.always(("b", WIDE))
+    for k in (None, 1, 3):
+        ask(client(file, k))
+    assert len(server.seen) == 3
+    assert len(Cache(file)) == 1
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"sampling_params": SamplingParams(logprobs=True, top_logprobs=2, temperature=0.5)},
+        {"sampling_params": SamplingParams(logprobs=True, top_logprobs=2, extra_body={"x": 1})},
+        {"tools": [Tool("f", "does", {"type": "object"})]},
+        {"output_schema": {"type": "object"}},
+        {"prompts": ["??"]},
+        {"prompts": [Conversation().system("Be brief.").user("?")]},
+    ],
+    ids=["temperature", "body", "tools", "schema", "prompt", "system"],
+)
+def test_another_request_is_another_answer(server: ChatServer, file: Path, other: dict[str, Any]) -> None:
+    ask(client(file))
+    ask(client(file), *other.pop("prompts", ["?"]), **other)
+    assert len(server.seen) == 2
+
+
+def test_another_model_or_server_is_another_answer(server: ChatServer, file: Path) -> None:
+    for url in (None, f"{server.url}/other"):
+        ask(client(file, base_url=url))
+        ask(LLMClient("gpt-4o", logprobs=True, top_logprobs=2, cache=file, base_url=url))
+    assert len(server.seen) == 4
+
+
+def test_the_same_prompt_asked_several_times_is_several_draws(server: ChatServer, file: Path) -> None:
+    server.answer = lambda seen, number: Reply(chat(seen, says(f"draw {number}")))
+    first = [one.completion for one in ask(client(file), "?", "?", "?")]
+    again = [one.completion for one in ask(client(file), "?", "?", "?", "?")]
+    assert len(set(first)) == 3
+    assert again[:3] == first
+    assert len(server.seen) == 4
+
+
+def test_failures_are_not_kept(server: ChatServer, file: Path) -> None:
+    server.answer = lambda seen, number: error("no", status=400)
+    assert ask(client(file))[0].is_error
+    server.always(("a", WIDE))
+    assert ask(client(file))[0].completion == "a"
+
+
+def test_an_answer_without_the_log_probabilities_asked_for_is_not_kept(server: ChatServer, file: Path) -> None:
+    server.answer = lambda seen, number: Reply(chat(seen, says("a"), finish="stop") | {"logprobs": None})
+
+    def dropping(seen: Any, number: int) -> Reply:
+        body = chat(seen, says("a"))
+        body["choices"][0]["logprobs"] = None
+        return Reply(body)
+
+    server.answer = dropping
+    for _ in range(2):
+        with pytest.warns(UserWarning, match="without the log-probabilities"):
+            ask(client(file))
+    assert len(server.seen) == 2
+
+
+def test_tool_calls_are_kept(server: ChatServer, file: Path) -> None:
+    call = {"id": "c1", "type": "function", "function": {"name": "f", "arguments": '{"a": 1}'}}
+    server.answer = lambda seen, number: Reply(chat(seen, [], finish="tool_calls", content=None, tool_calls=[call]))
+    tools = [Tool("f", "does", {"type": "object"})]
+    (first,), (second,) = ask(client(file), tools=tools), ask(client(file), tools=tools)
+    assert len(server.seen) == 1
+    assert first.tool_calls == second.tool_calls
+    assert second.tool_calls[0].arguments == {"a": 1}
+
+
+def test_what_is_kept_is_not_counted_as_used(server: ChatServer, file: Path) -> None:
+    asked = client(file)
+    ask(asked)
+    ask(asked)
+    assert (asked.usage.answered, asked.usage.from_cache, asked.usage.prompt_tokens) == (2, 1, 9)
+
+
+def test_one_call_can_ask_anew_and_keep_nothing(server: ChatServer, file: Path) -> None:
+    asked = client(file)
+    ask(asked, use_cache=False)
+    assert len(Cache(file)) == 0
+    ask(asked)
+    ask(asked, use_cache=False)
+    assert len(server.seen) == 3
+
+
+def test_streams_are_kept_and_found(server: ChatServer, file: Path) -> None:
+    server.answer = lambda seen, number: Reply(pieces=chunks(seen, says("a", "b")))
+    asked = client(file)
+    list(asked.stream("?"))
+    stream = asked.stream("?")
+    assert [token.text for token in stream] == ["a", "b"]
+    assert stream.response is not None
+    assert stream.response.from_cache
+    assert len(server.seen) == 1
+
+
+def test_a_stream_that_was_ended_is_not_kept(server: ChatServer, file: Path) -> None:
+    server.answer = lambda seen, number: Reply(
+        pieces=chunks(seen, says("a", "b")), held=lambda place: place > 1 and len(server.seen) < 2
+    )
+    asked = client(file)
+    with asked.stream("?") as stream:
+        next(stream)
+    assert len(Cache(file)) == 0
+    assert "".join(token.text for token in asked.stream("?")) == "ab"
+
+
+def test_a_prompt_is_not_in_the_file_and_neither_is_a_key(server: ChatServer, file: Path) -> None:
+    ask(client(file), "a most private question")
+    found = b"".join(part.read_bytes() for part in file.parent.iterdir())
+    assert b"private" not in found
+    assert b"sk-test" not in found
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has other permissions")
+def test_the_file_is_its_owners_only(server: ChatServer, file: Path) -> None:
+    ask(client(file))
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+
+
+def test_true_means_the_folder_for_caches(server: ChatServer, tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.setenv("DELUGE_NB_CACHE", str(tmp_path))
+    asked = LLMClient("gpt-4o-mini", cache=True)
+    ask(asked)
+    ask(asked)
+    assert len(server.seen) == 1
+    assert (tmp_path / "responses.sqlite3").exists()
+
+
+@pytest.mark.parametrize("value", [3, b"x", ""])
+def test_what_is_no_file_is_refused(value: Any) -> None:
+    with pytest.raises(SettingError, match="cache must be True, False, a file's path"):
+        LLMClient("local", cache=value)
+
+
+def test_a_file_that_cannot_be_used_is_refused(tmp_path: Path) -> None:
+    no_database = tmp_path / "notes.txt"
+    no_database.write_text("not a database, but long enough to be looked at" * 10)
+    for path in (tmp_path, no_database, no_database / "inside"):
+        with pytest.raises(SettingError, match="cannot be used to keep answers in"):
+            LLMClient("local", cache=path)
+    assert no_database.read_text().startswith("not a database")
+
+
+def test_a_file_that_is_lost_on_the_way_costs_no_answer(server: ChatServer, file: Path) -> None:
+    asked = client(file)
+    ask(asked)
+    with sqlite3.connect(file) as connection:
+        connection.execute("DROP TABLE responses_v1")
+    with pytest.warns(UserWarning, match="Answers are not kept"):
+        assert ask(asked)[0].completion == "Hello there"
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert ask(asked)[0].completion == "Hello there"
+
+
+def test_a_damaged_answer_is_asked_for_again(server: ChatServer, file: Path) -> None:
+    asked = client(file)
+    ask(asked)
+    with sqlite3.connect(file) as connection:
+        connection.execute("UPDATE responses_v1 SET answer = x'00'")
+    assert not ask(asked)[0].from_cache
+    assert ask(asked)[0].from_cache
+
+
+def test_answers_used_longest_ago_are_dropped_when_there_are_too_many(tmp_path: Path, server: ChatServer) -> None:
+    cache = Cache(tmp_path / "small", max_bytes=60_000)
+    server.always(*[("b", WIDE)] * 50)
+    asked = LLMClient("gpt-4o-mini", logprobs=True, top_logprobs=3, cache=cache, max_concurrent_requests=1)
+    ask(asked, *(f"question {i}" for i in range(301)))
+    kept = len(cache)
+    assert 0 < kept < 301
+    assert ask(asked, "question 300")[0].from_cache
+    cache.clear()
+    assert len(cache) == 0
+
+
+def test_several_processes_share_one_file(server: ChatServer, file: Path) -> None:
+    script = f"""
+        from deluge_nb import LLMClient
+        client = LLMClient("gpt-4o-mini", base_url={server.url!r}, cache={str(file)!r}, logprobs=True, top_logprobs=2)
+        found = client.process_prompts_sync([f"question {{i}}" for i in range(200)], show_progress=False)
+        assert not any(one.is_error for one in found), found
+        assert [one.completion for one in found] == ["Hello there"] * 200
+    """
+    command = [sys.executable, "-W", "error", "-c", textwrap.dedent(script)]
+    running = [subprocess.Popen(command, env={**os.environ, "OPENAI_API_KEY": "sk-test"}) for _ in range(4)]
+    assert [one.wait(120) for one in running] == [0] * 4
+    assert len(Cache(file)) == 200
+    sent = len(server.seen)
+    assert subprocess.run(command, check=False, env={**os.environ, "OPENAI_API_KEY": "sk-test"}).returncode == 0
+    assert len(server.seen) == sent
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork on this system")
+def test_a_forked_process_can_go_on_with_it(server: ChatServer, file: Path) -> None:
+    script = f"""
+        import os
+        from deluge_nb import LLMClient
+        client = LLMClient("gpt-4o-mini", base_url={server.url!r}, cache={str(file)!r})
+        def kept():
+            return client.process_prompts_sync(["?"], show_progress=False)[0].from_cache
+        assert not kept()
+        child = os.fork()
+        if not child:
+            os._exit(0 if kept() else 3)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        assert kept()
+    """
+    ended = subprocess.run([sys.executable, "-c", textwrap.dedent(script)], timeout=60, check=False)
+    assert ended.returncode == 0
+
+
+PROBABILITY = st.floats(-20, 0) | st.none()
+ENTRIES = st.lists(
+    st.fixed_dictionaries(
+        {
+            "token": st.text(max_size=3),
+            "logprob": PROBABILITY,
+            "bytes": st.none() | st.lists(st.integers(0, 255), max_size=4),
+            "top_logprobs": st.lists(
+                st.fixed_dictionaries(
+                    {"token": st.text(max_size=3), "logprob": PROBABILITY},
+                    optional={"bytes": st.lists(st.integers(0, 255), max_size=4), "id": st.integers(0, 9)},
+                ),
+                max_size=5,
+            ),
+        }
+    ),
+    max_size=5,
+)
+
+
+def falling(entries: list[Any]) -> list[float]:
+    return sorted((-1e9 if one["logprob"] is None else one["logprob"] for one in entries), reverse=True)
+
+
+@given(ENTRIES, st.integers(0, 6))
+def test_fewer_alternatives_are_the_likeliest_in_the_order_they_had(entries: list[Any], most: int) -> None:
+    table = Logprobs.from_entries(entries)
+    for before, after in zip(table, cut(table, most), strict=True):
+        had, kept = before["top_logprobs"], after["top_logprobs"]
+        assert len(kept) == min(most, len(had))
+        rest = list(had)
+        for one in kept:  # in order, and each of them is one it had
+            while rest and rest[0] != one:
+                rest.pop(0)
+            assert rest
+            rest.pop(0)
+        values = sorted((-1e9 if one["logprob"] is None else one["logprob"] for one in had), reverse=True)
+        assert (
+            sorted((-1e9 if one["logprob"] is None else one["logprob"] for one in kept), reverse=True) == values[:most]
+        )
+        assert (before["token"], before["logprob"]) == (after["token"], after["logprob"])
+
+
+@given(ENTRIES)
+def test_a_table_comes_back_as_it_was(entries: list[Any]) -> None:
+    from deluge_nb._stored import _packed, _unpacked
+
+    table = Logprobs.from_entries(entries, vocab_size=10)
+    back = _unpacked(_packed(table.compact()))
+    assert back == table
+    assert list(back) == list(table)
+    assert back.vocab_size == 10
+
+
+def test_an_answer_as_bytes_is_smaller_than_its_json() -> None:
+    table = Logprobs.from_entries(
+        [{"token": "a", "logprob": -0.1, "top_logprobs": [{"token": t, "logprob": -1.0} for t in "abcdefghij"]}] * 100
+    )
+    assert len(stored(Completion("a" * 100, logprobs=table))) < len(str(list(table))) / 10
+
+
+@pytest.mark.model
+def test_the_embedded_model_is_kept_as_well(file: Path) -> None:
+    asked = LLMClient("local", logprobs=True, top_logprobs=5, max_new_tokens=5, cache=file)
+    (first,) = ask(asked, RawPrompt("One, two,"))
+    (second,) = asyncio.run(asked.process_prompts_async([RawPrompt("One, two,")], show_progress=False))
+    assert second.from_cache
+    assert told(second) == told(first)
+    (scored,) = asked.score_continuations_sync([("One, two,", " three")], show_progress=False)
+    (again,) = asked.score_continuations_sync([("One, two,", " three")], show_progress=False)
+    assert again.from_cache
+    assert again.logprobs == scored.logprobs
+
+
+def test_an_error_names_no_key(server: ChatServer, file: Path) -> None:
+    server.answer = lambda seen, number: error("bad key sk-test-0123456789", status=401)
+    (response,) = ask(client(file))
+    assert isinstance(response.error, RequestError)
+    assert "sk-test" not in repr(response) + str(response.error)
