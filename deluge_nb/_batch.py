@@ -17,6 +17,7 @@ from pydantic import SecretStr
 
 from . import models
 from ._outcomes import lacking, told_apart
+from ._usage import tokens_of
 from .errors import DelugeError, SettingError, UnknownModelError
 from .models import Endpoint, Served, ServedModel, Target
 from .prompts import Prompt
@@ -110,6 +111,11 @@ class Route:
             self._open = (mark, made)
         return self._open[1]
 
+    def charge(self, completion: Completion) -> None:
+        """Count what an answer has used against the minute's tokens."""
+        if self._pace is not None:
+            self._pace.charge(tokens_of(completion.usage))
+
     def close(self) -> None:
         """Close the connection."""
         if self._open is not None:
@@ -202,6 +208,7 @@ class Batch:
                     return replace(_answered(ask, kept), from_cache=True)
             exchange = wire.load(endpoint.dialect).exchange(ask)
             completion = await item.route.transport().carry(exchange, ask.model, listener)
+            item.route.charge(completion)
             cut_off = listener is not None and (listener.stopped or listener.broken is not None)
             if self._cache is not None and key is not None and not cut_off:
                 await self._cache.put(key, ask, completion)

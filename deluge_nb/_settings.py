@@ -72,6 +72,35 @@ def cache_of(cache: Any) -> Cache | None:
     return opened(cache)
 
 
+def turns(weights: Sequence[float] | None, count: int) -> Callable[[], int]:
+    """Which of so many models is next: as often as its weight says, and as evenly spread as can be.
+
+    Raises
+    ------
+    SettingError
+        When the weights are not one number of at least 0 for each model, or all of them 0.
+    """
+    given = [1.0] * count if weights is None else list(weights) if isinstance(weights, Sequence) else []
+    good = all(isinstance(one, int | float) and not isinstance(one, bool) and 0 <= one < inf for one in given)
+    if isinstance(weights, str) or len(given) != count or not good or not sum(given) > 0:
+        raise SettingError(
+            f"model_weights must be one number for each of the {count} models, at least 0 and not all 0, not "
+            f"{weights!r}.",
+            setting="model_weights",
+            value=weights,
+        )
+    total, credit = sum(given), [0.0] * count
+
+    def following() -> int:
+        for place, weight in enumerate(given):
+            credit[place] += weight
+        best = max(range(count), key=credit.__getitem__)
+        credit[best] -= total
+        return best
+
+    return following
+
+
 def check_names(settings: dict[str, Any], own: Callable[..., Any]) -> None:
     """Refuse what is no setting of a request, with the nearest name of one or of the client's own."""
     known = [*SamplingParams.model_fields, *list(inspect.signature(own).parameters)[1:-1]]

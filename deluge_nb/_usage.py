@@ -57,17 +57,27 @@ def _of(response: APIResponse) -> Usage:
     if response.from_cache:
         return Usage(answered=1, from_cache=1)
     counts = response.usage or {}
+    asked, answered = _in_and_out(counts)
     return Usage(
         answered=not response.is_error,
         failed=response.is_error,
-        prompt_tokens=_count(counts, "prompt_tokens", "input_tokens"),
-        completion_tokens=_count(counts, "completion_tokens", "output_tokens"),
+        prompt_tokens=asked,
+        completion_tokens=answered,
         cached_tokens=_count(counts.get("prompt_tokens_details"), "cached_tokens")
         or _count(counts, "prompt_cache_hit_tokens"),
         reasoning_tokens=_count(counts.get("completion_tokens_details"), "reasoning_tokens")
         or _count(counts, "reasoning_tokens"),
         cost=float(cost) if isinstance(cost := counts.get("cost"), int | float) else 0.0,
     )
+
+
+def tokens_of(counts: Mapping[str, Any] | None) -> int:
+    """Tokens in and out of one answer."""
+    return sum(_in_and_out(counts or {}))
+
+
+def _in_and_out(counts: Mapping[str, Any]) -> tuple[int, int]:
+    return _count(counts, "prompt_tokens", "input_tokens"), _count(counts, "completion_tokens", "output_tokens")
 
 
 def _count(counts: Any, *names: str) -> int:

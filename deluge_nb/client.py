@@ -6,12 +6,13 @@ import asyncio
 import os
 import threading
 from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from . import _portal, models
 from ._batch import Batch, Item, Route
 from ._pace import Pace
-from ._settings import Settings, cache_of, check_counts, check_names, check_positive, filled, listed
+from ._settings import Settings, cache_of, check_counts, check_names, check_positive, filled, listed, turns
 from ._usage import Usage, used
 from .errors import MissingKeyError, SettingError
 from .prompts import Prompt, PromptLike, as_prompt, as_prompts
@@ -37,6 +38,8 @@ class LLMClient:
     ----------
     model_or_models
         A model's name, a :class:`deluge_nb.LocalModel`, or a list of them; prompts go to the models of a list in turn.
+    model_weights
+        Numbers, one for each model, that say how large a share of the prompts it gets; the same for all if left out.
     sampling_params
         Settings of each request, or one for each model.
     base_url
@@ -47,6 +50,9 @@ class LLMClient:
         How many requests are under way at once; the endpoint's own recommendation if left out.
     max_requests_per_minute
         How many requests may leave in a minute, tries included and evenly spread; as many as there are if left out.
+    max_tokens_per_minute
+        How many tokens, in and out, may be used in a minute. They are counted when an answer tells what it used, so
+        that what is under way at once may go beyond it, and is waited for afterwards.
     max_attempts
         Tries per request, the first included.
     timeout
@@ -82,10 +88,12 @@ class LLMClient:
         model_or_models: Model | Sequence[Model],
         *,
         sampling_params: Settings | None = None,
+        model_weights: Sequence[float] | None = None,
         base_url: str | None = None,
         api_key: str | None = None,
         max_concurrent_requests: int | None = None,
         max_requests_per_minute: float | None = None,
+        max_tokens_per_minute: float | None = None,
         max_attempts: int = 5,
         timeout: float = 120.0,
         transport: httpx.AsyncBaseTransport | None = None,
@@ -99,10 +107,11 @@ class LLMClient:
             raise SettingError("The list of models is empty; name at least one.", setting="model", value=wanted)
         check_counts(max_concurrent_requests=max_concurrent_requests, max_attempts=max_attempts)
         check_positive(timeout=timeout)
-        pace = None
-        if max_requests_per_minute is not None:
-            check_positive(max_requests_per_minute=max_requests_per_minute)
-            pace = Pace(max_requests_per_minute)
+        rates = {"max_requests_per_minute": max_requests_per_minute, "max_tokens_per_minute": max_tokens_per_minute}
+        check_positive(**{name: rate for name, rate in rates.items() if rate is not None})
+        pace = Pace(*rates.values()) if any(rates.values()) else None
+        self._turns = partial(turns, model_weights, len(wanted))
+        self._turns()
         self._routes = [
             Route(
                 model,
@@ -369,8 +378,9 @@ class LLMClient:
         cache: Cache | None,
     ) -> Batch:
         items: list[Item] = []
-        for i, (prompt, continuation) in enumerate(asked):
-            turn = i % len(self._routes)
+        following = self._turns()
+        for prompt, continuation in asked:
+            turn = following()
             models.validate(self._routes[turn].target, settings[turn], prompt)
             items.append(Item(self._routes[turn], prompt, settings[turn], continuation))
         used = {id(item.route): item.route for item in items}.values()

@@ -7,9 +7,12 @@ import concurrent.futures
 import contextlib
 import email.utils
 import ipaddress
+import math
 import re
 import weakref
+from dataclasses import replace
 from datetime import UTC, datetime
+from http import HTTPStatus
 from importlib.metadata import version
 from urllib.parse import urlsplit
 
@@ -17,8 +20,9 @@ import httpx
 import tenacity
 from pydantic import SecretStr
 
+from ._limits import exhausted_for
 from ._listening import Listener, Streamed
-from ._pace import Pace
+from ._pace import Pace, Pause
 from .errors import RequestError
 from .models import Address, Endpoint, Served
 from .wire import Completion, Exchange, WireRequest, load
@@ -37,6 +41,10 @@ _EXHAUSTED = frozenset(
 )
 # Google's words for a tier that has no quota for the model, whatever delay it names.
 _NO_QUOTA = re.compile(r"\blimit: 0\b(?!\.\d)")
+# No answer is this long, and one that is would fill the memory.
+_LONGEST_REPLY = 64 << 20
+# A reply that comes byte by byte never meets the limit between two bytes; by so many of these, it has to be there.
+_PATIENCE = 10
 # Told to wait longer than this, a person would rather be told.
 _LONGEST_WAIT = 60.0
 
@@ -97,6 +105,7 @@ class Transport:
         self._max_attempts = max_attempts
         self._transport = transport
         self._pace = pace
+        self._pause = Pause()
         # Waiting for a free connection is what the client's own limit on concurrency is for.
         self._limits = httpx.Timeout(timeout, connect=min(10.0, timeout), pool=None).as_dict()
         self._open: httpx.AsyncBaseTransport | None = None
@@ -144,6 +153,7 @@ class Transport:
     async def _try(self, request: WireRequest, model: str, streamed: Streamed | None = None) -> bytes:
         if self._pace is not None:
             await self._pace.turn()
+        await self._pause.over()
         address = await self._address()
         key = address.key if address is not None else self._key.get_secret_value() if self._key is not None else None
         base = address.base_url if address is not None else self._endpoint.base_url
@@ -159,10 +169,14 @@ class Transport:
             # Straight to the transport: what a client would add (cookies, redirects, authentication) is not wanted, and
             # costs as much as reading the answer.
             response = await self._connected(base).handle_async_request(sent)
+            left = exhausted_for(response.headers.raw)
+            # Further off, the server may as well say no: it can say why.
+            if left is not None and left <= _LONGEST_WAIT:
+                self._pause.hold(left)
             try:
                 if streamed is not None and streamed.takes(response):
                     return await streamed.read(response, self._endpoint.label, model)
-                await response.aread()
+                body = await self._body(response, model)
             finally:
                 await response.aclose()
         except httpx.TimeoutException:
@@ -173,8 +187,8 @@ class Transport:
             refused = self._unreachable(model, _hidden(str(error) or type(error).__name__, key))
         else:
             if response.is_success:
-                return response.content
-            refused = self._refused(response, model, key)
+                return body
+            refused = self._refused(response, body, model, key)
         raise refused
 
     async def _address(self) -> Address | None:
@@ -202,12 +216,38 @@ class Transport:
         where = self._endpoint.base_url or self._endpoint.label
         return _Refused(RequestError(f"{model!r} could not be reached at {where}: {reason}", model=model), again=again)
 
-    def _refused(self, response: httpx.Response, model: str, key: str | None) -> _Refused:
-        status, body = response.status_code, _hidden(response.text, key)
+    def _given_up(self, model: str, reason: str) -> _Refused:
+        return _Refused(RequestError(f"{model!r} at {self._endpoint.label}: {reason}", model=model), again=False)
+
+    async def _body(self, response: httpx.Response, model: str) -> bytes:
+        """All of a reply, unless it is too long or takes too long; what runs on this machine may take its time."""
+        pieces: list[bytes] = []
+        size, most = 0, _LONGEST_REPLY if self._served is None else math.inf
+        try:
+            async with asyncio.timeout(None if self._served is not None else _PATIENCE * self._timeout):
+                async for piece in response.aiter_bytes():
+                    pieces.append(piece)
+                    size += len(piece)
+                    if size > most:
+                        break
+        except TimeoutError:
+            told = f"its answer was still coming after {_PATIENCE * self._timeout:g} seconds; timeout= gives it longer"
+            raise self._given_up(model, told) from None
+        if size > most:
+            raise self._given_up(model, f"its answer is longer than {_LONGEST_REPLY >> 20} MB")
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    def _refused(self, response: httpx.Response, content: bytes, model: str, key: str | None) -> _Refused:
+        status, body = response.status_code, _hidden(content.decode("utf-8", "replace"), key)
         reason = load(self._endpoint.dialect).parse_error(status, body.encode())
+        if response.has_redirect_location:  # not followed: the key is for nobody else
+            moved = _hidden(response.headers["location"], key)
+            reason = replace(reason, message=f"it has moved to {moved}; give that address, if you trust it")
         wait = _told_to_wait(response.headers)
         if wait is None:
             wait = reason.wait
+        if wait is None and status == HTTPStatus.TOO_MANY_REQUESTS:
+            wait = exhausted_for(response.headers.raw)
         again = status in _RETRIED and reason.code not in _EXHAUSTED and not _NO_QUOTA.search(body)
         told = response.headers.get("x-should-retry")
         if told in ("true", "false"):
@@ -216,6 +256,8 @@ class Transport:
         if again and wait is not None and wait > _LONGEST_WAIT:
             again = False
             message = f"{message.rstrip('.')}; it asks to wait {wait:.0f} seconds"
+        if again and wait and status == HTTPStatus.TOO_MANY_REQUESTS:
+            self._pause.hold(wait)  # the others would only be told the same
         error = RequestError(message, model=model, status_code=status, body=reason.body, retry_after=wait)
         return _Refused(error, again=again, wait=wait)
 

@@ -44,6 +44,7 @@ LAYERS = {
     "transport": 3,
     "_outcomes": 3,
     "_pace": 3,
+    "_limits": 3,
     "_listening": 3,
     "_cache": 3,
     "_settings": 3,

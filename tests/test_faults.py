@@ -1,0 +1,312 @@
+"""What becomes of prompts when servers do what they should not."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import gzip
+import os
+import random
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import psutil
+import pytest
+
+from deluge_nb import APIResponse, LLMClient, MalformedResponseError, RequestError, SamplingParams, _portal
+from tests import fault_server
+from tests.fault_server import FaultServer, compressed, cut, good, reply, slowly
+from tests.openai_server import Seen, chat, says
+
+KEY = "sk-test-0123456789"
+ENVELOPE = {"error": {"message": "it is what it is", "type": "server_error", "code": None}}
+
+
+@pytest.fixture
+def faulty() -> Iterator[FaultServer]:
+    with fault_server.running() as found:
+        yield found
+
+
+def ask(server: FaultServer, *prompts: str, **options: Any) -> list[APIResponse]:
+    client = LLMClient(
+        "gpt-4o-mini",
+        base_url=server.url,
+        api_key=KEY,
+        sampling_params=SamplingParams(logprobs=True, top_logprobs=2),
+        **options,
+    )
+    try:
+        return client.process_prompts_sync(prompts or ["Hello?"], show_progress=False)
+    finally:
+        client.close()
+
+
+def first_then_good(faulty: FaultServer, *steps: Any) -> None:
+    faulty.answer = lambda seen, number: steps if number == 0 else good(seen)
+
+
+# Cured by another try -------------------------------------------------------------------------------------------------
+
+WAITS = [
+    {"retry_after": "0"},
+    {"retry_after": "0.01"},
+    {"retry_after_ms": "5"},
+    {"retry_after": "Wed, 21 Oct 2015 07:28:00 GMT"},
+    {"x_ratelimit_remaining_requests": "0", "x_ratelimit_reset_requests": "12ms"},
+    {"x_ratelimit_remaining_tokens": "0", "x_ratelimit_reset_tokens": "0m0.01s"},
+    {"x_ratelimit_remaining_tokens": "-1", "x_ratelimit_reset_tokens": "-1", "retry_after": "0"},
+    {"anthropic_ratelimit_requests_remaining": "0", "anthropic_ratelimit_requests_reset": "2015-10-21T07:28:00Z"},
+    {"x_ratelimit_remaining": "0", "x_ratelimit_reset": "0.01"},
+    {"x_ratelimit_remaining_requests_day": "0", "x_ratelimit_reset_requests_day": "0.02", "retry_after": "0"},
+    {"retry_after": "garbage", "x_ratelimit_remaining_requests": "\xff", "retry_after_ms": "1"},
+]
+
+
+@pytest.mark.parametrize("headers", WAITS, ids=lambda headers: ",".join(headers))
+def test_a_429_is_tried_again_when_its_headers_say(faulty: FaultServer, headers: Any) -> None:
+    first_then_good(faulty, *reply(ENVELOPE, 429, **headers))
+    (response,) = ask(faulty)
+    assert response.completion == "Hello?"
+    assert len(faulty.seen) == 2
+
+
+@pytest.mark.parametrize("status", [408, 409, 425, 429, 498, 500, 502, 503, 504, 529])
+def test_a_server_in_trouble_is_tried_again(faulty: FaultServer, status: int) -> None:
+    first_then_good(faulty, *reply(ENVELOPE, status, retry_after="0"))
+    assert ask(faulty)[0].completion == "Hello?"
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 0.9])
+def test_a_connection_that_is_reset_is_tried_again(faulty: FaultServer, share: float) -> None:
+    faulty.answer = lambda seen, number: cut(good(seen), share) if number == 0 else good(seen)
+    assert ask(faulty)[0].completion == "Hello?"
+    assert len(faulty.seen) == 2
+
+
+# Told as they are -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("steps", "told"),
+    [
+        (reply(b'{"choices": [{"message": {"content": "Hel'), "no JSON"),
+        (reply(b""), "an empty body"),
+        (reply(b"<html><body>Welcome</body></html>", kind="text/html"), "no JSON"),
+        (reply(b"[]"), "does not fit"),
+        (reply({"choices": []}), "without choices"),
+    ],
+    ids=["truncated", "empty", "page", "list", "no choices"],
+)
+def test_a_body_that_is_no_answer_is_told_and_not_tried_again(faulty: FaultServer, steps: Any, told: str) -> None:
+    faulty.answer = lambda seen, number: steps
+    (response,) = ask(faulty)
+    assert isinstance(response.error, MalformedResponseError)
+    assert told in str(response.error)
+    assert len(faulty.seen) == 1
+
+
+def test_an_error_inside_a_200_is_an_error(faulty: FaultServer) -> None:
+    faulty.answer = lambda seen, number: reply({"error": {"code": 502, "message": "the upstream is gone"}})
+    (response,) = ask(faulty)
+    assert isinstance(response.error, RequestError)
+    assert "the upstream is gone" in str(response.error)
+
+
+def test_a_gateway_s_page_is_not_shown(faulty: FaultServer) -> None:
+    page = b"<!doctype html><title>502</title><script>alert(1)</script>"
+    faulty.answer = lambda seen, number: reply(page, 502, kind="text/html", retry_after="0")
+    (response,) = ask(faulty)
+    assert "answered 502" in (response.error_message or "")
+    assert "<" not in (response.error_message or "")
+
+
+def test_nan_and_lone_surrogates_cost_no_answer(faulty: FaultServer) -> None:
+    def answer(seen: Seen, number: int) -> Any:
+        body = chat(seen, says("fine", "odd"))
+        odd = body["choices"][0]["logprobs"]["content"][1]
+        odd["token"], odd["logprob"] = "\ud83d", float("nan")
+        return reply(body)
+
+    faulty.answer = answer
+    (response,) = ask(faulty)
+    assert response.logprobs is not None
+    assert response.logprobs.tokens == ["fine", "�"]
+    assert response.logprobs[1]["logprob"] is None
+
+
+@pytest.mark.parametrize("kind", ["text/html", "text/plain; charset=latin-1", "application/octet-stream", None])
+def test_a_wrong_content_type_does_not_matter(faulty: FaultServer, kind: str | None) -> None:
+    faulty.answer = lambda seen, number: reply(chat(seen, says("é")), kind=kind)
+    assert ask(faulty)[0].completion == "é"
+
+
+def test_a_compressed_answer_is_read(faulty: FaultServer) -> None:
+    faulty.answer = lambda seen, number: compressed(seen)
+    assert ask(faulty)[0].completion == "Hello?"
+
+
+def test_a_broken_compression_is_told(faulty: FaultServer) -> None:
+    faulty.answer = lambda seen, number: reply(b"this is no gzip", content_encoding="gzip")
+    (response,) = ask(faulty, max_attempts=2)
+    assert isinstance(response.error, RequestError)
+
+
+def test_a_redirect_is_told_and_not_followed(faulty: FaultServer) -> None:
+    with fault_server.running() as other:
+        faulty.answer = lambda seen, number: reply(b"", 307, location=f"{other.url}/chat/completions")
+        (response,) = ask(faulty)
+        assert not other.seen
+    assert KEY in faulty.seen[0].headers["authorization"]
+    assert isinstance(response.error, RequestError)
+    assert f"it has moved to {other.url}" in str(response.error)
+    assert len(faulty.seen) == 1
+
+
+def test_a_silent_server_is_given_up(faulty: FaultServer) -> None:
+    faulty.answer = lambda seen, number: [30.0]
+    (response,) = ask(faulty, timeout=0.1, max_attempts=2)
+    assert "no answer within 0.1 seconds" in (response.error_message or "")
+    assert len(faulty.seen) == 2
+
+
+def test_an_answer_that_comes_byte_by_byte_is_given_up_at_some_time(faulty: FaultServer) -> None:
+    faulty.answer = lambda seen, number: slowly(good(seen), 0.05)
+    (response,) = ask(faulty, timeout=0.1)
+    assert "still coming after 1 seconds" in (response.error_message or "")
+    assert len(faulty.seen) == 1
+
+
+def test_a_slow_answer_is_read_when_there_is_time(faulty: FaultServer) -> None:
+    faulty.answer = lambda seen, number: slowly(good(seen), 0.001)
+    assert ask(faulty, timeout=5)[0].completion == "Hello?"
+
+
+@pytest.mark.parametrize("packed", [False, True], ids=["plain", "gzip"])
+def test_an_answer_that_would_fill_the_memory_is_given_up(faulty: FaultServer, packed: bool) -> None:
+    endless = b" " * (65 << 20)
+    steps = reply(gzip.compress(endless), content_encoding="gzip") if packed else reply(endless)
+    faulty.answer = lambda seen, number: steps
+    (response,) = ask(faulty)
+    assert "longer than 64 MB" in (response.error_message or "")
+    assert len(faulty.seen) == 1
+
+
+def test_a_long_answer_is_read(faulty: FaultServer) -> None:
+    def answer(seen: Seen, number: int) -> Any:
+        return reply({**chat(seen, says("fine")), "padding": "x" * (32 << 20)})
+
+    faulty.answer = answer
+    assert ask(faulty)[0].completion == "fine"
+
+
+# All of it at once ----------------------------------------------------------------------------------------------------
+
+
+def some_fault(seen: Seen, dice: random.Random) -> Any:
+    body = chat(seen, says(seen.question))
+    faults: list[Any] = [
+        reply(ENVELOPE, 429, retry_after="0.01"),
+        reply(ENVELOPE, 429, retry_after_ms="3"),
+        reply(ENVELOPE, 429, x_ratelimit_remaining_requests="0", x_ratelimit_reset_requests="5ms"),
+        reply({"error": {"message": "no credit", "code": "insufficient_quota"}}, 429),
+        reply(ENVELOPE, 400),
+        reply(ENVELOPE, 500, retry_after="0"),
+        reply(ENVELOPE, 529, retry_after="0.01"),
+        reply(b"<html>bad gateway</html>", 502, kind="text/html", retry_after="0"),
+        reply({"error": {"message": "inside"}}),
+        reply(b'{"choices": [{'),
+        reply({**body, "choices": []}),
+        reply(b"", 302, location="http://192.0.2.1/"),
+        cut(good(seen), dice.random()),
+        cut(good(seen), 0.5, None),
+        compressed(seen),
+        reply(str(body).encode()),
+        reply(body, kind="text/html"),
+        [0.6],
+    ]
+    return dice.choice(faults)
+
+
+def leftover() -> set[str]:
+    async def tasks() -> set[str]:
+        return {repr(task) for task in asyncio.all_tasks() if task is not asyncio.current_task()}
+
+    return _portal.run(tasks())
+
+
+def connections(server: FaultServer) -> int:
+    port = int(server.url.rpartition(":")[2].partition("/")[0])
+    found = psutil.Process().net_connections("tcp")
+    return sum(1 for one in found if one.raddr and one.raddr.port == port and one.status != psutil.CONN_TIME_WAIT)
+
+
+def test_two_thousand_prompts_among_faults_all_end_in_order_and_leave_nothing_behind(faulty: FaultServer) -> None:
+    dice = random.Random(7)
+    faulty.answer = lambda seen, number: some_fault(seen, dice) if dice.random() < 0.3 else good(seen)
+    prompts = [f"question {i}" for i in range(2000)]
+    responses = ask(faulty, *prompts, timeout=0.5, max_attempts=3, max_concurrent_requests=100)
+    assert len(responses) == 2000
+    for prompt, response in zip(prompts, responses, strict=True):
+        if response.is_error:
+            assert isinstance(response.error, RequestError | MalformedResponseError)
+            assert response.error_message
+            assert KEY not in str(response.error)
+        else:
+            assert response.completion == prompt
+            assert response.logprobs is not None
+    answered = sum(not response.is_error for response in responses)
+    assert 1400 < answered < 2000
+    gc.collect()
+    until = time.monotonic() + 10
+    while (leftover() or connections(faulty)) and time.monotonic() < until:
+        time.sleep(0.05)
+    assert not leftover()
+    assert not connections(faulty)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows interrupts in another way")
+def test_an_interrupt_at_any_moment_keeps_what_is_finished(faulty: FaultServer) -> None:
+    dice = random.Random(11)
+    faulty.answer = lambda seen, number: [0.02, *(some_fault(seen, dice) if dice.random() < 0.3 else good(seen))]
+    script = f"""
+        import signal
+        from deluge_nb import LLMClient, SamplingParams
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        client = LLMClient(
+            "gpt-4o-mini", base_url={faulty.url!r}, api_key={KEY!r}, timeout=0.5, max_concurrent_requests=20,
+            sampling_params=SamplingParams(logprobs=True, top_logprobs=2), max_attempts=2,
+        )
+        prompts = [f"question {{i}}" for i in range(20_000)]
+        print("ready", flush=True)
+        for _ in range(3):
+            try:
+                client.process_prompts_sync(prompts, show_progress=False)
+            except KeyboardInterrupt:
+                kept = client.interrupted
+                assert len(kept) == len(prompts)
+                for prompt, one in zip(prompts, kept):
+                    assert one is None or one.is_error or one.completion == prompt, (prompt, one)
+                print(sum(one is not None and not one.is_error for one in kept), flush=True)
+        print("done", flush=True)
+    """
+    running = subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(script)], stdout=subprocess.PIPE, text=True, env=dict(os.environ)
+    )
+    assert running.stdout is not None
+    assert running.stdout.readline() == "ready\n"
+    for _ in range(3):
+        before = len(faulty.seen)
+        until = time.monotonic() + 30
+        while len(faulty.seen) < before + 60 and time.monotonic() < until:
+            time.sleep(0.001)
+        time.sleep(dice.random() * 0.3)
+        running.send_signal(signal.SIGINT)
+        assert int(running.stdout.readline()) > 0
+    assert running.stdout.readline() == "done\n"
+    assert running.wait(30) == 0
