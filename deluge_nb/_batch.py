@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
-from . import models
+from . import _keys, models
 from ._outcomes import lacking, told_apart
 from ._usage import tokens_of
 from .errors import DelugeError, SettingError, UnknownModelError
@@ -56,7 +56,7 @@ class Route:
         self._attempts = attempts
         self._timeout = timeout
         self._transport = transport
-        self._open: tuple[tuple[str, str | None], Transport] | None = None
+        self._open: tuple[tuple[str, SecretStr | None], Transport] | None = None
 
     @property
     def model(self) -> str:
@@ -70,11 +70,9 @@ class Route:
 
     @property
     def key(self) -> SecretStr | None:
-        """The key as given, else from the environment as it is now."""
-        if self._given_key is not None:
-            return self._given_key
-        found = (os.environ.get(variable) for variable in self.endpoint.key_variables)
-        return next((SecretStr(value) for value in found if value), None)
+        """The key as given, else as it is found now."""
+        variables = self.endpoint.key_variables
+        return self._given_key or (_keys.found(variables) if variables else None)
 
     @property
     def key_missing(self) -> bool:
@@ -96,7 +94,7 @@ class Route:
         from .transport import Transport
 
         key = self.key
-        mark = (self.endpoint.base_url, key.get_secret_value() if key else None)
+        mark = (self.endpoint.base_url, key)
         if self._open is None or self._open[0] != mark:
             self.close()
             made = Transport(
@@ -331,6 +329,10 @@ def _completed(params: SamplingParams, target: Target) -> SamplingParams:
 
 
 def _failed(model: str, error: Exception, dialect: str) -> APIResponse:
+    if isinstance(error, DelugeError):
+        # Where it was raised tells nobody anything, and would keep what was there: whole replies.
+        error = error.with_traceback(None)
+        error.__context__ = error.__cause__ = None
     message = str(error) if isinstance(error, DelugeError) else f"internal error: {type(error).__name__}: {error}"
     body = getattr(error, "body", None) or getattr(error, "excerpt", None) or None
     return APIResponse(

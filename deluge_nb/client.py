@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, overload
 
-from . import _portal, models
+from . import _keys, _portal, models
 from ._batch import Batch, Item, Route
 from ._pace import Pace
 from ._settings import Settings, cache_of, check_counts, check_names, check_positive, filled, listed, turns
@@ -45,7 +45,8 @@ class LLMClient:
     base_url
         A server of your own that speaks the OpenAI chat API; names that the registry does not know are tried there.
     api_key
-        Wins over the environment variable of the endpoint.
+        Wins over the endpoint's variable in the environment, in a ``.env`` file (with python-dotenv) and in the keyring
+        (with keyring, under the service ``deluge_nb``).
     max_concurrent_requests
         How many requests are under way at once; the endpoint's own recommendation if left out.
     max_requests_per_minute
@@ -388,8 +389,8 @@ class LLMClient:
             if route.key_missing:
                 variable = route.endpoint.key_variables[0]
                 raise MissingKeyError(
-                    f"{route.model!r} is served by {route.endpoint.label}, which wants a key: set {variable} or give "
-                    "api_key=; the embedded model 'local' needs none.",
+                    f"{route.model!r} is served by {route.endpoint.label}, which wants a key: set {variable}"
+                    f"{_keys.places()} or give api_key=; the embedded model 'local' needs none.",
                     endpoint=route.endpoint.name,
                     variable=variable,
                 )

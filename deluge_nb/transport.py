@@ -7,9 +7,11 @@ import concurrent.futures
 import contextlib
 import email.utils
 import ipaddress
+import json
 import math
 import re
 import weakref
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -23,7 +25,7 @@ from pydantic import SecretStr
 from ._limits import exhausted_for
 from ._listening import Listener, Streamed
 from ._pace import Pace, Pause
-from .errors import RequestError
+from .errors import DelugeError, RequestError
 from .models import Address, Endpoint, Served
 from .wire import Completion, Exchange, WireRequest, load
 
@@ -124,7 +126,7 @@ class Transport:
         MalformedResponseError
             When a reply does not fit the dialect.
         """
-        with contextlib.closing(exchange):
+        with contextlib.closing(exchange), self._without_key():
             request = next(exchange)
             while True:
                 if request.reader is None or listener is None:
@@ -135,6 +137,19 @@ class Transport:
                     request = exchange.send(reply)
                 except StopIteration as end:
                     return end.value
+
+    @contextlib.contextmanager
+    def _without_key(self) -> Iterator[None]:
+        """Take the key out of errors that quote a reply which quotes it."""
+        try:
+            yield
+        except DelugeError as error:
+            key = self._key.get_secret_value() if self._key is not None else None
+            for name, value in vars(error).items():
+                if key and value is not None and not isinstance(value, int | float) and key in str(value):
+                    setattr(error, name, _hidden(value if isinstance(value, str) else json.dumps(value), key))
+            error.args = tuple(_hidden(str(part), key) for part in error.args)
+            raise
 
     async def _with_retries(self, request: WireRequest, model: str, streamed: Streamed | None = None) -> bytes:
         retrying = tenacity.AsyncRetrying(

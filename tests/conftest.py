@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from deluge_nb import _endpoints, models
+from deluge_nb import _endpoints, _keys, models
 from tests import openai_server
 from tests.openai_server import ChatServer
 
@@ -31,6 +31,7 @@ def no_keys(monkeypatch: pytest.MonkeyPatch) -> None:
     for endpoint in _endpoints.BUILT_IN:
         for name in (*endpoint.key_variables, endpoint.url_variable):
             monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(_keys, "_installed", {}.get)
     # Nor may a test find what another's server did.
     monkeypatch.setattr(models, "_observed", {})
 

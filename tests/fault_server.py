@@ -31,7 +31,8 @@ class FaultServer:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.open += 1
         try:
-            with suppress(ConnectionError, asyncio.IncompleteReadError):
+            # A cancelled handler would be reported as a failure of the server.
+            with suppress(ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
                 while await self._one(reader, writer):
                     pass
         finally:

@@ -19,6 +19,7 @@ LAYERS = {
     "_measures": 1,
     "_tables": 1,
     "_folders": 1,
+    "_keys": 1,
     "logprobs": 1,
     "sampling": 1,
     "prompts": 1,
@@ -63,7 +64,7 @@ LAYERS = {
     "__init__": 6,
 }
 NOTEBOOK = ["IPython", "ipywidgets", "anywidget", "traitlets", "altair", "pandas", "scipy"]
-DEFERRED = [*NOTEBOOK, "numpy", "httpx", "msgspec", "tqdm", "pyarrow", "vl_convert", "xllamacpp"]
+DEFERRED = [*NOTEBOOK, "numpy", "httpx", "msgspec", "tqdm", "pyarrow", "vl_convert", "xllamacpp", "dotenv", "keyring"]
 
 
 def module_of(path: Path) -> str:
