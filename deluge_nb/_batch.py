@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from pydantic import SecretStr
 
 from . import _keys, models
-from ._outcomes import lacking, told_apart
+from ._outcomes import in_the_other_style, lacking, told_apart
 from ._usage import tokens_of
 from .errors import DelugeError, SettingError, UnknownModelError
 from .models import Endpoint, Served, ServedModel, Target
@@ -185,6 +185,8 @@ class Batch:
         from . import wire
 
         spec, endpoint = item.route.target.spec, item.route.endpoint
+        if endpoint.counted_logprobs and (endpoint.name, item.route.model) in models.flipped:
+            endpoint = replace(endpoint, counted_logprobs=False)
         ask = wire.Ask(
             model=item.route.model,
             endpoint=endpoint,
@@ -204,8 +206,14 @@ class Batch:
                 kept = await self._cache.get(key, ask)
                 if kept is not None:
                     return replace(_answered(ask, kept), from_cache=True)
-            exchange = wire.load(endpoint.dialect).exchange(ask)
-            completion = await item.route.transport().carry(exchange, ask.model, listener)
+            dialect, transport = wire.load(endpoint.dialect), item.route.transport()
+            try:
+                completion = await transport.carry(dialect.exchange(ask), ask.model, listener)
+            except DelugeError as error:
+                other = in_the_other_style(error, ask)
+                if other is None:
+                    raise
+                completion = await transport.carry(dialect.exchange(other), ask.model, listener)
             item.route.charge(completion)
             cut_off = listener is not None and (listener.stopped or listener.broken is not None)
             if self._cache is not None and key is not None and not cut_off:
@@ -302,7 +310,8 @@ def _located(model: str | ServedModel, base_url: str | None) -> Target:
     if base_url is not None and not own and endpoint.name != models.OPENAI.name:
         # The provider's key is not for a server of the user's own.
         endpoint = models.COMPATIBLE
-    endpoint = replace(endpoint, base_url=(url or "").rstrip("/"), key_required=False)
+    address = (url or "").rstrip("/").removesuffix(endpoint.no_suffix)
+    endpoint = replace(endpoint, base_url=address, key_required=False)
     # A server of the user's own is asked by the name the user wrote: to a router, "openai/gpt-4o" is a name.
     name = model.strip() if base_url is not None and not own and isinstance(model, str) else target.model
     return replace(target, model=name, spec=replace(target.spec, endpoint=endpoint))

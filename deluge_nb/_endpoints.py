@@ -47,6 +47,16 @@ COMPLETIONS = Endpoint(
     prefill=False,
     raw=True,
 )
+# The newer interface, for whoever names it.
+RESPONSES = Endpoint(
+    "openai-responses",
+    "OpenAI",
+    "https://api.openai.com/v1",
+    dialect="responses",
+    key_variables=("OPENAI_API_KEY",),
+    url_variable="OPENAI_BASE_URL",
+    prefill=False,
+)
 AZURE = _hosted(
     "azure",
     "Azure OpenAI",
@@ -57,7 +67,14 @@ AZURE = _hosted(
     max_tokens_field="max_completion_tokens",
     prefill=False,
 )
-ANTHROPIC = _hosted("anthropic", "Anthropic", "https://api.anthropic.com/v1")
+ANTHROPIC = _hosted(
+    "anthropic",
+    "Anthropic",
+    "https://api.anthropic.com/v1",
+    dialect="anthropic",
+    key_header="x-api-key",
+    headers={"anthropic-version": "2023-06-01"},
+)
 GOOGLE = _hosted(
     "google",
     "Google",
@@ -72,7 +89,9 @@ VERTEX = _hosted(
     "Vertex AI",
     "https://aiplatform.googleapis.com/v1/publishers/google",
     dialect="gemini",
+    key_variables=("VERTEX_API_KEY", "VERTEX_ACCESS_TOKEN"),
     key_header="x-goog-api-key",
+    bearer_prefix="ya29.",
 )
 MISTRAL = _hosted(
     "mistral", "Mistral", "https://api.mistral.ai/v1", prefill=True, prefill_flag="prefix", stream_usage=False
@@ -80,9 +99,11 @@ MISTRAL = _hosted(
 GROQ = _hosted("groq", "Groq", "https://api.groq.com/openai/v1", prefill=True)
 XAI = _hosted("xai", "xAI", "https://api.x.ai/v1")
 # Only under /beta does the server continue the beginning of an answer.
-DEEPSEEK = _hosted("deepseek", "DeepSeek", "https://api.deepseek.com/beta", prefill=True, prefill_flag="prefix")
-TOGETHER = _hosted("together", "Together", "https://api.together.xyz/v1", counted_logprobs=True)
-FIREWORKS = _hosted("fireworks", "Fireworks", "https://api.fireworks.ai/inference/v1", prefill=True)
+DEEPSEEK = _hosted(
+    "deepseek", "DeepSeek", "https://api.deepseek.com/beta", prefill=True, prefill_flag="prefix", raw=True
+)
+TOGETHER = _hosted("together", "Together", "https://api.together.xyz/v1", counted_logprobs=True, raw=True)
+FIREWORKS = _hosted("fireworks", "Fireworks", "https://api.fireworks.ai/inference/v1", prefill=True, raw=True)
 OPENROUTER = _hosted("openrouter", "OpenRouter", "https://openrouter.ai/api/v1")
 COHERE = _hosted(
     "cohere",
@@ -100,11 +121,14 @@ HUGGINGFACE = _hosted(
     "https://router.huggingface.co/v1",
     key_variables=("HF_TOKEN", "HUGGINGFACE_API_KEY"),
 )
-VLLM = _own("vllm", "vLLM", "http://127.0.0.1:8000/v1", prefill=True, prefill_flag="continue_final_message")
-SGLANG = _own("sglang", "SGLang", "http://127.0.0.1:30000/v1", prefill=True, prefill_flag="continue_final_message")
-TGI = _own("tgi", "TGI", "http://127.0.0.1:8080/v1", prefill=True)
-OLLAMA = _own("ollama", "Ollama", "http://127.0.0.1:11434/v1", prefill=True)
-LMSTUDIO = _own("lmstudio", "LM Studio", "http://127.0.0.1:1234/v1", prefill=True)
+VLLM = _own("vllm", "vLLM", "http://127.0.0.1:8000/v1", prefill=True, prefill_flag="continue_final_message", raw=True)
+SGLANG = _own(
+    "sglang", "SGLang", "http://127.0.0.1:30000/v1", prefill=True, prefill_flag="continue_final_message", raw=True
+)
+TGI = _own("tgi", "TGI", "http://127.0.0.1:8080/v1", prefill=True, raw=True)
+OLLAMA = _own("ollama", "Ollama", "http://127.0.0.1:11434", dialect="ollama", prefill=True, raw=True, no_suffix="/v1")
+LMSTUDIO = _own("lmstudio", "LM Studio", "http://127.0.0.1:1234/v1", prefill=True, raw=True)
+MLX = _own("mlx", "mlx-lm", "http://127.0.0.1:8080/v1", raw=True)
 LLAMACPP = _own(
     "llamacpp",
     "llama.cpp",
@@ -115,6 +139,7 @@ LLAMACPP = _own(
     full_vocab=True,
     continuations=True,
     concurrency=4,
+    no_suffix="/v1",
 )
 COMPATIBLE = Endpoint(
     "compatible",
@@ -122,6 +147,7 @@ COMPATIBLE = Endpoint(
     "",
     key_variables=("OPENAI_API_KEY",),
     key_required=False,
+    raw=True,
 )
 LOCAL = Endpoint(
     "local",
@@ -138,6 +164,7 @@ LOCAL = Endpoint(
 )
 
 BUILT_IN = (
-    *(OPENAI, COMPLETIONS, AZURE, ANTHROPIC, GOOGLE, VERTEX, MISTRAL, GROQ, XAI, DEEPSEEK, TOGETHER, FIREWORKS),
-    *(OPENROUTER, COHERE, CEREBRAS, PERPLEXITY, HUGGINGFACE, VLLM, SGLANG, TGI, OLLAMA, LMSTUDIO, LLAMACPP, LOCAL),
+    *(OPENAI, COMPLETIONS, RESPONSES, AZURE, ANTHROPIC, GOOGLE, VERTEX, MISTRAL, GROQ, XAI, DEEPSEEK, TOGETHER),
+    *(FIREWORKS, OPENROUTER, COHERE, CEREBRAS, PERPLEXITY, HUGGINGFACE, VLLM, SGLANG, TGI, OLLAMA, LMSTUDIO, MLX),
+    *(LLAMACPP, LOCAL),
 )

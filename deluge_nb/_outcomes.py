@@ -6,6 +6,7 @@ Each is told in words of its own, and remembered for the session.
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from . import models
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
 # A 403 for log-probabilities is no matter of the key.
 _REFUSING = frozenset({400, 403, 404, 422})
 _REFUSAL = re.compile(r"log[\s_-]?prob|top_n_tokens|n_probs|\b3051\b", re.IGNORECASE)
+# "invalid type: integer `5`, expected a boolean"
+_OTHER_STYLE = re.compile(
+    r"integer[^.]*expected[^.]*bool|must be[^.]*bool|bool[^.]*expected[^.]*integer", re.IGNORECASE
+)
 # One or two tokens can be certain by themselves.
 _FEWEST_CERTAIN = 3
 
@@ -38,6 +43,19 @@ def told_apart(error: DelugeError, ask: Ask) -> DelugeError:
         status_code=status,
         body=body,
     )
+
+
+def in_the_other_style(error: DelugeError, ask: Ask) -> Ask | None:
+    """The same request with ``logprobs`` as a yes where it was a number, if that is what the server wants.
+
+    Which it is differs between the models of one provider; what was found out is remembered for the session.
+    """
+    if not ask.params.logprobs or not ask.endpoint.counted_logprobs or getattr(error, "status_code", None) != 400:
+        return None
+    if not _OTHER_STYLE.search(f"{error} {getattr(error, 'body', None)}"):
+        return None
+    models.flipped.add((ask.endpoint.name, ask.model))
+    return replace(ask, endpoint=replace(ask.endpoint, counted_logprobs=False))
 
 
 def lacking(completion: Completion, ask: Ask) -> list[str]:

@@ -23,7 +23,9 @@ def _row(
     pattern: str, endpoint: Endpoint, kind: Kind, note: str, shown_as: str, *, source: str = "provider", **more: Any
 ) -> ModelSpec:
     support = LogprobSupport(kind, note=note, source=source, checked=_CHECKED, **more)
-    return ModelSpec(pattern, endpoint, support, shown_as=shown_as, prefixed=pattern == "*" or endpoint is at.VERTEX)
+    return ModelSpec(
+        pattern, endpoint, support, shown_as=shown_as, prefixed=pattern == "*" or endpoint in (at.VERTEX, at.RESPONSES)
+    )
 
 
 _NEVER = "OpenAI answers 403: these models always reason, and give none."
@@ -148,6 +150,26 @@ BUILT_IN = (
             ("babbage-002", "`babbage-002`"),
         )
     ),
+    _row("*", at.RESPONSES, "full", "As in a chat, by OpenAI's newer interface.", "`openai-responses/…`"),
+    *(
+        _row(
+            pattern,
+            at.RESPONSES,
+            "conditional",
+            "Only with reasoning_effort='none', and then often fewer alternatives than asked for.",
+            shown_as,
+            **_REASONING,
+        )
+        for pattern, shown_as in (
+            ("gpt-5.*", "`openai-responses/gpt-5.1` and later"),
+            ("gpt-6-luna*", "`openai-responses/gpt-6-luna`"),
+            ("gpt-6-sol*", "`openai-responses/gpt-6-sol`"),
+        )
+    ),
+    *(
+        _row(pattern, at.RESPONSES, "none", _NEVER, f"`openai-responses/{pattern.rstrip('*')}…`")
+        for pattern in ("o1*", "o3*", "o4*")
+    ),
     _row("*", at.AZURE, "conditional", "As the deployed model; set AZURE_OPENAI_BASE_URL.", "`azure/…`"),
     _row("gemini-2.*", at.VERTEX, "limited", "2.0 and 2.5 only; 3 refuses.", "`vertex/gemini-2.…`"),
     _row("*", at.VERTEX, "none", "Vertex AI refuses the request for this model.", "`vertex/…`, other models"),
@@ -183,5 +205,6 @@ BUILT_IN = (
     _row("*", at.TGI, "full", "After temperature, top-p and penalties.", "`tgi/…`", max_top=5),
     _row("*", at.OLLAMA, "full", "From version 0.12.11 on; its cloud models give none.", "`ollama/…`"),
     _row("*", at.LMSTUDIO, "full", "Needs max_new_tokens of at least 2.", "`lmstudio/…`", max_top=10),
+    _row("*", at.MLX, "none", "Its server names any of the alternatives as the token drawn.", "`mlx/…`"),
     _row("*", at.LLAMACPP, "full", "Your own llama-server, at its native interface.", "`llamacpp/…`"),
 )

@@ -71,7 +71,9 @@ class Endpoint:
     continues a partial answer: it is tried. ``key_header`` is where the key goes; in the usual one it follows "Bearer".
     ``counted_logprobs`` says that ``logprobs`` is a number in place of a yes and ``top_logprobs``. ``prefill_flag`` is
     the field that marks a message as the beginning of an answer, or the request as one that continues its last message.
-    ``stream_usage`` says that the server counts tokens in a stream only when asked to, and may be asked.
+    ``stream_usage`` says that the server counts tokens in a stream only when asked to, and may be asked. ``headers`` go
+    with every request. Keys that begin with ``bearer_prefix`` are access tokens and go into the usual header.
+    ``no_suffix`` is what an address must not end in, though people write it: the address of another dialect.
     """
 
     name: str
@@ -85,6 +87,9 @@ class Endpoint:
     prefill: bool | None = None
     prefill_flag: str = ""
     stream_usage: bool = True
+    headers: Mapping[str, str] = field(default_factory=dict)
+    bearer_prefix: str = ""
+    no_suffix: str = ""
     key_header: str = "Authorization"
     counted_logprobs: bool = False
     raw: bool = False

@@ -44,13 +44,15 @@ _DEFAULT_MODELS = ("gpt-4o-mini", "local")
 # Each whole vocabulary weighs megabytes.
 _LONGEST_WHOLE = 32
 
-DIALECTS = ("openai", "completions", "gemini", "cohere", "llamacpp")
+DIALECTS = ("openai", "responses", "completions", "gemini", "anthropic", "cohere", "ollama", "llamacpp")
 
 Outcome = Literal["refused", "dropped", "degenerate", "fine"]
 
 _registered: list[ModelSpec] = []
 _observed: dict[tuple[str, str, str | None], Outcome] = {}
 _endpoints_of_session: list[Endpoint] = []
+flipped: set[tuple[str, str]] = set()
+"""Endpoints and models that want ``logprobs`` as a yes where it was taken for a number."""
 
 
 def specs() -> tuple[ModelSpec, ...]:
@@ -329,8 +331,9 @@ def validate(target: Target, params: SamplingParams, prompt: Prompt | None = Non
                 alternative=_DEFAULT_MODELS[0],
             )
     if (params.top_logprobs or 0) > support.max_top:
+        given = f"at most {support.max_top} alternatives" if support.max_top else "the chosen tokens only"
         raise SettingError(
-            f"{model!r} gives at most {support.max_top} alternatives, so top_logprobs cannot be {params.top_logprobs}.",
+            f"{model!r} gives {given}, so top_logprobs cannot be {params.top_logprobs}.",
             setting="top_logprobs",
             value=params.top_logprobs,
         )

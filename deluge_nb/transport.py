@@ -108,6 +108,7 @@ class Transport:
         self._transport = transport
         self._pace = pace
         self._pause = Pause()
+        self._headers = {**_HEADERS, **endpoint.headers}
         # Waiting for a free connection is what the client's own limit on concurrency is for.
         self._limits = httpx.Timeout(timeout, connect=min(10.0, timeout), pool=None).as_dict()
         self._open: httpx.AsyncBaseTransport | None = None
@@ -172,7 +173,7 @@ class Transport:
         address = await self._address()
         key = address.key if address is not None else self._key.get_secret_value() if self._key is not None else None
         base = address.base_url if address is not None else self._endpoint.base_url
-        headers = {**_HEADERS, **_credentials(self._endpoint.key_header, key)} if key else _HEADERS
+        headers = {**self._headers, **_credentials(self._endpoint, key)} if key else self._headers
         try:
             sent = httpx.Request(
                 request.method,
@@ -309,8 +310,11 @@ def _told_to_wait(headers: httpx.Headers) -> float | None:
     return max(0.0, (date.replace(tzinfo=date.tzinfo or UTC) - datetime.now(UTC)).total_seconds())
 
 
-def _credentials(header: str, key: str) -> dict[str, str]:
-    return {header: f"Bearer {key}" if header == "Authorization" else key}
+def _credentials(endpoint: Endpoint, key: str) -> dict[str, str]:
+    token = bool(endpoint.bearer_prefix) and key.startswith(endpoint.bearer_prefix)
+    if token or endpoint.key_header == "Authorization":
+        return {"Authorization": f"Bearer {key}"}
+    return {endpoint.key_header: key}
 
 
 def _hidden(text: str, key: str | None) -> str:

@@ -34,6 +34,7 @@ def no_keys(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_keys, "_installed", {}.get)
     # Nor may a test find what another's server did.
     monkeypatch.setattr(models, "_observed", {})
+    monkeypatch.setattr(models, "flipped", set())
 
 
 @pytest.hookimpl(wrapper=True)

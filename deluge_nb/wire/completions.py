@@ -19,7 +19,7 @@ _PASSED_ON = ("temperature", "top_p", "seed", "presence_penalty", "frequency_pen
 class _Choice(msgspec.Struct):
     text: str = ""
     finish_reason: str | None = None
-    logprobs: dict[str, Any] | None = None
+    logprobs: msgspec.Raw = msgspec.Raw(b"")
 
 
 class _Reply(msgspec.Struct):
@@ -67,7 +67,7 @@ def parse_response(body: bytes, ask: Ask) -> Completion:
     choice = reply.choices[0]
     return Completion(
         text=choice.text,
-        logprobs=openai.columns_table(choice.logprobs, NAME) if choice.logprobs else None,
+        logprobs=_rows(choice.logprobs, False, ask) if bytes(choice.logprobs) not in (b"", b"null", b"{}") else None,
         finish_reason=choice.finish_reason,
         usage=reply.usage,
         model=reply.model,
@@ -92,7 +92,9 @@ def parse_error(status: int, body: bytes) -> ServerError:
     return openai.parse_error(status, body)
 
 
-def _rows(raw: msgspec.Raw, refused: bool, ask: Ask) -> Logprobs:
+def _rows(raw: msgspec.Raw, refused: bool, ask: Ask) -> Logprobs | None:
+    if b'"content"' in bytes(raw)[:200]:  # llama.cpp and Ollama answer here as they do in a chat
+        return openai.table(raw, refused, ask)
     return openai.columns_table(decode(bytes(raw), dict[str, Any], NAME), NAME)
 
 

@@ -17,7 +17,7 @@ from .._entries import of_columns
 from ..errors import MalformedResponseError, RequestError, SettingError
 from ..logprobs import Logprobs
 from ..tools import Tool, ToolCall
-from . import Ask, Completion, Exchange, ServerError, WireRequest
+from . import Ask, Completion, Exchange, ServerError, WireRequest, load
 from ._chunks import ChunkReader, TableOf
 from ._decode import decode
 
@@ -189,7 +189,9 @@ def parse_response(body: bytes, ask: Ask) -> Completion:
 
 
 def exchange(ask: Ask) -> Exchange:
-    """One request, one reply, which may come in pieces."""
+    """One request, one reply, which may come in pieces; text to be continued as it stands is no chat's business."""
+    if ask.prompt.raw is not None:
+        return (yield from load("completions").exchange(ask))
     request = build_request(ask)
     reply = yield streamed(request, ask, NAME, table, chat=True) if ask.stream else request
     return parse_response(reply, ask)
@@ -346,6 +348,11 @@ def tool_call(call: WireToolCall) -> ToolCall:
     except ValueError:
         arguments = None
     return ToolCall(call.function.name, arguments if isinstance(arguments, dict) else None, call.id, written or "")
+
+
+def written_call(name: str, arguments: str | dict[str, Any] | None, identity: str | None) -> WireToolCall:
+    """A tool call out of its parts."""
+    return WireToolCall(_Function(name, arguments), identity)
 
 
 def _one_line(text: str) -> str:

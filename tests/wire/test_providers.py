@@ -213,7 +213,7 @@ def test_cohere_gives_a_row_for_every_token_of_a_stretch_of_text() -> None:
 
 
 def test_alternatives_of_cohere_are_refused_before_any_request() -> None:
-    with pytest.raises(SettingError, match="at most 0 alternatives"):
+    with pytest.raises(SettingError, match="the chosen tokens only"):
         Provider(COHERE).ask("command-a")
 
 

@@ -1,0 +1,196 @@
+"""Ollama's own dialect: a chat, or raw text to continue, and a stream of one JSON value a line."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+import msgspec
+
+from ..errors import MalformedResponseError, RequestError
+from ..logprobs import Logprobs
+from . import Ask, Completion, Delta, Exchange, ServerError, WireRequest, openai
+from ._decode import decode
+from ._events import Lines
+
+NAME = "ollama"
+
+_OPTIONS = {
+    "temperature": "temperature",
+    "top_p": "top_p",
+    "seed": "seed",
+    "max_new_tokens": "num_predict",
+    "presence_penalty": "presence_penalty",
+    "frequency_penalty": "frequency_penalty",
+}
+
+
+class _Message(msgspec.Struct):
+    content: str = ""
+    tool_calls: list[openai.WireToolCall] | None = None
+
+
+class _Reply(msgspec.Struct):
+    message: _Message | None = None
+    response: str | None = None
+    model: str | None = None
+    done: bool = False
+    done_reason: str | None = None
+    logprobs: msgspec.Raw = msgspec.Raw(b"")
+    prompt_eval_count: int = 0
+    eval_count: int = 0
+    error: Any = None
+
+
+def build_request(ask: Ask) -> WireRequest:
+    """The request for an ask."""
+    params, settings = ask.params, ask.params.chosen()
+    options: dict[str, Any] = {
+        theirs: settings[ours] for ours, theirs in _OPTIONS.items() if settings.get(ours) is not None
+    }
+    if params.stop:
+        options["stop"] = list(params.stop)
+    body: dict[str, Any] = {"model": ask.model, "stream": ask.stream, "options": options}
+    if params.logprobs:
+        body |= {"logprobs": True, "top_logprobs": params.top_logprobs or 0}
+    if params.reasoning_effort is not None:
+        effort = params.reasoning_effort
+        body["think"] = False if effort == "none" else effort
+    if ask.output_schema is not None:
+        body["format"] = dict(ask.output_schema.schema)
+    if ask.prompt.raw is not None:
+        body |= {"prompt": ask.prompt.raw, "raw": True}
+        return WireRequest("/api/generate", body | (params.extra_body or {}))
+    body["messages"] = [_message(one) for one in openai.messages(ask)]
+    if ask.tools:
+        body["tools"] = openai.offered(ask.tools)
+    return WireRequest("/api/chat", body | (params.extra_body or {}))
+
+
+def parse_response(body: bytes, ask: Ask) -> Completion:
+    """What a successful reply meant.
+
+    Raises
+    ------
+    MalformedResponseError
+        When the body is no answer of this dialect; names the field.
+    RequestError
+        When the reply is an error in spite of its status.
+    """
+    reply = decode(body, _Reply, NAME)
+    if reply.error is not None:
+        raise _failure(body, ask)
+    if reply.message is None and reply.response is None:
+        excerpt = body[:200].decode("utf-8", "replace")
+        raise MalformedResponseError(
+            f"{ask.model!r} answered without a message: {excerpt}", dialect=NAME, field="message", excerpt=excerpt
+        )
+    calls = tuple(map(openai.tool_call, (reply.message.tool_calls if reply.message is not None else None) or ()))
+    text = reply.message.content if reply.message is not None else reply.response
+    counts = {"prompt_tokens": reply.prompt_eval_count, "completion_tokens": reply.eval_count}
+    return Completion(
+        text=text or (None if calls else ""),
+        logprobs=_table(reply.logprobs, ask),
+        finish_reason="tool_calls" if calls else reply.done_reason,
+        usage={**counts, "total_tokens": sum(counts.values())} if reply.done else None,
+        model=reply.model,
+        tool_calls=calls,
+        raw=body,
+    )
+
+
+def exchange(ask: Ask) -> Exchange:
+    """One request, one reply, which may come in pieces."""
+    request = build_request(ask)
+    reply = yield replace(request, reader=_Reader(ask)) if ask.stream else request
+    return parse_response(reply, ask)
+
+
+def with_entries(raw: dict[str, Any], entries: list[Any]) -> dict[str, Any]:
+    """The body as it came: it is kept whole."""
+    return raw
+
+
+def parse_error(status: int, body: bytes) -> ServerError:
+    """The reason in a reply that is no success."""
+    return openai.parse_error(status, body)
+
+
+class _Reader:
+    """Reads a stream, of which each line is a reply with a piece of the answer."""
+
+    def __init__(self, ask: Ask) -> None:
+        self._ask = ask
+        self._lines = Lines()
+        self._last: dict[str, Any] = {}
+        self._texts: list[str] = []
+        self._calls: list[Any] = []
+        self._rows: list[Any] = []
+
+    def feed(self, data: bytes) -> list[Delta]:
+        """What these bytes add."""
+        return [delta for line in self._lines.feed(data) for delta in self._read(line)]
+
+    def end(self) -> list[Delta]:
+        """What is left when the connection has ended."""
+        return [delta for line in self._lines.rest() for delta in self._read(line)]
+
+    @property
+    def complete(self) -> bool:
+        """Whether the server has said that this is all."""
+        return bool(self._last.get("done"))
+
+    def body(self) -> bytes:
+        """What has come, as the body of a reply that was not streamed."""
+        text = "".join(self._texts)
+        own: dict[str, Any] = {"message": {"role": "assistant", "content": text}}
+        if self._calls:
+            own["message"]["tool_calls"] = self._calls
+        if self._ask.prompt.raw is not None:
+            own = {"response": text}
+        if self._rows:
+            own["logprobs"] = self._rows
+        return msgspec.json.encode({**self._last, **own})
+
+    def _read(self, line: bytes) -> Iterator[Delta]:
+        if not line.strip():
+            return
+        piece = decode(line, _Reply, NAME)
+        if piece.error is not None:
+            raise _failure(line, self._ask)
+        self._last = decode(line, dict[str, Any], NAME)
+        self._calls += (self._last.get("message") or {}).get("tool_calls") or []
+        self._rows += self._last.pop("logprobs", None) or []
+        text = piece.message.content if piece.message is not None else piece.response or ""
+        self._texts.append(text)
+        rows = _table(piece.logprobs, self._ask) or None
+        if text or rows is not None:
+            yield Delta(text, rows)
+
+
+def _message(message: Mapping[str, Any]) -> dict[str, Any]:
+    """A message as Ollama has it: text, and the arguments of calls as objects."""
+    found = {**message, "content": openai.text_of(message.get("content")) or ""}
+    if message.get("tool_calls"):
+        found["tool_calls"] = [_call(call) for call in message["tool_calls"]]
+    return found
+
+
+def _call(call: Mapping[str, Any]) -> dict[str, Any]:
+    function = call["function"]
+    written = function.get("arguments") or {}
+    arguments = json.loads(written) if isinstance(written, str) else written
+    return {"function": {"name": function["name"], "arguments": arguments}}
+
+
+def _table(raw: msgspec.Raw, ask: Ask) -> Logprobs | None:
+    if bytes(raw) in (b"", b"null"):
+        return None
+    return openai.table(msgspec.Raw(b'{"content":%b}' % bytes(raw)), False, ask)
+
+
+def _failure(body: bytes, ask: Ask) -> RequestError:
+    reason = parse_error(200, body)
+    return RequestError(f"{ask.model!r}: {reason.message}", model=ask.model, body=reason.body)

@@ -1,0 +1,239 @@
+"""OpenAI's Responses dialect."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+import msgspec
+
+from ..errors import MalformedResponseError, RequestError, SettingError
+from ..logprobs import Logprobs
+from . import Ask, Completion, Delta, Exchange, ServerError, WireRequest, openai
+from ._decode import decode
+from ._events import Events
+
+NAME = "responses"
+
+_NAMES = {"temperature": "temperature", "top_p": "top_p", "max_new_tokens": "max_output_tokens"}
+_ABSENT = ("seed", "stop", "presence_penalty", "frequency_penalty", "logit_bias")
+_FEWEST_TOKENS = 16
+_REASONS = {"max_output_tokens": "length"}
+
+
+class _Part(msgspec.Struct):
+    type: str = ""
+    text: str | None = None
+    refusal: str | None = None
+    logprobs: msgspec.Raw = msgspec.Raw(b"")
+
+
+class _Item(msgspec.Struct):
+    type: str = ""
+    content: list[_Part] | None = None
+    name: str = ""
+    arguments: str = ""
+    call_id: str | None = None
+
+
+class _Incomplete(msgspec.Struct):
+    reason: str | None = None
+
+
+class _Reply(msgspec.Struct):
+    output: list[_Item] | None = None
+    status: str | None = None
+    incomplete_details: _Incomplete | None = None
+    model: str | None = None
+    usage: dict[str, Any] | None = None
+    error: Any = None
+
+
+class _Event(msgspec.Struct):
+    type: str = ""
+    delta: Any = None
+    logprobs: msgspec.Raw = msgspec.Raw(b"")
+    response: msgspec.Raw = msgspec.Raw(b"")
+
+
+def build_request(ask: Ask) -> WireRequest:
+    """The request for an ask.
+
+    Raises
+    ------
+    SettingError
+        For what this API does not have.
+    """
+    params, settings = ask.params, ask.params.chosen()
+    for name in _ABSENT:
+        if settings.get(name):
+            raise SettingError(
+                f"OpenAI's Responses API has no {name}; leave it out, or ask for {ask.model!r} without "
+                "'openai-responses/'.",
+                setting=name,
+                value=settings[name],
+            )
+    if params.max_new_tokens is not None and params.max_new_tokens < _FEWEST_TOKENS:
+        raise SettingError(
+            f"OpenAI's Responses API gives at least {_FEWEST_TOKENS} tokens, so max_new_tokens cannot be "
+            f"{params.max_new_tokens}.",
+            setting="max_new_tokens",
+            value=params.max_new_tokens,
+        )
+    # Kept on the provider's side otherwise, which nobody has asked for.
+    body: dict[str, Any] = {"model": ask.model, "input": list(_input(openai.messages(ask))), "store": False}
+    body |= {theirs: settings[ours] for ours, theirs in _NAMES.items() if settings.get(ours) is not None}
+    if params.logprobs:
+        body |= {"include": ["message.output_text.logprobs"], "top_logprobs": params.top_logprobs or 0}
+    if params.reasoning_effort is not None:
+        body["reasoning"] = {"effort": params.reasoning_effort}
+    if ask.tools:
+        body["tools"] = [{"type": "function", "strict": False, **one["function"]} for one in openai.offered(ask.tools)]
+    if ask.output_schema is not None:
+        shape = {"name": ask.output_schema.name, "schema": dict(ask.output_schema.schema), "strict": True}
+        body["text"] = {"format": {"type": "json_schema", **shape}}
+    return WireRequest("/responses", body | (params.extra_body or {}))
+
+
+def parse_response(body: bytes, ask: Ask) -> Completion:
+    """What a successful reply meant.
+
+    Raises
+    ------
+    MalformedResponseError
+        When the body is no response; names the field.
+    RequestError
+        When the reply tells of a failure.
+    """
+    reply = decode(body, _Reply, NAME)
+    if reply.error is not None or reply.status == "failed":
+        reason = parse_error(200, body)
+        raise RequestError(f"{ask.model!r}: {reason.message}", model=ask.model, body=reason.body)
+    if reply.output is None:
+        excerpt = body[:200].decode("utf-8", "replace")
+        raise MalformedResponseError(
+            f"{ask.model!r} answered without output: {excerpt}", dialect=NAME, field="output", excerpt=excerpt
+        )
+    parts = [part for item in reply.output if item.type == "message" for part in item.content or ()]
+    texts = [part.text for part in parts if part.type == "output_text" and part.text is not None]
+    refusal = next((part.refusal for part in parts if part.type == "refusal"), None)
+    calls = tuple(
+        openai.tool_call(openai.written_call(item.name, item.arguments, item.call_id))
+        for item in reply.output
+        if item.type == "function_call"
+    )
+    why = reply.incomplete_details.reason if reply.incomplete_details is not None else None
+    ended = "tool_calls" if calls else "stop" if reply.status == "completed" else None
+    return Completion(
+        text="".join(texts) if texts else refusal if refusal is not None or calls else "",
+        logprobs=_table([part.logprobs for part in parts if part.type == "output_text"], ask),
+        finish_reason=_REASONS.get(why, why) if why else ended,
+        usage=_usage(reply.usage),
+        model=reply.model,
+        tool_calls=calls,
+        refusal=refusal,
+        raw=body,
+    )
+
+
+def exchange(ask: Ask) -> Exchange:
+    """One request, one reply, which may come in pieces."""
+    request = build_request(ask)
+    if ask.stream:
+        request = replace(request, body={**(request.body or {}), "stream": True}, reader=_Reader(ask))
+    reply = yield request
+    return parse_response(reply, ask)
+
+
+def with_entries(raw: dict[str, Any], entries: list[Any]) -> dict[str, Any]:
+    """The body as it came: it is kept whole."""
+    return raw
+
+
+def parse_error(status: int, body: bytes) -> ServerError:
+    """The reason in a reply that is no success."""
+    return openai.parse_error(status, body)
+
+
+class _Reader:
+    """Reads a stream, whose last event has the whole response; the tokens before it have no bytes."""
+
+    def __init__(self, ask: Ask) -> None:
+        self._ask = ask
+        self._events = Events()
+        self._texts: list[str] = []
+        self._rows: list[Any] = []
+        self._whole = b""
+
+    def feed(self, data: bytes) -> list[Delta]:
+        """What these bytes add."""
+        return [delta for event in self._events.feed(data) for delta in self._read(event)]
+
+    def end(self) -> list[Delta]:
+        """What is left when the connection has ended."""
+        return [delta for event in self._events.rest() for delta in self._read(event)]
+
+    @property
+    def complete(self) -> bool:
+        """Whether the whole response has come."""
+        return bool(self._whole)
+
+    def body(self) -> bytes:
+        """The whole response, or what has come of it."""
+        if self._whole:
+            return self._whole
+        part: dict[str, Any] = {"type": "output_text", "text": "".join(self._texts)}
+        if self._rows:
+            part["logprobs"] = self._rows
+        item = {"type": "message", "role": "assistant", "content": [part]}
+        return msgspec.json.encode({"status": "in_progress", "model": self._ask.model, "output": [item]})
+
+    def _read(self, data: bytes) -> Iterator[Delta]:
+        event = decode(data, _Event, NAME)
+        if event.type in ("response.completed", "response.incomplete"):
+            self._whole = bytes(event.response)
+        elif event.type in ("response.failed", "error"):
+            reason = parse_error(200, bytes(event.response) or data)
+            raise RequestError(f"{self._ask.model!r}: {reason.message}", model=self._ask.model, body=reason.body)
+        elif event.type in ("response.output_text.delta", "response.refusal.delta") and isinstance(event.delta, str):
+            self._texts.append(event.delta)
+            table = _table([event.logprobs], self._ask)
+            if table is not None:
+                self._rows += msgspec.json.decode(bytes(event.logprobs))
+            if event.delta or table:
+                yield Delta(event.delta, table or None)
+
+
+def _input(messages: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
+    for message in messages:
+        text = openai.text_of(message.get("content"))
+        if message["role"] == "tool":
+            yield {"type": "function_call_output", "call_id": message.get("tool_call_id", ""), "output": text or ""}
+        elif text:
+            yield {"role": message["role"], "content": text}
+        for call in message.get("tool_calls") or ():
+            function = call["function"]
+            named = {"name": function["name"], "arguments": function.get("arguments") or "{}"}
+            yield {"type": "function_call", "call_id": call.get("id", ""), **named}
+
+
+def _table(lists: list[msgspec.Raw], ask: Ask) -> Logprobs | None:
+    """One table of the lists of all parts."""
+    rows = [bytes(one)[1:-1] for one in lists if bytes(one)[:1] == b"[" and bytes(one) != b"[]"]
+    if not rows:
+        # Asked for, and there was nothing to be told, is not the same as not told.
+        return Logprobs.from_entries([]) if any(bytes(one) == b"[]" for one in lists) and ask.params.logprobs else None
+    return openai.table(msgspec.Raw(b'{"content":[%b]}' % b",".join(rows)), False, ask)
+
+
+def _usage(counts: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    if counts is None:
+        return None
+    return {
+        "prompt_tokens": counts.get("input_tokens") or 0,
+        "completion_tokens": counts.get("output_tokens") or 0,
+        "total_tokens": counts.get("total_tokens") or 0,
+        "prompt_tokens_details": counts.get("input_tokens_details") or {},
+        "completion_tokens_details": counts.get("output_tokens_details") or {},
+    }
