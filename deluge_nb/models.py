@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from . import _endpoints
@@ -112,7 +112,8 @@ def register_endpoint(
     key_variable, url_variable
         Environment variables with its key (needed, where this is given) and with an address that wins.
     dialect
-        How it speaks: ``openai``, ``completions``, ``gemini``, ``cohere`` or ``llamacpp``.
+        How it speaks: ``openai``, ``responses``, ``completions``, ``gemini``, ``anthropic``, ``cohere``, ``ollama`` or
+        ``llamacpp``.
     **more
         Other fields of :class:`Endpoint`.
 
@@ -131,11 +132,12 @@ def register_endpoint(
         )
     more.setdefault("key_required", bool(key_variable))
     try:
-        made = Endpoint(
-            name.lower(),
-            label or name,
-            base_url.rstrip("/"),
-            dialect=dialect,
+        # What holds for a dialect holds here: how its key is sent, what it can do.
+        made = replace(
+            COMPATIBLE if dialect == "openai" else next(one for one in _endpoints.BUILT_IN if one.dialect == dialect),
+            name=name.lower(),
+            label=label or name,
+            base_url=base_url.rstrip("/"),
             key_variables=(key_variable,) if key_variable else (),
             url_variable=url_variable,
             **more,
