@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
     from ._cache import Cache
+    from ._fields import FieldProb, FieldProbs
     from ._stream import Stream, StreamedToken
     from ._usage import Usage
     from .charts import alternatives_chart, confidence_chart, entropy_chart
@@ -54,6 +55,8 @@ _HOMES = {
     "Cache": "_cache",
     "Conversation": "prompts",
     "DelugeError": "errors",
+    "FieldProb": "_fields",
+    "FieldProbs": "_fields",
     "LLMClient": "client",
     "LocalModel": "local",
     "LocalModelError": "errors",
@@ -96,6 +99,8 @@ __all__ = [
     "Cache",
     "Conversation",
     "DelugeError",
+    "FieldProb",
+    "FieldProbs",
     "LLMClient",
     "LocalModel",
     "LocalModelError",

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from ._fields import FieldProbs
     from .logprobs import Logprobs
     from .tools import ToolCall
 
@@ -68,6 +69,21 @@ class APIResponse:
         from .wire import load
 
         return load(self._dialect).with_entries(body, list(self.logprobs))
+
+    @property
+    def field_probs(self) -> FieldProbs:
+        """How probable each value of an answer in JSON was, with bounds: see :class:`deluge_nb.FieldProb`.
+
+        Raises
+        ------
+        LogprobsMissingError
+            When there are no log-probabilities, or they are not those of this text.
+        SettingError
+            When the completion is no JSON.
+        """
+        from ._fields import field_probs
+
+        return field_probs(self.completion, self.logprobs)
 
     def __repr__(self) -> str:
         if self.is_error:

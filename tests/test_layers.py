@@ -31,6 +31,7 @@ LAYERS = {
     "wire": 2,
     "probability": 2,
     "response": 2,
+    "_fields": 2,
     "_glyphs": 2,
     "_pack": 2,
     "_scale": 2,
