@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ._measures import known
 from .errors import LogprobsMissingError, SettingError
 from .logprobs import Logprobs
 
@@ -180,13 +181,13 @@ class _Rows:
     """A table's tokens by the bytes they hold."""
 
     def __init__(self, table: Logprobs) -> None:
-        _, logprob, weighed, others, offsets = table.columns
+        _, _, weighed, others, offsets = table.columns
         self._octets = table.token_bytes
         self._starts = np.concatenate(([0], np.cumsum([len(octets) for octets in self._octets]))).tolist()
-        self._probability = np.exp(logprob)
+        self._probability = table.prob
         vocabulary = table.vocabulary
         self._weighed = [vocabulary.true_bytes(index) for index in weighed.tolist()]
-        self._others = np.nan_to_num(np.exp(others)).tolist()
+        self._others = np.nan_to_num(np.exp(known(others))).tolist()
         self._offsets = offsets.tolist()
 
     def of(self, start: int, literal: bytes, *, ends: bool) -> tuple[float, float, float, tuple[int, int]]:

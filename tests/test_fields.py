@@ -103,8 +103,9 @@ def test_rows_beside_the_text_do_not_matter() -> None:
     assert field_probs("[5]", table)[0].probability == pytest.approx(0.3)
 
 
-def test_a_withheld_probability_leaves_everything_open() -> None:
-    hidden: dict[str, Any] = {"token": "5", "logprob": None, "bytes": [53], "top_logprobs": []}
+@pytest.mark.parametrize("withheld", [None, -9999.0])
+def test_a_withheld_probability_leaves_everything_open(withheld: float | None) -> None:
+    hidden: dict[str, Any] = {"token": "5", "logprob": withheld, "bytes": [53], "top_logprobs": []}
     field = found(row("[", 1), hidden, row("]", 1))[0]
     assert math.isnan(field.probability)
     assert math.isnan(field.logprob)
