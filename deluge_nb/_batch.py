@@ -151,13 +151,19 @@ class Batch:
         self._cache = cache
         self._asked: Counter[bytes] = Counter()
         self._vocab_sizes: dict[int, int | None] = {}
+        self._transports: dict[int, Transport] = {}
         self._done = 0
 
     def start_servers(self) -> None:
-        """Start what runs on this machine, so that a failure to do so is the call's and not every prompt's."""
+        """Start what runs on this machine, so that a failure to do so is the call's and not every prompt's.
+
+        Needed before anything is asked.
+        """
         for route in {id(item.route): item.route for item in self.items}.values():
             served = route.served()
             self._vocab_sizes[id(route)] = None if served is None else served.address().vocab_size
+            # Where its key is found is looked up here, once.
+            self._transports[id(route)] = route.transport()
 
     async def run(self) -> None:
         """Ask everything. Must run on the portal's loop."""
@@ -206,7 +212,7 @@ class Batch:
                 kept = await self._cache.get(key, ask)
                 if kept is not None:
                     return replace(_answered(ask, kept), from_cache=True)
-            dialect, transport = wire.load(endpoint.dialect), item.route.transport()
+            dialect, transport = wire.load(endpoint.dialect), self._transports[id(item.route)]
             try:
                 completion = await transport.carry(dialect.exchange(ask), ask.model, listener)
             except DelugeError as error:

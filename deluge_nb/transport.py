@@ -11,11 +11,12 @@ import json
 import math
 import re
 import weakref
-from collections.abc import Iterator
+from collections.abc import AsyncIterable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from http import HTTPStatus
 from importlib.metadata import version
+from typing import cast
 from urllib.parse import urlsplit
 
 import httpx
@@ -47,6 +48,7 @@ _NO_QUOTA = re.compile(r"\blimit: 0\b(?!\.\d)")
 _LONGEST_REPLY = 64 << 20
 # A reply that comes byte by byte never meets the limit between two bytes; by so many of these, it has to be there.
 _PATIENCE = 10
+_FEW = 64
 # Told to wait longer than this, a person would rather be told.
 _LONGEST_WAIT = 60.0
 
@@ -109,6 +111,7 @@ class Transport:
         self._pace = pace
         self._pause = Pause()
         self._headers = {**_HEADERS, **endpoint.headers}
+        self._parsed: dict[str, httpx.URL] = {}
         # Waiting for a free connection is what the client's own limit on concurrency is for.
         self._limits = httpx.Timeout(timeout, connect=min(10.0, timeout), pool=None).as_dict()
         self._open: httpx.AsyncBaseTransport | None = None
@@ -153,14 +156,27 @@ class Transport:
             raise
 
     async def _with_retries(self, request: WireRequest, model: str, streamed: Streamed | None = None) -> bytes:
+        try:
+            return await self._try(request, model, streamed)
+        except _Refused as refused:
+            first: _Refused | None = refused
+        # Most requests succeed, and need not pay for what follows.
         retrying = tenacity.AsyncRetrying(
             retry=tenacity.retry_if_exception(lambda error: isinstance(error, _Refused) and error.again),
             wait=_wait,
             stop=tenacity.stop_after_attempt(self._max_attempts),
             reraise=True,
         )
+
+        async def attempt() -> bytes:
+            nonlocal first
+            if first is not None:
+                tried, first = first, None
+                raise tried
+            return await self._try(request, model, streamed)
+
         try:
-            return await retrying(self._try, request, model, streamed)
+            return await retrying(attempt)
         except _Refused as refused:
             failed = refused.error
         # Outside the handler, so that no httpx object (with headers, with the key) hangs on the error as its context.
@@ -174,10 +190,11 @@ class Transport:
         key = address.key if address is not None else self._key.get_secret_value() if self._key is not None else None
         base = address.base_url if address is not None else self._endpoint.base_url
         headers = {**self._headers, **_credentials(self._endpoint, key)} if key else self._headers
+        url = base + request.path
         try:
             sent = httpx.Request(
                 request.method,
-                base + request.path,
+                self._parsed.get(url) or self._parse(url),
                 headers=headers,
                 json=request.body,
                 extensions={"timeout": self._limits},
@@ -206,6 +223,13 @@ class Transport:
                 return body
             refused = self._refused(response, body, model, key)
         raise refused
+
+    def _parse(self, url: str) -> httpx.URL:
+        """An address read once: every request goes to one of a few."""
+        if len(self._parsed) > _FEW:
+            self._parsed.clear()
+        found = self._parsed[url] = httpx.URL(url)
+        return found
 
     async def _address(self) -> Address | None:
         return None if self._served is None else await asyncio.to_thread(self._served.address)
@@ -241,7 +265,9 @@ class Transport:
         size, most = 0, _LONGEST_REPLY if self._served is None else math.inf
         try:
             async with asyncio.timeout(None if self._served is not None else _PATIENCE * self._timeout):
-                async for piece in response.aiter_bytes():
+                # As it came, where nothing has to be unpacked.
+                stream = response.aiter_bytes() if "content-encoding" in response.headers else response.stream
+                async for piece in cast(AsyncIterable[bytes], stream):
                     pieces.append(piece)
                     size += len(piece)
                     if size > most:

@@ -7,7 +7,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Annotated, Any
+from itertools import accumulate
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import msgspec
 import numpy as np
@@ -46,6 +47,7 @@ _PART = re.compile(r"(\d+(?:\.\d+)?)\s*(h|ms|m|s)", re.IGNORECASE)
 _SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
 
 
+_TABLE_KEY, _NEXT_KEY = b'"logprobs":', b'"finish_reason":'
 _Octets = list[Annotated[int, msgspec.Meta(ge=0, le=255)]]
 
 
@@ -158,7 +160,8 @@ def parse_response(body: bytes, ask: Ask) -> Completion:
     RequestError
         When the reply is an error in spite of its status.
     """
-    reply = decode(body, _Reply, NAME)
+    rest, apart = _parted(body, ask)
+    reply = decode(body if rest is None else rest, _Reply, NAME)
     if not reply.choices:
         if reply.error is not None:
             reason = parse_error(200, body)
@@ -171,9 +174,9 @@ def parse_response(body: bytes, ask: Ask) -> Completion:
         )
     choice = reply.choices[0]
     message = choice.message
-    found, raw = None, body
-    if bytes(choice.logprobs) not in (b"", b"null"):
-        found = table(choice.logprobs, message.content is None and message.refusal is not None, ask)
+    found, raw = apart, body if rest is None else rest
+    if rest is None and bytes(choice.logprobs) not in (b"", b"null"):
+        found = table(choice.logprobs, _is_refusal(message), ask)
         raw = _without(body, bytes(choice.logprobs))
     text = text_of(message.content)
     return Completion(
@@ -276,41 +279,70 @@ def columns_table(table: dict[str, Any], dialect: str) -> Logprobs:
 
 
 def _filled(tokens: Sequence[_Token], vocabulary: Vocabulary | None, vocab_size: int | None) -> Logprobs:
-    # Thousands of times in each reply: no call and no object for a token that has been seen before.
+    # Thousands of times in each reply: no call of a function and no object for a token that has been seen before.
     vocabulary = Vocabulary() if vocabulary is None else vocabulary
-    spelt = vocabulary.spelt
-    chosen: list[int] = []
-    weighed: list[int] = []
-    offsets = [0]
-    for token in tokens:
-        # A chosen token without the field has no bytes; an alternative without it has no field.
-        key = (token.token, bytes(token.bytes) or b"null")
-        index = spelt.get(key)
-        chosen.append(_entered(vocabulary, key) if index is None else index)
-        for alternative in token.top_logprobs or ():
-            key = (alternative.token, bytes(alternative.bytes))
-            index = spelt.get(key)
-            weighed.append(_entered(vocabulary, key) if index is None else index)
-        offsets.append(len(weighed))
+    among = [token.top_logprobs or () for token in tokens]
+    # A chosen token without the field has no bytes; an alternative without it has no field.
+    chosen = _entered(vocabulary, [(token.token, bytes(token.bytes) or b"null") for token in tokens])
+    weighed = _entered(vocabulary, [(one.token, bytes(one.bytes)) for top in among for one in top])
     return Logprobs(
         vocabulary,
         np.array(chosen, np.int32),
         np.array([token.logprob for token in tokens], np.float64),
         np.array(weighed, np.int32),
-        np.array([one.logprob for token in tokens for one in token.top_logprobs or ()], np.float64),
-        np.array(offsets, np.int32),
+        np.array([one.logprob for top in among for one in top], np.float64),
+        np.array([0, *accumulate(map(len, among))], np.int32),
         vocab_size=vocab_size,
     )
 
 
-def _entered(vocabulary: Vocabulary, key: tuple[str, bytes]) -> int:
-    """The index of a token that is met for the first time in this spelling."""
+def _entered(vocabulary: Vocabulary, keys: list[tuple[str, bytes]]) -> list[int]:
+    """The indices of tokens by their spellings; those that are met for the first time are entered."""
+    found = list(map(vocabulary.spelt.get, keys))
+    if None in found:
+        for place, index in enumerate(found):
+            if index is None:
+                found[place] = _index(vocabulary, keys[place])
+    return cast(list[int], found)
+
+
+def _index(vocabulary: Vocabulary, key: tuple[str, bytes]) -> int:
+    known = vocabulary.spelt.get(key)
+    if known is not None:
+        return known
     text, raw = key
     octets: RawBytes = ... if raw == b"" else None
     if raw not in (b"", b"null"):
         octets = bytes(decode(raw, _Octets, NAME, at="choices[0].logprobs.content[…].bytes"))
     found = vocabulary.spelt[key] = vocabulary.add(text, octets)
     return found
+
+
+def _is_refusal(message: _Message) -> bool:
+    return message.content is None and message.refusal is not None
+
+
+def _parted(body: bytes, ask: Ask) -> tuple[bytes | None, Logprobs | None]:
+    """The body with null in place of its table, and the table, where it lies as it does with most servers.
+
+    Tables outweigh everything else, and are found here without reading them twice. What lies between the two keys is
+    taken only if it is a table and the rest a reply of its own; else nothing is parted.
+    """
+    start, end = body.find(_TABLE_KEY), body.rfind(_NEXT_KEY)
+    if not 0 <= start < end:
+        return None, None
+    start += len(_TABLE_KEY)
+    inside = body[start:end].strip()
+    if inside[:1] != b"{" or inside[-1:] != b",":
+        return None, None
+    rest = b"%bnull,%b" % (body[:start], body[end:])
+    try:
+        choices = msgspec.json.decode(rest, type=_Reply).choices
+        if len(choices) == 1 and bytes(choices[0].logprobs) == b"null":
+            return rest, table(msgspec.Raw(inside[:-1]), _is_refusal(choices[0].message), ask)
+    except (msgspec.DecodeError, UnicodeDecodeError, MalformedResponseError):
+        pass
+    return None, None
 
 
 def _without(body: bytes, part: bytes) -> bytes:
