@@ -7,7 +7,7 @@ import json
 import sys
 from pathlib import Path
 
-ALL = ("imports", "tokens", "paint", "parse", "client")
+ALL = ("imports", "tokens", "paint", "parse", "calls", "client")
 
 
 def main() -> None:

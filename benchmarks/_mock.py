@@ -1,6 +1,7 @@
 """A chat server that costs next to nothing: bodies made beforehand, a fixed delay, and no framework.
 
-Run as a process of its own; prints its port. The bodies have 64 tokens with 20 alternatives each.
+Run as a process of its own; prints its port. The bodies have 64 tokens with 20 alternatives each, or as many tokens as
+the first argument says; the second is the delay in seconds.
 """
 
 from __future__ import annotations
@@ -9,9 +10,11 @@ import asyncio
 import json
 import math
 import random
+import sys
 
-TOKENS, ALTERNATIVES, VOCABULARY, BODIES = 64, 20, 3343, 32
-DELAY = 0.02
+TOKENS = int(sys.argv[1]) if len(sys.argv) > 1 else 64
+DELAY = float(sys.argv[2]) if len(sys.argv) > 2 else 0.02
+ALTERNATIVES, VOCABULARY, BODIES = 20, 3343, 32
 
 
 def body(source: random.Random) -> bytes:

@@ -177,9 +177,12 @@ class Batch:
                 self.responses[index] = await self._ask(item, vocabulary)
                 self._done += 1
 
-        async with asyncio.TaskGroup() as group:
-            for _ in range(min(self._limit, len(self.items))):
-                group.create_task(work())
+        try:
+            async with asyncio.TaskGroup() as group:
+                for _ in range(min(self._limit, len(self.items))):
+                    group.create_task(work())
+        finally:
+            vocabulary.let_go()
 
     async def listen(self, listener: Listener, vocabulary: Vocabulary) -> APIResponse:
         """Ask the one item, whose answer is heard as it comes. Must run on the portal's loop."""

@@ -61,6 +61,10 @@ class Vocabulary:
             self._enter(scrub(text), raw, token_id)
         return found
 
+    def let_go(self) -> None:
+        """Drop what only finding tokens again takes: they are as many as the tokens themselves."""
+        self.spelt.clear()
+
     def _enter(self, text: str, raw: RawBytes, token_id: int | None) -> None:
         self._first.setdefault(text, len(self.texts))
         self.texts.append(text)

@@ -31,6 +31,9 @@ if TYPE_CHECKING:
     import pyarrow
 
 
+_FEW_TOKENS = 1 << 16
+
+
 class TopLogprob(TypedDict):
     """One alternative the model weighed. ``logprob`` is in nats; None where the provider sent null."""
 
@@ -84,6 +87,8 @@ class Logprobs(Sequence[TokenLogprob]):
         vocab_size: int | None = None,
     ) -> None:
         """Wrap columns; for dialects and tests. People call :meth:`from_entries`."""
+        if len(vocabulary) <= _FEW_TOKENS:  # thousands of answers are kept, and most of their bytes are these
+            chosen, alternative = chosen.astype(np.uint16), alternative.astype(np.uint16)  # type: ignore[assignment]
         for column in (chosen, chosen_logprob, alternative, alternative_logprob, offsets):
             column.flags.writeable = False
         self._vocabulary = vocabulary
@@ -264,9 +269,9 @@ class Logprobs(Sequence[TokenLogprob]):
         if self._seen is None:
             self._seen = measures.observe(
                 self._vocabulary,
-                self._chosen,
+                self._chosen.astype(np.int32),
                 self._chosen_logprob,
-                self._alternative,
+                self._alternative.astype(np.int32),
                 self._alternative_logprob,
                 self._offsets,
             )
@@ -412,9 +417,9 @@ class Logprobs(Sequence[TokenLogprob]):
         """
         start, stop = int(self._offsets[0]), int(self._offsets[-1])
         return (
-            self._chosen,
+            _frozen(self._chosen.astype(np.int32)),
             self._chosen_logprob,
-            self._alternative[start:stop],
+            _frozen(self._alternative[start:stop].astype(np.int32)),
             self._alternative_logprob[start:stop],
             self._offsets - self._offsets[0],
         )
@@ -451,6 +456,11 @@ class Logprobs(Sequence[TokenLogprob]):
 
 def _restored(entries: list[tuple[str, RawBytes, int | None]], columns: Columns, vocab_size: int | None) -> Logprobs:
     return Logprobs(Vocabulary.of(entries), *columns, vocab_size=vocab_size)
+
+
+def _frozen(column: Ints) -> Ints:
+    column.flags.writeable = False
+    return column
 
 
 def _plain(logprob: float) -> float | None:

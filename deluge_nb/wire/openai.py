@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from collections.abc import Mapping
 from dataclasses import replace
-from functools import partial
+from functools import lru_cache, partial
 from itertools import accumulate
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from .._columns import RawBytes, Vocabulary
 from .._entries import of_columns
@@ -182,9 +184,9 @@ def parse_response(body: bytes, ask: Ask) -> Completion:
     return Completion(
         text=_without_echo(text, ask.prompt.prefill, found) if text is not None else message.refusal,
         logprobs=found,
-        finish_reason=choice.finish_reason,
+        finish_reason=_shared(choice.finish_reason),
         usage=reply.usage,
-        model=reply.model,
+        model=_shared(reply.model),
         tool_calls=tuple(map(tool_call, message.tool_calls or ())),
         refusal=message.refusal,
         raw=raw,
@@ -291,9 +293,15 @@ def _filled(tokens: Sequence[_Token], vocabulary: Vocabulary | None, vocab_size:
         np.array([token.logprob for token in tokens], np.float64),
         np.array(weighed, np.int32),
         np.array([one.logprob for top in among for one in top], np.float64),
-        np.array([0, *accumulate(map(len, among))], np.int32),
+        _offsets(tuple(map(len, among))),
         vocab_size=vocab_size,
     )
+
+
+@lru_cache(256)
+def _offsets(counts: tuple[int, ...]) -> NDArray[np.int32]:
+    """Where each token's alternatives begin: the same for all answers of a length that list the same number."""
+    return np.array([0, *accumulate(counts)], np.int32)
 
 
 def _entered(vocabulary: Vocabulary, keys: list[tuple[str, bytes]]) -> list[int]:
@@ -316,6 +324,11 @@ def _index(vocabulary: Vocabulary, key: tuple[str, bytes]) -> int:
         octets = bytes(decode(raw, _Octets, NAME, at="choices[0].logprobs.content[…].bytes"))
     found = vocabulary.spelt[key] = vocabulary.add(text, octets)
     return found
+
+
+def _shared(word: str | None) -> str | None:
+    """The same object for the same word: thousands of answers have it."""
+    return word if word is None else sys.intern(word)
 
 
 def _is_refusal(message: _Message) -> bool:

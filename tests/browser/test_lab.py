@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import Jupyter
+from tests.browser.conftest import SHOTS, Jupyter
 
 pytestmark = [pytest.mark.browser, pytest.mark.model]
 
@@ -112,3 +112,22 @@ def test_the_dark_theme_is_followed(page: Page, jupyter: Jupyter, notebook: Call
     expect(page.locator(".deluge-card")).to_be_visible()
     page.evaluate("window.jupyterapp.commands.execute('apputils:change-theme', {theme: 'JupyterLab Light'})")
     page.wait_for_selector('body[data-jp-theme-light="true"]', state="attached")
+
+
+def test_tokens_are_shown_while_the_model_still_writes(
+    page: Page, jupyter: Jupyter, notebook: Callable[..., str]
+) -> None:
+    ask = "%%deluge --raw --temperature 0 --max-tokens 300 -o answer\n1, 2, 3, 4,"
+    page.goto(jupyter.page_url(f"lab/workspaces/live/tree/{notebook('live.ipynb', LOAD, ask)}"))
+    page.wait_for_selector(".jp-NotebookPanel")
+    page.wait_for_function("() => window.jupyterapp?.shell?.currentWidget?.sessionContext")
+    # Not awaited: it ends when the model does.
+    page.evaluate(f"() => {{ ({RUN_ALL})(); }}")
+    tokens = page.locator(".deluge-line [role=option]")
+    expect(tokens.first).to_be_visible()
+    early = page.locator(".deluge-summary").text_content() or ""
+    page.screenshot(path=SHOTS / "while-it-writes.png")
+    assert int(early.split()[0]) < 300
+    expect(page.locator(".deluge-summary")).to_contain_text("300 tokens")
+    expect(page.locator(".deluge-box")).to_have_count(1)
+    assert in_kernel(page, "len(answer.logprobs)") == 300
