@@ -124,10 +124,10 @@ def test_tokens_are_shown_while_the_model_still_writes(
     # Not awaited: it ends when the model does.
     page.evaluate(f"() => {{ ({RUN_ALL})(); }}")
     tokens = page.locator(".deluge-line [role=option]")
-    expect(tokens.first).to_be_visible()
+    expect(tokens.first).to_be_visible(timeout=60_000)
     early = page.locator(".deluge-summary").text_content() or ""
     page.screenshot(path=SHOTS / "while-it-writes.png")
     assert int(early.split()[0]) < 300
-    expect(page.locator(".deluge-summary")).to_contain_text("300 tokens")
+    expect(page.locator(".deluge-summary")).to_contain_text("300 tokens", timeout=60_000)
     expect(page.locator(".deluge-box")).to_have_count(1)
     assert in_kernel(page, "len(answer.logprobs)") == 300
