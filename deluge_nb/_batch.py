@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from pydantic import SecretStr
 
 from . import _keys, models
-from ._outcomes import in_the_other_style, lacking, told_apart
+from ._outcomes import in_another_way, lacking, told_apart
 from ._usage import tokens_of
 from .errors import DelugeError, SettingError, UnknownModelError
 from .models import Endpoint, Served, ServedModel, Target
@@ -219,7 +219,7 @@ class Batch:
             try:
                 completion = await transport.carry(dialect.exchange(ask), ask.model, listener)
             except DelugeError as error:
-                other = in_the_other_style(error, ask)
+                other = in_another_way(error, ask)
                 if other is None:
                     raise
                 completion = await transport.carry(dialect.exchange(other), ask.model, listener)

@@ -23,6 +23,8 @@ _REFUSAL = re.compile(r"log[\s_-]?prob|top_n_tokens|n_probs|\b3051\b", re.IGNORE
 _OTHER_STYLE = re.compile(
     r"integer[^.]*expected[^.]*bool|must be[^.]*bool|bool[^.]*expected[^.]*integer", re.IGNORECASE
 )
+# "logprobs is not supported with tools + stream"
+_NO_STREAM = re.compile(r"not (?:supported|available|allowed)[^.]*stream", re.IGNORECASE)
 # One or two tokens can be certain by themselves.
 _FEWEST_CERTAIN = 3
 
@@ -33,7 +35,7 @@ def told_apart(error: DelugeError, ask: Ask) -> DelugeError:
     body = getattr(error, "body", None)
     if not ask.params.logprobs or status not in _REFUSING or not _REFUSAL.search(f"{error} {body}"):
         return error
-    models.remember(ask.endpoint, ask.model, ask.params, "refused")
+    models.remember(ask.endpoint, ask.model, ask.params, "refused", _beside(ask))
     return LogprobsNotSupportedError(
         f"{str(error).rstrip('.')}. It refuses log-probabilities here: leave out logprobs=True, or use a model that "
         "gives them, such as 'local'.",
@@ -45,17 +47,25 @@ def told_apart(error: DelugeError, ask: Ask) -> DelugeError:
     )
 
 
-def in_the_other_style(error: DelugeError, ask: Ask) -> Ask | None:
-    """The same request with ``logprobs`` as a yes where it was a number, if that is what the server wants.
+def in_another_way(error: DelugeError, ask: Ask) -> Ask | None:
+    """The same request as the server would take it, if its refusal says how.
 
-    Which it is differs between the models of one provider; what was found out is remembered for the session.
+    Some give log-probabilities beside tools, but not in a stream. Some models of a provider take ``logprobs`` as a
+    number, others as a yes; that is remembered for the session.
     """
-    if not ask.params.logprobs or not ask.endpoint.counted_logprobs or getattr(error, "status_code", None) != 400:
+    if not ask.params.logprobs or getattr(error, "status_code", None) != 400:
         return None
-    if not _OTHER_STYLE.search(f"{error} {getattr(error, 'body', None)}"):
+    told = f"{error} {getattr(error, 'body', None)}"
+    if ask.stream and _NO_STREAM.search(told):
+        return replace(ask, stream=False)
+    if not ask.endpoint.counted_logprobs or not _OTHER_STYLE.search(told):
         return None
     models.flipped.add((ask.endpoint.name, ask.model))
     return replace(ask, endpoint=replace(ask.endpoint, counted_logprobs=False))
+
+
+def _beside(ask: Ask) -> tuple[str, ...]:
+    return models.asked_beside(tools=bool(ask.tools), output_schema=ask.output_schema is not None)
 
 
 def lacking(completion: Completion, ask: Ask) -> list[str]:
@@ -64,10 +74,10 @@ def lacking(completion: Completion, ask: Ask) -> list[str]:
     if table is None and completion.tool_calls:
         return ["log-probabilities cover text, and this answer is a tool call"]
     if table is None:
-        models.remember(ask.endpoint, ask.model, ask.params, "dropped")
+        models.remember(ask.endpoint, ask.model, ask.params, "dropped", _beside(ask))
         return [f"{ask.model!r} sent none"]
     told = _degenerate(table, completion, ask)
-    models.remember(ask.endpoint, ask.model, ask.params, "degenerate" if told else "fine")
+    models.remember(ask.endpoint, ask.model, ask.params, "degenerate" if told else "fine", _beside(ask))
     return [told] if told else []
 
 

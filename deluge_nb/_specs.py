@@ -26,6 +26,8 @@ class LogprobSupport:
         refused.
     body
         The same for fields of the request's body that are no setting.
+    forbids
+        What log-probabilities do not go together with: ``"tools"``, ``"output_schema"``.
     note
         One sentence for the support table and for errors.
     source, checked
@@ -37,6 +39,7 @@ class LogprobSupport:
     requires: Mapping[str, str] = field(default_factory=dict)
     body: Mapping[str, Any] = field(default_factory=dict)
     note: str = ""
+    forbids: tuple[str, ...] = ()
     source: str = ""
     checked: date | None = None
 

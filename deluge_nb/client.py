@@ -380,9 +380,10 @@ class LLMClient:
     ) -> Batch:
         items: list[Item] = []
         following = self._turns()
+        beside = models.asked_beside(tools=bool(tools), output_schema=schema is not None)
         for prompt, continuation in asked:
             turn = following()
-            models.validate(self._routes[turn].target, settings[turn], prompt)
+            models.validate(self._routes[turn].target, settings[turn], prompt, beside)
             items.append(Item(self._routes[turn], prompt, settings[turn], continuation))
         used = {id(item.route): item.route for item in items}.values()
         for route in used:

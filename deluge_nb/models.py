@@ -7,7 +7,7 @@ in which dialect (the name of a module in :mod:`deluge_nb.wire`). :func:`validat
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -49,7 +49,7 @@ DIALECTS = ("openai", "responses", "completions", "gemini", "anthropic", "cohere
 Outcome = Literal["refused", "dropped", "degenerate", "fine"]
 
 _registered: list[ModelSpec] = []
-_observed: dict[tuple[str, str, str | None], Outcome] = {}
+_observed: dict[tuple[str, str, str | None, tuple[str, ...]], Outcome] = {}
 _endpoints_of_session: list[Endpoint] = []
 flipped: set[tuple[str, str]] = set()
 """Endpoints and models that want ``logprobs`` as a yes where it was taken for a number."""
@@ -67,6 +67,7 @@ def register_model(
     logprobs: Kind = "full",
     max_top: int = 20,
     note: str = "",
+    forbids: Sequence[str] = (),
     defaults: Mapping[str, Any] | None = None,
     system: str | None = None,
 ) -> ModelSpec:
@@ -78,12 +79,12 @@ def register_model(
         A model's name; ``*`` stands for anything.
     endpoint
         Where it is served; any OpenAI-compatible server by default (give ``base_url=`` to the client).
-    logprobs, max_top, note
+    logprobs, max_top, note, forbids
         See :class:`LogprobSupport`.
     defaults, system
         See :class:`ModelSpec`.
     """
-    support = LogprobSupport(logprobs, max_top=max_top, note=note, source="registered here")
+    support = LogprobSupport(logprobs, max_top=max_top, note=note, forbids=tuple(forbids), source="registered here")
     spec = ModelSpec(pattern.lower(), endpoint, support, defaults=defaults or {}, system=system)
     _registered.insert(0, spec)
     return spec
@@ -277,18 +278,27 @@ def _examples(spec: ModelSpec) -> list[str]:
     return [*_EXAMPLES.get(spec.pattern, [spec.pattern]), *spec.aliases]
 
 
-def remember(endpoint: Endpoint, model: str, params: SamplingParams, outcome: Outcome) -> None:
+def remember(
+    endpoint: Endpoint, model: str, params: SamplingParams, outcome: Outcome, beside: tuple[str, ...] = ()
+) -> None:
     """Keep what became of a request for log-probabilities, for the session."""
-    _observed[endpoint.base_url, model, params.reasoning_effort] = outcome
+    _observed[endpoint.base_url, model, params.reasoning_effort, beside] = outcome
 
 
-def observed(endpoint: Endpoint, model: str, params: SamplingParams) -> Outcome | None:
+def observed(endpoint: Endpoint, model: str, params: SamplingParams, beside: tuple[str, ...] = ()) -> Outcome | None:
     """What became of the last such request; None where there was none."""
-    return _observed.get((endpoint.base_url, model, params.reasoning_effort))
+    return _observed.get((endpoint.base_url, model, params.reasoning_effort, beside))
 
 
-def validate(target: Target, params: SamplingParams, prompt: Prompt | None = None) -> None:
-    """Say no to what a model cannot do, before any request.
+def asked_beside(*, tools: bool, output_schema: bool) -> tuple[str, ...]:
+    """What is asked for beside log-probabilities, and may not go together with them."""
+    return ("tools",) * tools + ("output_schema",) * output_schema
+
+
+def validate(
+    target: Target, params: SamplingParams, prompt: Prompt | None = None, beside: tuple[str, ...] = ()
+) -> None:
+    """Say no to what a model cannot do, before any request; ``beside`` is as :func:`asked_beside` has it.
 
     Raises
     ------
@@ -306,7 +316,18 @@ def validate(target: Target, params: SamplingParams, prompt: Prompt | None = Non
             remedy="leave out logprobs=True",
             alternative=_DEFAULT_MODELS[0],
         )
-    if params.logprobs and support.kind == "unknown" and observed(endpoint, model, params) == "refused":
+    refused = params.logprobs and observed(endpoint, model, params, beside) == "refused"
+    excluded = [name for name in beside if params.logprobs and name in support.forbids]
+    if excluded or (beside and refused):
+        said = "which it refused earlier in this session" if not excluded else "which its provider refuses"
+        raise LogprobsNotSupportedError(
+            f"{model!r} gives no log-probabilities together with {' and '.join(excluded or beside)}, {said}; leave out "
+            f"logprobs=True, or {' and '.join(excluded or beside)}.",
+            model=model,
+            remedy="leave out logprobs=True",
+            alternative=_DEFAULT_MODELS[1],
+        )
+    if refused and support.kind == "unknown":
         raise LogprobsNotSupportedError(
             f"{model!r} refused log-probabilities earlier in this session; leave out logprobs=True, or use a model "
             f"that gives them, such as {_DEFAULT_MODELS[1]!r}.",

@@ -35,6 +35,9 @@ def no_keys(monkeypatch: pytest.MonkeyPatch) -> None:
     # Nor may a test find what another's server did.
     monkeypatch.setattr(models, "_observed", {})
     monkeypatch.setattr(models, "flipped", set())
+    # What a test registers is gone after it.
+    monkeypatch.setattr(models, "_registered", [])
+    monkeypatch.setattr(models, "_endpoints_of_session", [])
 
 
 @pytest.hookimpl(wrapper=True)

@@ -523,3 +523,14 @@ def test_an_endpoint_of_ones_own_can_be_streamed(server: ChatServer) -> None:
     register_endpoint("mine", base_url=server.url, key_required=False)
     streaming(server, *HELLO)
     assert "".join(token.text for token in client("mine/model").stream("?")) == "Hello 日本"
+
+
+def test_a_server_that_cannot_stream_tools_with_log_probabilities_is_asked_at_once(server: ChatServer) -> None:
+    def answer(seen: Seen, number: int) -> Reply:
+        if seen.body.get("stream"):
+            return error("logprobs is not supported with tools + stream", status=400)
+        return Reply(chat(seen, HELLO))
+
+    server.answer = answer
+    stream = client().stream("?", tools=[Tool("f", "does", {"type": "object"})])
+    assert "".join(token.text for token in stream) == "Hello 日本"

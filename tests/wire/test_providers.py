@@ -20,6 +20,7 @@ from deluge_nb import (
     register_endpoint,
 )
 from deluge_nb.errors import SettingError
+from tests.openai_server import ChatServer, Reply, Seen, chat, error, says
 
 ASKED = SamplingParams(logprobs=True, top_logprobs=2, max_new_tokens=8, temperature=0)
 GEMINI: dict[str, Any] = {
@@ -433,3 +434,28 @@ def test_azure_s_key_goes_into_its_own_header(monkeypatch: pytest.MonkeyPatch) -
     provider.ask("azure/gpt-4o")
     assert provider.requests[0].headers["api-key"] == "key-0123456789"
     assert provider.sent["model"] == "gpt-4o"
+
+
+def test_what_does_not_go_together_is_refused_before_any_request(server: ChatServer) -> None:
+    models.register_model("picky*", forbids=["output_schema"])
+    client = LLMClient("picky-1", base_url=server.url, sampling_params=ASKED)
+    with pytest.raises(LogprobsNotSupportedError, match="no log-probabilities together with output_schema"):
+        client.process_prompts_sync(["?"], output_schema={"type": "object"}, show_progress=False)
+    assert not server.seen
+    assert not client.process_prompts_sync(["?"], show_progress=False)[0].is_error
+
+
+def test_a_combination_that_was_refused_is_not_asked_again_and_leaves_the_rest_alone(server: ChatServer) -> None:
+    def answer(seen: Seen, number: int) -> Reply:
+        if "response_format" in seen.body:
+            return error("logprobs cannot be combined with response_format", status=400)
+        return Reply(chat(seen, says("fine")))
+
+    server.answer = answer
+    client = LLMClient("own-model", base_url=server.url, sampling_params=ASKED)
+    (first,) = client.process_prompts_sync(["?"], output_schema={"type": "object"}, show_progress=False)
+    assert isinstance(first.error, LogprobsNotSupportedError)
+    with pytest.raises(LogprobsNotSupportedError, match="which it refused earlier in this session"):
+        client.process_prompts_sync(["?"], output_schema={"type": "object"}, show_progress=False)
+    assert len(server.seen) == 1
+    assert client.process_prompts_sync(["?"], show_progress=False)[0].completion == "fine"
