@@ -177,8 +177,8 @@ def test_a_silent_server_is_given_up(faulty: FaultServer) -> None:
 
 def test_an_answer_that_comes_byte_by_byte_is_given_up_at_some_time(faulty: FaultServer) -> None:
     faulty.answer = lambda seen, number: slowly(good(seen), 0.05)
-    (response,) = ask(faulty, timeout=0.1)
-    assert "still coming after 1 seconds" in (response.error_message or "")
+    (response,) = ask(faulty, timeout=0.5)
+    assert "still coming after 5 seconds" in (response.error_message or "")
     assert len(faulty.seen) == 1
 
 
@@ -228,7 +228,7 @@ def some_fault(seen: Seen, dice: random.Random) -> Any:
         compressed(seen),
         reply(str(body).encode()),
         reply(body, kind="text/html"),
-        [0.6],
+        [1.2],
     ]
     return dice.choice(faults)
 
@@ -250,7 +250,7 @@ def test_two_thousand_prompts_among_faults_all_end_in_order_and_leave_nothing_be
     dice = random.Random(7)
     faulty.answer = lambda seen, number: some_fault(seen, dice) if dice.random() < 0.3 else good(seen)
     prompts = [f"question {i}" for i in range(2000)]
-    responses = ask(faulty, *prompts, timeout=0.5, max_attempts=3, max_concurrent_requests=100)
+    responses = ask(faulty, *prompts, timeout=1.0, max_attempts=3, max_concurrent_requests=100)
     assert len(responses) == 2000
     for prompt, response in zip(prompts, responses, strict=True):
         if response.is_error:
@@ -279,7 +279,7 @@ def test_an_interrupt_at_any_moment_keeps_what_is_finished(faulty: FaultServer) 
         from deluge_nb import LLMClient, SamplingParams
         signal.signal(signal.SIGINT, signal.default_int_handler)
         client = LLMClient(
-            "gpt-4o-mini", base_url={faulty.url!r}, api_key={KEY!r}, timeout=0.5, max_concurrent_requests=20,
+            "gpt-4o-mini", base_url={faulty.url!r}, api_key={KEY!r}, timeout=1.0, max_concurrent_requests=20,
             sampling_params=SamplingParams(logprobs=True, top_logprobs=2), max_attempts=2,
         )
         prompts = [f"question {{i}}" for i in range(20_000)]

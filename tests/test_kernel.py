@@ -137,13 +137,14 @@ def test_the_magic_displays_tokens_and_charts_once(kernel: Kernel, server: ChatS
 
 
 def test_the_magic_shows_tokens_as_they_come(kernel: Kernel, server: ChatServer) -> None:
-    held = time.monotonic() + 1.5
     tokens = says(*(f" {n}" for n in range(20)))
-    server.answer = lambda seen, number: Reply(
-        pieces=chunks(seen, tokens), held=lambda place: time.monotonic() < held - 1.5 + place * 0.1
-    )
+
+    def answer(seen: Seen, number: int) -> Reply:
+        began = time.monotonic()
+        return Reply(pieces=chunks(seen, tokens), held=lambda place: time.monotonic() < began + place * 0.1)
+
+    server.answer = answer
     kernel.run("%load_ext deluge_nb")
-    held = time.monotonic() + 1.5
     ran = kernel.run("%%deluge -m gpt-4o-mini -k 2 -o answer --chart none\nCount")
     assert ran.error == ""
     assert len(ran.displays) == 1

@@ -188,7 +188,7 @@ def test_a_key_shows_in_no_object_traceback_or_log(faulty: FaultServer, end: str
     try:
         params = SamplingParams(logprobs=True, top_logprobs=2)
         client = LLMClient(
-            "gpt-4o-mini", base_url=faulty.url, api_key=KEY, timeout=0.1, max_attempts=1, sampling_params=params
+            "gpt-4o-mini", base_url=faulty.url, api_key=KEY, timeout=1.0, max_attempts=1, sampling_params=params
         )
         if streamed:
             stream = client.stream("Hello?")
