@@ -459,3 +459,67 @@ def test_a_combination_that_was_refused_is_not_asked_again_and_leaves_the_rest_a
         client.process_prompts_sync(["?"], output_schema={"type": "object"}, show_progress=False)
     assert len(server.seen) == 1
     assert client.process_prompts_sync(["?"], show_progress=False)[0].completion == "fine"
+
+
+def table_of(server: ChatServer, *rows: dict[str, Any], text: str) -> APIResponse:
+    """What is made of a chat completion with these entries."""
+    choice = {"message": {"role": "assistant", "content": text}, "logprobs": {"content": rows}, "finish_reason": "stop"}
+    server.answer = lambda seen, number: Reply({"choices": [choice]})
+    client = LLMClient("own-model", base_url=server.url, sampling_params=ASKED)
+    return client.process_prompts_sync(["?"], show_progress=False)[0]
+
+
+def bare(token: str, logprob: float | None, *others: tuple[str, float]) -> dict[str, Any]:
+    top = [{"token": text, "logprob": value} for text, value in others]
+    return {"token": token, "logprob": logprob, "top_logprobs": top}
+
+
+def test_a_row_for_the_end_of_the_text_is_kept(server: ChatServer) -> None:
+    response = table_of(server, bare("a", -0.1, ("a", -0.1), ("b", -3)), bare("</s>", -0.01), text="a")
+    assert response.logprobs is not None
+    assert response.logprobs.tokens == ["a", "</s>"]
+    assert response.completion == "a"
+
+
+def test_rows_of_reasoning_before_the_text_are_kept(server: ChatServer) -> None:
+    rows = [bare(token, -0.5, (token, -0.5), ("x", -2)) for token in ("hm", "</think>", "Oslo")]
+    response = table_of(server, *rows, text="Oslo")
+    assert response.logprobs is not None
+    assert response.logprobs.tokens == ["hm", "</think>", "Oslo"]
+
+
+@pytest.mark.parametrize("floor", [-3.4028234663852886e38, -9999.0])
+def test_a_floor_is_no_probability(server: ChatServer, floor: float) -> None:
+    response = table_of(server, bare("a", floor, ("b", -0.1), ("c", floor)), text="a")
+    assert response.logprobs is not None
+    assert response.logprobs.censored.tolist() == [True]
+    assert [one["logprob"] for one in response.logprobs[0]["top_logprobs"]] == [-0.1, floor]
+
+
+def test_tokens_named_by_their_ids_are_kept_as_they_are_named(server: ChatServer) -> None:
+    response = table_of(server, bare("token_id:65", -0.1, ("token_id:65", -0.1), ("token_id:66", -3)), text="A")
+    assert response.logprobs is not None
+    assert response.logprobs.tokens == ["token_id:65"]
+
+
+def test_zeros_throughout_are_noted(server: ChatServer) -> None:
+    response = table_of(server, *[bare("a", 0.0, ("a", 0.0))] * 4, text="aaaa")
+    assert "one alternative per token" in (response.note or "")
+
+
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        ({"object": "error", "message": "bad thing", "type": "BadRequest", "code": 400}, "bad thing"),
+        ({"code": "x", "error": "it says no"}, "it says no"),
+        ({"error": {"message": "a bad request", "param": None}}, "a bad request"),
+        ({"message": "plain"}, "plain"),
+        ({"detail": [{"type": "missing", "loc": ["body"], "msg": "Field required", "input": {}}]}, "Field required"),
+        ([{"error": {"code": 400, "message": "in a list", "status": "INVALID_ARGUMENT"}}], "in a list"),
+    ],
+)
+def test_a_reason_is_found_in_every_envelope(server: ChatServer, body: Any, told: str) -> None:
+    server.answer = lambda seen, number: Reply(body, 400)
+    client = LLMClient("own-model", base_url=server.url)
+    (response,) = client.process_prompts_sync(["?"], show_progress=False)
+    assert response.error_message == f"'own-model' at OpenAI-compatible server answered 400: {told}"
