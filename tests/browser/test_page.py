@@ -382,7 +382,8 @@ def test_what_was_at_the_top_stays_there_when_the_width_changes(host: Host) -> N
         lines = page.locator(".deluge-sheet").evaluate("e => e.style.height")
         page.set_viewport_size({"width": width, "height": 800})
         page.wait_for_function(f"document.querySelector('.deluge-sheet').style.height !== '{lines}'")
-    assert before - 20 < page.evaluate(top) <= before  # on its line
+    # On its line, once a frame has been drawn: the size is told before the frame.
+    page.wait_for_function(f"{before - 20} < ({top})() && ({top})() <= {before}")
 
 
 def test_a_token_longer_than_a_line_can_be_scrolled_to_its_end(host: Host) -> None:
