@@ -9,6 +9,9 @@
     ├── MissingKeyError                         endpoint, variable
     ├── MissingDependencyError(ImportError)     package, extra
     ├── LogprobsMissingError(ValueError)        position
+    ├── LogprobError(ValueError)                position, token, value
+    │   ├── ProbabilityMassError
+    │   └── InconsistentTopKError
     ├── LocalModelError                         path, searched
     ├── RequestError                            model, status_code, body, retry_after
     └── MalformedResponseError                  dialect, field, excerpt
@@ -96,6 +99,29 @@ class LogprobsMissingError(DelugeError, ValueError):
     def __init__(self, message: str, *, position: int | None = None) -> None:
         super().__init__(message)
         self.position = position
+
+
+class LogprobError(DelugeError, ValueError):
+    """A number cannot be a log-probability, or a list of them cannot be what it is said to be.
+
+    ``position`` is where it stands in the list, ``token`` the text it belongs to.
+    """
+
+    def __init__(
+        self, message: str, *, position: int | None = None, token: str | None = None, value: object = None
+    ) -> None:
+        super().__init__(message)
+        self.position = position
+        self.token = token
+        self.value = value
+
+
+class ProbabilityMassError(LogprobError):
+    """Probabilities add up to more than 1, or a distribution that should be complete to less."""
+
+
+class InconsistentTopKError(LogprobError):
+    """A list cannot be the likeliest tokens of a vocabulary of that size: what it leaves out does not fit."""
 
 
 class LocalModelError(DelugeError):

@@ -1,0 +1,374 @@
+"""What another temperature or a sampling filter would make of a distribution, and what cannot be known of it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from .._columns import Floats
+from ..errors import ProbabilityMassError
+from ._inputs import (
+    MASS_TOLERANCE,
+    SENTINELS,
+    bad,
+    between,
+    count,
+    logprobs as read_logprobs,
+    number,
+    paired,
+    temperature_of,
+    told,
+)
+from ._mass import Listed, listed, log_sum
+from ._results import Result
+from .entropy import softmax
+
+# A provider's value is a float of single precision: so much of a tail may be rounding, for each alternative.
+_SINGLE = 2.0**-24
+# Sums of probabilities meet a bound that they equal.
+_GUARD = 1e-12
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TemperatureTopK(Result):
+    """The listed tokens at another temperature: shape (k,) each.
+
+    ``conditional`` is the probability of each among the listed ones, which is exact; ``lower`` and ``upper`` bound its
+    probability among all tokens.
+    """
+
+    conditional: Floats
+    lower: Floats
+    upper: Floats
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class InferredTemperature(Result):
+    """The temperature that leads from one list to another, and how far (nats) the worst token is from it."""
+
+    temperature: float
+    max_residual: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Filtered(Result):
+    """What a sampling filter keeps.
+
+    ``kept`` are places in the list, likeliest first, ``kept_mass`` their probability before the filter, ``probs`` theirs
+    after it. Where ``complete`` is False, tokens that are not listed may be kept as well, and ``probs`` is None.
+    """
+
+    kept: tuple[int, ...]
+    kept_mass: float
+    complete: bool
+    probs: Floats | None
+
+
+def temperature_full(logprobs: ArrayLike, temperature: float) -> Floats:
+    """A whole distribution at another temperature: p^(1/T), made to add up to 1.
+
+    Parameters
+    ----------
+    logprobs
+        The log-probabilities of the whole vocabulary in nats, shape (V,).
+    temperature
+        0 gives everything to the likeliest (ties share it), infinity the same to all that is possible.
+
+    Raises
+    ------
+    ProbabilityMassError
+        When the list misses more than 1e-4 of 1: :func:`temperature_topk` is for the top of a distribution.
+    ValueError
+        When a number is no log-probability, or the temperature is negative.
+    """
+    values = read_logprobs(logprobs)
+    total = log_sum(values)
+    if abs(math.expm1(total)) > MASS_TOLERANCE:
+        raise ProbabilityMassError(
+            f"logprobs add up to {math.exp(total):.6g} and not to 1: temperature_full needs the whole vocabulary; "
+            "temperature_topk bounds what the top of it allows to know.",
+            value=math.exp(total),
+        )
+    return softmax(values, temperature)
+
+
+def temperature_topk(
+    top_logprobs: ArrayLike,
+    temperature: float,
+    vocab_size: int | None = None,
+    *,
+    sentinels: Sequence[float] = SENTINELS,
+) -> TemperatureTopK:
+    """The top of a distribution at another temperature.
+
+    p_i(T) = p_i^b / (S + Z) with b = 1 / T, S the sum of p^b over the list and Z over what is not listed. With tail r,
+    least listed probability c and n tokens that are not listed, Z lies between n (r / n)^b and floor(r / c) c^b + rest^b:
+    the one is the tail spread evenly, the other as narrowly as c allows (which of them is the larger depends on T).
+
+    Parameters
+    ----------
+    top_logprobs
+        Log-probabilities in nats at temperature 1, shape (k,).
+    temperature
+        The one to go to.
+    vocab_size
+        How many tokens the model can choose from. Without it, nothing bounds the tail above temperature 1.
+    sentinels
+        Values that stand for "not told" and are left out.
+
+    Raises
+    ------
+    ValueError
+        As :func:`deluge_nb.stats.entropy_bounds`, and for a negative temperature.
+    """
+    values = told(read_logprobs(top_logprobs, "top_logprobs"), sentinels)
+    heat = temperature_of(temperature)
+    seen = listed(values, vocab_size=vocab_size)
+    conditional = softmax(seen.logprob, heat)
+    if heat == 1:
+        return TemperatureTopK(conditional, seen.p, seen.p)
+    if heat == 0:
+        best = seen.logprob == seen.logprob.max()
+        # Hidden tokens can tie with the likeliest only where the whole list does.
+        rivals = seen.full if bool(best.all()) and seen.cap > 0 else 0.0
+        return TemperatureTopK(conditional, best / (best.sum() + rivals), conditional.copy())
+    least, most = _hidden(seen, 1 / heat, vocab_size)
+    # In logarithms, for p^b underflows at low temperatures.
+    scaled = seen.logprob / heat
+    total = log_sum(scaled)
+    return TemperatureTopK(
+        conditional,
+        np.exp(scaled - np.logaddexp(total, most)),
+        np.exp(scaled - np.logaddexp(total, least)),
+    )
+
+
+def _hidden(seen: Listed, beta: float, vocab_size: int | None) -> tuple[float, float]:
+    """The logarithms of the least and the most that the hidden tokens' p^beta can add up to."""
+    hidden = math.inf if vocab_size is None else vocab_size - len(seen.logprob)
+    if hidden == 0:
+        return -math.inf, -math.inf
+    # Rounding hides some of the tail, and above temperature 1 a little of it goes a long way.
+    tail = seen.tail + (len(seen.logprob) * _SINGLE if beta < 1 else 0.0)
+    if tail <= 0:
+        return -math.inf, -math.inf
+    cap = seen.cap
+    full = math.floor(tail / cap) if cap > 0 else 0.0
+    rest = max(tail - full * cap, 0.0)
+    parts = [math.log(full) + beta * math.log(cap)] if full else []
+    narrow = log_sum([*parts, beta * math.log(rest)] if rest > 0 else parts)
+    if math.isinf(hidden):
+        return (-math.inf, narrow) if beta > 1 else (narrow, math.inf)
+    even = math.log(hidden) + beta * math.log(tail / hidden)
+    return (min(even, narrow), max(even, narrow))
+
+
+def infer_temperature(raw: ArrayLike, scaled: ArrayLike) -> InferredTemperature:
+    """The temperature between two lists of the same tokens: ln p_i - ln p_j = T (ln q_i - ln q_j).
+
+    Parameters
+    ----------
+    raw
+        Log-probabilities before, nats, shape (k,).
+    scaled
+        Those of the same tokens after, shape (k,).
+
+    Returns
+    -------
+    InferredTemperature
+        By least squares over all differences; ``max_residual`` is in nats of ``scaled``.
+
+    Raises
+    ------
+    ValueError
+        With fewer than two tokens, tokens that are all alike, or an order that turned round.
+    """
+    before, after = read_logprobs(raw, "raw"), read_logprobs(scaled, "scaled")
+    paired(before, after, ("raw", "scaled"))
+    both = np.isfinite(before) & np.isfinite(after)
+    before, after = before[both], after[both]
+    if len(before) < 2 or not np.ptp(before):
+        raise bad("raw", raw, "at least two different log-probabilities: a temperature shows in their differences")
+    x, y = before - before.mean(), after - after.mean()
+    across = math.fsum((x * y).tolist())
+    if across < 0:
+        raise bad("scaled", scaled, "in the order of raw: no temperature makes a likelier token the less likely one")
+    square = math.fsum((x * x).tolist())
+    slope = across / square
+    return InferredTemperature(1 / slope if slope else math.inf, float(np.abs(y - slope * x).max()))
+
+
+def binary_temperature(log_odds: float, temperature: float) -> float:
+    """P of the first of two answers at another temperature: 1 / (1 + exp(-log_odds / T)).
+
+    It is exact however much of the distribution is unknown, for the ratio of two tokens' probabilities is.
+
+    Parameters
+    ----------
+    log_odds
+        ln(p / q), nats; infinite where one of the two is impossible.
+    temperature
+        The one to go to; 0 decides, infinity gives 0.5.
+
+    Raises
+    ------
+    ValueError
+        When the temperature is negative, or it and the odds are both infinite.
+
+    References
+    ----------
+    S. Kadavath et al., "Language Models (Mostly) Know What They Know", 2022, use T = 2.5 for P(True).
+    """
+    odds = number(log_odds, "log_odds")
+    heat = temperature_of(temperature)
+    if math.isinf(heat):
+        if math.isinf(odds):
+            raise bad("log_odds", log_odds, "finite where the temperature is not")
+        return 0.5
+    if heat == 0:
+        return 0.5 if odds == 0 else float(odds > 0)
+    scaled = odds / heat
+    return 1 / (1 + math.exp(-scaled)) if scaled > -700 else math.exp(scaled)
+
+
+def top_k(logprobs: ArrayLike, k: int, *, temperature: float = 1.0, sentinels: Sequence[float] = SENTINELS) -> Filtered:
+    """Keep the k likeliest tokens. Exact from any list that has k of them.
+
+    Parameters
+    ----------
+    logprobs
+        Log-probabilities in nats at temperature 1, shape (n,), in any order.
+    k
+        How many to keep.
+    temperature
+        What the kept ones are sampled with.
+    sentinels
+        Values that stand for "not told" and are left out.
+
+    Raises
+    ------
+    ValueError
+        When k is below 1, or a number is no log-probability.
+    """
+    wanted = count(k, "k", 1)
+    ranking = _Ranking(logprobs, sentinels)
+    return ranking.filtered(min(wanted, ranking.n), ranking.n >= wanted or ranking.seen.tail == 0, temperature)
+
+
+def top_p(
+    logprobs: ArrayLike,
+    p: float,
+    *,
+    temperature: float = 1.0,
+    temperature_first: bool = True,
+    sentinels: Sequence[float] = SENTINELS,
+) -> Filtered:
+    """Keep the likeliest tokens up to a total probability, the one that reaches it included.
+
+    Parameters
+    ----------
+    logprobs
+        Log-probabilities in nats at temperature 1, shape (n,), in any order.
+    p
+        The total, above 0 and at most 1.
+    temperature
+        What is sampled with.
+    temperature_first
+        Whether the filter sees the distribution at that temperature (Hugging Face, vLLM) or before it (llama.cpp's
+        usual order). In the first case a list that leaves something out is never known to be complete, unless the
+        temperature is 1.
+    sentinels
+        Values that stand for "not told" and are left out.
+
+    Raises
+    ------
+    ValueError
+        When p is not in its range, or a number is no log-probability.
+
+    References
+    ----------
+    A. Holtzman et al., "The Curious Case of Neural Text Degeneration", 2020.
+    """
+    wanted = between(p, "p", 0, 1)
+    if wanted == 0:
+        raise bad("p", p, "above 0")
+    ranking = _Ranking(logprobs, sentinels)
+    heat = temperature_of(temperature)
+    early = temperature_first and heat != 1
+    seen_p = softmax(ranking.ordered, heat) if early else np.exp(ranking.ordered)
+    reached = np.cumsum(seen_p, dtype=np.longdouble) >= wanted - _GUARD
+    crossing = int(np.argmax(reached)) + 1 if reached.any() else ranking.n
+    complete = ranking.seen.tail == 0 or (bool(reached.any()) and not early)
+    return ranking.filtered(crossing if complete else ranking.n, complete, heat)
+
+
+def min_p(
+    logprobs: ArrayLike,
+    min_p: float,
+    *,
+    temperature: float = 1.0,
+    temperature_first: bool = True,
+    sentinels: Sequence[float] = SENTINELS,
+) -> Filtered:
+    """Keep the tokens that are at least a given share as likely as the likeliest one.
+
+    Parameters
+    ----------
+    logprobs
+        Log-probabilities in nats at temperature 1, shape (n,), in any order.
+    min_p
+        The share, from 0 to 1.
+    temperature
+        What is sampled with.
+    temperature_first
+        Whether the filter sees the distribution at that temperature, or before it.
+    sentinels
+        Values that stand for "not told" and are left out.
+
+    Returns
+    -------
+    Filtered
+        Complete where the least likely token of the list is out, for then all that is not listed is too.
+
+    Raises
+    ------
+    ValueError
+        When the share is not in its range, or a number is no log-probability.
+
+    References
+    ----------
+    N. Minh et al., "Turning Up the Heat: Min-p Sampling", 2024.
+    """
+    share = between(min_p, "min_p", 0, 1)
+    ranking = _Ranking(logprobs, sentinels)
+    heat = temperature_of(temperature)
+    ordered = ranking.ordered / heat if temperature_first and 0 < heat < math.inf else ranking.ordered
+    least = ordered[0] + math.log(share) - _GUARD if share else -math.inf
+    kept = int((ordered >= least).sum())
+    return ranking.filtered(kept, kept < ranking.n or ranking.seen.tail == 0, heat)
+
+
+class _Ranking:
+    """A list from the likeliest on, with its places."""
+
+    def __init__(self, logprobs: ArrayLike, sentinels: Sequence[float]) -> None:
+        values = read_logprobs(logprobs)
+        places = np.flatnonzero(~np.isin(values, sentinels))
+        self.seen = listed(values[places], true_topk=False, where="logprobs")
+        order = np.argsort(-self.seen.logprob, kind="stable")
+        self.places = places[order]
+        self.ordered = self.seen.logprob[order]
+        self.n = len(order)
+
+    def filtered(self, kept: int, complete: bool, temperature: float) -> Filtered:
+        part = self.ordered[:kept]
+        return Filtered(
+            tuple(self.places[:kept].tolist()),
+            math.fsum(np.exp(part).tolist()),
+            complete,
+            softmax(part, temperature) if complete else None,
+        )
