@@ -16,7 +16,7 @@ Matcher = Callable[[str, str], bool]
 Entry = Mapping[str, Any]
 
 # Tokenizers that leak their own spelling write a space as one of these.
-_SPACES = str.maketrans({"\u2581": " ", "\u0120": " ", "\u010a": "\n"})
+LEAKED_SPACES = str.maketrans({"\u2581": " ", "\u0120": " ", "\u010a": "\n"})
 # What may stand in front of an answer without being one: quotes, brackets, Markdown.
 _OPENING = "\"'`“”‘’«»‹›„‚*_#~>([{<-–—•:¿¡"
 # As in the table of log-probabilities: at or below it a value says "too unlikely to tell", above 0 nothing sensible.
@@ -49,7 +49,7 @@ def is_match(token: str, label: str) -> bool:
 
 def normalized(text: str) -> str:
     """The text as :func:`is_match` compares it."""
-    folded = unicodedata.normalize("NFKC", text.translate(_SPACES)).casefold()
+    folded = unicodedata.normalize("NFKC", text.translate(LEAKED_SPACES)).casefold()
     return folded.strip().lstrip(_OPENING + " \t\r\n").rstrip()
 
 

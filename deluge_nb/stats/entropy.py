@@ -220,12 +220,12 @@ def observed_set(
     ValueError
         When an entry has no text, or a number that is no log-probability.
     """
-    seen, extra = _observe(sampled, top_logprobs, sentinels)
+    seen, extra = observe(sampled, top_logprobs, sentinels)
     cap = min((one.logprob for one in seen), default=None)
     return ObservedSet(len(seen) + (extra is not None), extra is not None, cap)
 
 
-def _observe(
+def observe(
     sampled: Mapping[str, Any] | None, top: Iterable[Any], sentinels: Sequence[float]
 ) -> tuple[list[Alternative], Alternative | None]:
     """The list, and the sampled token where it is known and not in it."""

@@ -1,0 +1,322 @@
+"""What repeated samples say: entropies from counts and clusters, how many are needed, whether they fit a prediction."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from .._columns import Floats
+from ..errors import ProbabilityMassError, SettingError
+from ._inputs import (
+    MASS_TOLERANCE,
+    alternatives,
+    bad,
+    between,
+    logprobs as read_logprobs,
+    matrix,
+    paired,
+    probabilities,
+    scipy_module,
+    vector,
+)
+from ._mass import listed, log_sum
+from ._results import Result
+from .scoring import normal_quantile
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SemanticEntropy(Result):
+    """Entropies (nats) over meanings: ``rao`` weighs each answer by its likelihood, ``discrete`` counts answers,
+    ``miller_madow`` corrects the count for being too small; ``naive_mc`` is that over texts, by plain averaging.
+    """
+
+    rao: float
+    discrete: float
+    miller_madow: float
+    naive_mc: float
+    clusters: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CountEntropy(Result):
+    """The entropy (nats) of counted samples, as it is and corrected for being too small on average."""
+
+    plugin: float
+    miller_madow: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Divergences(Result):
+    """Lower bounds of the Kullback-Leibler divergence of p from q, of Jensen's and Shannon's (nats), and of the total
+    variation distance (a probability).
+    """
+
+    kl_lower: float
+    js_lower: float
+    tv_lower: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class BayesPosterior(Result):
+    """The probabilities of hypotheses after all tokens, shape (h,), and before the first and after each, (t + 1, h).
+
+    ``log_bayes_factor`` is how much (nats) the tokens speak for the first hypothesis against the second; None where
+    there are more than two.
+    """
+
+    posterior: Floats
+    log_bayes_factor: float | None
+    cumulative: Floats
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ChiSquare(Result):
+    """Pearson's statistic, its degrees of freedom, and how often chance alone gives as large a one."""
+
+    statistic: float
+    dof: int
+    p_value: float
+
+
+def semantic_entropy(logliks: ArrayLike, cluster_ids: Sequence[Hashable]) -> SemanticEntropy:
+    """The uncertainty over meanings, from answers that were sampled and sorted by meaning.
+
+    Parameters
+    ----------
+    logliks
+        The log-likelihood of each answer, nats, shape (n,); often divided by its length.
+    cluster_ids
+        Which meaning each has: any labels, shape (n,).
+
+    Raises
+    ------
+    ValueError
+        When the lists are empty or differ in length, or no answer has any likelihood.
+
+    References
+    ----------
+    S. Farquhar et al., "Detecting hallucinations in large language models using semantic entropy", 2024; G. Miller, 1955,
+    for the correction (K - 1) / (2 n).
+    """
+    values = read_logprobs(logliks, "logliks")
+    names = list(cluster_ids)
+    paired(values, np.zeros(len(names)), ("logliks", "cluster_ids"))
+    groups: dict[Hashable, list[int]] = {}
+    for place, name in enumerate(names):
+        groups.setdefault(name, []).append(place)
+    total = log_sum(values)
+    if total == -math.inf:
+        raise bad("logliks", logliks, "a list with at least one likelihood above 0")
+    shares = [log_sum(values[places]) - total for places in groups.values()]
+    counted = entropy_from_counts([len(places) for places in groups.values()])
+    return SemanticEntropy(
+        math.fsum(-math.exp(share) * share for share in shares if share > -math.inf) + 0.0,
+        counted.plugin,
+        counted.miller_madow,
+        0.0 - math.fsum(values.tolist()) / len(values),
+        len(groups),
+    )
+
+
+def entropy_from_counts(counts: ArrayLike) -> CountEntropy:
+    """The entropy of a distribution that was sampled.
+
+    The entropy of the counts is too small on average; Miller's and Madow's correction adds (K - 1) / (2 n).
+
+    Parameters
+    ----------
+    counts
+        How often each outcome came, shape (k,).
+
+    Raises
+    ------
+    ValueError
+        When a count is negative or no whole number, or nothing was counted.
+
+    References
+    ----------
+    G. Miller, "Note on the bias of information estimates", 1955.
+    """
+    seen = _counts(counts, "counts")
+    total = float(seen.sum())
+    if total == 0:
+        raise bad("counts", counts, "a list with at least one count above 0")
+    share = seen[seen > 0] / total
+    plugin = math.fsum((-share * np.log(share)).tolist()) + 0.0
+    return CountEntropy(plugin, plugin + (len(share) - 1) / (2 * total))
+
+
+def divergence_lower_bounds(p: Mapping[str, Any], q: Mapping[str, Any]) -> Divergences:
+    """How different two distributions are at least, of which only the top is known.
+
+    Both are reduced to the tokens that both lists name, and one for the rest: by the data processing inequality no
+    divergence grows by that.
+
+    Parameters
+    ----------
+    p, q
+        From token to log-probability (nats).
+
+    Raises
+    ------
+    ValueError
+        When a list is empty or adds up to more than 1, or a number is no log-probability.
+
+    References
+    ----------
+    T. Cover, J. Thomas, "Elements of Information Theory", 2006, section 2.8.
+    """
+    left, right = _law(p, "p"), _law(q, "q")
+    shared = [token for token in left if token in right]
+    first = _coarse([left[token] for token in shared])
+    second = _coarse([right[token] for token in shared])
+    middle = (first + second) / 2
+    return Divergences(
+        _divergence(first, second),
+        max((_divergence(first, middle) + _divergence(second, middle)) / 2, 0.0),
+        math.fsum(np.abs(first - second).tolist()) / 2,
+    )
+
+
+def _law(values: Mapping[str, Any], name: str) -> dict[str, float]:
+    if not isinstance(values, Mapping):
+        raise bad(name, values, "a dict from token to log-probability")
+    seen = alternatives(values, name)
+    weighed = listed(np.array([one.logprob for one in seen]), true_topk=False, where=name)
+    return dict(zip((one.token for one in seen), weighed.p.tolist(), strict=True))
+
+
+def _coarse(p: Sequence[float]) -> Floats:
+    return np.array([*p, max(math.fsum([1.0, *(-one for one in p)]), 0.0)])
+
+
+def _divergence(p: Floats, q: Floats) -> float:
+    """Of Kullback and Leibler; infinite where q denies what p holds possible."""
+    held = p > 0
+    if (q[held] == 0).any():
+        return math.inf
+    return max(math.fsum((p[held] * np.log(p[held] / q[held])).tolist()), 0.0)
+
+
+def bayes_posterior(log_prior: ArrayLike, token_logliks: ArrayLike) -> BayesPosterior:
+    """The probabilities of hypotheses as a text unfolds under each of them.
+
+    Parameters
+    ----------
+    log_prior
+        The logarithm of each hypothesis's prior (nats), shape (h,); up to a constant.
+    token_logliks
+        The log-probability that each gives to each token, shape (h, t).
+
+    Raises
+    ------
+    ValueError
+        When the shapes do not fit, or after some token no hypothesis is possible.
+    """
+    prior = vector(log_prior, "log_prior")
+    tokens = np.asarray(token_logliks, np.float64) if _is_empty(token_logliks) else matrix(token_logliks, "token_logliks")
+    tokens = tokens.reshape(len(prior), -1) if not tokens.size else tokens
+    paired(prior, tokens[:, 0] if tokens.shape[1] else np.zeros(len(tokens)), ("log_prior", "token_logliks"))
+    for row, line in enumerate(tokens):
+        read_logprobs(line, f"token_logliks[{row}]")
+    if np.isposinf(prior).any():
+        raise bad("log_prior", log_prior, "finite, or -inf for what is impossible")
+    steps = np.column_stack((prior, tokens)).cumsum(axis=1).T
+    totals = np.array([log_sum(step) for step in steps])
+    if np.isneginf(totals).any():
+        raise bad("token_logliks", token_logliks, "such that one hypothesis stays possible after every token")
+    cumulative = np.exp(steps - totals[:, None])
+    evidence = [math.fsum(line) for line in tokens.tolist()]
+    factor = None
+    if len(evidence) == 2 and not all(math.isinf(one) for one in evidence):
+        factor = evidence[0] - evidence[1]
+    return BayesPosterior(cumulative[-1].copy(), factor, cumulative)
+
+
+def _is_empty(values: ArrayLike) -> bool:
+    try:
+        return np.asarray(values, np.float64).size == 0
+    except (TypeError, ValueError):
+        return False
+
+
+def mc_required_samples(p: float, half_width: float, level: float = 0.95) -> int:
+    """How many samples tell a probability to plus or minus ``half_width``: z^2 p (1 - p) / h^2, rounded up.
+
+    Parameters
+    ----------
+    p
+        The probability that is expected; 0.5 asks for the most.
+    half_width
+        Half the width of the interval, between 0 and 1.
+    level
+        Its confidence, between 0 and 1.
+
+    Raises
+    ------
+    ValueError
+        When a number is out of its range.
+    """
+    chance = between(p, "p", 0, 1)
+    half = between(half_width, "half_width", 0, 1, ends=False)
+    return math.ceil(normal_quantile(level) ** 2 * chance * (1 - chance) / half**2 - 1e-9)
+
+
+def chi_square_gof(observed: ArrayLike, probs: ArrayLike) -> ChiSquare:
+    """Pearson's test whether counted samples fit predicted probabilities. Needs SciPy.
+
+    Parameters
+    ----------
+    observed
+        How often each outcome came, shape (k,); the last may stand for all others.
+    probs
+        The probability of each, shape (k,); they add up to 1.
+
+    Returns
+    -------
+    ChiSquare
+        Outcomes of probability 0 count only where they came, and then the statistic is infinite.
+
+    Raises
+    ------
+    MissingDependencyError
+        When SciPy is not installed.
+    ValueError
+        When the lists differ in length, the probabilities do not add up to 1, or nothing was counted.
+
+    References
+    ----------
+    K. Pearson, 1900. Expected counts below about 5 make the p-value rough.
+    """
+    counts, p = _counts(observed, "observed"), probabilities(probs, "probs")
+    paired(counts, p, ("observed", "probs"))
+    total, mass = float(counts.sum()), math.fsum(p.tolist())
+    if abs(mass - 1) > MASS_TOLERANCE:
+        raise ProbabilityMassError(
+            f"probs add up to {mass:.6g} and not to 1: add the rest as a last outcome, with its count.", value=mass
+        )
+    if total == 0:
+        raise bad("observed", observed, "a list with at least one count above 0")
+    possible = p > 0
+    if possible.sum() < 2:
+        raise SettingError("probs leave only one outcome possible, so there is nothing to test.", setting="probs", value=1)
+    dof = int(possible.sum()) - 1
+    if counts[~possible].any():
+        return ChiSquare(math.inf, dof, 0.0)
+    expected = p[possible] * total
+    statistic = math.fsum(((counts[possible] - expected) ** 2 / expected).tolist())
+    special = scipy_module("special", "chi_square_gof")
+    return ChiSquare(statistic, dof, float(special.chdtrc(dof, statistic)))
+
+
+def _counts(values: ArrayLike, name: str) -> Floats:
+    made = vector(values, name)
+    wrong = np.flatnonzero((made < 0) | (made != np.floor(made)) | np.isinf(made))
+    if len(wrong):
+        raise bad(f"{name}[{wrong[0]}]", float(made[wrong[0]]), "a count: a whole number from 0 on")
+    return made
