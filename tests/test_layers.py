@@ -30,6 +30,7 @@ LAYERS = {
     "models": 1,
     "wire": 2,
     "probability": 2,
+    "stats": 2,
     "response": 2,
     "_fields": 2,
     "_glyphs": 2,

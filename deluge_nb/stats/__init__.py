@@ -2,8 +2,8 @@
 
 A model's server tells the likeliest few of some hundred thousand tokens. Functions that need more than that give an
 interval, not a guess. All of them take plain lists or arrays, log-probabilities in nats, and return small frozen
-records; what cannot be meant raises a subclass of ValueError with one sentence. Those that end in ``_batch`` do the same
-for every token of one or many responses at once.
+records; what cannot be meant raises a subclass of ValueError with one sentence. Those that end in ``_batch`` do the
+same for every token of one or many responses at once.
 
 ``docs/probability.md`` says which number is for what.
 """

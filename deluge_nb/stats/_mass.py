@@ -42,12 +42,19 @@ class Listed:
     @property
     def full(self) -> float:
         """How many tokens outside the list can be as likely as the least likely one in it."""
-        return math.floor(self.tail / self.cap) if 0 < self.cap else 0.0
+        return whole(self.tail, self.cap)
 
     @property
     def remainder(self) -> float:
         """What then remains for one more."""
         return max(self.tail - self.full * self.cap, 0.0)
+
+
+def whole(tail: float, cap: float) -> float:
+    """How many times a cap goes into a tail; a quotient that rounding left a hair below a whole number is that
+    number.
+    """
+    return math.floor(tail / cap * (1 + 1e-13)) if cap > 0 else 0.0
 
 
 def log_sum(values: Sequence[float] | Floats) -> float:
@@ -112,7 +119,9 @@ def listed(
 
 def _cannot_fit(where: str, tail: float, cap: float, hidden: float) -> str:
     if hidden == 0:
-        return f"{where} names the whole vocabulary, and its probabilities miss {tail:.6g} of 1: is vocab_size too small?"
+        return (
+            f"{where} names the whole vocabulary, and its probabilities miss {tail:.6g} of 1: is vocab_size too small?"
+        )
     among = "the tokens" if math.isinf(hidden) else f"the {hidden:.0f} tokens"
     return (
         f"{where} cannot be the likeliest tokens: they leave {tail:.6g} to {among} that are not listed, none of which "

@@ -46,7 +46,7 @@ class Labels:
                 form = beginning(spelling).rstrip()
                 if not form:
                     raise SettingError(
-                        f"The label {name!r} has the spelling {spelling!r}, which is nothing once case, white space and "
+                        f"The label {name!r} has the spelling {spelling!r}, which is nothing once white space and "
                         "opening marks are left out.",
                         setting="labels",
                         value=spelling,

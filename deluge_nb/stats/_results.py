@@ -16,14 +16,18 @@ class Result:
 
     def to_dict(self) -> dict[str, Any]:
         """The fields as plain Python objects; arrays become lists."""
-        return {field.name: _plain(getattr(self, field.name)) for field in fields(self)}  # type: ignore[arg-type]
+        return {name: _plain(getattr(self, name)) for name in _names(self)}
 
     def __eq__(self, other: object) -> bool:
         if type(self) is not type(other):
             return NotImplemented
-        return all(_same(getattr(self, field.name), getattr(other, field.name)) for field in fields(self))  # type: ignore[arg-type]
+        return all(_same(getattr(self, name), getattr(other, name)) for name in _names(self))
 
     __hash__ = None  # type: ignore[assignment]
+
+
+def _names(record: Any) -> list[str]:
+    return [field.name for field in fields(record)]
 
 
 def _same(left: object, right: object) -> bool:

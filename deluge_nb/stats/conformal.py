@@ -137,5 +137,3 @@ def _rows(probs: ArrayLike) -> Floats:
     for row, column in np.argwhere((rows < 0) | (rows > 1))[:1]:
         raise bad(f"probs[{row}][{column}]", float(rows[row, column]), "a probability from 0 to 1")
     return rows
-
-

@@ -352,9 +352,7 @@ def varentropy(logprobs: ArrayLike, normalized: bool = False) -> Varentropy:
     return Varentropy(mean + 0.0, math.fsum((p * (surprise - mean) ** 2).tolist()))
 
 
-def margin(
-    top_logprobs: ArrayLike, *, vocab_size: int | None = None, sentinels: Sequence[float] = SENTINELS
-) -> Margin:
+def margin(top_logprobs: ArrayLike, *, vocab_size: int | None = None, sentinels: Sequence[float] = SENTINELS) -> Margin:
     """The lead of the likeliest token over the runner-up.
 
     Parameters
@@ -378,9 +376,7 @@ def margin(
     if len(ordered) == 1:
         p = math.exp(first)
         alone = seen.tail == 0
-        return Margin(
-            p if alone else None, math.inf if alone else None, 0.0 - first, p - min(seen.tail, p), p
-        )
+        return Margin(p if alone else None, math.inf if alone else None, 0.0 - first, p - min(seen.tail, p), p)
     second = float(ordered[1])
     # One exponential of the difference, or close rivals lose the digits that tell them apart.
     lead = -math.exp(first) * math.expm1(second - first) if second > -math.inf else math.exp(first)

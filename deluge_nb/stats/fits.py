@@ -7,7 +7,7 @@ import warnings
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from .._columns import Floats
 from ..errors import SettingError
@@ -20,7 +20,9 @@ COLDEST, HOTTEST = 0.01, 100.0
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TemperatureFit(Result):
-    """The temperature that makes logits most likely, and the mean negative log-likelihood (nats) without and with it."""
+    """The temperature that makes logits most likely, and the mean negative log-likelihood (nats) without and with
+    it.
+    """
 
     temperature: float
     nll_before: float
@@ -168,11 +170,11 @@ def fit_platt(scores: ArrayLike, y: ArrayLike, smooth: bool = True) -> PlattFit:
     misses = len(outcome) - hits
     if not smooth and not (hits and misses):
         raise SettingError(
-            f"y holds only {'1' if hits else '0'}, to which no finite line fits: use smooth=True.", setting="y", value=hits
+            f"y holds only {'1' if hits else '0'}, to which no finite line fits: use smooth=True.",
+            setting="y",
+            value=hits,
         )
-    target = (
-        np.where(outcome == 1, (hits + 1) / (hits + 2), 1 / (misses + 2)) if smooth else outcome
-    )
+    target = np.where(outcome == 1, (hits + 1) / (hits + 2), 1 / (misses + 2)) if smooth else outcome
     # In standard units the two directions are alike, whatever the scores are measured in.
     centre, spread = float(s.mean()), float(s.std())
     spread = spread if spread > 0 else 1.0
@@ -239,7 +241,7 @@ def fit_isotonic(x: ArrayLike, y: ArrayLike) -> Floats:
     return fitted[at]
 
 
-def isotonic_steps(x: ArrayLike, y: ArrayLike) -> tuple[Floats, Floats, Floats]:
+def isotonic_steps(x: ArrayLike, y: ArrayLike) -> tuple[Floats, NDArray[np.intp], Floats]:
     """The distinct scores, each point's place among them, and the fitted value at each."""
     scores, outcome = vector(x, "x"), vector(y, "y")
     paired(scores, outcome, ("x", "y"))

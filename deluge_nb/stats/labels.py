@@ -26,9 +26,9 @@ class LabelDistribution(Result):
     ``lower`` is what is settled on each answer, ``upper`` adds all that may still become it. ``matched_mass`` is the
     sum of ``lower``; ``partial_mass`` stands at tokens that only begin answers (or that two answers begin with),
     ``transparent_mass`` at white space and opening marks, ``other_mass`` at tokens that are none of the answers,
-    ``tail_mass`` is not listed: the five add up to 1. ``normalized`` is ``lower`` made to add up to 1, with its own bounds
-    (empty where nothing matched), ``entropy`` its entropy in nats. ``certified`` says that ``argmax`` beats every other
-    answer whatever is hidden.
+    ``tail_mass`` is not listed: the five add up to 1. ``normalized`` is ``lower`` made to add up to 1, with its own
+    bounds (empty where nothing matched), ``entropy`` its entropy in nats. ``certified`` says that ``argmax`` beats
+    every other answer whatever is hidden.
     """
 
     lower: dict[str, float]
@@ -48,7 +48,9 @@ class LabelDistribution(Result):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class BinaryProbability(Result):
-    """P(positive): its bounds, its share of the two answers, and ln(p / q); the last two None where neither is listed."""
+    """P(positive): its bounds, its share of the two answers, and ln(p / q); the last two None where neither is
+    listed.
+    """
 
     p_lower: float
     p_upper: float
@@ -113,8 +115,8 @@ def label_distribution(
     sampled
         The token that was drawn, which is added where the list does not hold it.
     forms_unseen
-        How many tokens of the vocabulary that are not listed can be, or begin, an answer: one number for all, or one for
-        each. As none is likelier than the least of the list, this bounds their share of the tail.
+        How many tokens of the vocabulary that are not listed can be, or begin, an answer: one number for all, or one
+        for each. As none is likelier than the least of the list, this bounds their share of the tail.
     vocab_size
         How many tokens the model can choose from, if that is known.
     sentinels
@@ -129,8 +131,8 @@ def label_distribution(
 
     References
     ----------
-    S. Wiegreffe et al., "Increasing Probability Mass on Answer Choices Does Not Always Improve Accuracy", 2023, bound the
-    effect of competing surface forms by the mass that matched.
+    S. Wiegreffe et al., "Increasing Probability Mass on Answer Choices Does Not Always Improve Accuracy", 2023, bound
+    the effect of competing surface forms by the mass that matched.
     """
     reader = Labels(labels)
     seen, extra = observe(sampled, top_logprobs, sentinels)
@@ -213,15 +215,13 @@ class Tally:
             )
             for place in range(len(names))
         ]
-        normalized, least, most = {}, {}, {}
+        normalized: dict[str, float] = {}
+        least: dict[str, float] = {}
+        most: dict[str, float] = {}
         if matched > 0:
             normalized = {name: low / matched for name, low in zip(names, lower, strict=True)}
-            least = {
-                name: low / (matched + others) for name, low, others in zip(names, lower, rivals, strict=True)
-            }
-            most = {
-                name: (low + own) / (matched + own) for name, low, own in zip(names, lower, slack, strict=True)
-            }
+            least = {name: low / (matched + others) for name, low, others in zip(names, lower, rivals, strict=True)}
+            most = {name: (low + own) / (matched + own) for name, low, own in zip(names, lower, slack, strict=True)}
         best = max(range(len(names)), key=lower.__getitem__) if matched > 0 else None
         upper = [min(low + own, 1.0) for low, own in zip(lower, slack, strict=True)]
         return LabelDistribution(
@@ -237,8 +237,7 @@ class Tally:
             argmax=None if best is None else names[best],
             normalized_lower=least,
             normalized_upper=most,
-            certified=best is not None
-            and all(lower[best] > high for place, high in enumerate(upper) if place != best),
+            certified=best is not None and all(lower[best] > high for place, high in enumerate(upper) if place != best),
         )
 
 
@@ -278,9 +277,7 @@ def binary_probability(
         "positive": [positive] if isinstance(positive, str) else list(positive),
         "negative": [negative] if isinstance(negative, str) else list(negative),
     }
-    found = label_distribution(
-        top_logprobs, sides, sampled=sampled, vocab_size=vocab_size, sentinels=sentinels
-    )
+    found = label_distribution(top_logprobs, sides, sampled=sampled, vocab_size=vocab_size, sentinels=sentinels)
     return binary_of(found.lower["positive"], found.lower["negative"])
 
 
@@ -344,9 +341,7 @@ def trie_label_probability(nodes: Mapping[str, Any], labels: LabelSet) -> LabelB
                 leave_open(reading, p)
     least = [math.fsum(parts) for parts in lower]
     most = [min(math.fsum([low, *parts]), 1.0) for low, parts in zip(least, slack, strict=True)]
-    return LabelBounds(
-        dict(zip(reader.names, least, strict=True)), dict(zip(reader.names, most, strict=True))
-    )
+    return LabelBounds(dict(zip(reader.names, least, strict=True)), dict(zip(reader.names, most, strict=True)))
 
 
 def total_probability(branches: Iterable[Mapping[str, Any]], unexplored: bool = True) -> ProbabilityBounds:
@@ -365,7 +360,9 @@ def total_probability(branches: Iterable[Mapping[str, Any]], unexplored: bool = 
     ValueError
         When a number is none of its kind, or the branches add up to more than 1.
     """
-    weights, low, high = [], [], []
+    weights: list[float] = []
+    low: list[float] = []
+    high: list[float] = []
     for position, branch in enumerate(branches):
         where = f"branches[{position}]"
         if not isinstance(branch, Mapping) or "logprob" not in branch or "p_given" not in branch:
@@ -385,9 +382,7 @@ def total_probability(branches: Iterable[Mapping[str, Any]], unexplored: bool = 
     weighed = listed(np.array(weights), true_topk=False, where="branches")
     p = weighed.p
     rest = weighed.tail if unexplored else 0.0
-    return ProbabilityBounds(
-        math.fsum((p * low).tolist()), min(math.fsum([*(p * high).tolist(), rest]), 1.0)
-    )
+    return ProbabilityBounds(math.fsum((p * low).tolist()), min(math.fsum([*(p * high).tolist(), rest]), 1.0))
 
 
 def expected_score(
@@ -434,9 +429,7 @@ def expected_score(
     for text, score in values.items():
         if math.isinf(score):
             raise bad(f"scores[{text!r}]", score, "finite")
-    found = label_distribution(
-        top_logprobs, list(values), sampled=sampled, vocab_size=vocab_size, sentinels=sentinels
-    )
+    found = label_distribution(top_logprobs, list(values), sampled=sampled, vocab_size=vocab_size, sentinels=sentinels)
     matched = found.matched_mass
     if matched == 0:
         raise LogprobError(
@@ -463,4 +456,3 @@ def expected_score(
 def _written(score: float) -> str:
     """A number as a model writes it: 4, not 4.0."""
     return str(int(score)) if float(score).is_integer() else repr(float(score))
-

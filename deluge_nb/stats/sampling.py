@@ -17,12 +17,14 @@ from ._inputs import (
     alternatives,
     bad,
     between,
-    logprobs as read_logprobs,
     matrix,
     paired,
     probabilities,
     scipy_module,
     vector,
+)
+from ._inputs import (
+    logprobs as read_logprobs,
 )
 from ._mass import listed, log_sum
 from ._results import Result
@@ -100,8 +102,8 @@ def semantic_entropy(logliks: ArrayLike, cluster_ids: Sequence[Hashable]) -> Sem
 
     References
     ----------
-    S. Farquhar et al., "Detecting hallucinations in large language models using semantic entropy", 2024; G. Miller, 1955,
-    for the correction (K - 1) / (2 n).
+    S. Farquhar et al., "Detecting hallucinations in large language models using semantic entropy", 2024; G. Miller,
+    1955, for the correction (K - 1) / (2 n).
     """
     values = read_logprobs(logliks, "logliks")
     names = list(cluster_ids)
@@ -219,7 +221,9 @@ def bayes_posterior(log_prior: ArrayLike, token_logliks: ArrayLike) -> BayesPost
         When the shapes do not fit, or after some token no hypothesis is possible.
     """
     prior = vector(log_prior, "log_prior")
-    tokens = np.asarray(token_logliks, np.float64) if _is_empty(token_logliks) else matrix(token_logliks, "token_logliks")
+    tokens = (
+        np.asarray(token_logliks, np.float64) if _is_empty(token_logliks) else matrix(token_logliks, "token_logliks")
+    )
     tokens = tokens.reshape(len(prior), -1) if not tokens.size else tokens
     paired(prior, tokens[:, 0] if tokens.shape[1] else np.zeros(len(tokens)), ("log_prior", "token_logliks"))
     for row, line in enumerate(tokens):
@@ -304,7 +308,9 @@ def chi_square_gof(observed: ArrayLike, probs: ArrayLike) -> ChiSquare:
         raise bad("observed", observed, "a list with at least one count above 0")
     possible = p > 0
     if possible.sum() < 2:
-        raise SettingError("probs leave only one outcome possible, so there is nothing to test.", setting="probs", value=1)
+        raise SettingError(
+            "probs leave only one outcome possible, so there is nothing to test.", setting="probs", value=1
+        )
     dof = int(possible.sum()) - 1
     if counts[~possible].any():
         return ChiSquare(math.inf, dof, 0.0)

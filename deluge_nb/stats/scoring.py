@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from statistics import NormalDist
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
-from .._columns import Floats, Ints
+from .._columns import Floats
 from ..errors import ProbabilityMassError, SettingError
 from ._inputs import (
     MASS_TOLERANCE,
@@ -51,7 +51,9 @@ class CalibrationBin(Result):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CalibrationError(Result):
-    """Expected (``ece``), maximum (``mce``) and root mean square (``rmsce``) calibration error; the bins that have points."""
+    """Expected (``ece``), maximum (``mce``) and root mean square (``rmsce``) calibration error; the bins that have
+    points.
+    """
 
     ece: float
     mce: float
@@ -102,7 +104,7 @@ def ece(confidence: ArrayLike, correct: ArrayLike, n_bins: int = 10) -> Calibrat
     return _error(at, bins, p, y)
 
 
-def _error(at: Ints, bins: int, p: Floats, y: Floats) -> CalibrationError:
+def _error(at: NDArray[np.intp], bins: int, p: Floats, y: Floats) -> CalibrationError:
     counts, confidence, accuracy = _means(at, bins, p, y)
     gap = np.abs(accuracy - confidence)
     share = counts / len(p)
@@ -111,9 +113,7 @@ def _error(at: Ints, bins: int, p: Floats, y: Floats) -> CalibrationError:
         total, right = int(counts[place]), round(float(accuracy[place] * counts[place]))
         around = wilson_interval(right, total)
         table.append(
-            CalibrationBin(
-                place, total, float(accuracy[place]), float(confidence[place]), around.low, around.high
-            )
+            CalibrationBin(place, total, float(accuracy[place]), float(confidence[place]), around.low, around.high)
         )
     filled = counts > 0
     return CalibrationError(
@@ -124,7 +124,7 @@ def _error(at: Ints, bins: int, p: Floats, y: Floats) -> CalibrationError:
     )
 
 
-def _means(at: Ints, bins: int, p: Floats, y: Floats) -> tuple[Floats, Floats, Floats]:
+def _means(at: NDArray[np.intp], bins: int, p: Floats, y: Floats) -> tuple[Floats, Floats, Floats]:
     counts = np.bincount(at, minlength=bins).astype(np.float64)
     with np.errstate(invalid="ignore"):
         return (
@@ -151,7 +151,8 @@ def adaptive_ece(confidence: ArrayLike, correct: ArrayLike, n_bins: int = 10) ->
 
     References
     ----------
-    K. Nguyen, B. O'Connor, "Posterior calibration and exploratory analysis for natural language processing models", 2015.
+    K. Nguyen, B. O'Connor, "Posterior calibration and exploratory analysis for natural language processing models",
+    2015.
     """
     p, y = _forecasts(confidence, correct, ("confidence", "correct"))
     bins = count(n_bins, "n_bins", 1)
@@ -179,7 +180,8 @@ def brier(p: ArrayLike, y: ArrayLike) -> float:
 
     References
     ----------
-    G. W. Brier, "Verification of forecasts expressed in terms of probability", 1950, halved as is usual for two classes.
+    G. W. Brier, "Verification of forecasts expressed in terms of probability", 1950, halved as is usual for two
+    classes.
     """
     forecast, outcome = _forecasts(p, y, ("p", "y"))
     return math.fsum(((forecast - outcome) ** 2).tolist()) / len(forecast)
@@ -208,7 +210,7 @@ def brier_multiclass(p: ArrayLike, y: ArrayLike) -> float:
     if len(heavy):
         total = float(rows[heavy[0]].sum())
         raise ProbabilityMassError(
-            f"p[{heavy[0]}] adds up to {total:.6g}, and the probabilities of classes that exclude each other add up to 1.",
+            f"p[{heavy[0]}] adds up to {total:.6g}, and probabilities of classes that exclude each other to 1.",
             position=int(heavy[0]),
             value=total,
         )
@@ -336,9 +338,7 @@ def wilson_interval(k: int, n: int, level: float = 0.95) -> Interval:
     spread = z * z / total
     centre = (share + spread / 2) / (1 + spread)
     half = z / (1 + spread) * math.sqrt(share * (1 - share) / total + spread / (4 * total))
-    return Interval(
-        0.0 if hits == 0 else max(centre - half, 0.0), 1.0 if hits == total else min(centre + half, 1.0)
-    )
+    return Interval(0.0 if hits == 0 else max(centre - half, 0.0), 1.0 if hits == total else min(centre + half, 1.0))
 
 
 def clopper_pearson(k: int, n: int, level: float = 0.95) -> Interval:

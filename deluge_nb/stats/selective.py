@@ -163,7 +163,10 @@ def threshold_for_precision(
         return None
     last = int(np.flatnonzero(enough)[-1])
     return Threshold(
-        float(ranked.threshold[last]), float(reached[last]), float(ranked.given[last] / ranked.n), int(ranked.given[last])
+        float(ranked.threshold[last]),
+        float(reached[last]),
+        float(ranked.given[last] / ranked.n),
+        int(ranked.given[last]),
     )
 
 

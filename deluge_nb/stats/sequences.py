@@ -11,19 +11,21 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .._columns import Floats
-from ..errors import LogprobError, SettingError
+from ..errors import LogprobError
 from ._inputs import (
     SENTINELS,
     bad,
     between,
     count,
-    logprobs as read_logprobs,
     matrix,
     not_a_logprob,
     number,
     paired,
     told,
     vector,
+)
+from ._inputs import (
+    logprobs as read_logprobs,
 )
 from ._mass import listed, log_sum
 from ._results import Result
@@ -115,7 +117,11 @@ class DeepConf(Result):
 
 
 def sequence_stats(
-    logprobs: ArrayLike, n_bytes: int | None = None, *, alpha: float | None = None, sentinels: Sequence[float] = SENTINELS
+    logprobs: ArrayLike,
+    n_bytes: int | None = None,
+    *,
+    alpha: float | None = None,
+    sentinels: Sequence[float] = SENTINELS,
 ) -> SequenceStats:
     """Add up the log-probabilities of a completion's tokens: the chain rule.
 
@@ -144,8 +150,8 @@ def sequence_stats(
     if len(withheld):
         at = int(withheld[0])
         raise LogprobError(
-            f"logprobs[{at}] is {values[at]!r}, which providers send in place of a value that they do not tell: it must "
-            "not be added up. sequence_bounds gives what is known.",
+            f"logprobs[{at}] is {values[at]!r}, which providers send in place of a value that they do not tell: it "
+            "must not be added up. sequence_bounds gives what is known.",
             position=at,
             value=float(values[at]),
         )

@@ -17,13 +17,15 @@ from ._inputs import (
     bad,
     between,
     count,
-    logprobs as read_logprobs,
     number,
     paired,
     temperature_of,
     told,
 )
-from ._mass import Listed, listed, log_sum
+from ._inputs import (
+    logprobs as read_logprobs,
+)
+from ._mass import Listed, listed, log_sum, whole
 from ._results import Result
 from .entropy import softmax
 
@@ -58,8 +60,8 @@ class InferredTemperature(Result):
 class Filtered(Result):
     """What a sampling filter keeps.
 
-    ``kept`` are places in the list, likeliest first, ``kept_mass`` their probability before the filter, ``probs`` theirs
-    after it. Where ``complete`` is False, tokens that are not listed may be kept as well, and ``probs`` is None.
+    ``kept`` are places in the list, likeliest first, ``kept_mass`` their probability before the filter, ``probs``
+    theirs after it. Where ``complete`` is False, tokens that are not listed may be kept as well, and ``probs`` is None.
     """
 
     kept: tuple[int, ...]
@@ -106,8 +108,9 @@ def temperature_topk(
     """The top of a distribution at another temperature.
 
     p_i(T) = p_i^b / (S + Z) with b = 1 / T, S the sum of p^b over the list and Z over what is not listed. With tail r,
-    least listed probability c and n tokens that are not listed, Z lies between n (r / n)^b and floor(r / c) c^b + rest^b:
-    the one is the tail spread evenly, the other as narrowly as c allows (which of them is the larger depends on T).
+    least listed probability c and n tokens that are not listed, Z lies between n (r / n)^b and floor(r / c) c^b +
+    rest^b: the one is the tail spread evenly, the other as narrowly as c allows (which of them is the larger depends
+    on T).
 
     Parameters
     ----------
@@ -152,12 +155,17 @@ def _hidden(seen: Listed, beta: float, vocab_size: int | None) -> tuple[float, f
     hidden = math.inf if vocab_size is None else vocab_size - len(seen.logprob)
     if hidden == 0:
         return -math.inf, -math.inf
-    # Rounding hides some of the tail, and above temperature 1 a little of it goes a long way.
-    tail = seen.tail + (len(seen.logprob) * _SINGLE if beta < 1 else 0.0)
+    # A tail of the size of rounding may be none or twice that, and above temperature 1 a little goes a long way.
+    unsure = len(seen.logprob) * _SINGLE if beta < 1 else 0.0
+    unsure = unsure if seen.tail < 16 * unsure else 0.0
+    least, most = _spread(max(seen.tail - unsure, 0.0), seen.cap, hidden, beta)
+    return least, _spread(seen.tail + unsure, seen.cap, hidden, beta)[1] if unsure else most
+
+
+def _spread(tail: float, cap: float, hidden: float, beta: float) -> tuple[float, float]:
     if tail <= 0:
         return -math.inf, -math.inf
-    cap = seen.cap
-    full = math.floor(tail / cap) if cap > 0 else 0.0
+    full = whole(tail, cap)
     rest = max(tail - full * cap, 0.0)
     parts = [math.log(full) + beta * math.log(cap)] if full else []
     narrow = log_sum([*parts, beta * math.log(rest)] if rest > 0 else parts)

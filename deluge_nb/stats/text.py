@@ -50,7 +50,8 @@ def decode_tokens(tokens: Iterable[Any]) -> DecodedTokens:
     # A character outside the basic plane takes two units.
     units = np.concatenate(([0], np.cumsum([2 if character > "\uffff" else 1 for character in text]))).astype(int)
     ends = np.cumsum([len(piece) for piece in pieces], dtype=int).tolist()
-    chars, utf16 = [], []
+    chars: list[tuple[int, int]] = []
+    utf16: list[tuple[int, int]] = []
     at = np.cumsum(begins).tolist()  # how many characters have begun up to and with each byte
     start = 0
     for end in ends:
@@ -86,7 +87,8 @@ def _decoded(joined: bytes) -> tuple[str, np.ndarray]:
     """The text, and for each byte whether a character begins with it."""
     codes = np.frombuffer(joined, np.uint8)
     begins = (codes & 0xC0) != 0x80
-    parts, done = [], 0
+    parts: list[str] = []
+    done = 0
     decoder = codecs.getdecoder("utf-8")
     while done < len(joined):
         try:

@@ -47,7 +47,7 @@ def test_the_function_gives_what_the_reference_vector_says(vector: dict[str, Any
     function = getattr(stats, vector["function"])
     inputs, expected = decoded(vector["inputs"]), decoded(vector["expected"])
     if isinstance(expected, dict) and "error" in expected:
-        with pytest.raises(ValueError):
+        with pytest.raises(ValueError, match=r"."):
             function(**inputs)
         return
     compare(function(**inputs), expected, vector["rtol"], vector["atol"], vector["id"])
