@@ -72,6 +72,11 @@ class Vocabulary:
         self.ids.append(token_id)
 
     @property
+    def has_namesakes(self) -> bool:
+        """Whether two tokens have the same text."""
+        return len(self._first) < len(self.texts)
+
+    @property
     def spellings(self) -> Ints:
         """For each token the first that has its text; grows with the vocabulary and is counted on only once."""
         known, count = len(self._spellings), len(self.ids)

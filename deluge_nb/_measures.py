@@ -1,12 +1,15 @@
 """Per-token measures of a table of log-probabilities, vectorised over its columns.
 
-Every function works on whole columns at once and returns one float64 per token, NaN where nothing is known. The list of
-alternatives is the top of a distribution whose rest is hidden: the bounds below say what that allows.
+A table is gone through once, in blocks of tokens with equally long lists that fit into the processor's cache; what is
+kept of each list (:class:`Observed`) is what every measure needs. Results are one float64 per token, NaN where nothing
+is known. The list of alternatives is the top of a distribution whose rest is hidden: the bounds below say what that
+allows.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -16,11 +19,16 @@ from numpy.typing import NDArray
 from ._columns import Floats, Ints, Vocabulary
 from .errors import SettingError
 
+Bools = NDArray[np.bool_]
+
 # "Not within the top 20", says OpenAI of -9999; other servers send the lowest float for a probability of 0. No model's
 # real log-probabilities come near either.
-_SENTINEL = -9999.0
+SENTINEL = -9999.0
 # Providers round: a log-probability may exceed 0 by this much and still mean certainty.
-_ROUNDING = 1e-6
+ROUNDING = 1e-6
+# So many numbers at a time: they and their exponentials stay in a core's own cache.
+_BLOCK = 49_152
+_ULP = 2.0**-52
 
 
 class Bounds(NamedTuple):
@@ -32,34 +40,28 @@ class Bounds(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """What is known of each position's distribution.
+    """What is known of each position's distribution; shape (n,) each.
 
-    ``top`` holds the log-probabilities of all alternatives end to end (``-inf`` where censored), delimited by
-    ``offsets``; ``extra`` the chosen token's where the list does not hold it (else ``-inf``); ``listed`` whether the
-    list holds it, ``above`` how many alternatives are likelier than it.
+    ``known`` counts the tokens of which it is, in the list or chosen from outside it. ``first``, ``second`` and ``cap``
+    are the largest, second and least log-probability of the list, ``extra`` that of a chosen token outside it (``-inf``
+    where there is none such). ``plugin`` is the sum of -p ln p over the known ones, ``tail`` the probability of all
+    others: exact where it is tiny, negative where the known ones exceed 1 in total, 0 where it is no more than
+    rounding.
     """
 
-    offsets: Ints
-    top: Floats
+    counts: Ints
+    known: Ints
+    first: Floats
+    second: Floats
+    cap: Floats
     extra: Floats
-    listed: NDArray[np.bool_]
-    above: Floats
-
-    @property
-    def counts(self) -> Ints:
-        """The length of each list."""
-        return np.diff(self.offsets)
-
-    @property
-    def known(self) -> Ints:
-        """How many probabilities are known at each position."""
-        listed = _reduce(np.add, np.isfinite(self.top).astype(np.float64), self.offsets, 0.0)
-        return (listed + np.isfinite(self.extra)).astype(np.int32)
+    plugin: Floats
+    tail: Floats
 
 
-def is_censored(logprob: Floats) -> NDArray[np.bool_]:
+def is_censored(logprob: Floats) -> Bools:
     """Where a value is no log-probability: null, a sentinel, or above 0 by more than rounding explains."""
-    return ~((logprob > _SENTINEL) & (logprob <= _ROUNDING))
+    return ~((logprob > SENTINEL) & (logprob <= ROUNDING))
 
 
 def known(logprob: Floats) -> Floats:
@@ -67,155 +69,260 @@ def known(logprob: Floats) -> Floats:
     return np.where(is_censored(logprob), np.nan, np.minimum(logprob, 0.0))
 
 
+def blocks(offsets: Ints) -> Iterator[tuple[slice | NDArray[np.intp], slice | NDArray[np.intp], int]]:
+    """Tokens with equally long lists, a few thousand numbers at a time.
+
+    Yields the tokens' rows, where their alternatives are in the columns (a slice, or a matrix of places), and how many
+    each has.
+    """
+    counts = np.diff(offsets)
+    if not len(counts):
+        return
+    length = int(counts[0])
+    if (counts == length).all():
+        step = max(1, _BLOCK // max(length, 1))
+        for start in range(0, len(counts), step):
+            stop = min(start + step, len(counts))
+            yield slice(start, stop), slice(int(offsets[start]), int(offsets[stop])), length
+        return
+    order = np.argsort(counts, kind="stable")
+    lengths, firsts = np.unique(counts[order], return_index=True)
+    for length, rows in zip(lengths.tolist(), np.split(order, firsts[1:]), strict=True):
+        step = max(1, _BLOCK // max(length, 1))
+        for start in range(0, len(rows), step):
+            part = rows[start : start + step]
+            yield part, offsets[part].astype(np.intp)[:, None] + np.arange(length), length
+
+
+def cleaned(values: Floats) -> Floats:
+    """A block without what is no log-probability (``-inf`` in its place) and rounding above 0."""
+    # Nearly always there is nothing to do, and two reductions tell; NaN fails both.
+    if not len(values) or not values.shape[-1] or (values.max() <= 0 and values.min() > SENTINEL):
+        return values
+    return np.where(is_censored(values), -np.inf, np.minimum(values, 0.0))
+
+
+def descending(values: Floats) -> Floats:
+    """A block with each list from the likeliest on, as nearly all servers send it."""
+    if values.shape[1] < 2:
+        return values
+    # Looked at end to end, which is several times faster: rises are then allowed between lists alone.
+    flat = values.reshape(-1)
+    between = np.count_nonzero(values[1:, 0] > values[:-1, -1])
+    if np.count_nonzero(flat[1:] > flat[:-1]) == between:
+        return values
+    return -np.sort(-values, axis=1)
+
+
 def observe(
-    vocabulary: Vocabulary,
-    chosen: Ints,
-    chosen_logprob: Floats,
-    alternative: Ints,
+    vocabulary: Vocabulary | None,
+    chosen: NDArray[np.integer] | None,
+    chosen_logprob: Floats | None,
+    alternative: NDArray[np.integer] | None,
     alternative_logprob: Floats,
     offsets: Ints,
 ) -> Observed:
-    """Bring a table's columns into the form the measures work on."""
-    span = slice(offsets[0], offsets[-1])
-    alternative, offsets = alternative[span], offsets - offsets[0]
-    top = _absent_as_zero(alternative_logprob[span])
-    rows = np.repeat(np.arange(len(chosen)), np.diff(offsets))
-    same = _same_token(vocabulary, alternative, chosen[rows])
-    listed = _reduce(np.logical_or, same, offsets, False)
-    extra = np.where(listed, -np.inf, _absent_as_zero(chosen_logprob))
-    # Duplicates of the chosen token may be listed (as text, tokens are not unique): the likeliest is meant.
-    its_own = _reduce(np.maximum, np.where(same, top, -np.inf), offsets, -np.inf)
-    above = _reduce(np.add, (top > its_own[rows]).astype(np.float64), offsets, 0.0)
-    return Observed(offsets, top, extra, listed, above)
+    """Go through a table's columns and keep of each list what the measures need.
+
+    Without a vocabulary and tokens there are only lists: nothing is known of a chosen token.
+    """
+    n = len(offsets) - 1
+    made = Observed(np.diff(offsets), np.empty(n, np.int32), *(np.empty(n) for _ in range(6)))
+    outside = None if chosen_logprob is None else cleaned(np.asarray(chosen_logprob, np.float64))
+    for rows, places, length in blocks(offsets):
+        size = rows.stop - rows.start if isinstance(rows, slice) else len(rows)
+        extra = np.full(size, -np.inf) if outside is None else outside[rows]
+        if length:
+            raw = alternative_logprob[places]
+            values = descending(cleaned(raw.reshape(-1, length)))
+            if vocabulary is not None and chosen is not None and alternative is not None:
+                ids = alternative[places].reshape(-1, length)
+                extra = np.where(holds(vocabulary, ids, chosen[rows]), -np.inf, extra)
+        else:
+            values = np.full((size, 1), -np.inf)
+        made.first[rows] = values[:, 0]
+        made.second[rows] = values[:, 1] if length > 1 else -np.inf
+        made.extra[rows] = extra
+        _weigh(made, rows, values, extra)
+    return made
+
+
+def _weigh(made: Observed, rows: slice | NDArray[np.intp], values: Floats, extra: Floats) -> None:
+    p = np.exp(values)
+    last = values[:, -1]
+    if last.min() > -np.inf:
+        plugin = np.einsum("ij,ij->i", p, values)
+        counts: Ints | int = values.shape[1]
+    else:
+        plugin = np.einsum("ij,ij->i", p, np.where(values > -np.inf, values, 0.0))
+        counts = (values > -np.inf).sum(axis=1, dtype=np.int32)
+        last = np.take_along_axis(values, np.maximum(counts - 1, 0)[:, None], axis=1)[:, 0]
+    best = values[:, 0]
+    rest = np.einsum("ij->i", p[:, 1:])
+    if extra.max() > -np.inf:
+        outside = extra > -np.inf
+        q = np.exp(extra)
+        plugin = plugin + q * np.where(outside, extra, 0.0)
+        rest = rest + np.where(extra > best, p[:, 0], q)
+        best = np.maximum(best, extra)
+        counts = counts + outside.astype(np.int32)
+    # 1 - p of the largest keeps the digits that a sum near 1 would lose.
+    tail = -np.expm1(best) - rest
+    if tail.min() < 1e-12:
+        tail[np.abs(tail) <= _ULP * (rest - plugin)] = 0.0
+    made.known[rows] = counts
+    made.cap[rows] = last
+    made.plugin[rows] = 0.0 - plugin
+    made.tail[rows] = tail
 
 
 def surprisal(logprob: Floats, base: float) -> Floats:
     """Minus the logarithm of each probability."""
-    return 0.0 - known(logprob) / _log_of(base)
+    return 0.0 - known(logprob) / log_of(base)
 
 
 def mass(seen: Observed) -> Floats:
     """The probability that is accounted for at each position."""
-    return 1.0 - np.maximum(_tail(seen), 0.0)
-
-
-def rank(seen: Observed) -> Floats:
-    """The chosen token's place among the alternatives; one past the end where it is not among them."""
-    place = np.where(seen.listed, seen.above, seen.counts) + 1.0
-    return np.where(seen.counts == 0, np.nan, place)
+    return 1.0 - np.maximum(seen.tail, 0.0)
 
 
 def margin(seen: Observed) -> Floats:
     """The lead of the likeliest token over the runner-up, as a difference of probabilities."""
-    rows = np.repeat(np.arange(len(seen.counts)), seen.counts)
-    best = _reduce(np.maximum, seen.top, seen.offsets, -np.inf)
-    ties = _reduce(np.add, (seen.top == best[rows]).astype(np.float64), seen.offsets, 0.0)
-    rest = np.where(seen.top == best[rows], -np.inf, seen.top)
-    second = np.where(ties > 1, best, _reduce(np.maximum, rest, seen.offsets, -np.inf))
     # One known alternative: the runner-up is hidden and holds at most the rest, or it is the chosen token.
-    hidden = np.where(second == -np.inf, np.minimum(np.maximum(_tail(seen), 0.0), np.exp(best)), 0.0)
-    first = np.maximum(np.exp(best), np.exp(seen.extra))
-    chosen = np.minimum(np.exp(best), np.exp(seen.extra))
-    lead = first - np.maximum(np.maximum(np.exp(second), hidden), chosen)
-    return np.where(best == -np.inf, np.nan, lead)
+    best, extra = np.exp(seen.first), np.exp(seen.extra)
+    hidden = np.where(seen.second == -np.inf, np.minimum(np.maximum(seen.tail, 0.0), best), 0.0)
+    lead = np.maximum(best, extra) - np.maximum(np.maximum(np.exp(seen.second), hidden), np.minimum(best, extra))
+    return np.where(seen.first == -np.inf, np.nan, lead)
+
+
+def listed(
+    vocabulary: Vocabulary, chosen: NDArray[np.integer], alternative: NDArray[np.integer], offsets: Ints
+) -> Bools:
+    """Whether each chosen token is in its list."""
+    found = np.zeros(len(chosen), np.bool_)
+    for rows, places, length in blocks(offsets):
+        if length:
+            ids = alternative[places].reshape(-1, length)
+            found[rows] = holds(vocabulary, ids, chosen[rows])
+    return found
+
+
+def rank(
+    vocabulary: Vocabulary,
+    chosen: NDArray[np.integer],
+    alternative: NDArray[np.integer],
+    alternative_logprob: Floats,
+    offsets: Ints,
+) -> Floats:
+    """The chosen token's place among the alternatives; one past the end where it is not among them."""
+    place = np.full(len(chosen), np.nan)
+    for rows, places, length in blocks(offsets):
+        if not length:
+            continue
+        values = cleaned(alternative_logprob[places].reshape(-1, length))
+        same = same_token(vocabulary, alternative[places].reshape(-1, length), chosen[rows])
+        # Duplicates of the chosen token may be listed (as text, tokens are not unique): the likeliest is meant.
+        own = np.where(same, values, -np.inf).max(axis=1)
+        above = (values > own[:, None]).sum(axis=1)
+        place[rows] = np.where(same.any(axis=1), above, length) + 1.0
+    return place
+
+
+def lower_entropy(seen: Observed) -> Floats:
+    """The least entropy (nats) that each position's list allows.
+
+    No hidden token exceeds the list's least probability c, so that the entropy is least where floor(r / c) hidden
+    tokens have c and one the remainder of the tail r (``-x ln x`` is concave, and its sum least at an extreme point).
+    """
+    made = np.empty(len(seen.tail))
+    for start in range(0, len(made), _BLOCK):
+        part = slice(start, start + _BLOCK)
+        tail, cap, plugin = seen.tail[part], seen.cap[part], seen.plugin[part]
+        c = np.exp(cap)
+        left = np.maximum(tail, 0.0)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            full = np.floor(left / c * (1 + 1e-13))
+            # Where nothing is listed, nothing caps the tail.
+            full = np.where(c > 0, full, 0.0)
+            left = np.maximum(left - full * c, 0.0)
+            low = plugin - np.where(left > 0, left * np.log(left), 0.0)
+            low -= np.where(full > 0, full * c * cap, 0.0)
+        if (tail < 0).any():
+            low = np.where(tail < 0, _relative(plugin, tail), low)
+        made[part] = np.where(seen.known[part] > 0, np.maximum(low, 0.0), np.nan)
+    return made
 
 
 def entropy_bounds(seen: Observed, vocab_size: int | None, base: float) -> Bounds:
-    """The interval each position's entropy lies in.
-
-    With tail ``r``, smallest listed probability ``c`` and plug-in sum ``h``: no hidden token exceeds ``c``, so the
-    entropy is least when ``floor(r / c)`` hidden tokens have ``c`` and one the remainder (``-x ln x`` is concave, and
-    its sum least at an extreme point). It is greatest when the tail is spread evenly over all hidden tokens.
-    """
-    count = seen.known
-    scale = _log_of(base)
-    if vocab_size is not None and len(count) and vocab_size < count.max():
-        raise SettingError(
-            f"vocab_size must be at least the number of alternatives, {count.max()}, not {vocab_size!r}.",
-            setting="vocab_size",
-            value=vocab_size,
-        )
-    p = np.exp(seen.top)
-    plugin = _reduce(np.add, -_xlogx(p, seen.top), seen.offsets, 0.0)
-    plugin = plugin - _xlogx(np.exp(seen.extra), seen.extra)
-    tail = _tail(seen)
-    # A total above 1 (servers add in float32), or a complete list that misses 1: the numbers are to be read relatively.
-    complete = count == vocab_size if vocab_size is not None else np.zeros(len(count), bool)
-    relative = (tail < 0) | complete
-    total = np.where(relative, 1.0 - tail, 1.0)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        plugin = plugin / total + np.log(total)
-        tail = np.where(relative, 0.0, tail)
-        finite = np.isfinite(seen.top)
-        floor = np.exp(_reduce(np.minimum, np.where(finite, seen.top, np.inf), seen.offsets, np.inf))
-        capped = (floor > 0) & (floor < np.inf)
-        full = np.where(capped, np.floor(tail / floor), 0.0)
-        left = np.maximum(tail - np.where(capped, full * floor, 0.0), 0.0)
-        lower = plugin - _xlogx(left)
-        lower = lower - np.where(capped, full * _xlogx(floor), 0.0)
-        if vocab_size is None:
-            upper = np.where(tail > 0, np.inf, plugin)
-        else:
-            hidden = np.maximum(vocab_size - count, 1)
-            upper = plugin - _xlogx(tail) + tail * np.log(hidden)
-    lower = np.where(count == 0, np.nan, np.maximum(lower, 0.0))
-    upper = np.where(count == 0, np.nan, np.maximum(upper, lower))
+    """The interval each position's entropy lies in; greatest where the tail is spread evenly over all hidden tokens."""
+    scale = log_of(base)
+    lower = lower_entropy(seen)
+    tail = np.maximum(seen.tail, 0.0)
+    if vocab_size is None:
+        upper = np.where(tail > 0, np.inf, lower)
+    else:
+        most = int(seen.known.max(initial=0))
+        if vocab_size < most:
+            raise SettingError(
+                f"vocab_size must be at least the number of alternatives, {most}, not {vocab_size!r}.",
+                setting="vocab_size",
+                value=vocab_size,
+            )
+        # A complete list that misses 1: the numbers are to be read relatively.
+        complete = seen.known == vocab_size
+        if complete.any():
+            lower = np.where(complete, np.maximum(_relative(seen.plugin, seen.tail), 0.0), lower)
+            tail = np.where(complete, 0.0, tail)
+        hidden = np.maximum(vocab_size - seen.known, 1)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            spread = seen.plugin - np.where(tail > 0, tail * np.log(tail / hidden), 0.0)
+        upper = np.where(tail > 0, np.maximum(spread, lower), lower)
+    upper = np.where(seen.known > 0, upper, np.nan)
     return Bounds(lower / scale, upper / scale)
 
 
-def _tail(seen: Observed) -> Floats:
-    """The probability that is not listed: exact where it is tiny, negative where the listed ones exceed 1 in total."""
-    rows = np.repeat(np.arange(len(seen.counts)), seen.counts)
-    peak = np.maximum(_reduce(np.maximum, seen.top, seen.offsets, -np.inf), seen.extra)
-    with np.errstate(invalid="ignore"):
-        # Relative to the peak, peaks count 1 each; taking one of them out exactly keeps the digits of a small rest.
-        relative = np.exp(seen.top - peak[rows])
-        is_peak = seen.top == peak[rows]
-        extra_is_peak = seen.extra == peak
-        peaks = _reduce(np.add, is_peak.astype(np.float64), seen.offsets, 0.0) + extra_is_peak
-        rest = _reduce(np.add, np.where(is_peak, 0.0, relative), seen.offsets, 0.0)
-        rest = rest + np.where(extra_is_peak, 0.0, np.exp(seen.extra - peak))
-        total = peak + np.log1p(rest + (peaks - 1.0))
-    return np.where(peak == -np.inf, 1.0, -np.expm1(total))
+def _relative(plugin: Floats, tail: Floats) -> Floats:
+    """The entropy of lists that are made to add up to 1."""
+    total = 1.0 - tail
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return plugin / total + np.log(total)
 
 
-def _same_token(vocabulary: Vocabulary, left: Ints, right: Ints) -> NDArray[np.bool_]:
-    """Where two columns mean the same token: by bytes where both are known, else by text."""
-    same = left == right
+def holds(vocabulary: Vocabulary, listed: NDArray[np.integer], chosen: NDArray[np.integer]) -> Bools:
+    """Whether lists, shape (n, k), hold their chosen token, shape (n,)."""
+    # Most tokens are the likeliest of their list, which stands first.
+    found = listed[:, 0] == chosen
+    others = np.flatnonzero(~found)
+    if len(others):
+        found[others] = same_token(vocabulary, listed[others], chosen[others]).any(axis=1)
+    return found
+
+
+def same_token(vocabulary: Vocabulary, listed: NDArray[np.integer], chosen: NDArray[np.integer]) -> Bools:
+    """Where lists, shape (n, k), hold their chosen token, shape (n,): by bytes where both are known, else by text."""
+    same = listed == chosen[:, None]
+    if not vocabulary.has_namesakes:
+        return same
     spelling = vocabulary.spellings
-    for place in np.flatnonzero(~same & (spelling[left] == spelling[right])):
-        a, b = int(left[place]), int(right[place])
+    for row, column in np.argwhere(~same & (spelling[listed] == spelling[chosen][:, None])):
+        a, b = int(listed[row, column]), int(chosen[row])
         ids = vocabulary.ids[a], vocabulary.ids[b]
         raws = vocabulary.raw[a], vocabulary.raw[b]
         if None not in ids:
-            same[place] = ids[0] == ids[1]
+            same[row, column] = ids[0] == ids[1]
         else:
-            same[place] = raws[0] == raws[1] or not all(isinstance(raw, bytes) for raw in raws)
+            same[row, column] = raws[0] == raws[1] or not all(isinstance(raw, bytes) for raw in raws)
     return same
 
 
-def _absent_as_zero(logprob: Floats) -> Floats:
-    """Censored probabilities count as nothing known: the log of 0."""
-    return np.where(is_censored(logprob), -np.inf, np.minimum(logprob, 0.0))
+def log_of(base: float) -> float:
+    """The natural logarithm of a base.
 
-
-def _reduce(ufunc: np.ufunc, values: NDArray, offsets: Ints, empty: float | bool) -> NDArray:
-    """Reduce each row of a ragged column; ``empty`` for rows without values."""
-    starts, ends = offsets[:-1], offsets[1:]
-    filled = ends > starts
-    result = np.full(len(starts), empty, dtype=values.dtype if len(values) else type(empty))
-    if filled.any():
-        result[filled] = ufunc.reduceat(values, starts[filled])
-    return result
-
-
-def _xlogx(p: Floats, logp: Floats | None = None) -> Floats:
-    """``p ln p``, 0 at 0."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.where(p > 0, p * (np.log(p) if logp is None else logp), 0.0)
-
-
-def _log_of(base: float) -> float:
+    Raises
+    ------
+    SettingError
+        When it is no base.
+    """
     if not base > 0 or base == 1 or math.isinf(base):
         raise SettingError(
             f"base must be a positive number other than 1 (2 for bits), not {base!r}.",

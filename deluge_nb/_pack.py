@@ -83,7 +83,7 @@ def pack_tokens(table: Logprobs) -> bytes:
             "entropyMost": bounds.upper.astype(np.float32),
             "tail": np.clip(1 - table.top_mass(), 0, 1).astype(np.float32),
             "rank": np.nan_to_num(table.rank()).astype(np.int32),
-            "listed": table.observed.listed.astype(np.uint8),
+            "listed": table.is_listed.astype(np.uint8),
             "labelAt": labels[chosen].astype(np.uint32),
             "offsets": offsets.astype(np.uint32),
         },

@@ -269,13 +269,18 @@ class Logprobs(Sequence[TokenLogprob]):
         if self._seen is None:
             self._seen = measures.observe(
                 self._vocabulary,
-                self._chosen.astype(np.int32),
+                self._chosen,
                 self._chosen_logprob,
-                self._alternative.astype(np.int32),
+                self._alternative,
                 self._alternative_logprob,
                 self._offsets,
             )
         return self._seen
+
+    @property
+    def is_listed(self) -> NDArray[np.bool_]:
+        """Whether each chosen token is among its alternatives."""
+        return measures.listed(self._vocabulary, self._chosen, self._alternative, self._offsets)
 
     # Measures -------------------------------------------------------------------------------------------------------
 
@@ -301,7 +306,7 @@ class Logprobs(Sequence[TokenLogprob]):
         base
             2 for bits; e (nats) by default.
         """
-        return self.entropy_bounds(base=base).lower
+        return measures.lower_entropy(self.observed) / measures.log_of(base)
 
     def entropy_bounds(self, vocab_size: int | None = None, *, base: float = math.e) -> measures.Bounds:
         """The interval the entropy before each token must lie in, given the listed alternatives.
@@ -341,7 +346,9 @@ class Logprobs(Sequence[TokenLogprob]):
         A chosen token that is not listed gets one more than the length of the list: its rank is that or worse. NaN
         where there are no alternatives.
         """
-        return measures.rank(self.observed)
+        return measures.rank(
+            self._vocabulary, self._chosen, self._alternative, self._alternative_logprob, self._offsets
+        )
 
     def top_mass(self) -> Floats:
         """The probability that is accounted for: the listed alternatives and the chosen token together."""

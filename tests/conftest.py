@@ -7,10 +7,15 @@ from collections.abc import Generator, Iterator
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from deluge_nb import _endpoints, _keys, models
 from tests import openai_server
 from tests.openai_server import ChatServer
+
+# What takes how long is for benchmarks; a busy machine fails no test.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 # A shell that starts the tests in the background leaves interrupts ignored, in them and in every process they start.
 signal.signal(signal.SIGINT, signal.default_int_handler)

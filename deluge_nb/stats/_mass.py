@@ -89,7 +89,9 @@ def listed(
     total = log_sum(known)
     tail = -math.expm1(total)
     # What the last bit of each number amounts to is no probability.
-    if abs(tail) <= len(known) * _ULP:
+    finite = known[known > -np.inf]
+    p = np.exp(finite)
+    if abs(tail) <= _ULP * (float((p * -finite).sum()) + 1.0 - float(p.max(initial=0.0))):
         tail = 0.0
     clamped = tail < 0
     if tail < -MASS_TOLERANCE:

@@ -367,7 +367,7 @@ def test_the_law_of_total_probability_holds_the_truth(p: Floats, data: st.DataOb
 @st.composite
 def tries(draw: st.DrawFn) -> dict[str, dict[str, float]]:
     """A small language of a's and b's, complete to the third letter."""
-    nodes = {}
+    nodes: dict[str, dict[str, float]] = {}
     for prefix in ("", "a", "b", "aa", "ab", "ba", "bb"):
         p = draw(distributions(4, 4))
         tokens = draw(st.permutations(["a", "b", ".", "c"]))
