@@ -49,7 +49,7 @@ class Observed:
     rounding.
     """
 
-    counts: Ints
+    counts: NDArray[np.integer]
     known: Ints
     first: Floats
     second: Floats
@@ -69,7 +69,7 @@ def known(logprob: Floats) -> Floats:
     return np.where(is_censored(logprob), np.nan, np.minimum(logprob, 0.0))
 
 
-def blocks(offsets: Ints) -> Iterator[tuple[slice | NDArray[np.intp], slice | NDArray[np.intp], int]]:
+def blocks(offsets: NDArray[np.integer]) -> Iterator[tuple[slice | NDArray[np.intp], slice | NDArray[np.intp], int]]:
     """Tokens with equally long lists, a few thousand numbers at a time.
 
     Yields the tokens' rows, where their alternatives are in the columns (a slice, or a matrix of places), and how many
@@ -120,7 +120,7 @@ def observe(
     chosen_logprob: Floats | None,
     alternative: NDArray[np.integer] | None,
     alternative_logprob: Floats,
-    offsets: Ints,
+    offsets: NDArray[np.integer],
 ) -> Observed:
     """Go through a table's columns and keep of each list what the measures need.
 
@@ -196,7 +196,7 @@ def margin(seen: Observed) -> Floats:
 
 
 def listed(
-    vocabulary: Vocabulary, chosen: NDArray[np.integer], alternative: NDArray[np.integer], offsets: Ints
+    vocabulary: Vocabulary, chosen: NDArray[np.integer], alternative: NDArray[np.integer], offsets: NDArray[np.integer]
 ) -> Bools:
     """Whether each chosen token is in its list."""
     found = np.zeros(len(chosen), np.bool_)
@@ -212,7 +212,7 @@ def rank(
     chosen: NDArray[np.integer],
     alternative: NDArray[np.integer],
     alternative_logprob: Floats,
-    offsets: Ints,
+    offsets: NDArray[np.integer],
 ) -> Floats:
     """The chosen token's place among the alternatives; one past the end where it is not among them."""
     place = np.full(len(chosen), np.nan)

@@ -8,6 +8,15 @@ same for every token of one or many responses at once.
 ``docs/probability.md`` says which number is for what.
 """
 
+from .batch import (
+    deepconf_batch,
+    entropy_bounds_batch,
+    margin_batch,
+    sequence_stats_batch,
+    surprisal_batch,
+    temperature_topk_batch,
+)
+from .batch_labels import binary_probability_batch, label_distribution_batch
 from .conformal import conformal_aps_quantile, conformal_lac_quantile, conformal_lac_sets
 from .entropy import (
     entropy_bounds,
@@ -72,6 +81,7 @@ __all__ = [
     "auroc",
     "bayes_posterior",
     "binary_probability",
+    "binary_probability_batch",
     "binary_temperature",
     "brier",
     "brier_decomposition",
@@ -86,9 +96,11 @@ __all__ = [
     "decision_threshold",
     "decode_tokens",
     "deepconf",
+    "deepconf_batch",
     "divergence_lower_bounds",
     "ece",
     "entropy_bounds",
+    "entropy_bounds_batch",
     "entropy_from_counts",
     "expected_score",
     "fit_isotonic",
@@ -97,10 +109,12 @@ __all__ = [
     "fit_temperature_multiclass",
     "infer_temperature",
     "label_distribution",
+    "label_distribution_batch",
     "log1mexp",
     "log_loss",
     "logsumexp",
     "margin",
+    "margin_batch",
     "mc_required_samples",
     "min_p",
     "observed_set",
@@ -110,10 +124,13 @@ __all__ = [
     "semantic_entropy",
     "sequence_bounds",
     "sequence_stats",
+    "sequence_stats_batch",
     "softmax",
     "surprisal",
+    "surprisal_batch",
     "temperature_full",
     "temperature_topk",
+    "temperature_topk_batch",
     "threshold_for_precision",
     "top_k",
     "top_p",

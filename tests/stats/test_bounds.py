@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -322,7 +323,8 @@ def test_a_token_of_the_list_has_its_own_place() -> None:
 
 @given(st.lists(distributions(3), min_size=1, max_size=5))
 def test_the_likelihood_of_a_sequence_lies_below_its_upper_bound(positions: list[Floats]) -> None:
-    tokens, truth = [], 0.0
+    tokens: list[dict[str, Any]] = []
+    truth = 0.0
     for p in positions:
         k = cut(p, 0.4)
         drawn = min(k, int(np.count_nonzero(p)) - 1)

@@ -1,0 +1,221 @@
+"""Many tables end to end, as one: what works on the columns of one answer works on those of a hundred thousand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import _measures as measures
+from .._columns import Floats, Ints, Vocabulary
+from ..errors import InconsistentTopKError, ProbabilityMassError
+from ..logprobs import Logprobs
+from ._inputs import MASS_TOLERANCE, bad, matrix, not_a_logprob
+
+Tables = Logprobs | Iterable[Any]
+"""A table, or several: tables, responses that hold one, or None where an answer has none."""
+
+Bools = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """Tables that share a vocabulary, end to end.
+
+    ``which`` says which of the tables that were handed in these are; ``starts`` where the tokens of each begin.
+    """
+
+    vocabulary: Vocabulary
+    which: NDArray[np.intp]
+    starts: NDArray[np.intp]
+    chosen: NDArray[np.integer]
+    chosen_logprob: Floats
+    alternative: NDArray[np.integer]
+    alternative_logprob: Floats
+    offsets: NDArray[np.intp]
+
+    @property
+    def rows(self) -> int:
+        """How many tokens there are."""
+        return len(self.chosen)
+
+
+def tables_of(data: Tables) -> list[Logprobs | None]:
+    """The tables that were handed in, None where there is none.
+
+    Raises
+    ------
+    SettingError
+        When something is neither a table nor a response.
+    """
+    if isinstance(data, Logprobs):
+        return [data]
+    if isinstance(data, str | bytes) or not isinstance(data, Iterable):
+        raise bad("logprobs", data, "a response's logprobs, or a list of responses or of their logprobs")
+    found: list[Logprobs | None] = []
+    entries: Sequence[Any] = data if isinstance(data, Sequence) else list(data)
+    if entries and isinstance(entries[0], dict) and "token" in entries[0]:
+        return [Logprobs.from_entries(entries)]
+    for place, one in enumerate(entries):
+        if not isinstance(one, Logprobs) and one is not None:
+            one = one.logprobs if hasattr(one, "logprobs") else Logprobs.from_entries(_entries(one, place))
+        found.append(one)
+    return found
+
+
+def _entries(one: Any, place: int) -> Any:
+    if isinstance(one, list | tuple):
+        return one
+    raise bad(f"responses[{place}]", one, "a response, or its logprobs")
+
+
+def join(tables: Sequence[Logprobs | None]) -> list[Columns]:
+    """The tables by vocabulary: usually all of them have one, that of their client."""
+    groups: dict[int, list[int]] = {}
+    for place, table in enumerate(tables):
+        if table is not None and len(table):
+            groups.setdefault(id(table.vocabulary), []).append(place)
+    return [
+        _joined([table for at in places if (table := tables[at]) is not None], places) for places in groups.values()
+    ]
+
+
+def _joined(tables: list[Logprobs], places: list[int]) -> Columns:
+    stored = [table.stored for table in tables]
+    all_offsets = np.concatenate([part[4] for part in stored]).astype(np.intp)
+    lengths = np.array([len(part[0]) for part in stored], np.intp)
+    # The step from the end of one table to the start of the next is no list.
+    counts = np.delete(np.diff(all_offsets), np.cumsum(lengths + 1)[:-1] - 1)
+    alternative: list[NDArray[np.integer]] = []
+    alternative_logprob: list[Floats] = []
+    for part in stored:
+        span = slice(part[4][0], part[4][-1])
+        alternative.append(part[2][span])
+        alternative_logprob.append(part[3][span])
+    return Columns(
+        tables[0].vocabulary,
+        np.array(places, np.intp),
+        np.concatenate(([0], np.cumsum(lengths))),
+        np.concatenate([part[0] for part in stored]),
+        np.concatenate([part[1] for part in stored]),
+        np.concatenate(alternative),
+        np.concatenate(alternative_logprob),
+        np.concatenate(([0], np.cumsum(counts))),
+    )
+
+
+def starts_of(tables: Sequence[Logprobs | None]) -> NDArray[np.intp]:
+    """Where the tokens of each table begin when all are laid end to end, and at last how many there are."""
+    lengths = [0 if table is None else len(table) for table in tables]
+    return np.concatenate(([0], np.cumsum(lengths))).astype(np.intp)
+
+
+def rows_of(columns: Columns, starts: NDArray[np.intp]) -> slice | NDArray[np.intp]:
+    """Where a group's tokens stand among those of all tables."""
+    if len(columns.which) == len(starts) - 1:
+        return slice(None)
+    lengths = np.diff(columns.starts)
+    shift = np.repeat(starts[:-1][columns.which] - columns.starts[:-1], lengths)
+    return np.arange(columns.rows) + shift
+
+
+def observed(columns: Columns) -> measures.Observed:
+    """What is known of each token's distribution."""
+    return measures.observe(
+        columns.vocabulary,
+        columns.chosen,
+        columns.chosen_logprob,
+        columns.alternative,
+        columns.alternative_logprob,
+        columns.offsets,
+    )
+
+
+def dense(values: Any) -> tuple[measures.Observed, Floats, NDArray[np.intp]]:
+    """An array of log-probabilities, shape (n, k), as lists without a chosen token."""
+    rows = matrix(values, "logprobs")
+    flat = np.ascontiguousarray(rows).reshape(-1)
+    offsets = np.arange(len(rows) + 1, dtype=np.intp) * rows.shape[1]
+    return measures.observe(None, None, None, None, flat, offsets), flat, offsets
+
+
+def check_policy(policy: str) -> None:
+    """Refuse a policy that there is not."""
+    if policy not in ("raise", "skip"):
+        raise bad("policy", policy, "'raise' or 'skip'")
+
+
+def wrong_lists(
+    logprob: Floats,
+    offsets: NDArray[np.intp] | Ints,
+    seen: measures.Observed,
+    policy: str,
+    vocab_size: int | None = None,
+) -> Bools:
+    """Where a list cannot be right; the first such token is an error, unless they are to be skipped.
+
+    Raises
+    ------
+    LogprobError
+        When a number is no log-probability.
+    ProbabilityMassError
+        When a list adds up to more than 1.
+    InconsistentTopKError
+        When what a list leaves out does not fit into what is not listed.
+    """
+    check_policy(policy)
+    wrong = np.zeros(len(seen.tail), np.bool_)
+    span = slice(int(offsets[0]), int(offsets[-1]))
+    values = logprob[span]
+    if len(values) and not values.max() <= measures.ROUNDING:
+        places = np.flatnonzero(~(values <= measures.ROUNDING)) + span.start
+        rows = np.searchsorted(offsets, places, side="right") - 1
+        if policy == "raise":
+            raise not_a_logprob(float(logprob[places[0]]), "logprobs", int(rows[0]))
+        wrong[rows] = True
+    heavy = seen.tail < -MASS_TOLERANCE
+    if heavy.any():
+        if policy == "raise":
+            at = int(np.argmax(heavy))
+            total = float(1 - seen.tail[at])
+            raise ProbabilityMassError(
+                f"The alternatives at token {at} add up to {total:.6g}, and should add up to at most 1; policy='skip' "
+                "leaves such tokens out.",
+                position=at,
+                value=total,
+            )
+        wrong |= heavy
+    if vocab_size is not None:
+        room = np.exp(seen.cap) * np.maximum(vocab_size - seen.known, 0)
+        crammed = (seen.counts > 0) & (seen.tail > room + MASS_TOLERANCE)
+        if crammed.any():
+            if policy == "raise":
+                at = int(np.argmax(crammed))
+                raise InconsistentTopKError(
+                    f"The alternatives at token {at} cannot be the likeliest of a vocabulary of {vocab_size}: the "
+                    f"{float(seen.tail[at]):.6g} that they leave do not fit into the others; policy='skip' leaves such "
+                    "tokens out.",
+                    position=at,
+                    value=float(seen.tail[at]),
+                )
+            wrong |= crammed
+    return wrong
+
+
+def wrong_choices(logprob: Floats, policy: str) -> Bools:
+    """Where a chosen token has no log-probability; an error unless such tokens are to be skipped.
+
+    Raises
+    ------
+    LogprobError
+        When a number is no log-probability. A sentinel is none, and no error: it says "not told".
+    """
+    check_policy(policy)
+    wrong = ~(logprob <= measures.ROUNDING)
+    if wrong.any() and policy == "raise":
+        at = int(np.argmax(wrong))
+        raise not_a_logprob(float(logprob[at]), "logprobs", at)
+    return wrong
