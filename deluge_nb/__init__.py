@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
     from ._cache import Cache
+    from ._extract import extract_probs
     from ._fields import FieldProb, FieldProbs
     from ._stream import Stream, StreamedToken
     from ._usage import Usage
@@ -84,6 +85,7 @@ _HOMES = {
     "confidence_chart": "charts",
     "entropy_chart": "charts",
     "extract_prob": "probability",
+    "extract_probs": "_extract",
     "is_match": "probability",
     "find_models": "models",
     "register_endpoint": "models",
@@ -128,6 +130,7 @@ __all__ = [
     "confidence_chart",
     "entropy_chart",
     "extract_prob",
+    "extract_probs",
     "find_models",
     "is_match",
     "load_ipython_extension",

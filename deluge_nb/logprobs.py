@@ -417,11 +417,6 @@ class Logprobs(Sequence[TokenLogprob]):
         return self._vocabulary
 
     @property
-    def stored(self) -> tuple[NDArray[np.integer], Floats, NDArray[np.integer], Floats, Ints]:
-        """The columns as they are stored, for going through many tables: offsets may begin beyond 0."""
-        return self._chosen, self._chosen_logprob, self._alternative, self._alternative_logprob, self._offsets
-
-    @property
     def columns(self) -> Columns:
         """The columns themselves (read-only): chosen, its logprob, alternatives, theirs, offsets from 0.
 

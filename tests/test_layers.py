@@ -33,6 +33,7 @@ LAYERS = {
     "stats": 2,
     "response": 2,
     "_fields": 2,
+    "_extract": 2,
     "_glyphs": 2,
     "_pack": 2,
     "_scale": 2,

@@ -18,6 +18,11 @@ from ._inputs import MASS_TOLERANCE, bad, matrix, not_a_logprob
 Tables = Logprobs | Iterable[Any]
 """A table, or several: tables, responses that hold one, or None where an answer has none."""
 
+Stored = tuple[
+    list[Vocabulary], list[NDArray[np.integer]], list[Floats], list[NDArray[np.integer]], list[Floats], list[Ints]
+]
+"""The columns of several tables; see :func:`stored_columns`."""
+
 Bools = NDArray[np.bool_]
 
 
@@ -72,6 +77,18 @@ def _entries(one: Any, place: int) -> Any:
     raise bad(f"responses[{place}]", one, "a response, or its logprobs")
 
 
+def stored_columns(tables: Sequence[Logprobs]) -> Stored:
+    """Vocabularies and columns of many tables as they are stored (offsets may begin beyond 0): a list of each kind."""
+    return (
+        [table._vocabulary for table in tables],
+        [table._chosen for table in tables],
+        [table._chosen_logprob for table in tables],
+        [table._alternative for table in tables],
+        [table._alternative_logprob for table in tables],
+        [table._offsets for table in tables],
+    )
+
+
 def join(tables: Sequence[Logprobs | None]) -> list[Columns]:
     """The tables by vocabulary: usually all of them have one, that of their client."""
     groups: dict[int, list[int]] = {}
@@ -84,27 +101,34 @@ def join(tables: Sequence[Logprobs | None]) -> list[Columns]:
 
 
 def _joined(tables: list[Logprobs], places: list[int]) -> Columns:
-    stored = [table.stored for table in tables]
-    all_offsets = np.concatenate([part[4] for part in stored]).astype(np.intp)
-    lengths = np.array([len(part[0]) for part in stored], np.intp)
+    _, chosen, chosen_logprob, alternative, alternative_logprob, edges = stored_columns(tables)
+    lengths = np.fromiter(map(len, chosen), np.intp, len(chosen))
     # The step from the end of one table to the start of the next is no list.
-    counts = np.delete(np.diff(all_offsets), np.cumsum(lengths + 1)[:-1] - 1)
-    alternative: list[NDArray[np.integer]] = []
-    alternative_logprob: list[Floats] = []
-    for part in stored:
-        span = slice(part[4][0], part[4][-1])
-        alternative.append(part[2][span])
-        alternative_logprob.append(part[3][span])
+    counts = np.delete(np.diff(joined(edges).astype(np.intp)), np.cumsum(lengths + 1)[:-1] - 1)
+    for place, edge in enumerate(edges):
+        if edge[0] or edge[-1] != len(alternative[place]):
+            span = slice(int(edge[0]), int(edge[-1]))
+            alternative[place], alternative_logprob[place] = alternative[place][span], alternative_logprob[place][span]
     return Columns(
         tables[0].vocabulary,
         np.array(places, np.intp),
         np.concatenate(([0], np.cumsum(lengths))),
-        np.concatenate([part[0] for part in stored]),
-        np.concatenate([part[1] for part in stored]),
-        np.concatenate(alternative),
-        np.concatenate(alternative_logprob),
+        joined(chosen),
+        joined(chosen_logprob),
+        joined(alternative),
+        joined(alternative_logprob),
         np.concatenate(([0], np.cumsum(counts))),
     )
+
+
+def joined(columns: list[Any]) -> NDArray[Any]:
+    """Columns end to end."""
+    kind = columns[0].dtype
+    # Joining buffers takes half the time of joining arrays; wider numbers among them show in the length.
+    buffer = b"".join(columns)
+    if len(buffer) == kind.itemsize * sum(map(len, columns)):
+        return np.frombuffer(buffer, kind)
+    return np.concatenate(columns)
 
 
 def starts_of(tables: Sequence[Logprobs | None]) -> NDArray[np.intp]:

@@ -395,7 +395,9 @@ def _spread(
 ) -> tuple[Floats, Floats]:
     """The logarithms of the least and the most that the hidden tokens' p^beta can add up to."""
     full = np.floor(tail / c * (1 + 1e-13))
-    rest = np.maximum(tail - full * c, 0.0)
+    rest = tail - full * c
+    # What rounding leaves over is nothing, and would count as something once it is raised to a small power.
+    rest = np.where(rest > 1e-12 * tail, rest, 0.0)
     narrow = np.logaddexp(
         np.where(full > 0, np.log(full) + beta * cap, -np.inf), np.where(rest > 0, beta * np.log(rest), -np.inf)
     )

@@ -14,7 +14,7 @@ from .._columns import Floats, Vocabulary
 from ..errors import SettingError
 from ..logprobs import Logprobs
 from ._inputs import bad, count
-from ._joined import Bools, Columns, Tables, join, observed, tables_of, wrong_lists
+from ._joined import Bools, Columns, Tables, join, observed, stored_columns, tables_of, wrong_lists
 from ._matching import Labels
 from ._results import Result
 from .labels import LabelDistribution, LabelSet
@@ -187,7 +187,7 @@ def _positions(
         if table is None or not len(table):
             chosen.append(None)
             continue
-        ids, texts = table.stored[0], table.vocabulary.texts
+        ids, texts = stored_columns([table])[1][0], table.vocabulary.texts
         at = 0
         for step in range(len(ids)):
             text = texts[ids[step]]

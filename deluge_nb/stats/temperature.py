@@ -166,7 +166,9 @@ def _spread(tail: float, cap: float, hidden: float, beta: float) -> tuple[float,
     if tail <= 0:
         return -math.inf, -math.inf
     full = whole(tail, cap)
-    rest = max(tail - full * cap, 0.0)
+    rest = tail - full * cap
+    # What rounding leaves over is nothing, and would count as something once it is raised to a small power.
+    rest = rest if rest > 1e-12 * tail else 0.0
     parts = [math.log(full) + beta * math.log(cap)] if full else []
     narrow = log_sum([*parts, beta * math.log(rest)] if rest > 0 else parts)
     if math.isinf(hidden):

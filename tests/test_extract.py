@@ -1,0 +1,93 @@
+"""extract_probs: number for number what extract_prob says of each response."""
+
+from __future__ import annotations
+
+import math
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from deluge_nb import Logprobs, LogprobsMissingError, SettingError, extract_prob, extract_probs
+
+WORDS = ["yes", "Yes", " yes", "no", "No.", "not", "ye", "\n", "maybe", "1", "10"]
+numbers = st.floats(-9, 0) | st.sampled_from([0.0, -9999.0, None])
+
+
+@st.composite
+def positions(draw: st.DrawFn) -> dict[str, Any]:
+    words = draw(st.lists(st.sampled_from(WORDS), max_size=6, unique=True))
+    top = [{"token": word, "logprob": draw(numbers)} for word in words]
+    drawn = draw(st.sampled_from(WORDS))
+    logprob = next((one["logprob"] for one in top if one["token"] == drawn), draw(numbers))
+    return {"token": drawn, "logprob": logprob, "bytes": None, "top_logprobs": top}
+
+
+def one_by_one(label: str, answer: Any, **kwargs: Any) -> float:
+    try:
+        return extract_prob(label, answer, **kwargs)
+    except (LogprobsMissingError, SettingError):
+        return math.nan
+
+
+@given(
+    st.lists(st.lists(positions(), max_size=3), min_size=1, max_size=6),
+    st.booleans(),
+    st.booleans(),
+    st.booleans(),
+    st.integers(0, 2),
+    st.booleans(),
+)
+def test_every_number_is_that_of_extract_prob(
+    answers: list[list[dict[str, Any]]], top: bool, normalize: bool, complement: bool, index: int, shared: bool
+) -> None:
+    kwargs = {
+        "use_top_logprobs": top,
+        "normalize_top_logprobs": normalize,
+        "use_complement": complement,
+        "token_index": index,
+    }
+    tables: list[Any] = [Logprobs.from_entries(answer) for answer in answers]
+    if shared:  # as a client's answers are
+        whole = Logprobs.from_entries([entry for answer in answers for entry in answer])
+        ends = np.cumsum([len(answer) for answer in answers]).tolist()
+        tables = [whole[end - len(answer) : end] for end, answer in zip(ends, answers, strict=True)]
+    labels = ["yes", "no", "1"]
+    got = extract_probs(labels, [SimpleNamespace(logprobs=table) for table in tables], **kwargs)
+    expected = [[one_by_one(label, answer, **kwargs) for label in labels] for answer in answers]
+    np.testing.assert_allclose(got, expected, rtol=1e-9, atol=1e-12)
+    np.testing.assert_array_equal(got[:, 0], extract_probs("yes", tables, **kwargs))
+
+
+def test_failed_responses_and_short_ones_are_nan() -> None:
+    entry = {"token": "Yes", "logprob": -0.1, "bytes": None, "top_logprobs": [{"token": "Yes", "logprob": -0.1}]}
+    got = extract_probs("yes", [SimpleNamespace(logprobs=None), [entry], []])
+    assert np.isnan(got).tolist() == [True, False, True]
+    assert extract_probs("yes", []).shape == (0,)
+    assert extract_probs(["yes", "no"], []).shape == (0, 2)
+
+
+def test_a_matcher_of_ones_own_is_asked_once_for_each_token() -> None:
+    seen: list[str] = []
+
+    def matches(token: str, label: str) -> bool:
+        seen.append(token)
+        return token == label
+
+    entry = {"token": "a", "logprob": -0.5, "bytes": None, "top_logprobs": [{"token": "a", "logprob": -0.5}]}
+    whole = Logprobs.from_entries([entry] * 50)
+    got = extract_probs(
+        "a", [whole[i : i + 1] for i in range(50)], token_match_fn=matches, normalize_top_logprobs=False
+    )
+    assert got == pytest.approx([math.exp(-0.5)] * 50)
+    assert seen == ["a"]
+
+
+def test_what_is_no_response_is_refused() -> None:
+    with pytest.raises(SettingError, match=r"responses\[0\]"):
+        extract_probs("yes", [3])
+    with pytest.raises(SettingError, match="must be a text"):
+        extract_probs(["yes", 3], [])  # type: ignore[list-item]
