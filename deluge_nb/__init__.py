@@ -18,11 +18,13 @@ if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
     from ._cache import Cache
+    from ._classified import Classification, Classifications
     from ._extract import extract_probs
     from ._fields import FieldProb, FieldProbs
     from ._stream import Stream, StreamedToken
     from ._usage import Usage
     from .charts import alternatives_chart, confidence_chart, entropy_chart
+    from .classification import classify
     from .client import LLMClient
     from .errors import (
         DelugeError,
@@ -54,6 +56,8 @@ if TYPE_CHECKING:
 _HOMES = {
     "APIResponse": "response",
     "Cache": "_cache",
+    "Classification": "_classified",
+    "Classifications": "_classified",
     "Conversation": "prompts",
     "DelugeError": "errors",
     "FieldProb": "_fields",
@@ -82,6 +86,7 @@ _HOMES = {
     "Usage": "_usage",
     "alternatives_chart": "charts",
     "as_logprobs": "interop",
+    "classify": "classification",
     "confidence_chart": "charts",
     "entropy_chart": "charts",
     "extract_prob": "probability",
@@ -99,6 +104,8 @@ _HOMES = {
 __all__ = [
     "APIResponse",
     "Cache",
+    "Classification",
+    "Classifications",
     "Conversation",
     "DelugeError",
     "FieldProb",
@@ -127,6 +134,7 @@ __all__ = [
     "Usage",
     "alternatives_chart",
     "as_logprobs",
+    "classify",
     "confidence_chart",
     "entropy_chart",
     "extract_prob",

@@ -141,6 +141,11 @@ class LLMClient:
         """The names of the models, in turn."""
         return [route.model for route in self._routes]
 
+    @property
+    def max_top_logprobs(self) -> int:
+        """How many alternatives a request may ask for: the least of its models."""
+        return min(route.target.spec.support.max_top for route in self._routes)
+
     @overload
     def process_prompts_sync(
         self,

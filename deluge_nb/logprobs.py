@@ -175,6 +175,11 @@ class Logprobs(Sequence[TokenLogprob]):
             found.append(entry)
         return found
 
+    def top_logprob(self, position: int) -> Floats:
+        """The log-probabilities of the alternatives at a position, as listed: what :mod:`deluge_nb.stats` takes."""
+        position = self._position(position)
+        return measures.known(self._alternative_logprob[self._offsets[position] : self._offsets[position + 1]])
+
     def _position(self, index: int) -> int:
         position = operator.index(index)
         if position < 0:

@@ -58,6 +58,8 @@ LAYERS = {
     "_batch": 3,
     "client": 3,
     "charts": 3,
+    "_classified": 3,
+    "classification": 4,
     "score": 4,
     "llm_tools": 4,
     "local": 4,

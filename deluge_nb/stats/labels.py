@@ -314,34 +314,32 @@ def trie_label_probability(nodes: Mapping[str, Any], labels: LabelSet) -> LabelB
     if not isinstance(nodes, Mapping) or "" not in nodes:
         raise bad("nodes", nodes, "a dict with a list of next tokens for each beginning, '' among them")
     lists = {prefix: alternatives(top, f"nodes[{prefix!r}]") for prefix, top in nodes.items()}
-    lower: list[list[float]] = [[] for _ in reader.names]
-    slack: list[list[float]] = [[] for _ in reader.names]
+    found = walked(lists, reader)
+    return LabelBounds(found.lower, found.upper)
 
-    def leave_open(reading: Reading, p: float) -> None:
-        among = range(len(reader)) if reading.open is None else reading.open
-        for place in among:
-            slack[place].append(p)
 
+def walked(lists: Mapping[str, Sequence[Alternative]], labels: Labels) -> LabelDistribution:
+    """The distribution over answers of several tokens, from the next-token lists after each beginning."""
+    tally = Tally(labels)
+    tail = 0.0
     waiting = [("", 1.0)]
     while waiting:
         prefix, reached = waiting.pop()
         node = lists[prefix]
         weighed = listed(np.array([one.logprob for one in node]), where=f"nodes[{prefix!r}]")
-        leave_open(reader.read(prefix), reached * weighed.tail)
+        if prefix:
+            tally.add(labels.read(prefix), reached * weighed.tail)
+        else:
+            tail = weighed.tail
         for one, p in zip(node, weighed.p.tolist(), strict=True):
-            text, p = prefix + one.token, reached * p
-            reading = reader.read(text)
-            if reading.label is not None:
-                lower[reading.label].append(p)
-            elif reading.open is not None and not reading.open:
-                continue
-            elif text in lists and one.token and p > 0:
-                waiting.append((text, p))
+            text, through = prefix + one.token, reached * p
+            reading = labels.read(text)
+            undecided = reading.label is None and (reading.open is None or bool(reading.open))
+            if undecided and text in lists and one.token and through > 0:
+                waiting.append((text, through))
             else:
-                leave_open(reading, p)
-    least = [math.fsum(parts) for parts in lower]
-    most = [min(math.fsum([low, *parts]), 1.0) for low, parts in zip(least, slack, strict=True)]
-    return LabelBounds(dict(zip(reader.names, least, strict=True)), dict(zip(reader.names, most, strict=True)))
+                tally.add(reading, through)
+    return tally.settle(tail, [math.inf] * len(labels))
 
 
 def total_probability(branches: Iterable[Mapping[str, Any]], unexplored: bool = True) -> ProbabilityBounds:
