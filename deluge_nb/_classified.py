@@ -74,7 +74,7 @@ class Classifications(Sequence[Classification]):
     ) -> None:
         self._results, self._inputs = list(results), list(inputs)
         self.names = tuple(names)
-        """The answers, in the order of the columns."""
+        """The answers, in the order of the columns; none where inputs have answers of their own."""
         self.method = method
         """How the probabilities were had: ``"first-token"``, ``"trie"`` or ``"exact"``."""
 
@@ -134,13 +134,16 @@ class Classifications(Sequence[Classification]):
             columns[f"p({name})"] = self.probabilities[:, place]
             columns[f"lower({name})"] = [one.lower.get(name, np.nan) for one in self._results]
             columns[f"upper({name})"] = [one.upper.get(name, np.nan) for one in self._results]
+        if not self.names:
+            columns["probabilities"] = [one.probabilities for one in self._results]
         columns["error"] = [one.error_message for one in self._results]
         return pandas.DataFrame(columns)
 
     def __repr__(self) -> str:
         failed = sum(one.is_error for one in self._results)
         told = f", {failed} failed" if failed else ""
-        return f"Classifications({len(self)} inputs, {' / '.join(self.names)}, by {self.method}{told})"
+        among = " / ".join(self.names) or "answers of their own"
+        return f"Classifications({len(self)} inputs, {among}, by {self.method}{told})"
 
 
 def shown(value: Any) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from ._along import along, listed_at, made
 from ._classified import Classification, Classifications, failed
 from .errors import LogprobError, LogprobsNotSupportedError, SettingError
 from .prompts import Conversation, Message, Prompt, RawPrompt, as_prompt
@@ -17,12 +18,11 @@ from .stats._inputs import Alternative
 from .stats._mass import log_sum
 from .stats._matching import Labels
 from .stats.entropy import log1mexp
-from .stats.labels import LabelDistribution, LabelSet, Tally, walked
+from .stats.labels import LabelSet, Tally, walked
 from .stats.sequences import contextual_calibration, pmi_dc
 
 if TYPE_CHECKING:
     from .client import LLMClient
-    from .logprobs import Logprobs
     from .prompts import PromptLike
     from .response import APIResponse
     from .score import Input
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 Method = Literal["first-token", "trie", "exact"]
 Calibration = Literal["contextual", "pmi"]
 Template = str | RawPrompt | Conversation
+Question = tuple[Prompt, Labels]
 Tokens = tuple[tuple[int | None, str], ...]
 
 _METHODS = ("first-token", "trie", "exact")
@@ -45,7 +46,7 @@ _ROUNDS = 6
 
 def classify(
     inputs: Sequence[Input | PromptLike],
-    labels: LabelSet,
+    labels: LabelSet | Sequence[LabelSet],
     client: LLMClient,
     *,
     template: Template | None = None,
@@ -62,7 +63,7 @@ def classify(
         Prompts; or, with a template, what goes into it: a text, a tuple of values or a dict of named ones for each.
     labels
         The answers, or a dict from each to its spellings. Case, white space and opening marks do not count, and all
-        spellings of an answer are added up.
+        spellings of an answer are added up. Or a list of those: the answers to each input.
     client
         The client to ask. Its settings hold, but for what the method needs.
     template
@@ -101,7 +102,6 @@ def classify(
     T. Zhao et al., "Calibrate Before Use", 2021 (contextual calibration); A. Holtzman et al., "Surface Form
     Competition", 2021 (PMI).
     """
-    reader = Labels(labels)
     if method not in _METHODS:
         raise SettingError(
             f"method must be one of {', '.join(map(repr, _METHODS))}, not {method!r}.", setting="method", value=method
@@ -119,6 +119,7 @@ def classify(
             value=inputs,
         )
     prompts = [_prompt(one, template, f"inputs[{place}]") for place, one in enumerate(inputs)]
+    readers = _readers(labels, len(prompts))
     empty: list[Prompt] = []
     if calibration is not None:
         wanted = list(content_free)[:1] if calibration == "pmi" else list(content_free)
@@ -132,11 +133,36 @@ def classify(
             )
         empty = [_prompt(one, template, f"content_free[{place}]") for place, one in enumerate(wanted)]
     ask: Callable[..., list[Classification]] = {"first-token": _first, "trie": _trie, "exact": _exact}[method]
-    found = ask([*prompts, *empty], reader, client, show_progress)
+    # Inputs that have their answers in common have what is measured without content in common, too.
+    sets = list({id(reader): reader for reader in readers}.values())
+    questions = [*zip(prompts, readers, strict=True), *((prompt, reader) for reader in sets for prompt in empty)]
+    found = ask(questions, client, show_progress)
     results, free = found[: len(prompts)], found[len(prompts) :]
     if calibration is not None:
-        results = _calibrated(results, free, reader.names, calibration)
-    return Classifications(results, list(inputs), reader.names, method)
+        of = {id(reader): free[place * len(empty) : (place + 1) * len(empty)] for place, reader in enumerate(sets)}
+        results = [
+            _calibrated(one, of[id(reader)], reader.names, calibration)
+            for one, reader in zip(results, readers, strict=True)
+        ]
+    return Classifications(results, list(inputs), sets[0].names if len(sets) == 1 else (), method)
+
+
+def _readers(labels: LabelSet | Sequence[LabelSet], size: int) -> list[Labels]:
+    """The answers to each input."""
+    if (
+        isinstance(labels, str | Mapping)
+        or not isinstance(labels, Sequence)
+        or not labels
+        or isinstance(labels[0], str)
+    ):
+        return [Labels(labels)] * size  # type: ignore[arg-type]
+    if len(labels) != size:
+        raise SettingError(
+            f"labels must be one set of answers, or one for each of the {size} inputs, not {len(labels)}.",
+            setting="labels",
+            value=len(labels),
+        )
+    return [Labels(one) for one in labels]  # type: ignore[arg-type]
 
 
 def _prompt(value: Any, template: Template | None, where: str) -> Prompt:
@@ -152,59 +178,17 @@ def _prompt(value: Any, template: Template | None, where: str) -> Prompt:
         parts.append(template.prefill)
     if not any("{" in part for part in parts):
         filled("\n".join(parts), value, where)
-    made = [filled(part, value, where) if "{" in part else part for part in parts]
-    messages = tuple(Message(message.role, content) for message, content in zip(template.messages, made, strict=False))
-    return as_prompt(Conversation(messages, made[-1] if template.prefill is not None else None), where)
+    texts = [filled(part, value, where) if "{" in part else part for part in parts]
+    messages = tuple(Message(message.role, text) for message, text in zip(template.messages, texts, strict=False))
+    return as_prompt(Conversation(messages, texts[-1] if template.prefill is not None else None), where)
 
 
 # One request for each input -----------------------------------------------------------------------------------------
 
 
-def _first(prompts: list[Prompt], labels: Labels, client: LLMClient, progress: bool) -> list[Classification]:
-    responses = _answers(prompts, client, _TOKENS, progress)
-    return [along(response, labels) for response in responses]
-
-
-def along(response: APIResponse, labels: Labels) -> Classification:
-    """What the tokens of an answer settle, and what those beside them do.
-
-    The alternatives at the first token, and, as long as what was said so far leaves answers open (white space, the
-    first piece of a word), those at the next: each weighed by the probability of what leads there.
-    """
-    table = response.logprobs
-    if table is None or not len(table):
-        reason = response.error_message or response.note or "The answer has no tokens to look at."
-        return failed(labels.names, reason, [response])
-    nodes: dict[str, list[Alternative]] = {}
-    said = ""
-    for position, token in enumerate(table.tokens):
-        reading = labels.read(said)
-        if said in nodes or reading.label is not None or reading.open == frozenset():
-            break
-        nodes[said] = _listed(table, position)
-        if not nodes[said]:
-            del nodes[said]
-            break
-        said += token
-    if not nodes:
-        return failed(labels.names, "The provider withheld the log-probabilities of this answer.", [response])
-    try:
-        return _classification(walked(nodes, labels), [response])
-    except LogprobError as error:
-        return failed(labels.names, str(error), [response])
-
-
-def _listed(table: Logprobs, position: int) -> list[Alternative]:
-    """The alternatives at a token, and the token itself where they do not hold it."""
-    found = [
-        Alternative(one["token"], float(one["logprob"]), None)
-        for one, logprob in zip(table.top(position), table.top_logprob(position).tolist(), strict=True)
-        if one["logprob"] is not None and not math.isnan(logprob)
-    ]
-    row = table[position : position + 1]
-    if not row.is_listed[0] and not row.censored[0]:
-        found.append(Alternative(row.tokens[0], float(row.logprob[0]), None))
-    return found
+def _first(questions: list[Question], client: LLMClient, progress: bool) -> list[Classification]:
+    responses = _answers([prompt for prompt, _ in questions], client, _TOKENS, progress)
+    return [along(response, labels) for response, (_, labels) in zip(responses, questions, strict=True)]
 
 
 def _answers(prompts: Sequence[Any], client: LLMClient, tokens: int, progress: bool) -> list[APIResponse]:
@@ -227,8 +211,9 @@ def _answers(prompts: Sequence[Any], client: LLMClient, tokens: int, progress: b
 # All beginnings -----------------------------------------------------------------------------------------------------
 
 
-def _trie(prompts: list[Prompt], labels: Labels, client: LLMClient, progress: bool) -> list[Classification]:
+def _trie(questions: list[Question], client: LLMClient, progress: bool) -> list[Classification]:
     """Ask after each beginning that answers may go on from, likeliest first, until none is worth a request."""
+    prompts, readers = [prompt for prompt, _ in questions], [labels for _, labels in questions]
     nodes: list[dict[str, list[Alternative]]] = [{} for _ in prompts]
     seen: list[list[APIResponse]] = [[] for _ in prompts]
     reasons: list[str | None] = [None] * len(prompts)
@@ -239,7 +224,7 @@ def _trie(prompts: list[Prompt], labels: Labels, client: LLMClient, progress: bo
         for (place, prefix), response in zip(wanted, responses, strict=True):
             seen[place].append(response)
             table = response.logprobs
-            found = _listed(table, 0) if table is not None and len(table) else []
+            found = listed_at(table, 0) if table is not None and len(table) else []
             if found:
                 nodes[place][prefix] = found
             elif not prefix:
@@ -248,7 +233,7 @@ def _trie(prompts: list[Prompt], labels: Labels, client: LLMClient, progress: bo
             (place, prefix)
             for place in range(len(prompts))
             if reasons[place] is None
-            for prefix in _unfollowed(nodes[place], labels)
+            for prefix in _unfollowed(nodes[place], readers[place])
             if _can_follow(prompts[place], prefix)
         ]
         if not wanted:
@@ -257,11 +242,11 @@ def _trie(prompts: list[Prompt], labels: Labels, client: LLMClient, progress: bo
     for place, reason in enumerate(reasons):
         try:
             if reason is None:
-                results.append(_classification(walked(nodes[place], labels), seen[place]))
+                results.append(made(walked(nodes[place], readers[place]), seen[place]))
                 continue
         except LogprobError as error:
             reason = str(error)
-        results.append(failed(labels.names, reason, seen[place]))
+        results.append(failed(readers[place].names, reason, seen[place]))
     return results
 
 
@@ -299,16 +284,19 @@ def _begun(prompt: Prompt, prefix: str) -> Prompt:
 # Exact likelihood ---------------------------------------------------------------------------------------------------
 
 
-def _exact(prompts: list[Prompt], labels: Labels, client: LLMClient, progress: bool) -> list[Classification]:
+def _exact(questions: list[Question], client: LLMClient, progress: bool) -> list[Classification]:
     asked = [
-        (place, name, form) for place in range(len(prompts)) for name in labels.names for form in labels.spellings[name]
+        (place, name, _continuation(prompt, form))
+        for place, (prompt, labels) in enumerate(questions)
+        for name in labels.names
+        for form in labels.spellings[name]
     ]
-    pairs: list[Any] = [(prompts[place], _continuation(prompts[place], form)) for place, _, form in asked]
+    pairs: list[Any] = [(questions[place][0], text) for place, _, text in asked]
     responses = client.score_continuations_sync(pairs, show_progress=progress)
-    by_prompt: list[dict[str, list[APIResponse]]] = [{name: [] for name in labels.names} for _ in prompts]
+    found: list[dict[str, list[APIResponse]]] = [{name: [] for name in labels.names} for _, labels in questions]
     for (place, name, _), response in zip(asked, responses, strict=True):
-        by_prompt[place][name].append(response)
-    return [_likelihoods(found, labels) for found in by_prompt]
+        found[place][name].append(response)
+    return [_likelihoods(each, labels) for each, (_, labels) in zip(found, questions, strict=True)]
 
 
 def _continuation(prompt: Prompt, form: str) -> str:
@@ -340,7 +328,7 @@ def _likelihoods(found: dict[str, list[APIResponse]], labels: Labels) -> Classif
     # In logarithms, for what is unlikely enough to vanish can still be compared.
     total = log_sum(list(loglik.values()))
     shares = {name: math.exp(value - total) for name, value in loglik.items()} if total > -math.inf else {}
-    return dataclasses.replace(_classification(distribution, every, shares), loglik=loglik)
+    return dataclasses.replace(made(distribution, every, shares), loglik=loglik)
 
 
 def _rest(logprob: float, tokens: Tokens, spelt: dict[Tokens, float]) -> float:
@@ -352,50 +340,23 @@ def _rest(logprob: float, tokens: Tokens, spelt: dict[Tokens, float]) -> float:
     return log1mexp(min(gone, 0.0))
 
 
-# Results ------------------------------------------------------------------------------------------------------------
+# Calibration ----------------------------------------------------------------------------------------------------------
 
 
-def _classification(
-    found: LabelDistribution, responses: Sequence[APIResponse], shares: dict[str, float] | None = None
-) -> Classification:
-    shares = dict(found.normalized) if shares is None else shares
-    label = max(shares, key=shares.__getitem__) if shares else None
-    return Classification(
-        label,
-        shares[label] if label is not None else None,
-        shares,
-        found.lower,
-        found.upper,
-        found.matched_mass,
-        found.certified and label == found.argmax,
-        shares,
-        responses=tuple(responses),
-    )
-
-
-def _calibrated(
-    results: list[Classification], free: list[Classification], names: list[str], calibration: str
-) -> list[Classification]:
-    wrong = next((one for one in free if one.is_error or not one.uncalibrated), None)
+def _calibrated(one: Classification, free: list[Classification], names: list[str], calibration: str) -> Classification:
+    if one.is_error or not one.uncalibrated:
+        return one
+    wrong = next((each for each in free if each.is_error or not each.uncalibrated), None)
     if wrong is not None:
-        reason = f"Calibration failed: {wrong.error_message or 'nothing without content settles on any answer.'}"
-        return [one if one.is_error else dataclasses.replace(one, error_message=reason) for one in results]
-    made = []
-    for one in results:
-        if one.is_error or not one.uncalibrated:
-            made.append(one)
-            continue
-        try:
-            shares = _contextual(one, free, names) if calibration == "contextual" else _pmi(one, free[0], names)
-        except SettingError as error:
-            made.append(dataclasses.replace(one, error_message=f"Calibration failed: {error}"))
-            continue
-        label = max(names, key=shares.__getitem__)
-        certified = one.certified and label == one.label
-        made.append(
-            dataclasses.replace(one, label=label, probability=shares[label], probabilities=shares, certified=certified)
-        )
-    return made
+        reason = wrong.error_message or "nothing without content settles on any answer."
+        return dataclasses.replace(one, error_message=f"Calibration failed: {reason}")
+    try:
+        shares = _contextual(one, free, names) if calibration == "contextual" else _pmi(one, free[0], names)
+    except SettingError as error:
+        return dataclasses.replace(one, error_message=f"Calibration failed: {error}")
+    label = max(names, key=shares.__getitem__)
+    certified = one.certified and label == one.label
+    return dataclasses.replace(one, label=label, probability=shares[label], probabilities=shares, certified=certified)
 
 
 def _contextual(one: Classification, free: list[Classification], names: list[str]) -> dict[str, float]:

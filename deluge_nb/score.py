@@ -6,12 +6,13 @@ import itertools
 import math
 import re
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 from .errors import DelugeError, LogprobsNotSupportedError, SettingError
 from .probability import candidates, extract_prob, is_match, log_sum, normalized
 
 if TYPE_CHECKING:
+    from ._classified import Classifications
     from .client import LLMClient
     from .logprobs import Logprobs
     from .response import APIResponse
@@ -22,6 +23,29 @@ _PLACEHOLDER = re.compile(r"\{(\d*|[A-Za-z_]\w*)\}")
 _OPPOSITES = (("yes", "no"), ("true", "false"), ("correct", "incorrect"), ("right", "wrong"), ("positive", "negative"))
 
 
+@overload
+def score_llm(
+    scoring_prompt_template: str,
+    inputs: Sequence[Input],
+    scoring_model: LLMClient,
+    return_probabilities: bool,
+    yes_token: str = ...,
+    no_token: str | None = ...,
+    show_progress: bool = ...,
+    return_details: Literal[False] = ...,
+) -> list[float | None] | list[bool | None]: ...
+@overload
+def score_llm(
+    scoring_prompt_template: str,
+    inputs: Sequence[Input],
+    scoring_model: LLMClient,
+    return_probabilities: bool,
+    yes_token: str = ...,
+    no_token: str | None = ...,
+    show_progress: bool = ...,
+    *,
+    return_details: Literal[True],
+) -> Classifications: ...
 def score_llm(
     scoring_prompt_template: str,
     inputs: Sequence[Input],
@@ -30,7 +54,8 @@ def score_llm(
     yes_token: str = "yes",
     no_token: str | None = None,
     show_progress: bool = True,
-) -> list[float | None] | list[bool | None]:
+    return_details: bool = False,
+) -> list[float | None] | list[bool | None] | Classifications:
     """Ask a yes/no question about every input.
 
     Parameters
@@ -50,10 +75,14 @@ def score_llm(
         How it says no; the opposite of ``yes_token`` where that has a usual one (yes/no, true/false, …).
     show_progress
         Whether to show a progress bar.
+    return_details
+        In place of numbers, a :class:`~deluge_nb.Classification` for each input: bounds of P(yes) and P(no), how much
+        probability is settled on either (without which a share says little), and whether the answer is certain whatever
+        is hidden. Needs a client that asks for log-probabilities.
 
     Returns
     -------
-    list
+    list, or Classifications
         In the order of the inputs. Probabilities are ``P(yes) / (P(yes) + P(no))``, read from the alternatives at the
         first token that says something (white space and Markdown are passed over); without alternatives, P(yes) of
         the chosen token, or 1 minus the probability of a chosen no; None where the model weighed neither. Booleans are
@@ -68,9 +97,10 @@ def score_llm(
     """
     no_token = _opposite(yes_token) if no_token is None else no_token
     asking = all(params.logprobs for params in scoring_model.sampling_params)
-    if return_probabilities and not asking:
+    if (return_probabilities or return_details) and not asking:
+        wanted = "return_probabilities" if return_probabilities else "return_details"
         raise LogprobsNotSupportedError(
-            f"return_probabilities=True needs a client that asks for log-probabilities; this one ({scoring_model!r}) "
+            f"{wanted}=True needs a client that asks for log-probabilities; this one ({scoring_model!r}) "
             "does not: make it with sampling_params=SamplingParams(logprobs=True, top_logprobs=20).",
             model=", ".join(scoring_model.models),
             remedy="SamplingParams(logprobs=True, top_logprobs=20)",
@@ -83,6 +113,14 @@ def score_llm(
         )
     prompts = [filled(scoring_prompt_template, values, f"inputs[{i}]") for i, values in enumerate(inputs)]
     responses = scoring_model.process_prompts_sync(prompts, show_progress=show_progress)
+    if return_details:
+        from ._along import along
+        from ._classified import Classifications
+        from .stats._matching import Labels
+
+        answers = Labels([yes_token] if no_token is None else [yes_token, no_token])
+        details = [along(response, answers) for response in responses]
+        return Classifications(details, list(inputs), answers.names, "first-token")
     if return_probabilities:
         return [_probability(response, yes_token, no_token) for response in responses]
     return [_says_yes(response, yes_token, no_token) for response in responses]

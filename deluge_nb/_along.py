@@ -1,0 +1,78 @@
+"""What the tokens of one answer, and those that were weighed beside them, say of a set of answers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from ._classified import Classification, failed
+from .errors import LogprobError
+from .stats._inputs import Alternative
+from .stats._matching import Labels
+from .stats.labels import LabelDistribution, walked
+
+if TYPE_CHECKING:
+    from .logprobs import Logprobs
+    from .response import APIResponse
+
+
+def along(response: APIResponse, labels: Labels) -> Classification:
+    """What the tokens of an answer settle, and what those beside them do.
+
+    The alternatives at the first token, and, as long as what was said so far leaves answers open (white space, the
+    first piece of a word), those at the next: each weighed by the probability of what leads there.
+    """
+    table = response.logprobs
+    if table is None or not len(table):
+        reason = response.error_message or response.note or "The answer has no tokens to look at."
+        return failed(labels.names, reason, [response])
+    nodes: dict[str, list[Alternative]] = {}
+    said = ""
+    for position, token in enumerate(table.tokens):
+        reading = labels.read(said)
+        if said in nodes or reading.label is not None or reading.open == frozenset():
+            break
+        nodes[said] = listed_at(table, position)
+        if not nodes[said]:
+            del nodes[said]
+            break
+        said += token
+    if not nodes:
+        return failed(labels.names, "The provider withheld the log-probabilities of this answer.", [response])
+    try:
+        return made(walked(nodes, labels), [response])
+    except LogprobError as error:
+        return failed(labels.names, str(error), [response])
+
+
+def listed_at(table: Logprobs, position: int) -> list[Alternative]:
+    """The alternatives at a token, and the token itself where they do not hold it."""
+    found = [
+        Alternative(one["token"], float(one["logprob"]), None)
+        for one, logprob in zip(table.top(position), table.top_logprob(position).tolist(), strict=True)
+        if one["logprob"] is not None and not math.isnan(logprob)
+    ]
+    row = table[position : position + 1]
+    if not row.is_listed[0] and not row.censored[0]:
+        found.append(Alternative(row.tokens[0], float(row.logprob[0]), None))
+    return found
+
+
+def made(
+    found: LabelDistribution, responses: Sequence[APIResponse], shares: dict[str, float] | None = None
+) -> Classification:
+    """The result that a distribution over answers amounts to."""
+    shares = dict(found.normalized) if shares is None else shares
+    label = max(shares, key=shares.__getitem__) if shares else None
+    return Classification(
+        label,
+        shares[label] if label is not None else None,
+        shares,
+        found.lower,
+        found.upper,
+        found.matched_mass,
+        found.certified and label == found.argmax,
+        shares,
+        responses=tuple(responses),
+    )
