@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from ._fields import FieldProb, FieldProbs
     from ._stream import Stream, StreamedToken
     from ._usage import Usage
+    from .calibration import CalibrationReport, Calibrator
     from .charts import alternatives_chart, confidence_chart, entropy_chart
     from .classification import classify
     from .client import LLMClient
@@ -56,6 +57,8 @@ if TYPE_CHECKING:
 _HOMES = {
     "APIResponse": "response",
     "Cache": "_cache",
+    "CalibrationReport": "calibration",
+    "Calibrator": "calibration",
     "Classification": "_classified",
     "Classifications": "_classified",
     "Conversation": "prompts",
@@ -104,6 +107,8 @@ _HOMES = {
 __all__ = [
     "APIResponse",
     "Cache",
+    "CalibrationReport",
+    "Calibrator",
     "Classification",
     "Classifications",
     "Conversation",

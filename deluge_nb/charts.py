@@ -34,7 +34,7 @@ _SINGLE = 5000
 _GROUPS = 2500
 _STEP, _WIDTH, _HEIGHT = 24, 640, 170
 # Orange for what is uncertain, blue-grey for what is not, as in the widget; told apart by every kind of eye.
-_HEAT, _PALE, _CALM, _INK = "#e07b1f", "#f6d3ad", "#6f8fb3", "#3c444d"
+HEAT, PALE, CALM, INK = "#e07b1f", "#f6d3ad", "#6f8fb3", "#3c444d"
 _LONGEST = 24
 # An edge keeps a bar visible that is narrower than a pixel.
 _HAIR = 0.6
@@ -46,11 +46,11 @@ _DRESS: dict[str, Any] = {
         "padding": 8,
         "view": {"stroke": None},
         "axis": {"domainColor": "#a0a8b0", "gridColor": "#e6e9ec", "tickColor": "#a0a8b0"},
-        "title": {"color": _INK, "subtitleColor": _INK},
-        "style": {"guide-label": {"fill": _INK}, "guide-title": {"fill": _INK}},
+        "title": {"color": INK, "subtitleColor": INK},
+        "style": {"guide-label": {"fill": INK}, "guide-title": {"fill": INK}},
     }
 }
-_SHADES = alt.Scale(domain=[0, 1], range=[_HEAT, _CALM], interpolate="rgb")
+_SHADES = alt.Scale(domain=[0, 1], range=[HEAT, CALM], interpolate="rgb")
 
 
 class _Offline:
@@ -145,7 +145,7 @@ def entropy_chart(logprobs: Any) -> alt.Chart:
     color = alt.Color(
         "part:N",
         title=None,
-        scale=alt.Scale(domain=["at least", "at most"], range=[_HEAT, _PALE]),
+        scale=alt.Scale(domain=["at least", "at most"], range=[HEAT, PALE]),
         legend=alt.Legend(orient="top") if both else None,
     )
     return _over_tokens(
@@ -227,7 +227,7 @@ def alternatives_chart(logprobs: Any, position: int = 0) -> alt.Chart:
         rows.append({"token": "other tokens", "probability": hidden, "told": percent(hidden), "kind": "not listed"})
     names = [f"{row['token']}  {row['told']}" for row in rows]
     placed = [{**row, "place": place} for place, row in enumerate(rows)]
-    kinds = alt.Scale(domain=["chosen", "alternative", "not listed"], range=[_HEAT, _CALM, "#c5ccd3"])
+    kinds = alt.Scale(domain=["chosen", "alternative", "not listed"], range=[HEAT, CALM, "#c5ccd3"])
     chart = OfflineChart(alt.Data(values=placed), description=f"What was weighed at token {position}")
     return (
         chart.mark_bar()

@@ -1,0 +1,156 @@
+"""The charts of a calibration report."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import altair as alt
+import numpy as np
+
+from .charts import CALM, HEAT, INK, OfflineChart
+
+if TYPE_CHECKING:
+    from .calibration import CalibrationReport
+
+_WIDTH, _HEIGHT = 320, 300
+# A share of fewer points than this is hardly known, and drawn hollow.
+_FEW = 10
+# More points of a curve than there are pixels make the notebook heavy and the curve no finer.
+_POINTS = 2000
+_SHARE = alt.Scale(domain=[0, 1])
+_PERCENT = alt.Axis(format=".0%")
+
+
+def reliability_chart(report: CalibrationReport) -> alt.VConcatChart:
+    """Accuracy against confidence with Wilson's intervals, above the number of points in each bin.
+
+    On the line, confidence is what it says. Bins of fewer than ten points are hollow: they say little.
+    """
+    rows = [
+        {
+            "confidence": one.confidence,
+            "accuracy": one.accuracy,
+            "low": one.wilson_low,
+            "high": one.wilson_high,
+            "count": one.count,
+            "from": one.bin / report.n_bins,
+            "to": (one.bin + 1) / report.n_bins,
+            "points": f"fewer than {_FEW}" if one.count < _FEW else f"{_FEW} or more",
+        }
+        for one in report.bins
+    ]
+    tooltip = [
+        alt.Tooltip("confidence:Q", format=".1%", title="mean confidence"),
+        alt.Tooltip("accuracy:Q", format=".1%"),
+        alt.Tooltip("low:Q", format=".1%", title="at least"),
+        alt.Tooltip("high:Q", format=".1%", title="at most"),
+        alt.Tooltip("count:Q", title="answers"),
+    ]
+    x = alt.X("confidence:Q", scale=_SHARE, axis=_PERCENT, title=None)
+    ideal = _chart([{"x": 0, "y": 0}, {"x": 1, "y": 1}]).mark_line(color=INK, strokeDash=[4, 4], strokeWidth=1)
+    ideal = ideal.encode(x=alt.X("x:Q", scale=_SHARE), y=alt.Y("y:Q", scale=_SHARE))
+    spans = (
+        _chart(rows)
+        .mark_rule(color=CALM, strokeWidth=2)
+        .encode(x=x, y=alt.Y("low:Q", scale=_SHARE, axis=_PERCENT, title="accuracy"), y2="high:Q", tooltip=tooltip)
+    )
+    points = (
+        _chart(rows)
+        .mark_point(size=70, strokeWidth=2, opacity=1)
+        .encode(
+            x=x,
+            y=alt.Y("accuracy:Q", scale=_SHARE),
+            stroke=alt.value(CALM),
+            fill=alt.Fill(
+                "points:N",
+                scale=alt.Scale(domain=[f"{_FEW} or more", f"fewer than {_FEW}"], range=[CALM, "white"]),
+                legend=alt.Legend(title="answers in a bin", orient="top", symbolStrokeColor=CALM),
+            ),
+            tooltip=tooltip,
+        )
+    )
+    upper = (ideal + spans + points).properties(width=_WIDTH, height=_HEIGHT, title=f"Reliability: ECE {report.ece}")
+    lower = (
+        _chart(rows)
+        .mark_bar(color=CALM)
+        .encode(
+            x=alt.X("from:Q", bin="binned", scale=_SHARE, axis=_PERCENT, title="confidence"),
+            x2="to:Q",
+            y=alt.Y("count:Q", stack="zero", title="answers", axis=alt.Axis(tickCount=3)),
+            tooltip=tooltip,
+        )
+    )
+    return upper & lower.properties(width=_WIDTH, height=70)
+
+
+def risk_coverage_chart(report: CalibrationReport) -> alt.LayerChart:
+    """The share of wrong answers against the share of questions that are answered, the surest first.
+
+    The dashed line is what a perfect order of the same answers would give.
+    """
+    found = report.risk_coverage
+    curve = found.curve
+    kept = np.unique(np.linspace(0, len(curve) - 1, min(len(curve), _POINTS)).astype(int))
+    rows = [
+        {"coverage": float(curve.coverage[at]), "risk": float(curve.risk[at]), "threshold": float(curve.threshold[at])}
+        for at in kept
+    ]
+    right = float(report.accuracy.value)
+    best = [{"coverage": 0.0, "risk": 0.0}]
+    best += [
+        {"coverage": share, "risk": max(share - right, 0.0) / share} for share in np.linspace(0.01, 1, 100).tolist()
+    ]
+    x = alt.X("coverage:Q", scale=_SHARE, axis=_PERCENT, title="answered")
+    y = alt.Y("risk:Q", axis=_PERCENT, title="wrong among the answered")
+    line = _chart(rows).mark_line(color=HEAT, point={"color": HEAT, "size": 18} if len(rows) <= 60 else False)
+    line = line.encode(
+        x=x,
+        y=y,
+        tooltip=[
+            alt.Tooltip("threshold:Q", format=".3f", title="from confidence"),
+            alt.Tooltip("coverage:Q", format=".1%", title="answered"),
+            alt.Tooltip("risk:Q", format=".1%", title="wrong"),
+        ],
+    )
+    oracle = _chart(best).mark_line(color=INK, strokeDash=[4, 4], strokeWidth=1).encode(x=x, y=y)
+    return (oracle + line).properties(
+        width=_WIDTH, height=_HEIGHT, title=f"Risk and coverage: area {report.aurc.value:.3f}, best {found.oracle:.3f}"
+    )
+
+
+def histogram_chart(report: CalibrationReport) -> alt.Chart:
+    """How often each confidence was given, right and wrong answers apart."""
+    edges = np.linspace(0, 1, 2 * report.n_bins + 1)
+    rows: list[dict[str, Any]] = []
+    for name, value in (("right", 1.0), ("wrong", 0.0)):
+        counts = np.histogram(report.confidence[report.correct == value], edges)[0]
+        rows += [
+            {"from": low, "to": high, "count": int(number), "answer": name}
+            for low, high, number in zip(edges[:-1].tolist(), edges[1:].tolist(), counts, strict=True)
+            if number
+        ]
+    return (
+        _chart(rows)
+        .mark_bar()
+        .encode(
+            x=alt.X("from:Q", bin="binned", scale=_SHARE, axis=_PERCENT, title="confidence"),
+            x2="to:Q",
+            y=alt.Y("count:Q", stack="zero", title="answers"),
+            color=alt.Color(
+                "answer:N",
+                scale=alt.Scale(domain=["right", "wrong"], range=[CALM, HEAT]),
+                legend=alt.Legend(orient="top"),
+            ),
+            tooltip=[
+                alt.Tooltip("answer:N"),
+                alt.Tooltip("count:Q", title="answers"),
+                alt.Tooltip("from:Q", format=".0%"),
+                alt.Tooltip("to:Q", format=".0%"),
+            ],
+        )
+        .properties(width=_WIDTH, height=_HEIGHT // 2, title="Confidence of right and wrong answers")
+    )
+
+
+def _chart(rows: list[dict[str, Any]]) -> OfflineChart:
+    return OfflineChart(alt.Data(values=rows))
