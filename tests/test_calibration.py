@@ -1,0 +1,149 @@
+"""CalibrationReport: scores with intervals that hold what they say, fits that mend, charts that are true to the data."""
+
+from __future__ import annotations
+
+import math
+import struct
+from typing import Any
+
+import numpy as np
+import pytest
+import vl_convert
+from hypothesis import given
+from hypothesis import strategies as st
+
+from deluge_nb import CalibrationReport, SettingError
+from deluge_nb.stats import adaptive_ece, auroc, brier, ece, log_loss, risk_coverage
+
+
+def data(n: int, seed: int, truth: float = 1.0) -> tuple[Any, Any]:
+    """Confidences, and outcomes that are right as often as the confidence to the power of ``truth`` says."""
+    rng = np.random.default_rng(seed)
+    p = rng.beta(3, 1.5, n)
+    return p, rng.random(n) < p**truth
+
+
+def test_the_scores_are_those_of_the_functions() -> None:
+    p, y = data(300, 1)
+    report = CalibrationReport(p, y)
+    assert report.ece.value == ece(p, y).ece
+    assert report.adaptive_ece.value == adaptive_ece(p, y)
+    assert report.brier.value == brier(p, y)
+    assert report.log_loss.value == pytest.approx(log_loss(p, y))
+    assert report.auroc is not None
+    assert report.auroc.value == auroc(p, y)
+    assert report.aurc.value == risk_coverage(p, y).aurc
+    assert report.accuracy.value == pytest.approx(np.mean(y))
+    assert len(report) == 300
+
+
+@given(st.integers(0, 10**6), st.integers(2, 80))
+def test_every_interval_holds_its_number(seed: int, n: int) -> None:
+    p, y = data(n, seed)
+    for name, one in CalibrationReport(p, y, resamples=30).scores.items():
+        assert one.low <= one.value <= one.high, name
+
+
+def test_intervals_hold_the_truth_about_as_often_as_they_say() -> None:
+    """Means and areas over 120 draws of one law; 95 % of them, give or take four standard errors."""
+    p, y = data(200_000, 0, 1.6)
+    truth = CalibrationReport(p, y, resamples=20)
+    held = dict.fromkeys(("accuracy", "Brier score", "log loss (nats)", "AUROC", "AURC", "ECE"), 0)
+    for seed in range(1, 121):
+        report = CalibrationReport(*data(400, seed, 1.6), resamples=200)
+        for name in held:
+            held[name] += report.scores[name].low <= truth.scores[name].value <= report.scores[name].high
+    for name, times in held.items():
+        assert times / 120 >= 0.87, (name, times)
+
+
+def test_the_same_data_give_the_same_report() -> None:
+    p, y = data(100, 3)
+    assert CalibrationReport(p, y).to_dict() == CalibrationReport(p, y).to_dict()
+
+
+def test_the_parts_of_the_brier_score_are_those_of_the_bins() -> None:
+    p, y = data(500, 4)
+    report = CalibrationReport(p, y)
+    parts = report.brier_decomposition
+    assert parts.reliability - parts.resolution + parts.uncertainty == pytest.approx(parts.brier)
+    assert parts.brier == pytest.approx(report.brier.value, abs=0.01)
+
+
+@pytest.mark.parametrize("kind", ["temperature", "platt", "isotonic"])
+def test_a_fit_on_one_half_mends_the_other(kind: Any) -> None:
+    p, y = data(4000, 5, 2.5)
+    half = CalibrationReport(p[:2000], y[:2000])
+    fit = half.fit(kind)
+    before = CalibrationReport(p[2000:], y[2000:])
+    after = CalibrationReport(fit.transform(p[2000:]), y[2000:])
+    assert after.brier.value < before.brier.value
+    assert after.ece.value < before.ece.value
+    assert (np.diff(fit.transform(np.linspace(0, 1, 50))) >= 0).all()
+    assert fit.to_dict()["kind"] == kind
+
+
+def test_certainty_survives_a_fit_as_near_certainty() -> None:
+    fit = CalibrationReport([0.0, 0.2, 0.9, 1.0], [0, 1, 0, 1]).fit("platt")
+    assert np.isfinite(fit.transform([0.0, 1.0])).all()
+    with pytest.raises(SettingError, match="from 0 to 1"):
+        fit.transform([1.5])
+    with pytest.raises(SettingError, match="kind must be"):
+        CalibrationReport([0.5], [1]).fit("beta")  # type: ignore[arg-type]
+
+
+def test_a_threshold_for_a_precision_has_an_interval() -> None:
+    p, y = data(1000, 6)
+    report = CalibrationReport(p, y)
+    found = report.threshold(0.8)
+    assert found is not None
+    assert found.precision.low <= 0.8 <= found.precision.value <= found.precision.high
+    promised = report.threshold(0.8, delta=0.05)
+    assert promised is not None
+    assert promised.threshold > found.threshold
+    assert CalibrationReport([0.5, 0.6], [0, 0]).threshold(0.5) is None
+
+
+def test_one_kind_of_outcome_has_no_area_under_the_curve() -> None:
+    report = CalibrationReport([0.5, 0.9], [1, 1])
+    assert report.auroc is None
+    assert "AUROC" not in report.scores
+    assert CalibrationReport([1.0, 0.9], [0, 1]).log_loss.value == math.inf
+
+
+@pytest.mark.parametrize(
+    ("confidence", "correct", "what"),
+    [([], [], "empty"), ([1.5], [1], "from 0 to 1"), ([0.5], [0.5], "0 or 1"), ([0.5, 0.6], [1], "same length")],
+)
+def test_data_that_cannot_be_meant_are_refused(confidence: Any, correct: Any, what: str) -> None:
+    with pytest.raises(SettingError, match=what):
+        CalibrationReport(confidence, correct)
+
+
+def test_a_notebook_shows_a_table_with_intervals() -> None:
+    shown = CalibrationReport(*data(100, 7))._repr_html_()
+    assert shown.count("<tr>") == 1 + 8 + 3
+    assert "95% interval" in shown
+    frame = CalibrationReport(*data(100, 7)).to_pandas()
+    assert frame.columns.tolist() == ["score", "value", "low", "high"]
+
+
+@pytest.mark.parametrize("n", [1, 12, 5000])
+def test_the_charts_can_be_drawn(n: int) -> None:
+    p, y = data(n, 8)
+    report = CalibrationReport(p, y, resamples=20)
+    for chart in (report.reliability_chart(), report.risk_coverage_chart(), report.histogram_chart()):
+        picture = vl_convert.vegalite_to_png(chart.to_dict())
+        width, height = struct.unpack(">II", picture[16:24])
+        assert 200 < width < 800
+        assert 150 < height < 800
+
+
+def test_the_reliability_chart_shows_each_bin_with_its_interval_and_its_count() -> None:
+    p, y = data(200, 9)
+    report = CalibrationReport(p, y)
+    spec = report.reliability_chart().to_dict()
+    rows = next(iter(spec["vconcat"][1]["data"]["values"] for _ in [0]))
+    assert [row["count"] for row in rows] == [one.count for one in report.bins]
+    assert [row["low"] for row in rows] == [one.wilson_low for one in report.bins]
+    assert {row["points"] for row in rows if row["count"] < 10} <= {"fewer than 10"}
