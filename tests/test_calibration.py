@@ -1,4 +1,4 @@
-"""CalibrationReport: scores with intervals that hold what they say, fits that mend, charts that are true to the data."""
+"""CalibrationReport: scores with intervals that hold what they say, fits that mend, charts true to the data."""
 
 from __future__ import annotations
 
