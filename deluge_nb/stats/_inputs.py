@@ -82,9 +82,7 @@ def temperature_of(value: object) -> float:
 
 def vector(values: ArrayLike | Iterable[Any], name: str) -> Floats:
     """A flat float64 array of numbers, in which nothing is NaN."""
-    made = _array(values, name)
-    if made.ndim != 1:
-        raise bad(name, values, "a flat list of numbers")
+    made = _flat(values, name)
     _no_nan(made, name)
     return made
 
@@ -102,15 +100,18 @@ def matrix(values: ArrayLike | Iterable[Any], name: str) -> Floats:
 
 def probabilities(values: ArrayLike | Iterable[Any], name: str) -> Floats:
     """A flat array of numbers from 0 to 1."""
-    made = vector(values, name)
+    made = _flat(values, name)
+    if not len(made) or (made.min() >= 0 and made.max() <= 1):  # NaN is neither
+        return made
+    _no_nan(made, name)
     wrong = np.flatnonzero((made < 0) | (made > 1))
-    if len(wrong):
-        raise bad(f"{name}[{wrong[0]}]", float(made[wrong[0]]), "a probability from 0 to 1")
-    return made
+    raise bad(f"{name}[{wrong[0]}]", float(made[wrong[0]]), "a probability from 0 to 1")
 
 
 def outcomes(values: ArrayLike | Iterable[Any], name: str) -> Floats:
     """A flat array of 0 and 1."""
+    if isinstance(values, np.ndarray) and values.dtype == np.bool_ and values.ndim == 1:
+        return values.astype(np.float64)
     made = vector(values, name)
     wrong = np.flatnonzero((made != 0) & (made != 1))
     if len(wrong):
@@ -247,6 +248,13 @@ def _array(values: ArrayLike | Iterable[Any], name: str) -> Floats:
         return made.astype(np.float64, copy=False)
     except (TypeError, ValueError):
         raise bad(name, values, "a list of numbers") from None
+
+
+def _flat(values: ArrayLike | Iterable[Any], name: str) -> Floats:
+    made = _array(values, name)
+    if made.ndim != 1:
+        raise bad(name, values, "a flat list of numbers")
+    return made
 
 
 def _no_nan(made: Floats, name: str) -> None:
