@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import _measures as measures
-from ._columns import Floats
+from ._columns import Floats, Vocabulary, apart
 from .errors import SettingError
 from .logprobs import Logprobs
 from .probability import Matcher, is_match
@@ -58,6 +59,11 @@ def extract_probs(
             raise SettingError(f"An answer must be a text, not {label!r}.", setting="token_or_labels", value=label)
     place = count(token_index, "token_index")
     matches = is_match if token_match_fn is None else token_match_fn
+    if isinstance(responses, list) and responses:
+        part = _alike(responses, place)
+        if part is not None:
+            found = _probabilities(part, labels, matches, use_top_logprobs, normalize_top_logprobs, use_complement)
+            return found[:, 0] if isinstance(token_or_labels, str) else found
     tables = _tables(responses)
     made = np.full((len(tables), len(labels)), np.nan)
     for which, part in _parts(tables, place):
@@ -65,26 +71,71 @@ def extract_probs(
     return made[:, 0] if isinstance(token_or_labels, str) else made
 
 
+@dataclass(frozen=True, slots=True)
 class _Part:
     """One token of each of many tables over the same vocabulary."""
 
-    def __init__(self, stored: Stored, place: int) -> None:
-        vocabularies, chosen, chosen_logprob, ids, values, edges = stored
-        self.vocabulary = vocabularies[0]
-        offsets = joined(edges)
-        sizes = np.fromiter(map(len, edges), np.intp, len(edges))
-        at = np.cumsum(sizes) - sizes + place
-        first, last = offsets[at], offsets[at + 1]
-        self.counts = last - first
-        if first.any() or not (np.fromiter(map(len, ids), np.intp, len(ids)) == self.counts).all():
-            spans = [slice(low, high) for low, high in zip(first.tolist(), last.tolist(), strict=True)]
-            ids = [one[span] for one, span in zip(ids, spans, strict=True)]
-            values = [one[span] for one, span in zip(values, spans, strict=True)]
-        self.alternative, self.logprob = joined(ids), joined(values)
-        self.offsets = np.concatenate(([0], np.cumsum(self.counts))).astype(np.intp)
-        # One offset more than there are tokens.
-        at -= np.arange(len(edges))
-        self.chosen, self.chosen_logprob = joined(chosen)[at], joined(chosen_logprob)[at]
+    vocabulary: Vocabulary
+    chosen: NDArray[np.integer]
+    chosen_logprob: Floats
+    counts: NDArray[np.integer]
+    alternative: NDArray[np.integer]
+    logprob: Floats
+
+    def blocks(self) -> Iterator[tuple[Any, NDArray[np.integer], Floats]]:
+        """Rows, their alternatives and those's log-probabilities, shape (n, k) both."""
+        if self.alternative.ndim == 2:
+            length = self.alternative.shape[1]
+            step = max(1, measures.BLOCK // max(length, 1))
+            for start in range(0, len(self.chosen), step):
+                rows = slice(start, start + step)
+                yield rows, self.alternative[rows], np.ascontiguousarray(self.logprob[rows])
+            return
+        offsets = np.concatenate(([0], np.cumsum(self.counts))).astype(np.intp)
+        for rows, places, length in measures.blocks(offsets):
+            size = rows.stop - rows.start if isinstance(rows, slice) else len(rows)
+            yield rows, self.alternative[places].reshape(size, length), self.logprob[places].reshape(size, length)
+
+
+def _alike(responses: list[Any], place: int) -> _Part | None:
+    """Responses whose tables have the same shape, as a client's answers of one token do; None if they are not that."""
+    try:
+        rows = apart([one.logprobs._piece for one in responses])
+    except AttributeError:  # a table without a response, or a response without a table
+        return None
+    if rows is None:
+        return None
+    edges = rows["offsets"]
+    if edges.shape[1] <= place + 1:
+        return None
+    low, high = edges[0, place : place + 2].tolist()
+    if edges.shape[1] > 2 and not (edges[:, place : place + 2] == (low, high)).all():
+        return None
+    return _Part(
+        responses[0].logprobs.vocabulary,
+        rows["chosen"][:, place],
+        rows["chosen_logprob"][:, place],
+        np.full(len(rows), high - low),
+        rows["alternative"][:, low:high],
+        rows["alternative_logprob"][:, low:high],
+    )
+
+
+def _gathered(stored: Stored, place: int) -> _Part:
+    """Tables of any shape."""
+    vocabularies, chosen, chosen_logprob, ids, values, edges = stored
+    offsets = joined(edges)
+    sizes = np.fromiter(map(len, edges), np.intp, len(edges))
+    at = np.cumsum(sizes) - sizes + place
+    first, last = offsets[at], offsets[at + 1]
+    counts = last - first
+    if first.any() or not (np.fromiter(map(len, ids), np.intp, len(ids)) == counts).all():
+        spans = [slice(low, high) for low, high in zip(first.tolist(), last.tolist(), strict=True)]
+        ids = [one[span] for one, span in zip(ids, spans, strict=True)]
+        values = [one[span] for one, span in zip(values, spans, strict=True)]
+    # One offset more than there are tokens.
+    at -= np.arange(len(edges))
+    return _Part(vocabularies[0], joined(chosen)[at], joined(chosen_logprob)[at], counts, joined(ids), joined(values))
 
 
 def _tables(responses: Iterable[Any]) -> list[Logprobs | None]:
@@ -99,19 +150,13 @@ def _tables(responses: Iterable[Any]) -> list[Logprobs | None]:
 
 def _parts(tables: list[Logprobs | None], place: int) -> Iterable[tuple[slice | NDArray[np.intp], _Part]]:
     """The tables that have such a token, by vocabulary."""
-    some = [table for table in tables if table is not None]
-    if len(some) == len(tables) and some:
-        stored = stored_columns(some)
-        if stored[0].count(stored[0][0]) == len(some) and min(map(len, stored[1])) > place:
-            yield slice(None), _Part(stored, place)
-            return
     groups: dict[int, list[int]] = {}
     for at, table in enumerate(tables):
         if table is not None and len(table) > place:
             groups.setdefault(id(table.vocabulary), []).append(at)
     for places in groups.values():
         members = [table for at in places if (table := tables[at]) is not None]
-        yield np.array(places, np.intp), _Part(stored_columns(members), place)
+        yield np.array(places, np.intp), _gathered(stored_columns(members), place)
 
 
 def _probabilities(
@@ -121,8 +166,10 @@ def _probabilities(
     chosen = np.exp(measures.known(part.chosen_logprob))
     used = np.zeros(len(texts), np.bool_)
     used[part.chosen] = True
-    if use_top:
-        used[part.alternative] = True
+    if use_top and part.alternative.size > len(texts):  # then looking for those that are used costs more
+        used[:] = True
+    elif use_top:
+        used[part.alternative.reshape(-1)] = True
     tokens = np.flatnonzero(used).tolist()
     distinct = {texts[index] for index in tokens}
     hits = np.zeros((len(labels), len(texts)), np.bool_)
@@ -137,19 +184,19 @@ def _probabilities(
     counts = np.zeros((n, len(labels)), np.bool_)
     total = np.zeros(n)
     outside = np.zeros(n, np.bool_)
-    for rows, places, length in measures.blocks(part.offsets):
-        if not length:
+    weights = hits.astype(np.float64)
+    for rows, ids, values in part.blocks():
+        if not ids.shape[1]:
             outside[rows] = True
             continue
-        ids = part.alternative[places].reshape(-1, length)
-        p = np.exp(measures.cleaned(part.logprob[places].reshape(-1, length)))
+        p = np.exp(measures.cleaned(values))
+        ids = ids.astype(np.intp)
         total[rows] = np.einsum("ij->i", p)
         outside[rows] = ~measures.holds(part.vocabulary, ids, part.chosen[rows])
         for column in range(len(labels)):
-            found = hits[column][ids]
-            sums[rows, column] = np.einsum("ij,ij->i", p, found)
+            sums[rows, column] = np.einsum("ij,ij->i", p, weights[column][ids])
             if complement:
-                counts[rows, column] = found.any(axis=1)
+                counts[rows, column] = hits[column][ids].any(axis=1)
     extra = np.where(outside, np.nan_to_num(chosen), 0.0)
     sums += own * extra[:, None]
     total += extra

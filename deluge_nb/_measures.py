@@ -27,7 +27,9 @@ SENTINEL = -9999.0
 # Providers round: a log-probability may exceed 0 by this much and still mean certainty.
 ROUNDING = 1e-6
 # So many numbers at a time: they and their exponentials stay in a core's own cache.
-_BLOCK = 49_152
+BLOCK = 49_152
+# So many tokens, where there are several numbers for each.
+_ROWS = 16_384
 _ULP = 2.0**-52
 
 
@@ -80,7 +82,7 @@ def blocks(offsets: NDArray[np.integer]) -> Iterator[tuple[slice | NDArray[np.in
         return
     length = int(counts[0])
     if (counts == length).all():
-        step = max(1, _BLOCK // max(length, 1))
+        step = max(1, BLOCK // max(length, 1))
         for start in range(0, len(counts), step):
             stop = min(start + step, len(counts))
             yield slice(start, stop), slice(int(offsets[start]), int(offsets[stop])), length
@@ -88,7 +90,7 @@ def blocks(offsets: NDArray[np.integer]) -> Iterator[tuple[slice | NDArray[np.in
     order = np.argsort(counts, kind="stable")
     lengths, firsts = np.unique(counts[order], return_index=True)
     for length, rows in zip(lengths.tolist(), np.split(order, firsts[1:]), strict=True):
-        step = max(1, _BLOCK // max(length, 1))
+        step = max(1, BLOCK // max(length, 1))
         for start in range(0, len(rows), step):
             part = rows[start : start + step]
             yield part, offsets[part].astype(np.intp)[:, None] + np.arange(length), length
@@ -235,8 +237,8 @@ def lower_entropy(seen: Observed) -> Floats:
     tokens have c and one the remainder of the tail r (``-x ln x`` is concave, and its sum least at an extreme point).
     """
     made = np.empty(len(seen.tail))
-    for start in range(0, len(made), _BLOCK):
-        part = slice(start, start + _BLOCK)
+    for start in range(0, len(made), _ROWS):
+        part = slice(start, start + _ROWS)
         tail, cap, plugin = seen.tail[part], seen.cap[part], seen.plugin[part]
         c = np.exp(cap)
         left = np.maximum(tail, 0.0)

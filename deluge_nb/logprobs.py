@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from . import _measures as measures
 from . import _tables as tables
-from ._columns import Builder, Columns, Floats, Ints, RawBytes, Vocabulary, fill
+from ._columns import Builder, Columns, Floats, Ints, RawBytes, Vocabulary, fill, together
 from .errors import LogprobsMissingError
 
 if TYPE_CHECKING:
@@ -67,6 +67,7 @@ class Logprobs(Sequence[TokenLogprob]):
         "_chosen",
         "_chosen_logprob",
         "_offsets",
+        "_piece",
         "_seen",
         "_vocabulary",
         "vocab_size",
@@ -89,14 +90,11 @@ class Logprobs(Sequence[TokenLogprob]):
         """Wrap columns; for dialects and tests. People call :meth:`from_entries`."""
         if len(vocabulary) <= _FEW_TOKENS:  # thousands of answers are kept, and most of their bytes are these
             chosen, alternative = chosen.astype(np.uint16), alternative.astype(np.uint16)  # type: ignore[assignment]
-        for column in (chosen, chosen_logprob, alternative, alternative_logprob, offsets):
+        self._piece, columns = together(vocabulary, chosen, chosen_logprob, alternative, alternative_logprob, offsets)
+        for column in columns:
             column.flags.writeable = False
+        self._chosen, self._chosen_logprob, self._alternative, self._alternative_logprob, self._offsets = columns
         self._vocabulary = vocabulary
-        self._chosen = chosen
-        self._chosen_logprob = chosen_logprob
-        self._alternative = alternative
-        self._alternative_logprob = alternative_logprob
-        self._offsets = offsets
         self._seen: measures.Observed | None = None
         self.vocab_size = vocab_size
 

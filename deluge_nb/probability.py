@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from .errors import LogprobsMissingError, SettingError
@@ -47,6 +48,7 @@ def is_match(token: str, label: str) -> bool:
     return said.startswith(wanted) and not _continues(said[len(wanted)])
 
 
+@lru_cache(maxsize=1 << 16)
 def normalized(text: str) -> str:
     """The text as :func:`is_match` compares it."""
     folded = unicodedata.normalize("NFKC", text.translate(LEAKED_SPACES)).casefold()
