@@ -13,6 +13,7 @@ from tests.openai_server import ChatServer, Reply, chat
 
 ROOT = Path(__file__).parents[1]
 PAGES = ["README.md", "docs/guide.md"]
+EXAMPLES = [pytest.param("README.md", marks=pytest.mark.model), "docs/guide.md", "docs/probability.md"]
 TABLE = re.compile(r"<!-- support table -->\n(.*?)\n?<!-- end of support table -->", re.DOTALL)
 BLOCK = re.compile(r"^```(python|ipython)\n(.*?)^```", re.DOTALL | re.MULTILINE)
 
@@ -30,7 +31,7 @@ def test_the_support_table_is_the_registry_s(page: str, own_rows_only: None) -> 
     assert found[1] == support_table().to_markdown()
 
 
-@pytest.mark.parametrize("page", [pytest.param("README.md", marks=pytest.mark.model), "docs/guide.md"])
+@pytest.mark.parametrize("page", EXAMPLES)
 def test_every_code_block_runs(page: str, server: ChatServer, own_rows_only: None) -> None:
     server.answer = lambda seen, number: Reply(chat(seen, [("Yes", {"Yes": 0.7, "No": 0.2, " yes": 0.05})]))
     shell = InteractiveShell()
@@ -40,7 +41,7 @@ def test_every_code_block_runs(page: str, server: ChatServer, own_rows_only: Non
         shell.run_cell(code).raise_error()
 
 
-@pytest.mark.parametrize("page", [*PAGES, "docs/design.md", "CONTRIBUTING.md", "CHANGELOG.md"])
+@pytest.mark.parametrize("page", [*PAGES, "docs/probability.md", "docs/design.md", "CONTRIBUTING.md", "CHANGELOG.md"])
 def test_every_link_leads_to_a_file(page: str) -> None:
     path = ROOT / page
     for target in re.findall(r"\]\(([^)#]+)[^)]*\)", path.read_text(encoding="utf-8")):
