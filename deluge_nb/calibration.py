@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ._columns import Floats
+from ._intervals import Estimate, basic, delong, redrawn
 from .errors import MissingDependencyError
 from .stats._inputs import bad, between, count, outcomes, paired, probabilities
 from .stats._results import Result
@@ -41,23 +42,6 @@ Kind = Literal["temperature", "platt", "isotonic"]
 
 # A confidence of 0 or 1 has no finite log-odds; so far from them it is kept.
 _EDGE = 1e-6
-# So many numbers are drawn for a bootstrap: a few hundred samples of thousands of points, tens of a million.
-_DRAWS = 20_000_000
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Estimate(Result):
-    """A number and the ends of its confidence interval."""
-
-    value: float
-    low: float
-    high: float
-
-    def __float__(self) -> float:
-        return self.value
-
-    def __str__(self) -> str:
-        return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -185,13 +169,13 @@ class CalibrationReport:
     def ece(self) -> Estimate:
         """The expected calibration error over bins of equal width: see :func:`deluge_nb.stats.ece`."""
         value = ece(self.confidence, self.correct, self.n_bins).ece
-        return _basic(value, self._drawn[0], self.level)
+        return basic(value, self._drawn[0], self.level)
 
     @cached_property
     def adaptive_ece(self) -> Estimate:
         """The expected calibration error over bins of equal number: see :func:`deluge_nb.stats.adaptive_ece`."""
         value = adaptive_ece(self.confidence, self.correct, self.n_bins)
-        return _basic(value, self._drawn[1], self.level)
+        return basic(value, self._drawn[1], self.level)
 
     @cached_property
     def brier(self) -> Estimate:
@@ -211,6 +195,17 @@ class CalibrationReport:
         return brier_decomposition(np.clip(means[at], 0, 1), self.correct)
 
     @cached_property
+    def brier_parts(self) -> dict[str, Estimate]:
+        """Reliability, resolution and uncertainty of :attr:`brier_decomposition`, with their intervals."""
+        parts = self.brier_decomposition
+        values = (parts.reliability, parts.resolution, parts.uncertainty)
+        names = ("reliability", "resolution", "uncertainty")
+        return {
+            name: basic(value, drawn, self.level)
+            for name, value, drawn in zip(names, values, self._drawn[3:], strict=True)
+        }
+
+    @cached_property
     def log_loss(self) -> Estimate:
         """The mean surprisal (nats) of what came true; infinite where something was called certain and was not."""
         value = log_loss(self.confidence, self.correct)
@@ -226,7 +221,7 @@ class CalibrationReport:
         if self.correct.min() == self.correct.max():
             return None
         value = auroc(self.confidence, self.correct)
-        half = normal_quantile(self.level) * _delong(self.confidence, self.correct)
+        half = normal_quantile(self.level) * delong(self.confidence, self.correct)
         return Estimate(value, max(value - half, 0.0), min(value + half, 1.0))
 
     @cached_property
@@ -237,7 +232,7 @@ class CalibrationReport:
     @cached_property
     def aurc(self) -> Estimate:
         """The area under the risk-coverage curve."""
-        return _basic(self.risk_coverage.aurc, self._drawn[2], self.level)
+        return basic(self.risk_coverage.aurc, self._drawn[2], self.level)
 
     def threshold(self, precision: float, *, delta: float | None = None) -> PrecisionThreshold | None:
         """The least confidence from which on enough answers are right.
@@ -328,7 +323,7 @@ class CalibrationReport:
         return {
             "n": len(self),
             **{name: one.to_dict() for name, one in self.scores.items()},
-            "Brier decomposition": self.brier_decomposition.to_dict(),
+            "Brier decomposition": {name: one.to_dict() for name, one in self.brier_parts.items()},
             "bins": [one.to_dict() for one in self.bins],
         }
 
@@ -371,9 +366,8 @@ class CalibrationReport:
         return f"CalibrationReport({len(self)} answers, {told})"
 
     def _repr_html_(self) -> str:
-        parts = self.brier_decomposition
-        rows = [(name, f"{one.value:.3f}", f"{one.low:.3f} – {one.high:.3f}") for name, one in self.scores.items()]
-        rows += [(f"Brier: {name}", f"{value:.3f}", "") for name, value in parts.to_dict().items() if name != "brier"]
+        every = {**self.scores, **{f"Brier: {name}": one for name, one in self.brier_parts.items()}}
+        rows = [(name, f"{one.value:.3f}", f"{one.low:.3f} – {one.high:.3f}") for name, one in every.items()]
         body = "".join(
             f"<tr><th scope='row' style='text-align:left'>{html.escape(name)}</th><td>{value}</td><td>{span}</td></tr>"
             for name, value, span in rows
@@ -394,54 +388,8 @@ class CalibrationReport:
         return Estimate(mean, mean - half, mean + half)
 
     @cached_property
-    def _drawn(self) -> tuple[Floats, Floats, Floats]:
-        """Both calibration errors and the area under the risk-coverage curve, of data drawn anew from the data."""
-        n = len(self)
-        rng = np.random.default_rng(self._seed)
-        edges = np.arange(self.n_bins + 1) / self.n_bins
-        even = np.unique(np.quantile(self.confidence, edges))
-        wide = np.clip(np.searchsorted(edges, self.confidence, side="left") - 1, 0, self.n_bins - 1)
-        narrow = np.clip(np.searchsorted(even, self.confidence, side="left") - 1, 0, max(len(even) - 2, 0))
-        gap = self.correct - self.confidence
-        values, rank = np.unique(-self.confidence, return_inverse=True)
-        wrong = 1.0 - self.correct
-        given = np.arange(1, n + 1, dtype=np.float64)
-        found = []
-        for _ in range(max(20, min(self._resamples, _DRAWS // n))):
-            weight = np.bincount(rng.integers(0, n, n), minlength=n).astype(np.float64)
-            answered = np.cumsum(np.bincount(rank, weight, len(values)))
-            missed = np.cumsum(np.bincount(rank, weight * wrong, len(values)))
-            errors = np.interp(given, np.concatenate(([0.0], answered)), np.concatenate(([0.0], missed)))
-            found.append(
-                (
-                    np.abs(np.bincount(wide, weight * gap)).sum() / n,
-                    np.abs(np.bincount(narrow, weight * gap)).sum() / n,
-                    (errors / given).mean(),
-                )
-            )
-        columns = np.array(found, np.float64).T
-        return columns[0], columns[1], columns[2]
-
-
-def _basic(value: float, drawn: Floats, level: float) -> Estimate:
-    """The basic bootstrap interval, within what the number can be."""
-    low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2])
-    return Estimate(value, float(np.clip(2 * value - high, 0, value)), float(np.clip(2 * value - low, value, 1)))
-
-
-def _delong(score: Floats, outcome: Floats) -> float:
-    """The standard error of an area under the ROC curve, by DeLong's method over midranks."""
-    positive, negative = np.sort(score[outcome == 1]), np.sort(score[outcome == 0])
-
-    def above(one: Floats, other: Floats) -> Floats:
-        """For each of one the share of the other that is below it, ties counting one half."""
-        return (np.searchsorted(other, one, "left") + np.searchsorted(other, one, "right")) / (2 * len(other))
-
-    variance = 0.0
-    for one, other in ((positive, negative), (negative, positive)):
-        if len(one) > 1:
-            variance += float(above(one, other).var(ddof=1)) / len(one)
-    return math.sqrt(variance)
+    def _drawn(self) -> tuple[Floats, ...]:
+        return redrawn(self.confidence, self.correct, self.n_bins, self._resamples, self._seed)
 
 
 def _log_odds(p: Floats) -> Floats:

@@ -68,6 +68,9 @@ def test_the_parts_of_the_brier_score_are_those_of_the_bins() -> None:
     parts = report.brier_decomposition
     assert parts.reliability - parts.resolution + parts.uncertainty == pytest.approx(parts.brier)
     assert parts.brier == pytest.approx(report.brier.value, abs=0.01)
+    for name, one in report.brier_parts.items():
+        assert one.value == getattr(parts, name)
+        assert one.low <= one.value <= one.high
 
 
 @pytest.mark.parametrize("kind", ["temperature", "platt", "isotonic"])

@@ -58,6 +58,7 @@ LAYERS = {
     "_batch": 3,
     "client": 3,
     "charts": 3,
+    "_intervals": 3,
     "calibration": 3,
     "calibration_charts": 3,
     "_along": 3,
