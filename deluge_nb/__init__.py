@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
+    from . import stats
     from ._cache import Cache
     from ._classified import Classification, Classifications
     from ._extract import extract_probs
@@ -29,12 +30,15 @@ if TYPE_CHECKING:
     from .client import LLMClient
     from .errors import (
         DelugeError,
+        InconsistentTopKError,
         LocalModelError,
+        LogprobError,
         LogprobsMissingError,
         LogprobsNotSupportedError,
         MalformedResponseError,
         MissingDependencyError,
         MissingKeyError,
+        ProbabilityMassError,
         RequestError,
         SettingError,
         UnknownModelError,
@@ -65,9 +69,11 @@ _HOMES = {
     "DelugeError": "errors",
     "FieldProb": "_fields",
     "FieldProbs": "_fields",
+    "InconsistentTopKError": "errors",
     "LLMClient": "client",
     "LocalModel": "local",
     "LocalModelError": "errors",
+    "LogprobError": "errors",
     "LogprobView": "view",
     "Logprobs": "logprobs",
     "LogprobsMissingError": "errors",
@@ -76,6 +82,7 @@ _HOMES = {
     "Message": "prompts",
     "MissingDependencyError": "errors",
     "MissingKeyError": "errors",
+    "ProbabilityMassError": "errors",
     "RawPrompt": "prompts",
     "RequestError": "errors",
     "SamplingParams": "sampling",
@@ -115,9 +122,11 @@ __all__ = [
     "DelugeError",
     "FieldProb",
     "FieldProbs",
+    "InconsistentTopKError",
     "LLMClient",
     "LocalModel",
     "LocalModelError",
+    "LogprobError",
     "LogprobView",
     "Logprobs",
     "LogprobsMissingError",
@@ -126,6 +135,7 @@ __all__ = [
     "Message",
     "MissingDependencyError",
     "MissingKeyError",
+    "ProbabilityMassError",
     "RawPrompt",
     "RequestError",
     "SamplingParams",
@@ -150,6 +160,7 @@ __all__ = [
     "register_endpoint",
     "register_model",
     "score_llm",
+    "stats",
     "support_table",
     "to_html",
     "to_text",
@@ -160,6 +171,8 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     home = _HOMES.get(name)
     if home is None:
+        if name == "stats":
+            return import_module(f"{__name__}.stats")
         if name == "__version__":
             from importlib.metadata import version
 

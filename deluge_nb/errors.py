@@ -10,8 +10,8 @@
     ├── MissingDependencyError(ImportError)     package, extra
     ├── LogprobsMissingError(ValueError)        position
     ├── LogprobError(ValueError)                position, token, value
-    │   ├── ProbabilityMassError
-    │   └── InconsistentTopKError
+    │   ├── ProbabilityMassError            position, token, value
+    │   └── InconsistentTopKError           position, token, value
     ├── LocalModelError                         path, searched
     ├── RequestError                            model, status_code, body, retry_after
     └── MalformedResponseError                  dialect, field, excerpt

@@ -8,7 +8,17 @@ import numpy as np
 import pytest
 
 from deluge_nb import CalibrationReport, LLMClient, RawPrompt, SamplingParams, classify
-from deluge_nb.stats import auroc, entropy_bounds, label_distribution, temperature_full, temperature_topk, top_p
+from deluge_nb.stats import (
+    auroc,
+    entropy_bounds,
+    label_distribution,
+    min_p,
+    temperature_full,
+    temperature_topk,
+    top_k,
+    top_p,
+    varentropy,
+)
 
 from . import data
 
@@ -132,3 +142,6 @@ def test_twenty_alternatives_never_contradict_the_whole_vocabulary(client: LLMCl
         kept = top_p(every, 0.9)
         assert kept.complete
         assert kept.kept_mass >= 0.9
+        assert min_p(every, 0.05).kept == tuple(range(int((every >= every[0] + np.log(0.05)).sum())))
+        assert top_k(top, 5).probs == pytest.approx(top_k(every, 5).probs, abs=1e-3)
+        assert varentropy(every).entropy == pytest.approx(truth.lower, abs=1e-9)

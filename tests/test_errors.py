@@ -14,7 +14,7 @@ import deluge_nb
 from deluge_nb import DelugeError, errors
 
 # A line of the tree: a class, its second base if any, and its fields.
-BRANCH = re.compile(r"^ *[├└]── (?P<name>\w+)(?:\((?P<base>\w+)\))? +(?P<fields>[\w, ]+)$", re.MULTILINE)
+BRANCH = re.compile(r"^[ │]*[├└]── (?P<name>\w+)(?:\((?P<base>\w+)\))? +(?P<fields>[\w, ]+)$", re.MULTILINE)
 
 FIELDS: dict[type[DelugeError], dict[str, Any]] = {
     errors.SettingError: {"setting": "temperature", "value": -1},
@@ -23,6 +23,9 @@ FIELDS: dict[type[DelugeError], dict[str, Any]] = {
     errors.MissingKeyError: {"endpoint": "openai", "variable": "OPENAI_API_KEY"},
     errors.MissingDependencyError: {"package": "pandas", "extra": "tables"},
     errors.LogprobsMissingError: {"position": 3},
+    errors.LogprobError: {"position": 1, "token": " a", "value": 0.69},
+    errors.ProbabilityMassError: {"position": 0, "token": None, "value": 1.2},
+    errors.InconsistentTopKError: {"position": None, "token": None, "value": 0.3},
     errors.LocalModelError: {"path": "model.gguf", "searched": ("a", "b")},
     errors.RequestError: {"model": "gpt-4o", "status_code": 429, "body": {"error": "slow"}, "retry_after": 2.5},
     errors.MalformedResponseError: {"dialect": "openai", "field": "choices[0]", "excerpt": "{}"},
@@ -55,7 +58,9 @@ def test_the_tree_in_the_docstring_names_every_class() -> None:
 def test_the_tree_in_the_docstring_names_every_base() -> None:
     second = {name: found.__bases__[1].__name__ if found.__bases__[1:] else None for name, found in classes().items()}
     assert {name: base for name, (base, _) in documented().items()} == second
-    assert {found.__bases__[0] for found in classes().values()} == {DelugeError}
+    above = {name: found.__bases__[0] for name, found in classes().items()}
+    of_logprobs = {"ProbabilityMassError", "InconsistentTopKError"}
+    assert above == {name: errors.LogprobError if name in of_logprobs else DelugeError for name in above}
 
 
 def test_the_tree_in_the_docstring_names_every_field() -> None:

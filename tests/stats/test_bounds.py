@@ -228,6 +228,18 @@ def test_all_probability_is_accounted_for(words: list[tuple[str, float]], k: int
     assert got.matched_mass == pytest.approx(math.fsum(got.lower.values()))
 
 
+@given(weighed_words(), st.integers(1, 24), st.randoms(use_true_random=False))
+def test_the_order_of_the_list_changes_no_answer(words: list[tuple[str, float]], k: int, random: Any) -> None:
+    seen = listed(words, k)
+    assume(seen)
+    one = label_distribution(seen, LABELS)
+    random.shuffle(seen)
+    other = label_distribution(seen, LABELS)
+    assert one.lower == pytest.approx(other.lower, abs=1e-12)
+    assert one.upper == pytest.approx(other.upper, abs=1e-12)
+    assert one.normalized_upper == pytest.approx(other.normalized_upper, abs=1e-12)
+
+
 @given(weighed_words(), st.integers(1, 23))
 def test_more_alternatives_never_widen_an_answer(words: list[tuple[str, float]], k: int) -> None:
     assume(k < len(words) and words[k][1] > 0)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import math
+import pickle
+import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -51,6 +54,48 @@ def test_the_function_gives_what_the_reference_vector_says(vector: dict[str, Any
             function(**inputs)
         return
     compare(function(**inputs), expected, vector["rtol"], vector["atol"], vector["id"])
+
+
+def test_the_mathematics_loads_numpy_and_nothing_else_of_weight() -> None:
+    code = "import sys, deluge_nb.stats; print(*{name.partition('.')[0] for name in sys.modules})"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert "numpy" in loaded
+    heavy = {"scipy", "sklearn", "pandas", "pyarrow", "altair", "pydantic", "httpx", "IPython", "ipywidgets", "msgspec"}
+    assert not heavy & set(loaded)
+
+
+def test_what_needs_scipy_says_so_where_it_is_missing() -> None:
+    code = """
+import sys
+sys.modules["scipy"] = None
+from deluge_nb import MissingDependencyError, stats
+for call in (
+    lambda: stats.clopper_pearson(1, 2),
+    lambda: stats.fit_platt([0.1, 0.2], [0, 1]),
+    lambda: stats.fit_isotonic([0.1, 0.2], [0, 1]),
+    lambda: stats.fit_temperature_binary([0.1, 0.2], [0, 1]),
+    lambda: stats.chi_square_gof([1, 2], [0.5, 0.5]),
+):
+    try:
+        call()
+    except MissingDependencyError as error:
+        print(error.package, error.extra, error)
+print(stats.ece([0.9, 0.2], [1, 0]).ece, stats.auroc([0.9, 0.2], [1, 0]))
+"""
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.splitlines()
+    assert len(told) == 6
+    assert all(line.startswith("scipy stats") and "deluge-nb[stats]" in line for line in told[:5])
+
+
+def test_results_compare_print_pickle_and_become_plain() -> None:
+    one, other = stats.sequence_stats([-1.0, -0.5]), stats.sequence_stats([-1.0, -0.5])
+    assert one == other != stats.sequence_stats([-1.0])
+    assert pickle.loads(pickle.dumps(one)) == one
+    assert json.loads(json.dumps(one.to_dict()))["prefix_logprobs"] == [-1.0, -1.5]
+    assert json.loads(json.dumps(stats.ece([0.9, 0.2], [1, 0]).to_dict()))["bins"][0]["count"] == 1
+    assert repr(stats.wilson_interval(1, 2)).startswith("Interval(low=")
+    with pytest.raises(AttributeError):
+        one.loglik = 0.0  # type: ignore[misc]
 
 
 def test_there_is_a_vector_for_every_function() -> None:
