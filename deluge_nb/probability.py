@@ -23,6 +23,8 @@ _OPENING = "\"'`“”‘’«»‹›„‚*_#~>([{<-–—•:¿¡"
 # As in the table of log-probabilities: at or below it a value says "too unlikely to tell", above 0 nothing sensible.
 _SENTINEL = -9999.0
 _ROUNDING = 1e-6
+_SIGNS = ("-", "–")
+_TOKEN = 64
 
 
 def is_match(token: str, label: str) -> bool:
@@ -48,11 +50,23 @@ def is_match(token: str, label: str) -> bool:
     return said.startswith(wanted) and not _continues(said[len(wanted)])
 
 
-@lru_cache(maxsize=1 << 16)
 def normalized(text: str) -> str:
     """The text as :func:`is_match` compares it."""
+    # Tokens come again; a long text is none, and would fill the memory.
+    return _kept(text) if len(text) <= _TOKEN else _normalized(text)
+
+
+def _normalized(text: str) -> str:
     folded = unicodedata.normalize("NFKC", text.translate(LEAKED_SPACES)).casefold()
-    return folded.strip().lstrip(_OPENING + " \t\r\n").rstrip()
+    whole = folded.strip()
+    bare = whole.lstrip(_OPENING + " \t\r\n")
+    # A dash is a bullet, unless it is a sign.
+    if bare[:1].isdigit() and whole[: -len(bare)][-1:] in _SIGNS:
+        return "-" + bare
+    return bare
+
+
+_kept = lru_cache(maxsize=1 << 16)(_normalized)
 
 
 def extract_prob(

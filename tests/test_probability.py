@@ -52,6 +52,17 @@ def test_a_token_matches_the_answer_it_is_or_begins(token: str, label: str) -> N
     assert is_match(token, label)
 
 
+def test_a_sign_belongs_to_its_number_and_a_bullet_to_nothing() -> None:
+    assert not is_match("-1", "1")
+    assert not is_match("1", "-1")
+    assert is_match(" -1", "-1")
+    assert is_match("- Yes", "yes")
+    assert is_match("- 1", "1")
+    top = [{"token": "-1", "logprob": math.log(0.6)}, {"token": "1", "logprob": math.log(0.4)}]
+    answer = [{"token": "-1", "logprob": math.log(0.6), "bytes": None, "top_logprobs": top}]
+    assert extract_prob("1", answer, use_top_logprobs=True) == pytest.approx(0.4)
+
+
 @pytest.mark.parametrize(
     ("token", "label"),
     [
