@@ -101,7 +101,7 @@ def risk_coverage_chart(report: CalibrationReport) -> alt.LayerChart:
         {"coverage": share, "risk": max(share - right, 0.0) / share} for share in np.linspace(0.01, 1, 100).tolist()
     ]
     x = alt.X("coverage:Q", scale=_SHARE, axis=_PERCENT, title="answered")
-    y = alt.Y("risk:Q", axis=_PERCENT, title="wrong among the answered")
+    y = alt.Y("risk:Q", axis=alt.Axis(format=".2~%"), title="wrong among the answered")
     line = _chart(rows).mark_line(color=HEAT, point={"color": HEAT, "size": 18} if len(rows) <= 60 else False)
     line = line.encode(
         x=x,

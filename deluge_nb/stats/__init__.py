@@ -14,9 +14,9 @@ from .batch import (
     margin_batch,
     sequence_stats_batch,
     surprisal_batch,
-    temperature_topk_batch,
 )
 from .batch_labels import binary_probability_batch, label_distribution_batch
+from .batch_temperature import temperature_topk_batch
 from .conformal import conformal_aps_quantile, conformal_lac_quantile, conformal_lac_sets
 from .entropy import (
     entropy_bounds,

@@ -13,7 +13,7 @@ from .. import _measures as measures
 from .._columns import Floats, Ints, Vocabulary
 from ..errors import InconsistentTopKError, ProbabilityMassError
 from ..logprobs import Logprobs
-from ._inputs import MASS_TOLERANCE, bad, matrix, not_a_logprob
+from ._inputs import MASS_TOLERANCE, bad, not_a_logprob
 
 Tables = Logprobs | Iterable[Any]
 """A table, or several: tables, responses that hold one, or None where an answer has none."""
@@ -48,8 +48,10 @@ class Columns:
         return len(self.chosen)
 
 
-def tables_of(data: Tables) -> list[Logprobs | None]:
+def tables_of(data: Tables, *, lists: bool = False) -> list[Logprobs | None]:
     """The tables that were handed in, None where there is none.
+
+    With ``lists``, a list of dicts without alternatives of their own is the alternatives of a token.
 
     Raises
     ------
@@ -66,15 +68,17 @@ def tables_of(data: Tables) -> list[Logprobs | None]:
         return [Logprobs.from_entries(entries)]
     for place, one in enumerate(entries):
         if not isinstance(one, Logprobs) and one is not None:
-            one = one.logprobs if hasattr(one, "logprobs") else Logprobs.from_entries(_entries(one, place))
+            one = one.logprobs if hasattr(one, "logprobs") else Logprobs.from_entries(_entries(one, place, lists))
         found.append(one)
     return found
 
 
-def _entries(one: Any, place: int) -> Any:
-    if isinstance(one, list | tuple):
-        return one
-    raise bad(f"responses[{place}]", one, "a response, or its logprobs")
+def _entries(one: Any, place: int, lists: bool) -> Any:
+    if not isinstance(one, list | tuple):
+        raise bad(f"responses[{place}]", one, "a response, or its logprobs")
+    if lists and one and not any(isinstance(entry, dict) and "top_logprobs" in entry for entry in one):
+        return [{"token": "", "logprob": None, "top_logprobs": one}]
+    return one
 
 
 def stored_columns(tables: Sequence[Logprobs]) -> Stored:
@@ -158,12 +162,31 @@ def observed(columns: Columns) -> measures.Observed:
     )
 
 
-def dense(values: Any) -> tuple[measures.Observed, Floats, NDArray[np.intp]]:
-    """An array of log-probabilities, shape (n, k), as lists without a chosen token."""
-    rows = matrix(values, "logprobs")
-    flat = np.ascontiguousarray(rows).reshape(-1)
-    offsets = np.arange(len(rows) + 1, dtype=np.intp) * rows.shape[1]
-    return measures.observe(None, None, None, None, flat, offsets), flat, offsets
+def lists_of(values: Any) -> tuple[Floats, NDArray[np.intp]] | None:
+    """Plain lists of log-probabilities end to end, and where each begins; None where something else was handed in.
+
+    Lists are an array of shape (n, k), or a list of lists of numbers, which may differ in length.
+    """
+    if isinstance(values, np.ndarray):
+        if values.ndim != 2 or values.dtype.kind not in "fiu":
+            raise bad("logprobs", values, "an array of numbers of shape (n, k)")
+        flat = np.ascontiguousarray(values, np.float64).reshape(-1)
+        return flat, np.arange(len(values) + 1, dtype=np.intp) * values.shape[1]
+    if not isinstance(values, list | tuple) or not all(isinstance(one, list | tuple | np.ndarray) for one in values):
+        return None
+    first = next((one[0] for one in values if len(one)), None)
+    if isinstance(first, bool) or not isinstance(first, int | float | np.integer | np.floating):
+        return None
+    try:
+        rows = [np.asarray(one, np.float64).reshape(-1) for one in values]
+    except (TypeError, ValueError):
+        raise bad("logprobs", values, "lists of numbers") from None
+    return np.concatenate(rows), np.cumsum([0, *map(len, rows)]).astype(np.intp)
+
+
+def seen_in(lists: tuple[Floats, NDArray[np.intp]]) -> measures.Observed:
+    """What plain lists say, without a chosen token."""
+    return measures.observe(None, None, None, None, *lists)
 
 
 def check_policy(policy: str) -> None:

@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .. import _measures as measures
 from .._columns import Floats
-from ._inputs import between, count, log_base, temperature_of
+from ._inputs import between, count, log_base
 from ._joined import (
     Bools,
     Tables,
-    check_policy,
-    dense,
     join,
+    lists_of,
     observed,
     rows_of,
+    seen_in,
     starts_of,
     tables_of,
     wrong_choices,
@@ -27,8 +26,6 @@ from ._joined import (
 )
 from ._results import Result
 from .sequences import conf_of
-
-_SINGLE = 2.0**-24
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -82,19 +79,6 @@ class SequenceStatsBatch(Result):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class TemperatureTopKBatch(Result):
-    """As :class:`~deluge_nb.stats.temperature.TemperatureTopK` for each token: all alternatives end to end.
-
-    Those of token i are ``offsets[i]:offsets[i + 1]``.
-    """
-
-    conditional: Floats
-    lower: Floats
-    upper: Floats
-    offsets: NDArray[np.intp]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
 class DeepConfBatch(Result):
     """As :class:`~deluge_nb.stats.sequences.DeepConf`, one row per answer, shape (m,), NaN for those without tokens.
 
@@ -128,7 +112,8 @@ def surprisal_batch(logprobs: Tables | Floats, base: float | None = None, *, pol
         When a number is no log-probability and the policy is to raise.
     """
     scale = log_base(base)
-    if isinstance(logprobs, np.ndarray):
+    numbers = isinstance(logprobs, list | tuple) and logprobs and isinstance(logprobs[0], int | float | None)
+    if isinstance(logprobs, np.ndarray) or numbers:
         values = np.asarray(logprobs, np.float64).reshape(-1)
         wrong_choices(values, policy)
         return 0.0 - np.where(np.isneginf(values), values, measures.known(values)) / scale
@@ -149,7 +134,8 @@ def entropy_bounds_batch(
     Parameters
     ----------
     logprobs
-        A table, responses or their tables (laid end to end), or an array of log-probabilities in nats, shape (n, k).
+        A table, responses or their tables (laid end to end); or lists of log-probabilities in nats, such as an array
+        of shape (n, k).
     vocab_size
         How many tokens the model can choose from; a table's own where it is left out.
     base
@@ -164,12 +150,13 @@ def entropy_bounds_batch(
     """
     scale = log_base(base)
     size = None if vocab_size is None else count(vocab_size, "vocab_size", 1)
-    if isinstance(logprobs, np.ndarray):
-        seen, flat, offsets = dense(logprobs)
+    lists = lists_of(logprobs)
+    if lists is not None:
+        (flat, offsets), seen = lists, seen_in(lists)
         wrong = wrong_lists(flat, offsets, seen, policy, size)
         starts = np.array([0, len(wrong)], np.intp)
         return EntropyBoundsBatch(*_entropies(seen, wrong, size, scale), starts=starts)
-    tables = tables_of(logprobs)
+    tables = tables_of(logprobs, lists=True)
     starts = starts_of(tables)
     made = tuple(np.full(int(starts[-1]), np.nan) for _ in range(7))
     for part in join(tables):
@@ -212,11 +199,12 @@ def margin_batch(logprobs: Tables | Floats, *, policy: str = "raise") -> MarginB
     LogprobError
         When a list cannot be right and the policy is to raise.
     """
-    if isinstance(logprobs, np.ndarray):
-        seen, flat, offsets = dense(logprobs)
+    lists = lists_of(logprobs)
+    if lists is not None:
+        (flat, offsets), seen = lists, seen_in(lists)
         wrong = wrong_lists(flat, offsets, seen, policy)
         return MarginBatch(*_margins(seen, wrong), starts=np.array([0, len(wrong)], np.intp))
-    tables = tables_of(logprobs)
+    tables = tables_of(logprobs, lists=True)
     starts = starts_of(tables)
     made = tuple(np.full(int(starts[-1]), np.nan) for _ in range(5))
     for part in join(tables):
@@ -297,127 +285,6 @@ def sequence_stats_batch(logprobs: Tables, *, policy: str = "raise") -> Sequence
         )
 
 
-def temperature_topk_batch(
-    logprobs: Tables | Floats, temperature: float, vocab_size: int | None = None, *, policy: str = "raise"
-) -> TemperatureTopKBatch:
-    """Every list at another temperature, as :func:`~deluge_nb.stats.temperature_topk` gives one.
-
-    Parameters
-    ----------
-    logprobs
-        A table, responses or their tables (laid end to end), or an array of log-probabilities in nats, shape (n, k).
-    temperature
-        The one to go to.
-    vocab_size
-        How many tokens the model can choose from; a table's own where it is left out.
-    policy
-        ``"raise"`` at a list that cannot be right, or ``"skip"`` for NaN in its place.
-
-    Raises
-    ------
-    LogprobError
-        When a list cannot be right and the policy is to raise.
-    """
-    heat = temperature_of(temperature)
-    check_policy(policy)
-    size = None if vocab_size is None else count(vocab_size, "vocab_size", 1)
-    if isinstance(logprobs, np.ndarray):
-        seen, flat, offsets = dense(logprobs)
-        return TemperatureTopKBatch(*_at(seen, flat, offsets, heat, size, policy), offsets=offsets)
-    tables = tables_of(logprobs)
-    counts = np.concatenate([np.zeros(1, np.intp), *(table.top_counts for table in tables if table is not None)])
-    offsets = np.cumsum(counts, dtype=np.intp)
-    starts = starts_of(tables)
-    made = tuple(np.full(int(offsets[-1]), np.nan) for _ in range(3))
-    for part in join(tables):
-        own = tables[int(part.which[0])]
-        known_size = size if size is not None or own is None else own.vocab_size
-        rows = np.arange(int(starts[-1]))[rows_of(part, starts)]
-        lists = np.repeat(offsets[:-1][rows] - part.offsets[:-1], np.diff(part.offsets))
-        places = np.arange(len(part.alternative)) + lists
-        seen = measures.observe(None, None, None, None, part.alternative_logprob, part.offsets)
-        values = _at(seen, part.alternative_logprob, part.offsets, heat, known_size, policy)
-        for column, found in zip(made, values, strict=True):
-            column[places] = found
-    return TemperatureTopKBatch(*made, offsets=offsets)
-
-
-def _at(
-    seen: measures.Observed, flat: Floats, offsets: NDArray[np.intp], heat: float, size: int | None, policy: str
-) -> tuple[Floats, Floats, Floats]:
-    wrong = wrong_lists(flat, offsets, seen, policy, size)
-    made = tuple(np.full(len(flat), np.nan) for _ in range(3))
-    for rows, places, length in measures.blocks(offsets):
-        if not length:
-            continue
-        values = measures.cleaned(flat[places].reshape(-1, length))
-        tail, cap = np.maximum(seen.tail[rows], 0.0), seen.cap[rows]
-        values = values - np.log1p(np.maximum(-seen.tail[rows], 0.0))[:, None]
-        bad_rows = wrong[rows] | (seen.first[rows] == -np.inf)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            found = _block(values, tail, cap, seen.known[rows], heat, size)
-        for column, block in zip(made, found, strict=True):
-            block[bad_rows] = np.nan
-            column[places] = block.reshape(-1) if isinstance(places, slice) else block
-    return made[0], made[1], made[2]
-
-
-def _block(
-    values: Floats, tail: Floats, cap: Floats, known: NDArray[np.integer], heat: float, size: int | None
-) -> tuple[Floats, Floats, Floats]:
-    c = np.exp(cap)
-    if heat == 0:
-        best = (values == values.max(axis=1)[:, None]).astype(np.float64)
-        every = best.sum(axis=1)
-        rivals = np.where(every == known, np.floor(tail / c * (1 + 1e-13)), 0.0)
-        conditional = best / every[:, None]
-        return conditional, best / (every + rivals)[:, None], conditional.copy()
-    beta = 1 / heat
-    scaled = np.where(np.isfinite(values), values * beta, -np.inf)
-    total = _log_sum(scaled)
-    conditional = np.exp(scaled - total[:, None])
-    if heat == 1:
-        p = np.exp(values)
-        return conditional, p, p.copy()
-    unsure = known * _SINGLE if beta < 1 else np.zeros(len(known))
-    unsure = np.where(tail < 16 * unsure, unsure, 0.0)
-    least = _spread(np.maximum(tail - unsure, 0.0), cap, c, known, beta, size)[0]
-    most = _spread(tail + unsure, cap, c, known, beta, size)[1]
-    return (
-        conditional,
-        np.exp(scaled - np.logaddexp(total, most)[:, None]),
-        np.exp(scaled - np.logaddexp(total, least)[:, None]),
-    )
-
-
-def _spread(
-    tail: Floats, cap: Floats, c: Floats, known: NDArray[np.integer], beta: float, size: int | None
-) -> tuple[Floats, Floats]:
-    """The logarithms of the least and the most that the hidden tokens' p^beta can add up to."""
-    full = np.floor(tail / c * (1 + 1e-13))
-    rest = tail - full * c
-    # What rounding leaves over is nothing, and would count as something once it is raised to a small power.
-    rest = np.where(rest > 1e-12 * tail, rest, 0.0)
-    narrow = np.logaddexp(
-        np.where(full > 0, np.log(full) + beta * cap, -np.inf), np.where(rest > 0, beta * np.log(rest), -np.inf)
-    )
-    if size is None:
-        open_end = np.full(len(tail), -np.inf if beta > 1 else np.inf)
-        least, most = (open_end, narrow) if beta > 1 else (narrow, open_end)
-    else:
-        hidden = size - known
-        even = np.log(hidden) + beta * np.log(tail / hidden)
-        least, most = np.minimum(even, narrow), np.maximum(even, narrow)
-        tail = np.where(hidden > 0, tail, 0.0)
-    none = tail <= 0
-    return np.where(none, -np.inf, least), np.where(none, -np.inf, most)
-
-
-def _log_sum(values: Floats) -> Floats:
-    peak = values.max(axis=1)
-    return peak + np.log(np.exp(values - peak[:, None]).sum(axis=1))
-
-
 def deepconf_batch(
     logprobs: Tables, window: int = 2048, tail: int = 2048, bottom_fraction: float = 0.1, *, policy: str = "raise"
 ) -> DeepConfBatch:
@@ -439,26 +306,38 @@ def deepconf_batch(
     """
     sizes = count(window, "window", 1), count(tail, "tail", 1)
     share = between(bottom_fraction, "bottom_fraction", 0, 1)
-    tables = tables_of(logprobs)
+    lists = lists_of(logprobs)
+    if lists is not None:
+        confidence = _confidences(*lists, policy)
+        return _deepconf(confidence, np.array([0, len(confidence)], np.intp), sizes, share)
+    tables = tables_of(logprobs, lists=True)
     starts = starts_of(tables)
     confidence = np.full(int(starts[-1]), np.nan)
     for part in join(tables):
-        seen = measures.observe(None, None, None, None, part.alternative_logprob, part.offsets)
-        wrong = wrong_lists(part.alternative_logprob, part.offsets, seen, policy)
-        means = np.full(part.rows, np.nan)
-        for rows, places, length in measures.blocks(part.offsets):
-            if length:
-                values = part.alternative_logprob[places].reshape(-1, length)
-                told = ~measures.is_censored(values)
-                sums = np.where(told, np.minimum(values, 0.0), 0.0).sum(axis=1)
-                with np.errstate(invalid="ignore"):
-                    means[rows] = 0.0 - sums / told.sum(axis=1)
-        confidence[rows_of(part, starts)] = np.where(wrong, np.nan, means)
-    found: list[Any] = []
+        confidence[rows_of(part, starts)] = _confidences(part.alternative_logprob, part.offsets, policy)
+    return _deepconf(confidence, starts, sizes, share)
+
+
+def _confidences(flat: Floats, offsets: NDArray[np.intp], policy: str) -> Floats:
+    """Minus the mean log-probability of each list; NaN where it is empty or wrong."""
+    wrong = wrong_lists(flat, offsets, seen_in((flat, offsets)), policy)
+    means = np.full(len(offsets) - 1, np.nan)
+    for rows, places, length in measures.blocks(offsets):
+        if length:
+            values = flat[places].reshape(-1, length)
+            told = ~measures.is_censored(values)
+            sums = np.where(told, np.minimum(values, 0.0), 0.0).sum(axis=1)
+            with np.errstate(invalid="ignore"):
+                means[rows] = 0.0 - sums / told.sum(axis=1)
+    return np.where(wrong, np.nan, means)
+
+
+def _deepconf(confidence: Floats, starts: NDArray[np.intp], sizes: tuple[int, int], share: float) -> DeepConfBatch:
+    found: list[list[float]] = []
     for start, stop in zip(starts[:-1].tolist(), starts[1:].tolist(), strict=True):
         known = confidence[start:stop]
         known = known[~np.isnan(known)]
         one = conf_of(known, *sizes, share) if len(known) else None
         found.append([np.nan] * 4 if one is None else [one.mean, one.lowest_group, one.bottom_mean, one.tail_mean])
-    columns = np.array(found, np.float64).reshape(len(tables), 4).T
+    columns = np.array(found, np.float64).reshape(len(found), 4).T
     return DeepConfBatch(confidence, columns[0], columns[1], columns[2], columns[3], starts)

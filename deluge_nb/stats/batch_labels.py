@@ -97,7 +97,7 @@ def label_distribution_batch(
     Parameters
     ----------
     logprobs
-        A table: every token of it is a row. Or responses or their tables: one row for each.
+        A table: every token of it is a row. Or responses, their tables, or lists of alternatives: one row for each.
     labels
         The answers, or a dict from each to its spellings.
     position
@@ -121,7 +121,7 @@ def label_distribution_batch(
         tables: list[Logprobs | None] = [logprobs]
         rows, looked = len(logprobs), np.arange(len(logprobs))
     else:
-        tables, looked = _positions(tables_of(logprobs), reader, position)
+        tables, looked = _positions(tables_of(logprobs, lists=True), reader, position)
         rows = len(tables)
     made = _Made(rows, reader)
     for part in join(tables):

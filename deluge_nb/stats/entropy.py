@@ -436,7 +436,9 @@ def rank_bounds(
             value=sampled_logprob,
         )
     seen = listed(known, extra=value, vocab_size=vocab_size)
-    more = math.floor(seen.tail / math.exp(value) * (1 + 1e-12))
+    # A bound allows for the last bits of what it is computed from.
+    rest = seen.tail + 2.0**-50 if seen.tail > 0 else 0.0
+    more = math.floor(rest / math.exp(value) * (1 + 1e-12))
     return RankBounds(lower, min(lower + more, size))
 
 

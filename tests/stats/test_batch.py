@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deluge_nb import Logprobs
+from deluge_nb import Logprobs, SettingError
 from deluge_nb.errors import InconsistentTopKError, LogprobError, ProbabilityMassError
 from deluge_nb.stats import (
     binary_probability,
@@ -200,6 +200,29 @@ def test_arrays_will_do_where_no_token_matters() -> None:
     close(margin_batch(values).prob_margin, [0.25, 0.85])
     close(temperature_topk_batch(values, 0.5).conditional[:2], temperature_topk(values[0], 0.5).conditional)
     close(surprisal_batch(np.array([-0.5, -np.inf])), [0.5, np.inf])
+    close(surprisal_batch([-0.5, -1.0]), [0.5, 1.0])
+    ragged: list[list[float]] = [[-0.5, -1.5], [-0.1], []]
+    close(entropy_bounds_batch(ragged, 100).lower[:2], [entropy_bounds(row, 100).lower for row in ragged[:2]])
+    assert np.isnan(entropy_bounds_batch(ragged).lower[2])
+    assert deepconf_batch(ragged[:2], 1).mean[0] == pytest.approx(deepconf(ragged[:2], 1).mean)
+    padded = np.array([[-0.5, -1.5], [-0.1, np.nan]])
+    assert np.isnan(entropy_bounds_batch(padded, policy="skip").lower).tolist() == [False, True]
+    with pytest.raises(LogprobError, match=r"logprobs\[1\] is missing"):
+        entropy_bounds_batch(padded)
+    with pytest.raises(SettingError, match="shape"):
+        margin_batch(np.zeros(3))
+
+
+def test_lists_of_alternatives_are_answers_of_one_token() -> None:
+    tops = [[{"token": "Yes", "logprob": -0.5}, {"token": "no", "logprob": -1.5}], [{"token": "No", "logprob": -0.1}]]
+    got = label_distribution_batch(tops, ["yes", "no"])
+    for record, top in zip(got, tops, strict=True):
+        expected = label_distribution(top, ["yes", "no"])
+        assert record.upper == pytest.approx(expected.upper)
+        assert record.normalized_lower == pytest.approx(expected.normalized_lower)
+        assert (record.argmax, record.certified) == (expected.argmax, expected.certified)
+    close(binary_probability_batch(tops, "yes", "no").p_lower, [math.exp(-0.5), 0.0])
+    close(entropy_bounds_batch(tops, 100).lower[0], entropy_bounds([-0.5, -1.5], 100).lower)
 
 
 def test_nothing_at_all_gives_empty_columns() -> None:

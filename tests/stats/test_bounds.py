@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from deluge_nb.errors import InconsistentTopKError, LogprobError, ProbabilityMassError
@@ -30,6 +30,7 @@ from deluge_nb.stats import (
 from .strategies import Floats, distributions, entropy, listed, top, weighed_words
 
 DUST = 1e-9
+NEARLY_TIED = np.array([*[0.2] * 5, 5e-4, 1.2e-6, 1.2e-6 - 1e-21])
 LABELS = {"yes": ["yes"], "no": ["no"], "ten": ["10"], "one": ["1"]}
 
 
@@ -318,6 +319,7 @@ def test_a_one_that_may_become_ten_is_slack() -> None:
     assert got.slack == pytest.approx(0.51)
 
 
+@example(NEARLY_TIED / NEARLY_TIED.sum(), 0.75)
 @given(distributions(3), st.floats(0, 1))
 def test_a_rank_lies_within_its_bounds(p: Floats, share: float) -> None:
     k = cut(p, share)
