@@ -131,12 +131,19 @@ def together(
     return piece, (ids[:n], logs[:n], ids[n:], logs[n:], edges)
 
 
-def apart(pieces: list[bytes]) -> NDArray[np.void] | None:
+def apart(pieces: list[Any]) -> NDArray[np.void] | None:
     """Many such pieces as the rows of a structured array, with fields named as the columns.
 
-    None where they differ in shape or vocabulary: tables that are alive have the same one if it has the same id.
+    None where one is missing, or they differ in shape or vocabulary: tables that are alive have the same one if it has
+    the same id. No piece is asked for its length, for that would mean waiting for its memory twice. The first that has
+    other numbers in its head stands where a head is looked for; and if none has, only the width of an index can differ,
+    which a vocabulary outgrows once: then the whole is too long, or too short.
     """
-    if {*map(type, pieces)} != {bytes} or len({*map(len, pieces)}) != 1:
+    try:
+        whole = b"".join(pieces)
+    except TypeError:
+        return None
+    if len(whole) != len(pieces) * len(pieces[0]):
         return None
     head = np.frombuffer(pieces[0], _HEAD, 1)[0]
     n, m = int(head["n"]), int(head["m"])
@@ -152,7 +159,7 @@ def apart(pieces: list[bytes]) -> NDArray[np.void] | None:
         ("chosen", kind, (n,)),
         ("alternative", kind, (m,)),
     ]
-    rows = np.frombuffer(b"".join(pieces), np.dtype(fields))
+    rows = np.frombuffer(whole, np.dtype(fields))
     heads = rows["head"]
     alike = all((heads[name] == head[name]).all() for name in ("n", "m", "vocabulary"))
     return rows if alike else None

@@ -91,3 +91,33 @@ def test_what_is_no_response_is_refused() -> None:
         extract_probs("yes", [3])
     with pytest.raises(SettingError, match="must be a text"):
         extract_probs(["yes", 3], [])  # type: ignore[list-item]
+
+
+def test_tables_of_other_shapes_among_many_alike_are_found_out() -> None:
+    """Answers of one token are read as one array, and one that does not fit must not be read across its neighbours."""
+    top = [{"token": text, "logprob": math.log(p)} for text, p in (("yes", 0.6), ("no", 0.3), ("maybe", 0.1))]
+
+    def entry(length: int) -> dict[str, Any]:
+        return {"token": "yes", "logprob": math.log(0.6), "bytes": None, "top_logprobs": top[:length]}
+
+    whole = Logprobs.from_entries([entry(3)])
+    other = Logprobs.from_entries([entry(3)])  # over a vocabulary of its own
+
+    def own(entries: list[dict[str, Any]]) -> Logprobs:
+        """A table over the same vocabulary as the first."""
+        made = Logprobs.from_entries(entries).compact()
+        index = {text: place for place, text in enumerate(whole.vocabulary.texts)}
+        texts = np.array([index[text] for text in made.vocabulary.texts], np.int32)
+        chosen, chosen_logprob, alternative, alternative_logprob, offsets = made.columns
+        return Logprobs(
+            whole.vocabulary, texts[chosen], chosen_logprob, texts[alternative], alternative_logprob, offsets
+        )
+
+    odd = [own([entry(2)]), own([entry(3), entry(1)]), own([]), other, own([entry(0)])]
+    for strange in odd:
+        for place in (0, 3, 6):
+            tables = [own([entry(3)]) for _ in range(7)]
+            tables[place] = strange
+            got = extract_probs("yes", [SimpleNamespace(logprobs=one) for one in tables])
+            expected = [one_by_one("yes", one, use_top_logprobs=True) for one in tables]
+            np.testing.assert_allclose(got, expected, rtol=1e-9)
