@@ -16,7 +16,7 @@ from .errors import SettingError
 from .logprobs import Logprobs
 from .probability import Matcher, is_match
 from .stats._inputs import count
-from .stats._joined import Stored, joined, stored_columns, tables_of
+from .stats._joined import Stored, joined, stored_columns, tables_of, unified
 
 
 def extract_probs(
@@ -64,7 +64,7 @@ def extract_probs(
         if part is not None:
             found = _probabilities(part, labels, matches, use_top_logprobs, normalize_top_logprobs, use_complement)
             return found[:, 0] if isinstance(token_or_labels, str) else found
-    tables = _tables(responses)
+    tables = unified(_tables(responses))
     made = np.full((len(tables), len(labels)), np.nan)
     for which, part in _parts(tables, place):
         made[which] = _probabilities(part, labels, matches, use_top_logprobs, normalize_top_logprobs, use_complement)
@@ -148,7 +148,7 @@ def _tables(responses: Iterable[Any]) -> list[Logprobs | None]:
     return tables if {*map(type, tables)} <= {Logprobs, type(None)} else tables_of(responses)
 
 
-def _parts(tables: list[Logprobs | None], place: int) -> Iterable[tuple[slice | NDArray[np.intp], _Part]]:
+def _parts(tables: Sequence[Logprobs | None], place: int) -> Iterable[tuple[slice | NDArray[np.intp], _Part]]:
     """The tables that have such a token, by vocabulary."""
     groups: dict[int, list[int]] = {}
     for at, table in enumerate(tables):

@@ -121,3 +121,13 @@ def test_tables_of_other_shapes_among_many_alike_are_found_out() -> None:
             got = extract_probs("yes", [SimpleNamespace(logprobs=one) for one in tables])
             expected = [one_by_one("yes", one, use_top_logprobs=True) for one in tables]
             np.testing.assert_allclose(got, expected, rtol=1e-9)
+
+
+def test_many_tables_with_vocabularies_of_their_own_keep_their_numbers() -> None:
+    top = [{"token": text, "logprob": math.log(p)} for text, p in (("yes", 0.5), ("no", 0.25))]
+    answers = [
+        [{"token": f"w{i}", "logprob": math.log(0.01), "bytes": None, "top_logprobs": top[: 1 + i % 2]}]
+        for i in range(20)
+    ]
+    expected = [one_by_one("yes", one, use_top_logprobs=True) for one in answers]
+    np.testing.assert_allclose(extract_probs("yes", answers), expected, rtol=1e-9)

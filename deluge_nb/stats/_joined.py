@@ -23,6 +23,9 @@ Stored = tuple[
 ]
 """The columns of several tables; see :func:`stored_columns`."""
 
+# So many vocabularies are gone through one by one.
+_FEW = 8
+
 Bools = NDArray[np.bool_]
 
 
@@ -95,13 +98,42 @@ def stored_columns(tables: Sequence[Logprobs]) -> Stored:
 
 def join(tables: Sequence[Logprobs | None]) -> list[Columns]:
     """The tables by vocabulary: usually all of them have one, that of their client."""
-    groups: dict[int, list[int]] = {}
+    tables = unified(tables)
+    groups: dict[tuple[int, int | None], list[int]] = {}
     for place, table in enumerate(tables):
         if table is not None and len(table):
-            groups.setdefault(id(table.vocabulary), []).append(place)
+            groups.setdefault((id(table.vocabulary), table.vocab_size), []).append(place)
     return [
         _joined([table for at in places if (table := tables[at]) is not None], places) for places in groups.values()
     ]
+
+
+def unified(tables: Sequence[Logprobs | None]) -> Sequence[Logprobs | None]:
+    """The same tables over one vocabulary, where they have many; going through each by itself would take far longer."""
+    found = {id(table.vocabulary): table.vocabulary for table in tables if table is not None}
+    if len(found) <= _FEW:
+        return tables
+    together = Vocabulary()
+    places: dict[int, NDArray[np.int32]] = {}
+    for key, vocabulary in found.items():
+        indices = [together.add(*vocabulary.entry(index)) for index in range(len(vocabulary))]
+        places[key] = np.array(indices, np.int32)
+    made: list[Logprobs | None] = []
+    for table in tables:
+        if table is not None:
+            of = places[id(table.vocabulary)]
+            chosen, chosen_logprob, alternative, alternative_logprob, offsets = table.columns
+            table = Logprobs(
+                together,
+                of[chosen],
+                chosen_logprob,
+                of[alternative],
+                alternative_logprob,
+                offsets,
+                vocab_size=table.vocab_size,
+            )
+        made.append(table)
+    return made
 
 
 def _joined(tables: list[Logprobs], places: list[int]) -> Columns:

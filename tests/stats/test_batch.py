@@ -230,3 +230,17 @@ def test_nothing_at_all_gives_empty_columns() -> None:
         assert len(found) == 0
     assert len(label_distribution_batch([], ["yes"])) == 0
     assert sequence_stats_batch([None]).n.tolist() == [0]
+
+
+def test_many_answers_with_vocabularies_of_their_own_are_read_over_one() -> None:
+    entries = [token(f"w{i}", {f"w{i}": math.log(0.5), "yes": math.log(0.01 * (i + 1))}) for i in range(30)]
+    tables = [None, *(Logprobs.from_entries([entry], vocab_size=100 + (i % 2)) for i, entry in enumerate(entries))]
+    got = entropy_bounds_batch(tables)
+    for i, entry in enumerate(entries):
+        top = [one["logprob"] for one in entry["top_logprobs"]]
+        # The chosen token has a log-probability of its own in these, and is listed.
+        close(got.upper[i], entropy_bounds(top, 100 + (i % 2)).upper)
+    answers = label_distribution_batch(tables, ["yes"])
+    close(answers.lower[1:, 0], [0.01 * (i + 1) for i in range(30)])
+    assert answers.position.tolist() == [-1, *[0] * 30]
+    close(margin_batch(tables).prob_margin, [0.5 - 0.01 * (i + 1) for i in range(30)])
