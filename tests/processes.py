@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
 import time
+from typing import Any
 
 import psutil
 
@@ -21,3 +25,14 @@ def ends(pid: int) -> bool:
     while alive(pid) and time.monotonic() < deadline:
         time.sleep(0.05)
     return not alive(pid)
+
+
+class InterruptedStart(subprocess.Popen[Any]):
+    """A process whose parent is interrupted when it runs already and nobody has been given it yet."""
+
+    pids: list[int]
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.pids.append(self.pid)
+        os.kill(os.getpid(), signal.SIGINT)

