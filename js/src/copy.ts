@@ -1,30 +1,53 @@
 // Copying gives the completion's text, not the marks that are drawn for it nor the breaks of the screen.
 
-import type { Tokens } from "./columns.ts";
+import type { Layout } from "./layout.ts";
+import type { Store } from "./store.ts";
 
-function fragmentAt(node: Node | null): number | null {
-  const at = (node instanceof Element ? node : node?.parentElement)?.closest<HTMLElement>("[data-at]")
-    ?.dataset["at"];
-  return at === undefined ? null : Number(at);
+interface Place {
+  token: number;
+  cell: number;
+}
+
+function placeOf(node: Node | null): Place | null {
+  const span = (node instanceof Element ? node : node?.parentElement)?.closest<HTMLElement>("[data-token]");
+  if (!span) return null;
+  return { token: Number(span.dataset["token"]), cell: Number(span.dataset["cell"] ?? 0) };
+}
+
+/** What of the page is selected, if anything. Of a shadow tree the page knows nothing, unless the tree is named. */
+export function selectedBeside(node: Node): AbstractRange | null {
+  const selection = window.getSelection();
+  if (!selection?.rangeCount) return null;
+  const tree = node.getRootNode();
+  const composed = tree instanceof ShadowRoot && typeof selection.getComposedRanges === "function";
+  const range = composed ? selection.getComposedRanges({ shadowRoots: [tree] })[0] : selection.getRangeAt(0);
+  return range && !range.collapsed ? range : null;
 }
 
 /** The true text of a selection that begins and ends in tokens; null for any other. */
-export function copiedText(selection: Selection, tokens: Tokens): string | null {
-  if (selection.rangeCount === 0 || selection.isCollapsed) return null;
-  const range = selection.getRangeAt(0);
-  const first = fragmentAt(range.startContainer);
-  const last = fragmentAt(range.endContainer);
-  if (first === null || last === null) return null;
-  const { copied, copiedAt, shown, shownAt } = tokens;
+export function copiedText(range: AbstractRange, store: Store, layout: Layout): string | null {
+  const first = placeOf(range.startContainer);
+  const last = placeOf(range.endContainer);
+  if (!first || !last) return null;
   let text = "";
-  for (let at = first; at <= last; at++) {
-    const own = copied[copiedAt[at] ?? 0] ?? "";
-    // Within a token that is drawn as it is, part of it may be meant.
-    const literal = shown[shownAt[at] ?? 0] === own;
-    const from = at === first && literal ? range.startOffset : 0;
-    const to = at === last && literal ? range.endOffset : own.length;
-    if (at === last && !literal && range.endOffset === 0) continue;
-    text += own.slice(from, to);
+  for (let token = first.token; token <= last.token; token++) {
+    const inner = token > first.token && token < last.token;
+    if (inner) {
+      text += store.source(token);
+      continue;
+    }
+    layout.cells(token).forEach((cell, at) => {
+      const begins = token === first.token && at === first.cell;
+      const ends = token === last.token && at === last.cell;
+      if ((token === first.token && at < first.cell) || (token === last.token && at > last.cell)) return;
+      // Within what is drawn as it is, part of it may be meant.
+      const literal = cell.shown === cell.copied;
+      if (ends && !literal && range.endOffset === 0) return;
+      text += cell.copied.slice(
+        begins && literal ? range.startOffset : 0,
+        ends && literal ? range.endOffset : cell.copied.length,
+      );
+    });
   }
   return text;
 }

@@ -11,12 +11,48 @@ export function element<K extends keyof HTMLElementTagNameMap>(
   return made;
 }
 
-/** A probability for people: `93.1 %`, and never a rounded 0 or 100. */
-export function percent(probability: number): string {
-  if (Number.isNaN(probability)) return "unknown";
-  const value = probability * 100;
-  if (value < 0.01) return value === 0 ? "0 %" : "<0.01 %";
-  if (value > 99.99 && value < 100) return ">99.99 %";
-  const digits = value < 1 || value >= 99.95 ? 2 : 1;
-  return `${value.toFixed(digits).replace(/\.0+$/, "")} %`;
+/** A button that says in words what its sign means. */
+export function button(sign: string, name: string, act: (event: Event) => void): HTMLButtonElement {
+  const made = element("button", "deluge-button", sign);
+  made.type = "button";
+  if (name) {
+    made.title = name;
+    made.setAttribute("aria-label", name);
+  }
+  made.dataset["lmSuppressShortcuts"] = "true";
+  made.addEventListener("click", act);
+  return made;
+}
+
+/** A choice among a few, with its name in front. */
+export function choice(
+  name: string,
+  options: readonly (readonly [value: string, text: string])[],
+  chosen: (value: string) => void,
+): HTMLSelectElement {
+  const made = element("select", "deluge-choice");
+  for (const [value, text] of options) {
+    const option = element("option", "", text);
+    option.value = value;
+    made.append(option);
+  }
+  made.setAttribute("aria-label", name);
+  made.title = name;
+  made.dataset["lmSuppressShortcuts"] = "true";
+  made.addEventListener("change", () => chosen(made.value));
+  return made;
+}
+
+/** Some hosts put views in shadow trees, which have a focus and a geometry of their own. */
+export function treeOf(node: Node): Document | ShadowRoot {
+  return node.getRootNode() as Document | ShadowRoot;
+}
+
+/** Hear events of elements until a signal. */
+export function hearing(signal: AbortSignal) {
+  return <K extends keyof HTMLElementEventMap>(
+    target: HTMLElement,
+    name: K,
+    heard: (event: HTMLElementEventMap[K]) => void,
+  ): void => target.addEventListener(name, heard, { signal });
 }

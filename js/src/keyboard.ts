@@ -4,7 +4,34 @@ export type Move =
   | { kind: "token"; by: number }
   | { kind: "line"; by: number }
   | { kind: "to"; token: number };
-export type Action = Move | { kind: "card" } | { kind: "escape" };
+export type Action =
+  | Move
+  | { kind: "card" }
+  | { kind: "escape" }
+  | { kind: "search" }
+  | { kind: "surprise"; by: 1 | -1 }
+  | { kind: "hit"; by: 1 | -1 }
+  | { kind: "pin" }
+  | { kind: "copy" }
+  | { kind: "list" }
+  | { kind: "help" };
+
+/** What is said of the keys; the same that are read below. */
+export const KEYS: [string, string][] = [
+  ["← → ↑ ↓", "token or line before, after"],
+  ["Shift ← → ↑ ↓", "choose a range of tokens"],
+  ["Ctrl A, Ctrl C", "choose all; copy the text of what is chosen"],
+  ["Home End", "first, last token"],
+  ["Page ↑ ↓", "ten lines"],
+  ["Enter", "open the card; again to go into it"],
+  ["Esc", "close the card, then let go"],
+  ["n p", "next, previous surprise"],
+  ["s", "list of surprises"],
+  ["/", "search; then Enter, and g G for next and previous hit"],
+  ["k", "keep the card below the text"],
+  ["c", "copy the card as a table"],
+  ["?", "these keys"],
+];
 
 const PAGE = 10;
 
@@ -32,6 +59,24 @@ export function actionOf(key: string, count: number): Action | null {
       return { kind: "card" };
     case "Escape":
       return { kind: "escape" };
+    case "/":
+      return { kind: "search" };
+    case "n":
+      return { kind: "surprise", by: 1 };
+    case "p":
+      return { kind: "surprise", by: -1 };
+    case "g":
+      return { kind: "hit", by: 1 };
+    case "G":
+      return { kind: "hit", by: -1 };
+    case "k":
+      return { kind: "pin" };
+    case "c":
+      return { kind: "copy" };
+    case "s":
+      return { kind: "list" };
+    case "?":
+      return { kind: "help" };
     default:
       return null;
   }

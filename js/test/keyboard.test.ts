@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
-import { percent } from "../src/dom.ts";
+
 import { actionOf, moved } from "../src/keyboard.ts";
+import { heat, percent, valueAt } from "../src/scale.ts";
 
 test("arrows move by tokens and lines, home and end to the ends", () => {
   expect(actionOf("ArrowRight", 5)).toEqual({ kind: "token", by: 1 });
@@ -32,4 +33,22 @@ test.each([
   [Number.NaN, "unknown"],
 ])("%d is written as %s", (probability, text) => {
   expect(percent(probability)).toBe(text);
+});
+
+const curves = [
+  { curve: "root", cap: 1, unit: "", steps: [], heats: [] },
+  { curve: "linear", cap: 8, unit: "bits", steps: [], heats: [] },
+  { curve: "log", cap: 32, unit: "place", steps: [], heats: [] },
+] as const;
+
+test.each(curves)("heat on a $curve curve goes from 0 to 1, and back to its value", (one) => {
+  const scale = { ...one, steps: [], heats: [] };
+  const sure = one.curve === "root" ? 1 : one.curve === "log" ? 1 : 0;
+  expect(heat(scale, sure)).toBe(0);
+  expect(heat(scale, one.curve === "root" ? 0 : one.cap * 10)).toBe(1);
+  expect(heat(scale, Number.NaN)).toBeNaN();
+  for (const at of [0, 0.2, 0.6, 1]) {
+    const back = heat(scale, valueAt(scale, at));
+    expect(Math.abs(back - at)).toBeLessThan(one.curve === "log" ? 0.11 : 1e-9);
+  }
 });

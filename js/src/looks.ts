@@ -1,0 +1,43 @@
+// How tokens look: coloured by what was asked for, and marked as hit, chosen, kept or beside the point.
+
+import type { Chosen } from "./chosen.ts";
+import type { Look } from "./lines.ts";
+import { type ColorBy, heatOf, needsMeasures, type Scale, valueFor, within } from "./scale.ts";
+import type { Model } from "./state.ts";
+import type { Store } from "./store.ts";
+
+/** Heat of a token; NaN where it is unknown, null where it has not come yet. */
+export function heatAt(store: Store, colorBy: ColorBy, token: number): number | null {
+  return needsMeasures(colorBy) && !store.isMeasured(token) ? null : heatOf(store, colorBy, token);
+}
+
+export class Looks {
+  colorBy: ColorBy = "probability";
+  private isWanted: ((value: number) => boolean) | null = null;
+
+  constructor(
+    private readonly model: Model,
+    private readonly store: Store,
+    private readonly chosen: Chosen,
+    private readonly hits: (token: number) => boolean,
+  ) {}
+
+  get scale(): Scale {
+    return this.store.scales[this.colorBy];
+  }
+
+  limit(limits: number[]): void {
+    this.isWanted = within(this.scale, this.colorBy, limits);
+  }
+
+  of(token: number): Look {
+    let classes = "";
+    if (this.isWanted && !this.isWanted(valueFor(this.store, this.colorBy, token))) classes += " deluge-dim";
+    if (this.hits(token)) classes += " deluge-hit";
+    const range = this.chosen.range;
+    if (range && token >= range[0] && token < range[1]) classes += " deluge-ranged";
+    if (token === this.chosen.token) classes += " deluge-selected";
+    if (this.model.get("pinned").includes(token)) classes += " deluge-pinned";
+    return { heat: heatAt(this.store, this.colorBy, token), classes };
+  }
+}
