@@ -24,10 +24,12 @@ if TYPE_CHECKING:
     from ._fields import FieldProb, FieldProbs
     from ._stream import Stream, StreamedToken
     from ._usage import Usage
+    from .branching import Branch
     from .calibration import CalibrationReport, Calibrator
     from .charts import alternatives_chart, confidence_chart, entropy_chart
     from .classification import classify
     from .client import LLMClient
+    from .compare import LogprobCompare
     from .errors import (
         DelugeError,
         InconsistentTopKError,
@@ -47,6 +49,7 @@ if TYPE_CHECKING:
     from .local import LocalModel
     from .logprobs import Logprobs, TokenLogprob, TopLogprob
     from .models import find_models, register_endpoint, register_model, support_table
+    from .picture import to_png, to_svg
     from .probability import extract_prob, is_match
     from .prompts import Conversation, Message, RawPrompt
     from .render import to_html, to_text
@@ -60,6 +63,7 @@ if TYPE_CHECKING:
 # chart.
 _HOMES = {
     "APIResponse": "response",
+    "Branch": "branching",
     "Cache": "_cache",
     "CalibrationReport": "calibration",
     "Calibrator": "calibration",
@@ -73,6 +77,7 @@ _HOMES = {
     "LLMClient": "client",
     "LocalModel": "local",
     "LocalModelError": "errors",
+    "LogprobCompare": "compare",
     "LogprobError": "errors",
     "LogprobView": "view",
     "Logprobs": "logprobs",
@@ -108,11 +113,14 @@ _HOMES = {
     "score_llm": "score",
     "support_table": "models",
     "to_html": "render",
+    "to_png": "picture",
+    "to_svg": "picture",
     "to_text": "render",
 }
 
 __all__ = [
     "APIResponse",
+    "Branch",
     "Cache",
     "CalibrationReport",
     "Calibrator",
@@ -126,6 +134,7 @@ __all__ = [
     "LLMClient",
     "LocalModel",
     "LocalModelError",
+    "LogprobCompare",
     "LogprobError",
     "LogprobView",
     "Logprobs",
@@ -163,6 +172,8 @@ __all__ = [
     "stats",
     "support_table",
     "to_html",
+    "to_png",
+    "to_svg",
     "to_text",
     "unload_ipython_extension",
 ]

@@ -200,7 +200,7 @@ class Batch:
             model=item.route.model,
             endpoint=endpoint,
             prompt=item.prompt,
-            params=_completed(item.params, item.route.target),
+            params=completed(item.params, item.route.target),
             system=spec.system,
             tools=self._tools,
             output_schema=self._schema,
@@ -334,7 +334,7 @@ def _is_address(url: str) -> bool:
         return False
 
 
-def _completed(params: SamplingParams, target: Target) -> SamplingParams:
+def completed(params: SamplingParams, target: Target) -> SamplingParams:
     """The settings with the model's own defaults, and what its log-probabilities require."""
     defaults = {name: value for name, value in target.spec.defaults.items() if getattr(params, name) is None}
     if params.full_vocab:  # hundreds of kilobytes per token: how many is for the user to say

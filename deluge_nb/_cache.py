@@ -235,7 +235,7 @@ def key_of(ask: Ask, place: str, turn: int) -> bytes:
     for name in ("logprobs", "top_logprobs", "full_vocab"):
         settings.pop(name, None)
     schema = ask.output_schema
-    parts = {
+    parts: dict[str, Any] = {
         "endpoint": [ask.endpoint.name, ask.endpoint.dialect, place],
         "model": ask.model,
         "prompt": [list(ask.prompt.messages), ask.prompt.prefill, ask.prompt.raw, ask.system, ask.continuation],
@@ -244,6 +244,8 @@ def key_of(ask: Ask, place: str, turn: int) -> bytes:
         "schema": None if schema is None else [schema.name, schema.schema],
         "turn": turn,
     }
+    if ask.prompt.begun:  # added where there are any: what was kept before there could be is still found
+        parts["begun"] = list(ask.prompt.begun)
     return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).digest()
 
 

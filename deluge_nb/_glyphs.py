@@ -6,6 +6,7 @@ Used by every rendering, so that the widget, the static page and the terminal ne
 from __future__ import annotations
 
 import codecs
+import re
 import unicodedata
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -16,6 +17,9 @@ EMPTY = "∅"
 # Joins in the middle of a text are part of its spelling; directions would turn the whole line around.
 _TURNING = frozenset(map(chr, (*range(0x200E, 0x2010), *range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x61C)))
 
+
+# At most one space, in front, and nothing else that needs a mark.
+_PLAIN = re.compile(rb" ?[!-~]+")
 
 # A fragment but for its token: shown, copied, breaks, marked.
 Shape = tuple[str, str, bool, bool]
@@ -51,15 +55,27 @@ def fragments(octets: Sequence[bytes]) -> list[Fragment]:
             continue
         shapes = drawn.get(text)
         if shapes is None:
-            shapes = drawn[text] = [_drawn(line) for line in _lines(text)]
+            shapes = drawn[text] = shapes_of(text)
         found += [Fragment(token, *shape) for shape in shapes]
     return found
+
+
+def shapes_of(text: str) -> list[Shape]:
+    """What a text is drawn as: a stretch for each of its lines."""
+    return [_drawn(line) for line in _lines(text)]
+
+
+def is_plain(octets: bytes) -> bool:
+    """Whether a token is drawn just as it is."""
+    return _PLAIN.fullmatch(octets) is not None
 
 
 def label(octets: bytes) -> str:
     """A token by itself, as in a list of alternatives: spaces at its ends visible, bytes where it is no text."""
     if not octets:
         return EMPTY
+    if _PLAIN.fullmatch(octets):  # nearly all of a vocabulary
+        return SPACE + octets[1:].decode() if octets[0] == 0x20 else octets.decode()
     try:
         text = octets.decode()
     except UnicodeDecodeError:

@@ -7,8 +7,8 @@ import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from IPython.display import display
-
+from ._beside import show, show_again
+from .branching import Continuer
 from .view import LogprobView
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 # An answer that is there by now is shown once and for all: what follows it is drawn again at its end.
 _PATIENCE = 0.3
 # How often what has come is shown; drawing may take at most a fifth of the time.
-_PAUSE, _SHARE = 0.1, 5
+_PAUSE, _SHARE = 0.05, 5
 
 
 class LiveView:
@@ -37,6 +37,7 @@ class LiveView:
         self._shown = shown
         self._view: LogprobView | None = None
         self._handle: Any = None
+        self._asked: dict[str, Any] = {}
         self.interrupted = False
         """Whether the user ended the answer."""
 
@@ -50,6 +51,9 @@ class LiveView:
         KeyboardInterrupt
             When interrupted before anything has come.
         """
+        # What the view needs to go on from other tokens; a client that is closed opens again.
+        continuer = Continuer(client, prompt, sampling_params=params, use_cache=use_cache)
+        self._asked = {"client": continuer, "prompt": prompt}
         if not self._shown or params.full_vocab:
             return client.process_prompts_sync(
                 [prompt], sampling_params=params, show_progress=False, use_cache=use_cache
@@ -71,23 +75,29 @@ class LiveView:
         assert stream.response is not None
         return stream.response
 
+    @property
+    def view(self) -> LogprobView | None:
+        """What is shown, once something is."""
+        return self._view
+
     def finish(self, response: APIResponse) -> None:
         """Show the answer as it is saved; nothing where it has no log-probabilities."""
         if response.logprobs is None or not self._shown:
             return
         if self._view is None:
-            display(LogprobView(response))
+            self._view = LogprobView(response, **self._asked)
+            show(self._view)
             return
-        self._view.update(response)
+        self._view.update(response, prompt=self._asked.get("prompt"))
         # A notebook saves what was displayed, and the static form was that of the first tokens.
-        self._handle.update(self._view)
+        show_again(self._view, self._handle)
 
     def _update(self, table: Any) -> None:
         if self._view is None:
-            self._view = LogprobView(table)
-            self._handle = display(self._view, display_id=True)
+            self._view = LogprobView(table, **self._asked)
+            self._handle = show(self._view)
         else:
-            self._view.update(table)
+            self._view.update(table, prompt=self._asked.get("prompt"))
 
 
 def _all_of(stream: Stream) -> Iterator[StreamedToken]:

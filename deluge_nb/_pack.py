@@ -1,28 +1,38 @@
 """A table of log-probabilities as bytes for the browser: a header of JSON, then typed columns.
 
 Layout: the header's length as a little-endian uint32, the header, and columns that each start at a multiple of 8. The
-other side is ``js/src/columns.ts``.
+other side is ``js/src/wire.ts``.
+
+What is per token is as little as can be, for a completion may have a million: which text, and its log-probability.
+Texts are per distinct token. What is measured of the alternatives, and these themselves, go in blocks of their own.
 """
 
 from __future__ import annotations
 
+import codecs
 import json
+import secrets
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ._glyphs import fragments, label
+from ._columns import Vocabulary
+from ._glyphs import EMPTY, PARTIAL, Shape, is_plain, label, shapes_of
 from ._measures import known
 from ._scale import SCALES
 from .logprobs import Logprobs
 
-_TYPES = {"float32": "f4", "uint32": "u4", "int32": "i4", "uint8": "u1"}
+_TYPES = {"float32": "f4", "uint32": "u4", "int32": "i4", "uint16": "u2", "uint8": "u1"}
 _BREAKS, _MARKED = 1, 2
-# Tokens whose alternatives travel together; all of them, where the table is no longer than a few such chunks.
+# Tokens whose alternatives travel together.
 CHUNK = 4096
-EAGER = 16_000
+# What is measured, and the alternatives, travel with so many tokens; of more only the first chunk's alternatives do,
+# and the rest is sent when it is asked for.
+EAGER = 4 * CHUNK
+_NO_ID = -1
 
 
 def pack(fields: Mapping[str, Any], columns: Mapping[str, NDArray[Any]]) -> bytes:
@@ -36,8 +46,7 @@ def pack(fields: Mapping[str, Any], columns: Mapping[str, NDArray[Any]]) -> byte
     header += b" " * (-(4 + len(header)) % 8)
     blocks = [len(header).to_bytes(4, "little"), header]
     for column in columns.values():
-        content = column.astype(column.dtype.newbyteorder("<")).tobytes()
-        blocks.append(content + bytes(-len(content) % 8))
+        blocks += [column.astype(column.dtype.newbyteorder("<"), copy=False).tobytes(), bytes(-column.nbytes % 8)]
     return b"".join(blocks)
 
 
@@ -52,65 +61,206 @@ def unpack(block: bytes) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     return header, columns
 
 
-def pack_tokens(table: Logprobs) -> bytes:
-    """What is drawn: fragments of text, and for each token its numbers.
+class Packer:
+    """Packs one completion, whole or as it grows: texts that were sent are not sent again.
 
-    Probabilities cross as float32 logarithms (nats), entropies in bits; NaN where the provider did not tell.
+    A label is a place in the list of distinct tokens. Those of the same bytes share one; those that only look alike do
+    not, so that labels tell tokens apart.
     """
-    shown: dict[str, int] = {}
-    copied: dict[str, int] = {}
-    drawn = fragments(table.token_bytes)
-    places = [(shown.setdefault(f.shown, len(shown)), copied.setdefault(f.copied, len(copied))) for f in drawn]
-    chosen, _, _, _, offsets = table.columns
-    labels, names = _labels(table)
-    bounds = table.entropy_bounds(base=2)
+
+    def __init__(self) -> None:
+        self.epoch = secrets.token_hex(4)
+        """Which completion this is: what was packed by another packer does not go on from here."""
+        self._distinct: dict[bytes, int] = {}
+        self._extra: dict[str, int] = {}
+        # Of each text: its bytes, its id, and whether it is a token (and not what torn ones amount to).
+        self._known: list[tuple[bytes, int, bool]] = []
+        self._kept = 0
+        self._vocabulary: Vocabulary | None = None
+        self._labels = np.zeros(0, np.int32)
+        self._torn = np.zeros(0, np.bool_)
+
+    def keep(self) -> None:
+        """What was packed so far stays with the browser: later blocks need not bring its texts."""
+        self._kept = len(self._known)
+
+    def all_over(self) -> None:
+        """Bring all texts again, for a browser that may have none of them."""
+        self._kept = 0
+
+    def tokens(self, table: Logprobs, first: int = 0) -> bytes:
+        """What is drawn of the tokens from `first` on; log-probabilities as float32, nats, NaN where not told.
+
+        ``sources``, ``labels`` and ``stretches`` describe the texts of ``places``: what they stand for and, unless they
+        are plain, how they are called by themselves and what is drawn of them. ``odd`` are tokens whose text is not
+        that of their label, because they end or begin inside a character.
+        """
+        chosen = table[first:].chosen
+        self._enter(table.vocabulary, chosen)
+        labels = self._labels[chosen]
+        odd, odd_texts = self._torn_texts(table, first, labels)
+        texts, columns = self._texts(self._kept, None)
+        return pack(
+            {
+                "epoch": self.epoch,
+                "first": first,
+                "count": len(table),
+                "chunk": CHUNK,
+                "vocabSize": table.vocab_size,
+                "scales": {name: scale.sent() for name, scale in SCALES.items()},
+                **texts,
+            },
+            {
+                **columns,
+                "labelAt": _narrow(labels),
+                "logprob": table[first:].logprob.astype(np.float32),
+                "odd": np.array(odd, np.uint32),
+                "oddText": np.array(odd_texts, np.uint32),
+            },
+        )
+
+    def alternatives(self, table: Logprobs, first: int, last: int) -> bytes:
+        """What was weighed at the tokens from `first` to before `last`: how many at each, labels, log-probabilities."""
+        _, _, alternative, logprob, offsets = table[first:last].columns
+        self._enter(table.vocabulary, alternative)
+        labels = self._labels[alternative]
+        texts, columns = self._texts(self._kept, labels)
+        return pack(
+            {"first": first, "last": last, **texts},
+            {
+                **columns,
+                "counts": _narrow(np.diff(offsets)),
+                "labelAt": _narrow(labels),
+                "logprob": known(logprob).astype(np.float32),
+            },
+        )
+
+    def safe_start(self, table: Logprobs, grown_from: int) -> int:
+        """From where a table that has grown must be packed again: a character may have been completed."""
+        stop, size = grown_from, 64
+        # From the end, where it nearly always is found at once: tables grow by a few tokens, and often.
+        while stop > 0:
+            start = max(0, stop - size)
+            chosen = table[start:stop].chosen
+            self._enter(table.vocabulary, chosen)
+            labels = self._labels[chosen]
+            whole = np.flatnonzero(~self._torn[labels] & ~self._nothing(labels))
+            if len(whole):
+                return start + int(whole[-1]) + 1
+            stop, size = start, 4 * size
+        return 0
+
+    def _enter(self, vocabulary: Vocabulary, used: NDArray[np.integer]) -> None:
+        """Give labels to the tokens that have none yet."""
+        if self._vocabulary is not vocabulary:
+            self._vocabulary = vocabulary
+            self._labels = np.zeros(0, np.int32)
+        size = len(vocabulary)
+        if len(self._labels) < size:
+            self._labels = np.concatenate((self._labels, np.full(size - len(self._labels), -1, np.int32)))
+        before = len(self._known)
+        for index in np.unique(used[self._labels[used] < 0]).tolist():
+            octets = vocabulary.true_bytes(index)
+            place = self._distinct.get(octets)
+            if place is None:
+                place = self._distinct[octets] = len(self._known)
+                token_id = vocabulary.ids[index]
+                self._known.append((octets, _NO_ID if token_id is None else token_id, True))
+            self._labels[index] = place
+        if before < len(self._known):
+            torn = [not octets.isascii() and _text_of(octets) is None for octets, _, _ in self._known[before:]]
+            self._torn = np.concatenate((self._torn, torn))
+
+    def _nothing(self, labels: NDArray[np.integer]) -> NDArray[np.bool_]:
+        """Which tokens have no bytes."""
+        return labels == self._distinct.get(b"", -1)
+
+    def _torn_texts(self, table: Logprobs, first: int, labels: NDArray[np.integer]) -> tuple[list[int], list[int]]:
+        """Tokens that are no text by themselves: a character is drawn where it is complete, marks stand before it."""
+        torn = np.flatnonzero(self._torn[labels])
+        if not len(torn):
+            return [], []
+        # A token of no bytes may stand between the halves.
+        between = np.cumsum(~self._torn[labels] & ~self._nothing(labels))[torn]
+        starts = np.flatnonzero(np.diff(between, prepend=-1) > 0).tolist()
+        texts: list[int] = []
+        for start, stop in pairwise([*starts, len(torn)]):
+            decoder = codecs.getincrementaldecoder("utf-8")("replace")
+            run = torn[start:stop].tolist()
+            for place in run:
+                octets = self._known[int(labels[place])][0]
+                text = decoder.decode(octets, final=place == run[-1])
+                if text not in self._extra:
+                    self._extra[text] = len(self._known)
+                    self._known.append((text.encode(), _NO_ID, False))
+                    self._torn = np.append(self._torn, False)
+                texts.append(self._extra[text])
+        return (torn + first).tolist(), texts
+
+    def _texts(self, kept: int, used: NDArray[np.integer] | None) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+        """The texts that a block must bring: those used, or all, past the ones that the browser keeps."""
+        if used is None:
+            places = range(kept, len(self._known))
+        else:
+            wanted = np.zeros(len(self._known), np.bool_)
+            wanted[used] = True
+            wanted[:kept] = False
+            places = np.flatnonzero(wanted).tolist()
+        labels: dict[int, str] = {}
+        sources: list[str] = []
+        ids: list[int] = []
+        stretches: dict[int, list[tuple[str, str, int]]] = {}
+        for place in places:
+            octets, token_id, is_token = self._known[place]
+            ids.append(token_id)
+            if is_plain(octets):
+                sources.append(octets.decode())
+                continue
+            source = _text_of(octets) or ""
+            sources.append(source)
+            labels[place] = label(octets)
+            if not source:  # half a character, which is drawn with its other half, or nothing
+                stretches[place] = [(EMPTY if is_token and not octets else PARTIAL, "", _MARKED)]
+                continue
+            shapes = shapes_of(source)
+            if shapes != [(source, source, False, False)]:
+                stretches[place] = [_flagged(shape) for shape in shapes]
+        columns = {"places": np.array(places, np.uint32), "ids": np.array(ids, np.int32)}
+        return {"labels": labels, "sources": sources, "stretches": stretches}, columns
+
+
+def _flagged(shape: Shape) -> tuple[str, str, int]:
+    shown, copied, breaks, marked = shape
+    return shown, copied, _BREAKS * breaks | _MARKED * marked
+
+
+def _text_of(octets: bytes) -> str | None:
+    try:
+        return octets.decode()
+    except UnicodeDecodeError:
+        return None
+
+
+def _narrow(column: NDArray[np.integer]) -> NDArray[np.integer]:
+    """As uint16 where that is wide enough."""
+    return column.astype(np.uint16 if column.max(initial=0) < 1 << 16 else np.uint32)
+
+
+def pack_measures(table: Logprobs, first: int = 0) -> bytes:
+    """What is measured of the alternatives of the tokens from `first` on; NaN where nothing is known.
+
+    Entropies in bits; ``margin`` and ``tail`` are probabilities, ``rank`` 0 where there are no alternatives.
+    """
+    part = table[first:]
+    bounds = part.entropy_bounds(base=2)
     return pack(
+        {"first": first},
         {
-            "count": len(table),
-            "chunk": CHUNK,
-            "shown": list(shown),
-            "copied": list(copied),
-            "labels": names,
-            "scales": {name: scale._asdict() for name, scale in SCALES.items()},
-        },
-        {
-            "owner": np.array([f.token for f in drawn], dtype=np.uint32),
-            "shownAt": np.array([place[0] for place in places], dtype=np.uint32),
-            "copiedAt": np.array([place[1] for place in places], dtype=np.uint32),
-            "flags": np.array([_BREAKS * f.breaks | _MARKED * f.marked for f in drawn], dtype=np.uint8),
-            "logprob": table.logprob.astype(np.float32),
             "entropy": bounds.lower.astype(np.float32),
             "entropyMost": bounds.upper.astype(np.float32),
-            "tail": np.clip(1 - table.top_mass(), 0, 1).astype(np.float32),
-            "rank": np.nan_to_num(table.rank()).astype(np.int32),
-            "listed": table.is_listed.astype(np.uint8),
-            "labelAt": labels[chosen].astype(np.uint32),
-            "offsets": offsets.astype(np.uint32),
+            "margin": part.margin().astype(np.float32),
+            "tail": np.clip(1 - part.top_mass(), 0, 1).astype(np.float32),
+            "rank": np.nan_to_num(part.rank()).astype(np.uint32),
+            "listed": part.is_listed.astype(np.uint8),
         },
     )
-
-
-def pack_alternatives(table: Logprobs, chunk: int | None = None) -> bytes:
-    """The alternatives of all tokens, or of one chunk of them."""
-    labels, _ = _labels(table)
-    _, _, alternative, logprob, offsets = table.columns
-    first, last = (0, len(table)) if chunk is None else (chunk * CHUNK, min((chunk + 1) * CHUNK, len(table)))
-    span = slice(offsets[first], offsets[last])
-    return pack(
-        {"first": first, "last": last},
-        {
-            "labelAt": labels[alternative[span]].astype(np.uint32),
-            "logprob": known(logprob[span]).astype(np.float32),
-        },
-    )
-
-
-def _labels(table: Logprobs) -> tuple[NDArray[np.int64], list[str]]:
-    """For each token of the table's vocabulary its place in a list of labels, and that list.
-
-    Tokens of the same bytes share a place; tokens that only look alike do not, so that places tell them apart.
-    """
-    distinct: dict[bytes, int] = {}
-    vocabulary = table.vocabulary
-    places = [distinct.setdefault(vocabulary.true_bytes(i), len(distinct)) for i in range(len(vocabulary))]
-    return np.array(places, dtype=np.int64), [label(octets) for octets in distinct]

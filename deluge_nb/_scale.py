@@ -1,23 +1,49 @@
-"""What a colour can say, the steps a legend shows of it, and how a probability is written.
+"""What a colour can say: values to heat, the steps a legend shows, and how a probability is written.
 
-The stylesheet turns the numbers into colours; it has the same caps, and a test keeps the two equal.
+Heat is a number from 0 (sure) to 1 (unsure); the stylesheet alone turns it into a colour. ``js/src/scale.ts`` computes
+it by the same curves, which travel with the tokens.
 """
 
 from __future__ import annotations
 
 import math
-from typing import Literal, NamedTuple, get_args
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
-ColorBy = Literal["probability", "entropy", "surprisal"]
+import numpy as np
+
+from ._columns import Floats
+
+if TYPE_CHECKING:
+    from .logprobs import Logprobs
+
+ColorBy = Literal["probability", "surprisal", "entropy", "margin", "rank"]
 COLOR_BY: tuple[ColorBy, ...] = get_args(ColorBy)
 
 
 class Scale(NamedTuple):
-    """The custom property the stylesheet paints, the unit, and the steps of the legend: text and value."""
+    """A curve from values to heat, the unit of the values, and the steps of the legend: text and value.
 
-    variable: str
+    The curve is ``"root"`` (the square root of what a share misses of 1), ``"linear"`` up to a cap, or ``"log"`` (the
+    logarithm of a rank as a share of the cap's).
+    """
+
+    curve: Literal["root", "linear", "log"]
+    cap: float
     unit: str
     steps: list[tuple[str, float]]
+
+    def heat(self, values: Any) -> Floats:
+        """Heat from 0 to 1 of each value; NaN where the value is."""
+        given = np.asarray(values, np.float64)
+        if self.curve == "root":
+            return np.sqrt(np.clip(1 - given, 0, 1))
+        if self.curve == "linear":
+            return np.clip(given / self.cap, 0, 1)
+        return np.clip(np.log(np.maximum(given, 1)) / math.log(self.cap), 0, 1)
+
+    def sent(self) -> dict[str, Any]:
+        """As it travels: with the heat of each step, so that what paints them need not compute it."""
+        return {**self._asdict(), "heats": self.heat([value for _, value in self.steps]).tolist()}
 
 
 def percent(probability: float) -> str:
@@ -33,13 +59,34 @@ def percent(probability: float) -> str:
     return f"{value:.{digits}f}".removesuffix(".00").removesuffix(".0") + " %"
 
 
-def _capped(variable: str, *steps: int) -> Scale:
-    """A scale in bits whose last step stands for all that is beyond."""
-    return Scale(variable, "bits", [(f"≥ {step}" if step == steps[-1] else f"{step}", step) for step in steps])
+def measured(table: Logprobs, color_by: ColorBy) -> Floats:
+    """For each token the value that a scale is of: probabilities and leads as shares, the others in bits or places."""
+    match color_by:
+        case "probability":
+            return table.prob
+        case "surprisal":
+            return table.surprisal(base=2)
+        case "entropy":
+            return table.entropy(base=2)
+        case "margin":
+            return table.margin()
+        case "rank":
+            return table.rank()
+
+
+def _shares(*steps: float) -> list[tuple[str, float]]:
+    return [(percent(step), step) for step in steps]
+
+
+def _capped(*steps: int) -> list[tuple[str, float]]:
+    """Steps whose last stands for all that is beyond."""
+    return [(f"≥ {step}" if step == steps[-1] else f"{step}", step) for step in steps]
 
 
 SCALES: dict[ColorBy, Scale] = {
-    "probability": Scale("--p", "", [(percent(p), p) for p in (1, 0.9, 0.5, 0.1, 0.01)]),
-    "entropy": _capped("--h", 0, 1, 2, 4, 8),
-    "surprisal": _capped("--s", 0, 1, 3, 6, 10),
+    "probability": Scale("root", 1, "", _shares(1, 0.9, 0.5, 0.1, 0.01)),
+    "surprisal": Scale("linear", 10, "bits", _capped(0, 1, 3, 6, 10)),
+    "entropy": Scale("linear", 8, "bits", _capped(0, 1, 2, 4, 8)),
+    "margin": Scale("root", 1, "lead", _shares(1, 0.9, 0.5, 0.1, 0)),
+    "rank": Scale("log", 32, "place", _capped(1, 2, 4, 8, 32)),
 }

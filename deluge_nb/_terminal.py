@@ -16,7 +16,7 @@ _BEFORE_BREAK = tuple(" -–—/")
 
 def columns(text: str) -> int:
     """How many columns a text takes: wide characters two, marks and joiners none."""
-    return sum(map(_columns_of, text))
+    return len(text) if text.isascii() else sum(map(_columns_of, text))
 
 
 def broken(drawn: Iterable[Fragment], width: int | None) -> list[list[Fragment]]:

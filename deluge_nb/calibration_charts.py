@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import altair as alt
 import numpy as np
 
-from .charts import CALM, HEAT, INK, OfflineChart
+from .charts import CALM, HEAT, INK, OfflineChart, inline
 
 if TYPE_CHECKING:
     from .calibration import CalibrationReport
@@ -153,4 +153,4 @@ def histogram_chart(report: CalibrationReport) -> alt.Chart:
 
 
 def _chart(rows: list[dict[str, Any]]) -> OfflineChart:
-    return OfflineChart(alt.Data(values=rows))
+    return OfflineChart(inline(rows))

@@ -10,22 +10,24 @@ from __future__ import annotations
 import base64
 import json
 import math
-import struct
+import sys
 import warnings
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import altair as alt
 
+from . import _png
 from ._glyphs import label
+from ._links import completed, link_of, linked, zooming
 from .errors import SettingError
 from .interop import as_logprobs
 from .render import percent
 
 # JupyterLab 4 ships Vega-Lite 5.6: nothing newer may be used in a spec.
 _SCHEMA = "https://vega.github.io/schema/vega-lite/v5.json"
+_VEGA_LITE = "application/vnd.vegalite.v5+json"
 _PICTURE_SCALE = 2
 # With more tokens than this there is no room for their texts: the axis counts them, and can be zoomed.
 _LABELLED = 60
@@ -60,12 +62,14 @@ class _Offline:
         spec = super().to_dict(*args, **kwargs)  # type: ignore[missing-attribute]
         if "vega-lite" not in spec.get("$schema", ""):  # a part of another chart, which may not have a style of its own
             return spec
-        return alt.utils.update_nested(_DRESS, spec, copy=True)
+        return alt.utils.update_nested(_DRESS, completed(spec), copy=True)
 
     def _repr_mimebundle_(self, *args: Any, **kwargs: Any) -> Any:
         if alt.renderers.active != "default":  # the user has chosen another way
             return super()._repr_mimebundle_(*args, **kwargs)  # type: ignore[missing-attribute]
-        return _bundle(self.to_dict())
+        spec = self.to_dict()
+        # marimo shows a picture where there is one, and has a Vega of its own.
+        return _live(spec) if _in_marimo() else _bundle(spec)
 
     def __and__(self, other: Any) -> Any:
         charts: list[Any] = [self, other]
@@ -114,6 +118,15 @@ def _zooming_as_one() -> Iterator[None]:
         yield
 
 
+def inline(rows: list[dict[str, Any]]) -> alt.InlineData:
+    """Rows as Altair's data, which it puts into a specification as they are.
+
+    Altair holds all else that it is given against its schema, field by field: of thousands of rows for seconds.
+    """
+    with alt.utils.schemapi.debug_mode(False):
+        return alt.InlineData(values=rows)
+
+
 def entropy_chart(logprobs: Any) -> alt.Chart:
     """How uncertain the model was before each token: the entropy, in bits.
 
@@ -123,7 +136,8 @@ def entropy_chart(logprobs: Any) -> alt.Chart:
     Parameters
     ----------
     logprobs
-        A table, or a response that has one: see :func:`deluge_nb.as_logprobs`.
+        A table, or a response that has one: see :func:`deluge_nb.as_logprobs`; or a :class:`LogprobView`, with which
+        the chart is linked then: what is chosen in one is marked in the other, with no kernel in between.
 
     Raises
     ------
@@ -156,6 +170,7 @@ def entropy_chart(logprobs: Any) -> alt.Chart:
         color=color,
         tooltip=[alt.Tooltip("range:N", title="entropy")],
         description=f"Entropy in bits before each of {len(table)} tokens",
+        link=link_of(logprobs),
     )
 
 
@@ -165,7 +180,8 @@ def confidence_chart(logprobs: Any) -> alt.Chart:
     Parameters
     ----------
     logprobs
-        A table, or a response that has one: see :func:`deluge_nb.as_logprobs`.
+        A table, or a response that has one: see :func:`deluge_nb.as_logprobs`; or a :class:`LogprobView`, with which
+        the chart is linked then.
 
     Raises
     ------
@@ -187,6 +203,7 @@ def confidence_chart(logprobs: Any) -> alt.Chart:
         color=alt.Color("probability:Q", scale=_SHADES, legend=None),
         tooltip=[alt.Tooltip("told:N", title="probability")],
         description=f"Probability of each of {len(table)} tokens",
+        link=link_of(logprobs),
     )
 
 
@@ -228,7 +245,7 @@ def alternatives_chart(logprobs: Any, position: int = 0) -> alt.Chart:
     names = [f"{row['token']}  {row['told']}" for row in rows]
     placed = [{**row, "place": place} for place, row in enumerate(rows)]
     kinds = alt.Scale(domain=["chosen", "alternative", "not listed"], range=[HEAT, CALM, "#c5ccd3"])
-    chart = OfflineChart(alt.Data(values=placed), description=f"What was weighed at token {position}")
+    chart = OfflineChart(inline(placed), description=f"What was weighed at token {position}")
     return (
         chart.mark_bar()
         .encode(
@@ -250,30 +267,32 @@ def _over_tokens(
     color: Any,
     tooltip: list[Any],
     description: str,
+    link: str,
     dots: bool = False,
 ) -> OfflineChart:
     """Bars from `base` (a field or a value) in the order of the tokens; or dots, where bars would hide one another."""
-    chart = OfflineChart(alt.Data(values=rows), description=description)
+    chart = OfflineChart(inline(rows), description=description)
     told = [alt.Tooltip("token:N", title="token"), alt.Tooltip("place:N", title="position"), *tooltip]
     foot = alt.Y2(base) if isinstance(base, str) else alt.Y2Datum(base)
     if count <= _LABELLED:
         names = list({row["position"]: row["token"] for row in rows}.values())
         axis = alt.Axis(labelExpr=_naming(names), labelAngle=-45, labelLimit=110, labelOverlap=False, ticks=False)
         chart = chart.mark_bar().encode(alt.X("position:O", title="Token", axis=axis), y, foot, color, tooltip=told)
-        return chart.properties(width=min(count * _STEP, _WIDTH), height=_HEIGHT)
+        return linked(chart.properties(width=min(count * _STEP, _WIDTH), height=_HEIGHT), link, INK)
     scale = alt.Scale(domain=[-0.5, count - 0.5], nice=False, zero=False)
     axis = alt.Axis(grid=False, format="d", tickMinStep=1)
     # Of one name for both marks, for a zoom is shared by name.
     x = alt.X("at:Q", title="Token", scale=scale, axis=axis)
     if dots and count > _WIDTH / 2:
-        chart.data = alt.Data(values=[{**row, "at": (row["at"] + row["end"]) / 2} for row in rows])
+        chart.data = inline([{**row, "at": (row["at"] + row["end"]) / 2} for row in rows])
         chart = chart.mark_circle(size=18, opacity=0.9, clip=True).encode(x, y, color, tooltip=told)
     else:  # as wide as their tokens, at any zoom
         edge = alt.Stroke(color["shorthand"], scale=color["scale"], legend=None)
         bars = chart.mark_rect(clip=True, strokeWidth=_HAIR)
         chart = bars.encode(x, alt.X2("end"), y, foot, color, edge, tooltip=told)
+    chart = chart.properties(width=_WIDTH, height=_HEIGHT)
     # Zoomed along the tokens only: what is up and down is the measure.
-    return chart.properties(width=_WIDTH, height=_HEIGHT).interactive(bind_y=False)
+    return linked(chart.add_params(zooming()), link) if link else chart.interactive(bind_y=False)
 
 
 def _groups(table: Any) -> Iterator[tuple[slice, dict[str, Any]]]:
@@ -286,7 +305,7 @@ def _groups(table: Any) -> Iterator[tuple[slice, dict[str, Any]]]:
         text = "".join(label(raw) for raw in octets[start : min(stop, start + 8)])
         place = str(start) if size == 1 else f"{start}–{stop - 1}"
         edges = {"at": start - 0.5, "end": stop - 0.5}
-        yield slice(start, stop), {"position": start, **edges, "place": place, "token": _short(text)}
+        yield slice(start, stop), {"position": start, "last": stop - 1, **edges, "place": place, "token": _short(text)}
 
 
 def _weighed(one: Any) -> Iterator[tuple[str, float, bool]]:
@@ -322,35 +341,23 @@ def _short(text: str) -> str:
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
 
 
-def _smaller(picture: bytes) -> bytes:
-    """The same PNG, its pixels compressed well: every saved notebook keeps it, and it comes five times as large."""
-    kept, pixels, at = [picture[:8]], b"", 8
-    while at < len(picture):
-        length = struct.unpack_from(">I", picture, at)[0]
-        kind, content = picture[at + 4 : at + 8], picture[at + 8 : at + 8 + length]
-        if kind == b"IDAT":
-            pixels += content
-        else:
-            if kind == b"IEND":
-                packed = zlib.compress(zlib.decompress(pixels), 6)
-                kept.append(_chunk(b"IDAT", packed))
-            kept.append(_chunk(kind, content))
-        at += 12 + length
-    return b"".join(kept)
+def _in_marimo() -> bool:
+    marimo = sys.modules.get("marimo")
+    return marimo is not None and bool(marimo.running_in_notebook())
 
 
-def _chunk(kind: bytes, content: bytes) -> bytes:
-    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+def _live(spec: dict[str, Any]) -> dict[str, Any]:
+    return {_VEGA_LITE: {**spec, "$schema": _SCHEMA}}
 
 
 def _bundle(spec: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """A spec for the Vega that a notebook brings, and a picture for where there is none."""
     import vl_convert
 
-    picture = _smaller(vl_convert.vegalite_to_png(spec, scale=_PICTURE_SCALE))
-    width, height = struct.unpack(">II", picture[16:24])
+    picture = _png.smaller(vl_convert.vegalite_to_png(spec, scale=_PICTURE_SCALE))
+    width, height = _png.size(picture)
     data = {
-        "application/vnd.vegalite.v5+json": {**spec, "$schema": _SCHEMA},
+        **_live(spec),
         "image/png": base64.b64encode(picture).decode(),
         "text/plain": spec.get("description", "a chart"),
     }

@@ -142,6 +142,11 @@ class LLMClient:
         return [route.model for route in self._routes]
 
     @property
+    def routes(self) -> list[Route]:
+        """The ways to the models, in turn; for this package."""
+        return self._routes
+
+    @property
     def max_top_logprobs(self) -> int:
         """How many alternatives a request may ask for: the least of its models."""
         return min(route.target.spec.support.max_top for route in self._routes)
@@ -382,9 +387,10 @@ class LLMClient:
         schema: Any = None,
         *,
         cache: Cache | None,
+        only: int | None = None,
     ) -> Batch:
         items: list[Item] = []
-        following = self._turns()
+        following = self._turns() if only is None else lambda: only
         beside = models.asked_beside(tools=bool(tools), output_schema=schema is not None)
         for prompt, continuation in asked:
             turn = following()
@@ -402,6 +408,12 @@ class LLMClient:
                 )
         limit = self._limit or max((route.endpoint.concurrency for route in used), default=1)
         return Batch(items, limit=limit, tools=tools, output_schema=schema, cache=cache)
+
+    def go_on(self, prompt: Prompt, params: SamplingParams, turn: int, *, use_cache: bool = True) -> APIResponse:
+        """Ask one of the models, by its turn, for the rest of an answer; for branches."""
+        settings = [params] * len(self._routes)
+        cache = self._cache if use_cache else None
+        return self._run(self._items([(prompt, None)], settings, cache=cache, only=turn), False)[0]
 
     # Running ----------------------------------------------------------------------------------------------------------
 

@@ -88,8 +88,8 @@ class Logprobs(Sequence[TokenLogprob]):
         vocab_size: int | None = None,
     ) -> None:
         """Wrap columns; for dialects and tests. People call :meth:`from_entries`."""
-        if len(vocabulary) <= _FEW_TOKENS:  # thousands of answers are kept, and most of their bytes are these
-            chosen, alternative = chosen.astype(np.uint16), alternative.astype(np.uint16)  # type: ignore[assignment]
+        if len(vocabulary) <= _FEW_TOKENS:  # most bytes of thousands of answers; a slice's are narrow already
+            chosen, alternative = (one.astype(np.uint16, copy=False) for one in (chosen, alternative))  # type: ignore[assignment]
         self._piece, columns = together(vocabulary, chosen, chosen_logprob, alternative, alternative_logprob, offsets)
         for column in columns:
             column.flags.writeable = False
@@ -420,11 +420,13 @@ class Logprobs(Sequence[TokenLogprob]):
         return self._vocabulary
 
     @property
-    def columns(self) -> Columns:
-        """The columns themselves (read-only): chosen, its logprob, alternatives, theirs, offsets from 0.
+    def chosen(self) -> NDArray[np.integer]:
+        """The chosen tokens' places in the vocabulary."""
+        return self._chosen
 
-        Log-probabilities are as the provider sent them, sentinels included; null is NaN.
-        """
+    @property
+    def columns(self) -> Columns:
+        """The columns (read-only): chosen, its logprob, alternatives, theirs, offsets from 0; all as they were sent."""
         start, stop = int(self._offsets[0]), int(self._offsets[-1])
         return (
             _frozen(self._chosen.astype(np.int32)),

@@ -14,6 +14,7 @@ from IPython.display import display
 from traitlets import Bool, Enum, Float, Int, Unicode, Union
 
 from . import charts, models
+from ._beside import only_in_a_kernel, show
 from ._live import LiveView
 from .client import LLMClient
 from .errors import DelugeError
@@ -22,14 +23,14 @@ from .logprobs import Logprobs
 from .prompts import Conversation, RawPrompt
 from .response import APIResponse
 from .sampling import SamplingParams
-from .view import mimebundle
+from .view import LogprobView
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import ExecutionResult, InteractiveShell
 
 Bundle = dict[str, Any]
 
-_CHARTS: Mapping[str, tuple[Callable[[Logprobs], Any], ...]] = {
+_CHARTS: Mapping[str, tuple[Callable[[Any], Any], ...]] = {
     "entropy": (charts.entropy_chart,),
     "confidence": (charts.confidence_chart,),
     "both": (charts.entropy_chart, charts.confidence_chart),
@@ -178,19 +179,18 @@ class DelugeMagics(Magics):
             return
         if len(response.logprobs):
             for chart in _CHARTS[options.chart or self.chart]:
-                display(chart(response.logprobs))
+                display(chart(live.view or response.logprobs))
         if self._cell.lstrip().startswith("%%deluge"):
             self._shown = response
-            cast(Any, self.shell).display_formatter.ipython_display_formatter.for_type(APIResponse, self._passed_over)
 
-    def _passed_over(self, response: APIResponse) -> None:
-        """Display the cell's value, unless the cell has just shown it."""
-        self._forget_shown()
-        if response is not self._shown:
-            display(response)
-
-    def _forget_shown(self) -> None:
-        cast(Any, self.shell).display_formatter.ipython_display_formatter.type_printers.pop(APIResponse, None)
+    def show_response(self, response: APIResponse) -> None:
+        """Show a response; but not the cell's value, where the cell has just shown it."""
+        if response is self._shown:
+            self._shown = None
+        elif response.logprobs is None:
+            raise NotImplementedError  # IPython shows its text
+        else:
+            show_table(response.logprobs)
 
     def before_cell(self, info: Any) -> None:
         """Remember which cell is run."""
@@ -198,7 +198,6 @@ class DelugeMagics(Magics):
 
     def after_cell(self, result: ExecutionResult) -> None:
         """The cell's value has been displayed by now, if it has one."""
-        self._forget_shown()
         self._shown = None
 
     def complete(self, shell: InteractiveShell, event: Any) -> list[str]:
@@ -245,14 +244,20 @@ class Overview:
 def response_bundle(response: APIResponse, **_: Any) -> Bundle:
     """How a response displays itself: its tokens where there are any, else its text or its error."""
     if response.logprobs is not None:
-        return mimebundle(response.logprobs)
+        return table_bundle(response.logprobs)
     text = response.error_message if response.is_error else response.completion or ""
     return {"text/plain": "\n".join(part for part in (text, response.note and f"({response.note})") if part)}
 
 
 def table_bundle(table: Logprobs, **_: Any) -> Bundle:
     """How a table of log-probabilities displays itself."""
-    return mimebundle(table)
+    return LogprobView(table)._repr_mimebundle_()
+
+
+def show_table(table: Logprobs) -> None:
+    """Display a table as a view of it."""
+    only_in_a_kernel()
+    show(LogprobView(table))
 
 
 _TAUGHT: tuple[tuple[type, Callable[..., Bundle]], ...] = ((APIResponse, response_bundle), (Logprobs, table_bundle))
@@ -271,6 +276,8 @@ def load(shell: InteractiveShell) -> None:
         shell.set_hook("complete_command", magics.complete, str_key=f"{percent}deluge")
     for taught, bundle in _TAUGHT:
         formatter.mimebundle_formatter.for_type(taught, bundle)
+    formatter.ipython_display_formatter.for_type(APIResponse, magics.show_response)
+    formatter.ipython_display_formatter.for_type(Logprobs, show_table)
 
 
 def unload(shell: InteractiveShell) -> None:
@@ -291,6 +298,7 @@ def unload(shell: InteractiveShell) -> None:
         cast(Any, shell).strdispatchers["complete_command"].strs.pop(f"{percent}deluge", None)
     for taught, _ in _TAUGHT:
         formatter.mimebundle_formatter.type_printers.pop(taught, None)
+        formatter.ipython_display_formatter.type_printers.pop(taught, None)
 
 
 def _registered(shell: InteractiveShell) -> DelugeMagics | None:

@@ -33,7 +33,8 @@ def is_match(token: str, label: str) -> bool:
     Upper and lower case, white space and opening marks (quotes, brackets, Markdown) do not count; letters and digits of
     every script do. A token matches when it equals the label, when it goes on with something that is neither letter nor
     digit (``"Yes."``, ``"A)"``), or when it is the beginning of the label (``"Pos"`` of ``"Positive"``). So
-    ``"yesterday"`` is not ``"yes"``, ``"not"`` is not ``"no"``, and ``"\\n"`` is nothing.
+    ``"yesterday"`` is not ``"yes"``, ``"not"`` is not ``"no"``, and ``"\\n"`` is nothing. What tokenizers write in
+    place of white space (``▁``, ``Ġ``, ``Ċ``) is white space.
 
     Parameters
     ----------

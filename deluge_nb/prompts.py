@@ -99,6 +99,8 @@ class Prompt:
     messages: tuple[Mapping[str, Any], ...] = ()
     prefill: str | None = None
     raw: str | None = None
+    begun: tuple[int, ...] = ()
+    """Ids of the tokens that follow all this, and that the model continues; for the llamacpp dialect only."""
 
     @property
     def has_system(self) -> bool:

@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
+import base64
 import html
 import math
 from collections.abc import Iterator
-from functools import cache
-from pathlib import Path
 from typing import Any
 
+from ._colors import Palette, check_palette, stylesheet
 from ._glyphs import Fragment, fragments, label
-from ._scale import COLOR_BY, SCALES, ColorBy, percent
+from ._measures import known
+from ._scale import SCALES, ColorBy, measured, percent
+from ._shown import check_color_by, left_out, limited
 from ._terminal import ansi, broken, columns
-from .errors import DelugeError, SettingError
+from .errors import SettingError
 from .interop import as_logprobs
 from .logprobs import Logprobs
 
-_STYLESHEET = Path(__file__).parent / "static" / "view.css"
 # How many alternatives a tooltip names, and how many tokens the list below a plain text.
 _TITLED = 3
 _FEWEST = 5
 # A notebook holds its outputs: past this many tokens a static form beside the widget is cut.
-_BESIDE = 2000
+BESIDE = 2000
 
 
 def to_html(
@@ -29,7 +30,9 @@ def to_html(
     *,
     color_by: ColorBy = "probability",
     title: str | None = None,
+    palette: Palette = "amber",
     standalone: bool = False,
+    picture: bool = False,
     limit: int | None = None,
 ) -> str:
     """The completion as HTML, each token coloured, with what else was weighed in its tooltip.
@@ -42,8 +45,13 @@ def to_html(
         What the colour says.
     title
         A line above the tokens; none by default.
+    palette
+        ``"amber"``, ``"blue"``, ``"green"`` or ``"grey"``; light or dark is the page's choice.
     standalone
         A whole page, to be saved or sent, in place of an element.
+    picture
+        Bring a picture of the first 600 tokens as well, which is seen in place of them where styles are taken off, as
+        on GitHub.
     limit
         Show at most so many tokens, and say how many more there are; all by default.
 
@@ -54,28 +62,30 @@ def to_html(
     SettingError
         When an argument has a value it cannot have.
     """
-    if color_by not in COLOR_BY:
-        raise SettingError(
-            f"color_by must be one of {', '.join(COLOR_BY)}, not {color_by!r}.", setting="color_by", value=color_by
-        )
-    table, rest = _limited(as_logprobs(logprobs), limit)
-    drawn = "".join(_spans(table))
+    check_color_by(color_by)
+    check_palette(palette)
+    whole = as_logprobs(logprobs)
+    table, rest = limited(whole, limit)
+    drawn = "".join(_spans(table, color_by))
     heading = f'<div class="deluge-title">{html.escape(title)}</div>' if title else ""
-    variable, unit, steps = SCALES[color_by]
+    scale = SCALES[color_by]
+    unit, steps = scale.unit, scale.steps
     # The stylesheet writes the legend: where it is stripped, as on GitHub, a scale without colours would be noise.
     samples = "".join(
-        f'<span class="deluge-token" style="{variable}:{value:g}" data-text="{text}"></span>' for text, value in steps
+        f'<span class="deluge-token" style="--u:{heat:.4g}" data-text="{text}"></span>'
+        for (text, _), heat in zip(steps, scale.heat([value for _, value in steps]), strict=True)
     )
     told = f"{color_by} from {steps[0][0]} to {steps[-1][0]} {unit}".rstrip()
     legend = (
-        f'<div class="deluge-bar"><span class="deluge-legend" role="img" aria-label="{told}">'
+        f'<div class="deluge-bar"><span class="deluge-samples" role="img" aria-label="{told}">'
         f'<span data-text="{color_by}"></span>{samples}<span data-text="{unit}"></span></span></div>'
     )
     if rest:
-        drawn += f'<div class="deluge-summary">{rest}</div>'
+        drawn += f'<div class="deluge-summary">{left_out(rest)}</div>'
+    shown = f'{heading}{legend}<div class="deluge-static">{drawn}</div>'
     element = (
-        f'<div class="deluge" data-color="{color_by}"><style>{_stylesheet()}</style>{heading}{legend}'
-        f'<div class="deluge-static">{drawn}</div></div>'
+        f'<div class="deluge" data-color="{color_by}" data-palette="{palette}"><style>{stylesheet()}</style>'
+        f"{_with_picture(shown, whole, color_by, title or '', palette) if picture else shown}</div>"
     )
     if not standalone:
         return element
@@ -110,33 +120,37 @@ def to_text(logprobs: Any, *, color: bool = False, width: int | None = None, lim
     """
     if width is not None and width < 1:
         raise SettingError(f"width must be a number of columns from 1, not {width!r}.", setting="width", value=width)
-    table, rest = _limited(as_logprobs(logprobs), limit)
+    table, rest = limited(as_logprobs(logprobs), limit)
     probabilities = table.prob.tolist()
     lines = broken(fragments(table.token_bytes), width)
     text = "\n".join(
         "".join(ansi(one, probabilities[one.token]) if color else one.shown for one in line) for line in lines
     )
     if rest:
-        text += f"\n{rest}"
+        text += f"\n{left_out(rest)}"
     return text if color else _with_least_probable(text, table, probabilities)
 
 
-def static_bundle(table: Logprobs, color_by: ColorBy = "probability", title: str = "") -> dict[str, str]:
+def static_bundle(
+    table: Logprobs, color_by: ColorBy = "probability", title: str = "", palette: Palette = "amber"
+) -> dict[str, str]:
     """The static forms by their MIME types, cut to what may stand beside a widget."""
     return {
-        "text/html": to_html(table, color_by=color_by, title=title, limit=_BESIDE),
-        "text/plain": to_text(table, limit=_BESIDE),
+        "text/html": to_html(table, color_by=color_by, title=title, palette=palette, picture=True, limit=BESIDE),
+        "text/plain": to_text(table, limit=BESIDE),
     }
 
 
-def _limited(table: Logprobs, limit: int | None) -> tuple[Logprobs, str]:
-    """The first tokens of a table, and what to say of the rest."""
-    if limit is not None and limit < 0:
-        raise SettingError(f"limit must be a number of tokens from 0, not {limit!r}.", setting="limit", value=limit)
-    if limit is None or len(table) <= limit:
-        return table, ""
-    rest = len(table) - limit
-    return table[:limit], f"… {rest} more token{'s' * (rest != 1)}"
+def _with_picture(shown: str, table: Logprobs, color_by: ColorBy, title: str, palette: Palette) -> str:
+    """A picture, and what the stylesheet shows in its place: hidden for whoever has no stylesheet."""
+    from .picture import picture_beside
+
+    drawn, width, told = picture_beside(table, color_by, title, palette)
+    source = base64.b64encode(drawn).decode()
+    return (
+        f'<img class="deluge-picture" width="{width}" alt="{html.escape(told, quote=True)}" '
+        f'src="data:image/png;base64,{source}"><div class="deluge-pictured" hidden>{shown}</div>'
+    )
 
 
 def _with_least_probable(text: str, table: Logprobs, probabilities: list[float]) -> str:
@@ -145,60 +159,70 @@ def _with_least_probable(text: str, table: Logprobs, probabilities: list[float])
     )[:_FEWEST]
     if not unsure:
         return text
-    octets = table.token_bytes
-    names = [label(octets[place]) for place in unsure]
+    weighed = _Weighed(table)
+    names = [weighed.own(place) for place in unsure]
     width = max(map(columns, names))
     padded = [name + " " * (width - columns(name)) for name in names]
     rows = [
-        f"  {name}  {percent(probabilities[place]):>8}  {_weighed(table, place)}".rstrip()
+        f"  {name}  {percent(probabilities[place]):>8}  {weighed.at(place)}".rstrip()
         for name, place in zip(padded, unsure, strict=True)
     ]
     return "\n".join([text, "", f"The {len(rows)} least probable of {len(table)} tokens:", *rows])
 
 
-def _spans(table: Logprobs) -> Iterator[str]:
-    probabilities, surprisal, entropy = table.prob, table.surprisal(base=2), table.entropy(base=2)
-    octets = table.token_bytes
-    for fragment in fragments(octets):
+def _spans(table: Logprobs, color_by: ColorBy) -> Iterator[str]:
+    probabilities = table.prob.tolist()
+    heats = SCALES[color_by].heat(measured(table, color_by)).tolist()
+    weighed = _Weighed(table)
+    for fragment in fragments(table.token_bytes):
         place = fragment.token
-        numbers = {"--p": probabilities[place], "--s": surprisal[place], "--h": entropy[place]}
-        style = ";".join(f"{name}:{value:.4g}" for name, value in numbers.items() if not math.isnan(value))
-        told = f"{label(octets[place])}: {percent(probabilities[place])}"
-        weighed = _weighed(table, place)
-        tip = html.escape(told + (f" — {weighed}" if weighed else ""), quote=True)
-        yield f'<span class="{_class(fragment, probabilities[place])}" style="{style}" title="{tip}">'
+        heat = heats[place]
+        style = "" if math.isnan(heat) else f' style="--u:{heat:.4g}"'
+        told = f"{weighed.own(place)}: {percent(probabilities[place])}"
+        others = weighed.at(place)
+        tip = html.escape(f"{told} — {others}" if others else told, quote=True)
+        yield f'<span class="{_class(fragment, heat)}"{style} title="{tip}">'
         yield f"{html.escape(fragment.shown)}</span>{'<br>' if fragment.breaks else ''}"
 
 
-def _class(fragment: Fragment, probability: float) -> str:
+def _class(fragment: Fragment, heat: float) -> str:
     names = ["deluge-token"]
     if fragment.marked:
         names.append("deluge-marked")
-    if math.isnan(probability):
+    if math.isnan(heat):
         names.append("deluge-unknown")
     return " ".join(names)
 
 
-def _weighed(table: Logprobs, place: int) -> str:
-    """The first alternatives at a position, without the chosen token."""
-    chosen, _, alternative, _, offsets = table.columns
-    vocabulary = table.vocabulary
-    found = []
-    for other, entry in zip(alternative[offsets[place] : offsets[place + 1]].tolist(), table.top(place), strict=True):
-        logprob = entry["logprob"]
-        if other != chosen[place] and vocabulary.true_bytes(other) != vocabulary.true_bytes(int(chosen[place])):
-            shown = "?" if logprob is None or logprob <= -9999 else percent(math.exp(min(logprob, 0.0)))
-            found.append(f"{label(vocabulary.true_bytes(other))} {shown}")
-        if len(found) == _TITLED:
-            break
-    return ", ".join(found)
+class _Weighed:
+    """What a table weighed at its positions, with each label written once."""
 
+    def __init__(self, table: Logprobs) -> None:
+        chosen, _, alternative, logprob, offsets = table.columns
+        self._chosen, self._offsets = chosen.tolist(), offsets.tolist()
+        self._alternative, self._logprob = alternative, known(logprob)
+        self._vocabulary = table.vocabulary
+        self._labels: dict[int, str] = {}
 
-@cache
-def _stylesheet() -> str:
-    try:
-        return _STYLESHEET.read_text(encoding="utf-8")
-    except OSError:
-        raise DelugeError(
-            "The stylesheet is not there: the front end is built when the package is installed; install it again."
-        ) from None
+    def at(self, place: int) -> str:
+        """The first alternatives at a position, without the chosen token."""
+        chosen = self._chosen[place]
+        span = slice(self._offsets[place], self._offsets[place + 1])
+        found: list[str] = []
+        for other, logprob in zip(self._alternative[span].tolist(), self._logprob[span].tolist(), strict=True):
+            if other != chosen and self._vocabulary.true_bytes(other) != self._vocabulary.true_bytes(chosen):
+                shown = "?" if math.isnan(logprob) else percent(math.exp(logprob))
+                found.append(f"{self.label(other)} {shown}")
+            if len(found) == _TITLED:
+                break
+        return ", ".join(found)
+
+    def own(self, place: int) -> str:
+        """The token itself."""
+        return self.label(self._chosen[place])
+
+    def label(self, index: int) -> str:
+        """An entry of the vocabulary, as people read it."""
+        if index not in self._labels:
+            self._labels[index] = label(self._vocabulary.true_bytes(index))
+        return self._labels[index]

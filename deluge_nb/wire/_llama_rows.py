@@ -106,7 +106,7 @@ def vocabulary() -> Generator[WireRequest, bytes, dict[int, bytes]]:
     return {one.id: bytes(one.bytes) for one in row}
 
 
-def rows(ask: Ask, prompt: str, reply: Reply) -> Generator[WireRequest, bytes, list[Row]]:
+def rows(ask: Ask, prompt: str | list[int], reply: Reply) -> Generator[WireRequest, bytes, list[Row]]:
     """One row for each token of the completion, in as many further requests as it takes.
 
     Raises

@@ -94,7 +94,7 @@ class StreamReader:
         yield Delta(chunk.content, table(self._ask, rows))
 
 
-def completed(reply: Reply, pieces: list[Piece], prompt: str) -> Generator[WireRequest, bytes, Reply]:
+def completed(reply: Reply, pieces: list[Piece], prompt: str | list[int]) -> Generator[WireRequest, bytes, Reply]:
     """The reply with the tokens that the server was silent about.
 
     Raises
@@ -129,7 +129,9 @@ def _readings(octets: bytes, count: int, spelt: dict[bytes, int]) -> Iterator[li
                 yield [token, *rest]
 
 
-def _likeliest(readings: list[list[int]], prompt: str, before: list[int]) -> Generator[WireRequest, bytes, list[int]]:
+def _likeliest(
+    readings: list[list[int]], prompt: str | list[int], before: list[int]
+) -> Generator[WireRequest, bytes, list[int]]:
     if not readings:
         raise MalformedResponseError(
             f"The server's answer does not fit the {NAME} dialect: it drew tokens that its vocabulary does not have.",

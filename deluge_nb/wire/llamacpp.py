@@ -44,9 +44,13 @@ def exchange(ask: Ask) -> Exchange:
         request = openai.build_request(dataclasses.replace(ask, params=params))
         reply = yield dataclasses.replace(request, path="/v1" + request.path)
         return openai.parse_response(reply, ask)
-    prompt = yield from _prompt_text(ask)
+    text = yield from _prompt_text(ask)
     if ask.continuation is not None:
-        return (yield from _score(ask, prompt, ask.continuation))
+        return (yield from _score(ask, text, ask.continuation))
+    prompt: str | list[int] = text
+    if ask.prompt.begun:
+        # By ids and not as text: what was written goes on as it was written, were it half a character.
+        prompt = [piece.id for piece in (yield from tokens(text))] + list(ask.prompt.begun)
     request = build_request(ask, prompt)
     reader = StreamReader(ask) if _in_pieces(ask) else None
     if reader is not None:
@@ -61,8 +65,8 @@ def exchange(ask: Ask) -> Exchange:
     return _completion(reply, found, _without_entries(body))
 
 
-def build_request(ask: Ask, prompt: str) -> WireRequest:
-    """The request for a completion of a text."""
+def build_request(ask: Ask, prompt: str | list[int]) -> WireRequest:
+    """The request for a completion of a text, or of tokens by their ids."""
     params = ask.params
     given = {
         "temperature": params.temperature,

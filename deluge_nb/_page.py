@@ -1,0 +1,57 @@
+"""A widget as one page that needs nothing else: no kernel, no network, no server."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import hashlib
+import html
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from ._static import built
+
+
+def page(state: Mapping[str, Any], *, title: str, text: str, script: str, style: str) -> str:
+    """A page of a widget's traits; ``text`` is what stands there where scripts are not run.
+
+    Its own policy forbids it to load anything, and to run any script but the widget's.
+    """
+    binary = {name: value for name, value in state.items() if isinstance(value, bytes)}
+    plain = {name: value for name, value in state.items() if name not in binary}
+    code, rules = built(script), built(style)
+    policy = "; ".join(
+        [
+            "default-src 'none'",
+            f"script-src '{_digest(code)}'",
+            f"style-src '{_digest(rules)}'",
+            "base-uri 'none'",
+            "form-action 'none'",
+        ]
+    )
+    data = [_data("state", "application/json", _json(plain)), _data("binary", "application/json", _json(list(binary)))]
+    for name, value in binary.items():
+        packed = gzip.compress(value, compresslevel=6, mtime=0)
+        data.append(_data(name, "text/plain", base64.b64encode(packed).decode()))
+    return (
+        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+        f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
+        '<meta name="viewport" content="width=device-width"><meta name="color-scheme" content="light dark">'
+        f"<title>{html.escape(title or 'Token probabilities')}</title><style>{rules}</style></head>"
+        f'<body class="deluge-page"><main></main><noscript><pre>{html.escape(text)}</pre></noscript>'
+        f'{"".join(data)}<script type="module">{code}</script></body></html>'
+    )
+
+
+def _digest(content: str) -> str:
+    return f"sha256-{base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()}"
+
+
+def _json(value: Any) -> str:
+    # No text may end the element that it stands in.
+    return json.dumps(value, ensure_ascii=False).replace("<", "\\u003c")
+
+
+def _data(name: str, kind: str, content: str) -> str:
+    return f'<script type="{kind}" id="deluge-{name}">{content}</script>'
