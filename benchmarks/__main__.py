@@ -7,7 +7,7 @@ import json
 import sys
 from pathlib import Path
 
-ALL = ("imports", "tokens", "paint", "parse", "calls", "client", "stats")
+ALL = ("imports", "tokens", "paint", "parse", "calls", "client", "stats", "widget")
 
 
 def main() -> None:

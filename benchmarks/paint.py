@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import os
-import secrets
-import shutil
 import statistics
-import subprocess
-import sys
-import tempfile
-import time
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page
+
+from ._lab import EVALUATE, notebook
 
 ASK = "%%deluge --seed {seed} --max-tokens 24 --chart both -o answer\nWhat is the capital of France?"
 TIMED = """import time
@@ -42,14 +36,6 @@ RUN = """async (cell) => {
     await app.commands.execute('notebook:run-cell');
     return ((await painted) - began) / 1000;
 }"""
-EVALUATE = """async (code) => {
-    const kernel = window.jupyterapp.shell.currentWidget.sessionContext.session.kernel;
-    const future = kernel.requestExecute({code});
-    let text = '';
-    future.onIOPub = (m) => { if (m.content.name === 'stdout') text += m.content.text; };
-    await future.done;
-    return text;
-}"""
 ROUNDS = 5
 BAR = 1.0
 
@@ -57,58 +43,12 @@ BAR = 1.0
 def measure(build: Path) -> dict[str, Any]:
     """The first cell of a kernel, which starts the server, and then some more."""
     del build
-    with tempfile.TemporaryDirectory() as folder:
-        home = Path(folder)
-        cells = ["%load_ext deluge_nb", *(ASK.format(seed=seed) for seed in range(ROUNDS + 1))]
-        written = [
-            {"cell_type": "code", "id": f"c{i}", "metadata": {}, "execution_count": None, "outputs": [], "source": cell}
-            for i, cell in enumerate(cells)
-        ]
-        kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3"}}
-        notebook = {"cells": written, "metadata": kernel, "nbformat": 4, "nbformat_minor": 5}
-        (home / "paint.ipynb").write_text(json.dumps(notebook))
-        token = secrets.token_hex(16)
-        env = {**os.environ, "JUPYTER_TOKEN": token, "JUPYTER_RUNTIME_DIR": str(home / "runtime")}
-        env |= {"JUPYTER_CONFIG_DIR": str(home / "config"), "JUPYTERLAB_WORKSPACES_DIR": str(home / "workspaces")}
-        command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--ServerApp.ip=127.0.0.1"]
-        command += ["--ServerApp.port=0", f"--ServerApp.root_dir={home}", "--LabApp.expose_app_in_browser=True"]
-        with (home / "log").open("w") as log:
-            server = subprocess.Popen(command, env=env, stdout=log, stderr=log)
-        try:
-            return _in_browser(_address(home / "runtime"), token)
-        finally:
-            server.terminate()
-            server.wait()
-
-
-def _address(runtime: Path) -> str:
-    deadline = time.monotonic() + 90
-    while time.monotonic() < deadline:
-        for told in runtime.glob("jpserver-*.json"):
-            try:
-                return f"http://127.0.0.1:{json.loads(told.read_text())['port']}"
-            except (ValueError, KeyError):
-                continue
-        time.sleep(0.1)
-    raise RuntimeError("JupyterLab did not start")
-
-
-def _in_browser(address: str, token: str) -> dict[str, Any]:
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
-    with sync_playwright() as playwright:
-        flags = ["--disable-gpu", "--disable-background-networking"]
-        browser = playwright.chromium.launch(executable_path=chromium, args=flags)
-        page = browser.new_page(viewport={"width": 1280, "height": 900})
-        page.goto(f"{address}/lab/workspaces/paint/tree/paint.ipynb?token={token}")
-        page.wait_for_selector(".jp-NotebookPanel")
-        page.wait_for_function("() => window.jupyterapp?.shell?.currentWidget?.sessionContext?.session?.kernel")
-        found = _rounds(page)
-        browser.close()
-    return found
+    cells = ["%load_ext deluge_nb", *(ASK.format(seed=seed) for seed in range(ROUNDS + 1))]
+    with notebook("paint", cells) as page:
+        return _rounds(page)
 
 
 def _rounds(page: Page) -> dict[str, Any]:
-    page.evaluate("async () => { await window.jupyterapp.shell.currentWidget.sessionContext.ready; }")
     page.evaluate(EVALUATE, "%load_ext deluge_nb")
     first = float(page.evaluate(RUN, 1))
     painted, answered = [], []
