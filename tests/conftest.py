@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Generator, Iterator
 from typing import Any
@@ -13,8 +14,10 @@ from deluge_nb import _endpoints, _keys, models
 from tests import openai_server
 from tests.openai_server import ChatServer
 
-# What takes how long is for benchmarks; a busy machine fails no test.
-settings.register_profile("untimed", deadline=None)
+# What takes how long is for benchmarks; a busy machine fails no test. Where a change is judged, the examples are the
+# same every time; elsewhere they are new ones, and with --hypothesis-profile=thorough very many.
+settings.register_profile("untimed", deadline=None, derandomize=bool(os.environ.get("CI")))
+settings.register_profile("thorough", deadline=None, max_examples=3000)
 settings.load_profile("untimed")
 
 # A shell that starts the tests in the background leaves interrupts ignored, in them and in every process they start.

@@ -178,7 +178,8 @@ def running() -> Iterator[ChatServer]:
     """A server on a free port of this machine, stopped at the end."""
     chat_server = ChatServer()
     app = Starlette(routes=[Route("/{rest:path}", chat_server._handle, methods=["POST"])])
-    listening = socket.socket()
+    # By its number: asyncio sends small pieces at once only where it is told that this is TCP.
+    listening = socket.socket(proto=socket.IPPROTO_TCP)
     listening.bind(("127.0.0.1", 0))
     server = uvicorn.Server(uvicorn.Config(app, log_level="error", lifespan="off"))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from deluge_nb import CalibrationReport, SettingError
 from deluge_nb.stats import adaptive_ece, auroc, brier, ece, log_loss, risk_coverage
+from tests.specs import rows_of
 
 
 def data(n: int, seed: int, truth: float = 1.0) -> tuple[Any, Any]:
@@ -146,7 +147,7 @@ def test_the_reliability_chart_shows_each_bin_with_its_interval_and_its_count() 
     p, y = data(200, 9)
     report = CalibrationReport(p, y)
     spec = report.reliability_chart().to_dict()
-    rows = next(iter(spec["vconcat"][1]["data"]["values"] for _ in [0]))
+    rows = rows_of(spec, spec["vconcat"][1])
     assert [row["count"] for row in rows] == [one.count for one in report.bins]
     assert [row["low"] for row in rows] == [one.wilson_low for one in report.bins]
     assert {row["points"] for row in rows if row["count"] < 10} <= {"fewer than 10"}

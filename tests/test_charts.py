@@ -24,6 +24,7 @@ from deluge_nb import (
     confidence_chart,
     entropy_chart,
 )
+from tests.specs import rows_of
 
 CHARTS = [entropy_chart, confidence_chart, alternatives_chart]
 HOSTILE = ["</script>", "a.b[0]\\'c", '"quoted"', "line\nbreak", "x" * 5000, "\x00", "datum.value", "🦆", " ", ""]
@@ -43,7 +44,7 @@ def values(chart: alt.Chart) -> list[dict[str, Any]]:
     """The rows that a chart draws."""
     spec = chart.to_dict()
     assert json.dumps(spec, allow_nan=False)
-    return list(spec["data"]["values"])
+    return rows_of(spec)
 
 
 @pytest.mark.parametrize("chart", CHARTS)
@@ -218,14 +219,15 @@ def test_charts_put_together_need_no_server_either(count: int) -> None:
     found = table(count, vocab_size=1000)
     one, other, third = entropy_chart(found), confidence_chart(found), alternatives_chart(found)
     rule = alt.Chart(alt.Data(values=[{"half": 0.5}])).mark_rule().encode(y="half:Q")
-    for joined in (
+    joins = [
         one + rule,
         one | other,
         one & other,
         (one | other) & third,
         one & other & third,
         (one + rule) | other,
-    ):
+    ]
+    for joined in joins if count < 2000 else joins[-2:]:  # which have all of them
         bundle: Any = joined._repr_mimebundle_()
         assert bundle[0]["application/vnd.vegalite.v5+json"]["config"]["background"] == "white"
         assert base64.b64decode(bundle[0]["image/png"]).startswith(b"\x89PNG")
@@ -271,7 +273,7 @@ def test_a_style_of_the_user_s_comes_before_the_chart_s_own() -> None:
 def test_the_bars_of_a_long_completion_grow_as_one_zooms_in(chart: Any) -> None:
     spec = chart(table(100)).to_dict()
     x, x2 = spec["encoding"]["x"], spec["encoding"]["x2"]
-    first = spec["data"]["values"][0]
+    first = rows_of(spec)[0]
     assert (first[x["field"]], first[x2["field"]]) == (-0.5, 0.5)
     assert x["scale"]["domain"] == [-0.5, 99.5]
 

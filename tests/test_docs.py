@@ -41,7 +41,9 @@ def test_every_code_block_runs(page: str, server: ChatServer, own_rows_only: Non
         shell.run_cell(code).raise_error()
 
 
-@pytest.mark.parametrize("page", [*PAGES, "docs/probability.md", "docs/design.md", "CONTRIBUTING.md", "CHANGELOG.md"])
+@pytest.mark.parametrize(
+    "page", [*PAGES, "docs/probability.md", "docs/design.md", "docs/hosts.md", "CONTRIBUTING.md", "CHANGELOG.md"]
+)
 def test_every_link_leads_to_a_file(page: str) -> None:
     path = ROOT / page
     for target in re.findall(r"\]\(([^)#]+)[^)]*\)", path.read_text(encoding="utf-8")):

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from deluge_nb import Logprobs
 from deluge_nb._glyphs import label
-from deluge_nb._pack import CHUNK, pack, pack_alternatives, pack_tokens, unpack
+from deluge_nb._pack import Packer, pack, pack_measures, unpack
 
 COLUMNS = st.dictionaries(
     st.text(min_size=1, max_size=5),
@@ -52,48 +52,122 @@ def test_every_column_starts_where_typed_arrays_can(fields: dict[str, str], colu
     assert len(block) % 8 == 0
 
 
-def test_tokens_are_packed_with_their_numbers() -> None:
+def sources(fields: dict[str, Any], columns: dict[str, Any]) -> list[str]:
+    """What the tokens of a block stand for."""
+    by_place = dict(zip(columns["places"].tolist(), fields["sources"], strict=True))
+    drawn = columns["labelAt"].tolist()
+    for token, place in zip(columns["odd"].tolist(), columns["oddText"].tolist(), strict=True):
+        drawn[token - fields["first"]] = place
+    return [by_place[place] for place in drawn]
+
+
+def test_tokens_are_packed_with_their_texts_and_log_probabilities() -> None:
     table = Logprobs.from_entries([entry("a", -0.5, (" b", -1.5)), entry("\n", -2.0), entry("z", -9999.0)])
-    fields, columns = unpack(pack_tokens(table))
-    assert fields["count"] == 3
-    assert [fields["shown"][at] for at in columns["shownAt"]] == ["a", "↵", "z"]
-    assert [fields["copied"][at] for at in columns["copiedAt"]] == ["a", "\n", "z"]
+    fields, columns = unpack(Packer().tokens(table))
+    assert (fields["first"], fields["count"]) == (0, 3)
+    assert sources(fields, columns) == ["a", "\n", "z"]
+    assert fields["stretches"] == {"1": [["↵", "\n", 3]]}
     np.testing.assert_allclose(columns["logprob"], [-0.5, -2.0, math.nan])
+
+
+def test_what_is_measured_is_packed_with_its_bounds() -> None:
+    table = Logprobs.from_entries([entry("a", -0.5, (" b", -1.5)), entry("\n", -2.0), entry("z", -9999.0)])
+    _, columns = unpack(pack_measures(table))
+    bounds = table.entropy_bounds(base=2)
     np.testing.assert_allclose(columns["tail"][0], 1 - math.exp(-0.5) - math.exp(-1.5), rtol=1e-6)
-    np.testing.assert_allclose(columns["entropy"], table.entropy(base=2), rtol=1e-6)
+    np.testing.assert_allclose(columns["entropy"], bounds.lower, rtol=1e-6)
+    np.testing.assert_allclose(columns["entropyMost"], bounds.upper, rtol=1e-6)
     assert columns["rank"].tolist()[:2] == [1, 1]
-    assert columns["offsets"].tolist() == [0, 2, 3, 4]
+
+
+def test_alternatives_are_packed_by_token() -> None:
+    table = Logprobs.from_entries([entry("a", -0.5, (" b", -1.5)), entry("z", -1.0)])
+    packer = Packer()
+    packer.tokens(table)
+    fields, columns = unpack(packer.alternatives(table, 0, 2))
+    assert columns["counts"].tolist() == [2, 1]
+    by_place = dict(zip(columns["places"].tolist(), fields["sources"], strict=True))
+    assert [by_place[at] for at in columns["labelAt"].tolist()] == ["a", " b", "z"]
+    np.testing.assert_allclose(columns["logprob"], [-0.5, -1.5, -1.0])
 
 
 def test_a_table_of_no_tokens_can_be_packed() -> None:
     table = Logprobs.from_entries([])
-    assert unpack(pack_tokens(table))[0]["count"] == 0
-    assert unpack(pack_alternatives(table))[1]["labelAt"].tolist() == []
+    assert unpack(Packer().tokens(table))[0]["count"] == 0
+    assert unpack(Packer().alternatives(table, 0, 0))[1]["labelAt"].tolist() == []
+    assert unpack(pack_measures(table))[1]["entropy"].tolist() == []
+
+
+def test_texts_that_the_browser_keeps_are_not_sent_again() -> None:
+    rows = [entry("a", -0.5, ("b", -1.5)), entry("c", -1.0, ("a", -2.0))]
+    packer = Packer()
+    packer.tokens(Logprobs.from_entries(rows[:1]))
+    packer.alternatives(Logprobs.from_entries(rows[:1]), 0, 1)
+    packer.keep()
+    table = Logprobs.from_entries(rows)
+    fields, columns = unpack(packer.tokens(table, 1))
+    assert fields["sources"] == ["c"]
+    assert len(columns["labelAt"]) == 1
+    packer.all_over()
+    assert unpack(packer.tokens(table))[0]["sources"] == ["a", "b", "c"]
 
 
 def test_chunks_of_alternatives_add_up_to_all_of_them() -> None:
-    table = Logprobs.from_entries(entry(f"t{i % 7}", -0.1 * (i % 9 + 1), ("x", -3.0)) for i in range(2 * CHUNK + 5))
-    _, whole = unpack(pack_alternatives(table))
-    parts = [unpack(pack_alternatives(table, chunk)) for chunk in range(3)]
-    assert [(fields["first"], fields["last"]) for fields, _ in parts] == [
-        (0, CHUNK),
-        (CHUNK, 2 * CHUNK),
-        (2 * CHUNK, 2 * CHUNK + 5),
-    ]
-    for name, column in whole.items():
-        np.testing.assert_array_equal(np.concatenate([columns[name] for _, columns in parts]), column)
+    table = Logprobs.from_entries(entry(f"t{i % 7}", -0.1 * (i % 9 + 1), ("x", -3.0)) for i in range(1000))
+    packer = Packer()
+    packer.tokens(table)
+    _, whole = unpack(packer.alternatives(table, 0, 1000))
+    parts = [unpack(packer.alternatives(table, first, first + 250)) for first in range(0, 1000, 250)]
+    assert [(fields["first"], fields["last"]) for fields, _ in parts] == [(0, 250), (250, 500), (500, 750), (750, 1000)]
+    for name in ("counts", "labelAt", "logprob"):
+        np.testing.assert_array_equal(np.concatenate([columns[name] for _, columns in parts]), whole[name])
 
 
 def test_tokens_that_only_look_alike_are_told_apart() -> None:
     table = Logprobs.from_entries([entry(" ", -0.5, ("·", -1.5))])
-    fields, columns = unpack(pack_tokens(table))
-    _, alternatives = unpack(pack_alternatives(table))
-    assert [fields["labels"][at] for at in alternatives["labelAt"]] == ["·", "·"]
+    packer = Packer()
+    _, columns = unpack(packer.tokens(table))
+    packer.keep()
+    fields, alternatives = unpack(packer.alternatives(table, 0, 1))
+    (told,) = fields["labels"].values()  # of the other one: its own came with the tokens
+    assert told == "·"
     assert (alternatives["labelAt"] == columns["labelAt"][0]).tolist() == [True, False]
+
+
+def test_a_character_cut_across_tokens_is_sent_where_it_is_complete() -> None:
+    table = Logprobs.from_entries([entry(b"a", -1.0), entry(b"\xf0\x9f", -1.0), entry(b"\xa6\x86", -1.0)])
+    fields, columns = unpack(Packer().tokens(table))
+    assert "".join(sources(fields, columns)) == "a🦆"
+    assert columns["odd"].tolist() == [1, 2]
+
+
+def test_rows_that_complete_a_character_are_sent_with_those_that_began_it() -> None:
+    begun = [entry(b"a", -1.0), entry(b"\xf0\x9f", -1.0)]
+    packer = Packer()
+    packer.tokens(Logprobs.from_entries(begun))
+    packer.keep()
+    whole = Logprobs.from_entries([*begun, entry(b"\xa6\x86", -1.0)])
+    assert packer.safe_start(whole, 2) == 1
+
+
+@pytest.mark.parametrize("torn", [0, 1, 63, 64, 65, 400])
+@pytest.mark.parametrize("whole", [0, 1, 70])
+def test_rows_are_sent_again_from_the_last_that_was_whole(whole: int, torn: int) -> None:
+    rows = [entry(b"a", -1.0)] * whole + [entry((b"", b"\xf0")[at % 2], -1.0) for at in range(torn)]
+    table = Logprobs.from_entries([*rows, entry(b"\x9f", -1.0)])
+    assert Packer().safe_start(table, whole + torn) == whole
+
+
+@given(st.lists(st.binary(max_size=4), min_size=1, max_size=12))
+def test_the_texts_of_a_block_are_what_the_bytes_decode_to(pieces: list[bytes]) -> None:
+    table = Logprobs.from_entries([entry(piece, -1.0) for piece in pieces])
+    assert "".join(sources(*unpack(Packer().tokens(table)))) == table.text
 
 
 @pytest.mark.parametrize("token", ["</script>", "<img src=x onerror=alert(1)>", "\u202e", "\x00", '"', "\\"])
 def test_hostile_text_crosses_as_text(token: str) -> None:
-    fields, columns = unpack(pack_tokens(Logprobs.from_entries([entry(token, -1.0)])))
-    assert fields["copied"][columns["copiedAt"][0]] == token
-    assert fields["labels"][columns["labelAt"][0]] == label(token.encode())
+    fields, columns = unpack(Packer().tokens(Logprobs.from_entries([entry(token, -1.0)])))
+    assert sources(fields, columns) == [token]
+    place = str(columns["labelAt"][0])
+    simple = f"·{token[1:]}" if token.startswith(" ") else token
+    assert fields["labels"].get(place, simple) == label(token.encode())

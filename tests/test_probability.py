@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deluge_nb import Logprobs, LogprobsMissingError, SettingError, extract_prob, is_match
+from deluge_nb.probability import LEAKED_SPACES
 
 LOWEST = -3.4028234663852886e38
 
@@ -98,7 +99,8 @@ def test_the_matcher_takes_any_two_texts(token: str, label: str) -> None:
 
 @given(st.text(min_size=1))
 def test_a_text_with_a_letter_matches_itself(text: str) -> None:
-    if any(character.isalnum() for character in text):
+    # A tokenizer's mark of a space passes for a letter, and is none.
+    if any(character.isalnum() for character in text.translate(LEAKED_SPACES)):
         assert is_match(text, text)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import math
 import re
 from html.parser import HTMLParser
@@ -13,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deluge_nb import Logprobs, LogprobsMissingError, SettingError, to_html, to_text
+from deluge_nb._png import size
 from deluge_nb.render import static_bundle
 
 HOSTILE = [
@@ -52,6 +54,7 @@ class Spans(HTMLParser):
         self.tags: list[str] = []
         self.text = ""
         self.titles: list[str] = []
+        self.alternative = ""
         self.attributes: set[str] = set()
         self._static = False
         self.feed(page)
@@ -61,6 +64,7 @@ class Spans(HTMLParser):
         self.tags.append(tag)
         self.attributes |= found.keys()
         self._static = self._static or found.get("class") == "deluge-static"
+        self.alternative += found.get("alt") or ""
         if "title" in found:
             self.titles.append(found["title"] or "")
         if tag == "br":
@@ -96,19 +100,20 @@ def test_a_title_is_only_text(token: str) -> None:
 def test_whatever_the_tokens_the_elements_are_ours(tokens: list[str]) -> None:
     page = Spans(to_html([entry(token, 0.5) for token in tokens]))
     assert set(page.tags) <= {"div", "span", "style", "br"}
-    assert page.attributes <= {"class", "style", "title", "role", "aria-label", "data-color", "data-text"}
+    data = {"data-color", "data-palette", "data-text"}
+    assert page.attributes <= {"class", "style", "title", "role", "aria-label", *data}
 
 
 def test_each_token_carries_its_numbers_and_none_that_are_withheld() -> None:
     page = to_html([entry("a", 0.25), {"token": "b", "logprob": -9999.0, "bytes": None, "top_logprobs": []}])
-    assert re.search(r'style="--p:0\.25;--s:2;--h:[\d.]+" title="a: 25 %"', page)
-    assert '<span class="deluge-token deluge-unknown" style="" title="b: unknown">b</span>' in page
+    assert '<span class="deluge-token" style="--u:0.866" title="a: 25 %">a</span>' in page
+    assert '<span class="deluge-token deluge-unknown" title="b: unknown">b</span>' in page
 
 
 def test_the_legend_is_of_the_scale_that_is_painted() -> None:
     page = to_html(FRANCE, color_by="entropy")
     assert 'data-color="entropy"' in page
-    assert '<span class="deluge-token" style="--h:8" data-text="≥ 8"></span><span data-text="bits">' in page
+    assert '<span class="deluge-token" style="--u:1" data-text="≥ 8"></span><span data-text="bits">' in page
 
 
 def test_without_its_stylesheet_only_the_text_is_left() -> None:
@@ -136,11 +141,41 @@ def test_what_is_left_out_is_told() -> None:
     assert "more token" not in to_html(FRANCE, limit=5)
 
 
+def test_a_page_is_of_the_palette_that_is_asked_for() -> None:
+    assert 'data-palette="green"' in to_html(FRANCE, palette="green")
+
+
+def test_a_picture_comes_with_the_page_where_it_is_asked_for() -> None:
+    assert "img" not in Spans(to_html(FRANCE)).tags
+    page = Spans(to_html(FRANCE, picture=True))
+    assert page.tags.count("img") == 1
+    assert page.alternative == "Tokens coloured by probability: The capital is Paris."
+    assert page.text == "The capital is Paris."
+    drawn = base64.b64decode(re.findall(r'src="data:image/png;base64,([^"]+)"', to_html(FRANCE, picture=True))[0])
+    assert drawn.startswith(b"\x89PNG")
+    assert int(re.findall(r'<img [^>]*width="(\d+)"', to_html(FRANCE, picture=True))[0]) * 2 == size(drawn)[0]
+
+
+@pytest.mark.parametrize("token", HOSTILE)
+def test_the_text_of_a_picture_is_no_markup(token: str) -> None:
+    plain, hostile = (Spans(to_html([entry(one, 0.5)], title=one, picture=True)) for one in ("a", token))
+    assert (hostile.tags, hostile.attributes) == (plain.tags, plain.attributes)
+
+
+def test_what_is_hidden_without_styles_is_all_that_the_picture_shows() -> None:
+    page = to_html(FRANCE, title="Capitals", picture=True)
+    before, hidden = page.split('<div class="deluge-pictured" hidden>')
+    assert re.sub(r"<style>.*?</style>|<[^>]+>", "", before, flags=re.DOTALL) == ""
+    assert "Capitals" in hidden
+    assert hidden.endswith("</div></div></div>")
+
+
 def test_what_stands_beside_a_widget_is_bounded() -> None:
     table = Logprobs.from_entries(entry(" word", 0.9) for _ in range(20_000))
     bundle = static_bundle(table)
     assert set(bundle) == {"text/html", "text/plain"}
     assert len(bundle["text/html"]) < 600_000
+    assert Spans(bundle["text/html"]).alternative.count(" word") == 400
     assert "… 18000 more tokens" in bundle["text/html"]
     assert "… 18000 more tokens" in bundle["text/plain"]
 
@@ -184,7 +219,8 @@ def test_a_response_without_a_table_says_why() -> None:
     ("arguments", "setting"),
     [
         ({"logprobs": 5}, "logprobs"),
-        ({"logprobs": FRANCE, "color_by": "rank"}, "color_by"),
+        ({"logprobs": FRANCE, "color_by": "colour"}, "color_by"),
+        ({"logprobs": FRANCE, "palette": "red"}, "palette"),
         ({"logprobs": FRANCE, "limit": -1}, "limit"),
     ],
 )

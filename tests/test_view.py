@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 from types import SimpleNamespace
 from typing import Any
@@ -10,9 +11,10 @@ import numpy as np
 import pytest
 import traitlets
 
-from deluge_nb import Logprobs, LogprobsMissingError, LogprobView, SettingError
+from deluge_nb import Logprobs, LogprobsMissingError, LogprobView, SettingError, magic
+from deluge_nb import view as view_module
 from deluge_nb._pack import CHUNK, EAGER, unpack
-from deluge_nb.view import mimebundle
+from deluge_nb._scale import COLOR_BY
 
 ENTRIES: list[dict[str, Any]] = [
     {"token": token, "logprob": math.log(p), "bytes": list(token.encode()), "top_logprobs": []}
@@ -86,11 +88,12 @@ def test_selection_is_observed_as_any_trait() -> None:
     assert seen == [1]
 
 
-def test_what_the_colour_says_is_one_of_three() -> None:
+def test_what_the_colour_says_is_one_of_five() -> None:
     view = LogprobView(ENTRIES, color_by="entropy")
-    view.color_by = "surprisal"
+    for name in COLOR_BY:
+        view.color_by = name
     with pytest.raises(traitlets.TraitError):
-        view.color_by = "rank"
+        view.color_by = "hue"
 
 
 def test_an_unknown_keyword_is_refused() -> None:
@@ -115,9 +118,11 @@ def test_binary_columns_are_traits_of_their_own() -> None:
     assert all(isinstance(value, bytes) for value in state.values())
 
 
-@pytest.mark.parametrize(("count", "eager"), [(EAGER, True), (EAGER + 1, False)])
-def test_alternatives_go_along_unless_the_text_is_long(count: int, eager: bool) -> None:
-    assert bool(LogprobView(table_of(count)).alternatives) == eager
+@pytest.mark.parametrize(("count", "sent"), [(EAGER, EAGER), (EAGER + 1, CHUNK)])
+def test_alternatives_go_along_unless_the_text_is_long(count: int, sent: int) -> None:
+    view = LogprobView(table_of(count))
+    assert unpack(view.alternatives)[0]["last"] == sent
+    assert bool(view.measures) == (count == sent)
 
 
 def test_the_alternatives_of_a_chunk_are_sent_when_asked_for() -> None:
@@ -125,9 +130,114 @@ def test_the_alternatives_of_a_chunk_are_sent_when_asked_for() -> None:
     view._handle_custom_msg({"chunk": 1}, [])
     ((content, (block,)),) = view.sent
     fields, columns = unpack(block)
-    assert content == {"chunk": 1}
+    assert content == {"parts": ["alternatives"]}
     assert (fields["first"], fields["last"]) == (CHUNK, 2 * CHUNK)
     np.testing.assert_allclose(columns["logprob"], -1.0)
+
+
+def test_what_is_measured_of_a_long_text_is_sent_when_asked_for() -> None:
+    view = Recorded(table_of(EAGER + 1))
+    view._handle_custom_msg({"measures": True}, [])
+    assert len(unpack(view.measures)[1]["entropy"]) == EAGER + 1
+
+
+def test_of_a_table_that_has_grown_only_the_new_rows_are_sent() -> None:
+    whole = table_of(3000)
+    view = Recorded(whole[:2000])
+    before = view.data
+    view.update(whole[:2500])
+    ((content, blocks),) = view.sent
+    assert content == {"parts": ["alternatives", "measures", "tokens"]}
+    alternatives, measures, tokens = map(unpack, blocks)
+    assert (tokens[0]["first"], tokens[0]["count"], len(tokens[1]["labelAt"])) == (2000, 2500, 500)
+    assert (alternatives[0]["first"], alternatives[0]["last"]) == (2000, 2500)
+    assert (measures[0]["first"], len(measures[1]["entropy"])) == (2000, 500)
+    assert view.data is before
+
+
+async def test_rows_that_come_fast_are_sent_together_and_none_is_left_behind() -> None:
+    whole = table_of(3000)
+    view = Recorded(whole[:2000])
+    for stop in range(2001, 3001):
+        view.update(whole[:stop])
+    assert len(view.sent) < 100
+    await asyncio.sleep(0.1)
+    last = unpack(view.sent[-1][1][2])[0]
+    assert last["count"] == 3000
+    firsts = [unpack(blocks[2])[0] for _, blocks in view.sent]
+    assert [one["first"] for one in firsts] == [2000, *(one["count"] for one in firsts[:-1])]
+
+
+async def test_the_state_that_somebody_asks_for_leaves_the_others_nothing_to_miss() -> None:
+    rows: list[dict[str, Any]] = [
+        {"token": f"t{i}", "logprob": -1.0, "bytes": None, "top_logprobs": []} for i in range(50)
+    ]
+    whole = Logprobs.from_entries(rows)
+    view = Recorded(whole[:40])
+    view.update(whole[:41])
+    view.update(whole[:45])  # waits
+    view.get_state("data")
+    view.update(whole)
+    await asyncio.sleep(0.1)
+    texts = [source for _, blocks in view.sent for source in unpack(blocks[2])[0]["sources"]]
+    assert texts == [f"t{i}" for i in range(40, 50)]
+
+
+async def test_traits_follow_when_no_more_comes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(view_module, "_QUIET", 0.05)
+    whole = table_of(3000)
+    view = Recorded(whole[:2000])
+    for stop in range(2001, 2050):
+        view.update(whole[:stop])
+    assert unpack(view.data)[0]["count"] == 2000
+    settled = asyncio.Event()
+
+    def heard(_: Any) -> None:
+        settled.set()
+
+    view.observe(heard, "data")
+    await asyncio.wait_for(settled.wait(), 30)
+    assert unpack(view.data)[0]["count"] == 2049
+
+
+def test_whoever_asks_for_the_state_gets_what_has_come_by_then() -> None:
+    whole = table_of(3000)
+    view = Recorded(whole[:2000])
+    view.update(whole[:2500])
+    assert unpack(view.get_state("data")["data"])[0]["count"] == 2500
+
+
+class Wired(Recorded):
+    """A widget that keeps the states that go to the browser."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        self.states: list[dict[str, bytes]] = []
+        super().__init__(*args, **options)
+
+    def _send(self, msg: Any, buffers: Any = None) -> None:
+        names = [name for (name,) in msg["buffer_paths"]]
+        self.states.append({name: bytes(block) for name, block in zip(names, buffers, strict=True)})
+
+
+def test_the_whole_is_sent_to_whoever_asks_also_when_the_state_was_read_before() -> None:
+    whole = table_of(3000)
+    view = Wired(whole[:2000])
+    view.update(whole[:2500])
+    view.get_state()
+    view.states.clear()
+    view._handle_custom_msg({"whole": True}, [])
+    (state,) = view.states
+    assert unpack(state["data"])[0]["count"] == 2500
+    assert unpack(state["alternatives"])[0]["last"] == 2500
+
+
+def test_another_table_takes_the_place_of_the_old_one_and_drops_what_it_has_no_place_for() -> None:
+    view = LogprobView(table_of(10), selected=9)
+    view.selection = [2, 8]
+    view.pinned = [1, 7]
+    view.update(ENTRIES)
+    assert (view.selected, view.selection, view.pinned) == (None, [], [1])
+    assert unpack(view.data)[0]["count"] == 3
 
 
 @pytest.mark.parametrize("content", [{"chunk": 9}, {"chunk": -1}, {"chunk": "1"}, {"chunk": None}, {}, "chunk", None])
@@ -138,7 +248,8 @@ def test_a_message_that_asks_for_nothing_there_is_is_not_answered(content: Any) 
 
 
 @pytest.mark.parametrize(
-    "make", [lambda: LogprobView(ENTRIES)._repr_mimebundle_(), lambda: mimebundle(Logprobs.from_entries(ENTRIES))]
+    "make",
+    [lambda: LogprobView(ENTRIES)._repr_mimebundle_(), lambda: magic.table_bundle(Logprobs.from_entries(ENTRIES))],
 )
 def test_the_widget_brings_what_is_shown_where_there_is_none(make: Any) -> None:
     data, _ = make()
@@ -157,8 +268,28 @@ def test_the_static_form_is_painted_as_the_widget_is() -> None:
 
 def test_a_slice_of_a_table_shared_by_many_sends_only_its_own_tokens() -> None:
     view = LogprobView(Logprobs.from_entries(ENTRIES)[1:2])
-    assert unpack(view.data)[0]["labels"] == ["·end"]
+    assert unpack(view.data)[0]["sources"] == [" end"]
 
 
 def test_a_view_says_how_long_it_is() -> None:
     assert repr(LogprobView(ENTRIES)) == "LogprobView(3 tokens)"
+
+
+@pytest.mark.parametrize(
+    ("name", "good", "bad", "told"),
+    [
+        ("selection", [0, 3], [0, 4], "start < stop <= 3"),
+        ("selection", [], [2, 2], "start < stop"),
+        ("selection", [1, 2], [0.5, 2], "start < stop"),
+        ("pinned", [0, 2], [3], "from 0 to 2"),
+        ("threshold", 1.0, 0.0, "above 0"),
+        ("limits", [0.1, 0.5], [0.5, 0.1], "lower one first"),
+        ("temperature", 0.0, -1.0, "from 0 to 100"),
+    ],
+)
+def test_a_setting_that_cannot_be_is_refused_and_the_old_one_stays(name: str, good: Any, bad: Any, told: str) -> None:
+    view = LogprobView(ENTRIES)
+    setattr(view, name, good)
+    with pytest.raises(SettingError, match=told):
+        setattr(view, name, bad)
+    assert getattr(view, name) == good

@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Error, Page, Request, sync_playwright
 
-from deluge_nb import LogprobView, render
+from deluge_nb import LogprobView, _colors
 
 FLAGS = [
     "--disable-gpu",
@@ -42,7 +42,8 @@ const bytes = (text) => {
   larger.set(raw, 8);
   return new DataView(larger.buffer, 8, raw.length);
 };
-const state = {...STATE, data: bytes(STATE.data), alternatives: bytes(STATE.alternatives)};
+const state = {...STATE};
+for (const name of BINARY) state[name] = bytes(STATE[name]);
 const heard = {};
 window.sent = [];
 window.listeners = 0;
@@ -54,19 +55,30 @@ window.model = {
   on(name, heed) { (heard[name] ??= []).push(heed); window.listeners++; },
   off(name, heed) { heard[name] = heard[name].filter((h) => h !== heed); window.listeners--; },
   say(name, ...told) { for (const heed of heard[name] ?? []) heed(...told); },
-  grow(alternatives, data) {
-    state.alternatives = bytes(alternatives);
-    state.data = bytes(data);
-    this.say("change:data");
+  take(binary) {
+    for (const [name, text] of Object.entries(binary)) state[name] = bytes(text);
+    for (const name of Object.keys(binary)) this.say(`change:${name}`);
   },
-  answer(chunk, text) { this.say("msg:custom", {chunk}, [bytes(text)]); },
+  hear(content, texts) { this.say("msg:custom", content, texts.map(bytes)); },
 };
 const address = URL.createObjectURL(new Blob([SOURCE], {type: "text/javascript"}));
 const {default: widget} = await import(address);
-window.started = performance.now();
+window.widget = widget;
 window.end = widget.render({model: window.model, el: document.querySelector("main")});
 window.ready = true;
 """
+
+
+def encoded(view: LogprobView) -> tuple[dict[str, Any], list[str]]:
+    """A view's own traits as JSON, and which of them are bytes in base64."""
+    traits = {name: value for name, value in view.get_state().items() if not name.startswith("_")}
+    binary = [name for name, value in traits.items() if isinstance(value, bytes)]
+    state = {
+        name: base64.b64encode(value).decode() if name in binary else value
+        for name, value in traits.items()
+        if name not in ("layout", "tabbable", "tooltip")
+    }
+    return state, binary
 
 
 @dataclass(frozen=True)
@@ -88,7 +100,9 @@ def browser() -> Iterator[Browser]:
     assert chromium, "there is no Chromium on this machine; see tests/system.sh"
     with sync_playwright() as playwright:
         sandbox = ["--no-sandbox"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []
-        instance = playwright.chromium.launch(executable_path=chromium, args=FLAGS + sandbox)
+        # Scrollbars that take room, as on most desks.
+        shown = ["--hide-scrollbars"]
+        instance = playwright.chromium.launch(executable_path=chromium, args=FLAGS + sandbox, ignore_default_args=shown)
         yield instance
         instance.close()
 
@@ -124,22 +138,27 @@ def page(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Page]:
 
 
 @pytest.fixture
+def offline(browser: Browser) -> Iterator[Page]:
+    """A reader without a network: what is asked of other machines, as nbconvert's pages do, comes to nothing."""
+    context = browser.new_context(viewport={"width": 1280, "height": 900}, color_scheme="light")
+    page = context.new_page()
+    page.route(re.compile("^https?:"), lambda route: route.abort())
+    yield page
+    context.close()
+
+
+@pytest.fixture
 def host(page: Page) -> Callable[..., Page]:
     """Put a widget on a page of its own; ``window.model`` is its model."""
 
     def put(view: LogprobView, *, theme: str = "") -> Page:
-        state = {
-            "data": base64.b64encode(view.data).decode(),
-            "alternatives": base64.b64encode(view.alternatives).decode(),
-            "selected": view.selected,
-            "color_by": view.color_by,
-            "title": view.title,
-        }
-        source = (render._STYLESHEET.parent / "view.js").read_text(encoding="utf-8")
-        script = f"const STATE = {json.dumps(state)};\nconst SOURCE = {json.dumps(source)};\n{HOST}"
+        state, binary = encoded(view)
+        source = (_colors.STYLESHEET.parent / "view.js").read_text(encoding="utf-8")
+        known = {"STATE": state, "BINARY": binary, "SOURCE": source}
+        script = "\n".join(f"const {name} = {json.dumps(value)};" for name, value in known.items()) + HOST
         page.set_content(
             '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Tokens</title>'
-            f"<style>{render._STYLESHEET.read_text(encoding='utf-8')}</style></head>"
+            f"<style>{_colors.STYLESHEET.read_text(encoding='utf-8')}</style></head>"
             f'<body {theme}><main style="padding: 12px"></main></body></html>'
         )
         page.add_script_tag(content=script, type="module")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -55,9 +56,10 @@ def test_the_magic_shows_coloured_tokens_whose_alternatives_can_be_read_and_sele
     expect(tokens.first).to_be_visible()
     assert page.locator(".deluge-line [role=option]").count() == in_kernel(page, "len(answer.logprobs)")
     drawn = page.locator(".deluge-line [role=option]").evaluate_all(
-        "all => all.map(e => Number(e.style.getPropertyValue('--p')))"
+        "all => all.map(e => Number(getComputedStyle(e).getPropertyValue('--u')))"
     )
-    assert drawn == pytest.approx(in_kernel(page, "answer.logprobs.prob.tolist()"), rel=1e-5)
+    known = in_kernel(page, "answer.logprobs.prob.tolist()")
+    assert drawn == pytest.approx([math.sqrt(1 - p) for p in known], abs=1 / 128 + 1e-6)
 
     third = page.locator('[data-token="2"]').first
     third.hover()

@@ -1,0 +1,489 @@
+"""The view where people meet it: in Jupyter's two interfaces, in marimo, in notebooks that were saved or converted, and
+in any other host that keeps to anywidget's contract."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Literal
+
+import nbformat
+import pytest
+from nbconvert import HTMLExporter
+from playwright.sync_api import Locator, Page, expect
+
+from deluge_nb import LogprobView
+
+from .conftest import Jupyter
+from .marimo_app import APP, DARK, MORE, evaluated, serving
+from .tables import FRANCE, is_the_card_of_paris, long_table
+from .test_lab import in_kernel, open_and_run
+from .test_picture import PAINTED
+
+pytestmark = pytest.mark.browser
+
+Host = Callable[..., Page]
+Notebook = Callable[..., str]
+
+HEATS = "all => all.map(e => Number(getComputedStyle(e).getPropertyValue('--u')))"
+GROUNDS = "all => all.map(e => getComputedStyle(e).backgroundColor)"
+SHOW = f"from deluge_nb import LogprobView\nview = LogprobView({list(FRANCE)!r}, title='Capitals')\nview"
+PROBABILITY = [pytest.approx(math.sqrt(1 - p), abs=1 / 128 + 1e-6) for p in FRANCE.prob]
+SURPRISAL = [pytest.approx(min(1, -math.log2(p) / 10), abs=1 / 128 + 1e-6) for p in FRANCE.prob]
+
+
+def tokens(view: Locator) -> Locator:
+    return view.locator(".deluge-line .deluge-token")
+
+
+def heats(view: Locator) -> list[float]:
+    return tokens(view).evaluate_all(HEATS)
+
+
+def becomes(read: Callable[[], Any], wanted: Any, page: Page) -> None:
+    """Wait until something is as wanted: it comes from another process, or with a later frame."""
+    for _ in range(200):
+        if read() == wanted:
+            return
+        page.wait_for_timeout(50)
+    assert read() == wanted
+
+
+def is_coloured(view: Locator) -> None:
+    """The colours that the browser computed differ as the probabilities do."""
+    expect(tokens(view)).to_have_text(FRANCE.tokens, timeout=60_000)
+    assert heats(view) == PROBABILITY
+    grounds = tokens(view).evaluate_all(GROUNDS)
+    assert len(set(grounds)) == len(FRANCE)
+    # Lightness, the first of OKLab's three: the less probable, the further from the ground.
+    light = [float(re.findall(r"[\d.]+", ground)[0]) for ground in grounds]
+    likeliest_last = sorted(range(len(FRANCE)), key=lambda at: FRANCE.prob[at])
+    assert sorted(light) == [light[at] for at in likeliest_last]
+
+
+def is_coloured_still(page: Page) -> None:
+    """What stands in for the view has its text and its colours."""
+    spans = page.locator(".deluge-static").first.locator(".deluge-token")
+    expect(spans).to_have_text(FRANCE.tokens, timeout=60_000)
+    expect(spans.first).to_be_visible()
+    assert len({*spans.evaluate_all(GROUNDS)}) == len(FRANCE)
+
+
+def shows_its_card(view: Locator) -> None:
+    view.locator("[data-token='5']").hover()
+    card = view.locator(".deluge-card")
+    is_the_card_of_paris(card)
+    # In the top layer: nothing around it cuts it off.
+    assert card.evaluate("e => e.matches(':popover-open')")
+    at, under = card.bounding_box(), view.locator("[data-token='5']").bounding_box()
+    assert at is not None
+    assert under is not None
+    assert 0 < at["y"] - under["y"] - under["height"] < 12
+
+
+# Jupyter --------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("interface", ["lab/tree", "notebooks"])
+def test_in_jupyter_both_sides_know_what_is_chosen_and_how_it_is_coloured(
+    page: Page, jupyter: Jupyter, notebook: Notebook, interface: str
+) -> None:
+    open_and_run(page, jupyter, notebook(f"host-{interface[:3]}.ipynb", SHOW), interface)
+    view = page.locator("section.deluge")
+    is_coloured(view)
+    shows_its_card(view)
+
+    view.locator("[data-token='1']").click()
+    becomes(lambda: in_kernel(page, "view.selected"), 1, page)
+    view.locator("[data-token='4']").click(modifiers=["Shift"])
+    becomes(lambda: in_kernel(page, "view.selection"), [1, 5], page)
+    expect(view.locator(".deluge-ranged-sum")).to_contain_text("tokens 2 to 5")
+
+    in_kernel(page, "setattr(view, 'color_by', 'surprisal')")
+    becomes(lambda: heats(view), SURPRISAL, page)
+    in_kernel(page, "view.set_trait('selection', [])")
+    expect(view.locator(".deluge-ranged")).to_have_count(0)
+
+
+def fills(shown: Locator) -> list[list[int]]:
+    return [one["fill"] for one in shown.evaluate_all(PAINTED.replace("e.style", "style"))]
+
+
+def test_a_notebook_that_jupyterlab_saved_is_coloured_alike_when_it_is_converted(
+    page: Page, offline: Page, jupyter: Jupyter, notebook: Notebook, tmp_path: Path
+) -> None:
+    name = notebook("kept.ipynb", SHOW)
+    open_and_run(page, jupyter, name, "lab/tree")
+    live = page.locator("section.deluge")
+    expect(tokens(live)).to_have_count(len(FRANCE), timeout=60_000)
+    page.evaluate("() => window.jupyterapp.commands.execute('docmanager:save')")
+    saved = json.loads((jupyter.root / name).read_text())
+    assert "widgets" not in saved["metadata"]
+    converted, _ = HTMLExporter().from_filename(str(jupyter.root / name))
+    (tmp_path / "kept.html").write_text(converted, encoding="utf-8")
+    offline.goto((tmp_path / "kept.html").as_uri(), wait_until="domcontentloaded")
+    static = offline.locator(".deluge-static .deluge-token")
+    expect(static.nth(5)).to_be_visible()
+    # The widget's colours are in 64 steps.
+    for still, moving in zip(fills(static), fills(tokens(live)), strict=True):
+        assert still == pytest.approx(moving, abs=3)
+
+    # Another person's notebook: Jupyter runs nothing in it and takes styles off, and the picture is what is left.
+    saved["cells"][0]["source"] = "pass"
+    (jupyter.root / "foreign.ipynb").write_text(json.dumps(saved))
+    page.goto(jupyter.page_url("lab/workspaces/foreign/tree/foreign.ipynb"))
+    picture = page.locator(".jp-OutputArea-output img")
+    expect(picture).to_be_visible(timeout=60_000)
+    assert picture.evaluate("e => [e.complete, e.naturalWidth / e.width]") == [True, 2]
+
+
+def test_a_view_whose_state_jupyterlab_saved_works_when_its_kernel_is_gone(
+    page: Page, offline: Page, jupyter: Jupyter, notebook: Notebook, tmp_path: Path
+) -> None:
+    settings = jupyter.root.parent / "settings" / "@jupyter-widgets" / "jupyterlab-manager"
+    settings.mkdir(parents=True)
+    asked = settings / "plugin.jupyterlab-settings"
+    asked.write_text('{"saveState": true}')
+    try:
+        name = notebook("state.ipynb", SHOW)
+        open_and_run(page, jupyter, name, "lab/tree")
+        expect(tokens(page.locator("section.deluge"))).to_have_count(len(FRANCE), timeout=60_000)
+        # Jupyter reads its setting when it has the time, and saves without the views until then.
+        for _ in range(40):
+            page.evaluate("() => window.jupyterapp.commands.execute('docmanager:save')")
+            if "widgets" in json.loads((jupyter.root / name).read_text(encoding="utf-8"))["metadata"]:
+                break
+            page.wait_for_timeout(500)
+        page.evaluate("() => window.jupyterapp.shell.currentWidget.sessionContext.shutdown()")
+        page.goto(jupyter.page_url(f"lab/workspaces/again/tree/{name}"))
+        view = page.locator("section.deluge")
+        is_coloured(view)
+        shows_its_card(view)
+        view.get_by_label("Colour by").select_option("surprisal")
+        assert heats(view) == SURPRISAL
+    finally:
+        asked.unlink()
+
+    # With a state, nbconvert asks another machine for a loader of widgets; without a network the text stays.
+    converted, _ = HTMLExporter().from_filename(str(jupyter.root / name))
+    (tmp_path / "state.html").write_text(converted, encoding="utf-8")
+    offline.goto((tmp_path / "state.html").as_uri(), wait_until="domcontentloaded")
+    expect(offline.locator("script[type='application/vnd.jupyter.widget-view+json']")).to_be_attached()
+    is_coloured_still(offline)
+
+
+@pytest.mark.parametrize("interface", ["lab/tree", "notebooks"])
+def test_a_notebook_opened_again_without_its_kernel_shows_the_coloured_text(
+    page: Page, jupyter: Jupyter, notebook: Notebook, interface: str
+) -> None:
+    name = notebook(
+        f"again-{interface[:3]}.ipynb",
+        SHOW,
+        "from deluge_nb import LogprobCompare\nLogprobCompare(view.table, view.table)",
+    )
+    open_and_run(page, jupyter, name, interface)
+    expect(page.locator("section.deluge")).to_have_count(2, timeout=60_000)
+    # Where the views are, there is nothing but them.
+    expect(page.locator(".deluge-still")).to_have_count(2)
+    for still in page.locator(".jp-OutputArea-child:has(.deluge-still)").all():
+        expect(still).to_be_hidden()
+    page.evaluate("() => window.jupyterapp.commands.execute('docmanager:save')")
+    page.evaluate("() => window.jupyterapp.shell.currentWidget.sessionContext.shutdown()")
+
+    page.goto(jupyter.page_url(f"{interface}/{name}".replace("lab/tree", "lab/workspaces/once-more/tree")))
+    is_coloured_still(page)
+    expect(page.locator(".deluge-still")).to_have_count(2)
+    for still in page.locator(".deluge-still").all():
+        expect(still).to_be_visible()
+    # Jupyter has said by now that there is no widget, and that is not seen.
+    said = page.get_by_text("model not found")
+    expect(said).to_have_count(2)
+    for one in said.all():
+        expect(one).to_be_hidden()
+
+
+@pytest.mark.parametrize("options", [[], ["--ExecutePreprocessor.store_widget_state=False"]])
+def test_a_notebook_that_nbconvert_ran_is_coloured_without_a_network(
+    offline: Page, tmp_path: Path, options: list[str]
+) -> None:
+    nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(SHOW)]), tmp_path / "run.ipynb")
+    command = [sys.executable, "-m", "nbconvert", "--execute", "--to", "html", "run.ipynb", *options]
+    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
+    offline.goto((tmp_path / "run.html").as_uri(), wait_until="domcontentloaded")
+    is_coloured_still(offline)
+
+
+# marimo ---------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def marimo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with serving(tmp_path_factory.mktemp("marimo"), {"light": APP, "dark": DARK + APP, "more": MORE}) as url:
+        yield url
+
+
+def shown(page: Page, marimo: str, app: str = "light") -> tuple[Locator, Locator]:
+    """The app's two views, the short and the long one."""
+    page.goto(f"{marimo}?file={app}.py")
+    views = page.locator("section.deluge")
+    expect(views).to_have_count(2, timeout=60_000)
+    return views.first, views.last
+
+
+FOCUSED = "e => { const at = e.getRootNode().activeElement; return at && (at.closest('[class]') ?? at).className; }"
+
+
+def test_in_marimo_both_sides_know_what_is_chosen_and_how_it_is_coloured(page: Page, marimo: str) -> None:
+    view, _ = shown(page, marimo)
+    assert view.evaluate("e => e.getRootNode() instanceof ShadowRoot")
+    is_coloured(view)
+    shows_its_card(view)
+
+    view.locator("[data-token='1']").click()
+    # Another cell, which marimo runs again because of the click.
+    expect(page.get_by_text("selected is 1")).to_be_visible()
+    page.keyboard.press("ArrowRight")
+    expect(page.get_by_text("selected is 2")).to_be_visible()
+    view.locator("[data-token='4']").click(modifiers=["Shift"])
+    becomes(lambda: evaluated(page, "[widget.selected, widget.selection]"), [2, [2, 5]], page)
+
+    evaluated(page, "setattr(widget, 'color_by', 'surprisal')")
+    becomes(lambda: heats(view), SURPRISAL, page)
+    evaluated(page, "widget.set_trait('selected', 5)")
+    expect(view.locator(".deluge-selected")).to_have_text(" Paris")
+
+
+def test_in_marimo_focus_search_and_copying_are_as_on_a_page_of_its_own(page: Page, marimo: str) -> None:
+    view, _ = shown(page, marimo)
+    view.locator("[data-token='5']").click()
+    assert view.evaluate(FOCUSED) == "deluge-box"
+    page.keyboard.press("Enter")
+    assert view.locator(".deluge-card").evaluate("e => e.contains(e.getRootNode().activeElement)")
+    page.keyboard.press("Escape")
+    expect(view.locator(".deluge-card")).to_be_hidden()
+    assert view.evaluate(FOCUSED) == "deluge-box"
+    page.keyboard.press("/")
+    page.keyboard.type("fran")
+    expect(view.locator(".deluge-hit")).to_have_text(" France")
+
+    page.evaluate("addEventListener('copy', (e) => { window.copied = e.clipboardData.getData('text/plain'); })")
+    first, last = (view.locator(f"[data-token='{at}']").bounding_box() for at in (2, 5))
+    assert first is not None
+    assert last is not None
+    page.mouse.move(first["x"] + 1, first["y"] + 8)
+    page.mouse.down()
+    page.mouse.move(last["x"] + last["width"] - 1, last["y"] + 8, steps=4)
+    page.mouse.up()
+    page.keyboard.press("Control+c")
+    assert page.evaluate("window.copied") == " of France is Paris"
+
+
+def test_in_marimo_what_is_too_much_to_send_at_once_comes_when_wanted(page: Page, marimo: str) -> None:
+    _, long = shown(page, marimo)
+    expect(long.locator(".deluge-summary")).to_contain_text("20000 tokens")
+    assert evaluated(page, "len(long.measures)") == 0
+    long.get_by_role("listbox").focus()
+    page.keyboard.press("End")
+    card = long.locator(".deluge-card")
+    expect(card.locator(".deluge-card-list")).to_contain_text("·v19999")
+    expect(card).to_contain_text("entropy")
+    evaluated(page, "setattr(long, 'color_by', 'entropy')")
+    becomes(lambda: len(set(heats(long))) > 10, True, page)
+    assert evaluated(page, "len(long.measures)") > 100_000
+
+
+@pytest.mark.model
+def test_in_marimo_the_embedded_model_goes_on_from_another_token(page: Page, marimo: str) -> None:
+    # Without mo.ui.anywidget: marimo shows a view that is a cell's value by itself.
+    view, _ = shown(page, marimo, "more")
+    expect(view.locator(".deluge-summary")).to_contain_text("6 tokens")
+    view.locator("[data-token='0']").click()
+    view.locator(".deluge-card button:has(code)").nth(1).click()
+    tree = view.get_by_role("tree")
+    expect(tree.get_by_role("treeitem")).to_have_count(2, timeout=60_000)
+    becomes(lambda: evaluated(page, "[one.status for one in widget.branches]"), ["ready"], page)
+    told = evaluated(page, "widget.branches[0].response.logprobs.tokens")
+    expect(tokens(view)).to_have_count(len(told))
+    assert [text.replace("·", " ") for text in tokens(view).all_text_contents()] == told
+
+
+@pytest.mark.model
+def test_in_marimo_a_chart_is_live_and_linked_with_its_view(page: Page, marimo: str) -> None:
+    view, _ = shown(page, marimo, "more")
+    chart = page.locator("canvas.marks")
+    expect(chart).to_be_visible()
+    # The pixels, for nothing else tells what a canvas shows.
+    before = chart.evaluate("e => e.toDataURL()")
+    view.locator("[data-token='0']").click()
+    view.locator("[data-token='1']").click(modifiers=["Shift"])
+    becomes(lambda: chart.evaluate("e => e.toDataURL()") != before, True, page)
+    page.keyboard.press("Escape")
+    box = chart.bounding_box()
+    assert box is not None
+    page.mouse.click(box["x"] + 0.6 * box["width"], box["y"] + 0.65 * box["height"])
+    becomes(lambda: (view.locator(".deluge-selected").get_attribute("data-token") or "0") > "0", True, page)
+
+
+@pytest.mark.model
+def test_in_marimo_responses_are_compared(page: Page, marimo: str) -> None:
+    _, other = shown(page, marimo, "more")
+    first = other.locator(".deluge-line .deluge-token").nth(1)
+    first.click()
+    expect(other.locator(".deluge-card")).to_be_visible()
+    becomes(lambda: evaluated(page, "other.selected") is not None, True, page)
+
+
+def test_in_marimo_a_table_grows_where_it_stands(page: Page, marimo: str) -> None:
+    view, _ = shown(page, marimo)
+    evaluated(page, "widget.update(grown[:30])")
+    expect(view.locator(".deluge-summary")).to_contain_text("30 tokens")
+    view.locator("[data-token='3']").click()
+    expect(page.get_by_text("selected is 3")).to_be_visible()
+    tokens(view).first.evaluate("e => { e.there = true; }")
+    # Fewer than as many again: they come as messages.
+    evaluated(page, "[widget.update(grown[:stop]) for stop in range(31, 50)]")
+    expect(view.locator(".deluge-summary")).to_contain_text("49 tokens")
+    assert tokens(view).first.evaluate("e => e.there") is True
+    assert evaluated(page, "widget.selected") == 3
+    view.locator("[data-token='48']").hover()
+    page.keyboard.press("Escape")
+    view.locator("[data-token='48']").click()
+    expect(view.locator(".deluge-card-list")).to_contain_text("·v48")
+
+
+def test_in_marimo_the_theme_is_the_page_s_and_not_the_system_s(page: Page, marimo: str) -> None:
+    page.emulate_media(color_scheme="light")
+    view, _ = shown(page, marimo, "dark")
+    expect(tokens(view).first).to_have_css("color", "rgb(232, 230, 227)")
+
+
+# Any other host -------------------------------------------------------------------------------------------------------
+
+# What hosts promise to an anywidget, watched: https://anywidget.dev/en/afm/
+WATCHED = """() => {
+    window.end();
+    window.used = new Set();
+    const watched = (name, target) => new Proxy(target, {
+        get(of, key) {
+            window.used.add(`${name}.${String(key)}`);
+            return typeof of[key] === 'function' ? of[key].bind(of) : of[key];
+        },
+        has(of, key) { window.used.add(`${name}.${String(key)}`); return key in of; },
+        ownKeys(of) { window.used.add(`${name}.*`); return Reflect.ownKeys(of); },
+        set(of, key) { throw new Error(`${name}.${String(key)} was set`); },
+    });
+    const el = document.querySelector('main');
+    el.replaceChildren();
+    window.ending = new AbortController();
+    window.widget.render(watched('host', {model: watched('model', window.model), el, signal: window.ending.signal}));
+}"""
+
+
+def test_nothing_is_asked_of_a_host_but_what_anywidget_promises(host: Host) -> None:
+    page = host(LogprobView(long_table(20_000)))
+    page.evaluate(WATCHED)
+    page.locator("[data-token='7']").first.click()
+    page.keyboard.press("k")
+    page.keyboard.press("End")
+    page.keyboard.press("Shift+ArrowLeft")
+    page.get_by_label("Colour by").select_option("entropy")
+    page.keyboard.press("/")
+    page.keyboard.type("gamma")
+    assert {"chunk": 4} in page.evaluate("window.sent")
+    allowed = {f"model.{name}" for name in ("get", "set", "save_changes", "on", "off", "send")}
+    used = set(page.evaluate("[...window.used]"))
+    assert used <= allowed | {"host.model", "host.el", "host.signal"}
+    assert {"model.get", "model.set", "model.save_changes", "model.on", "model.send"} <= used
+    page.evaluate("window.ending.abort()")
+    assert page.evaluate("window.listeners") == 0
+
+
+@pytest.mark.parametrize(("kind", "offset"), [("DataView", 8), ("DataView", 3), ("Uint8Array", 3)])
+def test_bytes_are_read_wherever_they_lie_in_a_host_s_buffer(host: Host, kind: str, offset: int) -> None:
+    page = host(LogprobView(FRANCE))
+    page.evaluate(
+        """([offset, kind]) => {
+            window.end();
+            const {model} = window;
+            const shifted = (bytes) => {
+                const larger = new Uint8Array(offset + bytes.byteLength + 5).fill(255);
+                larger.set(new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength), offset);
+                return new window[kind](larger.buffer, offset, bytes.byteLength);
+            };
+            const told = (value) => ArrayBuffer.isView(value) ? shifted(value) : value;
+            const methods = Object.fromEntries(
+                ['set', 'save_changes', 'on', 'off', 'send'].map((name) => [name, model[name].bind(model)]),
+            );
+            const el = document.querySelector('main');
+            el.replaceChildren();
+            window.widget.render({model: {...methods, get: (name) => told(model.get(name))}, el});
+        }""",
+        [offset, kind],
+    )
+    view = page.locator("section.deluge")
+    is_coloured(view)
+    shows_its_card(view)
+
+
+# What a host writes on the page, and what is shown then where the system is light and where it is dark.
+THEMES = [
+    ("data-jp-theme-light", "false", "dark", "dark"),
+    ("data-jp-theme-light", "true", "light", "light"),
+    ("class", "vscode-dark", "dark", "dark"),
+    ("class", "vscode-light", "light", "light"),
+    ("class", "dark dark-theme", "dark", "dark"),
+    ("class", "light light-theme", "light", "light"),
+    ("theme", "dark", "dark", "dark"),
+    ("theme", "light", "light", "light"),
+    ("class", "", "light", "dark"),
+]
+
+
+SYSTEMS: list[Literal["light", "dark"]] = ["light", "dark"]
+
+
+@pytest.mark.parametrize("tree", ["page", "shadow tree"])
+def test_a_host_s_theme_is_followed_and_else_the_system_s(host: Host, tree: str) -> None:
+    page = host(LogprobView(FRANCE))
+    if tree == "shadow tree":
+        page.evaluate(
+            """() => {
+                window.end();
+                const main = document.querySelector('main');
+                main.replaceChildren();
+                const tree = main.attachShadow({mode: 'open'});
+                const el = document.createElement('div');
+                tree.append(document.querySelector('style').cloneNode(true), el);
+                window.widget.render({model: window.model, el});
+            }"""
+        )
+    ink = {"light": "rgb(31, 35, 40)", "dark": "rgb(232, 230, 227)"}
+    first = tokens(page.locator("section.deluge")).first
+    for name, value, *wanted in THEMES:
+        page.evaluate(
+            """([name, value]) => {
+                const {body, documentElement} = document;
+                for (const one of body.getAttributeNames()) body.removeAttribute(one);
+                documentElement.removeAttribute('theme');
+                (name === 'theme' ? documentElement : body).setAttribute(name, value);
+            }""",
+            [name, value],
+        )
+        for system, theme in zip(SYSTEMS, wanted, strict=True):
+            page.emulate_media(color_scheme=system)
+            expect(first).to_have_css("color", ink[theme])
+
+
+def test_a_view_s_state_is_json_and_bytes_by_names_that_no_host_keeps_for_itself() -> None:
+    state = LogprobView(FRANCE).get_state()
+    own = {name: state[name] for name in LogprobView.class_own_traits() if name in state}
+    assert not {"comm", "keys", "layout", "log", "tabbable", "tooltip"} & own.keys()
+    binary = {name for name, value in own.items() if isinstance(value, bytes)}
+    assert binary == {"data", "measures", "alternatives", "branched"}
+    plain = {name: value for name, value in own.items() if name not in binary and not name.startswith("_")}
+    assert json.loads(json.dumps(plain)) == plain

@@ -1,0 +1,137 @@
+"""Charts and the view, linked in the browser: in JupyterLab, with a kernel and without."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from .conftest import Jupyter
+from .test_hosts import becomes
+from .test_lab import in_kernel, open_and_run
+
+pytestmark = pytest.mark.browser
+
+SHOW = """import math
+from deluge_nb import Logprobs, LogprobView, confidence_chart, entropy_chart
+from IPython.display import display
+rows = [
+    {{"token": f" w{{i}}", "logprob": math.log(0.1 + 0.8 * (i * 37 % 100) / 100), "bytes": None,
+      "top_logprobs": [{{"token": f" w{{i}}", "logprob": math.log(0.1 + 0.8 * (i * 37 % 100) / 100), "bytes": None}}]}}
+    for i in range({count})
+]
+view = LogprobView(Logprobs.from_entries(rows))
+other = LogprobView(Logprobs.from_entries(rows))
+display(view, entropy_chart(view), confidence_chart(view), other, entropy_chart(other))"""
+
+
+def shown(page: Page, jupyter: Jupyter, notebook: Callable[..., str], count: int, interface: str = "lab/tree") -> None:
+    open_and_run(page, jupyter, notebook(f"links-{count}-{interface[:3]}.ipynb", SHOW.format(count=count)), interface)
+    expect(page.locator(".vega-embed canvas")).to_have_count(3)
+    expect(page.locator(".deluge-line .deluge-token").first).to_be_visible()
+
+
+def faded(page: Page, chart: int) -> int:
+    """How many pixels of a chart are as pale as what is set aside."""
+    return page.evaluate(
+        """(chart) => {
+            const canvas = document.querySelectorAll('.vega-embed canvas')[chart];
+            const {data} = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
+            let pale = 0;
+            for (let at = 0; at < data.length; at += 4) {
+                const parts = [...data.subarray(at, at + 3)];
+                const coloured = Math.max(...parts) - Math.min(...parts);
+                if (coloured > 12 && coloured < 60 && data[at] > 200) pale++;
+            }
+            return pale;
+        }""",
+        chart,
+    )
+
+
+def drag(page: Page, chart: int, start: float, stop: float) -> None:
+    """Over the plot of a chart, in shares of its canvas."""
+    canvas = page.locator(".vega-embed canvas").nth(chart)
+    canvas.scroll_into_view_if_needed()
+    at = canvas.bounding_box()
+    assert at is not None
+    page.mouse.move(at["x"] + at["width"] * start, at["y"] + at["height"] * 0.4)
+    page.mouse.down()
+    page.mouse.move(at["x"] + at["width"] * (start + stop) / 2, at["y"] + at["height"] * 0.4, steps=4)
+    page.mouse.move(at["x"] + at["width"] * stop, at["y"] + at["height"] * 0.4, steps=4)
+    page.mouse.up()
+
+
+# Bars of named tokens in the one, of numbers in the other.
+@pytest.mark.parametrize(("interface", "count"), [("lab/tree", 300), ("notebooks", 30)])
+def test_what_is_chosen_in_one_is_marked_in_the_other(
+    page: Page, jupyter: Jupyter, notebook: Callable[..., str], count: int, interface: str
+) -> None:
+    shown(page, jupyter, notebook, count, interface)
+    page.wait_for_timeout(200)
+    before = [faded(page, chart) for chart in range(3)]
+    in_kernel(page, f"view.set_trait('selection', [{count // 3}, {2 * count // 3}])")
+    view = page.locator("section.deluge").first
+    expect(view.locator(".deluge-ranged").first).to_be_attached()
+    becomes(lambda: faded(page, 0) > before[0] and faded(page, 1) > before[1], True, page)
+    assert faded(page, 2) == before[2]
+
+    in_kernel(page, "view.set_trait('selection', [])")
+    expect(view.locator(".deluge-ranged")).to_have_count(0)
+    becomes(lambda: [faded(page, chart) for chart in range(3)], before, page)
+    painted = page.locator(".vega-embed canvas").evaluate_all("all => all.map(e => e.toDataURL())")
+    in_kernel(page, "view.set_trait('selected', 2)")
+    expect(view.locator(".deluge-selected")).to_be_attached()
+
+    def repainted() -> list[bool]:
+        again = page.locator(".vega-embed canvas").evaluate_all("all => all.map(e => e.toDataURL())")
+        return [now != then for now, then in zip(again, painted, strict=True)]
+
+    becomes(repainted, [True, True, False], page)
+
+    def marked() -> set[int]:
+        return {*view.locator(".deluge-ranged").evaluate_all("all => all.map(e => Number(e.dataset.token))")}
+
+    drag(page, 0, 0.3, 0.5)
+    becomes(lambda: set() < marked() <= {*range(*in_kernel(page, "view.selection") or [0])}, True, page)
+    start, stop = in_kernel(page, "view.selection")
+    assert 0 < start < stop < count
+    assert (start, stop) != (count // 3, 2 * count // 3)
+    assert in_kernel(page, "other.selection") == []
+
+
+def test_charts_and_view_stay_linked_when_the_kernel_is_gone(
+    page: Page, jupyter: Jupyter, notebook: Callable[..., str]
+) -> None:
+    shown(page, jupyter, notebook, 30)
+    page.evaluate("() => window.jupyterapp.shell.currentWidget.sessionContext.shutdown()")
+    plain = faded(page, 1)
+    drag(page, 0, 0.3, 0.6)
+    view = page.locator("section.deluge").first
+    expect(view.locator(".deluge-ranged").first).to_be_attached()
+    expect(view.locator(".deluge-ranged-sum")).to_contain_text("tokens ")
+    becomes(lambda: faded(page, 1) > plain, True, page)
+    before = faded(page, 1)
+    view.locator("[data-token='2']").click()
+    page.keyboard.press("Escape")
+    page.keyboard.press("Escape")
+    expect(view.locator(".deluge-ranged")).to_have_count(0)
+    becomes(lambda: faded(page, 1) < before, True, page)
+
+
+def test_a_click_on_a_bar_goes_to_its_token(page: Page, jupyter: Jupyter, notebook: Callable[..., str]) -> None:
+    shown(page, jupyter, notebook, 30)
+    canvas = page.locator(".vega-embed canvas").nth(1)
+    canvas.scroll_into_view_if_needed()
+    at = canvas.bounding_box()
+    assert at is not None
+    for share in (0.75, 0.72, 0.7, 0.68):  # the foot of the bars
+        page.mouse.click(at["x"] + at["width"] * 0.5, at["y"] + at["height"] * share)
+        page.wait_for_timeout(150)
+        if in_kernel(page, "view.selected") is not None:
+            break
+    token = in_kernel(page, "view.selected")
+    assert token is not None
+    selected = page.locator("section.deluge").first.locator(".deluge-selected").first
+    expect(selected).to_have_attribute("data-token", str(token))

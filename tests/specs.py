@@ -1,0 +1,10 @@
+"""Reading the specification of a chart."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def rows_of(spec: dict[str, Any], part: dict[str, Any] | None = None) -> list[dict[str, Any]]:
+    """The rows that a specification draws, or one of its parts."""
+    return list(spec["datasets"][(part or spec)["data"]["name"]])

@@ -1,0 +1,731 @@
+"""Branches: an answer that goes on from another token, over a real socket and on the embedded model."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import math
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from IPython.core.interactiveshell import InteractiveShell
+
+from deluge_nb import (
+    APIResponse,
+    Conversation,
+    LLMClient,
+    Logprobs,
+    LogprobView,
+    MissingKeyError,
+    RawPrompt,
+    SamplingParams,
+    SettingError,
+    UnknownModelError,
+)
+from deluge_nb._grafts import joined, with_alternative
+from deluge_nb._live import LiveView
+from deluge_nb._pack import CHUNK, EAGER, unpack
+from deluge_nb.branching import Branch, Continuer
+from tests.openai_server import ChatServer, Reply, Seen, chat, entry, error, says
+
+QUESTION = "What colour is it?"
+CAPITAL = "What is the capital of France?"
+# What the server says after each beginning: tokens, each with the runner-up.
+SAYS: Mapping[str, Sequence[tuple[str, str]]] = {
+    "": [("It", "The"), (" is", " was"), (" red", " blue"), (".", "!")],
+    "It is blue": [(" and", " or"), (" white", " grey"), (".", "!")],
+    "It is blue or": [(" so", " not"), (".", "!")],
+    "The": [(" colour", " thing"), (".", "!")],
+}
+KEY = "sk-test-0123456789"
+
+
+def spoken(beginning: str) -> list[tuple[str, Mapping[str, float]]]:
+    return [(token, {token: 0.6, other: 0.3}) for token, other in SAYS[beginning]]
+
+
+def in_chat(seen: Seen, number: int) -> Reply:
+    last = seen.body["messages"][-1]
+    return Reply(chat(seen, spoken(last["content"] if last["role"] == "assistant" else "")))
+
+
+def in_text(seen: Seen, number: int) -> Reply:
+    tokens = spoken(seen.body["prompt"].removeprefix(QUESTION))
+    table = {
+        "tokens": [token for token, _ in tokens],
+        "token_logprobs": [math.log(among[token]) for token, among in tokens],
+        "top_logprobs": [{text: math.log(p) for text, p in among.items()} for _, among in tokens],
+        "text_offset": [0] * len(tokens),
+    }
+    choice = {"text": "".join(table["tokens"]), "index": 0, "logprobs": table, "finish_reason": "stop"}
+    return Reply({"model": "m", "choices": [choice]})
+
+
+@pytest.fixture
+def vllm(server: ChatServer, monkeypatch: pytest.MonkeyPatch) -> ChatServer:
+    """A server that goes on with what was begun, in a chat and in plain text."""
+    monkeypatch.setenv("VLLM_BASE_URL", server.url)
+    server.answer = lambda seen, number: (
+        in_text if seen.path.endswith("/completions") and "prompt" in seen.body else in_chat
+    )(seen, number)
+    return server
+
+
+def client_of(model: str = "vllm/m", **settings: Any) -> LLMClient:
+    top = settings.pop("top_logprobs", 2)
+    return LLMClient(model, logprobs=True, top_logprobs=top, max_attempts=1, **settings)
+
+
+def asked(client: LLMClient, prompt: Any = QUESTION) -> APIResponse:
+    response = client.process_prompts_sync([prompt], show_progress=False)[0]
+    assert not response.is_error, response.error_message
+    return response
+
+
+def viewed(client: LLMClient, prompt: Any = QUESTION, **options: Any) -> LogprobView:
+    return LogprobView(asked(client, prompt), client=client, prompt=prompt, **options)
+
+
+def answer_of(branch: Branch) -> APIResponse:
+    assert branch.response is not None
+    assert branch.response.logprobs is not None, branch.message
+    return branch.response
+
+
+def rows_of(branch: Branch) -> Logprobs:
+    table = answer_of(branch).logprobs
+    assert table is not None
+    return table
+
+
+def tree_of(view: LogprobView) -> list[dict[str, Any]]:
+    """What the browser is told, as JSON."""
+    return json.loads(json.dumps(view.tree))
+
+
+def until(true: Callable[[], object]) -> None:
+    deadline = time.monotonic() + 20
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+
+
+# What is sent, and what comes of it -----------------------------------------------------------------------------------
+
+
+def test_a_chat_is_given_the_rows_before_and_the_alternative_as_the_beginning_of_its_answer(vllm: ChatServer) -> None:
+    view = viewed(client_of())
+    view.branch(2, " blue")
+    sent = vllm.seen[-1].body
+    assert sent["messages"] == [
+        {"role": "user", "content": QUESTION},
+        {"role": "assistant", "content": "It is blue"},
+    ]
+    assert sent["continue_final_message"] is True
+
+
+def test_a_branch_is_the_whole_answer_with_a_row_for_each_token(vllm: ChatServer) -> None:
+    view = viewed(client_of())
+    branch = view.branch(2, " blue")
+    table = rows_of(branch)
+    assert answer_of(branch).completion == "It is blue and white."
+    assert table.tokens == ["It", " is", " blue", " and", " white", "."]
+    assert table[:2] == view.table[:2]
+    assert table[2]["top_logprobs"] == view.table[2]["top_logprobs"]
+    assert table[2] == {**view.table[2], **entry(" blue", 0.3)}
+    assert table.rank().tolist() == [1, 1, 2, 1, 1, 1]
+    assert answer_of(branch).finish_reason == "stop"
+    assert answer_of(branch).raw_response["choices"][0]["logprobs"]["content"] == list(table)
+
+
+def test_a_branch_says_where_it_left_and_how_probable_that_was(vllm: ChatServer) -> None:
+    view = viewed(client_of())
+    branch = view.branch(2, " blue")
+    assert (branch.position, branch.token, branch.instead, branch.parent) == (2, " blue", " red", None)
+    assert branch.logprob == pytest.approx(math.log(0.3))
+    assert branch.total_logprob == pytest.approx(5 * math.log(0.6) + math.log(0.3))
+    assert (branch.status, branch.message) == ("ready", "")
+    assert view.branches == [branch]
+    assert repr(branch) == "Branch(1: ' blue' in place of ' red' at 2, ready)"
+
+
+def test_an_alternative_can_be_given_by_its_place_and_a_position_from_the_end(vllm: ChatServer) -> None:
+    view = viewed(client_of())
+    assert view.branch(-2, 1).token == " blue"
+
+
+def test_a_branch_of_a_branch_begins_with_it(vllm: ChatServer) -> None:
+    view = viewed(client_of())
+    first = view.branch(2, " blue")
+    second = view.branch(3, " or", node=first.id)
+    assert vllm.seen[-1].body["messages"][-1]["content"] == "It is blue or"
+    assert answer_of(second).completion == "It is blue or so."
+    assert second.parent is first
+
+
+def test_a_branch_that_leaves_before_another_one_did_leaves_what_both_have_in_common(vllm: ChatServer) -> None:
+    view = viewed(client_of())
+    view.node = view.branch(2, " blue").id
+    other = view.branch(0, "The")
+    assert (other.parent, other.instead) == (None, "It")
+    assert answer_of(other).completion == "The colour."
+
+
+def test_a_prompt_that_begins_the_answer_stays_in_front_of_it(vllm: ChatServer) -> None:
+    prompt = Conversation().user(QUESTION).assistant_prefix("It is blue")
+    view = viewed(client_of(), prompt)
+    view.branch(0, " or")
+    assert vllm.seen[-1].body["messages"][-1]["content"] == "It is blue or"
+
+
+def test_raw_text_goes_on_where_the_alternative_ends(vllm: ChatServer) -> None:
+    view = viewed(client_of(), RawPrompt(QUESTION))
+    branch = view.branch(2, " blue")
+    assert vllm.seen[-1].path == "/v1/completions"
+    assert vllm.seen[-1].body["prompt"] == f"{QUESTION}It is blue"
+    assert answer_of(branch).completion == "It is blue and white."
+
+
+def test_an_old_model_that_only_continues_text_is_given_the_text(server: ChatServer) -> None:
+    server.answer = in_text
+    view = viewed(client_of("gpt-3.5-turbo-instruct"))
+    branch = view.branch(2, " blue")
+    assert server.seen[-1].body["prompt"] == f"{QUESTION}It is blue"
+    assert answer_of(branch).completion == "It is blue and white."
+
+
+def test_settings_are_those_of_the_client_or_those_that_are_given(vllm: ChatServer) -> None:
+    client = client_of(temperature=0.5, seed=3)
+    viewed(client).branch(2, " blue")
+    assert (vllm.seen[-1].body["temperature"], vllm.seen[-1].body["seed"]) == (0.5, 3)
+    own = SamplingParams(logprobs=True, top_logprobs=2, temperature=0)
+    viewed(client, sampling_params=own).branch(2, " blue")
+    assert vllm.seen[-1].body["temperature"] == 0
+
+
+def test_a_client_can_be_given_by_its_model_s_name_and_log_probabilities_are_asked_for(vllm: ChatServer) -> None:
+    response = asked(client_of())
+    view = LogprobView(response, client="vllm/m", prompt=QUESTION)
+    view.branch(2, " blue")
+    assert (vllm.seen[-1].body["logprobs"], vllm.seen[-1].body["top_logprobs"]) == (True, 2)
+
+
+def test_a_client_that_was_closed_is_asked_again(vllm: ChatServer) -> None:
+    client = client_of()
+    view = viewed(client)
+    client.close()
+    assert answer_of(view.branch(2, " blue")).completion == "It is blue and white."
+
+
+def test_of_several_models_the_one_that_began_goes_on(vllm: ChatServer) -> None:
+    client = LLMClient(["vllm/a", "vllm/b"], logprobs=True, top_logprobs=2)
+    _, second = client.process_prompts_sync([QUESTION] * 2, show_progress=False)
+    LogprobView(second, client=client, prompt=QUESTION).branch(2, " blue")
+    assert vllm.seen[-1].body["model"] == "b"
+
+
+def test_a_branch_may_have_as_many_tokens_as_the_answer_may(vllm: ChatServer) -> None:
+    view = viewed(client_of(max_new_tokens=10))
+    view.branch(2, " blue")
+    assert vllm.seen[-1].body["max_tokens"] == 7
+
+
+def test_where_the_alternative_is_the_last_token_allowed_nothing_is_asked(vllm: ChatServer) -> None:
+    view = viewed(client_of(max_new_tokens=4))
+    branch = view.branch(3, "!")
+    assert len(vllm.seen) == 1
+    assert answer_of(branch).completion == "It is red!"
+    assert answer_of(branch).finish_reason == "length"
+    assert answer_of(branch).raw_response == {}
+
+
+def test_where_the_alternative_completes_a_stop_string_nothing_is_asked(vllm: ChatServer) -> None:
+    view = viewed(client_of(stop="blue"))
+    branch = view.branch(2, " blue")
+    assert len(vllm.seen) == 1
+    assert (answer_of(branch).completion, answer_of(branch).finish_reason) == ("It is blue", "stop")
+
+
+def test_a_token_that_ends_the_answer_ends_the_branch_and_is_no_text(vllm: ChatServer) -> None:
+    vllm.always(("Yes", {"Yes": 0.9}), (" sir", {" sir": 0.5, "<|im_end|>": 0.4}))
+    view = viewed(client_of())
+    branch = view.branch(1, "<|im_end|>")
+    assert len(vllm.seen) == 1
+    assert (answer_of(branch).completion, answer_of(branch).finish_reason) == ("Yes", "stop")
+    assert rows_of(branch).text == "Yes"
+    assert branch.total_logprob == pytest.approx(math.log(0.9 * 0.4))
+    assert rows_of(branch).is_listed.tolist() == [True, True]
+
+
+def test_of_a_server_nobody_knows_of_the_answer_says_so(server: ChatServer) -> None:
+    server.answer = in_chat
+    view = viewed(LLMClient("m", base_url=server.url, logprobs=True, top_logprobs=2))
+    assert view.branching == ""
+    assert "nobody has said whether" in (answer_of(view.branch(2, " blue")).note or "")
+
+
+def test_an_answer_whose_text_was_stripped_is_read_from_its_rows(vllm: ChatServer) -> None:
+    def stripped(seen: Seen, number: int) -> Reply:
+        reply = in_chat(seen, number)
+        message = reply.body["choices"][0]["message"]
+        message["content"] = message["content"].strip()
+        return reply
+
+    vllm.answer = stripped
+    assert answer_of(viewed(client_of()).branch(2, " blue")).completion == "It is blue and white."
+
+
+# Reasons --------------------------------------------------------------------------------------------------------------
+
+
+def test_a_view_that_knows_nobody_says_nothing() -> None:
+    view = LogprobView([{**entry("a", 0.5), "top_logprobs": [entry("a", 0.5)]}])
+    assert view.branching is None
+    with pytest.raises(SettingError, match="client=…, prompt=…"):
+        view.branch(0, "a")
+
+
+def test_of_client_and_prompt_one_alone_is_not_enough(vllm: ChatServer) -> None:
+    response = asked(client_of())
+    assert "What was asked is not known" in (LogprobView(response, client="vllm/m").branching or "")
+    assert "Nobody is known" in (LogprobView(response, prompt=QUESTION).branching or "")
+
+
+def test_a_chat_that_starts_a_new_answer_cannot_branch_and_the_card_says_so(server: ChatServer) -> None:
+    view = viewed(client_of("gpt-4o-mini"))
+    assert view.branching == (
+        "'gpt-4o-mini' cannot branch: OpenAI starts a new answer and does not go on with one that was begun; the "
+        "embedded model 'local' does."
+    )
+    with pytest.raises(SettingError, match="starts a new answer"):
+        view.branch(0, 0)
+    view._handle_custom_msg({"branch": {"node": 0, "token": 0, "place": 1}}, [])
+    assert view.branches == []
+    assert len(server.seen) == 1
+
+
+def test_another_model_than_the_one_that_began_is_refused(vllm: ChatServer) -> None:
+    view = LogprobView(asked(client_of()), client="vllm/other", prompt=QUESTION)
+    assert "'m' wrote this, and the client asks 'other'" in (view.branching or "")
+
+
+def test_a_table_does_not_say_which_of_several_models_wrote_it(vllm: ChatServer) -> None:
+    client = LLMClient(["vllm/a", "vllm/b"], logprobs=True)
+    view = LogprobView(asked(client_of()).logprobs, client=client, prompt=QUESTION)
+    assert "does not say which of them" in (view.branching or "")
+
+
+def test_a_model_that_is_none_is_refused_at_once(vllm: ChatServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    response = asked(client_of())
+    monkeypatch.delenv("OPENAI_BASE_URL")
+    with pytest.raises(UnknownModelError):
+        LogprobView(response, client="no-such-model", prompt=QUESTION)
+    with pytest.raises(SettingError, match="empty"):
+        LogprobView(response, client="vllm/m", prompt="")
+    with pytest.raises(SettingError, match="sampling_params must be"):
+        LogprobView(response, client="vllm/m", prompt=QUESTION, sampling_params=3)  # type: ignore[arg-type]
+
+
+def test_white_space_at_the_end_of_a_beginning_is_kept_in_text_and_refused_in_a_chat(vllm: ChatServer) -> None:
+    vllm.always(("Yes", {"Yes": 0.5, "Yes ": 0.4}))
+    view = viewed(client_of())
+    with pytest.raises(SettingError, match="white space, which chats drop"):
+        view.branch(0, "Yes ")
+    assert view.branches == []
+    vllm.answer = lambda seen, number: Reply(
+        {"choices": [{"text": "!", "logprobs": {"tokens": ["!"], "token_logprobs": [-1.0]}, "finish_reason": "stop"}]}
+    )
+    raw = LogprobView(view.table, client=client_of(), prompt=RawPrompt("Q:"))
+    assert answer_of(raw.branch(0, "Yes ")).completion == "Yes !"
+    assert vllm.seen[-1].body["prompt"] == "Q:Yes "
+
+
+def test_a_beginning_that_ends_inside_a_character_is_refused_where_only_text_is_taken(vllm: ChatServer) -> None:
+    torn = {"token": "\\xe2\\x82", "logprob": -1.0, "bytes": [0xE2, 0x82]}
+    view = LogprobView([{**entry("x", 0.5), "top_logprobs": [torn]}], client="vllm/m", prompt=QUESTION)
+    with pytest.raises(SettingError, match="inside a character"):
+        view.branch(0, 0)
+    assert vllm.seen == []
+
+
+def test_what_has_lost_its_bytes_is_refused(vllm: ChatServer) -> None:
+    lost = {"token": "\ufffd", "logprob": -1.0}
+    view = LogprobView([{**entry("x", 0.5), "top_logprobs": [lost]}], client="vllm/m", prompt=QUESTION)
+    with pytest.raises(SettingError, match="bytes were not told"):
+        view.branch(0, 0)
+
+
+@pytest.mark.parametrize(
+    ("position", "alternative", "told"),
+    [
+        (4, 0, "one of the 4 tokens"),
+        (-5, 0, "one of the 4 tokens"),
+        ("0", 0, "one of the 4 tokens"),
+        (2, " green", "has ' red', ' blue'; not ' green'"),
+        (2, 2, "has ' red', ' blue'; not 2"),
+        (2, True, "not True"),
+    ],
+)
+def test_what_is_not_listed_cannot_be_chosen(vllm: ChatServer, position: Any, alternative: Any, told: str) -> None:
+    view = viewed(client_of())
+    with pytest.raises(SettingError, match=told):
+        view.branch(position, alternative)
+
+
+def test_a_request_that_fails_is_a_branch_that_says_why_without_a_key(
+    vllm: ChatServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    view = viewed(client_of(api_key=KEY))
+    vllm.answer = lambda seen, number: error(f"wrong key {KEY}", status=401)
+    branch = view.branch(2, " blue")
+    assert branch.status == "failed"
+    assert "401" in branch.message or "wrong key" in branch.message
+    assert KEY not in branch.message + json.dumps(view.tree)
+    assert branch.total_logprob is None
+    with pytest.raises(SettingError, match="no branch is ready"):
+        view.node = branch.id
+
+
+def test_a_rest_without_log_probabilities_is_a_failure(vllm: ChatServer) -> None:
+    view = viewed(client_of())
+
+    def silent(seen: Seen, number: int) -> Reply:
+        return Reply(chat(Seen({**seen.body, "logprobs": None}, {}, ""), says("and", " so")))
+
+    vllm.answer = silent
+    with pytest.warns(UserWarning, match="without the log-probabilities"):
+        branch = view.branch(2, " blue")
+    assert (branch.status, "came without log-probabilities" in branch.message) == ("failed", True)
+
+
+def test_a_call_that_cannot_work_at_all_raises_and_leaves_no_branch(
+    server: ChatServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.answer = in_chat
+    monkeypatch.setenv("GROQ_BASE_URL", server.url)
+    response = asked(LLMClient("groq/m", logprobs=True, top_logprobs=2, api_key="sk-x"))
+    monkeypatch.delenv("GROQ_BASE_URL")
+    view = LogprobView(response, client="groq/m", prompt=QUESTION)
+    with pytest.raises(MissingKeyError):
+        view.branch(2, " blue")
+    assert view.branches == []
+
+
+# From the browser -----------------------------------------------------------------------------------------------------
+
+
+def choose(view: LogprobView, token: Any, place: Any, node: Any = 0) -> None:
+    view._handle_custom_msg({"branch": {"node": node, "token": token, "place": place}}, [])
+
+
+def test_a_choice_in_the_card_is_asked_for_while_the_kernel_goes_on(vllm: ChatServer) -> None:
+    view = viewed(client_of())
+    go = threading.Event()
+
+    def held(seen: Seen, number: int) -> Reply:
+        assert go.wait(20)
+        return in_chat(seen, number)
+
+    vllm.answer = held
+    choose(view, 2, 1)
+    assert [one["status"] for one in tree_of(view)] == ["asking"]
+    assert (view.node, view.branches[0].response) == (0, None)
+    choose(view, 2, 1)  # a second click
+    go.set()
+    until(lambda: view.node == 1)
+    assert [one["status"] for one in tree_of(view)] == ["ready"]
+    assert answer_of(view.branches[0]).completion == "It is blue and white."
+    assert view.shown == rows_of(view.branches[0])
+    assert view.table.text == "It is red."
+
+
+def test_whoever_has_gone_on_reading_elsewhere_is_not_moved(vllm: ChatServer) -> None:
+    view = viewed(client_of())
+    view.node = view.branch(0, "The").id
+    choose(view, 2, 1)
+    until(lambda: tree_of(view)[-1]["status"] == "ready")
+    assert view.node == 1
+
+
+async def test_traits_change_in_the_thread_of_the_kernel_s_loop(vllm: ChatServer) -> None:
+    view = viewed(client_of())
+    threads: list[threading.Thread] = []
+
+    def heed(change: dict[str, Any]) -> None:
+        threads.append(threading.current_thread())
+
+    view.observe(heed, ["tree", "node", "branched"])
+    choose(view, 2, 1)
+    while view.node == 0:  # noqa: ASYNC110 - a trait has no event
+        await asyncio.sleep(0.01)
+    assert set(threads) == {threading.current_thread()}
+
+
+def test_what_fails_in_the_background_is_told_in_the_tree_and_can_be_asked_again(vllm: ChatServer) -> None:
+    view = viewed(client_of(api_key=KEY))
+    vllm.answer = lambda seen, number: error(f"no {KEY}", status=400)
+    choose(view, 2, 1)
+    until(lambda: tree_of(view)[0]["status"] == "failed")
+    assert tree_of(view)[0]["message"]
+    assert KEY not in json.dumps(view.tree)
+    vllm.answer = in_chat
+    choose(view, 2, 1)
+    until(lambda: view.node == 2)
+    assert [one["status"] for one in tree_of(view)] == ["ready"]
+
+
+def test_a_refusal_in_the_background_is_told_in_the_tree(vllm: ChatServer) -> None:
+    vllm.always(("Yes", {"Yes": 0.5, "Yes ": 0.4}))
+    view = viewed(client_of())
+    choose(view, 0, 1)
+    until(lambda: tree_of(view)[0]["status"] == "failed")
+    assert "white space" in tree_of(view)[0]["message"]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        *(None, [], {}, {"node": 0}),
+        {"node": 7, "token": 0, "place": 0},
+        {"node": 0, "token": 9, "place": 0},
+        {"node": 0, "token": -1, "place": 0},
+        {"node": 0, "token": 0, "place": 99},
+        {"node": 0, "token": "0", "place": True},
+    ],
+)
+def test_nonsense_from_the_browser_is_passed_over(vllm: ChatServer, content: Any) -> None:
+    view = viewed(client_of())
+    view._handle_custom_msg({"branch": content}, [])
+    assert view.branches == []
+
+
+@pytest.fixture
+def shell() -> Iterator[InteractiveShell]:
+    """A shell, which outputs that are shown again belong to."""
+    yield InteractiveShell.instance()
+    InteractiveShell.clear_instance()
+
+
+def test_what_the_magic_shows_can_branch_after_its_client_was_closed(vllm: ChatServer, shell: InteractiveShell) -> None:
+    client, live = client_of(), LiveView(shown=True)
+    params = SamplingParams(logprobs=True, top_logprobs=2, temperature=0)
+    response = live.answer(client, Conversation().user(QUESTION), params)
+    live.finish(response)
+    client.close()
+    assert live.view is not None
+    assert live.view.branching == ""
+    assert answer_of(live.view.branch(2, " blue")).completion == "It is blue and white."
+    assert vllm.seen[-1].body["temperature"] == 0
+
+
+def test_a_branch_is_kept_as_other_answers_are_unless_nothing_is_to_be_kept(vllm: ChatServer, tmp_path: Path) -> None:
+    client = client_of(cache=tmp_path / "answers.db")
+    response = asked(client)
+    for use_cache, requests in [(True, 2), (True, 2), (False, 3)]:
+        Continuer(client, QUESTION, use_cache=use_cache).go_on(response, 2, 1)
+        assert len(vllm.seen) == requests
+
+
+@pytest.mark.model
+def test_branches_that_begin_with_other_tokens_are_kept_apart(tmp_path: Path) -> None:
+    client = client_of("local", temperature=0, max_new_tokens=8, cache=tmp_path / "answers.db")
+    view = viewed(client, CAPITAL)
+    first, again, other = (view.branch(2, place) for place in (1, 1, 0))
+    assert [answer_of(one).from_cache for one in (first, again, other)] == [False, True, False]
+    assert answer_of(first).completion == answer_of(again).completion != answer_of(other).completion
+
+
+# Walking --------------------------------------------------------------------------------------------------------------
+
+
+def test_the_browser_is_told_of_the_tree_and_has_each_branch_s_columns(vllm: ChatServer) -> None:
+    view = viewed(client_of())
+    branch = view.branch(2, " blue")
+    (told,) = tree_of(view)
+    assert told == {
+        "id": 1, "parent": 0, "position": 2, "place": 1, "label": "·blue", "instead": "·red",
+        "logprob": pytest.approx(math.log(0.3)), "total": pytest.approx(branch.total_logprob), "tokens": 6,
+        "status": "ready", "message": "",
+    }  # fmt: skip
+    _, columns = unpack(view.branched)
+    fields, own = unpack(columns["data1"].tobytes())
+    assert fields["count"] == 6
+    assert [fields["sources"][label] for label in own["labelAt"]] == rows_of(branch).tokens
+    assert unpack(columns["alternatives1"].tobytes())[0]["last"] == 6
+    assert len(unpack(columns["measures1"].tobytes())[1]["entropy"]) == 6
+
+
+def test_walking_keeps_what_is_chosen_where_it_has_a_place(vllm: ChatServer) -> None:
+    view = viewed(client_of())
+    short, long = view.branch(0, "The"), view.branch(2, " blue")
+    view.node = long.id
+    view.set_state({"selected": 5, "selection": [4, 6], "pinned": [0, 5]})
+    view.node = short.id
+    assert (view.selected, view.selection, view.pinned) == (None, [], [0])
+    with pytest.raises(SettingError, match="from 0 to 2"):
+        view.selected = 3
+    view.node = long.id
+    assert view.pinned == [0, 5]
+    view.selected = 5
+
+
+def test_only_what_is_there_can_be_walked_to(vllm: ChatServer) -> None:
+    view = viewed(client_of())
+    with pytest.raises(SettingError, match="node must be 0"):
+        view.node = 1
+    view.branch(2, " blue")
+    with pytest.raises(SettingError, match=r"ready \(1\)"):
+        view.node = 2
+    view.node = 1
+    assert view.node == 1
+
+
+def test_a_text_that_only_grows_keeps_its_branches_and_another_one_does_not(vllm: ChatServer) -> None:
+    client = client_of()
+    response = asked(client)
+    assert response.logprobs is not None
+    view = LogprobView(response.logprobs[:3], client=client, prompt=QUESTION)
+    branch = view.branch(2, " blue")
+    view.node = branch.id
+    view.update(response)
+    assert (view.branches, view.node, view.branching) == ([branch], 1, "")
+    view.update([{**entry("New", 0.5), "top_logprobs": [entry("New", 0.5), entry("Old", 0.4)]}])
+    assert (view.branches, view.node, view.tree, view.branched) == ([], 0, [], b"")
+    assert "prompt is not known" in (view.branching or "")
+    assert branch.response is not None
+    view.update(response, prompt=QUESTION)
+    assert answer_of(view.branch(2, " blue")).completion == "It is blue and white."
+
+
+def test_the_alternatives_of_a_long_branch_come_in_chunks(vllm: ChatServer) -> None:
+    sent: list[Any] = []
+
+    class Recorded(LogprobView):
+        def send(self, content: Any, buffers: Any = None) -> None:
+            sent.append((content, buffers))
+
+    vllm.answer = lambda seen, number: Reply(chat(seen, says(*["x"] * (EAGER + 1))))
+    view = Recorded(
+        [{**entry("a", 0.5), "top_logprobs": [entry("b", 0.4)]}], client=client_of(top_logprobs=1), prompt=QUESTION
+    )
+    view.node = view.branch(0, "b").id
+    view._handle_custom_msg({"chunk": 1}, [])
+    ((content, (block,)),) = sent
+    assert content == {"parts": ["alternatives"], "node": 1}
+    assert unpack(block)[0]["first"] == CHUNK
+
+
+# Rows -----------------------------------------------------------------------------------------------------------------
+
+
+@st.composite
+def weighed(draw: st.DrawFn) -> dict[str, Any]:
+    octets = draw(st.binary(max_size=4))
+    logprob = draw(st.one_of(st.none(), st.floats(-30, 0)))
+    return {"token": octets.decode("utf-8", "replace"), "logprob": logprob, "bytes": list(octets)}
+
+
+@st.composite
+def row(draw: st.DrawFn) -> dict[str, Any]:
+    return {**draw(weighed()), "top_logprobs": draw(st.lists(weighed(), min_size=1, max_size=4))}
+
+
+tables = st.lists(row(), max_size=6)
+
+
+@given(tables, tables)
+def test_joined_tables_have_the_rows_of_both(first: list[Any], second: list[Any]) -> None:
+    whole = joined(Logprobs.from_entries(first), Logprobs.from_entries(second))
+    assert list(whole) == first + second
+
+
+@given(tables.filter(bool), st.data())
+def test_an_alternative_takes_the_place_of_the_token_and_nothing_else_changes(
+    rows: list[Any], data: st.DataObject
+) -> None:
+    position = data.draw(st.integers(0, len(rows) - 1))
+    top = rows[position]["top_logprobs"]
+    place = data.draw(st.integers(0, len(top) - 1))
+    changed = with_alternative(Logprobs.from_entries(rows), position, place)
+    assert list(changed) == [*rows[:position], {**top[place], "top_logprobs": top}]
+
+
+# The embedded model ---------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def local() -> LLMClient:
+    return LLMClient("local", logprobs=True, top_logprobs=20, temperature=0, max_new_tokens=24)
+
+
+@pytest.mark.model
+def test_the_embedded_model_gives_a_branch_the_rows_that_its_whole_text_gets(local: LLMClient) -> None:
+    view = viewed(local, CAPITAL)
+    branch = view.branch(5, " L")
+    table = rows_of(branch)
+    scored = local.score_continuations_sync([(CAPITAL, answer_of(branch).completion or "")], show_progress=False)[0]
+    assert scored.logprobs is not None
+    assert scored.logprobs.tokens == table.tokens
+    assert table.logprob == pytest.approx(scored.logprobs.logprob, abs=1e-3)
+    assert table.token_ids == scored.logprobs.token_ids
+
+
+@pytest.mark.model
+def test_the_likeliest_token_chosen_again_leads_to_the_same_answer(local: LLMClient) -> None:
+    view = viewed(local, CAPITAL)
+    branch = view.branch(2, view.table.tokens[2])
+    assert answer_of(branch).completion == view.table.text
+    assert rows_of(branch).token_ids == view.table.token_ids
+    assert rows_of(branch).logprob == pytest.approx(view.table.logprob, abs=1e-3)
+
+
+@pytest.mark.model
+def test_the_embedded_model_goes_on_from_half_a_character() -> None:
+    client = LLMClient("local", logprobs=True, top_logprobs=20, temperature=0, max_new_tokens=6)
+    view = viewed(client, RawPrompt("Some emoji: 🦜 🐢 🦊"))
+    torn = [
+        (position, place)
+        for position in range(len(view.table))
+        for place, one in enumerate(view.table.top(position))
+        if "\ufffd" in one["token"]
+    ]
+    branch = view.branch(*torn[0])
+    table = rows_of(branch)
+    head = b"".join(table.token_bytes[: torn[0][0] + 1])
+    with pytest.raises(UnicodeDecodeError):
+        head.decode()
+    assert len(table) > torn[0][0] + 1
+    assert answer_of(branch).completion == table.text
+
+
+@pytest.mark.model
+def test_white_space_at_the_end_is_kept_by_the_embedded_model(local: LLMClient) -> None:
+    view = LogprobView(asked(local, CAPITAL), client=local, prompt=CAPITAL)
+    spaces = [
+        (position, place)
+        for position in range(len(view.table))
+        for place, one in enumerate(view.table.top(position))
+        if one["token"].strip() == "" and one["token"]
+    ]
+    if not spaces:
+        view = LogprobView(asked(local, RawPrompt("a\n\n b\n\n")), client=local, prompt=RawPrompt("a\n\n b\n\n"))
+        spaces = [(0, place) for place, one in enumerate(view.table.top(0)) if one["token"].isspace()]
+    branch = view.branch(*spaces[0])
+    assert rows_of(branch)[spaces[0][0]]["token"] == branch.token
+    assert branch.status == "ready"
+
+
+@pytest.mark.model
+def test_where_the_embedded_model_may_end_it_can_be_made_to() -> None:
+    client = LLMClient("local", logprobs=True, full_vocab=True, temperature=0, max_new_tokens=3)
+    view = viewed(client, CAPITAL)
+    ends = [place for place, one in enumerate(view.table.top(1)) if one.get("bytes") == []]
+    branch = view.branch(1, ends[0])
+    assert (answer_of(branch).completion, answer_of(branch).finish_reason) == (view.table.tokens[0], "stop")
+    assert branch.logprob is not None

@@ -1,0 +1,303 @@
+"""The comparison's Python side; what it looks like is tested in a browser."""
+
+from __future__ import annotations
+
+import math
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import traitlets
+
+from deluge_nb import LogprobCompare, Logprobs, LogprobsMissingError, LogprobView, SettingError, stats
+from deluge_nb._compared import COMPARE_BY, heat, signed
+from deluge_nb._pack import CHUNK, EAGER, unpack
+from deluge_nb._scale import COLOR_BY
+from tests.specs import rows_of
+
+Word = tuple[Any, ...]
+
+
+def entry(token: str, p: float, **others: float) -> dict[str, Any]:
+    top = sorted({token: p, **others}.items(), key=lambda one: -one[1])
+    return {
+        "token": token,
+        "logprob": math.log(p),
+        "bytes": list(token.encode()),
+        "top_logprobs": [{"token": text, "logprob": math.log(q), "bytes": list(text.encode())} for text, q in top],
+    }
+
+
+def table(*words: Word) -> Logprobs:
+    return Logprobs.from_entries([entry(token, p, **(others[0] if others else {})) for token, p, *others in words])
+
+
+HEAD: list[Word] = [("The", 0.5), (" capital", 0.9), (" is", 0.8)]
+PARIS = table(*HEAD, (" Paris", 0.6, {" Lyon": 0.3}), (".", 0.9))
+LYON = table(("The", 0.25), (" cap", 0.9), ("ital", 0.5), (" is", 0.8), (" Ly", 0.4), ("on", 0.9), (".", 0.9))
+NICE = table(("The", 0.5), (" capital", 0.3), (" is", 0.8), (" Nice", 0.2, {" Paris": 0.7}), (".", 0.9))
+
+
+class Recorded(LogprobCompare):
+    """A widget that keeps what it would send to the browser."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        self.sent: list[tuple[Any, list[bytes]]] = []
+        super().__init__(*args, **options)
+
+    def send(self, content: Any, buffers: Any = None) -> None:
+        self.sent.append((content, buffers))
+
+
+def long_table(count: int) -> Logprobs:
+    return Logprobs.from_entries(entry(" x", 0.5) for _ in range(count))
+
+
+def test_each_token_has_the_difference_of_the_text_that_both_cut_alike() -> None:
+    compare = LogprobCompare(PARIS, LYON)
+    word = math.log(0.9) - math.log(0.9 * 0.5)
+    assert compare.difference(0) == pytest.approx([math.log(2), word, 0, math.nan, 0], nan_ok=True)
+    assert compare.difference(1) == pytest.approx([-math.log(2), -word, -word, 0, math.nan, math.nan, 0], nan_ok=True)
+
+
+def test_the_spans_are_a_table_of_what_is_common_and_what_is_not() -> None:
+    frame = LogprobCompare(PARIS, LYON).spans.to_pandas()
+    assert frame["common"].tolist() == [True, True, True, False, True]
+    assert frame["b_text"].tolist() == ["The", " capital", " is", " Lyon", "."]
+    assert (frame["b_stop"] - frame["b_start"]).tolist() == [1, 2, 1, 2, 1]
+    assert frame["b_logprob"][3] == pytest.approx(math.log(0.4 * 0.9))
+
+
+def test_where_the_texts_part_the_distributions_after_the_same_tokens_are_compared() -> None:
+    found = LogprobCompare(PARIS, NICE).first_divergence
+    assert found is not None
+    assert (found.span, found.a, found.b, found.a_token, found.b_token) == (3, 3, 3, "·Paris", "·Nice")
+    # Of what both list: Paris has 0.6 and 0.7.
+    assert found.divergence is not None
+    assert found.divergence.tv_lower == pytest.approx(0.1)
+    assert found.divergence == stats.divergence_lower_bounds(
+        {" Paris": math.log(0.6), " Lyon": math.log(0.3)}, {" Nice": math.log(0.2), " Paris": math.log(0.7)}
+    )
+
+
+def test_after_other_tokens_no_distributions_are_compared() -> None:
+    found = LogprobCompare(PARIS, LYON).first_divergence
+    assert found is not None
+    assert (found.a, found.b, found.b_token, found.divergence) == (3, 4, "·Ly", None)
+
+
+def test_a_text_that_goes_on_parts_where_the_other_ends() -> None:
+    found = LogprobCompare(PARIS, PARIS[:3]).first_divergence
+    assert found is not None
+    assert (found.a, found.b, found.b_token, found.divergence) == (3, 3, None, None)
+
+
+def test_the_same_text_parts_nowhere_whatever_its_tokens() -> None:
+    whole = table(("The capital", 0.5), (" is", 0.8))
+    assert LogprobCompare(whole, PARIS[:3]).first_divergence is None
+
+
+def test_distributions_are_compared_at_every_token_up_to_the_first_that_differs() -> None:
+    compare = LogprobCompare(PARIS, NICE)
+    assert compare.divergence(0).tv_lower == 0
+    assert compare.divergence(1).tv_lower == pytest.approx(0.6)
+    assert compare.divergence(3).js_lower > 0
+    with pytest.raises(SettingError, match=r"position must be from 0 to 3, .* not 4"):
+        compare.divergence(4)
+
+
+def test_more_than_two_are_compared_with_the_first_and_the_first_with_the_second() -> None:
+    compare = LogprobCompare(PARIS, NICE, LYON)
+    assert compare.difference(0)[1] == pytest.approx(math.log(3))
+    assert compare.difference(2)[1] == pytest.approx(-math.log(2))
+    assert compare.spans.other.tolist() == [1] * 5 + [2] * 5
+    found = compare.first_divergence_from(2)
+    assert found is not None
+    assert (found.span, found.b) == (8, 4)
+    assert compare.spans.b_text[8] == " Lyon"
+
+
+def test_of_two_responses_there_is_no_third_and_the_first_is_not_compared_with_itself() -> None:
+    compare = LogprobCompare(PARIS, LYON)
+    with pytest.raises(SettingError, match="response must be from 0 to 1, not 2"):
+        compare.difference(2)
+    with pytest.raises(SettingError, match="other must be from 1 to 1, not 0"):
+        compare.first_divergence_from(0)
+
+
+def test_responses_are_called_by_their_models_where_these_differ() -> None:
+    one = SimpleNamespace(model="small", logprobs=PARIS)
+    other = SimpleNamespace(model="large", logprobs=LYON)
+    assert LogprobCompare(one, other).names == ["small", "large"]
+    assert LogprobCompare(one, one).names == ["A", "B"]
+    assert LogprobCompare(one, PARIS).names == ["A", "B"]
+    assert LogprobCompare(one, other, names=("0", "0.7")).names == ["0", "0.7"]
+
+
+@pytest.mark.parametrize("names", [["one"], ["a", "a"], "ab", [1, 2], ["a", "b", "c"]])
+def test_names_are_one_for_each_response_and_different(names: Any) -> None:
+    with pytest.raises(SettingError, match="names must be 2 different texts"):
+        LogprobCompare(PARIS, LYON, names=names)
+
+
+def test_there_are_at_most_eight_responses_each_with_log_probabilities() -> None:
+    with pytest.raises(SettingError, match="two to 8 responses, not 9"):
+        LogprobCompare(*[PARIS] * 9)
+    with pytest.raises(LogprobsMissingError):
+        LogprobCompare(PARIS, None)
+
+
+def test_a_span_can_be_selected_and_nothing_that_is_none() -> None:
+    compare = LogprobCompare(PARIS, LYON, selected=4)
+    compare.selected = None
+    with pytest.raises(SettingError, match="None or a row of spans from 0 to 4, not 5"):
+        compare.selected = 5
+    with pytest.raises(SettingError, match="selected must be None, not 0"):
+        LogprobCompare([], [], selected=0)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("color_by", "hue"), ("arrange", "stacked"), ("measure", "rank"), ("palette", "red"), ("font", "serif")],
+)
+def test_a_setting_has_one_of_its_values(name: str, value: Any) -> None:
+    options: dict[str, Any] = {name: value}
+    with pytest.raises(traitlets.TraitError):
+        LogprobCompare(PARIS, LYON, **options)
+
+
+@pytest.mark.parametrize("value", [-1.0, math.nan])
+def test_a_threshold_is_a_number_of_nats(value: float) -> None:
+    with pytest.raises(SettingError, match="threshold must be a number of nats from 0"):
+        LogprobCompare(PARIS, LYON, threshold=value)
+
+
+def test_it_can_be_coloured_as_a_view_can_and_by_difference() -> None:
+    assert list(COMPARE_BY) == ["difference", *COLOR_BY]
+    assert {len(LogprobCompare(PARIS, LYON, color_by=by).names) for by in COMPARE_BY} == {2}
+
+
+def test_the_columns_of_all_responses_travel_in_one_block() -> None:
+    compare = LogprobCompare(PARIS, LYON)
+    _, columns = unpack(compare.data)
+    for side, one in enumerate((PARIS, LYON)):
+        own = LogprobView(one)
+        told, sent = unpack(columns[f"data{side}"].tobytes())
+        assert told["count"] == len(one)
+        np.testing.assert_array_equal(sent["logprob"], unpack(own.data)[1]["logprob"])
+        assert columns[f"measures{side}"].tobytes() == own.measures
+    told, columns = unpack(compare.alignment)
+    assert columns["units0"].tolist() == [0, 1, 2, 3, 4, 5]
+    assert columns["units1"].tolist() == [0, 1, 3, 4, 6, 7]
+    assert columns["common0"].tolist() == [1, 1, 1, 0, 1]
+    assert columns["difference0"] == pytest.approx(compare.spans.difference.astype(np.float32), nan_ok=True)
+    assert told["partings"] == [{"span": 3, "js": None}]
+
+
+def test_what_was_too_much_to_send_is_sent_when_it_is_asked_for() -> None:
+    compare = Recorded(long_table(EAGER + 1), PARIS)
+    assert "measures0" not in unpack(compare.data)[1]
+    compare._answer(None, {"side": 0, "chunk": 1}, None)
+    compare._answer(None, {"side": 0, "measures": True}, None)
+    (chunk, [block]), (measures, [rows]) = compare.sent
+    assert chunk == {"parts": ["alternatives"], "side": 0}
+    assert unpack(block)[0]["first"] == CHUNK
+    assert measures == {"parts": ["measures"], "side": 0}
+    assert len(unpack(rows)[1]["entropy"]) == EAGER + 1
+
+
+@pytest.mark.parametrize(
+    "asked", ["", {}, {"side": 2, "chunk": 0}, {"side": True, "chunk": 0}, {"side": 0, "chunk": 9}]
+)
+def test_what_makes_no_sense_is_not_answered(asked: Any) -> None:
+    compare = Recorded(PARIS, LYON)
+    compare._answer(None, asked, None)
+    assert compare.sent == []
+
+
+def test_the_static_forms_are_in_the_bundle() -> None:
+    data, _ = LogprobCompare(PARIS, LYON, title="<b>Cities</b>", names=["<i>", "b"])._repr_mimebundle_()
+    assert "application/vnd.jupyter.widget-view+json" in data
+    assert "&lt;b&gt;Cities" in data["text/html"]
+    assert "<b>Cities" not in data["text/html"]
+    assert "<i>" not in data["text/html"]
+    assert "The capital is[- Paris-]{+ Lyon+}." in data["text/plain"]
+    assert "·capital  A 90 %  B 45 %  +0.69" in data["text/plain"]
+
+
+def test_hostile_tokens_are_escaped_and_controls_are_not_passed_on() -> None:
+    hostile = table(("<script>alert(1)</script>", 0.5), ("\x1b[31m", 0.5), ("\u202e", 0.5))
+    compare = LogprobCompare(hostile, PARIS)
+    assert "<script" not in compare.to_html()
+    assert "&lt;script&gt;" in compare.to_html()
+    assert not {"\x1b", "\u202e"} & set(compare.to_text() + compare.to_html())
+
+
+def test_a_static_form_that_is_cut_says_what_is_left_out() -> None:
+    compare = LogprobCompare(long_table(40), long_table(50))
+    assert "… more tokens: 30 of A, 40 of B" in compare.to_text(limit=10)
+    html = compare.to_html(limit=10)
+    assert "… more tokens: 30 of A, 40 of B" in html
+    assert html.count('title="') == 20
+    assert compare.to_html().count('title="') == 90
+
+
+@pytest.mark.parametrize("color_by", COMPARE_BY)
+def test_each_token_is_in_the_html_with_its_colour(color_by: Any) -> None:
+    html = LogprobCompare(PARIS, LYON, color_by=color_by).to_html()
+    assert html.count("<ins ") == 3
+    assert html.count("<span class=") == 9
+    assert ("deluge-surer" in html.split("</style>")[1]) == (color_by == "difference")
+
+
+def test_what_has_no_name_is_called_by_its_letter_once() -> None:
+    compare = LogprobCompare(PARIS, LYON, names=["A", "Lyon"])
+    assert compare.to_text().startswith("A: 5 tokens")
+    assert "\nB  Lyon: 7 tokens" in compare.to_text()
+    assert "<b>A</b><br>" in compare.to_html()
+    assert "<b>B</b> Lyon<br>" in compare.to_html()
+
+
+def test_the_colour_of_a_difference_is_full_at_two_nats() -> None:
+    assert heat([0, 1, -2, 9, math.nan]) == pytest.approx([0, 0.5, 1, 1, math.nan], nan_ok=True)
+    assert [signed(one) for one in (1.5, -0.25, 0.001, -0.001, math.nan)] == ["+1.50", "−0.25", "±0", "±0", "unknown"]
+
+
+@pytest.mark.parametrize("measure", ["logprob", "entropy"])
+def test_the_chart_has_a_line_for_each_response_over_one_axis(measure: str) -> None:
+    spec = LogprobCompare(PARIS, LYON, names=["p", "l"], measure=measure).chart().to_dict()
+    rows = rows_of(spec)
+    told = {name: [row["at"] for row in rows if row["response"] == name] for name in ("p", "l")}
+    # "capital" is two tokens of one and one of the other, and so is the city; the last point is the end.
+    assert told == {"p": [0, 1, 3, 4, 6, 7], "l": [0, 1, 2, 3, 4, 5, 6, 7]}
+    known = PARIS.logprob if measure == "logprob" else PARIS.entropy(base=2)
+    assert [row["value"] for row in rows[:5]] == pytest.approx(known.tolist())
+    assert spec["encoding"]["strokeDash"]["field"] == "response"
+
+
+def test_a_line_of_the_chart_pauses_where_its_response_has_nothing() -> None:
+    rows = rows_of(LogprobCompare(PARIS, table(*HEAD, (".", 0.9))).chart().to_dict())
+    other = [(row["at"], row["value"] is None) for row in rows if row["response"] == "B"]
+    assert other == [(0, False), (1, False), (2, False), (3, False), (3, True), (4, False), (5, False)]
+
+
+def test_of_very_many_tokens_neighbours_share_a_point_of_the_chart() -> None:
+    rows = rows_of(LogprobCompare(long_table(9000), long_table(100)).chart().to_dict())
+    assert len(rows) < 2600
+    assert rows[0]["place"] == "0–3"
+
+
+def test_the_chart_is_of_one_of_two_measures() -> None:
+    with pytest.raises(SettingError, match="measure must be one of logprob, entropy, not 'rank'"):
+        LogprobCompare(PARIS, LYON).chart("rank")
+
+
+@pytest.mark.parametrize(("left", "right"), [([], []), ([], PARIS), (PARIS, [])])
+def test_nothing_can_be_compared_too(left: Any, right: Any) -> None:
+    compare = LogprobCompare(left, right)
+    assert len(compare.spans) == bool(left or right)
+    assert compare.to_html()
+    assert compare.to_text()
+    assert isinstance(rows_of(compare.chart().to_dict()), list)
+    assert repr(compare) == f"LogprobCompare({len(left)} tokens, {len(right)} tokens)"
