@@ -1,10 +1,15 @@
 # Two commands for people: `make demo` and `make test`. Everything happens inside .venv.
 SHELL := /bin/bash
 PYTHON ?= python3
+# Of test processes: they wait for servers, kernels and pages as much as they compute.
+WORKERS ?= 2
 BIN := .venv/bin
+PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 export NO_COLOR := 1
+# The tests start hundreds of processes, each of which would compile all that it imports.
+export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help setup demo lab test check lint types test-js test-python test-browser test-notebooks bench lock system clean
+.PHONY: help setup demo lab test check lint types test-js test-python test-browser coverage bench lock system clean
 
 help:  ## say what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -44,12 +49,15 @@ js/node_modules/.package-lock.json: js/package-lock.json .venv/ready
 test-js: js/node_modules/.package-lock.json  ## the front end: lint, types, unit tests
 	cd js && export PATH="$(CURDIR)/$(BIN):$$PATH" && npm run --silent lint && npm run --silent types && npm run --silent test
 
-test-python: .venv/ready  ## all but browser and notebooks, with coverage
+test-python: .venv/ready  ## all but browser and notebooks
+	$(PYTEST) tests -m "not browser"
+
+coverage: .venv/ready  ## the same, counting which lines and branches are run
 	$(BIN)/python -m pytest tests -m "not browser" --cov=deluge_nb --cov-report=term:skip-covered
 
 # A process of its own: Playwright's synchronous interface keeps an event loop running.
 test-browser: .venv/ready  ## the widget in Chromium and JupyterLab, and the example notebooks
-	$(BIN)/python -m pytest tests/browser examples/notebooks --nbmake --nbmake-timeout=300
+	$(PYTEST) tests/browser examples/notebooks --nbmake --nbmake-timeout=300
 
 bench: .venv/ready  ## the benchmarks; see benchmarks/README.md
 	$(BIN)/python -m benchmarks
