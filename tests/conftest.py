@@ -24,6 +24,17 @@ settings.load_profile("untimed")
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--late",
+        type=int,
+        default=0,
+        metavar="MS",
+        help="let frames, scrolling and changes of size reach pages so many milliseconds late, as on a busy machine: "
+        "a browser test that looks before the page has drawn then fails every time",
+    )
+
+
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[ChatServer]:
     """A chat server of the test's own, which the environment names as OpenAI's."""

@@ -18,9 +18,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Error, Page, Request, sync_playwright
+from playwright.sync_api import Browser, Error, Page, Request, expect, sync_playwright
 
 from deluge_nb import LogprobView, _colors
+
+from .waits import LIMIT
+
+expect.set_options(timeout=1000 * LIMIT)
 
 FLAGS = [
     "--disable-gpu",
@@ -68,6 +72,23 @@ window.end = widget.render({model: window.model, el: document.querySelector("mai
 window.ready = true;
 """
 
+# A busy machine, as pages meet it.
+LATE = """
+{
+  const frame = window.requestAnimationFrame.bind(window);
+  window.requestAnimationFrame = (draw) => frame((time) => setTimeout(() => frame(draw), MS));
+  const Observer = window.ResizeObserver;
+  window.ResizeObserver = class extends Observer {
+    constructor(tell) { super((...told) => setTimeout(() => tell(...told), MS)); }
+  };
+  const listen = EventTarget.prototype.addEventListener;
+  EventTarget.prototype.addEventListener = function (type, heed, options) {
+    const late = type === "scroll" && typeof heed === "function" ? (event) => setTimeout(() => heed(event), MS) : heed;
+    listen.call(this, type, late, options);
+  };
+}
+"""
+
 
 def encoded(view: LogprobView) -> tuple[dict[str, Any], list[str]]:
     """A view's own traits as JSON, and which of them are bytes in base64."""
@@ -113,8 +134,10 @@ def page(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Page]:
     marker = request.node.get_closest_marker("context")
     options: dict[str, Any] = {"viewport": {"width": 1280, "height": 900}, **(marker.kwargs if marker else {})}
     context = browser.new_context(**options)
+    if late := request.config.getoption("--late"):
+        context.add_init_script(LATE.replace("MS", str(late)))
     page = context.new_page()
-    page.set_default_timeout(60_000)
+    page.set_default_timeout(1000 * LIMIT)
     foreign: list[str] = []
     errors: list[str] = []
 

@@ -249,7 +249,7 @@ def test_the_selected_token_is_an_element_also_after_the_page_was_scrolled_away_
     box.focus()
     page.keyboard.press("ArrowRight")
     box.evaluate("e => { e.scrollTop = e.scrollHeight / 2; }")
-    page.wait_for_timeout(100)
+    expect(page.locator("[data-token='2500']").first).to_be_attached()
     page.keyboard.press("ArrowRight")
     expect(page.locator(f"#{box.get_attribute('aria-activedescendant')}")).to_be_in_viewport()
 

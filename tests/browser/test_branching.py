@@ -19,6 +19,7 @@ from .conftest import SHOTS, Jupyter
 from .tables import entry
 from .test_growth import Recorded, deliver
 from .test_lab import LOAD, in_kernel, open_and_run
+from .waits import becomes
 
 pytestmark = pytest.mark.browser
 
@@ -266,18 +267,19 @@ def test_in_jupyterlab_the_embedded_model_goes_on_from_an_alternative_picked_by_
     expect(page.locator(".deluge-box")).to_be_focused()
     page.screenshot(path=SHOTS / "branch.png")
     branch = f"{VIEW}.branches[0]"
-    told = in_kernel(page, f"[{branch}.response.completion, {branch}.response.logprobs.tokens, {branch}.status]")
-    completion, tokens, status = told
+    becomes(lambda: in_kernel(page, f"{branch}.status"), "ready", page)
+    completion, tokens = in_kernel(page, f"[{branch}.response.completion, {branch}.response.logprobs.tokens]")
     prefix = "".join(in_kernel(page, "answer.logprobs.tokens")[:5])
-    assert status == "ready"
     assert completion.startswith(prefix + " L")
     assert completion != before
-    assert page.locator(".deluge-line .deluge-token").all_text_contents() == tokens
-    drawn = page.locator(".deluge-line [role=option]").evaluate_all(
-        "all => all.map(e => Number(getComputedStyle(e).getPropertyValue('--u')))"
-    )
+    expect(page.locator(".deluge-line .deluge-token")).to_have_text(tokens)
+    drawn = page.locator(".deluge-line [role=option]")
     heats = [math.sqrt(1 - p) for p in in_kernel(page, f"{branch}.response.logprobs.prob.tolist()")]
-    assert drawn == pytest.approx(heats, abs=1 / 128 + 1e-6)
+    becomes(
+        lambda: drawn.evaluate_all("all => all.map(e => Number(getComputedStyle(e).getPropertyValue('--u')))"),
+        pytest.approx(heats, abs=1 / 128 + 1e-6),
+        page,
+    )
     assert in_kernel(page, f"{VIEW}.node") == 1
 
     # Back to the original, in the tree and by keyboard, and Python knows.
@@ -285,9 +287,5 @@ def test_in_jupyterlab_the_embedded_model_goes_on_from_an_alternative_picked_by_
     page.keyboard.press("Home")
     page.keyboard.press("Enter")
     expect(page.locator(".deluge-tree [role=treeitem][aria-current]")).to_have_attribute("data-node", "0")
-    assert "".join(page.locator(".deluge-line .deluge-token").all_text_contents()) == before
-    for _ in range(50):
-        if in_kernel(page, f"{VIEW}.node") == 0:
-            break
-        page.wait_for_timeout(50)
-    assert in_kernel(page, f"{VIEW}.node") == 0
+    becomes(lambda: texts(page), before, page)
+    becomes(lambda: in_kernel(page, f"{VIEW}.node"), 0, page)

@@ -20,6 +20,7 @@ from .conftest import HOST, Jupyter, encoded
 from .tables import entry, escapes_until_heard, table
 from .test_lab import in_kernel, open_and_run
 from .test_page import CONTRAST, HOSTILE
+from .waits import becomes
 
 pytestmark = pytest.mark.browser
 
@@ -344,7 +345,7 @@ def test_what_is_narrow_is_interleaved(shown: Shown) -> None:
     assert tops(page, (0, 0))[0] == tops(page, (1, 0))[0]
     page.set_viewport_size({"width": 420, "height": 700})
     page.wait_for_function("document.querySelector('.deluge-interleaved') !== null")
-    assert tops(page, (1, 0))[0] > tops(page, (0, 0))[0] + 20
+    becomes(lambda: tops(page, (1, 0))[0] > tops(page, (0, 0))[0] + 20, True, page)
     assert page.locator(".deluge-letter").all_text_contents()[:2] == ["A", "B"]
     assert page.locator(".deluge-box").evaluate("e => e.scrollWidth <= e.clientWidth")
 
@@ -377,13 +378,12 @@ def test_a_click_on_the_chart_goes_there_and_the_selection_is_marked(shown: Show
     canvas.click(position={"x": box["width"] * 0.75, "y": 20})
     assert chosen(page) == pytest.approx(450, abs=3)
     expect(token(page, 0, chosen(page))).to_be_in_viewport()
-    assert canvas.evaluate("e => e.toDataURL()") != blank
+    becomes(lambda: canvas.evaluate("e => e.toDataURL()") != blank, True, page)
 
 
 def test_the_chart_draws_a_line_for_each_response(shown: Shown) -> None:
     page = shown(LogprobCompare(A, B))
-    found = page.locator(".deluge-plot canvas").evaluate(
-        """e => {
+    lines = """e => {
             const {data} = e.getContext('2d').getImageData(0, 0, e.width, e.height);
             let dark = 0, violet = 0;
             for (let at = 0; at < data.length; at += 4) {
@@ -393,8 +393,7 @@ def test_the_chart_draws_a_line_for_each_response(shown: Shown) -> None:
             }
             return [dark, violet];
         }"""
-    )
-    assert min(found) > 20
+    becomes(lambda: min(page.locator(".deluge-plot canvas").evaluate(lines)) > 20, True, page)
     page.get_by_label("Chart of").select_option("entropy")
     assert page.evaluate("window.model.get('measure')") == "entropy"
     expect(page.locator(".deluge-plot")).to_contain_text("bits")
@@ -561,12 +560,8 @@ def test_in_a_notebook_what_is_selected_is_known_on_both_sides(
     expect(token(page, 1, 0)).to_have_text("It is")
     token(page, 1, 1).click()
     page.wait_for_function("document.querySelectorAll('.deluge-pair .deluge-ranged').length === 2")
-    for _ in range(50):
-        if in_kernel(page, "compare.selected") is not None:
-            break
-        page.wait_for_timeout(50)
-    assert in_kernel(page, "compare.selected") == 1
+    becomes(lambda: in_kernel(page, "compare.selected"), 1, page)
     assert in_kernel(page, "compare.difference(0)[:2].tolist()") == pytest.approx([0.9, 0.9])
     in_kernel(page, "setattr(compare, 'selected', 0)")
     expect(page.locator(".deluge-pair .deluge-ranged")).to_have_text(["It", " is", "It is"])
-    assert active(page) == [0, 0]
+    becomes(lambda: active(page), [0, 0], page)

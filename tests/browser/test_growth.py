@@ -14,6 +14,7 @@ from deluge_nb import Logprobs, LogprobView
 from .conftest import Jupyter
 from .tables import entry, long_table
 from .test_lab import open_and_run
+from .waits import becomes, settled
 
 pytestmark = pytest.mark.browser
 
@@ -75,11 +76,11 @@ def test_a_text_that_came_in_pieces_is_laid_out_as_if_it_had_come_at_once(host: 
     page.evaluate(
         "told => window.model.take(told)", {name: base64.b64encode(block).decode() for name, block in state.items()}
     )
-    page.wait_for_timeout(300)  # lines beyond those in sight come when nobody waits
-    pieces = page.locator(".deluge-line").all_text_contents()
-    at_once = host(LogprobView(whole))
-    at_once.wait_for_timeout(300)
-    assert pieces == at_once.locator(".deluge-line").all_text_contents()
+    # Lines beyond those in sight come when nobody waits.
+    lines = page.locator(".deluge-line")
+    pieces = settled(lines.all_text_contents, page)
+    assert host(LogprobView(whole)) is page
+    becomes(lines.all_text_contents, pieces, page)
 
 
 STREAM = """import math
@@ -96,7 +97,7 @@ def test_ten_thousand_updates_in_a_row_all_arrive_in_a_notebook(
     page: Page, jupyter: Jupyter, notebook: Callable[..., str]
 ) -> None:
     open_and_run(page, jupyter, notebook("stream.ipynb", STREAM, GROW), "lab/tree")
-    expect(page.locator(".deluge-summary")).to_contain_text("10000 tokens", timeout=60_000)
+    expect(page.locator(".deluge-summary")).to_contain_text("10000 tokens")
     page.locator(".deluge-box").evaluate("e => { e.scrollTop = e.scrollHeight; }")
     expect(page.locator('[data-token="9999"]').first).to_have_text(" w499")
 
@@ -162,8 +163,8 @@ def test_two_views_of_one_model_show_the_same_selection(host: Host) -> None:
         }"""
     )
     page.locator("section.deluge").nth(0).locator('[data-token="7"]').click()
-    chosen = page.locator(".deluge-selected").evaluate_all("all => all.map(e => e.dataset.token)")
-    assert chosen == ["7", "7"]
+    chosen = page.locator(".deluge-selected")
+    becomes(lambda: chosen.evaluate_all("all => all.map(e => e.dataset.token)"), ["7", "7"], page)
     ids = page.locator("[role=option]").evaluate_all("all => all.map(e => e.id)")
     assert len(ids) == len({*ids})
 

@@ -10,7 +10,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import nbformat
 import pytest
@@ -24,6 +24,7 @@ from .marimo_app import APP, DARK, MORE, evaluated, serving
 from .tables import FRANCE, is_the_card_of_paris, long_table
 from .test_lab import in_kernel, open_and_run
 from .test_picture import PAINTED
+from .waits import becomes
 
 pytestmark = pytest.mark.browser
 
@@ -45,19 +46,10 @@ def heats(view: Locator) -> list[float]:
     return tokens(view).evaluate_all(HEATS)
 
 
-def becomes(read: Callable[[], Any], wanted: Any, page: Page) -> None:
-    """Wait until something is as wanted: it comes from another process, or with a later frame."""
-    for _ in range(200):
-        if read() == wanted:
-            return
-        page.wait_for_timeout(50)
-    assert read() == wanted
-
-
 def is_coloured(view: Locator) -> None:
     """The colours that the browser computed differ as the probabilities do."""
-    expect(tokens(view)).to_have_text(FRANCE.tokens, timeout=60_000)
-    assert heats(view) == PROBABILITY
+    expect(tokens(view)).to_have_text(FRANCE.tokens)
+    becomes(lambda: heats(view), PROBABILITY, view.page)
     grounds = tokens(view).evaluate_all(GROUNDS)
     assert len(set(grounds)) == len(FRANCE)
     # Lightness, the first of OKLab's three: the less probable, the further from the ground.
@@ -69,7 +61,7 @@ def is_coloured(view: Locator) -> None:
 def is_coloured_still(page: Page) -> None:
     """What stands in for the view has its text and its colours."""
     spans = page.locator(".deluge-static").first.locator(".deluge-token")
-    expect(spans).to_have_text(FRANCE.tokens, timeout=60_000)
+    expect(spans).to_have_text(FRANCE.tokens)
     expect(spans.first).to_be_visible()
     assert len({*spans.evaluate_all(GROUNDS)}) == len(FRANCE)
 
@@ -80,10 +72,12 @@ def shows_its_card(view: Locator) -> None:
     is_the_card_of_paris(card)
     # In the top layer: nothing around it cuts it off.
     assert card.evaluate("e => e.matches(':popover-open')")
-    at, under = card.bounding_box(), view.locator("[data-token='5']").bounding_box()
-    assert at is not None
-    assert under is not None
-    assert 0 < at["y"] - under["y"] - under["height"] < 12
+
+    def stands_below() -> bool:
+        at, under = card.bounding_box(), view.locator("[data-token='5']").bounding_box()
+        return bool(at and under and 0 < at["y"] - under["y"] - under["height"] < 12)
+
+    becomes(stands_below, True, view.page)
 
 
 # Jupyter --------------------------------------------------------------------------------------------------------------
@@ -120,7 +114,7 @@ def test_a_notebook_that_jupyterlab_saved_is_coloured_alike_when_it_is_converted
     name = notebook("kept.ipynb", SHOW)
     open_and_run(page, jupyter, name, "lab/tree")
     live = page.locator("section.deluge")
-    expect(tokens(live)).to_have_count(len(FRANCE), timeout=60_000)
+    expect(tokens(live)).to_have_count(len(FRANCE))
     page.evaluate("() => window.jupyterapp.commands.execute('docmanager:save')")
     saved = json.loads((jupyter.root / name).read_text())
     assert "widgets" not in saved["metadata"]
@@ -138,8 +132,8 @@ def test_a_notebook_that_jupyterlab_saved_is_coloured_alike_when_it_is_converted
     (jupyter.root / "foreign.ipynb").write_text(json.dumps(saved))
     page.goto(jupyter.page_url("lab/workspaces/foreign/tree/foreign.ipynb"))
     picture = page.locator(".jp-OutputArea-output img")
-    expect(picture).to_be_visible(timeout=60_000)
-    assert picture.evaluate("e => [e.complete, e.naturalWidth / e.width]") == [True, 2]
+    expect(picture).to_be_visible()
+    becomes(lambda: picture.evaluate("e => [e.complete, e.naturalWidth / e.width]"), [True, 2], page)
 
 
 def test_a_view_whose_state_jupyterlab_saved_works_when_its_kernel_is_gone(
@@ -152,7 +146,7 @@ def test_a_view_whose_state_jupyterlab_saved_works_when_its_kernel_is_gone(
     try:
         name = notebook("state.ipynb", SHOW)
         open_and_run(page, jupyter, name, "lab/tree")
-        expect(tokens(page.locator("section.deluge"))).to_have_count(len(FRANCE), timeout=60_000)
+        expect(tokens(page.locator("section.deluge"))).to_have_count(len(FRANCE))
         # Jupyter reads its setting when it has the time, and saves without the views until then.
         for _ in range(40):
             page.evaluate("() => window.jupyterapp.commands.execute('docmanager:save')")
@@ -165,7 +159,7 @@ def test_a_view_whose_state_jupyterlab_saved_works_when_its_kernel_is_gone(
         is_coloured(view)
         shows_its_card(view)
         view.get_by_label("Colour by").select_option("surprisal")
-        assert heats(view) == SURPRISAL
+        becomes(lambda: heats(view), SURPRISAL, page)
     finally:
         asked.unlink()
 
@@ -187,7 +181,7 @@ def test_a_notebook_opened_again_without_its_kernel_shows_the_coloured_text(
         "from deluge_nb import LogprobCompare\nLogprobCompare(view.table, view.table)",
     )
     open_and_run(page, jupyter, name, interface)
-    expect(page.locator("section.deluge")).to_have_count(2, timeout=60_000)
+    expect(page.locator("section.deluge")).to_have_count(2)
     # Where the views are, there is nothing but them.
     expect(page.locator(".deluge-still")).to_have_count(2)
     for still in page.locator(".jp-OutputArea-child:has(.deluge-still)").all():
@@ -231,7 +225,7 @@ def shown(page: Page, marimo: str, app: str = "light") -> tuple[Locator, Locator
     """The app's two views, the short and the long one."""
     page.goto(f"{marimo}?file={app}.py")
     views = page.locator("section.deluge")
-    expect(views).to_have_count(2, timeout=60_000)
+    expect(views).to_have_count(2)
     return views.first, views.last
 
 
@@ -261,12 +255,13 @@ def test_in_marimo_both_sides_know_what_is_chosen_and_how_it_is_coloured(page: P
 def test_in_marimo_focus_search_and_copying_are_as_on_a_page_of_its_own(page: Page, marimo: str) -> None:
     view, _ = shown(page, marimo)
     view.locator("[data-token='5']").click()
-    assert view.evaluate(FOCUSED) == "deluge-box"
+    becomes(lambda: view.evaluate(FOCUSED), "deluge-box", page)
     page.keyboard.press("Enter")
-    assert view.locator(".deluge-card").evaluate("e => e.contains(e.getRootNode().activeElement)")
+    inside = "e => e.contains(e.getRootNode().activeElement)"
+    becomes(lambda: view.locator(".deluge-card").evaluate(inside), True, page)
     page.keyboard.press("Escape")
     expect(view.locator(".deluge-card")).to_be_hidden()
-    assert view.evaluate(FOCUSED) == "deluge-box"
+    becomes(lambda: view.evaluate(FOCUSED), "deluge-box", page)
     page.keyboard.press("/")
     page.keyboard.type("fran")
     expect(view.locator(".deluge-hit")).to_have_text(" France")
@@ -305,11 +300,11 @@ def test_in_marimo_the_embedded_model_goes_on_from_another_token(page: Page, mar
     view.locator("[data-token='0']").click()
     view.locator(".deluge-card button:has(code)").nth(1).click()
     tree = view.get_by_role("tree")
-    expect(tree.get_by_role("treeitem")).to_have_count(2, timeout=60_000)
+    expect(tree.get_by_role("treeitem")).to_have_count(2)
     becomes(lambda: evaluated(page, "[one.status for one in widget.branches]"), ["ready"], page)
     told = evaluated(page, "widget.branches[0].response.logprobs.tokens")
     expect(tokens(view)).to_have_count(len(told))
-    assert [text.replace("·", " ") for text in tokens(view).all_text_contents()] == told
+    becomes(lambda: [text.replace("·", " ") for text in tokens(view).all_text_contents()], told, page)
 
 
 @pytest.mark.model

@@ -8,8 +8,8 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from .conftest import Jupyter
-from .test_hosts import becomes
 from .test_lab import in_kernel, open_and_run
+from .waits import becomes, settled
 
 pytestmark = pytest.mark.browser
 
@@ -69,8 +69,7 @@ def test_what_is_chosen_in_one_is_marked_in_the_other(
     page: Page, jupyter: Jupyter, notebook: Callable[..., str], count: int, interface: str
 ) -> None:
     shown(page, jupyter, notebook, count, interface)
-    page.wait_for_timeout(200)
-    before = [faded(page, chart) for chart in range(3)]
+    before = settled(lambda: [faded(page, chart) for chart in range(3)], page)
     in_kernel(page, f"view.set_trait('selection', [{count // 3}, {2 * count // 3}])")
     view = page.locator("section.deluge").first
     expect(view.locator(".deluge-ranged").first).to_be_attached()
@@ -80,12 +79,13 @@ def test_what_is_chosen_in_one_is_marked_in_the_other(
     in_kernel(page, "view.set_trait('selection', [])")
     expect(view.locator(".deluge-ranged")).to_have_count(0)
     becomes(lambda: [faded(page, chart) for chart in range(3)], before, page)
-    painted = page.locator(".vega-embed canvas").evaluate_all("all => all.map(e => e.toDataURL())")
+    canvases = page.locator(".vega-embed canvas")
+    painted = settled(lambda: canvases.evaluate_all("all => all.map(e => e.toDataURL())"), page)
     in_kernel(page, "view.set_trait('selected', 2)")
     expect(view.locator(".deluge-selected")).to_be_attached()
 
     def repainted() -> list[bool]:
-        again = page.locator(".vega-embed canvas").evaluate_all("all => all.map(e => e.toDataURL())")
+        again = canvases.evaluate_all("all => all.map(e => e.toDataURL())")
         return [now != then for now, then in zip(again, painted, strict=True)]
 
     becomes(repainted, [True, True, False], page)
@@ -95,7 +95,7 @@ def test_what_is_chosen_in_one_is_marked_in_the_other(
 
     drag(page, 0, 0.3, 0.5)
     becomes(lambda: set() < marked() <= {*range(*in_kernel(page, "view.selection") or [0])}, True, page)
-    start, stop = in_kernel(page, "view.selection")
+    start, stop = settled(lambda: in_kernel(page, "view.selection"), page)
     assert 0 < start < stop < count
     assert (start, stop) != (count // 3, 2 * count // 3)
     assert in_kernel(page, "other.selection") == []
@@ -106,13 +106,13 @@ def test_charts_and_view_stay_linked_when_the_kernel_is_gone(
 ) -> None:
     shown(page, jupyter, notebook, 30)
     page.evaluate("() => window.jupyterapp.shell.currentWidget.sessionContext.shutdown()")
-    plain = faded(page, 1)
+    plain = settled(lambda: faded(page, 1), page)
     drag(page, 0, 0.3, 0.6)
     view = page.locator("section.deluge").first
     expect(view.locator(".deluge-ranged").first).to_be_attached()
     expect(view.locator(".deluge-ranged-sum")).to_contain_text("tokens ")
     becomes(lambda: faded(page, 1) > plain, True, page)
-    before = faded(page, 1)
+    before = settled(lambda: faded(page, 1), page)
     view.locator("[data-token='2']").click()
     page.keyboard.press("Escape")
     page.keyboard.press("Escape")
@@ -126,12 +126,12 @@ def test_a_click_on_a_bar_goes_to_its_token(page: Page, jupyter: Jupyter, notebo
     canvas.scroll_into_view_if_needed()
     at = canvas.bounding_box()
     assert at is not None
+    settled(lambda: faded(page, 1), page)
     for share in (0.75, 0.72, 0.7, 0.68):  # the foot of the bars
         page.mouse.click(at["x"] + at["width"] * 0.5, at["y"] + at["height"] * share)
-        page.wait_for_timeout(150)
-        if in_kernel(page, "view.selected") is not None:
+        token = settled(lambda: in_kernel(page, "view.selected"), page)
+        if token is not None:
             break
-    token = in_kernel(page, "view.selected")
     assert token is not None
     selected = page.locator("section.deluge").first.locator(".deluge-selected").first
     expect(selected).to_have_attribute("data-token", str(token))

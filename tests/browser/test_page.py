@@ -18,6 +18,7 @@ from deluge_nb._pack import CHUNK
 
 from .conftest import encoded
 from .tables import FRANCE, is_the_card_of_paris, long_table, table
+from .waits import becomes, settled
 
 pytestmark = pytest.mark.browser
 
@@ -386,7 +387,7 @@ def test_what_was_at_the_top_stays_there_when_the_width_changes(host: Host) -> N
     }"""
     # Where no line has been drawn yet it is infinite.
     page.wait_for_function(f"({top})() > 1000 && ({top})() < 4000")
-    before = page.evaluate(top)
+    before = settled(lambda: page.evaluate(top), page)
     for width in range(1200, 480, -60):  # as when somebody drags the edge
         lines = page.locator(".deluge-sheet").evaluate("e => e.style.height")
         page.set_viewport_size({"width": width, "height": 800})
@@ -445,10 +446,13 @@ def test_the_card_goes_along_when_the_page_scrolls_and_away_when_its_token_does(
     page.evaluate("scrollTo(0, 100)")
     page.wait_for_function("scrollY === 100")
     expect(card).to_be_visible()
-    after = card.bounding_box()
     assert before is not None
-    assert after is not None
-    assert before["y"] - after["y"] == pytest.approx(100, abs=1)
+
+    def moved() -> float:
+        after = card.bounding_box()
+        return before["y"] - after["y"] if after else 0
+
+    becomes(moved, pytest.approx(100, abs=1), page)
     page.evaluate("scrollTo(0, 2000)")
     expect(card).to_be_hidden()
 

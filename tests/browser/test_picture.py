@@ -17,6 +17,7 @@ from deluge_nb._grid import laid
 from deluge_nb.render import static_bundle
 
 from .tables import FRANCE, entry
+from .waits import becomes
 
 pytestmark = pytest.mark.browser
 
@@ -115,7 +116,7 @@ def test_where_styles_are_taken_off_the_picture_is_seen_and_else_the_text(page: 
     expect(picture).to_be_visible()
     expect(spans.nth(5)).to_be_hidden()
     assert page.locator("main").inner_text().strip() == ""
-    assert picture.evaluate("e => [e.complete, e.naturalWidth / e.width]") == [True, 2]
+    becomes(lambda: picture.evaluate("e => [e.complete, e.naturalWidth / e.width]"), [True, 2], page)
     expect(page.get_by_role("img")).to_have_accessible_name(
         "Tokens coloured by probability: The capital of France is Paris."
     )

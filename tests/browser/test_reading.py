@@ -14,6 +14,7 @@ from playwright.sync_api import Locator, Page, expect
 from deluge_nb import Logprobs, LogprobView
 
 from .tables import FRANCE, long_table, table
+from .waits import becomes
 
 pytestmark = pytest.mark.browser
 
@@ -204,9 +205,10 @@ def test_a_text_is_found_across_tokens(host: Host) -> None:
     page.get_by_role("listbox").focus()
     page.keyboard.press("/")
     page.keyboard.type("CAPITAL OF fr")
+    # Each letter is searched for, and until the last has been there is a hit as well, of what was typed before.
+    hits = page.locator(".deluge-hit")
+    becomes(lambda: hits.evaluate_all("all => all.map(e => Number(e.dataset.token))"), [1, 2, 3], page)
     expect(page.locator(".deluge-count")).to_have_text("1")
-    hits = page.locator(".deluge-hit").evaluate_all("all => all.map(e => Number(e.dataset.token))")
-    assert hits == [1, 2, 3]
     page.keyboard.press("Enter")
     assert trait(page, "selected") == 1
     expect(page.locator(".deluge-count")).to_have_text("1 of 1")
