@@ -223,8 +223,15 @@ export class Card {
   readonly root = element("div", "deluge-card");
   token: number | null = null;
   open = false;
+  private anchor: HTMLElement | null = null;
+  /** Where the anchor was when the card was put beside it. */
+  private stood = [0, 0];
+  private watching = 0;
 
-  constructor(private readonly close: () => void) {
+  constructor(
+    private readonly close: () => void,
+    private readonly moved: () => void,
+  ) {
     // The top layer: neither a scrolling box nor a notebook's output area cuts it off.
     this.root.setAttribute("popover", "manual");
     this.root.hidden = typeof this.root.showPopover !== "function";
@@ -285,8 +292,10 @@ export class Card {
   }
 
   hide(): void {
-    this.token = null;
+    this.token = this.anchor = null;
     this.open = false;
+    cancelAnimationFrame(this.watching);
+    this.watching = 0;
     if (typeof this.root.hidePopover === "function") {
       if (this.root.matches(":popover-open")) this.root.hidePopover();
     } else this.root.hidden = true;
@@ -300,8 +309,21 @@ export class Card {
     return (this.root.getRootNode() as Document | ShadowRoot).activeElement;
   }
 
+  /** What scrolls or grows anywhere on the page moves the anchor, and no event tells of all of it. */
+  private readonly watch = (): void => {
+    this.watching = 0;
+    const { anchor } = this;
+    if (!anchor) return;
+    const { left, bottom } = anchor.getBoundingClientRect();
+    if (left !== this.stood[0] || bottom !== this.stood[1]) this.moved();
+    if (this.anchor && !this.watching) this.watching = requestAnimationFrame(this.watch);
+  };
+
   private place(anchor: HTMLElement): void {
     const at = anchor.getBoundingClientRect();
+    this.anchor = anchor;
+    this.stood = [at.left, at.bottom];
+    if (!this.watching) this.watching = requestAnimationFrame(this.watch);
     const own = this.root.getBoundingClientRect();
     const left = Math.max(GAP, Math.min(at.left, window.innerWidth - own.width - GAP));
     const below = at.bottom + GAP;

@@ -17,7 +17,10 @@ export interface Around {
 }
 
 export class Desk {
-  readonly card = new Card(() => this.close());
+  readonly card = new Card(
+    () => this.close(),
+    () => this.follow(),
+  );
   readonly pins = new Pins(
     (token) => this.pin(token),
     (token) => this.around.go(token),
@@ -84,8 +87,8 @@ export class Desk {
     if (within) this.around.box.focus({ preventScroll: true });
   }
 
-  /** Keep the card by its token when something scrolls; away with it when the token is out of sight. */
-  follow(): void {
+  /** Keep the card by its token, which has moved; away with it when the token is out of sight. */
+  private follow(): void {
     const { token, open } = this.card;
     if (token === null) return;
     const { box } = this.around;

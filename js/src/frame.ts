@@ -65,27 +65,18 @@ export function onceLit(box: HTMLElement, act: () => void, signal: AbortSignal):
   });
 }
 
-/** Take a card away when the focus leaves the view, and keep it by its token when anything else than the box scrolls. */
-export function keepCard(
-  root: HTMLElement,
-  box: HTMLElement,
-  card: { hide(): void; follow(): void },
-  signal: AbortSignal,
-): void {
+/** A card goes when the focus leaves its view. */
+export function hideOnLeave(root: HTMLElement, hide: () => void, signal: AbortSignal): void {
   hearing(signal)(root, "focusout", (event) => {
     const to = event.relatedTarget as Element | null;
-    if (!to || !root.contains(to)) card.hide();
+    if (!to || !root.contains(to)) hide();
   });
-  const moved = (event: Event) => {
-    // What the box scrolls is followed once its lines are there.
-    if (event.target !== box) card.follow();
-  };
-  window.addEventListener("scroll", moved, { signal, capture: true, passive: true });
 }
 
 /** Whether the middle of a token is on the screen, and not under something else than its card. */
 export function isSeen(token: Element | null, box: HTMLElement, card: HTMLElement): boolean {
-  const at = token?.getBoundingClientRect();
+  // A host may have taken the view off the page without a word.
+  const at = box.isConnected ? token?.getBoundingClientRect() : null;
   const seen = at && treeOf(box).elementFromPoint((at.left + at.right) / 2, (at.top + at.bottom) / 2);
   return !!seen && (box.contains(seen) || card.contains(seen));
 }

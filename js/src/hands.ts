@@ -4,7 +4,7 @@ import type { Chosen } from "./chosen.ts";
 import { copiedText, selectedBeside } from "./copy.ts";
 import type { Desk } from "./desk.ts";
 import { hearing, treeOf } from "./dom.ts";
-import { keepCard } from "./frame.ts";
+import { hideOnLeave } from "./frame.ts";
 import { type Action, actionOf } from "./keyboard.ts";
 import type { Paper } from "./paper.ts";
 import type { Store } from "./store.ts";
@@ -48,7 +48,7 @@ export class Hands {
     on(box, "keydown", (event) => this.press(event));
     // Firefox tells the page, and not the element in focus, where nothing on the page is selected.
     document.addEventListener("copy", (event) => this.copy(event), { signal });
-    keepCard(root, box, { hide: () => desk.card.hide(), follow: () => desk.follow() }, signal);
+    hideOnLeave(root, () => desk.card.hide(), signal);
   }
 
   private get isFocused(): boolean {

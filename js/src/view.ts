@@ -80,10 +80,7 @@ export class View {
         spell: (stretch) => spelled(stretch, model.get("spaces")),
         idOf: (token) => this.idOf(token),
         look: (token) => this.looks.of(token),
-        scrolled: () => {
-          this.frameStrip();
-          this.desk.follow();
-        },
+        scrolled: () => this.frameStrip(),
         resized: () => this.arrange(),
       },
       signal,

@@ -20,7 +20,7 @@ from .conftest import HOST, Jupyter, encoded
 from .tables import entry, escapes_until_heard, table
 from .test_lab import in_kernel, open_and_run
 from .test_page import CONTRAST, HOSTILE
-from .waits import becomes
+from .waits import becomes, settled
 
 pytestmark = pytest.mark.browser
 
@@ -196,6 +196,17 @@ def test_pointing_at_a_token_shows_both_sides(shown: Shown) -> None:
     assert faces.nth(1).locator(".deluge-card-list code").all_text_contents() == ["·Ly", "·Paris", "everything else"]
     expect(card.locator(".deluge-card-head").first).to_have_text("B has other words hereonly in A")
     page.mouse.move(900, 880)
+    expect(card).to_be_hidden()
+
+
+def test_the_card_goes_along_with_its_token_and_away_with_it(shown: Shown) -> None:
+    page = shown(LogprobCompare(long_table(3000), long_table(3000, 50)))
+    token(page, 0, 40).click()
+    card = page.locator(".deluge-card")
+    before = settled(card.bounding_box, page)
+    page.locator("main").evaluate("e => { e.style.paddingTop = '62px'; }")
+    becomes(lambda: (card.bounding_box() or before)["y"] - before["y"], pytest.approx(50, abs=1), page)
+    page.locator(".deluge-box").evaluate("e => e.scrollTo(0, 20000)")
     expect(card).to_be_hidden()
 
 

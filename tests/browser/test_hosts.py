@@ -147,12 +147,15 @@ def test_a_view_whose_state_jupyterlab_saved_works_when_its_kernel_is_gone(
         name = notebook("state.ipynb", SHOW)
         open_and_run(page, jupyter, name, "lab/tree")
         expect(tokens(page.locator("section.deluge"))).to_have_count(len(FRANCE))
-        # Jupyter reads its setting when it has the time, and saves without the views until then.
-        for _ in range(40):
+
+        def models_saved() -> set[str]:
             page.evaluate("() => window.jupyterapp.commands.execute('docmanager:save')")
-            if "widgets" in json.loads((jupyter.root / name).read_text(encoding="utf-8"))["metadata"]:
-                break
-            page.wait_for_timeout(500)
+            metadata = json.loads((jupyter.root / name).read_text(encoding="utf-8"))["metadata"]
+            states = metadata.get("widgets", {"application/vnd.jupyter.widget-state+json": {"state": {}}})
+            return {one["model_name"] for one in states["application/vnd.jupyter.widget-state+json"]["state"].values()}
+
+        # Jupyter reads its setting when it has the time, and saves without the views until then.
+        becomes(lambda: "AnyModel" in models_saved(), True, page)
         page.evaluate("() => window.jupyterapp.shell.currentWidget.sessionContext.shutdown()")
         page.goto(jupyter.page_url(f"lab/workspaces/again/tree/{name}"))
         view = page.locator("section.deluge")

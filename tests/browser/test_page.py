@@ -378,7 +378,10 @@ def test_a_view_opens_at_its_selection(host: Host) -> None:
 
 def test_what_was_at_the_top_stays_there_when_the_width_changes(host: Host) -> None:
     page = host(LogprobView(table(*((f" word{i}", 0.9) for i in range(4000)))))
-    page.locator(".deluge-box").evaluate("e => e.scrollTo(0, e.scrollHeight / 2)")
+    # So that the line at the top is whole.
+    page.locator(".deluge-box").evaluate(
+        "e => e.scrollTo(0, 100 * e.querySelector('.deluge-line').getBoundingClientRect().height)"
+    )
     top = """() => {
         const box = document.querySelector('.deluge-box').getBoundingClientRect();
         const seen = [...document.querySelectorAll('.deluge-line .deluge-token')].map(
@@ -454,6 +457,18 @@ def test_the_card_goes_along_when_the_page_scrolls_and_away_when_its_token_does(
 
     becomes(moved, pytest.approx(100, abs=1), page)
     page.evaluate("scrollTo(0, 2000)")
+    expect(card).to_be_hidden()
+
+
+def test_the_card_goes_along_when_something_above_the_view_grows(host: Host) -> None:
+    page = host(LogprobView(FRANCE))
+    tokens(page).nth(3).click()
+    card = page.locator(".deluge-card")
+    before = settled(card.bounding_box, page)
+    page.evaluate("document.querySelector('main').before(Object.assign(document.createElement('p'), {id: 'above'}))")
+    page.locator("#above").evaluate("e => { e.style.cssText = 'height: 150px; margin: 0'; }")
+    becomes(lambda: (card.bounding_box() or before)["y"] - before["y"], pytest.approx(150, abs=1), page)
+    page.locator("#above").evaluate("e => { e.style.height = '3000px'; }")
     expect(card).to_be_hidden()
 
 

@@ -14,7 +14,10 @@ export interface Around {
 }
 
 export class Desk {
-  readonly card = new Card(() => this.close());
+  readonly card = new Card(
+    () => this.close(),
+    () => this.follow(),
+  );
   /** Of what the card is. */
   place: Place | null = null;
 
@@ -65,8 +68,8 @@ export class Desk {
     if (within) this.around.box.focus({ preventScroll: true });
   }
 
-  /** Keep the card by its token when something scrolls; away with it when the token is out of sight. */
-  follow(): void {
+  /** Keep the card by its token, which has moved; away with it when the token is out of sight. */
+  private follow(): void {
     if (!this.place) return;
     if (isSeen(this.around.find(this.place), this.around.box, this.card.root)) this.refresh();
     else this.hide();

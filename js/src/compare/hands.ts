@@ -2,7 +2,7 @@
 
 import { copiedText, selectedBeside } from "../copy.ts";
 import { hearing, treeOf } from "../dom.ts";
-import { keepCard } from "../frame.ts";
+import { hideOnLeave } from "../frame.ts";
 import { type Action, actionOf } from "../keyboard.ts";
 import type { Layout } from "../layout.ts";
 import type { Comparison, Place } from "./comparison.ts";
@@ -68,7 +68,7 @@ export class Hands {
       event.stopPropagation();
     });
     on(root, "copy", (event) => this.copy(event));
-    keepCard(root, box, desk, signal);
+    hideOnLeave(root, () => desk.hide(), signal);
   }
 
   private copy(event: ClipboardEvent): void {

@@ -322,7 +322,6 @@ export class CompareView {
     const scrolled = () => {
       this.sheet.show();
       this.plot.see(this.sheet.inSight());
-      this.desk.follow();
     };
     this.box.addEventListener("scroll", scrolled, { signal, passive: true });
     window.addEventListener("beforeprint", () => this.sheet.showAll(PRINTED), { signal });
