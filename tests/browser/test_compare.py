@@ -201,8 +201,12 @@ def test_pointing_at_a_token_shows_both_sides(shown: Shown) -> None:
 
 def test_the_card_goes_along_with_its_token_and_away_with_it(shown: Shown) -> None:
     page = shown(LogprobCompare(long_table(3000), long_table(3000, 50)))
-    token(page, 0, 40).click()
+    # By keys: what scrolls under a pointer is pointed at.
+    page.locator(".deluge-box").focus()
+    for key in ("n", "Enter"):
+        page.keyboard.press(key)
     card = page.locator(".deluge-card")
+    expect(card).to_be_visible()
     before = settled(card.bounding_box, page)
     page.locator("main").evaluate("e => { e.style.paddingTop = '62px'; }")
     becomes(lambda: (card.bounding_box() or before)["y"] - before["y"], pytest.approx(50, abs=1), page)
