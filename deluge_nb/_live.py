@@ -12,8 +12,9 @@ from .branching import Continuer
 from .view import LogprobView
 
 if TYPE_CHECKING:
-    from ._stream import Stream, StreamedToken
+    from ._stream import Stream
     from .client import LLMClient
+    from .logprobs import Logprobs
     from .prompts import Conversation, RawPrompt
     from .response import APIResponse
     from .sampling import SamplingParams
@@ -59,14 +60,9 @@ class LiveView:
                 [prompt], sampling_params=params, show_progress=False, use_cache=use_cache
             )[0]
         with client.stream(prompt, sampling_params=params, use_cache=use_cache) as stream:
-            due = time.monotonic() + _PATIENCE
             try:
-                for _ in _all_of(stream):
-                    if time.monotonic() >= due and (table := stream.logprobs) is not None:
-                        began = time.monotonic()
-                        self._update(table)
-                        now = time.monotonic()
-                        due = now + max(_PAUSE, _SHARE * (now - began))
+                for table in _growing(stream):
+                    self._update(table)
             except KeyboardInterrupt:
                 stream.close()
                 self.interrupted = True
@@ -92,7 +88,7 @@ class LiveView:
         # A notebook saves what was displayed, and the static form was that of the first tokens.
         show_again(self._view, self._handle)
 
-    def _update(self, table: Any) -> None:
+    def _update(self, table: Logprobs) -> None:
         if self._view is None:
             self._view = LogprobView(table, **self._asked)
             self._handle = show(self._view)
@@ -100,10 +96,22 @@ class LiveView:
             self._view.update(table, prompt=self._asked.get("prompt"))
 
 
-def _all_of(stream: Stream) -> Iterator[StreamedToken]:
-    """The tokens, whatever ends them: the response tells."""
+def _growing(stream: Stream) -> Iterator[Logprobs]:
+    """What has come, each time that more of it is due to be shown, until it ends: with what, the response tells."""
+    due, fresh = time.monotonic() + _PATIENCE, False
     with contextlib.suppress(Exception):
-        yield from stream
+        while True:
+            # What has come is shown then, also where nothing follows it for long.
+            if not fresh or stream.wait(due - time.monotonic()):
+                if next(stream, None) is None:
+                    return
+                fresh = True
+            began = time.monotonic()
+            if began >= due:
+                if (table := stream.logprobs) is not None:
+                    yield table
+                now = time.monotonic()
+                due, fresh = now + max(_PAUSE, _SHARE * (now - began)), False
 
 
 __all__ = ["LiveView"]

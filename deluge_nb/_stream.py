@@ -6,6 +6,7 @@ import asyncio
 import codecs
 import math
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -96,6 +97,28 @@ class Stream:
         """
         return _joined(list(self._tables))
 
+    def wait(self, timeout: float) -> bool:
+        """Wait for another token, or for the end of the answer.
+
+        Parameters
+        ----------
+        timeout
+            In seconds.
+
+        Returns
+        -------
+        bool
+            Whether there is one, or the answer has ended; False where the time was up before that.
+        """
+        end = time.monotonic() + timeout
+        with self._changed:
+            while not self._tokens and not self._ended:
+                left = end - time.monotonic()
+                if left <= 0:
+                    return False
+                self._changed.wait(min(_TICK, left))
+        return True
+
     def close(self) -> None:
         """Have no more sent; :attr:`response` has what came by then, with all its log-probabilities."""
         self._stop()
@@ -112,9 +135,9 @@ class Stream:
 
     def __next__(self) -> StreamedToken:
         try:
+            while not self.wait(_TICK):
+                pass
             with self._changed:
-                while not self._tokens and not self._ended:
-                    self._changed.wait(_TICK)
                 if self._tokens:
                     return self._tokens.popleft()
         except KeyboardInterrupt:

@@ -92,6 +92,21 @@ def test_a_token_is_there_before_the_next_is_sent(server: ChatServer) -> None:
     assert heard == ["Hel", "lo", " 日", "本"]
 
 
+def test_whoever_has_something_else_to_do_waits_no_longer_than_he_likes(server: ChatServer) -> None:
+    go_on = threading.Event()
+    server.answer = lambda seen, number: Reply(
+        pieces=chunks(seen, HELLO), held=lambda place: place > 1 and not go_on.is_set()
+    )
+    with client().stream("Hello?") as stream:
+        assert stream.wait(60)
+        assert next(stream).text == "Hel"
+        assert not stream.wait(0.05)
+        go_on.set()
+        assert stream.wait(60)
+        assert [token.text for token in stream] == ["lo", " 日", "本"]
+        assert stream.wait(0)
+
+
 @pytest.mark.parametrize("cut", [1, 7, 100])
 def test_the_answer_is_that_of_a_call_that_waits_for_it(server: ChatServer, cut: int) -> None:
     streaming(server, *HELLO, cut=cut)

@@ -34,6 +34,17 @@ def end(log: str) -> None:
     os._exit(0)
 
 
+def await_log() -> None:
+    """Let what went wrong be written: the runtime has a thread for that, which no end of the process waits for."""
+    deadline, size = time.monotonic() + 1.5, 0
+    while time.monotonic() < deadline:
+        time.sleep(0.1)
+        # Both outputs are the log.
+        before, size = size, os.fstat(2).st_size
+        if size and size == before:
+            return
+
+
 def parameters(xllamacpp: Any, settings: dict[str, Any]) -> Any:
     """The settings in the runtime's own terms."""
     params = xllamacpp.CommonParams()
@@ -80,6 +91,7 @@ def main() -> None:
         address = server.listening_address
     except Exception as error:
         tell(error=f"{error}".rstrip("."))
+        await_log()
         os._exit(1)
     tell(address=address)
     sys.stdin.read()

@@ -162,6 +162,9 @@ class LlamaServer:
             child = apart(self._launch)
             said = self._greeted(child, key)
             if "address" not in said:
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    # What is still to come in the log may be the reason.
+                    child.process.wait(timeout=_END_LIMIT)
                 raise LocalModelError(self._problem(said) + child.log_tail(), path=str(self.path))
             self._address = Address(said["address"], key, self._vocab_size)
             return self._address
