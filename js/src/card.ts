@@ -1,6 +1,7 @@
 // The card of a token: what the model weighed there, and what another temperature would make of it.
 
 import { button, element } from "./dom.ts";
+import { isSeen } from "./frame.ts";
 import { percent } from "./scale.ts";
 import type { Alternative, Store } from "./store.ts";
 import { type Weighed, weigh } from "./weigh.ts";
@@ -218,20 +219,28 @@ function line(row: Row, act: (() => void) | null): HTMLElement {
   return made;
 }
 
+/** What a card is in. */
+export interface Holder {
+  readonly box: HTMLElement;
+  /** The element of the token whose card it is, where there is one. */
+  find(): HTMLElement | null;
+  hide(): void;
+  /** As `hide`, and the focus goes back. */
+  close(): void;
+}
+
 /** The card beside a token. It follows the pointer, or stays open where it was asked to. */
 export class Card {
   readonly root = element("div", "deluge-card");
   token: number | null = null;
   open = false;
   private anchor: HTMLElement | null = null;
-  /** Where the anchor was when the card was put beside it. */
+  /** Where the anchor was when the card was put beside it, and whether it was in sight. */
   private stood = [0, 0];
+  private seen = false;
   private watching = 0;
 
-  constructor(
-    private readonly close: () => void,
-    private readonly moved: () => void,
-  ) {
+  constructor(private readonly holder: Holder) {
     // The top layer: neither a scrolling box nor a notebook's output area cuts it off.
     this.root.setAttribute("popover", "manual");
     this.root.hidden = typeof this.root.showPopover !== "function";
@@ -239,7 +248,7 @@ export class Card {
       if (event.key === "Escape") {
         event.preventDefault();
         event.stopPropagation();
-        this.close();
+        this.holder.close();
         return;
       }
       if (event.key === "ArrowDown" || event.key === "ArrowUp") {
@@ -309,13 +318,20 @@ export class Card {
     return (this.root.getRootNode() as Document | ShadowRoot).activeElement;
   }
 
-  /** What scrolls or grows anywhere on the page moves the anchor, and no event tells of all of it. */
+  /**
+   * Keep the card by its token, and away with it when that goes out of sight: what scrolls or grows anywhere on the page
+   * moves it, and no event tells of all of that.
+   */
   private readonly watch = (): void => {
     this.watching = 0;
-    const { anchor } = this;
+    const { anchor, holder } = this;
     if (!anchor) return;
     const { left, bottom } = anchor.getBoundingClientRect();
-    if (left !== this.stood[0] || bottom !== this.stood[1]) this.moved();
+    if (left !== this.stood[0] || bottom !== this.stood[1]) {
+      const now = holder.find();
+      if (now && (!this.seen || isSeen(now, holder.box, this.root))) this.place(now);
+      else holder.hide();
+    }
     if (this.anchor && !this.watching) this.watching = requestAnimationFrame(this.watch);
   };
 
@@ -323,6 +339,7 @@ export class Card {
     const at = anchor.getBoundingClientRect();
     this.anchor = anchor;
     this.stood = [at.left, at.bottom];
+    this.seen = isSeen(anchor, this.holder.box, this.root);
     if (!this.watching) this.watching = requestAnimationFrame(this.watch);
     const own = this.root.getBoundingClientRect();
     const left = Math.max(GAP, Math.min(at.left, window.innerWidth - own.width - GAP));

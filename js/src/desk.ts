@@ -2,7 +2,6 @@
 
 import { Card, content, type Hooks, Reading } from "./card.ts";
 import { button, element, treeOf } from "./dom.ts";
-import { isSeen } from "./frame.ts";
 import { Pins } from "./pins.ts";
 import type { Model } from "./state.ts";
 import type { Store } from "./store.ts";
@@ -17,10 +16,7 @@ export interface Around {
 }
 
 export class Desk {
-  readonly card = new Card(
-    () => this.close(),
-    () => this.follow(),
-  );
+  readonly card: Card;
   readonly pins = new Pins(
     (token) => this.pin(token),
     (token) => this.around.go(token),
@@ -36,6 +32,12 @@ export class Desk {
     private readonly store: Store,
     private readonly around: Around,
   ) {
+    this.card = new Card({
+      box: around.box,
+      find: () => (this.card.token === null ? null : around.find(this.card.token)),
+      hide: () => this.card.hide(),
+      close: () => this.close(),
+    });
     const { slider } = this;
     slider.type = "range";
     slider.min = "0";
@@ -85,15 +87,6 @@ export class Desk {
     const within = this.card.root.contains(treeOf(this.around.root).activeElement);
     this.card.hide();
     if (within) this.around.box.focus({ preventScroll: true });
-  }
-
-  /** Keep the card by its token, which has moved; away with it when the token is out of sight. */
-  private follow(): void {
-    const { token, open } = this.card;
-    if (token === null) return;
-    const { box } = this.around;
-    if (isSeen(this.around.find(token), box, this.card.root)) this.show(token, open);
-    else this.card.hide();
   }
 
   private get hooks(): Hooks {

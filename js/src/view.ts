@@ -171,6 +171,9 @@ export class View {
   arrange(): void {
     this.strip.fit();
     const change = this.paper.arrange();
+    // Whoever reads a card goes on reading it.
+    const { token } = this.desk.card;
+    if (change === "again" && token !== null) this.paper.reveal(token);
     if (change === "first" || change === "again") this.frameStrip();
     if (change === "again") this.strip.draw();
     // A selection that was waiting for a width comes into sight.

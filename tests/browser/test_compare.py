@@ -214,6 +214,18 @@ def test_the_card_goes_along_with_its_token_and_away_with_it(shown: Shown) -> No
     expect(card).to_be_hidden()
 
 
+def test_a_card_that_is_read_stays_when_the_width_changes(shown: Shown) -> None:
+    page = shown(LogprobCompare(long_table(1000), long_table(1000, 50)))
+    page.locator(".deluge-box").focus()
+    page.keyboard.press("End")
+    expect(page.locator(".deluge-card")).to_be_visible()
+    page.locator("main").evaluate("e => { e.style.width = '400px'; }")
+    expect(page.locator(".deluge-interleaved")).to_be_attached()
+    expect(token(page, 0, 999)).to_be_in_viewport()
+    settled(page.locator(".deluge-card").bounding_box, page)
+    expect(page.locator(".deluge-card")).to_be_visible()
+
+
 def test_a_card_says_the_difference_and_what_tokens_share_it(shown: Shown) -> None:
     page = shown(LogprobCompare(A, B))
     token(page, 1, 2).hover()

@@ -472,6 +472,26 @@ def test_the_card_goes_along_when_something_above_the_view_grows(host: Host) -> 
     expect(card).to_be_hidden()
 
 
+@pytest.mark.parametrize("width", ["500px", "1000px"])
+def test_a_card_that_is_read_stays_when_the_width_changes(host: Host, width: str) -> None:
+    page = host(LogprobView(table(*((f" word{i}", 0.9) for i in range(3000)))))
+    page.get_by_role("listbox").focus()
+    page.keyboard.press("End")
+    card = page.locator(".deluge-card")
+    expect(card).to_be_visible()
+    lines = page.locator(".deluge-sheet").evaluate("e => e.style.height")
+    page.locator("main").evaluate("(e, width) => { e.style.width = width; }", width)
+    expect(page.locator(".deluge-sheet")).not_to_have_css("height", lines)
+    last = page.locator('.deluge-line [data-token="2999"]').first
+    expect(last).to_be_in_viewport()
+
+    def stands_by_it() -> bool:
+        at, under = card.bounding_box(), last.bounding_box()
+        return bool(at and under and abs(at["y"] - under["y"] - under["height"] - 6) < 2)
+
+    becomes(stands_by_it, True, page)
+
+
 def test_a_new_title_is_shown(host: Host) -> None:
     page = host(LogprobView(FRANCE))
     expect(page.locator(".deluge-title")).to_be_hidden()

@@ -2,7 +2,6 @@
 
 import { Card } from "../card.ts";
 import { button, element, treeOf } from "../dom.ts";
-import { isSeen } from "../frame.ts";
 import { type Comparison, LETTERS, type Place } from "./comparison.ts";
 import { faces } from "./facing.ts";
 
@@ -14,10 +13,7 @@ export interface Around {
 }
 
 export class Desk {
-  readonly card = new Card(
-    () => this.close(),
-    () => this.follow(),
-  );
+  readonly card: Card;
   /** Of what the card is. */
   place: Place | null = null;
 
@@ -25,6 +21,12 @@ export class Desk {
     private readonly comparison: Comparison,
     private readonly around: Around,
   ) {
+    this.card = new Card({
+      box: around.box,
+      find: () => this.place && around.find(this.place),
+      hide: () => this.hide(),
+      close: () => this.close(),
+    });
     this.card.root.classList.add("deluge-facing");
   }
 
@@ -66,12 +68,5 @@ export class Desk {
     const within = this.card.root.contains(treeOf(this.around.box).activeElement);
     this.hide();
     if (within) this.around.box.focus({ preventScroll: true });
-  }
-
-  /** Keep the card by its token, which has moved; away with it when the token is out of sight. */
-  private follow(): void {
-    if (!this.place) return;
-    if (isSeen(this.around.find(this.place), this.around.box, this.card.root)) this.refresh();
-    else this.hide();
   }
 }

@@ -160,6 +160,8 @@ export class CompareView {
     if (left !== wide) this.fill(left, top);
     const { clientLeft, clientWidth, offsetWidth } = this.box;
     this.heads.style.setProperty("--bar", `${offsetWidth - clientWidth - 2 * clientLeft}px`);
+    // Whoever reads a card goes on reading it.
+    if (this.desk.place) this.sheet.reveal(this.desk.place);
     this.plot.see(this.sheet.inSight());
     this.plot.draw();
     this.layRest();
