@@ -15,6 +15,8 @@ from ._table import table
 
 FEW, SOME, MANY, STREAMED = 1_000, 10_000, 1_000_000, 100_000
 ROUNDS = 5
+# A paint is over within few frames, and one more or less is a tenth of it.
+PAINTS = 11
 # The clock's own two frames are in every time; nothing is subtracted. Beside each time stands ``work``, CPU
 # milliseconds of the page's main thread, and a bar on a ratio of times is one on the ratio of work as well.
 BARS = {
@@ -66,8 +68,8 @@ def _paints(browser: Browser, whole: Logprobs, packages: Path) -> dict[str, Any]
     live = {"guidance_live": peers.pop("guidance_live")}
     ours = {str(count): _own.painter(browser, whole[:count]) for count in (FEW, SOME, MANY)}
     _page.in_turn({"ours": ours[str(SOME)]}, 1)  # the browser's own start
-    beside = _page.in_turn({"nothing": _page.nothing(browser), "ours": ours[str(SOME)], **peers}, ROUNDS)
-    return {str(SOME): beside | _page.in_turn(live, 1), "ours": _page.in_turn(ours, ROUNDS)}
+    beside = _page.in_turn({"nothing": _page.nothing(browser), "ours": ours[str(SOME)], **peers}, PAINTS)
+    return {str(SOME): beside | _page.in_turn(live, 1), "ours": _page.in_turn(ours, PAINTS)}
 
 
 def _figures(
