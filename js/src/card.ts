@@ -332,7 +332,7 @@ export class Card {
       if (now && (!this.seen || isSeen(now, holder.box, this.root))) this.place(now);
       else holder.hide();
     }
-    if (this.anchor && !this.watching) this.watching = requestAnimationFrame(this.watch);
+    if (this.anchor) this.watching ||= requestAnimationFrame(this.watch);
   };
 
   private place(anchor: HTMLElement): void {
@@ -340,7 +340,7 @@ export class Card {
     this.anchor = anchor;
     this.stood = [at.left, at.bottom];
     this.seen = isSeen(anchor, this.holder.box, this.root);
-    if (!this.watching) this.watching = requestAnimationFrame(this.watch);
+    this.watching ||= requestAnimationFrame(this.watch);
     const own = this.root.getBoundingClientRect();
     const left = Math.max(GAP, Math.min(at.left, window.innerWidth - own.width - GAP));
     const below = at.bottom + GAP;

@@ -65,6 +65,16 @@ export function onceLit(box: HTMLElement, act: () => void, signal: AbortSignal):
   });
 }
 
+/** Scroll a part of what is in a box into sight, without moving the page; to the middle, where it was far away. */
+export function bringIntoSight(box: HTMLElement, top: number, height: number): void {
+  const { scrollTop, clientHeight } = box;
+  const above = scrollTop - top;
+  const below = top + height - scrollTop - clientHeight;
+  if (Math.max(above, below) > clientHeight) box.scrollTop = top - (clientHeight - height) / 2;
+  else if (above > 0) box.scrollTop = top;
+  else if (below > 0) box.scrollTop = scrollTop + below;
+}
+
 /** A card goes when the focus leaves its view. */
 export function hideOnLeave(root: HTMLElement, hide: () => void, signal: AbortSignal): void {
   hearing(signal)(root, "focusout", (event) => {

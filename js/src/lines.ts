@@ -1,6 +1,7 @@
 // The lines that can be seen, and no others, as elements.
 
 import { element } from "./dom.ts";
+import { bringIntoSight } from "./frame.ts";
 import type { Cell, Layout } from "./layout.ts";
 import type { Store } from "./store.ts";
 
@@ -154,17 +155,11 @@ export class Lines {
     this.show();
   }
 
-  /** Scroll a token into sight, without moving the page; to the middle, where it was far away. */
+  /** Scroll a token into sight, without moving the page. */
   reveal(token: number): void {
     this.reach(token);
     const height = this.lineHeight();
-    const top = this.layout.lineOf(token) * height;
-    const { scrollTop, clientHeight } = this.box;
-    const above = scrollTop - top;
-    const below = top + height - scrollTop - clientHeight;
-    if (Math.max(above, below) > clientHeight) this.box.scrollTop = top - (clientHeight - height) / 2;
-    else if (above > 0) this.box.scrollTop = top;
-    else if (below > 0) this.box.scrollTop = scrollTop + below;
+    bringIntoSight(this.box, this.layout.lineOf(token) * height, height);
     this.show();
   }
 

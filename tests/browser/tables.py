@@ -41,6 +41,11 @@ def long_table(count: int) -> Logprobs:
     )
 
 
+def heats(tokens: Locator) -> list[float]:
+    """The heat of each token, as the browser computed it."""
+    return tokens.evaluate_all("all => all.map(e => Number(getComputedStyle(e).getPropertyValue('--u')))")
+
+
 def is_the_card_of_paris(card: Locator) -> None:
     """What the card of the sixth token of FRANCE tells."""
     expect(card).to_be_visible()

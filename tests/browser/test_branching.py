@@ -16,7 +16,7 @@ from tests.openai_server import ChatServer, Reply, Seen, chat
 from tests.test_branching import QUESTION, asked, in_chat, spoken
 
 from .conftest import SHOTS, Jupyter
-from .tables import entry
+from .tables import entry, heats
 from .test_growth import Recorded, deliver
 from .test_lab import LOAD, in_kernel, open_and_run
 from .waits import becomes
@@ -112,9 +112,7 @@ def test_a_branch_is_drawn_with_its_own_rows_and_cards(view: LogprobView, host: 
     page = host(view)
     page.locator("[data-node='1'] > .deluge-node").click()
     assert texts(page) == "It is blue and white."
-    drawn = page.locator(".deluge-line .deluge-token").evaluate_all(
-        "all => all.map(e => Number(getComputedStyle(e).getPropertyValue('--u')))"
-    )
+    drawn = heats(page.locator(".deluge-line .deluge-token"))
     table = view.branches[0].table
     assert table is not None
     assert drawn == pytest.approx([math.sqrt(1 - p) for p in table.prob], abs=1 / 128 + 1e-6)
@@ -274,12 +272,8 @@ def test_in_jupyterlab_the_embedded_model_goes_on_from_an_alternative_picked_by_
     assert completion != before
     expect(page.locator(".deluge-line .deluge-token")).to_have_text(tokens)
     drawn = page.locator(".deluge-line [role=option]")
-    heats = [math.sqrt(1 - p) for p in in_kernel(page, f"{branch}.response.logprobs.prob.tolist()")]
-    becomes(
-        lambda: drawn.evaluate_all("all => all.map(e => Number(getComputedStyle(e).getPropertyValue('--u')))"),
-        pytest.approx(heats, abs=1 / 128 + 1e-6),
-        page,
-    )
+    wanted = [math.sqrt(1 - p) for p in in_kernel(page, f"{branch}.response.logprobs.prob.tolist()")]
+    becomes(lambda: heats(drawn), pytest.approx(wanted, abs=1 / 128 + 1e-6), page)
     assert in_kernel(page, f"{VIEW}.node") == 1
 
     # Back to the original, in the tree and by keyboard, and Python knows.

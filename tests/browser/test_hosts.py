@@ -21,7 +21,7 @@ from deluge_nb import LogprobView
 
 from .conftest import Jupyter
 from .marimo_app import APP, DARK, MORE, evaluated, serving
-from .tables import FRANCE, is_the_card_of_paris, long_table
+from .tables import FRANCE, heats, is_the_card_of_paris, long_table
 from .test_lab import in_kernel, open_and_run
 from .test_picture import PAINTED
 from .waits import becomes
@@ -31,7 +31,6 @@ pytestmark = pytest.mark.browser
 Host = Callable[..., Page]
 Notebook = Callable[..., str]
 
-HEATS = "all => all.map(e => Number(getComputedStyle(e).getPropertyValue('--u')))"
 GROUNDS = "all => all.map(e => getComputedStyle(e).backgroundColor)"
 SHOW = f"from deluge_nb import LogprobView\nview = LogprobView({list(FRANCE)!r}, title='Capitals')\nview"
 PROBABILITY = [pytest.approx(math.sqrt(1 - p), abs=1 / 128 + 1e-6) for p in FRANCE.prob]
@@ -42,14 +41,10 @@ def tokens(view: Locator) -> Locator:
     return view.locator(".deluge-line .deluge-token")
 
 
-def heats(view: Locator) -> list[float]:
-    return tokens(view).evaluate_all(HEATS)
-
-
 def is_coloured(view: Locator) -> None:
     """The colours that the browser computed differ as the probabilities do."""
     expect(tokens(view)).to_have_text(FRANCE.tokens)
-    becomes(lambda: heats(view), PROBABILITY, view.page)
+    becomes(lambda: heats(tokens(view)), PROBABILITY, view.page)
     grounds = tokens(view).evaluate_all(GROUNDS)
     assert len(set(grounds)) == len(FRANCE)
     # Lightness, the first of OKLab's three: the less probable, the further from the ground.
@@ -99,7 +94,7 @@ def test_in_jupyter_both_sides_know_what_is_chosen_and_how_it_is_coloured(
     expect(view.locator(".deluge-ranged-sum")).to_contain_text("tokens 2 to 5")
 
     in_kernel(page, "setattr(view, 'color_by', 'surprisal')")
-    becomes(lambda: heats(view), SURPRISAL, page)
+    becomes(lambda: heats(tokens(view)), SURPRISAL, page)
     in_kernel(page, "view.set_trait('selection', [])")
     expect(view.locator(".deluge-ranged")).to_have_count(0)
 
@@ -162,7 +157,7 @@ def test_a_view_whose_state_jupyterlab_saved_works_when_its_kernel_is_gone(
         is_coloured(view)
         shows_its_card(view)
         view.get_by_label("Colour by").select_option("surprisal")
-        becomes(lambda: heats(view), SURPRISAL, page)
+        becomes(lambda: heats(tokens(view)), SURPRISAL, page)
     finally:
         asked.unlink()
 
@@ -250,7 +245,7 @@ def test_in_marimo_both_sides_know_what_is_chosen_and_how_it_is_coloured(page: P
     becomes(lambda: evaluated(page, "[widget.selected, widget.selection]"), [2, [2, 5]], page)
 
     evaluated(page, "setattr(widget, 'color_by', 'surprisal')")
-    becomes(lambda: heats(view), SURPRISAL, page)
+    becomes(lambda: heats(tokens(view)), SURPRISAL, page)
     evaluated(page, "widget.set_trait('selected', 5)")
     expect(view.locator(".deluge-selected")).to_have_text(" Paris")
 
@@ -291,7 +286,7 @@ def test_in_marimo_what_is_too_much_to_send_at_once_comes_when_wanted(page: Page
     expect(card.locator(".deluge-card-list")).to_contain_text("·v19999")
     expect(card).to_contain_text("entropy")
     evaluated(page, "setattr(long, 'color_by', 'entropy')")
-    becomes(lambda: len(set(heats(long))) > 10, True, page)
+    becomes(lambda: len(set(heats(tokens(long)))) > 10, True, page)
     assert evaluated(page, "len(long.measures)") > 100_000
 
 

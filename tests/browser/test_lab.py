@@ -11,6 +11,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import SHOTS, Jupyter
+from tests.browser.tables import heats
 from tests.browser.waits import becomes
 
 pytestmark = [pytest.mark.browser, pytest.mark.model]
@@ -57,11 +58,7 @@ def test_the_magic_shows_coloured_tokens_whose_alternatives_can_be_read_and_sele
     expect(tokens.first).to_be_visible()
     known = in_kernel(page, "answer.logprobs.prob.tolist()")
     options = page.locator(".deluge-line [role=option]")
-    becomes(
-        lambda: options.evaluate_all("all => all.map(e => Number(getComputedStyle(e).getPropertyValue('--u')))"),
-        pytest.approx([math.sqrt(1 - p) for p in known], abs=1 / 128 + 1e-6),
-        page,
-    )
+    becomes(lambda: heats(options), pytest.approx([math.sqrt(1 - p) for p in known], abs=1 / 128 + 1e-6), page)
 
     third = page.locator('[data-token="2"]').first
     third.hover()

@@ -17,7 +17,7 @@ from deluge_nb import Logprobs, LogprobView
 from deluge_nb._pack import CHUNK
 
 from .conftest import encoded
-from .tables import FRANCE, is_the_card_of_paris, long_table, table
+from .tables import FRANCE, heats, is_the_card_of_paris, long_table, table
 from .waits import becomes, settled
 
 pytestmark = pytest.mark.browser
@@ -60,8 +60,7 @@ def color(page: Page, index: int) -> str:
 def test_every_token_is_drawn_with_its_probability(host: Host) -> None:
     page = host(LogprobView(FRANCE))
     assert texts(page) == FRANCE.tokens
-    drawn = tokens(page).evaluate_all("all => all.map(e => Number(getComputedStyle(e).getPropertyValue('--u')))")
-    assert drawn == pytest.approx([math.sqrt(1 - p) for p in FRANCE.prob], abs=1 / 128 + 1e-6)
+    assert heats(tokens(page)) == pytest.approx([math.sqrt(1 - p) for p in FRANCE.prob], abs=1 / 128 + 1e-6)
 
 
 def test_less_probable_tokens_are_more_coloured_and_underlined_more(host: Host) -> None:

@@ -13,7 +13,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from deluge_nb import Logprobs, LogprobView
 
-from .tables import FRANCE, long_table, table
+from .tables import FRANCE, heats, long_table, table
 from .waits import becomes
 
 pytestmark = pytest.mark.browser
@@ -33,11 +33,6 @@ def put(page: Page, name: str, value: Any) -> None:
     page.evaluate("([name, value]) => window.model.set(name, value)", [name, value])
 
 
-def heats(page: Page) -> list[float]:
-    drawn = page.locator(".deluge-line .deluge-token")
-    return drawn.evaluate_all("all => all.map(e => Number(getComputedStyle(e).getPropertyValue('--u')))")
-
-
 @pytest.mark.parametrize("color_by", ["probability", "surprisal", "entropy", "margin", "rank"])
 def test_colours_say_what_they_are_asked_to(host: Host, color_by: str) -> None:
     page = host(LogprobView(FRANCE, color_by=color_by))  # type: ignore[arg-type]
@@ -48,7 +43,7 @@ def test_colours_say_what_they_are_asked_to(host: Host, color_by: str) -> None:
         "margin": [math.sqrt(min(1, 1 - value)) for value in FRANCE.margin()],
         "rank": [math.log(rank) / math.log(32) for rank in FRANCE.rank()],
     }
-    assert heats(page) == pytest.approx(heat[color_by], abs=1 / 128 + 1e-6)
+    assert heats(page.locator(".deluge-line .deluge-token")) == pytest.approx(heat[color_by], abs=1 / 128 + 1e-6)
 
 
 @pytest.mark.parametrize("color_by", ["probability", "surprisal", "entropy", "margin", "rank"])

@@ -10,7 +10,7 @@ from playwright.sync_api import Page, expect
 
 from deluge_nb import LogprobCompare, LogprobView
 
-from .tables import FRANCE, long_table, table
+from .tables import FRANCE, heats, long_table, table
 
 pytestmark = pytest.mark.browser
 
@@ -30,14 +30,14 @@ def test_a_saved_page_shows_colours_and_cards_and_follows_keys(page: Page, tmp_p
     opened(page, LogprobView(FRANCE, title="Capitals", palette="blue", color_by="surprisal"), tmp_path)
     drawn = page.locator(".deluge-line .deluge-token")
     assert drawn.all_text_contents() == FRANCE.tokens
-    heats = drawn.evaluate_all("all => all.map(e => Number(getComputedStyle(e).getPropertyValue('--u')))")
-    assert heats == pytest.approx([min(1, -math.log2(p) / 10) for p in FRANCE.prob], abs=1 / 128 + 1e-6)
+    surprisals = heats(drawn)
+    assert surprisals == pytest.approx([min(1, -math.log2(p) / 10) for p in FRANCE.prob], abs=1 / 128 + 1e-6)
     assert len({*drawn.evaluate_all("all => all.map(e => getComputedStyle(e).backgroundColor)")}) > 4
     page.get_by_role("listbox").focus()
     page.keyboard.press("n")
     expect(page.locator(".deluge-card-head")).to_have_text("·Paris4 %")
     page.get_by_label("Colour by").select_option("entropy")
-    assert heats != drawn.evaluate_all("all => all.map(e => Number(getComputedStyle(e).getPropertyValue('--u')))")
+    assert heats(drawn) != surprisals
     assert page.title() == "Capitals"
     assert page.evaluate("window.refused") == []
 

@@ -54,7 +54,7 @@ export class Desk {
     }
   }
 
-  /** Something that the card says has changed, or where it should be. */
+  /** Something that the card says has changed, or of what it is. */
   refresh(place = this.place): void {
     if (place && this.place) this.show(place, this.card.open);
   }

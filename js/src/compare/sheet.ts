@@ -1,6 +1,7 @@
 // The rows that can be seen, and no others, as elements.
 
 import { element } from "../dom.ts";
+import { bringIntoSight } from "../frame.ts";
 import type { Cell } from "../layout.ts";
 import { heatClass, type Look } from "../lines.ts";
 import { type Comparison, LETTERS, type Place } from "./comparison.ts";
@@ -90,18 +91,12 @@ export class Sheet {
     this.show();
   }
 
-  /** Scroll a token into sight, without moving the page; to the middle, where it was far away. */
+  /** Scroll a token into sight, without moving the page. */
   reveal({ side, token }: Place): void {
     this.reach({ side, token });
     const row = this.rows.rowOf(side, token);
     const top = this.top(row);
-    const height = this.top(row + 1) - top;
-    const { scrollTop, clientHeight } = this.box;
-    const above = scrollTop - top;
-    const below = top + height - scrollTop - clientHeight;
-    if (Math.max(above, below) > clientHeight) this.box.scrollTop = top - (clientHeight - height) / 2;
-    else if (above > 0) this.box.scrollTop = top;
-    else if (below > 0) this.box.scrollTop = scrollTop + below;
+    bringIntoSight(this.box, top, this.top(row + 1) - top);
     this.show();
   }
 
