@@ -14,7 +14,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ._folders import CACHE_VARIABLE, cache_folder
+from .cache_dir import CACHE_VARIABLE, cache_folder
 from .errors import SettingError
 
 if TYPE_CHECKING:

@@ -15,8 +15,8 @@ from numpy.typing import ArrayLike
 
 from ._columns import Floats
 from ._intervals import Estimate, basic, delong, redrawn
-from .errors import MissingDependencyError
-from .stats._inputs import bad, between, count, outcomes, paired, probabilities
+from .errors import MissingDependencyError, bad
+from .stats._inputs import between, count, outcomes, paired, probabilities
 from .stats._results import Result
 from .stats.fits import fit_platt, fit_temperature_binary, isotonic_steps
 from .stats.scoring import (

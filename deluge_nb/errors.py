@@ -160,3 +160,10 @@ class MalformedResponseError(DelugeError):
         self.dialect = dialect
         self.field = field
         self.excerpt = excerpt
+
+
+def bad(setting: str, value: object, wanted: str) -> SettingError:
+    """The error for an argument that cannot be meant."""
+    shown = repr(value)
+    shown = shown if len(shown) <= 80 else f"{shown[:79]}…"
+    return SettingError(f"{setting} must be {wanted}, not {shown}.", setting=setting, value=value)

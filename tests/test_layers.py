@@ -18,7 +18,7 @@ LAYERS = {
     "_columns": 1,
     "_measures": 1,
     "_tables": 1,
-    "_folders": 1,
+    "cache_dir": 1,
     "_keys": 1,
     "logprobs": 1,
     "sampling": 1,
@@ -103,22 +103,21 @@ def module_of(path: Path) -> str:
 
 
 def imports(path: Path) -> set[str]:
-    """The package's own modules that a file imports when it runs, wherever in the file."""
-    found: set[str] = set()
+    """The package's own top-level modules that a file imports when it runs, wherever in the file."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
     for typed in [
         node for node in ast.walk(tree) if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test)
     ]:
         typed.body = []
-    inside = path.parent != PACKAGE
+    found: set[str] = set()
+    folders = path.relative_to(PACKAGE).parts[:-1]
     for node in ast.walk(tree):
         if not isinstance(node, ast.ImportFrom) or not node.level:
             continue
-        outward = node.level - 1 == (1 if inside else 0)
-        if not outward:  # a neighbour in the same folder
-            continue
-        found |= {node.module.split(".")[0]} if node.module else {alias.name for alias in node.names}
-    return found
+        base = list(folders[: len(folders) - (node.level - 1)])
+        named = [*base, *(node.module.split(".") if node.module else [])]
+        found |= {named[0]} if named else {alias.name for alias in node.names}
+    return found - {module_of(path)}
 
 
 @pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: str(path.relative_to(PACKAGE)))

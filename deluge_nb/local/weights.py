@@ -16,8 +16,8 @@ from collections.abc import Callable, Iterator
 from importlib import metadata
 from pathlib import Path
 
-from .. import _folders
-from .._folders import CACHE_VARIABLE
+from .. import cache_dir
+from ..cache_dir import CACHE_VARIABLE
 from ..errors import LocalModelError
 from ._apart import apart
 
@@ -76,7 +76,7 @@ def cache_folder() -> Path:
     LocalModelError
         When this user has no home to keep them in.
     """
-    found = _folders.cache_folder()
+    found = cache_dir.cache_folder()
     if found is None:
         raise LocalModelError(
             f"There is no home folder to keep the embedded model in; name a folder in {CACHE_VARIABLE}."

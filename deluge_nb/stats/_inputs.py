@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .._columns import Floats, Ints
-from ..errors import LogprobError, MissingDependencyError, ProbabilityMassError, SettingError
+from ..errors import LogprobError, MissingDependencyError, ProbabilityMassError, SettingError, bad
 
 SENTINELS: tuple[float, ...] = (-9999.0,)
 """What providers send in place of a log-probability that they do not tell; -100 and -1000 are others, from a few."""
@@ -28,13 +28,6 @@ class Alternative(NamedTuple):
     token: str
     logprob: float
     raw: bytes | None
-
-
-def bad(setting: str, value: object, wanted: str) -> SettingError:
-    """The error for an argument that cannot be meant."""
-    shown = repr(value)
-    shown = shown if len(shown) <= 80 else f"{shown[:79]}…"
-    return SettingError(f"{setting} must be {wanted}, not {shown}.", setting=setting, value=value)
 
 
 def number(value: object, name: str, wanted: str = "a number") -> float:

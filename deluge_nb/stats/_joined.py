@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from .. import _measures as measures
 from .._columns import Floats, Ints, Vocabulary
-from ..errors import InconsistentTopKError, ProbabilityMassError
+from ..errors import InconsistentTopKError, ProbabilityMassError, bad
 from ..logprobs import Logprobs
-from ._inputs import MASS_TOLERANCE, bad, not_a_logprob
+from ._inputs import MASS_TOLERANCE, not_a_logprob
 
 Tables = Logprobs | Iterable[Any]
 """A table, or several: tables, responses that hold one, or None where an answer has none."""

@@ -6,9 +6,8 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from ..errors import SettingError
+from ..errors import SettingError, bad
 from ..probability import LEAKED_SPACES
-from ._inputs import bad
 
 
 class Reading(NamedTuple):

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from .. import _measures as measures
 from .._columns import Floats, Vocabulary
-from ..errors import SettingError
+from ..errors import SettingError, bad
 from ..logprobs import Logprobs
-from ._inputs import bad, count
+from ._inputs import count
 from ._joined import Bools, Columns, Tables, join, observed, stored_columns, tables_of, wrong_lists
 from ._matching import Labels
 from ._results import Result

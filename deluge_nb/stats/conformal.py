@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .._columns import Floats
-from ._inputs import bad, between, classes, matrix, number, paired, probabilities
+from ..errors import bad
+from ._inputs import between, classes, matrix, number, paired, probabilities
 from ._results import Result
 
 # (n + 1)(1 - alpha) may land a hair above the whole number that it is, and a score a hair above its quantile.

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .._columns import Floats
-from ..errors import InconsistentTopKError, LogprobError, ProbabilityMassError
+from ..errors import InconsistentTopKError, LogprobError, ProbabilityMassError, bad
 from ._inputs import (
     MASS_TOLERANCE,
     ROUNDING,
@@ -19,7 +19,6 @@ from ._inputs import (
     Alternative,
     alternative,
     alternatives,
-    bad,
     count,
     log_base,
     logprobs,

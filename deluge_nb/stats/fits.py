@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .._columns import Floats
-from ..errors import SettingError
-from ._inputs import bad, classes, matrix, outcomes, paired, scipy_module, vector
+from ..errors import SettingError, bad
+from ._inputs import classes, matrix, outcomes, paired, scipy_module, vector
 from ._results import Result
 
 # Beyond these a fit says no more than "as sure as can be" and "as unsure as can be".

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import LogprobError
-from ._inputs import SENTINELS, Alternative, alternatives, bad, between, count, logprobs, number
+from ..errors import LogprobError, bad
+from ._inputs import SENTINELS, Alternative, alternatives, between, count, logprobs, number
 from ._mass import listed
 from ._matching import Labels, Reading
 from ._results import Result

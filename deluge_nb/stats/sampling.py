@@ -11,18 +11,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .._columns import Floats
-from ..errors import ProbabilityMassError, SettingError
-from ._inputs import (
-    MASS_TOLERANCE,
-    alternatives,
-    bad,
-    between,
-    matrix,
-    paired,
-    probabilities,
-    scipy_module,
-    vector,
-)
+from ..errors import ProbabilityMassError, SettingError, bad
+from ._inputs import MASS_TOLERANCE, alternatives, between, matrix, paired, probabilities, scipy_module, vector
 from ._inputs import (
     logprobs as read_logprobs,
 )

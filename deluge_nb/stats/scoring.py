@@ -10,10 +10,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .._columns import Floats
-from ..errors import ProbabilityMassError, SettingError
+from ..errors import ProbabilityMassError, SettingError, bad
 from ._inputs import (
     MASS_TOLERANCE,
-    bad,
     between,
     classes,
     count,

@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .._columns import Floats
-from ._inputs import bad, between, number, outcomes, paired, scipy_module, vector
+from ..errors import bad
+from ._inputs import between, number, outcomes, paired, scipy_module, vector
 from ._results import Result
 
 

@@ -11,19 +11,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .._columns import Floats
-from ..errors import LogprobError
-from ._inputs import (
-    SENTINELS,
-    bad,
-    between,
-    count,
-    matrix,
-    not_a_logprob,
-    number,
-    paired,
-    told,
-    vector,
-)
+from ..errors import LogprobError, bad
+from ._inputs import SENTINELS, between, count, matrix, not_a_logprob, number, paired, told, vector
 from ._inputs import (
     logprobs as read_logprobs,
 )

@@ -10,18 +10,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .._columns import Floats
-from ..errors import ProbabilityMassError
-from ._inputs import (
-    MASS_TOLERANCE,
-    SENTINELS,
-    bad,
-    between,
-    count,
-    number,
-    paired,
-    temperature_of,
-    told,
-)
+from ..errors import ProbabilityMassError, bad
+from ._inputs import MASS_TOLERANCE, SENTINELS, between, count, number, paired, temperature_of, told
 from ._inputs import (
     logprobs as read_logprobs,
 )

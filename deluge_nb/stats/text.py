@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from .._columns import scrub
-from ._inputs import bad
+from ..errors import bad
 from ._results import Result
 
 
