@@ -50,12 +50,13 @@ if TYPE_CHECKING:
     from .logprobs import Logprobs, TokenLogprob, TopLogprob
     from .models import find_models, register_endpoint, register_model, support_table
     from .picture import to_png, to_svg
-    from .probability import extract_prob, is_match
+    from .probability import extract_prob
     from .prompts import Conversation, Message, RawPrompt
     from .render import to_html, to_text
     from .response import APIResponse
     from .sampling import SamplingParams
     from .score import score_llm
+    from .text.matching import is_match
     from .tools import Tool
     from .view import LogprobView
 
@@ -106,7 +107,7 @@ _HOMES = {
     "entropy_chart": "charts",
     "extract_prob": "probability",
     "extract_probs": "_extract",
-    "is_match": "probability",
+    "is_match": "text.matching",
     "find_models": "models",
     "register_endpoint": "models",
     "register_model": "models",

@@ -16,10 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ._columns import Floats
-from ._diff import Run, common_runs
-from ._glyphs import label
 from .errors import MissingDependencyError
 from .logprobs import Logprobs
+from .text.diff import Run, common_runs
+from .text.glyphs import label
 
 if TYPE_CHECKING:
     import pandas

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from ._classified import Classification, failed
 from .errors import LogprobError
 from .stats._inputs import Alternative
-from .stats._matching import Labels
 from .stats.labels import LabelDistribution, walked
+from .text.matching import Labels
 
 if TYPE_CHECKING:
     from .logprobs import Logprobs

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import traitlets
 
-from . import _glyphs
 from ._grafts import alternative_at, find, logprob_of, octets_of
 from ._pack import CHUNK, EAGER, Packer, pack, pack_measures
 from .branching import Branch, Continuer, whole_or_table
 from .errors import DelugeError, SettingError
 from .logprobs import Logprobs
 from .response import APIResponse
+from .text import glyphs
 
 if TYPE_CHECKING:
     from .view import LogprobView
@@ -329,7 +329,7 @@ class Branching(traitlets.HasTraits):
 
 
 def _called(octets: bytes) -> str:
-    return _glyphs.label(octets) if octets else _END
+    return glyphs.label(octets) if octets else _END
 
 
 def _octets(block: bytes) -> Any:

@@ -13,9 +13,9 @@ import numpy as np
 
 from ._align import Comparison
 from ._columns import Floats
-from ._glyphs import Fragment, fragments, label
 from ._scale import SCALES, ColorBy, measured, percent
 from .errors import DelugeError
+from .text.glyphs import Fragment, fragments, label
 
 CompareBy = Literal["difference", "probability", "surprisal", "entropy", "margin", "rank"]
 COMPARE_BY: tuple[CompareBy, ...] = get_args(CompareBy)

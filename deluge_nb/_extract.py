@@ -14,9 +14,9 @@ from . import _measures as measures
 from ._columns import Floats, Vocabulary, apart
 from .errors import SettingError
 from .logprobs import Logprobs
-from .probability import Matcher, is_match
 from .stats._inputs import count
 from .stats._joined import Stored, joined, stored_columns, tables_of, unified
+from .text.matching import Matcher, is_match
 
 
 def extract_probs(

@@ -8,9 +8,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from typing import Literal, NamedTuple
 
-from . import _bidi
-from ._glyphs import Fragment, fragments
-from ._terminal import broken, columns
+from .text import bidi
+from .text.glyphs import Fragment, fragments
+from .text.lines import broken, columns
 
 # Which font a text needs: wide letters, pictographs, and letters that no common monospaced font has.
 Face = Literal["mono", "wide", "emoji", "sans", "bold"]
@@ -84,8 +84,8 @@ def laid(octets: Sequence[bytes], width: int, *, most: int | None = None) -> Lai
     start = 0
     for number, row in enumerate(kept):
         text = "".join(one.shown for one in row)
-        if base is None and _bidi.turns(text):
-            base = _bidi.base_level(_paragraph(rows, start))
+        if base is None and bidi.turns(text):
+            base = bidi.base_level(_paragraph(rows, start))
         if base is None and _PLAIN.fullmatch(text):
             _place_plainly(row, number, patches, pieces)
         else:
@@ -190,7 +190,7 @@ def _clusters(row: list[Fragment]) -> Iterator[_Cluster]:
 
 def _depths(clusters: list[_Cluster], text: str, base: int) -> list[int]:
     """The embedding of each cluster is that of its first character."""
-    by_character = _bidi.levels(text, base)
+    by_character = bidi.levels(text, base)
     found: list[int] = []
     at = 0
     for cluster in clusters:
@@ -214,7 +214,7 @@ def _place_plainly(row: list[Fragment], line: int, patches: list[Patch], pieces:
 def _place(
     clusters: list[_Cluster], depths: list[int] | None, line: int, patches: list[Patch], pieces: list[Piece]
 ) -> None:
-    order = list(range(len(clusters)) if depths is None else _bidi.visual(depths))
+    order = list(range(len(clusters)) if depths is None else bidi.visual(depths))
     column = 0
     starts: dict[int, int] = {}
     for _, group in groupby(order, lambda place: id(clusters[place].fragment)):
@@ -238,7 +238,7 @@ def _sort(cluster: _Cluster, depth: int) -> tuple[object, ...]:
         return (depth, face, id(fragment))
     # Letters that run from right to left may be written together, so that a word is one text whatever its tokens. What
     # has no direction of its own is turned by hand, and stands alone.
-    return (depth, face, 0 if _bidi.is_letter(text[0]) else id(cluster))
+    return (depth, face, 0 if bidi.is_letter(text[0]) else id(cluster))
 
 
 def _written(
@@ -250,8 +250,8 @@ def _written(
         return
     texts = [clusters[place].text for place in sorted(run) if clusters[place].cells]
     turned = bool(depths and depths[run[0]] % 2)
-    if turned and not _bidi.is_letter(texts[0][0]):
+    if turned and not bidi.is_letter(texts[0][0]):
         # In the order in which they are seen, each with its own marks.
-        texts, turned = [_bidi.mirrored(one) for one in reversed(texts)], False
+        texts, turned = [bidi.mirrored(one) for one in reversed(texts)], False
     text = "".join(texts)
     yield Piece(fragment.token, text, line, starts[run[0]], cells, face, fragment.marked, turned)

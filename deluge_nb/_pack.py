@@ -20,10 +20,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ._columns import Vocabulary
-from ._glyphs import EMPTY, PARTIAL, Shape, is_plain, label, shapes_of
 from ._measures import known
 from ._scale import SCALES
 from .logprobs import Logprobs
+from .text.glyphs import EMPTY, PARTIAL, Shape, is_plain, label, shapes_of
 
 _TYPES = {"float32": "f4", "uint32": "u4", "int32": "i4", "uint16": "u2", "uint8": "u1"}
 _BREAKS, _MARKED = 1, 2

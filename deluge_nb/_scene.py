@@ -12,8 +12,8 @@ from ._colors import Inks, cue, written
 from ._grid import Face, Laid, Piece, laid
 from ._scale import SCALES, ColorBy, measured
 from ._shown import left_out
-from ._terminal import columns
 from .logprobs import Logprobs
+from .text.lines import columns
 
 # A cell, a line, where letters stand in it, and what a token fills of it.
 CELL, LINE, BASELINE, TOP, BOTTOM = 8, 24, 16, 1, 23

@@ -19,11 +19,11 @@ from typing import Any
 import altair as alt
 
 from . import _png
-from ._glyphs import label
 from ._links import completed, link_of, linked, zooming
 from .errors import SettingError
 from .interop import as_logprobs
 from .render import percent
+from .text.glyphs import label
 
 # JupyterLab 4 ships Vega-Lite 5.6: nothing newer may be used in a spec.
 _SCHEMA = "https://vega.github.io/schema/vega-lite/v5.json"

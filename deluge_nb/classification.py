@@ -16,10 +16,10 @@ from .prompts import Conversation, Message, Prompt, RawPrompt, as_prompt
 from .score import filled
 from .stats._inputs import Alternative
 from .stats._mass import log_sum
-from .stats._matching import Labels
 from .stats.entropy import log1mexp
 from .stats.labels import LabelSet, Tally, walked
 from .stats.sequences import contextual_calibration, pmi_dc
+from .text.matching import Labels
 
 if TYPE_CHECKING:
     from .client import LLMClient

@@ -10,8 +10,8 @@ import numpy as np
 
 from ._align import Comparison
 from ._columns import Floats
-from ._glyphs import label
 from .charts import INK, OfflineChart, inline
+from .text.glyphs import label
 
 # Told apart by lightness and by their dashes, not only by hue.
 LINES = (INK, "#a23bc9", "#1a7f37", "#0969da", "#b35900", "#57606a", "#c2255c", "#0b7285")

@@ -3,71 +3,20 @@
 from __future__ import annotations
 
 import math
-import unicodedata
-from collections.abc import Callable, Mapping, Sequence
-from functools import lru_cache
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from .errors import LogprobsMissingError, SettingError
+from .text.matching import Matcher, is_match
 
 if TYPE_CHECKING:
     from .logprobs import Logprobs
 
-Matcher = Callable[[str, str], bool]
 Entry = Mapping[str, Any]
 
-# Tokenizers that leak their own spelling write a space as one of these.
-LEAKED_SPACES = str.maketrans({"\u2581": " ", "\u0120": " ", "\u010a": "\n"})
-# What may stand in front of an answer without being one: quotes, brackets, Markdown.
-_OPENING = "\"'`“”‘’«»‹›„‚*_#~>([{<-–—•:¿¡"
 # As in the table of log-probabilities: at or below it a value says "too unlikely to tell", above 0 nothing sensible.
 _SENTINEL = -9999.0
 _ROUNDING = 1e-6
-_SIGNS = ("-", "–")
-_TOKEN = 64
-
-
-def is_match(token: str, label: str) -> bool:
-    """Whether a token is, or begins, the answer ``label``.
-
-    Upper and lower case, white space and opening marks (quotes, brackets, Markdown) do not count; letters and digits of
-    every script do. A token matches when it equals the label, when it goes on with something that is neither letter nor
-    digit (``"Yes."``, ``"A)"``), or when it is the beginning of the label (``"Pos"`` of ``"Positive"``). So
-    ``"yesterday"`` is not ``"yes"``, ``"not"`` is not ``"no"``, and ``"\\n"`` is nothing. What tokenizers write in
-    place of white space (``▁``, ``Ġ``, ``Ċ``) is white space.
-
-    Parameters
-    ----------
-    token
-        What the model wrote or weighed.
-    label
-        The answer that is looked for.
-    """
-    said, wanted = normalized(token), normalized(label)
-    if not said or not wanted:
-        return False
-    if said == wanted or wanted.startswith(said):
-        return True
-    return said.startswith(wanted) and not _continues(said[len(wanted)])
-
-
-def normalized(text: str) -> str:
-    """The text as :func:`is_match` compares it."""
-    # Tokens come again; a long text is none, and would fill the memory.
-    return _kept(text) if len(text) <= _TOKEN else _normalized(text)
-
-
-def _normalized(text: str) -> str:
-    folded = unicodedata.normalize("NFKC", text.translate(LEAKED_SPACES)).casefold()
-    whole = folded.strip()
-    bare = whole.lstrip(_OPENING + " \t\r\n")
-    # A dash is a bullet, unless it is a sign.
-    if bare[:1].isdigit() and whole[: -len(bare)][-1:] in _SIGNS:
-        return "-" + bare
-    return bare
-
-
-_kept = lru_cache(maxsize=1 << 16)(_normalized)
 
 
 def extract_prob(
@@ -203,11 +152,6 @@ def _same(left: Entry, right: Entry) -> bool:
     """Whether two entries are the same token: halves of different emoji share a text."""
     a, b = left.get("bytes"), right.get("bytes")
     return left["token"] == right["token"] and (a is None or b is None or list(a) == list(b))
-
-
-def _continues(character: str) -> bool:
-    """Whether a character after a word makes it another word."""
-    return unicodedata.category(character)[0] in "LNM"
 
 
 def _withheld(index: int) -> LogprobsMissingError:

@@ -9,14 +9,14 @@ from collections.abc import Iterator
 from typing import Any
 
 from ._colors import Palette, check_palette, stylesheet
-from ._glyphs import Fragment, fragments, label
 from ._measures import known
 from ._scale import SCALES, ColorBy, measured, percent
 from ._shown import check_color_by, left_out, limited
-from ._terminal import ansi, broken, columns
 from .errors import SettingError
 from .interop import as_logprobs
 from .logprobs import Logprobs
+from .text.glyphs import Fragment, fragments, label
+from .text.lines import ansi, broken, columns
 
 # How many alternatives a tooltip names, and how many tokens the list below a plain text.
 _TITLED = 3

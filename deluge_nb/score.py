@@ -9,7 +9,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from .errors import DelugeError, LogprobsNotSupportedError, SettingError
-from .probability import candidates, extract_prob, is_match, log_sum, normalized
+from .probability import candidates, extract_prob, log_sum
+from .text.matching import is_match, normalized
 
 if TYPE_CHECKING:
     from ._classified import Classifications
@@ -116,7 +117,7 @@ def score_llm(
     if return_details:
         from ._along import along
         from ._classified import Classifications
-        from .stats._matching import Labels
+        from .text.matching import Labels
 
         answers = Labels([yes_token] if no_token is None else [yes_token, no_token])
         details = [along(response, answers) for response in responses]

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deluge_nb._glyphs import fragments, label
+from deluge_nb.text.glyphs import fragments, label
 
 
 @st.composite

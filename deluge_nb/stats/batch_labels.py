@@ -13,9 +13,9 @@ from .. import _measures as measures
 from .._columns import Floats, Vocabulary
 from ..errors import SettingError, bad
 from ..logprobs import Logprobs
+from ..text.matching import Labels
 from ._inputs import count
 from ._joined import Bools, Columns, Tables, join, observed, stored_columns, tables_of, wrong_lists
-from ._matching import Labels
 from ._results import Result
 from .labels import LabelDistribution, LabelSet
 

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from ..errors import LogprobError, bad
+from ..text.matching import Labels, Reading
 from ._inputs import SENTINELS, Alternative, alternatives, between, count, logprobs, number
 from ._mass import listed
-from ._matching import Labels, Reading
 from ._results import Result
 from .entropy import observe
 

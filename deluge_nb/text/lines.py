@@ -6,7 +6,7 @@ import math
 import unicodedata
 from collections.abc import Iterable
 
-from ._glyphs import Fragment
+from .glyphs import Fragment
 
 # The stylesheet's strongest colour, and the text that can be read on all of its shades.
 _HEAT, _INK = (255, 154, 60), (20, 20, 20)

@@ -1,7 +1,7 @@
 """The order in which a line's characters stand, where some of them run from right to left.
 
 Unicode's algorithm (UAX #9) as far as a line of tokens needs it: directions that a text asks for itself are drawn as
-marks before they come here (``_glyphs.py``), so that there are no embeddings.
+marks before they come here (``glyphs.py``), so that there are no embeddings.
 """
 
 from __future__ import annotations

@@ -3,11 +3,63 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from ..errors import SettingError, bad
-from ..probability import LEAKED_SPACES
+
+Matcher = Callable[[str, str], bool]
+
+# Tokenizers that leak their own spelling write a space as one of these.
+LEAKED_SPACES = str.maketrans({"\u2581": " ", "\u0120": " ", "\u010a": "\n"})
+# What may stand in front of an answer without being one: quotes, brackets, Markdown.
+_OPENING_OF_TOKENS = "\"'`“”‘’«»‹›„‚*_#~>([{<-–—•:¿¡"
+_SIGNS = ("-", "–")
+_TOKEN = 64
+
+
+def is_match(token: str, label: str) -> bool:
+    """Whether a token is, or begins, the answer ``label``.
+
+    Upper and lower case, white space and opening marks (quotes, brackets, Markdown) do not count; letters and digits of
+    every script do. A token matches when it equals the label, when it goes on with something that is neither letter nor
+    digit (``"Yes."``, ``"A)"``), or when it is the beginning of the label (``"Pos"`` of ``"Positive"``). So
+    ``"yesterday"`` is not ``"yes"``, ``"not"`` is not ``"no"``, and ``"\\n"`` is nothing. What tokenizers write in
+    place of white space (``▁``, ``Ġ``, ``Ċ``) is white space.
+
+    Parameters
+    ----------
+    token
+        What the model wrote or weighed.
+    label
+        The answer that is looked for.
+    """
+    said, wanted = normalized(token), normalized(label)
+    if not said or not wanted:
+        return False
+    if said == wanted or wanted.startswith(said):
+        return True
+    return said.startswith(wanted) and not is_word(said[len(wanted)])
+
+
+def normalized(text: str) -> str:
+    """The text as :func:`is_match` compares it."""
+    # Tokens come again; a long text is none, and would fill the memory.
+    return _kept(text) if len(text) <= _TOKEN else _normalized(text)
+
+
+def _normalized(text: str) -> str:
+    folded = unicodedata.normalize("NFKC", text.translate(LEAKED_SPACES)).casefold()
+    whole = folded.strip()
+    bare = whole.lstrip(_OPENING_OF_TOKENS + " \t\r\n")
+    # A dash is a bullet, unless it is a sign.
+    if bare[:1].isdigit() and whole[: -len(bare)][-1:] in _SIGNS:
+        return "-" + bare
+    return bare
+
+
+_kept = lru_cache(maxsize=1 << 16)(_normalized)
 
 
 class Reading(NamedTuple):

@@ -1,0 +1,1 @@
+"""How token text is read, matched and laid on lines; standard library only."""
