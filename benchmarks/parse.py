@@ -87,7 +87,7 @@ def seconds(act: Callable[[], Any]) -> float:
 def measure(build: Path) -> dict[str, Any]:
     """Both in turn, in one process."""
     from deluge_nb import SamplingParams, models, prompts
-    from deluge_nb._columns import Vocabulary
+    from deluge_nb.logprobs.columns import Vocabulary
     from deluge_nb.wire import Ask, openai
 
     content = body()

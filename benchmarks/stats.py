@@ -15,7 +15,7 @@ import numpy as np
 
 from deluge_nb import APIResponse, Logprobs, extract_probs
 from deluge_nb import stats as ours
-from deluge_nb._columns import Vocabulary
+from deluge_nb.logprobs.columns import Vocabulary
 
 TOKENS, ALTERNATIVES, POINTS, RESPONSES = 1_000_000, 20, 1_000_000, 100_000
 BARS = {

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from ._cache import Cache
     from ._classified import Classification, Classifications
     from ._extract import extract_probs
-    from ._fields import FieldProb, FieldProbs
     from ._stream import Stream, StreamedToken
     from ._usage import Usage
     from .branching import Branch
@@ -47,10 +46,11 @@ if TYPE_CHECKING:
     )
     from .interop import as_logprobs
     from .local import LocalModel
-    from .logprobs import Logprobs, TokenLogprob, TopLogprob
+    from .logprobs.extract import extract_prob
+    from .logprobs.json_fields import FieldProb, FieldProbs
+    from .logprobs.table import Logprobs, TokenLogprob, TopLogprob
     from .models import find_models, register_endpoint, register_model, support_table
     from .picture import to_png, to_svg
-    from .probability import extract_prob
     from .prompts import Conversation, Message, RawPrompt
     from .render import to_html, to_text
     from .response import APIResponse
@@ -72,8 +72,8 @@ _HOMES = {
     "Classifications": "_classified",
     "Conversation": "prompts",
     "DelugeError": "errors",
-    "FieldProb": "_fields",
-    "FieldProbs": "_fields",
+    "FieldProb": "logprobs.json_fields",
+    "FieldProbs": "logprobs.json_fields",
     "InconsistentTopKError": "errors",
     "LLMClient": "client",
     "LocalModel": "local",
@@ -81,7 +81,7 @@ _HOMES = {
     "LogprobCompare": "compare",
     "LogprobError": "errors",
     "LogprobView": "view",
-    "Logprobs": "logprobs",
+    "Logprobs": "logprobs.table",
     "LogprobsMissingError": "errors",
     "LogprobsNotSupportedError": "errors",
     "MalformedResponseError": "errors",
@@ -93,11 +93,11 @@ _HOMES = {
     "RequestError": "errors",
     "SamplingParams": "sampling",
     "SettingError": "errors",
-    "TokenLogprob": "logprobs",
+    "TokenLogprob": "logprobs.table",
     "Stream": "_stream",
     "StreamedToken": "_stream",
     "Tool": "tools",
-    "TopLogprob": "logprobs",
+    "TopLogprob": "logprobs.table",
     "UnknownModelError": "errors",
     "Usage": "_usage",
     "alternatives_chart": "charts",
@@ -105,7 +105,7 @@ _HOMES = {
     "classify": "classification",
     "confidence_chart": "charts",
     "entropy_chart": "charts",
-    "extract_prob": "probability",
+    "extract_prob": "logprobs.extract",
     "extract_probs": "_extract",
     "is_match": "text.matching",
     "find_models": "models",

@@ -13,7 +13,7 @@ from .stats.labels import LabelDistribution, walked
 from .text.matching import Labels
 
 if TYPE_CHECKING:
-    from .logprobs import Logprobs
+    from .logprobs.table import Logprobs
     from .response import APIResponse
 
 

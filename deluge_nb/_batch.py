@@ -29,9 +29,9 @@ if TYPE_CHECKING:
     import httpx
 
     from ._cache import Cache
-    from ._columns import Vocabulary
     from ._listening import Listener
     from ._pace import Pace
+    from .logprobs.columns import Vocabulary
     from .transport import Transport
     from .wire import Ask, Completion
 
@@ -167,7 +167,7 @@ class Batch:
 
     async def run(self) -> None:
         """Ask everything. Must run on the portal's loop."""
-        from ._columns import Vocabulary
+        from .logprobs.columns import Vocabulary
 
         waiting = iter(enumerate(self.items))
         vocabulary = Vocabulary()

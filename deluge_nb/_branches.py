@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import traitlets
 
-from ._grafts import alternative_at, find, logprob_of, octets_of
 from ._pack import CHUNK, EAGER, Packer, pack, pack_measures
 from .branching import Branch, Continuer, whole_or_table
 from .errors import DelugeError, SettingError
-from .logprobs import Logprobs
+from .logprobs.splice import alternative_at, find, logprob_of, octets_of
+from .logprobs.table import Logprobs
 from .response import APIResponse
 from .text import glyphs
 

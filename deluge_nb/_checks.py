@@ -9,7 +9,7 @@ import numpy as np
 import traitlets
 
 from .errors import SettingError
-from .logprobs import Logprobs
+from .logprobs.table import Logprobs
 
 
 class Checks(traitlets.HasTraits):

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
-from ._columns import Floats
 from .errors import MissingDependencyError
+from .logprobs.columns import Floats
 
 if TYPE_CHECKING:
     import pandas

@@ -11,10 +11,10 @@ from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 
-from ._align import Comparison
-from ._columns import Floats
 from ._scale import SCALES, ColorBy, measured, percent
 from .errors import DelugeError
+from .logprobs.alignment import Comparison
+from .logprobs.columns import Floats
 from .text.glyphs import Fragment, fragments, label
 
 CompareBy = Literal["difference", "probability", "surprisal", "entropy", "margin", "rank"]

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from . import _measures as measures
-from ._columns import Floats, Vocabulary, apart
 from .errors import SettingError
-from .logprobs import Logprobs
+from .logprobs import measures
+from .logprobs.columns import Floats, Vocabulary, apart
+from .logprobs.table import Logprobs
 from .stats._inputs import count
 from .stats._joined import Stored, joined, stored_columns, tables_of, unified
 from .text.matching import Matcher, is_match

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ._columns import Floats
+from .logprobs.columns import Floats
 from .stats._results import Result
 
 # So many numbers are drawn for a bootstrap: a few hundred samples of thousands of points, tens of a million.

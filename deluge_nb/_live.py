@@ -14,7 +14,7 @@ from .view import LogprobView
 if TYPE_CHECKING:
     from ._stream import Stream
     from .client import LLMClient
-    from .logprobs import Logprobs
+    from .logprobs.table import Logprobs
     from .prompts import Conversation, RawPrompt
     from .response import APIResponse
     from .sampling import SamplingParams

@@ -13,7 +13,7 @@ from . import models
 from .errors import DelugeError, LogprobsNotSupportedError
 
 if TYPE_CHECKING:
-    from .logprobs import Logprobs
+    from .logprobs.table import Logprobs
     from .wire import Ask, Completion
 
 # A 403 for log-probabilities is no matter of the key.

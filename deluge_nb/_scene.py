@@ -12,7 +12,7 @@ from ._colors import Inks, cue, written
 from ._grid import Face, Laid, Piece, laid
 from ._scale import SCALES, ColorBy, measured
 from ._shown import left_out
-from .logprobs import Logprobs
+from .logprobs.table import Logprobs
 from .text.lines import columns
 
 # A cell, a line, where letters stand in it, and what a token fills of it.

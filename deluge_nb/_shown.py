@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ._scale import COLOR_BY
 from .errors import SettingError
-from .logprobs import Logprobs
+from .logprobs.table import Logprobs
 
 
 def limited(table: Logprobs, limit: int | None) -> tuple[Logprobs, int]:

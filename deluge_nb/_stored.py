@@ -9,8 +9,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from ._columns import RawBytes, Vocabulary
-from .logprobs import Logprobs
+from .logprobs.columns import RawBytes, Vocabulary
+from .logprobs.table import Logprobs
 from .tools import ToolCall
 from .wire import Ask, Completion
 

@@ -19,7 +19,7 @@ from .response import APIResponse
 if TYPE_CHECKING:
     from ._batch import Batch
     from ._listening import Listener
-    from .logprobs import Logprobs, TokenLogprob, TopLogprob
+    from .logprobs.table import Logprobs, TokenLogprob, TopLogprob
     from .wire import Delta
 
 # How long a waiting thread sleeps before it looks again: waits without a limit cannot be interrupted on Windows.
@@ -69,8 +69,8 @@ class Stream:
     """
 
     def __init__(self, batch: Batch, counted: Callable[[APIResponse], None]) -> None:
-        from ._columns import Vocabulary
         from ._listening import Listener
+        from .logprobs.columns import Vocabulary
 
         self._vocabulary = Vocabulary()
         self._tokens: deque[StreamedToken] = deque()
@@ -214,8 +214,8 @@ class Stream:
 
     def _untold(self, text: str) -> Logprobs:
         """A row for text that came without one, which says so."""
-        from ._columns import Builder
-        from .logprobs import Logprobs
+        from .logprobs.columns import Builder
+        from .logprobs.table import Logprobs
 
         builder = Builder(self._vocabulary)
         builder.token(text, None)
@@ -292,7 +292,7 @@ def _token(text: str, entry: TokenLogprob) -> StreamedToken:
 def _joined(tables: list[Logprobs]) -> Logprobs | None:
     if len(tables) < 2:
         return tables[0] if tables else None
-    from .logprobs import Logprobs
+    from .logprobs.table import Logprobs
 
     first, size = tables[0].vocabulary, tables[0].vocab_size
     if any(table.vocabulary is not first for table in tables):

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 from . import models
 from ._batch import completed
-from ._grafts import alternative_at, joined, octets_of, with_alternative
 from .client import LLMClient
 from .errors import DelugeError, SettingError
 from .interop import as_logprobs
-from .logprobs import Logprobs
+from .logprobs.splice import alternative_at, joined, octets_of, with_alternative
+from .logprobs.table import Logprobs
 from .prompts import Prompt, PromptLike, as_prompt
 from .response import APIResponse
 from .sampling import SamplingParams

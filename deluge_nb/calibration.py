@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ._columns import Floats
 from ._intervals import Estimate, basic, delong, redrawn
 from .errors import MissingDependencyError, bad
+from .logprobs.columns import Floats
 from .stats._inputs import between, count, outcomes, paired, probabilities
 from .stats._results import Result
 from .stats.fits import fit_platt, fit_temperature_binary, isotonic_steps

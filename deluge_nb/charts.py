@@ -310,7 +310,7 @@ def _groups(table: Any) -> Iterator[tuple[slice, dict[str, Any]]]:
 
 def _weighed(one: Any) -> Iterator[tuple[str, float, bool]]:
     """Text, probability and whether it was chosen, for all that is known at a position."""
-    from .probability import candidates
+    from .logprobs.extract import candidates
 
     entry = one[0]
     own = one.token_bytes[0]

@@ -11,18 +11,18 @@ import numpy as np
 import traitlets
 
 from . import _compared as static
-from ._align import Comparison, Spans, alike, called, weighed
 from ._beside import Beside
 from ._checks import refusal
 from ._colors import PALETTES
-from ._columns import Floats
 from ._compared import COMPARE_BY, LETTERS, CompareBy
 from ._pack import CHUNK, Packer, pack_measures
 from ._pack_compared import pack_alignment, pack_responses
 from ._static import STATIC
 from .errors import SettingError
 from .interop import as_logprobs
-from .logprobs import Logprobs
+from .logprobs.alignment import Comparison, Spans, alike, called, weighed
+from .logprobs.columns import Floats
+from .logprobs.table import Logprobs
 from .render import BESIDE
 from .stats.sampling import Divergences, divergence_lower_bounds
 from .view import FONTS, _own

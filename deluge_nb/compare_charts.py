@@ -8,9 +8,9 @@ from typing import Any
 import altair as alt
 import numpy as np
 
-from ._align import Comparison
-from ._columns import Floats
 from .charts import INK, OfflineChart, inline
+from .logprobs.alignment import Comparison
+from .logprobs.columns import Floats
 from .text.glyphs import label
 
 # Told apart by lightness and by their dashes, not only by hue.

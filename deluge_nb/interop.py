@@ -14,7 +14,7 @@ from . import _scores
 from ._entries import entry_of, get, has, items, named, of_candidates, of_columns, of_ranked
 from ._pieces import Pieces
 from .errors import LogprobsMissingError, SettingError
-from .logprobs import Logprobs
+from .logprobs.table import Logprobs
 
 _ASK = "ask for them with logprobs=True"
 

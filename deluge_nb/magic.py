@@ -19,7 +19,7 @@ from ._live import LiveView
 from .client import LLMClient
 from .errors import DelugeError
 from .local import LocalModel
-from .logprobs import Logprobs
+from .logprobs.table import Logprobs
 from .prompts import Conversation, RawPrompt
 from .response import APIResponse
 from .sampling import SamplingParams

@@ -9,12 +9,12 @@ from collections.abc import Iterator
 from typing import Any
 
 from ._colors import Palette, check_palette, stylesheet
-from ._measures import known
 from ._scale import SCALES, ColorBy, measured, percent
 from ._shown import check_color_by, left_out, limited
 from .errors import SettingError
 from .interop import as_logprobs
-from .logprobs import Logprobs
+from .logprobs.measures import known
+from .logprobs.table import Logprobs
 from .text.glyphs import Fragment, fragments, label
 from .text.lines import ansi, broken, columns
 

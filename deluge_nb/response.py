@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ._fields import FieldProbs
-    from .logprobs import Logprobs
+    from .logprobs.json_fields import FieldProbs
+    from .logprobs.table import Logprobs
     from .tools import ToolCall
 
 
@@ -81,7 +81,7 @@ class APIResponse:
         SettingError
             When the completion is no JSON.
         """
-        from ._fields import field_probs
+        from .logprobs.json_fields import field_probs
 
         return field_probs(self.completion, self.logprobs)
 

@@ -9,13 +9,13 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from .errors import DelugeError, LogprobsNotSupportedError, SettingError
-from .probability import candidates, extract_prob, log_sum
+from .logprobs.extract import candidates, extract_prob, log_sum
 from .text.matching import is_match, normalized
 
 if TYPE_CHECKING:
     from ._classified import Classifications
     from .client import LLMClient
-    from .logprobs import Logprobs
+    from .logprobs.table import Logprobs
     from .response import APIResponse
 
 Input = str | Sequence[Any] | Mapping[str, Any]

@@ -23,7 +23,7 @@ from ._scale import COLOR_BY, ColorBy
 from ._static import STATIC
 from .branching import Continuer
 from .interop import as_logprobs
-from .logprobs import Logprobs
+from .logprobs.table import Logprobs
 
 if TYPE_CHECKING:
     from .client import LLMClient

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deluge_nb import Logprobs
-from deluge_nb._align import Spans, align, alike, span_of, units, weighed
+from deluge_nb.logprobs.alignment import Spans, align, alike, span_of, units, weighed
 from deluge_nb.text.diff import common_runs
 
 # Few pieces, so that texts share some of them; halves of characters, tokens of no text, and of several words.

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deluge_nb import APIResponse, LLMClient, Logprobs, LogprobsMissingError, SamplingParams, SettingError
-from deluge_nb._fields import field_probs
+from deluge_nb.logprobs.json_fields import field_probs
 from tests.openai_server import ChatServer, Reply, chat
 
 

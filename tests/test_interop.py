@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 
 from deluge_nb import APIResponse, LogprobsMissingError, LogprobView, SettingError, as_logprobs, entropy_chart, to_html
 from deluge_nb.errors import DelugeError
-from deluge_nb.logprobs import Logprobs
+from deluge_nb.logprobs.table import Logprobs
 
 RECORDED: dict[str, Any] = json.loads((Path(__file__).parent / "fixtures" / "interop.json").read_text("utf-8"))
 ENTRIES: list[dict[str, Any]] = RECORDED["entries"]

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deluge_nb import Logprobs
-from deluge_nb._columns import Vocabulary
+from deluge_nb.logprobs.columns import Vocabulary
 
 STRINGS, ALTERNATIVES = 32_000, 20
 NEWLINES = 0.011

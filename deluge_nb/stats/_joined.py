@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import _measures as measures
-from .._columns import Floats, Ints, Vocabulary
 from ..errors import InconsistentTopKError, ProbabilityMassError, bad
-from ..logprobs import Logprobs
+from ..logprobs import measures
+from ..logprobs.columns import Floats, Ints, Vocabulary
+from ..logprobs.table import Logprobs
 from ._inputs import MASS_TOLERANCE, not_a_logprob
 
 Tables = Logprobs | Iterable[Any]

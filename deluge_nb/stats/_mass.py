@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .._columns import Floats
 from ..errors import InconsistentTopKError, LogprobError, SettingError
+from ..logprobs.columns import Floats
 from ._inputs import MASS_TOLERANCE, count, mass_error
 
 _ULP = 2.0**-52

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import _measures as measures
-from .._columns import Floats
+from ..logprobs import measures
+from ..logprobs.columns import Floats
 from ._inputs import between, count, log_base
 from ._joined import (
     Bools,

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import _measures as measures
-from .._columns import Floats, Vocabulary
 from ..errors import SettingError, bad
-from ..logprobs import Logprobs
+from ..logprobs import measures
+from ..logprobs.columns import Floats, Vocabulary
+from ..logprobs.table import Logprobs
 from ..text.matching import Labels
 from ._inputs import count
 from ._joined import Bools, Columns, Tables, join, observed, stored_columns, tables_of, wrong_lists

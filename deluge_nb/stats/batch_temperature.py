@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import _measures as measures
-from .._columns import Floats
+from ..logprobs import measures
+from ..logprobs.columns import Floats
 from ._inputs import count, temperature_of
 from ._joined import Tables, check_policy, join, lists_of, rows_of, seen_in, starts_of, tables_of, wrong_lists
 from ._results import Result

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .._columns import Floats
 from ..errors import bad
+from ..logprobs.columns import Floats
 from ._inputs import between, classes, matrix, number, paired, probabilities
 from ._results import Result
 

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .._columns import Floats
 from ..errors import InconsistentTopKError, LogprobError, ProbabilityMassError, bad
+from ..logprobs.columns import Floats
 from ._inputs import (
     MASS_TOLERANCE,
     ROUNDING,

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .._columns import Floats
 from ..errors import SettingError, bad
+from ..logprobs.columns import Floats
 from ._inputs import classes, matrix, outcomes, paired, scipy_module, vector
 from ._results import Result
 

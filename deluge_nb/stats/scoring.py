@@ -9,8 +9,8 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .._columns import Floats
 from ..errors import ProbabilityMassError, SettingError, bad
+from ..logprobs.columns import Floats
 from ._inputs import (
     MASS_TOLERANCE,
     between,

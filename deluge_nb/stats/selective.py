@@ -10,8 +10,8 @@ from typing import overload
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .._columns import Floats
 from ..errors import bad
+from ..logprobs.columns import Floats
 from ._inputs import between, number, outcomes, paired, scipy_module, vector
 from ._results import Result
 

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .._columns import Floats
 from ..errors import LogprobError, bad
+from ..logprobs.columns import Floats
 from ._inputs import SENTINELS, between, count, matrix, not_a_logprob, number, paired, told, vector
 from ._inputs import (
     logprobs as read_logprobs,

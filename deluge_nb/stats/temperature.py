@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .._columns import Floats
 from ..errors import ProbabilityMassError, bad
+from ..logprobs.columns import Floats
 from ._inputs import MASS_TOLERANCE, SENTINELS, between, count, number, paired, temperature_of, told
 from ._inputs import (
     logprobs as read_logprobs,

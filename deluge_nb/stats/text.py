@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from .._columns import scrub
 from ..errors import bad
+from ..logprobs.columns import scrub
 from ._results import Result
 
 

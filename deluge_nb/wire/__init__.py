@@ -19,8 +19,8 @@ from ..prompts import Prompt
 from ..sampling import SamplingParams
 
 if TYPE_CHECKING:
-    from .._columns import Vocabulary
-    from ..logprobs import Logprobs
+    from ..logprobs.columns import Vocabulary
+    from ..logprobs.table import Logprobs
     from ..tools import OutputSchema, Tool, ToolCall
 
 

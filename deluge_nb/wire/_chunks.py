@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from ..errors import RequestError
-from ..logprobs import Logprobs
+from ..logprobs.table import Logprobs
 from . import Ask, Delta, ServerError
 from ._decode import decode
 from ._events import Events

@@ -9,8 +9,8 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from .._columns import scrub
 from ..errors import MalformedResponseError
+from ..logprobs.columns import scrub
 
 T = TypeVar("T")
 

@@ -18,9 +18,9 @@ from typing import Annotated
 import msgspec
 import numpy as np
 
-from .._columns import Builder
 from ..errors import MalformedResponseError
-from ..logprobs import Logprobs
+from ..logprobs.columns import Builder
+from ..logprobs.table import Logprobs
 from . import Ask, WireRequest
 from ._decode import decode
 

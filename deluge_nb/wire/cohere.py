@@ -7,8 +7,8 @@ from typing import Any
 
 import msgspec
 
-from .._columns import Builder
-from ..logprobs import Logprobs
+from ..logprobs.columns import Builder
+from ..logprobs.table import Logprobs
 from . import Ask, Completion, Exchange, ServerError, WireRequest, openai
 from ._decode import decode
 

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from ..errors import MalformedResponseError, SettingError
-from ..logprobs import Logprobs
+from ..logprobs.table import Logprobs
 from . import Ask, Completion, Exchange, ServerError, WireRequest, openai
 from ._decode import decode
 

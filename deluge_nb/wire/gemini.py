@@ -10,9 +10,9 @@ from urllib.parse import quote
 
 import msgspec
 
-from .._columns import Builder
 from ..errors import MalformedResponseError, RequestError
-from ..logprobs import Logprobs
+from ..logprobs.columns import Builder
+from ..logprobs.table import Logprobs
 from ..tools import ToolCall
 from . import Ask, Completion, Delta, Exchange, ServerError, WireRequest, openai
 from ._decode import decode

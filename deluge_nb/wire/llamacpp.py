@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from ..logprobs import Logprobs
+from ..logprobs.table import Logprobs
 from ..sampling import SamplingParams
 from . import Ask, Completion, Exchange, ServerError, WireRequest, openai
 from ._decode import decode

@@ -15,10 +15,10 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from .._columns import RawBytes, Vocabulary
 from .._entries import of_columns
 from ..errors import MalformedResponseError, RequestError, SettingError
-from ..logprobs import Logprobs
+from ..logprobs.columns import RawBytes, Vocabulary
+from ..logprobs.table import Logprobs
 from ..tools import Tool, ToolCall
 from . import Ask, Completion, Exchange, ServerError, WireRequest, load
 from ._chunks import ChunkReader, TableOf

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from ..errors import MalformedResponseError, RequestError, SettingError
-from ..logprobs import Logprobs
+from ..logprobs.table import Logprobs
 from . import Ask, Completion, Delta, Exchange, ServerError, WireRequest, openai
 from ._decode import decode
 from ._events import Events

@@ -1,4 +1,4 @@
-// Responses and how they are aligned: the other side of deluge_nb/_align.py.
+// Responses and how they are aligned: the other side of deluge_nb/logprobs/alignment.py.
 
 import { Store } from "../store.ts";
 import { type Block, type Column, unpack } from "../wire.ts";

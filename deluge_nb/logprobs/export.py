@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import _measures as measures
-from .errors import MissingDependencyError
+from ..errors import MissingDependencyError
+from . import measures
 
 if TYPE_CHECKING:
     import pandas
     import pyarrow
 
-    from .logprobs import Logprobs
+    from .table import Logprobs
 
 
 def columns_of(table: Logprobs) -> dict[str, Any]:

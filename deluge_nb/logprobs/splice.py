@@ -7,9 +7,9 @@ import operator
 
 import numpy as np
 
-from ._columns import RawBytes
-from .errors import SettingError
-from .logprobs import Logprobs
+from ..errors import SettingError
+from .columns import RawBytes
+from .table import Logprobs
 
 
 def with_alternative(table: Logprobs, position: int, place: int, *, ends: bool = False) -> Logprobs:

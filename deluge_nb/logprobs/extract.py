@@ -6,11 +6,11 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from .errors import LogprobsMissingError, SettingError
-from .text.matching import Matcher, is_match
+from ..errors import LogprobsMissingError, SettingError
+from ..text.matching import Matcher, is_match
 
 if TYPE_CHECKING:
-    from .logprobs import Logprobs
+    from .table import Logprobs
 
 Entry = Mapping[str, Any]
 

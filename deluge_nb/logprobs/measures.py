@@ -16,8 +16,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ._columns import Floats, Ints, Vocabulary
-from .errors import SettingError
+from ..errors import SettingError
+from .columns import Floats, Ints, Vocabulary
 
 Bools = NDArray[np.bool_]
 

@@ -21,10 +21,10 @@ from typing import TYPE_CHECKING, Any, NotRequired, Self, TypedDict, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from . import _measures as measures
-from . import _tables as tables
-from ._columns import Builder, Columns, Floats, Ints, RawBytes, Vocabulary, fill, together
-from .errors import LogprobsMissingError
+from ..errors import LogprobsMissingError
+from . import export as tables
+from . import measures
+from .columns import Builder, Columns, Floats, Ints, RawBytes, Vocabulary, fill, together
 
 if TYPE_CHECKING:
     import pandas

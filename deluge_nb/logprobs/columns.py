@@ -9,7 +9,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from .errors import SettingError
+from ..errors import SettingError
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int32]

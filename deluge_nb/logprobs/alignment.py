@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ._columns import Floats
-from .errors import MissingDependencyError
-from .logprobs import Logprobs
-from .text.diff import Run, common_runs
-from .text.glyphs import label
+from ..errors import MissingDependencyError
+from ..text.diff import Run, common_runs
+from ..text.glyphs import label
+from .columns import Floats
+from .table import Logprobs
 
 if TYPE_CHECKING:
     import pandas

@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ._measures import known
-from .errors import LogprobsMissingError, SettingError
-from .logprobs import Logprobs
+from ..errors import LogprobsMissingError, SettingError
+from .measures import known
+from .table import Logprobs
 
 if TYPE_CHECKING:
     import pandas
