@@ -44,7 +44,7 @@ if TYPE_CHECKING:
         SettingError,
         UnknownModelError,
     )
-    from .interop import as_logprobs
+    from .interop.readers import as_logprobs
     from .local import LocalModel
     from .logprobs.extract import extract_prob
     from .logprobs.json_fields import FieldProb, FieldProbs
@@ -101,7 +101,7 @@ _HOMES = {
     "UnknownModelError": "errors",
     "Usage": "_usage",
     "alternatives_chart": "charts",
-    "as_logprobs": "interop",
+    "as_logprobs": "interop.readers",
     "classify": "classification",
     "confidence_chart": "charts",
     "entropy_chart": "charts",

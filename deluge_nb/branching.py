@@ -16,7 +16,7 @@ from . import models
 from ._batch import completed
 from .client import LLMClient
 from .errors import DelugeError, SettingError
-from .interop import as_logprobs
+from .interop.readers import as_logprobs
 from .logprobs.splice import alternative_at, joined, octets_of, with_alternative
 from .logprobs.table import Logprobs
 from .prompts import Prompt, PromptLike, as_prompt

@@ -21,7 +21,7 @@ import altair as alt
 from . import _png
 from ._links import completed, link_of, linked, zooming
 from .errors import SettingError
-from .interop import as_logprobs
+from .interop.readers import as_logprobs
 from .render import percent
 from .text.glyphs import label
 

@@ -19,7 +19,7 @@ from ._pack import CHUNK, Packer, pack_measures
 from ._pack_compared import pack_alignment, pack_responses
 from ._static import STATIC
 from .errors import SettingError
-from .interop import as_logprobs
+from .interop.readers import as_logprobs
 from .logprobs.alignment import Comparison, Spans, alike, called, weighed
 from .logprobs.columns import Floats
 from .logprobs.table import Logprobs

@@ -11,7 +11,7 @@ from ._scale import ColorBy
 from ._scene import composed, described, svg
 from ._shown import check_color_by, limited
 from .errors import SettingError
-from .interop import as_logprobs
+from .interop.readers import as_logprobs
 
 _NARROWEST, _WIDEST = 20, 1000
 _SCALES = (0.5, 8)

@@ -12,7 +12,7 @@ from ._colors import Palette, check_palette, stylesheet
 from ._scale import SCALES, ColorBy, measured, percent
 from ._shown import check_color_by, left_out, limited
 from .errors import SettingError
-from .interop import as_logprobs
+from .interop.readers import as_logprobs
 from .logprobs.measures import known
 from .logprobs.table import Logprobs
 from .text.glyphs import Fragment, fragments, label

@@ -22,7 +22,7 @@ from ._pack import CHUNK, EAGER, Packer, pack_measures
 from ._scale import COLOR_BY, ColorBy
 from ._static import STATIC
 from .branching import Continuer
-from .interop import as_logprobs
+from .interop.readers import as_logprobs
 from .logprobs.table import Logprobs
 
 if TYPE_CHECKING:

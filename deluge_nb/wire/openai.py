@@ -15,8 +15,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from .._entries import of_columns
 from ..errors import MalformedResponseError, RequestError, SettingError
+from ..interop.entries import of_columns
 from ..logprobs.columns import RawBytes, Vocabulary
 from ..logprobs.table import Logprobs
 from ..tools import Tool, ToolCall

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from ._pieces import Pieces
-from .logprobs.columns import Floats
-from .logprobs.table import Logprobs
+from ..logprobs.columns import Floats
+from ..logprobs.table import Logprobs
+from .tokenizer import Pieces
 
 
 def table_of(sequences: Any, steps: Sequence[Any], beams: Any, choice: int, *, pieces: Pieces, top: int) -> Logprobs:

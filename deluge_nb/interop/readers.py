@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from . import _scores
-from ._entries import entry_of, get, has, items, named, of_candidates, of_columns, of_ranked
-from ._pieces import Pieces
-from .errors import LogprobsMissingError, SettingError
-from .logprobs.table import Logprobs
+from ..errors import LogprobsMissingError, SettingError
+from ..logprobs.table import Logprobs
+from . import transformers_output
+from .entries import entry_of, get, has, items, named, of_candidates, of_columns, of_ranked
+from .tokenizer import Pieces
 
 _ASK = "ask for them with logprobs=True"
 
@@ -243,7 +243,9 @@ def _of_scores(value: Any, wish: _Wish) -> Logprobs:
         )
     sequences = get(value, "sequences")
     _in_range(len(sequences), value, wish)
-    return _scores.table_of(sequences, steps, get(value, "beam_indices"), wish.choice, pieces=wish.pieces, top=wish.top)
+    return transformers_output.table_of(
+        sequences, steps, get(value, "beam_indices"), wish.choice, pieces=wish.pieces, top=wish.top
+    )
 
 
 # The fields that tell each shape, the most telling first.

@@ -11,8 +11,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from .errors import SettingError
-from .logprobs.columns import RawBytes
+from ..errors import SettingError
+from ..logprobs.columns import RawBytes
 
 _BYTE_TOKEN = re.compile(r"<0x([0-9A-Fa-f]{2})>")
 _SENTENCEPIECE_SPACE = "\u2581"

@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from ._pieces import Pieces
-from .errors import SettingError
+from ..errors import SettingError
+from .tokenizer import Pieces
 
 Entry = dict[str, Any]
 

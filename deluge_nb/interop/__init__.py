@@ -1,0 +1,1 @@
+"""Tables of log-probabilities from what other libraries return."""
