@@ -54,7 +54,7 @@ def bare(url: str, concurrency: int) -> float:
 
 def measure(build: Path) -> dict[str, Any]:
     """Both in turn, against one server that answers after 0.2 s."""
-    from deluge_nb.models import COMPATIBLE
+    from deluge_nb.models.endpoints import COMPATIBLE
 
     command = [sys.executable, str(HERE / "_mock.py"), "1", "0.2"]
     server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)

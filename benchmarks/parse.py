@@ -86,13 +86,14 @@ def seconds(act: Callable[[], Any]) -> float:
 
 def measure(build: Path) -> dict[str, Any]:
     """Both in turn, in one process."""
-    from deluge_nb import SamplingParams, models, prompts
+    from deluge_nb import SamplingParams, prompts
     from deluge_nb.logprobs.columns import Vocabulary
+    from deluge_nb.models import registry
     from deluge_nb.wire import Ask, openai
 
     content = body()
     params = SamplingParams(logprobs=True, top_logprobs=TOP)
-    endpoint = models.resolve("gpt-4o-mini").spec.endpoint
+    endpoint = registry.resolve("gpt-4o-mini").spec.endpoint
 
     def ours() -> Any:
         ask = Ask("mock", endpoint, prompts.as_prompt("?"), params, vocabulary=Vocabulary())

@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from .logprobs.extract import extract_prob
     from .logprobs.json_fields import FieldProb, FieldProbs
     from .logprobs.table import Logprobs, TokenLogprob, TopLogprob
-    from .models import find_models, register_endpoint, register_model, support_table
+    from .models.registry import find_models, register_endpoint, register_model, support_table
     from .picture import to_png, to_svg
     from .prompts import Conversation, Message, RawPrompt
     from .render import to_html, to_text
@@ -108,11 +108,11 @@ _HOMES = {
     "extract_prob": "logprobs.extract",
     "extract_probs": "_extract",
     "is_match": "text.matching",
-    "find_models": "models",
-    "register_endpoint": "models",
-    "register_model": "models",
+    "find_models": "models.registry",
+    "register_endpoint": "models.registry",
+    "register_model": "models.registry",
     "score_llm": "score",
-    "support_table": "models",
+    "support_table": "models.registry",
     "to_html": "render",
     "to_png": "picture",
     "to_svg": "picture",

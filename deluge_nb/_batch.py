@@ -15,11 +15,12 @@ from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
-from . import _keys, models
+from . import _keys
 from ._outcomes import in_another_way, lacking, told_apart
 from ._usage import tokens_of
 from .errors import DelugeError, SettingError, UnknownModelError
-from .models import Endpoint, Served, ServedModel, Target
+from .models import endpoints, registry
+from .models.spec import Endpoint, Served, ServedModel, Target
 from .prompts import Prompt
 from .response import APIResponse
 from .sampling import SamplingParams
@@ -194,7 +195,7 @@ class Batch:
         from . import wire
 
         spec, endpoint = item.route.target.spec, item.route.endpoint
-        if endpoint.counted_logprobs and (endpoint.name, item.route.model) in models.flipped:
+        if endpoint.counted_logprobs and (endpoint.name, item.route.model) in registry.flipped:
             endpoint = replace(endpoint, counted_logprobs=False)
         ask = wire.Ask(
             model=item.route.model,
@@ -288,13 +289,13 @@ class Batch:
 
 def _located(model: str | ServedModel, base_url: str | None) -> Target:
     """The model at the address that wins: the one given, the environment's, the endpoint's own."""
-    general = os.environ.get(models.OPENAI.url_variable)
+    general = os.environ.get(endpoints.OPENAI.url_variable)
     try:
-        target = models.resolve(model, base_url=base_url)
+        target = registry.resolve(model, base_url=base_url)
     except UnknownModelError:
         if not general:
             raise
-        target = models.resolve(model, base_url=general)
+        target = registry.resolve(model, base_url=general)
     endpoint = target.endpoint
     # Only a server without an address of its own goes where OpenAI's variable points: a provider's key must not.
     named = os.environ.get(endpoint.url_variable) if endpoint.url_variable else None if endpoint.base_url else general
@@ -308,7 +309,7 @@ def _located(model: str | ServedModel, base_url: str | None) -> Target:
     if endpoint.launch is not None or (not url and base_url is None):
         return target
     if not _is_address(url or ""):
-        told = "base_url" if base_url is not None else endpoint.url_variable or models.OPENAI.url_variable
+        told = "base_url" if base_url is not None else endpoint.url_variable or endpoints.OPENAI.url_variable
         raise SettingError(
             f"{told} must be a server's address such as 'http://127.0.0.1:8000/v1', not {url!r}.",
             setting=told,
@@ -316,9 +317,9 @@ def _located(model: str | ServedModel, base_url: str | None) -> Target:
         )
     # Of these the registry knows how they speak, and the user where they are.
     own = not endpoint.key_required or not endpoint.base_url
-    if base_url is not None and not own and endpoint.name != models.OPENAI.name:
+    if base_url is not None and not own and endpoint.name != endpoints.OPENAI.name:
         # The provider's key is not for a server of the user's own.
-        endpoint = models.COMPATIBLE
+        endpoint = endpoints.COMPATIBLE
     address = (url or "").rstrip("/").removesuffix(endpoint.no_suffix)
     endpoint = replace(endpoint, base_url=address, key_required=False)
     # A server of the user's own is asked by the name the user wrote: to a router, "openai/gpt-4o" is a name.

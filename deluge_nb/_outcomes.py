@@ -9,8 +9,8 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from . import models
 from .errors import DelugeError, LogprobsNotSupportedError
+from .models import registry
 
 if TYPE_CHECKING:
     from .logprobs.table import Logprobs
@@ -35,7 +35,7 @@ def told_apart(error: DelugeError, ask: Ask) -> DelugeError:
     body = getattr(error, "body", None)
     if not ask.params.logprobs or status not in _REFUSING or not _REFUSAL.search(f"{error} {body}"):
         return error
-    models.remember(ask.endpoint, ask.model, ask.params, "refused", _beside(ask))
+    registry.remember(ask.endpoint, ask.model, ask.params, "refused", _beside(ask))
     return LogprobsNotSupportedError(
         f"{str(error).rstrip('.')}. It refuses log-probabilities here: leave out logprobs=True, or use a model that "
         "gives them, such as 'local'.",
@@ -60,12 +60,12 @@ def in_another_way(error: DelugeError, ask: Ask) -> Ask | None:
         return replace(ask, stream=False)
     if not ask.endpoint.counted_logprobs or not _OTHER_STYLE.search(told):
         return None
-    models.flipped.add((ask.endpoint.name, ask.model))
+    registry.flipped.add((ask.endpoint.name, ask.model))
     return replace(ask, endpoint=replace(ask.endpoint, counted_logprobs=False))
 
 
 def _beside(ask: Ask) -> tuple[str, ...]:
-    return models.asked_beside(tools=bool(ask.tools), output_schema=ask.output_schema is not None)
+    return registry.asked_beside(tools=bool(ask.tools), output_schema=ask.output_schema is not None)
 
 
 def lacking(completion: Completion, ask: Ask) -> list[str]:
@@ -74,10 +74,10 @@ def lacking(completion: Completion, ask: Ask) -> list[str]:
     if table is None and completion.tool_calls:
         return ["log-probabilities cover text, and this answer is a tool call"]
     if table is None:
-        models.remember(ask.endpoint, ask.model, ask.params, "dropped", _beside(ask))
+        registry.remember(ask.endpoint, ask.model, ask.params, "dropped", _beside(ask))
         return [f"{ask.model!r} sent none"]
     told = _degenerate(table, completion, ask)
-    models.remember(ask.endpoint, ask.model, ask.params, "degenerate" if told else "fine", _beside(ask))
+    registry.remember(ask.endpoint, ask.model, ask.params, "degenerate" if told else "fine", _beside(ask))
     return [told] if told else []
 
 

@@ -9,12 +9,14 @@ from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, overload
 
-from . import _keys, _portal, models
+from . import _keys, _portal
 from ._batch import Batch, Item, Route
 from ._pace import Pace
 from ._settings import Settings, cache_of, check_counts, check_names, check_positive, filled, listed, turns
 from ._usage import Usage, used
 from .errors import MissingKeyError, SettingError
+from .models import registry
+from .models.spec import ServedModel
 from .prompts import Prompt, PromptLike, as_prompt, as_prompts
 from .response import APIResponse
 from .sampling import SamplingParams
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
     from ._cache import Cache
     from ._stream import Stream
 
-Model = str | models.ServedModel
+Model = str | ServedModel
 
 
 class LLMClient:
@@ -340,7 +342,7 @@ class LLMClient:
                 value=settings,
             )
         for route, params in zip(self._routes, settings, strict=True):
-            models.validate(route.target, params)
+            registry.validate(route.target, params)
         return settings
 
     def _batch(
@@ -391,10 +393,10 @@ class LLMClient:
     ) -> Batch:
         items: list[Item] = []
         following = self._turns() if only is None else lambda: only
-        beside = models.asked_beside(tools=bool(tools), output_schema=schema is not None)
+        beside = registry.asked_beside(tools=bool(tools), output_schema=schema is not None)
         for prompt, continuation in asked:
             turn = following()
-            models.validate(self._routes[turn].target, settings[turn], prompt, beside)
+            registry.validate(self._routes[turn].target, settings[turn], prompt, beside)
             items.append(Item(self._routes[turn], prompt, settings[turn], continuation))
         used = {id(item.route): item.route for item in items}.values()
         for route in used:

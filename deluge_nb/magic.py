@@ -13,13 +13,14 @@ from IPython.core.magic_arguments import argument, magic_arguments, parse_argstr
 from IPython.display import display
 from traitlets import Bool, Enum, Float, Int, Unicode, Union
 
-from . import charts, models
+from . import charts
 from ._beside import only_in_a_kernel, show
 from ._live import LiveView
 from .client import LLMClient
 from .errors import DelugeError
 from .local import LocalModel
 from .logprobs.table import Logprobs
+from .models import registry
 from .prompts import Conversation, RawPrompt
 from .response import APIResponse
 from .sampling import SamplingParams
@@ -206,7 +207,7 @@ class DelugeMagics(Magics):
         before = words[-2] if event.symbol and len(words) > 1 else words[-1] if words else ""
         if before in ("-m", "--model"):
             own = [name for name, value in shell.user_ns.items() if isinstance(value, LLMClient | LocalModel)]
-            choices = [*models.known_names(), *(name for name in own if not name.startswith("_"))]
+            choices = [*registry.known_names(), *(name for name in own if not name.startswith("_"))]
         elif before == "--chart":
             choices = list(_CHARTS)
         else:
@@ -223,11 +224,11 @@ class Overview:
 
     def __repr__(self) -> str:
         lines = [f"DelugeMagics.{name} = {value!r}" for name, value, _ in self._settings]
-        return "\n".join([*lines, "", repr(models.support_table())])
+        return "\n".join([*lines, "", repr(registry.support_table())])
 
     def _repr_markdown_(self) -> str:
         rows = [f"| `DelugeMagics.{name}` | `{value!r}` | {told} |" for name, value, told in self._settings]
-        table = models.support_table().to_markdown()
+        table = registry.support_table().to_markdown()
         return "\n".join(
             [
                 "Change a setting with `%config DelugeMagics.model = 'local'`.",

@@ -27,7 +27,7 @@ from .logprobs.table import Logprobs
 
 if TYPE_CHECKING:
     from .client import LLMClient
-    from .models import ServedModel
+    from .models.spec import ServedModel
     from .prompts import PromptLike
     from .sampling import SamplingParams
 

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
-from deluge_nb import _endpoints, _keys, models
+from deluge_nb import _keys
+from deluge_nb.models import endpoints, registry
 from tests import openai_server
 from tests.openai_server import ChatServer
 
@@ -47,16 +48,16 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[ChatServer]:
 @pytest.fixture(autouse=True)
 def no_keys(monkeypatch: pytest.MonkeyPatch) -> None:
     """No test may reach a provider with the keys of whoever runs it."""
-    for endpoint in _endpoints.BUILT_IN:
+    for endpoint in endpoints.BUILT_IN:
         for name in (*endpoint.key_variables, endpoint.url_variable):
             monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(_keys, "_installed", {}.get)
     # Nor may a test find what another's server did.
-    monkeypatch.setattr(models, "_observed", {})
-    monkeypatch.setattr(models, "flipped", set())
+    monkeypatch.setattr(registry, "_observed", {})
+    monkeypatch.setattr(registry, "flipped", set())
     # What a test registers is gone after it.
-    monkeypatch.setattr(models, "_registered", [])
-    monkeypatch.setattr(models, "_endpoints_of_session", [])
+    monkeypatch.setattr(registry, "_registered", [])
+    monkeypatch.setattr(registry, "_endpoints_of_session", [])
 
 
 @pytest.hookimpl(wrapper=True)

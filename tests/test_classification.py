@@ -18,7 +18,7 @@ from deluge_nb import (
     register_model,
     score_llm,
 )
-from deluge_nb.models import resolve
+from deluge_nb.models.registry import resolve
 from tests.openai_server import ChatServer, Distribution, Reply, Seen, chat, error
 
 FEELINGS = ["positive", "negative", "neutral"]

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
 
-from deluge_nb import models, support_table
+from deluge_nb import support_table
+from deluge_nb.models import registry
 from tests.openai_server import ChatServer, Reply, chat
 
 ROOT = Path(__file__).parents[1]
@@ -21,7 +22,7 @@ BLOCK = re.compile(r"^```(python|ipython)\n(.*?)^```", re.DOTALL | re.MULTILINE)
 @pytest.fixture
 def own_rows_only(monkeypatch: pytest.MonkeyPatch) -> None:
     """What a test registers is gone after it."""
-    monkeypatch.setattr(models, "_registered", [])
+    monkeypatch.setattr(registry, "_registered", [])
 
 
 @pytest.mark.parametrize("page", PAGES)

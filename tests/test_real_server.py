@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from deluge_nb import APIResponse, Conversation, LLMClient, RawPrompt, SamplingParams, Tool
 from deluge_nb.local import default_server
-from deluge_nb.models import register_endpoint
+from deluge_nb.models.registry import register_endpoint
 
 pytestmark = pytest.mark.model
 

@@ -9,9 +9,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from .. import _endpoints, _rows
 from ..errors import SettingError
-from ..models import ModelSpec
+from ..models import catalogue, endpoints
+from ..models.spec import ModelSpec
 from . import weights
 from .gguf import read_header
 from .server import LlamaServer, server_for
@@ -70,12 +70,12 @@ class LocalModel:
         if self._path is not None:
             read_header(self._path)
         self.name = name or ("local" if self._path is None else self._path.stem)
-        row = next(spec for spec in _rows.BUILT_IN if spec.pattern == "local")
+        row = next(spec for spec in catalogue.BUILT_IN if spec.pattern == "local")
         own = self._path is not None
         self.spec: ModelSpec = replace(
             row,
             pattern=self.name.lower(),
-            endpoint=replace(_endpoints.LOCAL, launch=self._serve),
+            endpoint=replace(endpoints.LOCAL, launch=self._serve),
             aliases=(),
             shown_as="",
             system=system if own or system is not None else row.system,

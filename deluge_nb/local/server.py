@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import LocalModelError, MissingDependencyError
-from ..models import Address
+from ..models.spec import Address
 from ._apart import apart
 from .gguf import read_header
 

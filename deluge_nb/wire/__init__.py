@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
 
-from ..models import Endpoint
+from ..models.spec import Endpoint
 from ..prompts import Prompt
 from ..sampling import SamplingParams
 

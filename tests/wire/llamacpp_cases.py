@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from deluge_nb._endpoints import LOCAL
-from deluge_nb._rows import BUILT_IN
+from deluge_nb.models.catalogue import BUILT_IN
+from deluge_nb.models.endpoints import LOCAL
 from deluge_nb.prompts import PromptLike, RawPrompt, as_prompt
 from deluge_nb.sampling import SamplingParams
 from deluge_nb.wire import Ask, Completion, Exchange, WireRequest, llamacpp

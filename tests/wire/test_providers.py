@@ -16,10 +16,10 @@ from deluge_nb import (
     RawPrompt,
     SamplingParams,
     find_models,
-    models,
     register_endpoint,
 )
 from deluge_nb.errors import SettingError
+from deluge_nb.models import registry
 from tests.openai_server import ChatServer, Reply, Seen, chat, error, says
 
 ASKED = SamplingParams(logprobs=True, top_logprobs=2, max_new_tokens=8, temperature=0)
@@ -392,7 +392,7 @@ def test_a_tier_without_quota_is_not_waited_for() -> None:
 
 @pytest.fixture
 def session(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(models, "_endpoints_of_session", [])
+    monkeypatch.setattr(registry, "_endpoints_of_session", [])
 
 
 def test_models_are_found_by_provider_and_by_what_they_give() -> None:
@@ -437,7 +437,7 @@ def test_azure_s_key_goes_into_its_own_header(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_what_does_not_go_together_is_refused_before_any_request(server: ChatServer) -> None:
-    models.register_model("picky*", forbids=["output_schema"])
+    registry.register_model("picky*", forbids=["output_schema"])
     client = LLMClient("picky-1", base_url=server.url, sampling_params=ASKED)
     with pytest.raises(LogprobsNotSupportedError, match="no log-probabilities together with output_schema"):
         client.process_prompts_sync(["?"], output_schema={"type": "object"}, show_progress=False)

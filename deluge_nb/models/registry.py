@@ -11,32 +11,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from . import _endpoints
-from ._endpoints import COMPATIBLE, OPENAI
-from ._rows import BUILT_IN, UNKNOWN_SUPPORT
-from ._specs import Address, Endpoint, Kind, LogprobSupport, ModelSpec, Served, ServedModel, Target
-from .errors import LogprobsNotSupportedError, SettingError, UnknownModelError
-from .prompts import Prompt
-from .sampling import SamplingParams
-
-__all__ = [
-    "COMPATIBLE",
-    "OPENAI",
-    "Address",
-    "Endpoint",
-    "LogprobSupport",
-    "ModelSpec",
-    "Served",
-    "ServedModel",
-    "SupportTable",
-    "Target",
-    "find_models",
-    "register_endpoint",
-    "register_model",
-    "resolve",
-    "support_table",
-    "validate",
-]
+from ..errors import LogprobsNotSupportedError, SettingError, UnknownModelError
+from ..prompts import Prompt
+from ..sampling import SamplingParams
+from . import endpoints
+from .catalogue import BUILT_IN, EXAMPLES, UNKNOWN_SUPPORT
+from .endpoints import COMPATIBLE
+from .spec import Endpoint, Kind, LogprobSupport, ModelSpec, ServedModel, Target
 
 # Named in errors: one of a provider and one that needs none.
 _DEFAULT_MODELS = ("gpt-4o-mini", "local")
@@ -135,7 +116,7 @@ def register_endpoint(
     try:
         # What holds for a dialect holds here: how its key is sent, what it can do.
         made = replace(
-            COMPATIBLE if dialect == "openai" else next(one for one in _endpoints.BUILT_IN if one.dialect == dialect),
+            COMPATIBLE if dialect == "openai" else next(one for one in endpoints.BUILT_IN if one.dialect == dialect),
             name=name.lower(),
             label=label or name,
             base_url=base_url.rstrip("/"),
@@ -154,7 +135,7 @@ def register_endpoint(
 
 def endpoint_named(name: str) -> Endpoint | None:
     """The endpoint of a name, those registered by the user first."""
-    known = (*_endpoints_of_session, *(spec.endpoint for spec in _registered), *_endpoints.BUILT_IN)
+    known = (*_endpoints_of_session, *(spec.endpoint for spec in _registered), *endpoints.BUILT_IN)
     return next((one for one in known if one.name == name.lower()), None)
 
 
@@ -244,38 +225,8 @@ def known_names() -> list[str]:
     return [name for name in dict.fromkeys(names) if "*" not in name]
 
 
-_EXAMPLES = {
-    "gpt-3.5*": ["gpt-3.5-turbo"],
-    "gpt-3.5-turbo-instruct*": ["gpt-3.5-turbo-instruct"],
-    "gpt-4*": ["gpt-4o-mini", "gpt-4o", "gpt-4.1-mini", "gpt-4.1", "gpt-4"],
-    "gpt-5*": ["gpt-5", "gpt-5-mini"],
-    "gpt-5.*": ["gpt-5.1"],
-    "gpt-6-luna*": ["gpt-6-luna"],
-    "gpt-6-sol*": ["gpt-6-sol"],
-    "gpt-6-astra*": ["gpt-6-astra"],
-    "gpt-6.1-sol*": ["gpt-6.1-sol"],
-    "o1*": ["o1"],
-    "o3*": ["o3", "o3-mini"],
-    "o4*": ["o4-mini"],
-    "claude*": ["claude-sonnet-4-5"],
-    "gemini-*": ["gemini-2.0-flash", "gemini-1.5-pro"],
-    "gemini-2.*": ["vertex/gemini-2.5-flash"],
-    "mistral-large*": ["mistral-large-latest"],
-    "mistral-medium*": ["mistral-medium-latest"],
-    "llama-3*": ["llama-3.1-8b-instant", "llama-3.3-70b-versatile"],
-    "llama3*": ["llama3-8b-8192"],
-    "mixtral*": ["mixtral-8x7b-32768"],
-    "grok-3*": ["grok-3"],
-    "grok-4*": ["grok-4"],
-    "grok-4.2*": ["grok-4.20"],
-    "deepseek-*": ["deepseek-flash", "deepseek-v4-pro"],
-    "command*": ["command-a-03-2025"],
-    "sonar*": ["sonar"],
-}
-
-
 def _examples(spec: ModelSpec) -> list[str]:
-    return [*_EXAMPLES.get(spec.pattern, [spec.pattern]), *spec.aliases]
+    return [*EXAMPLES.get(spec.pattern, [spec.pattern]), *spec.aliases]
 
 
 def remember(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ._specs import Endpoint
+from .spec import Endpoint
 
 
 def _hosted(

@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import date
 from typing import Any
 
-from . import _endpoints as at
-from ._specs import Endpoint, Kind, LogprobSupport, ModelSpec
+from . import endpoints as at
+from .spec import Endpoint, Kind, LogprobSupport, ModelSpec
 
 _CHECKED = date(2026, 11, 23)
 
@@ -208,3 +208,33 @@ BUILT_IN = (
     _row("*", at.MLX, "none", "Its server names any of the alternatives as the token drawn.", "`mlx/…`"),
     _row("*", at.LLAMACPP, "full", "Your own llama-server, at its native interface.", "`llamacpp/…`"),
 )
+
+# Names that a row stands for, to list, suggest and complete; a row without any is its own example.
+EXAMPLES = {
+    "gpt-3.5*": ["gpt-3.5-turbo"],
+    "gpt-3.5-turbo-instruct*": ["gpt-3.5-turbo-instruct"],
+    "gpt-4*": ["gpt-4o-mini", "gpt-4o", "gpt-4.1-mini", "gpt-4.1", "gpt-4"],
+    "gpt-5*": ["gpt-5", "gpt-5-mini"],
+    "gpt-5.*": ["gpt-5.1"],
+    "gpt-6-luna*": ["gpt-6-luna"],
+    "gpt-6-sol*": ["gpt-6-sol"],
+    "gpt-6-astra*": ["gpt-6-astra"],
+    "gpt-6.1-sol*": ["gpt-6.1-sol"],
+    "o1*": ["o1"],
+    "o3*": ["o3", "o3-mini"],
+    "o4*": ["o4-mini"],
+    "claude*": ["claude-sonnet-4-5"],
+    "gemini-*": ["gemini-2.0-flash", "gemini-1.5-pro"],
+    "gemini-2.*": ["vertex/gemini-2.5-flash"],
+    "mistral-large*": ["mistral-large-latest"],
+    "mistral-medium*": ["mistral-medium-latest"],
+    "llama-3*": ["llama-3.1-8b-instant", "llama-3.3-70b-versatile"],
+    "llama3*": ["llama3-8b-8192"],
+    "mixtral*": ["mixtral-8x7b-32768"],
+    "grok-3*": ["grok-3"],
+    "grok-4*": ["grok-4"],
+    "grok-4.2*": ["grok-4.20"],
+    "deepseek-*": ["deepseek-flash", "deepseek-v4-pro"],
+    "command*": ["command-a-03-2025"],
+    "sonar*": ["sonar"],
+}
