@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ._classified import Classification, failed
 from .errors import LogprobError
-from .stats._inputs import Alternative
+from .stats.core.validation import Alternative
 from .stats.labels import LabelDistribution, walked
 from .text.matching import Labels
 

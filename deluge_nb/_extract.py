@@ -14,8 +14,8 @@ from .errors import SettingError
 from .logprobs import measures
 from .logprobs.columns import Floats, Vocabulary, apart
 from .logprobs.table import Logprobs
-from .stats._inputs import count
-from .stats._joined import Stored, joined, stored_columns, tables_of, unified
+from .stats.core.stacked import Stored, joined, stored_columns, tables_of, unified
+from .stats.core.validation import count
 from .text.matching import Matcher, is_match
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .logprobs.columns import Floats
-from .stats._results import Result
+from .stats.core.records import Result
 
 # So many numbers are drawn for a bootstrap: a few hundred samples of thousands of points, tens of a million.
 _DRAWS = 20_000_000

@@ -16,8 +16,8 @@ from numpy.typing import ArrayLike
 from ._intervals import Estimate, basic, delong, redrawn
 from .errors import MissingDependencyError, bad
 from .logprobs.columns import Floats
-from .stats._inputs import between, count, outcomes, paired, probabilities
-from .stats._results import Result
+from .stats.core.records import Result
+from .stats.core.validation import between, count, outcomes, paired, probabilities
 from .stats.fits import fit_platt, fit_temperature_binary, isotonic_steps
 from .stats.scoring import (
     BrierDecomposition,

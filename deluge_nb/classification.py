@@ -14,8 +14,8 @@ from ._classified import Classification, Classifications, failed
 from .errors import LogprobError, LogprobsNotSupportedError, SettingError
 from .prompts import Conversation, Message, Prompt, RawPrompt, as_prompt
 from .score import filled
-from .stats._inputs import Alternative
-from .stats._mass import log_sum
+from .stats.core.truncated import log_sum
+from .stats.core.validation import Alternative
 from .stats.entropy import log1mexp
 from .stats.labels import LabelSet, Tally, walked
 from .stats.sequences import contextual_calibration, pmi_dc

@@ -24,7 +24,7 @@ from .logprobs.alignment import Comparison, Spans, alike, called, weighed
 from .logprobs.columns import Floats
 from .logprobs.table import Logprobs
 from .render import BESIDE
-from .stats.sampling import Divergences, divergence_lower_bounds
+from .stats.samples import Divergences, divergence_lower_bounds
 from .view import FONTS, _own
 
 if TYPE_CHECKING:

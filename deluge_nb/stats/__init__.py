@@ -8,15 +8,9 @@ same for every token of one or many responses at once.
 ``docs/probability.md`` says which number is for what.
 """
 
-from .batch import (
-    deepconf_batch,
-    entropy_bounds_batch,
-    margin_batch,
-    sequence_stats_batch,
-    surprisal_batch,
-)
-from .batch_labels import binary_probability_batch, label_distribution_batch
-from .batch_temperature import temperature_topk_batch
+from .batch.labels import binary_probability_batch, label_distribution_batch
+from .batch.temperature import temperature_topk_batch
+from .batch.tokens import deepconf_batch, entropy_bounds_batch, margin_batch, sequence_stats_batch, surprisal_batch
 from .conformal import conformal_aps_quantile, conformal_lac_quantile, conformal_lac_sets
 from .entropy import (
     entropy_bounds,
@@ -37,7 +31,8 @@ from .labels import (
     total_probability,
     trie_label_probability,
 )
-from .sampling import (
+from .offsets import decode_tokens
+from .samples import (
     bayes_posterior,
     chi_square_gof,
     divergence_lower_bounds,
@@ -74,7 +69,6 @@ from .temperature import (
     top_k,
     top_p,
 )
-from .text import decode_tokens
 
 __all__ = [
     "adaptive_ece",

@@ -10,8 +10,8 @@ from numpy.typing import ArrayLike
 
 from ..errors import bad
 from ..logprobs.columns import Floats
-from ._inputs import between, classes, matrix, number, paired, probabilities
-from ._results import Result
+from .core.records import Result
+from .core.validation import between, classes, matrix, number, paired, probabilities
 
 # (n + 1)(1 - alpha) may land a hair above the whole number that it is, and a score a hair above its quantile.
 _RANK_GUARD = 1e-9

@@ -12,7 +12,9 @@ from numpy.typing import ArrayLike
 
 from ..errors import InconsistentTopKError, LogprobError, ProbabilityMassError, bad
 from ..logprobs.columns import Floats
-from ._inputs import (
+from .core.records import Result
+from .core.truncated import listed, log_sum
+from .core.validation import (
     MASS_TOLERANCE,
     ROUNDING,
     SENTINELS,
@@ -28,8 +30,6 @@ from ._inputs import (
     told,
     vector,
 )
-from ._mass import listed, log_sum
-from ._results import Result
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -11,8 +11,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..errors import SettingError, bad
 from ..logprobs.columns import Floats
-from ._inputs import classes, matrix, outcomes, paired, scipy_module, vector
-from ._results import Result
+from .core.records import Result
+from .core.validation import classes, matrix, outcomes, paired, scipy_module, vector
 
 # Beyond these a fit says no more than "as sure as can be" and "as unsure as can be".
 COLDEST, HOTTEST = 0.01, 100.0

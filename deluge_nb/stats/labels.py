@@ -11,9 +11,9 @@ import numpy as np
 
 from ..errors import LogprobError, bad
 from ..text.matching import Labels, Reading
-from ._inputs import SENTINELS, Alternative, alternatives, between, count, logprobs, number
-from ._mass import listed
-from ._results import Result
+from .core.records import Result
+from .core.truncated import listed
+from .core.validation import SENTINELS, Alternative, alternatives, between, count, logprobs, number
 from .entropy import observe
 
 LabelSet = Mapping[str, Sequence[str]] | Sequence[str]

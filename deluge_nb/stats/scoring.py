@@ -11,7 +11,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..errors import ProbabilityMassError, SettingError, bad
 from ..logprobs.columns import Floats
-from ._inputs import (
+from .core.records import Result
+from .core.validation import (
     MASS_TOLERANCE,
     between,
     classes,
@@ -23,7 +24,6 @@ from ._inputs import (
     scipy_module,
     vector,
 )
-from ._results import Result
 
 # So many numbers at a time stay in a core's own cache.
 _BLOCK = 1 << 15

@@ -12,8 +12,8 @@ from numpy.typing import ArrayLike
 
 from ..errors import bad
 from ..logprobs.columns import Floats
-from ._inputs import between, number, outcomes, paired, scipy_module, vector
-from ._results import Result
+from .core.records import Result
+from .core.validation import between, number, outcomes, paired, scipy_module, vector
 
 
 @dataclass(frozen=True, slots=True, eq=False)

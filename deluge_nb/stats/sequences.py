@@ -12,12 +12,10 @@ from numpy.typing import ArrayLike
 
 from ..errors import LogprobError, bad
 from ..logprobs.columns import Floats
-from ._inputs import SENTINELS, between, count, matrix, not_a_logprob, number, paired, told, vector
-from ._inputs import (
-    logprobs as read_logprobs,
-)
-from ._mass import listed, log_sum
-from ._results import Result
+from .core.records import Result
+from .core.truncated import listed, log_sum
+from .core.validation import SENTINELS, between, count, matrix, not_a_logprob, number, paired, told, vector
+from .core.validation import logprobs as read_logprobs
 
 # A provider's value is a float of single precision: so much of a tail may be rounding, for each alternative.
 _SINGLE = 2.0**-24

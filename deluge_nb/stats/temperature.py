@@ -11,12 +11,10 @@ from numpy.typing import ArrayLike
 
 from ..errors import ProbabilityMassError, bad
 from ..logprobs.columns import Floats
-from ._inputs import MASS_TOLERANCE, SENTINELS, between, count, number, paired, temperature_of, told
-from ._inputs import (
-    logprobs as read_logprobs,
-)
-from ._mass import Listed, listed, log_sum, whole
-from ._results import Result
+from .core.records import Result
+from .core.truncated import Listed, listed, log_sum, whole
+from .core.validation import MASS_TOLERANCE, SENTINELS, between, count, number, paired, temperature_of, told
+from .core.validation import logprobs as read_logprobs
 from .entropy import softmax
 
 # A provider's value is a float of single precision: so much of a tail may be rounding, for each alternative.

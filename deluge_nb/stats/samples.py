@@ -12,12 +12,10 @@ from numpy.typing import ArrayLike
 
 from ..errors import ProbabilityMassError, SettingError, bad
 from ..logprobs.columns import Floats
-from ._inputs import MASS_TOLERANCE, alternatives, between, matrix, paired, probabilities, scipy_module, vector
-from ._inputs import (
-    logprobs as read_logprobs,
-)
-from ._mass import listed, log_sum
-from ._results import Result
+from .core.records import Result
+from .core.truncated import listed, log_sum
+from .core.validation import MASS_TOLERANCE, alternatives, between, matrix, paired, probabilities, scipy_module, vector
+from .core.validation import logprobs as read_logprobs
 from .scoring import normal_quantile
 
 

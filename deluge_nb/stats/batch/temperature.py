@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ..logprobs import measures
-from ..logprobs.columns import Floats
-from ._inputs import count, temperature_of
-from ._joined import Tables, check_policy, join, lists_of, rows_of, seen_in, starts_of, tables_of, wrong_lists
-from ._results import Result
+from ...logprobs import measures
+from ...logprobs.columns import Floats
+from ..core.records import Result
+from ..core.stacked import Tables, check_policy, join, lists_of, rows_of, seen_in, starts_of, tables_of, wrong_lists
+from ..core.validation import count, temperature_of
 
 # A provider's value is a float of single precision: so much of a tail may be rounding, for each alternative.
 _SINGLE = 2.0**-24

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ..logprobs import measures
-from ..logprobs.columns import Floats
-from ._inputs import between, count, log_base
-from ._joined import (
+from ...logprobs import measures
+from ...logprobs.columns import Floats
+from ..core.records import Result
+from ..core.stacked import (
     Bools,
     Tables,
     join,
@@ -24,8 +24,8 @@ from ._joined import (
     wrong_choices,
     wrong_lists,
 )
-from ._results import Result
-from .sequences import conf_of
+from ..core.validation import between, count, log_base
+from ..sequences import conf_of
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -11,7 +11,7 @@ import numpy as np
 
 from ..errors import bad
 from ..logprobs.columns import scrub
-from ._results import Result
+from .core.records import Result
 
 
 @dataclass(frozen=True, slots=True, eq=False)

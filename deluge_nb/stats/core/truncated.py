@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..errors import InconsistentTopKError, LogprobError, SettingError
-from ..logprobs.columns import Floats
-from ._inputs import MASS_TOLERANCE, count, mass_error
+from ...errors import InconsistentTopKError, LogprobError, SettingError
+from ...logprobs.columns import Floats
+from .validation import MASS_TOLERANCE, count, mass_error
 
 _ULP = 2.0**-52
 

@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..errors import LogprobError, MissingDependencyError, ProbabilityMassError, SettingError, bad
-from ..logprobs.columns import Floats, Ints
+from ...errors import LogprobError, MissingDependencyError, ProbabilityMassError, SettingError, bad
+from ...logprobs.columns import Floats, Ints
 
 SENTINELS: tuple[float, ...] = (-9999.0,)
 """What providers send in place of a log-probability that they do not tell; -100 and -1000 are others, from a few."""

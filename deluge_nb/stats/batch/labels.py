@@ -9,15 +9,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import SettingError, bad
-from ..logprobs import measures
-from ..logprobs.columns import Floats, Vocabulary
-from ..logprobs.table import Logprobs
-from ..text.matching import Labels
-from ._inputs import count
-from ._joined import Bools, Columns, Tables, join, observed, stored_columns, tables_of, wrong_lists
-from ._results import Result
-from .labels import LabelDistribution, LabelSet
+from ...errors import SettingError, bad
+from ...logprobs import measures
+from ...logprobs.columns import Floats, Vocabulary
+from ...logprobs.table import Logprobs
+from ...text.matching import Labels
+from ..core.records import Result
+from ..core.stacked import Bools, Columns, Tables, join, observed, stored_columns, tables_of, wrong_lists
+from ..core.validation import count
+from ..labels import LabelDistribution, LabelSet
 
 
 @dataclass(frozen=True, slots=True, eq=False)

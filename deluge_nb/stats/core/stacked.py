@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import InconsistentTopKError, ProbabilityMassError, bad
-from ..logprobs import measures
-from ..logprobs.columns import Floats, Ints, Vocabulary
-from ..logprobs.table import Logprobs
-from ._inputs import MASS_TOLERANCE, not_a_logprob
+from ...errors import InconsistentTopKError, ProbabilityMassError, bad
+from ...logprobs import measures
+from ...logprobs.columns import Floats, Ints, Vocabulary
+from ...logprobs.table import Logprobs
+from .validation import MASS_TOLERANCE, not_a_logprob
 
 Tables = Logprobs | Iterable[Any]
 """A table, or several: tables, responses that hold one, or None where an answer has none."""

@@ -1,0 +1,1 @@
+"""Columnar forms: the same measures for all tokens of many tables at once."""
