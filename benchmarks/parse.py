@@ -87,9 +87,10 @@ def seconds(act: Callable[[], Any]) -> float:
 def measure(build: Path) -> dict[str, Any]:
     """Both in turn, in one process."""
     from deluge_nb import SamplingParams, prompts
+    from deluge_nb.dialects import openai
+    from deluge_nb.dialects.base import Ask
     from deluge_nb.logprobs.columns import Vocabulary
     from deluge_nb.models import registry
-    from deluge_nb.wire import Ask, openai
 
     content = body()
     params = SamplingParams(logprobs=True, top_logprobs=TOP)

@@ -32,9 +32,9 @@ if TYPE_CHECKING:
     from ._cache import Cache
     from ._listening import Listener
     from ._pace import Pace
+    from .dialects.base import Ask, Completion
     from .logprobs.columns import Vocabulary
     from .transport import Transport
-    from .wire import Ask, Completion
 
 
 class Route:
@@ -192,12 +192,12 @@ class Batch:
         return response
 
     async def _ask(self, item: Item, vocabulary: Vocabulary, listener: Listener | None = None) -> APIResponse:
-        from . import wire
+        from .dialects.base import Ask, load
 
         spec, endpoint = item.route.target.spec, item.route.endpoint
         if endpoint.counted_logprobs and (endpoint.name, item.route.model) in registry.flipped:
             endpoint = replace(endpoint, counted_logprobs=False)
-        ask = wire.Ask(
+        ask = Ask(
             model=item.route.model,
             endpoint=endpoint,
             prompt=item.prompt,
@@ -216,7 +216,7 @@ class Batch:
                 kept = await self._cache.get(key, ask)
                 if kept is not None:
                     return replace(_answered(ask, kept), from_cache=True)
-            dialect, transport = wire.load(endpoint.dialect), self._transports[id(item.route)]
+            dialect, transport = load(endpoint.dialect), self._transports[id(item.route)]
             try:
                 completion = await transport.carry(dialect.exchange(ask), ask.model, listener)
             except DelugeError as error:

@@ -20,7 +20,7 @@ from .errors import SettingError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .wire import Ask, Completion
+    from .dialects.base import Ask, Completion
 
 FILE = "responses.sqlite3"
 # Part of the table's name: a file that another version made is used beside its own.

@@ -13,8 +13,8 @@ from .errors import DelugeError, LogprobsNotSupportedError
 from .models import registry
 
 if TYPE_CHECKING:
+    from .dialects.base import Ask, Completion
     from .logprobs.table import Logprobs
-    from .wire import Ask, Completion
 
 # A 403 for log-probabilities is no matter of the key.
 _REFUSING = frozenset({400, 403, 404, 422})

@@ -19,8 +19,8 @@ from .response import APIResponse
 if TYPE_CHECKING:
     from ._batch import Batch
     from ._listening import Listener
+    from .dialects.base import Delta
     from .logprobs.table import Logprobs, TokenLogprob, TopLogprob
-    from .wire import Delta
 
 # How long a waiting thread sleeps before it looks again: waits without a limit cannot be interrupted on Windows.
 _TICK = 0.1
@@ -278,7 +278,7 @@ class _Texts:
 
     def rest(self, response: APIResponse) -> list[Delta]:
         """What has not been heard of an answer: all of it, where it did not come in pieces."""
-        from .wire import Delta
+        from .dialects.base import Delta
 
         text = response.completion or ""
         return [Delta(text, response.logprobs)] if text and not self.begun else []

@@ -66,7 +66,7 @@ class APIResponse:
         body = json.loads(self._raw.decode("utf-8", "replace")) if isinstance(self._raw, bytes) else self._raw
         if self.logprobs is None:
             return body
-        from .wire import load
+        from .dialects.base import load
 
         return load(self._dialect).with_entries(body, list(self.logprobs))
 

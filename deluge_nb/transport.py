@@ -26,9 +26,9 @@ from pydantic import SecretStr
 from ._limits import exhausted_for
 from ._listening import Listener, Streamed
 from ._pace import Pace, Pause
+from .dialects.base import Completion, Exchange, WireRequest, load
 from .errors import DelugeError, RequestError
 from .models.spec import Address, Endpoint, Served
-from .wire import Completion, Exchange, WireRequest, load
 
 # Worth another try: time-outs, conflicts, rate limits, and a server's own troubles (498 and 529 are Groq's and
 # Anthropic's words for "no capacity").

@@ -31,7 +31,7 @@ from deluge_nb import (
     Tool,
 )
 from deluge_nb._stored import cut, stored
-from deluge_nb.wire import Completion
+from deluge_nb.dialects.base import Completion
 from tests.openai_server import ChatServer, Reply, chat, chunks, error, says
 
 WIDE = {"a": 0.5, "b": 0.3, "c": 0.15}

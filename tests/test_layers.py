@@ -23,7 +23,7 @@ LAYERS = {
     "prompts": 1,
     "tools": 1,
     "models": 1,
-    "wire": 2,
+    "dialects": 2,
     "stats": 2,
     "response": 2,
     "_extract": 2,

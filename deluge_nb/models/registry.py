@@ -1,7 +1,7 @@
 """Which models give log-probabilities, where they are served and how they speak: a declarative registry.
 
 Three things are kept apart: what a model can do (:class:`LogprobSupport`), where it is served (:class:`Endpoint`) and
-in which dialect (the name of a module in :mod:`deluge_nb.wire`). :func:`validate` is the only place that says no.
+in which dialect (the name of a module in :mod:`deluge_nb.dialects`). :func:`validate` is the only place that says no.
 """
 
 from __future__ import annotations

@@ -7,11 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from deluge_nb.dialects import llamacpp
+from deluge_nb.dialects.base import Ask, Completion, Exchange, WireRequest
 from deluge_nb.models.catalogue import BUILT_IN
 from deluge_nb.models.endpoints import LOCAL
 from deluge_nb.prompts import PromptLike, RawPrompt, as_prompt
 from deluge_nb.sampling import SamplingParams
-from deluge_nb.wire import Ask, Completion, Exchange, WireRequest, llamacpp
 
 RECORDED = Path(__file__).parent.parent / "fixtures" / "wire" / "llamacpp.json"
 VOCABULARY = 49_152

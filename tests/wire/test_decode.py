@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from deluge_nb.dialects.decode import decode
 from deluge_nb.errors import MalformedResponseError
-from deluge_nb.wire._decode import decode
 
 
 class Inner(msgspec.Struct):

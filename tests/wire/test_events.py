@@ -7,7 +7,7 @@ import itertools
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deluge_nb.wire._events import Events, Lines
+from deluge_nb.dialects.events import Events, Lines
 
 SENT = st.text("ab:\n\r data;é", max_size=60).map(str.encode)
 CUTS = st.lists(st.integers(0, 60), max_size=8)

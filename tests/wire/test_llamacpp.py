@@ -11,10 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from deluge_nb.dialects import llamacpp
+from deluge_nb.dialects.base import Ask, Completion, WireRequest
 from deluge_nb.errors import MalformedResponseError
 from deluge_nb.prompts import RawPrompt
 from deluge_nb.tools import Tool, as_output_schema
-from deluge_nb.wire import Ask, Completion, WireRequest, llamacpp
 from tests.wire.llamacpp_cases import CASES, SYSTEM, ask, played, recording
 
 

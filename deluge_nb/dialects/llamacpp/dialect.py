@@ -12,12 +12,13 @@ from typing import Any
 
 import msgspec
 
-from ..logprobs.table import Logprobs
-from ..sampling import SamplingParams
-from . import Ask, Completion, Exchange, ServerError, WireRequest, openai
-from ._decode import decode
-from ._llama_rows import NAME, WHOLE, Piece, Repair, Reply, Row, rows, table, tokens
-from ._llama_stream import StreamReader, completed
+from ...logprobs.table import Logprobs
+from ...sampling import SamplingParams
+from .. import openai
+from ..base import Ask, Completion, Exchange, ServerError, WireRequest
+from ..decode import decode
+from .rows import NAME, WHOLE, Piece, Repair, Reply, Row, rows, table, tokens
+from .stream import StreamReader, completed
 
 # With so many alternatives nearly every token drawn is among them, and the bytes given there are its own.
 _LEAST_WITH_STOP = 20

@@ -160,4 +160,4 @@ class ServerError:
 
 def load(dialect: str) -> Dialect:
     """The module of a dialect, imported on first use."""
-    return cast(Dialect, import_module(f"{__name__}.{dialect}"))
+    return cast(Dialect, import_module(f"{__package__}.{dialect}"))

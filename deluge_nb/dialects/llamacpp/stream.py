@@ -12,11 +12,12 @@ from typing import Any
 
 import msgspec
 
-from ..errors import MalformedResponseError, RequestError
-from . import Ask, Delta, WireRequest, openai
-from ._decode import decode
-from ._events import Events
-from ._llama_rows import NAME, Entry, Repair, Reply, Row, table, vocabulary
+from ...errors import MalformedResponseError, RequestError
+from .. import openai
+from ..base import Ask, Delta, WireRequest
+from ..decode import decode
+from ..events import Events
+from .rows import NAME, Entry, Repair, Reply, Row, table, vocabulary
 
 
 class _Chunk(msgspec.Struct):

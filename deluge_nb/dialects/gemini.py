@@ -14,9 +14,10 @@ from ..errors import MalformedResponseError, RequestError
 from ..logprobs.columns import Builder
 from ..logprobs.table import Logprobs
 from ..tools import ToolCall
-from . import Ask, Completion, Delta, Exchange, ServerError, WireRequest, openai
-from ._decode import decode
-from ._events import Events
+from . import openai
+from .base import Ask, Completion, Delta, Exchange, ServerError, WireRequest
+from .decode import decode
+from .events import Events
 
 NAME = "gemini"
 

@@ -20,9 +20,9 @@ from ..interop.entries import of_columns
 from ..logprobs.columns import RawBytes, Vocabulary
 from ..logprobs.table import Logprobs
 from ..tools import Tool, ToolCall
-from . import Ask, Completion, Exchange, ServerError, WireRequest, load
-from ._chunks import ChunkReader, TableOf
-from ._decode import decode
+from .base import Ask, Completion, Exchange, ServerError, WireRequest, load
+from .choices import ChunkReader, TableOf
+from .decode import decode
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

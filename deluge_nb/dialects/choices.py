@@ -9,9 +9,9 @@ import msgspec
 
 from ..errors import RequestError
 from ..logprobs.table import Logprobs
-from . import Ask, Delta, ServerError
-from ._decode import decode
-from ._events import Events
+from .base import Ask, Delta, ServerError
+from .decode import decode
+from .events import Events
 
 _NOTHING = (b"", b"null")
 _DONE = b"[DONE]"

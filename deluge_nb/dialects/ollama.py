@@ -11,9 +11,10 @@ import msgspec
 
 from ..errors import MalformedResponseError, RequestError
 from ..logprobs.table import Logprobs
-from . import Ask, Completion, Delta, Exchange, ServerError, WireRequest, openai
-from ._decode import decode
-from ._events import Lines
+from . import openai
+from .base import Ask, Completion, Delta, Exchange, ServerError, WireRequest
+from .decode import decode
+from .events import Lines
 
 NAME = "ollama"
 

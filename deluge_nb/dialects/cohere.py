@@ -9,8 +9,9 @@ import msgspec
 
 from ..logprobs.columns import Builder
 from ..logprobs.table import Logprobs
-from . import Ask, Completion, Exchange, ServerError, WireRequest, openai
-from ._decode import decode
+from . import openai
+from .base import Ask, Completion, Exchange, ServerError, WireRequest
+from .decode import decode
 
 NAME = "cohere"
 

@@ -18,11 +18,11 @@ from typing import Annotated
 import msgspec
 import numpy as np
 
-from ..errors import MalformedResponseError
-from ..logprobs.columns import Builder
-from ..logprobs.table import Logprobs
-from . import Ask, WireRequest
-from ._decode import decode
+from ...errors import MalformedResponseError
+from ...logprobs.columns import Builder
+from ...logprobs.table import Logprobs
+from ..base import Ask, WireRequest
+from ..decode import decode
 
 NAME = "llamacpp"
 
