@@ -50,9 +50,10 @@ if TYPE_CHECKING:
     from .logprobs.json_fields import FieldProb, FieldProbs
     from .logprobs.table import Logprobs, TokenLogprob, TopLogprob
     from .models.registry import find_models, register_endpoint, register_model, support_table
-    from .picture import to_png, to_svg
     from .prompts import Conversation, Message, RawPrompt
-    from .render import to_html, to_text
+    from .render.html import to_html
+    from .render.picture.api import to_png, to_svg
+    from .render.terminal import to_text
     from .response import APIResponse
     from .sampling import SamplingParams
     from .score import score_llm
@@ -113,10 +114,10 @@ _HOMES = {
     "register_model": "models.registry",
     "score_llm": "score",
     "support_table": "models.registry",
-    "to_html": "render",
-    "to_png": "picture",
-    "to_svg": "picture",
-    "to_text": "render",
+    "to_html": "render.html",
+    "to_png": "render.picture.api",
+    "to_svg": "render.picture.api",
+    "to_text": "render.terminal",
 }
 
 __all__ = [

@@ -19,10 +19,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ._scale import SCALES
 from .logprobs.columns import Vocabulary
 from .logprobs.measures import known
 from .logprobs.table import Logprobs
+from .render.scale import SCALES
 from .text.glyphs import EMPTY, PARTIAL, Shape, is_plain, label, shapes_of
 
 _TYPES = {"float32": "f4", "uint32": "u4", "int32": "i4", "uint16": "u2", "uint8": "u1"}

@@ -18,11 +18,11 @@ from typing import Any
 
 import altair as alt
 
-from . import _png
 from ._links import completed, link_of, linked, zooming
 from .errors import SettingError
 from .interop.readers import as_logprobs
-from .render import percent
+from .render.html import percent
+from .render.picture import png
 from .text.glyphs import label
 
 # JupyterLab 4 ships Vega-Lite 5.6: nothing newer may be used in a spec.
@@ -354,8 +354,8 @@ def _bundle(spec: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """A spec for the Vega that a notebook brings, and a picture for where there is none."""
     import vl_convert
 
-    picture = _png.smaller(vl_convert.vegalite_to_png(spec, scale=_PICTURE_SCALE))
-    width, height = _png.size(picture)
+    picture = png.smaller(vl_convert.vegalite_to_png(spec, scale=_PICTURE_SCALE))
+    width, height = png.size(picture)
     data = {
         **_live(spec),
         "image/png": base64.b64encode(picture).decode(),

@@ -10,20 +10,20 @@ import anywidget
 import numpy as np
 import traitlets
 
-from . import _compared as static
 from ._beside import Beside
 from ._checks import refusal
-from ._colors import PALETTES
-from ._compared import COMPARE_BY, LETTERS, CompareBy
 from ._pack import CHUNK, Packer, pack_measures
 from ._pack_compared import pack_alignment, pack_responses
-from ._static import STATIC
 from .errors import SettingError
 from .interop.readers import as_logprobs
 from .logprobs.alignment import Comparison, Spans, alike, called, weighed
 from .logprobs.columns import Floats
 from .logprobs.table import Logprobs
-from .render import BESIDE
+from .render import comparison as static
+from .render.assets import STATIC
+from .render.colors import PALETTES
+from .render.comparison import COMPARE_BY, LETTERS, CompareBy
+from .render.html import BESIDE
 from .stats.samples import Divergences, divergence_lower_bounds
 from .view import FONTS, _own
 

@@ -13,17 +13,18 @@ import anywidget
 import numpy as np
 import traitlets
 
-from . import picture, render
 from ._beside import Beside
 from ._branches import Branches, Branching
 from ._checks import Checks
-from ._colors import PALETTES, Palette, Theme
 from ._pack import CHUNK, EAGER, Packer, pack_measures
-from ._scale import COLOR_BY, ColorBy
-from ._static import STATIC
 from .branching import Continuer
 from .interop.readers import as_logprobs
 from .logprobs.table import Logprobs
+from .render import html
+from .render.assets import STATIC
+from .render.colors import PALETTES, Palette, Theme
+from .render.picture import api
+from .render.scale import COLOR_BY, ColorBy
 
 if TYPE_CHECKING:
     from .client import LLMClient
@@ -221,11 +222,11 @@ class LogprobView(Branching, Checks, Beside, anywidget.AnyWidget):
 
     def to_png(self, *, theme: Theme = "light", width: int = 80, limit: int | None = None, scale: float = 2) -> bytes:
         """What is shown as a PNG, in the view's colours: see :func:`deluge_nb.to_png`."""
-        return picture.to_png(self.table, theme=theme, width=width, limit=limit, scale=scale, **self._look())
+        return api.to_png(self.table, theme=theme, width=width, limit=limit, scale=scale, **self._look())
 
     def to_svg(self, *, theme: Theme = "light", width: int = 80, limit: int | None = None) -> str:
         """What is shown as an SVG, in the view's colours: see :func:`deluge_nb.to_svg`."""
-        return picture.to_svg(self.table, theme=theme, width=width, limit=limit, **self._look())
+        return api.to_svg(self.table, theme=theme, width=width, limit=limit, **self._look())
 
     def save_png(self, path: str | Path, **options: Any) -> None:
         """Write what :meth:`to_png` gives."""
@@ -336,7 +337,7 @@ class LogprobView(Branching, Checks, Beside, anywidget.AnyWidget):
             self.send_state(list(again))
 
     def _static(self) -> dict[str, str]:
-        return render.static_bundle(self.table, cast(ColorBy, self.color_by), self.title, cast(Palette, self.palette))
+        return html.static_bundle(self.table, cast(ColorBy, self.color_by), self.title, cast(Palette, self.palette))
 
     def __repr__(self) -> str:
         return f"LogprobView({len(self.table)} tokens)"

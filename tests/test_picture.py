@@ -16,14 +16,14 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from deluge_nb import Logprobs, LogprobsMissingError, SettingError, to_png, to_svg
-from deluge_nb._colors import PALETTES, THEMES, Inks, inks, mixed, parsed, stylesheet, variables, written
-from deluge_nb._grid import cells_of, laid, whole
-from deluge_nb._png import from_palette, size, smaller, to_pixels
-from deluge_nb._raster import _masks_of
-from deluge_nb._scene import CELL, LINE
-from deluge_nb.picture import picture_beside
+from deluge_nb.render.colors import PALETTES, THEMES, Inks, inks, mixed, parsed, stylesheet, variables, written
+from deluge_nb.render.picture.api import picture_beside
+from deluge_nb.render.picture.grid import cells_of, laid, whole
+from deluge_nb.render.picture.png import from_palette, size, smaller, to_pixels
+from deluge_nb.render.picture.raster import _masks_of
+from deluge_nb.render.picture.scene import CELL, LINE
+from deluge_nb.render.terminal import _HEAT
 from deluge_nb.text import bidi
-from deluge_nb.text.lines import _HEAT
 from deluge_nb.view import PALETTES as OF_THE_WIDGET
 
 from .test_render import FRANCE, HOSTILE, entry

@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deluge_nb import Logprobs, LogprobsMissingError, SettingError, to_html, to_text
-from deluge_nb._png import size
-from deluge_nb.render import static_bundle
+from deluge_nb.render.html import static_bundle
+from deluge_nb.render.picture.png import size
 
 HOSTILE = [
     "<script>alert(1)</script>",

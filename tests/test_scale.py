@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deluge_nb._scale import SCALES, ColorBy, percent
+from deluge_nb.render.scale import SCALES, ColorBy, percent
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from deluge_nb.render.terminal import ansi
 from deluge_nb.text.glyphs import fragments
-from deluge_nb.text.lines import ansi, broken, columns
+from deluge_nb.text.lines import broken, columns
 
 TOKENS = st.lists(st.text(st.sampled_from("ab -日🦆\n\u0301"), max_size=6).map(str.encode), max_size=20)
 

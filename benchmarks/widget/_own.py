@@ -10,7 +10,7 @@ from typing import Any
 from playwright.sync_api import Browser
 
 from deluge_nb import Logprobs, LogprobView
-from deluge_nb._static import built
+from deluge_nb.render.assets import built
 
 from ._page import Fresh, document, fresh, script
 

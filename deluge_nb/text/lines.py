@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import math
 import unicodedata
 from collections.abc import Iterable
 
 from .glyphs import Fragment
 
-# The stylesheet's strongest colour, and the text that can be read on all of its shades.
-_HEAT, _INK = (255, 154, 60), (20, 20, 20)
-_FAINT = 0.1
 _BEFORE_BREAK = tuple(" -–—/")
 
 
@@ -45,22 +41,6 @@ def broken(drawn: Iterable[Fragment], width: int | None) -> list[list[Fragment]]
             lines.append([])
             used = cut = 0
     return lines
-
-
-def ansi(fragment: Fragment, probability: float) -> str:
-    """A fragment in its colour: from the terminal's own ground to orange with √(1 − p), as in the stylesheet."""
-    if math.isnan(probability):
-        codes = ["2", "9"]
-    else:
-        heat = math.sqrt(max(0.0, 1 - probability))
-        codes: list[str] = []
-        if heat > _FAINT:
-            # Dark on orange; the terminal's own colours where the token was all but certain.
-            shade = (round(255 - (255 - strongest) * heat) for strongest in _HEAT)
-            codes = ["38", "2", *map(str, _INK), "48", "2", *map(str, shade)]
-        if probability < 0.5:
-            codes.append("4")
-    return f"\x1b[{';'.join(codes)}m{fragment.shown}\x1b[0m" if codes else fragment.shown
 
 
 def _columns_of(character: str) -> int:

@@ -14,7 +14,7 @@ from playwright.sync_api import Page, expect
 
 from deluge_nb import LogprobCompare, Logprobs
 from deluge_nb._pack import CHUNK
-from deluge_nb._static import STATIC
+from deluge_nb.render.assets import STATIC
 
 from .conftest import HOST, Jupyter, encoded
 from .tables import entry, escapes_until_heard, table

@@ -12,9 +12,9 @@ from nbconvert import HTMLExporter
 from playwright.sync_api import Page, expect
 
 from deluge_nb import Logprobs, LogprobView, to_html, to_svg
-from deluge_nb._colors import PALETTES, THEMES, cue, inks
-from deluge_nb._grid import laid
-from deluge_nb.render import static_bundle
+from deluge_nb.render.colors import PALETTES, THEMES, cue, inks
+from deluge_nb.render.html import static_bundle
+from deluge_nb.render.picture.grid import laid
 
 from .tables import FRANCE, entry
 from .waits import becomes

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
-from ._colors import RGB
+from ..colors import RGB
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 # Beyond this level the time doubles for a twentieth of the size.

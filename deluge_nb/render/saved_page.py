@@ -10,7 +10,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from ._static import built
+from .assets import built
 
 
 def page(state: Mapping[str, Any], *, title: str, text: str, script: str, style: str) -> str:

@@ -8,12 +8,12 @@ from collections.abc import Iterable, Iterator
 from html import escape
 from typing import NamedTuple
 
-from ._colors import Inks, cue, written
-from ._grid import Face, Laid, Piece, laid
-from ._scale import SCALES, ColorBy, measured
-from ._shown import left_out
-from .logprobs.table import Logprobs
-from .text.lines import columns
+from ...logprobs.table import Logprobs
+from ...text.lines import columns
+from ..colors import Inks, cue, written
+from ..excerpt import left_out
+from ..scale import SCALES, ColorBy, measured
+from .grid import Face, Laid, Piece, laid
 
 # A cell, a line, where letters stand in it, and what a token fills of it.
 CELL, LINE, BASELINE, TOP, BOTTOM = 8, 24, 16, 1, 23

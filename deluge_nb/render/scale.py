@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
 import numpy as np
 
-from .logprobs.columns import Floats
+from ..logprobs.columns import Floats
 
 if TYPE_CHECKING:
-    from .logprobs.table import Logprobs
+    from ..logprobs.table import Logprobs
 
 ColorBy = Literal["probability", "surprisal", "entropy", "margin", "rank"]
 COLOR_BY: tuple[ColorBy, ...] = get_args(ColorBy)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from ._colors import Palette, Theme, inks
-from ._raster import COARSE, png
-from ._scale import ColorBy
-from ._scene import composed, described, svg
-from ._shown import check_color_by, limited
-from .errors import SettingError
-from .interop.readers import as_logprobs
+from ...errors import SettingError
+from ...interop.readers import as_logprobs
+from ..colors import Palette, Theme, inks
+from ..excerpt import check_color_by, limited
+from ..scale import ColorBy
+from .raster import COARSE, png
+from .scene import composed, described, svg
 
 _NARROWEST, _WIDEST = 20, 1000
 _SCALES = (0.5, 8)

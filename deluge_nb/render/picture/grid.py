@@ -8,9 +8,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from typing import Literal, NamedTuple
 
-from .text import bidi
-from .text.glyphs import Fragment, fragments
-from .text.lines import broken, columns
+from ...text import bidi
+from ...text.glyphs import Fragment, fragments
+from ...text.lines import broken, columns
 
 # Which font a text needs: wide letters, pictographs, and letters that no common monospaced font has.
 Face = Literal["mono", "wide", "emoji", "sans", "bold"]

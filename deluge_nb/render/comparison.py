@@ -11,18 +11,18 @@ from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 
-from ._scale import SCALES, ColorBy, measured, percent
-from .errors import DelugeError
-from .logprobs.alignment import Comparison
-from .logprobs.columns import Floats
-from .text.glyphs import Fragment, fragments, label
+from ..errors import DelugeError
+from ..logprobs.alignment import Comparison
+from ..logprobs.columns import Floats
+from ..text.glyphs import Fragment, fragments, label
+from .scale import SCALES, ColorBy, measured, percent
 
 CompareBy = Literal["difference", "probability", "surprisal", "entropy", "margin", "rank"]
 COMPARE_BY: tuple[CompareBy, ...] = get_args(CompareBy)
 # A difference of so many nats, a factor of 7, has the full colour.
 CAP = 2.0
 LETTERS = "ABCDEFGH"
-_STYLESHEET = Path(__file__).parent / "static" / "compare.css"
+_STYLESHEET = Path(__file__).parents[1] / "static" / "compare.css"
 # What differs by more than so many tokens begins and ends a row of its own.
 _OWN_ROW = 12
 _FEWEST = 5

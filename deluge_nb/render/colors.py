@@ -8,8 +8,8 @@ from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 
-from ._static import STATIC, built
-from .errors import DelugeError, SettingError
+from ..errors import DelugeError, SettingError
+from .assets import STATIC, built
 
 STYLESHEET = STATIC / "view.css"
 

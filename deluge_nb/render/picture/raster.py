@@ -9,11 +9,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ._colors import RGB
-from ._grid import Face, cells_of, whole
-from ._png import from_palette, to_pixels
-from ._scene import BOTTOM, CELL, LINE, ROUND, TOP, Fill, Scene, Word, frame, line_below, stepped, written_on
-from .errors import SettingError
+from ...errors import SettingError
+from ..colors import RGB
+from .grid import Face, cells_of, whole
+from .png import from_palette, to_pixels
+from .scene import BOTTOM, CELL, LINE, ROUND, TOP, Fill, Scene, Word, frame, line_below, stepped, written_on
 
 # So many heats and so many shades of a letter's edge are told apart: fine, and where every byte counts.
 FINE, COARSE = (16, 8), (12, 5)

@@ -1,0 +1,1 @@
+"""Static forms of a completion: HTML, terminal text, pictures."""

@@ -1,0 +1,1 @@
+"""The coloured completion as a picture: layout, SVG, rasteriser, PNG."""
