@@ -30,11 +30,11 @@ if TYPE_CHECKING:
     import httpx
 
     from ._cache import Cache
-    from ._listening import Listener
-    from ._pace import Pace
     from .dialects.base import Ask, Completion
     from .logprobs.columns import Vocabulary
-    from .transport import Transport
+    from .transport.http import Transport
+    from .transport.streaming import Listener
+    from .transport.throttle import Pace
 
 
 class Route:
@@ -92,7 +92,7 @@ class Route:
 
     def transport(self) -> Transport:
         """The connection; a new one when the key has changed."""
-        from .transport import Transport
+        from .transport.http import Transport
 
         key = self.key
         mark = (self.endpoint.base_url, key)

@@ -13,14 +13,14 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
-from . import _portal
 from .response import APIResponse
+from .transport import portal
 
 if TYPE_CHECKING:
     from ._batch import Batch
-    from ._listening import Listener
     from .dialects.base import Delta
     from .logprobs.table import Logprobs, TokenLogprob, TopLogprob
+    from .transport.streaming import Listener
 
 # How long a waiting thread sleeps before it looks again: waits without a limit cannot be interrupted on Windows.
 _TICK = 0.1
@@ -69,8 +69,8 @@ class Stream:
     """
 
     def __init__(self, batch: Batch, counted: Callable[[APIResponse], None]) -> None:
-        from ._listening import Listener
         from .logprobs.columns import Vocabulary
+        from .transport.streaming import Listener
 
         self._vocabulary = Vocabulary()
         self._tokens: deque[StreamedToken] = deque()
@@ -82,7 +82,7 @@ class Stream:
         self._listener: Listener = Listener(self._hear)
         self._response: APIResponse | None = None
         self._started = self._ended = False
-        self._future: Future[None] = _portal.submit(self._run(batch))
+        self._future: Future[None] = portal.submit(self._run(batch))
 
     @property
     def response(self) -> APIResponse | None:
@@ -244,7 +244,7 @@ class Stream:
 
     def _stop(self) -> None:
         if not self._ended:
-            _portal.loop().call_soon_threadsafe(self._stop_there)
+            portal.loop().call_soon_threadsafe(self._stop_there)
 
     def _raise_failure(self) -> None:
         if self._response is not None and self._response.error is not None:

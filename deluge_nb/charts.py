@@ -21,7 +21,7 @@ import altair as alt
 from ._links import completed, link_of, linked, zooming
 from .errors import SettingError
 from .interop.readers import as_logprobs
-from .render.html import percent
+from .render.scale import percent
 from .render.picture import png
 from .text.glyphs import label
 

@@ -9,9 +9,8 @@ from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, overload
 
-from . import _keys, _portal
+from . import _keys
 from ._batch import Batch, Item, Route
-from ._pace import Pace
 from ._settings import Settings, cache_of, check_counts, check_names, check_positive, filled, listed, turns
 from ._usage import Usage, used
 from .errors import MissingKeyError, SettingError
@@ -21,6 +20,8 @@ from .prompts import Prompt, PromptLike, as_prompt, as_prompts
 from .response import APIResponse
 from .sampling import SamplingParams
 from .tools import Tool, as_output_schema
+from .transport import portal
+from .transport.throttle import Pace
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -423,7 +424,7 @@ class LLMClient:
         batch.start_servers()
         with batch.progress(show_progress) as tick:
             try:
-                _portal.run(batch.run(), tick=tick)
+                portal.run(batch.run(), tick=tick)
             except KeyboardInterrupt:
                 self.interrupted = list(batch.responses)
                 raise
@@ -434,7 +435,7 @@ class LLMClient:
     async def _run_async(self, batch: Batch, show_progress: bool) -> list[APIResponse]:
         await asyncio.to_thread(batch.start_servers)
         with batch.progress(show_progress) as tick:
-            running = asyncio.wrap_future(_portal.submit(batch.run()))
+            running = asyncio.wrap_future(portal.submit(batch.run()))
             try:
                 while not (await asyncio.wait((running,), timeout=0.1))[0]:
                     tick()

@@ -18,7 +18,8 @@ from typing import Any
 import psutil
 import pytest
 
-from deluge_nb import APIResponse, LLMClient, MalformedResponseError, RequestError, SamplingParams, _portal
+from deluge_nb import APIResponse, LLMClient, MalformedResponseError, RequestError, SamplingParams
+from deluge_nb.transport import portal
 from tests import fault_server
 from tests.fault_server import FaultServer, compressed, cut, good, reply, slowly
 from tests.openai_server import Seen, chat, says
@@ -237,7 +238,7 @@ def leftover() -> set[str]:
     async def tasks() -> set[str]:
         return {repr(task) for task in asyncio.all_tasks() if task is not asyncio.current_task()}
 
-    return _portal.run(tasks())
+    return portal.run(tasks())
 
 
 def connections(server: FaultServer) -> int:

@@ -14,7 +14,6 @@ import deluge_nb
 PACKAGE = Path(deluge_nb.__file__).parent
 LAYERS = {
     "errors": 0,
-    "_portal": 0,
     "cache_dir": 1,
     "text": 1,
     "_keys": 1,
@@ -32,12 +31,8 @@ LAYERS = {
     "interop": 2,
     "render": 2,
     "util": 2,
-    "_network": 3,
     "transport": 3,
     "_outcomes": 3,
-    "_pace": 3,
-    "_limits": 3,
-    "_listening": 3,
     "_cache": 3,
     "_settings": 3,
     "_stored": 3,

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from deluge_nb import LLMClient
-from deluge_nb._network import proxy_for
+from deluge_nb.transport.aiohttp_backend import proxy_for
 from tests.openai_server import Seen, chat, says
 
 KEY = "sk-network-0123456789"

@@ -14,7 +14,7 @@ from collections.abc import Callable
 
 import pytest
 
-from deluge_nb import _portal
+from deluge_nb.transport import portal
 
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
 
@@ -68,17 +68,17 @@ def script(source: str) -> str:
 
 
 def test_a_coroutine_gives_its_result() -> None:
-    assert _portal.run(double(21)) == 42
+    assert portal.run(double(21)) == 42
 
 
 def test_a_coroutine_s_error_reaches_whoever_waits() -> None:
     with pytest.raises(LookupError, match="not here"):
-        _portal.run(fail())
+        portal.run(fail())
 
 
 def test_all_calls_share_one_loop_on_one_daemon_thread() -> None:
-    first, second = _portal.run(whereabouts()), _portal.run(whereabouts())
-    assert first == second == (_portal.loop(), first[1])
+    first, second = portal.run(whereabouts()), portal.run(whereabouts())
+    assert first == second == (portal.loop(), first[1])
     assert first[1].daemon
     assert first[1] is not threading.current_thread()
 
@@ -89,22 +89,22 @@ def test_threads_that_come_at_once_share_the_loop() -> None:
 
     def call(number: int) -> tuple[int, asyncio.AbstractEventLoop]:
         ready.wait()
-        return _portal.run(double(number)), _portal.run(whereabouts())[0]
+        return portal.run(double(number)), portal.run(whereabouts())[0]
 
     with concurrent.futures.ThreadPoolExecutor(count) as pool:
         found = list(pool.map(call, range(count)))
-    assert found == [(2 * number, _portal.loop()) for number in range(count)]
+    assert found == [(2 * number, portal.loop()) for number in range(count)]
 
 
 def test_threads_that_come_first_at_once_start_one_loop() -> None:
     out = script(
         """
         import threading
-        from deluge_nb import _portal
+        from deluge_nb.transport import portal
         ready, loops = threading.Barrier(16), []
         def call():
             ready.wait()
-            loops.append(_portal.loop())
+            loops.append(portal.loop())
         threads = [threading.Thread(target=call) for _ in range(16)]
         [thread.start() for thread in threads]
         [thread.join() for thread in threads]
@@ -115,21 +115,21 @@ def test_threads_that_come_first_at_once_start_one_loop() -> None:
 
 
 def test_importing_the_module_starts_no_thread() -> None:
-    assert script("import threading, deluge_nb._portal; print(threading.active_count())") == "1"
+    assert script("import threading, deluge_nb.transport.portal; print(threading.active_count())") == "1"
 
 
 async def test_a_cell_may_wait_although_its_own_loop_runs() -> None:
-    assert asyncio.get_running_loop() is not _portal.loop()
-    assert _portal.run(double(4)) == 8
+    assert asyncio.get_running_loop() is not portal.loop()
+    assert portal.run(double(4)) == 8
 
 
 async def test_a_cell_may_await_what_was_submitted() -> None:
-    assert await asyncio.wrap_future(_portal.submit(double(5))) == 10
+    assert await asyncio.wrap_future(portal.submit(double(5))) == 10
 
 
 async def test_submitted_work_goes_on_beside_the_cell_s_own_loop() -> None:
     hanging = Hanging()
-    future = _portal.submit(hanging.run())
+    future = portal.submit(hanging.run())
     assert hanging.started.wait(10)
     assert await asyncio.sleep(0, "still alive") == "still alive"
     future.cancel()
@@ -138,10 +138,10 @@ async def test_submitted_work_goes_on_beside_the_cell_s_own_loop() -> None:
 
 def test_the_portal_s_own_thread_is_told_to_await() -> None:
     async def inside() -> None:
-        _portal.run(double(1))
+        portal.run(double(1))
 
     with pytest.raises(RuntimeError, match="cannot wait for itself; await the coroutine"):
-        _portal.run(inside())
+        portal.run(inside())
 
 
 @pytest.mark.filterwarnings("error")
@@ -150,16 +150,16 @@ def test_a_coroutine_refused_on_the_portal_s_thread_is_closed() -> None:
 
     async def inside() -> None:
         with pytest.raises(RuntimeError):
-            _portal.submit(refused)
+            portal.submit(refused)
 
-    _portal.run(inside())
+    portal.run(inside())
     with pytest.raises(RuntimeError, match="cannot reuse already awaited coroutine"):
         refused.send(None)
 
 
 def test_cancelling_the_future_cancels_the_coroutine_and_lets_it_clean_up() -> None:
     hanging = Hanging()
-    future = _portal.submit(hanging.run())
+    future = portal.submit(hanging.run())
     assert hanging.started.wait(10)
     assert future.cancel()
     assert hanging.cleaned.wait(10)
@@ -167,11 +167,11 @@ def test_cancelling_the_future_cancels_the_coroutine_and_lets_it_clean_up() -> N
 
 def test_a_cancelled_call_leaves_the_loop_to_the_others() -> None:
     hanging = Hanging()
-    other = _portal.submit(hanging.run())
+    other = portal.submit(hanging.run())
     assert hanging.started.wait(10)
-    ended = _portal.submit(Hanging().run())
+    ended = portal.submit(Hanging().run())
     ended.cancel()
-    assert _portal.run(double(3)) == 6
+    assert portal.run(double(3)) == 6
     assert not hanging.cleaned.is_set()
     other.cancel()
     assert hanging.cleaned.wait(10)
@@ -182,7 +182,7 @@ def test_a_coroutine_that_is_cancelled_from_within_raises_so() -> None:
         raise asyncio.CancelledError
 
     with pytest.raises(concurrent.futures.CancelledError):
-        _portal.run(inside())
+        portal.run(inside())
 
 
 def test_the_waiting_thread_is_the_one_that_ticks() -> None:
@@ -192,16 +192,16 @@ def test_the_waiting_thread_is_the_one_that_ticks() -> None:
     def tick() -> None:
         ticking.append(threading.current_thread())
         if len(ticking) == 2:
-            _portal.loop().call_soon_threadsafe(enough.set)
+            portal.loop().call_soon_threadsafe(enough.set)
 
-    _portal.run(enough.wait(), tick=tick)
+    portal.run(enough.wait(), tick=tick)
     assert len(ticking) >= 3  # once more at the end
     assert set(ticking) == {threading.current_thread()}
 
 
 def test_a_call_that_ends_at_once_ticks_once() -> None:
     ticks: list[None] = []
-    _portal.run(double(1), tick=lambda: ticks.append(None))
+    portal.run(double(1), tick=lambda: ticks.append(None))
     assert ticks
 
 
@@ -209,7 +209,7 @@ def test_a_call_that_ends_at_once_ticks_once() -> None:
 def test_whatever_ends_the_wait_the_coroutine_has_cleaned_up_by_then(error: BaseException) -> None:
     hanging = Hanging()
     with pytest.raises(type(error)):
-        _portal.run(hanging.run(), tick=raising(error, hanging.started))
+        portal.run(hanging.run(), tick=raising(error, hanging.started))
     assert hanging.cleaned.is_set()
 
 
@@ -223,13 +223,13 @@ def test_an_interrupt_of_the_process_ends_the_wait() -> None:
             signal.raise_signal(signal.SIGINT)
 
     with pytest.raises(KeyboardInterrupt):
-        _portal.run(hanging.run(), tick=tick)
+        portal.run(hanging.run(), tick=tick)
     assert hanging.cleaned.is_set()
-    assert _portal.run(double(7)) == 14
+    assert portal.run(double(7)) == 14
 
 
 def test_an_interrupt_does_not_wait_for_ever_for_what_will_not_stop(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_portal, "_GRACE", 0.01)
+    monkeypatch.setattr(portal, "_GRACE", 0.01)
     started, release = threading.Event(), asyncio.Event()
 
     async def stubborn() -> str:
@@ -242,20 +242,20 @@ def test_an_interrupt_does_not_wait_for_ever_for_what_will_not_stop(monkeypatch:
         return "ended by itself"
 
     with pytest.raises(KeyboardInterrupt):
-        _portal.run(stubborn(), tick=raising(KeyboardInterrupt(), started))
+        portal.run(stubborn(), tick=raising(KeyboardInterrupt(), started))
     assert not release.is_set()
-    _portal.loop().call_soon_threadsafe(release.set)
+    portal.loop().call_soon_threadsafe(release.set)
 
 
 def test_a_script_ends_although_work_is_left_on_the_loop() -> None:
     out = script(
         """
         import asyncio
-        from deluge_nb import _portal
+        from deluge_nb.transport import portal
         async def forever():
             await asyncio.Event().wait()
-        _portal.submit(forever())
-        print(_portal.run(asyncio.sleep(0, "done")))
+        portal.submit(forever())
+        print(portal.run(asyncio.sleep(0, "done")))
         """
     )
     assert out == "done"
@@ -266,16 +266,16 @@ def test_a_forked_child_gets_a_loop_of_its_own() -> None:
     out = script(
         """
         import asyncio, os, warnings
-        from deluge_nb import _portal
+        from deluge_nb.transport import portal
         warnings.simplefilter("ignore", DeprecationWarning)  # of forking where threads run
-        here = _portal.loop()
-        _portal.run(asyncio.sleep(0))
+        here = portal.loop()
+        portal.run(asyncio.sleep(0))
         child = os.fork()
         if child == 0:
-            ran = _portal.run(asyncio.sleep(0, True))
-            os._exit(7 if ran and _portal.loop() is not here else 1)
+            ran = portal.run(asyncio.sleep(0, True))
+            os._exit(7 if ran and portal.loop() is not here else 1)
         code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-        print(code, _portal.run(asyncio.sleep(0, "and the parent keeps its own")), _portal.loop() is here)
+        print(code, portal.run(asyncio.sleep(0, "and the parent keeps its own")), portal.loop() is here)
         """
     )
     assert out == "7 and the parent keeps its own True"
@@ -286,12 +286,12 @@ def test_a_fork_while_another_thread_holds_the_lock_leaves_the_child_free() -> N
     out = script(
         """
         import asyncio, os, warnings
-        from deluge_nb import _portal
+        from deluge_nb.transport import portal
         warnings.simplefilter("ignore", DeprecationWarning)
-        with _portal._lock:
+        with portal._lock:
             child = os.fork()
             if child == 0:
-                os._exit(7 if _portal.run(asyncio.sleep(0, True)) else 1)
+                os._exit(7 if portal.run(asyncio.sleep(0, True)) else 1)
         print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
         """
     )

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from deluge_nb import APIResponse, LLMClient, SettingError
-from deluge_nb._pace import Pace
 from deluge_nb._usage import Usage, used
+from deluge_nb.transport.throttle import Pace
 from tests.openai_server import ChatServer, Reply, chat, error, says
 
 

@@ -23,12 +23,12 @@ import httpx
 import tenacity
 from pydantic import SecretStr
 
-from ._limits import exhausted_for
-from ._listening import Listener, Streamed
-from ._pace import Pace, Pause
-from .dialects.base import Completion, Exchange, WireRequest, load
-from .errors import DelugeError, RequestError
-from .models.spec import Address, Endpoint, Served
+from ..dialects.base import Completion, Exchange, WireRequest, load
+from ..errors import DelugeError, RequestError
+from ..models.spec import Address, Endpoint, Served
+from .rate_limits import exhausted_for
+from .streaming import Listener, Streamed
+from .throttle import Pace, Pause
 
 # Worth another try: time-outs, conflicts, rate limits, and a server's own troubles (498 and 529 are Groq's and
 # Anthropic's words for "no capacity").
@@ -245,7 +245,7 @@ class Transport:
                 limits = httpx.Limits(max_connections=None, max_keepalive_connections=0)
                 self._open = httpx.AsyncHTTPTransport(limits=limits, trust_env=False)
             else:
-                from ._network import Network
+                from .aiohttp_backend import Network
 
                 # A proxy must not be handed what is meant for this machine.
                 self._open = Network(base, trust_env=not _on_this_machine(base))

@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 import httpx
 
-from .dialects.base import Delta, Reader
-from .errors import DelugeError, RequestError
+from ..dialects.base import Delta, Reader
+from ..errors import DelugeError, RequestError
 
 # What servers call a body that comes piece by piece; anything else is an answer that came at once.
 _STREAMS = ("text/event-stream", "application/x-ndjson", "application/stream+json")

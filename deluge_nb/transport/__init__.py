@@ -1,0 +1,1 @@
+"""HTTP: sending, retrying, pacing, streaming."""
