@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from ._stream import Stream, StreamedToken
     from ._usage import Usage
     from .branching import Branch
-    from .calibration import CalibrationReport, Calibrator
-    from .charts import alternatives_chart, confidence_chart, entropy_chart
+    from .calibration.report import CalibrationReport, Calibrator
+    from .charts.tokens import alternatives_chart, confidence_chart, entropy_chart
     from .classification import classify
     from .client import LLMClient
     from .compare import LogprobCompare
@@ -67,8 +67,8 @@ _HOMES = {
     "APIResponse": "response",
     "Branch": "branching",
     "Cache": "_cache",
-    "CalibrationReport": "calibration",
-    "Calibrator": "calibration",
+    "CalibrationReport": "calibration.report",
+    "Calibrator": "calibration.report",
     "Classification": "_classified",
     "Classifications": "_classified",
     "Conversation": "prompts",
@@ -101,11 +101,11 @@ _HOMES = {
     "TopLogprob": "logprobs.table",
     "UnknownModelError": "errors",
     "Usage": "_usage",
-    "alternatives_chart": "charts",
+    "alternatives_chart": "charts.tokens",
     "as_logprobs": "interop.readers",
     "classify": "classification",
-    "confidence_chart": "charts",
-    "entropy_chart": "charts",
+    "confidence_chart": "charts.tokens",
+    "entropy_chart": "charts.tokens",
     "extract_prob": "logprobs.extract",
     "extract_probs": "_extract",
     "is_match": "text.matching",

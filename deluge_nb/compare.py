@@ -256,7 +256,7 @@ class LogprobCompare(Beside, anywidget.AnyWidget):
         SettingError
             When ``measure`` is neither.
         """
-        from .compare_charts import compare_chart
+        from .charts.comparison import compare_chart
 
         wanted = self.measure if measure is None else measure
         if wanted not in MEASURES:

@@ -13,9 +13,9 @@ from IPython.core.magic_arguments import argument, magic_arguments, parse_argstr
 from IPython.display import display
 from traitlets import Bool, Enum, Float, Int, Unicode, Union
 
-from . import charts
 from ._beside import only_in_a_kernel, show
 from ._live import LiveView
+from .charts.tokens import confidence_chart, entropy_chart
 from .client import LLMClient
 from .errors import DelugeError
 from .local import LocalModel
@@ -32,9 +32,9 @@ if TYPE_CHECKING:
 Bundle = dict[str, Any]
 
 _CHARTS: Mapping[str, tuple[Callable[[Any], Any], ...]] = {
-    "entropy": (charts.entropy_chart,),
-    "confidence": (charts.confidence_chart,),
-    "both": (charts.entropy_chart, charts.confidence_chart),
+    "entropy": (entropy_chart,),
+    "confidence": (confidence_chart,),
+    "both": (entropy_chart, confidence_chart),
     "none": (),
 }
 

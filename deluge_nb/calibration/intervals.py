@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .logprobs.columns import Floats
-from .stats.core.records import Result
+from ..logprobs.columns import Floats
+from ..stats.core.records import Result
 
 # So many numbers are drawn for a bootstrap: a few hundred samples of thousands of points, tens of a million.
 _DRAWS = 20_000_000

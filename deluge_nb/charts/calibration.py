@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 import altair as alt
 import numpy as np
 
-from .charts import CALM, HEAT, INK, OfflineChart, inline
+from .offline import CALM, HEAT, INK, OfflineChart, inline
 
 if TYPE_CHECKING:
-    from .calibration import CalibrationReport
+    from ..calibration.report import CalibrationReport
 
 _WIDTH, _HEIGHT = 320, 300
 # A share of fewer points than this is hardly known, and drawn hollow.

@@ -13,13 +13,12 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ._intervals import Estimate, basic, delong, redrawn
-from .errors import MissingDependencyError, bad
-from .logprobs.columns import Floats
-from .stats.core.records import Result
-from .stats.core.validation import between, count, outcomes, paired, probabilities
-from .stats.fits import fit_platt, fit_temperature_binary, isotonic_steps
-from .stats.scoring import (
+from ..errors import MissingDependencyError, bad
+from ..logprobs.columns import Floats
+from ..stats.core.records import Result
+from ..stats.core.validation import between, count, outcomes, paired, probabilities
+from ..stats.fits import fit_platt, fit_temperature_binary, isotonic_steps
+from ..stats.scoring import (
     BrierDecomposition,
     CalibrationBin,
     adaptive_ece,
@@ -32,7 +31,8 @@ from .stats.scoring import (
     normal_quantile,
     wilson_interval,
 )
-from .stats.selective import RiskCoverage, risk_coverage, threshold_for_precision
+from ..stats.selective import RiskCoverage, risk_coverage, threshold_for_precision
+from .intervals import Estimate, basic, delong, redrawn
 
 if TYPE_CHECKING:
     import altair
@@ -345,19 +345,19 @@ class CalibrationReport:
 
     def reliability_chart(self) -> altair.VConcatChart:
         """Accuracy against confidence with Wilson's intervals, above the number of points in each bin."""
-        from .calibration_charts import reliability_chart
+        from ..charts.calibration import reliability_chart
 
         return reliability_chart(self)
 
     def risk_coverage_chart(self) -> altair.LayerChart:
         """The share of wrong answers against the share of questions that are answered."""
-        from .calibration_charts import risk_coverage_chart
+        from ..charts.calibration import risk_coverage_chart
 
         return risk_coverage_chart(self)
 
     def histogram_chart(self) -> altair.Chart:
         """How often each confidence was given, right and wrong answers apart."""
-        from .calibration_charts import histogram_chart
+        from ..charts.calibration import histogram_chart
 
         return histogram_chart(self)
 

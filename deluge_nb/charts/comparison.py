@@ -8,10 +8,10 @@ from typing import Any
 import altair as alt
 import numpy as np
 
-from .charts import INK, OfflineChart, inline
-from .logprobs.alignment import Comparison
-from .logprobs.columns import Floats
-from .text.glyphs import label
+from ..logprobs.alignment import Comparison
+from ..logprobs.columns import Floats
+from ..text.glyphs import label
+from .offline import INK, OfflineChart, inline
 
 # Told apart by lightness and by their dashes, not only by hue.
 LINES = (INK, "#a23bc9", "#1a7f37", "#0969da", "#b35900", "#57606a", "#c2255c", "#0b7285")

@@ -1,0 +1,1 @@
+"""Altair charts of tokens, comparisons and calibration, seen without a network."""
