@@ -18,16 +18,16 @@ if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
     from . import stats
-    from ._cache import Cache
     from ._classified import Classification, Classifications
     from ._extract import extract_probs
-    from ._stream import Stream, StreamedToken
-    from ._usage import Usage
-    from .branching import Branch
     from .calibration.report import CalibrationReport, Calibrator
     from .charts.tokens import alternatives_chart, confidence_chart, entropy_chart
     from .classification import classify
-    from .client import LLMClient
+    from .client.cache import Cache
+    from .client.client import LLMClient
+    from .client.continuation import Branch
+    from .client.stream import Stream, StreamedToken
+    from .client.usage import Usage
     from .compare import LogprobCompare
     from .errors import (
         DelugeError,
@@ -65,8 +65,8 @@ if TYPE_CHECKING:
 # chart.
 _HOMES = {
     "APIResponse": "response",
-    "Branch": "branching",
-    "Cache": "_cache",
+    "Branch": "client.continuation",
+    "Cache": "client.cache",
     "CalibrationReport": "calibration.report",
     "Calibrator": "calibration.report",
     "Classification": "_classified",
@@ -76,7 +76,7 @@ _HOMES = {
     "FieldProb": "logprobs.json_fields",
     "FieldProbs": "logprobs.json_fields",
     "InconsistentTopKError": "errors",
-    "LLMClient": "client",
+    "LLMClient": "client.client",
     "LocalModel": "local",
     "LocalModelError": "errors",
     "LogprobCompare": "compare",
@@ -95,12 +95,12 @@ _HOMES = {
     "SamplingParams": "sampling",
     "SettingError": "errors",
     "TokenLogprob": "logprobs.table",
-    "Stream": "_stream",
-    "StreamedToken": "_stream",
+    "Stream": "client.stream",
+    "StreamedToken": "client.stream",
     "Tool": "tools",
     "TopLogprob": "logprobs.table",
     "UnknownModelError": "errors",
-    "Usage": "_usage",
+    "Usage": "client.usage",
     "alternatives_chart": "charts.tokens",
     "as_logprobs": "interop.readers",
     "classify": "classification",

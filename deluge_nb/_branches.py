@@ -12,7 +12,7 @@ import numpy as np
 import traitlets
 
 from ._pack import CHUNK, EAGER, Packer, pack, pack_measures
-from .branching import Branch, Continuer, whole_or_table
+from .client.continuation import Branch, Continuer, whole_or_table
 from .errors import DelugeError, SettingError
 from .logprobs.splice import alternative_at, find, logprob_of, octets_of
 from .logprobs.table import Logprobs

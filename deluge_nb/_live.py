@@ -8,12 +8,12 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from ._beside import show, show_again
-from .branching import Continuer
+from .client.continuation import Continuer
 from .view import LogprobView
 
 if TYPE_CHECKING:
-    from ._stream import Stream
-    from .client import LLMClient
+    from .client.client import LLMClient
+    from .client.stream import Stream
     from .logprobs.table import Logprobs
     from .prompts import Conversation, RawPrompt
     from .response import APIResponse

@@ -22,7 +22,7 @@ from .stats.sequences import contextual_calibration, pmi_dc
 from .text.matching import Labels
 
 if TYPE_CHECKING:
-    from .client import LLMClient
+    from .client.client import LLMClient
     from .prompts import PromptLike
     from .response import APIResponse
     from .score import Input

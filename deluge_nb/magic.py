@@ -16,7 +16,7 @@ from traitlets import Bool, Enum, Float, Int, Unicode, Union
 from ._beside import only_in_a_kernel, show
 from ._live import LiveView
 from .charts.tokens import confidence_chart, entropy_chart
-from .client import LLMClient
+from .client.client import LLMClient
 from .errors import DelugeError
 from .local import LocalModel
 from .logprobs.table import Logprobs

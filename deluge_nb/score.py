@@ -14,7 +14,7 @@ from .text.matching import is_match, normalized
 
 if TYPE_CHECKING:
     from ._classified import Classifications
-    from .client import LLMClient
+    from .client.client import LLMClient
     from .logprobs.table import Logprobs
     from .response import APIResponse
 

@@ -17,7 +17,7 @@ from ._beside import Beside
 from ._branches import Branches, Branching
 from ._checks import Checks
 from ._pack import CHUNK, EAGER, Packer, pack_measures
-from .branching import Continuer
+from .client.continuation import Continuer
 from .interop.readers import as_logprobs
 from .logprobs.table import Logprobs
 from .render import html
@@ -27,7 +27,7 @@ from .render.picture import api
 from .render.scale import COLOR_BY, ColorBy
 
 if TYPE_CHECKING:
-    from .client import LLMClient
+    from .client.client import LLMClient
     from .models.spec import ServedModel
     from .prompts import PromptLike
     from .sampling import SamplingParams

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
-from deluge_nb import _keys
+from deluge_nb.client import credentials
 from deluge_nb.models import endpoints, registry
 from tests import openai_server
 from tests.openai_server import ChatServer
@@ -51,7 +51,7 @@ def no_keys(monkeypatch: pytest.MonkeyPatch) -> None:
     for endpoint in endpoints.BUILT_IN:
         for name in (*endpoint.key_variables, endpoint.url_variable):
             monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(_keys, "_installed", {}.get)
+    monkeypatch.setattr(credentials, "_installed", {}.get)
     # Nor may a test find what another's server did.
     monkeypatch.setattr(registry, "_observed", {})
     monkeypatch.setattr(registry, "flipped", set())

@@ -30,7 +30,7 @@ from deluge_nb import (
 )
 from deluge_nb._live import LiveView
 from deluge_nb._pack import CHUNK, EAGER, unpack
-from deluge_nb.branching import Branch, Continuer
+from deluge_nb.client.continuation import Branch, Continuer
 from deluge_nb.logprobs.splice import joined, with_alternative
 from tests.openai_server import ChatServer, Reply, Seen, chat, entry, error, says
 

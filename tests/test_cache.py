@@ -30,7 +30,7 @@ from deluge_nb import (
     SettingError,
     Tool,
 )
-from deluge_nb._stored import cut, stored
+from deluge_nb.client.cache_codec import cut, stored
 from deluge_nb.dialects.base import Completion
 from tests.openai_server import ChatServer, Reply, chat, chunks, error, says
 
@@ -340,7 +340,7 @@ def test_fewer_alternatives_are_the_likeliest_in_the_order_they_had(entries: lis
 
 @given(ENTRIES)
 def test_a_table_comes_back_as_it_was(entries: list[Any]) -> None:
-    from deluge_nb._stored import _packed, _unpacked
+    from deluge_nb.client.cache_codec import _packed, _unpacked
 
     table = Logprobs.from_entries(entries, vocab_size=10)
     back = _unpacked(_packed(table.compact()))

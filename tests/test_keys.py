@@ -21,7 +21,8 @@ import pytest
 from IPython.core.interactiveshell import InteractiveShell
 from nbclient import NotebookClient
 
-from deluge_nb import LLMClient, MissingKeyError, SamplingParams, _keys
+from deluge_nb import LLMClient, MissingKeyError, SamplingParams
+from deluge_nb.client import credentials
 from tests import fault_server
 from tests.fault_server import FaultServer, good, reply
 from tests.openai_server import ChatServer
@@ -54,14 +55,14 @@ class Ring(keyring.backend.KeyringBackend):
 @pytest.fixture(autouse=True)
 def places(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
     """The real places, of this test's own."""
-    monkeypatch.setattr(_keys, "_installed", importlib.util.find_spec)
+    monkeypatch.setattr(credentials, "_installed", importlib.util.find_spec)
     monkeypatch.chdir(tmp_path)
     before = keyring.get_keyring()
     keyring.set_keyring(Ring())
-    _keys._from_keyring.cache_clear()
+    credentials._from_keyring.cache_clear()
     yield
     keyring.set_keyring(before)
-    _keys._from_keyring.cache_clear()
+    credentials._from_keyring.cache_clear()
 
 
 def sent(server: ChatServer, **options: Any) -> str:
@@ -81,7 +82,7 @@ def test_a_key_is_looked_for_in_order(server: ChatServer, monkeypatch: Any, tmp_
 
     assert found() is None
     keyring.set_password("deluge_nb", "OPENAI_API_KEY", "of-the-keyring")
-    _keys._from_keyring.cache_clear()
+    credentials._from_keyring.cache_clear()
     assert found() == "of-the-keyring"
     (tmp_path / ".env").write_text("# keys\nexport OPENAI_API_KEY='of-the-file'\n")
     assert found() == "of-the-file"
@@ -138,7 +139,7 @@ def test_a_locked_keyring_is_no_trouble() -> None:
 
 
 def test_without_the_packages_neither_is_spoken_of(monkeypatch: Any) -> None:
-    monkeypatch.setattr(_keys, "_installed", {}.get)
+    monkeypatch.setattr(credentials, "_installed", {}.get)
     with pytest.raises(MissingKeyError, match=r"set OPENAI_API_KEY or give api_key"):
         LLMClient("gpt-4o-mini").process_prompts_sync(["?"])
 

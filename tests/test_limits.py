@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deluge_nb import LLMClient, SettingError
-from deluge_nb._settings import turns
+from deluge_nb.client.options import turns
 from deluge_nb.transport.rate_limits import exhausted_for, seconds
 from tests.openai_server import ChatServer, Reply, chat, error, says
 

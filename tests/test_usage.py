@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from deluge_nb import APIResponse, LLMClient, SettingError
-from deluge_nb._usage import Usage, used
+from deluge_nb.client.usage import Usage, used
 from deluge_nb.transport.throttle import Pace
 from tests.openai_server import ChatServer, Reply, chat, error, says
 

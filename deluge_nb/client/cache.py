@@ -14,13 +14,13 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .cache_dir import CACHE_VARIABLE, cache_folder
-from .errors import SettingError
+from ..cache_dir import CACHE_VARIABLE, cache_folder
+from ..errors import SettingError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .dialects.base import Ask, Completion
+    from ..dialects.base import Ask, Completion
 
 FILE = "responses.sqlite3"
 # Part of the table's name: a file that another version made is used beside its own.
@@ -80,7 +80,7 @@ class Cache:
         found = await self._do(self._read, key, _top(ask))
         if found is None:
             return None
-        from ._stored import restored
+        from .cache_codec import restored
 
         try:
             return restored(found, ask)
@@ -91,7 +91,7 @@ class Cache:
         """Keep an answer; a failure to do so is told once and costs nothing else."""
         if ask.params.logprobs and answer.logprobs is None and not answer.tool_calls:
             return
-        from ._stored import stored
+        from .cache_codec import stored
 
         await self._do(self._write, key, _top(ask), stored(answer))
 

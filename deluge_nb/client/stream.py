@@ -13,14 +13,14 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
-from .response import APIResponse
-from .transport import portal
+from ..response import APIResponse
+from ..transport import portal
 
 if TYPE_CHECKING:
-    from ._batch import Batch
-    from .dialects.base import Delta
-    from .logprobs.table import Logprobs, TokenLogprob, TopLogprob
-    from .transport.streaming import Listener
+    from ..dialects.base import Delta
+    from ..logprobs.table import Logprobs, TokenLogprob, TopLogprob
+    from ..transport.streaming import Listener
+    from .batch import Batch
 
 # How long a waiting thread sleeps before it looks again: waits without a limit cannot be interrupted on Windows.
 _TICK = 0.1
@@ -69,8 +69,8 @@ class Stream:
     """
 
     def __init__(self, batch: Batch, counted: Callable[[APIResponse], None]) -> None:
-        from .logprobs.columns import Vocabulary
-        from .transport.streaming import Listener
+        from ..logprobs.columns import Vocabulary
+        from ..transport.streaming import Listener
 
         self._vocabulary = Vocabulary()
         self._tokens: deque[StreamedToken] = deque()
@@ -214,8 +214,8 @@ class Stream:
 
     def _untold(self, text: str) -> Logprobs:
         """A row for text that came without one, which says so."""
-        from .logprobs.columns import Builder
-        from .logprobs.table import Logprobs
+        from ..logprobs.columns import Builder
+        from ..logprobs.table import Logprobs
 
         builder = Builder(self._vocabulary)
         builder.token(text, None)
@@ -278,7 +278,7 @@ class _Texts:
 
     def rest(self, response: APIResponse) -> list[Delta]:
         """What has not been heard of an answer: all of it, where it did not come in pieces."""
-        from .dialects.base import Delta
+        from ..dialects.base import Delta
 
         text = response.completion or ""
         return [Delta(text, response.logprobs)] if text and not self.begun else []
@@ -292,7 +292,7 @@ def _token(text: str, entry: TokenLogprob) -> StreamedToken:
 def _joined(tables: list[Logprobs]) -> Logprobs | None:
     if len(tables) < 2:
         return tables[0] if tables else None
-    from .logprobs.table import Logprobs
+    from ..logprobs.table import Logprobs
 
     first, size = tables[0].vocabulary, tables[0].vocab_size
     if any(table.vocabulary is not first for table in tables):

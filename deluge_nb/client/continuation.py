@@ -12,20 +12,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, cast
 
-from ._batch import completed
+from ..errors import DelugeError, SettingError
+from ..interop.readers import as_logprobs
+from ..logprobs.splice import alternative_at, joined, octets_of, with_alternative
+from ..logprobs.table import Logprobs
+from ..models import registry
+from ..prompts import Prompt, PromptLike, as_prompt
+from ..response import APIResponse
+from ..sampling import SamplingParams
 from .client import LLMClient
-from .errors import DelugeError, SettingError
-from .interop.readers import as_logprobs
-from .logprobs.splice import alternative_at, joined, octets_of, with_alternative
-from .logprobs.table import Logprobs
-from .models import registry
-from .prompts import Prompt, PromptLike, as_prompt
-from .response import APIResponse
-from .sampling import SamplingParams
+from .route import completed
 
 if TYPE_CHECKING:
-    from ._batch import Route
-    from .models.spec import ServedModel
+    from ..models.spec import ServedModel
+    from .route import Route
 
 Status = Literal["asking", "ready", "failed"]
 

@@ -8,11 +8,11 @@ from collections.abc import Callable, Sequence
 from math import inf
 from typing import TYPE_CHECKING, Any
 
-from .errors import SettingError
-from .sampling import SamplingParams
+from ..errors import SettingError
+from ..sampling import SamplingParams
 
 if TYPE_CHECKING:
-    from ._cache import Cache
+    from .cache import Cache
 
 Settings = SamplingParams | Sequence[SamplingParams]
 
@@ -67,7 +67,7 @@ def cache_of(cache: Any) -> Cache | None:
     """The cache that a setting means."""
     if cache is None or cache is False:  # most clients have none, and need not load what it takes
         return None
-    from ._cache import opened
+    from .cache import opened
 
     return opened(cache)
 

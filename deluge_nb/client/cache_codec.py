@@ -9,10 +9,10 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from .dialects.base import Ask, Completion
-from .logprobs.columns import RawBytes, Vocabulary
-from .logprobs.table import Logprobs
-from .tools import ToolCall
+from ..dialects.base import Ask, Completion
+from ..logprobs.columns import RawBytes, Vocabulary
+from ..logprobs.table import Logprobs
+from ..tools import ToolCall
 
 _TYPES = ("<i4", "<f8", "<i4", "<f8", "<i4")
 # Log-probabilities hardly shrink; what is around them does, and quickly is well enough.

@@ -9,27 +9,28 @@ from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, overload
 
-from . import _keys
-from ._batch import Batch, Item, Route
-from ._settings import Settings, cache_of, check_counts, check_names, check_positive, filled, listed, turns
-from ._usage import Usage, used
-from .errors import MissingKeyError, SettingError
-from .models import registry
-from .models.spec import ServedModel
-from .prompts import Prompt, PromptLike, as_prompt, as_prompts
-from .response import APIResponse
-from .sampling import SamplingParams
-from .tools import Tool, as_output_schema
-from .transport import portal
-from .transport.throttle import Pace
+from ..errors import MissingKeyError, SettingError
+from ..models import registry
+from ..models.spec import ServedModel
+from ..prompts import Prompt, PromptLike, as_prompt, as_prompts
+from ..response import APIResponse
+from ..sampling import SamplingParams
+from ..tools import Tool, as_output_schema
+from ..transport import portal
+from ..transport.throttle import Pace
+from . import credentials
+from .batch import Batch, Item
+from .options import Settings, cache_of, check_counts, check_names, check_positive, filled, listed, turns
+from .route import Route
+from .usage import Usage, used
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     import httpx
 
-    from ._cache import Cache
-    from ._stream import Stream
+    from .cache import Cache
+    from .stream import Stream
 
 Model = str | ServedModel
 
@@ -274,7 +275,7 @@ class LLMClient:
         ...     for token in stream:
         ...         print(token.text, token.probability)
         """
-        from ._stream import Stream
+        from .stream import Stream
 
         return Stream(self._batch([prompt], sampling_params, tools, output_schema, use_cache), self._streamed)
 
@@ -405,7 +406,7 @@ class LLMClient:
                 variable = route.endpoint.key_variables[0]
                 raise MissingKeyError(
                     f"{route.model!r} is served by {route.endpoint.label}, which wants a key: set {variable}"
-                    f"{_keys.places()} or give api_key=; the embedded model 'local' needs none.",
+                    f"{credentials.places()} or give api_key=; the embedded model 'local' needs none.",
                     endpoint=route.endpoint.name,
                     variable=variable,
                 )

@@ -9,12 +9,12 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from .errors import DelugeError, LogprobsNotSupportedError
-from .models import registry
+from ..errors import DelugeError, LogprobsNotSupportedError
+from ..models import registry
 
 if TYPE_CHECKING:
-    from .dialects.base import Ask, Completion
-    from .logprobs.table import Logprobs
+    from ..dialects.base import Ask, Completion
+    from ..logprobs.table import Logprobs
 
 # A 403 for log-probabilities is no matter of the key.
 _REFUSING = frozenset({400, 403, 404, 422})

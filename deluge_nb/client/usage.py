@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .response import APIResponse
+    from ..response import APIResponse
 
 
 @dataclass(frozen=True, slots=True)
