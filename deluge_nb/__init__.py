@@ -18,17 +18,17 @@ if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
     from . import stats
-    from ._classified import Classification, Classifications
-    from ._extract import extract_probs
+    from .answers.classify import classify
+    from .answers.extract_batch import extract_probs
+    from .answers.results import Classification, Classifications
+    from .answers.score import score_llm
     from .calibration.report import CalibrationReport, Calibrator
     from .charts.tokens import alternatives_chart, confidence_chart, entropy_chart
-    from .classification import classify
     from .client.cache import Cache
     from .client.client import LLMClient
     from .client.continuation import Branch
     from .client.stream import Stream, StreamedToken
     from .client.usage import Usage
-    from .compare import LogprobCompare
     from .errors import (
         DelugeError,
         InconsistentTopKError,
@@ -56,10 +56,10 @@ if TYPE_CHECKING:
     from .render.terminal import to_text
     from .response import APIResponse
     from .sampling import SamplingParams
-    from .score import score_llm
     from .text.matching import is_match
     from .tools import Tool
-    from .view import LogprobView
+    from .widget.compare import LogprobCompare
+    from .widget.view import LogprobView
 
 # Each name is fetched from its module when it is first used: a script that only scores loads neither a notebook nor a
 # chart.
@@ -69,8 +69,8 @@ _HOMES = {
     "Cache": "client.cache",
     "CalibrationReport": "calibration.report",
     "Calibrator": "calibration.report",
-    "Classification": "_classified",
-    "Classifications": "_classified",
+    "Classification": "answers.results",
+    "Classifications": "answers.results",
     "Conversation": "prompts",
     "DelugeError": "errors",
     "FieldProb": "logprobs.json_fields",
@@ -79,9 +79,9 @@ _HOMES = {
     "LLMClient": "client.client",
     "LocalModel": "local",
     "LocalModelError": "errors",
-    "LogprobCompare": "compare",
+    "LogprobCompare": "widget.compare",
     "LogprobError": "errors",
-    "LogprobView": "view",
+    "LogprobView": "widget.view",
     "Logprobs": "logprobs.table",
     "LogprobsMissingError": "errors",
     "LogprobsNotSupportedError": "errors",
@@ -103,16 +103,16 @@ _HOMES = {
     "Usage": "client.usage",
     "alternatives_chart": "charts.tokens",
     "as_logprobs": "interop.readers",
-    "classify": "classification",
+    "classify": "answers.classify",
     "confidence_chart": "charts.tokens",
     "entropy_chart": "charts.tokens",
     "extract_prob": "logprobs.extract",
-    "extract_probs": "_extract",
+    "extract_probs": "answers.extract_batch",
     "is_match": "text.matching",
     "find_models": "models.registry",
     "register_endpoint": "models.registry",
     "register_model": "models.registry",
-    "score_llm": "score",
+    "score_llm": "answers.score",
     "support_table": "models.registry",
     "to_html": "render.html",
     "to_png": "render.picture.api",

@@ -13,8 +13,6 @@ from IPython.core.magic_arguments import argument, magic_arguments, parse_argstr
 from IPython.display import display
 from traitlets import Bool, Enum, Float, Int, Unicode, Union
 
-from ._beside import only_in_a_kernel, show
-from ._live import LiveView
 from .charts.tokens import confidence_chart, entropy_chart
 from .client.client import LLMClient
 from .errors import DelugeError
@@ -24,7 +22,9 @@ from .models import registry
 from .prompts import Conversation, RawPrompt
 from .response import APIResponse
 from .sampling import SamplingParams
-from .view import LogprobView
+from .widget.fallback import only_in_a_kernel, show
+from .widget.live import LiveView
+from .widget.view import LogprobView
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import ExecutionResult, InteractiveShell

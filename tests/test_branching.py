@@ -28,10 +28,11 @@ from deluge_nb import (
     SettingError,
     UnknownModelError,
 )
-from deluge_nb._live import LiveView
-from deluge_nb._pack import CHUNK, EAGER, unpack
 from deluge_nb.client.continuation import Branch, Continuer
 from deluge_nb.logprobs.splice import joined, with_alternative
+from deluge_nb.widget.codec import unpack
+from deluge_nb.widget.live import LiveView
+from deluge_nb.widget.packer import CHUNK, EAGER
 from tests.openai_server import ChatServer, Reply, Seen, chat, entry, error, says
 
 QUESTION = "What colour is it?"

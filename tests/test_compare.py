@@ -11,9 +11,10 @@ import pytest
 import traitlets
 
 from deluge_nb import LogprobCompare, Logprobs, LogprobsMissingError, LogprobView, SettingError, stats
-from deluge_nb._pack import CHUNK, EAGER, unpack
 from deluge_nb.render.comparison import COMPARE_BY, heat, signed
 from deluge_nb.render.scale import COLOR_BY
+from deluge_nb.widget.codec import unpack
+from deluge_nb.widget.packer import CHUNK, EAGER
 from tests.specs import rows_of
 
 Word = tuple[Any, ...]

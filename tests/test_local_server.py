@@ -20,8 +20,8 @@ import pytest
 from deluge_nb import LocalModel, LocalModelError, MissingDependencyError, SettingError
 from deluge_nb.local import server as servers
 from deluge_nb.local import weights
-from deluge_nb.local._apart import apart
 from deluge_nb.local.server import LlamaServer, server_for
+from deluge_nb.local.uninterrupted import apart
 from tests.processes import InterruptedStart, alive, ends
 
 EMPTY = b"GGUF" + (3).to_bytes(4, "little") + bytes(24)

@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deluge_nb import Logprobs
-from deluge_nb._pack import Packer, pack, pack_measures, unpack
 from deluge_nb.text.glyphs import label
+from deluge_nb.widget.codec import pack, unpack
+from deluge_nb.widget.packer import Packer, pack_measures
 
 COLUMNS = st.dictionaries(
     st.text(min_size=1, max_size=5),

@@ -24,7 +24,7 @@ from deluge_nb.render.picture.raster import _masks_of
 from deluge_nb.render.picture.scene import CELL, LINE
 from deluge_nb.render.terminal import _HEAT
 from deluge_nb.text import bidi
-from deluge_nb.view import PALETTES as OF_THE_WIDGET
+from deluge_nb.widget.view import PALETTES as OF_THE_WIDGET
 
 from .test_render import FRANCE, HOSTILE, entry
 

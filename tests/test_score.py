@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deluge_nb import LLMClient, LogprobsNotSupportedError, SamplingParams, SettingError, score_llm
-from deluge_nb.score import filled
+from deluge_nb.answers.score import filled
 from tests.openai_server import ChatServer, Distribution, Reply, Seen, chat, error, says
 
 TEMPLATE = "Is this true? {0}\n\nAnswer yes or no."
@@ -170,8 +170,8 @@ def test_a_value_is_put_in_as_it_is(value: str) -> None:
 )
 def test_yes_and_no_swapped_give_the_rest_to_one(weighed: dict[str, float]) -> None:
     from deluge_nb import Logprobs
+    from deluge_nb.answers.score import _probability
     from deluge_nb.response import APIResponse
-    from deluge_nb.score import _probability
 
     top = [{"token": token, "logprob": math.log(p)} for token, p in weighed.items()]
     table = Logprobs.from_entries([{"token": "?!", "logprob": -9.0, "bytes": None, "top_logprobs": top}])

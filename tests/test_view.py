@@ -12,9 +12,10 @@ import pytest
 import traitlets
 
 from deluge_nb import Logprobs, LogprobsMissingError, LogprobView, SettingError, magic
-from deluge_nb import view as view_module
-from deluge_nb._pack import CHUNK, EAGER, unpack
 from deluge_nb.render.scale import COLOR_BY
+from deluge_nb.widget import view as view_module
+from deluge_nb.widget.codec import unpack
+from deluge_nb.widget.packer import CHUNK, EAGER
 
 ENTRIES: list[dict[str, Any]] = [
     {"token": token, "logprob": math.log(p), "bytes": list(token.encode()), "top_logprobs": []}

@@ -11,7 +11,7 @@ import comm
 from comm.base_comm import BaseComm
 
 from deluge_nb import Logprobs, LogprobView
-from deluge_nb._pack import CHUNK
+from deluge_nb.widget.packer import CHUNK
 
 from ._table import json_bytes
 

@@ -1,5 +1,5 @@
 """The documented home of ``score_llm``."""
 
-from ..score import score_llm
+from ..answers.score import score_llm
 
 __all__ = ["score_llm"]

@@ -24,8 +24,8 @@ from typing import Any
 
 from ..errors import LocalModelError, MissingDependencyError
 from ..models.spec import Address
-from ._apart import apart
 from .gguf import read_header
+from .uninterrupted import apart
 
 _SLOTS = 4
 _LOG = "server.log"
@@ -194,7 +194,7 @@ class LlamaServer:
         try:
             with (folder / _LOG).open("w", encoding="utf-8") as log:
                 process = subprocess.Popen(
-                    [sys.executable, "-P", str(Path(__file__).with_name("_child.py"))],
+                    [sys.executable, "-P", str(Path(__file__).with_name("child.py"))],
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,
                     stderr=log,

@@ -19,7 +19,7 @@ from pathlib import Path
 from .. import cache_dir
 from ..cache_dir import CACHE_VARIABLE
 from ..errors import LocalModelError
-from ._apart import apart
+from .uninterrupted import apart
 
 # SmolLM2-135M-Instruct in 4-bit quantisation, as a Python package carries it.
 NAME = "SmolLM2-135M-Instruct.Q4_1.gguf"

@@ -13,8 +13,8 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from deluge_nb import LogprobCompare, Logprobs
-from deluge_nb._pack import CHUNK
 from deluge_nb.render.assets import STATIC
+from deluge_nb.widget.packer import CHUNK
 
 from .conftest import HOST, Jupyter, encoded
 from .tables import entry, escapes_until_heard, table

@@ -14,7 +14,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from deluge_nb import Logprobs, LogprobView
-from deluge_nb._pack import CHUNK
+from deluge_nb.widget.packer import CHUNK
 
 from .conftest import encoded
 from .tables import FRANCE, heats, is_the_card_of_paris, long_table, table

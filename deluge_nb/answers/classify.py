@@ -9,22 +9,22 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from ._along import along, listed_at, made
-from ._classified import Classification, Classifications, failed
-from .errors import LogprobError, LogprobsNotSupportedError, SettingError
-from .prompts import Conversation, Message, Prompt, RawPrompt, as_prompt
+from ..errors import LogprobError, LogprobsNotSupportedError, SettingError
+from ..prompts import Conversation, Message, Prompt, RawPrompt, as_prompt
+from ..stats.core.truncated import log_sum
+from ..stats.core.validation import Alternative
+from ..stats.entropy import log1mexp
+from ..stats.labels import LabelSet, Tally, walked
+from ..stats.sequences import contextual_calibration, pmi_dc
+from ..text.matching import Labels
+from .first_token import along, listed_at, made
+from .results import Classification, Classifications, failed
 from .score import filled
-from .stats.core.truncated import log_sum
-from .stats.core.validation import Alternative
-from .stats.entropy import log1mexp
-from .stats.labels import LabelSet, Tally, walked
-from .stats.sequences import contextual_calibration, pmi_dc
-from .text.matching import Labels
 
 if TYPE_CHECKING:
-    from .client.client import LLMClient
-    from .prompts import PromptLike
-    from .response import APIResponse
+    from ..client.client import LLMClient
+    from ..prompts import PromptLike
+    from ..response import APIResponse
     from .score import Input
 
 Method = Literal["first-token", "trie", "exact"]

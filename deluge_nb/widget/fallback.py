@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import anywidget
 import traitlets
 
-from .render.saved_page import page
+from ..render.saved_page import page
 
 if TYPE_CHECKING:
     from IPython.display import DisplayHandle

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import traitlets
 
-from ._pack import CHUNK, EAGER, Packer, pack, pack_measures
-from .client.continuation import Branch, Continuer, whole_or_table
-from .errors import DelugeError, SettingError
-from .logprobs.splice import alternative_at, find, logprob_of, octets_of
-from .logprobs.table import Logprobs
-from .response import APIResponse
-from .text import glyphs
+from ..client.continuation import Branch, Continuer, whole_or_table
+from ..errors import DelugeError, SettingError
+from ..logprobs.splice import alternative_at, find, logprob_of, octets_of
+from ..logprobs.table import Logprobs
+from ..response import APIResponse
+from ..text import glyphs
+from .codec import pack
+from .packer import CHUNK, EAGER, Packer, pack_measures
 
 if TYPE_CHECKING:
     from .view import LogprobView

@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .errors import SettingError
-from .logprobs import measures
-from .logprobs.columns import Floats, Vocabulary, apart
-from .logprobs.table import Logprobs
-from .stats.core.stacked import Stored, joined, stored_columns, tables_of, unified
-from .stats.core.validation import count
-from .text.matching import Matcher, is_match
+from ..errors import SettingError
+from ..logprobs import measures
+from ..logprobs.columns import Floats, Vocabulary, apart
+from ..logprobs.table import Logprobs
+from ..stats.core.stacked import Stored, joined, stored_columns, tables_of, unified
+from ..stats.core.validation import count
+from ..text.matching import Matcher, is_match
 
 
 def extract_probs(

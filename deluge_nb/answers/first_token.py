@@ -6,15 +6,15 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from ._classified import Classification, failed
-from .errors import LogprobError
-from .stats.core.validation import Alternative
-from .stats.labels import LabelDistribution, walked
-from .text.matching import Labels
+from ..errors import LogprobError
+from ..stats.core.validation import Alternative
+from ..stats.labels import LabelDistribution, walked
+from ..text.matching import Labels
+from .results import Classification, failed
 
 if TYPE_CHECKING:
-    from .logprobs.table import Logprobs
-    from .response import APIResponse
+    from ..logprobs.table import Logprobs
+    from ..response import APIResponse
 
 
 def along(response: APIResponse, labels: Labels) -> Classification:

@@ -10,21 +10,21 @@ import anywidget
 import numpy as np
 import traitlets
 
-from ._beside import Beside
-from ._checks import refusal
-from ._pack import CHUNK, Packer, pack_measures
-from ._pack_compared import pack_alignment, pack_responses
-from .errors import SettingError
-from .interop.readers import as_logprobs
-from .logprobs.alignment import Comparison, Spans, alike, called, weighed
-from .logprobs.columns import Floats
-from .logprobs.table import Logprobs
-from .render import comparison as static
-from .render.assets import STATIC
-from .render.colors import PALETTES
-from .render.comparison import COMPARE_BY, LETTERS, CompareBy
-from .render.html import BESIDE
-from .stats.samples import Divergences, divergence_lower_bounds
+from ..errors import SettingError
+from ..interop.readers import as_logprobs
+from ..logprobs.alignment import Comparison, Spans, alike, called, weighed
+from ..logprobs.columns import Floats
+from ..logprobs.table import Logprobs
+from ..render import comparison as static
+from ..render.assets import STATIC
+from ..render.colors import PALETTES
+from ..render.comparison import COMPARE_BY, LETTERS, CompareBy
+from ..render.html import BESIDE
+from ..stats.samples import Divergences, divergence_lower_bounds
+from .compare_codec import pack_alignment, pack_responses
+from .fallback import Beside
+from .packer import CHUNK, Packer, pack_measures
+from .validation import refusal
 from .view import FONTS, _own
 
 if TYPE_CHECKING:
@@ -256,7 +256,7 @@ class LogprobCompare(Beside, anywidget.AnyWidget):
         SettingError
             When ``measure`` is neither.
         """
-        from .charts.comparison import compare_chart
+        from ..charts.comparison import compare_chart
 
         wanted = self.measure if measure is None else measure
         if wanted not in MEASURES:

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
-from .errors import MissingDependencyError
-from .logprobs.columns import Floats
+from ..errors import MissingDependencyError
+from ..logprobs.columns import Floats
 
 if TYPE_CHECKING:
     import pandas
 
-    from .response import APIResponse
+    from ..response import APIResponse
 
 
 @dataclass(frozen=True, slots=True)

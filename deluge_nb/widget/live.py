@@ -7,17 +7,17 @@ import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from ._beside import show, show_again
-from .client.continuation import Continuer
+from ..client.continuation import Continuer
+from .fallback import show, show_again
 from .view import LogprobView
 
 if TYPE_CHECKING:
-    from .client.client import LLMClient
-    from .client.stream import Stream
-    from .logprobs.table import Logprobs
-    from .prompts import Conversation, RawPrompt
-    from .response import APIResponse
-    from .sampling import SamplingParams
+    from ..client.client import LLMClient
+    from ..client.stream import Stream
+    from ..logprobs.table import Logprobs
+    from ..prompts import Conversation, RawPrompt
+    from ..response import APIResponse
+    from ..sampling import SamplingParams
 
 # An answer that is there by now is shown once and for all: what follows it is drawn again at its end.
 _PATIENCE = 0.3

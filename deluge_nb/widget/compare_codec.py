@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from ._pack import CHUNK, EAGER, Packer, pack, pack_measures
-from .logprobs.alignment import Comparison
-from .logprobs.table import Logprobs
-from .render.comparison import CAP
+from ..logprobs.alignment import Comparison
+from ..logprobs.table import Logprobs
+from ..render.comparison import CAP
+from .codec import pack
+from .packer import CHUNK, EAGER, Packer, pack_measures
 
 # What the legend of differences names, nats.
 _STEPS = [("≤ −2", -2.0), ("−1", -1.0), ("0", 0.0), ("+1", 1.0), ("≥ +2", 2.0)]

@@ -13,24 +13,24 @@ import anywidget
 import numpy as np
 import traitlets
 
-from ._beside import Beside
-from ._branches import Branches, Branching
-from ._checks import Checks
-from ._pack import CHUNK, EAGER, Packer, pack_measures
-from .client.continuation import Continuer
-from .interop.readers import as_logprobs
-from .logprobs.table import Logprobs
-from .render import html
-from .render.assets import STATIC
-from .render.colors import PALETTES, Palette, Theme
-from .render.picture import api
-from .render.scale import COLOR_BY, ColorBy
+from ..client.continuation import Continuer
+from ..interop.readers import as_logprobs
+from ..logprobs.table import Logprobs
+from ..render import html
+from ..render.assets import STATIC
+from ..render.colors import PALETTES, Palette, Theme
+from ..render.picture import api
+from ..render.scale import COLOR_BY, ColorBy
+from .branches import Branches, Branching
+from .fallback import Beside
+from .packer import CHUNK, EAGER, Packer, pack_measures
+from .validation import Checks
 
 if TYPE_CHECKING:
-    from .client.client import LLMClient
-    from .models.spec import ServedModel
-    from .prompts import PromptLike
-    from .sampling import SamplingParams
+    from ..client.client import LLMClient
+    from ..models.spec import ServedModel
+    from ..prompts import PromptLike
+    from ..sampling import SamplingParams
 
 # Rows are sent at most so often, in seconds.
 _PAUSE = 1 / 30

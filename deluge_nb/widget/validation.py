@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import traitlets
 
-from .errors import SettingError
-from .logprobs.table import Logprobs
+from ..errors import SettingError
+from ..logprobs.table import Logprobs
 
 
 class Checks(traitlets.HasTraits):

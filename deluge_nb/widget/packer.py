@@ -1,7 +1,4 @@
-"""A table of log-probabilities as bytes for the browser: a header of JSON, then typed columns.
-
-Layout: the header's length as a little-endian uint32, the header, and columns that each start at a multiple of 8. The
-other side is ``js/src/wire.ts``.
+"""Tables of log-probabilities as blocks for the browser, whole or as they grow.
 
 What is per token is as little as can be, for a completion may have a million: which text, and its log-probability.
 Texts are per distinct token. What is measured of the alternatives, and these themselves, go in blocks of their own.
@@ -10,22 +7,20 @@ Texts are per distinct token. What is measured of the alternatives, and these th
 from __future__ import annotations
 
 import codecs
-import json
 import secrets
-from collections.abc import Mapping
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .logprobs.columns import Vocabulary
-from .logprobs.measures import known
-from .logprobs.table import Logprobs
-from .render.scale import SCALES
-from .text.glyphs import EMPTY, PARTIAL, Shape, is_plain, label, shapes_of
+from ..logprobs.columns import Vocabulary
+from ..logprobs.measures import known
+from ..logprobs.table import Logprobs
+from ..render.scale import SCALES
+from ..text.glyphs import EMPTY, PARTIAL, Shape, is_plain, label, shapes_of
+from .codec import pack
 
-_TYPES = {"float32": "f4", "uint32": "u4", "int32": "i4", "uint16": "u2", "uint8": "u1"}
 _BREAKS, _MARKED = 1, 2
 # Tokens whose alternatives travel together.
 CHUNK = 4096
@@ -33,32 +28,6 @@ CHUNK = 4096
 # and the rest is sent when it is asked for.
 EAGER = 4 * CHUNK
 _NO_ID = -1
-
-
-def pack(fields: Mapping[str, Any], columns: Mapping[str, NDArray[Any]]) -> bytes:
-    """Plain fields and typed columns in one block."""
-    places: dict[str, Any] = {}
-    offset = 0
-    for name, column in columns.items():
-        places[name] = {"type": column.dtype.name, "offset": offset, "length": len(column)}
-        offset += -(-column.nbytes // 8) * 8
-    header = json.dumps({**fields, "columns": places}, ensure_ascii=False).encode()
-    header += b" " * (-(4 + len(header)) % 8)
-    blocks = [len(header).to_bytes(4, "little"), header]
-    for column in columns.values():
-        blocks += [column.astype(column.dtype.newbyteorder("<"), copy=False).tobytes(), bytes(-column.nbytes % 8)]
-    return b"".join(blocks)
-
-
-def unpack(block: bytes) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
-    """The fields and columns of a block."""
-    length = int.from_bytes(block[:4], "little")
-    header = json.loads(block[4 : 4 + length])
-    columns = {
-        name: np.frombuffer(block, "<" + _TYPES[place["type"]], place["length"], 4 + length + place["offset"])
-        for name, place in header.pop("columns").items()
-    }
-    return header, columns
 
 
 class Packer:

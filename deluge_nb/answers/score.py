@@ -8,15 +8,15 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, overload
 
-from .errors import DelugeError, LogprobsNotSupportedError, SettingError
-from .logprobs.extract import candidates, extract_prob, log_sum
-from .text.matching import is_match, normalized
+from ..errors import DelugeError, LogprobsNotSupportedError, SettingError
+from ..logprobs.extract import candidates, extract_prob, log_sum
+from ..text.matching import is_match, normalized
 
 if TYPE_CHECKING:
-    from ._classified import Classifications
-    from .client.client import LLMClient
-    from .logprobs.table import Logprobs
-    from .response import APIResponse
+    from ..client.client import LLMClient
+    from ..logprobs.table import Logprobs
+    from ..response import APIResponse
+    from .results import Classifications
 
 Input = str | Sequence[Any] | Mapping[str, Any]
 
@@ -115,9 +115,9 @@ def score_llm(
     prompts = [filled(scoring_prompt_template, values, f"inputs[{i}]") for i, values in enumerate(inputs)]
     responses = scoring_model.process_prompts_sync(prompts, show_progress=show_progress)
     if return_details:
-        from ._along import along
-        from ._classified import Classifications
-        from .text.matching import Labels
+        from ..text.matching import Labels
+        from .first_token import along
+        from .results import Classifications
 
         answers = Labels([yes_token] if no_token is None else [yes_token, no_token])
         details = [along(response, answers) for response in responses]

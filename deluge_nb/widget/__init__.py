@@ -1,0 +1,1 @@
+"""The two anywidgets and their protocol with the browser."""
