@@ -14,7 +14,7 @@ export PYTHONDONTWRITEBYTECODE :=
 help:  ## say what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
 
-.venv/ready: requirements.lock pyproject.toml hatch_build.py js/build.mjs js/package-lock.json $(wildcard js/src/*)
+.venv/ready: requirements.lock pyproject.toml hatch_build.py js/build.mjs js/package-lock.json $(shell find js/src -type f)
 	@$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else f"deluge_nb needs Python 3.11 or later, and this is {sys.version.split()[0]}; name another with make PYTHON=…")'
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet --disable-pip-version-check "uv==0.13.*"

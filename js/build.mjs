@@ -2,7 +2,7 @@
 import { readFileSync, rmSync } from "node:fs";
 import * as esbuild from "esbuild";
 
-// A class for each step of heat (js/src/lines.ts): elements that have their classes in common share their styles, which
+// A class for each step of heat (js/src/text/line_renderer.ts): elements that have their classes in common share their styles, which
 // those with a number of their own cannot, and styling was most of the time to a first paint.
 const STEPS = 64;
 const heats = {
@@ -18,12 +18,12 @@ const heats = {
 const outdir = "../deluge_nb/static";
 const options = {
   entryPoints: [
-    { in: "src/index.ts", out: "view" },
+    { in: "src/entry/view.ts", out: "view" },
     { in: "src/view.css", out: "view" },
-    { in: "src/page.ts", out: "page" },
-    { in: "src/compare/index.ts", out: "compare" },
+    { in: "src/entry/view_page.ts", out: "page" },
+    { in: "src/entry/compare.ts", out: "compare" },
     { in: "src/compare.css", out: "compare" },
-    { in: "src/compare/page.ts", out: "compare_page" },
+    { in: "src/entry/compare_page.ts", out: "compare_page" },
   ],
   outdir,
   bundle: true,

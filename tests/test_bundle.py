@@ -25,7 +25,7 @@ STATIC = [f"deluge_nb/static/{name}" for name in ("sources.sha256", *OUTPUTS)]
 @pytest.fixture
 def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A project of one source file with a bundle made from it, which the hook takes for its own."""
-    for name in ("js/src/index.ts", "js/build.mjs", "js/package-lock.json", *STATIC):
+    for name in ("js/src/entry/view.ts", "js/build.mjs", "js/package-lock.json", *STATIC):
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("one\n")
@@ -91,7 +91,7 @@ def test_the_bundle_is_not_committed() -> None:
     assert "deluge_nb/static/" in ignored
 
 
-@pytest.mark.parametrize("name", ["js/src/index.ts", "js/build.mjs", "js/package-lock.json"])
+@pytest.mark.parametrize("name", ["js/src/entry/view.ts", "js/build.mjs", "js/package-lock.json"])
 def test_a_changed_source_makes_the_bundle_stale(checkout: Path, name: str) -> None:
     assert hatch_build.bundle_is_fresh()
     (checkout / name).write_text("two\n")
@@ -99,7 +99,7 @@ def test_a_changed_source_makes_the_bundle_stale(checkout: Path, name: str) -> N
 
 
 def test_line_ends_and_file_times_do_not(checkout: Path) -> None:
-    source = checkout / "js" / "src" / "index.ts"
+    source = checkout / "js" / "src" / "entry" / "view.ts"
     source.write_bytes(b"one\r\n")
     os.utime(source, (0, 0))
     assert hatch_build.bundle_is_fresh()
@@ -148,7 +148,7 @@ def test_the_sdist_has_sources_and_bundle_and_is_built_without_node(tmp_path: Pa
     with tarfile.open(built("sdist", ROOT, tmp_path / "sdist")) as sdist:
         sdist.extractall(tmp_path / "unpacked", filter="data")
     (source,) = (tmp_path / "unpacked").iterdir()
-    assert (source / "js" / "src" / "index.ts").is_file()
+    assert (source / "js" / "src" / "entry" / "view.ts").is_file()
     assert not (source / "js" / "node_modules").exists()
     nowhere = tmp_path / "nowhere"
     nowhere.mkdir()

@@ -2,7 +2,7 @@
 
 Vega binds a signal to an element that has a ``value`` and tells of its changes by an event. Here that element is the
 page's body, and the event has a name of the link's own: whoever knows the name takes part, whichever came first, with
-no kernel and no script but Vega's and the view's. The other end is ``js/src/link.ts``.
+no kernel and no script but Vega's and the view's. The other end is ``js/src/host/chart_link.ts``.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What a colour can say: values to heat, the steps a legend shows, and how a probability is written.
 
-Heat is a number from 0 (sure) to 1 (unsure); the stylesheet alone turns it into a colour. ``js/src/scale.ts`` computes
-it by the same curves, which travel with the tokens.
+Heat is a number from 0 (sure) to 1 (unsure); the stylesheet alone turns it into a colour. ``js/src/data/scale.ts``
+computes it by the same curves, which travel with the tokens.
 """
 
 from __future__ import annotations

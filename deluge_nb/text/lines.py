@@ -18,7 +18,7 @@ def columns(text: str) -> int:
 def broken(drawn: Iterable[Fragment], width: int | None) -> list[list[Fragment]]:
     """The fragments by lines: broken where the text breaks and, within a width, before words.
 
-    As in ``js/src/layout.ts``, a word is cut only where it is longer than a line.
+    As in ``js/src/text/layout.ts``, a word is cut only where it is longer than a line.
     """
     lines: list[list[Fragment]] = [[]]
     used = cut = 0

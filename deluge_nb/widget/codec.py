@@ -1,7 +1,7 @@
 """Blocks of bytes for the browser: a header of JSON, then typed columns.
 
 Layout: the header's length as a little-endian uint32, the header, and columns that each start at a multiple of 8. The
-other side is ``js/src/wire.ts``.
+other side is ``js/src/data/codec.ts``.
 """
 
 from __future__ import annotations

@@ -2,7 +2,8 @@
 
 Jupyter shows one form of an output, and a widget rather than any other, even where the widget is not there: a saved
 notebook that is opened again says "model not found" over the coloured text that lies beside it. Hence two outputs. The
-first has the text, and goes as soon as the widget is on the page (``js/src/still.ts``); the second is the widget.
+first has the text, and goes as soon as the widget is on the page (``js/src/host/fallback.ts``); the second is the
+widget.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
-// Blocks as deluge_nb/_pack.py writes them; tests/test_pack.py holds that side to the same layout.
-import type { Column } from "../src/wire.ts";
+// Blocks as deluge_nb/widget/codec.py writes them; tests/test_pack.py holds that side to the same layout.
+import type { Column } from "../src/data/codec.ts";
 
 export function pack(fields: object, columns: Record<string, Column>, shift = 0): DataView {
   const places: Record<string, object> = {};

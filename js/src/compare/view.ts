@@ -1,29 +1,29 @@
 // Several completions on the screen, aligned by their text: their parts, and what they show when something changes.
 
-import { Asked } from "../asked.ts";
-import { element } from "../dom.ts";
-import { heedFonts, helpOf, listbox, onceLit, PRINTED, ruler, sheet, status } from "../frame.ts";
-import { Layout } from "../layout.ts";
-import { Legend } from "../legend.ts";
-import { Measure } from "../measure.ts";
-import { type ColorBy, needsMeasures } from "../scale.ts";
-import { Chore } from "../slices.ts";
-import { followTheme } from "../theme.ts";
-import { heed, put } from "../traits.ts";
-import { unpack } from "../wire.ts";
-import { Comparison, type Place } from "./comparison.ts";
-import { Desk } from "./desk.ts";
-import { spoken } from "./facing.ts";
-import { Hands, KEYS } from "./hands.ts";
-import { heads, percentOf } from "./heads.ts";
-import { Looks } from "./looks.ts";
-import { Plot } from "./plot.ts";
-import { ramp } from "./ramp.ts";
-import { Rows } from "./rows.ts";
-import { Sheet } from "./sheet.ts";
-import type { Model, State } from "./state.ts";
-import { Tools } from "./tools.ts";
-import { Walk } from "./walk.ts";
+import { unpack } from "../data/codec.ts";
+import type { ColorBy } from "../data/scale.ts";
+import { needsMeasures } from "../data/token_values.ts";
+import { Asked } from "../host/request_once.ts";
+import { followTheme } from "../host/theme.ts";
+import { heed, put } from "../host/traits.ts";
+import { Layout } from "../text/layout.ts";
+import { Measure } from "../text/text_width.ts";
+import { element } from "../ui/dom.ts";
+import { Chore } from "../ui/idle_tasks.ts";
+import { Legend } from "../ui/legend.ts";
+import { heedFonts, helpOf, listbox, onceLit, PRINTED, ruler, sheet, status } from "../ui/shell.ts";
+import { Comparison, type Place } from "./alignment.ts";
+import { spoken } from "./card_content.ts";
+import { Desk } from "./cards.ts";
+import { Plot } from "./chart.ts";
+import { heads, percentOf, ramp } from "./headings.ts";
+import { Hands, KEYS } from "./input.ts";
+import type { Model, State } from "./model.ts";
+import { Walk } from "./navigation.ts";
+import { Rows } from "./row_layout.ts";
+import { Sheet } from "./row_renderer.ts";
+import { Looks } from "./token_style.ts";
+import { Tools } from "./toolbar.ts";
 
 let views = 0;
 /** Columns narrower than this are laid one above the other: px. */

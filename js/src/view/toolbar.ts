@@ -1,0 +1,154 @@
+// The bar above the text: what the colour says, searching, surprises, and how the text is drawn.
+
+import type { ColorBy } from "../data/scale.ts";
+import { many } from "../data/summary.ts";
+import { heed, put } from "../host/traits.ts";
+import { button, choice, element } from "../ui/dom.ts";
+import type { Legend } from "../ui/legend.ts";
+import type { Model } from "./model.ts";
+
+export interface Acts {
+  search(text: string): void;
+  hit(by: 1 | -1): void;
+  surprise(by: 1 | -1): void;
+  list(): void;
+  leave(): void;
+}
+
+const PALETTES = ["amber", "blue", "green", "grey"] as const;
+const SPACES = [
+  ["marks", "white space where it stands alone"],
+  ["all", "all white space"],
+  ["plain", "no marks"],
+] as const;
+const FONTS = [
+  ["monospace", "monospace"],
+  ["proportional", "proportional"],
+] as const;
+
+export class Tools {
+  readonly root = element("div", "deluge-bar");
+  readonly summary = element("span", "deluge-summary");
+  private readonly field = element("input", "deluge-search");
+  private readonly found = element("span", "deluge-count");
+  private readonly surprises = button("", "List of surprises", () => this.acts.list());
+
+  constructor(
+    model: Model,
+    legend: Legend,
+    private readonly acts: Acts,
+    signal: AbortSignal,
+  ) {
+    const color = choice(
+      "Colour by",
+      (["probability", "surprisal", "entropy", "margin", "rank"] as ColorBy[]).map((one) => [one, one]),
+      (value) => {
+        // A part of one scale is none of another.
+        model.set("limits", []);
+        put(model, "color_by", value as ColorBy);
+      },
+    );
+    const more = element("details", "deluge-more");
+    more.append(element("summary", "deluge-button", "Display"));
+    const panel = element("div", "deluge-panel");
+    const palette = choice(
+      "Palette",
+      PALETTES.map((one) => [one, one]),
+      (value) => put(model, "palette", value),
+    );
+    const spaces = choice("White space", SPACES, (value) => put(model, "spaces", value));
+    const font = choice("Font", FONTS, (value) => put(model, "font", value));
+    const edges = element("input");
+    edges.type = "checkbox";
+    edges.addEventListener("change", () => put(model, "boundaries", edges.checked));
+    const threshold = element("input");
+    threshold.type = "number";
+    threshold.min = "0.01";
+    threshold.max = "100";
+    threshold.step = "any";
+    threshold.addEventListener("change", () => {
+      const value = Number(threshold.value);
+      if (value > 0 && value <= 100) put(model, "threshold", value / 100);
+    });
+    for (const [name, control] of [
+      ["palette", palette],
+      ["marks", spaces],
+      ["font", font],
+      ["token boundaries", edges],
+      ["surprises are below (%)", threshold],
+    ] as const) {
+      const label = element("label", "", `${name} `);
+      control.dataset["lmSuppressShortcuts"] = "true";
+      label.append(control);
+      panel.append(label);
+    }
+    more.append(panel);
+    // On a narrow page it would hang over the edge.
+    more.addEventListener("toggle", () => {
+      panel.style.marginLeft = "";
+      const [whole, own] = [this.root.getBoundingClientRect(), panel.getBoundingClientRect()];
+      const over = own.right - Math.min(whole.right, document.documentElement.clientWidth);
+      if (over > 0) panel.style.marginLeft = `${-Math.min(over, own.left - whole.left)}px`;
+    });
+
+    this.field.type = "search";
+    this.field.placeholder = "search  /";
+    this.field.setAttribute("aria-label", "Search the text");
+    this.field.dataset["lmSuppressShortcuts"] = "true";
+    this.field.addEventListener("input", () => acts.search(this.field.value));
+    this.field.addEventListener("keydown", (event) => {
+      event.stopPropagation();
+      if (event.key === "Enter") acts.hit(event.shiftKey ? -1 : 1);
+      else if (event.key === "Escape") acts.leave();
+      else return;
+      event.preventDefault();
+    });
+    const steps = element("span", "deluge-steps");
+    steps.append(
+      button("‹", "Previous surprise (p)", () => acts.surprise(-1)),
+      this.surprises,
+      button("›", "Next surprise (n)", () => acts.surprise(1)),
+    );
+    const seek = element("span", "deluge-steps");
+    seek.append(this.field, this.found);
+    this.root.append(color, legend.root, steps, seek, more, this.summary);
+
+    const show = () => {
+      color.value = model.get("color_by");
+      palette.value = model.get("palette");
+      spaces.value = model.get("spaces");
+      font.value = model.get("font");
+      edges.checked = model.get("boundaries");
+      threshold.value = String(Number((model.get("threshold") * 100).toPrecision(6)));
+    };
+    show();
+    heed(model, ["color_by", "palette", "spaces", "font", "boundaries", "threshold"], show, signal);
+  }
+
+  /** Begin to search. */
+  seek(): void {
+    this.field.focus();
+    this.field.select();
+  }
+
+  get searching(): string {
+    return this.field.value;
+  }
+
+  /** Take over what an earlier drawing of the same completion was searched for. */
+  resume(text: string): void {
+    this.field.value = text;
+  }
+
+  showFound(text: string): void {
+    this.found.textContent = text;
+  }
+
+  showSurprises(count: number, below: string, listed: boolean): void {
+    const told = many(count, "surprise");
+    this.surprises.textContent = told;
+    this.surprises.title = `Tokens below ${below} (s)`;
+    this.surprises.setAttribute("aria-label", `${told}, tokens below ${below}: list them`);
+    this.surprises.setAttribute("aria-expanded", String(listed));
+  }
+}

@@ -1,0 +1,161 @@
+import { expect, test } from "vitest";
+import { Chunks } from "../../src/data/chunks.ts";
+import { unpack } from "../../src/data/codec.ts";
+import { Store } from "../../src/data/store.ts";
+import { valueFor } from "../../src/data/token_values.ts";
+import { alternatives, pack, tokens } from "../blocks.ts";
+
+const never = () => expect.unreachable();
+
+test.each([0, 8, 3])("columns are read wherever the block lies in its buffer (%i bytes in)", (shift) => {
+  const block = pack(
+    { title: "日本 🦆" },
+    { a: Float32Array.of(1.5, Number.NaN), b: Uint8Array.of(7), c: Uint16Array.of(65_535) },
+    shift,
+  );
+  const { fields, columns } = unpack(block);
+  expect(fields).toEqual({ title: "日本 🦆" });
+  expect([...(columns["a"] ?? [])]).toEqual([1.5, Number.NaN]);
+  expect([...(columns["b"] ?? [])]).toEqual([7]);
+  expect([...(columns["c"] ?? [])]).toEqual([65_535]);
+});
+
+test("alternatives that came with the tokens are there at once", () => {
+  const store = new Store(never, tokens(["x", "y", "x"]));
+  store.receiveAlternatives(
+    unpack(
+      alternatives(0, [
+        [
+          [1, -2],
+          [0, -1],
+        ],
+        [],
+        [[1, -2]],
+      ]),
+    ),
+  );
+  expect(store.alternatives(0)).toEqual([
+    { label: "y", text: 1, logprob: -2, chosen: false },
+    { label: "x", text: 0, logprob: -1, chosen: true },
+  ]);
+  expect(store.alternatives(1)).toEqual([]);
+  expect(store.alternatives(2)?.map((one) => one.label)).toEqual(["y"]);
+});
+
+test("alternatives that did not come are asked for by their chunk", () => {
+  const asked: object[] = [];
+  const store = new Store((what) => asked.push(what), tokens(["x", "y", "x"]));
+  expect(store.alternatives(2)).toBeUndefined();
+  expect(asked).toEqual([{ chunk: 1 }]);
+  store.receiveAlternatives(unpack(alternatives(2, [[[0, -1]]])));
+  expect(store.alternatives(2)?.map((one) => one.logprob)).toEqual([-1]);
+});
+
+test("alternatives that are kept unread are those of before what comes later", () => {
+  const store = new Store(never, tokens(["x", "y", "x"]));
+  store.keepAlternatives(alternatives(0, [[[1, -2]], [[1, -3]], [[1, -4]]]));
+  store.receiveAlternatives(unpack(alternatives(1, [[[0, -1]]])));
+  expect([0, 1, 2].map((token) => store.alternatives(token)?.[0]?.logprob)).toEqual([-2, -1, -4]);
+  store.keepAlternatives(alternatives(0, [[[0, -5]]]));
+  expect(store.receive(unpack(tokens(["z"], { first: 3 })))).toBe(3);
+  expect([0, 1].map((token) => store.alternatives(token)?.[0]?.logprob)).toEqual([-5, -1]);
+});
+
+test("rows that are appended follow those that stand", () => {
+  const store = new Store(never, tokens(["a", "b"]));
+  expect(store.receive(unpack(tokens(["c"], { first: 2, logprob: [-3] })))).toBe(2);
+  expect([0, 1, 2].map((token) => store.source(token))).toEqual(["a", "b", "c"]);
+  expect(store.logprob[2]).toBe(-3);
+});
+
+test("rows that do not follow are not taken, and the whole is asked for", () => {
+  const asked: object[] = [];
+  const store = new Store((what) => asked.push(what), tokens(["a", "b"]));
+  expect(store.receive(unpack(tokens(["c"], { first: 5 })))).toBeNull();
+  expect(store.count).toBe(2);
+  expect(asked).toEqual([{ whole: true }]);
+});
+
+test("rows of another completion are not taken", () => {
+  const store = new Store(never, tokens(["a", "b"]));
+  expect(store.receive(unpack(tokens(["c"], { first: 2, epoch: "other" })))).toBeNull();
+  expect(store.count).toBe(2);
+});
+
+test("what is measured of appended rows is added to what was", () => {
+  const asked: object[] = [];
+  const store = new Store((what) => asked.push(what), tokens(["a", "b"]));
+  const measured = (first: number, entropy: number[]) =>
+    unpack(
+      pack(
+        { first },
+        {
+          entropy: Float32Array.from(entropy),
+          entropyMost: Float32Array.from(entropy),
+          margin: Float32Array.from(entropy),
+          tail: Float32Array.from(entropy),
+          rank: Uint32Array.from(entropy),
+          listed: Uint8Array.from(entropy),
+        },
+      ),
+    );
+  store.receiveMeasures(measured(0, [1, 2]));
+  expect(store.wantMeasures()).toBe(true);
+  store.receive(unpack(tokens(["c"], { first: 2 })));
+  expect(store.wantMeasures()).toBe(false);
+  expect(asked).toEqual([{ measures: true }]);
+  store.receiveMeasures(measured(2, [3]));
+  expect([0, 1, 2].map((token) => store.measures?.entropy[token])).toEqual([1, 2, 3]);
+  expect([0, 1, 2].map((token) => store.measures?.rank[token])).toEqual([1, 2, 3]);
+});
+
+test("what is not measured yet is unknown, however much room there is for it", () => {
+  const store = new Store(() => {}, tokens(["a", "b", "c", "d"]));
+  const rows = (first: number, count: number) => {
+    const column = Float32Array.from({ length: count }, () => 1);
+    const rank = Uint32Array.from(column);
+    const listed = Uint8Array.from(column);
+    return unpack(
+      pack({ first }, { entropy: column, entropyMost: column, margin: column, tail: column, rank, listed }),
+    );
+  };
+  store.receiveMeasures(rows(0, 2));
+  store.receiveMeasures(rows(2, 1));
+  expect([2, 3].map((token) => store.isMeasured(token))).toEqual([true, false]);
+  expect([2, 3].map((token) => valueFor(store, "entropy", token))).toEqual([1, Number.NaN]);
+  expect(store.measures?.rank.length).toBe(3);
+});
+
+test("what was weighed is found in whatever pieces and order it has come, the latest of it", () => {
+  const store = new Store(() => {}, tokens(Array.from({ length: 40 }, () => "a")));
+  const truth: (number | undefined)[] = Array.from({ length: 40 }, () => undefined);
+  // Pieces of all lengths, which lie over and within one another.
+  for (let piece = 1; piece <= 200; piece++) {
+    const first = (piece * 17) % 39;
+    const last = Math.min(40, first + 1 + ((piece * 7) % 11));
+    const lists = Array.from({ length: last - first }, (_, at): [number, number][] => [
+      [0, -piece - at / 64],
+    ]);
+    store.receiveAlternatives(unpack(alternatives(first, lists)));
+    for (let token = first; token < last; token++) truth[token] = -piece - (token - first) / 64;
+    expect(truth.map((_, token) => store.alternatives(token)?.[0]?.logprob)).toEqual(truth);
+  }
+});
+
+test("a whole takes the place of the pieces that it was sent in", () => {
+  const chunks = new Chunks();
+  const chunk = (first: number, last: number) => ({
+    first,
+    last,
+    begins: first,
+    starts: new Uint32Array(last - first + 1),
+    labelAt: new Uint16Array(0),
+    logprob: new Float32Array(0),
+  });
+  for (let first = 0; first < 96_000; first += 32) chunks.add(chunk(first, first + 32));
+  expect(chunks.length).toBe(3000);
+  expect(chunks.at(50_000)?.first).toBe(49_984);
+  chunks.add(chunk(0, 96_000));
+  expect(chunks.length).toBe(1);
+  expect([0, 95_999, 96_000].map((token) => chunks.at(token)?.begins)).toEqual([0, 0, undefined]);
+});

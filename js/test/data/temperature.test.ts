@@ -1,0 +1,68 @@
+import { expect, test } from "vitest";
+import file from "../../../tests/fixtures/stats_vectors.json" with { type: "json" };
+import { weigh } from "../../src/data/temperature.ts";
+
+interface Vector {
+  id: string;
+  function: string;
+  inputs: { top_logprobs: number[]; temperature: number; vocab_size: number | null };
+  expected: { lower: number[]; upper: number[] };
+}
+
+// The same vectors that test deluge_nb/stats/temperature.py.
+const vectors = (file.vectors as unknown as Vector[]).filter(
+  (vector) => vector.function === "temperature_topk",
+);
+
+test("there are vectors", () => {
+  expect(vectors.length).toBeGreaterThan(0);
+});
+
+test.each(vectors)("$id: the bounds are those of the statistics", ({ inputs, expected }) => {
+  const { lower, upper } = weigh(inputs.top_logprobs, inputs.temperature, inputs.vocab_size);
+  expected.lower.forEach((bound, at) => {
+    expect(Math.abs((lower[at] ?? 0) / bound - 1)).toBeLessThan(1e-11);
+  });
+  expected.upper.forEach((bound, at) => {
+    expect(Math.abs((upper[at] ?? 0) / bound - 1)).toBeLessThan(1e-11);
+  });
+});
+
+const whole = Array.from({ length: 400 }, (_, at) => -0.07 * at - Math.sin(at * at));
+const total = Math.log(whole.reduce((sum, one) => sum + Math.exp(one), 0));
+const logprobs = whole.map((one) => one - total).sort((a, b) => b - a);
+
+test.each([0.1, 0.5, 0.9, 1, 1.1, 1.5, 2])(
+  "at temperature %d the true probabilities lie within",
+  (temperature) => {
+    const powers = logprobs.map((one) => Math.exp(one / temperature));
+    const sum = powers.reduce((a, b) => a + b, 0);
+    for (const size of [null, 400]) {
+      const { lower, upper, rest } = weigh(logprobs.slice(0, 20), temperature, size);
+      for (let at = 0; at < 20; at++) {
+        const truth = (powers[at] ?? 0) / sum;
+        expect(lower[at]).toBeLessThanOrEqual(truth * (1 + 1e-9));
+        expect(upper[at]).toBeGreaterThanOrEqual(truth * (1 - 1e-9));
+      }
+      const others = powers.slice(20).reduce((a, b) => a + b, 0) / sum;
+      expect(rest[0]).toBeLessThanOrEqual(others * (1 + 1e-9));
+      expect(rest[1]).toBeGreaterThanOrEqual(others * (1 - 1e-9));
+    }
+  },
+);
+
+test("at temperature 0 the likeliest has it all, and equals share it", () => {
+  expect(weigh([-1, -1, -3], 0, 50).lower).toEqual([0.5, 0.5, 0]);
+  expect(weigh([-0.5, -3], 0, null).rest).toEqual([0, 0]);
+});
+
+test("a chosen token from outside the list counts, and does not bound what is hidden", () => {
+  const { lower, upper, rest } = weigh([Math.log(0.5), Math.log(0.2)], 1, null, Math.log(0.01));
+  expect(lower[2]).toBeCloseTo(0.01, 12);
+  expect(upper[0]).toBeCloseTo(0.5, 12);
+  expect(rest[0]).toBeCloseTo(0.29, 12);
+});
+
+test("where rounding makes the list exceed 1, it is all there is", () => {
+  expect(weigh([1e-7, -30], 1, null).rest).toEqual([0, 0]);
+});

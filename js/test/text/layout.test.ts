@@ -1,0 +1,127 @@
+import { expect, test } from "vitest";
+import { unpack } from "../../src/data/codec.ts";
+import { Store } from "../../src/data/store.ts";
+import { cut, Layout } from "../../src/text/layout.ts";
+import { tokens } from "../blocks.ts";
+
+const laid = (words: string[], width: number) => {
+  const store = new Store(() => {}, tokens(words));
+  const layout = new Layout(
+    store,
+    (text) => text.length,
+    (stretch) => stretch.shown,
+  );
+  layout.reset(width);
+  layout.extend(words.length);
+  return { store, layout };
+};
+const linesOf = (layout: Layout) =>
+  Array.from({ length: layout.lines }, (_, line) =>
+    [...layout.on(line)].map(({ cell }) => cell.shown).join(""),
+  );
+const texts = (words: string[], width: number) => linesOf(laid(words, width).layout);
+
+test("words stay whole where a line is long enough for them", () => {
+  expect(texts(["one", " two", " thr", "ee", " four"], 12)).toEqual(["one two", " three four"]);
+});
+
+test("a word longer than a line is cut between its tokens", () => {
+  expect(texts(["abcd", "efgh", "ijkl"], 9)).toEqual(["abcdefgh", "ijkl"]);
+});
+
+test("a token longer than a line is cut where the line ends, at a space if there is one", () => {
+  expect(texts(["a", "0123456789ab", "c"], 5)).toEqual(["a", "01234", "56789", "abc"]);
+  expect(texts(["one two three"], 8)).toEqual(["one two ", "three"]);
+});
+
+test("emoji of several characters are not cut", () => {
+  const family = "👩‍👩‍👧";
+  expect(texts([family + family], family.length)).toEqual([family, family]);
+});
+
+test("a line ends where the text ends it, and at the end of the text no line is added", () => {
+  expect(texts(["a", "↵", " ↵", "b", "↵"], 80)).toEqual(["a↵", " ↵", "b↵"]);
+});
+
+test("Chinese may be cut between any two letters, but not before its full stop", () => {
+  expect(texts(["日本", "語", "です", "。"], 5)).toEqual(["日本語", "です。"]);
+});
+
+test("nothing has one line without tokens", () => {
+  expect(texts([], 10)).toEqual([""]);
+});
+
+const random = (seed: number) => {
+  let state = seed;
+  return () => {
+    state = (state * 1103515245 + 12345) % 2147483648;
+    return state / 2147483648;
+  };
+};
+const words = (next: () => number, count: number) =>
+  Array.from({ length: count }, () => {
+    const letters = "abcdefghijklmnopqrstuvwxyzabcdefg".slice(0, Math.floor(next() * 14));
+    return `${next() < 0.4 ? " " : ""}${letters}${next() < 0.1 ? "↵" : ""}` || "x";
+  });
+
+test("no token is lost or doubled and no line is too wide, whatever the words", () => {
+  for (let seed = 1; seed < 200; seed++) {
+    const next = random(seed);
+    const some = words(next, Math.floor(next() * 40));
+    const width = 1 + Math.floor(next() * 20);
+    const lines = texts(some, width);
+    expect(lines.join("")).toBe(some.join(""));
+    for (const line of lines) expect(line.length).toBeLessThanOrEqual(width);
+  }
+});
+
+test("what is appended is laid out as if it had been there from the first", () => {
+  for (let seed = 1; seed < 200; seed++) {
+    const next = random(seed * 7);
+    const some = words(next, 2 + Math.floor(next() * 40));
+    const at = 1 + Math.floor(next() * (some.length - 1));
+    const { store, layout } = laid(some.slice(0, at), 15);
+    store.receive(unpack(tokens(some.slice(at), { first: at })));
+    layout.renew(at);
+    layout.extend(store.count);
+    expect(linesOf(layout)).toEqual(texts(some, 15));
+  }
+});
+
+test("rows that are sent again are laid out again, and no others", () => {
+  const { store, layout } = laid(["one", " two", " three", " four"], 8);
+  expect(linesOf(layout)).toEqual(["one two", " three", " four"]);
+  const before = layout.lines;
+  store.receive(unpack(tokens([" vi", "er", " end"], { first: 3 })));
+  expect(layout.renew(3)).toBe(before - 1);
+  layout.extend(store.count);
+  expect(linesOf(layout)).toEqual(["one two", " three", " vier", " end"]);
+});
+
+test("laying out a little at a time gives the same lines", () => {
+  const some = words(random(5), 300);
+  const store = new Store(() => {}, tokens(some));
+  const layout = new Layout(
+    store,
+    (text) => text.length,
+    (stretch) => stretch.shown,
+  );
+  layout.reset(30);
+  for (let token = 1; !layout.done; token += 7) layout.extend(token);
+  expect(linesOf(layout)).toEqual(texts(some, 30));
+});
+
+test("lines are found by their tokens, and tokens by their place on the line", () => {
+  const { layout } = laid(["one", " two", " three", " four"], 8);
+  expect([0, 1, 2, 3].map((token) => layout.lineOf(token))).toEqual([0, 0, 1, 2]);
+  expect(layout.nearest(0, 1)).toBe(0);
+  expect(layout.nearest(0, 5)).toBe(1);
+  expect(layout.nearest(0, 99)).toBe(1);
+  expect(layout.middle(1)).toBe(5);
+});
+
+test("parts of a text that is not drawn as it is stand for it once", () => {
+  const parts = cut({ shown: "⟨U+202E⟩", copied: "‮", breaks: true, marked: true }, 3, (text) => text.length);
+  expect(parts.map((part) => part.copied).join("")).toBe("‮");
+  expect(parts.map((part) => part.breaks)).toEqual([false, false, true]);
+});

@@ -1,0 +1,61 @@
+import { expect, test } from "vitest";
+import { inOrder, joint, nameOf, pathTo, step } from "../../src/view/branches.ts";
+import type { Node } from "../../src/view/model.ts";
+
+const node = (id: number, parent: number, more: Partial<Node> = {}): Node => ({
+  id,
+  parent,
+  position: id,
+  place: 1,
+  label: `l${id}`,
+  instead: "x",
+  logprob: Math.log(0.25),
+  total: -1,
+  tokens: 3,
+  status: "ready",
+  message: "",
+  ...more,
+});
+
+// 0 ─ 1 ─ 3
+//   └ 2
+const nodes = [node(1, 0), node(2, 0), node(3, 1)];
+
+test("a path leads from the original to a node", () => {
+  expect(pathTo(nodes, 3).map((one) => one.id)).toEqual([1, 3]);
+  expect(pathTo(nodes, 0)).toEqual([]);
+});
+
+test("each node is drawn before what left it", () => {
+  expect(inOrder(nodes)).toEqual([0, 1, 3, 2]);
+});
+
+test.each([
+  [0, "ArrowDown", 1],
+  [3, "ArrowDown", 2],
+  [2, "ArrowDown", null],
+  [2, "ArrowUp", 3],
+  [0, "ArrowUp", null],
+  [3, "ArrowLeft", 1],
+  [1, "ArrowLeft", 0],
+  [0, "ArrowLeft", null],
+  [1, "ArrowRight", 3],
+  [2, "ArrowRight", null],
+  [3, "Home", 0],
+  [0, "End", 2],
+  [0, "x", null],
+])("from %i, %s leads to %s", (from, key, to) => {
+  expect(step(nodes, from, key)).toBe(to);
+});
+
+test("a branch is called by what it has in place of what", () => {
+  expect(nameOf(node(1, 0))).toBe("l1 (25 %) in place of x at token 2");
+  expect(nameOf(node(1, 0, { logprob: null }))).toBe("l1 in place of x at token 2");
+  expect(nameOf(node(1, 0, { instead: "l1" }))).toBe("l1 (25 %) once more at token 2");
+});
+
+test("a joint probability is a share and, for it may be tiny, nats", () => {
+  expect(joint(-1)).toBe("joint probability 36.8 % (-1.00 nats)");
+  expect(joint(-100)).toBe("joint probability <0.01 % (-100.00 nats)");
+  expect(joint(null)).toBe("");
+});
