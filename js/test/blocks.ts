@@ -1,4 +1,4 @@
-// Blocks as deluge_nb/widget/codec.py writes them; tests/test_pack.py holds that side to the same layout.
+// Blocks as deluge_nb/widget/codec.py writes them; tests/widget/test_codec.py holds that side to the same layout.
 import type { Column } from "../src/data/codec.ts";
 
 export function pack(fields: object, columns: Record<string, Column>, shift = 0): DataView {

@@ -13,7 +13,7 @@ from playwright.sync_api import Page, expect
 
 from deluge_nb import LLMClient, Logprobs, LogprobView
 from tests.openai_server import ChatServer, Reply, Seen, chat
-from tests.test_branching import QUESTION, asked, in_chat, spoken
+from tests.widget.test_branches import QUESTION, asked, in_chat, spoken
 
 from .conftest import SHOTS, Jupyter
 from .tables import entry, heats

@@ -16,7 +16,7 @@ from deluge_nb.dialects.base import Ask, Completion, WireRequest
 from deluge_nb.errors import MalformedResponseError
 from deluge_nb.prompts import RawPrompt
 from deluge_nb.tools import Tool, as_output_schema
-from tests.wire.llamacpp_cases import CASES, SYSTEM, ask, played, recording
+from tests.dialects.llamacpp_cases import CASES, SYSTEM, ask, played, recording
 
 
 def told(name: str) -> Completion:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from deluge_nb import Logprobs, SettingError
 
-VECTORS = json.loads((Path(__file__).parent / "fixtures" / "probability_vectors.json").read_text("utf-8"))
+VECTORS = json.loads((Path(__file__).parents[1] / "fixtures" / "probability_vectors.json").read_text("utf-8"))
 LOWEST = -3.4028234663852886e38
 
 # A model's logits: spread widely, with ties.

@@ -14,7 +14,7 @@ from deluge_nb.models.endpoints import LOCAL
 from deluge_nb.prompts import PromptLike, RawPrompt, as_prompt
 from deluge_nb.sampling import SamplingParams
 
-RECORDED = Path(__file__).parent.parent / "fixtures" / "wire" / "llamacpp.json"
+RECORDED = Path(__file__).parent.parent / "fixtures" / "dialects" / "llamacpp.json"
 VOCABULARY = 49_152
 SYSTEM = next(spec.system for spec in BUILT_IN if spec.pattern == "local")
 

@@ -20,7 +20,7 @@ from deluge_nb.stats import (
     varentropy,
 )
 
-from . import data
+from .. import data
 
 pytestmark = [pytest.mark.model, pytest.mark.timeout(300)]
 

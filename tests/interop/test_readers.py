@@ -25,7 +25,7 @@ from deluge_nb import APIResponse, LogprobsMissingError, LogprobView, SettingErr
 from deluge_nb.errors import DelugeError
 from deluge_nb.logprobs.table import Logprobs
 
-RECORDED: dict[str, Any] = json.loads((Path(__file__).parent / "fixtures" / "interop.json").read_text("utf-8"))
+RECORDED: dict[str, Any] = json.loads((Path(__file__).parents[1] / "fixtures" / "interop.json").read_text("utf-8"))
 ENTRIES: list[dict[str, Any]] = RECORDED["entries"]
 CHAT = {"choices": [{"index": 0, "message": {"content": "Oslo"}, "logprobs": {"content": ENTRIES, "refusal": None}}]}
 COLUMNS: dict[str, Any] = {

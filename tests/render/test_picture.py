@@ -26,7 +26,7 @@ from deluge_nb.render.terminal import _HEAT
 from deluge_nb.text import bidi
 from deluge_nb.widget.view import PALETTES as OF_THE_WIDGET
 
-from .test_render import FRANCE, HOSTILE, entry
+from .test_html import FRANCE, HOSTILE, entry
 
 SVG = "{http://www.w3.org/2000/svg}"
 COLORS = st.tuples(*[st.integers(0, 255)] * 3)
