@@ -38,7 +38,7 @@ def measure(build: Path) -> dict[str, Any]:
     path = build / "stats_inputs.npz"
     np.savez(path, **{name: value for name, value in given.items() if name not in ("law", "laws")})
     done = subprocess.run(
-        [python, Path(__file__).with_name("_stats_peers.py"), path], capture_output=True, text=True, check=True
+        [python, Path(__file__).with_name("peers.py"), path], capture_output=True, text=True, check=True
     )
     peers = json.loads(done.stdout.strip().splitlines()[-1])
     figures = _times(given, peers)

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from .imports import peers_python
+from ..imports import peers_python
 
 REQUESTS, CONCURRENCY, ROUNDS, PEER_ROUNDS = 2000, 100, 7, 2
 BARS = {"lm_deluge": 0.3, "openai": 0.08}
@@ -23,13 +23,13 @@ def measure(build: Path) -> dict[str, Any]:
     """Each client in processes of its own, in interleaved rounds against one server; medians."""
     pythons = {"deluge_nb": Path(sys.executable), **dict.fromkeys(BARS, peers_python(build))}
     runs: dict[str, list[dict[str, Any]]] = {name: [] for name in pythons}
-    server = subprocess.Popen([sys.executable, str(HERE / "_mock.py")], stdout=subprocess.PIPE, text=True)
+    server = subprocess.Popen([sys.executable, str(HERE / "mock_server.py")], stdout=subprocess.PIPE, text=True)
     try:
         port = server.stdout.readline().strip() if server.stdout else ""
         for turn in range(ROUNDS):
             # The peers take a hundred times as long, and vary less.
             for name, python in pythons.items() if turn < PEER_ROUNDS else [("deluge_nb", pythons["deluge_nb"])]:
-                command = [python, HERE / "_worker.py", name, f"http://127.0.0.1:{port}/v1"]
+                command = [python, HERE / "worker.py", name, f"http://127.0.0.1:{port}/v1"]
                 done = subprocess.run(
                     [*map(str, command), str(REQUESTS), str(CONCURRENCY)], capture_output=True, text=True, check=True
                 )

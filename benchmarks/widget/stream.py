@@ -12,9 +12,9 @@ from playwright.sync_api import Browser
 
 from deluge_nb import Logprobs, LogprobView
 
-from ._own import PAINT, files
-from ._page import fresh
-from ._wire import recording
+from .messages import recording
+from .own import PAINT, files
+from .page import fresh
 
 BATCH = 32
 PARTS = 10

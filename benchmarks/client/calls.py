@@ -56,7 +56,7 @@ def measure(build: Path) -> dict[str, Any]:
     """Both in turn, against one server that answers after 0.2 s."""
     from deluge_nb.models.endpoints import COMPATIBLE
 
-    command = [sys.executable, str(HERE / "_mock.py"), "1", "0.2"]
+    command = [sys.executable, str(HERE / "mock_server.py"), "1", "0.2"]
     server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:
         url = f"http://127.0.0.1:{server.stdout.readline().strip() if server.stdout else ''}/v1"

@@ -12,7 +12,7 @@ from playwright.sync_api import Browser
 from deluge_nb import Logprobs, LogprobView
 from deluge_nb.render.assets import built
 
-from ._page import Fresh, document, fresh, script
+from .page import Fresh, document, fresh, script
 
 # A host of the plainest kind: a model that is a dictionary, and its bytes in memory before the clock starts.
 HOST = """

@@ -13,7 +13,7 @@ from comm.base_comm import BaseComm
 from deluge_nb import Logprobs, LogprobView
 from deluge_nb.widget.packer import CHUNK
 
-from ._table import json_bytes
+from .table import json_bytes
 
 PARTS = ("data", "measures", "alternatives")
 

@@ -7,12 +7,12 @@ from pathlib import Path
 
 from playwright.sync_api import Page
 
-from .._lab import EVALUATE, notebook
+from ..jupyterlab import EVALUATE, notebook
 
 ROOT = Path(__file__).resolve().parents[2]
 SETUP = f"""import sys
 sys.path.insert(0, {str(ROOT)!r})
-from benchmarks.widget._table import table
+from benchmarks.widget.table import table
 from deluge_nb import LogprobView
 _whole = table({{most}})
 _tables = {{{{count: _whole[:count] for count in {{counts}}}}}}

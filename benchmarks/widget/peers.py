@@ -16,8 +16,8 @@ from playwright.sync_api import Browser
 
 from deluge_nb import Logprobs
 
-from ._page import document, fresh, script
-from ._table import ALTERNATIVES, places, texts
+from .page import document, fresh, script
+from .table import ALTERNATIVES, places, texts
 
 # Their requirements (torch, datasets, …) are several gigabytes, none of which what is measured needs.
 PACKAGES = ("circuitsvis==1.43.3", "inspectus==0.2.0", "guidance==0.3.1", "guidance-stitch==0.1.5", "ecco==0.1.2")

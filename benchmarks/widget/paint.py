@@ -8,7 +8,7 @@ from typing import Any
 
 from playwright.sync_api import Page
 
-from ._lab import EVALUATE, notebook
+from ..jupyterlab import EVALUATE, notebook
 
 ASK = "%%deluge --seed {seed} --max-tokens 24 --chart both -o answer\nWhat is the capital of France?"
 TIMED = """import time

@@ -1,0 +1,1 @@
+"""Reading replies, beside a typed decoder."""

@@ -1,0 +1,1 @@
+"""The embedded model beside its bare server."""

@@ -1,0 +1,1 @@
+"""The mathematics beside other packages."""
