@@ -1,79 +1,168 @@
-"""The architecture as data: who may import whom, and what importing the package costs."""
+"""The architecture as data: who may import whom, how large a room may be, and what importing the package costs."""
 
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
+from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
 import deluge_nb
 
 PACKAGE = Path(deluge_nb.__file__).parent
-LAYERS = {
-    "errors": 0,
-    "cache_dir": 1,
-    "text": 1,
-    "logprobs": 1,
-    "sampling": 1,
-    "prompts": 1,
-    "tools": 1,
-    "models": 1,
-    "dialects": 2,
-    "stats": 2,
-    "response": 2,
-    "interop": 2,
-    "render": 2,
-    "util": 2,
-    "transport": 3,
-    "client": 3,
-    "charts": 3,
-    "calibration": 3,
-    "llm_tools": 4,
-    "local": 4,
-    "answers": 4,
-    "widget": 4,
-    "magic": 5,
-    "__init__": 6,
-}
+FRONT_END = PACKAGE.parent / "js" / "src"
+# Top to bottom, as in docs/design.md: a package imports only from rows below its own.
+ROWS = (
+    ("__init__",),
+    ("magic", "util", "llm_tools"),
+    ("answers", "widget"),
+    ("client", "calibration"),
+    ("transport", "charts", "response"),
+    ("dialects", "render"),
+    ("stats", "interop", "local"),
+    ("logprobs", "models"),
+    ("text", "prompts", "sampling", "tools"),
+    ("errors", "cache_dir"),
+)
+FRONT_END_ROWS = (("entry",), ("view", "compare"), ("text",), ("ui",), ("host", "data"))
+MOST_MODULES = 12
+MOST_LINES = 420
 NOTEBOOK = ["IPython", "ipywidgets", "anywidget", "traitlets", "altair", "pandas", "scipy"]
 DEFERRED = [*NOTEBOOK, "numpy", "httpx", "msgspec", "tqdm", "pyarrow", "vl_convert", "xllamacpp", "dotenv", "keyring"]
 
+MODULES = sorted(PACKAGE.rglob("*.py"))
+SOURCES = sorted(FRONT_END.rglob("*.ts"))
 
-def module_of(path: Path) -> str:
-    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+class Import(NamedTuple):
+    """A name that a module takes from another module of the package, also where only a type checker does."""
+
+    module: tuple[str, ...]
+    name: str
+    bound_to: str
 
 
-def imports(path: Path) -> set[str]:
-    """The package's own top-level modules that a file imports when it runs, wherever in the file."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    for typed in [
-        node for node in ast.walk(tree) if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test)
-    ]:
-        typed.body = []
-    found: set[str] = set()
+def parts_of(path: Path) -> tuple[str, ...]:
+    """A module's name in parts, without the package's own."""
+    parts = path.relative_to(PACKAGE).with_suffix("").parts
+    return parts[:-1] if parts[-1] == "__init__" and len(parts) > 1 else parts
+
+
+MODULE_NAMES = {parts_of(path) for path in MODULES}
+
+
+def imports(path: Path) -> Iterator[Import]:
+    """What a file imports from the package, wherever in the file; a submodule has an empty name."""
     folders = path.relative_to(PACKAGE).parts[:-1]
-    for node in ast.walk(tree):
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if not isinstance(node, ast.ImportFrom) or not node.level:
             continue
-        base = list(folders[: len(folders) - (node.level - 1)])
-        named = [*base, *(node.module.split(".") if node.module else [])]
-        found |= {named[0]} if named else {alias.name for alias in node.names}
-    return found - {module_of(path)}
+        base = (*folders[: len(folders) - node.level + 1], *(node.module or "").split("."))
+        module = tuple(part for part in base if part)
+        for alias in node.names:
+            bound = alias.asname or alias.name
+            if (*module, alias.name) in MODULE_NAMES:
+                yield Import((*module, alias.name), "", bound)
+            else:
+                yield Import(module or ("__init__",), alias.name, bound)
 
 
-@pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: str(path.relative_to(PACKAGE)))
-def test_a_module_imports_from_its_own_layer_and_those_below(path: Path) -> None:
-    own = LAYERS[module_of(path)]
-    above = {name for name in imports(path) if LAYERS[name] > own}
-    assert not above
+def row_of(name: str, rows: tuple[tuple[str, ...], ...]) -> int:
+    """How far from the top a package is; fails for one that no row names."""
+    return next(number for number, row in enumerate(rows) if name in row)
 
 
-@pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: str(path.relative_to(PACKAGE)))
+def ids(path: Path) -> str:
+    return str(path.relative_to(path.parents[1] if path.parent in (PACKAGE, FRONT_END) else path.parents[2]))
+
+
+def test_every_package_has_its_row() -> None:
+    found = {parts[0] for parts in MODULE_NAMES}
+    assert found == {name for row in ROWS for name in row}
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_a_module_imports_only_from_packages_below_its_own(path: Path) -> None:
+    own = parts_of(path)[0]
+    wrong = {
+        ".".join(found.module)
+        for found in imports(path)
+        if found.module[0] != own and row_of(found.module[0], ROWS) <= row_of(own, ROWS)
+    }
+    assert not wrong
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_private_names_stay_in_their_package(path: Path) -> None:
+    own = parts_of(path)[0]
+    foreign = [found for found in imports(path) if found.module[0] != own]
+    private = [found for found in foreign if any(part.startswith("_") for part in (*found.module[1:], found.name))]
+    assert not [found for found in private if found.name != "__version__"]
+    # A module that is imported whole may still be asked for what is private to it.
+    modules = {found.bound_to for found in foreign if not found.name}
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in modules:
+            assert not node.attr.startswith("_"), f"{node.value.id}.{node.attr}"
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    graph = {parts_of(path): {found.module for found in imports(path)} - {parts_of(path)} for path in MODULES}
+    # The front door's names are known to type checkers only.
+    graph[("__init__",)] = set()
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        pytest.fail(" -> ".join(".".join(parts) for parts in error.args[1]))
+
+
+@pytest.mark.parametrize("folder", sorted({path.parent for path in MODULES} - {PACKAGE}), ids=lambda path: path.name)
+def test_no_package_is_large(folder: Path) -> None:
+    inside = [path for path in folder.glob("*.py") if path.name != "__init__.py"]
+    packages = [path for path in folder.iterdir() if (path / "__init__.py").is_file()]
+    assert len(inside) + len(packages) <= MOST_MODULES
+
+
+@pytest.mark.parametrize("folder", sorted({path.parent for path in MODULES} - {PACKAGE}), ids=lambda path: path.name)
+def test_a_package_says_what_it_is_for(folder: Path) -> None:
+    assert ast.get_docstring(ast.parse((folder / "__init__.py").read_text(encoding="utf-8")))
+
+
+@pytest.mark.parametrize("path", [*MODULES, *SOURCES], ids=lambda path: "/".join(path.parts[-3:]))
 def test_no_module_is_long(path: Path) -> None:
-    assert len(path.read_text(encoding="utf-8").splitlines()) < 480
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= MOST_LINES
+
+
+def folders_imported(path: Path) -> set[str]:
+    """The folders of the front end that a file imports from."""
+    targets = re.findall(r'from "(\.[^"]+)"', path.read_text(encoding="utf-8"))
+    return {(path.parent / target).resolve().relative_to(FRONT_END).parts[0] for target in targets}
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(FRONT_END)))
+def test_a_file_of_the_front_end_imports_only_from_folders_below_its_own(path: Path) -> None:
+    own = path.relative_to(FRONT_END).parts[0]
+    below = {name for row in FRONT_END_ROWS[row_of(own, FRONT_END_ROWS) + 1 :] for name in row}
+    assert folders_imported(path) <= {own, *below}
+
+
+def test_no_files_of_the_front_end_import_each_other_in_a_circle() -> None:
+    graph = {
+        path: {
+            (path.parent / target).resolve()
+            for target in re.findall(r'from "(\.[^"]+\.ts)"', path.read_text(encoding="utf-8"))
+        }
+        for path in SOURCES
+    }
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        pytest.fail(" -> ".join(str(path.relative_to(FRONT_END)) for path in error.args[1]))
 
 
 def loaded_after(code: str, names: list[str]) -> str:
@@ -96,6 +185,29 @@ def test_asking_a_model_loads_no_notebook_library() -> None:
         "LLMClient('m', base_url='http://127.0.0.1:9', max_attempts=1).process_prompts_sync(['x'], show_progress=False)"
     )
     assert loaded_after(code, NOTEBOOK) == "[]"
+
+
+@pytest.mark.parametrize(
+    "name", sorted({"cache_dir", *(parts[0] for parts in MODULE_NAMES if len(parts) > 1)} - {"stats"})
+)
+def test_importing_a_package_loads_nothing_heavy(name: str) -> None:
+    assert loaded_after(f"import deluge_nb.{name}", DEFERRED) == "[]"
+
+
+@pytest.mark.parametrize(
+    ("path", "names"),
+    [
+        ("deluge_nb.logprobs", ["Logprobs", "TokenLogprob", "TopLogprob"]),
+        ("deluge_nb.local", ["LocalModel"]),
+        ("deluge_nb.models", ["Endpoint", "find_models", "register_model", "support_table", "validate"]),
+        ("deluge_nb.errors", ["DelugeError", "SettingError"]),
+        ("deluge_nb.util.logprobs", ["extract_prob", "is_match"]),
+        ("deluge_nb.llm_tools.score", ["score_llm"]),
+    ],
+)
+def test_documented_paths_have_their_names(path: str, names: list[str]) -> None:
+    code = f"from {path} import {', '.join(names)}"
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_every_public_name_can_be_had_and_is_documented() -> None:

@@ -1,4 +1,4 @@
-"""What other packages make of the same inputs, and how long they take; functions.py runs it, where they are installed."""
+"""What other packages make of the same inputs, and how long it takes; functions.py runs it where they are installed."""
 
 from __future__ import annotations
 

@@ -347,19 +347,19 @@ class CalibrationReport:
         """Accuracy against confidence with Wilson's intervals, above the number of points in each bin."""
         from ..charts.calibration import reliability_chart
 
-        return reliability_chart(self)
+        return reliability_chart(self.bins, self.n_bins, self.ece)
 
     def risk_coverage_chart(self) -> altair.LayerChart:
         """The share of wrong answers against the share of questions that are answered."""
         from ..charts.calibration import risk_coverage_chart
 
-        return risk_coverage_chart(self)
+        return risk_coverage_chart(self.risk_coverage, float(self.accuracy.value))
 
     def histogram_chart(self) -> altair.Chart:
         """How often each confidence was given, right and wrong answers apart."""
         from ..charts.calibration import histogram_chart
 
-        return histogram_chart(self)
+        return histogram_chart(self.confidence, self.correct, self.n_bins)
 
     def __repr__(self) -> str:
         told = ", ".join(f"{name} {self.scores[name]}" for name in ("accuracy", "ECE", "Brier score"))

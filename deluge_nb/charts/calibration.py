@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import Any
 
 import altair as alt
 import numpy as np
 
+from ..logprobs.columns import Floats
+from ..stats.scoring import CalibrationBin
+from ..stats.selective import RiskCoverage
 from .offline import CALM, HEAT, INK, OfflineChart, inline
-
-if TYPE_CHECKING:
-    from ..calibration.report import CalibrationReport
 
 _WIDTH, _HEIGHT = 320, 300
 # A share of fewer points than this is hardly known, and drawn hollow.
@@ -21,7 +22,7 @@ _SHARE = alt.Scale(domain=[0, 1])
 _PERCENT = alt.Axis(format=".0%")
 
 
-def reliability_chart(report: CalibrationReport) -> alt.VConcatChart:
+def reliability_chart(bins: Sequence[CalibrationBin], n_bins: int, ece: object) -> alt.VConcatChart:
     """Accuracy against confidence with Wilson's intervals, above the number of points in each bin.
 
     On the line, confidence is what it says. Bins of fewer than ten points are hollow: they say little.
@@ -33,11 +34,11 @@ def reliability_chart(report: CalibrationReport) -> alt.VConcatChart:
             "low": one.wilson_low,
             "high": one.wilson_high,
             "count": one.count,
-            "from": one.bin / report.n_bins,
-            "to": (one.bin + 1) / report.n_bins,
+            "from": one.bin / n_bins,
+            "to": (one.bin + 1) / n_bins,
             "points": f"fewer than {_FEW}" if one.count < _FEW else f"{_FEW} or more",
         }
-        for one in report.bins
+        for one in bins
     ]
     tooltip = [
         alt.Tooltip("confidence:Q", format=".1%", title="mean confidence"),
@@ -69,7 +70,7 @@ def reliability_chart(report: CalibrationReport) -> alt.VConcatChart:
             tooltip=tooltip,
         )
     )
-    upper = (ideal + spans + points).properties(width=_WIDTH, height=_HEIGHT, title=f"Reliability: ECE {report.ece}")
+    upper = (ideal + spans + points).properties(width=_WIDTH, height=_HEIGHT, title=f"Reliability: ECE {ece}")
     lower = (
         _chart(rows)
         .mark_bar(color=CALM)
@@ -83,22 +84,20 @@ def reliability_chart(report: CalibrationReport) -> alt.VConcatChart:
     return upper & lower.properties(width=_WIDTH, height=70)
 
 
-def risk_coverage_chart(report: CalibrationReport) -> alt.LayerChart:
+def risk_coverage_chart(risk_coverage: RiskCoverage, accuracy: float) -> alt.LayerChart:
     """The share of wrong answers against the share of questions that are answered, the surest first.
 
     The dashed line is what a perfect order of the same answers would give.
     """
-    found = report.risk_coverage
-    curve = found.curve
+    curve = risk_coverage.curve
     kept = np.unique(np.linspace(0, len(curve) - 1, min(len(curve), _POINTS)).astype(int))
     rows = [
         {"coverage": float(curve.coverage[at]), "risk": float(curve.risk[at]), "threshold": float(curve.threshold[at])}
         for at in kept
     ]
-    right = float(report.accuracy.value)
     best = [{"coverage": 0.0, "risk": 0.0}]
     best += [
-        {"coverage": share, "risk": max(share - right, 0.0) / share} for share in np.linspace(0.01, 1, 100).tolist()
+        {"coverage": share, "risk": max(share - accuracy, 0.0) / share} for share in np.linspace(0.01, 1, 100).tolist()
     ]
     x = alt.X("coverage:Q", scale=_SHARE, axis=_PERCENT, title="answered")
     y = alt.Y("risk:Q", axis=alt.Axis(format=".2~%"), title="wrong among the answered")
@@ -114,16 +113,18 @@ def risk_coverage_chart(report: CalibrationReport) -> alt.LayerChart:
     )
     oracle = _chart(best).mark_line(color=INK, strokeDash=[4, 4], strokeWidth=1).encode(x=x, y=y)
     return (oracle + line).properties(
-        width=_WIDTH, height=_HEIGHT, title=f"Risk and coverage: area {report.aurc.value:.3f}, best {found.oracle:.3f}"
+        width=_WIDTH,
+        height=_HEIGHT,
+        title=f"Risk and coverage: area {risk_coverage.aurc:.3f}, best {risk_coverage.oracle:.3f}",
     )
 
 
-def histogram_chart(report: CalibrationReport) -> alt.Chart:
+def histogram_chart(confidence: Floats, correct: Floats, n_bins: int) -> alt.Chart:
     """How often each confidence was given, right and wrong answers apart."""
-    edges = np.linspace(0, 1, 2 * report.n_bins + 1)
+    edges = np.linspace(0, 1, 2 * n_bins + 1)
     rows: list[dict[str, Any]] = []
     for name, value in (("right", 1.0), ("wrong", 0.0)):
-        counts = np.histogram(report.confidence[report.correct == value], edges)[0]
+        counts = np.histogram(confidence[correct == value], edges)[0]
         rows += [
             {"from": low, "to": high, "count": int(number), "answer": name}
             for low, high, number in zip(edges[:-1].tolist(), edges[1:].tolist(), counts, strict=True)

@@ -54,7 +54,7 @@ def children() -> set[int]:
 
 def is_server(process: psutil.Process) -> bool:
     try:
-        return any(Path(word).name == "_child.py" for word in process.cmdline())
+        return any(Path(word).parts[-2:] == ("local", "child.py") for word in process.cmdline())
     except psutil.Error:  # it ended meanwhile
         return False
 
