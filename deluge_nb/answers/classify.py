@@ -258,8 +258,7 @@ def _unfollowed(nodes: dict[str, list[Alternative]], labels: Labels) -> list[str
         for one in nodes[prefix]:
             text, logprob = prefix + one.token, reached.get(prefix, -math.inf) + one.logprob
             reading = labels.read(text)
-            open_still = reading.label is None and (reading.open is None or bool(reading.open))
-            if not one.token or not open_still:
+            if not one.token or not reading.is_undecided:
                 continue
             reached[text] = max(reached.get(text, -math.inf), logprob)
             if text not in nodes and logprob > math.log(_LEAST) and text not in found:

@@ -21,7 +21,8 @@ def along(response: APIResponse, labels: Labels) -> Classification:
     """What the tokens of an answer settle, and what those beside them do.
 
     The alternatives at the first token, and, as long as what was said so far leaves answers open (white space, the
-    first piece of a word), those at the next: each weighed by the probability of what leads there.
+    first piece of a word, a word that may go on), those at the next: each weighed by the probability of what leads
+    there.
     """
     table = response.logprobs
     if table is None or not len(table):
@@ -31,7 +32,7 @@ def along(response: APIResponse, labels: Labels) -> Classification:
     said = ""
     for position, token in enumerate(table.tokens):
         reading = labels.read(said)
-        if said in nodes or reading.label is not None or reading.open == frozenset():
+        if said in nodes or reading.ended or reading.open == frozenset():
             break
         nodes[said] = listed_at(table, position)
         if not nodes[said]:
@@ -41,7 +42,7 @@ def along(response: APIResponse, labels: Labels) -> Classification:
     if not nodes:
         return failed(labels.names, "The provider withheld the log-probabilities of this answer.", [response])
     try:
-        return made(walked(nodes, labels), [response])
+        return made(walked(nodes, labels, to_the_end=True), [response])
     except LogprobError as error:
         return failed(labels.names, str(error), [response])
 

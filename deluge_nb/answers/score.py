@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 
 from ..errors import DelugeError, LogprobsNotSupportedError, SettingError
 from ..logprobs.extract import candidates, extract_prob, log_sum
-from ..text.matching import is_match, normalized
+from ..text.matching import Labels
+from ..text.normalize import normalize
 
 if TYPE_CHECKING:
     from ..client.client import LLMClient
-    from ..logprobs.table import Logprobs
     from ..response import APIResponse
     from .results import Classifications
 
@@ -22,6 +22,7 @@ Input = str | Sequence[Any] | Mapping[str, Any]
 
 _PLACEHOLDER = re.compile(r"\{(\d*|[A-Za-z_]\w*)\}")
 _OPPOSITES = (("yes", "no"), ("true", "false"), ("correct", "incorrect"), ("right", "wrong"), ("positive", "negative"))
+_YES, _NO = 0, 1
 
 
 @overload
@@ -97,6 +98,7 @@ def score_llm(
         When template and inputs do not fit together.
     """
     no_token = _opposite(yes_token) if no_token is None else no_token
+    labels = Labels([yes_token, no_token] if no_token else [yes_token])
     asking = all(params.logprobs for params in scoring_model.sampling_params)
     if (return_probabilities or return_details) and not asking:
         wanted = "return_probabilities" if return_probabilities else "return_details"
@@ -115,16 +117,14 @@ def score_llm(
     prompts = [filled(scoring_prompt_template, values, f"inputs[{i}]") for i, values in enumerate(inputs)]
     responses = scoring_model.process_prompts_sync(prompts, show_progress=show_progress)
     if return_details:
-        from ..text.matching import Labels
         from .first_token import along
         from .results import Classifications
 
-        answers = Labels([yes_token] if no_token is None else [yes_token, no_token])
-        details = [along(response, answers) for response in responses]
-        return Classifications(details, list(inputs), answers.names, "first-token")
+        details = [along(response, labels) for response in responses]
+        return Classifications(details, list(inputs), labels.names, "first-token")
     if return_probabilities:
-        return [_probability(response, yes_token, no_token) for response in responses]
-    return [_says_yes(response, yes_token, no_token) for response in responses]
+        return [_probability(response, yes_token, labels) for response in responses]
+    return [_says_yes(response, labels) for response in responses]
 
 
 def filled(template: str, values: Input, where: str = "inputs") -> str:
@@ -166,60 +166,38 @@ def filled(template: str, values: Input, where: str = "inputs") -> str:
     return text
 
 
-def _probability(response: APIResponse, yes: str, no: str | None) -> float | None:
-    if response.logprobs is None or not len(response.logprobs):
+def _probability(response: APIResponse, yes: str, labels: Labels) -> float | None:
+    """P(yes), with what only begins yes or only begins no counted for it; None where there is nothing to tell it by."""
+    table = response.logprobs
+    if table is None or not len(table):
         return None
-    position = _first_telling(response.logprobs)
-    entry = response.logprobs[position]
-    if no is None:
-        return extract_prob(
-            yes,
-            response.logprobs,
-            use_top_logprobs=bool(entry["top_logprobs"]),
-            token_index=position,
-            use_complement=True,
-        )
+    position = next((at for at, token in enumerate(table.tokens) if labels.read(token).open is not None), 0)
+    entry = table[position]
+    if len(labels) == 1:
+        weighed = bool(entry["top_logprobs"])
+        return extract_prob(yes, table, use_top_logprobs=weighed, token_index=position, use_complement=True)
     if not entry["top_logprobs"]:
+        answer = labels.read(entry["token"]).only
+        if answer is None:
+            return None
         try:
-            if is_match(entry["token"], yes):
-                return extract_prob(yes, response.logprobs, token_index=position)
-            if is_match(entry["token"], no):
-                return extract_prob(yes, response.logprobs, token_index=position, use_complement=True)
+            return extract_prob(yes, table, token_index=position, use_complement=answer == _NO)
         except DelugeError:
-            pass
+            return None
+    sums = [
+        log_sum([logprob for text, logprob, _ in candidates(entry) if labels.read(text).only == answer])
+        for answer in (_YES, _NO)
+    ]
+    if max(sums) == -math.inf:
         return None
-    weighed = candidates(entry)
-    for_yes = log_sum([logprob for text, logprob, _ in weighed if _only(text, yes, no)])
-    for_no = log_sum([logprob for text, logprob, _ in weighed if _only(text, no, yes)])
-    if for_yes == for_no == -math.inf:
-        return None
-    return 0.0 if for_yes == -math.inf else math.exp(for_yes - log_sum([for_yes, for_no]))
+    return 0.0 if sums[_YES] == -math.inf else math.exp(sums[_YES] - log_sum(sums))
 
 
-def _only(text: str, label: str, other: str) -> bool:
-    """Whether a token begins one answer and not the other: the "in" of "incorrect", not what both start with."""
-    if not is_match(text, label):
-        return False
-    return not is_match(text, other) or normalized(text) == normalized(label)
-
-
-def _first_telling(logprobs: Logprobs) -> int:
-    """The first token that is more than white space and opening marks; the first of all if there is none."""
-    return next((i for i, token in enumerate(logprobs.tokens) if normalized(token)), 0)
-
-
-def _says_yes(response: APIResponse, yes: str, no: str | None) -> bool | None:
+def _says_yes(response: APIResponse, labels: Labels) -> bool | None:
     if response.is_error or response.completion is None:
         return None
-    said = [label for label in (yes, no) if label]
-    words = "|".join(re.escape(label.casefold()) for label in sorted(said, key=len, reverse=True))
-    found = re.search(rf"(?<!\w)(?:{words})(?!\w)", response.completion.casefold())
-    if found is None:
-        return False
-    return found[0] == yes.casefold()
+    return labels.find(response.completion) == _YES
 
 
 def _opposite(yes: str) -> str | None:
-    wanted = normalized(yes)
-    pairs = dict(_OPPOSITES) | {right: left for left, right in _OPPOSITES}
-    return pairs.get(wanted)
+    return (dict(_OPPOSITES) | {right: left for left, right in _OPPOSITES}).get(normalize(yes).answer)

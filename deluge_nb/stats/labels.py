@@ -318,8 +318,14 @@ def trie_label_probability(nodes: Mapping[str, Any], labels: LabelSet) -> LabelB
     return LabelBounds(found.lower, found.upper)
 
 
-def walked(lists: Mapping[str, Sequence[Alternative]], labels: Labels) -> LabelDistribution:
-    """The distribution over answers of several tokens, from the next-token lists after each beginning."""
+def walked(
+    lists: Mapping[str, Sequence[Alternative]], labels: Labels, *, to_the_end: bool = False
+) -> LabelDistribution:
+    """The distribution over answers of several tokens, from the next-token lists after each beginning.
+
+    With ``to_the_end`` an answer that has not ended is followed like a beginning, where there is a list after it: it
+    may go on to another word or number.
+    """
     tally = Tally(labels)
     tail = 0.0
     waiting = [("", 1.0)]
@@ -334,8 +340,8 @@ def walked(lists: Mapping[str, Sequence[Alternative]], labels: Labels) -> LabelD
         for one, p in zip(node, weighed.p.tolist(), strict=True):
             text, through = prefix + one.token, reached * p
             reading = labels.read(text)
-            undecided = reading.label is None and (reading.open is None or bool(reading.open))
-            if undecided and text in lists and one.token and through > 0:
+            follow = reading.is_undecided or (to_the_end and reading.label is not None and not reading.ended)
+            if follow and text in lists and one.token and through > 0:
                 waiting.append((text, through))
             else:
                 tally.add(reading, through)

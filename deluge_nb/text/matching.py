@@ -1,156 +1,275 @@
-"""Which answers a token can be, or can still become."""
+"""Decide what a text says of a set of answers: the one rule that every function of answers uses.
+
+A text *settles* an answer that it is, or that it goes on from with something other than a letter or digit ("Yes.",
+"A)"). It leaves *open* every answer that it may still become ("Pos" of "Positive"). White space and marks in front of
+an answer say nothing. All other text is none of the answers.
+"""
 
 from __future__ import annotations
 
-import unicodedata
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
 from ..errors import SettingError, bad
+from .normalize import NormalizedText, is_word, normalize
 
 Matcher = Callable[[str, str], bool]
 
-# Tokenizers that leak their own spelling write a space as one of these.
-LEAKED_SPACES = str.maketrans({"\u2581": " ", "\u0120": " ", "\u010a": "\n"})
-# What may stand in front of an answer without being one: quotes, brackets, Markdown.
-_OPENING_OF_TOKENS = "\"'`“”‘’«»‹›„‚*_#~>([{<-–—•:¿¡"
-_SIGNS = ("-", "–")
-_TOKEN = 64
-
-
-def is_match(token: str, label: str) -> bool:
-    """Whether a token is, or begins, the answer ``label``.
-
-    Upper and lower case, white space and opening marks (quotes, brackets, Markdown) do not count; letters and digits of
-    every script do. A token matches when it equals the label, when it goes on with something that is neither letter nor
-    digit (``"Yes."``, ``"A)"``), or when it is the beginning of the label (``"Pos"`` of ``"Positive"``). So
-    ``"yesterday"`` is not ``"yes"``, ``"not"`` is not ``"no"``, and ``"\\n"`` is nothing. What tokenizers write in
-    place of white space (``▁``, ``Ġ``, ``Ċ``) is white space.
-
-    Parameters
-    ----------
-    token
-        What the model wrote or weighed.
-    label
-        The answer that is looked for.
-    """
-    said, wanted = normalized(token), normalized(label)
-    if not said or not wanted:
-        return False
-    if said == wanted or wanted.startswith(said):
-        return True
-    return said.startswith(wanted) and not is_word(said[len(wanted)])
-
-
-def normalized(text: str) -> str:
-    """The text as :func:`is_match` compares it."""
-    # Tokens come again; a long text is none, and would fill the memory.
-    return _kept(text) if len(text) <= _TOKEN else _normalized(text)
-
-
-def _normalized(text: str) -> str:
-    folded = unicodedata.normalize("NFKC", text.translate(LEAKED_SPACES)).casefold()
-    whole = folded.strip()
-    bare = whole.lstrip(_OPENING_OF_TOKENS + " \t\r\n")
-    # A dash is a bullet, unless it is a sign.
-    if bare[:1].isdigit() and whole[: -len(bare)][-1:] in _SIGNS:
-        return "-" + bare
-    return bare
-
-
-_kept = lru_cache(maxsize=1 << 16)(_normalized)
+# A number goes on over one of these and a digit: 4.5, 1,000, 1'000, 1/2.
+_NUMBER_JOINTS = ".,'/"
+# A word goes on over one of these and a letter: can't, no-one.
+_WORD_JOINTS = "'-"
+_SIGNS = "+-"
+_MINUSES = ("-", "\u2013")
 
 
 class Reading(NamedTuple):
-    """What a text says of the answers: it settled on ``label``, or it can still become any of ``open`` (None: of all).
+    """What a text says of a set of answers, each named by its place.
 
-    Neither, where no answer begins with it: ``label`` is None and ``open`` is empty.
+    ``label`` is the answer that is settled, or None. ``open`` holds the answers that the text is or may still become;
+    None stands for all of them (white space and marks). Empty, where the text is none of the answers. ``ended`` says
+    that what follows the settled answer in the text ends it: "Yes." has ended, "Yes" may go on to "Yesterday".
     """
 
     label: int | None
     open: frozenset[int] | None
+    ended: bool = False
+
+    @property
+    def is_undecided(self) -> bool:
+        """Whether the text may become an answer and is none yet."""
+        return self.label is None and (self.open is None or bool(self.open))
+
+    @property
+    def only(self) -> int | None:
+        """The answer that the text is, or the only one that it may become; None where there is no such answer."""
+        if self.label is not None:
+            return self.label
+        return next(iter(self.open)) if self.open is not None and len(self.open) == 1 else None
 
 
-# What may stand in front of an answer without being one. No dash: -1 is an answer.
-_OPENING = " \t\r\n\v\f\u0085\u00a0\"'`“”‘’«»*_([{<#"
-_ANYTHING = Reading(None, None)
-_NOTHING = Reading(None, frozenset())
+class _Form(NamedTuple):
+    """A normalised spelling of an answer; ``marked`` where it begins with a mark ("+", "<b>", an emoji)."""
+
+    text: str
+    marked: bool
+
+
+class _Match(NamedTuple):
+    """How a text meets a form: where in the text, whether as a whole or as its beginning, and whether it has ended."""
+
+    start: int
+    length: int
+    is_whole: bool
+    ended: bool
+
+
+_TRANSPARENT = Reading(None, None)
+_OTHER = Reading(None, frozenset())
+
+
+def is_match(token: str, label: str) -> bool:
+    """Return whether a token is, or begins, the answer ``label``.
+
+    Case, white space and marks in front (quotes, brackets, bullets, Markdown, zero-width marks of every script) do not
+    count, unless the answer itself begins with them; letters and digits of every script do. A token matches when it
+    equals the answer, when it goes on with something other than a letter or digit (``"Yes."``, ``"A)"``), or when it
+    is the beginning of the answer (``"Pos"`` of ``"Positive"``). A word goes on over an apostrophe or a hyphen and a
+    letter, a number over a separator and a digit: ``"can't"`` is not ``"can"``, ``"4.5"`` is not ``"4"``. A minus
+    directly before a digit belongs to the number.
+
+    Parameters
+    ----------
+    token
+        Text that the model wrote or weighed.
+    label
+        The answer to look for.
+
+    Returns
+    -------
+    bool
+        False also where the token or the answer has nothing to compare.
+
+    Examples
+    --------
+    >>> is_match(" **Yes", "yes"), is_match("A)", "a"), is_match("Pos", "Positive")
+    (True, True, True)
+    >>> is_match("yesterday", "yes"), is_match("1,000", "1"), is_match("-1", "1")
+    (False, False, False)
+    """
+    text = normalize(token)
+    return any(_compare(text, form) is not None for form in _forms(label))
 
 
 class Labels:
-    """A set of answers with their spellings, and what each text that was seen says of them (kept: tokens come again).
+    """A set of answers with their spellings. It remembers each text it has read, for tokens come again.
+
+    Parameters
+    ----------
+    labels
+        The answers, or a dict from each answer to its spellings.
 
     Raises
     ------
     SettingError
         When there are no answers, one has no spelling, or two have the same.
+
+    Examples
+    --------
+    >>> answers = Labels(["yes", "no"])
+    >>> answers.read("Yes,").label, answers.read("n").open, answers.read("not")
+    (0, frozenset({1}), Reading(label=None, open=frozenset(), ended=False))
     """
 
     def __init__(self, labels: Mapping[str, Sequence[str]] | Sequence[str]) -> None:
         self.spellings = _spellings(labels)
         self.names = list(self.spellings)
-        self.forms: list[tuple[str, int]] = []
-        owners: dict[str, int] = {}
+        owners: dict[_Form, int] = {}
+        optional: dict[_Form, int] = {}
         for place, (name, spellings) in enumerate(self.spellings.items()):
             for spelling in spellings:
-                form = beginning(spelling).rstrip()
-                if not form:
+                form, *others = _forms(spelling) or (None,)
+                if form is None:
                     raise SettingError(
-                        f"The label {name!r} has the spelling {spelling!r}, which is nothing once white space and "
-                        "opening marks are left out.",
+                        f"The label {name!r} has the spelling {spelling!r}, which is only white space; give it text.",
                         setting="labels",
                         value=spelling,
                     )
                 other = owners.setdefault(form, place)
                 if other != place:
                     raise SettingError(
-                        f"The labels {self.names[other]!r} and {name!r} cannot be told apart: both are spelt {form!r} "
-                        "once case, white space and opening marks are left out.",
+                        f"The labels {self.names[other]!r} and {name!r} are the same answer: both read {form.text!r} "
+                        "without case and the marks in front; use labels that differ.",
                         setting="labels",
                         value=spelling,
                     )
-        self.forms = list(owners.items())
-        self._seen: dict[str, Reading] = {}
+                for one in others:
+                    optional.setdefault(one, place)
+        self._forms = list({**optional, **owners}.items())
+        self._readings: dict[str, Reading] = {}
 
     def __len__(self) -> int:
         return len(self.names)
 
     def read(self, text: str) -> Reading:
-        """What a text says of the answers."""
-        found = self._seen.get(text)
-        if found is None:
-            found = self._seen[text] = self._read(beginning(text))
-        return found
+        """Return what a text that begins an answer says of the answers."""
+        reading = self._readings.get(text)
+        if reading is None:
+            reading = self._readings[text] = self._read(normalize(text))
+        return reading
 
-    def _read(self, said: str) -> Reading:
-        if not said:
-            return _ANYTHING
-        settled, length = None, 0
-        becoming = set()
-        for form, place in self.forms:
-            if said.startswith(form) and not is_word(said[len(form) : len(form) + 1]):
-                # The longest wins: "new york" is that, and not "new".
-                if len(form) > length:
-                    settled, length = place, len(form)
-            elif form.startswith(said):
+    def find(self, text: str) -> int | None:
+        """Return the first answer that occurs in a text as a whole word or number; None where there is none."""
+        whole = normalize(text).whole
+        # Two characters after an answer tell whether it has ended.
+        length = max(len(form.text) for form, _ in self._forms) + 2
+        for start in _word_starts(whole):
+            reading = self._read(normalize(whole[start : start + length]))
+            if reading.label is not None:
+                return reading.label
+        return None
+
+    def _read(self, text: NormalizedText) -> Reading:
+        best: tuple[int, int] | None = None
+        label, ended = None, False
+        becoming: set[int] = set()
+        for form, place in self._forms:
+            match = _compare(text, form)
+            if match is None:
+                continue
+            if not match.is_whole:
                 becoming.add(place)
-        if settled is None:
-            return Reading(None, frozenset(becoming)) if becoming else _NOTHING
-        if becoming - {settled}:
-            return Reading(None, frozenset(becoming | {settled}))
-        return Reading(settled, frozenset({settled}))
+                continue
+            # The first wins, and of those the longest: "new york" is that, and not "new".
+            rank = (-match.start, match.length)
+            if best is None or rank > best:
+                best, label, ended = rank, place, match.ended
+        if label is None:
+            if not text.answer:
+                return self._read_marks(text.whole)
+            return Reading(None, frozenset(becoming)) if becoming else _OTHER
+        if becoming - {label}:
+            return Reading(None, frozenset(becoming | {label}))
+        return Reading(label, frozenset({label}), ended)
+
+    def _read_marks(self, marks: str) -> Reading:
+        """Read a text without a letter or digit: a minus begins the negative numbers, all other marks anything."""
+        negative = {place for form, place in self._forms if form.text[0] == "-" and form.text[1:2].isdigit()}
+        return Reading(None, frozenset(negative)) if negative and marks[-1:] in _MINUSES else _TRANSPARENT
 
 
-def beginning(text: str) -> str:
-    """A text as the beginning of an answer: case and what stands in front are gone, what follows is not."""
-    folded = unicodedata.normalize("NFKC", text.translate(LEAKED_SPACES)).casefold()
-    return folded.lstrip(_OPENING)
+def _compare(text: NormalizedText, form: _Form) -> _Match | None:
+    """How a text meets a form; None where it does not."""
+    if not form.marked:
+        return _compare_at(text.answer, form.text, text.marks)
+    # The answer's own marks may follow others.
+    for start in range(min(text.marks, len(text.whole) - 1) + 1):
+        match = _compare_at(text.whole[start:], form.text, start)
+        if match is not None:
+            return match
+    return None
 
 
-def is_word(character: str) -> bool:
-    """Whether a character after a word makes it another word; nothing does not."""
-    return bool(character) and unicodedata.category(character)[0] in "LNM"
+def _compare_at(said: str, form: str, start: int) -> _Match | None:
+    if not said:
+        return None
+    if said.startswith(form):
+        rest = said[len(form) :]
+        return None if _goes_on(form, rest) else _Match(start, len(form), True, _has_ended(form, rest))
+    return _Match(start, len(said), False, False) if form.startswith(said) else None
+
+
+def _goes_on(form: str, rest: str) -> bool:
+    """Whether what follows an answer makes it another word or number."""
+    last, first, second = form[-1], rest[:1], rest[1:2]
+    if not first:
+        return False
+    if not is_word(last):
+        return last in _SIGNS and first.isdigit()
+    if is_word(first):
+        return True
+    return _joins(last, first, second)
+
+
+def _has_ended(form: str, rest: str) -> bool:
+    """Whether what follows an answer ends it, whatever comes next."""
+    joints = _WORD_JOINTS + (_NUMBER_JOINTS if form[-1].isdigit() else "")
+    return bool(rest) and (len(rest) > 1 or rest not in joints)
+
+
+@lru_cache(maxsize=1 << 10)
+def _forms(spelling: str) -> tuple[_Form, ...]:
+    """The forms of a spelling: as it is, and without the marks around it where there are some; none for white space."""
+    whole, answer, marks = normalize(spelling)
+    full = whole.strip()
+    if not full:
+        return ()
+    bare = answer.rstrip()
+    # A sign or a decimal point is a part of its number.
+    if not answer or (marks and full not in (bare, f"+{bare}")):
+        without = bare if is_word(bare[-1:]) else bare.rstrip(".,;:!?\"'`*_~)]}>»”」』）")
+        return (_Form(full, marked=True), *((_Form(without, marked=False),) if without else ()))
+    return (_Form(bare, marked=False),)
+
+
+def _word_starts(text: str) -> Iterator[int]:
+    """The places in a text where a word, a number or a mark begins."""
+    for at, character in enumerate(text):
+        before, after = text[at - 1 : at], text[at + 1 : at + 2]
+        if character.isspace() or (is_word(character) and is_word(before)):
+            continue
+        # Inside can't, no-one, 4.5 and 1,000 nothing begins, neither at the joint nor after it.
+        if _joins(before, character, after) or _joins(text[max(0, at - 2) : max(0, at - 1)], before, character):
+            continue
+        yield at
+
+
+def _joins(left: str, joint: str, right: str) -> bool:
+    """Whether a character holds two parts of a word or a number together."""
+    if left.isdigit() and right.isdigit():
+        return bool(joint) and joint in _NUMBER_JOINTS
+    return bool(joint) and joint in _WORD_JOINTS and is_word(left) and right.isalpha()
 
 
 def _spellings(labels: Any) -> dict[str, list[str]]:
@@ -158,12 +277,12 @@ def _spellings(labels: Any) -> dict[str, list[str]]:
         raise bad("labels", labels, "a list of answers, or a dict from answer to its spellings, and not empty")
     if not isinstance(labels, Mapping):
         labels = {label: [label] for label in labels}
-    made = {}
-    for name, spellings in labels.items():
-        listed = [spellings] if isinstance(spellings, str) else list(spellings)
+    spellings = {}
+    for name, forms in labels.items():
+        listed = [forms] if isinstance(forms, str) else list(forms)
         if not isinstance(name, str):
             raise bad("labels", name, "named by texts")
-        if not listed or not all(isinstance(one, str) for one in listed):
-            raise bad(f"labels[{name!r}]", spellings, "a list of at least one spelling")
-        made[name] = listed
-    return made
+        if not listed or not all(isinstance(form, str) for form in listed):
+            raise bad(f"labels[{name!r}]", forms, "a list of at least one spelling")
+        spellings[name] = listed
+    return spellings

@@ -172,10 +172,12 @@ def test_yes_and_no_swapped_give_the_rest_to_one(weighed: dict[str, float]) -> N
     from deluge_nb import Logprobs
     from deluge_nb.answers.score import _probability
     from deluge_nb.response import APIResponse
+    from deluge_nb.text.matching import Labels
 
     top = [{"token": token, "logprob": math.log(p)} for token, p in weighed.items()]
     table = Logprobs.from_entries([{"token": "?!", "logprob": -9.0, "bytes": None, "top_logprobs": top}])
-    yes, no = (_probability(APIResponse("m", logprobs=table), *pair) for pair in (("yes", "no"), ("no", "yes")))
+    pairs = (("yes", "no"), ("no", "yes"))
+    yes, no = (_probability(APIResponse("m", logprobs=table), pair[0], Labels(pair)) for pair in pairs)
     assert (yes is None) == (no is None)
     if yes is not None and no is not None:
         assert yes + no == pytest.approx(1.0)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deluge_nb import Logprobs, LogprobsMissingError, SettingError, extract_prob, is_match
-from deluge_nb.text.matching import LEAKED_SPACES
+from deluge_nb.text.normalize import LEAKED_SPACES
 
 LOWEST = -3.4028234663852886e38
 

@@ -193,8 +193,7 @@ def _positions(
             text = texts[ids[step]]
             says = telling.get(text)
             if says is None:
-                reading = labels.read(text)
-                says = telling[text] = not (reading.label is None and reading.open is None)
+                says = telling[text] = labels.read(text).open is not None
             if says:
                 at = step
                 break
