@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from ..errors import LogprobError, LogprobsNotSupportedError, SettingError
+from ..logprobs.values import log_sum
 from ..prompts import Conversation, Message, Prompt, RawPrompt, as_prompt
-from ..stats.core.truncated import log_sum
 from ..stats.core.validation import Alternative
 from ..stats.entropy import log1mexp
 from ..stats.labels import LabelSet, Tally, walked

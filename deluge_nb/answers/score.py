@@ -9,7 +9,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from ..errors import DelugeError, LogprobsNotSupportedError, SettingError
-from ..logprobs.extract import candidates, extract_prob, log_sum
+from ..logprobs.extract import candidates, extract_prob
+from ..logprobs.values import log_sum
 from ..text.matching import Labels
 from ..text.normalize import normalize
 

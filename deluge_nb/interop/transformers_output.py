@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ..logprobs import measures
 from ..logprobs.columns import Floats
 from ..logprobs.table import Logprobs
 from .tokenizer import Pieces
@@ -62,8 +63,7 @@ def _array(values: Any) -> Floats:
 
 def _normalised(row: Floats) -> Floats:
     """Log-probabilities from logits; those that are normalised already stay as they are."""
-    shifted = row - row.max()
-    return shifted - np.log(np.exp(shifted).sum())
+    return row - measures.log_sum_rows(row[None])[0]
 
 
 def _likeliest(logprobs: Floats, top: int) -> list[int]:

@@ -20,6 +20,7 @@ from ..text.diff import Run, common_runs
 from ..text.glyphs import label
 from .columns import Floats
 from .table import Logprobs
+from .values import is_known
 
 if TYPE_CHECKING:
     import pandas
@@ -263,7 +264,7 @@ def weighed(table: Logprobs, position: int) -> dict[str, float]:
     chosen = float(table.logprob[position])
     found.setdefault(octets(int(table.chosen[position])), chosen)
     # By the bytes as they are: labels of different tokens may look alike.
-    return {raw.hex(): value for raw, value in found.items() if value == value and value > -9999}
+    return {raw.hex(): value for raw, value in found.items() if is_known(value)}
 
 
 def called(table: Logprobs, position: int) -> str | None:

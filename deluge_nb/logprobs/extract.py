@@ -8,15 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import LogprobsMissingError, SettingError
 from ..text.matching import Matcher, is_match
+from .values import is_known, log_sum
 
 if TYPE_CHECKING:
     from .table import Logprobs
 
 Entry = Mapping[str, Any]
-
-# As in the table of log-probabilities: at or below it a value says "too unlikely to tell", above 0 nothing sensible.
-_SENTINEL = -9999.0
-_ROUNDING = 1e-6
 
 
 def extract_prob(
@@ -125,17 +122,6 @@ def candidates(entry: Entry) -> list[tuple[str, float, Sequence[int] | None]]:
     return [(text, -math.inf if logprob is None else logprob, raw) for text, logprob, raw in known]
 
 
-def log_sum(logprobs: Sequence[float]) -> float:
-    """The logarithm of a sum of probabilities, from their logarithms; ``-inf`` for none.
-
-    Subtracting the largest first keeps what would underflow: the log-sum-exp of the textbooks.
-    """
-    peak = max(logprobs, default=-math.inf)
-    if peak == -math.inf:
-        return peak
-    return peak + math.log(math.fsum(math.exp(value - peak) for value in logprobs))
-
-
 def _complement(logprob: float | None, index: int) -> float:
     if logprob is None:
         raise _withheld(index)
@@ -143,9 +129,7 @@ def _complement(logprob: float | None, index: int) -> float:
 
 
 def _known(logprob: float | None) -> float | None:
-    if logprob is None or not _SENTINEL < logprob <= _ROUNDING:
-        return None
-    return min(float(logprob), 0.0)
+    return min(float(logprob), 0.0) if logprob is not None and is_known(logprob) else None
 
 
 def _same(left: Entry, right: Entry) -> bool:

@@ -18,14 +18,10 @@ from numpy.typing import NDArray
 
 from ..errors import SettingError
 from .columns import Floats, Ints, Vocabulary
+from .values import ROUNDING, SENTINEL
 
 Bools = NDArray[np.bool_]
 
-# "Not within the top 20", says OpenAI of -9999; other servers send the lowest float for a probability of 0. No model's
-# real log-probabilities come near either.
-SENTINEL = -9999.0
-# Providers round: a log-probability may exceed 0 by this much and still mean certainty.
-ROUNDING = 1e-6
 # So many numbers at a time: they and their exponentials stay in a core's own cache.
 BLOCK = 49_152
 # So many tokens, where there are several numbers for each.
@@ -69,6 +65,17 @@ def is_censored(logprob: Floats) -> Bools:
 def known(logprob: Floats) -> Floats:
     """The column with censored values as NaN and rounding above 0 taken off."""
     return np.where(is_censored(logprob), np.nan, np.minimum(logprob, 0.0))
+
+
+def log_sum_rows(logprob: Floats) -> Floats:
+    """:func:`~deluge_nb.logprobs.values.log_sum` of each row: shape (n, k) to (n,)."""
+    if not logprob.shape[1]:
+        return np.full(len(logprob), -np.inf)
+    at = np.argmax(logprob, axis=1)[:, None]
+    peak = np.take_along_axis(logprob, at, axis=1)
+    rest = np.exp(logprob - np.where(np.isfinite(peak), peak, 0.0))
+    np.put_along_axis(rest, at, 0.0, axis=1)
+    return peak[:, 0] + np.log1p(rest.sum(axis=1))
 
 
 def blocks(offsets: NDArray[np.integer]) -> Iterator[tuple[slice | NDArray[np.intp], slice | NDArray[np.intp], int]]:

@@ -12,12 +12,11 @@ from numpy.typing import ArrayLike
 
 from ..errors import InconsistentTopKError, LogprobError, ProbabilityMassError, bad
 from ..logprobs.columns import Floats
+from ..logprobs.values import ROUNDING, SENTINELS, log_sum
 from .core.records import Result
-from .core.truncated import listed, log_sum
+from .core.truncated import listed
 from .core.validation import (
     MASS_TOLERANCE,
-    ROUNDING,
-    SENTINELS,
     Alternative,
     alternative,
     alternatives,

@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 
 from ..errors import LogprobError, bad
+from ..logprobs.values import SENTINELS
 from ..text.matching import Labels, Reading
 from .core.records import Result
 from .core.truncated import listed
-from .core.validation import SENTINELS, Alternative, alternatives, between, count, logprobs, number
+from .core.validation import Alternative, alternatives, between, count, logprobs, number
 from .entropy import observe
 
 LabelSet = Mapping[str, Sequence[str]] | Sequence[str]

@@ -12,8 +12,9 @@ from numpy.typing import ArrayLike
 
 from ..errors import ProbabilityMassError, SettingError, bad
 from ..logprobs.columns import Floats
+from ..logprobs.values import log_sum
 from .core.records import Result
-from .core.truncated import listed, log_sum
+from .core.truncated import listed
 from .core.validation import MASS_TOLERANCE, alternatives, between, matrix, paired, probabilities, scipy_module, vector
 from .core.validation import logprobs as read_logprobs
 from .scoring import normal_quantile

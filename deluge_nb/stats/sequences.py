@@ -12,13 +12,11 @@ from numpy.typing import ArrayLike
 
 from ..errors import LogprobError, bad
 from ..logprobs.columns import Floats
+from ..logprobs.values import SENTINELS, SINGLE_PRECISION, log_sum
 from .core.records import Result
-from .core.truncated import listed, log_sum
-from .core.validation import SENTINELS, between, count, matrix, not_a_logprob, number, paired, told, vector
+from .core.truncated import listed
+from .core.validation import between, count, matrix, not_a_logprob, number, paired, told, vector
 from .core.validation import logprobs as read_logprobs
-
-# A provider's value is a float of single precision: so much of a tail may be rounding, for each alternative.
-_SINGLE = 2.0**-24
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -228,7 +226,7 @@ def _most(top: Any, position: int, sentinels: Sequence[float]) -> float:
     if not len(seen):
         return 0.0
     tail = listed(seen, true_topk=False, where=f"tokens[{position}]['top_logprobs']").tail
-    return min(float(seen.min()), math.log(max(tail, len(seen) * _SINGLE)))
+    return min(float(seen.min()), math.log(max(tail, len(seen) * SINGLE_PRECISION)))
 
 
 def choice_scores(choices: Sequence[str], loglik: ArrayLike, n_tokens: ArrayLike | None = None) -> ChoiceScores:

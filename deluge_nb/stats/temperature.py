@@ -11,14 +11,13 @@ from numpy.typing import ArrayLike
 
 from ..errors import ProbabilityMassError, bad
 from ..logprobs.columns import Floats
+from ..logprobs.values import SENTINELS, SINGLE_PRECISION, log_sum
 from .core.records import Result
-from .core.truncated import Listed, listed, log_sum, whole
-from .core.validation import MASS_TOLERANCE, SENTINELS, between, count, number, paired, temperature_of, told
+from .core.truncated import Listed, listed, whole
+from .core.validation import MASS_TOLERANCE, between, count, number, paired, temperature_of, told
 from .core.validation import logprobs as read_logprobs
 from .entropy import softmax
 
-# A provider's value is a float of single precision: so much of a tail may be rounding, for each alternative.
-_SINGLE = 2.0**-24
 # Sums of probabilities meet a bound that they equal.
 _GUARD = 1e-12
 
@@ -144,7 +143,7 @@ def _hidden(seen: Listed, beta: float, vocab_size: int | None) -> tuple[float, f
     if hidden == 0:
         return -math.inf, -math.inf
     # A tail of the size of rounding may be none or twice that, and above temperature 1 a little goes a long way.
-    unsure = len(seen.logprob) * _SINGLE if beta < 1 else 0.0
+    unsure = len(seen.logprob) * SINGLE_PRECISION if beta < 1 else 0.0
     unsure = unsure if seen.tail < 16 * unsure else 0.0
     least, most = _spread(max(seen.tail - unsure, 0.0), seen.cap, hidden, beta)
     return least, _spread(seen.tail + unsure, seen.cap, hidden, beta)[1] if unsure else most

@@ -11,16 +11,15 @@ between characters, and half a token has no probability.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Generator, Sequence
 from typing import Annotated
 
 import msgspec
-import numpy as np
 
 from ...errors import MalformedResponseError
 from ...logprobs.columns import Builder
 from ...logprobs.table import Logprobs
+from ...logprobs.values import LOWEST, log_sum
 from ..base import Ask, WireRequest
 from ..decode import decode
 
@@ -247,7 +246,7 @@ def table(ask: Ask, found: Sequence[Row]) -> Logprobs:
     kept = None if full else ask.params.top_logprobs or 0
     for row in found:
         # Single precision leaves a whole vocabulary's sum a little off 1.
-        excess = _log_sum([one.logprob for one in row.top]) if full else 0.0
+        excess = log_sum(one.logprob for one in row.top if one.logprob is not None) if full and row.top else 0.0
         builder.token(row.octets.decode("utf-8", "replace"), _less(row.logprob, excess), row.octets, row.id)
         for one in row.top[:kept]:
             octets = bytes(one.bytes)
@@ -256,10 +255,4 @@ def table(ask: Ask, found: Sequence[Row]) -> Logprobs:
 
 
 def _less(logprob: float | None, excess: float) -> float | None:
-    return logprob if logprob is None or logprob < -1e30 else logprob - excess
-
-
-def _log_sum(logprobs: list[float | None]) -> float:
-    column = np.array([value for value in logprobs if value is not None], dtype=np.float64)
-    peak = column.max(initial=-math.inf)
-    return float(peak + np.log(np.exp(column - peak).sum())) if len(column) else 0.0
+    return logprob if logprob is None or logprob <= LOWEST else logprob - excess

@@ -9,12 +9,10 @@ from numpy.typing import NDArray
 
 from ...logprobs import measures
 from ...logprobs.columns import Floats
+from ...logprobs.values import SINGLE_PRECISION
 from ..core.records import Result
 from ..core.stacked import Tables, check_policy, join, lists_of, rows_of, seen_in, starts_of, tables_of, wrong_lists
 from ..core.validation import count, temperature_of
-
-# A provider's value is a float of single precision: so much of a tail may be rounding, for each alternative.
-_SINGLE = 2.0**-24
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -109,12 +107,12 @@ def _block(
         return conditional, best / (every + rivals)[:, None], conditional.copy()
     beta = 1 / heat
     scaled = np.where(np.isfinite(values), values * beta, -np.inf)
-    total = _log_sum(scaled)
+    total = measures.log_sum_rows(scaled)
     conditional = np.exp(scaled - total[:, None])
     if heat == 1:
         p = np.exp(values)
         return conditional, p, p.copy()
-    unsure = known * _SINGLE if beta < 1 else np.zeros(len(known))
+    unsure = known * SINGLE_PRECISION if beta < 1 else np.zeros(len(known))
     unsure = np.where(tail < 16 * unsure, unsure, 0.0)
     least = _spread(np.maximum(tail - unsure, 0.0), cap, c, known, beta, size)[0]
     most = _spread(tail + unsure, cap, c, known, beta, size)[1]
@@ -146,8 +144,3 @@ def _spread(
         tail = np.where(hidden > 0, tail, 0.0)
     none = tail <= 0
     return np.where(none, -np.inf, least), np.where(none, -np.inf, most)
-
-
-def _log_sum(values: Floats) -> Floats:
-    peak = values.max(axis=1)
-    return peak + np.log(np.exp(values - peak[:, None]).sum(axis=1))

@@ -13,6 +13,7 @@ from ...errors import InconsistentTopKError, ProbabilityMassError, bad
 from ...logprobs import measures
 from ...logprobs.columns import Floats, Ints, Vocabulary
 from ...logprobs.table import Logprobs
+from ...logprobs.values import ROUNDING
 from .validation import MASS_TOLERANCE, not_a_logprob
 
 Tables = Logprobs | Iterable[Any]
@@ -249,8 +250,8 @@ def wrong_lists(
     wrong = np.zeros(len(seen.tail), np.bool_)
     span = slice(int(offsets[0]), int(offsets[-1]))
     values = logprob[span]
-    if len(values) and not values.max() <= measures.ROUNDING:
-        places = np.flatnonzero(~(values <= measures.ROUNDING)) + span.start
+    if len(values) and not values.max() <= ROUNDING:
+        places = np.flatnonzero(~(values <= ROUNDING)) + span.start
         rows = np.searchsorted(offsets, places, side="right") - 1
         if policy == "raise":
             raise not_a_logprob(float(logprob[places[0]]), "logprobs", int(rows[0]))
@@ -293,7 +294,7 @@ def wrong_choices(logprob: Floats, policy: str) -> Bools:
         When a number is no log-probability. A sentinel is none, and no error: it says "not told".
     """
     check_policy(policy)
-    wrong = ~(logprob <= measures.ROUNDING)
+    wrong = ~(logprob <= ROUNDING)
     if wrong.any() and policy == "raise":
         at = int(np.argmax(wrong))
         raise not_a_logprob(float(logprob[at]), "logprobs", at)

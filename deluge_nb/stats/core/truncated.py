@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from ...errors import InconsistentTopKError, LogprobError, SettingError
 from ...logprobs.columns import Floats
+from ...logprobs.values import log_sum
 from .validation import MASS_TOLERANCE, count, mass_error
 
 _ULP = 2.0**-52
@@ -55,20 +55,6 @@ def whole(tail: float, cap: float) -> float:
     number.
     """
     return math.floor(tail / cap * (1 + 1e-13)) if cap > 0 else 0.0
-
-
-def log_sum(values: Sequence[float] | Floats) -> float:
-    """The logarithm of a sum of exponentials, relative to the largest: digits near 1 are kept, nothing overflows."""
-    logs = np.asarray(values, np.float64)
-    if not len(logs):
-        return -math.inf
-    top = int(np.argmax(logs))
-    peak = float(logs[top])
-    if math.isinf(peak):
-        return peak
-    rest = np.exp(logs - peak)
-    rest[top] = 0.0
-    return peak + math.log1p(math.fsum(rest.tolist()))
 
 
 def listed(

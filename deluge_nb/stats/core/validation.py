@@ -12,14 +12,10 @@ from numpy.typing import ArrayLike
 
 from ...errors import LogprobError, MissingDependencyError, ProbabilityMassError, SettingError, bad
 from ...logprobs.columns import Floats, Ints
+from ...logprobs.values import LOWEST, ROUNDING, SENTINELS
 
-SENTINELS: tuple[float, ...] = (-9999.0,)
-"""What providers send in place of a log-probability that they do not tell; -100 and -1000 are others, from a few."""
-# Providers round: a log-probability may exceed 0 by this much, and a total of probabilities 1 by that much.
-ROUNDING = 1e-6
+# A total of probabilities may exceed 1 by this much, for each of them is rounded.
 MASS_TOLERANCE = 1e-4
-# The lowest float of single precision is how some servers spell the logarithm of 0.
-_NEVER = -3e38
 
 
 class Alternative(NamedTuple):
@@ -147,7 +143,7 @@ def logprobs(values: ArrayLike | Iterable[Any], name: str = "logprobs") -> Float
     wrong = np.flatnonzero(~(made <= ROUNDING))
     if len(wrong):
         raise not_a_logprob(float(made[wrong[0]]), name, int(wrong[0]))
-    return np.where(made <= _NEVER, -np.inf, np.minimum(made, 0.0))
+    return np.where(made <= LOWEST, -np.inf, np.minimum(made, 0.0))
 
 
 def told(values: Floats, sentinels: Sequence[float] = SENTINELS) -> Floats:
@@ -200,7 +196,7 @@ def alternative(entry: Any, where: str, name: str, position: int) -> Alternative
     value = float(logprob)
     if not value <= ROUNDING:
         raise not_a_logprob(value, name, position, token)
-    value = -math.inf if value <= _NEVER else min(value, 0.0)
+    value = -math.inf if value <= LOWEST else min(value, 0.0)
     return Alternative(token, value, bytes(raw) if raw is not None else None)
 
 
