@@ -27,7 +27,7 @@ ROWS = (
     ("dialects", "render"),
     ("stats", "interop", "local"),
     ("logprobs", "models"),
-    ("text", "prompts", "sampling", "tools"),
+    ("text", "prompts", "sampling", "tools", "extras"),
     ("errors", "cache_dir"),
 )
 FRONT_END_ROWS = (("entry",), ("view", "compare"), ("text",), ("ui",), ("host", "data"))

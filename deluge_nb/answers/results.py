@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
-from ..errors import MissingDependencyError
+from ..extras import import_extra
 from ..logprobs.columns import Floats
 
 if TYPE_CHECKING:
@@ -117,12 +117,7 @@ class Classifications(Sequence[Classification]):
         MissingDependencyError
             When pandas is not installed.
         """
-        try:
-            import pandas
-        except ImportError as error:
-            raise MissingDependencyError(
-                "to_pandas needs pandas: pip install 'deluge-nb[tables]'.", package="pandas", extra="tables"
-            ) from error
+        pd = import_extra("pandas", "to_pandas()")
         columns: dict[str, Any] = {
             "input": [shown(one) for one in self._inputs],
             "label": self.labels,
@@ -137,7 +132,7 @@ class Classifications(Sequence[Classification]):
         if not self.names:
             columns["probabilities"] = [one.probabilities for one in self._results]
         columns["error"] = [one.error_message for one in self._results]
-        return pandas.DataFrame(columns)
+        return pd.DataFrame(columns)
 
     def __repr__(self) -> str:
         failed = sum(one.is_error for one in self._results)

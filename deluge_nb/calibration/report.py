@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..errors import MissingDependencyError, bad
+from ..errors import bad
+from ..extras import import_extra
 from ..logprobs.columns import Floats
 from ..stats.core.records import Result
 from ..stats.core.validation import between, count, outcomes, paired, probabilities
@@ -335,13 +336,8 @@ class CalibrationReport:
         MissingDependencyError
             When pandas is not installed.
         """
-        try:
-            import pandas
-        except ImportError as error:
-            raise MissingDependencyError(
-                "to_pandas needs pandas: pip install 'deluge-nb[tables]'.", package="pandas", extra="tables"
-            ) from error
-        return pandas.DataFrame([{"score": name, **one.to_dict()} for name, one in self.scores.items()])
+        pd = import_extra("pandas", "to_pandas()")
+        return pd.DataFrame([{"score": name, **one.to_dict()} for name, one in self.scores.items()])
 
     def reliability_chart(self) -> altair.VConcatChart:
         """Accuracy against confidence with Wilson's intervals, above the number of points in each bin."""

@@ -15,6 +15,7 @@ from typing import Any
 
 import altair as alt
 
+from ..extras import has_extra
 from ..render.picture import png
 from .chart_link import completed
 
@@ -120,15 +121,14 @@ def _live(spec: dict[str, Any]) -> dict[str, Any]:
 
 
 def _bundle(spec: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """A spec for the Vega that a notebook brings, and a picture for where there is none."""
+    """A spec for the Vega that a notebook brings, and a picture for where there is none (with the extra for it)."""
+    data = {**_live(spec), "text/plain": spec.get("description", "a chart")}
+    if not has_extra("vl_convert"):
+        return data, {}
     import vl_convert
 
     picture = png.smaller(vl_convert.vegalite_to_png(spec, scale=_PICTURE_SCALE))
     width, height = png.size(picture)
-    data = {
-        **_live(spec),
-        "image/png": base64.b64encode(picture).decode(),
-        "text/plain": spec.get("description", "a chart"),
-    }
+    data["image/png"] = base64.b64encode(picture).decode()
     # Without its size the picture would be shown twice as large.
     return data, {"image/png": {"width": width // _PICTURE_SCALE, "height": height // _PICTURE_SCALE}}

@@ -18,11 +18,11 @@ import threading
 import time
 import weakref
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from ..errors import LocalModelError, MissingDependencyError
+from ..errors import LocalModelError
+from ..extras import has_extra, missing_extra
 from ..models.spec import Address
 from .gguf import read_header
 from .uninterrupted import apart
@@ -151,12 +151,8 @@ class LlamaServer:
             finalizer()
 
     def _start(self) -> Address:
-        if find_spec("xllamacpp") is None:
-            raise MissingDependencyError(
-                "The embedded model needs xllamacpp, which is not installed; pip install 'deluge-nb[local]' brings it.",
-                package="xllamacpp",
-                extra="local",
-            )
+        if not has_extra("xllamacpp"):
+            raise missing_extra("xllamacpp", "The embedded model")
         key = secrets.token_hex(16)
         try:
             child = apart(self._launch)

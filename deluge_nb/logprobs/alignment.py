@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import MissingDependencyError
+from ..extras import import_extra
 from ..text.diff import Run, common_runs
 from ..text.glyphs import label
 from .columns import Floats
@@ -101,15 +101,7 @@ class Spans:
         MissingDependencyError
             When pandas is not installed.
         """
-        try:
-            import pandas as pd
-        except ImportError:
-            raise MissingDependencyError(
-                "to_pandas() needs pandas, which is not installed; pip install 'deluge-nb[tables]' brings it.",
-                package="pandas",
-                extra="tables",
-            ) from None
-        return pd.DataFrame(self.to_dict())
+        return import_extra("pandas", "to_pandas()").DataFrame(self.to_dict())
 
     def __repr__(self) -> str:
         return f"Spans({len(self)} spans, {int(self.common.sum())} of them common)"

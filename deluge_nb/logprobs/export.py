@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..errors import MissingDependencyError
+from ..extras import import_extra
 from . import measures
 
 if TYPE_CHECKING:
@@ -35,10 +35,7 @@ def columns_of(table: Logprobs) -> dict[str, Any]:
 
 def to_pandas(table: Logprobs, alternatives: bool) -> pandas.DataFrame:
     """One row per token, or one per token and alternative."""
-    try:
-        import pandas as pd
-    except ImportError:
-        raise _missing("pandas", "to_pandas()") from None
+    pd = import_extra("pandas", "to_pandas()")
     if not alternatives:
         return pd.DataFrame(columns_of(table))
     _, _, alternative, alternative_logprob, offsets = table.columns
@@ -58,10 +55,7 @@ def to_pandas(table: Logprobs, alternatives: bool) -> pandas.DataFrame:
 
 def to_arrow(table: Logprobs) -> pyarrow.Table:
     """The documented structure, ``top_logprobs`` a list of structs."""
-    try:
-        import pyarrow as pa
-    except ImportError:
-        raise _missing("pyarrow", "to_arrow()") from None
+    pa = import_extra("pyarrow", "to_arrow()")
     octets = pa.list_(pa.uint8())
     top = pa.struct([("token", pa.string()), ("logprob", pa.float64()), ("bytes", octets)])
     schema = pa.schema(
@@ -73,11 +67,3 @@ def to_arrow(table: Logprobs) -> pyarrow.Table:
         ]
     )
     return pa.Table.from_pylist([dict(entry) for entry in table], schema=schema)
-
-
-def _missing(package: str, method: str) -> MissingDependencyError:
-    return MissingDependencyError(
-        f"{method} needs {package}, which is not installed; pip install 'deluge-nb[tables]' brings it.",
-        package=package,
-        extra="tables",
-    )

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import LogprobsMissingError, SettingError
+from ..extras import import_extra
 from .measures import known
 from .table import Logprobs
 
@@ -107,12 +108,16 @@ class FieldProbs(Mapping[Path, FieldProb]):
         return _listed(tree) if () not in self._fields else self._fields[()].probability
 
     def to_pandas(self) -> pandas.DataFrame:
-        """A row for each value: name, value, probability, lower, upper."""
-        import pandas as pd
+        """Return a data frame with one row for each value: its name, value, text, probability and bounds.
 
+        Raises
+        ------
+        MissingDependencyError
+            When pandas is not installed.
+        """
         names = ("name", "value", "text", "probability", "lower", "upper")
         rows = [[getattr(one, name) for name in names] for one in self._fields.values()]
-        return pd.DataFrame(rows, columns=list(names))
+        return import_extra("pandas", "to_pandas()").DataFrame(rows, columns=list(names))
 
     def __repr__(self) -> str:
         shown = [f"{one.name or 'value'}: {_short(one.text)} {one.probability:.4g}" for one in self._fields.values()]

@@ -8,6 +8,7 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
+from ..extras import has_extra
 from ..interop.readers import as_logprobs
 from ..logprobs.table import Logprobs
 from ..text.glyphs import Fragment, fragments
@@ -95,9 +96,13 @@ def to_html(
 def static_bundle(
     table: Logprobs, color_by: ColorBy = "probability", title: str = "", palette: Palette = "amber"
 ) -> dict[str, str]:
-    """The static forms by their MIME types, cut to what may stand beside a widget."""
+    """Return the static forms by their MIME types, cut to what may stand beside a widget.
+
+    The HTML has a picture where the extra for pictures is installed.
+    """
+    picture = has_extra("vl_convert")
     return {
-        "text/html": to_html(table, color_by=color_by, title=title, palette=palette, picture=True, limit=BESIDE),
+        "text/html": to_html(table, color_by=color_by, title=title, palette=palette, picture=picture, limit=BESIDE),
         "text/plain": to_text(table, limit=BESIDE),
     }
 

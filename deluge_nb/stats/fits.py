@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..errors import SettingError, bad
+from ..extras import import_extra
 from ..logprobs.columns import Floats
 from .core.records import Result
-from .core.validation import classes, matrix, outcomes, paired, scipy_module, vector
+from .core.validation import classes, matrix, outcomes, paired, vector
 
 # Beyond these a fit says no more than "as sure as can be" and "as unsure as can be".
 COLDEST, HOTTEST = 0.01, 100.0
@@ -124,7 +125,7 @@ def fit_temperature_multiclass(logits: ArrayLike, y: ArrayLike) -> TemperatureFi
 
 def _temperature(loss, slope) -> TemperatureFit:  # type: ignore[no-untyped-def]
     """The best inverse temperature of a convex loss: where its slope is 0."""
-    optimize = scipy_module("optimize", "fitting a temperature")
+    optimize = import_extra("scipy.optimize", "fitting a temperature")
     if slope(1 / COLDEST) <= 0:
         beta = 1 / COLDEST
         told = f"The scores part the outcomes perfectly (or there are too few): the temperature is set to {COLDEST:g}."
@@ -191,7 +192,7 @@ def fit_platt(scores: ArrayLike, y: ArrayLike, smooth: bool = True) -> PlattFit:
         p = _sigmoid(x @ w)
         return (x * (p * (1 - p))[:, None]).T @ x / len(x)
 
-    optimize = scipy_module("optimize", "fit_platt")
+    optimize = import_extra("scipy.optimize", "fit_platt")
     start = np.array([0.0, math.log((hits + 1) / (misses + 1))])
     found = optimize.minimize(loss, start, jac=gradient, hess=hessian, method="trust-exact", options={"gtol": 1e-8})
     w = found.x
@@ -247,7 +248,7 @@ def isotonic_steps(x: ArrayLike, y: ArrayLike) -> tuple[Floats, NDArray[np.intp]
     paired(scores, outcome, ("x", "y"))
     values, at, counts = np.unique(scores, return_inverse=True, return_counts=True)
     means = np.bincount(at, outcome) / counts
-    optimize = scipy_module("optimize", "fit_isotonic")
+    optimize = import_extra("scipy.optimize", "fit_isotonic")
     fitted = optimize.isotonic_regression(means, weights=counts.astype(np.float64)).x
     return values, at, np.asarray(fitted, np.float64)
 

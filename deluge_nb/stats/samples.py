@@ -11,11 +11,12 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..errors import ProbabilityMassError, SettingError, bad
+from ..extras import import_extra
 from ..logprobs.columns import Floats
 from ..logprobs.values import log_sum
 from .core.records import Result
 from .core.truncated import listed
-from .core.validation import MASS_TOLERANCE, alternatives, between, matrix, paired, probabilities, scipy_module, vector
+from .core.validation import MASS_TOLERANCE, alternatives, between, matrix, paired, probabilities, vector
 from .core.validation import logprobs as read_logprobs
 from .scoring import normal_quantile
 
@@ -305,7 +306,7 @@ def chi_square_gof(observed: ArrayLike, probs: ArrayLike) -> ChiSquare:
         return ChiSquare(math.inf, dof, 0.0)
     expected = p[possible] * total
     statistic = math.fsum(((counts[possible] - expected) ** 2 / expected).tolist())
-    special = scipy_module("special", "chi_square_gof")
+    special = import_extra("scipy.special", "chi_square_gof")
     return ChiSquare(statistic, dof, float(special.chdtrc(dof, statistic)))
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..errors import ProbabilityMassError, SettingError, bad
+from ..extras import import_extra
 from ..logprobs.columns import Floats
 from .core.records import Result
 from .core.validation import (
@@ -21,7 +22,6 @@ from .core.validation import (
     outcomes,
     paired,
     probabilities,
-    scipy_module,
     vector,
 )
 
@@ -370,7 +370,7 @@ def clopper_pearson(k: int, n: int, level: float = 0.95) -> Interval:
     C. Clopper, E. S. Pearson, "The use of confidence or fiducial limits illustrated in the case of the binomial", 1934.
     """
     hits, total, _ = _share(k, n, level)
-    special = scipy_module("special", "clopper_pearson")
+    special = import_extra("scipy.special", "clopper_pearson")
     rest = (1 - level) / 2
     return Interval(
         0.0 if hits == 0 else float(special.betaincinv(hits, total - hits + 1, rest)),

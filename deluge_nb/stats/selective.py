@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..errors import bad
+from ..extras import import_extra
 from ..logprobs.columns import Floats
 from .core.records import Result
-from .core.validation import between, number, outcomes, paired, scipy_module, vector
+from .core.validation import between, number, outcomes, paired, vector
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -154,7 +155,7 @@ def threshold_for_precision(
     reached = right / ranked.given
     if delta is not None:
         share = between(delta, "delta", 0, 1, ends=False) / len(reached)
-        special = scipy_module("special", "threshold_for_precision(delta=…)")
+        special = import_extra("scipy.special", "threshold_for_precision(delta=…)")
         with np.errstate(invalid="ignore"):
             surely = special.betaincinv(right, ranked.wrong + 1, share)
         enough = np.where(right > 0, surely, 0.0) >= wanted

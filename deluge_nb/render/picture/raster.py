@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ...errors import SettingError
+from ...extras import import_extra
 from ..colors import RGB
 from .grid import Face, cells_of, whole
 from .png import from_palette, to_pixels
@@ -221,7 +222,7 @@ def _masks_of(keys: Iterable[_Key], unit: int) -> dict[_Key, _Mask]:
 
 def _rasterised(keys: list[_Key], unit: int) -> Iterator[tuple[tuple[int, _Key], _Mask]]:
     """Letters in black on nothing, each in a row of its own cells, cut apart again."""
-    import vl_convert
+    vl_convert = import_extra("vl_convert", "A picture")
 
     places: list[tuple[int, int]] = []
     x = y = CELL

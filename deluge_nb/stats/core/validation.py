@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from importlib import import_module
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ...errors import LogprobError, MissingDependencyError, ProbabilityMassError, SettingError, bad
+from ...errors import LogprobError, ProbabilityMassError, SettingError, bad
 from ...logprobs.columns import Floats, Ints
 from ...logprobs.values import LOWEST, ROUNDING, SENTINELS
 
@@ -207,22 +206,6 @@ def mass_error(mass: float, where: str) -> ProbabilityMassError:
         "twice, or the numbers were changed after the model gave them.",
         value=mass,
     )
-
-
-def scipy_module(name: str, use: str) -> Any:
-    """A module of SciPy, which is installed with an extra.
-
-    Raises
-    ------
-    MissingDependencyError
-        When SciPy is not installed.
-    """
-    try:
-        return import_module(f"scipy.{name}")
-    except ImportError as error:
-        raise MissingDependencyError(
-            f"{use} needs SciPy: pip install 'deluge-nb[stats]'.", package="scipy", extra="stats"
-        ) from error
 
 
 def _array(values: ArrayLike | Iterable[Any], name: str) -> Floats:

@@ -1,0 +1,62 @@
+"""Optional packages: import one, or say in one sentence how to install it."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Any
+
+from .errors import MissingDependencyError
+
+# Which extra of this package brings a module, and what the module's package is called.
+_EXTRAS = {
+    "pandas": ("tables", "pandas"),
+    "pyarrow": ("tables", "pyarrow"),
+    "scipy": ("stats", "SciPy"),
+    "vl_convert": ("pictures", "vl-convert-python"),
+    "xllamacpp": ("local", "xllamacpp"),
+}
+
+
+def import_extra(module: str, feature: str) -> Any:
+    """Import a module of an optional package.
+
+    Parameters
+    ----------
+    module
+        Its name, such as ``"pandas"`` or ``"scipy.stats"``.
+    feature
+        What needs it, as the subject of the error's sentence.
+
+    Raises
+    ------
+    MissingDependencyError
+        When the package is not installed, or cannot be imported.
+    """
+    try:
+        return import_module(module)
+    except ImportError as error:
+        raise missing_extra(module, feature, error) from None
+
+
+def has_extra(module: str) -> bool:
+    """Return whether an optional package is installed, without importing it."""
+    if module in sys.modules:
+        return sys.modules[module] is not None
+    return find_spec(module) is not None
+
+
+def missing_extra(module: str, feature: str, error: ImportError | None = None) -> MissingDependencyError:
+    """Return the error for an optional package that a feature needs and cannot have."""
+    top = module.partition(".")[0]
+    extra, package = _EXTRAS[top]
+    if error is None or getattr(error, "name", None) in (None, top, module):
+        reason = "which is not installed"
+    else:
+        reason = f"which cannot be imported ({error})"
+    return MissingDependencyError(
+        f"{feature} needs {package}, {reason}; install it with pip install 'deluge-nb[{extra}]'.",
+        package=top,
+        extra=extra,
+    )
