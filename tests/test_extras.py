@@ -84,7 +84,7 @@ def test_a_package_that_is_broken_says_why(monkeypatch: pytest.MonkeyPatch, tmp_
     (tmp_path / "pandas.py").write_text("import a_module_that_is_not_there")
     monkeypatch.delitem(sys.modules, "pandas", raising=False)
     monkeypatch.syspath_prepend(tmp_path)
-    with pytest.raises(MissingDependencyError, match="cannot be imported .*a_module_that_is_not_there"):
+    with pytest.raises(MissingDependencyError, match=r"cannot be imported .*a_module_that_is_not_there"):
         import_extra("pandas", "to_pandas()")
 
 
@@ -96,7 +96,8 @@ def test_a_view_and_a_chart_are_shown_without_their_picture(without: Callable[[s
     assert "<img" not in html
     assert 'class="deluge-pictured"' not in html
     assert html.count("deluge-token") == pictured.count("deluge-token")
-    data, metadata = entropy_chart(TABLE)._repr_mimebundle_()
+    bundle: Any = entropy_chart(TABLE)._repr_mimebundle_()
+    data, metadata = bundle
     assert set(data) == {"application/vnd.vegalite.v5+json", "text/plain"}
     assert metadata == {}
     assert to_svg(TABLE).startswith("<svg")

@@ -10,7 +10,7 @@ from typing import Any
 from playwright.sync_api import Browser
 
 from deluge_nb import Logprobs, LogprobView
-from deluge_nb.render.assets import built
+from deluge_nb.render.assets import read_asset
 
 from .page import Fresh, document, fresh, script
 
@@ -92,10 +92,10 @@ def files(view: LogprobView) -> dict[str, str | bytes]:
     traits = {name: value for name, value in view.get_state().items() if not name.startswith("_")}
     binary = {name: value for name, value in traits.items() if isinstance(value, bytes)}
     state = {name: value for name, value in traits.items() if name not in ("layout", "tabbable", "tooltip", *binary)}
-    style = f"<style>{built('view.css')}</style>"
+    style = f"<style>{read_asset('view.css')}</style>"
     return {
         "index.html": document('<main style="padding: 12px"></main>' + script(HOST), style),
-        "view.js": built("view.js"),
+        "view.js": read_asset("view.js"),
         "state.json": json.dumps({"state": state, "binary": list(binary)}),
         **binary,
     }

@@ -1,4 +1,4 @@
-"""The built front end."""
+"""Read the built front end: scripts and stylesheets, for the widgets, saved pages and static forms."""
 
 from __future__ import annotations
 
@@ -8,20 +8,22 @@ from pathlib import Path
 from ..errors import DelugeError
 
 STATIC = Path(__file__).parents[1] / "static"
+VIEW_STYLESHEET = "view.css"
+COMPARE_STYLESHEET = "compare.css"
 
 
 @cache
-def built(name: str) -> str:
-    """A file of the built front end.
+def read_asset(name: str) -> str:
+    """Return the text of a file of the built front end.
 
     Raises
     ------
     DelugeError
-        When it is not there.
+        When the file is missing.
     """
     try:
         return (STATIC / name).read_text(encoding="utf-8")
     except OSError:
         raise DelugeError(
-            f"The front end's {name} is not there: it is built when the package is installed; install it again."
+            f"The front end's {name} is missing: it is built when the package is installed; install the package again."
         ) from None

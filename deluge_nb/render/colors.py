@@ -9,9 +9,7 @@ from typing import Literal, NamedTuple, get_args
 import numpy as np
 
 from ..errors import DelugeError, SettingError
-from .assets import STATIC, built
-
-STYLESHEET = STATIC / "view.css"
+from .assets import VIEW_STYLESHEET, read_asset
 
 Palette = Literal["amber", "blue", "green", "grey"]
 Theme = Literal["light", "dark"]
@@ -62,11 +60,6 @@ class Inks(NamedTuple):
         return red, green, blue
 
 
-def stylesheet() -> str:
-    """The stylesheet as it is shipped."""
-    return built(STYLESHEET.name)
-
-
 @cache
 def inks(palette: Palette, theme: Theme) -> Inks:
     """The colours of a palette in a theme.
@@ -79,7 +72,7 @@ def inks(palette: Palette, theme: Theme) -> Inks:
     check_palette(palette)
     if theme not in THEMES:
         raise SettingError(f"theme must be light or dark, not {theme!r}.", setting="theme", value=theme)
-    found = variables(stylesheet())
+    found = variables(read_asset(VIEW_STYLESHEET))
     known = {**found[""], **found.get(palette, {})}
     return Inks(*(parsed(known[name][THEMES.index(theme)]) for name in Inks._fields))
 
@@ -106,7 +99,7 @@ def variables(css: str) -> dict[str, dict[str, tuple[str, str]]]:
 @cache
 def cue() -> tuple[float, float]:
     """From which heat there is a line below a token, and how many pixels it grows by with a heat of 1."""
-    found = _CUE.search(stylesheet())
+    found = _CUE.search(read_asset(VIEW_STYLESHEET))
     if found is None:
         raise DelugeError("The stylesheet does not say how thick the line below a token is.")
     return float(found[1]), float(found[2])

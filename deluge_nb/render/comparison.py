@@ -5,16 +5,14 @@ from __future__ import annotations
 import html
 import math
 from collections.abc import Iterator, Sequence
-from functools import cache
-from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 
-from ..errors import DelugeError
 from ..logprobs.alignment import Comparison
 from ..logprobs.columns import Floats
 from ..text.glyphs import Fragment, fragments, label
+from .assets import COMPARE_STYLESHEET, read_asset
 from .scale import SCALES, ColorBy, measured, percent
 
 CompareBy = Literal["difference", "probability", "surprisal", "entropy", "margin", "rank"]
@@ -22,7 +20,6 @@ COMPARE_BY: tuple[CompareBy, ...] = get_args(CompareBy)
 # A difference of so many nats, a factor of 7, has the full colour.
 CAP = 2.0
 LETTERS = "ABCDEFGH"
-_STYLESHEET = Path(__file__).parents[1] / "static" / "compare.css"
 # What differs by more than so many tokens begins and ends a row of its own.
 _OWN_ROW = 12
 _FEWEST = 5
@@ -84,7 +81,7 @@ def to_html(
         else f"Coloured by {color_by}."
     )
     return (
-        f'<div class="deluge deluge-comparison" data-color="{color_by}"><style>{_stylesheet()}</style>{heading}'
+        f'<div class="deluge deluge-comparison" data-color="{color_by}"><style>{read_asset(COMPARE_STYLESHEET)}</style>{heading}'
         f'<table class="deluge-static deluge-compared"><thead><tr>{heads}</tr></thead><tbody>{"".join(rows)}</tbody>'
         f'</table><div class="deluge-note" data-text="{colours}">{told}</div>{rest}</div>'
     )
@@ -225,13 +222,3 @@ def _tokens(compared: Comparison, side: int, color_by: CompareBy, count: int) ->
             )
         )
     return found
-
-
-@cache
-def _stylesheet() -> str:
-    try:
-        return _STYLESHEET.read_text(encoding="utf-8")
-    except OSError:
-        raise DelugeError(
-            "The stylesheet is not there: the front end is built when the package is installed; install it again."
-        ) from None

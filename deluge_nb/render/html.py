@@ -12,7 +12,8 @@ from ..extras import has_extra
 from ..interop.readers import as_logprobs
 from ..logprobs.table import Logprobs
 from ..text.glyphs import Fragment, fragments
-from .colors import Palette, check_palette, stylesheet
+from .assets import VIEW_STYLESHEET, read_asset
+from .colors import Palette, check_palette
 from .excerpt import Weighed, check_color_by, left_out, limited
 from .scale import SCALES, ColorBy, measured, percent
 from .terminal import to_text
@@ -80,7 +81,7 @@ def to_html(
         drawn += f'<div class="deluge-summary">{left_out(rest)}</div>'
     shown = f'{heading}{legend}<div class="deluge-static">{drawn}</div>'
     element = (
-        f'<div class="deluge" data-color="{color_by}" data-palette="{palette}"><style>{stylesheet()}</style>'
+        f'<div class="deluge" data-color="{color_by}" data-palette="{palette}"><style>{read_asset(VIEW_STYLESHEET)}</style>'
         f"{_with_picture(shown, whole, color_by, title or '', palette) if picture else shown}</div>"
     )
     if not standalone:

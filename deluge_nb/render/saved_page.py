@@ -10,7 +10,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from .assets import built
+from .assets import read_asset
 
 
 def page(state: Mapping[str, Any], *, title: str, text: str, script: str, style: str) -> str:
@@ -20,7 +20,7 @@ def page(state: Mapping[str, Any], *, title: str, text: str, script: str, style:
     """
     binary = {name: value for name, value in state.items() if isinstance(value, bytes)}
     plain = {name: value for name, value in state.items() if name not in binary}
-    code, rules = built(script), built(style)
+    code, rules = read_asset(script), read_asset(style)
     policy = "; ".join(
         [
             "default-src 'none'",

@@ -21,7 +21,7 @@ import pytest
 from playwright.sync_api import Browser, Error, Page, Request, expect, sync_playwright
 
 from deluge_nb import LogprobView
-from deluge_nb.render import colors
+from deluge_nb.render.assets import STATIC, read_asset
 
 from .waits import LIMIT
 
@@ -177,12 +177,12 @@ def host(page: Page) -> Callable[..., Page]:
 
     def put(view: LogprobView, *, theme: str = "") -> Page:
         state, binary = encoded(view)
-        source = (colors.STYLESHEET.parent / "view.js").read_text(encoding="utf-8")
+        source = (STATIC / "view.js").read_text(encoding="utf-8")
         known = {"STATE": state, "BINARY": binary, "SOURCE": source}
         script = "\n".join(f"const {name} = {json.dumps(value)};" for name, value in known.items()) + HOST
         page.set_content(
             '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Tokens</title>'
-            f"<style>{colors.STYLESHEET.read_text(encoding='utf-8')}</style></head>"
+            f"<style>{read_asset('view.css')}</style></head>"
             f'<body {theme}><main style="padding: 12px"></main></body></html>'
         )
         page.add_script_tag(content=script, type="module")

@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from deluge_nb import LogprobView
-from deluge_nb.render import colors
+from deluge_nb.render.assets import STATIC, read_asset
 
 from .conftest import HOST, encoded
 from .tables import table
@@ -127,14 +127,14 @@ STRICT = "default-src 'none'; script-src 'nonce-a' blob:; style-src 'nonce-a'; b
 def test_the_widget_keeps_to_a_strict_policy(page: Page) -> None:
     state, binary = encoded(LogprobView(table(*((token, 0.05) for token in MARKUP)), title="Strict"))
     known: dict[str, Any] = {"STATE": state, "BINARY": binary}
-    known["SOURCE"] = (colors.STYLESHEET.parent / "view.js").read_text(encoding="utf-8")
+    known["SOURCE"] = (STATIC / "view.js").read_text(encoding="utf-8")
     script = "\n".join(f"const {name} = {json.dumps(value)};".replace("</", "<\\/") for name, value in known.items())
     body = (
         '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Tokens</title>'
         f'<meta http-equiv="Content-Security-Policy" content="{STRICT}">'
         '<script nonce="a">window.refused = []; document.addEventListener("securitypolicyviolation", '
         "(event) => refused.push(event.violatedDirective + ' ' + event.blockedURI + ' ' + event.sample));</script>"
-        f'<style nonce="a">{colors.STYLESHEET.read_text(encoding="utf-8")}</style></head>'
+        f'<style nonce="a">{read_asset("view.css")}</style></head>'
         f'<body><main></main><script nonce="a" type="module">{script}{HOST}</script></body></html>'
     )
     page.route("http://127.0.0.1/strict", lambda route: route.fulfill(body=body, content_type="text/html"))

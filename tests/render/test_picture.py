@@ -16,7 +16,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from deluge_nb import Logprobs, LogprobsMissingError, SettingError, to_png, to_svg
-from deluge_nb.render.colors import PALETTES, THEMES, Inks, inks, mixed, parsed, stylesheet, variables, written
+from deluge_nb.render.assets import read_asset
+from deluge_nb.render.colors import PALETTES, THEMES, Inks, inks, mixed, parsed, variables, written
 from deluge_nb.render.picture.api import picture_beside
 from deluge_nb.render.picture.grid import cells_of, laid, whole
 from deluge_nb.render.picture.png import from_palette, size, smaller, to_pixels
@@ -85,7 +86,7 @@ def decoded(picture: bytes) -> np.ndarray:
 
 
 def test_the_palettes_are_those_of_the_stylesheet_and_of_the_widget() -> None:
-    found = variables(stylesheet())
+    found = variables(read_asset("view.css"))
     assert {"amber", *found} - {""} == set(PALETTES) == set(OF_THE_WIDGET)
     assert set(Inks._fields) <= set(found[""])
     assert all(set(found[name]) == {"heat", "edge"} for name in PALETTES if name != "amber")
