@@ -80,8 +80,9 @@ def to_html(
         if color_by == "difference"
         else f"Coloured by {color_by}."
     )
+    style = read_asset(COMPARE_STYLESHEET)
     return (
-        f'<div class="deluge deluge-comparison" data-color="{color_by}"><style>{read_asset(COMPARE_STYLESHEET)}</style>{heading}'
+        f'<div class="deluge deluge-comparison" data-color="{color_by}"><style>{style}</style>{heading}'
         f'<table class="deluge-static deluge-compared"><thead><tr>{heads}</tr></thead><tbody>{"".join(rows)}</tbody>'
         f'</table><div class="deluge-note" data-text="{colours}">{told}</div>{rest}</div>'
     )

@@ -79,9 +79,10 @@ def to_html(
     )
     if rest:
         drawn += f'<div class="deluge-summary">{left_out(rest)}</div>'
+    style = read_asset(VIEW_STYLESHEET)
     shown = f'{heading}{legend}<div class="deluge-static">{drawn}</div>'
     element = (
-        f'<div class="deluge" data-color="{color_by}" data-palette="{palette}"><style>{read_asset(VIEW_STYLESHEET)}</style>'
+        f'<div class="deluge" data-color="{color_by}" data-palette="{palette}"><style>{style}</style>'
         f"{_with_picture(shown, whole, color_by, title or '', palette) if picture else shown}</div>"
     )
     if not standalone:
