@@ -9,10 +9,10 @@ from typing import Any
 
 import msgspec
 
-from ..errors import MalformedResponseError, RequestError, SettingError
+from ..errors import MalformedResponseError, SettingError
 from ..tools import ToolCall
 from . import openai
-from .base import Ask, Completion, Delta, Exchange, ServerError, WireRequest
+from .base import Ask, Completion, Delta, Exchange, Request, StreamReader, failure
 from .decode import decode
 from .events import Events
 
@@ -52,7 +52,7 @@ class _Event(msgspec.Struct):
     usage: dict[str, Any] | None = None
 
 
-def build_request(ask: Ask) -> WireRequest:
+def build_request(ask: Ask) -> Request:
     """The request for an ask.
 
     Raises
@@ -90,7 +90,7 @@ def build_request(ask: Ask) -> WireRequest:
         body["tool_choice"] = {"type": "any"} if ask.tools else {"type": "tool", "name": _ANSWER}
     if tools:
         body["tools"] = tools
-    return WireRequest("/messages", body | (params.extra_body or {}))
+    return Request("/messages", body | (params.extra_body or {}))
 
 
 def parse_response(body: bytes, ask: Ask) -> Completion:
@@ -105,9 +105,8 @@ def parse_response(body: bytes, ask: Ask) -> Completion:
     """
     reply = decode(body, _Reply, NAME)
     if reply.content is None:
-        reason = parse_error(200, body)
         if reply.error is not None:
-            raise RequestError(f"{ask.model!r}: {reason.message}", model=ask.model, body=reason.body)
+            raise failure(ask, body)
         excerpt = body[:200].decode("utf-8", "replace")
         raise MalformedResponseError(
             f"{ask.model!r} answered without content: {excerpt}", dialect=NAME, field="content", excerpt=excerpt
@@ -140,34 +139,15 @@ def exchange(ask: Ask) -> Exchange:
     return parse_response(reply, ask)
 
 
-def with_entries(raw: dict[str, Any], entries: list[Any]) -> dict[str, Any]:
-    """The body as it came: there are no entries."""
-    return raw
-
-
-def parse_error(status: int, body: bytes) -> ServerError:
-    """The reason in a reply that is no success."""
-    return openai.parse_error(status, body)
-
-
-class _Reader:
+class _Reader(StreamReader):
     """Reads a stream of events that build a message block by block."""
 
     def __init__(self, ask: Ask) -> None:
-        self._ask = ask
-        self._events = Events()
+        super().__init__(ask, Events())
         self._message: dict[str, Any] = {}
         self._blocks: dict[int, dict[str, Any]] = {}
         self._written: dict[int, list[str]] = {}
         self._done = False
-
-    def feed(self, data: bytes) -> list[Delta]:
-        """What these bytes add."""
-        return [delta for event in self._events.feed(data) for delta in self._read(event)]
-
-    def end(self) -> list[Delta]:
-        """What is left when the connection has ended."""
-        return [delta for event in self._events.rest() for delta in self._read(event)]
 
     @property
     def complete(self) -> bool:
@@ -186,28 +166,28 @@ class _Reader:
             blocks.append(block)
         return msgspec.json.encode({**self._message, "content": blocks})
 
-    def _read(self, data: bytes) -> Iterator[Delta]:
-        event = decode(data, _Event, NAME)
-        if event.type == "error":
-            reason = parse_error(200, data)
-            raise RequestError(f"{self._ask.model!r}: {reason.message}", model=self._ask.model, body=reason.body)
-        if event.type == "message_start":
-            self._message = event.message or {}
-        elif event.type == "content_block_start":
-            self._blocks[event.index] = event.content_block or {}
-            self._written[event.index] = []
-        elif event.type == "content_block_delta":
-            delta = event.delta or {}
+    def read(self, event: bytes) -> Iterator[Delta]:
+        """Return what one event adds to the answer."""
+        found = decode(event, _Event, NAME)
+        if found.type == "error":
+            raise failure(self.ask, event)
+        if found.type == "message_start":
+            self._message = found.message or {}
+        elif found.type == "content_block_start":
+            self._blocks[found.index] = found.content_block or {}
+            self._written[found.index] = []
+        elif found.type == "content_block_delta":
+            delta = found.delta or {}
             piece = delta.get("text") or delta.get("partial_json") or ""
-            self._written.setdefault(event.index, []).append(piece)
+            self._written.setdefault(found.index, []).append(piece)
             # A shape is written as the arguments of a call; it is the answer all the same.
-            shaped = self._ask.output_schema is not None and self._blocks.get(event.index, {}).get("name") == _ANSWER
+            shaped = self.ask.output_schema is not None and self._blocks.get(found.index, {}).get("name") == _ANSWER
             if piece and (delta.get("type") == "text_delta" or shaped):
                 yield Delta(piece)
-        elif event.type == "message_delta":
-            self._message |= event.delta or {}
-            self._message["usage"] = {**(self._message.get("usage") or {}), **(event.usage or {})}
-        elif event.type == "message_stop":
+        elif found.type == "message_delta":
+            self._message |= found.delta or {}
+            self._message["usage"] = {**(self._message.get("usage") or {}), **(found.usage or {})}
+        elif found.type == "message_stop":
             self._done = True
 
 

@@ -3,20 +3,26 @@
 A dialect turns an :class:`Ask` into requests and replies into a :class:`Completion`. Most need one request, and are two
 functions: ``build_request`` and ``parse_response``. Some servers must be asked in several steps, each depending on the
 last reply; so what the transport drives is a generator, :data:`Exchange`, that yields requests and is sent the bytes of
-the replies. For one request it is those two functions, one after the other. A request may bring a :class:`Reader`, for
-a reply that is streamed: it shows what has come, and in the end gives the same bytes that would have come at once.
+the replies. For one request it is those two functions, one after the other. A request may bring a
+:class:`StreamReader`, for a reply that is streamed: it shows what has come, and in the end gives the same bytes that
+would have come at once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Generator, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
+from typing import TYPE_CHECKING, Any, Literal
 
+from ..errors import RequestError
 from ..models.spec import Endpoint
 from ..prompts import Prompt
 from ..sampling import SamplingParams
+from .decode import ServerError, parse_error
+from .events import Framing
 
 if TYPE_CHECKING:
     from ..logprobs.columns import Vocabulary
@@ -58,37 +64,55 @@ class Delta:
     logprobs: Logprobs | None = None
 
 
-class Reader(Protocol):
-    """Reads a reply that comes piece by piece, and puts it together as the one body that it would have been."""
+class StreamReader(ABC):
+    """Reads a reply that comes in pieces, and puts it together as the one body that it would have been.
+
+    A dialect says what one event adds (:meth:`read`), when the answer is complete and what its body is.
+
+    Parameters
+    ----------
+    ask
+        What was asked.
+    framing
+        Splits the bytes into events: server-sent events, or lines of JSON.
+    """
+
+    def __init__(self, ask: Ask, framing: Framing) -> None:
+        self.ask = ask
+        self._framing = framing
 
     def feed(self, data: bytes) -> list[Delta]:
-        """What these bytes add.
+        """Return what these bytes add to the answer.
 
         Raises
         ------
         MalformedResponseError
             When they do not fit the dialect.
         RequestError
-            When the server tells of a failure in the middle of its answer.
+            When the server reports a failure in the middle of its answer.
         """
-        ...
+        return [delta for event in self._framing.feed(data) for delta in self.read(event)]
 
     def end(self) -> list[Delta]:
-        """What is left when the connection has ended."""
-        ...
+        """Return what is left when the connection has ended."""
+        return [delta for event in self._framing.rest() for delta in self.read(event)]
+
+    @abstractmethod
+    def read(self, event: bytes) -> Iterable[Delta]:
+        """Return what one event adds to the answer."""
 
     @property
+    @abstractmethod
     def complete(self) -> bool:
-        """Whether the server has said that this is all."""
-        ...
+        """Whether the server has said that the answer is complete."""
 
+    @abstractmethod
     def body(self) -> bytes:
-        """What has come, as the body of a reply that was not streamed."""
-        ...
+        """Return what has come as the body of a reply that was not streamed."""
 
 
 @dataclass(frozen=True, slots=True)
-class WireRequest:
+class Request:
     """One HTTP request: a path under the endpoint's base URL and a JSON body (none with GET).
 
     Where there is a ``reader``, the reply is a stream, and the exchange is sent what the reader made of it.
@@ -97,7 +121,7 @@ class WireRequest:
     path: str
     body: Mapping[str, Any] | None = None
     method: Literal["GET", "POST"] = "POST"
-    reader: Reader | None = field(default=None, compare=False)
+    reader: StreamReader | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,45 +143,37 @@ class Completion:
     raw: Any = b"{}"
 
 
-Exchange = Generator[WireRequest, bytes, Completion]
+Exchange = Generator[Request, bytes, Completion]
 """Yields requests, is sent the bytes of each successful reply, returns what they meant."""
 
 
-class Dialect(Protocol):
-    """A module of this package."""
-
-    def exchange(self, ask: Ask) -> Exchange:
-        """Carry out one ask.
-
-        Raises
-        ------
-        MalformedResponseError
-            When a reply does not fit; it names the field.
-        """
-        ...
-
-    def parse_error(self, status: int, body: bytes) -> ServerError:
-        """Read the body of a reply that is no success; never raises."""
-        ...
-
-    def with_entries(self, raw: dict[str, Any], entries: list[Any]) -> dict[str, Any]:
-        """The body of a reply with its log-probabilities put back."""
-        ...
+def unchanged(raw: dict[str, Any], entries: list[Any]) -> dict[str, Any]:
+    """Return the body of a reply as it is, for dialects that keep it whole."""
+    return raw
 
 
 @dataclass(frozen=True, slots=True)
-class ServerError:
-    """What a server gave as its reason: one line of text, its own code for it, and the body as it could be read.
+class Dialect:
+    """How one provider is asked and understood: the functions of a module of this package.
 
-    ``wait`` is how many seconds the body says to wait before another try.
+    ``exchange`` carries out an :class:`Ask`. ``parse_error`` reads the body of a failed reply, and ``with_entries``
+    puts the log-probabilities back into a body that was kept without them; both have a default.
     """
 
-    message: str
-    code: str | None = None
-    body: Any = None
-    wait: float | None = None
+    exchange: Callable[[Ask], Exchange]
+    parse_error: Callable[[int, bytes], ServerError] = parse_error
+    with_entries: Callable[[dict[str, Any], list[Any]], dict[str, Any]] = unchanged
 
 
-def load(dialect: str) -> Dialect:
-    """The module of a dialect, imported on first use."""
-    return cast(Dialect, import_module(f"{__package__}.{dialect}"))
+def failure(ask: Ask, body: bytes) -> RequestError:
+    """Return the error for a failure that a server reports in the body of a successful reply."""
+    reason = parse_error(200, body)
+    return RequestError(f"{ask.model!r}: {reason.message}", model=ask.model, body=reason.body)
+
+
+@cache
+def load(name: str) -> Dialect:
+    """Return a dialect; its module is imported on first use."""
+    module = import_module(f"{__package__}.{name}")
+    own = {field: getattr(module, field) for field in ("parse_error", "with_entries") if hasattr(module, field)}
+    return Dialect(module.exchange, **own)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import msgspec
 
-from ..errors import RequestError
 from ..logprobs.table import Logprobs
-from .base import Ask, Delta, ServerError
+from .base import Ask, Delta, StreamReader, failure
 from .decode import decode
 from .events import Events
 
@@ -55,7 +54,7 @@ class _Chunk(msgspec.Struct):
     object: str | None = None
 
 
-class ChunkReader:
+class ChoiceReader(StreamReader):
     """Reads chunks, and puts the body together that would have come at once.
 
     Parameters
@@ -66,8 +65,6 @@ class ChunkReader:
         For errors: whose chunks these are.
     table
         Makes a table of the JSON of one.
-    reason
-        Reads an error's body.
     chat
         Whether these are the chunks of a chat, or of the old completions.
     """
@@ -77,12 +74,11 @@ class ChunkReader:
         ask: Ask,
         dialect: str,
         table: Callable[[msgspec.Raw, bool], Logprobs | None],
-        reason: Callable[[int, bytes], ServerError],
         *,
         chat: bool,
     ) -> None:
-        self._ask, self._dialect, self._table, self._reason, self._chat = ask, dialect, table, reason, chat
-        self._events = Events()
+        super().__init__(ask, Events())
+        self._dialect, self._table, self._chat = dialect, table, chat
         self._texts: list[str] = []
         self._refusals: list[str] = []
         self._calls: dict[int, dict[str, str | None]] = {}
@@ -91,14 +87,6 @@ class ChunkReader:
         self._usage: dict[str, Any] | None = None
         self._model: str | None = None
         self._done = False
-
-    def feed(self, data: bytes) -> list[Delta]:
-        """What these bytes add."""
-        return self._read(self._events.feed(data))
-
-    def end(self) -> list[Delta]:
-        """What is left when the connection has ended."""
-        return self._read(self._events.rest())
 
     @property
     def complete(self) -> bool:
@@ -131,20 +119,18 @@ class ChunkReader:
         reply = {"model": self._model, "choices": [choice], "usage": self._usage}
         return msgspec.json.encode(reply)
 
-    def _read(self, events: list[bytes]) -> list[Delta]:
-        found: list[Delta] = []
-        for event in events:
-            if event.strip() == _DONE:
-                self._done = True
-                continue
-            chunk = decode(event, _Chunk, self._dialect)
-            if chunk.error is not None or chunk.object == "error":
-                told = self._reason(200, event)
-                raise RequestError(f"{self._ask.model!r}: {told.message}", model=self._ask.model, body=told.body)
-            self._model = chunk.model or self._model
-            self._usage = chunk.usage or self._usage
-            found += [self._delta(choice) for choice in chunk.choices or () if choice.index == 0]
-        return [delta for delta in found if delta.text or delta.logprobs is not None]
+    def read(self, event: bytes) -> Iterable[Delta]:
+        """Return what one chunk adds to the answer."""
+        if event.strip() == _DONE:
+            self._done = True
+            return ()
+        chunk = decode(event, _Chunk, self._dialect)
+        if chunk.error is not None or chunk.object == "error":
+            raise failure(self.ask, event)
+        self._model = chunk.model or self._model
+        self._usage = chunk.usage or self._usage
+        deltas = [self._delta(choice) for choice in chunk.choices or () if choice.index == 0]
+        return [delta for delta in deltas if delta.text or delta.logprobs is not None]
 
     def _delta(self, choice: _Choice) -> Delta:
         self._finish = choice.finish_reason or self._finish

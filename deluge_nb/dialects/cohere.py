@@ -10,7 +10,7 @@ import msgspec
 from ..logprobs.columns import Builder
 from ..logprobs.table import Logprobs
 from . import openai
-from .base import Ask, Completion, Exchange, ServerError, WireRequest
+from .base import Ask, Completion, Exchange, Request
 from .decode import decode
 
 NAME = "cohere"
@@ -46,7 +46,7 @@ class _Reply(msgspec.Struct):
     usage: dict[str, Any] | None = None
 
 
-def build_request(ask: Ask) -> WireRequest:
+def build_request(ask: Ask) -> Request:
     """The request for an ask."""
     params, settings = ask.params, ask.params.chosen()
     body: dict[str, Any] = {"model": ask.model, "messages": openai.messages(ask)}
@@ -59,7 +59,7 @@ def build_request(ask: Ask) -> WireRequest:
         body["tools"] = openai.offered(ask.tools)
     if ask.output_schema is not None:
         body["response_format"] = {"type": "json_object", "json_schema": dict(ask.output_schema.schema)}
-    return WireRequest("/chat", body | (params.extra_body or {}))
+    return Request("/chat", body | (params.extra_body or {}))
 
 
 def parse_response(body: bytes, ask: Ask) -> Completion:
@@ -87,16 +87,6 @@ def exchange(ask: Ask) -> Exchange:
     """One request, one reply."""
     reply = yield build_request(ask)
     return parse_response(reply, ask)
-
-
-def with_entries(raw: dict[str, Any], entries: list[Any]) -> dict[str, Any]:
-    """The body as it came: it is kept whole."""
-    return raw
-
-
-def parse_error(status: int, body: bytes) -> ServerError:
-    """The reason in a reply that is no success."""
-    return openai.parse_error(status, body)
 
 
 def _table(items: list[_Item] | None, ask: Ask) -> Logprobs | None:

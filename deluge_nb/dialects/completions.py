@@ -9,7 +9,7 @@ import msgspec
 from ..errors import MalformedResponseError, SettingError
 from ..logprobs.table import Logprobs
 from . import openai
-from .base import Ask, Completion, Exchange, ServerError, WireRequest
+from .base import Ask, Completion, Exchange, Request
 from .decode import decode
 
 NAME = "completions"
@@ -29,7 +29,7 @@ class _Reply(msgspec.Struct):
     usage: dict[str, Any] | None = None
 
 
-def build_request(ask: Ask) -> WireRequest:
+def build_request(ask: Ask) -> Request:
     """The request for an ask.
 
     Raises
@@ -48,7 +48,7 @@ def build_request(ask: Ask) -> WireRequest:
         body["stop"] = list(params.stop)
     if params.logit_bias is not None:
         body["logit_bias"] = {str(token): bias for token, bias in params.logit_bias.items()}
-    return WireRequest("/completions", body | (params.extra_body or {}))
+    return Request("/completions", body | (params.extra_body or {}))
 
 
 def parse_response(body: bytes, ask: Ask) -> Completion:
@@ -81,16 +81,6 @@ def exchange(ask: Ask) -> Exchange:
     request = build_request(ask)
     reply = yield openai.streamed(request, ask, NAME, _rows, chat=False) if ask.stream else request
     return parse_response(reply, ask)
-
-
-def with_entries(raw: dict[str, Any], entries: list[Any]) -> dict[str, Any]:
-    """The body as it came: it is kept whole."""
-    return raw
-
-
-def parse_error(status: int, body: bytes) -> ServerError:
-    """The reason in a reply that is no success."""
-    return openai.parse_error(status, body)
 
 
 def _rows(raw: msgspec.Raw, refused: bool, ask: Ask) -> Logprobs | None:

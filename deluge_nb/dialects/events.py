@@ -1,6 +1,20 @@
-"""Out of a stream's bytes, cut anywhere, its events."""
+"""Split the bytes of a stream, cut anywhere, into events: server-sent events, or lines of JSON."""
 
 from __future__ import annotations
+
+from typing import Protocol
+
+
+class Framing(Protocol):
+    """Splits a stream into events."""
+
+    def feed(self, data: bytes) -> list[bytes]:
+        """Return the events that end in these bytes."""
+        ...
+
+    def rest(self) -> list[bytes]:
+        """Return the last event, where the stream ended without ending it."""
+        ...
 
 
 class Lines:

@@ -15,8 +15,8 @@ from ..logprobs.columns import Builder
 from ..logprobs.table import Logprobs
 from ..tools import ToolCall
 from . import openai
-from .base import Ask, Completion, Delta, Exchange, ServerError, WireRequest
-from .decode import decode
+from .base import Ask, Completion, Delta, Exchange, Request, StreamReader, failure
+from .decode import decode, parse_error
 from .events import Events
 
 NAME = "gemini"
@@ -81,7 +81,7 @@ class _Reply(msgspec.Struct, rename="camel"):
     error: Any = None
 
 
-def build_request(ask: Ask) -> WireRequest:
+def build_request(ask: Ask) -> Request:
     """The request for an ask."""
     params, settings = ask.params, ask.params.chosen()
     config: dict[str, Any] = {
@@ -113,7 +113,7 @@ def build_request(ask: Ask) -> WireRequest:
     config |= extra.pop("generationConfig", {})
     if config:
         body["generationConfig"] = config
-    return WireRequest(f"/models/{quote(ask.model, safe='')}:generateContent", body | extra)
+    return Request(f"/models/{quote(ask.model, safe='')}:generateContent", body | extra)
 
 
 def parse_response(body: bytes, ask: Ask) -> Completion:
@@ -155,24 +155,15 @@ def exchange(ask: Ask) -> Exchange:
     return parse_response(reply, ask)
 
 
-class _Reader:
+class _Reader(StreamReader):
     """Reads a stream, of which each event is a whole reply with a piece of the answer."""
 
     def __init__(self, ask: Ask) -> None:
-        self._ask = ask
-        self._events = Events()
+        super().__init__(ask, Events())
         self._reply: dict[str, Any] = {}
         self._answer: dict[str, Any] = {}
         self._parts: list[Any] = []
         self._lists: dict[str, list[Any]] = {"chosenCandidates": [], "topCandidates": []}
-
-    def feed(self, data: bytes) -> list[Delta]:
-        """What these bytes add."""
-        return [delta for event in self._events.feed(data) for delta in self._read(event)]
-
-    def end(self) -> list[Delta]:
-        """What is left when the connection has ended."""
-        return [delta for event in self._events.rest() for delta in self._read(event)]
 
     @property
     def complete(self) -> bool:
@@ -187,14 +178,14 @@ class _Reader:
             answer["logprobsResult"] = self._lists
         return msgspec.json.encode({**self._reply, "candidates": [answer]} if self._answer else self._reply)
 
-    def _read(self, event: bytes) -> Iterable[Delta]:
+    def read(self, event: bytes) -> Iterable[Delta]:
+        """Return what one event adds to the answer."""
         told: Any = decode(event, Any, NAME)
         if isinstance(told, list) and told:
             told = told[0]
         piece = decode(msgspec.json.encode(told), _Reply, NAME)
         if piece.error is not None:
-            reason = parse_error(200, event)
-            raise RequestError(f"{self._ask.model!r}: {reason.message}", model=self._ask.model, body=reason.body)
+            raise failure(self.ask, event)
         candidates = told.pop("candidates", None)
         self._reply |= told
         if not piece.candidates:
@@ -209,19 +200,9 @@ class _Reader:
         self._lists["topCandidates"] += (weighed + [{} for _ in chosen])[: len(chosen)]
         parts = (answer.content.parts if answer.content is not None else None) or []
         text = "".join(part.text or "" for part in parts if not part.thought)
-        rows = _table(answer.logprobs_result, self._ask)
+        rows = _table(answer.logprobs_result, self.ask)
         if text or rows:
             yield Delta(text, rows)
-
-
-def with_entries(raw: dict[str, Any], entries: list[Any]) -> dict[str, Any]:
-    """The body as it came: it is kept whole."""
-    return raw
-
-
-def parse_error(status: int, body: bytes) -> ServerError:
-    """The reason in a reply that is no success."""
-    return openai.parse_error(status, body)
 
 
 def _is_instruction(message: Mapping[str, Any]) -> bool:

@@ -9,10 +9,10 @@ from typing import Any
 
 import msgspec
 
-from ..errors import MalformedResponseError, RequestError
+from ..errors import MalformedResponseError
 from ..logprobs.table import Logprobs
 from . import openai
-from .base import Ask, Completion, Delta, Exchange, ServerError, WireRequest
+from .base import Ask, Completion, Delta, Exchange, Request, StreamReader, failure
 from .decode import decode
 from .events import Lines
 
@@ -45,7 +45,7 @@ class _Reply(msgspec.Struct):
     error: Any = None
 
 
-def build_request(ask: Ask) -> WireRequest:
+def build_request(ask: Ask) -> Request:
     """The request for an ask."""
     params, settings = ask.params, ask.params.chosen()
     options: dict[str, Any] = {
@@ -63,11 +63,11 @@ def build_request(ask: Ask) -> WireRequest:
         body["format"] = dict(ask.output_schema.schema)
     if ask.prompt.raw is not None:
         body |= {"prompt": ask.prompt.raw, "raw": True}
-        return WireRequest("/api/generate", body | (params.extra_body or {}))
+        return Request("/api/generate", body | (params.extra_body or {}))
     body["messages"] = [_message(one) for one in openai.messages(ask)]
     if ask.tools:
         body["tools"] = openai.offered(ask.tools)
-    return WireRequest("/api/chat", body | (params.extra_body or {}))
+    return Request("/api/chat", body | (params.extra_body or {}))
 
 
 def parse_response(body: bytes, ask: Ask) -> Completion:
@@ -82,7 +82,7 @@ def parse_response(body: bytes, ask: Ask) -> Completion:
     """
     reply = decode(body, _Reply, NAME)
     if reply.error is not None:
-        raise _failure(body, ask)
+        raise failure(ask, body)
     if reply.message is None and reply.response is None:
         excerpt = body[:200].decode("utf-8", "replace")
         raise MalformedResponseError(
@@ -109,34 +109,15 @@ def exchange(ask: Ask) -> Exchange:
     return parse_response(reply, ask)
 
 
-def with_entries(raw: dict[str, Any], entries: list[Any]) -> dict[str, Any]:
-    """The body as it came: it is kept whole."""
-    return raw
-
-
-def parse_error(status: int, body: bytes) -> ServerError:
-    """The reason in a reply that is no success."""
-    return openai.parse_error(status, body)
-
-
-class _Reader:
+class _Reader(StreamReader):
     """Reads a stream, of which each line is a reply with a piece of the answer."""
 
     def __init__(self, ask: Ask) -> None:
-        self._ask = ask
-        self._lines = Lines()
+        super().__init__(ask, Lines())
         self._last: dict[str, Any] = {}
         self._texts: list[str] = []
         self._calls: list[Any] = []
         self._rows: list[Any] = []
-
-    def feed(self, data: bytes) -> list[Delta]:
-        """What these bytes add."""
-        return [delta for line in self._lines.feed(data) for delta in self._read(line)]
-
-    def end(self) -> list[Delta]:
-        """What is left when the connection has ended."""
-        return [delta for line in self._lines.rest() for delta in self._read(line)]
 
     @property
     def complete(self) -> bool:
@@ -149,24 +130,25 @@ class _Reader:
         own: dict[str, Any] = {"message": {"role": "assistant", "content": text}}
         if self._calls:
             own["message"]["tool_calls"] = self._calls
-        if self._ask.prompt.raw is not None:
+        if self.ask.prompt.raw is not None:
             own = {"response": text}
         if self._rows:
             own["logprobs"] = self._rows
         return msgspec.json.encode({**self._last, **own})
 
-    def _read(self, line: bytes) -> Iterator[Delta]:
-        if not line.strip():
+    def read(self, event: bytes) -> Iterator[Delta]:
+        """Return what one event adds to the answer."""
+        if not event.strip():
             return
-        piece = decode(line, _Reply, NAME)
+        piece = decode(event, _Reply, NAME)
         if piece.error is not None:
-            raise _failure(line, self._ask)
-        self._last = decode(line, dict[str, Any], NAME)
+            raise failure(self.ask, event)
+        self._last = decode(event, dict[str, Any], NAME)
         self._calls += (self._last.get("message") or {}).get("tool_calls") or []
         self._rows += self._last.pop("logprobs", None) or []
         text = piece.message.content if piece.message is not None else piece.response or ""
         self._texts.append(text)
-        rows = _table(piece.logprobs, self._ask) or None
+        rows = _table(piece.logprobs, self.ask) or None
         if text or rows is not None:
             yield Delta(text, rows)
 
@@ -190,8 +172,3 @@ def _table(raw: msgspec.Raw, ask: Ask) -> Logprobs | None:
     if bytes(raw) in (b"", b"null"):
         return None
     return openai.table(msgspec.Raw(b'{"content":%b}' % bytes(raw)), False, ask)
-
-
-def _failure(body: bytes, ask: Ask) -> RequestError:
-    reason = parse_error(200, body)
-    return RequestError(f"{ask.model!r}: {reason.message}", model=ask.model, body=reason.body)

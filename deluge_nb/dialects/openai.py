@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import sys
 from collections.abc import Mapping
 from dataclasses import replace
@@ -15,14 +14,14 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import MalformedResponseError, RequestError, SettingError
+from ..errors import MalformedResponseError, SettingError
 from ..interop.entries import of_columns
 from ..logprobs.columns import RawBytes, Vocabulary
 from ..logprobs.table import Logprobs
 from ..tools import Tool, ToolCall
-from .base import Ask, Completion, Exchange, ServerError, WireRequest, load
-from .choices import ChunkReader, TableOf
-from .decode import decode
+from .base import Ask, Completion, Exchange, Request, failure, load
+from .choices import ChoiceReader, TableOf
+from .decode import decode, excerpt, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,17 +37,6 @@ _PASSED_ON = (
     "reasoning_effort",
     "top_logprobs",
 )
-# Long enough for any sentence a provider writes, short enough for a table of errors.
-_LONGEST_MESSAGE = 400
-# "retryDelay": "46s", "try again in 2m59.56s", "Please retry after 37 seconds", "retry in 46.1s"
-_WAIT = re.compile(
-    r"(?:\"retryDelay\"\s*:\s*\"|(?:try again|retry) (?:in|after) )(?P<time>(?:\d+(?:\.\d+)?\s*(?:h|ms|m|s))+)",
-    re.IGNORECASE,
-)
-_PART = re.compile(r"(\d+(?:\.\d+)?)\s*(h|ms|m|s)", re.IGNORECASE)
-_SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
-
-
 _TABLE_KEY, _NEXT_KEY = b'"logprobs":', b'"finish_reason":'
 _Octets = list[Annotated[int, msgspec.Meta(ge=0, le=255)]]
 
@@ -104,7 +92,7 @@ class _Reply(msgspec.Struct):
     error: Any = None
 
 
-def build_request(ask: Ask) -> WireRequest:
+def build_request(ask: Ask) -> Request:
     """The chat request for an ask."""
     params, settings = ask.params, ask.params.chosen()
     body: dict[str, Any] = {"model": ask.model, "messages": messages(ask)}
@@ -126,7 +114,7 @@ def build_request(ask: Ask) -> WireRequest:
         body["response_format"] = {"type": "json_schema", "json_schema": shape}
     if ask.prompt.prefill is not None and ask.endpoint.prefill_flag == "continue_final_message":
         body |= {"continue_final_message": True, "add_generation_prompt": False}
-    return WireRequest("/chat/completions", body | (params.extra_body or {}))
+    return Request("/chat/completions", body | (params.extra_body or {}))
 
 
 def offered(tools: Sequence[Tool]) -> list[dict[str, Any]]:
@@ -166,13 +154,12 @@ def parse_response(body: bytes, ask: Ask) -> Completion:
     reply = decode(body if rest is None else rest, _Reply, NAME)
     if not reply.choices:
         if reply.error is not None:
-            reason = parse_error(200, body)
-            raise RequestError(f"{ask.model!r}: {reason.message}", model=ask.model, body=reason.body)
+            raise failure(ask, body)
         raise MalformedResponseError(
-            f"{ask.model!r} answered without choices: {_excerpt(body)}",
+            f"{ask.model!r} answered without choices: {one_line(excerpt(body))}",
             dialect=NAME,
             field="choices",
-            excerpt=_excerpt(body),
+            excerpt=one_line(excerpt(body)),
         )
     choice = reply.choices[0]
     message = choice.message
@@ -202,10 +189,10 @@ def exchange(ask: Ask) -> Exchange:
     return parse_response(reply, ask)
 
 
-def streamed(request: WireRequest, ask: Ask, dialect: str, rows: TableOf, *, chat: bool) -> WireRequest:
+def streamed(request: Request, ask: Ask, dialect: str, rows: TableOf, *, chat: bool) -> Request:
     """The request for an answer in pieces, with what reads them."""
     told = {"stream_options": {"include_usage": True}} if ask.endpoint.stream_usage else {}
-    reader = ChunkReader(ask, dialect, partial(rows, ask=ask), parse_error, chat=chat)
+    reader = ChoiceReader(ask, dialect, partial(rows, ask=ask), chat=chat)
     return replace(request, body={**told, **(request.body or {}), "stream": True}, reader=reader)
 
 
@@ -215,40 +202,6 @@ def with_entries(raw: dict[str, Any], entries: list[Any]) -> dict[str, Any]:
     refused = first["message"].get("content") is None and first["message"].get("refusal") is not None
     table = {"content": None, "refusal": entries} if refused else {"content": entries, "refusal": None}
     return {**raw, "choices": [{**first, "logprobs": table}, *others]}
-
-
-def parse_error(status: int, body: bytes) -> ServerError:
-    """The reason in a reply that is no success, from any of the shapes that servers put it in."""
-    text = body.decode("utf-8", "replace").strip()
-    try:
-        read: Any = json.loads(text)
-    except ValueError:
-        if text[:1] == "<":  # a proxy's HTML page says nothing to a person
-            text = ""
-        return ServerError(_one_line(text) or f"status {status} without an explanation", body=text or None)
-    found = read[0] if isinstance(read, list) and read else read
-    code = None
-    while isinstance(found, dict):
-        code = found.get("code") or found.get("type") or found.get("status") or code
-        inner = next((found[key] for key in ("error", "message", "detail", "msg", "error_msg") if found.get(key)), None)
-        if inner is None:
-            break
-        found = inner[0] if isinstance(inner, list) and inner else inner
-    message = found if isinstance(found, str) else json.dumps(found, ensure_ascii=False)
-    return ServerError(
-        _one_line(message) or f"status {status}",
-        str(code) if code is not None else None,
-        read,
-        wait=_told_to_wait(text),
-    )
-
-
-def _told_to_wait(text: str) -> float | None:
-    """Seconds, from the words and fields in which servers without a header for it name them."""
-    found = _WAIT.search(text)
-    if found is None:
-        return None
-    return sum(float(number) * _SECONDS[unit.lower()] for number, unit in _PART.findall(found["time"]))
 
 
 def table(raw: msgspec.Raw, refused: bool, ask: Ask) -> Logprobs | None:
@@ -398,12 +351,3 @@ def tool_call(call: WireToolCall) -> ToolCall:
 def written_call(name: str, arguments: str | dict[str, Any] | None, identity: str | None) -> WireToolCall:
     """A tool call out of its parts."""
     return WireToolCall(_Function(name, arguments), identity)
-
-
-def _one_line(text: str) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= _LONGEST_MESSAGE else f"{line[: _LONGEST_MESSAGE - 1]}…"
-
-
-def _excerpt(body: bytes) -> str:
-    return _one_line(body[:200].decode("utf-8", "replace"))

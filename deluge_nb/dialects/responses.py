@@ -8,10 +8,10 @@ from typing import Any
 
 import msgspec
 
-from ..errors import MalformedResponseError, RequestError, SettingError
+from ..errors import MalformedResponseError, SettingError
 from ..logprobs.table import Logprobs
 from . import openai
-from .base import Ask, Completion, Delta, Exchange, ServerError, WireRequest
+from .base import Ask, Completion, Delta, Exchange, Request, StreamReader, failure
 from .decode import decode
 from .events import Events
 
@@ -58,7 +58,7 @@ class _Event(msgspec.Struct):
     response: msgspec.Raw = msgspec.Raw(b"")
 
 
-def build_request(ask: Ask) -> WireRequest:
+def build_request(ask: Ask) -> Request:
     """The request for an ask.
 
     Raises
@@ -94,7 +94,7 @@ def build_request(ask: Ask) -> WireRequest:
     if ask.output_schema is not None:
         shape = {"name": ask.output_schema.name, "schema": dict(ask.output_schema.schema), "strict": True}
         body["text"] = {"format": {"type": "json_schema", **shape}}
-    return WireRequest("/responses", body | (params.extra_body or {}))
+    return Request("/responses", body | (params.extra_body or {}))
 
 
 def parse_response(body: bytes, ask: Ask) -> Completion:
@@ -109,8 +109,7 @@ def parse_response(body: bytes, ask: Ask) -> Completion:
     """
     reply = decode(body, _Reply, NAME)
     if reply.error is not None or reply.status == "failed":
-        reason = parse_error(200, body)
-        raise RequestError(f"{ask.model!r}: {reason.message}", model=ask.model, body=reason.body)
+        raise failure(ask, body)
     if reply.output is None:
         excerpt = body[:200].decode("utf-8", "replace")
         raise MalformedResponseError(
@@ -147,33 +146,14 @@ def exchange(ask: Ask) -> Exchange:
     return parse_response(reply, ask)
 
 
-def with_entries(raw: dict[str, Any], entries: list[Any]) -> dict[str, Any]:
-    """The body as it came: it is kept whole."""
-    return raw
-
-
-def parse_error(status: int, body: bytes) -> ServerError:
-    """The reason in a reply that is no success."""
-    return openai.parse_error(status, body)
-
-
-class _Reader:
+class _Reader(StreamReader):
     """Reads a stream, whose last event has the whole response; the tokens before it have no bytes."""
 
     def __init__(self, ask: Ask) -> None:
-        self._ask = ask
-        self._events = Events()
+        super().__init__(ask, Events())
         self._texts: list[str] = []
         self._rows: list[Any] = []
         self._whole = b""
-
-    def feed(self, data: bytes) -> list[Delta]:
-        """What these bytes add."""
-        return [delta for event in self._events.feed(data) for delta in self._read(event)]
-
-    def end(self) -> list[Delta]:
-        """What is left when the connection has ended."""
-        return [delta for event in self._events.rest() for delta in self._read(event)]
 
     @property
     def complete(self) -> bool:
@@ -188,22 +168,22 @@ class _Reader:
         if self._rows:
             part["logprobs"] = self._rows
         item = {"type": "message", "role": "assistant", "content": [part]}
-        return msgspec.json.encode({"status": "in_progress", "model": self._ask.model, "output": [item]})
+        return msgspec.json.encode({"status": "in_progress", "model": self.ask.model, "output": [item]})
 
-    def _read(self, data: bytes) -> Iterator[Delta]:
-        event = decode(data, _Event, NAME)
-        if event.type in ("response.completed", "response.incomplete"):
-            self._whole = bytes(event.response)
-        elif event.type in ("response.failed", "error"):
-            reason = parse_error(200, bytes(event.response) or data)
-            raise RequestError(f"{self._ask.model!r}: {reason.message}", model=self._ask.model, body=reason.body)
-        elif event.type in ("response.output_text.delta", "response.refusal.delta") and isinstance(event.delta, str):
-            self._texts.append(event.delta)
-            table = _table([event.logprobs], self._ask)
+    def read(self, event: bytes) -> Iterator[Delta]:
+        """Return what one event adds to the answer."""
+        found = decode(event, _Event, NAME)
+        if found.type in ("response.completed", "response.incomplete"):
+            self._whole = bytes(found.response)
+        elif found.type in ("response.failed", "error"):
+            raise failure(self.ask, bytes(found.response) or event)
+        elif found.type in ("response.output_text.delta", "response.refusal.delta") and isinstance(found.delta, str):
+            self._texts.append(found.delta)
+            table = _table([found.logprobs], self.ask)
             if table is not None:
-                self._rows += msgspec.json.decode(bytes(event.logprobs))
-            if event.delta or table:
-                yield Delta(event.delta, table or None)
+                self._rows += msgspec.json.decode(bytes(found.logprobs))
+            if found.delta or table:
+                yield Delta(found.delta, table or None)
 
 
 def _input(messages: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:

@@ -23,7 +23,7 @@ import httpx
 import tenacity
 from pydantic import SecretStr
 
-from ..dialects.base import Completion, Exchange, WireRequest, load
+from ..dialects.base import Completion, Exchange, Request, load
 from ..errors import DelugeError, RequestError
 from ..models.spec import Address, Endpoint, Served
 from .rate_limits import exhausted_for
@@ -155,7 +155,7 @@ class Transport:
             error.args = tuple(_hidden(str(part), key) for part in error.args)
             raise
 
-    async def _with_retries(self, request: WireRequest, model: str, streamed: Streamed | None = None) -> bytes:
+    async def _with_retries(self, request: Request, model: str, streamed: Streamed | None = None) -> bytes:
         try:
             return await self._try(request, model, streamed)
         except _Refused as refused:
@@ -182,7 +182,7 @@ class Transport:
         # Outside the handler, so that no httpx object (with headers, with the key) hangs on the error as its context.
         raise failed
 
-    async def _try(self, request: WireRequest, model: str, streamed: Streamed | None = None) -> bytes:
+    async def _try(self, request: Request, model: str, streamed: Streamed | None = None) -> bytes:
         if self._pace is not None:
             await self._pace.turn()
         await self._pause.over()

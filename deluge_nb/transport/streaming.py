@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import httpx
 
-from ..dialects.base import Delta, Reader
+from ..dialects.base import Delta, StreamReader
 from ..errors import DelugeError, RequestError
 
 # What servers call a body that comes piece by piece; anything else is an answer that came at once.
@@ -67,7 +67,7 @@ class Streamed:
         Who hears what it reads.
     """
 
-    def __init__(self, reader: Reader, listener: Listener) -> None:
+    def __init__(self, reader: StreamReader, listener: Listener) -> None:
         self._reader = reader
         self._listener = listener
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from deluge_nb.dialects import llamacpp
-from deluge_nb.dialects.base import Ask, Completion, Exchange, WireRequest
+from deluge_nb.dialects.base import Ask, Completion, Exchange, Request
 from deluge_nb.models.catalogue import BUILT_IN
 from deluge_nb.models.endpoints import LOCAL
 from deluge_nb.prompts import PromptLike, RawPrompt, as_prompt
@@ -50,7 +50,7 @@ CASES = {
 }
 
 
-def played(exchange: Exchange, replies: Iterator[tuple[WireRequest, bytes]]) -> Completion:
+def played(exchange: Exchange, replies: Iterator[tuple[Request, bytes]]) -> Completion:
     """Carry out an exchange with replies from a recording, each of which must be to the request that is made."""
     request = next(exchange)
     while True:
@@ -63,10 +63,10 @@ def played(exchange: Exchange, replies: Iterator[tuple[WireRequest, bytes]]) -> 
             return end.value
 
 
-def recording(name: str) -> Iterator[tuple[WireRequest, bytes]]:
+def recording(name: str) -> Iterator[tuple[Request, bytes]]:
     """What was sent and what came back."""
     for request, reply in json.loads(RECORDED.read_text(encoding="utf-8"))[name]:
-        yield WireRequest(**request), json.dumps(reply).encode()
+        yield Request(**request), json.dumps(reply).encode()
 
 
 def _record() -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import ast
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+import deluge_nb
 from deluge_nb import (
     APIResponse,
     Conversation,
@@ -21,6 +24,8 @@ from deluge_nb import (
     Stream,
     Tool,
 )
+from deluge_nb.dialects.base import load
+from deluge_nb.models.registry import DIALECTS
 from tests.openai_server import ChatServer, Reply, event
 
 ASKED = SamplingParams(logprobs=True, top_logprobs=2, max_new_tokens=20, temperature=0)
@@ -445,3 +450,33 @@ def test_vertex_takes_keys_and_access_tokens(
     assert ask(at("vertex/gemini-2.0-flash"), params=PLAIN).completion == "Oslo"
     assert server.seen[0].headers[header] == value
     assert len({"x-goog-api-key", "authorization"} & set(server.seen[0].headers)) == 1
+
+
+MODULES = sorted((Path(deluge_nb.__file__).parent / "dialects").rglob("*.py"))
+
+
+def defined(path: Path) -> set[str]:
+    return {
+        node.name for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.FunctionDef)
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "homes"),
+    [
+        ("feed", {"base.py", "events.py"}),
+        ("end", {"base.py"}),
+        ("parse_error", {"decode.py", "dialect.py"}),
+        ("with_entries", {"openai.py", "dialect.py"}),
+    ],
+)
+def test_what_dialects_share_is_written_once(name: str, homes: set[str]) -> None:
+    assert {path.name for path in MODULES if name in defined(path)} == homes
+
+
+@pytest.mark.parametrize("name", DIALECTS)
+def test_every_dialect_has_what_the_transport_asks_for(name: str) -> None:
+    dialect = load(name)
+    assert dialect is load(name)
+    assert dialect.parse_error(400, b'{"error": {"message": "no", "code": "c"}}').message == "no"
+    assert dialect.parse_error(500, b"").message

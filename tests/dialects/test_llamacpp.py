@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deluge_nb.dialects import llamacpp
-from deluge_nb.dialects.base import Ask, Completion, WireRequest
+from deluge_nb.dialects.base import Ask, Completion, Request
 from deluge_nb.errors import MalformedResponseError
 from deluge_nb.prompts import RawPrompt
 from deluge_nb.tools import Tool, as_output_schema
@@ -284,7 +284,7 @@ def test_a_reply_that_does_not_fit_names_its_field(reply: Any, field: str) -> No
     assert (found.value.dialect, found.value.field) == ("llamacpp", field)
 
 
-def respond(send: Callable[[bytes], WireRequest], reply: Any) -> None:
+def respond(send: Callable[[bytes], Request], reply: Any) -> None:
     """Answer, and go on answering the questions for missing rows as a server would that knows nothing."""
     request = send(json.dumps(reply).encode())
     while True:
@@ -329,7 +329,7 @@ class Machine:
         top.append({"id": END, "token": "", "bytes": [], "logprob": weight(context, END)})
         return sorted(top, key=lambda one: -one["logprob"])
 
-    def reply(self, request: WireRequest) -> bytes:
+    def reply(self, request: Request) -> bytes:
         assert request.body is not None
         if request.path == "/tokenize":
             return json.dumps({"tokens": [{"id": 0, "piece": request.body["content"]}]}).encode()

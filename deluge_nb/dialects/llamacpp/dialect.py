@@ -15,10 +15,11 @@ import msgspec
 from ...logprobs.table import Logprobs
 from ...sampling import SamplingParams
 from .. import openai
-from ..base import Ask, Completion, Exchange, ServerError, WireRequest
-from ..decode import decode
+from ..base import Ask, Completion, Exchange, Request
+from ..decode import ServerError, decode
+from ..decode import parse_error as parse_server_error
 from .rows import NAME, WHOLE, Piece, Repair, Reply, Row, rows, table, tokens
-from .stream import StreamReader, completed
+from .stream import CompletionReader, completed
 
 # With so many alternatives nearly every token drawn is among them, and the bytes given there are its own.
 _LEAST_WITH_STOP = 20
@@ -53,7 +54,7 @@ def exchange(ask: Ask) -> Exchange:
         # By ids and not as text: what was written goes on as it was written, were it half a character.
         prompt = [piece.id for piece in (yield from tokens(text))] + list(ask.prompt.begun)
     request = build_request(ask, prompt)
-    reader = StreamReader(ask) if _in_pieces(ask) else None
+    reader = CompletionReader(ask) if _in_pieces(ask) else None
     if reader is not None:
         request = dataclasses.replace(request, body={**(request.body or {}), "stream": True}, reader=reader)
     body = yield request
@@ -66,7 +67,7 @@ def exchange(ask: Ask) -> Exchange:
     return _completion(reply, found, _without_entries(body))
 
 
-def build_request(ask: Ask, prompt: str | list[int]) -> WireRequest:
+def build_request(ask: Ask, prompt: str | list[int]) -> Request:
     """The request for a completion of a text, or of tokens by their ids."""
     params = ask.params
     given = {
@@ -90,7 +91,7 @@ def build_request(ask: Ask, prompt: str | list[int]) -> WireRequest:
         body["logit_bias"] = [[token, bias] for token, bias in params.logit_bias.items()]
     if ask.output_schema is not None:
         body["json_schema"] = dict(ask.output_schema.schema)
-    return WireRequest("/completion", body | (params.extra_body or {}))
+    return Request("/completion", body | (params.extra_body or {}))
 
 
 def with_entries(raw: dict[str, Any], entries: list[Any]) -> dict[str, Any]:
@@ -99,8 +100,8 @@ def with_entries(raw: dict[str, Any], entries: list[Any]) -> dict[str, Any]:
 
 
 def parse_error(status: int, body: bytes) -> ServerError:
-    """The reason in a reply that is no success."""
-    found = openai.parse_error(status, body)
+    """Return the reason in the body of a failed reply."""
+    found = parse_server_error(status, body)
     inner = found.body.get("error") if isinstance(found.body, dict) else None
     if isinstance(inner, dict) and inner.get("type") == "exceed_context_size_error":
         told = (
@@ -111,10 +112,10 @@ def parse_error(status: int, body: bytes) -> ServerError:
     return found
 
 
-def _prompt_text(ask: Ask) -> Generator[WireRequest, bytes, str]:
+def _prompt_text(ask: Ask) -> Generator[Request, bytes, str]:
     if ask.prompt.raw is not None:
         return ask.prompt.raw
-    reply = yield WireRequest("/apply-template", {"messages": openai.messages(ask)})
+    reply = yield Request("/apply-template", {"messages": openai.messages(ask)})
     return decode(reply, _Templated, NAME).prompt
 
 
@@ -147,7 +148,7 @@ def _score(ask: Ask, prompt: str, continuation: str) -> Exchange:
     ids = [piece.id for piece in wanted]
     found: list[Row] = []
     if ids and (yield from _writable(continuation, wanted)):
-        body = yield WireRequest(
+        body = yield Request(
             "/completion",
             {
                 "prompt": start,
@@ -178,7 +179,7 @@ def _score(ask: Ask, prompt: str, continuation: str) -> Exchange:
     )
 
 
-def _writable(text: str, wanted: list[Piece]) -> Generator[WireRequest, bytes, bool]:
+def _writable(text: str, wanted: list[Piece]) -> Generator[Request, bytes, bool]:
     """Whether a grammar of token ids can make the server write these: whole characters, and no special tokens."""
     if not all(isinstance(piece.piece, str) for piece in wanted):
         return False

@@ -20,7 +20,7 @@ from ...errors import MalformedResponseError
 from ...logprobs.columns import Builder
 from ...logprobs.table import Logprobs
 from ...logprobs.values import LOWEST, log_sum
-from ..base import Ask, WireRequest
+from ..base import Ask, Request
 from ..decode import decode
 
 NAME = "llamacpp"
@@ -92,20 +92,20 @@ class Row(msgspec.Struct):
     top: list[Weighed]
 
 
-def tokens(text: str, *, special: bool = True) -> Generator[WireRequest, bytes, list[Piece]]:
+def tokens(text: str, *, special: bool = True) -> Generator[Request, bytes, list[Piece]]:
     """The tokens of a text; ``special`` reads those of the chat format in it."""
     asked = {"content": text, "add_special": special, "parse_special": special, "with_pieces": True}
-    reply = yield WireRequest("/tokenize", asked)
+    reply = yield Request("/tokenize", asked)
     return decode(reply, _Pieces, NAME).tokens
 
 
-def vocabulary() -> Generator[WireRequest, bytes, dict[int, bytes]]:
+def vocabulary() -> Generator[Request, bytes, dict[int, bytes]]:
     """The bytes of every token that the model can draw."""
     row = yield from Repair(" ", [], whole_vocabulary=True).next()
     return {one.id: bytes(one.bytes) for one in row}
 
 
-def rows(ask: Ask, prompt: str | list[int], reply: Reply) -> Generator[WireRequest, bytes, list[Row]]:
+def rows(ask: Ask, prompt: str | list[int], reply: Reply) -> Generator[Request, bytes, list[Row]]:
     """One row for each token of the completion, in as many further requests as it takes.
 
     Raises
@@ -197,7 +197,7 @@ class Repair:
         self._widths = (WHOLE,) if whole_vocabulary else (_WIDE, WHOLE)
         self._clean: int | None = None
 
-    def row(self, position: int) -> Generator[WireRequest, bytes, Row]:
+    def row(self, position: int) -> Generator[Request, bytes, Row]:
         """The row of the token at a position."""
         token = self._ids[position]
         for width in self._widths:
@@ -211,18 +211,18 @@ class Repair:
             field="completion_probabilities",
         )
 
-    def next(self) -> Generator[WireRequest, bytes, list[Weighed]]:
+    def next(self) -> Generator[Request, bytes, list[Weighed]]:
         """What may follow the last token: the whole vocabulary."""
         return (yield from self._weighed(len(self._ids), WHOLE))
 
-    def _weighed(self, position: int, width: int) -> Generator[WireRequest, bytes, list[Weighed]]:
+    def _weighed(self, position: int, width: int) -> Generator[Request, bytes, list[Weighed]]:
         if isinstance(self._prompt, str):
             pieces = yield from tokens(self._prompt)
             self._prompt = [piece.id for piece in pieces]
         if self._clean is None:
             pieces = yield from tokens(" the", special=False)
             self._clean = pieces[0].id
-        reply = yield WireRequest(
+        reply = yield Request(
             "/completion",
             {
                 "prompt": [*self._prompt, *self._ids[:position]],

@@ -12,9 +12,8 @@ from typing import Any
 
 import msgspec
 
-from ...errors import MalformedResponseError, RequestError
-from .. import openai
-from ..base import Ask, Delta, WireRequest
+from ...errors import MalformedResponseError
+from ..base import Ask, Delta, Request, StreamReader, failure
 from ..decode import decode
 from ..events import Events
 from .rows import NAME, Entry, Repair, Reply, Row, table, vocabulary
@@ -37,24 +36,15 @@ class Piece(msgspec.Struct):
     unseen: int
 
 
-class StreamReader:
+class CompletionReader(StreamReader):
     """Reads the events of one completion."""
 
     def __init__(self, ask: Ask) -> None:
-        self._ask = ask
-        self._events = Events()
+        super().__init__(ask, Events())
         self._texts: list[str] = []
         self._last: dict[str, Any] = {}
         self._count = 0
         self.pieces: list[Piece] = []
-
-    def feed(self, data: bytes) -> list[Delta]:
-        """What these bytes add."""
-        return [delta for event in self._events.feed(data) for delta in self._read(event)]
-
-    def end(self) -> list[Delta]:
-        """What is left when the connection has ended."""
-        return [delta for event in self._events.rest() for delta in self._read(event)]
 
     @property
     def complete(self) -> bool:
@@ -72,11 +62,11 @@ class StreamReader:
         }
         return msgspec.json.encode(reply)
 
-    def _read(self, event: bytes) -> Iterator[Delta]:
+    def read(self, event: bytes) -> Iterator[Delta]:
+        """Return what one event adds to the answer."""
         chunk = decode(event, _Chunk, NAME)
         if chunk.error is not None:
-            told = openai.parse_error(200, event)
-            raise RequestError(f"{self._ask.model!r}: {told.message}", model=self._ask.model, body=told.body)
+            raise failure(self.ask, event)
         if chunk.stop:
             self._last = decode(event, dict[str, Any], NAME)
         self._texts.append(chunk.content)
@@ -87,15 +77,15 @@ class StreamReader:
         if not chunk.content:
             return
         entries = chunk.completion_probabilities
-        if not self._ask.params.logprobs or unseen or len(entries) != len(chunk.tokens):
+        if not self.ask.params.logprobs or unseen or len(entries) != len(chunk.tokens):
             # Its row is that of its last token only: better none than one that is wrong.
             yield Delta(chunk.content)
             return
         rows = [Row(one.id, bytes(one.bytes), one.logprob, one.top_logprobs) for one in entries]
-        yield Delta(chunk.content, table(self._ask, rows))
+        yield Delta(chunk.content, table(self.ask, rows))
 
 
-def completed(reply: Reply, pieces: list[Piece], prompt: str | list[int]) -> Generator[WireRequest, bytes, Reply]:
+def completed(reply: Reply, pieces: list[Piece], prompt: str | list[int]) -> Generator[Request, bytes, Reply]:
     """The reply with the tokens that the server was silent about.
 
     Raises
@@ -132,7 +122,7 @@ def _readings(octets: bytes, count: int, spelt: dict[bytes, int]) -> Iterator[li
 
 def _likeliest(
     readings: list[list[int]], prompt: str | list[int], before: list[int]
-) -> Generator[WireRequest, bytes, list[int]]:
+) -> Generator[Request, bytes, list[int]]:
     if not readings:
         raise MalformedResponseError(
             f"The server's answer does not fit the {NAME} dialect: it drew tokens that its vocabulary does not have.",
