@@ -34,7 +34,19 @@ FRONT_END_ROWS = (("entry",), ("view", "compare"), ("text",), ("ui",), ("host", 
 MOST_MODULES = 12
 MOST_LINES = 420
 NOTEBOOK = ["IPython", "ipywidgets", "anywidget", "traitlets", "altair", "pandas", "scipy"]
-DEFERRED = [*NOTEBOOK, "numpy", "httpx", "msgspec", "tqdm", "pyarrow", "vl_convert", "xllamacpp", "dotenv", "keyring"]
+DEFERRED = [
+    *NOTEBOOK,
+    "numpy",
+    "httpx",
+    "msgspec",
+    "tqdm",
+    "pyarrow",
+    "vl_convert",
+    "xllamacpp",
+    "dotenv",
+    "keyring",
+    "wcwidth",
+]
 
 MODULES = sorted(PACKAGE.rglob("*.py"))
 SOURCES = sorted(FRONT_END.rglob("*.ts"))

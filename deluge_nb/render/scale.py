@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 ColorBy = Literal["probability", "surprisal", "entropy", "margin", "rank"]
 COLOR_BY: tuple[ColorBy, ...] = get_args(ColorBy)
+# More than the rounding of a log-probability in single precision takes off a probability.
+_SINGLE_PRECISION = 1e-6
 
 
 class Scale(NamedTuple):
@@ -47,16 +49,29 @@ class Scale(NamedTuple):
 
 
 def percent(probability: float) -> str:
-    """A probability for people: ``93.1 %``, and never a rounded 0 or 100."""
+    """Write a probability for people: ``93.1 %``, and never a rounded 0 or 100.
+
+    Halves are rounded up. A value less than a millionth (relative) below a half or a limit counts as that half or
+    limit, for log-probabilities reach the browser in single precision: both sides write the same, which the vectors in
+    ``tests/fixtures/percent_vectors.json`` test.
+
+    Examples
+    --------
+    >>> percent(0.931), percent(0.0125), percent(0.99999), percent(0.00001)
+    ('93.1 %', '1.3 %', '>99.99 %', '<0.01 %')
+    """
     if math.isnan(probability):
         return "unknown"
     value = probability * 100
-    if value < 0.01:
+    raised = value * (1 + _SINGLE_PRECISION)
+    if raised < 0.01:
         return "0 %" if value == 0 else "<0.01 %"
-    if 99.99 < value < 100:
+    if 99.99 * (1 + _SINGLE_PRECISION) < value < 100:
         return ">99.99 %"
-    digits = 2 if value < 1 or value >= 99.95 else 1
-    return f"{value:.{digits}f}".removesuffix(".00").removesuffix(".0") + " %"
+    digits = 2 if raised < 1 or raised >= 99.95 else 1
+    scale = 10**digits
+    whole, part = divmod(math.floor(min(raised, 100.0) * scale + 0.5), scale)
+    return f"{whole}.{part:0{digits}d} %" if part else f"{whole} %"
 
 
 def measured(table: Logprobs, color_by: ColorBy) -> Floats:

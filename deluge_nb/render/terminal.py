@@ -9,7 +9,7 @@ from ..errors import SettingError
 from ..interop.readers import as_logprobs
 from ..logprobs.table import Logprobs
 from ..text.glyphs import Fragment, fragments
-from ..text.lines import broken, columns
+from ..text.lines import display_width, wrap_lines
 from .excerpt import Weighed, left_out, limited
 from .scale import percent
 
@@ -45,7 +45,7 @@ def to_text(logprobs: Any, *, color: bool = False, width: int | None = None, lim
         raise SettingError(f"width must be a number of columns from 1, not {width!r}.", setting="width", value=width)
     table, rest = limited(as_logprobs(logprobs), limit)
     probabilities = table.prob.tolist()
-    lines = broken(fragments(table.token_bytes), width)
+    lines = wrap_lines(fragments(table.token_bytes), width)
     text = "\n".join(
         "".join(ansi(one, probabilities[one.token]) if color else one.shown for one in line) for line in lines
     )
@@ -78,8 +78,8 @@ def _with_least_probable(text: str, table: Logprobs, probabilities: list[float])
         return text
     weighed = Weighed(table)
     names = [weighed.own(place) for place in unsure]
-    width = max(map(columns, names))
-    padded = [name + " " * (width - columns(name)) for name in names]
+    width = max(map(display_width, names))
+    padded = [name + " " * (width - display_width(name)) for name in names]
     rows = [
         f"  {name}  {percent(probabilities[place]):>8}  {weighed.at(place)}".rstrip()
         for name, place in zip(padded, unsure, strict=True)

@@ -1,1 +1,1 @@
-"""How token text is read, matched and laid on lines; standard library only."""
+"""How token text is read, matched and laid on lines; standard library and wcwidth only."""

@@ -1,49 +1,103 @@
-"""Tokens on a terminal: how many columns they take, where lines break, which colour they have."""
+"""Lay token text on lines of terminal columns: how wide it is, and where a line may break.
+
+The rule for breaks is also that of the browser (``js/src/text/layout.ts``); both are tested by the vectors in
+``tests/fixtures/line_vectors.json``. Widths and graphemes are wcwidth's.
+"""
 
 from __future__ import annotations
 
+import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+
+import wcwidth
 
 from .glyphs import Fragment
 
-_BEFORE_BREAK = tuple(" -–—/")
+# Chinese, Japanese and Korean may break between any two letters.
+_LETTERS = "\u3041-\u30fa\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003ffff"
+_BREAK_BEFORE = re.compile(rf"[\s·⇥↵{_LETTERS}]")
+_BREAK_AFTER = re.compile(rf"[\s·\-–—/，。、！？；：」』）{_LETTERS}]")
+# With the closing brackets and quotes of every script (Pe, Pf), what no line begins with.
+_NO_BREAK_BEFORE = frozenset(",.!?:;%…‥、。，．！？；：％")
 
 
-def columns(text: str) -> int:
-    """How many columns a text takes: wide characters two, marks and joiners none."""
-    return len(text) if text.isascii() else sum(map(_columns_of, text))
+def display_width(text: str) -> int:
+    """Return how many columns a text takes: wide characters and pictographs two, marks and joiners none."""
+    if text.isascii() and text.isprintable():
+        return len(text)
+    # One by one: a joiner between letters joins nothing, and a control character takes no other's width with it.
+    return sum(max(wcwidth.wcswidth(part), 0) for part in graphemes(text))
 
 
-def broken(drawn: Iterable[Fragment], width: int | None) -> list[list[Fragment]]:
-    """The fragments by lines: broken where the text breaks and, within a width, before words.
+def graphemes(text: str) -> Iterator[str]:
+    """Yield the parts of a text that are drawn as one: letters with their marks, joined pictographs, flags."""
+    if text.isascii():
+        yield from text
+        return
+    for part in wcwidth.iter_graphemes(text):
+        # A space is never drawn, and the marks on it are drawn without it.
+        yield from (" ", part[1:]) if part[0] == " " and len(part) > 1 else (part,)
 
-    As in ``js/src/text/layout.ts``, a word is cut only where it is longer than a line.
+
+def can_break(before: str, after: str) -> bool:
+    """Return whether a word may begin on a new line between two texts that follow each other.
+
+    Examples
+    --------
+    >>> can_break("one", " two"), can_break("on", "e"), can_break("語", "で")
+    (True, False, True)
+    >>> can_break("す", "。"), can_break("「", "日")
+    (False, False)
+    """
+    return not _is_held_together(before, after) and bool(
+        _BREAK_BEFORE.match(after[:1]) or _BREAK_AFTER.match(before[-1:])
+    )
+
+
+def wrap_lines(fragments: Iterable[Fragment], width: int | None) -> list[list[Fragment]]:
+    """Lay fragments on lines: a line ends where the text ends it and, within a width, before a word.
+
+    A word is split only where it is longer than a line. No line begins with closing punctuation or ends with an opening
+    bracket, as long as two fragments fit on it.
+
+    Parameters
+    ----------
+    fragments
+        The tokens of a completion, as :func:`deluge_nb.text.glyphs.fragments` has them.
+    width
+        Columns of a line; None for lines of any length.
     """
     lines: list[list[Fragment]] = [[]]
-    used = cut = 0
-    for fragment in drawn:
-        line, wide = lines[-1], columns(fragment.shown)
-        if not line or fragment.shown.startswith((" ", "·", "⇥")) or line[-1].shown.endswith(_BEFORE_BREAK):
+    used = 0
+    # Where the line may be cut before a word, and where it may be cut at all; 0 for nowhere.
+    word = cut = 0
+    for fragment in fragments:
+        line, columns = lines[-1], display_width(fragment.shown)
+        if line and not _is_held_together(line[-1].shown, fragment.shown):
             cut = len(line)
-        if width is not None and line and used + wide > width:
-            # The word's beginning goes with it, unless the line would then be empty.
-            kept = cut or len(line)
-            lines.append(line[kept:])
-            del line[kept:]
-            used, cut = sum(columns(one.shown) for one in lines[-1]), 0
-            if lines[-1] and used + wide > width:
-                lines.append([])
-                used = 0
-        lines[-1].append(fragment)
-        used += wide
+            word = cut if can_break(line[-1].shown, fragment.shown) else word
+        # More than once, where what is carried over is itself too long with this fragment.
+        while width is not None and line and used + columns > width:
+            at = word or cut or len(line)
+            lines.append(line[at:])
+            del line[at:]
+            line = lines[-1]
+            used = sum(display_width(kept.shown) for kept in line)
+            word, cut = 0, max(cut - at, 0)
+        line.append(fragment)
+        used += columns
         if fragment.breaks:
             lines.append([])
-            used = cut = 0
+            used = word = cut = 0
     return lines
 
 
-def _columns_of(character: str) -> int:
-    if unicodedata.combining(character) or unicodedata.category(character) in ("Mn", "Me", "Cf"):
-        return 0
-    return 2 if unicodedata.east_asian_width(character) in "WF" else 1
+def _is_held_together(before: str, after: str) -> bool:
+    """Whether two texts stay on one line: before closing punctuation, and after an opening bracket or quote."""
+    first, last = after[:1], before[-1:]
+    return (
+        first in _NO_BREAK_BEFORE
+        or (bool(first) and unicodedata.category(first) in ("Pe", "Pf"))
+        or (bool(last) and unicodedata.category(last) in ("Ps", "Pi"))
+    )

@@ -19,12 +19,13 @@ from deluge_nb import Logprobs, LogprobsMissingError, SettingError, to_png, to_s
 from deluge_nb.render.assets import read_asset
 from deluge_nb.render.colors import PALETTES, THEMES, Inks, inks, mixed, parsed, variables, written
 from deluge_nb.render.picture.api import picture_beside
-from deluge_nb.render.picture.grid import cells_of, laid, whole
+from deluge_nb.render.picture.grid import laid
 from deluge_nb.render.picture.png import from_palette, size, smaller, to_pixels
 from deluge_nb.render.picture.raster import _masks_of
 from deluge_nb.render.picture.scene import CELL, LINE
 from deluge_nb.render.terminal import _HEAT
 from deluge_nb.text import bidi
+from deluge_nb.text.lines import display_width, graphemes
 from deluge_nb.widget.view import PALETTES as OF_THE_WIDGET
 
 from .test_html import FRANCE, HOSTILE, entry
@@ -337,7 +338,7 @@ def test_whatever_the_tokens_there_is_a_png(tokens: list[str]) -> None:
 def test_what_is_written_fits_the_cells_that_it_fills(tokens: list[str], width: int) -> None:
     for one in laid([token.encode() for token in tokens], width).pieces:
         if not one.turned and one.face != "sans":  # which are stretched
-            assert sum(cells_of(part) for part in whole(one.text)) <= one.cells
+            assert sum(display_width(part) for part in graphemes(one.text)) <= one.cells
 
 
 def test_letters_are_drawn_where_they_are_in_the_svg() -> None:

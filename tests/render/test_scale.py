@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import math
+from fractions import Fraction
+from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -27,6 +31,34 @@ from deluge_nb.render.scale import SCALES, ColorBy, percent
 )
 def test_a_probability_is_written_for_people(probability: float, expected: str) -> None:
     assert percent(probability) == expected
+
+
+VECTORS: list[tuple[float, str]] = json.loads(
+    (Path(__file__).parents[1] / "fixtures" / "percent_vectors.json").read_text("utf-8")
+)["vectors"]
+
+
+def test_probabilities_are_written_as_the_vectors_say() -> None:
+    assert [(p, percent(p)) for p, _ in VECTORS] == [(p, text) for p, text in VECTORS]
+
+
+def test_single_precision_changes_no_number() -> None:
+    with np.errstate(divide="ignore"):
+        sent = np.exp(np.log(np.array([p for p, _ in VECTORS])).astype(np.float32).astype(np.float64)).tolist()
+    assert [percent(p) for p in sent] == [text for _, text in VECTORS]
+
+
+def test_the_vectors_are_halves_rounded_up_to_the_last_digit() -> None:
+    for p, text in VECTORS:
+        if text[0] in "<>":
+            assert 0 < p < 0.0001 or 0.9999 < p < 1
+            continue
+        digits = 2 if p < 0.01 or p >= 0.9995 else 1
+        value = Fraction(p).limit_denominator(80_000) * 100
+        assert Fraction(text.removesuffix(" %")) == Fraction(
+            math.floor(value * 10**digits + Fraction(1, 2)), 10**digits
+        )
+    assert {0.0125, 0.0625, 0.1875, 0.3125, 0.00125, 0.00375} <= {p for p, _ in VECTORS}
 
 
 @given(st.floats(0, 1, exclude_min=True, exclude_max=True))

@@ -11,23 +11,23 @@ from hypothesis import strategies as st
 
 from deluge_nb.render.terminal import ansi
 from deluge_nb.text.glyphs import fragments
-from deluge_nb.text.lines import broken, columns
+from deluge_nb.text.lines import display_width, wrap_lines
 
 TOKENS = st.lists(st.text(st.sampled_from("ab -日🦆\n\u0301"), max_size=6).map(str.encode), max_size=20)
 
 
 def lines(*tokens: str, width: int | None = None) -> list[str]:
     drawn = fragments([token.encode() for token in tokens])
-    return ["".join(one.shown for one in line) for line in broken(drawn, width)]
+    return ["".join(one.shown for one in line) for line in wrap_lines(drawn, width)]
 
 
 @given(TOKENS, st.integers(1, 12))
 def test_no_fragment_is_lost_and_no_line_is_wider_than_asked(tokens: list[bytes], width: int) -> None:
     drawn = fragments(tokens)
-    found = broken(drawn, width)
+    found = wrap_lines(drawn, width)
     assert [one for line in found for one in line] == drawn
     for line in found:
-        assert sum(columns(one.shown) for one in line) <= width or len(line) == 1
+        assert sum(display_width(one.shown) for one in line) <= width or len(line) == 1
 
 
 def test_words_are_whole_where_a_line_is_long_enough() -> None:
@@ -44,7 +44,7 @@ def test_without_a_width_lines_end_where_the_text_ends_them() -> None:
 
 @pytest.mark.parametrize(("text", "expected"), [("ab", 2), ("日本", 4), ("e\u0301", 1), ("🦆", 2), ("a\u200db", 2)])
 def test_columns_are_counted_as_terminals_do(text: str, expected: int) -> None:
-    assert columns(text) == expected
+    assert display_width(text) == expected
 
 
 def test_the_less_probable_the_further_from_white() -> None:

@@ -10,18 +10,15 @@ from typing import Literal, NamedTuple
 
 from ...text import bidi
 from ...text.glyphs import Fragment, fragments
-from ...text.lines import broken, columns
+from ...text.lines import display_width, graphemes, wrap_lines
 
 # Which font a text needs: wide letters, pictographs, and letters that no common monospaced font has.
 Face = Literal["mono", "wide", "emoji", "sans", "bold"]
 
-_JOINER = "\u200d"
-_SKINS = ("\U0001f3fb", "\U0001f3ff")
 _FLAGS = ("\U0001f1e6", "\U0001f1ff")
 # Latin, Greek and Cyrillic without marks of their own, dashes, quotes and arrows: all of them one cell of common fonts.
 _PLAIN = re.compile("[ -~\u00a1-\u00ac\u00ae-\u02ff\u0370-\u0482\u048a-\u052f\u2010-\u2027\u2190-\u21ff]*")
 _WORD = re.compile("[^ ]+")
-_FLOATING = ("Mn", "Me", "Cf")
 # Latin, Greek, Cyrillic, Armenian and Arabic letters are in monospaced fonts.
 _COMMON = re.compile("[\u0000-\u058f\u0600-\u06ff\u1e00-\u20ff]")
 
@@ -74,7 +71,7 @@ def laid(octets: Sequence[bytes], width: int, *, most: int | None = None) -> Lai
     all others do.
     """
     drawn = _cut(fragments(octets), width)
-    rows = broken(drawn if most is None else _first(drawn, (most + 1) * width), width)
+    rows = wrap_lines(drawn if most is None else _first(drawn, (most + 1) * width), width)
     if rows and not rows[-1] and len(rows) > 1:
         rows.pop()
     kept = rows if most is None else rows[:most]
@@ -111,12 +108,12 @@ def _paragraph(rows: list[list[Fragment]], start: int) -> str:
 def _cut(drawn: list[Fragment], width: int) -> Iterator[Fragment]:
     """Fragments that are wider than a line in parts that are not."""
     for one in drawn:
-        if len(one.shown) * 2 <= width or columns(one.shown) <= width:
+        if len(one.shown) * 2 <= width or display_width(one.shown) <= width:
             yield one
             continue
         part, used = "", 0
-        for text in whole(one.shown):
-            cells = cells_of(text)
+        for text in graphemes(one.shown):
+            cells = display_width(text)
             if part and used + cells > width:
                 yield one._replace(shown=part, copied="", breaks=False)
                 part, used = "", 0
@@ -129,39 +126,13 @@ def _first(drawn: Iterable[Fragment], cells: int) -> Iterator[Fragment]:
     used = 0
     for one in drawn:
         yield one
-        used += columns(one.shown)
+        used += display_width(one.shown)
         if used > cells:
             return
 
 
-def whole(text: str) -> Iterator[str]:
-    """A text in what is drawn as one: letters with their marks, pictographs that are joined, flags."""
-    if text.isascii():
-        yield from text
-        return
-    start = 0
-    for at in range(1, len(text)):
-        one, before = text[at], text[at - 1]
-        attached = (unicodedata.category(one) in _FLOATING and before != " ") or _SKINS[0] <= one <= _SKINS[1]
-        # A joiner joins pictographs, and not a full stop to the mark of a tab.
-        joined = before == _JOINER and unicodedata.category(one) == unicodedata.category(text[start]) == "So"
-        flag = _is_flag(one) and _is_flag(before) and at - start == 1
-        if not (attached or joined or flag):
-            yield text[start:at]
-            start = at
-    if text:
-        yield text[start:]
-
-
 def _is_flag(character: str) -> bool:
     return _FLAGS[0] <= character <= _FLAGS[1]
-
-
-def cells_of(text: str) -> int:
-    """How many cells a cluster takes; a pair of flag letters and a pictograph with what is joined to it take two."""
-    if len(text) == 1 or text.isascii():
-        return columns(text)
-    return 2 if _is_flag(text[1]) or _is_picture(text) else columns(text[0])
 
 
 def _is_picture(text: str) -> bool:
@@ -184,8 +155,8 @@ def _face(text: str) -> Face:
 
 def _clusters(row: list[Fragment]) -> Iterator[_Cluster]:
     for fragment in row:
-        for text in whole(fragment.shown):
-            yield _Cluster(fragment, text, cells_of(text), _face(text))
+        for text in graphemes(fragment.shown):
+            yield _Cluster(fragment, text, display_width(text), _face(text))
 
 
 def _depths(clusters: list[_Cluster], text: str, base: int) -> list[int]:

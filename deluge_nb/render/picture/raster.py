@@ -11,8 +11,9 @@ import numpy as np
 
 from ...errors import SettingError
 from ...extras import import_extra
+from ...text.lines import display_width, graphemes
 from ..colors import RGB
-from .grid import Face, cells_of, whole
+from .grid import Face
 from .png import from_palette, to_pixels
 from .scene import BOTTOM, CELL, LINE, ROUND, TOP, Fill, Scene, Word, frame, line_below, stepped, written_on
 
@@ -206,8 +207,8 @@ def _keys(word: Word) -> list[_Key]:
     """What of a word is rasterised by itself: each letter, but letters together that may be written together."""
     if word.turned or word.face == "sans":
         return [(word.text, word.face, word.cells, word.turned)]
-    parts = word.text if word.text.isascii() else whole(word.text)
-    return [(part, word.face, cells_of(part), False) for part in parts]
+    parts = word.text if word.text.isascii() else graphemes(word.text)
+    return [(part, word.face, display_width(part), False) for part in parts]
 
 
 def _masks_of(keys: Iterable[_Key], unit: int) -> dict[_Key, _Mask]:

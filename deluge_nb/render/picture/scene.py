@@ -9,7 +9,7 @@ from html import escape
 from typing import NamedTuple
 
 from ...logprobs.table import Logprobs
-from ...text.lines import columns
+from ...text.lines import display_width
 from ..colors import Inks, cue, written
 from ..excerpt import left_out
 from ..scale import SCALES, ColorBy, measured
@@ -225,7 +225,7 @@ def _legend(color_by: ColorBy, end: int, y: int, fills: list[Fill], words: list[
         if not name:
             continue
         around = 0 if heat is None else 1
-        wide = (columns(name) + 2 * around) * CELL
+        wide = (display_width(name) + 2 * around) * CELL
         if x > _MARGIN and x + wide > end:
             x, y = _MARGIN, y + LINE
         if heat is not None:
@@ -238,6 +238,6 @@ def _legend(color_by: ColorBy, end: int, y: int, fills: list[Fill], words: list[
 
 def _note(told: str, x: int, y: int, words: list[Word], heat: float | None = None) -> int:
     """A line of our own, soft where it stands on the ground; where it ends."""
-    for one in laid([told.encode()], columns(told)).pieces:
+    for one in laid([told.encode()], display_width(told)).pieces:
         words.append(_word(one, x, y, heat, soft=heat is None))
-    return x + columns(told) * CELL
+    return x + display_width(told) * CELL
