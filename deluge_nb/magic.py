@@ -18,7 +18,7 @@ from .client.client import LLMClient
 from .errors import DelugeError
 from .local import LocalModel
 from .logprobs.table import Logprobs
-from .models import registry
+from .models import REGISTRY
 from .prompts import Conversation, RawPrompt
 from .response import APIResponse
 from .sampling import SamplingParams
@@ -207,7 +207,7 @@ class DelugeMagics(Magics):
         before = words[-2] if event.symbol and len(words) > 1 else words[-1] if words else ""
         if before in ("-m", "--model"):
             own = [name for name, value in shell.user_ns.items() if isinstance(value, LLMClient | LocalModel)]
-            choices = [*registry.known_names(), *(name for name in own if not name.startswith("_"))]
+            choices = [*REGISTRY.known_names(), *(name for name in own if not name.startswith("_"))]
         elif before == "--chart":
             choices = list(_CHARTS)
         else:
@@ -224,11 +224,11 @@ class Overview:
 
     def __repr__(self) -> str:
         lines = [f"DelugeMagics.{name} = {value!r}" for name, value, _ in self._settings]
-        return "\n".join([*lines, "", repr(registry.support_table())])
+        return "\n".join([*lines, "", repr(REGISTRY.support_table())])
 
     def _repr_markdown_(self) -> str:
         rows = [f"| `DelugeMagics.{name}` | `{value!r}` | {told} |" for name, value, told in self._settings]
-        table = registry.support_table().to_markdown()
+        table = REGISTRY.support_table().to_markdown()
         return "\n".join(
             [
                 "Change a setting with `%config DelugeMagics.model = 'local'`.",

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import settings
 
 from deluge_nb.client import credentials
-from deluge_nb.models import endpoints, registry
+from deluge_nb.models import REGISTRY, endpoints
 from tests import openai_server
 from tests.openai_server import ChatServer
 
@@ -52,12 +52,8 @@ def no_keys(monkeypatch: pytest.MonkeyPatch) -> None:
         for name in (*endpoint.key_variables, endpoint.url_variable):
             monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(credentials, "_installed", {}.get)
-    # Nor may a test find what another's server did.
-    monkeypatch.setattr(registry, "_observed", {})
-    monkeypatch.setattr(registry, "flipped", set())
-    # What a test registers is gone after it.
-    monkeypatch.setattr(registry, "_registered", [])
-    monkeypatch.setattr(registry, "_endpoints_of_session", [])
+    # Nor may a test find what another has registered, or what another's server did.
+    REGISTRY.reset()
 
 
 @pytest.hookimpl(wrapper=True)

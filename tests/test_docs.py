@@ -9,7 +9,6 @@ import pytest
 from IPython.core.interactiveshell import InteractiveShell
 
 from deluge_nb import support_table
-from deluge_nb.models import registry
 from tests.openai_server import ChatServer, Reply, chat
 
 ROOT = Path(__file__).parents[1]
@@ -19,21 +18,15 @@ TABLE = re.compile(r"<!-- support table -->\n(.*?)\n?<!-- end of support table -
 BLOCK = re.compile(r"^```(python|ipython)\n(.*?)^```", re.DOTALL | re.MULTILINE)
 
 
-@pytest.fixture
-def own_rows_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a test registers is gone after it."""
-    monkeypatch.setattr(registry, "_registered", [])
-
-
 @pytest.mark.parametrize("page", PAGES)
-def test_the_support_table_is_the_registry_s(page: str, own_rows_only: None) -> None:
+def test_the_support_table_is_the_registry_s(page: str) -> None:
     found = TABLE.search((ROOT / page).read_text(encoding="utf-8"))
     assert found is not None
     assert found[1] == support_table().to_markdown()
 
 
 @pytest.mark.parametrize("page", EXAMPLES)
-def test_every_code_block_runs(page: str, server: ChatServer, own_rows_only: None) -> None:
+def test_every_code_block_runs(page: str, server: ChatServer) -> None:
     server.answer = lambda seen, number: Reply(chat(seen, [("Yes", {"Yes": 0.7, "No": 0.2, " yes": 0.05})]))
     shell = InteractiveShell()
     blocks = BLOCK.findall((ROOT / page).read_text(encoding="utf-8"))

@@ -90,11 +90,11 @@ def measure(build: Path) -> dict[str, Any]:
     from deluge_nb.dialects import openai
     from deluge_nb.dialects.base import Ask
     from deluge_nb.logprobs.columns import Vocabulary
-    from deluge_nb.models import registry
+    from deluge_nb.models import REGISTRY
 
     content = body()
     params = SamplingParams(logprobs=True, top_logprobs=TOP)
-    endpoint = registry.resolve("gpt-4o-mini").spec.endpoint
+    endpoint = REGISTRY.resolve("gpt-4o-mini").spec.endpoint
 
     def ours() -> Any:
         ask = Ask("mock", endpoint, prompts.as_prompt("?"), params, vocabulary=Vocabulary())

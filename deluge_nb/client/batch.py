@@ -11,12 +11,12 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ..errors import DelugeError
-from ..models import registry
+from ..models import REGISTRY
 from ..prompts import Prompt
 from ..response import APIResponse
 from ..sampling import SamplingParams
 from ..tools import OutputSchema, Tool
-from .diagnosis import in_another_way, lacking, told_apart
+from .diagnosis import as_refusal, missing_notes, retry_differently
 from .route import Route, completed
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ class Batch:
         from ..dialects.base import Ask, load
 
         spec, endpoint = item.route.target.spec, item.route.endpoint
-        if endpoint.counted_logprobs and (endpoint.name, item.route.model) in registry.flipped:
+        if endpoint.counted_logprobs and REGISTRY.observations.wants_boolean_logprobs(endpoint, item.route.model):
             endpoint = replace(endpoint, counted_logprobs=False)
         ask = Ask(
             model=item.route.model,
@@ -125,7 +125,7 @@ class Batch:
             try:
                 completion = await transport.carry(dialect.exchange(ask), ask.model, listener)
             except DelugeError as error:
-                other = in_another_way(error, ask)
+                other = retry_differently(error, ask)
                 if other is None:
                     raise
                 completion = await transport.carry(dialect.exchange(other), ask.model, listener)
@@ -136,7 +136,7 @@ class Batch:
         except DelugeError as error:
             # Of a broken stream not even the beginning could be read; what broke it is the reason.
             why = error if listener is None or listener.broken is None else listener.broken
-            return _failed(ask.model, told_apart(why, ask), endpoint.dialect)
+            return _failed(ask.model, as_refusal(why, ask), endpoint.dialect)
         except Exception as error:  # a fault of ours must not cost the answers that came before it
             return _failed(ask.model, error, endpoint.dialect)
         answer = _answered(ask, completion)
@@ -144,7 +144,7 @@ class Batch:
             return replace(answer, note="; ".join(filter(None, ("interrupted", answer.note))))
         if listener is None or listener.broken is None:
             return answer
-        failed = _failed(ask.model, told_apart(listener.broken, ask), endpoint.dialect)
+        failed = _failed(ask.model, as_refusal(listener.broken, ask), endpoint.dialect)
         return replace(answer, is_error=True, error=failed.error, error_message=failed.error_message, status_code=None)
 
     def _key(self, ask: Ask, route: Route) -> bytes:
@@ -214,7 +214,7 @@ def _answered(ask: Ask, completion: Completion) -> APIResponse:
     notes: list[str] = []
     parsed = None
     if ask.params.logprobs:
-        notes += lacking(completion, ask)
+        notes += missing_notes(completion, ask)
     if completion.refusal is not None:
         notes.append("the model refused to answer")
     if ask.output_schema is not None and completion.text is not None and not completion.tool_calls:

@@ -10,7 +10,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from ..errors import MissingKeyError, SettingError
-from ..models import registry
+from ..models import REGISTRY
+from ..models.observations import requested_features
 from ..models.spec import ServedModel
 from ..prompts import Prompt, PromptLike, as_prompt, as_prompts
 from ..response import APIResponse
@@ -344,7 +345,7 @@ class LLMClient:
                 value=settings,
             )
         for route, params in zip(self._routes, settings, strict=True):
-            registry.validate(route.target, params)
+            REGISTRY.validate(route.target, params)
         return settings
 
     def _batch(
@@ -395,10 +396,10 @@ class LLMClient:
     ) -> Batch:
         items: list[Item] = []
         following = self._turns() if only is None else lambda: only
-        beside = registry.asked_beside(tools=bool(tools), output_schema=schema is not None)
+        features = requested_features(tools=bool(tools), output_schema=schema is not None)
         for prompt, continuation in asked:
             turn = following()
-            registry.validate(self._routes[turn].target, settings[turn], prompt, beside)
+            REGISTRY.validate(self._routes[turn].target, settings[turn], prompt, features)
             items.append(Item(self._routes[turn], prompt, settings[turn], continuation))
         used = {id(item.route): item.route for item in items}.values()
         for route in used:

@@ -16,7 +16,7 @@ from ..errors import DelugeError, SettingError
 from ..interop.readers import as_logprobs
 from ..logprobs.splice import alternative_at, joined, octets_of, with_alternative
 from ..logprobs.table import Logprobs
-from ..models import registry
+from ..models import REGISTRY
 from ..prompts import Prompt, PromptLike, as_prompt
 from ..response import APIResponse
 from ..sampling import SamplingParams
@@ -271,7 +271,7 @@ class Continuer:
         endpoint = route.endpoint
         if prompt.raw is None and endpoint.dialect == "completions":
             # To it, a chat of one message is the text to go on with.
-            registry.validate(route.target, self._params_for(turn), prompt)
+            REGISTRY.validate(route.target, self._params_for(turn), prompt)
             prompt = Prompt(raw=_only_text(prompt, route.model))
         if ids:
             begun = Prompt(prompt.messages, prompt.prefill, prompt.raw, tuple(ids))
@@ -286,7 +286,7 @@ class Continuer:
             )
         else:
             begun = Prompt(prompt.messages, (prompt.prefill or "") + (text or ""))
-        registry.validate(route.target, self._params_for(turn), begun)
+        REGISTRY.validate(route.target, self._params_for(turn), begun)
         return begun
 
 

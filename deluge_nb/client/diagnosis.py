@@ -1,6 +1,6 @@
-"""What became of a request for log-probabilities: refused, dropped without a word, given and empty of meaning, or fine.
+"""Diagnose what became of a request for log-probabilities: refused, silently dropped, degenerate, or fine.
 
-Each is told in words of its own, and remembered for the session.
+Each case has a sentence of its own and is remembered for the session.
 """
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..errors import DelugeError, LogprobsNotSupportedError
-from ..models import registry
+from ..models import REGISTRY
+from ..models.observations import Outcome, requested_features
 
 if TYPE_CHECKING:
     from ..dialects.base import Ask, Completion
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 _REFUSING = frozenset({400, 403, 404, 422})
 _REFUSAL = re.compile(r"log[\s_-]?prob|top_n_tokens|n_probs|\b3051\b", re.IGNORECASE)
 # "invalid type: integer `5`, expected a boolean"
-_OTHER_STYLE = re.compile(
+_WANTS_BOOLEAN = re.compile(
     r"integer[^.]*expected[^.]*bool|must be[^.]*bool|bool[^.]*expected[^.]*integer", re.IGNORECASE
 )
 # "logprobs is not supported with tools + stream"
@@ -29,13 +30,13 @@ _NO_STREAM = re.compile(r"not (?:supported|available|allowed)[^.]*stream", re.IG
 _FEWEST_CERTAIN = 3
 
 
-def told_apart(error: DelugeError, ask: Ask) -> DelugeError:
-    """A refusal of log-probabilities as what it is; every other error as it came."""
+def as_refusal(error: DelugeError, ask: Ask) -> DelugeError:
+    """Return a refusal of log-probabilities as the error for one; every other error unchanged."""
     status = getattr(error, "status_code", None)
     body = getattr(error, "body", None)
     if not ask.params.logprobs or status not in _REFUSING or not _REFUSAL.search(f"{error} {body}"):
         return error
-    registry.remember(ask.endpoint, ask.model, ask.params, "refused", _beside(ask))
+    _record(ask, "refused")
     return LogprobsNotSupportedError(
         f"{str(error).rstrip('.')}. It refuses log-probabilities here: leave out logprobs=True, or use a model that "
         "gives them, such as 'local'.",
@@ -47,38 +48,39 @@ def told_apart(error: DelugeError, ask: Ask) -> DelugeError:
     )
 
 
-def in_another_way(error: DelugeError, ask: Ask) -> Ask | None:
-    """The same request as the server would take it, if its refusal says how.
+def retry_differently(error: DelugeError, ask: Ask) -> Ask | None:
+    """Return the request in a form that the server accepts, if its refusal says which; else None.
 
-    Some give log-probabilities beside tools, but not in a stream. Some models of a provider take ``logprobs`` as a
-    number, others as a yes; that is remembered for the session.
+    Some servers combine log-probabilities with tools, but not in a stream. Some models of a provider take ``logprobs``
+    as a number, others as a boolean; that is remembered for the session.
     """
     if not ask.params.logprobs or getattr(error, "status_code", None) != 400:
         return None
-    told = f"{error} {getattr(error, 'body', None)}"
-    if ask.stream and _NO_STREAM.search(told):
+    refusal = f"{error} {getattr(error, 'body', None)}"
+    if ask.stream and _NO_STREAM.search(refusal):
         return replace(ask, stream=False)
-    if not ask.endpoint.counted_logprobs or not _OTHER_STYLE.search(told):
+    if not ask.endpoint.counted_logprobs or not _WANTS_BOOLEAN.search(refusal):
         return None
-    registry.flipped.add((ask.endpoint.name, ask.model))
+    REGISTRY.observations.record_boolean_logprobs(ask.endpoint, ask.model)
     return replace(ask, endpoint=replace(ask.endpoint, counted_logprobs=False))
 
 
-def _beside(ask: Ask) -> tuple[str, ...]:
-    return registry.asked_beside(tools=bool(ask.tools), output_schema=ask.output_schema is not None)
-
-
-def lacking(completion: Completion, ask: Ask) -> list[str]:
-    """What is wrong with the log-probabilities of an answer, for its note."""
+def missing_notes(completion: Completion, ask: Ask) -> list[str]:
+    """Return what is wrong with the log-probabilities of an answer, as sentences for its note."""
     table = completion.logprobs
     if table is None and completion.tool_calls:
         return ["log-probabilities cover text, and this answer is a tool call"]
     if table is None:
-        registry.remember(ask.endpoint, ask.model, ask.params, "dropped", _beside(ask))
+        _record(ask, "dropped")
         return [f"{ask.model!r} sent none"]
-    told = _degenerate(table, completion, ask)
-    registry.remember(ask.endpoint, ask.model, ask.params, "degenerate" if told else "fine", _beside(ask))
-    return [told] if told else []
+    fault = _degenerate(table, completion, ask)
+    _record(ask, "degenerate" if fault else "fine")
+    return [fault] if fault else []
+
+
+def _record(ask: Ask, outcome: Outcome) -> None:
+    features = requested_features(tools=bool(ask.tools), output_schema=ask.output_schema is not None)
+    REGISTRY.observations.record(ask.endpoint, ask.model, ask.params, outcome, features)
 
 
 def _degenerate(table: Logprobs, completion: Completion, ask: Ask) -> str | None:

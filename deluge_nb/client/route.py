@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from pydantic import SecretStr
 
 from ..errors import SettingError, UnknownModelError
-from ..models import endpoints, registry
+from ..models import REGISTRY, endpoints
 from ..models.spec import Endpoint, Served, ServedModel, Target
 from ..sampling import SamplingParams
 from . import credentials
@@ -114,11 +114,11 @@ def _located(model: str | ServedModel, base_url: str | None) -> Target:
     """The model at the address that wins: the one given, the environment's, the endpoint's own."""
     general = os.environ.get(endpoints.OPENAI.url_variable)
     try:
-        target = registry.resolve(model, base_url=base_url)
+        target = REGISTRY.resolve(model, base_url=base_url)
     except UnknownModelError:
         if not general:
             raise
-        target = registry.resolve(model, base_url=general)
+        target = REGISTRY.resolve(model, base_url=general)
     endpoint = target.endpoint
     # Only a server without an address of its own goes where OpenAI's variable points: a provider's key must not.
     named = os.environ.get(endpoint.url_variable) if endpoint.url_variable else None if endpoint.base_url else general

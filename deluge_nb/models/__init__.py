@@ -2,7 +2,8 @@
 
 from .endpoints import COMPATIBLE, OPENAI
 from .registry import (
-    SupportTable,
+    REGISTRY,
+    Registry,
     find_models,
     register_endpoint,
     register_model,
@@ -11,14 +12,17 @@ from .registry import (
     validate,
 )
 from .spec import Address, Endpoint, LogprobSupport, ModelSpec, Served, ServedModel, Target
+from .support_table import SupportTable
 
 __all__ = [
     "COMPATIBLE",
     "OPENAI",
+    "REGISTRY",
     "Address",
     "Endpoint",
     "LogprobSupport",
     "ModelSpec",
+    "Registry",
     "Served",
     "ServedModel",
     "SupportTable",

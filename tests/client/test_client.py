@@ -33,7 +33,6 @@ from deluge_nb import (
     register_model,
 )
 from deluge_nb.errors import MalformedResponseError
-from deluge_nb.models import registry
 from deluge_nb.models.spec import Endpoint
 from tests.openai_server import ChatServer, Reply, Seen, chat, error, says
 
@@ -456,7 +455,6 @@ def test_a_provider_s_key_is_not_sent_to_a_server_of_one_s_own(
 
 
 def test_a_provider_s_key_does_not_follow_openai_s_address(server: ChatServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(registry, "_registered", [])
     monkeypatch.setenv("OTHER_API_KEY", "ok-secret")
     other = Endpoint("other", "Other", "http://127.0.0.1:9/v1", key_variables=("OTHER_API_KEY",))
     register_model("other-model", endpoint=other)

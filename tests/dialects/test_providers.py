@@ -19,7 +19,7 @@ from deluge_nb import (
     register_endpoint,
 )
 from deluge_nb.errors import SettingError
-from deluge_nb.models import registry
+from deluge_nb.models import REGISTRY
 from tests.openai_server import ChatServer, Reply, Seen, chat, error, says
 
 ASKED = SamplingParams(logprobs=True, top_logprobs=2, max_new_tokens=8, temperature=0)
@@ -390,11 +390,6 @@ def test_a_tier_without_quota_is_not_waited_for() -> None:
 # The registry ---------------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def session(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(registry, "_endpoints_of_session", [])
-
-
 def test_models_are_found_by_provider_and_by_what_they_give() -> None:
     assert find_models(provider="Google") == ["gemini-2.0-flash", "gemini-1.5-pro"]
     assert "vllm/…" in find_models()
@@ -403,7 +398,7 @@ def test_models_are_found_by_provider_and_by_what_they_give() -> None:
         find_models(provider="opanai")
 
 
-def test_an_endpoint_of_one_s_own_is_asked_in_its_dialect(session: None) -> None:
+def test_an_endpoint_of_one_s_own_is_asked_in_its_dialect() -> None:
     register_endpoint("home", "http://127.0.0.1:9/v2/", dialect="cohere")
     provider = Provider(COHERE)
     assert provider.ask("home/mine", params=SamplingParams(logprobs=True)).completion == "Oslo."
@@ -418,7 +413,7 @@ def test_an_endpoint_of_one_s_own_is_asked_in_its_dialect(session: None) -> None
         ({"colour": "red"}, "no field 'colour'"),
     ],
 )
-def test_an_endpoint_that_cannot_be_is_refused(session: None, change: dict[str, Any], told: str) -> None:
+def test_an_endpoint_that_cannot_be_is_refused(change: dict[str, Any], told: str) -> None:
     with pytest.raises(SettingError, match=told):
         register_endpoint(**{"name": "home", "base_url": "http://127.0.0.1:9", **change})
 
@@ -437,7 +432,7 @@ def test_azure_s_key_goes_into_its_own_header(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_what_does_not_go_together_is_refused_before_any_request(server: ChatServer) -> None:
-    registry.register_model("picky*", forbids=["output_schema"])
+    REGISTRY.register_model("picky*", forbids=["output_schema"])
     client = LLMClient("picky-1", base_url=server.url, sampling_params=ASKED)
     with pytest.raises(LogprobsNotSupportedError, match="no log-probabilities together with output_schema"):
         client.process_prompts_sync(["?"], output_schema={"type": "object"}, show_progress=False)

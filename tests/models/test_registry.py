@@ -20,18 +20,14 @@ from deluge_nb import (
     register_model,
     support_table,
 )
-from deluge_nb.models import registry
+from deluge_nb.models import REGISTRY
+from deluge_nb.models.catalogue import BUILT_IN
 from deluge_nb.models.endpoints import COMPATIBLE, OPENAI
 from deluge_nb.models.registry import resolve, validate
 from deluge_nb.models.spec import Endpoint, LogprobSupport, ModelSpec, Target
 from deluge_nb.prompts import as_prompt
 
 URL = "http://127.0.0.1:8000/v1"
-
-
-@pytest.fixture(autouse=True)
-def _no_rows_of_other_tests(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(registry, "_registered", [])
 
 
 def found(model: str, base_url: str | None = None) -> tuple[str, str, str]:
@@ -80,9 +76,9 @@ def test_the_row_that_spells_out_most_wins() -> None:
 
 
 def test_every_name_that_is_suggested_is_found() -> None:
-    names = registry.known_names()
+    names = REGISTRY.known_names()
     assert len(names) == len(set(names))
-    of_one_model = {spec.pattern for spec in registry.specs() if spec.pattern != "*"}
+    of_one_model = {spec.pattern for spec in REGISTRY.specs if spec.pattern != "*"}
     assert {resolve(name).spec.pattern for name in names} == of_one_model
 
 
@@ -273,7 +269,7 @@ def test_the_beginning_of_an_answer_is_refused_only_where_it_is_known_not_to_wor
     assert caught.value.value == "I think"
 
 
-@pytest.mark.parametrize("spec", registry.BUILT_IN, ids=lambda spec: spec.pattern)
+@pytest.mark.parametrize("spec", BUILT_IN, ids=lambda spec: spec.pattern)
 def test_a_plain_question_is_never_refused(spec: ModelSpec) -> None:
     validate(Target("x", spec), SamplingParams(), as_prompt("Is it raining?"))
 
@@ -281,7 +277,7 @@ def test_a_plain_question_is_never_refused(spec: ModelSpec) -> None:
 # The rows that come with the package
 
 
-@pytest.mark.parametrize("spec", registry.BUILT_IN, ids=lambda spec: spec.pattern)
+@pytest.mark.parametrize("spec", BUILT_IN, ids=lambda spec: spec.pattern)
 def test_a_row_says_where_it_comes_from(spec: ModelSpec) -> None:
     assert spec.support.source
     assert spec.support.checked
@@ -291,13 +287,13 @@ def test_a_row_says_where_it_comes_from(spec: ModelSpec) -> None:
     assert not spec.support.note or spec.support.note.endswith(".")
 
 
-@pytest.mark.parametrize("spec", registry.BUILT_IN, ids=lambda spec: spec.pattern)
+@pytest.mark.parametrize("spec", BUILT_IN, ids=lambda spec: spec.pattern)
 def test_defaults_and_conditions_are_settings_that_exist(spec: ModelSpec) -> None:
     said: dict[str, Any] = {**spec.defaults, **spec.support.requires}
     assert SamplingParams(**said).chosen() == said
 
 
-@pytest.mark.parametrize("endpoint", sorted({spec.endpoint.name: spec.endpoint for spec in registry.BUILT_IN}.items()))
+@pytest.mark.parametrize("endpoint", sorted({spec.endpoint.name: spec.endpoint for spec in BUILT_IN}.items()))
 def test_an_endpoint_is_reached_by_a_secure_address_with_a_key_or_launched(endpoint: tuple[str, Endpoint]) -> None:
     _, found = endpoint
     if found.launch is None:
@@ -312,7 +308,7 @@ def test_an_endpoint_is_reached_by_a_secure_address_with_a_key_or_launched(endpo
 
 
 def test_rows_survive_pickling() -> None:
-    assert pickle.loads(pickle.dumps(registry.BUILT_IN)) == registry.BUILT_IN
+    assert pickle.loads(pickle.dumps(BUILT_IN)) == BUILT_IN
     assert pickle.loads(pickle.dumps(OPENAI)) == OPENAI
 
 
@@ -322,7 +318,7 @@ def test_rows_survive_pickling() -> None:
 def test_the_table_has_a_row_for_each_row_of_the_registry() -> None:
     register_model("my-own-*", logprobs="limited", max_top=5, note="Seen to work.")
     rows = support_table().rows
-    assert len(rows) == len(registry.specs())
+    assert len(rows) == len(REGISTRY.specs)
     assert rows[0] == ("OpenAI-compatible server", "`my-own-*`", "limited", "up to 5", "Seen to work.")
 
 
@@ -340,7 +336,7 @@ def test_the_table_is_markdown() -> None:
 
 def test_the_table_s_repr_is_aligned_text() -> None:
     lines = repr(support_table()).splitlines()
-    assert len(lines) == len(registry.specs()) + 1
+    assert len(lines) == len(REGISTRY.specs) + 1
     column = lines[0].index("Log-probabilities")
     assert {line[column - 1] for line in lines} == {" "}
     assert all(line[column] != " " for line in lines)

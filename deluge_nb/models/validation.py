@@ -1,0 +1,200 @@
+"""Refuse what a model cannot do, before any request: a table of rules, checked in order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ..errors import DelugeError, LogprobsNotSupportedError, SettingError
+from ..prompts import Prompt
+from ..sampling import SamplingParams
+from .observations import Outcome
+from .spec import Endpoint, LogprobSupport, Target
+
+# Named in errors: a model of a provider, and one that needs none.
+PROVIDER_MODEL, OWN_MODEL = DEFAULT_MODELS = ("gpt-4o-mini", "local")
+# A whole vocabulary is megabytes for each token.
+_MOST_TOKENS_WITH_FULL_VOCAB = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is asked of a model, and what became of the last such request (None if there was none)."""
+
+    target: Target
+    params: SamplingParams
+    prompt: Prompt | None
+    features: tuple[str, ...]
+    outcome: Outcome | None
+
+    @property
+    def model(self) -> str:
+        """The model's name."""
+        return self.target.model
+
+    @property
+    def endpoint(self) -> Endpoint:
+        """Where the model is served."""
+        return self.target.endpoint
+
+    @property
+    def support(self) -> LogprobSupport:
+        """What the registry says of the model's log-probabilities."""
+        return self.target.spec.support
+
+    def not_supported(
+        self, message: str, remedy: str = "leave out logprobs=True", alternative: str = OWN_MODEL
+    ) -> LogprobsNotSupportedError:
+        """Return the error for a model that gives no log-probabilities for this request."""
+        return LogprobsNotSupportedError(message, model=self.model, remedy=remedy, alternative=alternative)
+
+
+Rule = Callable[[Request], DelugeError | None]
+
+
+def _gives_logprobs(request: Request) -> DelugeError | None:
+    if not request.params.logprobs or request.support.kind != "none":
+        return None
+    reason = request.support.note.rstrip(".") or "so the registry says"
+    return request.not_supported(
+        f"{request.model!r} gives no log-probabilities ({reason}); use a model that does, such as {PROVIDER_MODEL!r} "
+        f"or, on this machine, {OWN_MODEL!r}.",
+        alternative=PROVIDER_MODEL,
+    )
+
+
+def _combines_features(request: Request) -> DelugeError | None:
+    if not request.params.logprobs or not request.features:
+        return None
+    excluded = [name for name in request.features if name in request.support.forbids]
+    if not excluded and request.outcome != "refused":
+        return None
+    names = " and ".join(excluded or request.features)
+    reason = "which its provider refuses" if excluded else "which it refused earlier in this session"
+    return request.not_supported(
+        f"{request.model!r} gives no log-probabilities together with {names}, {reason}; leave out logprobs=True, or "
+        f"{names}."
+    )
+
+
+def _has_not_refused(request: Request) -> DelugeError | None:
+    if not request.params.logprobs or request.outcome != "refused" or request.support.kind != "unknown":
+        return None
+    return request.not_supported(
+        f"{request.model!r} refused log-probabilities earlier in this session; leave out logprobs=True, or use a model "
+        f"that gives them, such as {OWN_MODEL!r}."
+    )
+
+
+def _has_required_settings(request: Request) -> DelugeError | None:
+    for name, required in request.support.requires.items() if request.params.logprobs else ():
+        value = getattr(request.params, name)
+        if value not in (None, required):
+            return request.not_supported(
+                f"{request.model!r} gives log-probabilities only with {name}={required!r}, not with {name}={value!r}.",
+                remedy=f"{name}={required!r}",
+                alternative=PROVIDER_MODEL,
+            )
+    return None
+
+
+def _has_required_body(request: Request) -> DelugeError | None:
+    given = request.params.extra_body or {}
+    for name, required in request.support.body.items() if request.params.logprobs else ():
+        value = given.get(name, required)
+        if value != required:
+            return request.not_supported(
+                f"{request.model!r} gives log-probabilities only with {name}={required!r}, which extra_body sets to "
+                f"{value!r}.",
+                remedy=f"extra_body={{{name!r}: {required!r}}}",
+                alternative=PROVIDER_MODEL,
+            )
+    return None
+
+
+def _gives_that_many_alternatives(request: Request) -> DelugeError | None:
+    most = request.support.max_top
+    if (request.params.top_logprobs or 0) <= most:
+        return None
+    given = f"at most {most} alternatives" if most else "the chosen tokens only"
+    return SettingError(
+        f"{request.model!r} gives {given}, so top_logprobs cannot be {request.params.top_logprobs}.",
+        setting="top_logprobs",
+        value=request.params.top_logprobs,
+    )
+
+
+def _gives_full_vocab(request: Request) -> DelugeError | None:
+    if not request.params.full_vocab or request.endpoint.full_vocab:
+        return None
+    return SettingError(
+        f"full_vocab=True is for models whose server gives the whole vocabulary, such as {OWN_MODEL!r}; "
+        f"{request.model!r} gives at most top_logprobs={request.support.max_top}.",
+        setting="full_vocab",
+        value=True,
+    )
+
+
+def _limits_full_vocab(request: Request) -> DelugeError | None:
+    tokens = request.params.max_new_tokens
+    if not request.params.full_vocab or (tokens or 1) <= _MOST_TOKENS_WITH_FULL_VOCAB:
+        return None
+    return SettingError(
+        f"full_vocab=True gives {request.model!r}'s whole vocabulary at each token, for at most "
+        f"{_MOST_TOKENS_WITH_FULL_VOCAB} tokens; max_new_tokens cannot be {tokens}.",
+        setting="max_new_tokens",
+        value=tokens,
+    )
+
+
+def _continues_raw_text(request: Request) -> DelugeError | None:
+    if request.prompt is None or request.prompt.raw is None or request.endpoint.raw:
+        return None
+    return SettingError(
+        f"{request.model!r} is reached through a chat API and cannot continue raw text; send a chat prompt, or use "
+        f"{OWN_MODEL!r}.",
+        setting="prompt",
+        value=request.prompt.raw,
+    )
+
+
+def _continues_begun_answers(request: Request) -> DelugeError | None:
+    if request.prompt is None or request.prompt.prefill is None or request.endpoint.prefill is not False:
+        return None
+    return SettingError(
+        f"{request.model!r} cannot continue the beginning of an answer: {request.endpoint.label} starts a new one; "
+        f"leave out the last assistant message, or use {OWN_MODEL!r}.",
+        setting="prompt",
+        value=request.prompt.prefill,
+    )
+
+
+RULES: tuple[Rule, ...] = (
+    _gives_logprobs,
+    _combines_features,
+    _has_not_refused,
+    _has_required_settings,
+    _has_required_body,
+    _gives_that_many_alternatives,
+    _gives_full_vocab,
+    _limits_full_vocab,
+    _continues_raw_text,
+    _continues_begun_answers,
+)
+"""Each returns the error of a request that breaks it; the first that does is raised."""
+
+
+def check(request: Request) -> None:
+    """Raise the error of the first rule that a request breaks.
+
+    Raises
+    ------
+    LogprobsNotSupportedError
+        When log-probabilities are asked of a model that gives none, or with settings under which it gives none.
+    SettingError
+        When something else is asked that the model or its server does not have.
+    """
+    for rule in RULES:
+        error = rule(request)
+        if error is not None:
+            raise error
