@@ -1,10 +1,14 @@
-"""What `make demo` runs: the first notebook on the embedded model, and its findings in the terminal.
+"""Run the first notebook on the embedded model and print what it finds: ``make demo``.
 
-With ``--refresh`` the notebooks are executed in place, as they are committed.
+``python examples/demo.py --refresh`` executes the notebooks in place, as they are committed, and keeps the state of
+their widgets in docs/live, from which the documentation shows them live.
 """
 
 from __future__ import annotations
 
+import base64
+import gzip
+import json
 import shutil
 import sys
 from pathlib import Path
@@ -18,24 +22,26 @@ from deluge_nb import LLMClient, SamplingParams, score_llm, to_html, to_text
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 BUILD = ROOT / "build"
+LIVE = ROOT / "docs" / "live"
 NOTEBOOKS = sorted((HERE / "notebooks").glob("*.ipynb"))
 WIDGET = "application/vnd.jupyter.widget-view+json"
+WIDGET_STATE = "application/vnd.jupyter.widget-state+json"
 
 QUESTION = "What is the capital of France?"
 TEMPLATE = "Is this statement factually correct? {0}\n\nAnswer yes or no."
 STATEMENTS = ["The Earth orbits the Sun.", "The Moon is made of cheese.", "Paris is in France."]
 
 
-def executed(path: Path) -> Any:
-    """A notebook with the outputs of a fresh kernel."""
+def execute(path: Path) -> Any:
+    """Return the notebook with the outputs of a fresh kernel."""
     notebook = nbformat.read(path, as_version=4)
     quiet = ["--Application.log_level=40"]
     NotebookClient(notebook, timeout=600, kernel_name="python3", extra_arguments=quiet).execute()
     return notebook
 
 
-def for_readers(notebook: Any) -> Any:
-    """The notebook without what only a live kernel can show: a reader gets the static forms instead."""
+def without_widgets(notebook: Any) -> Any:
+    """Remove what only a running kernel can show; the static outputs stay."""
     notebook.metadata.pop("widgets", None)
     for cell in notebook.cells:
         cell.metadata.pop("execution", None)
@@ -44,44 +50,70 @@ def for_readers(notebook: Any) -> Any:
         for output in cell.outputs:
             output.get("data", {}).pop(WIDGET, None)
             output.get("metadata", {}).pop(WIDGET, None)
-        # Progress belongs to the day it was made.
+        # Progress bars belong to one run.
         cell.outputs = [output for output in cell.outputs if output.get("name") != "stderr"]
     return notebook
 
 
+def widget_states(notebook: Any) -> dict[str, Any]:
+    """Return the traits of the notebook's views and comparisons, in order, by ``link``.
+
+    Static outputs carry the same name.
+    """
+    states = {}
+    for model in notebook.metadata["widgets"][WIDGET_STATE]["state"].values():
+        traits = {name: value for name, value in model["state"].items() if not name.startswith("_")}
+        if "link" not in traits:
+            continue
+        packed = {
+            buffer["path"][0]: base64.b64encode(gzip.compress(base64.b64decode(buffer["data"]), mtime=0)).decode()
+            for buffer in model.get("buffers", [])
+        }
+        for name in ("layout", "tabbable", "tooltip", *packed):
+            traits.pop(name, None)
+        if "branching" in traits:  # without a kernel no model can continue the text
+            traits["branching"] = None
+        kind = "compare" if "alignment" in packed else "view"
+        states[traits["link"]] = {"widget": kind, "traits": traits, "bytes": packed}
+    return states
+
+
 def refresh() -> None:
-    """Execute the notebooks in place."""
+    """Execute the notebooks in place, and write the state of their widgets to docs/live."""
+    LIVE.mkdir(exist_ok=True)
     for path in NOTEBOOKS:
         print(path.name)
-        nbformat.write(for_readers(executed(path)), path)
+        notebook = execute(path)
+        text = json.dumps(widget_states(notebook), indent=1)
+        (LIVE / f"{path.stem}.json").write_text(text + "\n", encoding="utf-8")
+        nbformat.write(without_widgets(notebook), path)
 
 
 def demo() -> None:
-    """Show what the package does, and say where to find more of it."""
+    """Print a completion and some scores, run the first notebook, and say where the results are."""
     BUILD.mkdir(exist_ok=True)
     color = sys.stdout.isatty()
     client = LLMClient(
         "local", sampling_params=SamplingParams(logprobs=True, top_logprobs=20, seed=9, max_new_tokens=40)
     )
     response = client.process_prompts_sync([QUESTION], show_progress=False)[0]
-    print(f"\nSmolLM2-135M, a toy model on this machine, was asked: {QUESTION}\n")
+    print(f"\nThe embedded model, SmolLM2-135M, was asked: {QUESTION}\n")
     print(to_text(response, color=color))
     page = BUILD / "first_look.html"
     page.write_text(to_html(response, title=QUESTION, standalone=True), encoding="utf-8")
 
-    print("\nP(yes) for three statements, by the documented recipe:\n")
-    for statement, score in zip(
-        STATEMENTS, score_llm(TEMPLATE, STATEMENTS, client, True, show_progress=False), strict=True
-    ):
-        print(f"  {'undecided' if score is None else f'{score:9.1%}'}  {statement}")
-    print("\nThe numbers say more about the template than about the world: a model this small answers such")
-    print("questions at chance. The notebook shows what it does know.")
+    print("\nP(yes) for three statements:\n")
+    scores = score_llm(TEMPLATE, STATEMENTS, client, return_probabilities=True, show_progress=False)
+    for statement, score in zip(STATEMENTS, scores, strict=True):
+        print(f"  {'unknown' if score is None else f'{score:9.1%}'}  {statement}")
+    print("\nThese numbers depend more on the template than on the facts: on such questions a model this small")
+    print("is no better than chance. The notebook shows what it does know.")
 
     print(f"\nRunning {NOTEBOOKS[0].name} …", flush=True)
     notebook = BUILD / NOTEBOOKS[0].name
-    nbformat.write(for_readers(executed(NOTEBOOKS[0])), notebook)
-    print(f"\nWritten: {notebook.relative_to(ROOT)} and {page.relative_to(ROOT)} (open it in a browser).")
-    print("`make lab` opens the notebooks in JupyterLab, where the tokens can be pointed at.")
+    nbformat.write(without_widgets(execute(NOTEBOOKS[0])), notebook)
+    print(f"\nWrote {notebook.relative_to(ROOT)} and {page.relative_to(ROOT)}; open the page in a browser.")
+    print("`make lab` opens the notebooks in JupyterLab, where every token shows its alternatives.")
     print("-" * min(80, shutil.get_terminal_size().columns))
 
 

@@ -1,45 +1,142 @@
-"""README and guide: their code runs, and their tables are the registry's."""
+"""Documents: their code runs, their results are what the code prints, their links lead somewhere."""
 
 from __future__ import annotations
 
+import itertools
+import json
 import re
+import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
+from IPython.utils.capture import capture_output
 
-from deluge_nb import support_table
-from tests.openai_server import ChatServer, Reply, chat
+import deluge_nb
+from tests.openai_server import ChatServer, Reply, Seen, chat, error
 
 ROOT = Path(__file__).parents[1]
-PAGES = ["README.md", "docs/guide.md"]
-EXAMPLES = [pytest.param("README.md", marks=pytest.mark.model), "docs/guide.md", "docs/probability.md"]
-TABLE = re.compile(r"<!-- support table -->\n(.*?)\n?<!-- end of support table -->", re.DOTALL)
-BLOCK = re.compile(r"^```(python|ipython)\n(.*?)^```", re.DOTALL | re.MULTILINE)
+DOCS = ROOT / "docs"
+COPIES = [DOCS / "notebooks", DOCS / "project"]
+"""What a build of the site copies below docs/."""
+PAGES = [
+    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")),
+    *(page for page in sorted(DOCS.rglob("*.md")) if not any(folder in page.parents for folder in COPIES)),
+]
+BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
 
 
-@pytest.mark.parametrize("page", PAGES)
-def test_the_support_table_is_the_registry_s(page: str) -> None:
-    found = TABLE.search((ROOT / page).read_text(encoding="utf-8"))
-    assert found is not None
-    assert found[1] == support_table().to_markdown()
+def name_of(page: Path) -> str:
+    return page.relative_to(ROOT).as_posix()
 
 
-@pytest.mark.parametrize("page", EXAMPLES)
-def test_every_code_block_runs(page: str, server: ChatServer) -> None:
-    server.answer = lambda seen, number: Reply(chat(seen, [("Yes", {"Yes": 0.7, "No": 0.2, " yes": 0.05})]))
+def examples(page: Path) -> Iterator[tuple[str, str | None]]:
+    """The code of a page, each block with the result that follows it."""
+    text = page.read_text(encoding="utf-8")
+    blocks = list(BLOCK.finditer(text))
+    for block, after in itertools.zip_longest(blocks, blocks[1:]):
+        if block[1] not in ("python", "ipython"):
+            continue
+        shown = after is not None and after[1] == "text" and not text[block.end() : after.start()].strip()
+        yield block[2], after[2] if shown and after is not None else None
+
+
+def with_code() -> Iterator[object]:
+    for page in PAGES:
+        code = "".join(code for code, _ in examples(page))
+        if code:
+            on_model = '"local"' in code or "--model local" in code
+            yield pytest.param(page, id=name_of(page), marks=[pytest.mark.model] if on_model else [])
+
+
+def answer(seen: Seen, number: int) -> Reply:
+    """What the pages say that a server answers."""
+    prompt = seen.question
+    if "fail" in prompt:
+        return error("This prompt is refused.", status=400)
+    if "cheese" in prompt or "Spain" in prompt:
+        return Reply(chat(seen, [("No", {"No": 0.93, "Yes": 0.04})]))
+    if "invoice" in prompt:
+        paid = {" true": 0.82, " false": 0.16}
+        return Reply(chat(seen, [('{"paid":', {'{"paid":': 1.0}), (" true", paid), ("}", {"}": 1.0})]))
+    if "weather" in prompt:
+        function = {"name": "weather", "arguments": json.dumps({"city": "Paris"})}
+        return Reply(chat(seen, [], tool_calls=[{"id": "1", "type": "function", "function": function}]))
+    return Reply(chat(seen, [("Yes", {"Yes": 0.7, "No": 0.2, " yes": 0.05})]))
+
+
+def assert_same(shown: str, printed: str) -> None:
+    """Compare a page's result with the real one: words exactly, numbers nearly, for machines differ in their last digits."""
+    assert NUMBER.sub("#", shown).split() == NUMBER.sub("#", printed).split(), printed
+    wanted, found = ([float(number) for number in NUMBER.findall(text)] for text in (shown, printed))
+    assert found == pytest.approx(wanted, rel=0.05, abs=0.02), printed
+
+
+@pytest.mark.parametrize("page", with_code())
+def test_every_code_block_runs_and_prints_what_the_page_shows(page: Path, server: ChatServer) -> None:
+    server.answer = answer
     shell = InteractiveShell()
-    blocks = BLOCK.findall((ROOT / page).read_text(encoding="utf-8"))
-    assert blocks
-    for _, code in blocks:
-        shell.run_cell(code).raise_error()
+    for code, shown in examples(page):
+        with capture_output(display=False) as captured:
+            result = shell.run_cell(code)
+        result.raise_error()
+        if shown is not None:
+            assert_same(shown, captured.stdout)
 
 
-@pytest.mark.parametrize(
-    "page", [*PAGES, "docs/probability.md", "docs/design.md", "docs/hosts.md", "CONTRIBUTING.md", "CHANGELOG.md"]
-)
-def test_every_link_leads_to_a_file(page: str) -> None:
-    path = ROOT / page
-    for target in re.findall(r"\]\(([^)#]+)[^)]*\)", path.read_text(encoding="utf-8")):
-        if not target.startswith("http"):
-            assert (path.parent / target).exists(), target
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_every_link_leads_to_a_file_and_a_heading(page: Path) -> None:
+    text = re.sub(r"^```.*?^```$", "", page.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
+    for target, anchor in re.findall(r"\]\(([^)#\s]*)#?([^)\s]*)\)", text):
+        if re.match(r"\w+:", target):
+            continue
+        path = (page.parent / target) if target else page
+        assert path.exists(), target
+        assert not anchor or anchor in anchors(path), f"{target}#{anchor}"
+
+
+def anchors(page: Path) -> set[str]:
+    """The anchors that GitHub gives to headings."""
+    headings = re.findall(r"^#+ (.*)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def test_the_readme_s_rows_of_models_are_the_registry_s() -> None:
+    rows = re.findall(r"^\| ([^|]+) \| ([^|]+) \| (\w+) \| ([^|]+) \|$", readme(), re.MULTILINE)
+    assert len(rows) == 5
+    assert set(rows) <= {row[:4] for row in deluge_nb.support_table().rows}
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/guide/install.md"])
+def test_every_extra_is_listed(page: str) -> None:
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
+    listed = set(re.findall(r"^\| `(\w+)` \|", (ROOT / page).read_text(encoding="utf-8"), re.MULTILINE))
+    assert listed >= (set(extras) if "install" in page else set(extras) - {"docs", "dev"})
+
+
+def test_the_readme_is_short() -> None:
+    assert len(readme().splitlines()) <= 90
+
+
+@pytest.mark.parametrize("widget", ["view", "compare"])
+def test_the_guide_names_only_traits_that_are_there(widget: str) -> None:
+    kind = {"view": deluge_nb.LogprobView, "compare": deluge_nb.LogprobCompare}[widget]
+    text = (DOCS / "guide" / f"{widget}.md").read_text(encoding="utf-8")
+    table = re.search(r"^\| Trait \|.*?\n\n", text, re.DOTALL | re.MULTILINE)
+    for name in re.findall(r"^\| `(\w+)` \|", table[0], re.MULTILINE) if table else ():
+        assert name in kind.class_traits(sync=True), name
+
+
+def test_the_guide_names_only_options_of_the_magic_that_are_there() -> None:
+    from deluge_nb.magic import DelugeMagics
+
+    text = (DOCS / "guide" / "magic.md").read_text(encoding="utf-8")
+    options = DelugeMagics.deluge.parser._option_string_actions  # type: ignore[missing-attribute]
+    for name in re.findall(r"(?<![\w-])--[a-z-]+", text):
+        assert name in options, name
+
+
+def readme() -> str:
+    return (ROOT / "README.md").read_text(encoding="utf-8")
