@@ -27,6 +27,7 @@ extensions = [
     "live_views",
     "mathml",
     "repository_pages",
+    "signatures",
 ]
 exclude_patterns = ["_extensions", "images", "live"]
 
@@ -66,6 +67,7 @@ copybutton_exclude = ".linenos, .gp, .go"
 
 # Images that are shown live: the notebook whose widget replaces each, and the widget's position in it.
 live_images = {
+    "answer.png": ("01_first_look", 0),
     "view.png": ("02_reading_an_answer", 0),
     "compare.png": ("02_reading_an_answer", 2),
 }

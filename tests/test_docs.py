@@ -68,7 +68,7 @@ def answer(seen: Seen, number: int) -> Reply:
 
 
 def assert_same(shown: str, printed: str) -> None:
-    """Compare a page's result with the real one: words exactly, numbers nearly, for machines differ in their last digits."""
+    """Compare a page's result with the real one: words exactly, numbers nearly, as processors differ a little."""
     assert NUMBER.sub("#", shown).split() == NUMBER.sub("#", printed).split(), printed
     wanted, found = ([float(number) for number in NUMBER.findall(text)] for text in (shown, printed))
     assert found == pytest.approx(wanted, rel=0.05, abs=0.02), printed

@@ -122,7 +122,7 @@ def log1mexp(logp: float) -> float:
 
     References
     ----------
-    M. Mächler, "Accurately computing log(1 - exp(-|a|))", 2012.
+    M. Mächler, "Accurately computing ``log(1 - exp(-|a|))``", 2012.
     """
     value = number(logp, "logp", "at most 0")
     if value > 0:

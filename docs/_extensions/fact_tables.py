@@ -105,7 +105,9 @@ def traits_of(widget: str) -> str:
         if name in inherited or name.startswith("_") or isinstance(trait, traitlets.Bytes) or name in ("link", "tree"):
             continue
         values = (
-            code(*map(repr, trait.values)) if isinstance(trait, traitlets.Enum) else trait.__class__.__name__.lower()
+            code(*map(repr, trait.values or ()))
+            if isinstance(trait, traitlets.Enum)
+            else trait.__class__.__name__.lower()
         )
         values = {"unicode": "text", "bool": "True or False"}.get(values, values)
         rows.append((code(name), f"{values} or None" if trait.allow_none else values, code(repr(trait.default()))))

@@ -36,7 +36,9 @@ def states(notebook: str) -> dict[str, Any]:
 def write_bundles(app: Sphinx) -> None:
     """Write the bundles as a plain script: a page that is opened from a file may not load modules."""
     kinds = ("view", "compare")
-    sources = {kind: [(BUNDLES / f"{kind}.{end}").read_text(encoding="utf-8") for end in ("js", "css")] for kind in kinds}
+    sources = {
+        kind: [(BUNDLES / f"{kind}.{end}").read_text(encoding="utf-8") for end in ("js", "css")] for kind in kinds
+    }
     folder = Path(app.outdir) / "_static"
     folder.mkdir(parents=True, exist_ok=True)
     (folder / SOURCES).write_text(f"window.delugeBundles = {json.dumps(sources)};\n", encoding="utf-8")

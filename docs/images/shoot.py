@@ -1,21 +1,26 @@
-"""Take the pictures of docs/hosts.md again: ``python -m pytest docs/images/shoot.py``.
+"""Take the pictures of the documents again: ``python -m pytest docs/images/shoot.py``.
 
-It asks the embedded model, so its weights must be on the machine. It is no test, and runs only where it is named.
+It asks the embedded model and needs Chromium. It is not a test, and runs only when it is named. ``-k first_look`` takes
+one of them.
 """
 
 from __future__ import annotations
 
+import base64
 import json
 import re
+import struct
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from nbconvert import HTMLExporter
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from deluge_nb import LLMClient, LogprobView, SamplingParams
+from deluge_nb import LLMClient, LogprobCompare, LogprobView, RawPrompt, SamplingParams
 from tests.browser.conftest import Jupyter, browser, jupyter, notebook
 from tests.browser.marimo_app import serving
 from tests.browser.test_lab import open_and_run
@@ -30,6 +35,8 @@ CELL = f'''from deluge_nb import LLMClient, LogprobView, SamplingParams
 client = LLMClient("local", sampling_params={SETTINGS})
 (answer,) = client.process_prompts_sync(["{QUESTION}"], show_progress=False)
 LogprobView(answer, title="{QUESTION}")'''
+FIRST_CELL = """%%deluge --model local --seed 9 --max-tokens 40 --top-logprobs 8 --out answer
+What is the capital of France?"""
 APP = """import marimo
 
 app = marimo.App()
@@ -44,7 +51,7 @@ def _():
 
 @app.cell
 def _(mo):
-    mo.md("# What the model weighed\\n\\nSelect tokens: the line below is another cell.")
+    mo.md("# What else was possible?\\n\\nSelect a token: the line below is another cell.")
     return
 
 
@@ -70,8 +77,10 @@ if __name__ == "__main__":
 
 @pytest.fixture
 def wide(browser: Browser) -> Any:
-    """A page of the pictures' size."""
-    context = browser.new_context(viewport={"width": 1200, "height": 760}, color_scheme="light")
+    """A page of the pictures' size, with two pixels for one, that reaches no other machine."""
+    context = browser.new_context(
+        viewport={"width": 1120, "height": 720}, device_scale_factor=2, color_scheme="light", reduced_motion="reduce"
+    )
     context.route(re.compile(r"^https?://(?!127\.0\.0\.1)"), lambda route: route.abort())
     yield context.new_page()
     context.close()
@@ -79,30 +88,130 @@ def wide(browser: Browser) -> Any:
 
 @pytest.fixture(scope="session")
 def answer() -> Any:
-    """The embedded model's answer, the same as in the notebooks."""
+    """The embedded model's answer to the question of most pictures."""
     params = SamplingParams(logprobs=True, top_logprobs=8, seed=9, max_new_tokens=90)
-    (found,) = LLMClient("local", sampling_params=params).process_prompts_sync([QUESTION], show_progress=False)
-    return found
+    (response,) = LLMClient("local", sampling_params=params).process_prompts_sync([QUESTION], show_progress=False)
+    return response
+
+
+# Writing --------------------------------------------------------------------------------------------------------------
+
+PIXELS = """async (source) => {
+  const image = new Image();
+  image.src = source;
+  await image.decode();
+  const canvas = new OffscreenCanvas(image.width, image.height);
+  const context = canvas.getContext("2d");
+  context.drawImage(image, 0, 0);
+  const bytes = context.getImageData(0, 0, image.width, image.height).data;
+  let text = "";
+  for (let start = 0; start < bytes.length; start += 32768)
+    text += String.fromCharCode(...bytes.subarray(start, start + 32768));
+  return [image.width, image.height, btoa(text)];
+}"""
+
+
+def write(browser: Browser, name: str, picture: bytes) -> None:
+    """Write a screenshot with at most 256 colours: a third of the bytes, and no difference to be seen."""
+    blank = browser.new_page()
+    source = f"data:image/png;base64,{base64.b64encode(picture).decode()}"
+    width, height, text = blank.evaluate(PIXELS, source)
+    blank.close()
+    pixels = np.frombuffer(base64.b64decode(text), np.uint8).reshape(height, width, 4)[:, :, :3].astype(np.int32)
+    # Shades that differ by less than four of 256 are one; of these the most frequent make the palette.
+    coarse = (pixels >> 2) @ np.array([1 << 12, 1 << 6, 1])
+    _, index, counts = np.unique(coarse, return_inverse=True, return_counts=True)
+    frequent = np.argsort(-counts)[:256]
+    sums = [np.bincount(index.ravel(), pixels[:, :, channel].ravel()) for channel in range(3)]
+    colors = np.round(np.stack(sums, axis=1) / counts[:, None])
+    palette = colors[frequent]
+    nearest = np.array([np.argmin(((palette - color) ** 2).sum(axis=1)) for color in colors], np.uint8)
+    rows = np.zeros((height, width + 1), np.uint8)  # each row begins with its filter: none
+    rows[:, 1:] = nearest[index].reshape(height, width)
+    header = struct.pack(">IIBBBBB", width, height, 8, 3, 0, 0, 0)
+    parts = [(b"IHDR", header), (b"PLTE", palette.astype(np.uint8).tobytes())]
+    parts += [(b"IDAT", zlib.compress(rows.tobytes(), 9)), (b"IEND", b"")]
+    chunks = [struct.pack(">I", len(d)) + k + d + struct.pack(">I", zlib.crc32(k + d)) for k, d in parts]
+    (HERE / f"{name}.png").write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(chunks))
+
+
+def open_card(view: Locator) -> None:
+    """Open the card of a surprising token that leaves most of the text in sight."""
+    tokens = view.locator(".deluge-line .deluge-token")
+    expect(tokens.nth(20)).to_be_visible(timeout=120_000)
+    heats = tokens.evaluate_all(
+        "all => all.map(e => [Number(getComputedStyle(e).getPropertyValue('--u')), e.getBoundingClientRect().x])"
+    )
+    right = [at for at in range(len(heats) // 2, len(heats)) if 500 < heats[at][1] < 720]
+    tokens.nth(max(right, key=lambda at: heats[at][0])).click()
+    expect(view.locator(".deluge-card-list")).to_be_visible()
 
 
 def shoot(page: Page, name: str, view: Locator | None = None) -> None:
-    """Take a picture; of a view, with the card of a surprise that does not lie over all of it."""
+    """Take a picture of the page; of a view, with the card of a token."""
     if view is not None:
-        tokens = view.locator(".deluge-line .deluge-token")
-        expect(tokens.nth(20)).to_be_visible(timeout=120_000)
-        found = tokens.evaluate_all(
-            "all => all.map(e => [Number(getComputedStyle(e).getPropertyValue('--u')), e.getBoundingClientRect().x])"
-        )
-        right = [at for at in range(len(found) // 2, len(found)) if 500 < found[at][1] < 760]
-        tokens.nth(max(right, key=lambda at: found[at][0])).click()
-        expect(view.locator(".deluge-card-list")).to_be_visible()
+        open_card(view)
     page.wait_for_timeout(1500)
-    page.screenshot(path=HERE / f"{name}.png")
+    browser = page.context.browser
+    assert browser is not None
+    write(browser, name, page.screenshot())
+
+
+# Pictures -------------------------------------------------------------------------------------------------------------
+
+
+def test_first_look(wide: Page, jupyter: Jupyter, notebook: Callable[..., str]) -> None:
+    """The README's: a cell of the magic, a card, and the chart of entropy."""
+    name = notebook("first_look.ipynb", "%load_ext deluge_nb", FIRST_CELL)
+    open_and_run(wide, jupyter, name, "lab/tree")
+    wide.evaluate("window.jupyterapp.commands.execute('application:toggle-left-area')")
+    expect(wide.locator(".jp-OutputArea .vega-embed")).to_have_count(2, timeout=120_000)
+    tokens = wide.locator(".deluge-line .deluge-token")
+    expect(tokens).to_have_count(40)
+    notebook_top = "window.jupyterapp.shell.currentWidget.content.node.querySelector('.jp-WindowedPanel-outer')"
+    wide.evaluate(f"{notebook_top}.scrollTop = 0")
+    tokens.nth(30).click()
+    expect(wide.locator(".deluge-card-list")).to_be_visible()
+    shoot(wide, "first_look")
+
+
+@pytest.mark.parametrize("name", ["answer", "view", "compare"])
+def test_guide(wide: Page, name: str, tmp_path: Path) -> None:
+    """The guide's: what the site shows live, for readers elsewhere."""
+    client = LLMClient("local", logprobs=True, top_logprobs=20, temperature=0, max_new_tokens=48)
+    prompts: dict[str, list[Any]] = {
+        "answer": ["What is the capital of France?"],
+        "view": [RawPrompt("The best way to learn to play the piano is")],
+        "compare": [RawPrompt(f"It is a {word} day. Today we will") for word in ("hot", "cold")],
+    }
+    params = client.sampling_params[0].replace(max_new_tokens=24) if name == "compare" else client.sampling_params[0]
+    if name == "answer":
+        params = SamplingParams(logprobs=True, top_logprobs=8, seed=9, max_new_tokens=40)
+    responses = client.process_prompts_sync(prompts[name], sampling_params=params, show_progress=False)
+    if name == "compare":
+        LogprobCompare(*responses, names=["a hot day", "a cold day"]).save_html(tmp_path / "page.html")
+    else:
+        title = "The best way to learn to play the piano is" if name == "view" else None
+        LogprobView(responses[0], title=title).save_html(tmp_path / "page.html")
+    wide.set_viewport_size({"width": 800, "height": 700})
+    wide.goto((tmp_path / "page.html").as_uri())
+    tokens = wide.locator(".deluge-token")
+    expect(tokens.nth(20)).to_be_visible()
+    if name == "answer":
+        wide.locator(".deluge-line .deluge-token").nth(8).click()
+        expect(wide.locator(".deluge-card-list")).to_be_visible()
+    wide.wait_for_timeout(500)
+    edges = "[...document.querySelectorAll('.deluge, .deluge-card')].map(e => e.getBoundingClientRect())"
+    top = wide.evaluate(f"Math.min(...{edges}.map(edge => edge.top))") - 8
+    bottom = wide.evaluate(f"Math.max(...{edges}.map(edge => edge.bottom))") + 8
+    browser = wide.context.browser
+    assert browser is not None
+    write(browser, name, wide.screenshot(clip={"x": 0, "y": top, "width": 800, "height": bottom - top}))
 
 
 @pytest.mark.parametrize("theme", ["Light", "Dark"])
 def test_jupyterlab(wide: Page, jupyter: Jupyter, notebook: Callable[..., str], theme: str) -> None:
-    """Both themes, and what nbconvert makes of the saved notebook."""
+    """Both themes, and the saved notebook as nbconvert converts it."""
     open_and_run(wide, jupyter, notebook(f"{theme}.ipynb", CELL), "lab/tree")
     wide.evaluate("window.jupyterapp.commands.execute('application:toggle-left-area')")
     wide.evaluate(f"window.jupyterapp.commands.execute('apputils:change-theme', {{theme: 'JupyterLab {theme}'}})")
@@ -127,7 +236,7 @@ def test_notebook_7(wide: Page, jupyter: Jupyter, notebook: Callable[..., str]) 
 
 
 def test_marimo(wide: Page, answer: Any, tmp_path: Path) -> None:
-    """An app of marimo's."""
+    """A marimo app."""
     app = APP.replace("ENTRIES", repr(list(answer.logprobs))).replace("TITLE", QUESTION)
     with serving(tmp_path, {"sky": app}) as url:
         wide.goto(url)
@@ -135,7 +244,7 @@ def test_marimo(wide: Page, answer: Any, tmp_path: Path) -> None:
 
 
 def test_saved_page(wide: Page, answer: Any, tmp_path: Path) -> None:
-    """What ``save_html`` writes."""
+    """A page that ``save_html`` wrote."""
     LogprobView(answer, title=QUESTION).save_html(tmp_path / "sky.html")
     wide.goto((tmp_path / "sky.html").as_uri())
     shoot(wide, "saved_page", wide.locator("section.deluge"))
