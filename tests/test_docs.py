@@ -103,6 +103,14 @@ def anchors(page: Path) -> set[str]:
     return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
+@pytest.mark.parametrize("page", ["CONTRIBUTING.md", "docs/design.md"])
+def test_every_path_that_is_named_is_there(page: str) -> None:
+    named = re.findall(r"`((?:deluge_nb|js|tests|docs|examples|benchmarks)/[\w./-]+)`", (ROOT / page).read_text("utf-8"))
+    assert named
+    missing = [path for path in named if not (ROOT / path).exists() and "acme" not in path]
+    assert not missing
+
+
 def test_the_readme_s_rows_of_models_are_the_registry_s() -> None:
     rows = re.findall(r"^\| ([^|]+) \| ([^|]+) \| (\w+) \| ([^|]+) \|$", readme(), re.MULTILINE)
     assert len(rows) == 5
