@@ -9,7 +9,7 @@ export NO_COLOR := 1
 # The tests start hundreds of processes, each of which would compile all that it imports.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help setup demo lab test check lint types test-js test-python test-browser coverage bench lock system clean
+.PHONY: help setup demo lab test check lint types test-js test-python test-browser coverage docs bench lock system clean
 
 help:  ## say what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -30,7 +30,7 @@ demo: .venv/ready  ## run the first notebook on the embedded model and write it 
 lab: .venv/ready  ## open the example notebooks in JupyterLab
 	$(BIN)/jupyter lab --notebook-dir=examples/notebooks
 
-test: system .venv/ready lint types test-js test-python test-browser  ## all checks and tests
+test: system .venv/ready lint types docs test-js test-python test-browser  ## all checks and tests
 
 system:  ## what the browser tests and the embedded model need from the operating system
 	@bash tests/system.sh
@@ -58,6 +58,9 @@ coverage: .venv/ready  ## the same, counting which lines and branches are run
 # A process of its own: Playwright's synchronous interface keeps an event loop running.
 test-browser: .venv/ready  ## the widget in Chromium and JupyterLab, and the example notebooks
 	$(PYTEST) tests/browser examples/notebooks --nbmake --nbmake-timeout=300
+
+docs: .venv/ready  ## build the documentation site into build/docs, offline
+	$(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet -d build/doctrees docs build/docs
 
 bench: .venv/ready  ## the benchmarks; see benchmarks/README.md
 	$(BIN)/python -m benchmarks

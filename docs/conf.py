@@ -26,8 +26,8 @@ extensions = [
     "fact_tables",
     "live_views",
     "mathml",
+    "public_members",
     "repository_pages",
-    "signatures",
 ]
 exclude_patterns = ["_extensions", "images", "live"]
 
@@ -38,6 +38,7 @@ html_math_renderer = "mathml"
 
 # Notebooks are shown with the outputs they are committed with; `make test` runs them.
 nb_execution_mode = "off"
+smartquotes = False  # values in quotes must be copied as they are
 suppress_warnings = ["mystnb.unknown_mime_type"]  # Vega-Lite, beside which every chart brings a picture
 
 # The reference. Types stand beside the descriptions: in signatures they would hide the names.
@@ -59,6 +60,7 @@ html_theme = "furo"
 html_title = "deluge_nb"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
+html_domain_indices = False
 html_copy_source = False
 html_show_sourcelink = False
 html_show_sphinx = False

@@ -105,7 +105,9 @@ def anchors(page: Path) -> set[str]:
 
 @pytest.mark.parametrize("page", ["CONTRIBUTING.md", "docs/design.md"])
 def test_every_path_that_is_named_is_there(page: str) -> None:
-    named = re.findall(r"`((?:deluge_nb|js|tests|docs|examples|benchmarks)/[\w./-]+)`", (ROOT / page).read_text("utf-8"))
+    named = re.findall(
+        r"`((?:deluge_nb|js|tests|docs|examples|benchmarks)/[\w./-]+)`", (ROOT / page).read_text("utf-8")
+    )
     assert named
     missing = [path for path in named if not (ROOT / path).exists() and "acme" not in path]
     assert not missing

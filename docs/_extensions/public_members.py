@@ -1,4 +1,8 @@
-"""Show the signatures that people call: of widgets, whose base class hides them, and of settings, which are fields."""
+"""Show of a class what people use: the signature they call, and inherited members of this package alone.
+
+Widgets hide their signature behind that of a base class, and inherit some fifty members of other packages. Settings are
+fields of a pydantic model.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +33,15 @@ def signature_of(
     return stringify_signature(inspect.Signature(parameters), show_annotation=False), None
 
 
+def skips(app: Sphinx, what: str, name: str, item: Any, skip: bool, options: Any) -> bool | None:
+    """Skip what a widget inherits from another package."""
+    getter = getattr(item, "fget", item)
+    module = getattr(getter, "__module__", None) or type(item).__module__
+    return True if module.startswith(("anywidget", "ipywidgets", "traitlets")) else None
+
+
 def setup(app: Sphinx) -> ExtensionMetadata:
     """Connect to autodoc."""
     app.connect("autodoc-process-signature", signature_of)
+    app.connect("autodoc-skip-member", skips)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
