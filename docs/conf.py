@@ -38,7 +38,7 @@ html_math_renderer = "mathml"
 
 # Notebooks are shown with the outputs they are committed with; `make test` runs them.
 nb_execution_mode = "off"
-smartquotes = False  # values in quotes must be copied as they are
+smartquotes_action = "D"  # dashes alone: quotes are to be copied as they are
 suppress_warnings = ["mystnb.unknown_mime_type"]  # Vega-Lite, beside which every chart brings a picture
 
 # The reference. Types stand beside the descriptions: in signatures they would hide the names.

@@ -69,6 +69,7 @@ def _value(action: Any) -> str:
 
 
 def _sentence(text: str) -> str:
+    text = text.replace("$", r"\$")  # which would begin a formula
     return f"{text[:1].upper()}{text[1:].rstrip('.')}." if text else ""
 
 
