@@ -60,29 +60,7 @@ class Registry:
         defaults: Mapping[str, Any] | None = None,
         system: str | None = None,
     ) -> ModelSpec:
-        """Add a model for this session; it wins over built-in models of the same pattern.
-
-        Parameters
-        ----------
-        pattern
-            A model's name; ``*`` stands for anything.
-        endpoint
-            Where the model is served; by default any OpenAI-compatible server (give ``base_url=`` to the client).
-        logprobs, max_top, note, forbids
-            See :class:`~deluge_nb.models.LogprobSupport`.
-        defaults, system
-            See :class:`~deluge_nb.models.ModelSpec`.
-
-        Returns
-        -------
-        ModelSpec
-            The new row of the registry.
-
-        Examples
-        --------
-        >>> register_model("my-model*", max_top=5).support.max_top
-        5
-        """
+        """See :func:`register_model`."""
         support = LogprobSupport(logprobs, max_top=max_top, note=note, forbids=tuple(forbids), source="registered here")
         spec = ModelSpec(pattern.lower(), endpoint, support, defaults=defaults or {}, system=system)
         self._specs.insert(0, spec)
@@ -99,39 +77,7 @@ class Registry:
         dialect: str = "openai",
         **more: Any,
     ) -> Endpoint:
-        """Add a server for this session: ``name/model`` is asked there, and :func:`register_model` takes it.
-
-        Parameters
-        ----------
-        name
-            The word before the slash; it wins over a built-in server of that name.
-        base_url
-            The server's address, such as ``http://127.0.0.1:8000/v1``.
-        label
-            The server's name in messages; ``name`` by default.
-        key_variable, url_variable
-            Environment variables with the server's key (required if given) and with an address that wins.
-        dialect
-            The server's protocol: ``openai``, ``responses``, ``completions``, ``gemini``, ``anthropic``, ``cohere``,
-            ``ollama`` or ``llamacpp``.
-        **more
-            Other fields of :class:`~deluge_nb.models.Endpoint`.
-
-        Returns
-        -------
-        Endpoint
-            The new server.
-
-        Raises
-        ------
-        SettingError
-            For a name with a slash, an unknown dialect or an unknown field.
-
-        Examples
-        --------
-        >>> register_endpoint("lab", "http://127.0.0.1:8000/v1").base_url
-        'http://127.0.0.1:8000/v1'
-        """
+        """See :func:`register_endpoint`."""
         if not name or "/" in name or name != name.strip():
             raise SettingError(
                 f"An endpoint's name must be a word without a slash, not {name!r}.", setting="name", value=name
@@ -167,30 +113,7 @@ class Registry:
         return next((endpoint for endpoint in known if endpoint.name == name.lower()), None)
 
     def find_models(self, *, logprobs: bool = True, provider: str | None = None) -> list[str]:
-        """List model names from the registry; a server of many models is listed as its prefix, such as ``vllm/…``.
-
-        Parameters
-        ----------
-        logprobs
-            True for models that give log-probabilities, as far as is known; False for those that give none.
-        provider
-            The name or label of a server, such as ``"openai"``; all by default.
-
-        Returns
-        -------
-        list of str
-            Names that a client takes.
-
-        Raises
-        ------
-        SettingError
-            When there is no such provider.
-
-        Examples
-        --------
-        >>> find_models(provider="mistral")
-        ['mistral-large-latest', 'mistral-medium-latest']
-        """
+        """See :func:`find_models`."""
         labels = {word for spec in self.specs for word in _provider_names(spec)}
         if provider is not None and provider.lower() not in labels:
             close = difflib.get_close_matches(provider.lower(), sorted(labels), n=1)
@@ -211,20 +134,7 @@ class Registry:
         return [name for name in dict.fromkeys(names) if "*" not in name]
 
     def resolve(self, model: str | ServedModel, *, base_url: str | None = None) -> Target:
-        """Find the row of a model: the one that spells out most of its name.
-
-        Parameters
-        ----------
-        model
-            A name, ``endpoint/name``, or an object such as a :class:`deluge_nb.LocalModel`.
-        base_url
-            The user's own server: with it, names that no row knows are tried there.
-
-        Raises
-        ------
-        UnknownModelError
-            When no row knows the name and there is no server to ask; it suggests close names.
-        """
+        """Find the row of a model: the one that spells out most of its name. See :func:`resolve`."""
         if not isinstance(model, str):
             if not isinstance(getattr(model, "spec", None), ModelSpec):
                 raise SettingError(
@@ -252,38 +162,12 @@ class Registry:
     def validate(
         self, target: Target, params: SamplingParams, prompt: Prompt | None = None, features: tuple[str, ...] = ()
     ) -> None:
-        """Refuse what a model cannot do, before any request.
-
-        Parameters
-        ----------
-        target, params, prompt
-            The model, the request settings, and the prompt if it is known.
-        features
-            What else is requested: see :func:`~deluge_nb.models.observations.requested_features`.
-
-        Raises
-        ------
-        LogprobsNotSupportedError
-            When log-probabilities are asked of a model that gives none, or with settings under which it gives none.
-        SettingError
-            When something else is asked that the model or its server does not have.
-        """
+        """Refuse what a model cannot do, before any request. See :func:`validate`."""
         outcome = self.observations.outcome(target.endpoint, target.model, params, features)
         check(Request(target, params, prompt, features, outcome))
 
     def support_table(self) -> SupportTable:
-        """Return the registry as a table for people, provider by provider.
-
-        Returns
-        -------
-        SupportTable
-            It displays itself in a notebook; ``to_markdown()`` gives the text.
-
-        Examples
-        --------
-        >>> support_table().rows[0][:4]
-        ('Embedded', '`local` (SmolLM2-135M-Instruct)', 'full', 'up to 20')
-        """
+        """Return the registry as a table for people, provider by provider. See :func:`support_table`."""
         return table_of(self.specs)
 
     def _row_of(self, name: str) -> Target | None:
@@ -320,9 +204,180 @@ def _examples(spec: ModelSpec) -> list[str]:
 REGISTRY = Registry()
 """The registry of this session."""
 
-find_models = REGISTRY.find_models
-register_endpoint = REGISTRY.register_endpoint
-register_model = REGISTRY.register_model
-resolve = REGISTRY.resolve
-support_table = REGISTRY.support_table
-validate = REGISTRY.validate
+
+def register_model(
+    pattern: str,
+    *,
+    endpoint: Endpoint = COMPATIBLE,
+    logprobs: Kind = "full",
+    max_top: int = 20,
+    note: str = "",
+    forbids: Sequence[str] = (),
+    defaults: Mapping[str, Any] | None = None,
+    system: str | None = None,
+) -> ModelSpec:
+    """Add a model for this session; it wins over built-in models of the same pattern.
+
+    Parameters
+    ----------
+    pattern
+        A model's name; ``*`` stands for anything.
+    endpoint
+        Where the model is served; by default any OpenAI-compatible server (give ``base_url=`` to the client).
+    logprobs, max_top, note, forbids
+        See :class:`~deluge_nb.models.LogprobSupport`.
+    defaults, system
+        See :class:`~deluge_nb.models.ModelSpec`.
+
+    Returns
+    -------
+    ModelSpec
+        The new row of the registry.
+
+    Examples
+    --------
+    >>> register_model("my-model*", max_top=5).support.max_top
+    5
+    """
+    return REGISTRY.register_model(
+        pattern,
+        endpoint=endpoint,
+        logprobs=logprobs,
+        max_top=max_top,
+        note=note,
+        forbids=forbids,
+        defaults=defaults,
+        system=system,
+    )
+
+
+def register_endpoint(
+    name: str,
+    base_url: str,
+    *,
+    label: str | None = None,
+    key_variable: str = "",
+    url_variable: str = "",
+    dialect: str = "openai",
+    **more: Any,
+) -> Endpoint:
+    """Add a server for this session: ``name/model`` is asked there, and :func:`register_model` takes it.
+
+    Parameters
+    ----------
+    name
+        The word before the slash; it wins over a built-in server of that name.
+    base_url
+        The server's address, such as ``http://127.0.0.1:8000/v1``.
+    label
+        The server's name in messages; ``name`` by default.
+    key_variable, url_variable
+        Environment variables with the server's key (required if given) and with an address that wins.
+    dialect
+        The server's protocol: ``openai``, ``responses``, ``completions``, ``gemini``, ``anthropic``, ``cohere``,
+        ``ollama`` or ``llamacpp``.
+    **more
+        Other fields of :class:`~deluge_nb.models.Endpoint`.
+
+    Returns
+    -------
+    Endpoint
+        The new server.
+
+    Raises
+    ------
+    SettingError
+        For a name with a slash, an unknown dialect or an unknown field.
+
+    Examples
+    --------
+    >>> register_endpoint("lab", "http://127.0.0.1:8000/v1").base_url
+    'http://127.0.0.1:8000/v1'
+    """
+    return REGISTRY.register_endpoint(
+        name, base_url, label=label, key_variable=key_variable, url_variable=url_variable, dialect=dialect, **more
+    )
+
+
+def find_models(*, logprobs: bool = True, provider: str | None = None) -> list[str]:
+    """List model names from the registry; a server of many models is listed as its prefix, such as ``vllm/…``.
+
+    Parameters
+    ----------
+    logprobs
+        True for models that give log-probabilities, as far as is known; False for those that give none.
+    provider
+        The name or label of a server, such as ``"openai"``; all by default.
+
+    Returns
+    -------
+    list of str
+        Names that a client takes.
+
+    Raises
+    ------
+    SettingError
+        When there is no such provider.
+
+    Examples
+    --------
+    >>> find_models(provider="mistral")
+    ['mistral-large-latest', 'mistral-medium-latest']
+    """
+    return REGISTRY.find_models(logprobs=logprobs, provider=provider)
+
+
+def resolve(model: str | ServedModel, *, base_url: str | None = None) -> Target:
+    """Find the row of a model: the one that spells out most of its name.
+
+    Parameters
+    ----------
+    model
+        A name, ``endpoint/name``, or an object such as a :class:`deluge_nb.LocalModel`.
+    base_url
+        The user's own server: with it, names that no row knows are tried there.
+
+    Raises
+    ------
+    UnknownModelError
+        When no row knows the name and there is no server to ask; it suggests close names.
+    """
+    return REGISTRY.resolve(model, base_url=base_url)
+
+
+def validate(
+    target: Target, params: SamplingParams, prompt: Prompt | None = None, features: tuple[str, ...] = ()
+) -> None:
+    """Refuse what a model cannot do, before any request.
+
+    Parameters
+    ----------
+    target, params, prompt
+        The model, the request settings, and the prompt if it is known.
+    features
+        What else is requested: see :func:`~deluge_nb.models.observations.requested_features`.
+
+    Raises
+    ------
+    LogprobsNotSupportedError
+        When log-probabilities are asked of a model that gives none, or with settings under which it gives none.
+    SettingError
+        When something else is asked that the model or its server does not have.
+    """
+    REGISTRY.validate(target, params, prompt, features)
+
+
+def support_table() -> SupportTable:
+    """Return the registry as a table for people, provider by provider.
+
+    Returns
+    -------
+    SupportTable
+        It displays itself in a notebook; ``to_markdown()`` gives the text.
+
+    Examples
+    --------
+    >>> support_table().rows[0][:4]
+    ('Embedded', '`local` (SmolLM2-135M-Instruct)', 'full', 'up to 20')
+    """
+    return REGISTRY.support_table()
