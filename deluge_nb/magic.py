@@ -22,7 +22,7 @@ from .models import REGISTRY
 from .prompts import Conversation, RawPrompt
 from .response import APIResponse
 from .sampling import SamplingParams
-from .widget.fallback import only_in_a_kernel, show
+from .widget.fallback import display_with_fallback, require_kernel
 from .widget.live import LiveView
 from .widget.view import LogprobView
 
@@ -257,8 +257,8 @@ def table_bundle(table: Logprobs, **_: Any) -> Bundle:
 
 def show_table(table: Logprobs) -> None:
     """Display a table as a view of it."""
-    only_in_a_kernel()
-    show(LogprobView(table))
+    require_kernel()
+    display_with_fallback(LogprobView(table))
 
 
 _TAUGHT: tuple[tuple[type, Callable[..., Bundle]], ...] = ((APIResponse, response_bundle), (Logprobs, table_bundle))

@@ -89,9 +89,9 @@ def test_a_package_that_is_broken_says_why(monkeypatch: pytest.MonkeyPatch, tmp_
 
 
 def test_a_view_and_a_chart_are_shown_without_their_picture(without: Callable[[str], None]) -> None:
-    pictured = LogprobView(TABLE)._static()["text/html"]
+    pictured = LogprobView(TABLE)._static_forms()["text/html"]
     without("vl_convert")
-    html = LogprobView(TABLE)._static()["text/html"]
+    html = LogprobView(TABLE)._static_forms()["text/html"]
     assert "data:image/png" in pictured
     assert "<img" not in html
     assert 'class="deluge-pictured"' not in html
@@ -121,7 +121,7 @@ def test_every_extra_that_is_named_brings_its_package() -> None:
         assert module in brought[extra], module
         assert not any(requirement.startswith(module.replace("_", "-")) for requirement in project["dependencies"])
     everything = next(iter(project["optional-dependencies"]["all"]))
-    assert set(everything.split("[")[1].rstrip("]").split(",")) == set(brought) - {"all", "dev"}
+    assert set(everything.split("[")[1].rstrip("]").split(",")) == set(brought) - {"all", "dev", "docs"}
 
 
 def test_only_one_module_says_how_to_install_an_extra() -> None:

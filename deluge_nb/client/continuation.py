@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 from ..errors import DelugeError, SettingError
 from ..interop.readers import as_logprobs
-from ..logprobs.splice import alternative_at, joined, octets_of, with_alternative
+from ..logprobs.splice import alternative_at, concatenate, token_bytes, with_alternative
 from ..logprobs.table import Logprobs
 from ..models import REGISTRY
 from ..prompts import Prompt, PromptLike, as_prompt
@@ -146,8 +146,8 @@ class Continuer:
         self._params = sampling_params
         self._use_cache = use_cache
 
-    def about(self, prompt: PromptLike) -> Continuer:
-        """The same for another prompt."""
+    def for_prompt(self, prompt: PromptLike) -> Continuer:
+        """Return the same for another prompt."""
         return Continuer(self._client, prompt, sampling_params=self._params, use_cache=self._use_cache)
 
     def why_not(self, answer: object) -> str:
@@ -171,7 +171,7 @@ class Continuer:
         route = self._client.routes[turn]
         exact = route.endpoint.dialect == "llamacpp" and self._same_ids(answer, table, route)
         token, raw, token_id = alternative_at(table, position, place)
-        octets = octets_of(token, raw)
+        octets = token_bytes(token, raw)
         ends = not octets or (not exact and octets.decode("utf-8", "replace").strip() in _ENDS)
         rows = with_alternative(table, position, place, ends=ends)
         params = self._params_for(turn, table)
@@ -196,7 +196,7 @@ class Continuer:
             note = f"nobody has said whether {route.endpoint.label} goes on with an answer that was begun"
         return Beginning(rows, text, prompt, params, note=note)
 
-    def go_on(self, answer: object, position: int, place: int) -> APIResponse:
+    def continue_from(self, answer: object, position: int, place: int) -> APIResponse:
         """The whole answer with an alternative in it, from a model that is asked for the rest and waited for.
 
         Parameters
@@ -302,7 +302,7 @@ def finished(beginning: Beginning, rest: APIResponse) -> APIResponse:
         if rest.completion:
             return _failed(rest, f"The rest came without log-probabilities: {rest.note or 'the server sent none'}.")
         table = Logprobs.from_entries([])
-    whole = joined(beginning.rows, table)
+    whole = concatenate(beginning.rows, table)
     added, rows = rest.completion or "", table.text
     # Some servers strip white space from a text, or cut it at a stop string; its rows are as they were drawn.
     if beginning.text is None or (not added.startswith(rows) and added.strip() == rows.strip("\ufffd").strip()):
@@ -368,6 +368,6 @@ def _failed(rest: APIResponse, message: str) -> APIResponse:
     )
 
 
-def whole_or_table(value: Any) -> Any:
+def response_or_table(value: Any) -> Any:
     """What a branch leaves: a response of this package, which knows its model, or the table of anything else."""
     return value if isinstance(value, APIResponse) else as_logprobs(value)

@@ -36,7 +36,7 @@ def with_alternative(table: Logprobs, position: int, place: int, *, ends: bool =
     return Logprobs(first.vocabulary, chosen, logprob, alternative, others, offsets, vocab_size=table.vocab_size)
 
 
-def joined(before: Logprobs, after: Logprobs) -> Logprobs:
+def concatenate(before: Logprobs, after: Logprobs) -> Logprobs:
     """The rows of two tables, one after the other, over a vocabulary of their own."""
     first, second = before.compact(), after.compact()
     vocabulary = first.vocabulary
@@ -55,7 +55,7 @@ def joined(before: Logprobs, after: Logprobs) -> Logprobs:
     )
 
 
-def find(table: Logprobs, position: int, alternative: str | int) -> tuple[int, int]:
+def locate_alternative(table: Logprobs, position: int, alternative: str | int) -> tuple[int, int]:
     """A position as it counts from 0, and the place of an alternative there that is given by its text or its place.
 
     Raises
@@ -89,7 +89,7 @@ def find(table: Logprobs, position: int, alternative: str | int) -> tuple[int, i
     )
 
 
-def logprob_of(table: Logprobs, position: int, place: int) -> float | None:
+def alternative_logprob(table: Logprobs, position: int, place: int) -> float | None:
     """How probable an alternative was, in nats; None where that was not told."""
     value = float(table.top_logprob(position)[place])
     return None if math.isnan(value) else value
@@ -101,6 +101,6 @@ def alternative_at(table: Logprobs, position: int, place: int) -> tuple[str, Raw
     return table.vocabulary.entry(int(alternative[int(offsets[0]) + place]))
 
 
-def octets_of(text: str, raw: RawBytes) -> bytes:
+def token_bytes(text: str, raw: RawBytes) -> bytes:
     """The bytes of a token: as they were told, else its text as UTF-8."""
     return raw if isinstance(raw, bytes) else text.encode()

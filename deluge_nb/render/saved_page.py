@@ -13,7 +13,7 @@ from typing import Any
 from .assets import read_asset
 
 
-def page(state: Mapping[str, Any], *, title: str, text: str, script: str, style: str) -> str:
+def saved_page(state: Mapping[str, Any], *, title: str, text: str, script: str, style: str) -> str:
     """A page of a widget's traits; ``text`` is what stands there where scripts are not run.
 
     Its own policy forbids it to load anything, and to run any script but the widget's.

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, cast
 
-import anywidget
 import numpy as np
 import traitlets
 
@@ -22,10 +21,11 @@ from ..render.comparison import COMPARE_BY, LETTERS, CompareBy
 from ..render.html import BESIDE
 from ..stats.samples import Divergences, divergence_lower_bounds
 from .compare_codec import pack_alignment, pack_responses
-from .fallback import Beside
+from .fallback import FallbackWidget
 from .packer import CHUNK, Packer, pack_measures
-from .validation import refusal
-from .view import FONTS, _own
+from .table_sync import with_small_vocabulary
+from .validation import invalid
+from .view import FONTS
 
 if TYPE_CHECKING:
     import altair
@@ -52,7 +52,7 @@ class FirstDivergence:
     divergence: Divergences | None
 
 
-class LogprobCompare(Beside, anywidget.AnyWidget):
+class LogprobCompare(FallbackWidget):
     """Lays responses of two prompts, models or temperatures side by side, aligned by text.
 
     What both say is aligned whatever tokens it is made of, and coloured by how much more (blue, a line above) or less
@@ -93,7 +93,7 @@ class LogprobCompare(Beside, anywidget.AnyWidget):
 
     _esm = STATIC / "compare.js"
     _css = STATIC / "compare.css"
-    _page = ("compare_page.js", "compare.css")
+    _page_assets = ("compare_page.js", "compare.css")
 
     data = traitlets.Bytes(b"").tag(sync=True)
     alignment = traitlets.Bytes(b"").tag(sync=True)
@@ -129,7 +129,7 @@ class LogprobCompare(Beside, anywidget.AnyWidget):
                 setting="more",
                 value=len(responses),
             )
-        self._compared = Comparison([_own(as_logprobs(one)) for one in responses])
+        self._compared = Comparison([with_small_vocabulary(as_logprobs(one)) for one in responses])
         self._packers = [Packer() for _ in responses]
         wanted = measure == "entropy" or color_by in ("entropy", "margin", "rank")
         super().__init__(
@@ -145,7 +145,7 @@ class LogprobCompare(Beside, anywidget.AnyWidget):
             palette=palette,
             font=font,
         )
-        self.on_msg(self._answer)
+        self.on_msg(self._receive)
 
     # Results --------------------------------------------------------------------------------------------------------
 
@@ -287,7 +287,7 @@ class LogprobCompare(Beside, anywidget.AnyWidget):
         """
         return static.to_text(self._compared, cast("list[str]", self.names), limit=limit)
 
-    def _saved(self) -> tuple[dict[str, Any], str]:
+    def _page_state(self) -> tuple[dict[str, Any], str]:
         texts = zip(LETTERS, self.names, self.tables, strict=False)
         text = "\n\n".join(f"{letter}: {name}\n\n{table.text}" for letter, name, table in texts)
         return {"data": pack_responses(self.tables, [Packer() for _ in self.tables], whole=True)}, text
@@ -324,14 +324,14 @@ class LogprobCompare(Beside, anywidget.AnyWidget):
         value = proposal["value"]
         if value is not None and not 0 <= value < len(self.spans):
             allowed = f"None or a row of spans from 0 to {len(self.spans) - 1}" if len(self.spans) else "None"
-            raise refusal("selected", allowed, value)
+            raise invalid("selected", allowed, value)
         return value
 
     @traitlets.validate("threshold")
     def _nats(self, proposal: Mapping[str, Any]) -> float:
         value = proposal["value"]
         if not value >= 0:
-            raise refusal("threshold", "a number of nats from 0", value)
+            raise invalid("threshold", "a number of nats from 0", value)
         return value
 
     @traitlets.validate("names")
@@ -340,7 +340,7 @@ class LogprobCompare(Beside, anywidget.AnyWidget):
 
     # Answers --------------------------------------------------------------------------------------------------------
 
-    def _answer(self, _: object, content: Any, __: object) -> None:
+    def _receive(self, _: object, content: Any, __: object) -> None:
         """The browser asks for what was too much to send at once."""
         if not isinstance(content, dict):
             return
@@ -355,7 +355,7 @@ class LogprobCompare(Beside, anywidget.AnyWidget):
         if content.get("measures") is True:
             self.send({"parts": ["measures"], "side": side}, [pack_measures(table)])
 
-    def _static(self) -> dict[str, str]:
+    def _static_forms(self) -> dict[str, str]:
         return {"text/html": self.to_html(limit=BESIDE), "text/plain": self.to_text(limit=BESIDE)}
 
     def __repr__(self) -> str:
@@ -381,5 +381,5 @@ def _distinct(names: Any, count: int) -> list[str]:
         or not all(isinstance(name, str) for name in given)
         or len(set(given)) < count
     ):
-        raise refusal("names", f"{count} different texts, one for each response", names)
+        raise invalid("names", f"{count} different texts, one for each response", names)
     return given

@@ -27,12 +27,12 @@ def pack_responses(
     """
     blocks: dict[str, bytes] = {}
     for side, (table, packer) in enumerate(zip(tables, packers, strict=True)):
-        packer.all_over()
+        packer.reset()
         eager = whole or len(table) <= EAGER
         blocks[f"data{side}"] = packer.tokens(table)
-        packer.keep()
+        packer.commit()
         blocks[f"alternatives{side}"] = packer.alternatives(table, 0, len(table) if eager else CHUNK)
-        packer.keep()
+        packer.commit()
         if eager or measured:
             blocks[f"measures{side}"] = pack_measures(table)
     return pack({}, {name: np.frombuffer(block, np.uint8) for name, block in blocks.items()})

@@ -1,9 +1,8 @@
-"""What stands in for a widget where there is none, in an output of its own before the widget's.
+"""The static form of a widget, for pages where the widget cannot run: in an output of its own, before the widget's.
 
-Jupyter shows one form of an output, and a widget rather than any other, even where the widget is not there: a saved
-notebook that is opened again says "model not found" over the coloured text that lies beside it. Hence two outputs. The
-first has the text, and goes as soon as the widget is on the page (``js/src/host/fallback.ts``); the second is the
-widget.
+Jupyter shows one form of an output, and prefers a widget even where it is gone: a saved notebook that is opened again
+says "model not found" in place of the coloured text in the same output. So there are two outputs. The first has the
+static form and is hidden as soon as the widget is on the page (``js/src/host/fallback.ts``); the second is the widget.
 """
 
 from __future__ import annotations
@@ -16,14 +15,14 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import anywidget
 import traitlets
 
-from ..render.saved_page import page
+from ..render.saved_page import saved_page
 
 if TYPE_CHECKING:
     from IPython.display import DisplayHandle
 
 _WIDGET = "application/vnd.jupyter.widget-view+json"
-# In a running Jupyter the widget is there after a moment, and the text would only flash up. Where the widget is not to
-# be had, what Jupyter says of it (in an output of class jupyter-widgets) has nothing to add to what stands above it.
+# In a running Jupyter the widget follows after a moment, so the static form waits a little, or it would flash up. Where
+# the widget is gone, Jupyter's message about it (in an output of class jupyter-widgets) is hidden.
 _STYLE = (
     "<style>@keyframes deluge-wait{from,to{max-height:0;overflow:hidden;visibility:hidden}}"
     ".jp-NotebookPanel .deluge-still{animation:deluge-wait 1.5s}"
@@ -32,71 +31,75 @@ _STYLE = (
 )
 
 
-class Beside(traitlets.HasTraits):
-    """A widget with static forms; to be put before the widget's own class."""
+class FallbackWidget(anywidget.AnyWidget):
+    """A widget that is shown as static HTML or text where it cannot run, and saves itself as a page."""
 
     link = traitlets.Unicode().tag(sync=True)
-    """The name by which a page finds what belongs to the widget: what stands in for it, and linked charts."""
+    """The name by which a page finds what belongs to the widget: its static form, and linked charts."""
 
-    @traitlets.default("link")
-    def _any_name(self) -> str:
-        return secrets.token_hex(4)
-
-    _page: ClassVar[tuple[str, str]] = ("page.js", "view.css")
+    _page_assets: ClassVar[tuple[str, str]] = ("page.js", "view.css")
     """The script and the stylesheet of a saved page."""
 
+    @traitlets.default("link")
+    def _random_link(self) -> str:
+        return secrets.token_hex(4)
+
     def save_html(self, path: str | Path, *, title: str | None = None) -> None:
-        """Write one page that shows all this does, and needs no kernel and no network.
+        """Write one page that shows all of the widget and needs no kernel and no network.
 
         Parameters
         ----------
         path
-            Where to write it.
+            The file to write.
         title
-            The page's title; by default that of the widget.
+            The page's title; by default the widget's.
 
         Raises
         ------
         OSError
             When the file cannot be written.
+
+        Examples
+        --------
+        >>> view.save_html("answer.html")
         """
-        inherited = {*anywidget.AnyWidget.class_traits(), *Beside.class_traits()}
+        inherited = {*anywidget.AnyWidget.class_traits(), *FallbackWidget.class_traits()}
         own = [name for name in self.class_traits(sync=True) if name not in inherited and not name.startswith("_")]
-        changed, text = self._saved()
+        changed, text = self._page_state()
         widget: Any = self
         state = {**widget.get_state(own), **changed}
-        script, style = self._page
-        whole = page(state, title=title or widget.title, text=text, script=script, style=style)
-        Path(path).write_text(whole, encoding="utf-8")
+        script, style = self._page_assets
+        page = saved_page(state, title=title or widget.title, text=text, script=script, style=style)
+        Path(path).write_text(page, encoding="utf-8")
 
-    def _saved(self) -> tuple[dict[str, Any], str]:
-        """The traits that are others on a page by itself, and the text that stands there where scripts are not run."""
+    def _page_state(self) -> tuple[dict[str, Any], str]:
+        """Return the traits that differ in a saved page, and its text where scripts are off."""
         raise NotImplementedError
 
-    def _static(self) -> dict[str, str]:
-        """The static forms by their MIME types."""
+    def _static_forms(self) -> dict[str, str]:
+        """Return the static forms by their MIME types."""
         raise NotImplementedError
 
     def _repr_mimebundle_(self, **options: Any) -> Any:
-        found = self._bare(**options)
-        return found and ({**found[0], **self._static()}, found[1])
+        bundle = self._widget_bundle(**options)
+        return bundle and ({**bundle[0], **self._static_forms()}, bundle[1])
 
-    def _bare(self, **options: Any) -> tuple[dict[str, Any], dict[str, Any]] | None:
-        """The widget as its own class displays it; None where it has no view."""
-        return super()._repr_mimebundle_(**options)  # type: ignore[missing-attribute]
+    def _widget_bundle(self, **options: Any) -> tuple[dict[str, Any], dict[str, Any]] | None:
+        """Return the widget alone, as its base class displays it; None where it has no view."""
+        return super()._repr_mimebundle_(**options)
 
     def _ipython_display_(self) -> None:
-        only_in_a_kernel()
-        show(self)
+        require_kernel()
+        display_with_fallback(self)
 
 
-def only_in_a_kernel() -> None:
+def require_kernel() -> None:
     """Leave the choice of a form to IPython, where there is no kernel.
 
     Raises
     ------
     NotImplementedError
-        Which is how IPython is told.
+        This tells IPython to choose.
     """
     from IPython.core.getipython import get_ipython
 
@@ -104,25 +107,25 @@ def only_in_a_kernel() -> None:
         raise NotImplementedError
 
 
-def show(widget: Beside) -> DisplayHandle:
-    """Display a widget, and what stands in for it; gives the handle of the latter."""
+def display_with_fallback(widget: FallbackWidget) -> DisplayHandle:
+    """Display a widget and, before it, its static form; return the handle of the latter."""
     from IPython.display import DisplayHandle, display
 
     handle = DisplayHandle()
-    handle.display(_still(widget), raw=True)
-    if found := widget._bare():
-        # Converters complain of an output of which they can show nothing; this is nothing that they can show.
-        display({_WIDGET: found[0][_WIDGET], "text/html": ""}, raw=True, metadata=found[1])
+    handle.display(_fallback(widget), raw=True)
+    if bundle := widget._widget_bundle():
+        # Converters warn about an output without a form they know: the empty HTML is one.
+        display({_WIDGET: bundle[0][_WIDGET], "text/html": ""}, raw=True, metadata=bundle[1])
     return handle
 
 
-def show_again(widget: Beside, handle: DisplayHandle) -> None:
-    """Put what stands in for a widget in the place of what stood there."""
-    handle.update(_still(widget), raw=True)
+def update_fallback(widget: FallbackWidget, handle: DisplayHandle) -> None:
+    """Show the present static form of a widget in place of the one that was displayed."""
+    handle.update(_fallback(widget), raw=True)
 
 
-def _still(widget: Beside) -> dict[str, str]:
-    forms = widget._static()
+def _fallback(widget: FallbackWidget) -> dict[str, str]:
+    forms = widget._static_forms()
     name = html.escape(str(widget.link), quote=True)
     shown = f'<div class="deluge-still" data-link="{name}">{_STYLE}{forms["text/html"]}</div>'
     return {**forms, "text/html": shown}

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from ..client.continuation import Continuer
-from .fallback import show, show_again
+from .fallback import display_with_fallback, update_fallback
 from .view import LogprobView
 
 if TYPE_CHECKING:
@@ -82,16 +82,16 @@ class LiveView:
             return
         if self._view is None:
             self._view = LogprobView(response, **self._asked)
-            show(self._view)
+            display_with_fallback(self._view)
             return
         self._view.update(response, prompt=self._asked.get("prompt"))
         # A notebook saves what was displayed, and the static form was that of the first tokens.
-        show_again(self._view, self._handle)
+        update_fallback(self._view, self._handle)
 
     def _update(self, table: Logprobs) -> None:
         if self._view is None:
             self._view = LogprobView(table, **self._asked)
-            self._handle = show(self._view)
+            self._handle = display_with_fallback(self._view)
         else:
             self._view.update(table, prompt=self._asked.get("prompt"))
 

@@ -49,12 +49,12 @@ class Packer:
         self._labels = np.zeros(0, np.int32)
         self._torn = np.zeros(0, np.bool_)
 
-    def keep(self) -> None:
-        """What was packed so far stays with the browser: later blocks need not bring its texts."""
+    def commit(self) -> None:
+        """Note that the browser has what was packed so far: later blocks do not repeat its texts."""
         self._kept = len(self._known)
 
-    def all_over(self) -> None:
-        """Bring all texts again, for a browser that may have none of them."""
+    def reset(self) -> None:
+        """Pack all texts again, for a browser that may have none of them."""
         self._kept = 0
 
     def tokens(self, table: Logprobs, first: int = 0) -> bytes:

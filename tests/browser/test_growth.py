@@ -34,7 +34,7 @@ class Recorded(LogprobView):
 
 def deliver(page: Page, view: Recorded) -> None:
     """Hand on what the view has sent since, and what it was about to send."""
-    view._append()
+    view._sync.send_appended()
     for content, buffers in view.sent:
         texts = [base64.b64encode(block).decode() for block in buffers]
         page.evaluate("([content, texts]) => window.model.hear(content, texts)", [content, texts])
@@ -121,13 +121,13 @@ def test_a_lost_message_is_noticed_and_the_whole_asked_for(host: Host) -> None:
     view = Recorded(whole[:200])
     page = host(view)
     view.update(whole[:210])
-    view._append()
+    view._sync.send_appended()
     view.sent.clear()  # lost on the way
     view.update(whole[:220])
     deliver(page, view)
     assert {"whole": True} in page.evaluate("window.sent")
     expect(page.locator(".deluge-summary")).to_contain_text("200 tokens")
-    view._answer(view, {"whole": True}, None)
+    view._receive(view, {"whole": True}, None)
     page.evaluate("told => window.model.take(told)", {"data": base64.b64encode(view.data).decode()})
     expect(page.locator(".deluge-summary")).to_contain_text("220 tokens")
 
@@ -195,8 +195,8 @@ def test_a_view_that_is_opened_after_messages_have_come_shows_what_they_brought(
         }"""
     )
     expect(page.locator(".deluge-summary")).to_contain_text(["200 tokens", "200 tokens"])
-    # Nobody need be there to ask.
+    # It also works without a browser that asks.
     assert page.evaluate("window.sent") == []
-    view._answer(view, {"whole": True}, None)
+    view._receive(view, {"whole": True}, None)
     page.evaluate("told => window.model.take(told)", {"data": base64.b64encode(view.data).decode()})
     expect(page.locator(".deluge-summary")).to_contain_text(["200 tokens", "200 tokens"])

@@ -232,7 +232,7 @@ def test_alternatives_of_a_long_text_are_fetched_when_wanted(host: Host) -> None
     page.locator('[data-token="5000"]').first.hover()
     expect(page.locator(".deluge-card")).to_contain_text("fetching")
     assert {"chunk": 1} in page.evaluate("window.sent")
-    block = view._packer.alternatives(view.table, CHUNK, 2 * CHUNK)
+    block = view._sync.packer.alternatives(view.table, CHUNK, 2 * CHUNK)
     page.evaluate("text => window.model.hear({parts: ['alternatives']}, [text])", base64.b64encode(block).decode())
     expect(page.locator(".deluge-card-list")).to_contain_text("·other")
 

@@ -29,7 +29,7 @@ from deluge_nb import (
     UnknownModelError,
 )
 from deluge_nb.client.continuation import Branch, Continuer
-from deluge_nb.logprobs.splice import joined, with_alternative
+from deluge_nb.logprobs.splice import concatenate, with_alternative
 from deluge_nb.widget.codec import unpack
 from deluge_nb.widget.live import LiveView
 from deluge_nb.widget.packer import CHUNK, EAGER
@@ -294,8 +294,8 @@ def test_a_view_that_knows_nobody_says_nothing() -> None:
 
 def test_of_client_and_prompt_one_alone_is_not_enough(vllm: ChatServer) -> None:
     response = asked(client_of())
-    assert "What was asked is not known" in (LogprobView(response, client="vllm/m").branching or "")
-    assert "Nobody is known" in (LogprobView(response, prompt=QUESTION).branching or "")
+    assert "The prompt is not known" in (LogprobView(response, client="vllm/m").branching or "")
+    assert "No client is known" in (LogprobView(response, prompt=QUESTION).branching or "")
 
 
 def test_a_chat_that_starts_a_new_answer_cannot_branch_and_the_card_says_so(server: ChatServer) -> None:
@@ -529,7 +529,7 @@ def test_a_branch_is_kept_as_other_answers_are_unless_nothing_is_to_be_kept(vllm
     client = client_of(cache=tmp_path / "answers.db")
     response = asked(client)
     for use_cache, requests in [(True, 2), (True, 2), (False, 3)]:
-        Continuer(client, QUESTION, use_cache=use_cache).go_on(response, 2, 1)
+        Continuer(client, QUESTION, use_cache=use_cache).continue_from(response, 2, 1)
         assert len(vllm.seen) == requests
 
 
@@ -642,7 +642,7 @@ tables = st.lists(row(), max_size=6)
 
 @given(tables, tables)
 def test_joined_tables_have_the_rows_of_both(first: list[Any], second: list[Any]) -> None:
-    whole = joined(Logprobs.from_entries(first), Logprobs.from_entries(second))
+    whole = concatenate(Logprobs.from_entries(first), Logprobs.from_entries(second))
     assert list(whole) == first + second
 
 

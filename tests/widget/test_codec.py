@@ -104,12 +104,12 @@ def test_texts_that_the_browser_keeps_are_not_sent_again() -> None:
     packer = Packer()
     packer.tokens(Logprobs.from_entries(rows[:1]))
     packer.alternatives(Logprobs.from_entries(rows[:1]), 0, 1)
-    packer.keep()
+    packer.commit()
     table = Logprobs.from_entries(rows)
     fields, columns = unpack(packer.tokens(table, 1))
     assert fields["sources"] == ["c"]
     assert len(columns["labelAt"]) == 1
-    packer.all_over()
+    packer.reset()
     assert unpack(packer.tokens(table))[0]["sources"] == ["a", "b", "c"]
 
 
@@ -128,7 +128,7 @@ def test_tokens_that_only_look_alike_are_told_apart() -> None:
     table = Logprobs.from_entries([entry(" ", -0.5, ("·", -1.5))])
     packer = Packer()
     _, columns = unpack(packer.tokens(table))
-    packer.keep()
+    packer.commit()
     fields, alternatives = unpack(packer.alternatives(table, 0, 1))
     (told,) = fields["labels"].values()  # of the other one: its own came with the tokens
     assert told == "·"
@@ -146,7 +146,7 @@ def test_rows_that_complete_a_character_are_sent_with_those_that_began_it() -> N
     begun = [entry(b"a", -1.0), entry(b"\xf0\x9f", -1.0)]
     packer = Packer()
     packer.tokens(Logprobs.from_entries(begun))
-    packer.keep()
+    packer.commit()
     whole = Logprobs.from_entries([*begun, entry(b"\xa6\x86", -1.0)])
     assert packer.safe_start(whole, 2) == 1
 

@@ -199,8 +199,8 @@ def test_the_columns_of_all_responses_travel_in_one_block() -> None:
 def test_what_was_too_much_to_send_is_sent_when_it_is_asked_for() -> None:
     compare = Recorded(long_table(EAGER + 1), PARIS)
     assert "measures0" not in unpack(compare.data)[1]
-    compare._answer(None, {"side": 0, "chunk": 1}, None)
-    compare._answer(None, {"side": 0, "measures": True}, None)
+    compare._receive(None, {"side": 0, "chunk": 1}, None)
+    compare._receive(None, {"side": 0, "measures": True}, None)
     (chunk, [block]), (measures, [rows]) = compare.sent
     assert chunk == {"parts": ["alternatives"], "side": 0}
     assert unpack(block)[0]["first"] == CHUNK
@@ -213,7 +213,7 @@ def test_what_was_too_much_to_send_is_sent_when_it_is_asked_for() -> None:
 )
 def test_what_makes_no_sense_is_not_answered(asked: Any) -> None:
     compare = Recorded(PARIS, LYON)
-    compare._answer(None, asked, None)
+    compare._receive(None, asked, None)
     assert compare.sent == []
 
 

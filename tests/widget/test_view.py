@@ -13,7 +13,7 @@ import traitlets
 
 from deluge_nb import Logprobs, LogprobsMissingError, LogprobView, SettingError, magic
 from deluge_nb.render.scale import COLOR_BY
-from deluge_nb.widget import view as view_module
+from deluge_nb.widget import table_sync
 from deluge_nb.widget.codec import unpack
 from deluge_nb.widget.packer import CHUNK, EAGER
 
@@ -185,7 +185,7 @@ async def test_the_state_that_somebody_asks_for_leaves_the_others_nothing_to_mis
 
 
 async def test_traits_follow_when_no_more_comes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(view_module, "_QUIET", 0.05)
+    monkeypatch.setattr(table_sync, "QUIET", 0.05)
     whole = table_of(3000)
     view = Recorded(whole[:2000])
     for stop in range(2001, 2050):
@@ -244,7 +244,7 @@ def test_another_table_takes_the_place_of_the_old_one_and_drops_what_it_has_no_p
 @pytest.mark.parametrize("content", [{"chunk": 9}, {"chunk": -1}, {"chunk": "1"}, {"chunk": None}, {}, "chunk", None])
 def test_a_message_that_asks_for_nothing_there_is_is_not_answered(content: Any) -> None:
     view = Recorded(table_of(EAGER + 1))
-    view._answer(view, content, [])  # not through the dispatcher, which swallows what a callback raises
+    view._receive(view, content, [])  # not through the dispatcher, which swallows what a callback raises
     assert view.sent == []
 
 
