@@ -46,9 +46,10 @@ if TYPE_CHECKING:
     )
     from .interop.readers import as_logprobs
     from .local import LocalModel
+    from .logprobs.entries import TokenLogprob, TopLogprob
     from .logprobs.extract import extract_prob
     from .logprobs.json_fields import FieldProb, FieldProbs
-    from .logprobs.table import Logprobs, TokenLogprob, TopLogprob
+    from .logprobs.table import Logprobs
     from .models.registry import find_models, register_endpoint, register_model, support_table
     from .prompts import Conversation, Message, RawPrompt
     from .render.html import to_html
@@ -94,11 +95,11 @@ _HOMES = {
     "RequestError": "errors",
     "SamplingParams": "sampling",
     "SettingError": "errors",
-    "TokenLogprob": "logprobs.table",
+    "TokenLogprob": "logprobs.entries",
     "Stream": "client.stream",
     "StreamedToken": "client.stream",
     "Tool": "tools",
-    "TopLogprob": "logprobs.table",
+    "TopLogprob": "logprobs.entries",
     "UnknownModelError": "errors",
     "Usage": "client.usage",
     "alternatives_chart": "charts.tokens",

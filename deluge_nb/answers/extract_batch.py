@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from ..errors import SettingError
 from ..logprobs import measures
-from ..logprobs.columns import Floats, Vocabulary, apart
+from ..logprobs.columns import Floats, Vocabulary
+from ..logprobs.packed import stack_packed
 from ..logprobs.table import Logprobs
 from ..stats.core.stacked import Stored, joined, stored_columns, tables_of, unified
 from ..stats.core.validation import count
@@ -100,7 +101,7 @@ class _Part:
 def _alike(responses: list[Any], place: int) -> _Part | None:
     """Responses whose tables have the same shape, as a client's answers of one token do; None if they are not that."""
     try:
-        rows = apart([one.logprobs._piece for one in responses])
+        rows = stack_packed([response.logprobs.packed for response in responses])
     except AttributeError:  # a table without a response, or a response without a table
         return None
     if rows is None:

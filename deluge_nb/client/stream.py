@@ -18,7 +18,8 @@ from ..transport import portal
 
 if TYPE_CHECKING:
     from ..dialects.base import Delta
-    from ..logprobs.table import Logprobs, TokenLogprob, TopLogprob
+    from ..logprobs.entries import TokenLogprob, TopLogprob
+    from ..logprobs.table import Logprobs
     from ..transport.streaming import Listener
     from .batch import Batch
 

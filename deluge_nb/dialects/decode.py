@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from ..errors import MalformedResponseError
-from ..logprobs.columns import scrub
+from ..logprobs.columns import replace_surrogates
 
 T = TypeVar("T")
 
@@ -122,13 +122,13 @@ def _integer(digits: str) -> int | float:
 
 def _cleaned(value: Any) -> Any:
     if isinstance(value, str):
-        return scrub(value)
+        return replace_surrogates(value)
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, list):
         return [_cleaned(item) for item in value]
     if isinstance(value, dict):
-        return {scrub(key): _cleaned(item) for key, item in value.items()}
+        return {replace_surrogates(key): _cleaned(item) for key, item in value.items()}
     return value
 
 

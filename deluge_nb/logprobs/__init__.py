@@ -5,15 +5,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .table import Logprobs, TokenLogprob, TopLogprob
+    from .entries import TokenLogprob, TopLogprob
+    from .table import Logprobs
 
 __all__ = ["Logprobs", "TokenLogprob", "TopLogprob"]
 
 
 def __getattr__(name: str) -> Any:
-    # On first use: the table needs numpy, which most of a script that only scores does without.
-    if name in __all__:
-        from . import table
+    # Imported when first used: the table needs numpy, and a script that only asks a model does not.
+    if name == "Logprobs":
+        from .table import Logprobs
 
-        return getattr(table, name)
+        return Logprobs
+    if name in __all__:
+        from . import entries
+
+        return getattr(entries, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

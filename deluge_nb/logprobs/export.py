@@ -1,60 +1,56 @@
-"""A table of log-probabilities as other libraries' tables; each library is imported when its function is called."""
+"""Columns as tables of other libraries. Each library is imported when its function is called."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..extras import import_extra
 from . import measures
+from .columns import Columns
 
 if TYPE_CHECKING:
     import pandas
     import pyarrow
 
-    from .table import Logprobs
+
+def to_pandas(columns: Mapping[str, Any]) -> pandas.DataFrame:
+    """Return a data frame of columns that have one value per token."""
+    return import_extra("pandas", "to_pandas()").DataFrame(columns)
 
 
-def columns_of(table: Logprobs) -> dict[str, Any]:
-    """One value per token, by the name of the measure."""
-    bounds = table.entropy_bounds()
-    return {
-        "position": np.arange(len(table)),
-        "token": table.tokens,
-        "logprob": table.logprob,
-        "prob": table.prob,
-        "surprisal": table.surprisal(),
-        "entropy": bounds.lower,
-        "entropy_upper": bounds.upper,
-        "margin": table.margin(),
-        "rank": table.rank(),
-        "top_mass": table.top_mass(),
-    }
+def alternatives_to_pandas(tokens: Sequence[str], texts: Sequence[str], columns: Columns) -> pandas.DataFrame:
+    """Return a data frame with one row per token and alternative.
 
-
-def to_pandas(table: Logprobs, alternatives: bool) -> pandas.DataFrame:
-    """One row per token, or one per token and alternative."""
+    Parameters
+    ----------
+    tokens
+        The text of each chosen token.
+    texts
+        The text of each token of the vocabulary.
+    columns
+        The table's columns.
+    """
     pd = import_extra("pandas", "to_pandas()")
-    if not alternatives:
-        return pd.DataFrame(columns_of(table))
-    _, _, alternative, alternative_logprob, offsets = table.columns
+    _, _, alternative, alternative_logprob, offsets = columns
     counts = np.diff(offsets)
     logprob = measures.known(alternative_logprob)
-    texts = np.array([*table.vocabulary.texts, ""], dtype=object)
+    # The empty text at the end keeps numpy from making an array of characters of an empty list.
     return pd.DataFrame(
         {
-            "position": np.repeat(np.arange(len(table)), counts),
-            "token": np.repeat(np.array([*table.tokens, ""], dtype=object)[:-1], counts),
-            "alternative": texts[alternative],
+            "position": np.repeat(np.arange(len(tokens)), counts),
+            "token": np.repeat(np.array([*tokens, ""], dtype=object)[:-1], counts),
+            "alternative": np.array([*texts, ""], dtype=object)[alternative],
             "logprob": logprob,
             "prob": np.exp(logprob),
         }
     )
 
 
-def to_arrow(table: Logprobs) -> pyarrow.Table:
-    """The documented structure, ``top_logprobs`` a list of structs."""
+def to_arrow(entries: Iterable[Mapping[str, Any]]) -> pyarrow.Table:
+    """Return an Arrow table of the documented dicts, with ``top_logprobs`` as a list of structs."""
     pa = import_extra("pyarrow", "to_arrow()")
     octets = pa.list_(pa.uint8())
     top = pa.struct([("token", pa.string()), ("logprob", pa.float64()), ("bytes", octets)])
@@ -66,4 +62,4 @@ def to_arrow(table: Logprobs) -> pyarrow.Table:
             ("top_logprobs", pa.list_(top)),
         ]
     )
-    return pa.Table.from_pylist([dict(entry) for entry in table], schema=schema)
+    return pa.Table.from_pylist([dict(entry) for entry in entries], schema=schema)

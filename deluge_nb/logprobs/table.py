@@ -1,57 +1,34 @@
 """The table of a response's log-probabilities: one row per generated token, each with a short list of alternatives.
 
-Inside, it is Arrow's layout for a list of structs with dictionary-encoded tokens: a vocabulary of the distinct tokens,
-an index and a float64 per chosen token, the same two columns for all alternatives laid end to end, and int32 offsets
-(the alternatives of token ``i`` are ``offsets[i]:offsets[i + 1]``). At the door it is the documented list of dicts.
+Two rules about what providers send live in this package only:
 
-Two rules about what providers send live here and nowhere else:
-
-* lone surrogates in token text become U+FFFD; the bytes column keeps the truth;
-* sentinels (-9999 for "too unlikely to say", the lowest float, null) are *censored*: kept as they came in the dicts,
-  marked in :attr:`Logprobs.censored`, and never summed.
+* lone surrogates in the text of a token become U+FFFD, and its bytes keep what was sent
+  (:mod:`~deluge_nb.logprobs.columns`);
+* sentinels (-9999 for "too unlikely", the lowest float, null) are *censored*: the dicts have them as they were sent,
+  :attr:`Logprobs.censored` marks them, and no sum includes them (:mod:`~deluge_nb.logprobs.values`).
 """
 
 from __future__ import annotations
 
 import math
-import operator
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NotRequired, Self, TypedDict, overload
+from typing import TYPE_CHECKING, Any, Self, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import LogprobsMissingError
-from . import export as tables
-from . import measures
-from .columns import Builder, Columns, Floats, Ints, RawBytes, Vocabulary, fill, together
+from . import export, measures
+from .columns import Floats, Ints, Vocabulary
+from .entries import TokenLogprob, TopLogprob, read_entries
+from .token_columns import TokenColumns
 
 if TYPE_CHECKING:
     import pandas
     import pyarrow
 
 
-_FEW_TOKENS = 1 << 16
-
-
-class TopLogprob(TypedDict):
-    """One alternative the model weighed. ``logprob`` is in nats; None where the provider sent null."""
-
-    token: str
-    logprob: float | None
-    bytes: NotRequired[list[int] | None]
-
-
-class TokenLogprob(TypedDict):
-    """One generated token with its alternatives, in the structure of the OpenAI chat API."""
-
-    token: str
-    logprob: float | None
-    bytes: list[int] | None
-    top_logprobs: list[TopLogprob]
-
-
-class Logprobs(Sequence[TokenLogprob]):
+class Logprobs(TokenColumns, Sequence[TokenLogprob]):
     """An immutable table of token log-probabilities that behaves as the documented list of dicts.
 
     Build one with :meth:`from_entries`; the client fills them straight from a response. ``len``, indexing, iteration
@@ -61,42 +38,23 @@ class Logprobs(Sequence[TokenLogprob]):
     did not say enough.
     """
 
-    __slots__ = (
-        "_alternative",
-        "_alternative_logprob",
-        "_chosen",
-        "_chosen_logprob",
-        "_offsets",
-        "_piece",
-        "_seen",
-        "_vocabulary",
-        "vocab_size",
-    )
-
-    vocab_size: int | None
-    """How many tokens the model can choose from, where that is known; it closes the entropy bounds."""
+    __slots__ = ("_observed",)
 
     def __init__(
         self,
         vocabulary: Vocabulary,
-        chosen: Ints,
+        chosen: NDArray[np.integer],
         chosen_logprob: Floats,
-        alternative: Ints,
+        alternative: NDArray[np.integer],
         alternative_logprob: Floats,
         offsets: Ints,
         *,
         vocab_size: int | None = None,
     ) -> None:
-        """Wrap columns; for dialects and tests. People call :meth:`from_entries`."""
-        if len(vocabulary) <= _FEW_TOKENS:  # most bytes of thousands of answers; a slice's are narrow already
-            chosen, alternative = (one.astype(np.uint16, copy=False) for one in (chosen, alternative))  # type: ignore[assignment]
-        self._piece, columns = together(vocabulary, chosen, chosen_logprob, alternative, alternative_logprob, offsets)
-        for column in columns:
-            column.flags.writeable = False
-        self._chosen, self._chosen_logprob, self._alternative, self._alternative_logprob, self._offsets = columns
-        self._vocabulary = vocabulary
-        self._seen: measures.Observed | None = None
-        self.vocab_size = vocab_size
+        super().__init__(
+            vocabulary, chosen, chosen_logprob, alternative, alternative_logprob, offsets, vocab_size=vocab_size
+        )
+        self._observed: measures.Observed | None = None
 
     @classmethod
     def from_entries(cls, entries: Iterable[Mapping[str, Any]], *, vocab_size: int | None = None) -> Self:
@@ -114,23 +72,19 @@ class Logprobs(Sequence[TokenLogprob]):
         SettingError
             When an entry is not of that structure; it names the position and the field.
         """
-        builder = Builder()
-        fill(builder, entries)
+        builder = read_entries(entries)
         return cls(builder.vocabulary, *builder.columns(), vocab_size=vocab_size)
 
     # As a list of dicts ---------------------------------------------------------------------------------------------
 
-    def __len__(self) -> int:
-        return len(self._chosen)
-
     @overload
     def __getitem__(self, index: int) -> TokenLogprob: ...
     @overload
-    def __getitem__(self, index: slice) -> Logprobs: ...
-    def __getitem__(self, index: int | slice) -> TokenLogprob | Logprobs:
+    def __getitem__(self, index: slice) -> Self: ...
+    def __getitem__(self, index: int | slice) -> TokenLogprob | Self:
         if isinstance(index, slice):
-            return self._sliced(index)
-        position = self._position(index)
+            return self._slice(index)
+        position = self._row(index)
         chosen = self._chosen[position]
         raw = self._vocabulary.raw[chosen]
         return {
@@ -152,14 +106,9 @@ class Logprobs(Sequence[TokenLogprob]):
 
     __hash__ = None  # type: ignore[assignment]
 
-    @property
-    def most_alternatives(self) -> int:
-        """The length of the longest list of alternatives."""
-        return int(np.diff(self._offsets).max(initial=0))
-
     def top(self, position: int) -> list[TopLogprob]:
         """The alternatives at a position as fresh dicts, in the provider's order."""
-        position = self._position(position)
+        position = self._row(position)
         span = slice(self._offsets[position], self._offsets[position + 1])
         vocabulary = self._vocabulary
         found: list[TopLogprob] = []
@@ -175,51 +124,8 @@ class Logprobs(Sequence[TokenLogprob]):
 
     def top_logprob(self, position: int) -> Floats:
         """The log-probabilities of the alternatives at a position, as listed: what :mod:`deluge_nb.stats` takes."""
-        position = self._position(position)
+        position = self._row(position)
         return measures.known(self._alternative_logprob[self._offsets[position] : self._offsets[position + 1]])
-
-    def _position(self, index: int) -> int:
-        position = operator.index(index)
-        if position < 0:
-            position += len(self)
-        if not 0 <= position < len(self):
-            raise IndexError(f"token {index} of a completion of {len(self)} tokens")
-        return position
-
-    def _sliced(self, index: slice) -> Logprobs:
-        start, stop, step = index.indices(len(self))
-        if step == 1:
-            stop = max(start, stop)
-            return self._with(
-                self._chosen[start:stop],
-                self._chosen_logprob[start:stop],
-                self._offsets[start : stop + 1],
-            )
-        rows = range(start, stop, step)
-        parts = [slice(self._offsets[row], self._offsets[row + 1]) for row in rows]
-        lengths = [part.stop - part.start for part in parts]
-        take = np.concatenate([np.arange(part.start, part.stop) for part in parts] or [[]])
-        take = take.astype(np.int64)
-        return Logprobs(
-            self._vocabulary,
-            self._chosen[list(rows)],
-            self._chosen_logprob[list(rows)],
-            self._alternative[take],
-            self._alternative_logprob[take],
-            np.concatenate(([0], np.cumsum(lengths))).astype(np.int32),
-            vocab_size=self.vocab_size,
-        )
-
-    def _with(self, chosen: Ints, chosen_logprob: Floats, offsets: Ints) -> Logprobs:
-        return Logprobs(
-            self._vocabulary,
-            chosen,
-            chosen_logprob,
-            self._alternative,
-            self._alternative_logprob,
-            offsets,
-            vocab_size=self.vocab_size,
-        )
 
     # Columns and text -----------------------------------------------------------------------------------------------
 
@@ -262,15 +168,10 @@ class Logprobs(Sequence[TokenLogprob]):
         return np.exp(self.logprob)
 
     @property
-    def top_counts(self) -> Ints:
-        """How many alternatives each token has."""
-        return np.diff(self._offsets)
-
-    @property
     def observed(self) -> measures.Observed:
         """All that is known of each position's distribution; what the measures are computed from."""
-        if self._seen is None:
-            self._seen = measures.observe(
+        if self._observed is None:
+            self._observed = measures.observe(
                 self._vocabulary,
                 self._chosen,
                 self._chosen_logprob,
@@ -278,7 +179,7 @@ class Logprobs(Sequence[TokenLogprob]):
                 self._alternative_logprob,
                 self._offsets,
             )
-        return self._seen
+        return self._observed
 
     @property
     def is_listed(self) -> NDArray[np.bool_]:
@@ -383,7 +284,19 @@ class Logprobs(Sequence[TokenLogprob]):
 
     def to_dict(self) -> dict[str, Any]:
         """Plain columns, one value per token: what any data frame library takes."""
-        return tables.columns_of(self)
+        bounds = self.entropy_bounds()
+        return {
+            "position": np.arange(len(self)),
+            "token": self.tokens,
+            "logprob": self.logprob,
+            "prob": self.prob,
+            "surprisal": self.surprisal(),
+            "entropy": bounds.lower,
+            "entropy_upper": bounds.upper,
+            "margin": self.margin(),
+            "rank": self.rank(),
+            "top_mass": self.top_mass(),
+        }
 
     def to_pandas(self, *, alternatives: bool = False) -> pandas.DataFrame:
         """A data frame with one row per token, or one per token and alternative.
@@ -393,7 +306,9 @@ class Logprobs(Sequence[TokenLogprob]):
         MissingDependencyError
             When pandas is not installed.
         """
-        return tables.to_pandas(self, alternatives)
+        if alternatives:
+            return export.alternatives_to_pandas(self.tokens, self.vocabulary.texts, self.columns)
+        return export.to_pandas(self.to_dict())
 
     def to_arrow(self) -> pyarrow.Table:
         """An Arrow table in the documented structure: ``top_logprobs`` is a list of structs.
@@ -403,7 +318,7 @@ class Logprobs(Sequence[TokenLogprob]):
         MissingDependencyError
             When pyarrow is not installed.
         """
-        return tables.to_arrow(self)
+        return export.to_arrow(self)
 
     def __arrow_c_stream__(self, requested_schema: object = None) -> object:
         return self.to_arrow().__arrow_c_stream__(requested_schema)
@@ -412,67 +327,12 @@ class Logprobs(Sequence[TokenLogprob]):
         frame: Any = self.to_pandas()
         return frame.__dataframe__(nan_as_null, allow_copy)
 
-    # Plumbing -------------------------------------------------------------------------------------------------------
-
-    @property
-    def vocabulary(self) -> Vocabulary:
-        """The distinct tokens that the columns point into; may be shared with other tables."""
-        return self._vocabulary
-
-    @property
-    def chosen(self) -> NDArray[np.integer]:
-        """The chosen tokens' places in the vocabulary."""
-        return self._chosen
-
-    @property
-    def columns(self) -> Columns:
-        """The columns (read-only): chosen, its logprob, alternatives, theirs, offsets from 0; all as they were sent."""
-        start, stop = int(self._offsets[0]), int(self._offsets[-1])
-        return (
-            _frozen(self._chosen.astype(np.int32)),
-            self._chosen_logprob,
-            _frozen(self._alternative[start:stop].astype(np.int32)),
-            self._alternative_logprob[start:stop],
-            self._offsets - self._offsets[0],
-        )
-
-    def compact(self) -> Logprobs:
-        """The same table over a vocabulary of its own, which holds only the tokens it uses."""
-        chosen, chosen_logprob, alternative, alternative_logprob, offsets = self.columns
-        used, local = np.unique(np.concatenate((chosen, alternative)), return_inverse=True)
-        entries = [self._vocabulary.entry(index) for index in used.tolist()]
-        local = local.astype(np.int32)
-        return Logprobs(
-            Vocabulary.of(entries),
-            local[: len(self)],
-            chosen_logprob,
-            local[len(self) :],
-            alternative_logprob,
-            offsets,
-            vocab_size=self.vocab_size,
-        )
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        # Compact, because a vocabulary may be shared by thousands of responses.
-        own = self.compact()
-        entries = [own._vocabulary.entry(index) for index in range(len(own._vocabulary))]
-        return _restored, (entries, tuple(np.array(column) for column in own.columns), self.vocab_size)
-
     def __repr__(self) -> str:
         counts = self.top_counts
         top = int(counts.max()) if len(counts) else 0
         text = self.text
         text = text if len(text) <= 60 else text[:59] + "…"
         return f"Logprobs({len(self)} tokens, top {top}: {text!r})"
-
-
-def _restored(entries: list[tuple[str, RawBytes, int | None]], columns: Columns, vocab_size: int | None) -> Logprobs:
-    return Logprobs(Vocabulary.of(entries), *columns, vocab_size=vocab_size)
-
-
-def _frozen(column: Ints) -> Ints:
-    column.flags.writeable = False
-    return column
 
 
 def _plain(logprob: float) -> float | None:

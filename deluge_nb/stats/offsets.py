@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import bad
-from ..logprobs.columns import scrub
+from ..logprobs.columns import replace_surrogates
 from .core.records import Result
 
 
@@ -65,7 +65,7 @@ def decode_tokens(tokens: Iterable[Any]) -> DecodedTokens:
 
 def _raw(entry: Any, position: int) -> bytes:
     if isinstance(entry, str):
-        return scrub(entry).encode()
+        return replace_surrogates(entry).encode()
     if not isinstance(entry, Mapping):
         raise bad(f"tokens[{position}]", entry, "a dict with 'token' and 'bytes', or a text")
     raw, token = entry.get("bytes"), entry.get("token")
@@ -76,7 +76,7 @@ def _raw(entry: Any, position: int) -> bytes:
             return _not_bytes(raw, position)
     if not isinstance(token, str):
         raise bad(f"tokens[{position}]['token']", token, "a text where there are no bytes")
-    return scrub(token).encode()
+    return replace_surrogates(token).encode()
 
 
 def _not_bytes(raw: object, position: int) -> bytes:
