@@ -1,7 +1,7 @@
 // The bar above the text: what the colour says, how the responses are laid out, and going to where they differ.
 
 import { many } from "../data/summary.ts";
-import { heed, put } from "../host/traits.ts";
+import { onChange, setTrait } from "../host/traits.ts";
 import { button, choice, element } from "../ui/dom.ts";
 import type { Arrange, CompareBy, Measure, Model } from "./model.ts";
 
@@ -21,14 +21,14 @@ export class Tools {
     const color = choice(
       "Colour by",
       COLORS.map((one) => [one, one]),
-      (value) => put(model, "color_by", value as CompareBy),
+      (value) => setTrait(model, "color_by", value as CompareBy),
     );
     const arrange = choice(
       "Arrange",
       ARRANGED.map((one) => [one, one]),
-      (value) => put(model, "arrange", value as Arrange),
+      (value) => setTrait(model, "arrange", value as Arrange),
     );
-    const measure = choice("Chart of", MEASURES, (value) => put(model, "measure", value as Measure));
+    const measure = choice("Chart of", MEASURES, (value) => setTrait(model, "measure", value as Measure));
     const threshold = element("input");
     threshold.type = "number";
     threshold.min = "0";
@@ -39,7 +39,7 @@ export class Tools {
     threshold.dataset["lmSuppressShortcuts"] = "true";
     threshold.addEventListener("change", () => {
       const value = Number(threshold.value);
-      if (value >= 0 && Number.isFinite(value)) put(model, "threshold", value);
+      if (value >= 0 && Number.isFinite(value)) setTrait(model, "threshold", value);
     });
     const steps = element("span", "deluge-steps");
     steps.append(
@@ -58,7 +58,7 @@ export class Tools {
       threshold.value = String(model.get("threshold"));
     };
     show();
-    heed(model, ["color_by", "arrange", "measure", "threshold"], show, signal);
+    onChange(model, ["color_by", "arrange", "measure", "threshold"], show, signal);
   }
 
   count(found: number): void {

@@ -3,9 +3,9 @@
 import { unpack } from "../data/codec.ts";
 import type { ColorBy } from "../data/scale.ts";
 import { needsMeasures } from "../data/token_values.ts";
-import { Asked } from "../host/request_once.ts";
+import { RequestOnce } from "../host/request_once.ts";
 import { followTheme } from "../host/theme.ts";
-import { heed, put } from "../host/traits.ts";
+import { onChange, setTrait } from "../host/traits.ts";
 import { Layout } from "../text/layout.ts";
 import { Measure } from "../text/text_width.ts";
 import { element } from "../ui/dom.ts";
@@ -57,18 +57,18 @@ export class CompareView {
   private width = -1;
   private height = 0;
   private hidden = true;
-  private readonly asked: Asked;
+  private readonly asked: RequestOnce;
 
   constructor(
     private readonly model: Model,
     private readonly signal: AbortSignal,
   ) {
-    this.asked = new Asked((what) => model.send(what));
+    this.asked = new RequestOnce((what) => model.send(what));
     this.comparison = new Comparison(
       this.names.length,
       model.get("data"),
       model.get("alignment"),
-      (side, what) => this.asked.ask({ ...what, side }),
+      (side, what) => this.asked.request({ ...what, side }),
     );
     const layouts = this.comparison.stores.map(
       (store) => new Layout(store, this.measure.width, (stretch) => stretch.shown),
@@ -108,7 +108,7 @@ export class CompareView {
     this.laying = new Chore(signal);
     const leave = () => {
       this.walk.at = null;
-      put(model, "selected", null);
+      setTrait(model, "selected", null);
       this.paintSelected();
     };
     const help = () => {
@@ -232,7 +232,7 @@ export class CompareView {
   /** Show where the reader has gone to. */
   private show(place: Place, turned: boolean, open: boolean): void {
     const span = this.comparison.spanOf(place);
-    if (span !== this.span) put(this.model, "selected", span);
+    if (span !== this.span) setTrait(this.model, "selected", span);
     this.paintSelected();
     if (turned) this.paintCount();
     this.desk.show(place, open);
@@ -312,7 +312,7 @@ export class CompareView {
 
   private listen(): void {
     const { signal } = this;
-    const on = (names: (keyof State & string)[], act: () => void) => heed(this.model, names, act, signal);
+    const on = (names: (keyof State & string)[], act: () => void) => onChange(this.model, names, act, signal);
     on(["selected"], () => this.takeSelected());
     on(["color_by"], () => this.paintColor());
     on(["palette", "font"], () => this.paintStyle());

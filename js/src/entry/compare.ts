@@ -2,7 +2,7 @@
 
 import type { Model } from "../compare/model.ts";
 import { CompareView } from "../compare/view.ts";
-import { hideStill } from "../host/fallback.ts";
+import { hideFallback } from "../host/fallback.ts";
 
 function render({ model, el, signal }: { model: Model; el: HTMLElement; signal?: AbortSignal }) {
   let drawing = new AbortController();
@@ -22,9 +22,9 @@ function render({ model, el, signal }: { model: Model; el: HTMLElement; signal?:
   };
   model.on("change:alignment", redraw);
   model.on("msg:custom", received);
-  const showStill = hideStill(model.get("link"));
+  const showFallback = hideFallback(model.get("link"));
   const end = () => {
-    showStill();
+    showFallback();
     model.off("change:alignment", redraw);
     model.off("msg:custom", received);
     drawing.abort();

@@ -1,8 +1,8 @@
 // A completion's tokens, coloured by how sure the model was. Knows of its host only a model with traits.
 
 import { unpack } from "../data/codec.ts";
-import { hideStill } from "../host/fallback.ts";
-import { together } from "../host/traits.ts";
+import { hideFallback } from "../host/fallback.ts";
+import { batchChanges } from "../host/traits.ts";
 import type { Model } from "../view/model.ts";
 import { View } from "../view/view.ts";
 
@@ -45,17 +45,17 @@ function render({ model, el, signal }: { model: Model; el: HTMLElement; signal?:
     if (shown) view?.settle();
   };
   // What has only grown goes on where it stands.
-  const renew = together(() => {
+  const renew = batchChanges(() => {
     if (!view?.grow()) redraw();
   }, ended.signal);
-  const walk = together(redraw, ended.signal);
+  const walk = batchChanges(redraw, ended.signal);
   model.on("change:data", renew);
   model.on("change:node", walk);
   model.on("msg:custom", received);
-  const showStill = hideStill(model.get("link"));
+  const showFallback = hideFallback(model.get("link"));
   const end = () => {
     ended.abort();
-    showStill();
+    showFallback();
     model.off("change:data", renew);
     model.off("change:node", walk);
     model.off("msg:custom", received);

@@ -1,52 +1,55 @@
-// The view's end of a link with charts; the other end is deluge_nb/charts/chart_link.py.
-// Both meet at the page's body, which any number of charts can hear and which is there before all of them.
+// The view's end of the link between a view and its charts. The charts' end is deluge_nb/charts/chart_link.py.
+// Messages pass through the body of the page: it exists before all views and charts, and any number of them can listen.
 
-export interface Picked {
+/** What is selected in a view or in one of its charts. */
+export interface LinkMessage {
   link: string;
-  /** The chosen range, its end excluded; and the selected token. */
+  /** The selected range, `to` excluded, and the selected token. */
   from?: number;
   to?: number;
   token?: number;
-  /** Sent by charts: select this token. */
+  /** Sent by charts only: select this token. */
   go?: number;
 }
 
-type Bus = HTMLElement & { value?: Picked | null };
+type MessageBoard = HTMLElement & { value?: LinkMessage | null };
 
-export class Link {
-  private told = "";
+export class ChartLink {
+  /** The last message of this view, as JSON: the view must not react to it. */
+  private lastSent = "";
 
   constructor(
     private readonly name: string,
-    heed: (picked: Picked) => void,
+    onMessage: (message: LinkMessage) => void,
     signal: AbortSignal,
   ) {
     if (!name) return;
     document.body.addEventListener(
-      this.event,
+      this.eventName,
       () => {
-        const { value } = document.body as Bus;
-        // A chart where nothing is chosen any more has no value to say so with.
-        const picked = value?.link === name ? value : { link: name };
-        if (JSON.stringify(picked) === this.told) return;
-        heed(picked);
+        const { value } = document.body as MessageBoard;
+        // A chart sends no value when its selection is cleared.
+        const message = value?.link === name ? value : { link: name };
+        if (JSON.stringify(message) === this.lastSent) return;
+        onMessage(message);
       },
       { signal },
     );
   }
 
-  tell(range: [number, number] | null, token: number | null): void {
-    const picked: Picked = { link: this.name };
-    if (range) [picked.from, picked.to] = range;
-    if (token !== null) picked.token = token;
-    const text = JSON.stringify(picked);
-    if (!this.name || text === this.told) return;
-    this.told = text;
-    (document.body as Bus).value = picked;
-    document.body.dispatchEvent(new Event(this.event));
+  /** Tell the charts what is selected in the view. */
+  send(range: [number, number] | null, token: number | null): void {
+    const message: LinkMessage = { link: this.name };
+    if (range) [message.from, message.to] = range;
+    if (token !== null) message.token = token;
+    const json = JSON.stringify(message);
+    if (!this.name || json === this.lastSent) return;
+    this.lastSent = json;
+    (document.body as MessageBoard).value = message;
+    document.body.dispatchEvent(new Event(this.eventName));
   }
 
-  private get event(): string {
+  private get eventName(): string {
     return `deluge-${this.name}`;
   }
 }

@@ -1,13 +1,14 @@
-// What stands in for a widget, in the output before its own (deluge_nb/widget/fallback.py), goes where the widget is.
+// Hides the static output that stands in for a widget while the widget is on the page. Python writes that output in
+// deluge_nb/widget/fallback.py.
 
-/** Hide what stands in for the widget of that name; gives what shows it again. */
-export function hideStill(name: string): () => void {
-  if (!name) return () => {};
-  const still = `.deluge-still[data-link="${CSS.escape(name)}"]`;
+/** Hide the static output with the given link name. Returns a function that shows it again. */
+export function hideFallback(link: string): () => void {
+  if (!link) return () => {};
+  const selector = `.deluge-still[data-link="${CSS.escape(link)}"]`;
   const sheet = new CSSStyleSheet();
-  sheet.replaceSync(`${still},.jp-OutputArea-child:has(${still}){display:none}`);
+  sheet.replaceSync(`${selector},.jp-OutputArea-child:has(${selector}){display:none}`);
   document.adoptedStyleSheets = [...document.adoptedStyleSheets, sheet];
   return () => {
-    document.adoptedStyleSheets = document.adoptedStyleSheets.filter((one) => one !== sheet);
+    document.adoptedStyleSheets = document.adoptedStyleSheets.filter((other) => other !== sheet);
   };
 }

@@ -1,18 +1,19 @@
-// What is asked of the other side once each: what is on its way need not be asked for again.
+// Sends each request to Python only once: drawing asks for missing data again and again until it arrives.
 
-export class Asked {
-  private readonly waiting = new Set<string>();
+export class RequestOnce {
+  private readonly pending = new Set<string>();
 
-  constructor(private readonly send: (what: object) => void) {}
+  constructor(private readonly send: (content: object) => void) {}
 
-  readonly ask = (what: object): void => {
-    const key = JSON.stringify(what);
-    if (!this.waiting.has(key)) this.send(what);
-    this.waiting.add(key);
+  /** Send a request, unless an equal one is pending. */
+  readonly request = (content: object): void => {
+    const key = JSON.stringify(content);
+    if (!this.pending.has(key)) this.send(content);
+    this.pending.add(key);
   };
 
-  /** Something has come. */
+  /** Call this when an answer has arrived: what is still missing may be requested again. */
   clear(): void {
-    this.waiting.clear();
+    this.pending.clear();
   }
 }

@@ -1,12 +1,15 @@
-// A widget in a page of its own, with no host, no kernel and no network: deluge_nb/render/saved_page.py writes such pages.
+// Runs a widget in a saved page, without a host, a kernel or a network. Python writes these pages in
+// deluge_nb/render/saved_page.py.
 
 interface Widget {
-  render(given: { model: never; el: HTMLElement }): unknown;
+  render(context: { model: never; el: HTMLElement }): unknown;
 }
 
-/** A model that nobody else shares. */
-class Alone {
-  private readonly heard = new Map<string, Set<(...told: never[]) => void>>();
+type Listener = (...values: never[]) => void;
+
+/** The model of a saved page: traits and their listeners, with no Python behind them. */
+class StaticModel {
+  private readonly listeners = new Map<string, Set<Listener>>();
 
   constructor(private readonly state: Record<string, unknown>) {}
 
@@ -17,36 +20,39 @@ class Alone {
   set(name: string, value: unknown): void {
     if (this.state[name] === value) return;
     this.state[name] = value;
-    for (const heed of this.heard.get(`change:${name}`) ?? []) heed();
+    for (const listener of this.listeners.get(`change:${name}`) ?? []) listener();
   }
 
-  on(name: string, heed: (...told: never[]) => void): void {
-    const all = this.heard.get(name) ?? new Set();
-    this.heard.set(name, all.add(heed));
+  on(name: string, listener: Listener): void {
+    const listeners = this.listeners.get(name) ?? new Set();
+    this.listeners.set(name, listeners.add(listener));
   }
 
-  off(name: string, heed: (...told: never[]) => void): void {
-    this.heard.get(name)?.delete(heed);
+  off(name: string, listener: Listener): void {
+    this.listeners.get(name)?.delete(listener);
   }
 
   save_changes(): void {}
   send(): void {}
 }
 
-function told(id: string): string {
+function textOf(id: string): string {
   return document.getElementById(id)?.textContent ?? "";
 }
 
-async function unzipped(text: string): Promise<DataView> {
-  const packed = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
-  const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream("gzip"));
+async function decompress(base64: string): Promise<DataView> {
+  const bytes = Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));
+  const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
   return new DataView(await new Response(stream).arrayBuffer());
 }
 
-/** Show a widget of the traits that the page has. */
-export async function show(widget: Widget): Promise<void> {
-  const state: Record<string, unknown> = JSON.parse(told("deluge-state"));
-  const binary: string[] = JSON.parse(told("deluge-binary"));
-  for (const name of binary) state[name] = await unzipped(told(`deluge-${name}`));
-  widget.render({ model: new Alone(state) as never, el: document.querySelector("main") as HTMLElement });
+/** Render a widget from the traits that are stored in the page. */
+export async function renderSavedPage(widget: Widget): Promise<void> {
+  const state: Record<string, unknown> = JSON.parse(textOf("deluge-state"));
+  const binaryNames: string[] = JSON.parse(textOf("deluge-binary"));
+  for (const name of binaryNames) state[name] = await decompress(textOf(`deluge-${name}`));
+  widget.render({
+    model: new StaticModel(state) as never,
+    el: document.querySelector("main") as HTMLElement,
+  });
 }

@@ -1,37 +1,39 @@
-// The host's theme, as it says it on the page: the styles of a shadow tree, where some hosts put views, see nothing of it.
+// The host's colour theme, as the host marks it on the page. The stylesheet alone cannot follow it, because some hosts
+// put views into shadow trees, whose styles do not see the page's classes and attributes.
 
-/** What the page says of itself; empty where it says nothing. */
-export function themeOf(page: Document): "light" | "dark" | "" {
+/** The theme that the page declares; empty if it declares none. */
+export function hostTheme(page: Document): "light" | "dark" | "" {
   const { body, documentElement } = page;
   const jupyter = body.dataset["jpThemeLight"];
   if (jupyter) return jupyter === "true" ? "light" : "dark";
-  // Colab's.
-  const own = documentElement.getAttribute("theme");
-  if (own === "light" || own === "dark") return own;
-  for (const one of [body, documentElement]) {
+  // Colab uses this attribute.
+  const colab = documentElement.getAttribute("theme");
+  if (colab === "light" || colab === "dark") return colab;
+  // VS Code and marimo use classes.
+  for (const { classList } of [body, documentElement]) {
     for (const theme of ["light", "dark"] as const) {
-      if (one.classList.contains(theme) || one.classList.contains(`vscode-${theme}`)) return theme;
+      if (classList.contains(theme) || classList.contains(`vscode-${theme}`)) return theme;
     }
   }
   return "";
 }
 
-/** Give an element the host's theme, and again whenever it may have changed; `changed` is told then. */
+/** Keep the `data-theme` attribute of an element equal to the host's theme. `changed` runs after each possible change. */
 export function followTheme(root: HTMLElement, changed: () => void, signal: AbortSignal): void {
-  const follow = () => {
-    const theme = themeOf(document);
+  const apply = () => {
+    const theme = hostTheme(document);
     if (theme) root.dataset["theme"] = theme;
     else delete root.dataset["theme"];
   };
-  const again = () => {
-    follow();
+  const update = () => {
+    apply();
     changed();
   };
-  follow();
-  const watching = new MutationObserver(again);
-  watching.observe(document.body, { attributes: true });
-  watching.observe(document.documentElement, { attributes: true });
-  for (const asked of ["(prefers-color-scheme: dark)", "(forced-colors: active)"])
-    matchMedia(asked).addEventListener("change", again, { signal });
-  signal.addEventListener("abort", () => watching.disconnect());
+  apply();
+  const observer = new MutationObserver(update);
+  observer.observe(document.body, { attributes: true });
+  observer.observe(document.documentElement, { attributes: true });
+  for (const query of ["(prefers-color-scheme: dark)", "(forced-colors: active)"])
+    matchMedia(query).addEventListener("change", update, { signal });
+  signal.addEventListener("abort", () => observer.disconnect());
 }

@@ -1,40 +1,45 @@
-// Traits of a model, whichever widget's they are.
+// Read and write access to the traits of an anywidget model. Knows no trait by name: each widget lists its own in its
+// model.ts.
 
 import type { AnyModel } from "@anywidget/types";
 
 type Names<S> = keyof S & string;
 
-/** Set a trait, and let the other side know. */
-export function put<S extends object, K extends Names<S>>(model: AnyModel<S>, name: K, value: S[K]): void {
+/** Set a trait and send the change to Python. */
+export function setTrait<S extends object, K extends Names<S>>(
+  model: AnyModel<S>,
+  name: K,
+  value: S[K],
+): void {
   model.set(name, value);
   model.save_changes();
 }
 
-/** Heed changes of traits until a signal. */
-export function heed<S extends object>(
+/** Call a listener whenever one of the traits changes, until the signal is aborted. */
+export function onChange<S extends object>(
   model: AnyModel<S>,
   names: Names<S>[],
-  act: () => void,
+  listener: () => void,
   signal: AbortSignal,
 ): void {
-  for (const name of names) model.on(`change:${name}`, act);
+  for (const name of names) model.on(`change:${name}`, listener);
   signal.addEventListener("abort", () => {
-    for (const name of names) model.off(`change:${name}`, act);
+    for (const name of names) model.off(`change:${name}`, listener);
   });
 }
 
 /**
- * What heeds a change once all that came with it is there: some hosts tell of each trait of a message before they set the
- * next one.
+ * Wrap a listener so that it runs once per message, after all traits of the message are set: some hosts announce each
+ * trait before they set the next one.
  */
-export function together(act: () => void, signal: AbortSignal): () => void {
-  let due = false;
+export function batchChanges(listener: () => void, signal: AbortSignal): () => void {
+  let isScheduled = false;
   return () => {
-    if (due) return;
-    due = true;
+    if (isScheduled) return;
+    isScheduled = true;
     queueMicrotask(() => {
-      due = false;
-      if (!signal.aborted) act();
+      isScheduled = false;
+      if (!signal.aborted) listener();
     });
   };
 }

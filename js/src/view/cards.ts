@@ -1,7 +1,7 @@
 // The cards of one view: the one beside a token, and those that are kept.
 
 import type { Store } from "../data/store.ts";
-import { put } from "../host/traits.ts";
+import { setTrait } from "../host/traits.ts";
 import { Card, content, type Hooks, Reading } from "../ui/card.ts";
 import { button, element, treeOf } from "../ui/dom.ts";
 import type { Model } from "./model.ts";
@@ -43,7 +43,7 @@ export class Desk {
     slider.max = "2";
     slider.step = "0.05";
     slider.dataset["lmSuppressShortcuts"] = "true";
-    slider.addEventListener("input", () => put(this.model, "temperature", Number(slider.value)));
+    slider.addEventListener("input", () => setTrait(this.model, "temperature", Number(slider.value)));
     this.heat.append(slider, this.told);
   }
 
@@ -71,7 +71,7 @@ export class Desk {
   pin(token: number): void {
     const pinned = this.model.get("pinned");
     const kept = !pinned.includes(token);
-    put(this.model, "pinned", kept ? [...pinned, token] : pinned.filter((one) => one !== token));
+    setTrait(this.model, "pinned", kept ? [...pinned, token] : pinned.filter((one) => one !== token));
     this.around.say(kept ? "card kept" : "card dropped");
   }
 

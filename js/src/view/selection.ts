@@ -1,7 +1,7 @@
 // What is chosen: a token, and a range of them. The host has both; they may be those of a text that was longer.
 
 import type { Store } from "../data/store.ts";
-import { put } from "../host/traits.ts";
+import { setTrait } from "../host/traits.ts";
 import type { Model } from "./model.ts";
 
 export class Chosen {
@@ -25,11 +25,11 @@ export class Chosen {
   }
 
   select(token: number | null): void {
-    if (token !== this.token) put(this.model, "selected", token);
+    if (token !== this.token) setTrait(this.model, "selected", token);
   }
 
   choose(range: [number, number] | null): void {
-    put(this.model, "selection", range ?? []);
+    setTrait(this.model, "selection", range ?? []);
   }
 
   /** Begin a range where one is, unless one was begun. */

@@ -2,7 +2,7 @@
 
 import type { ColorBy } from "../data/scale.ts";
 import { many } from "../data/summary.ts";
-import { heed, put } from "../host/traits.ts";
+import { onChange, setTrait } from "../host/traits.ts";
 import { button, choice, element } from "../ui/dom.ts";
 import type { Legend } from "../ui/legend.ts";
 import type { Model } from "./model.ts";
@@ -45,7 +45,7 @@ export class Tools {
       (value) => {
         // A part of one scale is none of another.
         model.set("limits", []);
-        put(model, "color_by", value as ColorBy);
+        setTrait(model, "color_by", value as ColorBy);
       },
     );
     const more = element("details", "deluge-more");
@@ -54,13 +54,13 @@ export class Tools {
     const palette = choice(
       "Palette",
       PALETTES.map((one) => [one, one]),
-      (value) => put(model, "palette", value),
+      (value) => setTrait(model, "palette", value),
     );
-    const spaces = choice("White space", SPACES, (value) => put(model, "spaces", value));
-    const font = choice("Font", FONTS, (value) => put(model, "font", value));
+    const spaces = choice("White space", SPACES, (value) => setTrait(model, "spaces", value));
+    const font = choice("Font", FONTS, (value) => setTrait(model, "font", value));
     const edges = element("input");
     edges.type = "checkbox";
-    edges.addEventListener("change", () => put(model, "boundaries", edges.checked));
+    edges.addEventListener("change", () => setTrait(model, "boundaries", edges.checked));
     const threshold = element("input");
     threshold.type = "number";
     threshold.min = "0.01";
@@ -68,7 +68,7 @@ export class Tools {
     threshold.step = "any";
     threshold.addEventListener("change", () => {
       const value = Number(threshold.value);
-      if (value > 0 && value <= 100) put(model, "threshold", value / 100);
+      if (value > 0 && value <= 100) setTrait(model, "threshold", value / 100);
     });
     for (const [name, control] of [
       ["palette", palette],
@@ -122,7 +122,7 @@ export class Tools {
       threshold.value = String(Number((model.get("threshold") * 100).toPrecision(6)));
     };
     show();
-    heed(model, ["color_by", "palette", "spaces", "font", "boundaries", "threshold"], show, signal);
+    onChange(model, ["color_by", "palette", "spaces", "font", "boundaries", "threshold"], show, signal);
   }
 
   /** Begin to search. */

@@ -4,10 +4,10 @@ import { type Block, unpack } from "../data/codec.ts";
 import { Store } from "../data/store.ts";
 import { Tally, toldOf } from "../data/summary.ts";
 import { needsMeasures } from "../data/token_values.ts";
-import { Link, type Picked } from "../host/chart_link.ts";
-import { Asked } from "../host/request_once.ts";
+import { ChartLink, type LinkMessage } from "../host/chart_link.ts";
+import { RequestOnce } from "../host/request_once.ts";
 import { followTheme } from "../host/theme.ts";
-import { heed, put } from "../host/traits.ts";
+import { onChange, setTrait } from "../host/traits.ts";
 import { heatClass } from "../text/line_renderer.ts";
 import { Paper } from "../text/text_box.ts";
 import { spelled } from "../text/whitespace.ts";
@@ -59,18 +59,18 @@ export class View {
   private readonly tally: Tally;
   private readonly tools: Tools;
   private readonly tree: Tree;
-  private readonly link: Link;
+  private readonly link: ChartLink;
   private readonly summing: Chore;
   private readonly stripping: Chore;
-  private readonly asked: Asked;
+  private readonly asked: RequestOnce;
 
   constructor(
     private readonly model: Model,
     private readonly signal: AbortSignal,
     searched = "",
   ) {
-    this.asked = new Asked((what) => model.send(what));
-    this.store = new Store(this.asked.ask, sourceOf(model).data);
+    this.asked = new RequestOnce((what) => model.send(what));
+    this.store = new Store(this.asked.request, sourceOf(model).data);
     this.takeRest();
     this.chosen = new Chosen(model, this.store);
     this.looks = new Looks(model, this.store, this.chosen, (token) => this.seeker.hits(token));
@@ -107,7 +107,7 @@ export class View {
       },
       signal,
     );
-    this.legend = new Legend((limits) => put(model, "limits", limits), signal);
+    this.legend = new Legend((limits) => setTrait(model, "limits", limits), signal);
     this.strip = new Strip(
       this.store,
       (heats) => this.shades(heats),
@@ -137,8 +137,8 @@ export class View {
       { search, hit, surprise, list, help },
       signal,
     );
-    this.tree = new Tree(model, (id) => put(model, "node", id));
-    this.link = new Link(model.get("link"), (picked) => this.heedChart(picked), signal);
+    this.tree = new Tree(model, (id) => setTrait(model, "node", id));
+    this.link = new ChartLink(model.get("link"), (picked) => this.heedChart(picked), signal);
     this.root.append(
       this.title,
       this.tools.root,
@@ -278,11 +278,11 @@ export class View {
     const { range, token } = this.chosen;
     this.strip.mark(range, token);
     this.strip.draw();
-    this.link.tell(range, token);
+    this.link.send(range, token);
   }
 
   /** Something was chosen on a chart. */
-  private heedChart({ from, to, go }: Picked): void {
+  private heedChart({ from, to, go }: LinkMessage): void {
     const { count } = this.store;
     if (go !== undefined) {
       this.walk.go(go);
@@ -369,7 +369,7 @@ export class View {
 
   private listen(): void {
     const { signal } = this;
-    const on = (names: (keyof State & string)[], act: () => void) => heed(this.model, names, act, signal);
+    const on = (names: (keyof State & string)[], act: () => void) => onChange(this.model, names, act, signal);
     const relayout = () => {
       this.paper.renew();
       this.arrange();
