@@ -62,7 +62,7 @@ export class Comparison {
       const store = new Store((what) => ask(side, what), part("data") as DataView);
       const alternatives = part("alternatives");
       const measures = part("measures");
-      if (alternatives) store.keepAlternatives(alternatives);
+      if (alternatives) store.deferAlternatives(alternatives);
       if (measures) store.receiveMeasures(unpack(measures));
       this.stores.push(store);
     }

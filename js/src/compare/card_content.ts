@@ -125,6 +125,6 @@ export function badge(side: number): HTMLElement {
 function read(comparison: Comparison, { side, token }: Place): Reading {
   const store = comparison.stores[side];
   if (!store) throw new RangeError(`there is no response ${side}`);
-  store.wantMeasures();
+  store.requestMeasures();
   return new Reading(store, token, store.alternatives(token), 1);
 }

@@ -70,7 +70,7 @@ export class Plot {
     let most = 0;
     this.values = this.comparison.stores.map((store, side) => {
       const found = new Float32Array(groups).fill(Number.NaN);
-      if (measure === "entropy" && !store.wantMeasures()) whole = false;
+      if (measure === "entropy" && !store.requestMeasures()) whole = false;
       const values = measure === "entropy" ? store.measures?.entropy : store.logprob;
       const starts = this.comparison.units[side] ?? [];
       for (let unit = 0; unit + 1 < this.left.length; unit++) {

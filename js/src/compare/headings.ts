@@ -1,6 +1,6 @@
 // What stands above the columns: whose they are, what their tokens come to, and what the colours of differences mean.
 
-import { many, perplexity, summed } from "../data/summary.ts";
+import { perplexity, pluralize, sumLogprobs } from "../data/summary.ts";
 import { element } from "../ui/dom.ts";
 import type { Comparison } from "./alignment.ts";
 import { badge } from "./card_content.ts";
@@ -8,8 +8,8 @@ import { badge } from "./card_content.ts";
 export function heads(comparison: Comparison, names: string[]): HTMLElement[] {
   return comparison.stores.map((store, side) => {
     const head = element("div", "deluge-head");
-    const [sum, known] = summed(store, 0, store.count);
-    const facts = [many(store.count)];
+    const [sum, known] = sumLogprobs(store, 0, store.count);
+    const facts = [pluralize(store.count)];
     if (known) facts.push(perplexity(sum, known));
     if (side > 1) facts.push(`${percentOf(comparison.share(side))} in common with A`);
     const letter = badge(side);

@@ -1,6 +1,6 @@
 // How tokens of a comparison look: coloured by what was asked for, and marked as chosen or beside the point.
 
-import { within } from "../data/scale.ts";
+import { limitTest } from "../data/scale.ts";
 import { heatAt, valueFor } from "../data/token_values.ts";
 import type { Look } from "../text/line_renderer.ts";
 import type { Comparison, Place } from "./alignment.ts";
@@ -24,7 +24,7 @@ export class Looks {
   limit(limits: number[]): void {
     const by = this.colorBy;
     const scale = by === "difference" ? undefined : this.comparison.stores[0]?.scales[by];
-    this.isWanted = scale && by !== "difference" ? within(scale, by, limits) : null;
+    this.isWanted = scale && by !== "difference" ? limitTest(scale, by, limits) : null;
   }
 
   of(place: Place): Look {

@@ -1,6 +1,6 @@
 // The bar above the text: what the colour says, how the responses are laid out, and going to where they differ.
 
-import { many } from "../data/summary.ts";
+import { pluralize } from "../data/summary.ts";
 import { onChange, setTrait } from "../host/traits.ts";
 import { button, choice, element } from "../ui/dom.ts";
 import type { Arrange, CompareBy, Measure, Model } from "./model.ts";
@@ -62,6 +62,6 @@ export class Tools {
   }
 
   count(found: number): void {
-    this.found.textContent = many(found, "difference");
+    this.found.textContent = pluralize(found, "difference");
   }
 }

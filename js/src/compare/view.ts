@@ -267,7 +267,7 @@ export class CompareView {
     const by = this.model.get("color_by");
     const { stores } = this.comparison;
     this.looks.color(by);
-    if (by !== "difference" && needsMeasures(by)) for (const store of stores) store.wantMeasures();
+    if (by !== "difference" && needsMeasures(by)) for (const store of stores) store.requestMeasures();
     this.root.dataset["color"] = by;
     this.differences.hidden = by !== "difference";
     this.legend.root.hidden = by === "difference";

@@ -1,58 +1,61 @@
-// Alternatives as they have come, in any order: each chunk those of some tokens in a row.
+// Holds the alternatives of consecutive tokens in chunks, which may arrive in any order and may overlap. The newest chunk
+// wins.
 
 import type { Column } from "./codec.ts";
 
 export interface Chunk {
-  /** The tokens that are looked up here: from one to before another. */
+  /** The tokens that this chunk answers for: from `first` to before `last`. */
   first: number;
   last: number;
-  /** The token of the first row. */
-  begins: number;
-  starts: Uint32Array;
+  /** The token of row 0; below `first` if a newer chunk has replaced the first rows. */
+  firstRow: number;
+  /** Where the alternatives of each row start in the two columns, and where the last row ends. */
+  offsets: Uint32Array;
   labelAt: Column;
   logprob: Float32Array;
 }
 
 export class Chunks {
-  /** In order, and none over another. */
-  private all: Chunk[] = [];
+  /** Sorted by token, without overlaps. */
+  private chunks: Chunk[] = [];
 
   get length(): number {
-    return this.all.length;
+    return this.chunks.length;
   }
 
-  /** The chunk that has a token. */
+  /** The chunk that holds a token's alternatives. */
   at(token: number): Chunk | undefined {
-    const chunk = this.all[this.after(token) - 1];
+    const chunk = this.chunks[this.countUpTo(token) - 1];
     return chunk && token < chunk.last ? chunk : undefined;
   }
 
-  /** What comes later takes the place of what was there. */
+  /** Add a chunk. It replaces what older chunks have for the same tokens. */
   add(chunk: Chunk): void {
     if (chunk.last <= chunk.first) return;
-    const { all } = this;
-    let from = this.after(chunk.first);
-    const before = all[from - 1];
-    const kept: Chunk[] = [];
+    const { chunks } = this;
+    let from = this.countUpTo(chunk.first);
+    const before = chunks[from - 1];
+    const replacement: Chunk[] = [];
     if (before && before.last > chunk.first) {
       from--;
-      if (before.first < chunk.first) kept.push({ ...before, last: chunk.first });
+      if (before.first < chunk.first) replacement.push({ ...before, last: chunk.first });
     }
     let to = from;
-    while (to < all.length && (all[to] as Chunk).first < chunk.last) to++;
-    const behind = all[to - 1];
-    kept.push(chunk);
-    if (to > from && behind && behind.last > chunk.last) kept.push({ ...behind, first: chunk.last });
-    all.splice(from, to - from, ...kept);
+    while (to < chunks.length && (chunks[to] as Chunk).first < chunk.last) to++;
+    const lastReplaced = chunks[to - 1];
+    replacement.push(chunk);
+    if (to > from && lastReplaced && lastReplaced.last > chunk.last)
+      replacement.push({ ...lastReplaced, first: chunk.last });
+    chunks.splice(from, to - from, ...replacement);
   }
 
-  /** How many chunks begin at a token or before. */
-  private after(token: number): number {
+  /** The number of chunks that start at a token or before it. */
+  private countUpTo(token: number): number {
     let low = 0;
-    let high = this.all.length;
+    let high = this.chunks.length;
     while (low < high) {
       const middle = (low + high) >> 1;
-      if ((this.all[middle] as Chunk).first <= token) low = middle + 1;
+      if ((this.chunks[middle] as Chunk).first <= token) low = middle + 1;
       else high = middle;
     }
     return low;

@@ -1,14 +1,16 @@
-// The other side of deluge_nb/widget/codec.py: blocks of typed columns, read where they lie.
+// Decodes the blocks that deluge_nb/widget/codec.py encodes: JSON fields followed by typed columns. Knows the format of
+// a block, not the meaning of its fields.
 
 export type Column = Float32Array | Uint32Array | Int32Array | Uint16Array | Uint8Array;
 
-interface Place {
+/** Where a column lies in its block, and its type. */
+interface ColumnSpec {
   type: "float32" | "uint32" | "int32" | "uint16" | "uint8";
   offset: number;
   length: number;
 }
 
-const TYPES = {
+const ARRAY_TYPES = {
   float32: Float32Array,
   uint32: Uint32Array,
   int32: Int32Array,
@@ -21,19 +23,19 @@ export interface Block {
   columns: Record<string, Column>;
 }
 
-/** Read a block. Columns are views into its bytes, or copies where these do not lie at a multiple of 8. */
+/** Decode a block. Columns share its memory; if the block does not start at a multiple of 8, it is copied first. */
 export function unpack(bytes: DataView): Block {
-  // A view's own offset counts: hosts hand out windows into larger buffers.
-  const aligned = bytes.byteOffset % 8 === 0;
-  const buffer = aligned
+  // Hosts may pass a view into a larger buffer, so the view's own offset counts.
+  const isAligned = bytes.byteOffset % 8 === 0;
+  const buffer = isAligned
     ? (bytes.buffer as ArrayBuffer)
     : (bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength) as ArrayBuffer);
-  const start = aligned ? bytes.byteOffset : 0;
+  const start = isAligned ? bytes.byteOffset : 0;
   const length = new DataView(buffer, start, 4).getUint32(0, true);
   const header = JSON.parse(new TextDecoder().decode(new Uint8Array(buffer, start + 4, length)));
   const columns: Record<string, Column> = {};
-  for (const [name, place] of Object.entries<Place>(header.columns)) {
-    columns[name] = new TYPES[place.type](buffer, start + 4 + length + place.offset, place.length);
+  for (const [name, spec] of Object.entries<ColumnSpec>(header.columns)) {
+    columns[name] = new ARRAY_TYPES[spec.type](buffer, start + 4 + length + spec.offset, spec.length);
   }
   const { columns: _, ...fields } = header;
   return { fields, columns };

@@ -1,20 +1,22 @@
-// What a colour says: the heat of a value, from 0 to 1, and how values are written.
-// Heat alone reaches the stylesheet, which makes a colour of it.
+// Maps values to heat, a number from 0 (sure) to 1 (unsure), and formats values. The curves are those of
+// deluge_nb/render/scale.py; their parameters arrive with the tokens. Only the stylesheet turns heat into a colour.
 
 export type ColorBy = "probability" | "surprisal" | "entropy" | "margin" | "rank";
 
-/** As deluge_nb/render/scale.py describes it: the facts travel with the tokens. */
+/** A curve from values to heat, the unit of the values, and the steps of its legend. */
 export interface Scale {
   curve: "root" | "linear" | "log";
+  /** The value with heat 1, which stands for all values beyond it as well. */
   cap: number;
   unit: string;
-  steps: [string, number][];
+  steps: [text: string, value: number][];
+  /** The heat of each step. */
   heats: number[];
 }
 
 const clamp = (value: number) => Math.min(1, Math.max(0, value));
 
-/** Heat of a value; NaN where it is unknown. */
+/** The heat of a value; NaN if the value is unknown. */
 export function heat(scale: Scale, value: number): number {
   if (Number.isNaN(value)) return value;
   if (scale.curve === "root") return Math.sqrt(clamp(1 - value));
@@ -22,30 +24,30 @@ export function heat(scale: Scale, value: number): number {
   return clamp(Math.log(Math.max(value, 1)) / Math.log(scale.cap));
 }
 
-/** The value that has a given heat. */
+/** The value with a given heat: the inverse of `heat`. */
 export function valueAt(scale: Scale, at: number): number {
   if (scale.curve === "root") return 1 - at * at;
   if (scale.curve === "linear") return at * scale.cap;
   return Math.round(scale.cap ** at);
 }
 
-/** Whether values are within limits; null where there are none. */
-export function within(
+/** A test of whether a value lies within limits, both included; null if there are no limits. */
+export function limitTest(
   scale: Scale,
   colorBy: ColorBy,
   [low, high]: number[],
 ): ((value: number) => boolean) | null {
   if (low === undefined || high === undefined) return null;
-  // Values came in single precision; a probability did as its logarithm. What lies on a limit is within.
-  const slack = (limit: number) =>
+  // Values arrive in single precision, and probabilities as logarithms. A value equal to a limit must pass.
+  const tolerance = (limit: number) =>
     2e-7 * Math.abs(limit * (colorBy === "probability" ? Math.log(limit) : 1)) || 0;
-  const from = low - slack(low);
-  // The end of a scale stands for all that is beyond.
-  const to = high === scale.cap ? Number.POSITIVE_INFINITY : high + slack(high);
+  const from = low - tolerance(low);
+  // The cap stands for all values beyond it.
+  const to = high === scale.cap ? Number.POSITIVE_INFINITY : high + tolerance(high);
   return (value) => value >= from && value <= to;
 }
 
-/** A probability for people: `93.1 %`, and never a rounded 0 or 100. */
+/** Format a probability, such as `93.1 %`; never rounded to 0 or 100. */
 export function percent(probability: number): string {
   if (Number.isNaN(probability)) return "unknown";
   const value = probability * 100;
@@ -55,8 +57,8 @@ export function percent(probability: number): string {
   return `${value.toFixed(digits).replace(/\.0+$/, "")} %`;
 }
 
-/** A value as a legend writes it. */
-export function written(scale: Scale, value: number): string {
+/** Format a value as the legend of its scale does. */
+export function formatValue(scale: Scale, value: number): string {
   if (scale.curve === "root") return percent(value);
   const text = scale.curve === "log" ? String(value) : value.toFixed(1).replace(/\.0$/, "");
   return value >= scale.cap ? `≥ ${text}` : text;

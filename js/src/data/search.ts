@@ -1,53 +1,59 @@
-// Searching the text, and finding the tokens that the model did not expect. Pure, and a little at a time.
+// Searches the text of a completion, and finds its surprises: the tokens whose probability is below a threshold. Works in
+// small steps, so that the caller can pause between them; touches no element.
 
 import type { Store } from "./store.ts";
 
+/** Tokens to read between two pauses. */
 const STEP = 4096;
 
-/** Case aside, unless that would change the length: places must stay what they are. */
-export function folded(text: string): string {
+/** The first and the last token of an occurrence of the query. */
+export type Match = [first: number, last: number];
+
+/** Fold the case of a text without changing its length, because offsets must stay valid. */
+export function foldCase(text: string): string {
   let lower = text.toLowerCase();
   if (lower.length !== text.length) {
-    // A letter that grows stands for itself; the others still fold.
+    // Keep the letters that would become longer, and fold the others.
     lower = Array.from(text, (letter) => {
-      const one = letter.toLowerCase();
-      return one.length === letter.length ? one : letter;
+      const folded = letter.toLowerCase();
+      return folded.length === letter.length ? folded : letter;
     }).join("");
   }
-  // At the end of a word it has a form of its own, and a token may end where the word goes on.
+  // Sigma has another form at the end of a word, and a token may end in the middle of one.
   return lower.replaceAll("ς", "σ");
 }
 
-/** The tokens in which a text occurs: the first and the last of each hit, in order. */
+/** The matches of a query, in order and without overlaps. A match may span several tokens. */
 export class Search {
-  hits: [number, number][] = [];
-  private readonly needle: string;
-  private next = 0;
-  /** In characters from the beginning of the text: up to where it was read, and where the last hit ended. */
-  private read = 0;
-  private end = 0;
+  matches: Match[] = [];
+  private readonly query: string;
+  private nextToken = 0;
+  /** In characters from the beginning of the text: how much is read, and where the last match ends. */
+  private readLength = 0;
+  private matchEnd = 0;
 
   constructor(
     private readonly store: Store,
-    text: string,
+    query: string,
   ) {
-    this.needle = folded(text);
+    this.query = foldCase(query);
   }
 
   get done(): boolean {
-    return !this.needle || this.next >= this.store.count;
+    return !this.query || this.nextToken >= this.store.count;
   }
 
+  /** Whether a token is part of a match. */
   has(token: number): boolean {
-    const hit = this.hits[this.upTo(token) - 1];
-    return hit !== undefined && token <= hit[1];
+    const match = this.matches[this.countUpTo(token) - 1];
+    return match !== undefined && token <= match[1];
   }
 
-  /** Tokens from one on are new. */
-  renew(first: number): void {
-    if (first >= this.next) return;
-    this.hits = [];
-    this.next = this.read = this.end = 0;
+  /** Tokens from `first` on have changed. */
+  invalidate(first: number): void {
+    if (first >= this.nextToken) return;
+    this.matches = [];
+    this.nextToken = this.readLength = this.matchEnd = 0;
   }
 
   *run(): Generator<void> {
@@ -58,57 +64,57 @@ export class Search {
   }
 
   private step(): void {
-    const last = Math.min(this.store.count, this.next + STEP);
-    // What a hit across the edge begins with is read again.
-    let first = this.next;
-    let again = 0;
-    while (first > 0 && again < this.needle.length - 1) again += this.store.source(--first).length;
+    const last = Math.min(this.store.count, this.nextToken + STEP);
+    // A match may begin before this step: read the end of the previous step again.
+    let first = this.nextToken;
+    let overlap = 0;
+    while (first > 0 && overlap < this.query.length - 1) overlap += this.store.source(--first).length;
     const starts: number[] = [];
     let text = "";
     for (let token = first; token < last; token++) {
       starts.push(text.length);
-      text += folded(this.store.source(token));
+      text += foldCase(this.store.source(token));
     }
-    const base = this.read - again;
-    let place = text.indexOf(this.needle, Math.max(0, this.end - base));
-    while (place >= 0) {
-      const end = place + this.needle.length;
-      this.hits.push([first + lastUpTo(starts, place), first + lastUpTo(starts, end - 1)]);
-      this.end = base + end;
-      place = text.indexOf(this.needle, end);
+    const base = this.readLength - overlap;
+    let offset = text.indexOf(this.query, Math.max(0, this.matchEnd - base));
+    while (offset >= 0) {
+      const end = offset + this.query.length;
+      this.matches.push([first + lastUpTo(starts, offset), first + lastUpTo(starts, end - 1)]);
+      this.matchEnd = base + end;
+      offset = text.indexOf(this.query, end);
     }
-    this.next = last;
-    this.read = base + text.length;
+    this.nextToken = last;
+    this.readLength = base + text.length;
   }
 
-  /** The hit that follows a token, or precedes it; round the end. */
-  nearest(token: number | null, by: 1 | -1): [number, number] | null {
-    const { hits } = this;
-    const last = hits[hits.length - 1] ?? null;
-    if (by > 0) return hits[token === null ? 0 : this.upTo(token)] ?? hits[0] ?? null;
-    return (token === null ? last : hits[this.upTo(token - 1) - 1]) ?? last;
+  /** The next match after a token, or the previous one before it; wraps around. */
+  nearest(token: number | null, by: 1 | -1): Match | null {
+    const { matches } = this;
+    const last = matches[matches.length - 1] ?? null;
+    if (by > 0) return matches[token === null ? 0 : this.countUpTo(token)] ?? matches[0] ?? null;
+    return (token === null ? last : matches[this.countUpTo(token - 1) - 1]) ?? last;
   }
 
-  /** The place among the hits of the first that begins with a token; null where none does. */
-  placeOf(token: number): number | null {
-    const place = this.upTo(token - 1);
-    return this.hits[place]?.[0] === token ? place : null;
+  /** The index of the first match that begins with a token; null if none does. */
+  indexOf(token: number): number | null {
+    const index = this.countUpTo(token - 1);
+    return this.matches[index]?.[0] === token ? index : null;
   }
 
-  /** How many hits begin at a token or before, by bisection. */
-  private upTo(token: number): number {
+  /** The number of matches that begin at a token or before it. */
+  private countUpTo(token: number): number {
     let low = 0;
-    let high = this.hits.length;
+    let high = this.matches.length;
     while (low < high) {
       const middle = (low + high) >> 1;
-      if ((this.hits[middle]?.[0] ?? 0) <= token) low = middle + 1;
+      if ((this.matches[middle]?.[0] ?? 0) <= token) low = middle + 1;
       else high = middle;
     }
     return low;
   }
 }
 
-/** The last of ascending numbers that is no larger than a limit, by bisection. */
+/** The index of the last of ascending numbers that is at most a limit. */
 function lastUpTo(ascending: number[], limit: number): number {
   let low = 0;
   let high = ascending.length - 1;
@@ -120,46 +126,51 @@ function lastUpTo(ascending: number[], limit: number): number {
   return low;
 }
 
-/** A threshold as a log-probability, rounded as those are: a token that lies on it is not below it. */
-function bar(threshold: number): number {
+/** A threshold as a log-probability, rounded as log-probabilities are: a token equal to it is not below it. */
+function logThreshold(threshold: number): number {
   return Math.fround(Math.log(threshold));
 }
 
-/** The next token below a threshold, or the previous one; round the end. */
-export function surprise(store: Store, threshold: number, from: number | null, by: 1 | -1): number | null {
+/** The next token below a threshold, or the previous one; wraps around. */
+export function nextSurprise(
+  store: Store,
+  threshold: number,
+  from: number | null,
+  by: 1 | -1,
+): number | null {
   const { count, logprob } = store;
-  const below = bar(threshold);
+  const limit = logThreshold(threshold);
   const start = from ?? (by > 0 ? -1 : count);
   for (let step = 1; step <= count; step++) {
     const token = (((start + by * step) % count) + count) % count;
-    if ((logprob[token] ?? Number.NaN) < below) return token;
+    if ((logprob[token] ?? Number.NaN) < limit) return token;
   }
   return null;
 }
 
-/** How many tokens are below a threshold, from one on. */
-export function surprises(store: Store, threshold: number, first = 0): number {
-  const below = bar(threshold);
-  let found = 0;
+/** The number of tokens below a threshold, from `first` on. */
+export function countSurprises(store: Store, threshold: number, first = 0): number {
+  const limit = logThreshold(threshold);
+  let count = 0;
   for (let token = first; token < store.count; token++)
-    if ((store.logprob[token] ?? Number.NaN) < below) found++;
-  return found;
+    if ((store.logprob[token] ?? Number.NaN) < limit) count++;
+  return count;
 }
 
-/** The least probable tokens below a threshold, the most surprising first. */
-export function mostSurprising(store: Store, threshold: number, most: number): number[] {
-  const found: number[] = [];
-  let below = bar(threshold);
-  const at = (token: number) => store.logprob[token] ?? 0;
+/** The `size` least probable tokens below a threshold, the most surprising first. */
+export function mostSurprising(store: Store, threshold: number, size: number): number[] {
+  const tokens: number[] = [];
+  let limit = logThreshold(threshold);
+  const logprobOf = (token: number) => store.logprob[token] ?? 0;
   for (let token = 0; token < store.count; token++) {
-    if (!(at(token) < below)) continue;
-    let place = found.length;
-    while (place > 0 && at(found[place - 1] ?? 0) > at(token)) place--;
-    found.splice(place, 0, token);
-    if (found.length > most) {
-      found.pop();
-      below = Math.min(below, at(found[most - 1] ?? 0));
+    if (!(logprobOf(token) < limit)) continue;
+    let index = tokens.length;
+    while (index > 0 && logprobOf(tokens[index - 1] ?? 0) > logprobOf(token)) index--;
+    tokens.splice(index, 0, token);
+    if (tokens.length > size) {
+      tokens.pop();
+      limit = Math.min(limit, logprobOf(tokens[size - 1] ?? 0));
     }
   }
-  return found;
+  return tokens;
 }

@@ -1,27 +1,32 @@
-// A completion as it is known so far: texts, a row per token, and what was weighed there as far as it has come.
+// Stores one completion as far as it has arrived: distinct texts, one row per token, and the alternatives with their
+// measures. Requests what is missing. deluge_nb/widget/packer.py packs the blocks that it receives.
 
 import { Chunks } from "./chunks.ts";
 import { type Block, type Column, unpack } from "./codec.ts";
 import type { ColorBy, Scale } from "./scale.ts";
 
-/** A stretch of a text within one line: what is drawn, what it stands for. */
-export interface Stretch {
+/** A part of a token within one line, as in deluge_nb/text/glyphs.py. */
+export interface Fragment {
+  /** What is drawn, and the text that it stands for. */
   shown: string;
   copied: string;
+  /** Whether the line ends after it. */
   breaks: boolean;
+  /** Whether it is a visible mark for something without a shape, such as white space. */
   marked: boolean;
 }
 
-export interface Text {
-  /** The token by itself, for lists; what it stands for; its id in the model's vocabulary, or -1. */
+/** One distinct text; many tokens share it. */
+export interface TokenText {
+  /** The token in lists, its true text, and its id in the model's vocabulary or -1. */
   label: string;
   source: string;
   id: number;
-  stretches: Stretch[];
+  fragments: Fragment[];
 }
 
 export interface Measures {
-  /** Bits; of the interval that the alternatives leave. */
+  /** Bounds in bits. */
   entropy: Float32Array;
   entropyMost: Float32Array;
   /** Probabilities. */
@@ -33,99 +38,103 @@ export interface Measures {
 
 export interface Alternative {
   label: string;
-  text: number;
+  textIndex: number;
   logprob: number;
   chosen: boolean;
 }
 
-/** Texts that came together: as they are sent. */
-interface Batch {
+/** A message that asks Python for missing data. */
+export type DataRequest = { chunk: number } | { measures: true } | { whole: true };
+
+/** Texts that arrived in one block, with the field names of the block. */
+interface TextBatch {
   sources: string[];
   ids: Column;
-  /** Of those that are not called, or not drawn, just as they are. */
+  /** By text index, only where label or fragments differ from the source. */
   labels: Record<number, string>;
-  stretches: Record<number, [string, string, number][]>;
+  stretches: Record<number, [shown: string, copied: string, flags: number][]>;
 }
 
 const BREAKS = 1;
 const MARKED = 2;
-const MEASURED = ["entropy", "entropyMost", "margin", "tail", "rank", "listed"] as const;
-const NOTHING: Text = { label: "", source: "", id: -1, stretches: [] };
+const MEASURE_NAMES = ["entropy", "entropyMost", "margin", "tail", "rank", "listed"] as const;
+const EMPTY_TEXT: TokenText = { label: "", source: "", id: -1, fragments: [] };
 
-/** A typed column with room to grow, so that what is appended costs the same however much there is. */
-function grown<T extends Column>(old: T, length: number): T {
-  if (old.length >= length) return old;
-  const make = old.constructor as unknown as new (length: number) => T;
-  const larger = new make(Math.max(length, old.length * 2, 1024));
-  larger.set(old as never);
+/** Give a column at least `length` rows. Capacity doubles, so that appending costs the same at any size. */
+function ensureCapacity<T extends Column>(column: T, length: number): T {
+  if (column.length >= length) return column;
+  const ColumnType = column.constructor as unknown as new (length: number) => T;
+  const larger = new ColumnType(Math.max(length, column.length * 2, 1024));
+  larger.set(column as never);
   return larger;
 }
 
-function overAll(make: (name: (typeof MEASURED)[number]) => Column): Measures {
-  return Object.fromEntries(MEASURED.map((name) => [name, make(name)])) as unknown as Measures;
+function mapMeasures(columnFor: (name: (typeof MEASURE_NAMES)[number]) => Column): Measures {
+  return Object.fromEntries(MEASURE_NAMES.map((name) => [name, columnFor(name)])) as unknown as Measures;
 }
 
 export class Store {
   count = 0;
-  /** Which completion this is: rows of another one do not belong here. */
+  /** Identifies the completion: rows with another epoch belong to another one. */
   epoch = "";
-  chunk = 4096;
+  /** The number of tokens whose alternatives arrive together. */
+  chunkSize = 4096;
   vocabSize: number | null = null;
   scales = {} as Record<ColorBy, Scale>;
-  private readonly texts: (Text | undefined)[] = [];
-  private readonly batches: Batch[] = [];
-  /** For each text, in which batch it came, and where in that. */
+  private readonly texts: (TokenText | undefined)[] = [];
+  private readonly batches: TextBatch[] = [];
+  /** For each text: the number of its batch, counted from 1 (0 means not arrived), and its row in the batch. */
   private batchOf = new Uint32Array(0);
   private rowOf = new Uint32Array(0);
-  /** How many texts there are so far. */
-  private known = 0;
-  /** Per token: its label's place among the texts, the text it is drawn as, and its log-probability in nats. */
+  private textCount = 0;
+  /** For each token: the text that names it, the text that is drawn, and the log-probability in nats. */
   labelAt = new Uint32Array(0);
   textAt = new Uint32Array(0);
   logprob = new Float32Array(0);
-  /** Null until something is measured; of the first `measured` tokens, and of those alone. */
+  /** The measures of the first `measuredCount` tokens; null until some have arrived. */
   measures: Measures | null = null;
-  /** The same with room to grow. */
-  private room: Measures | null = null;
-  private measured = 0;
+  /** The same columns with spare capacity. */
+  private measureBuffers: Measures | null = null;
+  private measuredCount = 0;
   private readonly chunks = new Chunks();
-  private unread: DataView | null = null;
+  /** Alternatives that have arrived but are not decoded yet. */
+  private deferred: DataView | null = null;
 
   constructor(
-    private readonly ask: (what: { chunk: number } | { measures: true } | { whole: true }) => void,
+    private readonly request: (content: DataRequest) => void,
     data: DataView,
   ) {
     const block = unpack(data);
     this.epoch = block.fields["epoch"] as string;
-    this.receive(block);
+    this.receiveTokens(block);
   }
 
-  /** Take rows; gives the first that is new or has changed, or null where they do not fit to those that are here. */
-  receive({ fields, columns }: Block): number | null {
-    this.readAlternatives();
+  /** Add rows. Returns the first new or changed token, or null if the rows do not fit those that are here. */
+  receiveTokens({ fields, columns }: Block): number | null {
+    this.readDeferred();
     const first = fields["first"] as number;
     if (fields["epoch"] !== this.epoch) return null;
     if (first > this.count) {
-      // What lies between was lost on the way.
-      this.ask({ whole: true });
+      // Rows in between were lost on the way.
+      this.request({ whole: true });
       return null;
     }
-    const before = this.count;
+    const oldCount = this.count;
     this.count = fields["count"] as number;
-    this.chunk = fields["chunk"] as number;
+    this.chunkSize = fields["chunk"] as number;
     this.vocabSize = fields["vocabSize"] as number | null;
     this.scales = fields["scales"] as Record<ColorBy, Scale>;
-    this.enter(fields, columns);
-    this.labelAt = grown(this.labelAt, this.count);
-    this.textAt = grown(this.textAt, this.count);
-    this.logprob = grown(this.logprob, this.count);
+    this.addTexts(fields, columns);
+    this.labelAt = ensureCapacity(this.labelAt, this.count);
+    this.textAt = ensureCapacity(this.textAt, this.count);
+    this.logprob = ensureCapacity(this.logprob, this.count);
     const labels = columns["labelAt"] as Column;
     const texts = new Uint32Array(labels);
     const odd = columns["odd"] as Uint32Array;
-    odd.forEach((token, at) => {
-      texts[token - first] = columns["oddText"]?.[at] ?? 0;
+    odd.forEach((token, row) => {
+      texts[token - first] = columns["oddText"]?.[row] ?? 0;
     });
-    let changed = Math.min(before, this.count);
+    let changed = Math.min(oldCount, this.count);
     for (let token = first; token < changed; token++) {
       if (this.textAt[token] !== texts[token - first]) changed = token;
     }
@@ -135,147 +144,146 @@ export class Store {
     return changed;
   }
 
-  /** Take what is measured of some tokens. */
+  /** Add measures of consecutive tokens. */
   receiveMeasures({ fields, columns }: Block): void {
     const first = fields["first"] as number;
     const rows = columns as unknown as Measures;
-    if (first > this.measured) return;
-    const { room } = this;
+    if (first > this.measuredCount) return;
+    const { measureBuffers } = this;
     const end = first + rows.entropy.length;
-    if (!room || first === 0) this.room = rows;
+    if (!measureBuffers || first === 0) this.measureBuffers = rows;
     else {
-      const add = <T extends Column>(old: T, more: T): T => {
-        const longer = grown(old, end);
+      const append = <T extends Column>(column: T, more: T): T => {
+        const longer = ensureCapacity(column, end);
         longer.set(more as never, first);
         return longer;
       };
-      this.room = overAll((name) => add(room[name], rows[name]));
+      this.measureBuffers = mapMeasures((name) => append(measureBuffers[name], rows[name]));
     }
-    const whole = this.room as Measures;
-    this.measures = overAll((name) => whole[name].subarray(0, end));
-    this.measured = end;
+    const buffers = this.measureBuffers as Measures;
+    this.measures = mapMeasures((name) => buffers[name].subarray(0, end));
+    this.measuredCount = end;
   }
 
-  /** Whether what is measured of a token has come. */
+  /** Whether the measures of a token have arrived. */
   isMeasured(token: number): boolean {
-    return token < this.measured;
+    return token < this.measuredCount;
   }
 
-  /** Take what was weighed at some tokens, to be read when somebody asks for it: not before a first paint. */
-  keepAlternatives(data: DataView): void {
-    this.readAlternatives();
-    this.unread = data;
+  /** Keep a block of alternatives, and decode it only when it is needed: the first paint does not need it. */
+  deferAlternatives(data: DataView): void {
+    this.readDeferred();
+    this.deferred = data;
   }
 
-  private readAlternatives(): void {
-    const { unread } = this;
-    this.unread = null;
-    if (unread) this.receiveAlternatives(unpack(unread));
+  private readDeferred(): void {
+    const { deferred } = this;
+    this.deferred = null;
+    if (deferred) this.receiveAlternatives(unpack(deferred));
   }
 
-  /** Take what was weighed at some tokens. */
+  /** Add the alternatives of consecutive tokens. */
   receiveAlternatives({ fields, columns }: Block): void {
-    // Texts are known by their place: what came before is read before.
-    this.readAlternatives();
-    this.enter(fields, columns);
+    // Blocks refer to texts of earlier blocks, so they must be decoded in order.
+    this.readDeferred();
+    this.addTexts(fields, columns);
     const counts = columns["counts"] as Column;
-    const starts = new Uint32Array(counts.length + 1);
-    counts.forEach((count, at) => {
-      starts[at + 1] = (starts[at] ?? 0) + count;
+    const offsets = new Uint32Array(counts.length + 1);
+    counts.forEach((count, row) => {
+      offsets[row + 1] = (offsets[row] ?? 0) + count;
     });
     this.chunks.add({
       first: fields["first"] as number,
       last: fields["last"] as number,
-      begins: fields["first"] as number,
-      starts,
+      firstRow: fields["first"] as number,
+      offsets,
       labelAt: columns["labelAt"] as Column,
       logprob: columns["logprob"] as Float32Array,
     });
   }
 
-  /** Ask for what is measured, where it has not come; whether it is there. */
-  wantMeasures(): boolean {
-    if (this.measured < this.count) this.ask({ measures: true });
-    return this.measured >= this.count;
+  /** Request the measures if they are not complete. Returns whether they are. */
+  requestMeasures(): boolean {
+    if (this.measuredCount < this.count) this.request({ measures: true });
+    return this.measuredCount >= this.count;
   }
 
-  /** What the model weighed at a token; undefined while it is on its way. */
+  /** The alternatives of a token; undefined, and requested, if they have not arrived. */
   alternatives(token: number): Alternative[] | undefined {
-    this.readAlternatives();
+    this.readDeferred();
     const chunk = this.chunks.at(token);
     if (!chunk) {
-      this.ask({ chunk: Math.floor(token / this.chunk) });
+      this.request({ chunk: Math.floor(token / this.chunkSize) });
       return undefined;
     }
-    const found: Alternative[] = [];
-    const row = token - chunk.begins;
-    for (let at = chunk.starts[row] ?? 0; at < (chunk.starts[row + 1] ?? 0); at++) {
-      const text = chunk.labelAt[at] ?? 0;
-      found.push({
-        label: this.text(text).label,
-        text,
+    const alternatives: Alternative[] = [];
+    const row = token - chunk.firstRow;
+    for (let at = chunk.offsets[row] ?? 0; at < (chunk.offsets[row + 1] ?? 0); at++) {
+      const textIndex = chunk.labelAt[at] ?? 0;
+      alternatives.push({
+        label: this.text(textIndex).label,
+        textIndex,
         logprob: chunk.logprob[at] ?? Number.NaN,
-        chosen: text === this.labelAt[token],
+        chosen: textIndex === this.labelAt[token],
       });
     }
-    return found;
+    return alternatives;
   }
 
-  /** A text; made when it is first looked at, for most of a large vocabulary never is. */
-  text(place: number): Text {
-    const known = this.texts[place];
-    if (known) return known;
-    const batch = this.batchOfText(place);
-    if (!batch) return NOTHING;
-    const row = this.rowOf[place] ?? 0;
+  /** A text by its index. Built on first use, because most texts of a large vocabulary are never drawn. */
+  text(index: number): TokenText {
+    const existing = this.texts[index];
+    if (existing) return existing;
+    const batch = this.batchOfText(index);
+    if (!batch) return EMPTY_TEXT;
+    const row = this.rowOf[index] ?? 0;
     const source = batch.sources[row] ?? "";
-    const drawn = batch.stretches[place] ?? [[source, source, 0]];
-    const made = {
-      label: batch.labels[place] ?? (source.startsWith(" ") ? `·${source.slice(1)}` : source),
+    const stretches = batch.stretches[index] ?? [[source, source, 0]];
+    const text = {
+      label: batch.labels[index] ?? (source.startsWith(" ") ? `·${source.slice(1)}` : source),
       source,
       id: batch.ids[row] ?? -1,
-      stretches: drawn.map(([shown, copied, flags]) => ({
+      fragments: stretches.map(([shown, copied, flags]) => ({
         shown,
         copied,
         breaks: (flags & BREAKS) !== 0,
         marked: (flags & MARKED) !== 0,
       })),
     };
-    this.texts[place] = made;
-    return made;
+    this.texts[index] = text;
+    return text;
   }
 
-  /** What a token stands for in the completion. */
+  /** The text that a token contributes to the completion. */
   source(token: number): string {
-    const place = this.textAt[token] ?? 0;
-    return this.batchOfText(place)?.sources[this.rowOf[place] ?? 0] ?? "";
+    const index = this.textAt[token] ?? 0;
+    return this.batchOfText(index)?.sources[this.rowOf[index] ?? 0] ?? "";
   }
 
-  /** How a token is called in lists. */
+  /** The name of a token in lists. */
   label(token: number): string {
     return this.text(this.labelAt[token] ?? 0).label;
   }
 
-  private batchOfText(place: number): Batch | undefined {
-    // The first of all is 1: 0 is what has not come.
-    return this.batches[(this.batchOf[place] ?? 0) - 1];
+  private batchOfText(index: number): TextBatch | undefined {
+    return this.batches[(this.batchOf[index] ?? 0) - 1];
   }
 
-  private enter(fields: Record<string, unknown>, columns: Record<string, Column>): void {
-    const places = columns["places"] as Uint32Array;
-    if (!places.length) return;
+  private addTexts(fields: Record<string, unknown>, columns: Record<string, Column>): void {
+    const indices = columns["places"] as Uint32Array;
+    if (!indices.length) return;
     const { batches } = this;
-    // All texts again: those that came before are not needed any more.
-    if (places[0] === 0 && places.length >= this.known) batches.length = 0;
-    batches.push({ ...(fields as unknown as Omit<Batch, "ids">), ids: columns["ids"] as Int32Array });
-    const size = (places[places.length - 1] ?? 0) + 1;
-    this.known = Math.max(this.known, size);
-    this.batchOf = grown(this.batchOf, size);
-    this.rowOf = grown(this.rowOf, size);
+    // A block with all texts replaces the earlier batches.
+    if (indices[0] === 0 && indices.length >= this.textCount) batches.length = 0;
+    batches.push({ ...(fields as unknown as Omit<TextBatch, "ids">), ids: columns["ids"] as Int32Array });
+    const size = (indices[indices.length - 1] ?? 0) + 1;
+    this.textCount = Math.max(this.textCount, size);
+    this.batchOf = ensureCapacity(this.batchOf, size);
+    this.rowOf = ensureCapacity(this.rowOf, size);
     const batch = batches.length;
-    places.forEach((place, row) => {
-      this.batchOf[place] = batch;
-      this.rowOf[place] = row;
+    indices.forEach((index, row) => {
+      this.batchOf[index] = batch;
+      this.rowOf[index] = row;
     });
   }
 }

@@ -1,71 +1,73 @@
-// What the tokens come to, all of them or a range: log-probability, probability, perplexity.
+// Sums the log-probabilities of all tokens or of a range, and describes the result as text.
 
 import { percent } from "./scale.ts";
 import type { Store } from "./store.ts";
 
-/** So many tokens are summed before it is asked whether there is time for more. */
+/** Tokens to add up between two pauses; about a millisecond of work. */
 const STEP = 65_536;
 
-/** So many of them, in words. */
-export function many(count: number, name = "token"): string {
-  return `${count} ${name}${count === 1 ? "" : "s"}`;
+/** A count with its noun, such as `1 token` or `3 tokens`. */
+export function pluralize(count: number, noun = "token"): string {
+  return `${count} ${noun}${count === 1 ? "" : "s"}`;
 }
 
+/** Format the perplexity of `known` tokens whose log-probabilities add up to `sum` nats. */
 export function perplexity(sum: number, known: number): string {
   return `perplexity ${Math.exp(-sum / known).toPrecision(3)}`;
 }
 
-export class Tally {
+/** The summary of all tokens, added up a little at a time. */
+export class Summary {
   private sum = 0;
   private known = 0;
-  private next = 0;
+  private nextToken = 0;
 
   constructor(private readonly store: Store) {}
 
   get done(): boolean {
-    return this.next >= this.store.count;
+    return this.nextToken >= this.store.count;
   }
 
-  /** Tokens from one on are new. */
-  renew(first: number): void {
-    if (first < this.next) this.sum = this.known = this.next = 0;
+  /** Tokens from `first` on have changed. */
+  invalidate(first: number): void {
+    if (first < this.nextToken) this.sum = this.known = this.nextToken = 0;
   }
 
   *run(): Generator<void> {
     while (!this.done) {
-      const end = Math.min(this.store.count, this.next + STEP);
-      const [sum, known] = summed(this.store, this.next, end);
+      const end = Math.min(this.store.count, this.nextToken + STEP);
+      const [sum, known] = sumLogprobs(this.store, this.nextToken, end);
       this.sum += sum;
       this.known += known;
-      this.next = end;
+      this.nextToken = end;
       yield;
     }
   }
 
-  /** In words, as far as it is known. */
-  get told(): string {
-    const told = [many(this.store.count)];
-    if (this.known && this.done) told.push(perplexity(this.sum, this.known));
-    return told.join(" · ");
+  /** The summary as text. The perplexity appears once all tokens are added up. */
+  get text(): string {
+    const facts = [pluralize(this.store.count)];
+    if (this.known && this.done) facts.push(perplexity(this.sum, this.known));
+    return facts.join(" · ");
   }
 }
 
-/** What a range comes to, in words. */
-export function toldOf(store: Store, [start, stop]: [number, number]): string {
-  const [sum, known] = summed(store, start, stop);
-  const told = [`tokens ${start + 1} to ${stop}: ${many(stop - start)}`];
+/** Describe a range of tokens: their number, probability and perplexity. */
+export function describeRange(store: Store, [start, stop]: [number, number]): string {
+  const [sum, known] = sumLogprobs(store, start, stop);
+  const facts = [`tokens ${start + 1} to ${stop}: ${pluralize(stop - start)}`];
   if (known) {
-    told.push(
+    facts.push(
       `logprob ${sum.toFixed(3)} nats`,
       `probability ${percent(Math.exp(sum))}`,
       perplexity(sum, known),
     );
   }
-  return told.join(" · ");
+  return facts.join(" · ");
 }
 
-/** The sum of the log-probabilities of tokens, and of how many they are known. */
-export function summed(
+/** Add up the known log-probabilities from `start` to before `stop`: the sum in nats, and how many are known. */
+export function sumLogprobs(
   store: { logprob: ArrayLike<number> },
   start: number,
   stop: number,
@@ -73,9 +75,9 @@ export function summed(
   let sum = 0;
   let known = 0;
   for (let token = start; token < stop; token++) {
-    const one = store.logprob[token] ?? Number.NaN;
-    if (Number.isNaN(one)) continue;
-    sum += one;
+    const logprob = store.logprob[token] ?? Number.NaN;
+    if (Number.isNaN(logprob)) continue;
+    sum += logprob;
     known++;
   }
   return [sum, known];

@@ -1,29 +1,33 @@
-// What another temperature makes of a distribution of which only the top is known. The same mathematics as
-// deluge_nb/stats/temperature.py, whose vectors test it.
+// Applies a temperature to a distribution of which only the most probable tokens are known. The mathematics is that of
+// temperature_topk in deluge_nb/stats/temperature.py; both are tested with the same vectors.
 
-/** Bounds of probabilities: of each listed token, and of all others together. */
-export interface Weighed {
+/** Bounds on probabilities: of each listed token, and of all other tokens together. */
+export interface TemperatureBounds {
   lower: number[];
   upper: number[];
   rest: [least: number, most: number];
 }
 
-// A provider's value is a float of single precision: so much of a tail may be rounding, for each alternative.
-const SINGLE = 2 ** -24;
+// Providers send single-precision values: up to this much of the tail, per alternative, may be rounding.
+const FLOAT32_ROUNDING = 2 ** -24;
 
 function logSum(values: number[]): number {
   const peak = Math.max(...values, Number.NEGATIVE_INFINITY);
   if (!Number.isFinite(peak)) return peak;
   let rest = 0;
-  let seen = false;
+  let seenPeak = false;
   for (const value of values) {
-    if (value === peak && !seen) seen = true;
+    if (value === peak && !seenPeak) seenPeak = true;
     else rest += Math.exp(value - peak);
   }
   return peak + Math.log1p(rest);
 }
 
-function spread(tail: number, cap: number, hidden: number, beta: number): [number, number] {
+/**
+ * Bounds on log(sum of p^beta) over the hidden tokens, which share the probability `tail`, none above `cap`. The sum is
+ * extreme when the tail is spread evenly over the hidden tokens, and when it sits on as few of them as `cap` allows.
+ */
+function hiddenBounds(tail: number, cap: number, hidden: number, beta: number): [number, number] {
   if (tail <= 0) return [Number.NEGATIVE_INFINITY, Number.NEGATIVE_INFINITY];
   const full = cap > 0 ? Math.floor((tail / cap) * (1 + 1e-13)) : 0;
   const left = tail - full * cap;
@@ -41,24 +45,25 @@ function spread(tail: number, cap: number, hidden: number, beta: number): [numbe
 const logAdd = (a: number, b: number) => (a === Number.POSITIVE_INFINITY ? a : logSum([a, b]));
 
 /**
- * Weigh a list of log-probabilities (nats) at a temperature.
+ * Bound the probabilities of listed tokens at another temperature, given their log-probabilities (nats) at temperature 1.
  *
- * `extra` is the chosen token's where it is not in the list: it counts, but caps nothing. `vocabSize` is how many
- * tokens there are in all, or null where that is unknown; nothing then bounds the rest above temperature 1.
+ * `unlisted` is the log-probability of the chosen token if it is not in the list: it counts, but it is no upper limit for
+ * hidden tokens. `vocabSize` is the number of all tokens, or null if unknown; then nothing bounds the rest above
+ * temperature 1.
  */
-export function weigh(
+export function atTemperature(
   listed: number[],
   temperature: number,
   vocabSize: number | null,
-  extra: number | null = null,
-): Weighed {
-  let known = extra === null ? listed : [...listed, extra];
+  unlisted: number | null = null,
+): TemperatureBounds {
+  let known = unlisted === null ? listed : [...listed, unlisted];
   let total = logSum(known);
   let tail = -Math.expm1(total);
   if (tail < 0) {
-    // Rounding: the numbers are to be read relatively.
-    const over = total;
-    known = known.map((one) => one - over);
+    // Rounding made the list exceed 1: only the ratios count.
+    const excess = total;
+    known = known.map((logprob) => logprob - excess);
     total = 0;
     tail = 0;
   }
@@ -66,27 +71,28 @@ export function weigh(
   if (temperature === 1) return { lower: p, upper: p, rest: [tail, tail] };
   if (temperature === 0) {
     const best = Math.max(...known);
-    const ties = known.filter((one) => one === best).length;
-    const sure = known.map((one) => (one === best ? 1 / ties : 0));
-    return { lower: sure, upper: sure, rest: [0, 0] };
+    const ties = known.filter((logprob) => logprob === best).length;
+    const shares = known.map((logprob) => (logprob === best ? 1 / ties : 0));
+    return { lower: shares, upper: shares, rest: [0, 0] };
   }
   const beta = 1 / temperature;
   const cap = listed.length ? Math.exp(Math.min(...listed)) : 1;
   const hidden = vocabSize === null ? Number.POSITIVE_INFINITY : Math.max(0, vocabSize - known.length);
   let [least, most] = [Number.NEGATIVE_INFINITY, Number.NEGATIVE_INFINITY];
   if (hidden > 0) {
-    const margin = beta < 1 ? known.length * SINGLE : 0;
-    const unsure = tail < 16 * margin ? margin : 0;
-    [least, most] = spread(Math.max(tail - unsure, 0), cap, hidden, beta);
-    if (unsure) most = spread(tail + unsure, cap, hidden, beta)[1];
+    // A tail as small as the rounding may be nothing or twice that; above temperature 1 the difference matters.
+    const rounding = beta < 1 ? known.length * FLOAT32_ROUNDING : 0;
+    const uncertain = tail < 16 * rounding ? rounding : 0;
+    [least, most] = hiddenBounds(Math.max(tail - uncertain, 0), cap, hidden, beta);
+    if (uncertain) most = hiddenBounds(tail + uncertain, cap, hidden, beta)[1];
   }
-  const scaled = known.map((one) => one * beta);
+  const scaled = known.map((logprob) => logprob * beta);
   const sum = logSum(scaled);
   const share = (rest: number) =>
     rest === Number.POSITIVE_INFINITY ? 1 : Math.exp(rest - logAdd(sum, rest));
   return {
-    lower: scaled.map((one) => Math.exp(one - logAdd(sum, most))),
-    upper: scaled.map((one) => Math.exp(one - logAdd(sum, least))),
+    lower: scaled.map((logprob) => Math.exp(logprob - logAdd(sum, most))),
+    upper: scaled.map((logprob) => Math.exp(logprob - logAdd(sum, least))),
     rest: [share(least), share(most)],
   };
 }

@@ -1,9 +1,9 @@
-// The value of each token on a scale, and its heat.
+// The value of each token on a scale, and its heat, read from a store.
 
 import { type ColorBy, heat } from "./scale.ts";
 import type { Store } from "./store.ts";
 
-/** The value of a token; NaN where it is not known, or not yet. */
+/** The value of a token, in the unit of the scale; NaN if it is unknown or has not arrived. */
 export function valueFor(store: Store, colorBy: ColorBy, token: number): number {
   switch (colorBy) {
     case "probability":
@@ -19,16 +19,17 @@ export function valueFor(store: Store, colorBy: ColorBy, token: number): number 
   }
 }
 
-/** Whether a scale is of what the model weighed besides, which may come later than the tokens. */
+/** Whether a scale needs measures of the alternatives, which may arrive later than the tokens. */
 export function needsMeasures(colorBy: ColorBy): boolean {
   return colorBy === "entropy" || colorBy === "margin" || colorBy === "rank";
 }
 
+/** The heat of a token; NaN if its value is unknown or has not arrived. */
 export function heatOf(store: Store, colorBy: ColorBy, token: number): number {
   return heat(store.scales[colorBy], valueFor(store, colorBy, token));
 }
 
-/** Heat of a token; NaN where it is unknown, null where it has not come yet. */
+/** The heat of a token; NaN if its value is unknown, null if it has not arrived. */
 export function heatAt(store: Store, colorBy: ColorBy, token: number): number | null {
   return needsMeasures(colorBy) && !store.isMeasured(token) ? null : heatOf(store, colorBy, token);
 }

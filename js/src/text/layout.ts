@@ -1,6 +1,6 @@
 // Which tokens stand on which line. Widths go in, lines come out; what was laid out stays when more comes.
 
-import type { Store, Stretch } from "../data/store.ts";
+import type { Fragment, Store } from "../data/store.ts";
 
 // Where a word may begin: at such a text, or after one. Chinese, Japanese and Korean may be cut at any letter, but no
 // line begins with their full stops and closing brackets.
@@ -18,12 +18,12 @@ const MANY = 4;
 const HUNG = 8;
 
 /** A stretch, or part of one that is wider than a line. */
-export interface Cell extends Stretch {
+export interface Cell extends Fragment {
   width: number;
 }
 
 /** Cut a stretch that is wider than a line, at spaces where there are any. */
-export function cut(stretch: Stretch, width: number, measure: (text: string) => number): Cell[] {
+export function cut(stretch: Fragment, width: number, measure: (text: string) => number): Cell[] {
   const literal = stretch.shown === stretch.copied;
   const cells: Cell[] = [];
   let text = "";
@@ -83,7 +83,7 @@ export class Layout {
   constructor(
     private readonly store: Store,
     private readonly measure: (text: string) => number,
-    private readonly spell: (stretch: Stretch) => string,
+    private readonly spell: (stretch: Fragment) => string,
   ) {}
 
   get done(): boolean {
@@ -204,7 +204,7 @@ export class Layout {
     if (text >= this.kinds.length || Number.isNaN(this.widths[text] ?? Number.NaN)) this.prepare(text);
     const many = this.cut.get(text);
     if (many) return many;
-    const stretch = this.store.text(text).stretches[0] as Stretch;
+    const stretch = this.store.text(text).fragments[0] as Fragment;
     return [{ ...stretch, shown: this.spell(stretch), width: this.widths[text] ?? 0 }];
   }
 
@@ -218,7 +218,7 @@ export class Layout {
       this.widths = widths;
       this.kinds = kinds;
     }
-    const { stretches } = this.store.text(text);
+    const { fragments: stretches } = this.store.text(text);
     const cells: Cell[] = [];
     for (const stretch of stretches) {
       const shown = this.spell(stretch);

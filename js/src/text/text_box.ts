@@ -1,6 +1,6 @@
 // The text in its box: how wide it is, which of it is laid out, and what stays in sight when either changes.
 
-import type { Store, Stretch } from "../data/store.ts";
+import type { Fragment, Store } from "../data/store.ts";
 import { Chore } from "../ui/idle_tasks.ts";
 import { listbox, PRINTED, ruler, sheet } from "../ui/shell.ts";
 import { Layout } from "./layout.ts";
@@ -11,7 +11,7 @@ import { Measure } from "./text_width.ts";
 const BEHIND = 65_536;
 
 export interface Around {
-  spell(stretch: Stretch): string;
+  spell(stretch: Fragment): string;
   idOf(token: number): string;
   look(token: number): Look;
   scrolled(): void;

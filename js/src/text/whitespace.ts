@@ -1,8 +1,8 @@
 // White space as it is wanted: marked where it stands alone, everywhere, or nowhere.
 
-import type { Stretch } from "../data/store.ts";
+import type { Fragment } from "../data/store.ts";
 
-export function spelled(stretch: Stretch, spaces: string): string {
+export function spelled(stretch: Fragment, spaces: string): string {
   const { shown, copied, breaks } = stretch;
   if (spaces === "all") return shown.replaceAll(" ", "·");
   if (spaces !== "plain") return shown;

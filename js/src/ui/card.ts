@@ -2,7 +2,7 @@
 
 import { percent } from "../data/scale.ts";
 import type { Alternative, Store } from "../data/store.ts";
-import { type Weighed, weigh } from "../data/temperature.ts";
+import { atTemperature, type TemperatureBounds } from "../data/temperature.ts";
 import { button, element } from "./dom.ts";
 import { isSeen } from "./shell.ts";
 
@@ -112,7 +112,7 @@ export class Reading {
   }
 
   private sourceOf(place: number): string | undefined {
-    const text = this.alternatives?.[place]?.text;
+    const text = this.alternatives?.[place]?.textIndex;
     return text === undefined ? undefined : this.store.text(text).source || undefined;
   }
 
@@ -122,7 +122,7 @@ export class Reading {
     const extra = listed || Number.isNaN(this.logprob) ? null : this.logprob;
     const { vocabSize, measures } = this.store;
     const logprobs = told.map((one) => one.logprob);
-    const weighed: Weighed = weigh(logprobs, this.temperature, vocabSize, extra);
+    const weighed: TemperatureBounds = atTemperature(logprobs, this.temperature, vocabSize, extra);
     const places = new Map(told.map((one, at) => [one, at]));
     const order = [...logprobs].sort((a, b) => b - a);
     const bounds = (at: number): [number, number] => [

@@ -1,6 +1,6 @@
 // What the colours mean, painted as the tokens are; two handles on it choose the part that is shown in full.
 
-import { type ColorBy, heat, type Scale, valueAt, written } from "../data/scale.ts";
+import { type ColorBy, formatValue, heat, type Scale, valueAt } from "../data/scale.ts";
 import { element } from "./dom.ts";
 import { followDrags } from "./drag.ts";
 
@@ -73,7 +73,10 @@ export class Legend {
       handle.setAttribute("aria-valuemin", "0");
       handle.setAttribute("aria-valuemax", "100");
       handle.setAttribute("aria-valuenow", String(Math.round(heatAt * 100)));
-      handle.setAttribute("aria-valuetext", `${written(scale, valueAt(scale, heatAt))} ${scale.unit}`.trim());
+      handle.setAttribute(
+        "aria-valuetext",
+        `${formatValue(scale, valueAt(scale, heatAt))} ${scale.unit}`.trim(),
+      );
     });
     const [low, high] = this.part;
     this.veils[0].style.width = `${low * 100}%`;

@@ -2,7 +2,7 @@
 
 import { unpack } from "../data/codec.ts";
 import { percent } from "../data/scale.ts";
-import { many, summed } from "../data/summary.ts";
+import { pluralize, sumLogprobs } from "../data/summary.ts";
 import { button, element, treeOf } from "../ui/dom.ts";
 import type { Model, Node } from "./model.ts";
 
@@ -159,7 +159,7 @@ export class Tree {
     if (node?.status === "asking") return "asking the model …";
     if (node?.status === "failed") return `failed: ${node.message} Choose it to ask again.`;
     const { total, tokens } = node ?? this.original();
-    return [tokens === null ? "" : many(tokens), joint(total)].filter(Boolean).join(" · ");
+    return [tokens === null ? "" : pluralize(tokens), joint(total)].filter(Boolean).join(" · ");
   }
 
   /** The original's sum; counted once for the same rows. */
@@ -167,7 +167,7 @@ export class Tree {
     const data = this.model.get("data");
     if (this.summed?.data !== data) {
       const logprobs = unpack(data).columns["logprob"] as Float32Array;
-      const [total] = summed({ logprob: logprobs }, 0, logprobs.length);
+      const [total] = sumLogprobs({ logprob: logprobs }, 0, logprobs.length);
       this.summed = { data, total, tokens: logprobs.length };
     }
     return this.summed;

@@ -48,7 +48,7 @@ export class Desk {
   }
 
   reading(token: number): Reading {
-    this.store.wantMeasures();
+    this.store.requestMeasures();
     return new Reading(this.store, token, this.store.alternatives(token), this.model.get("temperature"));
   }
 

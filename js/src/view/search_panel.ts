@@ -1,7 +1,7 @@
 // Looking for things in one view: a text, and the tokens that the model did not expect.
 
 import { percent } from "../data/scale.ts";
-import { mostSurprising, Search, surprise, surprises } from "../data/search.ts";
+import { countSurprises, mostSurprising, nextSurprise, Search } from "../data/search.ts";
 import type { Store } from "../data/store.ts";
 import { button, element } from "../ui/dom.ts";
 import { Chore } from "../ui/idle_tasks.ts";
@@ -84,7 +84,7 @@ export class Seeker {
   }
 
   toSurprise(by: 1 | -1): void {
-    const token = surprise(this.store, this.model.get("threshold"), this.around.selected(), by);
+    const token = nextSurprise(this.store, this.model.get("threshold"), this.around.selected(), by);
     if (token !== null) this.around.go(token);
     else this.around.say("no surprises");
   }
@@ -93,7 +93,7 @@ export class Seeker {
   renew(first: number): void {
     this.count(first);
     if (!this.search) return;
-    this.search.renew(first);
+    this.search.invalidate(first);
     this.run();
   }
 
@@ -104,7 +104,7 @@ export class Seeker {
       this.found = this.looked = 0;
       this.threshold = threshold;
     }
-    this.found += surprises(this.store, threshold, this.looked);
+    this.found += countSurprises(this.store, threshold, this.looked);
     this.looked = this.store.count;
     this.show();
     if (!this.list.hidden) this.fill();
@@ -138,9 +138,9 @@ export class Seeker {
   private tell(): void {
     const { search } = this;
     const token = this.around.selected();
-    const at = search && token !== null ? search.placeOf(token) : null;
+    const at = search && token !== null ? search.indexOf(token) : null;
     const place = at === null ? "" : `${at + 1} of `;
-    this.around.tools().showFound(search ? `${place}${search.hits.length}` : "");
+    this.around.tools().showFound(search ? `${place}${search.matches.length}` : "");
   }
 
   private fill(): void {

@@ -1,6 +1,6 @@
 // How tokens look: coloured by what was asked for, and marked as hit, chosen, kept or beside the point.
 
-import { type ColorBy, type Scale, within } from "../data/scale.ts";
+import { type ColorBy, limitTest, type Scale } from "../data/scale.ts";
 import type { Store } from "../data/store.ts";
 import { heatAt, valueFor } from "../data/token_values.ts";
 import type { Look } from "../text/line_renderer.ts";
@@ -23,7 +23,7 @@ export class Looks {
   }
 
   limit(limits: number[]): void {
-    this.isWanted = within(this.scale, this.colorBy, limits);
+    this.isWanted = limitTest(this.scale, this.colorBy, limits);
   }
 
   of(token: number): Look {

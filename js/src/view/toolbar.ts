@@ -1,7 +1,7 @@
 // The bar above the text: what the colour says, searching, surprises, and how the text is drawn.
 
 import type { ColorBy } from "../data/scale.ts";
-import { many } from "../data/summary.ts";
+import { pluralize } from "../data/summary.ts";
 import { onChange, setTrait } from "../host/traits.ts";
 import { button, choice, element } from "../ui/dom.ts";
 import type { Legend } from "../ui/legend.ts";
@@ -145,7 +145,7 @@ export class Tools {
   }
 
   showSurprises(count: number, below: string, listed: boolean): void {
-    const told = many(count, "surprise");
+    const told = pluralize(count, "surprise");
     this.surprises.textContent = told;
     this.surprises.title = `Tokens below ${below} (s)`;
     this.surprises.setAttribute("aria-label", `${told}, tokens below ${below}: list them`);

@@ -2,7 +2,7 @@
 
 import { type Block, unpack } from "../data/codec.ts";
 import { Store } from "../data/store.ts";
-import { Tally, toldOf } from "../data/summary.ts";
+import { describeRange, Summary } from "../data/summary.ts";
 import { needsMeasures } from "../data/token_values.ts";
 import { ChartLink, type LinkMessage } from "../host/chart_link.ts";
 import { RequestOnce } from "../host/request_once.ts";
@@ -56,7 +56,7 @@ export class View {
   private readonly seeker: Seeker;
   private readonly legend: Legend;
   private readonly strip: Strip;
-  private readonly tally: Tally;
+  private readonly tally: Summary;
   private readonly tools: Tools;
   private readonly tree: Tree;
   private readonly link: ChartLink;
@@ -115,7 +115,7 @@ export class View {
       (range) => this.chosen.choose(range),
       signal,
     );
-    this.tally = new Tally(this.store);
+    this.tally = new Summary(this.store);
     this.summing = new Chore(signal);
     this.stripping = new Chore(signal);
     const hit = (by: 1 | -1) => this.seeker.toHit(by);
@@ -224,9 +224,9 @@ export class View {
   }
 
   private append(block: Block): boolean {
-    const first = this.store.receive(block);
+    const first = this.store.receiveTokens(block);
     if (first === null) return false;
-    this.tally.renew(first);
+    this.tally.invalidate(first);
     this.paper.grow(first);
     if (this.paper.laid) {
       this.frameStrip();
@@ -238,7 +238,7 @@ export class View {
 
   private takeRest(): void {
     const { alternatives, measures } = sourceOf(this.model);
-    if (alternatives?.byteLength) this.store.keepAlternatives(alternatives);
+    if (alternatives?.byteLength) this.store.deferAlternatives(alternatives);
     if (measures?.byteLength) this.store.receiveMeasures(unpack(measures));
   }
 
@@ -268,7 +268,7 @@ export class View {
     const { range } = this.chosen;
     this.paper.lines.repaint();
     this.markRange();
-    const told = range ? toldOf(this.store, range) : "";
+    const told = range ? describeRange(this.store, range) : "";
     this.ranged.textContent = told;
     if (told) this.spoken.textContent = told;
   }
@@ -300,7 +300,7 @@ export class View {
   private paintColor(): void {
     const by = this.model.get("color_by");
     this.looks.colorBy = by;
-    if (needsMeasures(by)) this.store.wantMeasures();
+    if (needsMeasures(by)) this.store.requestMeasures();
     this.root.dataset["color"] = by;
     this.strip.renew();
     this.paintLimits();
@@ -336,7 +336,7 @@ export class View {
   /** Sums over what is new, and the strip; a little at a time. */
   private count(first: number): void {
     const told = () => {
-      this.tools.summary.textContent = this.tally.told;
+      this.tools.summary.textContent = this.tally.text;
     };
     told();
     if (!this.tally.done) this.summing.begin(this.tally.run(), told);

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { unpack } from "../../src/data/codec.ts";
-import { mostSurprising, Search, surprise, surprises } from "../../src/data/search.ts";
+import { countSurprises, mostSurprising, nextSurprise, Search } from "../../src/data/search.ts";
 import { Store } from "../../src/data/store.ts";
 import { tokens } from "../blocks.ts";
 
@@ -8,7 +8,7 @@ const store = (words: string[], p: number[] = []) =>
   new Store(() => {}, tokens(words, p.length ? { logprob: p.map(Math.log) } : {}));
 const hits = (search: Search) => {
   for (const _ of search.run());
-  return search.hits;
+  return search.matches;
 };
 
 test("a text is found across tokens, whatever its case", () => {
@@ -37,8 +37,8 @@ test("what comes later is searched as well", () => {
   const text = store(["one", " tw"]);
   const search = new Search(text, "two");
   expect(hits(search)).toEqual([]);
-  text.receive(unpack(tokens(["o", " two"], { first: 2 })));
-  search.renew(2);
+  text.receiveTokens(unpack(tokens(["o", " two"], { first: 2 })));
+  search.invalidate(2);
   expect(hits(search)).toEqual([
     [1, 2],
     [3, 3],
@@ -61,12 +61,12 @@ test("nothing is found by nothing", () => {
 const unsure = store(["a", "b", "c", "d"], [0.05, 0.9, 0.01, Number.NaN]);
 
 test("surprises are the tokens below the threshold, and the walk goes round", () => {
-  expect(surprises(unsure, 0.1)).toBe(2);
-  expect(surprise(unsure, 0.1, null, 1)).toBe(0);
-  expect(surprise(unsure, 0.1, 0, 1)).toBe(2);
-  expect(surprise(unsure, 0.1, 2, 1)).toBe(0);
-  expect(surprise(unsure, 0.1, null, -1)).toBe(2);
-  expect(surprise(unsure, 0.001, 0, 1)).toBeNull();
+  expect(countSurprises(unsure, 0.1)).toBe(2);
+  expect(nextSurprise(unsure, 0.1, null, 1)).toBe(0);
+  expect(nextSurprise(unsure, 0.1, 0, 1)).toBe(2);
+  expect(nextSurprise(unsure, 0.1, 2, 1)).toBe(0);
+  expect(nextSurprise(unsure, 0.1, null, -1)).toBe(2);
+  expect(nextSurprise(unsure, 0.001, 0, 1)).toBeNull();
 });
 
 test("the list of surprises begins with the least probable, and is as long as is asked", () => {
@@ -82,7 +82,7 @@ test("the list of surprises begins with the least probable, and is as long as is
 
 test("a token that lies on the threshold is not below it", () => {
   for (const threshold of [0.1, 0.3, 0.01, 0.7]) {
-    expect(surprises(store(["a"], [threshold]), threshold)).toBe(0);
+    expect(countSurprises(store(["a"], [threshold]), threshold)).toBe(0);
   }
 });
 
@@ -112,7 +112,7 @@ test("hits that share a token, or lie within one, are all parts of what is searc
     [3, 3],
   ]);
   expect([0, 1, 2, 3].map((token) => search.has(token))).toEqual([true, true, false, true]);
-  expect([0, 1, 3].map((token) => search.placeOf(token))).toEqual([0, null, 2]);
+  expect([0, 1, 3].map((token) => search.indexOf(token))).toEqual([0, null, 2]);
   expect(search.nearest(0, 1)).toEqual([3, 3]);
   expect(search.nearest(3, -1)).toEqual([0, 1]);
 });
@@ -123,7 +123,7 @@ test("a key press does not go through half a million hits", () => {
   // As many steps as would take hours, were each to go through all hits.
   for (let token = 1; token < 1_000_000; token += 20) {
     if (search.nearest(token, -1)?.[0] !== (token > 1 ? token - 2 : 999_999)) expect.fail(`before ${token}`);
-    if (search.placeOf(token) !== (token - 1) / 2) expect.fail(`at ${token}`);
+    if (search.indexOf(token) !== (token - 1) / 2) expect.fail(`at ${token}`);
   }
   expect(search.nearest(999_997, 1)).toEqual([999_999, 999_999]);
   expect(search.nearest(999_999, 1)).toEqual([1, 1]);

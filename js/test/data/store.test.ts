@@ -35,8 +35,8 @@ test("alternatives that came with the tokens are there at once", () => {
     ),
   );
   expect(store.alternatives(0)).toEqual([
-    { label: "y", text: 1, logprob: -2, chosen: false },
-    { label: "x", text: 0, logprob: -1, chosen: true },
+    { label: "y", textIndex: 1, logprob: -2, chosen: false },
+    { label: "x", textIndex: 0, logprob: -1, chosen: true },
   ]);
   expect(store.alternatives(1)).toEqual([]);
   expect(store.alternatives(2)?.map((one) => one.label)).toEqual(["y"]);
@@ -53,17 +53,17 @@ test("alternatives that did not come are asked for by their chunk", () => {
 
 test("alternatives that are kept unread are those of before what comes later", () => {
   const store = new Store(never, tokens(["x", "y", "x"]));
-  store.keepAlternatives(alternatives(0, [[[1, -2]], [[1, -3]], [[1, -4]]]));
+  store.deferAlternatives(alternatives(0, [[[1, -2]], [[1, -3]], [[1, -4]]]));
   store.receiveAlternatives(unpack(alternatives(1, [[[0, -1]]])));
   expect([0, 1, 2].map((token) => store.alternatives(token)?.[0]?.logprob)).toEqual([-2, -1, -4]);
-  store.keepAlternatives(alternatives(0, [[[0, -5]]]));
-  expect(store.receive(unpack(tokens(["z"], { first: 3 })))).toBe(3);
+  store.deferAlternatives(alternatives(0, [[[0, -5]]]));
+  expect(store.receiveTokens(unpack(tokens(["z"], { first: 3 })))).toBe(3);
   expect([0, 1].map((token) => store.alternatives(token)?.[0]?.logprob)).toEqual([-5, -1]);
 });
 
 test("rows that are appended follow those that stand", () => {
   const store = new Store(never, tokens(["a", "b"]));
-  expect(store.receive(unpack(tokens(["c"], { first: 2, logprob: [-3] })))).toBe(2);
+  expect(store.receiveTokens(unpack(tokens(["c"], { first: 2, logprob: [-3] })))).toBe(2);
   expect([0, 1, 2].map((token) => store.source(token))).toEqual(["a", "b", "c"]);
   expect(store.logprob[2]).toBe(-3);
 });
@@ -71,14 +71,14 @@ test("rows that are appended follow those that stand", () => {
 test("rows that do not follow are not taken, and the whole is asked for", () => {
   const asked: object[] = [];
   const store = new Store((what) => asked.push(what), tokens(["a", "b"]));
-  expect(store.receive(unpack(tokens(["c"], { first: 5 })))).toBeNull();
+  expect(store.receiveTokens(unpack(tokens(["c"], { first: 5 })))).toBeNull();
   expect(store.count).toBe(2);
   expect(asked).toEqual([{ whole: true }]);
 });
 
 test("rows of another completion are not taken", () => {
   const store = new Store(never, tokens(["a", "b"]));
-  expect(store.receive(unpack(tokens(["c"], { first: 2, epoch: "other" })))).toBeNull();
+  expect(store.receiveTokens(unpack(tokens(["c"], { first: 2, epoch: "other" })))).toBeNull();
   expect(store.count).toBe(2);
 });
 
@@ -100,9 +100,9 @@ test("what is measured of appended rows is added to what was", () => {
       ),
     );
   store.receiveMeasures(measured(0, [1, 2]));
-  expect(store.wantMeasures()).toBe(true);
-  store.receive(unpack(tokens(["c"], { first: 2 })));
-  expect(store.wantMeasures()).toBe(false);
+  expect(store.requestMeasures()).toBe(true);
+  store.receiveTokens(unpack(tokens(["c"], { first: 2 })));
+  expect(store.requestMeasures()).toBe(false);
   expect(asked).toEqual([{ measures: true }]);
   store.receiveMeasures(measured(2, [3]));
   expect([0, 1, 2].map((token) => store.measures?.entropy[token])).toEqual([1, 2, 3]);
@@ -147,8 +147,8 @@ test("a whole takes the place of the pieces that it was sent in", () => {
   const chunk = (first: number, last: number) => ({
     first,
     last,
-    begins: first,
-    starts: new Uint32Array(last - first + 1),
+    firstRow: first,
+    offsets: new Uint32Array(last - first + 1),
     labelAt: new Uint16Array(0),
     logprob: new Float32Array(0),
   });
@@ -157,5 +157,5 @@ test("a whole takes the place of the pieces that it was sent in", () => {
   expect(chunks.at(50_000)?.first).toBe(49_984);
   chunks.add(chunk(0, 96_000));
   expect(chunks.length).toBe(1);
-  expect([0, 95_999, 96_000].map((token) => chunks.at(token)?.begins)).toEqual([0, 0, undefined]);
+  expect([0, 95_999, 96_000].map((token) => chunks.at(token)?.firstRow)).toEqual([0, 0, undefined]);
 });

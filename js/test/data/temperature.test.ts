@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import file from "../../../tests/fixtures/stats_vectors.json" with { type: "json" };
-import { weigh } from "../../src/data/temperature.ts";
+import { atTemperature } from "../../src/data/temperature.ts";
 
 interface Vector {
   id: string;
@@ -19,7 +19,7 @@ test("there are vectors", () => {
 });
 
 test.each(vectors)("$id: the bounds are those of the statistics", ({ inputs, expected }) => {
-  const { lower, upper } = weigh(inputs.top_logprobs, inputs.temperature, inputs.vocab_size);
+  const { lower, upper } = atTemperature(inputs.top_logprobs, inputs.temperature, inputs.vocab_size);
   expected.lower.forEach((bound, at) => {
     expect(Math.abs((lower[at] ?? 0) / bound - 1)).toBeLessThan(1e-11);
   });
@@ -38,7 +38,7 @@ test.each([0.1, 0.5, 0.9, 1, 1.1, 1.5, 2])(
     const powers = logprobs.map((one) => Math.exp(one / temperature));
     const sum = powers.reduce((a, b) => a + b, 0);
     for (const size of [null, 400]) {
-      const { lower, upper, rest } = weigh(logprobs.slice(0, 20), temperature, size);
+      const { lower, upper, rest } = atTemperature(logprobs.slice(0, 20), temperature, size);
       for (let at = 0; at < 20; at++) {
         const truth = (powers[at] ?? 0) / sum;
         expect(lower[at]).toBeLessThanOrEqual(truth * (1 + 1e-9));
@@ -52,17 +52,17 @@ test.each([0.1, 0.5, 0.9, 1, 1.1, 1.5, 2])(
 );
 
 test("at temperature 0 the likeliest has it all, and equals share it", () => {
-  expect(weigh([-1, -1, -3], 0, 50).lower).toEqual([0.5, 0.5, 0]);
-  expect(weigh([-0.5, -3], 0, null).rest).toEqual([0, 0]);
+  expect(atTemperature([-1, -1, -3], 0, 50).lower).toEqual([0.5, 0.5, 0]);
+  expect(atTemperature([-0.5, -3], 0, null).rest).toEqual([0, 0]);
 });
 
 test("a chosen token from outside the list counts, and does not bound what is hidden", () => {
-  const { lower, upper, rest } = weigh([Math.log(0.5), Math.log(0.2)], 1, null, Math.log(0.01));
+  const { lower, upper, rest } = atTemperature([Math.log(0.5), Math.log(0.2)], 1, null, Math.log(0.01));
   expect(lower[2]).toBeCloseTo(0.01, 12);
   expect(upper[0]).toBeCloseTo(0.5, 12);
   expect(rest[0]).toBeCloseTo(0.29, 12);
 });
 
 test("where rounding makes the list exceed 1, it is all there is", () => {
-  expect(weigh([1e-7, -30], 1, null).rest).toEqual([0, 0]);
+  expect(atTemperature([1e-7, -30], 1, null).rest).toEqual([0, 0]);
 });

@@ -81,7 +81,7 @@ test("what is appended is laid out as if it had been there from the first", () =
     const some = words(next, 2 + Math.floor(next() * 40));
     const at = 1 + Math.floor(next() * (some.length - 1));
     const { store, layout } = laid(some.slice(0, at), 15);
-    store.receive(unpack(tokens(some.slice(at), { first: at })));
+    store.receiveTokens(unpack(tokens(some.slice(at), { first: at })));
     layout.renew(at);
     layout.extend(store.count);
     expect(linesOf(layout)).toEqual(texts(some, 15));
@@ -92,7 +92,7 @@ test("rows that are sent again are laid out again, and no others", () => {
   const { store, layout } = laid(["one", " two", " three", " four"], 8);
   expect(linesOf(layout)).toEqual(["one two", " three", " four"]);
   const before = layout.lines;
-  store.receive(unpack(tokens([" vi", "er", " end"], { first: 3 })));
+  store.receiveTokens(unpack(tokens([" vi", "er", " end"], { first: 3 })));
   expect(layout.renew(3)).toBe(before - 1);
   layout.extend(store.count);
   expect(linesOf(layout)).toEqual(["one two", " three", " vier", " end"]);
