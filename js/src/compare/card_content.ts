@@ -1,7 +1,7 @@
 // The card of a comparison: what each response has at a place, with what it weighed there, side by side.
 
 import { percent } from "../data/scale.ts";
-import { content, Reading } from "../ui/card.ts";
+import { CardContent, renderContent } from "../ui/card.ts";
 import { element } from "../ui/dom.ts";
 import { type Comparison, LETTERS, type Place } from "./alignment.ts";
 
@@ -111,7 +111,7 @@ function face(comparison: Comparison, names: string[], place: Place, side: numbe
     whole.append(element("code", "", `${labels.join("|")}${more}`), ` ${percent(Math.exp(sum))}`);
     made.append(whole);
   }
-  made.append(...content(read(comparison, other), null));
+  made.append(...renderContent(read(comparison, other), null));
   return made;
 }
 
@@ -122,9 +122,9 @@ export function badge(side: number): HTMLElement {
   return made;
 }
 
-function read(comparison: Comparison, { side, token }: Place): Reading {
+function read(comparison: Comparison, { side, token }: Place): CardContent {
   const store = comparison.stores[side];
   if (!store) throw new RangeError(`there is no response ${side}`);
   store.requestMeasures();
-  return new Reading(store, token, store.alternatives(token), 1);
+  return new CardContent(store, token, store.alternatives(token), 1);
 }

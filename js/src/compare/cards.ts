@@ -1,7 +1,7 @@
 // The card of a comparison, beside a token: what it says, and how long it stays.
 
 import { Card } from "../ui/card.ts";
-import { button, element, treeOf } from "../ui/dom.ts";
+import { button, element, rootOf } from "../ui/dom.ts";
 import { type Comparison, LETTERS, type Place } from "./alignment.ts";
 import { faces } from "./card_content.ts";
 
@@ -56,7 +56,7 @@ export class Desk {
 
   /** Something that the card says has changed, or of what it is. */
   refresh(place = this.place): void {
-    if (place && this.place) this.show(place, this.card.open);
+    if (place && this.place) this.show(place, this.card.isOpen);
   }
 
   hide(): void {
@@ -65,7 +65,7 @@ export class Desk {
   }
 
   close(): void {
-    const within = this.card.root.contains(treeOf(this.around.box).activeElement);
+    const within = this.card.root.contains(rootOf(this.around.box).activeElement);
     this.hide();
     if (within) this.around.box.focus({ preventScroll: true });
   }

@@ -1,7 +1,7 @@
 // The chart of all responses over the axis that they share: where their lines part, they disagree.
 
 import { element } from "../ui/dom.ts";
-import { followDrags } from "../ui/drag.ts";
+import { onDrag } from "../ui/drag.ts";
 import { type Comparison, last, type Place } from "./alignment.ts";
 import type { Measure } from "./model.ts";
 
@@ -52,7 +52,7 @@ export class Plot {
       const place = this.placeAt(event);
       if (place) this.go(place);
     };
-    followDrags(
+    onDrag(
       this.root,
       (event) => {
         move(event);

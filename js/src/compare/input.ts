@@ -2,9 +2,9 @@
 
 import { copiedText, selectedBeside } from "../text/clipboard.ts";
 import type { Layout } from "../text/layout.ts";
-import { hearing, treeOf } from "../ui/dom.ts";
+import { listenUntil, rootOf } from "../ui/dom.ts";
 import { type Action, actionOf } from "../ui/keyboard.ts";
-import { hideOnLeave } from "../ui/shell.ts";
+import { onFocusLeave } from "../ui/shell.ts";
 import type { Comparison, Place } from "./alignment.ts";
 import type { Desk } from "./cards.ts";
 import type { Walk } from "./navigation.ts";
@@ -37,14 +37,14 @@ export class Hands {
     private readonly acts: Acts,
     signal: AbortSignal,
   ) {
-    const on = hearing(signal);
+    const on = listenUntil(signal);
     on(box, "pointerover", (event) => {
       const place = placeAt(event);
-      if (place && !desk.card.open) desk.show(place);
+      if (place && !desk.card.isOpen) desk.show(place);
     });
     on(box, "pointerleave", () => {
-      if (desk.card.open) return;
-      if (treeOf(box).activeElement === box && walk.at) desk.show(walk.at);
+      if (desk.card.isOpen) return;
+      if (rootOf(box).activeElement === box && walk.at) desk.show(walk.at);
       else desk.hide();
     });
     on(box, "pointerdown", (event) => {
@@ -68,7 +68,7 @@ export class Hands {
       event.stopPropagation();
     });
     on(root, "copy", (event) => this.copy(event));
-    hideOnLeave(root, () => desk.hide(), signal);
+    onFocusLeave(root, () => desk.hide(), signal);
   }
 
   private copy(event: ClipboardEvent): void {
@@ -86,11 +86,11 @@ export class Hands {
     switch (action.kind) {
       case "card":
         if (!walk.at) return false;
-        if (desk.card.open) desk.card.focus();
+        if (desk.card.isOpen) desk.card.focus();
         else desk.show(walk.at, true);
         return true;
       case "escape":
-        if (desk.card.open) desk.close();
+        if (desk.card.isOpen) desk.close();
         else if (desk.place && !walk.at) desk.hide();
         else if (walk.at) this.acts.leave();
         // With nothing to let go it is the notebook's.

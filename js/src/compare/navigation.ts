@@ -1,6 +1,6 @@
 // Going from token to token, from side to side and from difference to difference.
 
-import { moved } from "../ui/keyboard.ts";
+import { movePosition } from "../ui/keyboard.ts";
 import type { Comparison, Place } from "./alignment.ts";
 import type { Rows } from "./row_layout.ts";
 import type { Sheet } from "./row_renderer.ts";
@@ -52,7 +52,7 @@ export class Walk {
   }
 
   byTokens(by: number): void {
-    if (this.at) this.to(moved(this.at.token, by, this.comparison.count(this.at.side)));
+    if (this.at) this.to(movePosition(this.at.token, by, this.comparison.count(this.at.side)));
     else this.enter(by);
   }
 
@@ -115,6 +115,6 @@ export class Walk {
   /** The first move leads to an end of what there is. */
   private enter(by: number): void {
     const side = this.comparison.stores.findIndex((store) => store.count);
-    if (side >= 0) this.go({ side, token: moved(null, by, this.comparison.count(side)) });
+    if (side >= 0) this.go({ side, token: movePosition(null, by, this.comparison.count(side)) });
   }
 }

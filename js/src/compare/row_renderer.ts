@@ -3,7 +3,7 @@
 import type { Cell } from "../text/layout.ts";
 import { heatClass, type Look } from "../text/line_renderer.ts";
 import { element } from "../ui/dom.ts";
-import { bringIntoSight } from "../ui/shell.ts";
+import { scrollBoxTo } from "../ui/shell.ts";
 import { type Comparison, LETTERS, type Place } from "./alignment.ts";
 import type { Rows } from "./row_layout.ts";
 
@@ -96,7 +96,7 @@ export class Sheet {
     this.reach({ side, token });
     const row = this.rows.rowOf(side, token);
     const top = this.top(row);
-    bringIntoSight(this.box, top, this.top(row + 1) - top);
+    scrollBoxTo(this.box, top, this.top(row + 1) - top);
     this.show();
   }
 

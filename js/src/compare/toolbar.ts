@@ -2,7 +2,7 @@
 
 import { pluralize } from "../data/summary.ts";
 import { onChange, setTrait } from "../host/traits.ts";
-import { button, choice, element } from "../ui/dom.ts";
+import { button, dropdown, element } from "../ui/dom.ts";
 import type { Arrange, CompareBy, Measure, Model } from "./model.ts";
 
 const COLORS: CompareBy[] = ["difference", "probability", "surprisal", "entropy", "margin", "rank"];
@@ -18,17 +18,17 @@ export class Tools {
   private readonly found = element("span", "deluge-count");
 
   constructor(model: Model, legends: HTMLElement[], step: (by: 1 | -1) => void, signal: AbortSignal) {
-    const color = choice(
+    const color = dropdown(
       "Colour by",
       COLORS.map((one) => [one, one]),
       (value) => setTrait(model, "color_by", value as CompareBy),
     );
-    const arrange = choice(
+    const arrange = dropdown(
       "Arrange",
       ARRANGED.map((one) => [one, one]),
       (value) => setTrait(model, "arrange", value as Arrange),
     );
-    const measure = choice("Chart of", MEASURES, (value) => setTrait(model, "measure", value as Measure));
+    const measure = dropdown("Chart of", MEASURES, (value) => setTrait(model, "measure", value as Measure));
     const threshold = element("input");
     threshold.type = "number";
     threshold.min = "0";

@@ -9,9 +9,18 @@ import { onChange, setTrait } from "../host/traits.ts";
 import { Layout } from "../text/layout.ts";
 import { Measure } from "../text/text_width.ts";
 import { element } from "../ui/dom.ts";
-import { Chore } from "../ui/idle_tasks.ts";
+import { IdleTask } from "../ui/idle_tasks.ts";
 import { Legend } from "../ui/legend.ts";
-import { heedFonts, helpOf, listbox, onceLit, PRINTED, ruler, sheet, status } from "../ui/shell.ts";
+import {
+  keyHelp,
+  lineLayer,
+  listbox,
+  MAX_PRINTED_LINES,
+  onceVisible,
+  onFontsLoaded,
+  sampleToken,
+  statusRegion,
+} from "../ui/shell.ts";
 import { Comparison, type Place } from "./alignment.ts";
 import { spoken } from "./card_content.ts";
 import { Desk } from "./cards.ts";
@@ -38,10 +47,10 @@ export class CompareView {
   private readonly title = element("div", "deluge-title");
   private readonly heads = element("div", "deluge-heads");
   private readonly box = listbox("Tokens of the responses", "n p o ?");
-  private readonly page = sheet();
-  private readonly ruler = ruler();
-  private readonly spoken = status();
-  private readonly help = helpOf(KEYS);
+  private readonly page = lineLayer();
+  private readonly ruler = sampleToken();
+  private readonly spoken = statusRegion();
+  private readonly help = keyHelp(KEYS);
   private readonly comparison: Comparison;
   private readonly rows: Rows;
   private readonly looks: Looks;
@@ -52,7 +61,7 @@ export class CompareView {
   private readonly differences: HTMLElement;
   private readonly desk: Desk;
   private readonly walk: Walk;
-  private readonly laying: Chore;
+  private readonly laying: IdleTask;
   private readonly measure = new Measure(this.ruler);
   private width = -1;
   private height = 0;
@@ -93,7 +102,7 @@ export class CompareView {
     });
     this.walk = new Walk(this.comparison, this.rows, this.sheet, {
       threshold: () => model.get("threshold"),
-      went: (place, turned, open) => this.show(place, turned, open || this.desk.card.open),
+      went: (place, turned, open) => this.show(place, turned, open || this.desk.card.isOpen),
       say: (text) => {
         this.spoken.textContent = text;
       },
@@ -105,7 +114,7 @@ export class CompareView {
     }, signal);
     this.differences = ramp(this.comparison);
     this.tools = new Tools(model, [this.differences, this.legend.root], step, signal);
-    this.laying = new Chore(signal);
+    this.laying = new IdleTask(signal);
     const leave = () => {
       this.walk.at = null;
       setTrait(model, "selected", null);
@@ -206,7 +215,7 @@ export class CompareView {
         yield;
       }
     };
-    this.laying.begin(rest(), () => this.sheet.fit());
+    this.laying.start(rest(), () => this.sheet.fit());
   }
 
   private lineHeight(): number {
@@ -257,7 +266,7 @@ export class CompareView {
       return;
     }
     this.sheet.reveal(at);
-    onceLit(this.box, () => this.paintSelected(), this.signal);
+    onceVisible(this.box, () => this.paintSelected(), this.signal);
     this.plot.see(this.sheet.inSight());
     this.plot.draw();
     this.box.setAttribute("aria-activedescendant", this.idOf(at));
@@ -326,7 +335,7 @@ export class CompareView {
       this.plot.see(this.sheet.inSight());
     };
     this.box.addEventListener("scroll", scrolled, { signal, passive: true });
-    window.addEventListener("beforeprint", () => this.sheet.showAll(PRINTED), { signal });
+    window.addEventListener("beforeprint", () => this.sheet.showAll(MAX_PRINTED_LINES), { signal });
     window.addEventListener("afterprint", () => this.sheet.show(), { signal });
     const resized = new ResizeObserver(() => this.arrange());
     resized.observe(this.page);
@@ -335,7 +344,7 @@ export class CompareView {
       this.desk.card.hide();
     });
     followTheme(this.root, () => this.plot.draw(), signal);
-    heedFonts(() => {
+    onFontsLoaded(() => {
       if (this.width > 0) this.arrange(true);
     }, signal);
   }

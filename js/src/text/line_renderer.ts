@@ -2,7 +2,7 @@
 
 import type { Store } from "../data/store.ts";
 import { element } from "../ui/dom.ts";
-import { bringIntoSight } from "../ui/shell.ts";
+import { scrollBoxTo } from "../ui/shell.ts";
 import type { Cell, Layout } from "./layout.ts";
 
 // Lines kept beyond either edge, so that scrolling shows no gap.
@@ -159,7 +159,7 @@ export class Lines {
   reveal(token: number): void {
     this.reach(token);
     const height = this.lineHeight();
-    bringIntoSight(this.box, this.layout.lineOf(token) * height, height);
+    scrollBoxTo(this.box, this.layout.lineOf(token) * height, height);
     this.show();
   }
 

@@ -1,8 +1,8 @@
 // The text in its box: how wide it is, which of it is laid out, and what stays in sight when either changes.
 
 import type { Fragment, Store } from "../data/store.ts";
-import { Chore } from "../ui/idle_tasks.ts";
-import { listbox, PRINTED, ruler, sheet } from "../ui/shell.ts";
+import { IdleTask } from "../ui/idle_tasks.ts";
+import { lineLayer, listbox, MAX_PRINTED_LINES, sampleToken } from "../ui/shell.ts";
 import { Layout } from "./layout.ts";
 import { Lines, type Look } from "./line_renderer.ts";
 import { Measure } from "./text_width.ts";
@@ -20,12 +20,12 @@ export interface Around {
 
 export class Paper {
   readonly box = listbox("Tokens of the completion", "/ n p g k c s ?");
-  readonly ruler = ruler();
+  readonly ruler = sampleToken();
   readonly layout: Layout;
   readonly lines: Lines;
-  private readonly sheet = sheet();
+  private readonly sheet = lineLayer();
   private readonly measure = new Measure(this.ruler);
-  private readonly laying: Chore;
+  private readonly laying: IdleTask;
   private width = -1;
   private height = 0;
   private hidden = true;
@@ -42,14 +42,14 @@ export class Paper {
       return this.height || 24;
     };
     this.lines = new Lines(box, this.sheet, store, this.layout, lineHeight, around.idOf, around.look);
-    this.laying = new Chore(signal);
+    this.laying = new IdleTask(signal);
     box.append(this.sheet);
     const scrolled = () => {
       this.lines.show();
       around.scrolled();
     };
     box.addEventListener("scroll", scrolled, { signal, passive: true });
-    window.addEventListener("beforeprint", () => this.lines.showAll(PRINTED), { signal });
+    window.addEventListener("beforeprint", () => this.lines.showAll(MAX_PRINTED_LINES), { signal });
     window.addEventListener("afterprint", () => this.lines.show(), { signal });
     const watching = new ResizeObserver(() => around.resized());
     watching.observe(this.sheet);
@@ -139,7 +139,7 @@ export class Paper {
         yield;
       }
     };
-    this.laying.begin(rest(), () => {
+    this.laying.start(rest(), () => {
       lines.fitSheet();
       if (layout.done) lines.show();
     });

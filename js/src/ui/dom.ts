@@ -1,58 +1,58 @@
-// Elements, made without markup: text from a model is only ever text.
+// Creates elements without markup: text from a model is only ever set as textContent.
 
 export function element<K extends keyof HTMLElementTagNameMap>(
   tag: K,
   className = "",
   text = "",
 ): HTMLElementTagNameMap[K] {
-  const made = document.createElement(tag);
-  if (className) made.className = className;
-  if (text) made.textContent = text;
-  return made;
+  const created = document.createElement(tag);
+  if (className) created.className = className;
+  if (text) created.textContent = text;
+  return created;
 }
 
-/** A button that says in words what its sign means. */
-export function button(sign: string, name: string, act: (event: Event) => void): HTMLButtonElement {
-  const made = element("button", "deluge-button", sign);
-  made.type = "button";
-  if (name) {
-    made.title = name;
-    made.setAttribute("aria-label", name);
+/** A button with a short label, and a title that says what the label means. */
+export function button(label: string, title: string, onClick: (event: Event) => void): HTMLButtonElement {
+  const created = element("button", "deluge-button", label);
+  created.type = "button";
+  if (title) {
+    created.title = title;
+    created.setAttribute("aria-label", title);
   }
-  made.dataset["lmSuppressShortcuts"] = "true";
-  made.addEventListener("click", act);
-  return made;
+  created.dataset["lmSuppressShortcuts"] = "true";
+  created.addEventListener("click", onClick);
+  return created;
 }
 
-/** A choice among a few, with its name in front. */
-export function choice(
-  name: string,
+/** A drop-down list. */
+export function dropdown(
+  title: string,
   options: readonly (readonly [value: string, text: string])[],
-  chosen: (value: string) => void,
+  onSelect: (value: string) => void,
 ): HTMLSelectElement {
-  const made = element("select", "deluge-choice");
+  const created = element("select", "deluge-choice");
   for (const [value, text] of options) {
     const option = element("option", "", text);
     option.value = value;
-    made.append(option);
+    created.append(option);
   }
-  made.setAttribute("aria-label", name);
-  made.title = name;
-  made.dataset["lmSuppressShortcuts"] = "true";
-  made.addEventListener("change", () => chosen(made.value));
-  return made;
+  created.setAttribute("aria-label", title);
+  created.title = title;
+  created.dataset["lmSuppressShortcuts"] = "true";
+  created.addEventListener("change", () => onSelect(created.value));
+  return created;
 }
 
-/** Some hosts put views in shadow trees, which have a focus and a geometry of their own. */
-export function treeOf(node: Node): Document | ShadowRoot {
+/** The document or shadow tree of a node: in a shadow tree, only the tree knows the focus and what lies where. */
+export function rootOf(node: Node): Document | ShadowRoot {
   return node.getRootNode() as Document | ShadowRoot;
 }
 
-/** Hear events of elements until a signal. */
-export function hearing(signal: AbortSignal) {
+/** A form of addEventListener whose listeners are removed when the signal is aborted. */
+export function listenUntil(signal: AbortSignal) {
   return <K extends keyof HTMLElementEventMap>(
     target: HTMLElement,
     name: K,
-    heard: (event: HTMLElementEventMap[K]) => void,
-  ): void => target.addEventListener(name, heard, { signal });
+    listener: (event: HTMLElementEventMap[K]) => void,
+  ): void => target.addEventListener(name, listener, { signal });
 }

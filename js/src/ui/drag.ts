@@ -1,33 +1,29 @@
-// A pointer that is held down.
+// Follows a pointer while it is pressed.
 
-import { hearing } from "./dom.ts";
+import { listenUntil } from "./dom.ts";
 
-/** What follows a pointer from where it was pressed. */
-export interface Held {
+/** What to do during one drag. */
+export interface Drag {
   move(event: PointerEvent): void;
-  /** It was let go, and not taken away. */
-  drop?(event: PointerEvent): void;
+  /** The pointer was released. Not called if the browser cancels the drag. */
+  release?(event: PointerEvent): void;
 }
 
-/** Follow each pointer that is pressed on an element until it is let go, wherever it moves meanwhile. */
-export function followDrags(
-  target: HTMLElement,
-  press: (event: PointerEvent) => Held,
-  signal: AbortSignal,
-): void {
-  let held: Held | null = null;
-  const on = hearing(signal);
+/** Start a drag whenever the pointer is pressed on an element, and follow it wherever it moves. */
+export function onDrag(target: HTMLElement, start: (event: PointerEvent) => Drag, signal: AbortSignal): void {
+  let drag: Drag | null = null;
+  const on = listenUntil(signal);
   on(target, "pointerdown", (event) => {
     if (event.button) return;
-    held = press(event);
+    drag = start(event);
     target.setPointerCapture(event.pointerId);
   });
-  on(target, "pointermove", (event) => held?.move(event));
+  on(target, "pointermove", (event) => drag?.move(event));
   on(target, "pointerup", (event) => {
-    held?.drop?.(event);
-    held = null;
+    drag?.release?.(event);
+    drag = null;
   });
   on(target, "pointercancel", () => {
-    held = null;
+    drag = null;
   });
 }

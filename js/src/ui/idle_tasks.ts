@@ -1,9 +1,9 @@
-// Long work, a little at a time.
+// Runs long work in slices of 8 ms between frames, so that the page stays responsive.
 
-/** Do long work a little at a time, so that no frame waits for it; it ends with the signal. */
-export function inSlices(work: Generator<void>, signal: AbortSignal, between?: () => void): void {
-  // A frame between two slices: browsers let one timer after another go before a frame that waits.
-  const later = () => {
+/** Run a generator in slices until it ends or the signal is aborted. `afterSlice` is called after each slice. */
+export function runInSlices(work: Generator<void>, signal: AbortSignal, afterSlice?: () => void): void {
+  // Wait for a frame between slices: browsers run timer after timer before a frame that is waiting.
+  const schedule = () => {
     if (document.hidden) setTimeout(slice, 0);
     else requestAnimationFrame(() => setTimeout(slice, 0));
   };
@@ -12,27 +12,27 @@ export function inSlices(work: Generator<void>, signal: AbortSignal, between?: (
     const end = performance.now() + 8;
     let finished = false;
     while (!finished && performance.now() < end) finished = work.next().done === true;
-    between?.();
-    if (!finished) later();
+    afterSlice?.();
+    if (!finished) schedule();
   };
-  // The first frame is for what was asked for.
-  if (document.hidden) later();
-  else requestAnimationFrame(later);
+  // Leave the first frame to the change that caused the work.
+  if (document.hidden) schedule();
+  else requestAnimationFrame(schedule);
 }
 
-/** Work that is begun again and again, of which only the latest beginning counts. */
-export class Chore {
+/** Work that may be started again before it ends: a new start stops the previous run. */
+export class IdleTask {
   private current = new AbortController();
 
   constructor(private readonly signal: AbortSignal) {
     signal.addEventListener("abort", () => this.current.abort());
   }
 
-  begin(work: Generator<void>, between?: () => void): void {
+  start(work: Generator<void>, afterSlice?: () => void): void {
     this.stop();
     if (this.signal.aborted) return;
     this.current = new AbortController();
-    inSlices(work, this.current.signal, between);
+    runInSlices(work, this.current.signal, afterSlice);
   }
 
   stop(): void {

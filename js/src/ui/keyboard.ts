@@ -1,22 +1,25 @@
-// What a key does. Pure: the position goes in, the position comes out.
+// Maps keys to actions. Touches no element: positions go in, positions come out.
 
+/** A move by tokens, by lines, or to a token. */
 export type Move =
   | { kind: "token"; by: number }
   | { kind: "line"; by: number }
   | { kind: "to"; token: number };
+
+/** `surprise` steps through the surprises of a view, or through the differences of a comparison. */
 export type Action =
   | Move
   | { kind: "card" }
   | { kind: "escape" }
   | { kind: "search" }
   | { kind: "surprise"; by: 1 | -1 }
-  | { kind: "hit"; by: 1 | -1 }
+  | { kind: "match"; by: 1 | -1 }
   | { kind: "pin" }
   | { kind: "copy" }
   | { kind: "list" }
   | { kind: "help" };
 
-/** What is said of the keys; the same that are read below. */
+/** The list of keys that the help shows; `actionOf` must agree with it. */
 export const KEYS: [string, string][] = [
   ["← → ↑ ↓", "token or line before, after"],
   ["Shift ← → ↑ ↓", "choose a range of tokens"],
@@ -33,9 +36,10 @@ export const KEYS: [string, string][] = [
   ["?", "these keys"],
 ];
 
+/** Lines per page key. */
 const PAGE = 10;
 
-/** The action of a key, or null where the key is not ours. */
+/** The action of a key; null if the key belongs to the host. */
 export function actionOf(key: string, count: number): Action | null {
   switch (key) {
     case "ArrowRight":
@@ -66,9 +70,9 @@ export function actionOf(key: string, count: number): Action | null {
     case "p":
       return { kind: "surprise", by: -1 };
     case "g":
-      return { kind: "hit", by: 1 };
+      return { kind: "match", by: 1 };
     case "G":
-      return { kind: "hit", by: -1 };
+      return { kind: "match", by: -1 };
     case "k":
       return { kind: "pin" };
     case "c":
@@ -82,8 +86,8 @@ export function actionOf(key: string, count: number): Action | null {
   }
 }
 
-/** A position moved within its bounds; the first move from nowhere goes to an end. */
-export function moved(from: number | null, by: number, count: number): number {
+/** Move a position within its bounds. Without a position, the first move goes to the first or the last one. */
+export function movePosition(from: number | null, by: number, count: number): number {
   if (from === null) return by > 0 ? 0 : count - 1;
   return Math.max(0, Math.min(count - 1, from + by));
 }

@@ -1,72 +1,70 @@
-// What views of tokens have around their text, whatever they show of it.
+// The parts that every view of tokens has around its text: scrolling box, status region, list of keys. Knows nothing of
+// what the view shows.
 
-import { element, hearing, treeOf } from "./dom.ts";
+import { element, listenUntil, rootOf } from "./dom.ts";
 
-/** So many lines are printed. */
-export const PRINTED = 20_000;
+/** Lines that are rendered for printing, at most. */
+export const MAX_PRINTED_LINES = 20_000;
 
-/** The box that has the focus and the keys, while its tokens are walked through. */
-export function listbox(name: string, keys: string): HTMLElement {
+/** The scrolling box of the text. It keeps the focus while the keys move from token to token. */
+export function listbox(label: string, keys: string): HTMLElement {
   const box = element("div", "deluge-box");
-  // Jupyter takes keys before the page does, unless what has the focus asks it not to.
+  // Jupyter handles keys before the page does, unless the focused element has this attribute.
   box.dataset["lmSuppressShortcuts"] = "true";
   box.tabIndex = 0;
   box.setAttribute("role", "listbox");
-  box.setAttribute("aria-label", name);
+  box.setAttribute("aria-label", label);
   box.setAttribute("aria-keyshortcuts", keys);
   return box;
 }
 
-/** What lines lie on; it is no part of what is read out. */
-export function sheet(): HTMLElement {
-  const made = element("div", "deluge-sheet");
-  made.setAttribute("role", "none");
-  return made;
+/** The layer within the box on which lines are positioned; screen readers skip it. */
+export function lineLayer(): HTMLElement {
+  const layer = element("div", "deluge-sheet");
+  layer.setAttribute("role", "none");
+  return layer;
 }
 
-/** A token by which others are measured. */
-export function ruler(): HTMLElement {
-  const made = element("span", "deluge-token deluge-ruler", "x");
-  made.setAttribute("aria-hidden", "true");
-  return made;
+/** A hidden token whose font and height are measured. */
+export function sampleToken(): HTMLElement {
+  const sample = element("span", "deluge-token deluge-ruler", "x");
+  sample.setAttribute("aria-hidden", "true");
+  return sample;
 }
 
-/** What a screen reader says when it changes. */
-export function status(): HTMLElement {
-  const made = element("div", "deluge-spoken");
-  made.setAttribute("role", "status");
-  return made;
+/** A hidden region whose text screen readers read out whenever it changes. */
+export function statusRegion(): HTMLElement {
+  const region = element("div", "deluge-spoken");
+  region.setAttribute("role", "status");
+  return region;
 }
 
-/** The list of keys; hidden until it is asked for. */
-export function helpOf(keys: [string, string][]): HTMLElement {
-  const made = element("dl", "deluge-help");
-  made.hidden = true;
-  for (const [key, meaning] of keys) made.append(element("dt", "", key), element("dd", "", meaning));
-  return made;
+/** The list of keys, hidden at first. */
+export function keyHelp(keys: [string, string][]): HTMLElement {
+  const list = element("dl", "deluge-help");
+  list.hidden = true;
+  for (const [key, meaning] of keys) list.append(element("dt", "", key), element("dd", "", meaning));
+  return list;
 }
 
-/** Widths that were measured before a font came are not its own. */
-export function heedFonts(act: () => void, signal: AbortSignal): void {
+/** Call a listener once the fonts are loaded: widths measured before are wrong. */
+export function onFontsLoaded(listener: () => void, signal: AbortSignal): void {
   if (document.fonts?.status !== "loading") return;
   document.fonts.ready.then(() => {
-    if (!signal.aborted) act();
+    if (!signal.aborted) listener();
   });
 }
 
-/**
- * What was brought into sight in the dark is brought there once more, if there is light by the next frame; of light that
- * comes later a resize tells.
- */
-export function onceLit(box: HTMLElement, act: () => void, signal: AbortSignal): void {
+/** If the box was hidden when we scrolled, scroll again once it is visible. (Later changes arrive as a resize.) */
+export function onceVisible(box: HTMLElement, scroll: () => void, signal: AbortSignal): void {
   if (box.clientHeight) return;
   requestAnimationFrame(() => {
-    if (!signal.aborted && box.clientHeight) act();
+    if (!signal.aborted && box.clientHeight) scroll();
   });
 }
 
-/** Scroll a part of what is in a box into sight, without moving the page; to the middle, where it was far away. */
-export function bringIntoSight(box: HTMLElement, top: number, height: number): void {
+/** Scroll a box, but not the page, until a part of its content is visible; if that was far away, until it is centred. */
+export function scrollBoxTo(box: HTMLElement, top: number, height: number): void {
   const { scrollTop, clientHeight } = box;
   const above = scrollTop - top;
   const below = top + height - scrollTop - clientHeight;
@@ -75,18 +73,20 @@ export function bringIntoSight(box: HTMLElement, top: number, height: number): v
   else if (below > 0) box.scrollTop = scrollTop + below;
 }
 
-/** A card goes when the focus leaves its view. */
-export function hideOnLeave(root: HTMLElement, hide: () => void, signal: AbortSignal): void {
-  hearing(signal)(root, "focusout", (event) => {
+/** Call a listener when the focus leaves an element. */
+export function onFocusLeave(root: HTMLElement, listener: () => void, signal: AbortSignal): void {
+  listenUntil(signal)(root, "focusout", (event) => {
     const to = event.relatedTarget as Element | null;
-    if (!to || !root.contains(to)) hide();
+    if (!to || !root.contains(to)) listener();
   });
 }
 
-/** Whether the middle of a token is on the screen, and not under something else than its card. */
-export function isSeen(token: Element | null, box: HTMLElement, card: HTMLElement): boolean {
-  // A host may have taken the view off the page without a word.
-  const at = box.isConnected ? token?.getBoundingClientRect() : null;
-  const seen = at && treeOf(box).elementFromPoint((at.left + at.right) / 2, (at.top + at.bottom) / 2);
-  return !!seen && (box.contains(seen) || card.contains(seen));
+/** Whether the centre of a token is on the screen and not covered by anything but the token's card. */
+export function isVisible(token: Element | null, box: HTMLElement, card: HTMLElement): boolean {
+  // A host may remove the view from the page without notice.
+  const bounds = box.isConnected ? token?.getBoundingClientRect() : null;
+  const top =
+    bounds &&
+    rootOf(box).elementFromPoint((bounds.left + bounds.right) / 2, (bounds.top + bounds.bottom) / 2);
+  return !!top && (box.contains(top) || card.contains(top));
 }

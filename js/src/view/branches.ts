@@ -3,7 +3,7 @@
 import { unpack } from "../data/codec.ts";
 import { percent } from "../data/scale.ts";
 import { pluralize, sumLogprobs } from "../data/summary.ts";
-import { button, element, treeOf } from "../ui/dom.ts";
+import { button, element, rootOf } from "../ui/dom.ts";
 import type { Model, Node } from "./model.ts";
 
 /** The path from the original to a node. */
@@ -107,7 +107,7 @@ export class Tree {
   }
 
   get focused(): boolean {
-    return this.list.contains(treeOf(this.root).activeElement);
+    return this.list.contains(rootOf(this.root).activeElement);
   }
 
   focus(): void {

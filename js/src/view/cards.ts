@@ -2,8 +2,8 @@
 
 import type { Store } from "../data/store.ts";
 import { setTrait } from "../host/traits.ts";
-import { Card, content, type Hooks, Reading } from "../ui/card.ts";
-import { button, element, treeOf } from "../ui/dom.ts";
+import { type BranchOptions, Card, CardContent, renderContent } from "../ui/card.ts";
+import { button, element, rootOf } from "../ui/dom.ts";
 import type { Model } from "./model.ts";
 
 export interface Around {
@@ -47,23 +47,23 @@ export class Desk {
     this.heat.append(slider, this.told);
   }
 
-  reading(token: number): Reading {
+  reading(token: number): CardContent {
     this.store.requestMeasures();
-    return new Reading(this.store, token, this.store.alternatives(token), this.model.get("temperature"));
+    return new CardContent(this.store, token, this.store.alternatives(token), this.model.get("temperature"));
   }
 
   show(token: number, open = false): void {
     const at = this.around.find(token);
     if (!at || token >= this.store.count) return;
     const reading = this.reading(token);
-    const children = content(reading, open ? this.hooks : null);
+    const children = renderContent(reading, open ? this.hooks : null);
     if (open) children.push(...this.controls(reading));
     this.card.show(token, children, at, open);
   }
 
   /** Something that cards say has changed. */
   refresh(): void {
-    if (this.card.token !== null) this.show(this.card.token, this.card.open);
+    if (this.card.token !== null) this.show(this.card.token, this.card.isOpen);
     const there = this.model.get("pinned").filter((token) => token < this.store.count);
     this.pins.show(there, (token) => this.reading(token));
   }
@@ -75,7 +75,7 @@ export class Desk {
     this.around.say(kept ? "card kept" : "card dropped");
   }
 
-  copy(reading: Reading): void {
+  copy(reading: CardContent): void {
     const text = reading.table;
     const done = () => this.around.say("copied");
     if (!navigator.clipboard) copyByHand(text, done);
@@ -83,12 +83,12 @@ export class Desk {
   }
 
   close(): void {
-    const within = this.card.root.contains(treeOf(this.around.root).activeElement);
+    const within = this.card.root.contains(rootOf(this.around.root).activeElement);
     this.card.hide();
     if (within) this.around.box.focus({ preventScroll: true });
   }
 
-  private get hooks(): Hooks {
+  private get hooks(): BranchOptions {
     const reason = this.model.get("branching");
     const branch = (token: number, place: number) => {
       this.model.send({ branch: { node: this.model.get("node"), token, place } });
@@ -97,7 +97,7 @@ export class Desk {
     return { branch: reason === "" ? branch : null, whyNot: reason ?? "" };
   }
 
-  private controls(reading: Reading): HTMLElement[] {
+  private controls(reading: CardContent): HTMLElement[] {
     this.slider.value = String(reading.temperature);
     this.told.textContent = reading.temperature.toFixed(2);
     const acts = element("div", "deluge-acts");
@@ -135,7 +135,7 @@ class Pins {
     this.root.hidden = true;
   }
 
-  show(tokens: number[], read: (token: number) => Reading): void {
+  show(tokens: number[], read: (token: number) => CardContent): void {
     this.root.hidden = tokens.length === 0;
     const focused = [...this.root.querySelectorAll("button")].indexOf(
       (this.root.getRootNode() as Document | ShadowRoot).activeElement as HTMLButtonElement,
@@ -148,7 +148,7 @@ class Pins {
           button(`token ${token + 1}`, `Go to token ${token + 1}`, () => this.go(token)),
           button("×", `Drop the card of token ${token + 1}`, () => this.drop(token)),
         );
-        card.append(acts, ...content(read(token), null));
+        card.append(acts, ...renderContent(read(token), null));
         return card;
       }),
     );

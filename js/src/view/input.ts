@@ -3,9 +3,9 @@
 import type { Store } from "../data/store.ts";
 import { copiedText, selectedBeside } from "../text/clipboard.ts";
 import type { Paper } from "../text/text_box.ts";
-import { hearing, treeOf } from "../ui/dom.ts";
+import { listenUntil, rootOf } from "../ui/dom.ts";
 import { type Action, actionOf } from "../ui/keyboard.ts";
-import { hideOnLeave } from "../ui/shell.ts";
+import { onFocusLeave } from "../ui/shell.ts";
 import type { Desk } from "./cards.ts";
 import type { Walk } from "./navigation.ts";
 import type { Chosen } from "./selection.ts";
@@ -13,7 +13,7 @@ import type { Chosen } from "./selection.ts";
 /** What keys ask of other parts. */
 export interface Acts {
   search(): void;
-  hit(by: 1 | -1): void;
+  match(by: 1 | -1): void;
   surprise(by: 1 | -1): void;
   list(): void;
   help(): void;
@@ -32,10 +32,10 @@ export class Hands {
   ) {
     const { box } = paper;
     // One set of listeners for any number of tokens; all of them go with the view.
-    const on = hearing(signal);
+    const on = listenUntil(signal);
     on(box, "pointerover", (event) => {
       const token = tokenAt(event);
-      if (token !== null && !desk.card.open) desk.show(token);
+      if (token !== null && !desk.card.isOpen) desk.show(token);
     });
     on(box, "pointerleave", () => this.unpoint());
     on(box, "mousedown", (event) => {
@@ -48,16 +48,16 @@ export class Hands {
     on(box, "keydown", (event) => this.press(event));
     // Firefox tells the page, and not the element in focus, where nothing on the page is selected.
     document.addEventListener("copy", (event) => this.copy(event), { signal });
-    hideOnLeave(root, () => desk.card.hide(), signal);
+    onFocusLeave(root, () => desk.card.hide(), signal);
   }
 
   private get isFocused(): boolean {
-    return treeOf(this.root).activeElement === this.paper.box;
+    return rootOf(this.root).activeElement === this.paper.box;
   }
 
   private unpoint(): void {
     const { desk, chosen } = this;
-    if (desk.card.open) return;
+    if (desk.card.isOpen) return;
     if (this.isFocused && chosen.token !== null) desk.show(chosen.token);
     else desk.card.hide();
   }
@@ -119,7 +119,7 @@ export class Hands {
         this.escape();
         return;
       case "card":
-        if (desk.card.open && desk.card.token === token) desk.card.focus();
+        if (desk.card.isOpen && desk.card.token === token) desk.card.focus();
         else walk.go(token ?? 0, true);
         return;
       case "pin":
@@ -129,7 +129,7 @@ export class Hands {
         if (token !== null) desk.copy(desk.reading(token));
         return;
       case "surprise":
-      case "hit":
+      case "match":
         acts[action.kind](action.by);
         return;
       default:
@@ -146,9 +146,9 @@ export class Hands {
   /** One thing after another: the open card, what is chosen, the token. */
   private escape(): void {
     const { chosen, desk } = this;
-    const { open } = desk.card;
+    const { isOpen } = desk.card;
     desk.card.hide();
-    if (open) return;
+    if (isOpen) return;
     chosen.leave();
     if (chosen.range) chosen.choose(null);
     else chosen.select(null);

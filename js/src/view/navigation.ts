@@ -2,7 +2,7 @@
 
 import type { Store } from "../data/store.ts";
 import type { Paper } from "../text/text_box.ts";
-import { type Move, moved } from "../ui/keyboard.ts";
+import { type Move, movePosition } from "../ui/keyboard.ts";
 import type { Desk } from "./cards.ts";
 import type { Chosen } from "./selection.ts";
 
@@ -20,7 +20,7 @@ export class Walk {
     private readonly seen: () => void,
   ) {}
 
-  go(token: number, open = this.desk.card.open): void {
+  go(token: number, open = this.desk.card.isOpen): void {
     this.column = null;
     this.stand(token, open);
   }
@@ -29,16 +29,16 @@ export class Walk {
     const from = this.chosen.token;
     const { count } = this.store;
     if (move.kind === "to") this.go(move.token);
-    else if (move.kind === "token" || from === null) this.go(moved(from, move.by, count));
+    else if (move.kind === "token" || from === null) this.go(movePosition(from, move.by, count));
     else this.byLines(from, move.by);
   }
 
   private byLines(from: number, by: number): void {
     const { layout } = this.paper;
     this.paper.reveal(from);
-    const line = moved(layout.lineOf(from), by, layout.lines);
+    const line = movePosition(layout.lineOf(from), by, layout.lines);
     const aim = this.column ?? layout.middle(from);
-    this.stand(layout.nearest(line, aim), this.desk.card.open);
+    this.stand(layout.nearest(line, aim), this.desk.card.isOpen);
     this.column = aim;
   }
 

@@ -5,7 +5,7 @@ import { type ColorBy, heat } from "../data/scale.ts";
 import type { Store } from "../data/store.ts";
 import { heatOf } from "../data/token_values.ts";
 import { element } from "../ui/dom.ts";
-import { followDrags } from "../ui/drag.ts";
+import { onDrag } from "../ui/drag.ts";
 
 const HEIGHT = 36;
 /** Groups of tokens; doubled in size, and halved in number, when there are more. */
@@ -36,7 +36,7 @@ export class Strip {
     this.root.append(this.canvas, this.frame);
     this.root.setAttribute("aria-hidden", "true");
     this.root.title = "The whole text: click to go there, drag to choose tokens";
-    followDrags(
+    onDrag(
       this.root,
       (event) => {
         const from = this.tokenAt(event);
@@ -47,7 +47,7 @@ export class Strip {
             dragged ||= Math.abs(this.place(to) - this.place(from)) > 3;
             if (dragged) this.choose([Math.min(from, to), Math.max(from, to) + 1]);
           },
-          drop: (dropped) => {
+          release: (dropped) => {
             if (dragged) return;
             this.choose(null);
             this.go(this.tokenAt(dropped));

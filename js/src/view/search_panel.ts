@@ -4,7 +4,7 @@ import { percent } from "../data/scale.ts";
 import { countSurprises, mostSurprising, nextSurprise, Search } from "../data/search.ts";
 import type { Store } from "../data/store.ts";
 import { button, element } from "../ui/dom.ts";
-import { Chore } from "../ui/idle_tasks.ts";
+import { IdleTask } from "../ui/idle_tasks.ts";
 import type { Model } from "./model.ts";
 import type { Tools } from "./toolbar.ts";
 
@@ -23,7 +23,7 @@ export interface Around {
 export class Seeker {
   readonly list = element("div", "deluge-list");
   private search: Search | null = null;
-  private readonly searching: Chore;
+  private readonly searching: IdleTask;
   /** Which way to go as soon as there is a hit: keys may be faster than the search. */
   private wanted: 1 | -1 | null = null;
   private found = 0;
@@ -36,7 +36,7 @@ export class Seeker {
     private readonly around: Around,
     signal: AbortSignal,
   ) {
-    this.searching = new Chore(signal);
+    this.searching = new IdleTask(signal);
     this.list.hidden = true;
     this.list.setAttribute("role", "group");
     this.list.setAttribute("aria-label", "Surprises, the least probable first");
@@ -128,7 +128,7 @@ export class Seeker {
       this.around.repaint();
       if (this.wanted) this.toHit(this.wanted);
     };
-    if (this.search) this.searching.begin(this.search.run(), between);
+    if (this.search) this.searching.start(this.search.run(), between);
     else {
       this.searching.stop();
       between();

@@ -3,13 +3,13 @@
 import type { ColorBy } from "../data/scale.ts";
 import { pluralize } from "../data/summary.ts";
 import { onChange, setTrait } from "../host/traits.ts";
-import { button, choice, element } from "../ui/dom.ts";
+import { button, dropdown, element } from "../ui/dom.ts";
 import type { Legend } from "../ui/legend.ts";
 import type { Model } from "./model.ts";
 
 export interface Acts {
   search(text: string): void;
-  hit(by: 1 | -1): void;
+  match(by: 1 | -1): void;
   surprise(by: 1 | -1): void;
   list(): void;
   leave(): void;
@@ -39,7 +39,7 @@ export class Tools {
     private readonly acts: Acts,
     signal: AbortSignal,
   ) {
-    const color = choice(
+    const color = dropdown(
       "Colour by",
       (["probability", "surprisal", "entropy", "margin", "rank"] as ColorBy[]).map((one) => [one, one]),
       (value) => {
@@ -51,13 +51,13 @@ export class Tools {
     const more = element("details", "deluge-more");
     more.append(element("summary", "deluge-button", "Display"));
     const panel = element("div", "deluge-panel");
-    const palette = choice(
+    const palette = dropdown(
       "Palette",
       PALETTES.map((one) => [one, one]),
       (value) => setTrait(model, "palette", value),
     );
-    const spaces = choice("White space", SPACES, (value) => setTrait(model, "spaces", value));
-    const font = choice("Font", FONTS, (value) => setTrait(model, "font", value));
+    const spaces = dropdown("White space", SPACES, (value) => setTrait(model, "spaces", value));
+    const font = dropdown("Font", FONTS, (value) => setTrait(model, "font", value));
     const edges = element("input");
     edges.type = "checkbox";
     edges.addEventListener("change", () => setTrait(model, "boundaries", edges.checked));
@@ -98,7 +98,7 @@ export class Tools {
     this.field.addEventListener("input", () => acts.search(this.field.value));
     this.field.addEventListener("keydown", (event) => {
       event.stopPropagation();
-      if (event.key === "Enter") acts.hit(event.shiftKey ? -1 : 1);
+      if (event.key === "Enter") acts.match(event.shiftKey ? -1 : 1);
       else if (event.key === "Escape") acts.leave();
       else return;
       event.preventDefault();

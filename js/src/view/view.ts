@@ -11,11 +11,11 @@ import { onChange, setTrait } from "../host/traits.ts";
 import { heatClass } from "../text/line_renderer.ts";
 import { Paper } from "../text/text_box.ts";
 import { spelled } from "../text/whitespace.ts";
-import { element, treeOf } from "../ui/dom.ts";
-import { Chore } from "../ui/idle_tasks.ts";
+import { element, rootOf } from "../ui/dom.ts";
+import { IdleTask } from "../ui/idle_tasks.ts";
 import { KEYS } from "../ui/keyboard.ts";
 import { Legend } from "../ui/legend.ts";
-import { heedFonts, helpOf, onceLit, status } from "../ui/shell.ts";
+import { keyHelp, onceVisible, onFontsLoaded, statusRegion } from "../ui/shell.ts";
 import { Tree } from "./branches.ts";
 import { Desk } from "./cards.ts";
 import { Hands } from "./input.ts";
@@ -44,8 +44,8 @@ export class View {
   readonly root = element("section", "deluge");
   private readonly name = `deluge-${++views}`;
   private readonly title = element("div", "deluge-title");
-  private readonly spoken = status();
-  private readonly help = helpOf(KEYS);
+  private readonly spoken = statusRegion();
+  private readonly help = keyHelp(KEYS);
   private readonly ranged = element("div", "deluge-ranged-sum");
   private readonly store: Store;
   private readonly chosen: Chosen;
@@ -60,8 +60,8 @@ export class View {
   private readonly tools: Tools;
   private readonly tree: Tree;
   private readonly link: ChartLink;
-  private readonly summing: Chore;
-  private readonly stripping: Chore;
+  private readonly summing: IdleTask;
+  private readonly stripping: IdleTask;
   private readonly asked: RequestOnce;
 
   constructor(
@@ -116,13 +116,13 @@ export class View {
       signal,
     );
     this.tally = new Summary(this.store);
-    this.summing = new Chore(signal);
-    this.stripping = new Chore(signal);
+    this.summing = new IdleTask(signal);
+    this.stripping = new IdleTask(signal);
     const hit = (by: 1 | -1) => this.seeker.toHit(by);
     const surprise = (by: 1 | -1) => this.seeker.toSurprise(by);
     const list = () => this.seeker.toggle();
     const seek = (text: string) => this.seeker.seek(text);
-    this.tools = new Tools(model, this.legend, { search: seek, hit, surprise, list, leave }, signal);
+    this.tools = new Tools(model, this.legend, { search: seek, match: hit, surprise, list, leave }, signal);
     const search = () => this.tools.seek();
     const help = () => {
       this.help.hidden = !this.help.hidden;
@@ -134,7 +134,7 @@ export class View {
       this.chosen,
       this.desk,
       this.walk,
-      { search, hit, surprise, list, help },
+      { search, match: hit, surprise, list, help },
       signal,
     );
     this.tree = new Tree(model, (id) => setTrait(model, "node", id));
@@ -187,7 +187,7 @@ export class View {
       top: box.scrollTop,
       atEnd,
       // A card goes when another branch comes, and gives the focus back.
-      focused: [box, this.desk.card.root].some((one) => one.contains(treeOf(one).activeElement)),
+      focused: [box, this.desk.card.root].some((one) => one.contains(rootOf(one).activeElement)),
       walking: this.tree.focused,
       searched: this.tools.searching,
     };
@@ -260,8 +260,8 @@ export class View {
     }
     this.paper.reveal(token);
     box.setAttribute("aria-activedescendant", this.idOf(token));
-    onceLit(box, () => this.paintSelected(), this.signal);
-    if (this.desk.card.token !== null) this.desk.show(token, this.desk.card.open);
+    onceVisible(box, () => this.paintSelected(), this.signal);
+    if (this.desk.card.token !== null) this.desk.show(token, this.desk.card.isOpen);
   }
 
   private paintRange(): void {
@@ -339,9 +339,9 @@ export class View {
       this.tools.summary.textContent = this.tally.text;
     };
     told();
-    if (!this.tally.done) this.summing.begin(this.tally.run(), told);
+    if (!this.tally.done) this.summing.start(this.tally.run(), told);
     if (this.paper.laid)
-      this.stripping.begin(this.strip.count(this.looks.colorBy, first), () => this.strip.draw());
+      this.stripping.start(this.strip.count(this.looks.colorBy, first), () => this.strip.draw());
   }
 
   /** In colours that are others now. */
@@ -395,7 +395,7 @@ export class View {
     });
     // The colours of the strip are those of the theme.
     followTheme(this.root, () => this.paintStrip(), signal);
-    heedFonts(relayout, signal);
+    onFontsLoaded(relayout, signal);
     signal.addEventListener("abort", () => this.desk.card.hide());
   }
 }

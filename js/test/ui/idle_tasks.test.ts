@@ -1,6 +1,6 @@
 // @vitest-environment happy-dom
 import { expect, test } from "vitest";
-import { Chore } from "../../src/ui/idle_tasks.ts";
+import { IdleTask } from "../../src/ui/idle_tasks.ts";
 
 const frames = async (many: number) => {
   for (let frame = 0; frame < many; frame++) {
@@ -19,9 +19,9 @@ function* endless(): Generator<void> {
 
 test("of work that is begun again and again only the latest goes on", async () => {
   const view = new AbortController();
-  const chore = new Chore(view.signal);
+  const chore = new IdleTask(view.signal);
   const went: number[] = [];
-  for (let begun = 0; begun < 20; begun++) chore.begin(endless(), () => went.push(begun));
+  for (let begun = 0; begun < 20; begun++) chore.start(endless(), () => went.push(begun));
   await frames(4);
   expect(went.length).toBeGreaterThan(0);
   expect(new Set(went)).toEqual(new Set([19]));
@@ -30,11 +30,11 @@ test("of work that is begun again and again only the latest goes on", async () =
 
 test("no work goes on when its view has ended, nor is any begun", async () => {
   const view = new AbortController();
-  const chore = new Chore(view.signal);
+  const chore = new IdleTask(view.signal);
   const went: string[] = [];
-  chore.begin(endless(), () => went.push("before"));
+  chore.start(endless(), () => went.push("before"));
   view.abort();
-  chore.begin(endless(), () => went.push("after"));
+  chore.start(endless(), () => went.push("after"));
   await frames(3);
   expect(went).toEqual([]);
 });

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { heat, percent, valueAt } from "../../src/data/scale.ts";
-import { actionOf, moved } from "../../src/ui/keyboard.ts";
+import { actionOf, movePosition } from "../../src/ui/keyboard.ts";
 
 test("arrows move by tokens and lines, home and end to the ends", () => {
   expect(actionOf("ArrowRight", 5)).toEqual({ kind: "token", by: 1 });
@@ -13,10 +13,10 @@ test("keys that are not ours are left to the host", () => {
 });
 
 test("a move stays within the text, and from nowhere goes to an end", () => {
-  expect(moved(4, 1, 5)).toBe(4);
-  expect(moved(0, -1, 5)).toBe(0);
-  expect(moved(null, 1, 5)).toBe(0);
-  expect(moved(null, -1, 5)).toBe(4);
+  expect(movePosition(4, 1, 5)).toBe(4);
+  expect(movePosition(0, -1, 5)).toBe(0);
+  expect(movePosition(null, 1, 5)).toBe(0);
+  expect(movePosition(null, -1, 5)).toBe(4);
 });
 
 test.each([
