@@ -1,6 +1,6 @@
 // What hands do to a comparison: keys, pointers, copying.
 
-import { copiedText, selectedBeside } from "../text/clipboard.ts";
+import { selectedText, textSelection } from "../text/clipboard.ts";
 import type { Layout } from "../text/layout.ts";
 import { listenUntil, rootOf } from "../ui/dom.ts";
 import { type Action, actionOf } from "../ui/keyboard.ts";
@@ -55,7 +55,7 @@ export class Hands {
     });
     on(box, "click", (event) => {
       const place = placeAt(event);
-      if (place && !selectedBeside(box)) walk.go(place, true);
+      if (place && !textSelection(box)) walk.go(place, true);
     });
     on(box, "keydown", (event) => {
       if (event.ctrlKey || event.metaKey || event.altKey) return;
@@ -72,10 +72,10 @@ export class Hands {
   }
 
   private copy(event: ClipboardEvent): void {
-    const range = selectedBeside(this.box);
+    const range = textSelection(this.box);
     const side = Number(this.box.dataset["side"] ?? -1);
     const [store, layout] = [this.comparison.stores[side], this.layouts[side]];
-    const text = range && store && layout ? copiedText(range, store, layout) : null;
+    const text = range && store && layout ? selectedText(range, store, layout) : null;
     if (text === null || !event.clipboardData) return;
     event.clipboardData.setData("text/plain", text);
     event.preventDefault();

@@ -2,7 +2,7 @@
 // them can be, and what only some have goes on by itself until they meet again.
 
 import type { Store } from "../data/store.ts";
-import { type Cell, CLOSES, HANGS, type Layout, OPENS } from "../text/layout.ts";
+import { BREAK_AFTER, BREAK_BEFORE, type Cell, type Layout, NO_BREAK_BEFORE } from "../text/layout.ts";
 import type { Comparison } from "./alignment.ts";
 
 /** So many tokens of a response are laid out before it is asked whether there is time for more. */
@@ -56,14 +56,14 @@ class Flow {
     const text = this.store.textAt[token] ?? 0;
     const known = this.pieces.get(text);
     if (known) return known;
-    const cells = this.layout.cells(token);
+    const cells = this.layout.cellsOf(token);
     const all = cells.map((cell) => cell.shown).join("");
     const made = {
       cells,
       width: cells.reduce((sum, cell) => sum + cell.width, 0),
-      opens: OPENS.test(all),
-      closes: CLOSES.test(all),
-      hangs: HANGS.test(all),
+      opens: BREAK_BEFORE.test(all),
+      closes: BREAK_AFTER.test(all),
+      hangs: NO_BREAK_BEFORE.test(all),
       breaks: cells.at(-1)?.breaks ?? false,
       broken: cells.length > 1,
     };
@@ -109,7 +109,7 @@ class Flow {
         const cell = cells[at] as Cell;
         const before = cells[at - 1];
         const free = before
-          ? CLOSES.test(before.shown) || HANGS.test(before.shown)
+          ? BREAK_AFTER.test(before.shown) || NO_BREAK_BEFORE.test(before.shown)
           : !hangs && (opens || this.closed);
         this.place(this.next, at, cell, free, width);
       }
@@ -131,7 +131,7 @@ class Flow {
       } else this.start(token, at);
     }
     this.used += cell.width;
-    this.closed = CLOSES.test(cell.shown);
+    this.closed = BREAK_AFTER.test(cell.shown);
     this.broken = cell.breaks;
   }
 }

@@ -1,7 +1,7 @@
 // The rows that can be seen, and no others, as elements.
 
 import type { Cell } from "../text/layout.ts";
-import { heatClass, type Look } from "../text/line_renderer.ts";
+import { type Appearance, heatClass } from "../text/line_renderer.ts";
 import { element } from "../ui/dom.ts";
 import { scrollBoxTo } from "../ui/shell.ts";
 import { type Comparison, LETTERS, type Place } from "./alignment.ts";
@@ -23,7 +23,7 @@ export class Sheet {
     private readonly rows: Rows,
     private readonly lineHeight: () => number,
     private readonly idOf: (place: Place) => string,
-    private readonly look: (place: Place) => Look,
+    private readonly appearanceOf: (place: Place) => Appearance,
   ) {}
 
   /** Throw all rows away and draw those that can be seen: the layout has changed. */
@@ -189,7 +189,7 @@ export class Sheet {
   }
 
   private paint(span: HTMLElement): void {
-    const { heat, classes } = this.look({
+    const { heat, classes } = this.appearanceOf({
       side: Number(span.dataset["of"]),
       token: Number(span.dataset["token"]),
     });

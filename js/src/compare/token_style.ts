@@ -2,7 +2,7 @@
 
 import { limitTest } from "../data/scale.ts";
 import { heatAt, valueFor } from "../data/token_values.ts";
-import type { Look } from "../text/line_renderer.ts";
+import type { Appearance } from "../text/line_renderer.ts";
 import type { Comparison, Place } from "./alignment.ts";
 import type { CompareBy } from "./model.ts";
 
@@ -27,7 +27,7 @@ export class Looks {
     this.isWanted = scale && by !== "difference" ? limitTest(scale, by, limits) : null;
   }
 
-  of(place: Place): Look {
+  of(place: Place): Appearance {
     const { comparison, colorBy: by } = this;
     const store = comparison.stores[place.side];
     const common = comparison.isCommon(place);

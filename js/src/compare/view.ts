@@ -7,7 +7,7 @@ import { RequestOnce } from "../host/request_once.ts";
 import { followTheme } from "../host/theme.ts";
 import { onChange, setTrait } from "../host/traits.ts";
 import { Layout } from "../text/layout.ts";
-import { Measure } from "../text/text_width.ts";
+import { TextWidth } from "../text/text_width.ts";
 import { element } from "../ui/dom.ts";
 import { IdleTask } from "../ui/idle_tasks.ts";
 import { Legend } from "../ui/legend.ts";
@@ -62,7 +62,7 @@ export class CompareView {
   private readonly desk: Desk;
   private readonly walk: Walk;
   private readonly laying: IdleTask;
-  private readonly measure = new Measure(this.ruler);
+  private readonly measure = new TextWidth(this.ruler);
   private width = -1;
   private height = 0;
   private hidden = true;
@@ -80,7 +80,7 @@ export class CompareView {
       (side, what) => this.asked.request({ ...what, side }),
     );
     const layouts = this.comparison.stores.map(
-      (store) => new Layout(store, this.measure.width, (stretch) => stretch.shown),
+      (store) => new Layout(store, this.measure.of, (stretch) => stretch.shown),
     );
     this.rows = new Rows(this.comparison, layouts);
     this.looks = new Looks(this.comparison, () => ({ span: this.span, at: this.walk.at }));
@@ -162,7 +162,7 @@ export class CompareView {
     }
     const first = this.width < 0;
     const top = first ? null : this.sheet.first();
-    this.measure.renew();
+    this.measure.reset();
     this.fill(wide, top);
     // The scrollbar that a long text brings takes its place from the lines, and from the heads above them.
     const left = this.page.clientWidth;

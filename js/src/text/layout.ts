@@ -1,299 +1,323 @@
-// Which tokens stand on which line. Widths go in, lines come out; what was laid out stays when more comes.
+// Breaks the tokens of a completion into lines. Widths go in, lines come out; touches no element. Lines that are laid out
+// stay when more tokens arrive.
 
 import type { Fragment, Store } from "../data/store.ts";
 
-// Where a word may begin: at such a text, or after one. Chinese, Japanese and Korean may be cut at any letter, but no
-// line begins with their full stops and closing brackets.
+// A line may break before a text that matches the first pattern, and after one that matches the second. Chinese, Japanese
+// and Korean may break between any two letters, but no line may begin with their closing punctuation.
 const LETTERS = "\\u3041-\\u30fa\\u3400-\\u9fff\\uac00-\\ud7af\\uf900-\\ufaff\\u{20000}-\\u{3ffff}";
-export const OPENS = new RegExp(`^[\\s·⇥↵${LETTERS}]`, "u");
-export const CLOSES = new RegExp(`[\\s·\\-–—/，。、！？；：」』）${LETTERS}]$`, "u");
+export const BREAK_BEFORE = new RegExp(`^[\\s·⇥↵${LETTERS}]`, "u");
+export const BREAK_AFTER = new RegExp(`[\\s·\\-–—/，。、！？；：」』）${LETTERS}]$`, "u");
 
-export const HANGS = /^[，。、！？；：」』）]/;
+export const NO_BREAK_BEFORE = /^[，。、！？；：」』）]/;
 
-const OPEN = 1;
-const CLOSED = 2;
-/** Of several cells, or the end of a line. */
-const MANY = 4;
-/** No line begins with it. */
-const HUNG = 8;
+// What is known of a text, as bits: the three patterns above, and whether it has several cells or ends its line.
+const CAN_BREAK_BEFORE = 1;
+const CAN_BREAK_AFTER = 2;
+const SPLIT = 4;
+const CANNOT_BREAK_BEFORE = 8;
 
-/** A stretch, or part of one that is wider than a line. */
+/** A fragment, or a part of one that is wider than a line. */
 export interface Cell extends Fragment {
+  /** In pixels. */
   width: number;
 }
 
-/** Cut a stretch that is wider than a line, at spaces where there are any. */
-export function cut(stretch: Fragment, width: number, measure: (text: string) => number): Cell[] {
-  const literal = stretch.shown === stretch.copied;
+/** Split a fragment that is wider than a line, at spaces if there are any. */
+export function splitFragment(fragment: Fragment, width: number, measure: (text: string) => number): Cell[] {
+  const isLiteral = fragment.shown === fragment.copied;
   const cells: Cell[] = [];
   let text = "";
   let used = 0;
   let space = 0;
   let usedAtSpace = 0;
-  const close = (piece: string, wide: number, last: boolean) => {
-    const copied = literal ? piece : cells.length ? "" : stretch.copied;
-    cells.push({ shown: piece, copied, width: wide, breaks: last && stretch.breaks, marked: stretch.marked });
+  const addCell = (shown: string, cellWidth: number, isLast: boolean) => {
+    const copied = isLiteral ? shown : cells.length ? "" : fragment.copied;
+    const { marked } = fragment;
+    cells.push({ shown, copied, width: cellWidth, breaks: isLast && fragment.breaks, marked });
   };
   const widths = new Map<string, number>();
   for (const { segment } of new Intl.Segmenter(undefined, { granularity: "grapheme" }).segment(
-    stretch.shown,
+    fragment.shown,
   )) {
-    let wide = widths.get(segment);
-    if (wide === undefined) {
-      wide = measure(segment);
-      widths.set(segment, wide);
+    let segmentWidth = widths.get(segment);
+    if (segmentWidth === undefined) {
+      segmentWidth = measure(segment);
+      widths.set(segment, segmentWidth);
     }
-    if (text && used + wide > width) {
-      const at = space || text.length;
-      const before = space ? usedAtSpace : used;
-      close(text.slice(0, at), before, false);
-      text = text.slice(at);
-      used -= before;
+    if (text && used + segmentWidth > width) {
+      const end = space || text.length;
+      const cellWidth = space ? usedAtSpace : used;
+      addCell(text.slice(0, end), cellWidth, false);
+      text = text.slice(end);
+      used -= cellWidth;
       space = 0;
     }
     text += segment;
-    used += wide;
+    used += segmentWidth;
     if (segment === " ") {
       space = text.length;
       usedAtSpace = used;
     }
   }
-  close(text, used, true);
+  addCell(text, used, true);
   return cells;
 }
 
 export class Layout {
-  /** Number of lines so far, and the token and the cell that each begins with. */
-  lines = 1;
-  private tokens = new Uint32Array(256);
-  private cellsAt = new Uint32Array(256);
+  /** The number of lines so far, and the token and the cell that each of them begins with. */
+  lineCount = 1;
+  private lineTokens = new Uint32Array(256);
+  private lineCells = new Uint32Array(256);
   /** The first token that is not laid out. */
-  next = 0;
+  nextToken = 0;
   private width = 0;
+  /** The used width of the last line, now and at the last place where it may break. */
   private used = 0;
-  private usedAtCut = 0;
-  private cutToken = -1;
-  private cutCell = 0;
-  private closed = true;
-  private broken = false;
+  private usedAtBreak = 0;
+  /** The cell before which the last line may break; token -1 if it may not. */
+  private breakToken = -1;
+  private breakCell = 0;
+  private canBreak = true;
+  private mustBreak = false;
+  /** For each text: its width in pixels (NaN until measured), its bits, and its cells if it is split. */
   private widths = new Float32Array(0);
-  private kinds = new Uint8Array(0);
-  private readonly cut = new Map<number, Cell[]>();
+  private flags = new Uint8Array(0);
+  private readonly splitCells = new Map<number, Cell[]>();
 
   constructor(
     private readonly store: Store,
     private readonly measure: (text: string) => number,
-    private readonly spell: (stretch: Fragment) => string,
+    private readonly shownText: (fragment: Fragment) => string,
   ) {}
 
   get done(): boolean {
-    return this.next >= this.store.count;
+    return this.nextToken >= this.store.count;
   }
 
-  /** How many lines there will be, as far as can be told. */
-  get expected(): number {
-    return this.done ? this.lines : Math.ceil((this.lines * this.store.count) / Math.max(this.next, 1));
+  /** An estimate of the number of lines of the whole text. */
+  get expectedLines(): number {
+    return this.done
+      ? this.lineCount
+      : Math.ceil((this.lineCount * this.store.count) / Math.max(this.nextToken, 1));
   }
 
-  /** Begin again: the width has changed, or what is drawn. */
+  /** Start again, because the width has changed or what is drawn. */
   reset(width: number): void {
     this.width = width;
     this.widths = new Float32Array(0);
-    this.cut.clear();
-    this.lines = 1;
-    this.back(0);
+    this.splitCells.clear();
+    this.lineCount = 1;
+    this.rewindTo(0);
   }
 
-  /** Rows from a token on are new; gives the first line that must be drawn again. */
-  renew(first: number): number {
-    // At the end nothing that stands moves, but a text drawn in place of half a character may have changed.
-    if (first >= this.next) return Math.max(0, this.lines - 1);
+  /** Tokens from `first` on have changed. Returns the first line that must be drawn again. */
+  invalidate(first: number): number {
+    // Appending moves nothing, but it may complete a character on the last line.
+    if (first >= this.nextToken) return Math.max(0, this.lineCount - 1);
     let line = this.lineOf(first);
-    while (line > 0 && (this.cell(line) > 0 || this.token(line) > first)) line--;
-    this.lines = line + 1;
-    this.back(this.token(line));
+    while (line > 0 && (this.firstCell(line) > 0 || this.firstToken(line) > first)) line--;
+    this.lineCount = line + 1;
+    this.rewindTo(this.firstToken(line));
     return line;
   }
 
-  /** Lay out tokens up to one of them, or until a time has come. */
+  /** Lay out the tokens before `until`, or as many as there is time for. */
   extend(until: number, deadline = Number.POSITIVE_INFINITY): void {
     const { textAt, count } = this.store;
     const last = Math.min(count, until);
-    let looked = 0;
-    while (this.next < last) {
-      const token = this.next;
+    let checked = 0;
+    while (this.nextToken < last) {
+      const token = this.nextToken;
       const text = textAt[token] ?? 0;
-      if (text >= this.kinds.length || Number.isNaN(this.widths[text] ?? Number.NaN)) this.prepare(text);
-      const kind = this.kinds[text] ?? 0;
-      if (kind & MANY) {
-        const cells = this.cut.get(text) ?? [];
-        for (let at = 0; at < cells.length; at++) {
-          const { width, breaks, shown } = cells[at] as Cell;
-          const opens = at ? CLOSES.test(cells[at - 1]?.shown ?? "") : (kind & OPEN) !== 0;
-          this.place(token, at, width, opens, CLOSES.test(shown), HANGS.test(shown));
-          this.broken = breaks;
+      if (text >= this.flags.length || Number.isNaN(this.widths[text] ?? Number.NaN)) this.measureText(text);
+      const flags = this.flags[text] ?? 0;
+      if (flags & SPLIT) {
+        const cells = this.splitCells.get(text) ?? [];
+        for (let index = 0; index < cells.length; index++) {
+          const { width, breaks, shown } = cells[index] as Cell;
+          const before = index
+            ? BREAK_AFTER.test(cells[index - 1]?.shown ?? "")
+            : (flags & CAN_BREAK_BEFORE) !== 0;
+          this.placeCell(token, index, width, before, BREAK_AFTER.test(shown), NO_BREAK_BEFORE.test(shown));
+          this.mustBreak = breaks;
         }
       } else {
-        const wide = this.widths[text] ?? 0;
-        this.place(token, 0, wide, (kind & OPEN) !== 0, (kind & CLOSED) !== 0, (kind & HUNG) !== 0);
+        const width = this.widths[text] ?? 0;
+        this.placeCell(
+          token,
+          0,
+          width,
+          (flags & CAN_BREAK_BEFORE) !== 0,
+          (flags & CAN_BREAK_AFTER) !== 0,
+          (flags & CANNOT_BREAK_BEFORE) !== 0,
+        );
       }
-      this.next = token + 1;
-      if (++looked % 2048 === 0 && performance.now() > deadline) return;
+      this.nextToken = token + 1;
+      if (++checked % 2048 === 0 && performance.now() > deadline) return;
     }
   }
 
   /** The token that a line begins with, and which of its cells. */
-  token(line: number): number {
-    return line >= this.lines ? this.next : (this.tokens[line] ?? 0);
+  firstToken(line: number): number {
+    return line >= this.lineCount ? this.nextToken : (this.lineTokens[line] ?? 0);
   }
-  cell(line: number): number {
-    return line >= this.lines ? 0 : (this.cellsAt[line] ?? 0);
+  firstCell(line: number): number {
+    return line >= this.lineCount ? 0 : (this.lineCells[line] ?? 0);
   }
 
-  /** The line on which a token begins, by bisection. */
+  /** The line on which a token begins. */
   lineOf(token: number): number {
     let low = 0;
-    let high = this.lines - 1;
+    let high = this.lineCount - 1;
     while (low < high) {
       const middle = (low + high + 1) >> 1;
-      const at = this.tokens[middle] ?? 0;
-      if (at < token || (at === token && this.cellsAt[middle] === 0)) low = middle;
+      const first = this.lineTokens[middle] ?? 0;
+      if (first < token || (first === token && this.lineCells[middle] === 0)) low = middle;
       else high = middle - 1;
     }
     return low;
   }
 
-  /** Go through the cells of a line from its beginning. */
-  *on(line: number): Generator<{ token: number; at: number; cell: Cell }> {
-    const lastToken = this.token(line + 1);
-    const lastCell = this.cell(line + 1);
-    let at = this.cell(line);
-    for (let token = this.token(line); token < lastToken || (token === lastToken && at < lastCell); token++) {
-      const cells = this.cells(token);
+  /** The cells of a line, with their tokens and their indices within these. */
+  *cellsOn(line: number): Generator<{ token: number; index: number; cell: Cell }> {
+    const lastToken = this.firstToken(line + 1);
+    const lastCell = this.firstCell(line + 1);
+    let index = this.firstCell(line);
+    for (
+      let token = this.firstToken(line);
+      token < lastToken || (token === lastToken && index < lastCell);
+      token++
+    ) {
+      const cells = this.cellsOf(token);
       const end = token === lastToken ? lastCell : cells.length;
-      for (; at < end; at++) yield { token, at, cell: cells[at] as Cell };
-      at = 0;
+      for (; index < end; index++) yield { token, index, cell: cells[index] as Cell };
+      index = 0;
     }
   }
 
-  /** The token on a line that is nearest to a distance from its beginning. */
-  nearest(line: number, left: number): number {
-    let found = this.token(line);
-    let reached = 0;
-    for (const { token, cell } of this.on(line)) {
-      found = token;
-      reached += cell.width;
-      if (reached > left) break;
+  /** The token at a distance from the beginning of a line: px. */
+  tokenAt(line: number, x: number): number {
+    let nearest = this.firstToken(line);
+    let right = 0;
+    for (const { token, cell } of this.cellsOn(line)) {
+      nearest = token;
+      right += cell.width;
+      if (right > x) break;
     }
-    return found;
+    return nearest;
   }
 
-  /** How far a token's middle is from the beginning of its line. */
-  middle(token: number): number {
+  /** The distance of a token's centre from the beginning of its line: px. */
+  centerOf(token: number): number {
     let left = 0;
-    for (const one of this.on(this.lineOf(token))) {
-      if (one.token === token) return left + one.cell.width / 2;
-      left += one.cell.width;
+    for (const item of this.cellsOn(this.lineOf(token))) {
+      if (item.token === token) return left + item.cell.width / 2;
+      left += item.cell.width;
     }
     return left;
   }
 
-  /** What a token is drawn as. */
-  cells(token: number): Cell[] {
+  /** The cells of a token, as they are drawn. */
+  cellsOf(token: number): Cell[] {
     const text = this.store.textAt[token] ?? 0;
-    if (text >= this.kinds.length || Number.isNaN(this.widths[text] ?? Number.NaN)) this.prepare(text);
-    const many = this.cut.get(text);
-    if (many) return many;
-    const stretch = this.store.text(text).fragments[0] as Fragment;
-    return [{ ...stretch, shown: this.spell(stretch), width: this.widths[text] ?? 0 }];
+    if (text >= this.flags.length || Number.isNaN(this.widths[text] ?? Number.NaN)) this.measureText(text);
+    const cells = this.splitCells.get(text);
+    if (cells) return cells;
+    const fragment = this.store.text(text).fragments[0] as Fragment;
+    return [{ ...fragment, shown: this.shownText(fragment), width: this.widths[text] ?? 0 }];
   }
 
-  private prepare(text: number): void {
+  private measureText(text: number): void {
     if (text >= this.widths.length) {
       const size = Math.max(text + 1, this.widths.length * 2, 1024);
       const widths = new Float32Array(size).fill(Number.NaN);
       widths.set(this.widths);
-      const kinds = new Uint8Array(size);
-      kinds.set(this.kinds.subarray(0, this.widths.length));
+      const flags = new Uint8Array(size);
+      flags.set(this.flags.subarray(0, this.widths.length));
       this.widths = widths;
-      this.kinds = kinds;
+      this.flags = flags;
     }
-    const { fragments: stretches } = this.store.text(text);
+    const { fragments } = this.store.text(text);
     const cells: Cell[] = [];
-    for (const stretch of stretches) {
-      const shown = this.spell(stretch);
+    for (const fragment of fragments) {
+      const shown = this.shownText(fragment);
       const width = this.measure(shown);
-      const whole = { ...stretch, shown };
-      if (width > this.width && shown.length > 1) cells.push(...cut(whole, this.width, this.measure));
+      const whole = { ...fragment, shown };
+      if (width > this.width && shown.length > 1)
+        cells.push(...splitFragment(whole, this.width, this.measure));
       else cells.push({ ...whole, width });
     }
-    const all = cells.map((cell) => cell.shown).join("");
+    const shown = cells.map((cell) => cell.shown).join("");
     this.widths[text] = cells.reduce((sum, cell) => sum + cell.width, 0);
-    this.kinds[text] =
-      (OPENS.test(all) ? OPEN : 0) | (CLOSES.test(all) ? CLOSED : 0) | (HANGS.test(all) ? HUNG : 0);
+    this.flags[text] =
+      (BREAK_BEFORE.test(shown) ? CAN_BREAK_BEFORE : 0) |
+      (BREAK_AFTER.test(shown) ? CAN_BREAK_AFTER : 0) |
+      (NO_BREAK_BEFORE.test(shown) ? CANNOT_BREAK_BEFORE : 0);
     if (cells.length !== 1 || cells[0]?.breaks) {
-      this.kinds[text] = (this.kinds[text] ?? 0) | MANY;
-      this.cut.set(text, cells);
+      this.flags[text] = (this.flags[text] ?? 0) | SPLIT;
+      this.splitCells.set(text, cells);
     }
   }
 
-  private place(
+  private placeCell(
     token: number,
     cell: number,
-    wide: number,
-    opens: boolean,
-    closes: boolean,
-    hangs: boolean,
+    width: number,
+    canBreakBefore: boolean,
+    canBreakAfter: boolean,
+    cannotBreakBefore: boolean,
   ): void {
-    if (this.broken) this.start(token, cell);
-    const line = this.lines - 1;
-    let begins = this.tokens[line] === token && this.cellsAt[line] === cell;
-    if (!begins && !hangs && (opens || this.closed)) {
-      this.cutToken = token;
-      this.cutCell = cell;
-      this.usedAtCut = this.used;
+    if (this.mustBreak) this.startLine(token, cell);
+    const line = this.lineCount - 1;
+    let isFirst = this.lineTokens[line] === token && this.lineCells[line] === cell;
+    if (!isFirst && !cannotBreakBefore && (canBreakBefore || this.canBreak)) {
+      this.breakToken = token;
+      this.breakCell = cell;
+      this.usedAtBreak = this.used;
     }
-    // Twice, where what is carried over from the last word is itself too long.
-    while (!begins && this.used + wide > this.width) {
-      if (this.cutToken >= 0) {
-        const left = this.used - this.usedAtCut;
-        begins = this.cutToken === token && this.cutCell === cell;
-        this.start(this.cutToken, this.cutCell);
-        this.used = left;
+    // The word that moves to the next line may be too long for that line too.
+    while (!isFirst && this.used + width > this.width) {
+      if (this.breakToken >= 0) {
+        const moved = this.used - this.usedAtBreak;
+        isFirst = this.breakToken === token && this.breakCell === cell;
+        this.startLine(this.breakToken, this.breakCell);
+        this.used = moved;
       } else {
-        this.start(token, cell);
-        begins = true;
+        this.startLine(token, cell);
+        isFirst = true;
       }
     }
-    this.used += wide;
-    this.closed = closes;
+    this.used += width;
+    this.canBreak = canBreakAfter;
   }
 
-  private start(token: number, cell: number): void {
-    if (this.lines === this.tokens.length) {
-      const grow = (old: Uint32Array) => {
-        const larger = new Uint32Array(old.length * 2);
-        larger.set(old);
+  private startLine(token: number, cell: number): void {
+    if (this.lineCount === this.lineTokens.length) {
+      const grow = (column: Uint32Array) => {
+        const larger = new Uint32Array(column.length * 2);
+        larger.set(column);
         return larger;
       };
-      this.tokens = grow(this.tokens);
-      this.cellsAt = grow(this.cellsAt);
+      this.lineTokens = grow(this.lineTokens);
+      this.lineCells = grow(this.lineCells);
     }
-    this.tokens[this.lines] = token;
-    this.cellsAt[this.lines] = cell;
-    this.lines++;
+    this.lineTokens[this.lineCount] = token;
+    this.lineCells[this.lineCount] = cell;
+    this.lineCount++;
     this.used = 0;
-    this.cutToken = -1;
-    this.broken = false;
+    this.breakToken = -1;
+    this.mustBreak = false;
   }
 
-  private back(token: number): void {
-    this.next = token;
-    this.tokens[this.lines - 1] = token;
-    this.cellsAt[this.lines - 1] = 0;
+  /** Let the last line begin with a token, and lay out again from there. */
+  private rewindTo(token: number): void {
+    this.nextToken = token;
+    this.lineTokens[this.lineCount - 1] = token;
+    this.lineCells[this.lineCount - 1] = 0;
     this.used = 0;
-    this.cutToken = -1;
-    this.closed = true;
-    this.broken = false;
+    this.breakToken = -1;
+    this.canBreak = true;
+    this.mustBreak = false;
   }
 }

@@ -1,188 +1,191 @@
-// The lines that can be seen, and no others, as elements.
+// Renders the lines that are visible, and no others, as elements.
 
 import type { Store } from "../data/store.ts";
 import { element } from "../ui/dom.ts";
 import { scrollBoxTo } from "../ui/shell.ts";
 import type { Cell, Layout } from "./layout.ts";
 
-// Lines kept beyond either edge, so that scrolling shows no gap.
-const MARGIN = 4;
-// So many tokens are laid out at a time, until there is enough to draw; the rest follows while nobody waits.
-const FIRST = 512;
-// Steps of heat, for each of which the stylesheet has a class (js/build.mjs): finer than an eye can tell.
-const STEPS = 64;
+/** Lines rendered above and below the visible ones, so that scrolling shows no gap. */
+const OVERSCAN = 4;
+/** Tokens to lay out at a time until there are enough lines to draw. The rest follows in idle time. */
+const LAYOUT_STEP = 512;
+/** Steps of heat, each with a class in the stylesheet (js/build.mjs): finer than the eye can see. */
+const HEAT_STEPS = 64;
 
-// Copied for each token: most of what scrolling costs is making them.
-const OPTION = element("span");
-OPTION.setAttribute("role", "option");
-OPTION.setAttribute("aria-selected", "false");
-const FURTHER = element("span");
-FURTHER.setAttribute("aria-hidden", "true");
+// Templates that are cloned for each token, because creating elements is most of the cost of scrolling.
+const FIRST_CELL = element("span");
+FIRST_CELL.setAttribute("role", "option");
+FIRST_CELL.setAttribute("aria-selected", "false");
+const FURTHER_CELL = element("span");
+FURTHER_CELL.setAttribute("aria-hidden", "true");
 
 export function heatClass(heat: number): string {
-  return `deluge-h${Math.round(heat * STEPS)}`;
+  return `deluge-h${Math.round(heat * HEAT_STEPS)}`;
 }
 
-/** What is painted of a token besides its text. */
-export interface Look {
-  /** From 0 to 1; NaN where it is unknown, null where it has not come yet. */
+/** How a token is drawn, apart from its text. */
+export interface Appearance {
+  /** From 0 to 1; NaN if unknown, null if it has not arrived. */
   heat: number | null;
+  /** Class names, each with a space in front. */
   classes: string;
 }
 
-export class Lines {
-  private readonly drawn = new Map<number, HTMLElement>();
-  /** The lines in sight when they were last drawn: to ask the page again would make it lay out what was just put there. */
-  private sight: [number, number] = [0, 0];
-  /** What was last put at the top, and where that was: it stays the top until somebody scrolls. */
-  private pinned: { token: number; at: number } | null = null;
+export class LineRenderer {
+  private readonly rendered = new Map<number, HTMLElement>();
+  /** The lines that were visible at the last rendering. Measuring again would force the browser to lay out the page. */
+  private visibleLines: [number, number] = [0, 0];
+  /** The token that was last scrolled to the top, and that scroll position: it stays the top until the user scrolls. */
+  private topAnchor: { token: number; scrollTop: number } | null = null;
 
   constructor(
     private readonly box: HTMLElement,
-    private readonly sheet: HTMLElement,
+    private readonly layer: HTMLElement,
     private readonly store: Store,
     private readonly layout: Layout,
     private readonly lineHeight: () => number,
     private readonly idOf: (token: number) => string,
-    private readonly look: (token: number) => Look,
+    private readonly appearanceOf: (token: number) => Appearance,
   ) {}
 
-  /** Throw all lines away and draw those that can be seen: the layout has changed. */
+  /** Remove all lines and render the visible ones: the layout has changed. */
   redraw(): void {
-    this.sheet.replaceChildren();
-    this.drawn.clear();
-    this.layout.extend(FIRST);
-    this.fitSheet();
-    this.show();
+    this.layer.replaceChildren();
+    this.rendered.clear();
+    this.layout.extend(LAYOUT_STEP);
+    this.updateHeight();
+    this.renderVisible();
   }
 
-  /** Draw the lines from one on again; those before it stand. */
-  renew(from: number): void {
-    for (const [line, drawn] of this.drawn) {
-      if (line >= from) {
-        drawn.remove();
-        this.drawn.delete(line);
+  /** Render the lines from `first` on again, and keep those before. */
+  redrawFrom(first: number): void {
+    for (const [line, root] of this.rendered) {
+      if (line >= first) {
+        root.remove();
+        this.rendered.delete(line);
       }
     }
-    // Those that stand are of more tokens now, which a screen reader tells.
+    // Screen readers announce the number of tokens, which has changed.
     const count = String(this.store.count);
-    for (const span of this.sheet.querySelectorAll("[aria-setsize]"))
+    for (const span of this.layer.querySelectorAll("[aria-setsize]"))
       span.setAttribute("aria-setsize", count);
-    this.fitSheet();
-    this.show();
+    this.updateHeight();
+    this.renderVisible();
   }
 
-  fitSheet(): void {
-    this.sheet.style.height = `${this.layout.expected * this.lineHeight()}px`;
+  updateHeight(): void {
+    this.layer.style.height = `${this.layout.expectedLines * this.lineHeight()}px`;
   }
 
-  /** Draw what has come into sight, drop what has left it. */
-  show(): void {
+  /** Render lines that have become visible, and remove those that no longer are. */
+  renderVisible(): void {
     const height = this.lineHeight();
     const { scrollTop, clientHeight } = this.box;
     const top = Math.floor(scrollTop / height);
     const bottom = Math.ceil((scrollTop + clientHeight) / height);
-    this.sight = [top, bottom];
-    const first = Math.max(0, top - MARGIN);
-    const end = bottom + MARGIN;
-    this.reachLine(end);
-    // The last line is not whole while there is more to lay out.
-    this.showSpan(first, Math.min(end, this.layout.done ? this.layout.lines : this.layout.lines - 1), height);
+    this.visibleLines = [top, bottom];
+    const first = Math.max(0, top - OVERSCAN);
+    const end = bottom + OVERSCAN;
+    this.layOutLine(end);
+    // The last line may still grow until the layout is done.
+    const complete = this.layout.done ? this.layout.lineCount : this.layout.lineCount - 1;
+    this.renderLines(first, Math.min(end, complete), height);
   }
 
-  /** Draw all lines up to a number of them, as for printing. */
-  showAll(most: number): void {
-    this.reachLine(most);
-    this.showSpan(0, Math.min(most, this.layout.lines), this.lineHeight());
+  /** Render the first lines, up to `limit` of them, for printing. */
+  renderAll(limit: number): void {
+    this.layOutLine(limit);
+    this.renderLines(0, Math.min(limit, this.layout.lineCount), this.lineHeight());
   }
 
-  private reachLine(line: number): void {
+  private layOutLine(line: number): void {
     const { layout } = this;
-    const before = layout.next;
-    while (!layout.done && layout.lines <= line) layout.extend(layout.next + FIRST);
-    if (layout.next > before) this.fitSheet();
+    const before = layout.nextToken;
+    while (!layout.done && layout.lineCount <= line) layout.extend(layout.nextToken + LAYOUT_STEP);
+    if (layout.nextToken > before) this.updateHeight();
   }
 
-  private showSpan(first: number, last: number, height: number): void {
-    for (const [line, drawn] of this.drawn) {
+  private renderLines(first: number, last: number, height: number): void {
+    for (const [line, root] of this.rendered) {
       if (line < first || line >= last) {
-        drawn.remove();
-        this.drawn.delete(line);
+        root.remove();
+        this.rendered.delete(line);
       }
     }
-    const fresh = document.createDocumentFragment();
+    const added = document.createDocumentFragment();
     for (let line = first; line < last; line++) {
-      if (!this.drawn.has(line)) {
-        const drawn = this.line(line);
-        drawn.style.top = `${line * height}px`;
-        this.drawn.set(line, drawn);
-        fresh.append(drawn);
+      if (!this.rendered.has(line)) {
+        const root = this.renderLine(line);
+        root.style.top = `${line * height}px`;
+        this.rendered.set(line, root);
+        added.append(root);
       }
     }
-    this.sheet.append(fresh);
+    this.layer.append(added);
   }
 
-  /** Paint what is drawn again: the text is the same, what is said of it is not. */
+  /** Update the appearance of all rendered tokens; their text has not changed. */
   repaint(): void {
-    for (const span of this.sheet.querySelectorAll<HTMLElement>("[data-token]")) this.paint(span);
+    for (const span of this.layer.querySelectorAll<HTMLElement>("[data-token]")) this.paint(span);
   }
 
-  /** The element of a token's first cell, if it is drawn. */
+  /** The element of a token's first cell, if it is rendered. */
   find(token: number): HTMLElement | null {
-    return this.sheet.querySelector(`[data-token="${token}"]`);
+    return this.layer.querySelector(`[data-token="${token}"]`);
   }
 
-  /** The tokens that the last drawing had in sight: the first of the top line, and one past the last of the bottom one. */
-  inSight(): [number, number] {
-    const [line, bottom] = this.sight;
-    const top = Math.min(this.layout.lines - 1, line);
-    return [this.layout.token(top), this.layout.token(Math.max(top + 1, bottom))];
+  /** The visible tokens at the last rendering: the first one, and one past the last. */
+  visibleTokens(): [number, number] {
+    const [line, bottom] = this.visibleLines;
+    const top = Math.min(this.layout.lineCount - 1, line);
+    return [this.layout.firstToken(top), this.layout.firstToken(Math.max(top + 1, bottom))];
   }
 
-  /** The first token in sight; null at the very top, which stays the top. */
-  top(): number | null {
-    // Not the line it came to stand on, or a width that changes step by step would move the text up each time.
-    if (this.pinned?.at === this.box.scrollTop) return this.pinned.token;
+  /** The first visible token; null at the very top, which stays the top. */
+  topToken(): number | null {
+    // Not the first token of its line: if the width changes step by step, the text would move up with each step.
+    if (this.topAnchor?.scrollTop === this.box.scrollTop) return this.topAnchor.token;
     const line = Math.floor(this.box.scrollTop / this.lineHeight());
-    return line > 0 ? this.layout.token(Math.min(line, this.layout.lines - 1)) : null;
+    return line > 0 ? this.layout.firstToken(Math.min(line, this.layout.lineCount - 1)) : null;
   }
 
   /** Scroll a token's line to the top. */
-  scrollTo(token: number): void {
-    this.reach(token);
+  scrollToTop(token: number): void {
+    this.layOutToken(token);
     this.box.scrollTop = this.layout.lineOf(token) * this.lineHeight();
-    this.pinned = { token, at: this.box.scrollTop };
-    this.show();
+    this.topAnchor = { token, scrollTop: this.box.scrollTop };
+    this.renderVisible();
   }
 
-  /** Scroll a token into sight, without moving the page. */
+  /** Scroll the box, but not the page, until a token is visible. */
   reveal(token: number): void {
-    this.reach(token);
+    this.layOutToken(token);
     const height = this.lineHeight();
     scrollBoxTo(this.box, this.layout.lineOf(token) * height, height);
-    this.show();
+    this.renderVisible();
   }
 
-  private reach(token: number): void {
-    if (this.layout.next > token + FIRST) return;
-    this.layout.extend(token + FIRST);
-    this.fitSheet();
+  private layOutToken(token: number): void {
+    if (this.layout.nextToken > token + LAYOUT_STEP) return;
+    this.layout.extend(token + LAYOUT_STEP);
+    this.updateHeight();
   }
 
-  private line(line: number): HTMLElement {
-    const drawn = element("div", "deluge-line");
-    drawn.setAttribute("role", "none");
-    for (const { token, at, cell } of this.layout.on(line)) drawn.append(this.span(token, at, cell));
-    return drawn;
+  private renderLine(line: number): HTMLElement {
+    const root = element("div", "deluge-line");
+    root.setAttribute("role", "none");
+    for (const { token, index, cell } of this.layout.cellsOn(line))
+      root.append(this.renderCell(token, index, cell));
+    return root;
   }
 
-  private span(token: number, at: number, cell: Cell): HTMLElement {
-    const span = (at ? FURTHER : OPTION).cloneNode() as HTMLElement;
+  private renderCell(token: number, index: number, cell: Cell): HTMLElement {
+    const span = (index ? FURTHER_CELL : FIRST_CELL).cloneNode() as HTMLElement;
     span.textContent = cell.shown;
     span.setAttribute("data-token", String(token));
-    if (at) span.setAttribute("data-cell", String(at));
+    if (index) span.setAttribute("data-cell", String(index));
     if (cell.marked) span.setAttribute("data-marked", "");
-    if (at === 0) {
+    if (index === 0) {
       span.id = this.idOf(token);
       span.setAttribute("aria-posinset", String(token + 1));
       span.setAttribute("aria-setsize", String(this.store.count));
@@ -192,14 +195,14 @@ export class Lines {
   }
 
   private paint(span: HTMLElement): void {
-    const { heat, classes } = this.look(Number(span.dataset["token"]));
-    let names = `deluge-token${classes}`;
-    if (span.dataset["marked"] !== undefined) names += " deluge-marked";
-    if (heat !== null) names += Number.isNaN(heat) ? " deluge-unknown" : ` ${heatClass(heat)}`;
-    if (span.className === names) return;
-    span.className = names;
-    const selected = String(names.includes("deluge-selected"));
-    if (span.getAttribute("aria-selected") !== selected && span.hasAttribute("role"))
-      span.setAttribute("aria-selected", selected);
+    const { heat, classes } = this.appearanceOf(Number(span.dataset["token"]));
+    let className = `deluge-token${classes}`;
+    if (span.dataset["marked"] !== undefined) className += " deluge-marked";
+    if (heat !== null) className += Number.isNaN(heat) ? " deluge-unknown" : ` ${heatClass(heat)}`;
+    if (span.className === className) return;
+    span.className = className;
+    const isSelected = String(className.includes("deluge-selected"));
+    if (span.getAttribute("aria-selected") !== isSelected && span.hasAttribute("role"))
+      span.setAttribute("aria-selected", isSelected);
   }
 }

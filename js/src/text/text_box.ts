@@ -1,125 +1,136 @@
-// The text in its box: how wide it is, which of it is laid out, and what stays in sight when either changes.
+// The scrolling box with the text of a completion: follows its width, lays the text out in idle time, and keeps the same
+// tokens visible when either changes.
 
 import type { Fragment, Store } from "../data/store.ts";
 import { IdleTask } from "../ui/idle_tasks.ts";
 import { lineLayer, listbox, MAX_PRINTED_LINES, sampleToken } from "../ui/shell.ts";
 import { Layout } from "./layout.ts";
-import { Lines, type Look } from "./line_renderer.ts";
-import { Measure } from "./text_width.ts";
+import { type Appearance, LineRenderer } from "./line_renderer.ts";
+import { TextWidth } from "./text_width.ts";
 
-/** Text that comes is laid out at once, unless more than this waits already. */
-const BEHIND = 65_536;
+/** Tokens that arrive are laid out at once, unless more than this number are waiting already. */
+const MAX_BACKLOG = 65_536;
 
-export interface Around {
-  spell(stretch: Fragment): string;
+/** What the box needs of its view. */
+export interface TextBoxHost {
+  shownText(fragment: Fragment): string;
   idOf(token: number): string;
-  look(token: number): Look;
+  appearanceOf(token: number): Appearance;
   scrolled(): void;
   resized(): void;
 }
 
-export class Paper {
+export class TextBox {
   readonly box = listbox("Tokens of the completion", "/ n p g k c s ?");
-  readonly ruler = sampleToken();
+  readonly sample = sampleToken();
   readonly layout: Layout;
-  readonly lines: Lines;
-  private readonly sheet = lineLayer();
-  private readonly measure = new Measure(this.ruler);
-  private readonly laying: IdleTask;
+  readonly lines: LineRenderer;
+  private readonly layer = lineLayer();
+  private readonly textWidth = new TextWidth(this.sample);
+  private readonly layoutTask: IdleTask;
+  /** The width of the layout: -1 before there is one, 0 after the font has changed. */
   private width = -1;
   private height = 0;
-  private hidden = true;
+  private isHidden = true;
 
   constructor(
     private readonly store: Store,
-    around: Around,
+    host: TextBoxHost,
     signal: AbortSignal,
   ) {
-    const { box, ruler } = this;
-    this.layout = new Layout(store, this.measure.width, around.spell);
+    const { box, sample } = this;
+    this.layout = new Layout(store, this.textWidth.of, host.shownText);
     const lineHeight = () => {
-      if (!this.height) this.height = ruler.getBoundingClientRect().height;
+      if (!this.height) this.height = sample.getBoundingClientRect().height;
       return this.height || 24;
     };
-    this.lines = new Lines(box, this.sheet, store, this.layout, lineHeight, around.idOf, around.look);
-    this.laying = new IdleTask(signal);
-    box.append(this.sheet);
+    this.lines = new LineRenderer(
+      box,
+      this.layer,
+      store,
+      this.layout,
+      lineHeight,
+      host.idOf,
+      host.appearanceOf,
+    );
+    this.layoutTask = new IdleTask(signal);
+    box.append(this.layer);
     const scrolled = () => {
-      this.lines.show();
-      around.scrolled();
+      this.lines.renderVisible();
+      host.scrolled();
     };
     box.addEventListener("scroll", scrolled, { signal, passive: true });
-    window.addEventListener("beforeprint", () => this.lines.showAll(MAX_PRINTED_LINES), { signal });
-    window.addEventListener("afterprint", () => this.lines.show(), { signal });
-    const watching = new ResizeObserver(() => around.resized());
-    watching.observe(this.sheet);
-    signal.addEventListener("abort", () => watching.disconnect());
+    window.addEventListener("beforeprint", () => this.lines.renderAll(MAX_PRINTED_LINES), { signal });
+    window.addEventListener("afterprint", () => this.lines.renderVisible(), { signal });
+    const observer = new ResizeObserver(() => host.resized());
+    observer.observe(this.layer);
+    signal.addEventListener("abort", () => observer.disconnect());
   }
 
-  /** Whether there has been a width to lay the text out in. */
-  get laid(): boolean {
+  /** Whether the text has been laid out. */
+  get hasLayout(): boolean {
     return this.width >= 0;
   }
 
-  /** Lay the text out anew, where its width has changed or was not known; what has become of it. */
-  arrange(): "first" | "again" | "back" | null {
-    const wide = this.sheet.clientWidth;
-    const hidden = this.hidden;
-    this.hidden = wide === 0;
-    if (wide === 0) return null;
-    if (wide === this.width) {
-      if (!hidden) return null;
-      // Where nothing could be seen nothing could be brought into sight.
-      this.lines.show();
-      return "back";
+  /** Lay the text out again if its width has changed. Returns what happened; null if nothing did. */
+  arrange(): "first" | "again" | "shown" | null {
+    const width = this.layer.clientWidth;
+    const wasHidden = this.isHidden;
+    this.isHidden = width === 0;
+    if (width === 0) return null;
+    if (width === this.width) {
+      if (!wasHidden) return null;
+      // Nothing could be scrolled to while the box was hidden.
+      this.lines.renderVisible();
+      return "shown";
     }
-    const first = this.width < 0;
-    // What was at the top stays there.
-    const top = first ? null : this.lines.top();
-    this.fill(wide, top);
-    // The scrollbar that a long text brings takes its place from the lines.
-    const left = this.sheet.clientWidth;
-    if (left !== wide) this.fill(left, top);
-    this.layRest();
-    return first ? "first" : "again";
+    const isFirst = this.width < 0;
+    // Keep the same token at the top.
+    const top = isFirst ? null : this.lines.topToken();
+    this.layOut(width, top);
+    // A scrollbar that appears makes the lines narrower.
+    const narrowed = this.layer.clientWidth;
+    if (narrowed !== width) this.layOut(narrowed, top);
+    this.layOutRest();
+    return isFirst ? "first" : "again";
   }
 
-  private fill(width: number, top: number | null): void {
+  private layOut(width: number, top: number | null): void {
     this.width = width;
     this.height = 0;
     this.layout.reset(width);
     this.lines.redraw();
-    if (top !== null) this.lines.scrollTo(top);
+    if (top !== null) this.lines.scrollToTop(top);
   }
 
-  /** The font has changed, or what is drawn: nothing that was measured holds. */
-  renew(): void {
-    this.measure.renew();
+  /** The font has changed, or what is drawn: measure everything again. */
+  resetWidths(): void {
+    this.textWidth.reset();
     if (this.width > 0) this.width = 0;
   }
 
-  /** Rows from one on are new. */
-  grow(first: number): void {
+  /** Tokens from `first` on are new or have changed. */
+  update(first: number): void {
     const { box, layout, lines, store } = this;
-    const atEnd = this.laid && this.atEnd;
-    const line = layout.renew(first);
+    const wasAtEnd = this.hasLayout && this.isAtEnd;
+    const line = layout.invalidate(first);
     if (this.width <= 0) return;
-    if (layout.next > store.count - BEHIND) layout.extend(store.count);
-    lines.renew(line);
-    if (atEnd) {
+    if (layout.nextToken > store.count - MAX_BACKLOG) layout.extend(store.count);
+    lines.redrawFrom(line);
+    if (wasAtEnd) {
       box.scrollTop = box.scrollHeight;
-      lines.show();
+      lines.renderVisible();
     }
-    this.layRest();
+    this.layOutRest();
   }
 
-  /** Bring a token into sight, where there is any. */
+  /** Scroll until a token is visible, once there is a layout. */
   reveal(token: number): void {
     if (this.width > 0) this.lines.reveal(token);
   }
 
-  /** Whoever reads the end goes on reading it as more comes. */
-  get atEnd(): boolean {
+  /** Whether the box is scrolled to the end; it then stays there as the text grows. */
+  get isAtEnd(): boolean {
     const { scrollTop, clientHeight, scrollHeight } = this.box;
     return scrollTop > 0 && scrollTop + clientHeight >= scrollHeight - 2;
   }
@@ -128,20 +139,20 @@ export class Paper {
     this.box.focus({ preventScroll: true });
   }
 
-  /** Lay out what is not yet, while nobody waits for it. */
-  private layRest(): void {
+  /** Lay out the rest of the text in idle time. */
+  private layOutRest(): void {
     const { layout, lines } = this;
-    this.laying.stop();
+    this.layoutTask.stop();
     if (layout.done) return;
     const rest = function* () {
       while (!layout.done) {
-        layout.extend(layout.next + 256);
+        layout.extend(layout.nextToken + 256);
         yield;
       }
     };
-    this.laying.start(rest(), () => {
-      lines.fitSheet();
-      if (layout.done) lines.show();
+    this.layoutTask.start(rest(), () => {
+      lines.updateHeight();
+      if (layout.done) lines.renderVisible();
     });
   }
 }

@@ -1,36 +1,39 @@
-// How wide texts are in the font that they are drawn in.
+// Measures the width of texts in the font of the tokens.
 
 import { element } from "../ui/dom.ts";
 
-const PLAIN = /^[ -~]*$/;
+const PRINTABLE_ASCII = /^[ -~]*$/;
 
-export class Measure {
-  private canvas: CanvasRenderingContext2D | null = null;
-  /** The width of every plain letter in a font where they all have the same; 0 in others. */
-  private letter = 0;
+export class TextWidth {
+  private context: CanvasRenderingContext2D | null = null;
+  /** The width of a letter in a monospace font; 0 in other fonts. */
+  private letterWidth = 0;
 
   constructor(private readonly sample: HTMLElement) {}
 
   /** The font has changed. */
-  renew(): void {
-    this.canvas = null;
+  reset(): void {
+    this.context = null;
   }
 
-  readonly width = (text: string): number => {
-    this.canvas ??= this.prepare();
-    // Measuring is most of the work of a layout: most texts of a model are plain.
-    if (this.letter && PLAIN.test(text)) return text.length * this.letter;
-    return this.canvas ? this.canvas.measureText(text).width : text.length * 8;
+  /** The width of a text: px. */
+  readonly of = (text: string): number => {
+    this.context ??= this.createContext();
+    // Measuring takes most of the time of a layout, and most texts of a model are ASCII.
+    if (this.letterWidth && PRINTABLE_ASCII.test(text)) return text.length * this.letterWidth;
+    return this.context ? this.context.measureText(text).width : text.length * 8;
   };
 
-  private prepare(): CanvasRenderingContext2D | null {
-    const canvas = element("canvas").getContext("2d");
-    if (!canvas) return null;
+  private createContext(): CanvasRenderingContext2D | null {
+    const context = element("canvas").getContext("2d");
+    if (!context) return null;
     const style = getComputedStyle(this.sample);
-    canvas.font = `${style.fontStyle} ${style.fontWeight} ${style.fontSize} ${style.fontFamily}`;
-    const width = (text: string) => canvas.measureText(text).width;
-    const even = ["i", "W", ".", " ", "fi", "->"].every((text) => width(text) === text.length * width("x"));
-    this.letter = even ? width("x") : 0;
-    return canvas;
+    context.font = `${style.fontStyle} ${style.fontWeight} ${style.fontSize} ${style.fontFamily}`;
+    const width = (text: string) => context.measureText(text).width;
+    const isMonospace = ["i", "W", ".", " ", "fi", "->"].every(
+      (text) => width(text) === text.length * width("x"),
+    );
+    this.letterWidth = isMonospace ? width("x") : 0;
+    return context;
   }
 }

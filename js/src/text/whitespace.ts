@@ -1,13 +1,14 @@
-// White space as it is wanted: marked where it stands alone, everywhere, or nowhere.
+// Chooses how white space is drawn: with marks where it would be invisible, with marks everywhere, or without marks.
 
 import type { Fragment } from "../data/store.ts";
 
-export function spelled(stretch: Fragment, spaces: string): string {
-  const { shown, copied, breaks } = stretch;
+/** The text to draw for a fragment. `spaces` is the trait of that name. */
+export function shownText(fragment: Fragment, spaces: string): string {
+  const { shown, copied, breaks } = fragment;
   if (spaces === "all") return shown.replaceAll(" ", "·");
   if (spaces !== "plain") return shown;
   const body = breaks ? copied.replace(/\n$/, "") : copied;
-  // Something must be left to point at; and marks for other things than white space stay.
+  // Draw at least one space, so that there is something to point at. Keep marks for anything but white space.
   if (/^[ \t]*$/.test(body) && copied) return `${body.replaceAll("\t", "    ")}${breaks ? " " : ""}`;
   return breaks ? shown.replace(/↵$/, " ") : shown;
 }

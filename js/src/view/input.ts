@@ -1,8 +1,8 @@
 // What hands do to the text: keys, pointers, copying.
 
 import type { Store } from "../data/store.ts";
-import { copiedText, selectedBeside } from "../text/clipboard.ts";
-import type { Paper } from "../text/text_box.ts";
+import { selectedText, textSelection } from "../text/clipboard.ts";
+import type { TextBox } from "../text/text_box.ts";
 import { listenUntil, rootOf } from "../ui/dom.ts";
 import { type Action, actionOf } from "../ui/keyboard.ts";
 import { onFocusLeave } from "../ui/shell.ts";
@@ -23,7 +23,7 @@ export class Hands {
   constructor(
     private readonly root: HTMLElement,
     private readonly store: Store,
-    private readonly paper: Paper,
+    private readonly paper: TextBox,
     private readonly chosen: Chosen,
     private readonly desk: Desk,
     private readonly walk: Walk,
@@ -66,15 +66,15 @@ export class Hands {
     const token = tokenAt(event);
     if (token === null) return;
     if (event.shiftKey) this.chosen.extend(token);
-    else if (!selectedBeside(this.paper.box)) {
+    else if (!textSelection(this.paper.box)) {
       this.chosen.leave();
       this.walk.go(token, true);
     }
   }
 
   private copy(event: ClipboardEvent): void {
-    const selected = event.composedPath().includes(this.root) ? selectedBeside(this.paper.box) : null;
-    let text = selected && copiedText(selected, this.store, this.paper.layout);
+    const selected = event.composedPath().includes(this.root) ? textSelection(this.paper.box) : null;
+    let text = selected && selectedText(selected, this.store, this.paper.layout);
     const { range } = this.chosen;
     // Most of a long text is not on the page: what was chosen here is copied from what has come.
     if (text === null && range && this.isFocused) {

@@ -1,7 +1,7 @@
 // Going from token to token.
 
 import type { Store } from "../data/store.ts";
-import type { Paper } from "../text/text_box.ts";
+import type { TextBox } from "../text/text_box.ts";
 import { type Move, movePosition } from "../ui/keyboard.ts";
 import type { Desk } from "./cards.ts";
 import type { Chosen } from "./selection.ts";
@@ -13,7 +13,7 @@ export class Walk {
   constructor(
     private readonly store: Store,
     private readonly chosen: Chosen,
-    private readonly paper: Paper,
+    private readonly paper: TextBox,
     private readonly desk: Desk,
     private readonly say: (text: string) => void,
     /** Told when another part of the text may be in sight. */
@@ -36,9 +36,9 @@ export class Walk {
   private byLines(from: number, by: number): void {
     const { layout } = this.paper;
     this.paper.reveal(from);
-    const line = movePosition(layout.lineOf(from), by, layout.lines);
-    const aim = this.column ?? layout.middle(from);
-    this.stand(layout.nearest(line, aim), this.desk.card.isOpen);
+    const line = movePosition(layout.lineOf(from), by, layout.lineCount);
+    const aim = this.column ?? layout.centerOf(from);
+    this.stand(layout.tokenAt(line, aim), this.desk.card.isOpen);
     this.column = aim;
   }
 

@@ -3,7 +3,7 @@
 import { type ColorBy, limitTest, type Scale } from "../data/scale.ts";
 import type { Store } from "../data/store.ts";
 import { heatAt, valueFor } from "../data/token_values.ts";
-import type { Look } from "../text/line_renderer.ts";
+import type { Appearance } from "../text/line_renderer.ts";
 import type { Model } from "./model.ts";
 import type { Chosen } from "./selection.ts";
 
@@ -26,7 +26,7 @@ export class Looks {
     this.isWanted = limitTest(this.scale, this.colorBy, limits);
   }
 
-  of(token: number): Look {
+  of(token: number): Appearance {
     let classes = "";
     if (this.isWanted && !this.isWanted(valueFor(this.store, this.colorBy, token))) classes += " deluge-dim";
     if (this.hits(token)) classes += " deluge-hit";

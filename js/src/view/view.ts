@@ -9,8 +9,8 @@ import { RequestOnce } from "../host/request_once.ts";
 import { followTheme } from "../host/theme.ts";
 import { onChange, setTrait } from "../host/traits.ts";
 import { heatClass } from "../text/line_renderer.ts";
-import { Paper } from "../text/text_box.ts";
-import { spelled } from "../text/whitespace.ts";
+import { TextBox } from "../text/text_box.ts";
+import { shownText } from "../text/whitespace.ts";
 import { element, rootOf } from "../ui/dom.ts";
 import { IdleTask } from "../ui/idle_tasks.ts";
 import { KEYS } from "../ui/keyboard.ts";
@@ -50,7 +50,7 @@ export class View {
   private readonly store: Store;
   private readonly chosen: Chosen;
   private readonly looks: Looks;
-  private readonly paper: Paper;
+  private readonly paper: TextBox;
   private readonly desk: Desk;
   private readonly walk: Walk;
   private readonly seeker: Seeker;
@@ -74,12 +74,12 @@ export class View {
     this.takeRest();
     this.chosen = new Chosen(model, this.store);
     this.looks = new Looks(model, this.store, this.chosen, (token) => this.seeker.hits(token));
-    this.paper = new Paper(
+    this.paper = new TextBox(
       this.store,
       {
-        spell: (stretch) => spelled(stretch, model.get("spaces")),
+        shownText: (fragment) => shownText(fragment, model.get("spaces")),
         idOf: (token) => this.idOf(token),
-        look: (token) => this.looks.of(token),
+        appearanceOf: (token) => this.looks.of(token),
         scrolled: () => this.frameStrip(),
         resized: () => this.arrange(),
       },
@@ -149,7 +149,7 @@ export class View {
       this.seeker.list,
       this.help,
       this.desk.pins.root,
-      this.paper.ruler,
+      this.paper.sample,
       this.desk.card.root,
       this.spoken,
     );
@@ -177,15 +177,15 @@ export class View {
     if (change === "first" || change === "again") this.frameStrip();
     if (change === "again") this.strip.draw();
     // A selection that was waiting for a width comes into sight.
-    if (change === "back" || (change === "first" && this.chosen.token !== null)) this.paintSelected();
+    if (change === "shown" || (change === "first" && this.chosen.token !== null)) this.paintSelected();
     if (change === "first") this.count(0);
   }
 
   keep(): Kept {
-    const { box, atEnd } = this.paper;
+    const { box, isAtEnd } = this.paper;
     return {
       top: box.scrollTop,
-      atEnd,
+      atEnd: isAtEnd,
       // A card goes when another branch comes, and gives the focus back.
       focused: [box, this.desk.card.root].some((one) => one.contains(rootOf(one).activeElement)),
       walking: this.tree.focused,
@@ -227,8 +227,8 @@ export class View {
     const first = this.store.receiveTokens(block);
     if (first === null) return false;
     this.tally.invalidate(first);
-    this.paper.grow(first);
-    if (this.paper.laid) {
+    this.paper.update(first);
+    if (this.paper.hasLayout) {
       this.frameStrip();
       this.count(first);
     }
@@ -340,7 +340,7 @@ export class View {
     };
     told();
     if (!this.tally.done) this.summing.start(this.tally.run(), told);
-    if (this.paper.laid)
+    if (this.paper.hasLayout)
       this.stripping.start(this.strip.count(this.looks.colorBy, first), () => this.strip.draw());
   }
 
@@ -351,7 +351,7 @@ export class View {
   }
 
   private frameStrip(): void {
-    this.strip.see(this.paper.lines.inSight());
+    this.strip.see(this.paper.lines.visibleTokens());
   }
 
   /** The colours of heats, as the stylesheet makes them. */
@@ -371,7 +371,7 @@ export class View {
     const { signal } = this;
     const on = (names: (keyof State & string)[], act: () => void) => onChange(this.model, names, act, signal);
     const relayout = () => {
-      this.paper.renew();
+      this.paper.resetWidths();
       this.arrange();
     };
     on(["selected"], () => this.paintSelected());

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { unpack } from "../../src/data/codec.ts";
 import { Store } from "../../src/data/store.ts";
-import { cut, Layout } from "../../src/text/layout.ts";
+import { Layout, splitFragment } from "../../src/text/layout.ts";
 import { tokens } from "../blocks.ts";
 
 const laid = (words: string[], width: number) => {
@@ -16,8 +16,8 @@ const laid = (words: string[], width: number) => {
   return { store, layout };
 };
 const linesOf = (layout: Layout) =>
-  Array.from({ length: layout.lines }, (_, line) =>
-    [...layout.on(line)].map(({ cell }) => cell.shown).join(""),
+  Array.from({ length: layout.lineCount }, (_, line) =>
+    [...layout.cellsOn(line)].map(({ cell }) => cell.shown).join(""),
   );
 const texts = (words: string[], width: number) => linesOf(laid(words, width).layout);
 
@@ -82,7 +82,7 @@ test("what is appended is laid out as if it had been there from the first", () =
     const at = 1 + Math.floor(next() * (some.length - 1));
     const { store, layout } = laid(some.slice(0, at), 15);
     store.receiveTokens(unpack(tokens(some.slice(at), { first: at })));
-    layout.renew(at);
+    layout.invalidate(at);
     layout.extend(store.count);
     expect(linesOf(layout)).toEqual(texts(some, 15));
   }
@@ -91,9 +91,9 @@ test("what is appended is laid out as if it had been there from the first", () =
 test("rows that are sent again are laid out again, and no others", () => {
   const { store, layout } = laid(["one", " two", " three", " four"], 8);
   expect(linesOf(layout)).toEqual(["one two", " three", " four"]);
-  const before = layout.lines;
+  const before = layout.lineCount;
   store.receiveTokens(unpack(tokens([" vi", "er", " end"], { first: 3 })));
-  expect(layout.renew(3)).toBe(before - 1);
+  expect(layout.invalidate(3)).toBe(before - 1);
   layout.extend(store.count);
   expect(linesOf(layout)).toEqual(["one two", " three", " vier", " end"]);
 });
@@ -114,14 +114,18 @@ test("laying out a little at a time gives the same lines", () => {
 test("lines are found by their tokens, and tokens by their place on the line", () => {
   const { layout } = laid(["one", " two", " three", " four"], 8);
   expect([0, 1, 2, 3].map((token) => layout.lineOf(token))).toEqual([0, 0, 1, 2]);
-  expect(layout.nearest(0, 1)).toBe(0);
-  expect(layout.nearest(0, 5)).toBe(1);
-  expect(layout.nearest(0, 99)).toBe(1);
-  expect(layout.middle(1)).toBe(5);
+  expect(layout.tokenAt(0, 1)).toBe(0);
+  expect(layout.tokenAt(0, 5)).toBe(1);
+  expect(layout.tokenAt(0, 99)).toBe(1);
+  expect(layout.centerOf(1)).toBe(5);
 });
 
 test("parts of a text that is not drawn as it is stand for it once", () => {
-  const parts = cut({ shown: "⟨U+202E⟩", copied: "‮", breaks: true, marked: true }, 3, (text) => text.length);
+  const parts = splitFragment(
+    { shown: "⟨U+202E⟩", copied: "‮", breaks: true, marked: true },
+    3,
+    (text) => text.length,
+  );
   expect(parts.map((part) => part.copied).join("")).toBe("‮");
   expect(parts.map((part) => part.breaks)).toEqual([false, false, true]);
 });
