@@ -20,16 +20,16 @@ function render({ model, el, signal }: { model: Model; el: HTMLElement; signal?:
   let view: View | undefined;
   const redraw = () => {
     const old = view;
-    const kept = old?.keep();
+    const state = old?.saveState();
     drawing.abort();
     drawing = new AbortController();
-    view = new View(model, drawing.signal, kept?.searched);
+    view = new View(model, drawing.signal, state?.query);
     if (old) old.root.replaceWith(view.root);
     else el.append(view.root);
     const rest = model.get("node") ? undefined : later.get(model.get("data"));
     for (const [block, part] of rest ?? []) view.receive(part, unpack(block));
     view.arrange();
-    if (kept) view.resume(kept);
+    if (state) view.restoreState(state);
   };
   redraw();
   const received = (content: { parts?: string[]; node?: number }, buffers: DataView[]) => {
@@ -42,11 +42,11 @@ function render({ model, el, signal }: { model: Model; el: HTMLElement; signal?:
       // Else of a branch, or of the original, that is not on the screen any more.
       if (shown) view?.receive(part, unpack(block));
     }
-    if (shown) view?.settle();
+    if (shown) view?.refreshCards();
   };
   // What has only grown goes on where it stands.
   const renew = batchChanges(() => {
-    if (!view?.grow()) redraw();
+    if (!view?.update()) redraw();
   }, ended.signal);
   const walk = batchChanges(redraw, ended.signal);
   model.on("change:data", renew);

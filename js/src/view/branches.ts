@@ -1,41 +1,41 @@
-// Branches: continuations from other alternatives, as a tree to walk.
+// Shows the branches of an answer (its continuations from other alternatives) as a path and a tree.
 
 import { unpack } from "../data/codec.ts";
 import { percent } from "../data/scale.ts";
 import { pluralize, sumLogprobs } from "../data/summary.ts";
 import { button, element, rootOf } from "../ui/dom.ts";
-import type { Model, Node } from "./model.ts";
+import type { BranchNode, Model } from "./model.ts";
 
-/** The path from the original to a node. */
-export function pathTo(nodes: Node[], id: number): Node[] {
-  const path: Node[] = [];
-  for (let node = nodes.find((one) => one.id === id); node; ) {
+/** The nodes from the original, which has none, to a branch. */
+export function pathTo(nodes: BranchNode[], id: number): BranchNode[] {
+  const path: BranchNode[] = [];
+  for (let node = nodes.find((other) => other.id === id); node; ) {
     path.unshift(node);
     const parent = node.parent;
-    node = nodes.find((one) => one.id === parent);
+    node = nodes.find((other) => other.id === parent);
   }
   return path;
 }
 
-/** The ids in the order in which they are drawn: each node before what left it. */
-export function inOrder(nodes: Node[], from = 0): number[] {
-  const below = nodes.filter((one) => one.parent === from);
-  return [from, ...below.flatMap((one) => inOrder(nodes, one.id))];
+/** The ids in the order of the drawn tree: each node before its children. */
+export function preOrder(nodes: BranchNode[], root = 0): number[] {
+  const children = nodes.filter((node) => node.parent === root);
+  return [root, ...children.flatMap((node) => preOrder(nodes, node.id))];
 }
 
-/** Where an arrow key leads from a node; null where it leads nowhere. */
-export function step(nodes: Node[], from: number, key: string): number | null {
-  const order = inOrder(nodes);
-  const at = order.indexOf(from);
+/** The node that a key leads to; null if it leads nowhere. */
+export function nodeForKey(nodes: BranchNode[], from: number, key: string): number | null {
+  const order = preOrder(nodes);
+  const index = order.indexOf(from);
   switch (key) {
     case "ArrowDown":
-      return order[at + 1] ?? null;
+      return order[index + 1] ?? null;
     case "ArrowUp":
-      return order[at - 1] ?? null;
+      return order[index - 1] ?? null;
     case "ArrowLeft":
-      return nodes.find((one) => one.id === from)?.parent ?? null;
+      return nodes.find((node) => node.id === from)?.parent ?? null;
     case "ArrowRight":
-      return nodes.find((one) => one.parent === from)?.id ?? null;
+      return nodes.find((node) => node.parent === from)?.id ?? null;
     case "Home":
       return 0;
     case "End":
@@ -45,68 +45,73 @@ export function step(nodes: Node[], from: number, key: string): number | null {
   }
 }
 
-/** How probable a whole answer is, for people: a share of all answers, and nats where that is too small to say. */
-export function joint(total: number | null): string {
+/** Format the probability of a whole answer: as a percentage, and in nats because it may be tiny. */
+export function jointProbability(total: number | null): string {
   if (total === null || Number.isNaN(total)) return "";
   return `joint probability ${percent(Math.exp(total))} (${total.toFixed(2)} nats)`;
 }
 
-/** What a branch is called. */
-export function nameOf(node: Node): string {
-  const place = `token ${node.position + 1}`;
-  const chance = node.logprob === null ? "" : ` (${percent(Math.exp(node.logprob))})`;
-  if (node.label === node.instead) return `${node.label}${chance} once more at ${place}`;
-  return `${node.label}${chance} in place of ${node.instead} at ${place}`;
+/** What a branch is called: what it says, and where. */
+export function branchName(node: BranchNode): string {
+  const position = `token ${node.position + 1}`;
+  const probability = node.logprob === null ? "" : ` (${percent(Math.exp(node.logprob))})`;
+  if (node.label === node.instead) return `${node.label}${probability} once more at ${position}`;
+  return `${node.label}${probability} in place of ${node.instead} at ${position}`;
 }
 
 const ORIGINAL = "as it was answered";
 
-export class Tree {
+export class BranchTree {
   readonly root = element("nav", "deluge-tree");
   private readonly path = element("div", "deluge-path");
   private readonly list = element("ul");
-  private nodes: Node[] = [];
+  private nodes: BranchNode[] = [];
   private items = new Map<number, HTMLElement>();
   private current = 0;
-  private summed: { data: DataView; total: number; tokens: number } | null = null;
+  /** The sum of the original's log-probabilities, and the block that it was computed from. */
+  private originalTotals: { data: DataView; total: number; tokens: number } | null = null;
 
   constructor(
     private readonly model: Model,
-    private readonly go: (id: number) => void,
+    private readonly goTo: (id: number) => void,
   ) {
     this.root.setAttribute("aria-label", "Branches");
     this.root.hidden = true;
     this.list.setAttribute("role", "tree");
     this.list.setAttribute("aria-label", "Branches");
     this.list.dataset["lmSuppressShortcuts"] = "true";
-    this.list.addEventListener("click", (event) => this.choose(this.idOf(event)));
-    this.list.addEventListener("keydown", (event) => this.press(event));
+    this.list.addEventListener("click", (event) => this.activate(this.idOf(event)));
+    this.list.addEventListener("keydown", (event) => this.onKey(event));
     this.root.append(this.path, this.list);
   }
 
-  /** Draw the tree as it is now; gives what has happened since the last time, in words. */
+  /** Draw the current tree. Returns what has changed since the last time, as text. */
   show(): string {
-    const before = new Map(this.nodes.map((one) => [one.id, one.status]));
+    const statusBefore = new Map(this.nodes.map((node) => [node.id, node.status]));
     this.nodes = this.model.get("tree");
     this.current = this.model.get("node");
     this.root.hidden = this.nodes.length === 0;
-    const focused = this.focused;
-    const kept = focused ? this.at : this.current;
+    const { hasFocus } = this;
+    const tabStop = hasFocus ? this.tabStop : this.current;
     this.items = new Map();
-    this.path.replaceChildren(...this.steps());
-    this.list.replaceChildren(...(this.nodes.length ? [this.item(0, null)] : []));
-    this.aim(this.items.has(kept) ? kept : this.current, focused);
-    const news = this.nodes.filter((one) => before.has(one.id) && before.get(one.id) !== one.status);
-    return news.map((one) => `${nameOf(one)}: ${one.status}${one.message && `, ${one.message}`}`).join("; ");
+    this.path.replaceChildren(...this.renderPath());
+    this.list.replaceChildren(...(this.nodes.length ? [this.renderNode(0, null)] : []));
+    this.setTabStop(this.items.has(tabStop) ? tabStop : this.current, hasFocus);
+    const changed = this.nodes.filter(
+      (node) => statusBefore.has(node.id) && statusBefore.get(node.id) !== node.status,
+    );
+    return changed
+      .map((node) => `${branchName(node)}: ${node.status}${node.message && `, ${node.message}`}`)
+      .join("; ");
   }
 
-  /** What is shown, in words. */
-  get told(): string {
-    const node = this.nodes.find((one) => one.id === this.current);
-    return `branch: ${node ? nameOf(node) : ORIGINAL}`;
+  /** The branch that is shown, for screen readers. */
+  get spoken(): string {
+    const node = this.nodes.find((other) => other.id === this.current);
+    return `branch: ${node ? branchName(node) : ORIGINAL}`;
   }
 
-  get focused(): boolean {
+  get hasFocus(): boolean {
     return this.list.contains(rootOf(this.root).activeElement);
   }
 
@@ -114,24 +119,24 @@ export class Tree {
     this.items.get(this.current)?.focus({ preventScroll: true });
   }
 
-  /** From the original to what is shown, to go back on. */
-  private steps(): HTMLElement[] {
-    const made: HTMLElement[] = [];
-    const add = (id: number, name: string, label: string) => {
-      const link = button(name, label, () => this.go(id));
+  /** Links from the original to the current branch. */
+  private renderPath(): HTMLElement[] {
+    const links: HTMLElement[] = [];
+    const add = (id: number, label: string, title: string) => {
+      const link = button(label, title, () => this.goTo(id));
       if (id === this.current) link.setAttribute("aria-current", "true");
-      if (made.length) made.push(element("span", "", "›"));
-      made.push(link);
+      if (links.length) links.push(element("span", "", "›"));
+      links.push(link);
     };
-    if (!this.nodes.length) return made;
+    if (!this.nodes.length) return links;
     add(0, "original", "Go to the answer as it came");
     for (const node of pathTo(this.nodes, this.current)) {
-      add(node.id, `${node.position + 1}: ${node.label}`, `Go to ${nameOf(node)}`);
+      add(node.id, `${node.position + 1}: ${node.label}`, `Go to ${branchName(node)}`);
     }
-    return made;
+    return links;
   }
 
-  private item(id: number, node: Node | null): HTMLElement {
+  private renderNode(id: number, node: BranchNode | null): HTMLElement {
     const item = element("li");
     item.setAttribute("role", "treeitem");
     item.dataset["node"] = String(id);
@@ -140,48 +145,47 @@ export class Tree {
     if (id === this.current) item.setAttribute("aria-current", "true");
     item.setAttribute("aria-selected", String(id === this.current));
     const line = element("span", "deluge-node");
-    line.append(element("span", "deluge-button", node ? nameOf(node) : ORIGINAL));
-    line.append(element("span", `deluge-note deluge-${node?.status ?? "ready"}`, this.note(node)));
+    line.append(element("span", "deluge-button", node ? branchName(node) : ORIGINAL));
+    line.append(element("span", `deluge-note deluge-${node?.status ?? "ready"}`, this.noteOf(node)));
     item.append(line);
     this.items.set(id, item);
-    const own = this.nodes.filter((one) => one.parent === id);
-    if (own.length) {
+    const children = this.nodes.filter((child) => child.parent === id);
+    if (children.length) {
       item.setAttribute("aria-expanded", "true");
       const list = element("ul");
       list.setAttribute("role", "group");
-      list.append(...own.map((one) => this.item(one.id, one)));
+      list.append(...children.map((child) => this.renderNode(child.id, child)));
       item.append(list);
     }
     return item;
   }
 
-  private note(node: Node | null): string {
+  private noteOf(node: BranchNode | null): string {
     if (node?.status === "asking") return "asking the model …";
     if (node?.status === "failed") return `failed: ${node.message} Choose it to ask again.`;
-    const { total, tokens } = node ?? this.original();
-    return [tokens === null ? "" : pluralize(tokens), joint(total)].filter(Boolean).join(" · ");
+    const { total, tokens } = node ?? this.sumOriginal();
+    return [tokens === null ? "" : pluralize(tokens), jointProbability(total)].filter(Boolean).join(" · ");
   }
 
-  /** The original's sum; counted once for the same rows. */
-  private original(): { total: number; tokens: number } {
+  private sumOriginal(): { total: number; tokens: number } {
     const data = this.model.get("data");
-    if (this.summed?.data !== data) {
+    if (this.originalTotals?.data !== data) {
       const logprobs = unpack(data).columns["logprob"] as Float32Array;
       const [total] = sumLogprobs({ logprob: logprobs }, 0, logprobs.length);
-      this.summed = { data, total, tokens: logprobs.length };
+      this.originalTotals = { data, total, tokens: logprobs.length };
     }
-    return this.summed;
+    return this.originalTotals;
   }
 
-  private get at(): number {
-    const found = [...this.items].find(([, item]) => item.tabIndex === 0);
-    return found?.[0] ?? this.current;
+  /** The one item that Tab reaches; the arrow keys move on from there. */
+  private get tabStop(): number {
+    const entry = [...this.items].find(([, item]) => item.tabIndex === 0);
+    return entry?.[0] ?? this.current;
   }
 
-  /** One item can be reached with Tab; the arrows move on from there. */
-  private aim(id: number, focus: boolean): void {
+  private setTabStop(id: number, withFocus: boolean): void {
     for (const [other, item] of this.items) item.tabIndex = other === id ? 0 : -1;
-    if (focus) this.items.get(id)?.focus({ preventScroll: true });
+    if (withFocus) this.items.get(id)?.focus({ preventScroll: true });
   }
 
   private idOf(event: Event): number | null {
@@ -189,24 +193,24 @@ export class Tree {
     return item ? Number(item.dataset["node"]) : null;
   }
 
-  private choose(id: number | null): void {
+  private activate(id: number | null): void {
     if (id === null) return;
-    this.aim(id, true);
-    const node = this.nodes.find((one) => one.id === id);
+    this.setTabStop(id, true);
+    const node = this.nodes.find((other) => other.id === id);
     if (node?.status === "failed") {
-      // Once more: what failed may have been the network.
+      // Ask again: it may have been a transient failure.
       this.model.send({ branch: { node: node.parent, token: node.position, place: node.place } });
-    } else if (node?.status !== "asking") this.go(id);
+    } else if (node?.status !== "asking") this.goTo(id);
   }
 
-  private press(event: KeyboardEvent): void {
+  private onKey(event: KeyboardEvent): void {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     const from = this.idOf(event);
     if (from === null) return;
-    if (event.key === "Enter" || event.key === " ") this.choose(from);
+    if (event.key === "Enter" || event.key === " ") this.activate(from);
     else {
-      const to = step(this.nodes, from, event.key);
-      if (to !== null) this.aim(to, true);
+      const to = nodeForKey(this.nodes, from, event.key);
+      if (to !== null) this.setTabStop(to, true);
       else if (!event.key.startsWith("Arrow")) return;
     }
     event.preventDefault();

@@ -1,4 +1,4 @@
-// The cards of one view: the one beside a token, and those that are kept.
+// The cards of one view: the card beside a token, and the pinned cards below the text.
 
 import type { Store } from "../data/store.ts";
 import { setTrait } from "../host/traits.ts";
@@ -6,34 +6,35 @@ import { type BranchOptions, Card, CardContent, renderContent } from "../ui/card
 import { button, element, rootOf } from "../ui/dom.ts";
 import type { Model } from "./model.ts";
 
-export interface Around {
+/** What the cards need of their view. */
+export interface CardsHost {
   root: HTMLElement;
   box: HTMLElement;
   find(token: number): HTMLElement | null;
-  go(token: number): void;
-  say(text: string): void;
+  goTo(token: number): void;
+  announce(text: string): void;
 }
 
-export class Desk {
+export class Cards {
   readonly card: Card;
-  readonly pins = new Pins(
-    (token) => this.pin(token),
-    (token) => this.around.go(token),
+  readonly pinned = new PinnedCards(
+    (token) => this.togglePin(token),
+    (token) => this.host.goTo(token),
   );
 
-  /** The same for all cards, so that it can be dragged while they change. */
-  private readonly heat = element("label", "deluge-heat", "temperature ");
+  /** Shared by all cards, so that the slider can be dragged while the card changes. */
+  private readonly temperatureControl = element("label", "deluge-heat", "temperature ");
   private readonly slider = element("input");
-  private readonly told = element("span", "deluge-value");
+  private readonly temperatureText = element("span", "deluge-value");
 
   constructor(
     private readonly model: Model,
     private readonly store: Store,
-    private readonly around: Around,
+    private readonly host: CardsHost,
   ) {
     this.card = new Card({
-      box: around.box,
-      find: () => (this.card.token === null ? null : around.find(this.card.token)),
+      box: host.box,
+      find: () => (this.card.token === null ? null : host.find(this.card.token)),
       hide: () => this.card.hide(),
       close: () => this.close(),
     });
@@ -44,98 +45,99 @@ export class Desk {
     slider.step = "0.05";
     slider.dataset["lmSuppressShortcuts"] = "true";
     slider.addEventListener("input", () => setTrait(this.model, "temperature", Number(slider.value)));
-    this.heat.append(slider, this.told);
+    this.temperatureControl.append(slider, this.temperatureText);
   }
 
-  reading(token: number): CardContent {
+  contentOf(token: number): CardContent {
     this.store.requestMeasures();
     return new CardContent(this.store, token, this.store.alternatives(token), this.model.get("temperature"));
   }
 
-  show(token: number, open = false): void {
-    const at = this.around.find(token);
-    if (!at || token >= this.store.count) return;
-    const reading = this.reading(token);
-    const children = renderContent(reading, open ? this.hooks : null);
-    if (open) children.push(...this.controls(reading));
-    this.card.show(token, children, at, open);
+  /** Show the card of a token. An open card has controls, and stays until it is closed. */
+  show(token: number, isOpen = false): void {
+    const anchor = this.host.find(token);
+    if (!anchor || token >= this.store.count) return;
+    const content = this.contentOf(token);
+    const children = renderContent(content, isOpen ? this.branchOptions : null);
+    if (isOpen) children.push(...this.renderControls(content));
+    this.card.show(token, children, anchor, isOpen);
   }
 
-  /** Something that cards say has changed. */
+  /** Show all cards again: data has arrived, or the temperature has changed. */
   refresh(): void {
     if (this.card.token !== null) this.show(this.card.token, this.card.isOpen);
-    const there = this.model.get("pinned").filter((token) => token < this.store.count);
-    this.pins.show(there, (token) => this.reading(token));
+    const tokens = this.model.get("pinned").filter((token) => token < this.store.count);
+    this.pinned.show(tokens, (token) => this.contentOf(token));
   }
 
-  pin(token: number): void {
+  togglePin(token: number): void {
     const pinned = this.model.get("pinned");
-    const kept = !pinned.includes(token);
-    setTrait(this.model, "pinned", kept ? [...pinned, token] : pinned.filter((one) => one !== token));
-    this.around.say(kept ? "card kept" : "card dropped");
+    const isAdded = !pinned.includes(token);
+    setTrait(this.model, "pinned", isAdded ? [...pinned, token] : pinned.filter((other) => other !== token));
+    this.host.announce(isAdded ? "card kept" : "card dropped");
   }
 
-  copy(reading: CardContent): void {
-    const text = reading.table;
-    const done = () => this.around.say("copied");
-    if (!navigator.clipboard) copyByHand(text, done);
-    else navigator.clipboard.writeText(text).then(done, () => copyByHand(text, done));
+  copy(content: CardContent): void {
+    const text = content.table;
+    const done = () => this.host.announce("copied");
+    if (!navigator.clipboard) copyByEvent(text, done);
+    else navigator.clipboard.writeText(text).then(done, () => copyByEvent(text, done));
   }
 
   close(): void {
-    const within = this.card.root.contains(rootOf(this.around.root).activeElement);
+    const hadFocus = this.card.root.contains(rootOf(this.host.root).activeElement);
     this.card.hide();
-    if (within) this.around.box.focus({ preventScroll: true });
+    if (hadFocus) this.host.box.focus({ preventScroll: true });
   }
 
-  private get hooks(): BranchOptions {
+  private get branchOptions(): BranchOptions {
     const reason = this.model.get("branching");
-    const branch = (token: number, place: number) => {
-      this.model.send({ branch: { node: this.model.get("node"), token, place } });
-      this.around.say("asking the model");
+    const branch = (token: number, index: number) => {
+      this.model.send({ branch: { node: this.model.get("node"), token, place: index } });
+      this.host.announce("asking the model");
     };
     return { branch: reason === "" ? branch : null, whyNot: reason ?? "" };
   }
 
-  private controls(reading: CardContent): HTMLElement[] {
-    this.slider.value = String(reading.temperature);
-    this.told.textContent = reading.temperature.toFixed(2);
-    const acts = element("div", "deluge-acts");
-    const kept = this.model.get("pinned").includes(reading.token);
-    acts.append(
+  private renderControls(content: CardContent): HTMLElement[] {
+    this.slider.value = String(content.temperature);
+    this.temperatureText.textContent = content.temperature.toFixed(2);
+    const actions = element("div", "deluge-acts");
+    const isPinned = this.model.get("pinned").includes(content.token);
+    actions.append(
       button(
-        kept ? "drop" : "keep",
-        kept ? "Drop the card below the text (k)" : "Keep the card below the text (k)",
+        isPinned ? "drop" : "keep",
+        isPinned ? "Drop the card below the text (k)" : "Keep the card below the text (k)",
         () => {
-          this.pin(reading.token);
-          // It would lie over those that are kept.
+          this.togglePin(content.token);
+          // The card would cover the pinned ones.
           this.close();
         },
       ),
-      button("copy", "Copy as a table (c)", () => this.copy(reading)),
+      button("copy", "Copy as a table (c)", () => this.copy(content)),
       button("close", "Close (Escape)", () => this.close()),
     );
-    const made = reading.rows.length ? [this.heat, acts] : [acts];
-    const { whyNot } = this.hooks;
-    if (whyNot) made.push(element("div", "deluge-card-facts", whyNot));
-    return made;
+    const controls = content.rows.length ? [this.temperatureControl, actions] : [actions];
+    const { whyNot } = this.branchOptions;
+    if (whyNot) controls.push(element("div", "deluge-card-facts", whyNot));
+    return controls;
   }
 }
 
-/** Cards that are kept below the text, to be compared. */
-class Pins {
+/** The cards that stay below the text, for comparison. */
+class PinnedCards {
   readonly root = element("div", "deluge-pins");
 
   constructor(
-    private readonly drop: (token: number) => void,
-    private readonly go: (token: number) => void,
+    private readonly remove: (token: number) => void,
+    private readonly goTo: (token: number) => void,
   ) {
     this.root.setAttribute("role", "group");
     this.root.setAttribute("aria-label", "Kept cards");
     this.root.hidden = true;
   }
 
-  show(tokens: number[], read: (token: number) => CardContent): void {
+  show(tokens: number[], contentOf: (token: number) => CardContent): void {
     this.root.hidden = tokens.length === 0;
     const focused = [...this.root.querySelectorAll("button")].indexOf(
       (this.root.getRootNode() as Document | ShadowRoot).activeElement as HTMLButtonElement,
@@ -143,12 +145,12 @@ class Pins {
     this.root.replaceChildren(
       ...tokens.map((token) => {
         const card = element("div", "deluge-pin");
-        const acts = element("div", "deluge-acts");
-        acts.append(
-          button(`token ${token + 1}`, `Go to token ${token + 1}`, () => this.go(token)),
-          button("×", `Drop the card of token ${token + 1}`, () => this.drop(token)),
+        const actions = element("div", "deluge-acts");
+        actions.append(
+          button(`token ${token + 1}`, `Go to token ${token + 1}`, () => this.goTo(token)),
+          button("×", `Drop the card of token ${token + 1}`, () => this.remove(token)),
         );
-        card.append(acts, ...renderContent(read(token), null));
+        card.append(actions, ...renderContent(contentOf(token), null));
         return card;
       }),
     );
@@ -156,15 +158,15 @@ class Pins {
   }
 }
 
-/** Where a page may not write to the clipboard, a copy that the user asked for may still be filled. */
-function copyByHand(text: string, done: () => void): void {
-  const fill = (event: ClipboardEvent) => {
+/** Copy a text on pages that may not write to the clipboard: they may still answer a copy event that the user caused. */
+function copyByEvent(text: string, done: () => void): void {
+  const onCopy = (event: ClipboardEvent) => {
     event.clipboardData?.setData("text/plain", text);
     event.preventDefault();
     event.stopImmediatePropagation();
     done();
   };
-  document.addEventListener("copy", fill, { once: true, capture: true });
+  document.addEventListener("copy", onCopy, { once: true, capture: true });
   document.execCommand("copy");
-  document.removeEventListener("copy", fill, { capture: true });
+  document.removeEventListener("copy", onCopy, { capture: true });
 }

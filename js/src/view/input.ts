@@ -1,4 +1,4 @@
-// What hands do to the text: keys, pointers, copying.
+// Handles keys, the pointer and copying within the text of one view.
 
 import type { Store } from "../data/store.ts";
 import { selectedText, textSelection } from "../text/clipboard.ts";
@@ -6,12 +6,12 @@ import type { TextBox } from "../text/text_box.ts";
 import { listenUntil, rootOf } from "../ui/dom.ts";
 import { type Action, actionOf } from "../ui/keyboard.ts";
 import { onFocusLeave } from "../ui/shell.ts";
-import type { Desk } from "./cards.ts";
-import type { Walk } from "./navigation.ts";
-import type { Chosen } from "./selection.ts";
+import type { Cards } from "./cards.ts";
+import type { Navigation } from "./navigation.ts";
+import type { Selection } from "./selection.ts";
 
-/** What keys ask of other parts. */
-export interface Acts {
+/** Actions of keys that belong to other parts of the view. */
+export interface InputActions {
   search(): void;
   match(by: 1 | -1): void;
   surprise(by: 1 | -1): void;
@@ -19,65 +19,65 @@ export interface Acts {
   help(): void;
 }
 
-export class Hands {
+export class Input {
   constructor(
     private readonly root: HTMLElement,
     private readonly store: Store,
-    private readonly paper: TextBox,
-    private readonly chosen: Chosen,
-    private readonly desk: Desk,
-    private readonly walk: Walk,
-    private readonly acts: Acts,
+    private readonly textBox: TextBox,
+    private readonly selection: Selection,
+    private readonly cards: Cards,
+    private readonly navigation: Navigation,
+    private readonly actions: InputActions,
     signal: AbortSignal,
   ) {
-    const { box } = paper;
-    // One set of listeners for any number of tokens; all of them go with the view.
+    const { box } = textBox;
+    // Listen on the box and not on tokens: one set of listeners serves any number of tokens.
     const on = listenUntil(signal);
     on(box, "pointerover", (event) => {
-      const token = tokenAt(event);
-      if (token !== null && !desk.card.isOpen) desk.show(token);
+      const token = tokenOf(event);
+      if (token !== null && !cards.card.isOpen) cards.show(token);
     });
-    on(box, "pointerleave", () => this.unpoint());
+    on(box, "pointerleave", () => this.onPointerLeave());
     on(box, "mousedown", (event) => {
-      if (!event.shiftKey || tokenAt(event) === null) return;
-      // Tokens are chosen, and not the text between two clicks as well.
+      if (!event.shiftKey || tokenOf(event) === null) return;
+      // Select tokens, without selecting the text between two clicks as well.
       event.preventDefault();
-      paper.focus();
+      textBox.focus();
     });
-    on(box, "click", (event) => this.click(event));
-    on(box, "keydown", (event) => this.press(event));
-    // Firefox tells the page, and not the element in focus, where nothing on the page is selected.
-    document.addEventListener("copy", (event) => this.copy(event), { signal });
-    onFocusLeave(root, () => desk.card.hide(), signal);
+    on(box, "click", (event) => this.onClick(event));
+    on(box, "keydown", (event) => this.onKey(event));
+    // If no text is selected, Firefox sends the event to the document and not to the focused element.
+    document.addEventListener("copy", (event) => this.onCopy(event), { signal });
+    onFocusLeave(root, () => cards.card.hide(), signal);
   }
 
-  private get isFocused(): boolean {
-    return rootOf(this.root).activeElement === this.paper.box;
+  private get hasFocus(): boolean {
+    return rootOf(this.root).activeElement === this.textBox.box;
   }
 
-  private unpoint(): void {
-    const { desk, chosen } = this;
-    if (desk.card.isOpen) return;
-    if (this.isFocused && chosen.token !== null) desk.show(chosen.token);
-    else desk.card.hide();
+  private onPointerLeave(): void {
+    const { cards, selection } = this;
+    if (cards.card.isOpen) return;
+    if (this.hasFocus && selection.token !== null) cards.show(selection.token);
+    else cards.card.hide();
   }
 
-  private click(event: MouseEvent): void {
-    const token = tokenAt(event);
+  private onClick(event: MouseEvent): void {
+    const token = tokenOf(event);
     if (token === null) return;
-    if (event.shiftKey) this.chosen.extend(token);
-    else if (!textSelection(this.paper.box)) {
-      this.chosen.leave();
-      this.walk.go(token, true);
+    if (event.shiftKey) this.selection.extendTo(token);
+    else if (!textSelection(this.textBox.box)) {
+      this.selection.endRange();
+      this.navigation.goTo(token, true);
     }
   }
 
-  private copy(event: ClipboardEvent): void {
-    const selected = event.composedPath().includes(this.root) ? textSelection(this.paper.box) : null;
-    let text = selected && selectedText(selected, this.store, this.paper.layout);
-    const { range } = this.chosen;
-    // Most of a long text is not on the page: what was chosen here is copied from what has come.
-    if (text === null && range && this.isFocused) {
+  private onCopy(event: ClipboardEvent): void {
+    const selected = event.composedPath().includes(this.root) ? textSelection(this.textBox.box) : null;
+    let text = selected && selectedText(selected, this.store, this.textBox.layout);
+    const { range } = this.selection;
+    // Most of a long text has no elements: copy a selected range from the store.
+    if (text === null && range && this.hasFocus) {
       text = "";
       for (let token = range[0]; token < range[1]; token++) text += this.store.source(token);
     }
@@ -86,76 +86,76 @@ export class Hands {
     event.preventDefault();
   }
 
-  private press(event: KeyboardEvent): void {
+  private onKey(event: KeyboardEvent): void {
     const { count } = this.store;
-    const all = (event.ctrlKey || event.metaKey) && event.key === "a" && count > 0;
-    if (!all && (event.ctrlKey || event.metaKey || event.altKey)) return;
-    const action = all ? null : actionOf(event.key, count);
-    if (!all && (!action || (!count && action.kind !== "help"))) return;
-    if (action?.kind === "escape" && !this.holds) return;
-    // The notebook would take them for its own commands.
+    const isSelectAll = (event.ctrlKey || event.metaKey) && event.key === "a" && count > 0;
+    if (!isSelectAll && (event.ctrlKey || event.metaKey || event.altKey)) return;
+    const action = isSelectAll ? null : actionOf(event.key, count);
+    if (!isSelectAll && (!action || (!count && action.kind !== "help"))) return;
+    if (action?.kind === "escape" && !this.canEscape) return;
+    // The notebook must not run its own command for the key.
     event.preventDefault();
     event.stopPropagation();
-    if (action) this.act(action, event.shiftKey);
+    if (action) this.run(action, event.shiftKey);
     else {
-      this.chosen.choose([0, count]);
+      this.selection.selectRange([0, count]);
       window.getSelection()?.removeAllRanges();
     }
   }
 
-  private act(action: Action, shift: boolean): void {
-    const { acts, chosen, desk, walk } = this;
-    const { token } = chosen;
+  private run(action: Action, withShift: boolean): void {
+    const { actions, selection, cards, navigation } = this;
+    const { token } = selection;
     switch (action.kind) {
       case "token":
       case "line":
       case "to":
-        if (shift) chosen.begin(token ?? 0);
-        else chosen.leave();
-        walk.move(action);
-        if (shift) chosen.extend(chosen.token ?? 0);
+        if (withShift) selection.startRange(token ?? 0);
+        else selection.endRange();
+        navigation.move(action);
+        if (withShift) selection.extendTo(selection.token ?? 0);
         return;
       case "escape":
         this.escape();
         return;
       case "card":
-        if (desk.card.isOpen && desk.card.token === token) desk.card.focus();
-        else walk.go(token ?? 0, true);
+        if (cards.card.isOpen && cards.card.token === token) cards.card.focus();
+        else navigation.goTo(token ?? 0, true);
         return;
       case "pin":
-        if (token !== null) desk.pin(token);
+        if (token !== null) cards.togglePin(token);
         return;
       case "copy":
-        if (token !== null) desk.copy(desk.reading(token));
+        if (token !== null) cards.copy(cards.contentOf(token));
         return;
       case "surprise":
       case "match":
-        acts[action.kind](action.by);
+        actions[action.kind](action.by);
         return;
       default:
-        acts[action.kind]();
+        actions[action.kind]();
     }
   }
 
-  /** Whether there is anything to let go: else Escape is the notebook's. */
-  private get holds(): boolean {
-    const { chosen, desk } = this;
-    return desk.card.token !== null || chosen.range !== null || chosen.token !== null;
+  /** Whether Escape has anything to close or clear; if not, the key is passed to the notebook. */
+  private get canEscape(): boolean {
+    const { selection, cards } = this;
+    return cards.card.token !== null || selection.range !== null || selection.token !== null;
   }
 
-  /** One thing after another: the open card, what is chosen, the token. */
+  /** Close the open card; with none open, clear the selected range; with none selected, clear the selected token. */
   private escape(): void {
-    const { chosen, desk } = this;
-    const { isOpen } = desk.card;
-    desk.card.hide();
+    const { selection, cards } = this;
+    const { isOpen } = cards.card;
+    cards.card.hide();
     if (isOpen) return;
-    chosen.leave();
-    if (chosen.range) chosen.choose(null);
-    else chosen.select(null);
+    selection.endRange();
+    if (selection.range) selection.selectRange(null);
+    else selection.select(null);
   }
 }
 
-function tokenAt(event: Event): number | null {
+function tokenOf(event: Event): number | null {
   const span = (event.target as Element | null)?.closest?.<HTMLElement>("[data-token]");
   return span ? Number(span.dataset["token"]) : null;
 }

@@ -1,53 +1,53 @@
-// Going from token to token.
+// Moves the selection from token to token: scrolls to it, shows its card and announces it.
 
 import type { Store } from "../data/store.ts";
 import type { TextBox } from "../text/text_box.ts";
 import { type Move, movePosition } from "../ui/keyboard.ts";
-import type { Desk } from "./cards.ts";
-import type { Chosen } from "./selection.ts";
+import type { Cards } from "./cards.ts";
+import type { Selection } from "./selection.ts";
 
-export class Walk {
-  /** Where up and down aim at, so that going back leads back. */
-  private column: number | null = null;
+export class Navigation {
+  /** The horizontal position that moves by lines aim at, so that moving back leads back: px. */
+  private targetX: number | null = null;
 
   constructor(
     private readonly store: Store,
-    private readonly chosen: Chosen,
-    private readonly paper: TextBox,
-    private readonly desk: Desk,
-    private readonly say: (text: string) => void,
-    /** Told when another part of the text may be in sight. */
-    private readonly seen: () => void,
+    private readonly selection: Selection,
+    private readonly textBox: TextBox,
+    private readonly cards: Cards,
+    private readonly announce: (text: string) => void,
+    /** Called when other tokens may have become visible. */
+    private readonly onScroll: () => void,
   ) {}
 
-  go(token: number, open = this.desk.card.isOpen): void {
-    this.column = null;
-    this.stand(token, open);
+  goTo(token: number, isOpen = this.cards.card.isOpen): void {
+    this.targetX = null;
+    this.select(token, isOpen);
   }
 
   move(move: Move): void {
-    const from = this.chosen.token;
+    const from = this.selection.token;
     const { count } = this.store;
-    if (move.kind === "to") this.go(move.token);
-    else if (move.kind === "token" || from === null) this.go(movePosition(from, move.by, count));
-    else this.byLines(from, move.by);
+    if (move.kind === "to") this.goTo(move.token);
+    else if (move.kind === "token" || from === null) this.goTo(movePosition(from, move.by, count));
+    else this.moveByLines(from, move.by);
   }
 
-  private byLines(from: number, by: number): void {
-    const { layout } = this.paper;
-    this.paper.reveal(from);
+  private moveByLines(from: number, by: number): void {
+    const { layout } = this.textBox;
+    this.textBox.reveal(from);
     const line = movePosition(layout.lineOf(from), by, layout.lineCount);
-    const aim = this.column ?? layout.centerOf(from);
-    this.stand(layout.tokenAt(line, aim), this.desk.card.isOpen);
-    this.column = aim;
+    const x = this.targetX ?? layout.centerOf(from);
+    this.select(layout.tokenAt(line, x), this.cards.card.isOpen);
+    this.targetX = x;
   }
 
-  private stand(token: number, open: boolean): void {
+  private select(token: number, isOpen: boolean): void {
     if (token < 0 || token >= this.store.count) return;
-    this.chosen.select(token);
-    this.paper.reveal(token);
-    this.seen();
-    this.desk.show(token, open);
-    this.say(this.desk.reading(token).spoken);
+    this.selection.select(token);
+    this.textBox.reveal(token);
+    this.onScroll();
+    this.cards.show(token, isOpen);
+    this.announce(this.cards.contentOf(token).spoken);
   }
 }

@@ -1,4 +1,4 @@
-// Looking for things in one view: a text, and the tokens that the model did not expect.
+// Finds things in one view: the matches of a text search, and the surprises (tokens below the threshold) with their list.
 
 import { percent } from "../data/scale.ts";
 import { countSurprises, mostSurprising, nextSurprise, Search } from "../data/search.ts";
@@ -6,146 +6,149 @@ import type { Store } from "../data/store.ts";
 import { button, element } from "../ui/dom.ts";
 import { IdleTask } from "../ui/idle_tasks.ts";
 import type { Model } from "./model.ts";
-import type { Tools } from "./toolbar.ts";
+import type { Toolbar } from "./toolbar.ts";
 
-/** So many surprises are listed. */
-const LISTED = 100;
+/** Surprises in the list, at most. */
+const MAX_LISTED = 100;
 
-export interface Around {
-  tools(): Tools;
-  selected(): number | null;
-  go(token: number): void;
-  say(text: string): void;
+/** What the panel needs of its view. */
+export interface SearchPanelHost {
+  toolbar(): Toolbar;
+  selectedToken(): number | null;
+  goTo(token: number): void;
+  announce(text: string): void;
   repaint(): void;
+  /** Return the focus to the text. */
   leave(): void;
 }
 
-export class Seeker {
+export class SearchPanel {
   readonly list = element("div", "deluge-list");
   private search: Search | null = null;
-  private readonly searching: IdleTask;
-  /** Which way to go as soon as there is a hit: keys may be faster than the search. */
-  private wanted: 1 | -1 | null = null;
-  private found = 0;
-  private looked = 0;
+  private readonly searchTask: IdleTask;
+  /** The direction to go in once there is a match: a key may be pressed before the search finds one. */
+  private pendingStep: 1 | -1 | null = null;
+  /** The number of surprises among the first `countedTokens` tokens, for this threshold. */
+  private surpriseCount = 0;
+  private countedTokens = 0;
   private threshold = 0;
 
   constructor(
     private readonly model: Model,
     private readonly store: Store,
-    private readonly around: Around,
+    private readonly host: SearchPanelHost,
     signal: AbortSignal,
   ) {
-    this.searching = new IdleTask(signal);
+    this.searchTask = new IdleTask(signal);
     this.list.hidden = true;
     this.list.setAttribute("role", "group");
     this.list.setAttribute("aria-label", "Surprises, the least probable first");
     this.list.addEventListener("keydown", (event) => {
       if (event.key === "Escape") {
-        this.toggle(false);
-        around.leave();
+        this.toggleList(false);
+        host.leave();
       } else if (event.key === "ArrowDown" || event.key === "ArrowUp") {
-        const to = event.key === "ArrowDown" ? "nextElementSibling" : "previousElementSibling";
-        ((event.target as HTMLElement)[to] as HTMLElement | null)?.focus();
+        const sibling = event.key === "ArrowDown" ? "nextElementSibling" : "previousElementSibling";
+        ((event.target as HTMLElement)[sibling] as HTMLElement | null)?.focus();
         event.preventDefault();
       }
       event.stopPropagation();
     });
   }
 
-  /** Whether a token is part of what is searched for. */
-  hits(token: number): boolean {
+  /** Whether a token is part of a search match. */
+  isMatch(token: number): boolean {
     return this.search?.has(token) ?? false;
   }
 
-  seek(text: string): void {
-    this.search = text ? new Search(this.store, text) : null;
-    this.wanted = null;
-    this.run();
+  searchFor(query: string): void {
+    this.search = query ? new Search(this.store, query) : null;
+    this.pendingStep = null;
+    this.runSearch();
   }
 
-  toHit(by: 1 | -1): void {
+  goToMatch(by: 1 | -1): void {
     const { search } = this;
     if (!search) return;
-    const nearest = () => search.nearest(this.around.selected(), by);
-    let hit = nearest();
-    if (!hit) {
-      // The search waits for frames; whoever asks for a hit does not.
+    const nearest = () => search.nearest(this.host.selectedToken(), by);
+    let match = nearest();
+    if (!match) {
+      // The search waits for frames; a key press should not. Search for a moment here.
       const end = performance.now() + 8;
       for (const _ of search.run()) {
-        hit = nearest();
-        if (hit || performance.now() > end) break;
+        match = nearest();
+        if (match || performance.now() > end) break;
       }
     }
-    this.wanted = hit || search.done ? null : by;
-    if (!hit) return;
-    this.around.go(hit[0]);
-    this.tell();
+    this.pendingStep = match || search.done ? null : by;
+    if (!match) return;
+    this.host.goTo(match[0]);
+    this.showMatchCount();
   }
 
-  toSurprise(by: 1 | -1): void {
-    const token = nextSurprise(this.store, this.model.get("threshold"), this.around.selected(), by);
-    if (token !== null) this.around.go(token);
-    else this.around.say("no surprises");
+  goToSurprise(by: 1 | -1): void {
+    const token = nextSurprise(this.store, this.model.get("threshold"), this.host.selectedToken(), by);
+    if (token !== null) this.host.goTo(token);
+    else this.host.announce("no surprises");
   }
 
-  /** Rows from one on are new. */
-  renew(first: number): void {
-    this.count(first);
+  /** Tokens from `first` on are new or have changed. */
+  update(first: number): void {
+    this.updateSurprises(first);
     if (!this.search) return;
     this.search.invalidate(first);
-    this.run();
+    this.runSearch();
   }
 
-  /** Count the surprises among what is new, or among all where the threshold is. */
-  count(first: number): void {
+  /** Count the surprises from `first` on; count all again if the threshold has changed. */
+  updateSurprises(first: number): void {
     const threshold = this.model.get("threshold");
-    if (threshold !== this.threshold || first < this.looked) {
-      this.found = this.looked = 0;
+    if (threshold !== this.threshold || first < this.countedTokens) {
+      this.surpriseCount = this.countedTokens = 0;
       this.threshold = threshold;
     }
-    this.found += countSurprises(this.store, threshold, this.looked);
-    this.looked = this.store.count;
-    this.show();
-    if (!this.list.hidden) this.fill();
+    this.surpriseCount += countSurprises(this.store, threshold, this.countedTokens);
+    this.countedTokens = this.store.count;
+    this.showSurpriseCount();
+    if (!this.list.hidden) this.fillList();
   }
 
-  toggle(shown = this.list.hidden): void {
-    this.list.hidden = !shown;
-    this.show();
-    if (!shown) return;
-    this.fill();
+  toggleList(isShown = this.list.hidden): void {
+    this.list.hidden = !isShown;
+    this.showSurpriseCount();
+    if (!isShown) return;
+    this.fillList();
     this.list.querySelector("button")?.focus({ preventScroll: true });
   }
 
-  private show(): void {
-    this.around.tools().showSurprises(this.found, percent(this.threshold), !this.list.hidden);
+  private showSurpriseCount(): void {
+    this.host.toolbar().showSurprises(this.surpriseCount, percent(this.threshold), !this.list.hidden);
   }
 
-  private run(): void {
-    const between = () => {
-      this.tell();
-      this.around.repaint();
-      if (this.wanted) this.toHit(this.wanted);
+  private runSearch(): void {
+    const afterSlice = () => {
+      this.showMatchCount();
+      this.host.repaint();
+      if (this.pendingStep) this.goToMatch(this.pendingStep);
     };
-    if (this.search) this.searching.start(this.search.run(), between);
+    if (this.search) this.searchTask.start(this.search.run(), afterSlice);
     else {
-      this.searching.stop();
-      between();
+      this.searchTask.stop();
+      afterSlice();
     }
   }
 
-  private tell(): void {
+  private showMatchCount(): void {
     const { search } = this;
-    const token = this.around.selected();
-    const at = search && token !== null ? search.indexOf(token) : null;
-    const place = at === null ? "" : `${at + 1} of `;
-    this.around.tools().showFound(search ? `${place}${search.matches.length}` : "");
+    const token = this.host.selectedToken();
+    const index = search && token !== null ? search.indexOf(token) : null;
+    const position = index === null ? "" : `${index + 1} of `;
+    this.host.toolbar().showMatches(search ? `${position}${search.matches.length}` : "");
   }
 
-  private fill(): void {
-    const rows = mostSurprising(this.store, this.threshold, LISTED).map((token) => {
-      const row = button("", "", () => this.around.go(token));
+  private fillList(): void {
+    const rows = mostSurprising(this.store, this.threshold, MAX_LISTED).map((token) => {
+      const row = button("", "", () => this.host.goTo(token));
       row.className = "deluge-row";
       row.append(
         element("span", "deluge-rank", String(token + 1)),

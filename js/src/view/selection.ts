@@ -1,11 +1,12 @@
-// What is chosen: a token, and a range of them. The host has both; they may be those of a text that was longer.
+// The selected token and the selected range of tokens. Both are traits, and may belong to an earlier, longer text: then
+// they are cut to the tokens that exist.
 
 import type { Store } from "../data/store.ts";
 import { setTrait } from "../host/traits.ts";
 import type { Model } from "./model.ts";
 
-export class Chosen {
-  /** The other end of a range that is being chosen. */
+export class Selection {
+  /** The fixed end of the range that is being selected. */
   private anchor: number | null = null;
 
   constructor(
@@ -18,6 +19,7 @@ export class Chosen {
     return token !== null && token < this.store.count ? token : null;
   }
 
+  /** The first token, and one past the last. */
   get range(): [number, number] | null {
     const [start = 0, end = 0] = this.model.get("selection");
     const stop = Math.min(end, this.store.count);
@@ -28,24 +30,24 @@ export class Chosen {
     if (token !== this.token) setTrait(this.model, "selected", token);
   }
 
-  choose(range: [number, number] | null): void {
+  selectRange(range: [number, number] | null): void {
     setTrait(this.model, "selection", range ?? []);
   }
 
-  /** Begin a range where one is, unless one was begun. */
-  begin(from: number): void {
-    this.anchor ??= from;
+  /** Start a range at a token, unless one is being selected. */
+  startRange(token: number): void {
+    this.anchor ??= token;
   }
 
-  /** A range from where it was begun up to a token. */
-  extend(token: number): void {
+  /** Select from the start of the range to a token. */
+  extendTo(token: number): void {
     const from = this.anchor ?? this.token ?? token;
     this.anchor = from;
-    this.choose([Math.min(from, token), Math.max(from, token) + 1]);
+    this.selectRange([Math.min(from, token), Math.max(from, token) + 1]);
   }
 
-  /** The next range begins elsewhere. */
-  leave(): void {
+  /** Let the next range start elsewhere. */
+  endRange(): void {
     this.anchor = null;
   }
 }

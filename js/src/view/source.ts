@@ -1,4 +1,5 @@
-// Where the bytes of what is shown are: the completion's own traits, or those of one of its branches.
+// Finds the blocks of the answer that is shown: in traits of their own for the original, in the block of all branches for
+// a branch.
 
 import { unpack } from "../data/codec.ts";
 import type { Model } from "./model.ts";
@@ -9,19 +10,19 @@ export interface Source {
   measures: DataView | undefined;
 }
 
-export function sourceOf(model: Model): Source {
+export function currentSource(model: Model): Source {
   const node = model.get("node");
-  const own = {
+  const original = {
     data: model.get("data"),
     alternatives: model.get("alternatives"),
     measures: model.get("measures"),
   };
-  if (!node) return own;
+  if (!node) return original;
   const { columns } = unpack(model.get("branched"));
-  const part = (name: string): DataView | undefined => {
+  const blockOf = (name: string): DataView | undefined => {
     const column = columns[`${name}${node}`];
     return column && new DataView(column.buffer, column.byteOffset, column.byteLength);
   };
-  const data = part("data");
-  return data ? { data, alternatives: part("alternatives"), measures: part("measures") } : own;
+  const data = blockOf("data");
+  return data ? { data, alternatives: blockOf("alternatives"), measures: blockOf("measures") } : original;
 }

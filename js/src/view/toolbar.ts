@@ -7,7 +7,7 @@ import { button, dropdown, element } from "../ui/dom.ts";
 import type { Legend } from "../ui/legend.ts";
 import type { Model } from "./model.ts";
 
-export interface Acts {
+export interface ToolbarActions {
   search(text: string): void;
   match(by: 1 | -1): void;
   surprise(by: 1 | -1): void;
@@ -26,7 +26,7 @@ const FONTS = [
   ["proportional", "proportional"],
 ] as const;
 
-export class Tools {
+export class Toolbar {
   readonly root = element("div", "deluge-bar");
   readonly summary = element("span", "deluge-summary");
   private readonly field = element("input", "deluge-search");
@@ -36,7 +36,7 @@ export class Tools {
   constructor(
     model: Model,
     legend: Legend,
-    private readonly acts: Acts,
+    private readonly acts: ToolbarActions,
     signal: AbortSignal,
   ) {
     const color = dropdown(
@@ -126,21 +126,21 @@ export class Tools {
   }
 
   /** Begin to search. */
-  seek(): void {
+  focusSearch(): void {
     this.field.focus();
     this.field.select();
   }
 
-  get searching(): string {
+  get query(): string {
     return this.field.value;
   }
 
-  /** Take over what an earlier drawing of the same completion was searched for. */
-  resume(text: string): void {
+  /** Take over what an earlier drawing of the same completion was query for. */
+  setQuery(text: string): void {
     this.field.value = text;
   }
 
-  showFound(text: string): void {
+  showMatches(text: string): void {
     this.found.textContent = text;
   }
 

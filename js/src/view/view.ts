@@ -16,152 +16,161 @@ import { IdleTask } from "../ui/idle_tasks.ts";
 import { KEYS } from "../ui/keyboard.ts";
 import { Legend } from "../ui/legend.ts";
 import { keyHelp, onceVisible, onFontsLoaded, statusRegion } from "../ui/shell.ts";
-import { Tree } from "./branches.ts";
-import { Desk } from "./cards.ts";
-import { Hands } from "./input.ts";
+import { BranchTree } from "./branches.ts";
+import { Cards } from "./cards.ts";
+import { Input } from "./input.ts";
 import type { Model, State } from "./model.ts";
-import { Walk } from "./navigation.ts";
-import { Strip } from "./overview.ts";
-import { Seeker } from "./search_panel.ts";
-import { Chosen } from "./selection.ts";
-import { sourceOf } from "./source.ts";
-import { Looks } from "./token_style.ts";
-import { Tools } from "./toolbar.ts";
+import { Navigation } from "./navigation.ts";
+import { Overview } from "./overview.ts";
+import { SearchPanel } from "./search_panel.ts";
+import { Selection } from "./selection.ts";
+import { currentSource } from "./source.ts";
+import { TokenStyle } from "./token_style.ts";
+import { Toolbar } from "./toolbar.ts";
 
 let views = 0;
 
 /** What a drawing hands on to the next one of the same completion. */
-export interface Kept {
+export interface ViewState {
   top: number;
   atEnd: boolean;
-  focused: boolean;
+  textHadFocus: boolean;
   /** Whether the focus was in the tree of branches. */
-  walking: boolean;
-  searched: string;
+  treeHadFocus: boolean;
+  query: string;
 }
 
 export class View {
   readonly root = element("section", "deluge");
   private readonly name = `deluge-${++views}`;
   private readonly title = element("div", "deluge-title");
-  private readonly spoken = statusRegion();
+  private readonly status = statusRegion();
   private readonly help = keyHelp(KEYS);
-  private readonly ranged = element("div", "deluge-ranged-sum");
+  private readonly rangeSummary = element("div", "deluge-ranged-sum");
   private readonly store: Store;
-  private readonly chosen: Chosen;
-  private readonly looks: Looks;
-  private readonly paper: TextBox;
-  private readonly desk: Desk;
-  private readonly walk: Walk;
-  private readonly seeker: Seeker;
+  private readonly selection: Selection;
+  private readonly style: TokenStyle;
+  private readonly textBox: TextBox;
+  private readonly cards: Cards;
+  private readonly navigation: Navigation;
+  private readonly searchPanel: SearchPanel;
   private readonly legend: Legend;
-  private readonly strip: Strip;
-  private readonly tally: Summary;
-  private readonly tools: Tools;
-  private readonly tree: Tree;
-  private readonly link: ChartLink;
-  private readonly summing: IdleTask;
-  private readonly stripping: IdleTask;
-  private readonly asked: RequestOnce;
+  private readonly overview: Overview;
+  private readonly summary: Summary;
+  private readonly toolbar: Toolbar;
+  private readonly branchTree: BranchTree;
+  private readonly chartLink: ChartLink;
+  private readonly summaryTask: IdleTask;
+  private readonly overviewTask: IdleTask;
+  private readonly requests: RequestOnce;
 
   constructor(
     private readonly model: Model,
     private readonly signal: AbortSignal,
-    searched = "",
+    query = "",
   ) {
-    this.asked = new RequestOnce((what) => model.send(what));
-    this.store = new Store(this.asked.request, sourceOf(model).data);
-    this.takeRest();
-    this.chosen = new Chosen(model, this.store);
-    this.looks = new Looks(model, this.store, this.chosen, (token) => this.seeker.hits(token));
-    this.paper = new TextBox(
+    this.requests = new RequestOnce((what) => model.send(what));
+    this.store = new Store(this.requests.request, currentSource(model).data);
+    this.loadRest();
+    this.selection = new Selection(model, this.store);
+    this.style = new TokenStyle(model, this.store, this.selection, (token) =>
+      this.searchPanel.isMatch(token),
+    );
+    this.textBox = new TextBox(
       this.store,
       {
         shownText: (fragment) => shownText(fragment, model.get("spaces")),
         idOf: (token) => this.idOf(token),
-        appearanceOf: (token) => this.looks.of(token),
-        scrolled: () => this.frameStrip(),
+        appearanceOf: (token) => this.style.appearanceOf(token),
+        scrolled: () => this.frameVisible(),
         resized: () => this.arrange(),
       },
       signal,
     );
-    const { box, lines } = this.paper;
-    const go = (token: number) => this.walk.go(token);
-    const say = (text: string) => {
-      this.spoken.textContent = text;
+    const { box, lines } = this.textBox;
+    const goTo = (token: number) => this.navigation.goTo(token);
+    const announce = (text: string) => {
+      this.status.textContent = text;
     };
     const find = (token: number) => lines.find(token);
-    const leave = () => this.paper.focus();
-    this.desk = new Desk(model, this.store, { root: this.root, box, find, go, say });
-    this.walk = new Walk(this.store, this.chosen, this.paper, this.desk, say, () => this.frameStrip());
-    this.seeker = new Seeker(
+    const leave = () => this.textBox.focus();
+    this.cards = new Cards(model, this.store, { root: this.root, box, find, goTo, announce });
+    this.navigation = new Navigation(this.store, this.selection, this.textBox, this.cards, announce, () =>
+      this.frameVisible(),
+    );
+    this.searchPanel = new SearchPanel(
       model,
       this.store,
       {
-        tools: () => this.tools,
-        selected: () => this.chosen.token,
-        go,
-        say,
+        toolbar: () => this.toolbar,
+        selectedToken: () => this.selection.token,
+        goTo,
+        announce,
         repaint: () => lines.repaint(),
         leave,
       },
       signal,
     );
     this.legend = new Legend((limits) => setTrait(model, "limits", limits), signal);
-    this.strip = new Strip(
+    this.overview = new Overview(
       this.store,
-      (heats) => this.shades(heats),
-      go,
-      (range) => this.chosen.choose(range),
+      (heats) => this.colorsOf(heats),
+      goTo,
+      (range) => this.selection.selectRange(range),
       signal,
     );
-    this.tally = new Summary(this.store);
-    this.summing = new IdleTask(signal);
-    this.stripping = new IdleTask(signal);
-    const hit = (by: 1 | -1) => this.seeker.toHit(by);
-    const surprise = (by: 1 | -1) => this.seeker.toSurprise(by);
-    const list = () => this.seeker.toggle();
-    const seek = (text: string) => this.seeker.seek(text);
-    this.tools = new Tools(model, this.legend, { search: seek, match: hit, surprise, list, leave }, signal);
-    const search = () => this.tools.seek();
+    this.summary = new Summary(this.store);
+    this.summaryTask = new IdleTask(signal);
+    this.overviewTask = new IdleTask(signal);
+    const match = (by: 1 | -1) => this.searchPanel.goToMatch(by);
+    const surprise = (by: 1 | -1) => this.searchPanel.goToSurprise(by);
+    const list = () => this.searchPanel.toggleList();
+    const searchFor = (text: string) => this.searchPanel.searchFor(text);
+    this.toolbar = new Toolbar(
+      model,
+      this.legend,
+      { search: searchFor, match, surprise, list, leave },
+      signal,
+    );
+    const search = () => this.toolbar.focusSearch();
     const help = () => {
       this.help.hidden = !this.help.hidden;
     };
-    new Hands(
+    new Input(
       this.root,
       this.store,
-      this.paper,
-      this.chosen,
-      this.desk,
-      this.walk,
-      { search, match: hit, surprise, list, help },
+      this.textBox,
+      this.selection,
+      this.cards,
+      this.navigation,
+      { search, match, surprise, list, help },
       signal,
     );
-    this.tree = new Tree(model, (id) => setTrait(model, "node", id));
-    this.link = new ChartLink(model.get("link"), (picked) => this.heedChart(picked), signal);
+    this.branchTree = new BranchTree(model, (id) => setTrait(model, "node", id));
+    this.chartLink = new ChartLink(model.get("link"), (message) => this.onChartMessage(message), signal);
     this.root.append(
       this.title,
-      this.tools.root,
-      this.tree.root,
-      this.strip.root,
+      this.toolbar.root,
+      this.branchTree.root,
+      this.overview.root,
       box,
-      this.ranged,
-      this.seeker.list,
+      this.rangeSummary,
+      this.searchPanel.list,
       this.help,
-      this.desk.pins.root,
-      this.paper.sample,
-      this.desk.card.root,
-      this.spoken,
+      this.cards.pinned.root,
+      this.textBox.sample,
+      this.cards.card.root,
+      this.status,
     );
     this.listen();
     this.paintTitle();
     this.paintStyle();
     this.paintTree();
     this.paintColor();
-    this.seeker.count(0);
-    if (searched) {
-      this.tools.resume(searched);
-      this.seeker.seek(searched);
+    this.searchPanel.updateSurprises(0);
+    if (query) {
+      this.toolbar.setQuery(query);
+      this.searchPanel.searchFor(query);
     }
   }
 
@@ -169,36 +178,36 @@ export class View {
 
   /** Lay the text out anew, where its width has changed or was not known yet. */
   arrange(): void {
-    this.strip.fit();
-    const change = this.paper.arrange();
+    this.overview.measure();
+    const change = this.textBox.arrange();
     // Whoever reads a card goes on reading it.
-    const { token } = this.desk.card;
-    if (change === "again" && token !== null) this.paper.reveal(token);
-    if (change === "first" || change === "again") this.frameStrip();
-    if (change === "again") this.strip.draw();
+    const { token } = this.cards.card;
+    if (change === "again" && token !== null) this.textBox.reveal(token);
+    if (change === "first" || change === "again") this.frameVisible();
+    if (change === "again") this.overview.draw();
     // A selection that was waiting for a width comes into sight.
-    if (change === "shown" || (change === "first" && this.chosen.token !== null)) this.paintSelected();
+    if (change === "shown" || (change === "first" && this.selection.token !== null)) this.paintSelection();
     if (change === "first") this.count(0);
   }
 
-  keep(): Kept {
-    const { box, isAtEnd } = this.paper;
+  saveState(): ViewState {
+    const { box, isAtEnd } = this.textBox;
     return {
       top: box.scrollTop,
       atEnd: isAtEnd,
       // A card goes when another branch comes, and gives the focus back.
-      focused: [box, this.desk.card.root].some((one) => one.contains(rootOf(one).activeElement)),
-      walking: this.tree.focused,
-      searched: this.tools.searching,
+      textHadFocus: [box, this.cards.card.root].some((one) => one.contains(rootOf(one).activeElement)),
+      treeHadFocus: this.branchTree.hasFocus,
+      query: this.toolbar.query,
     };
   }
 
-  resume(kept: Kept): void {
-    const { box } = this.paper;
-    box.scrollTop = kept.atEnd ? box.scrollHeight : kept.top;
-    if (kept.focused) this.paper.focus();
-    if (kept.walking) this.tree.focus();
-    if (this.model.get("tree").length) this.spoken.textContent = this.tree.told;
+  restoreState(state: ViewState): void {
+    const { box } = this.textBox;
+    box.scrollTop = state.atEnd ? box.scrollHeight : state.top;
+    if (state.textHadFocus) this.textBox.focus();
+    if (state.treeHadFocus) this.branchTree.focus();
+    if (this.model.get("tree").length) this.status.textContent = this.branchTree.spoken;
   }
 
   /** Take a part that has come. */
@@ -209,35 +218,35 @@ export class View {
   }
 
   /** Show what has come with a message. */
-  settle(): void {
-    this.asked.clear();
-    this.desk.refresh();
+  refreshCards(): void {
+    this.requests.clear();
+    this.cards.refresh();
   }
 
   /** Take the whole again, where it is the same completion and has only grown; whether it was. */
-  grow(): boolean {
+  update(): boolean {
     if (this.model.get("node") !== 0) return true;
     if (!this.append(unpack(this.model.get("data")))) return false;
-    this.takeRest();
-    this.settle();
+    this.loadRest();
+    this.refreshCards();
     return true;
   }
 
   private append(block: Block): boolean {
     const first = this.store.receiveTokens(block);
     if (first === null) return false;
-    this.tally.invalidate(first);
-    this.paper.update(first);
-    if (this.paper.hasLayout) {
-      this.frameStrip();
+    this.summary.invalidate(first);
+    this.textBox.update(first);
+    if (this.textBox.hasLayout) {
+      this.frameVisible();
       this.count(first);
     }
-    this.seeker.renew(first);
+    this.searchPanel.update(first);
     return true;
   }
 
-  private takeRest(): void {
-    const { alternatives, measures } = sourceOf(this.model);
+  private loadRest(): void {
+    const { alternatives, measures } = currentSource(this.model);
     if (alternatives?.byteLength) this.store.deferAlternatives(alternatives);
     if (measures?.byteLength) this.store.receiveMeasures(unpack(measures));
   }
@@ -248,77 +257,77 @@ export class View {
     return `${this.name}-${token}`;
   }
 
-  private paintSelected(): void {
-    const { box, lines } = this.paper;
-    const { token } = this.chosen;
+  private paintSelection(): void {
+    const { box, lines } = this.textBox;
+    const { token } = this.selection;
     lines.repaint();
-    this.markRange();
+    this.publishSelection();
     if (token === null) {
       box.removeAttribute("aria-activedescendant");
-      this.desk.card.hide();
+      this.cards.card.hide();
       return;
     }
-    this.paper.reveal(token);
+    this.textBox.reveal(token);
     box.setAttribute("aria-activedescendant", this.idOf(token));
-    onceVisible(box, () => this.paintSelected(), this.signal);
-    if (this.desk.card.token !== null) this.desk.show(token, this.desk.card.isOpen);
+    onceVisible(box, () => this.paintSelection(), this.signal);
+    if (this.cards.card.token !== null) this.cards.show(token, this.cards.card.isOpen);
   }
 
   private paintRange(): void {
-    const { range } = this.chosen;
-    this.paper.lines.repaint();
-    this.markRange();
+    const { range } = this.selection;
+    this.textBox.lines.repaint();
+    this.publishSelection();
     const told = range ? describeRange(this.store, range) : "";
-    this.ranged.textContent = told;
-    if (told) this.spoken.textContent = told;
+    this.rangeSummary.textContent = told;
+    if (told) this.status.textContent = told;
   }
 
   /** On the strip and on the charts. */
-  private markRange(): void {
-    const { range, token } = this.chosen;
-    this.strip.mark(range, token);
-    this.strip.draw();
-    this.link.send(range, token);
+  private publishSelection(): void {
+    const { range, token } = this.selection;
+    this.overview.setSelection(range, token);
+    this.overview.draw();
+    this.chartLink.send(range, token);
   }
 
   /** Something was chosen on a chart. */
-  private heedChart({ from, to, go }: LinkMessage): void {
+  private onChartMessage({ from, to, go }: LinkMessage): void {
     const { count } = this.store;
     if (go !== undefined) {
-      this.walk.go(go);
+      this.navigation.goTo(go);
       return;
     }
     const start = Math.max(0, Math.min(from ?? 0, count));
     const stop = Math.max(0, Math.min(to ?? 0, count));
-    this.chosen.choose(stop > start ? [start, stop] : null);
+    this.selection.selectRange(stop > start ? [start, stop] : null);
     if (stop > start) {
-      this.paper.reveal(start);
-      this.frameStrip();
+      this.textBox.reveal(start);
+      this.frameVisible();
     }
   }
 
   private paintColor(): void {
     const by = this.model.get("color_by");
-    this.looks.colorBy = by;
+    this.style.colorBy = by;
     if (needsMeasures(by)) this.store.requestMeasures();
     this.root.dataset["color"] = by;
-    this.strip.renew();
+    this.overview.resetColors();
     this.paintLimits();
     this.count(0);
   }
 
   private paintLimits(): void {
     const limits = this.model.get("limits");
-    this.looks.limit(limits);
-    this.legend.show(this.looks.colorBy, this.looks.scale, limits);
-    this.paper.lines.repaint();
+    this.style.setLimits(limits);
+    this.legend.show(this.style.colorBy, this.style.scale, limits);
+    this.textBox.lines.repaint();
   }
 
   private paintStyle(): void {
     this.root.dataset["palette"] = this.model.get("palette");
     this.root.dataset["font"] = this.model.get("font");
     this.root.toggleAttribute("data-boundaries", this.model.get("boundaries"));
-    this.paintStrip();
+    this.paintOverview();
   }
 
   private paintTitle(): void {
@@ -329,33 +338,33 @@ export class View {
   }
 
   private paintTree(): void {
-    const news = this.tree.show();
-    if (news) this.spoken.textContent = news;
+    const news = this.branchTree.show();
+    if (news) this.status.textContent = news;
   }
 
   /** Sums over what is new, and the strip; a little at a time. */
   private count(first: number): void {
     const told = () => {
-      this.tools.summary.textContent = this.tally.text;
+      this.toolbar.summary.textContent = this.summary.text;
     };
     told();
-    if (!this.tally.done) this.summing.start(this.tally.run(), told);
-    if (this.paper.hasLayout)
-      this.stripping.start(this.strip.count(this.looks.colorBy, first), () => this.strip.draw());
+    if (!this.summary.done) this.summaryTask.start(this.summary.run(), told);
+    if (this.textBox.hasLayout)
+      this.overviewTask.start(this.overview.collect(this.style.colorBy, first), () => this.overview.draw());
   }
 
   /** In colours that are others now. */
-  private paintStrip(): void {
-    this.strip.renew();
-    this.strip.draw();
+  private paintOverview(): void {
+    this.overview.resetColors();
+    this.overview.draw();
   }
 
-  private frameStrip(): void {
-    this.strip.see(this.paper.lines.visibleTokens());
+  private frameVisible(): void {
+    this.overview.frameTokens(this.textBox.lines.visibleTokens());
   }
 
   /** The colours of heats, as the stylesheet makes them. */
-  private shades(heats: number[]): string[] {
+  private colorsOf(heats: number[]): string[] {
     const samples = heats.map((one) => element("span", `deluge-token ${heatClass(one)}`));
     const holder = element("span", "deluge-ruler");
     holder.append(...samples);
@@ -371,31 +380,31 @@ export class View {
     const { signal } = this;
     const on = (names: (keyof State & string)[], act: () => void) => onChange(this.model, names, act, signal);
     const relayout = () => {
-      this.paper.resetWidths();
+      this.textBox.resetWidths();
       this.arrange();
     };
-    on(["selected"], () => this.paintSelected());
+    on(["selected"], () => this.paintSelection());
     on(["selection"], () => this.paintRange());
     on(["color_by"], () => this.paintColor());
     on(["limits"], () => this.paintLimits());
     on(["palette", "boundaries", "font"], () => this.paintStyle());
     on(["font", "spaces"], relayout);
-    on(["threshold"], () => this.seeker.count(0));
+    on(["threshold"], () => this.searchPanel.updateSurprises(0));
     on(["title"], () => this.paintTitle());
     on(["tree"], () => this.paintTree());
-    on(["pinned"], () => this.paper.lines.repaint());
-    on(["pinned", "temperature", "branching"], () => this.settle());
+    on(["pinned"], () => this.textBox.lines.repaint());
+    on(["pinned", "temperature", "branching"], () => this.refreshCards());
     on(["measures"], () => {
-      const { measures } = sourceOf(this.model);
+      const { measures } = currentSource(this.model);
       if (this.model.get("node") !== 0 || !measures?.byteLength) return;
       this.store.receiveMeasures(unpack(measures));
-      this.settle();
-      this.paper.lines.repaint();
+      this.refreshCards();
+      this.textBox.lines.repaint();
       this.count(0);
     });
     // The colours of the strip are those of the theme.
-    followTheme(this.root, () => this.paintStrip(), signal);
+    followTheme(this.root, () => this.paintOverview(), signal);
     onFontsLoaded(relayout, signal);
-    signal.addEventListener("abort", () => this.desk.card.hide());
+    signal.addEventListener("abort", () => this.cards.card.hide());
   }
 }

@@ -1,8 +1,8 @@
 import { expect, test } from "vitest";
-import { inOrder, joint, nameOf, pathTo, step } from "../../src/view/branches.ts";
-import type { Node } from "../../src/view/model.ts";
+import { branchName, jointProbability, nodeForKey, pathTo, preOrder } from "../../src/view/branches.ts";
+import type { BranchNode } from "../../src/view/model.ts";
 
-const node = (id: number, parent: number, more: Partial<Node> = {}): Node => ({
+const node = (id: number, parent: number, more: Partial<BranchNode> = {}): BranchNode => ({
   id,
   parent,
   position: id,
@@ -27,7 +27,7 @@ test("a path leads from the original to a node", () => {
 });
 
 test("each node is drawn before what left it", () => {
-  expect(inOrder(nodes)).toEqual([0, 1, 3, 2]);
+  expect(preOrder(nodes)).toEqual([0, 1, 3, 2]);
 });
 
 test.each([
@@ -45,17 +45,17 @@ test.each([
   [0, "End", 2],
   [0, "x", null],
 ])("from %i, %s leads to %s", (from, key, to) => {
-  expect(step(nodes, from, key)).toBe(to);
+  expect(nodeForKey(nodes, from, key)).toBe(to);
 });
 
 test("a branch is called by what it has in place of what", () => {
-  expect(nameOf(node(1, 0))).toBe("l1 (25 %) in place of x at token 2");
-  expect(nameOf(node(1, 0, { logprob: null }))).toBe("l1 in place of x at token 2");
-  expect(nameOf(node(1, 0, { instead: "l1" }))).toBe("l1 (25 %) once more at token 2");
+  expect(branchName(node(1, 0))).toBe("l1 (25 %) in place of x at token 2");
+  expect(branchName(node(1, 0, { logprob: null }))).toBe("l1 in place of x at token 2");
+  expect(branchName(node(1, 0, { instead: "l1" }))).toBe("l1 (25 %) once more at token 2");
 });
 
 test("a joint probability is a share and, for it may be tiny, nats", () => {
-  expect(joint(-1)).toBe("joint probability 36.8 % (-1.00 nats)");
-  expect(joint(-100)).toBe("joint probability <0.01 % (-100.00 nats)");
-  expect(joint(null)).toBe("");
+  expect(jointProbability(-1)).toBe("joint probability 36.8 % (-1.00 nats)");
+  expect(jointProbability(-100)).toBe("joint probability <0.01 % (-100.00 nats)");
+  expect(jointProbability(null)).toBe("");
 });
