@@ -1,49 +1,57 @@
-// Responses and how they are aligned: the other side of deluge_nb/logprobs/alignment.py.
+// The responses of a comparison, and how their texts are aligned. deluge_nb/logprobs/alignment.py computes the alignment
+// and deluge_nb/widget/compare_codec.py packs it; this module only looks things up in it.
+//
+// Responses are numbered by their side, from 0 on. Each is compared with the first one: the two are a pair, and are cut into
+// spans, counted through all pairs. A unit is a part of the text that starts and ends at a token in all responses.
 
 import { type Block, type Column, unpack } from "../data/codec.ts";
-import { Store } from "../data/store.ts";
+import { type DataRequest, Store } from "../data/store.ts";
 
 export const LETTERS = "ABCDEFGH";
 
 /** A token of one of the responses. */
-export interface Place {
+export interface TokenRef {
   side: number;
   token: number;
 }
 
 /** The spans of the first response with another one. */
 interface Pair {
+  /** The first token of each span in the first response, and in the other. */
   a: Column;
   b: Column;
   common: Column;
-  /** How much more probable the first calls a common text, nats; NaN elsewhere. */
+  /** How much more probable a common text is in the first response: nats; NaN for other spans. */
   difference: Float32Array;
-  /** How many spans there are before, in other pairs. */
-  before: number;
+  /** The number of the pair's first span. */
+  firstSpan: number;
 }
 
-/** Tokens from one to before another. */
+/** Tokens, `to` excluded. */
 export type Range = [from: number, to: number];
 
-/** The last place whose value is not above one that is looked for. */
-export function last(values: Column, value: number): number {
+/** The index of the last of ascending values that is at most a limit; 0 if none is. */
+export function lastAtMost(values: Column, limit: number): number {
   let low = 0;
   let high = values.length - 1;
   while (low < high) {
     const middle = (low + high + 1) >> 1;
-    if ((values[middle] ?? 0) <= value) low = middle;
+    if ((values[middle] ?? 0) <= limit) low = middle;
     else high = middle - 1;
   }
   return low;
 }
 
-export class Comparison {
+export class Alignment {
   readonly stores: Store[] = [];
-  /** Per response where each unit begins, and at last the number of its tokens. */
+  /** For each response: the first token of each unit, and at the end the number of its tokens. */
   readonly units: Column[] = [];
+  /** For each unit: whether all responses share its text. */
   readonly common: Column;
+  /** The difference with the strongest colour, in nats, and the steps of the legend. */
   readonly cap: number;
-  readonly steps: [string, number][];
+  readonly steps: [text: string, value: number][];
+  /** For each pair: the span where the texts diverge, and how much the distributions differ there (nats). */
   readonly partings: ({ span: number; js: number | null } | null)[];
   private readonly pairs: Pair[] = [];
 
@@ -51,39 +59,39 @@ export class Comparison {
     sides: number,
     data: DataView,
     alignment: DataView,
-    ask: (side: number, what: { chunk: number } | { measures: true } | { whole: true }) => void,
+    request: (side: number, content: DataRequest) => void,
   ) {
     const { columns } = unpack(data);
     for (let side = 0; side < sides; side++) {
-      const part = (name: string): DataView | null => {
+      const blockOf = (name: string): DataView | null => {
         const column = columns[`${name}${side}`];
         return column ? new DataView(column.buffer, column.byteOffset, column.byteLength) : null;
       };
-      const store = new Store((what) => ask(side, what), part("data") as DataView);
-      const alternatives = part("alternatives");
-      const measures = part("measures");
+      const store = new Store((content) => request(side, content), blockOf("data") as DataView);
+      const alternatives = blockOf("alternatives");
+      const measures = blockOf("measures");
       if (alternatives) store.deferAlternatives(alternatives);
       if (measures) store.receiveMeasures(unpack(measures));
       this.stores.push(store);
     }
-    const aligned = unpack(alignment);
-    this.cap = aligned.fields["cap"] as number;
-    this.steps = aligned.fields["steps"] as [string, number][];
-    this.partings = aligned.fields["partings"] as Comparison["partings"];
-    this.common = aligned.columns["common"] as Column;
-    let before = 0;
+    const block = unpack(alignment);
+    this.cap = block.fields["cap"] as number;
+    this.steps = block.fields["steps"] as [string, number][];
+    this.partings = block.fields["partings"] as Alignment["partings"];
+    this.common = block.columns["common"] as Column;
+    let firstSpan = 0;
     for (let side = 0; side < sides; side++) {
-      this.units.push(aligned.columns[`units${side}`] as Column);
+      this.units.push(block.columns[`units${side}`] as Column);
       if (!side) continue;
-      const at = side - 1;
+      const index = side - 1;
       const pair = {
-        a: aligned.columns[`a${at}`] as Column,
-        b: aligned.columns[`b${at}`] as Column,
-        common: aligned.columns[`common${at}`] as Column,
-        difference: aligned.columns[`difference${at}`] as Float32Array,
-        before,
+        a: block.columns[`a${index}`] as Column,
+        b: block.columns[`b${index}`] as Column,
+        common: block.columns[`common${index}`] as Column,
+        difference: block.columns[`difference${index}`] as Float32Array,
+        firstSpan,
       };
-      before += pair.a.length;
+      firstSpan += pair.a.length;
       this.pairs.push(pair);
     }
   }
@@ -92,115 +100,117 @@ export class Comparison {
     return this.stores.length;
   }
 
-  /** Take a part that has come. */
+  /** Add data that has arrived for a response. */
   receive(side: number, part: string, block: Block): void {
     if (part === "alternatives") this.stores[side]?.receiveAlternatives(block);
     else if (part === "measures") this.stores[side]?.receiveMeasures(block);
   }
 
+  /** The number of tokens of a response. */
   count(side: number): number {
     return this.stores[side]?.count ?? 0;
   }
 
-  /** The unit that a token is in. */
-  unitOf({ side, token }: Place): number {
-    // A unit in which a response has nothing begins where the next one does: the last of these has the token.
-    return Math.min(last(this.units[side] as Column, token), this.common.length - 1);
+  /** The unit of a token. */
+  unitOf({ side, token }: TokenRef): number {
+    // A unit without tokens of this response starts where the next one does; the last of those has the token.
+    return Math.min(lastAtMost(this.units[side] as Column, token), this.common.length - 1);
   }
 
-  /** A token's span, counted through all pairs. */
-  spanOf({ side, token }: Place): number {
+  /** The span of a token in its own pair. */
+  spanOf({ side, token }: TokenRef): number {
     const pair = this.pairOf(side);
-    return pair.before + last(side ? pair.b : pair.a, token);
+    return pair.firstSpan + lastAtMost(side ? pair.b : pair.a, token);
   }
 
-  /** The span that compares a token of one response with another one; null for two that are not compared. */
-  spanWith(place: Place, side: number): number | null {
-    if (place.side === 0) {
+  /** The span that compares a token with another response; null if the two responses are not compared. */
+  spanWith(ref: TokenRef, side: number): number | null {
+    if (ref.side === 0) {
       const pair = this.pairOf(side);
-      return pair.before + last(pair.a, place.token);
+      return pair.firstSpan + lastAtMost(pair.a, ref.token);
     }
-    return side === 0 || side === place.side ? this.spanOf(place) : null;
+    return side === 0 || side === ref.side ? this.spanOf(ref) : null;
   }
 
-  isCommon(place: Place): boolean {
-    return this.isCommonSpan(this.spanOf(place));
+  isCommon(ref: TokenRef): boolean {
+    return this.isCommonSpan(this.spanOf(ref));
   }
 
   isCommonSpan(span: number): boolean {
-    const pair = this.pairs.findLast((one) => one.before <= span);
-    return pair?.common[span - pair.before] === 1;
+    const pair = this.pairs.findLast((candidate) => candidate.firstSpan <= span);
+    return pair?.common[span - pair.firstSpan] === 1;
   }
 
-  /** How much more probable a response calls a token's span than the other: nats, NaN where it is only there. */
-  difference(place: Place): number {
-    const pair = this.pairOf(place.side);
-    const found = pair.difference[this.spanOf(place) - pair.before] ?? Number.NaN;
-    return place.side ? -found : found;
+  /** How much more probable a token's span is in its response than in the other: nats; NaN if it is only here. */
+  difference(ref: TokenRef): number {
+    const pair = this.pairOf(ref.side);
+    const difference = pair.difference[this.spanOf(ref) - pair.firstSpan] ?? Number.NaN;
+    return ref.side ? -difference : difference;
   }
 
-  /** The response that a span compares with the first, and the tokens that it has of each. */
-  tokensOf(span: number): { other: number; a: Range; b: Range } {
-    const at = this.pairs.findLastIndex((pair) => pair.before <= span);
-    const pair = this.pairs[Math.max(0, at)] as Pair;
-    const row = span - pair.before;
+  /** The other response of a span's pair, and the span's tokens in the first response and in the other. */
+  rangesOf(span: number): { other: number; a: Range; b: Range } {
+    const index = this.pairs.findLastIndex((pair) => pair.firstSpan <= span);
+    const pair = this.pairs[Math.max(0, index)] as Pair;
+    const row = span - pair.firstSpan;
     return {
-      other: Math.max(0, at) + 1,
+      other: Math.max(0, index) + 1,
       a: [pair.a[row] ?? 0, pair.a[row + 1] ?? this.count(0)],
-      b: [pair.b[row] ?? 0, pair.b[row + 1] ?? this.count(at + 1)],
+      b: [pair.b[row] ?? 0, pair.b[row + 1] ?? this.count(index + 1)],
     };
   }
 
-  /** The tokens that a span has of a response. */
-  within(span: number, side: number): Range {
-    const { other, a, b } = this.tokensOf(span);
+  /** A span's tokens in a response. */
+  rangeIn(span: number, side: number): Range {
+    const { other, a, b } = this.rangesOf(span);
     return side === 0 ? a : side === other ? b : [0, 0];
   }
 
-  /** The first token of a span, on its first side if it has any there. */
-  firstOf(span: number): Place {
-    const { other, a, b } = this.tokensOf(span);
+  /** The first token of a span: in the first response if the span has any there, else in the other. */
+  firstToken(span: number): TokenRef {
+    const { other, a, b } = this.rangesOf(span);
     return a[1] > a[0] ? { side: 0, token: a[0] } : { side: other, token: b[0] };
   }
 
-  /** The next span of a response's pair from one on that differs by more than a threshold; null where there is none. */
+  /** The next or previous span of a response's pair that counts as a difference; null if there is none. */
   nextDifference(side: number, span: number | null, by: 1 | -1, threshold: number): number | null {
     const pair = this.pairOf(side);
     const size = pair.a.length;
     for (
-      let at = span === null ? (by > 0 ? 0 : size - 1) : span - pair.before + by;
-      at >= 0 && at < size;
-      at += by
+      let row = span === null ? (by > 0 ? 0 : size - 1) : span - pair.firstSpan + by;
+      row >= 0 && row < size;
+      row += by
     ) {
-      if (!pair.common[at] || Math.abs(pair.difference[at] ?? 0) > threshold) return pair.before + at;
+      if (!pair.common[row] || Math.abs(pair.difference[row] ?? 0) > threshold) return pair.firstSpan + row;
     }
     return null;
   }
 
-  /** How many spans of a response's pair differ by more than a threshold, those of one side included. */
+  /** The number of differences of a response's pair: spans with other text, or with a difference above the threshold. */
   countDifferences(side: number, threshold: number): number {
     const pair = this.pairOf(side);
-    let many = 0;
-    pair.common.forEach((common, at) => {
-      if (!common || Math.abs(pair.difference[at] ?? 0) > threshold) many++;
+    let count = 0;
+    pair.common.forEach((common, row) => {
+      if (!common || Math.abs(pair.difference[row] ?? 0) > threshold) count++;
     });
-    return many;
+    return count;
   }
 
-  /** The share of the tokens of a pair that are in text that both have. */
-  share(side: number): number {
+  /** The share of a pair's tokens that are in common text. */
+  commonShare(side: number): number {
     const pair = this.pairOf(side);
     const other = Math.max(side, 1);
     let tokens = 0;
-    for (let at = 0; at < pair.common.length; at++) {
-      if (!pair.common[at]) continue;
-      tokens += (pair.a[at + 1] ?? this.count(0)) - (pair.a[at] ?? 0);
-      tokens += (pair.b[at + 1] ?? this.count(other)) - (pair.b[at] ?? 0);
+    for (let row = 0; row < pair.common.length; row++) {
+      if (!pair.common[row]) continue;
+      tokens += (pair.a[row + 1] ?? this.count(0)) - (pair.a[row] ?? 0);
+      tokens += (pair.b[row + 1] ?? this.count(other)) - (pair.b[row] ?? 0);
     }
     const all = this.count(0) + this.count(other);
     return all ? tokens / all : 1;
   }
 
+  /** The pair of a response. The first response takes part in all pairs; for it, this is the first pair. */
   private pairOf(side: number): Pair {
     return this.pairs[Math.max(side - 1, 0)] as Pair;
   }

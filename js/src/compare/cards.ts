@@ -1,72 +1,73 @@
-// The card of a comparison, beside a token: what it says, and how long it stays.
+// The card of a comparison: shown beside a token, following the pointer or open until it is closed.
 
 import { Card } from "../ui/card.ts";
 import { button, element, rootOf } from "../ui/dom.ts";
-import { type Comparison, LETTERS, type Place } from "./alignment.ts";
-import { faces } from "./card_content.ts";
+import { type Alignment, LETTERS, type TokenRef } from "./alignment.ts";
+import { renderComparison } from "./card_content.ts";
 
-export interface Around {
+/** What the card needs of its view. */
+export interface CardsHost {
   box: HTMLElement;
   names(): string[];
-  find(place: Place): HTMLElement | null;
-  step(by: 1 | -1): void;
+  find(ref: TokenRef): HTMLElement | null;
+  goToDifference(by: 1 | -1): void;
 }
 
-export class Desk {
+export class Cards {
   readonly card: Card;
-  /** Of what the card is. */
-  place: Place | null = null;
+  /** The token whose card is shown. */
+  ref: TokenRef | null = null;
 
   constructor(
-    private readonly comparison: Comparison,
-    private readonly around: Around,
+    private readonly alignment: Alignment,
+    private readonly host: CardsHost,
   ) {
     this.card = new Card({
-      box: around.box,
-      find: () => this.place && around.find(this.place),
+      box: host.box,
+      find: () => this.ref && host.find(this.ref),
       hide: () => this.hide(),
       close: () => this.close(),
     });
     this.card.root.classList.add("deluge-facing");
   }
 
-  show(place: Place, open = false): void {
-    const anchor = this.around.find(place);
+  show(ref: TokenRef, isOpen = false): void {
+    const anchor = this.host.find(ref);
     if (!anchor) {
       this.hide();
       return;
     }
-    this.place = place;
-    const children = faces(this.comparison, this.around.names(), place);
-    if (open) {
-      const acts = element("div", "deluge-acts");
-      acts.append(
-        button("‹ difference", "Previous difference (p)", () => this.around.step(-1)),
-        button("difference ›", "Next difference (n)", () => this.around.step(1)),
+    this.ref = ref;
+    const children = renderComparison(this.alignment, this.host.names(), ref);
+    if (isOpen) {
+      const actions = element("div", "deluge-acts");
+      actions.append(
+        button("‹ difference", "Previous difference (p)", () => this.host.goToDifference(-1)),
+        button("difference ›", "Next difference (n)", () => this.host.goToDifference(1)),
         button("close", "Close (Escape)", () => this.close()),
       );
-      children.push(acts);
+      children.push(actions);
     }
-    this.card.show(place.token, children, anchor, open);
-    if (open) {
-      const name = `${LETTERS[place.side]}, token ${place.token + 1}, and what faces it`;
-      this.card.root.setAttribute("aria-label", name);
+    this.card.show(ref.token, children, anchor, isOpen);
+    if (isOpen) {
+      const label = `${LETTERS[ref.side]}, token ${ref.token + 1}, and what faces it`;
+      this.card.root.setAttribute("aria-label", label);
     }
   }
 
-  /** Something that the card says has changed, or of what it is. */
-  refresh(place = this.place): void {
-    if (place && this.place) this.show(place, this.card.isOpen);
+  /** If a card is shown, show it again, or show that of another token. */
+  refresh(ref = this.ref): void {
+    if (ref && this.ref) this.show(ref, this.card.isOpen);
   }
 
   hide(): void {
-    this.place = null;
+    this.ref = null;
     this.card.hide();
   }
 
   close(): void {
-    const within = this.card.root.contains(rootOf(this.around.box).activeElement);
+    const hadFocus = this.card.root.contains(rootOf(this.host.box).activeElement);
     this.hide();
-    if (within) this.around.box.focus({ preventScroll: true });
+    if (hadFocus) this.host.box.focus({ preventScroll: true });
   }
 }

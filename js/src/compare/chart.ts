@@ -1,56 +1,58 @@
-// The chart of all responses over the axis that they share: where their lines part, they disagree.
+// Draws the log-probability or entropy of all responses over a shared axis: the responses disagree where their lines do.
+// The stylesheet decides the colours.
 
 import { element } from "../ui/dom.ts";
 import { onDrag } from "../ui/drag.ts";
-import { type Comparison, last, type Place } from "./alignment.ts";
+import { type Alignment, lastAtMost, type TokenRef } from "./alignment.ts";
 import type { Measure } from "./model.ts";
 
+/** px. */
 const HEIGHT = 72;
-/** Points of a line; with more, neighbours are taken together, and the least sure of them counts. */
-const MOST = 2048;
-/** The ends that a scale may have: nats, bits. What is beyond the last is cut there. */
-const ENDS = [0.5, 1, 2, 3, 5, 7];
+/** Points of a line, at most; for longer axes, each point stands for the least sure of its tokens. */
+const MAX_POINTS = 2048;
+/** The possible ends of the vertical scale, in nats or bits. Larger values are cut at the last one. */
+const SCALE_ENDS = [0.5, 1, 2, 3, 5, 7];
 const DASHES = [[], [5, 2], [2, 2], [8, 2, 2, 2]];
 
-export class Plot {
+export class Chart {
   readonly root = element("div", "deluge-plot");
   private readonly canvas = element("canvas", "deluge-canvas");
   private readonly frame = element("div", "deluge-frame");
-  private readonly ends = [element("span"), element("span")] as const;
-  private readonly lines: HTMLElement[];
-  /** Where each unit begins along the axis. */
-  private readonly left: Float64Array;
+  private readonly scaleLabels = [element("span"), element("span")] as const;
+  /** Hidden elements from which the colours of the lines are read. */
+  private readonly swatches: HTMLElement[];
+  /** Where each unit begins on the axis. A unit is as long as the most tokens that a response has in it. */
+  private readonly unitStarts: Float64Array;
   private readonly length: number;
-  /** How unsure (nats, bits) per group of the axis and response. */
+  /** For each response: the largest value (nats or bits) of each group of positions; NaN if none is known. */
   private values: Float32Array[] = [];
-  private size = 1;
-  private end = 1;
-  private selected: Place | null = null;
+  private groupSize = 1;
+  private scaleEnd = 1;
+  private selected: TokenRef | null = null;
 
   constructor(
-    private readonly comparison: Comparison,
-    private readonly go: (place: Place) => void,
+    private readonly alignment: Alignment,
+    private readonly goTo: (ref: TokenRef) => void,
     signal: AbortSignal,
   ) {
-    const { common, units } = comparison;
-    this.left = new Float64Array(common.length + 1);
+    const { common, units } = alignment;
+    this.unitStarts = new Float64Array(common.length + 1);
     for (let unit = 0; unit < common.length; unit++) {
-      const most = Math.max(...units.map((starts) => (starts[unit + 1] ?? 0) - (starts[unit] ?? 0)));
-      this.left[unit + 1] = (this.left[unit] ?? 0) + most;
+      const length = Math.max(...units.map((starts) => (starts[unit + 1] ?? 0) - (starts[unit] ?? 0)));
+      this.unitStarts[unit + 1] = (this.unitStarts[unit] ?? 0) + length;
     }
-    this.length = this.left[common.length] ?? 0;
-    // The stylesheet says what colours the lines have.
-    this.lines = comparison.stores.map((_, side) => {
-      const sample = element("span", "deluge-swatch");
-      sample.dataset["side"] = String(side);
-      sample.hidden = true;
-      return sample;
+    this.length = this.unitStarts[common.length] ?? 0;
+    this.swatches = alignment.stores.map((_, side) => {
+      const swatch = element("span", "deluge-swatch");
+      swatch.dataset["side"] = String(side);
+      swatch.hidden = true;
+      return swatch;
     });
-    this.root.append(this.canvas, this.frame, ...this.ends, ...this.lines);
+    this.root.append(this.canvas, this.frame, ...this.scaleLabels, ...this.swatches);
     this.root.setAttribute("aria-hidden", "true");
     const move = (event: PointerEvent) => {
-      const place = this.placeAt(event);
-      if (place) this.go(place);
+      const ref = this.tokenAt(event);
+      if (ref) this.goTo(ref);
     };
     onDrag(
       this.root,
@@ -62,150 +64,157 @@ export class Plot {
     );
   }
 
-  /** Gather the values of a measure; whether all of them are there. */
-  count(measure: Measure): boolean {
-    this.size = Math.max(1, Math.ceil(this.length / MOST));
-    const groups = Math.ceil(this.length / this.size);
-    let whole = true;
-    let most = 0;
-    this.values = this.comparison.stores.map((store, side) => {
-      const found = new Float32Array(groups).fill(Number.NaN);
-      if (measure === "entropy" && !store.requestMeasures()) whole = false;
-      const values = measure === "entropy" ? store.measures?.entropy : store.logprob;
-      const starts = this.comparison.units[side] ?? [];
-      for (let unit = 0; unit + 1 < this.left.length; unit++) {
+  /** Collect the values of a measure. Returns whether all have arrived. */
+  collect(measure: Measure): boolean {
+    this.groupSize = Math.max(1, Math.ceil(this.length / MAX_POINTS));
+    const groups = Math.ceil(this.length / this.groupSize);
+    let isComplete = true;
+    let largest = 0;
+    this.values = this.alignment.stores.map((store, side) => {
+      const groupValues = new Float32Array(groups).fill(Number.NaN);
+      if (measure === "entropy" && !store.requestMeasures()) isComplete = false;
+      const tokenValues = measure === "entropy" ? store.measures?.entropy : store.logprob;
+      const starts = this.alignment.units[side] ?? [];
+      for (let unit = 0; unit + 1 < this.unitStarts.length; unit++) {
         const from = starts[unit] ?? 0;
-        const many = (starts[unit + 1] ?? 0) - from;
-        const left = this.left[unit] ?? 0;
-        const wide = (this.left[unit + 1] ?? 0) - left;
-        // Each token covers its part of the unit.
-        for (let at = 0; at < (many ? wide : 0); at++) {
-          const value = values?.[from + Math.floor((at * many) / wide)] ?? Number.NaN;
-          const high = Math.abs(value);
-          const group = Math.floor((left + at) / this.size);
-          if (!((found[group] ?? Number.NaN) >= high) && !Number.isNaN(high)) {
-            found[group] = high;
-            if (high > most) most = high;
+        const count = (starts[unit + 1] ?? 0) - from;
+        const left = this.unitStarts[unit] ?? 0;
+        const length = (this.unitStarts[unit + 1] ?? 0) - left;
+        // The tokens of this response share the length of the unit.
+        for (let offset = 0; offset < (count ? length : 0); offset++) {
+          const tokenValue = tokenValues?.[from + Math.floor((offset * count) / length)] ?? Number.NaN;
+          const value = Math.abs(tokenValue);
+          const group = Math.floor((left + offset) / this.groupSize);
+          if (!((groupValues[group] ?? Number.NaN) >= value) && !Number.isNaN(value)) {
+            groupValues[group] = value;
+            if (value > largest) largest = value;
           }
         }
       }
-      return found;
+      return groupValues;
     });
-    this.end = ENDS.find((end) => end >= most) ?? (ENDS.at(-1) as number);
-    const [top, bottom] = this.ends;
-    const cut = most > this.end;
+    this.scaleEnd = SCALE_ENDS.find((end) => end >= largest) ?? (SCALE_ENDS.at(-1) as number);
+    const [top, bottom] = this.scaleLabels;
+    const isCut = largest > this.scaleEnd;
     top.textContent =
-      measure === "logprob" ? `${cut ? "≤ " : ""}−${this.end} nats` : `${cut ? "≥ " : ""}${this.end} bits`;
+      measure === "logprob"
+        ? `${isCut ? "≤ " : ""}−${this.scaleEnd} nats`
+        : `${isCut ? "≥ " : ""}${this.scaleEnd} bits`;
     bottom.textContent = measure === "logprob" ? "logprob 0" : "entropy 0";
     this.root.title = `${measure === "logprob" ? "Log-probability, the least sure at the top" : "Entropy"}: click to go there`;
-    return whole;
+    return isComplete;
   }
 
-  mark(place: Place | null): void {
-    this.selected = place;
+  setSelected(ref: TokenRef | null): void {
+    this.selected = ref;
   }
 
-  /** Frame the units in sight. */
-  see([first, end]: [number, number]): void {
+  /** Put the frame around the visible units. */
+  frameUnits([first, last]: [number, number]): void {
     const { clientWidth } = this.canvas;
-    const from = this.x(this.left[first] ?? 0, clientWidth);
-    const to = this.x(this.left[end + 1] ?? this.length, clientWidth);
+    const from = this.xOf(this.unitStarts[first] ?? 0, clientWidth);
+    const to = this.xOf(this.unitStarts[last + 1] ?? this.length, clientWidth);
     this.frame.style.left = `${from}px`;
     this.frame.style.width = `${Math.max(2, to - from)}px`;
-    this.frame.hidden = first === 0 && end >= this.comparison.common.length - 1;
+    this.frame.hidden = first === 0 && last >= this.alignment.common.length - 1;
   }
 
   draw(): void {
-    const wide = this.canvas.clientWidth;
+    const width = this.canvas.clientWidth;
     const context = this.canvas.getContext("2d");
-    if (!wide || !context || !this.length) return;
-    const dense = window.devicePixelRatio || 1;
-    this.canvas.width = Math.round(wide * dense);
-    this.canvas.height = HEIGHT * dense;
-    context.setTransform(dense, 0, 0, dense, 0, 0);
+    if (!width || !context || !this.length) return;
+    const density = window.devicePixelRatio || 1;
+    this.canvas.width = Math.round(width * density);
+    this.canvas.height = HEIGHT * density;
+    context.setTransform(density, 0, 0, density, 0, 0);
     const style = getComputedStyle(this.root);
-    this.shade(context, wide, style.outlineColor);
+    this.shadeDifferences(context, width, style.outlineColor);
     if (this.selected) {
-      const [from, to] = this.extent(this.selected);
+      const [from, to] = this.extentOf(this.selected);
       context.fillStyle = style.color;
       context.globalAlpha = 0.22;
-      const left = this.x(from, wide);
-      context.fillRect(left - 1, 0, Math.max(3, this.x(to, wide) - left + 1), HEIGHT);
+      const left = this.xOf(from, width);
+      context.fillRect(left - 1, 0, Math.max(3, this.xOf(to, width) - left + 1), HEIGHT);
       context.globalAlpha = 1;
     }
-    // The first last: it lies over the others.
+    // Draw the first response last, so that its line lies over the others.
     for (let side = this.values.length - 1; side >= 0; side--) {
-      context.strokeStyle = getComputedStyle(this.lines[side] as HTMLElement).borderTopColor;
+      context.strokeStyle = getComputedStyle(this.swatches[side] as HTMLElement).borderTopColor;
       context.setLineDash(DASHES[side % DASHES.length] ?? []);
       context.lineWidth = 1.5;
       context.lineJoin = "round";
-      this.line(context, this.values[side] as Float32Array, wide);
+      this.drawLine(context, this.values[side] as Float32Array, width);
     }
   }
 
-  private line(context: CanvasRenderingContext2D, values: Float32Array, wide: number): void {
+  private drawLine(context: CanvasRenderingContext2D, values: Float32Array, width: number): void {
     context.beginPath();
-    let down = false;
-    values.forEach((value, at) => {
+    let isDrawing = false;
+    values.forEach((value, group) => {
       if (Number.isNaN(value)) {
-        down = false;
+        isDrawing = false;
         return;
       }
-      const y = HEIGHT - 3 - Math.min(1, value / this.end) * (HEIGHT - 6);
-      const x = this.x(at * this.size, wide);
-      if (down) context.lineTo(x, y);
+      const y = HEIGHT - 3 - Math.min(1, value / this.scaleEnd) * (HEIGHT - 6);
+      const x = this.xOf(group * this.groupSize, width);
+      if (isDrawing) context.lineTo(x, y);
       else context.moveTo(x, y);
-      context.lineTo(this.x(Math.min(this.length, (at + 1) * this.size), wide), y);
-      down = true;
+      context.lineTo(this.xOf(Math.min(this.length, (group + 1) * this.groupSize), width), y);
+      isDrawing = true;
     });
     context.stroke();
   }
 
-  /** What is not common is shaded. */
-  private shade(context: CanvasRenderingContext2D, wide: number, colour: string): void {
-    const { common } = this.comparison;
-    context.fillStyle = colour;
+  /** Shade the units whose text differs. */
+  private shadeDifferences(context: CanvasRenderingContext2D, width: number, color: string): void {
+    const { common } = this.alignment;
+    context.fillStyle = color;
     context.globalAlpha = 0.18;
     let from = -1;
     for (let unit = 0; unit <= common.length; unit++) {
-      const odd = unit < common.length && !common[unit];
-      if (odd && from < 0) from = unit;
-      if (!odd && from >= 0) {
-        const left = this.x(this.left[from] ?? 0, wide);
-        context.fillRect(left, 0, Math.max(1, this.x(this.left[unit] ?? 0, wide) - left), HEIGHT);
+      const differs = unit < common.length && !common[unit];
+      if (differs && from < 0) from = unit;
+      if (!differs && from >= 0) {
+        const left = this.xOf(this.unitStarts[from] ?? 0, width);
+        context.fillRect(left, 0, Math.max(1, this.xOf(this.unitStarts[unit] ?? 0, width) - left), HEIGHT);
         from = -1;
       }
     }
     context.globalAlpha = 1;
   }
 
-  private extent(place: Place): [number, number] {
-    const unit = this.comparison.unitOf(place);
-    const starts = this.comparison.units[place.side] ?? [];
+  /** Where a token begins and ends on the axis. */
+  private extentOf(ref: TokenRef): [number, number] {
+    const unit = this.alignment.unitOf(ref);
+    const starts = this.alignment.units[ref.side] ?? [];
     const from = starts[unit] ?? 0;
-    const many = Math.max(1, (starts[unit + 1] ?? 0) - from);
-    const left = this.left[unit] ?? 0;
-    const each = ((this.left[unit + 1] ?? 0) - left) / many;
-    return [left + (place.token - from) * each, left + (place.token - from + 1) * each];
+    const count = Math.max(1, (starts[unit + 1] ?? 0) - from);
+    const left = this.unitStarts[unit] ?? 0;
+    const tokenLength = ((this.unitStarts[unit + 1] ?? 0) - left) / count;
+    return [left + (ref.token - from) * tokenLength, left + (ref.token - from + 1) * tokenLength];
   }
 
-  private x(along: number, wide: number): number {
-    // Few tokens stand side by side, and do not fill the width.
-    return along * Math.min(12, wide / Math.max(1, this.length));
+  private xOf(position: number, width: number): number {
+    // A short text does not fill the width.
+    return position * Math.min(12, width / Math.max(1, this.length));
   }
 
-  private placeAt(event: PointerEvent): Place | null {
+  /** The token under the pointer, of the first response that has one there. */
+  private tokenAt(event: PointerEvent): TokenRef | null {
     const box = this.canvas.getBoundingClientRect();
-    const along = (event.clientX - box.left) / Math.min(12, box.width / Math.max(1, this.length));
-    const unit = Math.min(last(this.left as never, Math.max(0, along)), this.comparison.common.length - 1);
-    const left = this.left[unit] ?? 0;
-    const wide = (this.left[unit + 1] ?? 0) - left;
-    for (let side = 0; side < this.comparison.sides; side++) {
-      const from = this.comparison.units[side]?.[unit] ?? 0;
-      const many = (this.comparison.units[side]?.[unit + 1] ?? 0) - from;
-      if (!many) continue;
-      const at = Math.min(many - 1, Math.floor(((along - left) / wide) * many));
-      return { side, token: from + Math.max(0, at) };
+    const position = (event.clientX - box.left) / Math.min(12, box.width / Math.max(1, this.length));
+    const unit = Math.min(
+      lastAtMost(this.unitStarts as never, Math.max(0, position)),
+      this.alignment.common.length - 1,
+    );
+    const left = this.unitStarts[unit] ?? 0;
+    const length = (this.unitStarts[unit + 1] ?? 0) - left;
+    for (let side = 0; side < this.alignment.sides; side++) {
+      const from = this.alignment.units[side]?.[unit] ?? 0;
+      const count = (this.alignment.units[side]?.[unit + 1] ?? 0) - from;
+      if (!count) continue;
+      const index = Math.min(count - 1, Math.floor(((position - left) / length) * count));
+      return { side, token: from + Math.max(0, index) };
     }
     return null;
   }

@@ -1,37 +1,39 @@
-// What stands above the columns: whose they are, what their tokens come to, and what the colours of differences mean.
+// The headings above the columns, and the legend of the colours of differences.
 
 import { perplexity, pluralize, sumLogprobs } from "../data/summary.ts";
 import { element } from "../ui/dom.ts";
-import type { Comparison } from "./alignment.ts";
+import type { Alignment } from "./alignment.ts";
 import { badge } from "./card_content.ts";
 
-export function heads(comparison: Comparison, names: string[]): HTMLElement[] {
-  return comparison.stores.map((store, side) => {
-    const head = element("div", "deluge-head");
+/** For each response its letter, its name, and what its tokens add up to. */
+export function renderHeadings(alignment: Alignment, names: string[]): HTMLElement[] {
+  return alignment.stores.map((store, side) => {
+    const heading = element("div", "deluge-head");
     const [sum, known] = sumLogprobs(store, 0, store.count);
     const facts = [pluralize(store.count)];
     if (known) facts.push(perplexity(sum, known));
-    if (side > 1) facts.push(`${percentOf(comparison.share(side))} in common with A`);
+    if (side > 1) facts.push(`${sharePercent(alignment.commonShare(side))} in common with A`);
     const letter = badge(side);
-    // A name that is the letter on the badge would stand there twice.
+    // A name equal to the letter would appear twice.
     const name = names[side] === letter.textContent ? "" : names[side];
-    head.append(
+    heading.append(
       letter,
       element("span", "deluge-name", name),
       element("span", "deluge-head-facts", facts.join(" · ")),
     );
-    return head;
+    return heading;
   });
 }
 
-export function percentOf(share: number): string {
+/** Format a share as a whole percentage, but never as 100 % unless it is. */
+export function sharePercent(share: number): string {
   return `${(share * 100).toFixed(share > 0.995 && share < 1 ? 1 : 0)} %`;
 }
 
-/** Blue and a line above where a response is surer, orange and a line below where it is less sure. */
-export function ramp({ cap, steps }: Comparison): HTMLElement {
+/** Blue with a line above where a response is surer, orange with a line below where it is less sure. */
+export function differenceLegend({ cap, steps }: Alignment): HTMLElement {
   const root = element("div", "deluge-legend deluge-differences");
-  const bar = element("div", "deluge-ramp");
+  const ramp = element("div", "deluge-ramp");
   const ticks = element("div", "deluge-ticks");
   for (const [text, value] of steps) {
     const tick = element("span", "", text);
@@ -47,7 +49,7 @@ export function ramp({ cap, steps }: Comparison): HTMLElement {
     element("span", "deluge-token deluge-only", "only here"),
     element("span", "", "surer here"),
   );
-  root.append(bar, ticks, words);
+  root.append(ramp, ticks, words);
   root.setAttribute("role", "img");
   root.setAttribute(
     "aria-label",

@@ -1,13 +1,13 @@
-// What hands do to a comparison: keys, pointers, copying.
+// Handles keys, the pointer and copying within the text of a comparison.
 
 import { selectedText, textSelection } from "../text/clipboard.ts";
 import type { Layout } from "../text/layout.ts";
 import { listenUntil, rootOf } from "../ui/dom.ts";
 import { type Action, actionOf } from "../ui/keyboard.ts";
 import { onFocusLeave } from "../ui/shell.ts";
-import type { Comparison, Place } from "./alignment.ts";
-import type { Desk } from "./cards.ts";
-import type { Walk } from "./navigation.ts";
+import type { Alignment, TokenRef } from "./alignment.ts";
+import type { Cards } from "./cards.ts";
+import type { Navigation } from "./navigation.ts";
 
 export const KEYS: [string, string][] = [
   ["← → ↑ ↓", "token or line before, after"],
@@ -20,96 +20,97 @@ export const KEYS: [string, string][] = [
   ["?", "these keys"],
 ];
 
-export interface Acts {
-  /** Select nothing. */
-  leave(): void;
+/** Actions of keys that belong to other parts of the view. */
+export interface InputActions {
+  clearSelection(): void;
   help(): void;
 }
 
-export class Hands {
+export class Input {
   constructor(
     root: HTMLElement,
     private readonly box: HTMLElement,
-    private readonly comparison: Comparison,
+    private readonly alignment: Alignment,
     private readonly layouts: Layout[],
-    private readonly desk: Desk,
-    private readonly walk: Walk,
-    private readonly acts: Acts,
+    private readonly cards: Cards,
+    private readonly navigation: Navigation,
+    private readonly actions: InputActions,
     signal: AbortSignal,
   ) {
     const on = listenUntil(signal);
     on(box, "pointerover", (event) => {
-      const place = placeAt(event);
-      if (place && !desk.card.isOpen) desk.show(place);
+      const ref = tokenOf(event);
+      if (ref && !cards.card.isOpen) cards.show(ref);
     });
     on(box, "pointerleave", () => {
-      if (desk.card.isOpen) return;
-      if (rootOf(box).activeElement === box && walk.at) desk.show(walk.at);
-      else desk.hide();
+      if (cards.card.isOpen) return;
+      if (rootOf(box).activeElement === box && navigation.current) cards.show(navigation.current);
+      else cards.hide();
     });
     on(box, "pointerdown", (event) => {
-      // What is chosen with the pointer is of one response, though the lines of others lie between.
+      // Limit a text selection to one response, although lines of others lie in between.
       const side = (event.target as Element).closest<HTMLElement>(".deluge-side")?.dataset["side"];
       if (side === undefined) delete box.dataset["side"];
       else box.dataset["side"] = side;
     });
     on(box, "click", (event) => {
-      const place = placeAt(event);
-      if (place && !textSelection(box)) walk.go(place, true);
+      const ref = tokenOf(event);
+      if (ref && !textSelection(box)) navigation.goTo(ref, true);
     });
     on(box, "keydown", (event) => {
       if (event.ctrlKey || event.metaKey || event.altKey) return;
-      if (event.key === "o" && walk.at) walk.otherSide();
+      if (event.key === "o" && navigation.current) navigation.goToOtherSide();
       else {
-        const action = actionOf(event.key, comparison.count(walk.at?.side ?? 0));
-        if (!action || !this.act(action)) return;
+        const action = actionOf(event.key, alignment.count(navigation.current?.side ?? 0));
+        if (!action || !this.run(action)) return;
       }
       event.preventDefault();
       event.stopPropagation();
     });
-    on(root, "copy", (event) => this.copy(event));
-    onFocusLeave(root, () => desk.hide(), signal);
+    on(root, "copy", (event) => this.onCopy(event));
+    onFocusLeave(root, () => cards.hide(), signal);
   }
 
-  private copy(event: ClipboardEvent): void {
+  private onCopy(event: ClipboardEvent): void {
     const range = textSelection(this.box);
     const side = Number(this.box.dataset["side"] ?? -1);
-    const [store, layout] = [this.comparison.stores[side], this.layouts[side]];
+    const [store, layout] = [this.alignment.stores[side], this.layouts[side]];
     const text = range && store && layout ? selectedText(range, store, layout) : null;
     if (text === null || !event.clipboardData) return;
     event.clipboardData.setData("text/plain", text);
     event.preventDefault();
   }
 
-  private act(action: Action): boolean {
-    const { desk, walk } = this;
+  /** Returns false if the key is left to the host. */
+  private run(action: Action): boolean {
+    const { cards, navigation } = this;
     switch (action.kind) {
       case "card":
-        if (!walk.at) return false;
-        if (desk.card.isOpen) desk.card.focus();
-        else desk.show(walk.at, true);
+        if (!navigation.current) return false;
+        if (cards.card.isOpen) cards.card.focus();
+        else cards.show(navigation.current, true);
         return true;
       case "escape":
-        if (desk.card.isOpen) desk.close();
-        else if (desk.place && !walk.at) desk.hide();
-        else if (walk.at) this.acts.leave();
-        // With nothing to let go it is the notebook's.
+        if (cards.card.isOpen) cards.close();
+        else if (cards.ref && !navigation.current) cards.hide();
+        else if (navigation.current) this.actions.clearSelection();
+        // With nothing to close or clear, Escape is passed to the notebook.
         else return false;
         return true;
       case "surprise":
-        walk.step(action.by);
+        navigation.goToDifference(action.by);
         return true;
       case "help":
-        this.acts.help();
+        this.actions.help();
         return true;
       case "to":
-        walk.to(action.token);
+        navigation.goToToken(action.token);
         return true;
       case "token":
-        walk.byTokens(action.by);
+        navigation.moveByTokens(action.by);
         return true;
       case "line":
-        walk.byLines(action.by);
+        navigation.moveByLines(action.by);
         return true;
       default:
         return false;
@@ -117,7 +118,7 @@ export class Hands {
   }
 }
 
-function placeAt(event: Event): Place | null {
+function tokenOf(event: Event): TokenRef | null {
   const span = (event.target as Element | null)?.closest?.<HTMLElement>("[data-token]");
   return span ? { side: Number(span.dataset["of"]), token: Number(span.dataset["token"]) } : null;
 }

@@ -1,4 +1,4 @@
-// What the two sides share: the traits of deluge_nb/widget/compare.py.
+// The traits that a comparison shares with Python, as deluge_nb/widget/compare.py declares them.
 
 import type { AnyModel } from "@anywidget/types";
 import type { ColorBy } from "../data/scale.ts";

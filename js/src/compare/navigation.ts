@@ -1,120 +1,124 @@
-// Going from token to token, from side to side and from difference to difference.
+// Moves between tokens, between responses and between differences.
 
 import { movePosition } from "../ui/keyboard.ts";
-import type { Comparison, Place } from "./alignment.ts";
-import type { Rows } from "./row_layout.ts";
-import type { Sheet } from "./row_renderer.ts";
+import type { Alignment, TokenRef } from "./alignment.ts";
+import type { RowLayout } from "./row_layout.ts";
+import type { RowRenderer } from "./row_renderer.ts";
 
-export interface Around {
+/** What navigation needs of its view. */
+export interface NavigationHost {
   threshold(): number;
-  /** Told where it has gone to, whether that is another response than before, and whether the card is to be open. */
-  went(place: Place, turned: boolean, open: boolean): void;
-  say(text: string): void;
+  /** Show the token that was moved to. `isOtherSide` tells whether it is in another response than the last one. */
+  show(ref: TokenRef, isOtherSide: boolean, isOpen: boolean): void;
+  announce(text: string): void;
 }
 
-export class Walk {
-  /** Where the keyboard is. */
-  at: Place | null = null;
-  /** Where up and down aim at, so that going back leads back. */
-  private column: number | null = null;
+export class Navigation {
+  /** The token that the keys move from. */
+  current: TokenRef | null = null;
+  /** The horizontal position that moves by lines aim at, so that moving back leads back: px. */
+  private targetX: number | null = null;
 
   constructor(
-    private readonly comparison: Comparison,
-    private readonly rows: Rows,
-    private readonly sheet: Sheet,
-    private readonly around: Around,
+    private readonly alignment: Alignment,
+    private readonly rows: RowLayout,
+    private readonly renderer: RowRenderer,
+    private readonly host: NavigationHost,
   ) {}
 
-  go(place: Place, open = false): void {
-    this.column = null;
-    const turned = this.at?.side !== place.side;
-    this.at = place;
-    this.around.went(place, turned, open);
+  goTo(ref: TokenRef, isOpen = false): void {
+    this.targetX = null;
+    const isOtherSide = this.current?.side !== ref.side;
+    this.current = ref;
+    this.host.show(ref, isOtherSide, isOpen);
   }
 
-  /** Stand where a span is, wherever the keyboard is not there yet. */
-  take(span: number | null): void {
-    if (span === null) this.at = null;
-    else if (!this.at || this.comparison.spanOf(this.at) !== span) this.at = this.comparison.firstOf(span);
+  /** Move to a span that was selected elsewhere, unless the current token is in it; null clears. */
+  setSpan(span: number | null): void {
+    if (span === null) this.current = null;
+    else if (!this.current || this.alignment.spanOf(this.current) !== span)
+      this.current = this.alignment.firstToken(span);
   }
 
-  /** To the next difference, or the one before. */
-  step(by: 1 | -1): void {
-    const side = this.at?.side ?? 0;
-    const from = this.at ? this.comparison.spanOf(this.at) : null;
-    const span = this.comparison.nextDifference(side, from, by, this.around.threshold());
+  /** Go to the next or previous difference. */
+  goToDifference(by: 1 | -1): void {
+    const side = this.current?.side ?? 0;
+    const from = this.current ? this.alignment.spanOf(this.current) : null;
+    const span = this.alignment.nextDifference(side, from, by, this.host.threshold());
     if (span === null) {
-      this.around.say("no more differences");
+      this.host.announce("no more differences");
       return;
     }
-    const [first, end] = this.comparison.within(span, side);
-    this.go(end > first ? { side, token: first } : this.comparison.firstOf(span));
+    const [first, end] = this.alignment.rangeIn(span, side);
+    this.goTo(end > first ? { side, token: first } : this.alignment.firstToken(span));
   }
 
-  byTokens(by: number): void {
-    if (this.at) this.to(movePosition(this.at.token, by, this.comparison.count(this.at.side)));
-    else this.enter(by);
+  moveByTokens(by: number): void {
+    if (this.current)
+      this.goToToken(movePosition(this.current.token, by, this.alignment.count(this.current.side)));
+    else this.goToEnd(by);
   }
 
-  /** To a token of the same response. */
-  to(token: number): void {
-    const side = this.at?.side ?? 0;
-    if (this.comparison.count(side)) this.go({ side, token });
+  /** Go to a token of the same response. */
+  goToToken(token: number): void {
+    const side = this.current?.side ?? 0;
+    if (this.alignment.count(side)) this.goTo({ side, token });
   }
 
-  otherSide(): void {
-    const from = this.at;
+  /** Go to the same unit in the next response that has text there. */
+  goToOtherSide(): void {
+    const from = this.current;
     if (!from) return;
-    for (let by = 1; by < this.comparison.sides; by++) {
-      const side = (from.side + by) % this.comparison.sides;
-      const unit = this.comparison.unitOf(from);
-      const starts = this.comparison.units[side] ?? [];
-      const own = this.comparison.units[from.side]?.[unit] ?? 0;
+    for (let by = 1; by < this.alignment.sides; by++) {
+      const side = (from.side + by) % this.alignment.sides;
+      const unit = this.alignment.unitOf(from);
+      const starts = this.alignment.units[side] ?? [];
+      const ownFirst = this.alignment.units[from.side]?.[unit] ?? 0;
       const first = starts[unit] ?? 0;
       const end = starts[unit + 1] ?? 0;
       if (end > first) {
-        this.go({ side, token: Math.min(end - 1, first + from.token - own) });
+        this.goTo({ side, token: Math.min(end - 1, first + from.token - ownFirst) });
         return;
       }
     }
-    this.around.say("no other response has anything here");
+    this.host.announce("no other response has anything here");
   }
 
-  /** A line above or below: of the same response, or where they are interleaved the next that has text. */
-  byLines(by: number): void {
-    const from = this.at;
+  /** Move up or down: within the response, or if the lines are interleaved, through all lines that have text. */
+  moveByLines(by: number): void {
+    const from = this.current;
     if (!from) {
-      this.enter(by);
+      this.goToEnd(by);
       return;
     }
-    const aim = this.column ?? this.rows.middle(from.side, from.token);
-    const { sides } = this.comparison;
-    const { interleaved } = this.sheet;
+    const x = this.targetX ?? this.rows.centerOf(from.side, from.token);
+    const { sides } = this.alignment;
+    const { interleaved } = this.renderer;
     let row = this.rows.rowOf(from.side, from.token);
     let { side } = from;
-    let found = from;
-    const way = Math.sign(by);
-    for (let left = Math.abs(by); left > 0; ) {
-      if (interleaved) side += way;
-      else row += way;
+    let target = from;
+    const direction = Math.sign(by);
+    for (let remaining = Math.abs(by); remaining > 0; ) {
+      if (interleaved) side += direction;
+      else row += direction;
       if (side < 0 || side >= sides) {
         side = (side + sides) % sides;
-        row += way;
+        row += direction;
       }
       this.rows.extend(row + 2);
-      if (row < 0 || row >= this.rows.length) break;
-      const token = this.rows.nearest(side, row, aim);
+      if (row < 0 || row >= this.rows.rowCount) break;
+      const token = this.rows.tokenAt(side, row, x);
       if (token === null) continue;
-      found = { side, token };
-      left--;
+      target = { side, token };
+      remaining--;
     }
-    this.go(found);
-    this.column = aim;
+    this.goTo(target);
+    this.targetX = x;
   }
 
-  /** The first move leads to an end of what there is. */
-  private enter(by: number): void {
-    const side = this.comparison.stores.findIndex((store) => store.count);
-    if (side >= 0) this.go({ side, token: movePosition(null, by, this.comparison.count(side)) });
+  /** Without a current token, the first move goes to the first or the last token. */
+  private goToEnd(by: number): void {
+    const side = this.alignment.stores.findIndex((store) => store.count);
+    if (side >= 0) this.goTo({ side, token: movePosition(null, by, this.alignment.count(side)) });
   }
 }

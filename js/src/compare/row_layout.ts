@@ -1,41 +1,44 @@
-// Which tokens stand on which row. A row has the same text of every response: lines are broken together where all of
-// them can be, and what only some have goes on by itself until they meet again.
+// Breaks the texts of all responses into rows. A row holds the same text of every response: lines break together where all
+// of them can. Text that only some responses have goes on by itself until the texts meet again. Touches no element.
 
 import type { Store } from "../data/store.ts";
 import { BREAK_AFTER, BREAK_BEFORE, type Cell, type Layout, NO_BREAK_BEFORE } from "../text/layout.ts";
-import type { Comparison } from "./alignment.ts";
+import type { Alignment } from "./alignment.ts";
 
-/** So many tokens of a response are laid out before it is asked whether there is time for more. */
+/** Tokens to lay out between two pauses. */
 const STEP = 2048;
-/** So many units are tried to be kept together. */
-const LONGEST = 64;
+/** Units of a word that are kept on one row, at most. */
+const MAX_WORD_UNITS = 64;
 
-/** What a text is drawn as. */
-interface Piece {
+/** A text as it is drawn, and where lines may break around it. */
+interface MeasuredText {
   cells: Cell[];
   width: number;
-  opens: boolean;
-  closes: boolean;
-  hangs: boolean;
-  /** Whether a line ends after it, or already within. */
+  canBreakBefore: boolean;
+  canBreakAfter: boolean;
+  cannotBreakBefore: boolean;
+  /** Whether a line ends after it. */
   breaks: boolean;
-  broken: boolean;
+  isSplit: boolean;
 }
 
-/** Where the lines of one response begin, and where the last of them ends so far. */
-class Flow {
-  tokens = new Uint32Array(256);
-  cellsAt = new Uint32Array(256);
-  row = 0;
+/** The lines of one response: where each begins, and where the last one ends so far. */
+class ResponseLines {
+  /** For each row: the token and the cell that it begins with. */
+  rowTokens = new Uint32Array(256);
+  rowCells = new Uint32Array(256);
+  lastRow = 0;
+  /** The used width of the last row. */
   used = 0;
-  closed = true;
-  broken = false;
+  canBreak = true;
+  mustBreak = false;
   /** The first token that is not laid out. */
-  next = 0;
-  private cut = -1;
-  private cutCell = 0;
-  private usedAtCut = 0;
-  private readonly pieces = new Map<number, Piece>();
+  nextToken = 0;
+  /** The cell before which the last row may break; token -1 if it may not. */
+  private breakToken = -1;
+  private breakCell = 0;
+  private usedAtBreak = 0;
+  private readonly texts = new Map<number, MeasuredText>();
 
   constructor(
     readonly store: Store,
@@ -44,300 +47,307 @@ class Flow {
 
   reset(width: number): void {
     this.layout.reset(width);
-    this.pieces.clear();
-    this.row = this.used = this.next = 0;
-    this.tokens[0] = this.cellsAt[0] = 0;
-    this.closed = true;
-    this.broken = false;
-    this.cut = -1;
+    this.texts.clear();
+    this.lastRow = this.used = this.nextToken = 0;
+    this.rowTokens[0] = this.rowCells[0] = 0;
+    this.canBreak = true;
+    this.mustBreak = false;
+    this.breakToken = -1;
   }
 
-  piece(token: number): Piece {
-    const text = this.store.textAt[token] ?? 0;
-    const known = this.pieces.get(text);
-    if (known) return known;
+  textOf(token: number): MeasuredText {
+    const textIndex = this.store.textAt[token] ?? 0;
+    const existing = this.texts.get(textIndex);
+    if (existing) return existing;
     const cells = this.layout.cellsOf(token);
-    const all = cells.map((cell) => cell.shown).join("");
-    const made = {
+    const shown = cells.map((cell) => cell.shown).join("");
+    const text = {
       cells,
       width: cells.reduce((sum, cell) => sum + cell.width, 0),
-      opens: BREAK_BEFORE.test(all),
-      closes: BREAK_AFTER.test(all),
-      hangs: NO_BREAK_BEFORE.test(all),
+      canBreakBefore: BREAK_BEFORE.test(shown),
+      canBreakAfter: BREAK_AFTER.test(shown),
+      cannotBreakBefore: NO_BREAK_BEFORE.test(shown),
       breaks: cells.at(-1)?.breaks ?? false,
-      broken: cells.length > 1,
+      isSplit: cells.length > 1,
     };
-    this.pieces.set(text, made);
-    return made;
+    this.texts.set(textIndex, text);
+    return text;
   }
 
-  /** Begin a row with a token, or with one of its cells. */
-  start(token: number, cell = 0): void {
-    this.row++;
-    if (this.row === this.tokens.length) {
-      const grow = (old: Uint32Array) => {
-        const larger = new Uint32Array(old.length * 2);
-        larger.set(old);
+  /** Start a row with a token, or with one of its cells. */
+  startRow(token: number, cell = 0): void {
+    this.lastRow++;
+    if (this.lastRow === this.rowTokens.length) {
+      const grow = (column: Uint32Array) => {
+        const larger = new Uint32Array(column.length * 2);
+        larger.set(column);
         return larger;
       };
-      this.tokens = grow(this.tokens) as Uint32Array<ArrayBuffer>;
-      this.cellsAt = grow(this.cellsAt) as Uint32Array<ArrayBuffer>;
+      this.rowTokens = grow(this.rowTokens) as Uint32Array<ArrayBuffer>;
+      this.rowCells = grow(this.rowCells) as Uint32Array<ArrayBuffer>;
     }
-    this.tokens[this.row] = token;
-    this.cellsAt[this.row] = cell;
+    this.rowTokens[this.lastRow] = token;
+    this.rowCells[this.lastRow] = cell;
     this.used = 0;
-    this.cut = -1;
-    this.broken = false;
+    this.breakToken = -1;
+    this.mustBreak = false;
   }
 
-  /** Put tokens, which fit, on the row. */
-  put(to: number): void {
-    for (; this.next < to; this.next++) {
-      const piece = this.piece(this.next);
-      this.used += piece.width;
-      this.closed = piece.closes;
-      this.broken = piece.breaks;
+  /** Add the tokens before `end` to the last row, where they fit. */
+  addToRow(end: number): void {
+    for (; this.nextToken < end; this.nextToken++) {
+      const text = this.textOf(this.nextToken);
+      this.used += text.width;
+      this.canBreak = text.canBreakAfter;
+      this.mustBreak = text.breaks;
     }
-    this.cut = -1;
+    this.breakToken = -1;
   }
 
-  /** Let tokens flow over as many rows as they need, each row no wider than a width. */
-  flow(to: number, width: number): void {
-    for (; this.next < to; this.next++) {
-      const { cells, opens, hangs } = this.piece(this.next);
-      for (let at = 0; at < cells.length; at++) {
-        const cell = cells[at] as Cell;
-        const before = cells[at - 1];
-        const free = before
-          ? BREAK_AFTER.test(before.shown) || NO_BREAK_BEFORE.test(before.shown)
-          : !hangs && (opens || this.closed);
-        this.place(this.next, at, cell, free, width);
+  /** Wrap the tokens before `end` into as many rows as they need. */
+  wrap(end: number, width: number): void {
+    for (; this.nextToken < end; this.nextToken++) {
+      const { cells, canBreakBefore, cannotBreakBefore } = this.textOf(this.nextToken);
+      for (let index = 0; index < cells.length; index++) {
+        const cell = cells[index] as Cell;
+        const previous = cells[index - 1];
+        const canBreak = previous
+          ? BREAK_AFTER.test(previous.shown) || NO_BREAK_BEFORE.test(previous.shown)
+          : !cannotBreakBefore && (canBreakBefore || this.canBreak);
+        this.placeCell(this.nextToken, index, cell, canBreak, width);
       }
     }
   }
 
-  private place(token: number, at: number, cell: Cell, free: boolean, width: number): void {
-    if (this.broken) this.start(token, at);
-    if (free && this.used > 0) {
-      this.cut = token;
-      this.cutCell = at;
-      this.usedAtCut = this.used;
+  private placeCell(token: number, index: number, cell: Cell, canBreak: boolean, width: number): void {
+    if (this.mustBreak) this.startRow(token, index);
+    if (canBreak && this.used > 0) {
+      this.breakToken = token;
+      this.breakCell = index;
+      this.usedAtBreak = this.used;
     }
     while (this.used > 0 && this.used + cell.width > width) {
-      if (this.cut >= 0) {
-        const left = this.used - this.usedAtCut;
-        this.start(this.cut, this.cutCell);
-        this.used = left;
-      } else this.start(token, at);
+      if (this.breakToken >= 0) {
+        const moved = this.used - this.usedAtBreak;
+        this.startRow(this.breakToken, this.breakCell);
+        this.used = moved;
+      } else this.startRow(token, index);
     }
     this.used += cell.width;
-    this.closed = BREAK_AFTER.test(cell.shown);
-    this.broken = cell.breaks;
+    this.canBreak = BREAK_AFTER.test(cell.shown);
+    this.mustBreak = cell.breaks;
   }
 }
 
-export class Rows {
-  private flows: Flow[];
-  private unit = 0;
+export class RowLayout {
+  private responses: ResponseLines[];
+  private nextUnit = 0;
   private width = 0;
   private interleaved = false;
-  /** Whether each response goes on by itself until the end of a unit. */
-  private apart = false;
-  /** Lines that are drawn before each row. */
-  private above = new Uint32Array(256);
-  private counted = 0;
+  /** Whether each response wraps by itself until the end of the current unit. */
+  private isWrapping = false;
+  /** For each row: the lines drawn above it. Known for the first `countedRows` rows. */
+  private linesAbove = new Uint32Array(256);
+  private countedRows = 0;
 
   constructor(
-    private readonly comparison: Comparison,
+    private readonly alignment: Alignment,
     layouts: Layout[],
   ) {
-    this.flows = comparison.stores.map((store, side) => new Flow(store, layouts[side] as Layout));
+    this.responses = alignment.stores.map((store, side) => new ResponseLines(store, layouts[side] as Layout));
   }
 
   get done(): boolean {
-    return this.unit >= this.comparison.common.length;
+    return this.nextUnit >= this.alignment.common.length;
   }
 
-  /** How many rows are whole. */
-  get length(): number {
-    const rows = this.flows.map((flow) => flow.row);
+  /** The number of complete rows. */
+  get rowCount(): number {
+    const rows = this.responses.map((response) => response.lastRow);
     return this.done ? Math.max(...rows) + 1 : Math.min(...rows);
   }
 
-  /** How many lines there are above a row: as many as rows, or, interleaved, as many as responses have text there. */
-  lines(row: number): number {
+  /** The number of lines above a row: one per row, or if interleaved, one per response that has text on the row. */
+  linesBefore(row: number): number {
     if (!this.interleaved) return row;
-    if (this.above.length <= row + 1) {
+    if (this.linesAbove.length <= row + 1) {
       const larger = new Uint32Array((row + 1) * 2);
-      larger.set(this.above);
-      this.above = larger;
+      larger.set(this.linesAbove);
+      this.linesAbove = larger;
     }
-    for (; this.counted < row; this.counted++) {
-      this.above[this.counted + 1] =
-        (this.above[this.counted] ?? 0) + Math.max(1, this.filled(this.counted).length);
+    for (; this.countedRows < row; this.countedRows++) {
+      this.linesAbove[this.countedRows + 1] =
+        (this.linesAbove[this.countedRows] ?? 0) + Math.max(1, this.sidesOn(this.countedRows).length);
     }
-    return this.above[row] ?? 0;
+    return this.linesAbove[row] ?? 0;
   }
 
-  /** How many there will be, as far as can be told. */
+  /** An estimate of the numbers of rows and lines of the whole text. */
   get expected(): { rows: number; lines: number } {
-    const rows = this.length;
-    const all = this.flows.reduce((sum, flow) => sum + flow.store.count, 0);
-    const past = this.flows.reduce((sum, flow) => sum + flow.next, 0);
-    const by = this.done ? 1 : all / Math.max(1, past);
-    return { rows: Math.ceil(rows * by), lines: Math.ceil(this.lines(rows) * by) };
+    const rows = this.rowCount;
+    const all = this.responses.reduce((sum, response) => sum + response.store.count, 0);
+    const laidOut = this.responses.reduce((sum, response) => sum + response.nextToken, 0);
+    const factor = this.done ? 1 : all / Math.max(1, laidOut);
+    return { rows: Math.ceil(rows * factor), lines: Math.ceil(this.linesBefore(rows) * factor) };
   }
 
-  /** Begin again, with lines of a width. */
+  /** Start again with lines of a width. */
   reset(width: number, interleaved: boolean): void {
     this.width = width;
     this.interleaved = interleaved;
-    this.unit = 0;
-    this.counted = 0;
-    this.apart = false;
-    for (const flow of this.flows) flow.reset(width);
+    this.nextUnit = 0;
+    this.countedRows = 0;
+    this.isWrapping = false;
+    for (const response of this.responses) response.reset(width);
   }
 
-  /** Lay out until there are so many rows, or until a token is past. */
+  /** Lay out until there are enough rows, and a token of a response is laid out. */
   extend(rows: number, side = 0, token = -1): void {
-    while (!this.done && (this.length < rows || (this.flows[side]?.next ?? 0) <= token)) this.step();
+    while (!this.done && (this.rowCount < rows || (this.responses[side]?.nextToken ?? 0) <= token))
+      this.step();
   }
 
   /** Lay out a little more. */
   step(): void {
-    const { common } = this.comparison;
+    const { common } = this.alignment;
     let tokens = 0;
-    while (this.unit < common.length && tokens < STEP) {
-      const units = this.together();
-      const ends = this.flows.map((_, side) => this.comparison.units[side]?.[this.unit + units] ?? 0);
-      const fits = this.apart ? null : this.fitting(ends);
+    while (this.nextUnit < common.length && tokens < STEP) {
+      const units = this.unitsOfWord();
+      const ends = this.responses.map((_, side) => this.alignment.units[side]?.[this.nextUnit + units] ?? 0);
+      const fits = this.isWrapping ? null : this.fitsOnRow(ends);
       if (fits !== null) {
-        // A row for all, where one of them is full.
-        if (!fits || this.flows.some((flow) => flow.broken)) this.meet(true);
-        this.flows.forEach((flow, side) => {
-          tokens += (ends[side] ?? 0) - flow.next;
-          flow.put(ends[side] ?? 0);
+        // If one response is full, all of them start a new row.
+        if (!fits || this.responses.some((response) => response.mustBreak)) this.alignRows(true);
+        this.responses.forEach((response, side) => {
+          tokens += (ends[side] ?? 0) - response.nextToken;
+          response.addToRow(ends[side] ?? 0);
         });
       } else {
-        this.flows.forEach((flow, side) => {
-          const to = Math.min(ends[side] ?? 0, flow.next + STEP);
-          tokens += to - flow.next;
-          flow.flow(to, this.width);
+        this.responses.forEach((response, side) => {
+          const end = Math.min(ends[side] ?? 0, response.nextToken + STEP);
+          tokens += end - response.nextToken;
+          response.wrap(end, this.width);
         });
-        this.apart = this.flows.some((flow, side) => flow.next < (ends[side] ?? 0));
-        if (this.apart) return;
-        this.meet(false);
+        this.isWrapping = this.responses.some((response, side) => response.nextToken < (ends[side] ?? 0));
+        if (this.isWrapping) return;
+        this.alignRows(false);
       }
-      this.unit += units;
+      this.nextUnit += units;
     }
   }
 
   /** The row on which a token begins. */
   rowOf(side: number, token: number): number {
-    const { tokens, cellsAt, row } = this.flows[side] as Flow;
+    const { rowTokens, rowCells, lastRow } = this.responses[side] as ResponseLines;
     let low = 0;
-    let high = Math.min(row, this.length - 1);
+    let high = Math.min(lastRow, this.rowCount - 1);
     while (low < high) {
       const middle = (low + high + 1) >> 1;
-      const at = tokens[middle] ?? 0;
-      if (at < token || (at === token && cellsAt[middle] === 0)) low = middle;
+      const first = rowTokens[middle] ?? 0;
+      if (first < token || (first === token && rowCells[middle] === 0)) low = middle;
       else high = middle - 1;
     }
     return low;
   }
 
-  /** Go through what a response has on a row. */
-  *on(side: number, row: number): Generator<{ token: number; at: number; cell: Cell }> {
-    const flow = this.flows[side] as Flow;
-    const ends = row >= flow.row;
-    const lastToken = ends ? flow.next : (flow.tokens[row + 1] ?? 0);
-    const lastCell = ends ? 0 : (flow.cellsAt[row + 1] ?? 0);
-    if (row > flow.row) return;
-    let at = flow.cellsAt[row] ?? 0;
-    let token = flow.tokens[row] ?? 0;
-    for (; token < lastToken || (token === lastToken && at < lastCell); token++) {
-      const { cells } = flow.piece(token);
+  /** The cells of a response on a row, with their tokens and their indices within these. */
+  *cellsOn(side: number, row: number): Generator<{ token: number; index: number; cell: Cell }> {
+    const response = this.responses[side] as ResponseLines;
+    const isLast = row >= response.lastRow;
+    const lastToken = isLast ? response.nextToken : (response.rowTokens[row + 1] ?? 0);
+    const lastCell = isLast ? 0 : (response.rowCells[row + 1] ?? 0);
+    if (row > response.lastRow) return;
+    let index = response.rowCells[row] ?? 0;
+    let token = response.rowTokens[row] ?? 0;
+    for (; token < lastToken || (token === lastToken && index < lastCell); token++) {
+      const { cells } = response.textOf(token);
       const end = token === lastToken ? lastCell : cells.length;
-      for (; at < end; at++) yield { token, at, cell: cells[at] as Cell };
-      at = 0;
+      for (; index < end; index++) yield { token, index, cell: cells[index] as Cell };
+      index = 0;
     }
   }
 
-  /** The responses that have something on a row. */
-  filled(row: number): number[] {
-    return this.flows.flatMap((_, side) => (this.on(side, row).next().done ? [] : [side]));
+  /** The responses that have text on a row. */
+  sidesOn(row: number): number[] {
+    return this.responses.flatMap((_, side) => (this.cellsOn(side, row).next().done ? [] : [side]));
   }
 
-  /** The token on a row that is nearest to a distance from its beginning; null where there is none. */
-  nearest(side: number, row: number, left: number): number | null {
-    let found: number | null = null;
-    let reached = 0;
-    for (const { token, at, cell } of this.on(side, row)) {
-      if (at === 0 || found === null) found = token;
-      reached += cell.width;
-      if (reached > left) break;
+  /** The token of a response at a distance from the beginning of a row (px); null if it has none there. */
+  tokenAt(side: number, row: number, x: number): number | null {
+    let nearest: number | null = null;
+    let right = 0;
+    for (const { token, index, cell } of this.cellsOn(side, row)) {
+      if (index === 0 || nearest === null) nearest = token;
+      right += cell.width;
+      if (right > x) break;
     }
-    return found;
+    return nearest;
   }
 
-  /** How far a token's middle is from the beginning of its row. */
-  middle(side: number, token: number): number {
+  /** The distance of a token's centre from the beginning of its row: px. */
+  centerOf(side: number, token: number): number {
     let left = 0;
-    for (const one of this.on(side, this.rowOf(side, token))) {
-      if (one.token === token) return left + one.cell.width / 2;
-      left += one.cell.width;
+    for (const item of this.cellsOn(side, this.rowOf(side, token))) {
+      if (item.token === token) return left + item.cell.width / 2;
+      left += item.cell.width;
     }
     return left;
   }
 
-  /** How many units from here on are parts of one word. */
-  private together(): number {
-    const { common } = this.comparison;
-    let many = 1;
-    while (many < LONGEST && this.unit + many < common.length && !this.opens(this.unit + many)) many++;
-    return many;
+  /** The number of units from the next one on that belong to one word. */
+  private unitsOfWord(): number {
+    const { common } = this.alignment;
+    let count = 1;
+    while (
+      count < MAX_WORD_UNITS &&
+      this.nextUnit + count < common.length &&
+      !this.canBreakBefore(this.nextUnit + count)
+    )
+      count++;
+    return count;
   }
 
-  private opens(unit: number): boolean {
-    const { units } = this.comparison;
-    let some = false;
-    for (let side = 0; side < this.flows.length; side++) {
-      const flow = this.flows[side] as Flow;
+  /** Whether all responses may break a line before a unit. */
+  private canBreakBefore(unit: number): boolean {
+    const { units } = this.alignment;
+    let hasText = false;
+    for (let side = 0; side < this.responses.length; side++) {
+      const response = this.responses[side] as ResponseLines;
       const from = units[side]?.[unit] ?? 0;
       if (from === units[side]?.[unit + 1]) continue;
-      some = true;
-      const piece = flow.piece(from);
-      if (piece.hangs) return false;
-      if (piece.opens || from === 0) continue;
-      const before = flow.piece(from - 1);
-      if (!before.closes && !before.breaks) return false;
+      hasText = true;
+      const text = response.textOf(from);
+      if (text.cannotBreakBefore) return false;
+      if (text.canBreakBefore || from === 0) continue;
+      const previous = response.textOf(from - 1);
+      if (!previous.canBreakAfter && !previous.breaks) return false;
     }
-    return some;
+    return hasText;
   }
 
-  /** Whether tokens fit on the row that all are on; null where they would not fit on a row of their own either. */
-  private fitting(ends: number[]): boolean | null {
+  /** Whether tokens fit on the current row; null if they would not fit on a row of their own either. */
+  private fitsOnRow(ends: number[]): boolean | null {
     let fits = true;
-    for (let side = 0; side < this.flows.length; side++) {
-      const flow = this.flows[side] as Flow;
+    for (let side = 0; side < this.responses.length; side++) {
+      const response = this.responses[side] as ResponseLines;
       const end = ends[side] ?? 0;
-      let wide = 0;
-      for (let token = flow.next; token < end; token++) {
-        const piece = flow.piece(token);
-        wide += piece.width;
-        if (wide > this.width || piece.broken || (piece.breaks && token < end - 1)) return null;
+      let width = 0;
+      for (let token = response.nextToken; token < end; token++) {
+        const text = response.textOf(token);
+        width += text.width;
+        if (width > this.width || text.isSplit || (text.breaks && token < end - 1)) return null;
       }
-      if (flow.used + wide > this.width) fits = false;
+      if (response.used + width > this.width) fits = false;
     }
     return fits;
   }
 
-  /** Let all go on from one row: the last that any has reached, or a new one. */
-  private meet(anew: boolean): void {
-    const row = Math.max(...this.flows.map((flow) => flow.row)) + (anew ? 1 : 0);
-    for (const flow of this.flows) {
-      // What it has on its last row stays there; the rows between are empty.
-      while (flow.row < row) flow.start(flow.next);
+  /** Let all responses continue on the same row: the last one that any has reached, or a new one. */
+  private alignRows(onNewRow: boolean): void {
+    const row = Math.max(...this.responses.map((response) => response.lastRow)) + (onNewRow ? 1 : 0);
+    for (const response of this.responses) {
+      // Responses with less text leave the rows in between empty.
+      while (response.lastRow < row) response.startRow(response.nextToken);
     }
   }
 }

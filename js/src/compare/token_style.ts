@@ -1,53 +1,55 @@
-// How tokens of a comparison look: coloured by what was asked for, and marked as chosen or beside the point.
+// Decides how a token of a comparison looks: its heat, and whether it is selected, only in one response, or outside the
+// limits.
 
 import { limitTest } from "../data/scale.ts";
 import { heatAt, valueFor } from "../data/token_values.ts";
 import type { Appearance } from "../text/line_renderer.ts";
-import type { Comparison, Place } from "./alignment.ts";
+import type { Alignment, TokenRef } from "./alignment.ts";
 import type { CompareBy } from "./model.ts";
 
-export class Looks {
-  private isWanted: ((value: number) => boolean) | null = null;
+export class TokenStyle {
+  private isWithinLimits: ((value: number) => boolean) | null = null;
   private colorBy: CompareBy = "difference";
 
   constructor(
-    private readonly comparison: Comparison,
-    private readonly chosen: () => { span: number | null; at: Place | null },
+    private readonly alignment: Alignment,
+    private readonly selection: () => { span: number | null; current: TokenRef | null },
   ) {}
 
-  /** Colour by something else, all of it. */
-  color(by: CompareBy): void {
-    this.colorBy = by;
-    this.isWanted = null;
+  /** Colour by another measure, without limits. */
+  setColorBy(colorBy: CompareBy): void {
+    this.colorBy = colorBy;
+    this.isWithinLimits = null;
   }
 
-  limit(limits: number[]): void {
-    const by = this.colorBy;
-    const scale = by === "difference" ? undefined : this.comparison.stores[0]?.scales[by];
-    this.isWanted = scale && by !== "difference" ? limitTest(scale, by, limits) : null;
+  setLimits(limits: number[]): void {
+    const { colorBy } = this;
+    const scale = colorBy === "difference" ? undefined : this.alignment.stores[0]?.scales[colorBy];
+    this.isWithinLimits = scale && colorBy !== "difference" ? limitTest(scale, colorBy, limits) : null;
   }
 
-  of(place: Place): Appearance {
-    const { comparison, colorBy: by } = this;
-    const store = comparison.stores[place.side];
-    const common = comparison.isCommon(place);
-    let classes = common ? "" : " deluge-only";
-    let value: number | null = null;
-    if (by === "difference") {
-      const difference = comparison.difference(place);
-      if (common) value = Math.min(1, Math.abs(difference) / comparison.cap);
+  appearanceOf(ref: TokenRef): Appearance {
+    const { alignment, colorBy } = this;
+    const store = alignment.stores[ref.side];
+    const isCommon = alignment.isCommon(ref);
+    let classes = isCommon ? "" : " deluge-only";
+    let heat: number | null = null;
+    if (colorBy === "difference") {
+      const difference = alignment.difference(ref);
+      if (isCommon) heat = Math.min(1, Math.abs(difference) / alignment.cap);
       if (difference > 0) classes += " deluge-surer";
     } else if (store) {
-      value = heatAt(store, by, place.token);
-      if (value !== null && this.isWanted && !this.isWanted(valueFor(store, by, place.token)))
+      heat = heatAt(store, colorBy, ref.token);
+      const { isWithinLimits } = this;
+      if (heat !== null && isWithinLimits && !isWithinLimits(valueFor(store, colorBy, ref.token)))
         classes += " deluge-dim";
     }
-    const { span, at } = this.chosen();
+    const { span, current } = this.selection();
     if (span !== null) {
-      const [from, to] = comparison.within(span, place.side);
-      if (place.token >= from && place.token < to) classes += " deluge-ranged";
+      const [from, to] = alignment.rangeIn(span, ref.side);
+      if (ref.token >= from && ref.token < to) classes += " deluge-ranged";
     }
-    if (place.side === at?.side && place.token === at.token) classes += " deluge-selected";
-    return { heat: value, classes };
+    if (ref.side === current?.side && ref.token === current.token) classes += " deluge-selected";
+    return { heat, classes };
   }
 }

@@ -12,7 +12,7 @@ const MEASURES = [
   ["entropy", "entropy"],
 ] as const;
 
-export class Tools {
+export class Toolbar {
   readonly root = element("div", "deluge-bar");
   readonly summary = element("span", "deluge-summary");
   private readonly found = element("span", "deluge-count");
@@ -61,7 +61,7 @@ export class Tools {
     onChange(model, ["color_by", "arrange", "measure", "threshold"], show, signal);
   }
 
-  count(found: number): void {
+  showDifferences(found: number): void {
     this.found.textContent = pluralize(found, "difference");
   }
 }

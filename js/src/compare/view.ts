@@ -21,18 +21,18 @@ import {
   sampleToken,
   statusRegion,
 } from "../ui/shell.ts";
-import { Comparison, type Place } from "./alignment.ts";
-import { spoken } from "./card_content.ts";
-import { Desk } from "./cards.ts";
-import { Plot } from "./chart.ts";
-import { heads, percentOf, ramp } from "./headings.ts";
-import { Hands, KEYS } from "./input.ts";
+import { Alignment, type TokenRef } from "./alignment.ts";
+import { spokenText } from "./card_content.ts";
+import { Cards } from "./cards.ts";
+import { Chart } from "./chart.ts";
+import { differenceLegend, renderHeadings, sharePercent } from "./headings.ts";
+import { Input, KEYS } from "./input.ts";
 import type { Model, State } from "./model.ts";
-import { Walk } from "./navigation.ts";
-import { Rows } from "./row_layout.ts";
-import { Sheet } from "./row_renderer.ts";
-import { Looks } from "./token_style.ts";
-import { Tools } from "./toolbar.ts";
+import { Navigation } from "./navigation.ts";
+import { RowLayout } from "./row_layout.ts";
+import { RowRenderer } from "./row_renderer.ts";
+import { TokenStyle } from "./token_style.ts";
+import { Toolbar } from "./toolbar.ts";
 
 let views = 0;
 /** Columns narrower than this are laid one above the other: px. */
@@ -45,169 +45,172 @@ export class CompareView {
   readonly root = element("section", "deluge deluge-comparison");
   private readonly name = `deluge-c${++views}`;
   private readonly title = element("div", "deluge-title");
-  private readonly heads = element("div", "deluge-heads");
+  private readonly headings = element("div", "deluge-heads");
   private readonly box = listbox("Tokens of the responses", "n p o ?");
-  private readonly page = lineLayer();
-  private readonly ruler = sampleToken();
-  private readonly spoken = statusRegion();
+  private readonly layer = lineLayer();
+  private readonly sample = sampleToken();
+  private readonly status = statusRegion();
   private readonly help = keyHelp(KEYS);
-  private readonly comparison: Comparison;
-  private readonly rows: Rows;
-  private readonly looks: Looks;
-  private readonly sheet: Sheet;
-  private readonly plot: Plot;
-  private readonly tools: Tools;
+  private readonly alignment: Alignment;
+  private readonly rows: RowLayout;
+  private readonly tokenStyle: TokenStyle;
+  private readonly renderer: RowRenderer;
+  private readonly chart: Chart;
+  private readonly toolbar: Toolbar;
   private readonly legend: Legend;
-  private readonly differences: HTMLElement;
-  private readonly desk: Desk;
-  private readonly walk: Walk;
-  private readonly laying: IdleTask;
-  private readonly measure = new TextWidth(this.ruler);
+  private readonly differenceLegend: HTMLElement;
+  private readonly cards: Cards;
+  private readonly navigation: Navigation;
+  private readonly layoutTask: IdleTask;
+  private readonly textWidth = new TextWidth(this.sample);
   private width = -1;
   private height = 0;
-  private hidden = true;
-  private readonly asked: RequestOnce;
+  private isHidden = true;
+  private readonly requests: RequestOnce;
 
   constructor(
     private readonly model: Model,
     private readonly signal: AbortSignal,
   ) {
-    this.asked = new RequestOnce((what) => model.send(what));
-    this.comparison = new Comparison(
+    this.requests = new RequestOnce((what) => model.send(what));
+    this.alignment = new Alignment(
       this.names.length,
       model.get("data"),
       model.get("alignment"),
-      (side, what) => this.asked.request({ ...what, side }),
+      (side, what) => this.requests.request({ ...what, side }),
     );
-    const layouts = this.comparison.stores.map(
-      (store) => new Layout(store, this.measure.of, (stretch) => stretch.shown),
+    const layouts = this.alignment.stores.map(
+      (store) => new Layout(store, this.textWidth.of, (stretch) => stretch.shown),
     );
-    this.rows = new Rows(this.comparison, layouts);
-    this.looks = new Looks(this.comparison, () => ({ span: this.span, at: this.walk.at }));
-    this.sheet = new Sheet(
+    this.rows = new RowLayout(this.alignment, layouts);
+    this.tokenStyle = new TokenStyle(this.alignment, () => ({
+      span: this.span,
+      current: this.navigation.current,
+    }));
+    this.renderer = new RowRenderer(
       this.box,
-      this.page,
-      this.comparison,
+      this.layer,
+      this.alignment,
       this.rows,
       () => this.lineHeight(),
-      (place) => this.idOf(place),
-      (place) => this.looks.of(place),
+      (ref) => this.idOf(ref),
+      (ref) => this.tokenStyle.appearanceOf(ref),
     );
-    const step = (by: 1 | -1) => this.walk.step(by);
-    this.desk = new Desk(this.comparison, {
+    const goToDifference = (by: 1 | -1) => this.navigation.goToDifference(by);
+    this.cards = new Cards(this.alignment, {
       box: this.box,
       names: () => this.names,
-      find: (place) => this.sheet.find(place),
-      step,
+      find: (ref) => this.renderer.find(ref),
+      goToDifference,
     });
-    this.walk = new Walk(this.comparison, this.rows, this.sheet, {
+    this.navigation = new Navigation(this.alignment, this.rows, this.renderer, {
       threshold: () => model.get("threshold"),
-      went: (place, turned, open) => this.show(place, turned, open || this.desk.card.isOpen),
-      say: (text) => {
-        this.spoken.textContent = text;
+      show: (ref, isOtherSide, open) => this.show(ref, isOtherSide, open || this.cards.card.isOpen),
+      announce: (text) => {
+        this.status.textContent = text;
       },
     });
-    this.plot = new Plot(this.comparison, (place) => this.walk.go(place), signal);
+    this.chart = new Chart(this.alignment, (ref) => this.navigation.goTo(ref), signal);
     this.legend = new Legend((limits) => {
-      this.looks.limit(limits);
-      this.sheet.repaint();
+      this.tokenStyle.setLimits(limits);
+      this.renderer.repaint();
     }, signal);
-    this.differences = ramp(this.comparison);
-    this.tools = new Tools(model, [this.differences, this.legend.root], step, signal);
-    this.laying = new IdleTask(signal);
-    const leave = () => {
-      this.walk.at = null;
+    this.differenceLegend = differenceLegend(this.alignment);
+    this.toolbar = new Toolbar(model, [this.differenceLegend, this.legend.root], goToDifference, signal);
+    this.layoutTask = new IdleTask(signal);
+    const clearSelection = () => {
+      this.navigation.current = null;
       setTrait(model, "selected", null);
-      this.paintSelected();
+      this.paintSelection();
     };
     const help = () => {
       this.help.hidden = !this.help.hidden;
     };
-    const acts = { leave, help };
-    new Hands(this.root, this.box, this.comparison, layouts, this.desk, this.walk, acts, signal);
-    this.box.append(this.page);
+    const actions = { clearSelection, help };
+    new Input(this.root, this.box, this.alignment, layouts, this.cards, this.navigation, actions, signal);
+    this.box.append(this.layer);
     this.root.append(
       this.title,
-      this.tools.root,
-      this.plot.root,
-      this.heads,
+      this.toolbar.root,
+      this.chart.root,
+      this.headings,
       this.box,
       this.help,
-      this.ruler,
-      this.desk.card.root,
-      this.spoken,
+      this.sample,
+      this.cards.card.root,
+      this.status,
     );
     this.listen();
     this.paintTitle();
-    this.paintHeads();
+    this.paintHeadings();
     this.paintColor();
-    this.paintPlot();
+    this.paintChart();
     this.paintCount();
-    this.takeSelected();
+    this.onSelected();
   }
 
   /** Lay the text out anew, where its width has changed or was not known yet. */
   arrange(force = false): void {
-    const wide = this.page.clientWidth;
-    const hidden = this.hidden;
-    this.hidden = wide === 0;
-    if (wide === 0) return;
-    if (wide === this.width && !force) {
+    const width = this.layer.clientWidth;
+    const wasHidden = this.isHidden;
+    this.isHidden = width === 0;
+    if (width === 0) return;
+    if (width === this.width && !force) {
       // Where nothing could be seen nothing could be brought into sight.
-      if (hidden) {
-        this.sheet.show();
-        this.paintSelected();
+      if (wasHidden) {
+        this.renderer.renderVisible();
+        this.paintSelection();
       }
       return;
     }
     const first = this.width < 0;
-    const top = first ? null : this.sheet.first();
-    this.measure.reset();
-    this.fill(wide, top);
+    const top = first ? null : this.renderer.topToken();
+    this.textWidth.reset();
+    this.layOut(width, top);
     // The scrollbar that a long text brings takes its place from the lines, and from the heads above them.
-    const left = this.page.clientWidth;
-    if (left !== wide) this.fill(left, top);
+    const left = this.layer.clientWidth;
+    if (left !== width) this.layOut(left, top);
     const { clientLeft, clientWidth, offsetWidth } = this.box;
-    this.heads.style.setProperty("--bar", `${offsetWidth - clientWidth - 2 * clientLeft}px`);
+    this.headings.style.setProperty("--bar", `${offsetWidth - clientWidth - 2 * clientLeft}px`);
     // Whoever reads a card goes on reading it.
-    if (this.desk.place) this.sheet.reveal(this.desk.place);
-    this.plot.see(this.sheet.inSight());
-    this.plot.draw();
-    this.layRest();
-    if (first && this.walk.at) this.paintSelected();
+    if (this.cards.ref) this.renderer.reveal(this.cards.ref);
+    this.chart.frameUnits(this.renderer.visibleUnits());
+    this.chart.draw();
+    this.layOutRest();
+    if (first && this.navigation.current) this.paintSelection();
   }
 
-  private fill(width: number, top: Place | null): void {
-    const { sides } = this.comparison;
+  private layOut(width: number, top: TokenRef | null): void {
+    const { sides } = this.alignment;
     const interleaved = this.model.get("arrange") === "interleaved" || width / sides < NARROWEST;
     this.width = width;
     this.height = 0;
     this.root.classList.toggle("deluge-interleaved", interleaved);
-    this.page.style.setProperty("--sides", String(sides));
-    this.sheet.interleaved = interleaved;
+    this.layer.style.setProperty("--sides", String(sides));
+    this.renderer.interleaved = interleaved;
     this.rows.reset(interleaved ? width - MARGIN : width / sides - INSET, interleaved);
-    this.sheet.redraw();
-    if (top) this.sheet.scrollTo(top);
+    this.renderer.redraw();
+    if (top) this.renderer.scrollToTop(top);
   }
 
   /** Take parts that have come. */
   receive(side: number, parts: string[], blocks: DataView[]): void {
     parts.forEach((part, at) => {
       const block = blocks[at];
-      if (block) this.comparison.receive(side, part, unpack(block));
+      if (block) this.alignment.receive(side, part, unpack(block));
     });
-    this.asked.clear();
+    this.requests.clear();
     if (parts.includes("measures")) {
-      this.paintPlot();
-      this.sheet.repaint();
+      this.paintChart();
+      this.renderer.repaint();
     }
-    this.desk.refresh();
+    this.cards.refresh();
   }
 
   /** Lay out what is not yet, while nobody waits for it. */
-  private layRest(): void {
+  private layOutRest(): void {
     const { rows } = this;
-    this.laying.stop();
+    this.layoutTask.stop();
     if (rows.done) return;
     const rest = function* () {
       while (!rows.done) {
@@ -215,15 +218,15 @@ export class CompareView {
         yield;
       }
     };
-    this.laying.start(rest(), () => this.sheet.fit());
+    this.layoutTask.start(rest(), () => this.renderer.updateHeight());
   }
 
   private lineHeight(): number {
-    if (!this.height) this.height = this.ruler.getBoundingClientRect().height;
+    if (!this.height) this.height = this.sample.getBoundingClientRect().height;
     return this.height || 24;
   }
 
-  private idOf({ side, token }: Place): string {
+  private idOf({ side, token }: TokenRef): string {
     return `${this.name}-${side}-${token}`;
   }
 
@@ -239,51 +242,51 @@ export class CompareView {
   // Painting -----------------------------------------------------------------------------------------------------
 
   /** Show where the reader has gone to. */
-  private show(place: Place, turned: boolean, open: boolean): void {
-    const span = this.comparison.spanOf(place);
+  private show(ref: TokenRef, isOtherSide: boolean, open: boolean): void {
+    const span = this.alignment.spanOf(ref);
     if (span !== this.span) setTrait(this.model, "selected", span);
-    this.paintSelected();
-    if (turned) this.paintCount();
-    this.desk.show(place, open);
-    this.spoken.textContent = spoken(this.comparison, this.names, place);
+    this.paintSelection();
+    if (isOtherSide) this.paintCount();
+    this.cards.show(ref, open);
+    this.status.textContent = spokenText(this.alignment, this.names, ref);
   }
 
-  private takeSelected(): void {
-    this.walk.take(this.span);
-    this.paintSelected();
-    if (this.walk.at) this.desk.refresh(this.walk.at);
+  private onSelected(): void {
+    this.navigation.setSpan(this.span);
+    this.paintSelection();
+    if (this.navigation.current) this.cards.refresh(this.navigation.current);
   }
 
-  private paintSelected(): void {
-    const { at } = this.walk;
-    this.sheet.repaint();
-    this.plot.mark(at);
+  private paintSelection(): void {
+    const { current } = this.navigation;
+    this.renderer.repaint();
+    this.chart.setSelected(current);
     if (this.width < 0) return;
-    if (!at) {
+    if (!current) {
       this.box.removeAttribute("aria-activedescendant");
-      this.desk.hide();
-      this.plot.draw();
+      this.cards.hide();
+      this.chart.draw();
       return;
     }
-    this.sheet.reveal(at);
-    onceVisible(this.box, () => this.paintSelected(), this.signal);
-    this.plot.see(this.sheet.inSight());
-    this.plot.draw();
-    this.box.setAttribute("aria-activedescendant", this.idOf(at));
+    this.renderer.reveal(current);
+    onceVisible(this.box, () => this.paintSelection(), this.signal);
+    this.chart.frameUnits(this.renderer.visibleUnits());
+    this.chart.draw();
+    this.box.setAttribute("aria-activedescendant", this.idOf(current));
   }
 
   private paintColor(): void {
     const by = this.model.get("color_by");
-    const { stores } = this.comparison;
-    this.looks.color(by);
+    const { stores } = this.alignment;
+    this.tokenStyle.setColorBy(by);
     if (by !== "difference" && needsMeasures(by)) for (const store of stores) store.requestMeasures();
     this.root.dataset["color"] = by;
-    this.differences.hidden = by !== "difference";
+    this.differenceLegend.hidden = by !== "difference";
     this.legend.root.hidden = by === "difference";
     const scale = by === "difference" ? undefined : stores[0]?.scales[by];
     if (scale) this.legend.show(by as ColorBy, scale, []);
     this.paintStyle();
-    this.sheet.repaint();
+    this.renderer.repaint();
   }
 
   private paintStyle(): void {
@@ -300,21 +303,21 @@ export class CompareView {
     this.root.setAttribute("aria-label", text || "Responses compared");
   }
 
-  private paintHeads(): void {
-    const { comparison } = this;
-    this.heads.style.setProperty("--sides", String(comparison.sides));
-    this.heads.replaceChildren(...heads(comparison, this.names));
-    this.tools.summary.textContent = `${percentOf(comparison.share(1))} in text that A and B share`;
+  private paintHeadings(): void {
+    const { alignment } = this;
+    this.headings.style.setProperty("--sides", String(alignment.sides));
+    this.headings.replaceChildren(...renderHeadings(alignment, this.names));
+    this.toolbar.summary.textContent = `${sharePercent(alignment.commonShare(1))} in text that A and B share`;
   }
 
-  private paintPlot(): void {
-    this.plot.count(this.model.get("measure"));
-    this.plot.draw();
+  private paintChart(): void {
+    this.chart.collect(this.model.get("measure"));
+    this.chart.draw();
   }
 
   private paintCount(): void {
-    const side = this.walk.at?.side ?? 0;
-    this.tools.count(this.comparison.countDifferences(side, this.model.get("threshold")));
+    const side = this.navigation.current?.side ?? 0;
+    this.toolbar.showDifferences(this.alignment.countDifferences(side, this.model.get("threshold")));
   }
 
   // Listening ----------------------------------------------------------------------------------------------------
@@ -322,28 +325,28 @@ export class CompareView {
   private listen(): void {
     const { signal } = this;
     const on = (names: (keyof State & string)[], act: () => void) => onChange(this.model, names, act, signal);
-    on(["selected"], () => this.takeSelected());
+    on(["selected"], () => this.onSelected());
     on(["color_by"], () => this.paintColor());
     on(["palette", "font"], () => this.paintStyle());
-    on(["measure"], () => this.paintPlot());
+    on(["measure"], () => this.paintChart());
     on(["threshold"], () => this.paintCount());
     on(["title"], () => this.paintTitle());
-    on(["names"], () => this.paintHeads());
+    on(["names"], () => this.paintHeadings());
     on(["arrange", "font"], () => this.arrange(true));
     const scrolled = () => {
-      this.sheet.show();
-      this.plot.see(this.sheet.inSight());
+      this.renderer.renderVisible();
+      this.chart.frameUnits(this.renderer.visibleUnits());
     };
     this.box.addEventListener("scroll", scrolled, { signal, passive: true });
-    window.addEventListener("beforeprint", () => this.sheet.showAll(MAX_PRINTED_LINES), { signal });
-    window.addEventListener("afterprint", () => this.sheet.show(), { signal });
+    window.addEventListener("beforeprint", () => this.renderer.renderAll(MAX_PRINTED_LINES), { signal });
+    window.addEventListener("afterprint", () => this.renderer.renderVisible(), { signal });
     const resized = new ResizeObserver(() => this.arrange());
-    resized.observe(this.page);
+    resized.observe(this.layer);
     signal.addEventListener("abort", () => {
       resized.disconnect();
-      this.desk.card.hide();
+      this.cards.card.hide();
     });
-    followTheme(this.root, () => this.plot.draw(), signal);
+    followTheme(this.root, () => this.chart.draw(), signal);
     onFontsLoaded(() => {
       if (this.width > 0) this.arrange(true);
     }, signal);

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
-import { Comparison, last } from "../../src/compare/alignment.ts";
-import { facing, inWords, signed } from "../../src/compare/card_content.ts";
-import { Rows } from "../../src/compare/row_layout.ts";
+import { Alignment, lastAtMost } from "../../src/compare/alignment.ts";
+import { counterpart, describeDifference, signedNats } from "../../src/compare/card_content.ts";
+import { RowLayout } from "../../src/compare/row_layout.ts";
 import type { Column } from "../../src/data/codec.ts";
 import { Layout } from "../../src/text/layout.ts";
 import { pack, tokens } from "../blocks.ts";
@@ -9,7 +9,7 @@ import { pack, tokens } from "../blocks.ts";
 type Span = [a: string[], b: string[], difference?: number];
 
 /** Two responses by their spans, as deluge_nb/widget/compare.py packs them; a span of the same text is common. */
-function compared(spans: Span[]): Comparison {
+function compared(spans: Span[]): Alignment {
   const sides = [spans.flatMap(([a]) => a), spans.flatMap(([, b]) => b)];
   const data: Record<string, Column> = {};
   sides.forEach((words, side) => {
@@ -36,12 +36,12 @@ function compared(spans: Span[]): Comparison {
       ),
     },
   );
-  return new Comparison(2, pack({}, data), alignment, () => expect.unreachable());
+  return new Alignment(2, pack({}, data), alignment, () => expect.unreachable());
 }
 
 /** The rows, laid out at so many letters to a line; "" where a response has nothing on one. */
-function rowsOf(comparison: Comparison, width: number, interleaved = false): [Rows, string[][]] {
-  const layouts = comparison.stores.map(
+function rowsOf(alignment: Alignment, width: number, interleaved = false): [RowLayout, string[][]] {
+  const layouts = alignment.stores.map(
     (store) =>
       new Layout(
         store,
@@ -49,11 +49,11 @@ function rowsOf(comparison: Comparison, width: number, interleaved = false): [Ro
         (stretch) => stretch.shown,
       ),
   );
-  const rows = new Rows(comparison, layouts);
+  const rows = new RowLayout(alignment, layouts);
   rows.reset(width, interleaved);
   while (!rows.done) rows.step();
-  const drawn = Array.from({ length: rows.length }, (_, row) =>
-    comparison.stores.map((_, side) => [...rows.on(side, row)].map(({ cell }) => cell.shown).join("")),
+  const drawn = Array.from({ length: rows.rowCount }, (_, row) =>
+    alignment.stores.map((_, side) => [...rows.cellsOn(side, row)].map(({ cell }) => cell.shown).join("")),
   );
   return [rows, drawn];
 }
@@ -69,7 +69,7 @@ const CITIES: Span[] = [
 
 test("the last value that is not above another is found", () => {
   const values = Uint32Array.of(0, 2, 2, 5);
-  expect([0, 1, 2, 4, 5, 9].map((value) => last(values, value))).toEqual([0, 0, 2, 2, 3, 3]);
+  expect([0, 1, 2, 4, 5, 9].map((value) => lastAtMost(values, value))).toEqual([0, 0, 2, 2, 3, 3]);
 });
 
 test("a token knows its span, what is common, and the difference from either side", () => {
@@ -80,8 +80,8 @@ test("a token knows its span, what is common, and the difference from either sid
   expect(found.difference({ side: 0, token: 2 })).toBe(-1.5);
   expect(found.difference({ side: 1, token: 1 })).toBe(1.5);
   expect(found.difference({ side: 1, token: 4 })).toBeNaN();
-  expect(found.tokensOf(1)).toEqual({ other: 1, a: [1, 4], b: [1, 3] });
-  expect(found.firstOf(2)).toEqual({ side: 1, token: 3 });
+  expect(found.rangesOf(1)).toEqual({ other: 1, a: [1, 4], b: [1, 3] });
+  expect(found.firstToken(2)).toEqual({ side: 1, token: 3 });
 });
 
 test("differences are stepped through in both directions, what only one has among them", () => {
@@ -93,28 +93,28 @@ test("differences are stepped through in both directions, what only one has amon
   expect(found.nextDifference(0, null, -1, 1)).toBe(4);
   expect(found.nextDifference(0, 1, -1, 0.4)).toBe(0);
   expect(found.countDifferences(0, 1)).toBe(3);
-  expect(found.share(1)).toBeCloseTo(11 / 16, 12);
+  expect(found.commonShare(1)).toBeCloseTo(11 / 16, 12);
 });
 
 test("a token faces the one that is as far along in the same text", () => {
   const found = compared(CITIES);
-  expect(facing(found, { side: 0, token: 1 }, 1)).toEqual({ side: 1, token: 1 });
-  expect(facing(found, { side: 0, token: 3 }, 1)).toEqual({ side: 1, token: 2 });
-  expect(facing(found, { side: 1, token: 3 }, 0)).toBeNull();
-  expect(facing(found, { side: 0, token: 5 }, 1)).toEqual({ side: 1, token: 6 });
+  expect(counterpart(found, { side: 0, token: 1 }, 1)).toEqual({ side: 1, token: 1 });
+  expect(counterpart(found, { side: 0, token: 3 }, 1)).toEqual({ side: 1, token: 2 });
+  expect(counterpart(found, { side: 1, token: 3 }, 0)).toBeNull();
+  expect(counterpart(found, { side: 0, token: 5 }, 1)).toEqual({ side: 1, token: 6 });
 });
 
 test("differences are written with their sign and in words", () => {
-  expect([1.234, -0.5, 0.001, -0.001, Number.NaN].map(signed)).toEqual([
+  expect([1.234, -0.5, 0.001, -0.001, Number.NaN].map(signedNats)).toEqual([
     "+1.23",
     "−0.50",
     "±0",
     "±0",
     "unknown",
   ]);
-  expect(inWords(Math.log(2), "B")).toBe("2.0 times as probable as B does");
-  expect(inWords(-Math.log(30), "A")).toBe("30.0 times less probable than A does");
-  expect(inWords(0, "A")).toBe("as probable as A does");
+  expect(describeDifference(Math.log(2), "B")).toBe("2.0 times as probable as B does");
+  expect(describeDifference(-Math.log(30), "A")).toBe("30.0 times less probable than A does");
+  expect(describeDifference(0, "A")).toBe("as probable as A does");
 });
 
 test("all responses break their lines at the same text", () => {
@@ -139,11 +139,11 @@ test.each([4, 7, 11, 16, 30])(
             [" concert", `o${at}`],
           ];
     });
-    const comparison = compared(spans);
-    const [rows, drawn] = rowsOf(comparison, width);
+    const alignment = compared(spans);
+    const [rows, drawn] = rowsOf(alignment, width);
     let compareds = 0;
     spans.forEach(([a, b], unit) => {
-      const [first, other] = comparison.units.map((starts) => starts[unit] ?? 0);
+      const [first, other] = alignment.units.map((starts) => starts[unit] ?? 0);
       if (a.join("") !== b.join("") || first === undefined || other === undefined) return;
       // A word that is wider than a line is cut by each side as its own tokens allow.
       if (a.join("").length > width) return;
@@ -154,9 +154,9 @@ test.each([4, 7, 11, 16, 30])(
     expect(drawn.map(([a]) => a).join("")).toBe(spans.flatMap(([a]) => a).join(""));
     expect(drawn.map(([, b]) => b).join("")).toBe(spans.flatMap(([, b]) => b).join(""));
     for (const [a = "", b = ""] of drawn) expect(Math.max(a.length, b.length)).toBeLessThanOrEqual(width);
-    for (let token = 0; token < comparison.count(1); token++) {
-      const cells = [...rows.on(1, rows.rowOf(1, token))];
-      expect(cells.some((one) => one.token === token && one.at === 0)).toBe(true);
+    for (let token = 0; token < alignment.count(1); token++) {
+      const cells = [...rows.cellsOn(1, rows.rowOf(1, token))];
+      expect(cells.some((one) => one.token === token && one.index === 0)).toBe(true);
     }
   },
 );
@@ -192,28 +192,28 @@ test("a row that not all have is fewer lines where they are interleaved", () => 
     20,
     true,
   );
-  expect([0, 1, 2, 5, 6].map((row) => rows.lines(row))).toEqual([0, 2, 3, 6, 8]);
+  expect([0, 1, 2, 5, 6].map((row) => rows.linesBefore(row))).toEqual([0, 2, 3, 6, 8]);
 });
 
 test("the nearest token of a row is found by its distance", () => {
   const [rows] = rowsOf(compared(CITIES), 24);
-  expect(rows.nearest(1, 1, 12)).toBe(5);
-  expect(rows.nearest(0, 1, 500)).toBe(6);
-  expect(rows.middle(0, 5)).toBe(6);
+  expect(rows.tokenAt(1, 1, 12)).toBe(5);
+  expect(rows.tokenAt(0, 1, 500)).toBe(6);
+  expect(rows.centerOf(0, 5)).toBe(6);
 });
 
 test("very long differences are laid out a little at a time", () => {
   const words = (name: string) => Array.from({ length: 9000 }, (_, at) => ` ${name}${at}`);
-  const comparison = compared([[words("a"), words("b")]]);
-  const [rows] = rowsOf(comparison, 40);
+  const alignment = compared([[words("a"), words("b")]]);
+  const [rows] = rowsOf(alignment, 40);
   rows.reset(40, false);
   let steps = 0;
   let before = 0;
   while (!rows.done) {
     rows.step();
     steps++;
-    expect(rows.length).toBeGreaterThan(before);
-    before = rows.length;
+    expect(rows.rowCount).toBeGreaterThan(before);
+    before = rows.rowCount;
   }
   expect(steps).toBeGreaterThan(3);
 });
