@@ -5,6 +5,7 @@
 // spans, counted through all pairs. A unit is a part of the text that starts and ends at a token in all responses.
 
 import { type Block, type Column, unpack } from "../data/codec.ts";
+import { lastAtMost } from "../data/columns.ts";
 import { type DataRequest, Store } from "../data/store.ts";
 
 export const LETTERS = "ABCDEFGH";
@@ -29,18 +30,6 @@ interface Pair {
 
 /** Tokens, `to` excluded. */
 export type Range = [from: number, to: number];
-
-/** The index of the last of ascending values that is at most a limit; 0 if none is. */
-export function lastAtMost(values: Column, limit: number): number {
-  let low = 0;
-  let high = values.length - 1;
-  while (low < high) {
-    const middle = (low + high + 1) >> 1;
-    if ((values[middle] ?? 0) <= limit) low = middle;
-    else high = middle - 1;
-  }
-  return low;
-}
 
 export class Alignment {
   readonly stores: Store[] = [];

@@ -1,9 +1,10 @@
 // Draws the log-probability or entropy of all responses over a shared axis: the responses disagree where their lines do.
 // The stylesheet decides the colours.
 
+import { lastAtMost } from "../data/columns.ts";
 import { element } from "../ui/dom.ts";
 import { onDrag } from "../ui/drag.ts";
-import { type Alignment, lastAtMost, type TokenRef } from "./alignment.ts";
+import type { Alignment, TokenRef } from "./alignment.ts";
 import type { Measure } from "./model.ts";
 
 /** px. */
@@ -204,7 +205,7 @@ export class Chart {
     const box = this.canvas.getBoundingClientRect();
     const position = (event.clientX - box.left) / Math.min(12, box.width / Math.max(1, this.length));
     const unit = Math.min(
-      lastAtMost(this.unitStarts as never, Math.max(0, position)),
+      lastAtMost(this.unitStarts, Math.max(0, position)),
       this.alignment.common.length - 1,
     );
     const left = this.unitStarts[unit] ?? 0;

@@ -1,6 +1,7 @@
 // Breaks the texts of all responses into rows. A row holds the same text of every response: lines break together where all
 // of them can. Text that only some responses have goes on by itself until the texts meet again. Touches no element.
 
+import { ensureCapacity, lastPassing } from "../data/columns.ts";
 import type { Store } from "../data/store.ts";
 import { BREAK_AFTER, BREAK_BEFORE, type Cell, type Layout, NO_BREAK_BEFORE } from "../text/layout.ts";
 import type { Alignment } from "./alignment.ts";
@@ -77,15 +78,8 @@ class ResponseLines {
   /** Start a row with a token, or with one of its cells. */
   startRow(token: number, cell = 0): void {
     this.lastRow++;
-    if (this.lastRow === this.rowTokens.length) {
-      const grow = (column: Uint32Array) => {
-        const larger = new Uint32Array(column.length * 2);
-        larger.set(column);
-        return larger;
-      };
-      this.rowTokens = grow(this.rowTokens) as Uint32Array<ArrayBuffer>;
-      this.rowCells = grow(this.rowCells) as Uint32Array<ArrayBuffer>;
-    }
+    this.rowTokens = ensureCapacity(this.rowTokens, this.lastRow + 1);
+    this.rowCells = ensureCapacity(this.rowCells, this.lastRow + 1);
     this.rowTokens[this.lastRow] = token;
     this.rowCells[this.lastRow] = cell;
     this.used = 0;
@@ -170,11 +164,7 @@ export class RowLayout {
   /** The number of lines above a row: one per row, or if interleaved, one per response that has text on the row. */
   linesBefore(row: number): number {
     if (!this.interleaved) return row;
-    if (this.linesAbove.length <= row + 1) {
-      const larger = new Uint32Array((row + 1) * 2);
-      larger.set(this.linesAbove);
-      this.linesAbove = larger;
-    }
+    this.linesAbove = ensureCapacity(this.linesAbove, row + 2);
     for (; this.countedRows < row; this.countedRows++) {
       this.linesAbove[this.countedRows + 1] =
         (this.linesAbove[this.countedRows] ?? 0) + Math.max(1, this.sidesOn(this.countedRows).length);
@@ -239,15 +229,10 @@ export class RowLayout {
   /** The row on which a token begins. */
   rowOf(side: number, token: number): number {
     const { rowTokens, rowCells, lastRow } = this.responses[side] as ResponseLines;
-    let low = 0;
-    let high = Math.min(lastRow, this.rowCount - 1);
-    while (low < high) {
-      const middle = (low + high + 1) >> 1;
-      const first = rowTokens[middle] ?? 0;
-      if (first < token || (first === token && rowCells[middle] === 0)) low = middle;
-      else high = middle - 1;
-    }
-    return low;
+    return lastPassing(Math.min(lastRow + 1, this.rowCount), (row) => {
+      const first = rowTokens[row] ?? 0;
+      return first < token || (first === token && rowCells[row] === 0);
+    });
   }
 
   /** The cells of a response on a row, with their tokens and their indices within these. */

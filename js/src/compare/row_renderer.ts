@@ -1,5 +1,6 @@
 // The rows that can be seen, and no others, as elements.
 
+import { lastPassing } from "../data/columns.ts";
 import type { Cell } from "../text/layout.ts";
 import { type Appearance, heatClass } from "../text/line_renderer.ts";
 import { element } from "../ui/dom.ts";
@@ -113,14 +114,7 @@ export class RowRenderer {
   }
 
   private rowAt(top: number): number {
-    let low = 0;
-    let high = Math.max(0, this.rows.rowCount - 1);
-    while (low < high) {
-      const middle = (low + high + 1) >> 1;
-      if (this.topOf(middle) <= top) low = middle;
-      else high = middle - 1;
-    }
-    return low;
+    return lastPassing(this.rows.rowCount, (row) => this.topOf(row) <= top);
   }
 
   private unitOn(row: number, by: 1 | -1): number | null {

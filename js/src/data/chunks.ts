@@ -2,6 +2,7 @@
 // wins.
 
 import type { Column } from "./codec.ts";
+import { partitionPoint } from "./columns.ts";
 
 export interface Chunk {
   /** The tokens that this chunk answers for: from `first` to before `last`. */
@@ -51,13 +52,6 @@ export class Chunks {
 
   /** The number of chunks that start at a token or before it. */
   private countUpTo(token: number): number {
-    let low = 0;
-    let high = this.chunks.length;
-    while (low < high) {
-      const middle = (low + high) >> 1;
-      if ((this.chunks[middle] as Chunk).first <= token) low = middle + 1;
-      else high = middle;
-    }
-    return low;
+    return partitionPoint(this.chunks.length, (index) => (this.chunks[index] as Chunk).first <= token);
   }
 }

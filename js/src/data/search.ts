@@ -1,6 +1,7 @@
 // Searches the text of a completion, and finds its surprises: the tokens whose probability is below a threshold. Works in
 // small steps, so that the caller can pause between them; touches no element.
 
+import { lastAtMost, partitionPoint } from "./columns.ts";
 import type { Store } from "./store.ts";
 
 /** Tokens to read between two pauses. */
@@ -79,7 +80,7 @@ export class Search {
     let offset = text.indexOf(this.query, Math.max(0, this.matchEnd - base));
     while (offset >= 0) {
       const end = offset + this.query.length;
-      this.matches.push([first + lastUpTo(starts, offset), first + lastUpTo(starts, end - 1)]);
+      this.matches.push([first + lastAtMost(starts, offset), first + lastAtMost(starts, end - 1)]);
       this.matchEnd = base + end;
       offset = text.indexOf(this.query, end);
     }
@@ -103,27 +104,8 @@ export class Search {
 
   /** The number of matches that begin at a token or before it. */
   private countUpTo(token: number): number {
-    let low = 0;
-    let high = this.matches.length;
-    while (low < high) {
-      const middle = (low + high) >> 1;
-      if ((this.matches[middle]?.[0] ?? 0) <= token) low = middle + 1;
-      else high = middle;
-    }
-    return low;
+    return partitionPoint(this.matches.length, (index) => (this.matches[index] as Match)[0] <= token);
   }
-}
-
-/** The index of the last of ascending numbers that is at most a limit. */
-function lastUpTo(ascending: number[], limit: number): number {
-  let low = 0;
-  let high = ascending.length - 1;
-  while (low < high) {
-    const middle = (low + high + 1) >> 1;
-    if ((ascending[middle] ?? 0) <= limit) low = middle;
-    else high = middle - 1;
-  }
-  return low;
 }
 
 /** A threshold as a log-probability, rounded as log-probabilities are: a token equal to it is not below it. */

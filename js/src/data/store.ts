@@ -3,6 +3,7 @@
 
 import { Chunks } from "./chunks.ts";
 import { type Block, type Column, unpack } from "./codec.ts";
+import { ensureCapacity } from "./columns.ts";
 import type { ColorBy, Scale } from "./scale.ts";
 
 /** A part of a token within one line, as in deluge_nb/text/glyphs.py. */
@@ -59,15 +60,6 @@ const BREAKS = 1;
 const MARKED = 2;
 const MEASURE_NAMES = ["entropy", "entropyMost", "margin", "tail", "rank", "listed"] as const;
 const EMPTY_TEXT: TokenText = { label: "", source: "", id: -1, fragments: [] };
-
-/** Give a column at least `length` rows. Capacity doubles, so that appending costs the same at any size. */
-function ensureCapacity<T extends Column>(column: T, length: number): T {
-  if (column.length >= length) return column;
-  const ColumnType = column.constructor as unknown as new (length: number) => T;
-  const larger = new ColumnType(Math.max(length, column.length * 2, 1024));
-  larger.set(column as never);
-  return larger;
-}
 
 function mapMeasures(columnFor: (name: (typeof MEASURE_NAMES)[number]) => Column): Measures {
   return Object.fromEntries(MEASURE_NAMES.map((name) => [name, columnFor(name)])) as unknown as Measures;

@@ -1,6 +1,7 @@
 // Breaks the tokens of a completion into lines. Widths go in, lines come out; touches no element. Lines that are laid out
 // stay when more tokens arrive.
 
+import { ensureCapacity, lastPassing } from "../data/columns.ts";
 import type { Fragment, Store } from "../data/store.ts";
 
 // A line may break before a text that matches the first pattern, and after one that matches the second. Chinese, Japanese
@@ -11,11 +12,13 @@ export const BREAK_AFTER = new RegExp(`[\\s·\\-–—/，。、！？；：」�
 
 export const NO_BREAK_BEFORE = /^[，。、！？；：」』）]/;
 
-// What is known of a text, as bits: the three patterns above, and whether it has several cells or ends its line.
+// What is known of a text, as bits: the three patterns above, whether it has several cells or ends its line, and whether
+// it is measured at all.
 const CAN_BREAK_BEFORE = 1;
 const CAN_BREAK_AFTER = 2;
 const SPLIT = 4;
 const CANNOT_BREAK_BEFORE = 8;
+const MEASURED = 16;
 
 /** A fragment, or a part of one that is wider than a line. */
 export interface Cell extends Fragment {
@@ -80,7 +83,7 @@ export class Layout {
   private breakCell = 0;
   private canBreak = true;
   private mustBreak = false;
-  /** For each text: its width in pixels (NaN until measured), its bits, and its cells if it is split. */
+  /** For each text: its width in pixels, its bits (0 until it is measured), and its cells if it is split. */
   private widths = new Float32Array(0);
   private flags = new Uint8Array(0);
   private readonly splitCells = new Map<number, Cell[]>();
@@ -105,7 +108,7 @@ export class Layout {
   /** Start again, because the width has changed or what is drawn. */
   reset(width: number): void {
     this.width = width;
-    this.widths = new Float32Array(0);
+    this.flags.fill(0);
     this.splitCells.clear();
     this.lineCount = 1;
     this.rewindTo(0);
@@ -122,15 +125,14 @@ export class Layout {
     return line;
   }
 
-  /** Lay out the tokens before `until`, or as many as there is time for. */
-  extend(until: number, deadline = Number.POSITIVE_INFINITY): void {
+  /** Lay out the tokens before `until`. */
+  extend(until: number): void {
     const { textAt, count } = this.store;
     const last = Math.min(count, until);
-    let checked = 0;
     while (this.nextToken < last) {
       const token = this.nextToken;
       const text = textAt[token] ?? 0;
-      if (text >= this.flags.length || Number.isNaN(this.widths[text] ?? Number.NaN)) this.measureText(text);
+      if (!this.flags[text]) this.measureText(text);
       const flags = this.flags[text] ?? 0;
       if (flags & SPLIT) {
         const cells = this.splitCells.get(text) ?? [];
@@ -154,7 +156,6 @@ export class Layout {
         );
       }
       this.nextToken = token + 1;
-      if (++checked % 2048 === 0 && performance.now() > deadline) return;
     }
   }
 
@@ -168,15 +169,10 @@ export class Layout {
 
   /** The line on which a token begins. */
   lineOf(token: number): number {
-    let low = 0;
-    let high = this.lineCount - 1;
-    while (low < high) {
-      const middle = (low + high + 1) >> 1;
-      const first = this.lineTokens[middle] ?? 0;
-      if (first < token || (first === token && this.lineCells[middle] === 0)) low = middle;
-      else high = middle - 1;
-    }
-    return low;
+    return lastPassing(this.lineCount, (line) => {
+      const first = this.lineTokens[line] ?? 0;
+      return first < token || (first === token && this.lineCells[line] === 0);
+    });
   }
 
   /** The cells of a line, with their tokens and their indices within these. */
@@ -221,7 +217,7 @@ export class Layout {
   /** The cells of a token, as they are drawn. */
   cellsOf(token: number): Cell[] {
     const text = this.store.textAt[token] ?? 0;
-    if (text >= this.flags.length || Number.isNaN(this.widths[text] ?? Number.NaN)) this.measureText(text);
+    if (!this.flags[text]) this.measureText(text);
     const cells = this.splitCells.get(text);
     if (cells) return cells;
     const fragment = this.store.text(text).fragments[0] as Fragment;
@@ -229,15 +225,6 @@ export class Layout {
   }
 
   private measureText(text: number): void {
-    if (text >= this.widths.length) {
-      const size = Math.max(text + 1, this.widths.length * 2, 1024);
-      const widths = new Float32Array(size).fill(Number.NaN);
-      widths.set(this.widths);
-      const flags = new Uint8Array(size);
-      flags.set(this.flags.subarray(0, this.widths.length));
-      this.widths = widths;
-      this.flags = flags;
-    }
     const { fragments } = this.store.text(text);
     const cells: Cell[] = [];
     for (const fragment of fragments) {
@@ -249,15 +236,19 @@ export class Layout {
       else cells.push({ ...whole, width });
     }
     const shown = cells.map((cell) => cell.shown).join("");
+    this.widths = ensureCapacity(this.widths, text + 1);
+    this.flags = ensureCapacity(this.flags, text + 1);
     this.widths[text] = cells.reduce((sum, cell) => sum + cell.width, 0);
-    this.flags[text] =
+    let flags =
+      MEASURED |
       (BREAK_BEFORE.test(shown) ? CAN_BREAK_BEFORE : 0) |
       (BREAK_AFTER.test(shown) ? CAN_BREAK_AFTER : 0) |
       (NO_BREAK_BEFORE.test(shown) ? CANNOT_BREAK_BEFORE : 0);
     if (cells.length !== 1 || cells[0]?.breaks) {
-      this.flags[text] = (this.flags[text] ?? 0) | SPLIT;
+      flags |= SPLIT;
       this.splitCells.set(text, cells);
     }
+    this.flags[text] = flags;
   }
 
   private placeCell(
@@ -293,15 +284,8 @@ export class Layout {
   }
 
   private startLine(token: number, cell: number): void {
-    if (this.lineCount === this.lineTokens.length) {
-      const grow = (column: Uint32Array) => {
-        const larger = new Uint32Array(column.length * 2);
-        larger.set(column);
-        return larger;
-      };
-      this.lineTokens = grow(this.lineTokens);
-      this.lineCells = grow(this.lineCells);
-    }
+    this.lineTokens = ensureCapacity(this.lineTokens, this.lineCount + 1);
+    this.lineCells = ensureCapacity(this.lineCells, this.lineCount + 1);
     this.lineTokens[this.lineCount] = token;
     this.lineCells[this.lineCount] = cell;
     this.lineCount++;

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { Alignment, lastAtMost } from "../../src/compare/alignment.ts";
+import { Alignment } from "../../src/compare/alignment.ts";
 import { counterpart, describeDifference, signedNats } from "../../src/compare/card_content.ts";
 import { RowLayout } from "../../src/compare/row_layout.ts";
 import type { Column } from "../../src/data/codec.ts";
@@ -66,11 +66,6 @@ const CITIES: Span[] = [
   [[" Paris"], [" Ly", "on"]],
   [["."], ["."], 0.01],
 ];
-
-test("the last value that is not above another is found", () => {
-  const values = Uint32Array.of(0, 2, 2, 5);
-  expect([0, 1, 2, 4, 5, 9].map((value) => lastAtMost(values, value))).toEqual([0, 0, 2, 2, 3, 3]);
-});
 
 test("a token knows its span, what is common, and the difference from either side", () => {
   const found = compared(CITIES);
