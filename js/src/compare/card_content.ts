@@ -1,19 +1,12 @@
 // The content of a comparison's card: what each response has at a place, side by side.
 
-import { percent } from "../data/scale.ts";
+import { percent, signedNats } from "../data/format.ts";
 import { CardContent, renderContent } from "../ui/card.ts";
 import { element } from "../ui/dom.ts";
 import { type Alignment, LETTERS, type TokenRef } from "./alignment.ts";
 
 /** Tokens of a span that are listed. */
 const MAX_LISTED = 12;
-
-/** Format a difference in nats, always with its sign. */
-export function signedNats(nats: number): string {
-  if (Number.isNaN(nats)) return "unknown";
-  const text = Math.abs(nats).toFixed(2);
-  return text === "0.00" ? "±0" : `${nats < 0 ? "−" : "+"}${text}`;
-}
 
 /** Describe a difference as a ratio of probabilities. */
 export function describeDifference(nats: number, other: string): string {

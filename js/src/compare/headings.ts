@@ -1,6 +1,7 @@
 // The headings above the columns, and the legend of the colours of differences.
 
-import { perplexity, pluralize, sumLogprobs } from "../data/summary.ts";
+import { formatPerplexity, pluralize, sharePercent } from "../data/format.ts";
+import { sumLogprobs } from "../data/summary.ts";
 import { element } from "../ui/dom.ts";
 import type { Alignment } from "./alignment.ts";
 import { badge } from "./card_content.ts";
@@ -11,7 +12,7 @@ export function renderHeadings(alignment: Alignment, names: string[]): HTMLEleme
     const heading = element("div", "deluge-head");
     const [sum, known] = sumLogprobs(store, 0, store.count);
     const facts = [pluralize(store.count)];
-    if (known) facts.push(perplexity(sum, known));
+    if (known) facts.push(formatPerplexity(sum, known));
     if (side > 1) facts.push(`${sharePercent(alignment.commonShare(side))} in common with A`);
     const letter = badge(side);
     // A name equal to the letter would appear twice.
@@ -23,11 +24,6 @@ export function renderHeadings(alignment: Alignment, names: string[]): HTMLEleme
     );
     return heading;
   });
-}
-
-/** Format a share as a whole percentage, but never as 100 % unless it is. */
-export function sharePercent(share: number): string {
-  return `${(share * 100).toFixed(share > 0.995 && share < 1 ? 1 : 0)} %`;
 }
 
 /** Blue with a line above where a response is surer, orange with a line below where it is less sure. */

@@ -1,6 +1,6 @@
 // The bar above the text: what the colour says, how the responses are laid out, and going to where they differ.
 
-import { pluralize } from "../data/summary.ts";
+import { pluralize } from "../data/format.ts";
 import { onChange, setTrait } from "../host/traits.ts";
 import { button, dropdown, element } from "../ui/dom.ts";
 import type { Arrange, CompareBy, Measure, Model } from "./model.ts";

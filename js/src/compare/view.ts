@@ -1,6 +1,7 @@
 // Several completions on the screen, aligned by their text: their parts, and what they show when something changes.
 
 import { unpack } from "../data/codec.ts";
+import { sharePercent } from "../data/format.ts";
 import type { ColorBy } from "../data/scale.ts";
 import { needsMeasures } from "../data/token_values.ts";
 import { RequestOnce } from "../host/request_once.ts";
@@ -25,7 +26,7 @@ import { Alignment, type TokenRef } from "./alignment.ts";
 import { spokenText } from "./card_content.ts";
 import { Cards } from "./cards.ts";
 import { Chart } from "./chart.ts";
-import { differenceLegend, renderHeadings, sharePercent } from "./headings.ts";
+import { differenceLegend, renderHeadings } from "./headings.ts";
 import { Input, KEYS } from "./input.ts";
 import type { Model, State } from "./model.ts";
 import { Navigation } from "./navigation.ts";

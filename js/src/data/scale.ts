@@ -1,5 +1,5 @@
-// Maps values to heat, a number from 0 (sure) to 1 (unsure), and formats values. The curves are those of
-// deluge_nb/render/scale.py; their parameters arrive with the tokens. Only the stylesheet turns heat into a colour.
+// Maps values to heat, a number from 0 (sure) to 1 (unsure). The curves are those of deluge_nb/render/scale.py; their
+// parameters arrive with the tokens. Only the stylesheet turns heat into a colour.
 
 export type ColorBy = "probability" | "surprisal" | "entropy" | "margin" | "rank";
 
@@ -45,21 +45,4 @@ export function limitTest(
   // The cap stands for all values beyond it.
   const to = high === scale.cap ? Number.POSITIVE_INFINITY : high + tolerance(high);
   return (value) => value >= from && value <= to;
-}
-
-/** Format a probability, such as `93.1 %`; never rounded to 0 or 100. */
-export function percent(probability: number): string {
-  if (Number.isNaN(probability)) return "unknown";
-  const value = probability * 100;
-  if (value < 0.01) return value === 0 ? "0 %" : "<0.01 %";
-  if (value > 99.99 && value < 100) return ">99.99 %";
-  const digits = value < 1 || value >= 99.95 ? 2 : 1;
-  return `${value.toFixed(digits).replace(/\.0+$/, "")} %`;
-}
-
-/** Format a value as the legend of its scale does. */
-export function formatValue(scale: Scale, value: number): string {
-  if (scale.curve === "root") return percent(value);
-  const text = scale.curve === "log" ? String(value) : value.toFixed(1).replace(/\.0$/, "");
-  return value >= scale.cap ? `≥ ${text}` : text;
 }

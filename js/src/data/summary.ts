@@ -1,20 +1,10 @@
 // Sums the log-probabilities of all tokens or of a range, and describes the result as text.
 
-import { percent } from "./scale.ts";
+import { formatPerplexity, percent, pluralize } from "./format.ts";
 import type { Store } from "./store.ts";
 
 /** Tokens to add up between two pauses; about a millisecond of work. */
 const STEP = 65_536;
-
-/** A count with its noun, such as `1 token` or `3 tokens`. */
-export function pluralize(count: number, noun = "token"): string {
-  return `${count} ${noun}${count === 1 ? "" : "s"}`;
-}
-
-/** Format the perplexity of `known` tokens whose log-probabilities add up to `sum` nats. */
-export function perplexity(sum: number, known: number): string {
-  return `perplexity ${Math.exp(-sum / known).toPrecision(3)}`;
-}
 
 /** The summary of all tokens, added up a little at a time. */
 export class Summary {
@@ -47,7 +37,7 @@ export class Summary {
   /** The summary as text. The perplexity appears once all tokens are added up. */
   get text(): string {
     const facts = [pluralize(this.store.count)];
-    if (this.known && this.done) facts.push(perplexity(this.sum, this.known));
+    if (this.known && this.done) facts.push(formatPerplexity(this.sum, this.known));
     return facts.join(" · ");
   }
 }
@@ -60,7 +50,7 @@ export function describeRange(store: Store, [start, stop]: [number, number]): st
     facts.push(
       `logprob ${sum.toFixed(3)} nats`,
       `probability ${percent(Math.exp(sum))}`,
-      perplexity(sum, known),
+      formatPerplexity(sum, known),
     );
   }
   return facts.join(" · ");

@@ -1,6 +1,6 @@
 // The card of a token: its alternatives, and their probabilities at another temperature.
 
-import { percent } from "../data/scale.ts";
+import { percent, percentRange } from "../data/format.ts";
 import type { Alternative, Store } from "../data/store.ts";
 import { atTemperature, type TemperatureBounds } from "../data/temperature.ts";
 import { button, element } from "./dom.ts";
@@ -169,12 +169,6 @@ export class CardContent {
     });
     return shown;
   }
-}
-
-/** Format a probability, or an interval of them. */
-export function percentRange([low, high]: [number, number]): string {
-  const [least, most] = [percent(low), percent(high)];
-  return least === most ? least : `${least.replace(" %", "")} – ${most}`;
 }
 
 /** The elements of a card. Rows are buttons if the options allow branching. */

@@ -1,7 +1,8 @@
 // The legend of a colour scale, painted in the same colours as the tokens. Two handles select the range of values that
 // is shown in full colour.
 
-import { type ColorBy, formatValue, heat, type Scale, valueAt } from "../data/scale.ts";
+import { formatValue } from "../data/format.ts";
+import { type ColorBy, heat, type Scale, valueAt } from "../data/scale.ts";
 import { element } from "./dom.ts";
 import { onDrag } from "./drag.ts";
 

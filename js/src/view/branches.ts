@@ -1,8 +1,8 @@
 // Shows the branches of an answer (its continuations from other alternatives) as a path and a tree.
 
 import { unpack } from "../data/codec.ts";
-import { percent } from "../data/scale.ts";
-import { pluralize, sumLogprobs } from "../data/summary.ts";
+import { jointProbability, percent, pluralize } from "../data/format.ts";
+import { sumLogprobs } from "../data/summary.ts";
 import { button, element, rootOf } from "../ui/dom.ts";
 import type { BranchNode, Model } from "./model.ts";
 
@@ -43,12 +43,6 @@ export function nodeForKey(nodes: BranchNode[], from: number, key: string): numb
     default:
       return null;
   }
-}
-
-/** Format the probability of a whole answer: as a percentage, and in nats because it may be tiny. */
-export function jointProbability(total: number | null): string {
-  if (total === null || Number.isNaN(total)) return "";
-  return `joint probability ${percent(Math.exp(total))} (${total.toFixed(2)} nats)`;
 }
 
 /** What a branch is called: what it says, and where. */

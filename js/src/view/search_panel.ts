@@ -1,6 +1,6 @@
 // Finds things in one view: the matches of a text search, and the surprises (tokens below the threshold) with their list.
 
-import { percent } from "../data/scale.ts";
+import { percent } from "../data/format.ts";
 import { countSurprises, mostSurprising, nextSurprise, Search } from "../data/search.ts";
 import type { Store } from "../data/store.ts";
 import { button, element } from "../ui/dom.ts";

@@ -1,7 +1,7 @@
 // The bar above the text: what the colour says, searching, surprises, and how the text is drawn.
 
+import { pluralize } from "../data/format.ts";
 import type { ColorBy } from "../data/scale.ts";
-import { pluralize } from "../data/summary.ts";
 import { onChange, setTrait } from "../host/traits.ts";
 import { button, dropdown, element } from "../ui/dom.ts";
 import type { Legend } from "../ui/legend.ts";

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { limitTest, type Scale, valueAt } from "../../src/data/scale.ts";
+import { heat, limitTest, type Scale, valueAt } from "../../src/data/scale.ts";
 
 const shares: Scale = { curve: "root", cap: 1, unit: "", steps: [], heats: [] };
 const bits: Scale = { curve: "linear", cap: 10, unit: "bits", steps: [], heats: [] };
@@ -33,4 +33,22 @@ test("the end of a scale stands for what is beyond, a limit beyond it for itself
 
 test("what is unknown is within no limits", () => {
   expect(limitTest(shares, "margin", [0, 1])?.(Number.NaN)).toBe(false);
+});
+
+const curves = [
+  { curve: "root", cap: 1, unit: "", steps: [], heats: [] },
+  { curve: "linear", cap: 8, unit: "bits", steps: [], heats: [] },
+  { curve: "log", cap: 32, unit: "place", steps: [], heats: [] },
+] as const;
+
+test.each(curves)("heat on a $curve curve goes from 0 to 1, and back to its value", (one) => {
+  const scale = { ...one, steps: [], heats: [] };
+  const sure = one.curve === "root" ? 1 : one.curve === "log" ? 1 : 0;
+  expect(heat(scale, sure)).toBe(0);
+  expect(heat(scale, one.curve === "root" ? 0 : one.cap * 10)).toBe(1);
+  expect(heat(scale, Number.NaN)).toBeNaN();
+  for (const at of [0, 0.2, 0.6, 1]) {
+    const back = heat(scale, valueAt(scale, at));
+    expect(Math.abs(back - at)).toBeLessThan(one.curve === "log" ? 0.11 : 1e-9);
+  }
 });

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { branchName, jointProbability, nodeForKey, pathTo, preOrder } from "../../src/view/branches.ts";
+import { branchName, nodeForKey, pathTo, preOrder } from "../../src/view/branches.ts";
 import type { BranchNode } from "../../src/view/model.ts";
 
 const node = (id: number, parent: number, more: Partial<BranchNode> = {}): BranchNode => ({
@@ -52,10 +52,4 @@ test("a branch is called by what it has in place of what", () => {
   expect(branchName(node(1, 0))).toBe("l1 (25 %) in place of x at token 2");
   expect(branchName(node(1, 0, { logprob: null }))).toBe("l1 in place of x at token 2");
   expect(branchName(node(1, 0, { instead: "l1" }))).toBe("l1 (25 %) once more at token 2");
-});
-
-test("a joint probability is a share and, for it may be tiny, nats", () => {
-  expect(jointProbability(-1)).toBe("joint probability 36.8 % (-1.00 nats)");
-  expect(jointProbability(-100)).toBe("joint probability <0.01 % (-100.00 nats)");
-  expect(jointProbability(null)).toBe("");
 });

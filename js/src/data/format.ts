@@ -1,0 +1,54 @@
+// Formats numbers for people. `percent` writes the same as its namesake in deluge_nb/render/scale.py.
+
+import type { Scale } from "./scale.ts";
+
+/** Format a probability, such as `93.1 %`; never rounded to 0 or 100. */
+export function percent(probability: number): string {
+  if (Number.isNaN(probability)) return "unknown";
+  const value = probability * 100;
+  if (value < 0.01) return value === 0 ? "0 %" : "<0.01 %";
+  if (value > 99.99 && value < 100) return ">99.99 %";
+  const digits = value < 1 || value >= 99.95 ? 2 : 1;
+  return `${value.toFixed(digits).replace(/\.0+$/, "")} %`;
+}
+
+/** Format a probability that is known only to lie in an interval. */
+export function percentRange([low, high]: [number, number]): string {
+  const [least, most] = [percent(low), percent(high)];
+  return least === most ? least : `${least.replace(" %", "")} – ${most}`;
+}
+
+/** Format a share as a whole percentage; 100 % only if it is exactly that. */
+export function sharePercent(share: number): string {
+  return `${(share * 100).toFixed(share > 0.995 && share < 1 ? 1 : 0)} %`;
+}
+
+/** Format a value as the legend of its scale does. */
+export function formatValue(scale: Scale, value: number): string {
+  if (scale.curve === "root") return percent(value);
+  const text = scale.curve === "log" ? String(value) : value.toFixed(1).replace(/\.0$/, "");
+  return value >= scale.cap ? `≥ ${text}` : text;
+}
+
+/** Format a count with its noun, such as `1 token` or `3 tokens`. */
+export function pluralize(count: number, noun = "token"): string {
+  return `${count} ${noun}${count === 1 ? "" : "s"}`;
+}
+
+/** Format the perplexity of `known` tokens whose log-probabilities add up to `sum` nats. */
+export function formatPerplexity(sum: number, known: number): string {
+  return `perplexity ${Math.exp(-sum / known).toPrecision(3)}`;
+}
+
+/** Format the probability of a whole answer: as a percentage, and in nats because it may be tiny. */
+export function jointProbability(total: number | null): string {
+  if (total === null || Number.isNaN(total)) return "";
+  return `joint probability ${percent(Math.exp(total))} (${total.toFixed(2)} nats)`;
+}
+
+/** Format a difference in nats, always with its sign. */
+export function signedNats(nats: number): string {
+  if (Number.isNaN(nats)) return "unknown";
+  const text = Math.abs(nats).toFixed(2);
+  return text === "0.00" ? "±0" : `${nats < 0 ? "−" : "+"}${text}`;
+}
