@@ -1,7 +1,7 @@
 // The content of a comparison's card: what each response has at a place, side by side.
 
 import { percent, signedNats } from "../data/format.ts";
-import { CardContent, renderContent } from "../ui/card.ts";
+import { CardContent, renderContent } from "../ui/card_content.ts";
 import { element } from "../ui/dom.ts";
 import { type Alignment, LETTERS, type TokenRef } from "./alignment.ts";
 

@@ -1,7 +1,7 @@
 // The card of a comparison: shown beside a token, following the pointer or open until it is closed.
 
 import { Card } from "../ui/card.ts";
-import { button, element, rootOf } from "../ui/dom.ts";
+import { button, element, focusedFrom } from "../ui/dom.ts";
 import { type Alignment, LETTERS, type TokenRef } from "./alignment.ts";
 import { renderComparison } from "./card_content.ts";
 
@@ -66,7 +66,7 @@ export class Cards {
   }
 
   close(): void {
-    const hadFocus = this.card.root.contains(rootOf(this.host.box).activeElement);
+    const hadFocus = this.card.root.contains(focusedFrom(this.host.box));
     this.hide();
     if (hadFocus) this.host.box.focus({ preventScroll: true });
   }

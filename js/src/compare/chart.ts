@@ -2,6 +2,7 @@
 // The stylesheet decides the colours.
 
 import { lastAtMost } from "../data/columns.ts";
+import { clearCanvas, tokenWidth } from "../ui/canvas.ts";
 import { element } from "../ui/dom.ts";
 import { onDrag } from "../ui/drag.ts";
 import type { Alignment, TokenRef } from "./alignment.ts";
@@ -122,12 +123,8 @@ export class Chart {
 
   draw(): void {
     const width = this.canvas.clientWidth;
-    const context = this.canvas.getContext("2d");
-    if (!width || !context || !this.length) return;
-    const density = window.devicePixelRatio || 1;
-    this.canvas.width = Math.round(width * density);
-    this.canvas.height = HEIGHT * density;
-    context.setTransform(density, 0, 0, density, 0, 0);
+    const context = this.length ? clearCanvas(this.canvas, width, HEIGHT) : null;
+    if (!context) return;
     const style = getComputedStyle(this.root);
     this.shadeDifferences(context, width, style.outlineColor);
     if (this.selected) {
@@ -196,14 +193,13 @@ export class Chart {
   }
 
   private xOf(position: number, width: number): number {
-    // A short text does not fill the width.
-    return position * Math.min(12, width / Math.max(1, this.length));
+    return position * tokenWidth(width, this.length);
   }
 
   /** The token under the pointer, of the first response that has one there. */
   private tokenAt(event: PointerEvent): TokenRef | null {
     const box = this.canvas.getBoundingClientRect();
-    const position = (event.clientX - box.left) / Math.min(12, box.width / Math.max(1, this.length));
+    const position = (event.clientX - box.left) / tokenWidth(box.width, this.length);
     const unit = Math.min(
       lastAtMost(this.unitStarts, Math.max(0, position)),
       this.alignment.common.length - 1,

@@ -2,13 +2,14 @@
 
 import { selectedText, textSelection } from "../text/clipboard.ts";
 import type { Layout } from "../text/layout.ts";
-import { listenUntil, rootOf } from "../ui/dom.ts";
+import { focusedFrom, listenUntil } from "../ui/dom.ts";
 import { type Action, actionOf } from "../ui/keyboard.ts";
 import { onFocusLeave } from "../ui/shell.ts";
 import type { Alignment, TokenRef } from "./alignment.ts";
 import type { Cards } from "./cards.ts";
 import type { Navigation } from "./navigation.ts";
 
+/** The list of keys that the help shows. The keys are read in ui/keyboard.ts. */
 export const KEYS: [string, string][] = [
   ["← → ↑ ↓", "token or line before, after"],
   ["Home End", "first, last token"],
@@ -44,7 +45,7 @@ export class Input {
     });
     on(box, "pointerleave", () => {
       if (cards.card.isOpen) return;
-      if (rootOf(box).activeElement === box && navigation.current) cards.show(navigation.current);
+      if (focusedFrom(box) === box && navigation.current) cards.show(navigation.current);
       else cards.hide();
     });
     on(box, "pointerdown", (event) => {

@@ -11,16 +11,28 @@ export function element<K extends keyof HTMLElementTagNameMap>(
   return created;
 }
 
+/** Keep keys that are pressed in an element from Jupyter, which otherwise handles them before the page does. */
+export function suppressShortcuts<E extends HTMLElement>(target: E): E {
+  target.dataset["lmSuppressShortcuts"] = "true";
+  return target;
+}
+
 /** A button with a short label, and a title that says what the label means. */
 export function button(label: string, title: string, onClick: (event: Event) => void): HTMLButtonElement {
-  const created = element("button", "deluge-button", label);
+  const created = suppressShortcuts(element("button", "deluge-button", label));
   created.type = "button";
   if (title) {
     created.title = title;
     created.setAttribute("aria-label", title);
   }
-  created.dataset["lmSuppressShortcuts"] = "true";
   created.addEventListener("click", onClick);
+  return created;
+}
+
+/** An input element with the given properties. */
+export function input(properties: Partial<HTMLInputElement>): HTMLInputElement {
+  const created = suppressShortcuts(element("input"));
+  Object.assign(created, properties);
   return created;
 }
 
@@ -30,7 +42,7 @@ export function dropdown(
   options: readonly (readonly [value: string, text: string])[],
   onSelect: (value: string) => void,
 ): HTMLSelectElement {
-  const created = element("select", "deluge-choice");
+  const created = suppressShortcuts(element("select", "deluge-choice"));
   for (const [value, text] of options) {
     const option = element("option", "", text);
     option.value = value;
@@ -38,7 +50,6 @@ export function dropdown(
   }
   created.setAttribute("aria-label", title);
   created.title = title;
-  created.dataset["lmSuppressShortcuts"] = "true";
   created.addEventListener("change", () => onSelect(created.value));
   return created;
 }
@@ -46,6 +57,19 @@ export function dropdown(
 /** The document or shadow tree of a node: in a shadow tree, only the tree knows the focus and what lies where. */
 export function rootOf(node: Node): Document | ShadowRoot {
   return node.getRootNode() as Document | ShadowRoot;
+}
+
+/** The focused element, seen from a node. */
+export function focusedFrom(node: Node): Element | null {
+  return rootOf(node).activeElement;
+}
+
+/** Update the content of an element, and keep the focus on the button or input with the same index. */
+export function keepFocus(root: HTMLElement, update: () => void): void {
+  const controls = () => [...root.querySelectorAll<HTMLElement>("button, input")];
+  const index = controls().indexOf(focusedFrom(root) as HTMLElement);
+  update();
+  if (index >= 0) controls()[index]?.focus({ preventScroll: true });
 }
 
 /** A form of addEventListener whose listeners are removed when the signal is aborted. */

@@ -19,23 +19,6 @@ export type Action =
   | { kind: "list" }
   | { kind: "help" };
 
-/** The list of keys that the help shows; `actionOf` must agree with it. */
-export const KEYS: [string, string][] = [
-  ["← → ↑ ↓", "token or line before, after"],
-  ["Shift ← → ↑ ↓", "choose a range of tokens"],
-  ["Ctrl A, Ctrl C", "choose all; copy the text of what is chosen"],
-  ["Home End", "first, last token"],
-  ["Page ↑ ↓", "ten lines"],
-  ["Enter", "open the card; again to go into it"],
-  ["Esc", "close the card, then let go"],
-  ["n p", "next, previous surprise"],
-  ["s", "list of surprises"],
-  ["/", "search; then Enter, and g G for next and previous hit"],
-  ["k", "keep the card below the text"],
-  ["c", "copy the card as a table"],
-  ["?", "these keys"],
-];
-
 /** Lines per page key. */
 const PAGE = 10;
 

@@ -3,7 +3,7 @@
 
 import { formatValue } from "../data/format.ts";
 import { type ColorBy, heat, type Scale, valueAt } from "../data/scale.ts";
-import { element } from "./dom.ts";
+import { element, listenUntil, suppressShortcuts } from "./dom.ts";
 import { onDrag } from "./drag.ts";
 
 /** The smallest distance between two ticks, as a share of the ramp: closer ones would overlap. */
@@ -31,8 +31,7 @@ export class Legend {
       handle.tabIndex = 0;
       handle.setAttribute("role", "slider");
       handle.setAttribute("aria-label", label);
-      handle.dataset["lmSuppressShortcuts"] = "true";
-      return handle;
+      return suppressShortcuts(handle);
     };
     this.handles = [createHandle("Show from"), createHandle("Show up to")];
     this.ramp.append(...this.veils, ...this.handles);
@@ -45,7 +44,14 @@ export class Legend {
     this.scale = scale;
     const ends = limits.map((value) => heat(scale, value));
     this.range = ends.length === 2 ? [Math.min(...ends), Math.max(...ends)] : [0, 1];
-    // Leave out the ticks in between that would overlap others.
+    this.ticks.replaceChildren(...this.createTicks(scale));
+    this.ramp.setAttribute("role", "group");
+    this.ramp.setAttribute("aria-label", `${colorBy}${scale.unit ? ` (${scale.unit})` : ""}, shown part`);
+    this.paint();
+  }
+
+  /** The ticks of a scale, without those in between that would overlap others. */
+  private createTicks(scale: Scale): HTMLElement[] {
     const last = scale.steps.length - 1;
     let previous = Number.NEGATIVE_INFINITY;
     const ticks: HTMLElement[] = [];
@@ -63,10 +69,7 @@ export class Legend {
       ticks.push(tick);
     });
     if (scale.unit) ticks.push(element("span", "deluge-unit", scale.unit));
-    this.ticks.replaceChildren(...ticks);
-    this.ramp.setAttribute("role", "group");
-    this.ramp.setAttribute("aria-label", `${colorBy}${scale.unit ? ` (${scale.unit})` : ""}, shown part`);
-    this.paint();
+    return ticks;
   }
 
   private paint(): void {
@@ -132,32 +135,31 @@ export class Legend {
       },
       signal,
     );
-    this.ramp.addEventListener("dblclick", () => this.setRange(0, 1), { signal });
+    const on = listenUntil(signal);
+    on(this.ramp, "dblclick", () => this.setRange(0, 1));
     this.handles.forEach((handle, index) => {
-      handle.addEventListener(
-        "keydown",
-        (event) => {
-          const from = this.range[index] ?? 0;
-          const moves: Record<string, number> = {
-            ArrowRight: this.keyStep(from, 1),
-            ArrowUp: this.keyStep(from, 1),
-            ArrowLeft: this.keyStep(from, -1),
-            ArrowDown: this.keyStep(from, -1),
-            Home: 0,
-            End: 1,
-          };
-          const other = this.range[1 - index] ?? 0;
-          const to = event.key === "Escape" ? null : moves[event.key];
-          if (to === undefined) return;
-          event.preventDefault();
-          event.stopPropagation();
-          if (to === null) this.setRange(0, 1);
-          // Keep the handles in order: the focused one must stay the one that moves.
-          else if (index === 0) this.setRange(Math.min(to, other), other);
-          else this.setRange(other, Math.max(to, other));
-        },
-        { signal },
-      );
+      on(handle, "keydown", (event) => this.onKey(event, index));
     });
+  }
+
+  private onKey(event: KeyboardEvent, index: number): void {
+    const from = this.range[index] ?? 0;
+    const moves: Record<string, number> = {
+      ArrowRight: this.keyStep(from, 1),
+      ArrowUp: this.keyStep(from, 1),
+      ArrowLeft: this.keyStep(from, -1),
+      ArrowDown: this.keyStep(from, -1),
+      Home: 0,
+      End: 1,
+    };
+    const other = this.range[1 - index] ?? 0;
+    const to = event.key === "Escape" ? null : moves[event.key];
+    if (to === undefined) return;
+    event.preventDefault();
+    event.stopPropagation();
+    if (to === null) this.setRange(0, 1);
+    // Keep the handles in order: the focused one must stay the one that moves.
+    else if (index === 0) this.setRange(Math.min(to, other), other);
+    else this.setRange(other, Math.max(to, other));
   }
 }

@@ -1,16 +1,14 @@
 // The parts that every view of tokens has around its text: scrolling box, status region, list of keys. Knows nothing of
 // what the view shows.
 
-import { element, listenUntil, rootOf } from "./dom.ts";
+import { element, listenUntil, rootOf, suppressShortcuts } from "./dom.ts";
 
 /** Lines that are rendered for printing, at most. */
 export const MAX_PRINTED_LINES = 20_000;
 
 /** The scrolling box of the text. It keeps the focus while the keys move from token to token. */
 export function listbox(label: string, keys: string): HTMLElement {
-  const box = element("div", "deluge-box");
-  // Jupyter handles keys before the page does, unless the focused element has this attribute.
-  box.dataset["lmSuppressShortcuts"] = "true";
+  const box = suppressShortcuts(element("div", "deluge-box"));
   box.tabIndex = 0;
   box.setAttribute("role", "listbox");
   box.setAttribute("aria-label", label);

@@ -3,7 +3,7 @@
 import { unpack } from "../data/codec.ts";
 import { jointProbability, percent, pluralize } from "../data/format.ts";
 import { sumLogprobs } from "../data/summary.ts";
-import { button, element, rootOf } from "../ui/dom.ts";
+import { button, element, focusedFrom, suppressShortcuts } from "../ui/dom.ts";
 import type { BranchNode, Model } from "./model.ts";
 
 /** The nodes from the original, which has none, to a branch. */
@@ -58,7 +58,7 @@ const ORIGINAL = "as it was answered";
 export class BranchTree {
   readonly root = element("nav", "deluge-tree");
   private readonly path = element("div", "deluge-path");
-  private readonly list = element("ul");
+  private readonly list = suppressShortcuts(element("ul"));
   private nodes: BranchNode[] = [];
   private items = new Map<number, HTMLElement>();
   private current = 0;
@@ -73,7 +73,6 @@ export class BranchTree {
     this.root.hidden = true;
     this.list.setAttribute("role", "tree");
     this.list.setAttribute("aria-label", "Branches");
-    this.list.dataset["lmSuppressShortcuts"] = "true";
     this.list.addEventListener("click", (event) => this.activate(this.idOf(event)));
     this.list.addEventListener("keydown", (event) => this.onKey(event));
     this.root.append(this.path, this.list);
@@ -106,7 +105,7 @@ export class BranchTree {
   }
 
   get hasFocus(): boolean {
-    return this.list.contains(rootOf(this.root).activeElement);
+    return this.list.contains(focusedFrom(this.root));
   }
 
   focus(): void {

@@ -2,8 +2,9 @@
 
 import type { Store } from "../data/store.ts";
 import { setTrait } from "../host/traits.ts";
-import { type BranchOptions, Card, CardContent, renderContent } from "../ui/card.ts";
-import { button, element, rootOf } from "../ui/dom.ts";
+import { Card } from "../ui/card.ts";
+import { CardContent, renderContent } from "../ui/card_content.ts";
+import { button, element, focusedFrom, input, keepFocus } from "../ui/dom.ts";
 import type { Model } from "./model.ts";
 
 /** What the cards need of their view. */
@@ -24,7 +25,7 @@ export class Cards {
 
   /** Shared by all cards, so that the slider can be dragged while the card changes. */
   private readonly temperatureControl = element("label", "deluge-heat", "temperature ");
-  private readonly slider = element("input");
+  private readonly slider = input({ type: "range", min: "0", max: "2", step: "0.05" });
   private readonly temperatureText = element("span", "deluge-value");
 
   constructor(
@@ -39,11 +40,6 @@ export class Cards {
       close: () => this.close(),
     });
     const { slider } = this;
-    slider.type = "range";
-    slider.min = "0";
-    slider.max = "2";
-    slider.step = "0.05";
-    slider.dataset["lmSuppressShortcuts"] = "true";
     slider.addEventListener("input", () => setTrait(this.model, "temperature", Number(slider.value)));
     this.temperatureControl.append(slider, this.temperatureText);
   }
@@ -58,7 +54,7 @@ export class Cards {
     const anchor = this.host.find(token);
     if (!anchor || token >= this.store.count) return;
     const content = this.contentOf(token);
-    const children = renderContent(content, isOpen ? this.branchOptions : null);
+    const children = renderContent(content, isOpen ? this.onBranch : null);
     if (isOpen) children.push(...this.renderControls(content));
     this.card.show(token, children, anchor, isOpen);
   }
@@ -85,18 +81,18 @@ export class Cards {
   }
 
   close(): void {
-    const hadFocus = this.card.root.contains(rootOf(this.host.root).activeElement);
+    const hadFocus = this.card.root.contains(focusedFrom(this.host.root));
     this.card.hide();
     if (hadFocus) this.host.box.focus({ preventScroll: true });
   }
 
-  private get branchOptions(): BranchOptions {
-    const reason = this.model.get("branching");
-    const branch = (token: number, index: number) => {
+  /** Continue from an alternative, by its index; null if that is impossible. */
+  private get onBranch(): ((token: number, index: number) => void) | null {
+    if (this.model.get("branching") !== "") return null;
+    return (token, index) => {
       this.model.send({ branch: { node: this.model.get("node"), token, place: index } });
       this.host.announce("asking the model");
     };
-    return { branch: reason === "" ? branch : null, whyNot: reason ?? "" };
   }
 
   private renderControls(content: CardContent): HTMLElement[] {
@@ -118,8 +114,8 @@ export class Cards {
       button("close", "Close (Escape)", () => this.close()),
     );
     const controls = content.rows.length ? [this.temperatureControl, actions] : [actions];
-    const { whyNot } = this.branchOptions;
-    if (whyNot) controls.push(element("div", "deluge-card-facts", whyNot));
+    const reason = this.model.get("branching");
+    if (reason) controls.push(element("div", "deluge-card-facts", reason));
     return controls;
   }
 }
@@ -139,22 +135,17 @@ class PinnedCards {
 
   show(tokens: number[], contentOf: (token: number) => CardContent): void {
     this.root.hidden = tokens.length === 0;
-    const focused = [...this.root.querySelectorAll("button")].indexOf(
-      (this.root.getRootNode() as Document | ShadowRoot).activeElement as HTMLButtonElement,
-    );
-    this.root.replaceChildren(
-      ...tokens.map((token) => {
-        const card = element("div", "deluge-pin");
-        const actions = element("div", "deluge-acts");
-        actions.append(
-          button(`token ${token + 1}`, `Go to token ${token + 1}`, () => this.goTo(token)),
-          button("×", `Drop the card of token ${token + 1}`, () => this.remove(token)),
-        );
-        card.append(actions, ...renderContent(contentOf(token), null));
-        return card;
-      }),
-    );
-    if (focused >= 0) this.root.querySelectorAll("button")[focused]?.focus({ preventScroll: true });
+    const cards = tokens.map((token) => {
+      const card = element("div", "deluge-pin");
+      const actions = element("div", "deluge-acts");
+      actions.append(
+        button(`token ${token + 1}`, `Go to token ${token + 1}`, () => this.goTo(token)),
+        button("×", `Drop the card of token ${token + 1}`, () => this.remove(token)),
+      );
+      card.append(actions, ...renderContent(contentOf(token), null));
+      return card;
+    });
+    keepFocus(this.root, () => this.root.replaceChildren(...cards));
   }
 }
 

@@ -3,12 +3,29 @@
 import type { Store } from "../data/store.ts";
 import { selectedText, textSelection } from "../text/clipboard.ts";
 import type { TextBox } from "../text/text_box.ts";
-import { listenUntil, rootOf } from "../ui/dom.ts";
+import { focusedFrom, listenUntil } from "../ui/dom.ts";
 import { type Action, actionOf } from "../ui/keyboard.ts";
 import { onFocusLeave } from "../ui/shell.ts";
 import type { Cards } from "./cards.ts";
 import type { Navigation } from "./navigation.ts";
 import type { Selection } from "./selection.ts";
+
+/** The list of keys that the help shows. The keys are read in ui/keyboard.ts. */
+export const KEYS: [string, string][] = [
+  ["← → ↑ ↓", "token or line before, after"],
+  ["Shift ← → ↑ ↓", "choose a range of tokens"],
+  ["Ctrl A, Ctrl C", "choose all; copy the text of what is chosen"],
+  ["Home End", "first, last token"],
+  ["Page ↑ ↓", "ten lines"],
+  ["Enter", "open the card; again to go into it"],
+  ["Esc", "close the card, then let go"],
+  ["n p", "next, previous surprise"],
+  ["s", "list of surprises"],
+  ["/", "search; then Enter, and g G for next and previous hit"],
+  ["k", "keep the card below the text"],
+  ["c", "copy the card as a table"],
+  ["?", "these keys"],
+];
 
 /** Actions of keys that belong to other parts of the view. */
 export interface InputActions {
@@ -52,7 +69,7 @@ export class Input {
   }
 
   private get hasFocus(): boolean {
-    return rootOf(this.root).activeElement === this.textBox.box;
+    return focusedFrom(this.root) === this.textBox.box;
   }
 
   private onPointerLeave(): void {

@@ -4,6 +4,7 @@
 import { type ColorBy, heat } from "../data/scale.ts";
 import type { Store } from "../data/store.ts";
 import { heatOf } from "../data/token_values.ts";
+import { clearCanvas, tokenWidth } from "../ui/canvas.ts";
 import { element } from "../ui/dom.ts";
 import { onDrag } from "../ui/drag.ts";
 
@@ -138,15 +139,8 @@ export class Overview {
   draw(): void {
     if (!this.width) this.measure();
     const { width, store } = this;
-    const context = this.canvas.getContext("2d");
-    if (!width || !context || !store.count) return;
-    const density = window.devicePixelRatio || 1;
-    if (this.canvas.width !== Math.round(width * density)) {
-      this.canvas.width = Math.round(width * density);
-      this.canvas.height = HEIGHT * density;
-    }
-    context.setTransform(density, 0, 0, density, 0, 0);
-    context.clearRect(0, 0, width, HEIGHT);
+    const context = store.count ? clearCanvas(this.canvas, width, HEIGHT) : null;
+    if (!context) return;
     if (!this.colors.length)
       this.colors = this.colorsOf(Array.from({ length: COLOR_STEPS }, (_, step) => step / (COLOR_STEPS - 1)));
     const { colors } = this;
@@ -188,13 +182,12 @@ export class Overview {
   }
 
   private xOf(token: number): number {
-    // A short text does not fill the width.
-    return token * Math.min(12, this.width / Math.max(1, this.store.count));
+    return token * tokenWidth(this.width, this.store.count);
   }
 
   private tokenAt(event: PointerEvent): number {
-    const tokenWidth = Math.min(12, this.width / Math.max(1, this.store.count));
+    const { count } = this.store;
     const x = event.clientX - this.root.getBoundingClientRect().left;
-    return Math.max(0, Math.min(this.store.count - 1, Math.floor(x / tokenWidth)));
+    return Math.max(0, Math.min(count - 1, Math.floor(x / tokenWidth(this.width, count))));
   }
 }

@@ -1,0 +1,211 @@
+// The content of a token's card: what is said of the token and of its alternatives, and the elements that show it.
+
+import { percent, percentRange } from "../data/format.ts";
+import type { Alternative, Store } from "../data/store.ts";
+import { atTemperature } from "../data/temperature.ts";
+import { button, element } from "./dom.ts";
+
+/** Alternatives with a row of their own; the others are added to the last row. */
+const MAX_ROWS = 20;
+/** Bytes of a token that are listed. */
+const MAX_BYTES = 32;
+
+interface CardRow {
+  label: string;
+  /** The index of the alternative; -1 for the row of an unlisted token, and for the last row. */
+  index: number;
+  /** Nats, at temperature 1; NaN if unknown. */
+  logprob: number;
+  bounds: [number, number];
+  kind: "" | "deluge-own" | "deluge-rest";
+  rank: string;
+}
+
+/** What a card says of a token, as text and numbers without elements. */
+export class CardContent {
+  readonly label: string;
+  readonly logprob: number;
+  readonly rows: CardRow[] = [];
+
+  constructor(
+    private readonly store: Store,
+    readonly token: number,
+    readonly alternatives: Alternative[] | undefined,
+    readonly temperature: number,
+  ) {
+    this.label = store.label(token);
+    this.logprob = store.logprob[token] ?? Number.NaN;
+    if (alternatives?.length) this.rows = this.createRows(alternatives);
+  }
+
+  get rank(): string {
+    const { measures } = this.store;
+    const rank = measures?.rank[this.token];
+    if (rank === undefined) return "";
+    if (!rank) return "no alternatives";
+    return measures?.listed[this.token] ? `rank ${rank}` : `not among the ${rank - 1} likeliest`;
+  }
+
+  /** An interval, because the hidden tail is unknown; only a lower bound if the vocabulary size is unknown. */
+  get entropy(): string {
+    const least = this.store.measures?.entropy[this.token] ?? Number.NaN;
+    const most = this.store.measures?.entropyMost[this.token] ?? Number.NaN;
+    if (Number.isNaN(least)) return "";
+    let range = least.toFixed(2);
+    if (!Number.isFinite(most)) range = `≥ ${range}`;
+    else if (most - least >= 0.005) range += ` – ${most.toFixed(2)}`;
+    return `entropy ${range} bits`;
+  }
+
+  get facts(): string[] {
+    const { logprob } = this;
+    const text = Number.isNaN(logprob) ? "log-probability withheld" : `logprob ${logprob.toFixed(3)} nats`;
+    return [this.rank, text, this.entropy].filter(Boolean);
+  }
+
+  /** The token's id in the vocabulary, and its bytes. */
+  get identity(): string {
+    const { id, source, label } = this.store.text(this.store.labelAt[this.token] ?? 0);
+    // Cut the bytes and not the text: that might split a surrogate pair.
+    const bytes = new TextEncoder().encode(source.slice(0, 2 * MAX_BYTES));
+    const hex = source
+      ? Array.from(bytes.subarray(0, MAX_BYTES), (byte) => byte.toString(16).padStart(2, "0")).join(" ")
+      : label.replace(/[⟨⟩]/g, "").toLowerCase();
+    const more = bytes.length > MAX_BYTES ? " …" : "";
+    return [id >= 0 ? `id ${id}` : "", hex === "∅" ? "no bytes" : `bytes ${hex}${more}`]
+      .filter(Boolean)
+      .join(" · ");
+  }
+
+  /** The rows as tab-separated lines, to be pasted into a spreadsheet. */
+  get table(): string {
+    const lines = this.rows.map((row) => {
+      const text = row.index < 0 ? row.label : (this.sourceOf(row.index) ?? row.label);
+      const logprob = Number.isNaN(row.logprob) ? "" : String(Number(row.logprob.toPrecision(7)));
+      const [low, high] = row.bounds.map((bound) => Number(bound.toPrecision(6)));
+      return [JSON.stringify(text), row.rank, logprob, low, high].join("\t");
+    });
+    return ["token\trank\tlogprob\tprobability_lower\tprobability_upper", ...lines].join("\n");
+  }
+
+  /** The text for screen readers. */
+  get spoken(): string {
+    const others = this.rows
+      .filter((row) => !row.kind)
+      .slice(0, 3)
+      .map((row) => `${row.label} ${percentRange(row.bounds)}`);
+    const own = this.rows.find((row) => row.kind === "deluge-own");
+    const probability = own ? percentRange(own.bounds) : percent(Math.exp(this.logprob));
+    const rest = others.length ? `; also weighed: ${others.join(", ")}` : "";
+    const rank = this.rank ? `, ${this.rank}` : "";
+    return `token ${this.token + 1} of ${this.store.count}: ${this.label}, ${probability}${rank}${rest}`;
+  }
+
+  private sourceOf(index: number): string | undefined {
+    const textIndex = this.alternatives?.[index]?.textIndex;
+    return textIndex === undefined ? undefined : this.store.text(textIndex).source || undefined;
+  }
+
+  private createRows(alternatives: Alternative[]): CardRow[] {
+    const isListed = alternatives.some((alternative) => alternative.chosen);
+    const unlisted = isListed || Number.isNaN(this.logprob) ? null : this.logprob;
+    const logprobs = alternatives.map(({ logprob }) => logprob).filter((logprob) => !Number.isNaN(logprob));
+    const { lower, upper, rest } = atTemperature(logprobs, this.temperature, this.store.vocabSize, unlisted);
+    const sorted = [...logprobs].sort((a, b) => b - a);
+    let known = 0;
+    const nextBounds = (): [number, number] => {
+      const bounds: [number, number] = [lower[known] ?? Number.NaN, upper[known] ?? Number.NaN];
+      known++;
+      return bounds;
+    };
+    const rows = alternatives.map(({ label, logprob, chosen }, index): CardRow => {
+      const isKnown = !Number.isNaN(logprob);
+      return {
+        label,
+        index,
+        logprob,
+        bounds: isKnown ? nextBounds() : [Number.NaN, Number.NaN],
+        kind: chosen ? "deluge-own" : "",
+        rank: isKnown ? String(sorted.indexOf(logprob) + 1) : "",
+      };
+    });
+    const shown = rows.filter((row, index) => index < MAX_ROWS || row.kind);
+    const cut = rows.filter((row) => !shown.includes(row));
+    if (!isListed) {
+      shown.push({
+        label: this.label,
+        index: -1,
+        logprob: this.logprob,
+        // Last among the bounds, because it was given apart from the list; without any if it is unknown.
+        bounds: nextBounds(),
+        kind: "deluge-own",
+        rank: `> ${alternatives.length}`,
+      });
+    }
+    shown.push(this.createRestRow(rest, cut));
+    return shown;
+  }
+
+  /** The row of all tokens that have none: those that are not listed, and those that were cut. */
+  private createRestRow([least, most]: [number, number], cut: CardRow[]): CardRow {
+    // At temperature 1, Python's tail has more digits than a difference from 1 in single precision.
+    const tail = this.temperature === 1 ? this.store.measures?.tail[this.token] : undefined;
+    const sum = (bound: 0 | 1) => cut.reduce((total, row) => total + (row.bounds[bound] || 0), 0);
+    return {
+      label: "everything else",
+      index: -1,
+      logprob: Number.NaN,
+      bounds: [Math.min(1, (tail ?? least) + sum(0)), Math.min(1, (tail ?? most) + sum(1))],
+      kind: "deluge-rest",
+      rank: "",
+    };
+  }
+}
+
+/** The elements of a card. With `onBranch`, called with the index of an alternative, the alternatives are buttons. */
+export function renderContent(
+  content: CardContent,
+  onBranch: ((token: number, index: number) => void) | null,
+): HTMLElement[] {
+  const head = element("div", "deluge-card-head");
+  const own = content.rows.find((row) => row.kind === "deluge-own");
+  const probability = own ? percentRange(own.bounds) : percent(Math.exp(content.logprob));
+  head.append(element("code", "", content.label), element("strong", "", probability));
+  const facts = element("div", "deluge-card-facts", content.facts.join(" · "));
+  const identity = element("div", "deluge-card-facts", content.identity);
+  if (!content.alternatives) {
+    return [head, facts, element("div", "deluge-card-facts", "fetching the alternatives …"), identity];
+  }
+  if (!content.rows.length) return [head, facts, identity];
+  const list = element("div", "deluge-card-list");
+  if (content.temperature !== 1) {
+    facts.append(` · shown at temperature ${content.temperature}`);
+  }
+  for (const row of content.rows) {
+    const { index } = row;
+    const onClick = onBranch && index >= 0 ? () => onBranch(content.token, index) : null;
+    list.append(renderRow(row, onClick));
+  }
+  return [head, facts, list, identity];
+}
+
+function renderRow(row: CardRow, onClick: (() => void) | null): HTMLElement {
+  const root = onClick ? button("", "", onClick) : element("div");
+  root.className = `deluge-row ${row.kind}`;
+  const name = element("code", "", row.label);
+  const rail = element("span", "deluge-rail");
+  const [low, high] = row.bounds;
+  if (high - low > 5e-5) {
+    const upper = element("span", "deluge-fill deluge-pale");
+    upper.style.width = `${Math.min(1, high) * 100}%`;
+    rail.append(upper);
+  }
+  const lower = element("span", "deluge-fill");
+  lower.style.width = `${Number.isNaN(low) ? 0 : Math.min(1, low) * 100}%`;
+  rail.append(lower);
+  const logprob = element("span", "deluge-logprob", Number.isNaN(row.logprob) ? "" : row.logprob.toFixed(2));
+  const probability = element("span", "deluge-percent", percentRange(row.bounds));
+  root.append(element("span", "deluge-rank", row.rank), name, rail, probability, logprob);
+  if (onClick) root.title = `Continue from ${row.label}`;
+  return root;
+}
