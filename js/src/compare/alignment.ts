@@ -8,8 +8,6 @@ import { type Block, type Column, unpack } from "../data/codec.ts";
 import { lastAtMost } from "../data/columns.ts";
 import { type DataRequest, Store } from "../data/store.ts";
 
-export const LETTERS = "ABCDEFGH";
-
 /** A token of one of the responses. */
 export interface TokenRef {
   side: number;

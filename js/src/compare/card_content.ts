@@ -3,7 +3,8 @@
 import { percent, signedNats } from "../data/format.ts";
 import { CardContent, renderContent } from "../ui/card_content.ts";
 import { element } from "../ui/dom.ts";
-import { type Alignment, LETTERS, type TokenRef } from "./alignment.ts";
+import type { Alignment, TokenRef } from "./alignment.ts";
+import { badge, LETTERS } from "./letters.ts";
 
 /** Tokens of a span that are listed. */
 const MAX_LISTED = 12;
@@ -109,13 +110,6 @@ function renderSide(alignment: Alignment, names: string[], ref: TokenRef, side: 
     root.append(whole);
   }
   root.append(...renderContent(contentOf(alignment, other), null));
-  return root;
-}
-
-/** The letter of a response, with its line of the chart above. */
-export function badge(side: number): HTMLElement {
-  const root = element("span", "deluge-swatch", LETTERS[side]);
-  root.dataset["side"] = String(side);
   return root;
 }
 

@@ -1,19 +1,20 @@
 // The card of a comparison: shown beside a token, following the pointer or open until it is closed.
 
-import { Card } from "../ui/card.ts";
+import { Card, type CardHost } from "../ui/card.ts";
 import { button, element, focusedFrom } from "../ui/dom.ts";
-import { type Alignment, LETTERS, type TokenRef } from "./alignment.ts";
+import type { Alignment, TokenRef } from "./alignment.ts";
 import { renderComparison } from "./card_content.ts";
+import { LETTERS } from "./letters.ts";
 
 /** What the card needs of its view. */
 export interface CardsHost {
   box: HTMLElement;
-  names(): string[];
+  names: string[];
   find(ref: TokenRef): HTMLElement | null;
   goToDifference(by: 1 | -1): void;
 }
 
-export class Cards {
+export class Cards implements CardHost {
   readonly card: Card;
   /** The token whose card is shown. */
   ref: TokenRef | null = null;
@@ -22,12 +23,7 @@ export class Cards {
     private readonly alignment: Alignment,
     private readonly host: CardsHost,
   ) {
-    this.card = new Card({
-      box: host.box,
-      find: () => this.ref && host.find(this.ref),
-      hide: () => this.hide(),
-      close: () => this.close(),
-    });
+    this.card = new Card(this);
     this.card.root.classList.add("deluge-facing");
   }
 
@@ -38,7 +34,7 @@ export class Cards {
       return;
     }
     this.ref = ref;
-    const children = renderComparison(this.alignment, this.host.names(), ref);
+    const children = renderComparison(this.alignment, this.host.names, ref);
     if (isOpen) {
       const actions = element("div", "deluge-acts");
       actions.append(
@@ -58,6 +54,16 @@ export class Cards {
   /** If a card is shown, show it again, or show that of another token. */
   refresh(ref = this.ref): void {
     if (ref && this.ref) this.show(ref, this.card.isOpen);
+  }
+
+  // For the card -------------------------------------------------------------------------------------------------
+
+  get box(): HTMLElement {
+    return this.host.box;
+  }
+
+  find(): HTMLElement | null {
+    return this.ref && this.host.find(this.ref);
   }
 
   hide(): void {

@@ -6,6 +6,7 @@ import { clearCanvas, tokenWidth } from "../ui/canvas.ts";
 import { element } from "../ui/dom.ts";
 import { onDrag } from "../ui/drag.ts";
 import type { Alignment, TokenRef } from "./alignment.ts";
+import { swatch } from "./letters.ts";
 import type { Measure } from "./model.ts";
 
 /** px. */
@@ -44,12 +45,8 @@ export class Chart {
       this.unitStarts[unit + 1] = (this.unitStarts[unit] ?? 0) + length;
     }
     this.length = this.unitStarts[common.length] ?? 0;
-    this.swatches = alignment.stores.map((_, side) => {
-      const swatch = element("span", "deluge-swatch");
-      swatch.dataset["side"] = String(side);
-      swatch.hidden = true;
-      return swatch;
-    });
+    this.swatches = alignment.stores.map((_, side) => swatch(side));
+    for (const hiddenSwatch of this.swatches) hiddenSwatch.hidden = true;
     this.root.append(this.canvas, this.frame, ...this.scaleLabels, ...this.swatches);
     this.root.setAttribute("aria-hidden", "true");
     const move = (event: PointerEvent) => {
@@ -66,45 +63,47 @@ export class Chart {
     );
   }
 
-  /** Collect the values of a measure. Returns whether all have arrived. */
-  collect(measure: Measure): boolean {
+  /** Show a measure, as far as its values have arrived; request those that are missing. */
+  setMeasure(measure: Measure): void {
     this.groupSize = Math.max(1, Math.ceil(this.length / MAX_POINTS));
-    const groups = Math.ceil(this.length / this.groupSize);
-    let isComplete = true;
-    let largest = 0;
     this.values = this.alignment.stores.map((store, side) => {
-      const groupValues = new Float32Array(groups).fill(Number.NaN);
-      if (measure === "entropy" && !store.requestMeasures()) isComplete = false;
+      if (measure === "entropy") store.requestMeasures();
       const tokenValues = measure === "entropy" ? store.measures?.entropy : store.logprob;
-      const starts = this.alignment.units[side] ?? [];
-      for (let unit = 0; unit + 1 < this.unitStarts.length; unit++) {
-        const from = starts[unit] ?? 0;
-        const count = (starts[unit + 1] ?? 0) - from;
-        const left = this.unitStarts[unit] ?? 0;
-        const length = (this.unitStarts[unit + 1] ?? 0) - left;
-        // The tokens of this response share the length of the unit.
-        for (let offset = 0; offset < (count ? length : 0); offset++) {
-          const tokenValue = tokenValues?.[from + Math.floor((offset * count) / length)] ?? Number.NaN;
-          const value = Math.abs(tokenValue);
-          const group = Math.floor((left + offset) / this.groupSize);
-          if (!((groupValues[group] ?? Number.NaN) >= value) && !Number.isNaN(value)) {
-            groupValues[group] = value;
-            if (value > largest) largest = value;
-          }
-        }
-      }
-      return groupValues;
+      return this.groupValues(side, tokenValues ?? []);
     });
+    let largest = 0;
+    for (const values of this.values) for (const value of values) if (value > largest) largest = value;
     this.scaleEnd = SCALE_ENDS.find((end) => end >= largest) ?? (SCALE_ENDS.at(-1) as number);
+    this.label(measure, largest > this.scaleEnd);
+  }
+
+  /** The largest absolute value of each group of positions, for one response; NaN if none is known. */
+  private groupValues(side: number, tokenValues: ArrayLike<number>): Float32Array {
+    const values = new Float32Array(Math.ceil(this.length / this.groupSize)).fill(Number.NaN);
+    const starts = this.alignment.units[side] ?? [];
+    for (let unit = 0; unit + 1 < this.unitStarts.length; unit++) {
+      const from = starts[unit] ?? 0;
+      const count = (starts[unit + 1] ?? 0) - from;
+      const left = this.unitStarts[unit] ?? 0;
+      const length = (this.unitStarts[unit + 1] ?? 0) - left;
+      // The tokens of this response share the length of the unit.
+      for (let offset = 0; offset < (count ? length : 0); offset++) {
+        const value = Math.abs(tokenValues[from + Math.floor((offset * count) / length)] ?? Number.NaN);
+        const group = Math.floor((left + offset) / this.groupSize);
+        if (!((values[group] ?? Number.NaN) >= value) && !Number.isNaN(value)) values[group] = value;
+      }
+    }
+    return values;
+  }
+
+  private label(measure: Measure, isCut: boolean): void {
     const [top, bottom] = this.scaleLabels;
-    const isCut = largest > this.scaleEnd;
     top.textContent =
       measure === "logprob"
         ? `${isCut ? "≤ " : ""}−${this.scaleEnd} nats`
         : `${isCut ? "≥ " : ""}${this.scaleEnd} bits`;
     bottom.textContent = measure === "logprob" ? "logprob 0" : "entropy 0";
     this.root.title = `${measure === "logprob" ? "Log-probability, the least sure at the top" : "Entropy"}: click to go there`;
-    return isComplete;
   }
 
   setSelected(ref: TokenRef | null): void {

@@ -4,7 +4,7 @@ import { formatPerplexity, pluralize, sharePercent } from "../data/format.ts";
 import { sumLogprobs } from "../data/summary.ts";
 import { element } from "../ui/dom.ts";
 import type { Alignment } from "./alignment.ts";
-import { badge } from "./card_content.ts";
+import { badge } from "./letters.ts";
 
 /** For each response its letter, its name, and what its tokens add up to. */
 export function renderHeadings(alignment: Alignment, names: string[]): HTMLElement[] {

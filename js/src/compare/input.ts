@@ -1,13 +1,14 @@
 // Handles keys, the pointer and copying within the text of a comparison.
 
 import { selectedText, textSelection } from "../text/clipboard.ts";
-import type { Layout } from "../text/layout.ts";
+import { cellAt } from "../text/token_span.ts";
 import { focusedFrom, listenUntil } from "../ui/dom.ts";
 import { type Action, actionOf } from "../ui/keyboard.ts";
 import { onFocusLeave } from "../ui/shell.ts";
 import type { Alignment, TokenRef } from "./alignment.ts";
 import type { Cards } from "./cards.ts";
 import type { Navigation } from "./navigation.ts";
+import type { ResponseBox } from "./response_box.ts";
 
 /** The list of keys that the help shows. The keys are read in ui/keyboard.ts. */
 export const KEYS: [string, string][] = [
@@ -21,23 +22,24 @@ export const KEYS: [string, string][] = [
   ["?", "these keys"],
 ];
 
-/** Actions of keys that belong to other parts of the view. */
-export interface InputActions {
+/** The parts of the view that input acts on. */
+export interface InputParts {
+  root: HTMLElement;
+  responses: ResponseBox;
+  alignment: Alignment;
+  cards: Cards;
+  navigation: Navigation;
   clearSelection(): void;
-  help(): void;
+  toggleHelp(): void;
 }
 
 export class Input {
   constructor(
-    root: HTMLElement,
-    private readonly box: HTMLElement,
-    private readonly alignment: Alignment,
-    private readonly layouts: Layout[],
-    private readonly cards: Cards,
-    private readonly navigation: Navigation,
-    private readonly actions: InputActions,
+    private readonly parts: InputParts,
     signal: AbortSignal,
   ) {
+    const { root, cards, navigation } = parts;
+    const { box } = parts.responses;
     const on = listenUntil(signal);
     on(box, "pointerover", (event) => {
       const ref = tokenOf(event);
@@ -58,24 +60,28 @@ export class Input {
       const ref = tokenOf(event);
       if (ref && !textSelection(box)) navigation.goTo(ref, true);
     });
-    on(box, "keydown", (event) => {
-      if (event.ctrlKey || event.metaKey || event.altKey) return;
-      if (event.key === "o" && navigation.current) navigation.goToOtherSide();
-      else {
-        const action = actionOf(event.key, alignment.count(navigation.current?.side ?? 0));
-        if (!action || !this.run(action)) return;
-      }
-      event.preventDefault();
-      event.stopPropagation();
-    });
+    on(box, "keydown", (event) => this.onKey(event));
     on(root, "copy", (event) => this.onCopy(event));
     onFocusLeave(root, () => cards.hide(), signal);
   }
 
+  private onKey(event: KeyboardEvent): void {
+    const { alignment, navigation } = this.parts;
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    if (event.key === "o" && navigation.current) navigation.goToOtherSide();
+    else {
+      const action = actionOf(event.key, alignment.count(navigation.current?.side ?? 0));
+      if (!action || !this.run(action)) return;
+    }
+    event.preventDefault();
+    event.stopPropagation();
+  }
+
   private onCopy(event: ClipboardEvent): void {
-    const range = textSelection(this.box);
-    const side = Number(this.box.dataset["side"] ?? -1);
-    const [store, layout] = [this.alignment.stores[side], this.layouts[side]];
+    const { alignment, responses } = this.parts;
+    const range = textSelection(responses.box);
+    const side = Number(responses.box.dataset["side"] ?? -1);
+    const [store, layout] = [alignment.stores[side], responses.layouts[side]];
     const text = range && store && layout ? selectedText(range, store, layout) : null;
     if (text === null || !event.clipboardData) return;
     event.clipboardData.setData("text/plain", text);
@@ -84,7 +90,7 @@ export class Input {
 
   /** Returns false if the key is left to the host. */
   private run(action: Action): boolean {
-    const { cards, navigation } = this;
+    const { cards, navigation } = this.parts;
     switch (action.kind) {
       case "card":
         if (!navigation.current) return false;
@@ -94,7 +100,7 @@ export class Input {
       case "escape":
         if (cards.card.isOpen) cards.close();
         else if (cards.ref && !navigation.current) cards.hide();
-        else if (navigation.current) this.actions.clearSelection();
+        else if (navigation.current) this.parts.clearSelection();
         // With nothing to close or clear, Escape is passed to the notebook.
         else return false;
         return true;
@@ -102,7 +108,7 @@ export class Input {
         navigation.goToDifference(action.by);
         return true;
       case "help":
-        this.actions.help();
+        this.parts.toggleHelp();
         return true;
       case "to":
         navigation.goToToken(action.token);
@@ -120,6 +126,6 @@ export class Input {
 }
 
 function tokenOf(event: Event): TokenRef | null {
-  const span = (event.target as Element | null)?.closest?.<HTMLElement>("[data-token]");
-  return span ? { side: Number(span.dataset["of"]), token: Number(span.dataset["token"]) } : null;
+  const data = cellAt(event)?.dataset;
+  return data ? { side: Number(data["of"]), token: Number(data["token"]) } : null;
 }

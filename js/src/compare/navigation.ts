@@ -2,12 +2,11 @@
 
 import { movePosition } from "../ui/keyboard.ts";
 import type { Alignment, TokenRef } from "./alignment.ts";
-import type { RowLayout } from "./row_layout.ts";
-import type { RowRenderer } from "./row_renderer.ts";
+import type { ResponseBox } from "./response_box.ts";
 
 /** What navigation needs of its view. */
 export interface NavigationHost {
-  threshold(): number;
+  threshold: number;
   /** Show the token that was moved to. `isOtherSide` tells whether it is in another response than the last one. */
   show(ref: TokenRef, isOtherSide: boolean, isOpen: boolean): void;
   announce(text: string): void;
@@ -21,8 +20,7 @@ export class Navigation {
 
   constructor(
     private readonly alignment: Alignment,
-    private readonly rows: RowLayout,
-    private readonly renderer: RowRenderer,
+    private readonly responses: ResponseBox,
     private readonly host: NavigationHost,
   ) {}
 
@@ -44,7 +42,7 @@ export class Navigation {
   goToDifference(by: 1 | -1): void {
     const side = this.current?.side ?? 0;
     const from = this.current ? this.alignment.spanOf(this.current) : null;
-    const span = this.alignment.nextDifference(side, from, by, this.host.threshold());
+    const span = this.alignment.nextDifference(side, from, by, this.host.threshold);
     if (span === null) {
       this.host.announce("no more differences");
       return;
@@ -91,23 +89,23 @@ export class Navigation {
       this.goToEnd(by);
       return;
     }
-    const x = this.targetX ?? this.rows.centerOf(from.side, from.token);
+    const { rows, isInterleaved } = this.responses;
     const { sides } = this.alignment;
-    const { interleaved } = this.renderer;
-    let row = this.rows.rowOf(from.side, from.token);
+    const x = this.targetX ?? rows.centerOf(from);
+    let row = rows.rowOf(from);
     let { side } = from;
     let target = from;
     const direction = Math.sign(by);
     for (let remaining = Math.abs(by); remaining > 0; ) {
-      if (interleaved) side += direction;
+      if (isInterleaved) side += direction;
       else row += direction;
       if (side < 0 || side >= sides) {
         side = (side + sides) % sides;
         row += direction;
       }
-      this.rows.extend(row + 2);
-      if (row < 0 || row >= this.rows.rowCount) break;
-      const token = this.rows.tokenAt(side, row, x);
+      rows.extend(row + 2);
+      if (row < 0 || row >= rows.rowCount) break;
+      const token = rows.tokenAt(side, row, x);
       if (token === null) continue;
       target = { side, token };
       remaining--;

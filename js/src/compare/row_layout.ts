@@ -2,142 +2,20 @@
 // of them can. Text that only some responses have goes on by itself until the texts meet again. Touches no element.
 
 import { ensureCapacity, lastPassing } from "../data/columns.ts";
-import type { Store } from "../data/store.ts";
-import { BREAK_AFTER, BREAK_BEFORE, type Cell, type Layout, NO_BREAK_BEFORE } from "../text/layout.ts";
-import type { Alignment } from "./alignment.ts";
+import type { Cell, Layout } from "../text/layout.ts";
+import type { Alignment, TokenRef } from "./alignment.ts";
+import { ResponseLines } from "./response_lines.ts";
 
 /** Tokens to lay out between two pauses. */
 const STEP = 2048;
 /** Units of a word that are kept on one row, at most. */
 const MAX_WORD_UNITS = 64;
 
-/** A text as it is drawn, and where lines may break around it. */
-interface MeasuredText {
-  cells: Cell[];
-  width: number;
-  canBreakBefore: boolean;
-  canBreakAfter: boolean;
-  cannotBreakBefore: boolean;
-  /** Whether a line ends after it. */
-  breaks: boolean;
-  isSplit: boolean;
-}
-
-/** The lines of one response: where each begins, and where the last one ends so far. */
-class ResponseLines {
-  /** For each row: the token and the cell that it begins with. */
-  rowTokens = new Uint32Array(256);
-  rowCells = new Uint32Array(256);
-  lastRow = 0;
-  /** The used width of the last row. */
-  used = 0;
-  canBreak = true;
-  mustBreak = false;
-  /** The first token that is not laid out. */
-  nextToken = 0;
-  /** The cell before which the last row may break; token -1 if it may not. */
-  private breakToken = -1;
-  private breakCell = 0;
-  private usedAtBreak = 0;
-  private readonly texts = new Map<number, MeasuredText>();
-
-  constructor(
-    readonly store: Store,
-    private readonly layout: Layout,
-  ) {}
-
-  reset(width: number): void {
-    this.layout.reset(width);
-    this.texts.clear();
-    this.lastRow = this.used = this.nextToken = 0;
-    this.rowTokens[0] = this.rowCells[0] = 0;
-    this.canBreak = true;
-    this.mustBreak = false;
-    this.breakToken = -1;
-  }
-
-  textOf(token: number): MeasuredText {
-    const textIndex = this.store.textAt[token] ?? 0;
-    const existing = this.texts.get(textIndex);
-    if (existing) return existing;
-    const cells = this.layout.cellsOf(token);
-    const shown = cells.map((cell) => cell.shown).join("");
-    const text = {
-      cells,
-      width: cells.reduce((sum, cell) => sum + cell.width, 0),
-      canBreakBefore: BREAK_BEFORE.test(shown),
-      canBreakAfter: BREAK_AFTER.test(shown),
-      cannotBreakBefore: NO_BREAK_BEFORE.test(shown),
-      breaks: cells.at(-1)?.breaks ?? false,
-      isSplit: cells.length > 1,
-    };
-    this.texts.set(textIndex, text);
-    return text;
-  }
-
-  /** Start a row with a token, or with one of its cells. */
-  startRow(token: number, cell = 0): void {
-    this.lastRow++;
-    this.rowTokens = ensureCapacity(this.rowTokens, this.lastRow + 1);
-    this.rowCells = ensureCapacity(this.rowCells, this.lastRow + 1);
-    this.rowTokens[this.lastRow] = token;
-    this.rowCells[this.lastRow] = cell;
-    this.used = 0;
-    this.breakToken = -1;
-    this.mustBreak = false;
-  }
-
-  /** Add the tokens before `end` to the last row, where they fit. */
-  addToRow(end: number): void {
-    for (; this.nextToken < end; this.nextToken++) {
-      const text = this.textOf(this.nextToken);
-      this.used += text.width;
-      this.canBreak = text.canBreakAfter;
-      this.mustBreak = text.breaks;
-    }
-    this.breakToken = -1;
-  }
-
-  /** Wrap the tokens before `end` into as many rows as they need. */
-  wrap(end: number, width: number): void {
-    for (; this.nextToken < end; this.nextToken++) {
-      const { cells, canBreakBefore, cannotBreakBefore } = this.textOf(this.nextToken);
-      for (let index = 0; index < cells.length; index++) {
-        const cell = cells[index] as Cell;
-        const previous = cells[index - 1];
-        const canBreak = previous
-          ? BREAK_AFTER.test(previous.shown) || NO_BREAK_BEFORE.test(previous.shown)
-          : !cannotBreakBefore && (canBreakBefore || this.canBreak);
-        this.placeCell(this.nextToken, index, cell, canBreak, width);
-      }
-    }
-  }
-
-  private placeCell(token: number, index: number, cell: Cell, canBreak: boolean, width: number): void {
-    if (this.mustBreak) this.startRow(token, index);
-    if (canBreak && this.used > 0) {
-      this.breakToken = token;
-      this.breakCell = index;
-      this.usedAtBreak = this.used;
-    }
-    while (this.used > 0 && this.used + cell.width > width) {
-      if (this.breakToken >= 0) {
-        const moved = this.used - this.usedAtBreak;
-        this.startRow(this.breakToken, this.breakCell);
-        this.used = moved;
-      } else this.startRow(token, index);
-    }
-    this.used += cell.width;
-    this.canBreak = BREAK_AFTER.test(cell.shown);
-    this.mustBreak = cell.breaks;
-  }
-}
-
 export class RowLayout {
   private responses: ResponseLines[];
   private nextUnit = 0;
   private width = 0;
-  private interleaved = false;
+  private isInterleaved = false;
   /** Whether each response wraps by itself until the end of the current unit. */
   private isWrapping = false;
   /** For each row: the lines drawn above it. Known for the first `countedRows` rows. */
@@ -163,7 +41,7 @@ export class RowLayout {
 
   /** The number of lines above a row: one per row, or if interleaved, one per response that has text on the row. */
   linesBefore(row: number): number {
-    if (!this.interleaved) return row;
+    if (!this.isInterleaved) return row;
     this.linesAbove = ensureCapacity(this.linesAbove, row + 2);
     for (; this.countedRows < row; this.countedRows++) {
       this.linesAbove[this.countedRows + 1] =
@@ -182,9 +60,9 @@ export class RowLayout {
   }
 
   /** Start again with lines of a width. */
-  reset(width: number, interleaved: boolean): void {
+  reset(width: number, isInterleaved: boolean): void {
     this.width = width;
-    this.interleaved = interleaved;
+    this.isInterleaved = isInterleaved;
     this.nextUnit = 0;
     this.countedRows = 0;
     this.isWrapping = false;
@@ -227,7 +105,7 @@ export class RowLayout {
   }
 
   /** The row on which a token begins. */
-  rowOf(side: number, token: number): number {
+  rowOf({ side, token }: TokenRef): number {
     const { rowTokens, rowCells, lastRow } = this.responses[side] as ResponseLines;
     return lastPassing(Math.min(lastRow + 1, this.rowCount), (row) => {
       const first = rowTokens[row] ?? 0;
@@ -270,9 +148,9 @@ export class RowLayout {
   }
 
   /** The distance of a token's centre from the beginning of its row: px. */
-  centerOf(side: number, token: number): number {
+  centerOf({ side, token }: TokenRef): number {
     let left = 0;
-    for (const item of this.cellsOn(side, this.rowOf(side, token))) {
+    for (const item of this.cellsOn(side, this.rowOf({ side, token }))) {
       if (item.token === token) return left + item.cell.width / 2;
       left += item.cell.width;
     }

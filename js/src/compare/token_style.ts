@@ -3,7 +3,7 @@
 
 import { limitTest } from "../data/scale.ts";
 import { heatAt, valueFor } from "../data/token_values.ts";
-import type { Appearance } from "../text/line_renderer.ts";
+import type { Appearance } from "../text/token_span.ts";
 import type { Alignment, TokenRef } from "./alignment.ts";
 import type { CompareBy } from "./model.ts";
 

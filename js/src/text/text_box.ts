@@ -1,112 +1,58 @@
-// The scrolling box with the text of a completion: follows its width, lays the text out in idle time, and keeps the same
-// tokens visible when either changes.
+// The box with the text of one completion: layout and rendered lines, kept up to date as the text grows or its box changes.
 
 import type { Fragment, Store } from "../data/store.ts";
-import { IdleTask } from "../ui/idle_tasks.ts";
-import { lineLayer, listbox, MAX_PRINTED_LINES, sampleToken } from "../ui/shell.ts";
 import { Layout } from "./layout.ts";
-import { type Appearance, LineRenderer } from "./line_renderer.ts";
-import { TextWidth } from "./text_width.ts";
+import { type LineHost, LineRenderer } from "./line_renderer.ts";
+import { type Change, ScrollBox, type ScrollBoxContent } from "./scroll_box.ts";
 
 /** Tokens that arrive are laid out at once, unless more than this number are waiting already. */
 const MAX_BACKLOG = 65_536;
+/** Tokens to lay out between two pauses. */
+const IDLE_STEP = 256;
 
 /** What the box needs of its view. */
-export interface TextBoxHost {
+export interface TextBoxHost extends LineHost {
   shownText(fragment: Fragment): string;
-  idOf(token: number): string;
-  appearanceOf(token: number): Appearance;
   scrolled(): void;
   resized(): void;
 }
 
-export class TextBox {
-  readonly box = listbox("Tokens of the completion", "/ n p g k c s ?");
-  readonly sample = sampleToken();
+export class TextBox implements ScrollBoxContent<number> {
   readonly layout: Layout;
   readonly lines: LineRenderer;
-  private readonly layer = lineLayer();
-  private readonly textWidth = new TextWidth(this.sample);
-  private readonly layoutTask: IdleTask;
-  /** The width of the layout: -1 before there is one, 0 after the font has changed. */
-  private width = -1;
-  private height = 0;
-  private isHidden = true;
+  private readonly scrollBox: ScrollBox<number>;
 
   constructor(
     private readonly store: Store,
-    host: TextBoxHost,
+    private readonly host: TextBoxHost,
     signal: AbortSignal,
   ) {
-    const { box, sample } = this;
-    this.layout = new Layout(store, this.textWidth.of, host.shownText);
-    const lineHeight = () => {
-      if (!this.height) this.height = sample.getBoundingClientRect().height;
-      return this.height || 24;
-    };
-    this.lines = new LineRenderer(
-      box,
-      this.layer,
-      store,
-      this.layout,
-      lineHeight,
-      host.idOf,
-      host.appearanceOf,
-    );
-    this.layoutTask = new IdleTask(signal);
-    box.append(this.layer);
-    const scrolled = () => {
-      this.lines.renderVisible();
-      host.scrolled();
-    };
-    box.addEventListener("scroll", scrolled, { signal, passive: true });
-    window.addEventListener("beforeprint", () => this.lines.renderAll(MAX_PRINTED_LINES), { signal });
-    window.addEventListener("afterprint", () => this.lines.renderVisible(), { signal });
-    const observer = new ResizeObserver(() => host.resized());
-    observer.observe(this.layer);
-    signal.addEventListener("abort", () => observer.disconnect());
+    this.scrollBox = new ScrollBox("Tokens of the completion", "/ n p g k c s ?", this, signal);
+    this.layout = new Layout(store, this.scrollBox.textWidth.of, (fragment) => host.shownText(fragment));
+    this.lines = new LineRenderer(this.scrollBox, store, this.layout, host);
   }
 
-  /** Whether the text has been laid out. */
+  get box(): HTMLElement {
+    return this.scrollBox.box;
+  }
+
+  /** A hidden token that must be in the view, because its font is measured. */
+  get sample(): HTMLElement {
+    return this.scrollBox.sample;
+  }
+
   get hasLayout(): boolean {
-    return this.width >= 0;
+    return this.scrollBox.hasLayout;
   }
 
-  /** Lay the text out again if its width has changed. Returns what happened; null if nothing did. */
-  arrange(): "first" | "again" | "shown" | null {
-    const width = this.layer.clientWidth;
-    const wasHidden = this.isHidden;
-    this.isHidden = width === 0;
-    if (width === 0) return null;
-    if (width === this.width) {
-      if (!wasHidden) return null;
-      // Nothing could be scrolled to while the box was hidden.
-      this.lines.renderVisible();
-      return "shown";
-    }
-    const isFirst = this.width < 0;
-    // Keep the same token at the top.
-    const top = isFirst ? null : this.lines.topToken();
-    this.layOut(width, top);
-    // A scrollbar that appears makes the lines narrower.
-    const narrowed = this.layer.clientWidth;
-    if (narrowed !== width) this.layOut(narrowed, top);
-    this.layOutRest();
-    return isFirst ? "first" : "again";
+  /** See `ScrollBox.arrange`. */
+  arrange(): Change {
+    return this.scrollBox.arrange();
   }
 
-  private layOut(width: number, top: number | null): void {
-    this.width = width;
-    this.height = 0;
-    this.layout.reset(width);
-    this.lines.redraw();
-    if (top !== null) this.lines.scrollToTop(top);
-  }
-
-  /** The font has changed, or what is drawn: measure everything again. */
-  resetWidths(): void {
-    this.textWidth.reset();
-    if (this.width > 0) this.width = 0;
+  /** See `ScrollBox.invalidate`. */
+  invalidate(): void {
+    this.scrollBox.invalidate();
   }
 
   /** Tokens from `first` on are new or have changed. */
@@ -114,19 +60,19 @@ export class TextBox {
     const { box, layout, lines, store } = this;
     const wasAtEnd = this.hasLayout && this.isAtEnd;
     const line = layout.invalidate(first);
-    if (this.width <= 0) return;
+    if (!this.scrollBox.hasValidLayout) return;
     if (layout.nextToken > store.count - MAX_BACKLOG) layout.extend(store.count);
     lines.redrawFrom(line);
     if (wasAtEnd) {
       box.scrollTop = box.scrollHeight;
       lines.renderVisible();
     }
-    this.layOutRest();
+    this.scrollBox.layOutRest();
   }
 
-  /** Scroll until a token is visible, once there is a layout. */
+  /** Scroll until a token is visible, if there is a layout. */
   reveal(token: number): void {
-    if (this.width > 0) this.lines.reveal(token);
+    if (this.scrollBox.hasValidLayout) this.lines.reveal(token);
   }
 
   /** Whether the box is scrolled to the end; it then stays there as the text grows. */
@@ -136,23 +82,47 @@ export class TextBox {
   }
 
   focus(): void {
-    this.box.focus({ preventScroll: true });
+    this.scrollBox.focus();
   }
 
-  /** Lay out the rest of the text in idle time. */
-  private layOutRest(): void {
-    const { layout, lines } = this;
-    this.layoutTask.stop();
-    if (layout.done) return;
-    const rest = function* () {
-      while (!layout.done) {
-        layout.extend(layout.nextToken + 256);
-        yield;
-      }
-    };
-    this.layoutTask.start(rest(), () => {
-      lines.updateHeight();
-      if (layout.done) lines.renderVisible();
-    });
+  // For the scroll box -------------------------------------------------------------------------------------------
+
+  topToken(): number | null {
+    return this.lines.topToken();
+  }
+
+  layOut(width: number, top: number | null): void {
+    this.layout.reset(width);
+    this.lines.redraw();
+    if (top !== null) this.lines.scrollToTop(top);
+  }
+
+  renderVisible(): void {
+    this.lines.renderVisible();
+  }
+
+  renderAll(limit: number): void {
+    this.lines.renderAll(limit);
+  }
+
+  isLaidOut(): boolean {
+    return this.layout.done;
+  }
+
+  layOutMore(): void {
+    this.layout.extend(this.layout.nextToken + IDLE_STEP);
+  }
+
+  afterLayOut(): void {
+    this.lines.updateHeight();
+    if (this.layout.done) this.lines.renderVisible();
+  }
+
+  scrolled(): void {
+    this.host.scrolled();
+  }
+
+  resized(): void {
+    this.host.resized();
   }
 }

@@ -2,7 +2,7 @@
 
 import type { Store } from "../data/store.ts";
 import { setTrait } from "../host/traits.ts";
-import { Card } from "../ui/card.ts";
+import { Card, type CardHost } from "../ui/card.ts";
 import { CardContent, renderContent } from "../ui/card_content.ts";
 import { button, element, focusedFrom, input, keepFocus } from "../ui/dom.ts";
 import type { Model } from "./model.ts";
@@ -16,7 +16,7 @@ export interface CardsHost {
   announce(text: string): void;
 }
 
-export class Cards {
+export class Cards implements CardHost {
   readonly card: Card;
   readonly pinned = new PinnedCards(
     (token) => this.togglePin(token),
@@ -33,12 +33,7 @@ export class Cards {
     private readonly store: Store,
     private readonly host: CardsHost,
   ) {
-    this.card = new Card({
-      box: host.box,
-      find: () => (this.card.token === null ? null : host.find(this.card.token)),
-      hide: () => this.card.hide(),
-      close: () => this.close(),
-    });
+    this.card = new Card(this);
     const { slider } = this;
     slider.addEventListener("input", () => setTrait(this.model, "temperature", Number(slider.value)));
     this.temperatureControl.append(slider, this.temperatureText);
@@ -80,12 +75,6 @@ export class Cards {
     else navigator.clipboard.writeText(text).then(done, () => copyByEvent(text, done));
   }
 
-  close(): void {
-    const hadFocus = this.card.root.contains(focusedFrom(this.host.root));
-    this.card.hide();
-    if (hadFocus) this.host.box.focus({ preventScroll: true });
-  }
-
   /** Continue from an alternative, by its index; null if that is impossible. */
   private get onBranch(): ((token: number, index: number) => void) | null {
     if (this.model.get("branching") !== "") return null;
@@ -117,6 +106,26 @@ export class Cards {
     const reason = this.model.get("branching");
     if (reason) controls.push(element("div", "deluge-card-facts", reason));
     return controls;
+  }
+
+  // For the card -------------------------------------------------------------------------------------------------
+
+  get box(): HTMLElement {
+    return this.host.box;
+  }
+
+  find(): HTMLElement | null {
+    return this.card.token === null ? null : this.host.find(this.card.token);
+  }
+
+  hide(): void {
+    this.card.hide();
+  }
+
+  close(): void {
+    const hadFocus = this.card.root.contains(focusedFrom(this.host.root));
+    this.card.hide();
+    if (hadFocus) this.host.box.focus({ preventScroll: true });
   }
 }
 

@@ -3,11 +3,13 @@
 import type { Store } from "../data/store.ts";
 import { selectedText, textSelection } from "../text/clipboard.ts";
 import type { TextBox } from "../text/text_box.ts";
+import { cellAt } from "../text/token_span.ts";
 import { focusedFrom, listenUntil } from "../ui/dom.ts";
 import { type Action, actionOf } from "../ui/keyboard.ts";
 import { onFocusLeave } from "../ui/shell.ts";
 import type { Cards } from "./cards.ts";
 import type { Navigation } from "./navigation.ts";
+import type { SearchPanel } from "./search_panel.ts";
 import type { Selection } from "./selection.ts";
 
 /** The list of keys that the help shows. The keys are read in ui/keyboard.ts. */
@@ -27,26 +29,25 @@ export const KEYS: [string, string][] = [
   ["?", "these keys"],
 ];
 
-/** Actions of keys that belong to other parts of the view. */
-export interface InputActions {
-  search(): void;
-  match(by: 1 | -1): void;
-  surprise(by: 1 | -1): void;
-  list(): void;
-  help(): void;
+/** The parts of the view that input acts on. */
+export interface InputParts {
+  root: HTMLElement;
+  store: Store;
+  textBox: TextBox;
+  selection: Selection;
+  cards: Cards;
+  navigation: Navigation;
+  searchPanel: SearchPanel;
+  focusSearch(): void;
+  toggleHelp(): void;
 }
 
 export class Input {
   constructor(
-    private readonly root: HTMLElement,
-    private readonly store: Store,
-    private readonly textBox: TextBox,
-    private readonly selection: Selection,
-    private readonly cards: Cards,
-    private readonly navigation: Navigation,
-    private readonly actions: InputActions,
+    private readonly parts: InputParts,
     signal: AbortSignal,
   ) {
+    const { root, textBox, cards } = parts;
     const { box } = textBox;
     // Listen on the box and not on tokens: one set of listeners serves any number of tokens.
     const on = listenUntil(signal);
@@ -69,34 +70,36 @@ export class Input {
   }
 
   private get hasFocus(): boolean {
-    return focusedFrom(this.root) === this.textBox.box;
+    return focusedFrom(this.parts.root) === this.parts.textBox.box;
   }
 
   private onPointerLeave(): void {
-    const { cards, selection } = this;
+    const { cards, selection } = this.parts;
     if (cards.card.isOpen) return;
     if (this.hasFocus && selection.token !== null) cards.show(selection.token);
     else cards.card.hide();
   }
 
   private onClick(event: MouseEvent): void {
+    const { textBox, selection, navigation } = this.parts;
     const token = tokenOf(event);
     if (token === null) return;
-    if (event.shiftKey) this.selection.extendTo(token);
-    else if (!textSelection(this.textBox.box)) {
-      this.selection.endRange();
-      this.navigation.goTo(token, true);
+    if (event.shiftKey) selection.extendTo(token);
+    else if (!textSelection(textBox.box)) {
+      selection.endRange();
+      navigation.goTo(token, true);
     }
   }
 
   private onCopy(event: ClipboardEvent): void {
-    const selected = event.composedPath().includes(this.root) ? textSelection(this.textBox.box) : null;
-    let text = selected && selectedText(selected, this.store, this.textBox.layout);
-    const { range } = this.selection;
+    const { root, store, textBox, selection } = this.parts;
+    const selected = event.composedPath().includes(root) ? textSelection(textBox.box) : null;
+    let text = selected && selectedText(selected, store, textBox.layout);
+    const { range } = selection;
     // Most of a long text has no elements: copy a selected range from the store.
     if (text === null && range && this.hasFocus) {
       text = "";
-      for (let token = range[0]; token < range[1]; token++) text += this.store.source(token);
+      for (let token = range[0]; token < range[1]; token++) text += store.source(token);
     }
     if (text === null || !event.clipboardData) return;
     event.clipboardData.setData("text/plain", text);
@@ -104,7 +107,8 @@ export class Input {
   }
 
   private onKey(event: KeyboardEvent): void {
-    const { count } = this.store;
+    const { store, selection } = this.parts;
+    const { count } = store;
     const isSelectAll = (event.ctrlKey || event.metaKey) && event.key === "a" && count > 0;
     if (!isSelectAll && (event.ctrlKey || event.metaKey || event.altKey)) return;
     const action = isSelectAll ? null : actionOf(event.key, count);
@@ -115,13 +119,13 @@ export class Input {
     event.stopPropagation();
     if (action) this.run(action, event.shiftKey);
     else {
-      this.selection.selectRange([0, count]);
+      selection.selectRange([0, count]);
       window.getSelection()?.removeAllRanges();
     }
   }
 
   private run(action: Action, withShift: boolean): void {
-    const { actions, selection, cards, navigation } = this;
+    const { selection, cards, navigation, searchPanel } = this.parts;
     const { token } = selection;
     switch (action.kind) {
       case "token":
@@ -146,23 +150,31 @@ export class Input {
         if (token !== null) cards.copy(cards.contentOf(token));
         return;
       case "surprise":
-      case "match":
-        actions[action.kind](action.by);
+        searchPanel.goToSurprise(action.by);
         return;
-      default:
-        actions[action.kind]();
+      case "match":
+        searchPanel.goToMatch(action.by);
+        return;
+      case "list":
+        searchPanel.toggleList();
+        return;
+      case "search":
+        this.parts.focusSearch();
+        return;
+      case "help":
+        this.parts.toggleHelp();
     }
   }
 
   /** Whether Escape has anything to close or clear; if not, the key is passed to the notebook. */
   private get canEscape(): boolean {
-    const { selection, cards } = this;
+    const { selection, cards } = this.parts;
     return cards.card.token !== null || selection.range !== null || selection.token !== null;
   }
 
   /** Close the open card; with none open, clear the selected range; with none selected, clear the selected token. */
   private escape(): void {
-    const { selection, cards } = this;
+    const { selection, cards } = this.parts;
     const { isOpen } = cards.card;
     cards.card.hide();
     if (isOpen) return;
@@ -173,6 +185,6 @@ export class Input {
 }
 
 function tokenOf(event: Event): number | null {
-  const span = (event.target as Element | null)?.closest?.<HTMLElement>("[data-token]");
-  return span ? Number(span.dataset["token"]) : null;
+  const cell = cellAt(event);
+  return cell ? Number(cell.dataset["token"]) : null;
 }

@@ -6,6 +6,13 @@ import { type Move, movePosition } from "../ui/keyboard.ts";
 import type { Cards } from "./cards.ts";
 import type { Selection } from "./selection.ts";
 
+/** What navigation needs of its view. */
+export interface NavigationHost {
+  announce(text: string): void;
+  /** Called when other tokens may have become visible. */
+  scrolled(): void;
+}
+
 export class Navigation {
   /** The horizontal position that moves by lines aim at, so that moving back leads back: px. */
   private targetX: number | null = null;
@@ -15,9 +22,7 @@ export class Navigation {
     private readonly selection: Selection,
     private readonly textBox: TextBox,
     private readonly cards: Cards,
-    private readonly announce: (text: string) => void,
-    /** Called when other tokens may have become visible. */
-    private readonly onScroll: () => void,
+    private readonly host: NavigationHost,
   ) {}
 
   goTo(token: number, isOpen = this.cards.card.isOpen): void {
@@ -46,8 +51,8 @@ export class Navigation {
     if (token < 0 || token >= this.store.count) return;
     this.selection.select(token);
     this.textBox.reveal(token);
-    this.onScroll();
+    this.host.scrolled();
     this.cards.show(token, isOpen);
-    this.announce(this.cards.contentOf(token).spoken);
+    this.host.announce(this.cards.contentOf(token).spoken);
   }
 }

@@ -6,7 +6,8 @@ import type { Store } from "../data/store.ts";
 import { heatOf } from "../data/token_values.ts";
 import { clearCanvas, tokenWidth } from "../ui/canvas.ts";
 import { element } from "../ui/dom.ts";
-import { onDrag } from "../ui/drag.ts";
+import { type Drag, onDrag } from "../ui/drag.ts";
+import { IdleTask } from "../ui/idle_tasks.ts";
 
 /** px. */
 const HEIGHT = 36;
@@ -14,6 +15,14 @@ const HEIGHT = 36;
 const MAX_GROUPS = 2048;
 /** Distinct colours of the bars. */
 const COLOR_STEPS = 24;
+
+/** What the overview needs of its view. */
+export interface OverviewHost {
+  /** The colours that the stylesheet gives to tokens with these heats. */
+  colorsOf(heats: number[]): string[];
+  goTo(token: number): void;
+  selectRange(range: [number, number] | null): void;
+}
 
 export class Overview {
   readonly root = element("div", "deluge-strip");
@@ -27,43 +36,45 @@ export class Overview {
   private range: [number, number] | null = null;
   private token: number | null = null;
   private width = 0;
+  private readonly task: IdleTask;
   /** By heat; empty until they are needed. */
   private colors: string[] = [];
 
   constructor(
     private readonly store: Store,
-    private readonly colorsOf: (heats: number[]) => string[],
-    private readonly goTo: (token: number) => void,
-    private readonly selectRange: (range: [number, number] | null) => void,
+    private readonly host: OverviewHost,
     signal: AbortSignal,
   ) {
+    this.task = new IdleTask(signal);
     this.root.append(this.canvas, this.frame);
     this.root.setAttribute("aria-hidden", "true");
     this.root.title = "The whole text: click to go there, drag to choose tokens";
-    onDrag(
-      this.root,
-      (event) => {
-        const from = this.tokenAt(event);
-        let hasMoved = false;
-        return {
-          move: (moveEvent) => {
-            const to = this.tokenAt(moveEvent);
-            hasMoved ||= Math.abs(this.xOf(to) - this.xOf(from)) > 3;
-            if (hasMoved) this.selectRange([Math.min(from, to), Math.max(from, to) + 1]);
-          },
-          release: (releaseEvent) => {
-            if (hasMoved) return;
-            this.selectRange(null);
-            this.goTo(this.tokenAt(releaseEvent));
-          },
-        };
-      },
-      signal,
-    );
+    onDrag(this.root, (event) => this.startDrag(event), signal);
   }
 
-  /** Collect the heats of tokens from `first` on; of all tokens if the scale or earlier tokens have changed. */
-  *collect(colorBy: ColorBy, first: number): Generator<void> {
+  private startDrag(event: PointerEvent): Drag {
+    const from = this.tokenAt(event);
+    let hasMoved = false;
+    return {
+      move: (moveEvent) => {
+        const to = this.tokenAt(moveEvent);
+        hasMoved ||= Math.abs(this.xOf(to) - this.xOf(from)) > 3;
+        if (hasMoved) this.host.selectRange([Math.min(from, to), Math.max(from, to) + 1]);
+      },
+      release: (releaseEvent) => {
+        if (hasMoved) return;
+        this.host.selectRange(null);
+        this.host.goTo(this.tokenAt(releaseEvent));
+      },
+    };
+  }
+
+  /** Draw the tokens from `first` on again, in idle time; all tokens if the scale or earlier tokens have changed. */
+  update(colorBy: ColorBy, first: number): void {
+    this.task.start(this.collect(colorBy, first), () => this.draw());
+  }
+
+  private *collect(colorBy: ColorBy, first: number): Generator<void> {
     if (colorBy !== this.colorBy || first < this.countedTokens) {
       this.groupHeats.fill(Number.NaN);
       this.groupSize = 1;
@@ -71,23 +82,11 @@ export class Overview {
       this.colorBy = colorBy;
     }
     const { store } = this;
-    const scale = store.scales[colorBy];
     while (this.countedTokens < store.count) {
       const end = Math.min(store.count, this.countedTokens + 4096);
       while (end > this.groupSize * MAX_GROUPS) this.mergeGroups();
-      if (colorBy === "probability") {
-        // The least probable token has the least logarithm: one exponential per group is enough.
-        for (let token = this.countedTokens; token < end; ) {
-          const group = Math.floor(token / this.groupSize);
-          const stop = Math.min(end, (group + 1) * this.groupSize);
-          let least = Number.POSITIVE_INFINITY;
-          for (; token < stop; token++) {
-            const logprob = store.logprob[token] ?? Number.NaN;
-            if (logprob < least) least = logprob;
-          }
-          if (least < Number.POSITIVE_INFINITY) this.addHeat(group, heat(scale, Math.exp(least)));
-        }
-      } else {
+      if (colorBy === "probability") this.addProbabilities(this.countedTokens, end);
+      else {
         for (let token = this.countedTokens; token < end; token++) {
           const tokenHeat = heatOf(store, colorBy, token);
           if (!Number.isNaN(tokenHeat)) this.addHeat(Math.floor(token / this.groupSize), tokenHeat);
@@ -95,6 +94,21 @@ export class Overview {
       }
       this.countedTokens = end;
       yield;
+    }
+  }
+
+  /** The least probable token of a group has the least logarithm: one exponential per group is enough. */
+  private addProbabilities(first: number, end: number): void {
+    const { logprob, scales } = this.store;
+    for (let token = first; token < end; ) {
+      const group = Math.floor(token / this.groupSize);
+      const stop = Math.min(end, (group + 1) * this.groupSize);
+      let least = Number.POSITIVE_INFINITY;
+      for (; token < stop; token++) {
+        const value = logprob[token] ?? Number.NaN;
+        if (value < least) least = value;
+      }
+      if (least < Number.POSITIVE_INFINITY) this.addHeat(group, heat(scales.probability, Math.exp(least)));
     }
   }
 
@@ -142,8 +156,9 @@ export class Overview {
     const context = store.count ? clearCanvas(this.canvas, width, HEIGHT) : null;
     if (!context) return;
     if (!this.colors.length)
-      this.colors = this.colorsOf(Array.from({ length: COLOR_STEPS }, (_, step) => step / (COLOR_STEPS - 1)));
-    const { colors } = this;
+      this.colors = this.host.colorsOf(
+        Array.from({ length: COLOR_STEPS }, (_, step) => step / (COLOR_STEPS - 1)),
+      );
     const style = getComputedStyle(this.root);
     if (this.range) {
       context.fillStyle = style.getPropertyValue("outline-color");
@@ -152,6 +167,17 @@ export class Overview {
       context.fillRect(left, 0, Math.max(1, this.xOf(this.range[1]) - left), HEIGHT);
       context.globalAlpha = 1;
     }
+    this.drawBars(context);
+    if (this.token !== null) {
+      context.fillStyle = style.color;
+      const markWidth = Math.min(Math.max(2, width / store.count - 1), 6);
+      const center = (this.xOf(this.token) + this.xOf(this.token + 1)) / 2;
+      context.fillRect(center - markWidth / 2, 0, markWidth, 3);
+    }
+  }
+
+  private drawBars(context: CanvasRenderingContext2D): void {
+    const { width, store, colors } = this;
     const groups = Math.ceil(store.count / this.groupSize);
     // At most one bar per pixel, for the least sure of the groups that fall on it.
     const bars = Math.min(groups, Math.floor(width));
@@ -172,12 +198,6 @@ export class Overview {
         Math.max(1, barWidth > 3 ? barWidth - 1 : barWidth),
         height,
       );
-    }
-    if (this.token !== null) {
-      context.fillStyle = style.color;
-      const markWidth = Math.min(Math.max(2, width / store.count - 1), 6);
-      const center = (this.xOf(this.token) + this.xOf(this.token + 1)) / 2;
-      context.fillRect(center - markWidth / 2, 0, markWidth, 3);
     }
   }
 

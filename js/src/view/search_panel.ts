@@ -6,15 +6,16 @@ import type { Store } from "../data/store.ts";
 import { button, element } from "../ui/dom.ts";
 import { IdleTask } from "../ui/idle_tasks.ts";
 import type { Model } from "./model.ts";
-import type { Toolbar } from "./toolbar.ts";
+import type { Selection } from "./selection.ts";
+import type { Toolbar, ToolbarActions } from "./toolbar.ts";
 
 /** Surprises in the list, at most. */
 const MAX_LISTED = 100;
 
 /** What the panel needs of its view. */
 export interface SearchPanelHost {
-  toolbar(): Toolbar;
-  selectedToken(): number | null;
+  toolbar: Toolbar;
+  selection: Selection;
   goTo(token: number): void;
   announce(text: string): void;
   repaint(): void;
@@ -22,7 +23,7 @@ export interface SearchPanelHost {
   leave(): void;
 }
 
-export class SearchPanel {
+export class SearchPanel implements ToolbarActions {
   readonly list = element("div", "deluge-list");
   private search: Search | null = null;
   private readonly searchTask: IdleTask;
@@ -70,7 +71,7 @@ export class SearchPanel {
   goToMatch(by: 1 | -1): void {
     const { search } = this;
     if (!search) return;
-    const nearest = () => search.nearest(this.host.selectedToken(), by);
+    const nearest = () => search.nearest(this.host.selection.token, by);
     let match = nearest();
     if (!match) {
       // The search waits for frames; a key press should not. Search for a moment here.
@@ -87,7 +88,7 @@ export class SearchPanel {
   }
 
   goToSurprise(by: 1 | -1): void {
-    const token = nextSurprise(this.store, this.model.get("threshold"), this.host.selectedToken(), by);
+    const token = nextSurprise(this.store, this.model.get("threshold"), this.host.selection.token, by);
     if (token !== null) this.host.goTo(token);
     else this.host.announce("no surprises");
   }
@@ -121,8 +122,12 @@ export class SearchPanel {
     this.list.querySelector("button")?.focus({ preventScroll: true });
   }
 
+  leave(): void {
+    this.host.leave();
+  }
+
   private showSurpriseCount(): void {
-    this.host.toolbar().showSurprises(this.surpriseCount, percent(this.threshold), !this.list.hidden);
+    this.host.toolbar.showSurprises(this.surpriseCount, percent(this.threshold), !this.list.hidden);
   }
 
   private runSearch(): void {
@@ -140,10 +145,10 @@ export class SearchPanel {
 
   private showMatchCount(): void {
     const { search } = this;
-    const token = this.host.selectedToken();
+    const token = this.host.selection.token;
     const index = search && token !== null ? search.indexOf(token) : null;
     const position = index === null ? "" : `${index + 1} of `;
-    this.host.toolbar().showMatches(search ? `${position}${search.matches.length}` : "");
+    this.host.toolbar.showMatches(search ? `${position}${search.matches.length}` : "");
   }
 
   private fillList(): void {

@@ -2,6 +2,7 @@
 // a branch.
 
 import { unpack } from "../data/codec.ts";
+import type { Store } from "../data/store.ts";
 import type { Model } from "./model.ts";
 
 export interface Source {
@@ -25,4 +26,10 @@ export function currentSource(model: Model): Source {
   };
   const data = blockOf("data");
   return data ? { data, alternatives: blockOf("alternatives"), measures: blockOf("measures") } : original;
+}
+
+/** Give a store the alternatives and measures that have arrived with its tokens. */
+export function loadDetails(store: Store, { alternatives, measures }: Source): void {
+  if (alternatives?.byteLength) store.deferAlternatives(alternatives);
+  if (measures?.byteLength) store.receiveMeasures(unpack(measures));
 }

@@ -3,7 +3,7 @@
 import { type ColorBy, limitTest, type Scale } from "../data/scale.ts";
 import type { Store } from "../data/store.ts";
 import { heatAt, valueFor } from "../data/token_values.ts";
-import type { Appearance } from "../text/line_renderer.ts";
+import type { Appearance } from "../text/token_span.ts";
 import type { Model } from "./model.ts";
 import type { Selection } from "./selection.ts";
 

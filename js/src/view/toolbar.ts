@@ -1,154 +1,169 @@
-// The bar above the text: what the colour says, searching, surprises, and how the text is drawn.
+// The bar above the text of a view: colours, surprises, search, and how the text is drawn.
 
 import { pluralize } from "../data/format.ts";
 import type { ColorBy } from "../data/scale.ts";
 import { onChange, setTrait } from "../host/traits.ts";
-import { button, dropdown, element } from "../ui/dom.ts";
+import { button, dropdown, element, input } from "../ui/dom.ts";
 import type { Legend } from "../ui/legend.ts";
 import type { Model } from "./model.ts";
 
+/** Actions of other parts of the view. */
 export interface ToolbarActions {
-  search(text: string): void;
-  match(by: 1 | -1): void;
-  surprise(by: 1 | -1): void;
-  list(): void;
+  searchFor(query: string): void;
+  goToMatch(by: 1 | -1): void;
+  goToSurprise(by: 1 | -1): void;
+  toggleList(): void;
+  /** Return the focus to the text. */
   leave(): void;
 }
 
-const PALETTES = ["amber", "blue", "green", "grey"] as const;
+const COLORS: ColorBy[] = ["probability", "surprisal", "entropy", "margin", "rank"];
+const PALETTES = ["amber", "blue", "green", "grey"];
+const FONTS = ["monospace", "proportional"];
 const SPACES = [
   ["marks", "white space where it stands alone"],
   ["all", "all white space"],
   ["plain", "no marks"],
 ] as const;
-const FONTS = [
-  ["monospace", "monospace"],
-  ["proportional", "proportional"],
-] as const;
+
+const sameText = (values: string[]) => values.map((value) => [value, value] as const);
 
 export class Toolbar {
   readonly root = element("div", "deluge-bar");
   readonly summary = element("span", "deluge-summary");
-  private readonly field = element("input", "deluge-search");
-  private readonly found = element("span", "deluge-count");
-  private readonly surprises = button("", "List of surprises", () => this.acts.list());
+  private readonly searchField = input({
+    type: "search",
+    className: "deluge-search",
+    placeholder: "search  /",
+  });
+  private readonly matchCount = element("span", "deluge-count");
+  private readonly listButton = button("", "List of surprises", () => this.actions.toggleList());
 
   constructor(
-    model: Model,
+    private readonly model: Model,
     legend: Legend,
-    private readonly acts: ToolbarActions,
+    private readonly actions: ToolbarActions,
     signal: AbortSignal,
   ) {
-    const color = dropdown(
-      "Colour by",
-      (["probability", "surprisal", "entropy", "margin", "rank"] as ColorBy[]).map((one) => [one, one]),
-      (value) => {
-        // A part of one scale is none of another.
-        model.set("limits", []);
-        setTrait(model, "color_by", value as ColorBy);
-      },
+    const color = dropdown("Colour by", sameText(COLORS), (value) => {
+      // The limits are values of the old scale.
+      model.set("limits", []);
+      setTrait(model, "color_by", value as ColorBy);
+    });
+    this.root.append(
+      color,
+      legend.root,
+      this.createSteps(),
+      this.createSearch(),
+      this.createMenu(signal),
+      this.summary,
     );
-    const more = element("details", "deluge-more");
-    more.append(element("summary", "deluge-button", "Display"));
-    const panel = element("div", "deluge-panel");
-    const palette = dropdown(
-      "Palette",
-      PALETTES.map((one) => [one, one]),
-      (value) => setTrait(model, "palette", value),
+    const update = () => {
+      color.value = model.get("color_by");
+    };
+    update();
+    onChange(model, ["color_by"], update, signal);
+  }
+
+  private createSteps(): HTMLElement {
+    const steps = element("span", "deluge-steps");
+    steps.append(
+      button("‹", "Previous surprise (p)", () => this.actions.goToSurprise(-1)),
+      this.listButton,
+      button("›", "Next surprise (n)", () => this.actions.goToSurprise(1)),
     );
+    return steps;
+  }
+
+  private createSearch(): HTMLElement {
+    const { searchField, actions } = this;
+    searchField.setAttribute("aria-label", "Search the text");
+    searchField.addEventListener("input", () => actions.searchFor(searchField.value));
+    searchField.addEventListener("keydown", (event) => {
+      event.stopPropagation();
+      if (event.key === "Enter") actions.goToMatch(event.shiftKey ? -1 : 1);
+      else if (event.key === "Escape") actions.leave();
+      else return;
+      event.preventDefault();
+    });
+    const group = element("span", "deluge-steps");
+    group.append(searchField, this.matchCount);
+    return group;
+  }
+
+  /** The menu of settings that change how the text is drawn. */
+  private createMenu(signal: AbortSignal): HTMLElement {
+    const { model } = this;
+    const palette = dropdown("Palette", sameText(PALETTES), (value) => setTrait(model, "palette", value));
     const spaces = dropdown("White space", SPACES, (value) => setTrait(model, "spaces", value));
-    const font = dropdown("Font", FONTS, (value) => setTrait(model, "font", value));
-    const edges = element("input");
-    edges.type = "checkbox";
-    edges.addEventListener("change", () => setTrait(model, "boundaries", edges.checked));
-    const threshold = element("input");
-    threshold.type = "number";
-    threshold.min = "0.01";
-    threshold.max = "100";
-    threshold.step = "any";
+    const font = dropdown("Font", sameText(FONTS), (value) => setTrait(model, "font", value));
+    const boundaries = input({ type: "checkbox" });
+    boundaries.addEventListener("change", () => setTrait(model, "boundaries", boundaries.checked));
+    const threshold = input({ type: "number", min: "0.01", max: "100", step: "any" });
     threshold.addEventListener("change", () => {
       const value = Number(threshold.value);
       if (value > 0 && value <= 100) setTrait(model, "threshold", value / 100);
     });
-    for (const [name, control] of [
-      ["palette", palette],
-      ["marks", spaces],
-      ["font", font],
-      ["token boundaries", edges],
-      ["surprises are below (%)", threshold],
-    ] as const) {
-      const label = element("label", "", `${name} `);
-      control.dataset["lmSuppressShortcuts"] = "true";
-      label.append(control);
-      panel.append(label);
-    }
-    more.append(panel);
-    // On a narrow page it would hang over the edge.
-    more.addEventListener("toggle", () => {
-      panel.style.marginLeft = "";
-      const [whole, own] = [this.root.getBoundingClientRect(), panel.getBoundingClientRect()];
-      const over = own.right - Math.min(whole.right, document.documentElement.clientWidth);
-      if (over > 0) panel.style.marginLeft = `${-Math.min(over, own.left - whole.left)}px`;
-    });
-
-    this.field.type = "search";
-    this.field.placeholder = "search  /";
-    this.field.setAttribute("aria-label", "Search the text");
-    this.field.dataset["lmSuppressShortcuts"] = "true";
-    this.field.addEventListener("input", () => acts.search(this.field.value));
-    this.field.addEventListener("keydown", (event) => {
-      event.stopPropagation();
-      if (event.key === "Enter") acts.match(event.shiftKey ? -1 : 1);
-      else if (event.key === "Escape") acts.leave();
-      else return;
-      event.preventDefault();
-    });
-    const steps = element("span", "deluge-steps");
-    steps.append(
-      button("‹", "Previous surprise (p)", () => acts.surprise(-1)),
-      this.surprises,
-      button("›", "Next surprise (n)", () => acts.surprise(1)),
-    );
-    const seek = element("span", "deluge-steps");
-    seek.append(this.field, this.found);
-    this.root.append(color, legend.root, steps, seek, more, this.summary);
-
-    const show = () => {
-      color.value = model.get("color_by");
+    const update = () => {
       palette.value = model.get("palette");
       spaces.value = model.get("spaces");
       font.value = model.get("font");
-      edges.checked = model.get("boundaries");
+      boundaries.checked = model.get("boundaries");
       threshold.value = String(Number((model.get("threshold") * 100).toPrecision(6)));
     };
-    show();
-    onChange(model, ["color_by", "palette", "spaces", "font", "boundaries", "threshold"], show, signal);
+    update();
+    onChange(model, ["palette", "spaces", "font", "boundaries", "threshold"], update, signal);
+    return this.createDropPanel("Display", [
+      ["palette", palette],
+      ["marks", spaces],
+      ["font", font],
+      ["token boundaries", boundaries],
+      ["surprises are below (%)", threshold],
+    ]);
   }
 
-  /** Begin to search. */
+  /** A panel with labelled controls that opens below a button, and stays within the view and the page. */
+  private createDropPanel(name: string, controls: [label: string, control: HTMLElement][]): HTMLElement {
+    const root = element("details", "deluge-more");
+    const panel = element("div", "deluge-panel");
+    for (const [text, control] of controls) {
+      const label = element("label", "", `${text} `);
+      label.append(control);
+      panel.append(label);
+    }
+    root.append(element("summary", "deluge-button", name), panel);
+    root.addEventListener("toggle", () => {
+      panel.style.marginLeft = "";
+      const [bar, own] = [this.root.getBoundingClientRect(), panel.getBoundingClientRect()];
+      const overflow = own.right - Math.min(bar.right, document.documentElement.clientWidth);
+      if (overflow > 0) panel.style.marginLeft = `${-Math.min(overflow, own.left - bar.left)}px`;
+    });
+    return root;
+  }
+
   focusSearch(): void {
-    this.field.focus();
-    this.field.select();
+    this.searchField.focus();
+    this.searchField.select();
   }
 
   get query(): string {
-    return this.field.value;
+    return this.searchField.value;
   }
 
-  /** Take over what an earlier drawing of the same completion was query for. */
-  setQuery(text: string): void {
-    this.field.value = text;
+  /** Show the query of an earlier view of the same answer. */
+  setQuery(query: string): void {
+    this.searchField.value = query;
   }
 
   showMatches(text: string): void {
-    this.found.textContent = text;
+    this.matchCount.textContent = text;
   }
 
-  showSurprises(count: number, below: string, listed: boolean): void {
-    const told = pluralize(count, "surprise");
-    this.surprises.textContent = told;
-    this.surprises.title = `Tokens below ${below} (s)`;
-    this.surprises.setAttribute("aria-label", `${told}, tokens below ${below}: list them`);
-    this.surprises.setAttribute("aria-expanded", String(listed));
+  showSurprises(count: number, threshold: string, isListOpen: boolean): void {
+    const text = pluralize(count, "surprise");
+    this.listButton.textContent = text;
+    this.listButton.title = `Tokens below ${threshold} (s)`;
+    this.listButton.setAttribute("aria-label", `${text}, tokens below ${threshold}: list them`);
+    this.listButton.setAttribute("aria-expanded", String(isListOpen));
   }
 }

@@ -1,53 +1,56 @@
-// One completion on the screen: its parts, and what they show when the host or the text changes.
+// A view of one completion: creates its parts, and updates them when a trait, the text or the page changes.
 
 import { type Block, unpack } from "../data/codec.ts";
-import { Store } from "../data/store.ts";
+import { type Fragment, Store } from "../data/store.ts";
 import { describeRange, Summary } from "../data/summary.ts";
 import { needsMeasures } from "../data/token_values.ts";
 import { ChartLink, type LinkMessage } from "../host/chart_link.ts";
 import { RequestOnce } from "../host/request_once.ts";
 import { followTheme } from "../host/theme.ts";
 import { onChange, setTrait } from "../host/traits.ts";
-import { heatClass } from "../text/line_renderer.ts";
-import { TextBox } from "../text/text_box.ts";
+import { TextBox, type TextBoxHost } from "../text/text_box.ts";
+import { type Appearance, heatColors } from "../text/token_span.ts";
 import { shownText } from "../text/whitespace.ts";
-import { element, rootOf } from "../ui/dom.ts";
+import { element, focusedFrom } from "../ui/dom.ts";
 import { IdleTask } from "../ui/idle_tasks.ts";
 import { Legend } from "../ui/legend.ts";
 import { keyHelp, onceVisible, onFontsLoaded, statusRegion } from "../ui/shell.ts";
 import { BranchTree } from "./branches.ts";
-import { Cards } from "./cards.ts";
+import { Cards, type CardsHost } from "./cards.ts";
 import { Input, KEYS } from "./input.ts";
 import type { Model, State } from "./model.ts";
-import { Navigation } from "./navigation.ts";
-import { Overview } from "./overview.ts";
-import { SearchPanel } from "./search_panel.ts";
+import { Navigation, type NavigationHost } from "./navigation.ts";
+import { Overview, type OverviewHost } from "./overview.ts";
+import { SearchPanel, type SearchPanelHost } from "./search_panel.ts";
 import { Selection } from "./selection.ts";
-import { currentSource } from "./source.ts";
+import { currentSource, loadDetails } from "./source.ts";
 import { TokenStyle } from "./token_style.ts";
 import { Toolbar } from "./toolbar.ts";
 
-let views = 0;
+let viewCount = 0;
 
-/** What a drawing hands on to the next one of the same completion. */
+/** What a view hands on to the view that replaces it. */
 export interface ViewState {
-  top: number;
-  atEnd: boolean;
+  scrollTop: number;
+  isAtEnd: boolean;
+  /** Whether the text, or its card, had the focus. */
   textHadFocus: boolean;
-  /** Whether the focus was in the tree of branches. */
-  treeHadFocus: boolean;
+  branchesHadFocus: boolean;
   query: string;
 }
 
-export class View {
+export class View implements TextBoxHost, CardsHost, NavigationHost, SearchPanelHost, OverviewHost {
   readonly root = element("section", "deluge");
-  private readonly name = `deluge-${++views}`;
+  private readonly idPrefix = `deluge-${++viewCount}`;
   private readonly title = element("div", "deluge-title");
   private readonly status = statusRegion();
   private readonly help = keyHelp(KEYS);
   private readonly rangeSummary = element("div", "deluge-ranged-sum");
+  private readonly requests: RequestOnce;
   private readonly store: Store;
-  private readonly selection: Selection;
+  private readonly summary: Summary;
+  private readonly summaryTask: IdleTask;
+  readonly selection: Selection;
   private readonly style: TokenStyle;
   private readonly textBox: TextBox;
   private readonly cards: Cards;
@@ -55,116 +58,40 @@ export class View {
   private readonly searchPanel: SearchPanel;
   private readonly legend: Legend;
   private readonly overview: Overview;
-  private readonly summary: Summary;
-  private readonly toolbar: Toolbar;
+  readonly toolbar: Toolbar;
   private readonly branchTree: BranchTree;
   private readonly chartLink: ChartLink;
-  private readonly summaryTask: IdleTask;
-  private readonly overviewTask: IdleTask;
-  private readonly requests: RequestOnce;
 
   constructor(
     private readonly model: Model,
     private readonly signal: AbortSignal,
     query = "",
   ) {
-    this.requests = new RequestOnce((what) => model.send(what));
-    this.store = new Store(this.requests.request, currentSource(model).data);
-    this.loadRest();
+    const source = currentSource(model);
+    this.requests = new RequestOnce((content) => model.send(content));
+    this.store = new Store(this.requests.request, source.data);
+    loadDetails(this.store, source);
+    this.summary = new Summary(this.store);
+    this.summaryTask = new IdleTask(signal);
     this.selection = new Selection(model, this.store);
     this.style = new TokenStyle(model, this.store, this.selection, (token) =>
       this.searchPanel.isMatch(token),
     );
-    this.textBox = new TextBox(
-      this.store,
-      {
-        shownText: (fragment) => shownText(fragment, model.get("spaces")),
-        idOf: (token) => this.idOf(token),
-        appearanceOf: (token) => this.style.appearanceOf(token),
-        scrolled: () => this.frameVisible(),
-        resized: () => this.arrange(),
-      },
-      signal,
-    );
-    const { box, lines } = this.textBox;
-    const goTo = (token: number) => this.navigation.goTo(token);
-    const announce = (text: string) => {
-      this.status.textContent = text;
-    };
-    const find = (token: number) => lines.find(token);
-    const leave = () => this.textBox.focus();
-    this.cards = new Cards(model, this.store, { root: this.root, box, find, goTo, announce });
-    this.navigation = new Navigation(this.store, this.selection, this.textBox, this.cards, announce, () =>
-      this.frameVisible(),
-    );
-    this.searchPanel = new SearchPanel(
-      model,
-      this.store,
-      {
-        toolbar: () => this.toolbar,
-        selectedToken: () => this.selection.token,
-        goTo,
-        announce,
-        repaint: () => lines.repaint(),
-        leave,
-      },
-      signal,
-    );
+    this.textBox = new TextBox(this.store, this, signal);
+    this.cards = new Cards(model, this.store, this);
+    this.navigation = new Navigation(this.store, this.selection, this.textBox, this.cards, this);
+    this.searchPanel = new SearchPanel(model, this.store, this, signal);
     this.legend = new Legend((limits) => setTrait(model, "limits", limits), signal);
-    this.overview = new Overview(
-      this.store,
-      (heats) => this.colorsOf(heats),
-      goTo,
-      (range) => this.selection.selectRange(range),
-      signal,
-    );
-    this.summary = new Summary(this.store);
-    this.summaryTask = new IdleTask(signal);
-    this.overviewTask = new IdleTask(signal);
-    const match = (by: 1 | -1) => this.searchPanel.goToMatch(by);
-    const surprise = (by: 1 | -1) => this.searchPanel.goToSurprise(by);
-    const list = () => this.searchPanel.toggleList();
-    const searchFor = (text: string) => this.searchPanel.searchFor(text);
-    this.toolbar = new Toolbar(
-      model,
-      this.legend,
-      { search: searchFor, match, surprise, list, leave },
-      signal,
-    );
-    const search = () => this.toolbar.focusSearch();
-    const help = () => {
-      this.help.hidden = !this.help.hidden;
-    };
-    new Input(
-      this.root,
-      this.store,
-      this.textBox,
-      this.selection,
-      this.cards,
-      this.navigation,
-      { search, match, surprise, list, help },
-      signal,
-    );
+    this.overview = new Overview(this.store, this, signal);
+    this.toolbar = new Toolbar(model, this.legend, this.searchPanel, signal);
     this.branchTree = new BranchTree(model, (id) => setTrait(model, "node", id));
     this.chartLink = new ChartLink(model.get("link"), (message) => this.onChartMessage(message), signal);
-    this.root.append(
-      this.title,
-      this.toolbar.root,
-      this.branchTree.root,
-      this.overview.root,
-      box,
-      this.rangeSummary,
-      this.searchPanel.list,
-      this.help,
-      this.cards.pinned.root,
-      this.textBox.sample,
-      this.cards.card.root,
-      this.status,
-    );
+    this.handleInput();
+    this.appendParts();
     this.listen();
     this.paintTitle();
     this.paintStyle();
-    this.paintTree();
+    this.paintBranches();
     this.paintColor();
     this.searchPanel.updateSurprises(0);
     if (query) {
@@ -173,60 +100,90 @@ export class View {
     }
   }
 
-  // What the host asks of it --------------------------------------------------------------------------------------
+  private handleInput(): void {
+    const { root, store, textBox, selection, cards, navigation, searchPanel } = this;
+    const focusSearch = () => this.toolbar.focusSearch();
+    const toggleHelp = () => {
+      this.help.hidden = !this.help.hidden;
+    };
+    new Input(
+      { root, store, textBox, selection, cards, navigation, searchPanel, focusSearch, toggleHelp },
+      this.signal,
+    );
+  }
 
-  /** Lay the text out anew, where its width has changed or was not known yet. */
+  private appendParts(): void {
+    this.root.append(
+      this.title,
+      this.toolbar.root,
+      this.branchTree.root,
+      this.overview.root,
+      this.textBox.box,
+      this.rangeSummary,
+      this.searchPanel.list,
+      this.help,
+      this.cards.pinned.root,
+      this.textBox.sample,
+      this.cards.card.root,
+      this.status,
+    );
+  }
+
+  // For the host -------------------------------------------------------------------------------------------------
+
+  /** Lay the text out if the width of its box has changed. */
   arrange(): void {
     this.overview.measure();
     const change = this.textBox.arrange();
-    // Whoever reads a card goes on reading it.
+    // Keep the card that the user is reading.
     const { token } = this.cards.card;
     if (change === "again" && token !== null) this.textBox.reveal(token);
-    if (change === "first" || change === "again") this.frameVisible();
+    if (change === "first" || change === "again") this.scrolled();
     if (change === "again") this.overview.draw();
-    // A selection that was waiting for a width comes into sight.
+    // Nothing could be scrolled to before there was a visible layout.
     if (change === "shown" || (change === "first" && this.selection.token !== null)) this.paintSelection();
-    if (change === "first") this.count(0);
+    if (change === "first") this.updateTotals(0);
   }
 
   saveState(): ViewState {
     const { box, isAtEnd } = this.textBox;
     return {
-      top: box.scrollTop,
-      atEnd: isAtEnd,
-      // A card goes when another branch comes, and gives the focus back.
-      textHadFocus: [box, this.cards.card.root].some((one) => one.contains(rootOf(one).activeElement)),
-      treeHadFocus: this.branchTree.hasFocus,
+      scrollTop: box.scrollTop,
+      isAtEnd,
+      // The card disappears with this view; its focus belongs to the text.
+      textHadFocus: [box, this.cards.card.root].some((part) => part.contains(focusedFrom(part))),
+      branchesHadFocus: this.branchTree.hasFocus,
       query: this.toolbar.query,
     };
   }
 
   restoreState(state: ViewState): void {
     const { box } = this.textBox;
-    box.scrollTop = state.atEnd ? box.scrollHeight : state.top;
+    box.scrollTop = state.isAtEnd ? box.scrollHeight : state.scrollTop;
     if (state.textHadFocus) this.textBox.focus();
-    if (state.treeHadFocus) this.branchTree.focus();
-    if (this.model.get("tree").length) this.status.textContent = this.branchTree.spoken;
+    if (state.branchesHadFocus) this.branchTree.focus();
+    if (this.model.get("tree").length) this.announce(this.branchTree.spoken);
   }
 
-  /** Take a part that has come. */
+  /** Add data that has arrived in a message. */
   receive(part: string, block: Block): void {
     if (part === "alternatives") this.store.receiveAlternatives(block);
     else if (part === "measures") this.store.receiveMeasures(block);
     else if (this.model.get("node") === 0) this.append(block);
   }
 
-  /** Show what has come with a message. */
+  /** Show the cards again, with what has arrived. What is still missing may be requested again. */
   refreshCards(): void {
     this.requests.clear();
     this.cards.refresh();
   }
 
-  /** Take the whole again, where it is the same completion and has only grown; whether it was. */
+  /** The traits have new data. Returns false if they belong to another completion, which needs a view of its own. */
   update(): boolean {
     if (this.model.get("node") !== 0) return true;
-    if (!this.append(unpack(this.model.get("data")))) return false;
-    this.loadRest();
+    const source = currentSource(this.model);
+    if (!this.append(unpack(source.data))) return false;
+    loadDetails(this.store, source);
     this.refreshCards();
     return true;
   }
@@ -237,29 +194,73 @@ export class View {
     this.summary.invalidate(first);
     this.textBox.update(first);
     if (this.textBox.hasLayout) {
-      this.frameVisible();
-      this.count(first);
+      this.scrolled();
+      this.updateTotals(first);
     }
     this.searchPanel.update(first);
     return true;
   }
 
-  private loadRest(): void {
-    const { alternatives, measures } = currentSource(this.model);
-    if (alternatives?.byteLength) this.store.deferAlternatives(alternatives);
-    if (measures?.byteLength) this.store.receiveMeasures(unpack(measures));
+  // For the parts ------------------------------------------------------------------------------------------------
+
+  get box(): HTMLElement {
+    return this.textBox.box;
+  }
+
+  idOf(token: number): string {
+    return `${this.idPrefix}-${token}`;
+  }
+
+  shownText(fragment: Fragment): string {
+    return shownText(fragment, this.model.get("spaces"));
+  }
+
+  appearanceOf(token: number): Appearance {
+    return this.style.appearanceOf(token);
+  }
+
+  colorsOf(heats: number[]): string[] {
+    return heatColors(this.root, heats);
+  }
+
+  find(token: number): HTMLElement | null {
+    return this.textBox.lines.find(token);
+  }
+
+  goTo(token: number): void {
+    this.navigation.goTo(token);
+  }
+
+  selectRange(range: [number, number] | null): void {
+    this.selection.selectRange(range);
+  }
+
+  announce(text: string): void {
+    this.status.textContent = text;
+  }
+
+  repaint(): void {
+    this.textBox.lines.repaint();
+  }
+
+  leave(): void {
+    this.textBox.focus();
+  }
+
+  scrolled(): void {
+    this.overview.frameTokens(this.textBox.lines.visibleTokens());
+  }
+
+  resized(): void {
+    this.arrange();
   }
 
   // Painting -----------------------------------------------------------------------------------------------------
 
-  private idOf(token: number): string {
-    return `${this.name}-${token}`;
-  }
-
   private paintSelection(): void {
-    const { box, lines } = this.textBox;
+    const { box } = this.textBox;
     const { token } = this.selection;
-    lines.repaint();
+    this.repaint();
     this.publishSelection();
     if (token === null) {
       box.removeAttribute("aria-activedescendant");
@@ -274,14 +275,14 @@ export class View {
 
   private paintRange(): void {
     const { range } = this.selection;
-    this.textBox.lines.repaint();
+    this.repaint();
     this.publishSelection();
-    const told = range ? describeRange(this.store, range) : "";
-    this.rangeSummary.textContent = told;
-    if (told) this.status.textContent = told;
+    const text = range ? describeRange(this.store, range) : "";
+    this.rangeSummary.textContent = text;
+    if (text) this.announce(text);
   }
 
-  /** On the strip and on the charts. */
+  /** Mark the selection in the overview and in linked charts. */
   private publishSelection(): void {
     const { range, token } = this.selection;
     this.overview.setSelection(range, token);
@@ -289,7 +290,6 @@ export class View {
     this.chartLink.send(range, token);
   }
 
-  /** Something was chosen on a chart. */
   private onChartMessage({ from, to, go }: LinkMessage): void {
     const { count } = this.store;
     if (go !== undefined) {
@@ -301,32 +301,32 @@ export class View {
     this.selection.selectRange(stop > start ? [start, stop] : null);
     if (stop > start) {
       this.textBox.reveal(start);
-      this.frameVisible();
+      this.scrolled();
     }
   }
 
   private paintColor(): void {
-    const by = this.model.get("color_by");
-    this.style.colorBy = by;
-    if (needsMeasures(by)) this.store.requestMeasures();
-    this.root.dataset["color"] = by;
+    const colorBy = this.model.get("color_by");
+    this.style.colorBy = colorBy;
+    if (needsMeasures(colorBy)) this.store.requestMeasures();
+    this.root.dataset["color"] = colorBy;
     this.overview.resetColors();
     this.paintLimits();
-    this.count(0);
+    this.updateTotals(0);
   }
 
   private paintLimits(): void {
     const limits = this.model.get("limits");
     this.style.setLimits(limits);
     this.legend.show(this.style.colorBy, this.style.scale, limits);
-    this.textBox.lines.repaint();
+    this.repaint();
   }
 
   private paintStyle(): void {
     this.root.dataset["palette"] = this.model.get("palette");
     this.root.dataset["font"] = this.model.get("font");
     this.root.toggleAttribute("data-boundaries", this.model.get("boundaries"));
-    this.paintOverview();
+    this.repaintOverview();
   }
 
   private paintTitle(): void {
@@ -336,50 +336,35 @@ export class View {
     this.root.setAttribute("aria-label", text || "Tokens coloured by probability");
   }
 
-  private paintTree(): void {
-    const news = this.branchTree.show();
-    if (news) this.status.textContent = news;
+  private paintBranches(): void {
+    const changes = this.branchTree.show();
+    if (changes) this.announce(changes);
   }
 
-  /** Sums over what is new, and the strip; a little at a time. */
-  private count(first: number): void {
-    const told = () => {
+  /** Update the summary and the overview in idle time: tokens from `first` on have changed. */
+  private updateTotals(first: number): void {
+    const showSummary = () => {
       this.toolbar.summary.textContent = this.summary.text;
     };
-    told();
-    if (!this.summary.done) this.summaryTask.start(this.summary.run(), told);
-    if (this.textBox.hasLayout)
-      this.overviewTask.start(this.overview.collect(this.style.colorBy, first), () => this.overview.draw());
+    showSummary();
+    if (!this.summary.done) this.summaryTask.start(this.summary.run(), showSummary);
+    if (this.textBox.hasLayout) this.overview.update(this.style.colorBy, first);
   }
 
-  /** In colours that are others now. */
-  private paintOverview(): void {
+  /** Draw the overview in the colours of another palette or theme. */
+  private repaintOverview(): void {
     this.overview.resetColors();
     this.overview.draw();
-  }
-
-  private frameVisible(): void {
-    this.overview.frameTokens(this.textBox.lines.visibleTokens());
-  }
-
-  /** The colours of heats, as the stylesheet makes them. */
-  private colorsOf(heats: number[]): string[] {
-    const samples = heats.map((one) => element("span", `deluge-token ${heatClass(one)}`));
-    const holder = element("span", "deluge-ruler");
-    holder.append(...samples);
-    this.root.append(holder);
-    const found = samples.map((sample) => getComputedStyle(sample).backgroundColor);
-    holder.remove();
-    return found;
   }
 
   // Listening ----------------------------------------------------------------------------------------------------
 
   private listen(): void {
     const { signal } = this;
-    const on = (names: (keyof State & string)[], act: () => void) => onChange(this.model, names, act, signal);
-    const relayout = () => {
-      this.textBox.resetWidths();
+    const on = (names: (keyof State & string)[], listener: () => void) =>
+      onChange(this.model, names, listener, signal);
+    const layOutAgain = () => {
+      this.textBox.invalidate();
       this.arrange();
     };
     on(["selected"], () => this.paintSelection());
@@ -387,23 +372,25 @@ export class View {
     on(["color_by"], () => this.paintColor());
     on(["limits"], () => this.paintLimits());
     on(["palette", "boundaries", "font"], () => this.paintStyle());
-    on(["font", "spaces"], relayout);
+    on(["font", "spaces"], layOutAgain);
     on(["threshold"], () => this.searchPanel.updateSurprises(0));
     on(["title"], () => this.paintTitle());
-    on(["tree"], () => this.paintTree());
-    on(["pinned"], () => this.textBox.lines.repaint());
+    on(["tree"], () => this.paintBranches());
+    on(["pinned"], () => this.repaint());
     on(["pinned", "temperature", "branching"], () => this.refreshCards());
-    on(["measures"], () => {
-      const { measures } = currentSource(this.model);
-      if (this.model.get("node") !== 0 || !measures?.byteLength) return;
-      this.store.receiveMeasures(unpack(measures));
-      this.refreshCards();
-      this.textBox.lines.repaint();
-      this.count(0);
-    });
-    // The colours of the strip are those of the theme.
-    followTheme(this.root, () => this.paintOverview(), signal);
-    onFontsLoaded(relayout, signal);
+    on(["measures"], () => this.onMeasures());
+    followTheme(this.root, () => this.repaintOverview(), signal);
+    onFontsLoaded(layOutAgain, signal);
     signal.addEventListener("abort", () => this.cards.card.hide());
+  }
+
+  /** The trait with the measures of the original answer has changed. */
+  private onMeasures(): void {
+    const measures = this.model.get("measures");
+    if (this.model.get("node") !== 0 || !measures?.byteLength) return;
+    this.store.receiveMeasures(unpack(measures));
+    this.refreshCards();
+    this.repaint();
+    this.updateTotals(0);
   }
 }

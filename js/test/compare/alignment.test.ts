@@ -135,7 +135,7 @@ test.each([4, 7, 11, 16, 30])(
       if (a.join("") !== b.join("") || first === undefined || other === undefined) return;
       // A word that is wider than a line is cut by each side as its own tokens allow.
       if (a.join("").length > width) return;
-      expect(rows.rowOf(0, first)).toBe(rows.rowOf(1, other));
+      expect(rows.rowOf({ side: 0, token: first })).toBe(rows.rowOf({ side: 1, token: other }));
       compareds++;
     });
     expect(compareds).toBeGreaterThan(25);
@@ -143,7 +143,7 @@ test.each([4, 7, 11, 16, 30])(
     expect(drawn.map(([, b]) => b).join("")).toBe(spans.flatMap(([, b]) => b).join(""));
     for (const [a = "", b = ""] of drawn) expect(Math.max(a.length, b.length)).toBeLessThanOrEqual(width);
     for (let token = 0; token < alignment.count(1); token++) {
-      const cells = [...rows.cellsOn(1, rows.rowOf(1, token))];
+      const cells = [...rows.cellsOn(1, rows.rowOf({ side: 1, token }))];
       expect(cells.some((one) => one.token === token && one.index === 0)).toBe(true);
     }
   },
@@ -187,7 +187,7 @@ test("the nearest token of a row is found by its distance", () => {
   const [rows] = rowsOf(compared(CITIES), 24);
   expect(rows.tokenAt(1, 1, 12)).toBe(5);
   expect(rows.tokenAt(0, 1, 500)).toBe(6);
-  expect(rows.centerOf(0, 5)).toBe(6);
+  expect(rows.centerOf({ side: 0, token: 5 })).toBe(6);
 });
 
 test("very long differences are laid out a little at a time", () => {

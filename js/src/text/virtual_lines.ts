@@ -1,0 +1,45 @@
+// Keeps elements only for the lines that are visible or nearly so. Knows neither what a line contains nor how lines are
+// laid out.
+
+export class VirtualLines {
+  private readonly rendered = new Map<number, HTMLElement>();
+
+  constructor(
+    private readonly layer: HTMLElement,
+    private readonly render: (line: number) => HTMLElement,
+    /** The distance of a line from the top of the layer: px. */
+    private readonly topOf: (line: number) => number,
+  ) {}
+
+  /** Render the lines from `first` to before `end`, and remove all others. */
+  show(first: number, end: number): void {
+    this.remove((line) => line < first || line >= end);
+    const added = document.createDocumentFragment();
+    for (let line = first; line < end; line++) {
+      if (this.rendered.has(line)) continue;
+      const root = this.render(line);
+      root.style.top = `${this.topOf(line)}px`;
+      this.rendered.set(line, root);
+      added.append(root);
+    }
+    this.layer.append(added);
+  }
+
+  /** Remove the lines from `first` on. */
+  removeFrom(first: number): void {
+    this.remove((line) => line >= first);
+  }
+
+  /** The elements of all cells. */
+  cells(): NodeListOf<HTMLElement> {
+    return this.layer.querySelectorAll("[data-token]");
+  }
+
+  private remove(isRemoved: (line: number) => boolean): void {
+    for (const [line, root] of this.rendered) {
+      if (!isRemoved(line)) continue;
+      root.remove();
+      this.rendered.delete(line);
+    }
+  }
+}
