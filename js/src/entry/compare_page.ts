@@ -1,4 +1,4 @@
-// What a saved page of a comparison runs.
+// The script of a saved page with a comparison.
 
 import { renderSavedPage } from "../host/saved_page.ts";
 import widget from "./compare.ts";

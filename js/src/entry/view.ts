@@ -1,68 +1,62 @@
-// A completion's tokens, coloured by how sure the model was. Knows of its host only a model with traits.
+// The widget that shows one completion, as an anywidget module.
 
 import { unpack } from "../data/codec.ts";
 import { hideFallback } from "../host/fallback.ts";
-import { batchChanges } from "../host/traits.ts";
+import { batchChanges, onChange, onMessage } from "../host/traits.ts";
+import { defineWidget, ViewSlot } from "../host/widget.ts";
 import type { Model } from "../view/model.ts";
 import { View } from "../view/view.ts";
 
-/** What came with messages and is in no trait, in order: a view that begins with these bytes goes on with it. */
-const later = new WeakMap<DataView, Map<DataView, string>>();
-
-function keep(data: DataView, part: string, block: DataView): void {
-  const blocks = later.get(data) ?? new Map<DataView, string>();
-  later.set(data, blocks.set(block, part));
+/** A message with parts of the answer at a node of the branch tree, each in a buffer of its own. */
+interface Message {
+  parts?: string[];
+  node?: number;
 }
 
-function render({ model, el, signal }: { model: Model; el: HTMLElement; signal?: AbortSignal }) {
-  const ended = new AbortController();
-  let drawing = new AbortController();
-  let view: View | undefined;
-  const redraw = () => {
-    const old = view;
-    const state = old?.saveState();
-    drawing.abort();
-    drawing = new AbortController();
-    view = new View(model, drawing.signal, state?.query);
-    if (old) old.root.replaceWith(view.root);
-    else el.append(view.root);
-    const rest = model.get("node") ? undefined : later.get(model.get("data"));
-    for (const [block, part] of rest ?? []) view.receive(part, unpack(block));
-    view.arrange();
-    if (state) view.restoreState(state);
-  };
+/**
+ * Blocks that arrived in messages and are in no trait, in order, with their parts; by the data that they continue. Views
+ * that are created later from the same data need them too.
+ */
+const appended = new WeakMap<DataView, Map<DataView, string>>();
+
+function keepAppended(data: DataView, block: DataView, part: string): void {
+  const blocks = appended.get(data) ?? new Map<DataView, string>();
+  appended.set(data, blocks.set(block, part));
+}
+
+function createView(model: Model, slot: ViewSlot<View>): void {
+  const state = slot.current?.saveState();
+  const view = slot.replace((signal) => new View(model, signal, state?.query));
+  const blocks = model.get("node") ? undefined : appended.get(model.get("data"));
+  for (const [block, part] of blocks ?? []) view.receive(part, unpack(block));
+  view.arrange();
+  if (state) view.restoreState(state);
+}
+
+export default defineWidget((model: Model, el, signal) => {
+  const slot = new ViewSlot<View>(el, signal);
+  const redraw = () => createView(model, slot);
   redraw();
-  const received = (content: { parts?: string[]; node?: number }, buffers: DataView[]) => {
-    const shown = (content.node ?? 0) === model.get("node");
-    const grows = !content.node && content.parts?.includes("tokens");
-    for (const [at, part] of (content.parts ?? []).entries()) {
-      const block = buffers[at];
-      if (!block) continue;
-      if (grows) keep(model.get("data"), part, block);
-      // Else of a branch, or of the original, that is not on the screen any more.
-      if (shown) view?.receive(part, unpack(block));
-    }
-    if (shown) view?.refreshCards();
+  onMessage(
+    model,
+    ({ node = 0, parts = [] }: Message, buffers) => {
+      const isShown = node === model.get("node");
+      const isAppended = node === 0 && parts.includes("tokens");
+      for (const [index, part] of parts.entries()) {
+        const block = buffers[index];
+        if (!block) continue;
+        if (isAppended) keepAppended(model.get("data"), block, part);
+        if (isShown) slot.current?.receive(part, unpack(block));
+      }
+      if (isShown) slot.current?.refreshCards();
+    },
+    signal,
+  );
+  const onData = () => {
+    // A text that has only grown keeps its view.
+    if (!slot.current?.update()) redraw();
   };
-  // What has only grown goes on where it stands.
-  const renew = batchChanges(() => {
-    if (!view?.update()) redraw();
-  }, ended.signal);
-  const walk = batchChanges(redraw, ended.signal);
-  model.on("change:data", renew);
-  model.on("change:node", walk);
-  model.on("msg:custom", received);
-  const showFallback = hideFallback(model.get("link"));
-  const end = () => {
-    ended.abort();
-    showFallback();
-    model.off("change:data", renew);
-    model.off("change:node", walk);
-    model.off("msg:custom", received);
-    drawing.abort();
-  };
-  signal?.addEventListener("abort", end, { once: true });
-  return end;
-}
-
-export default { render };
+  onChange(model, ["data"], batchChanges(onData, signal), signal);
+  onChange(model, ["node"], batchChanges(redraw, signal), signal);
+  hideFallback(model.get("link"), signal);
+});

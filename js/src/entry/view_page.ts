@@ -1,4 +1,4 @@
-// What a saved page of a view runs.
+// The script of a saved page with a view.
 
 import { renderSavedPage } from "../host/saved_page.ts";
 import widget from "./view.ts";

@@ -1,5 +1,4 @@
-// Read and write access to the traits of an anywidget model. Knows no trait by name: each widget lists its own in its
-// model.ts.
+// Traits and messages of an anywidget model. Knows no trait by name: each widget lists its own in its model.ts.
 
 import type { AnyModel } from "@anywidget/types";
 
@@ -26,6 +25,16 @@ export function onChange<S extends object>(
   signal.addEventListener("abort", () => {
     for (const name of names) model.off(`change:${name}`, listener);
   });
+}
+
+/** Call a listener for each message from Python, until the signal is aborted. */
+export function onMessage<S extends object, Content>(
+  model: AnyModel<S>,
+  listener: (content: Content, buffers: DataView[]) => void,
+  signal: AbortSignal,
+): void {
+  model.on("msg:custom", listener);
+  signal.addEventListener("abort", () => model.off("msg:custom", listener));
 }
 
 /**
