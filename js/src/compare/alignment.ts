@@ -40,7 +40,7 @@ export class Alignment {
   readonly steps: [text: string, value: number][];
   /** For each pair: the span where the texts diverge, and how much the distributions differ there (nats). */
   readonly partings: ({ span: number; js: number | null } | null)[];
-  private readonly pairs: Pair[] = [];
+  readonly #pairs: Pair[] = [];
 
   constructor(
     sides: number,
@@ -79,7 +79,7 @@ export class Alignment {
         firstSpan,
       };
       firstSpan += pair.a.length;
-      this.pairs.push(pair);
+      this.#pairs.push(pair);
     }
   }
 
@@ -106,14 +106,14 @@ export class Alignment {
 
   /** The span of a token in its own pair. */
   spanOf({ side, token }: TokenRef): number {
-    const pair = this.pairOf(side);
+    const pair = this.#pairOf(side);
     return pair.firstSpan + lastAtMost(side ? pair.b : pair.a, token);
   }
 
   /** The span that compares a token with another response; null if the two responses are not compared. */
   spanWith(ref: TokenRef, side: number): number | null {
     if (ref.side === 0) {
-      const pair = this.pairOf(side);
+      const pair = this.#pairOf(side);
       return pair.firstSpan + lastAtMost(pair.a, ref.token);
     }
     return side === 0 || side === ref.side ? this.spanOf(ref) : null;
@@ -124,21 +124,21 @@ export class Alignment {
   }
 
   isCommonSpan(span: number): boolean {
-    const pair = this.pairs.findLast((candidate) => candidate.firstSpan <= span);
+    const pair = this.#pairs.findLast((candidate) => candidate.firstSpan <= span);
     return pair?.common[span - pair.firstSpan] === 1;
   }
 
   /** How much more probable a token's span is in its response than in the other: nats; NaN if it is only here. */
   difference(ref: TokenRef): number {
-    const pair = this.pairOf(ref.side);
+    const pair = this.#pairOf(ref.side);
     const difference = pair.difference[this.spanOf(ref) - pair.firstSpan] ?? Number.NaN;
     return ref.side ? -difference : difference;
   }
 
   /** The other response of a span's pair, and the span's tokens in the first response and in the other. */
   rangesOf(span: number): { other: number; a: Range; b: Range } {
-    const index = this.pairs.findLastIndex((pair) => pair.firstSpan <= span);
-    const pair = this.pairs[Math.max(0, index)] as Pair;
+    const index = this.#pairs.findLastIndex((pair) => pair.firstSpan <= span);
+    const pair = this.#pairs[Math.max(0, index)] as Pair;
     const row = span - pair.firstSpan;
     return {
       other: Math.max(0, index) + 1,
@@ -161,7 +161,7 @@ export class Alignment {
 
   /** The next or previous span of a response's pair that counts as a difference; null if there is none. */
   nextDifference(side: number, span: number | null, by: 1 | -1, threshold: number): number | null {
-    const pair = this.pairOf(side);
+    const pair = this.#pairOf(side);
     const size = pair.a.length;
     for (
       let row = span === null ? (by > 0 ? 0 : size - 1) : span - pair.firstSpan + by;
@@ -175,7 +175,7 @@ export class Alignment {
 
   /** The number of differences of a response's pair: spans with other text, or with a difference above the threshold. */
   countDifferences(side: number, threshold: number): number {
-    const pair = this.pairOf(side);
+    const pair = this.#pairOf(side);
     let count = 0;
     pair.common.forEach((common, row) => {
       if (!common || Math.abs(pair.difference[row] ?? 0) > threshold) count++;
@@ -185,7 +185,7 @@ export class Alignment {
 
   /** The share of a pair's tokens that are in common text. */
   commonShare(side: number): number {
-    const pair = this.pairOf(side);
+    const pair = this.#pairOf(side);
     const other = Math.max(side, 1);
     let tokens = 0;
     for (let row = 0; row < pair.common.length; row++) {
@@ -198,7 +198,7 @@ export class Alignment {
   }
 
   /** The pair of a response. The first response takes part in all pairs; for it, this is the first pair. */
-  private pairOf(side: number): Pair {
-    return this.pairs[Math.max(side - 1, 0)] as Pair;
+  #pairOf(side: number): Pair {
+    return this.#pairs[Math.max(side - 1, 0)] as Pair;
   }
 }

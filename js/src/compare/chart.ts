@@ -19,19 +19,19 @@ const DASHES = [[], [5, 2], [2, 2], [8, 2, 2, 2]];
 
 export class Chart {
   readonly root = element("div", "deluge-plot");
-  private readonly canvas = element("canvas", "deluge-canvas");
-  private readonly frame = element("div", "deluge-frame");
-  private readonly scaleLabels = [element("span"), element("span")] as const;
+  readonly #canvas = element("canvas", "deluge-canvas");
+  readonly #frame = element("div", "deluge-frame");
+  readonly #scaleLabels = [element("span"), element("span")] as const;
   /** Hidden elements from which the colours of the lines are read. */
-  private readonly swatches: HTMLElement[];
+  readonly #swatches: HTMLElement[];
   /** Where each unit begins on the axis. A unit is as long as the most tokens that a response has in it. */
-  private readonly unitStarts: Float64Array;
-  private readonly length: number;
+  readonly #unitStarts: Float64Array;
+  readonly #length: number;
   /** For each response: the largest value (nats or bits) of each group of positions; NaN if none is known. */
-  private values: Float32Array[] = [];
-  private groupSize = 1;
-  private scaleEnd = 1;
-  private selected: TokenRef | null = null;
+  #values: Float32Array[] = [];
+  #groupSize = 1;
+  #scaleEnd = 1;
+  #selected: TokenRef | null = null;
 
   constructor(
     private readonly alignment: Alignment,
@@ -39,18 +39,18 @@ export class Chart {
     signal: AbortSignal,
   ) {
     const { common, units } = alignment;
-    this.unitStarts = new Float64Array(common.length + 1);
+    this.#unitStarts = new Float64Array(common.length + 1);
     for (let unit = 0; unit < common.length; unit++) {
       const length = Math.max(...units.map((starts) => (starts[unit + 1] ?? 0) - (starts[unit] ?? 0)));
-      this.unitStarts[unit + 1] = (this.unitStarts[unit] ?? 0) + length;
+      this.#unitStarts[unit + 1] = (this.#unitStarts[unit] ?? 0) + length;
     }
-    this.length = this.unitStarts[common.length] ?? 0;
-    this.swatches = alignment.stores.map((_, side) => swatch(side));
-    for (const hiddenSwatch of this.swatches) hiddenSwatch.hidden = true;
-    this.root.append(this.canvas, this.frame, ...this.scaleLabels, ...this.swatches);
+    this.#length = this.#unitStarts[common.length] ?? 0;
+    this.#swatches = alignment.stores.map((_, side) => swatch(side));
+    for (const hiddenSwatch of this.#swatches) hiddenSwatch.hidden = true;
+    this.root.append(this.#canvas, this.#frame, ...this.#scaleLabels, ...this.#swatches);
     this.root.setAttribute("aria-hidden", "true");
     const move = (event: PointerEvent) => {
-      const ref = this.tokenAt(event);
+      const ref = this.#tokenAt(event);
       if (ref) this.goTo(ref);
     };
     onDrag(
@@ -65,86 +65,86 @@ export class Chart {
 
   /** Show a measure, as far as its values have arrived; request those that are missing. */
   setMeasure(measure: Measure): void {
-    this.groupSize = Math.max(1, Math.ceil(this.length / MAX_POINTS));
-    this.values = this.alignment.stores.map((store, side) => {
+    this.#groupSize = Math.max(1, Math.ceil(this.#length / MAX_POINTS));
+    this.#values = this.alignment.stores.map((store, side) => {
       if (measure === "entropy") store.requestMeasures();
       const tokenValues = measure === "entropy" ? store.measures?.entropy : store.logprob;
-      return this.groupValues(side, tokenValues ?? []);
+      return this.#groupValues(side, tokenValues ?? []);
     });
     let largest = 0;
-    for (const values of this.values) for (const value of values) if (value > largest) largest = value;
-    this.scaleEnd = SCALE_ENDS.find((end) => end >= largest) ?? (SCALE_ENDS.at(-1) as number);
-    this.label(measure, largest > this.scaleEnd);
+    for (const values of this.#values) for (const value of values) if (value > largest) largest = value;
+    this.#scaleEnd = SCALE_ENDS.find((end) => end >= largest) ?? (SCALE_ENDS.at(-1) as number);
+    this.#label(measure, largest > this.#scaleEnd);
   }
 
   /** The largest absolute value of each group of positions, for one response; NaN if none is known. */
-  private groupValues(side: number, tokenValues: ArrayLike<number>): Float32Array {
-    const values = new Float32Array(Math.ceil(this.length / this.groupSize)).fill(Number.NaN);
+  #groupValues(side: number, tokenValues: ArrayLike<number>): Float32Array {
+    const values = new Float32Array(Math.ceil(this.#length / this.#groupSize)).fill(Number.NaN);
     const starts = this.alignment.units[side] ?? [];
-    for (let unit = 0; unit + 1 < this.unitStarts.length; unit++) {
+    for (let unit = 0; unit + 1 < this.#unitStarts.length; unit++) {
       const from = starts[unit] ?? 0;
       const count = (starts[unit + 1] ?? 0) - from;
-      const left = this.unitStarts[unit] ?? 0;
-      const length = (this.unitStarts[unit + 1] ?? 0) - left;
+      const left = this.#unitStarts[unit] ?? 0;
+      const length = (this.#unitStarts[unit + 1] ?? 0) - left;
       // The tokens of this response share the length of the unit.
       for (let offset = 0; offset < (count ? length : 0); offset++) {
         const value = Math.abs(tokenValues[from + Math.floor((offset * count) / length)] ?? Number.NaN);
-        const group = Math.floor((left + offset) / this.groupSize);
+        const group = Math.floor((left + offset) / this.#groupSize);
         if (!((values[group] ?? Number.NaN) >= value) && !Number.isNaN(value)) values[group] = value;
       }
     }
     return values;
   }
 
-  private label(measure: Measure, isCut: boolean): void {
-    const [top, bottom] = this.scaleLabels;
+  #label(measure: Measure, isCut: boolean): void {
+    const [top, bottom] = this.#scaleLabels;
     top.textContent =
       measure === "logprob"
-        ? `${isCut ? "≤ " : ""}−${this.scaleEnd} nats`
-        : `${isCut ? "≥ " : ""}${this.scaleEnd} bits`;
+        ? `${isCut ? "≤ " : ""}−${this.#scaleEnd} nats`
+        : `${isCut ? "≥ " : ""}${this.#scaleEnd} bits`;
     bottom.textContent = measure === "logprob" ? "logprob 0" : "entropy 0";
     this.root.title = `${measure === "logprob" ? "Log-probability, the least sure at the top" : "Entropy"}: click to go there`;
   }
 
   setSelected(ref: TokenRef | null): void {
-    this.selected = ref;
+    this.#selected = ref;
   }
 
   /** Put the frame around the visible units. */
   frameUnits([first, last]: [number, number]): void {
-    const { clientWidth } = this.canvas;
-    const from = this.xOf(this.unitStarts[first] ?? 0, clientWidth);
-    const to = this.xOf(this.unitStarts[last + 1] ?? this.length, clientWidth);
-    this.frame.style.left = `${from}px`;
-    this.frame.style.width = `${Math.max(2, to - from)}px`;
-    this.frame.hidden = first === 0 && last >= this.alignment.common.length - 1;
+    const { clientWidth } = this.#canvas;
+    const from = this.#xOf(this.#unitStarts[first] ?? 0, clientWidth);
+    const to = this.#xOf(this.#unitStarts[last + 1] ?? this.#length, clientWidth);
+    this.#frame.style.left = `${from}px`;
+    this.#frame.style.width = `${Math.max(2, to - from)}px`;
+    this.#frame.hidden = first === 0 && last >= this.alignment.common.length - 1;
   }
 
   draw(): void {
-    const width = this.canvas.clientWidth;
-    const context = this.length ? clearCanvas(this.canvas, width, HEIGHT) : null;
+    const width = this.#canvas.clientWidth;
+    const context = this.#length ? clearCanvas(this.#canvas, width, HEIGHT) : null;
     if (!context) return;
     const style = getComputedStyle(this.root);
-    this.shadeDifferences(context, width, style.outlineColor);
-    if (this.selected) {
-      const [from, to] = this.extentOf(this.selected);
+    this.#shadeDifferences(context, width, style.outlineColor);
+    if (this.#selected) {
+      const [from, to] = this.#extentOf(this.#selected);
       context.fillStyle = style.color;
       context.globalAlpha = 0.22;
-      const left = this.xOf(from, width);
-      context.fillRect(left - 1, 0, Math.max(3, this.xOf(to, width) - left + 1), HEIGHT);
+      const left = this.#xOf(from, width);
+      context.fillRect(left - 1, 0, Math.max(3, this.#xOf(to, width) - left + 1), HEIGHT);
       context.globalAlpha = 1;
     }
     // Draw the first response last, so that its line lies over the others.
-    for (let side = this.values.length - 1; side >= 0; side--) {
-      context.strokeStyle = getComputedStyle(this.swatches[side] as HTMLElement).borderTopColor;
+    for (let side = this.#values.length - 1; side >= 0; side--) {
+      context.strokeStyle = getComputedStyle(this.#swatches[side] as HTMLElement).borderTopColor;
       context.setLineDash(DASHES[side % DASHES.length] ?? []);
       context.lineWidth = 1.5;
       context.lineJoin = "round";
-      this.drawLine(context, this.values[side] as Float32Array, width);
+      this.#drawLine(context, this.#values[side] as Float32Array, width);
     }
   }
 
-  private drawLine(context: CanvasRenderingContext2D, values: Float32Array, width: number): void {
+  #drawLine(context: CanvasRenderingContext2D, values: Float32Array, width: number): void {
     context.beginPath();
     let isDrawing = false;
     values.forEach((value, group) => {
@@ -152,18 +152,18 @@ export class Chart {
         isDrawing = false;
         return;
       }
-      const y = HEIGHT - 3 - Math.min(1, value / this.scaleEnd) * (HEIGHT - 6);
-      const x = this.xOf(group * this.groupSize, width);
+      const y = HEIGHT - 3 - Math.min(1, value / this.#scaleEnd) * (HEIGHT - 6);
+      const x = this.#xOf(group * this.#groupSize, width);
       if (isDrawing) context.lineTo(x, y);
       else context.moveTo(x, y);
-      context.lineTo(this.xOf(Math.min(this.length, (group + 1) * this.groupSize), width), y);
+      context.lineTo(this.#xOf(Math.min(this.#length, (group + 1) * this.#groupSize), width), y);
       isDrawing = true;
     });
     context.stroke();
   }
 
   /** Shade the units whose text differs. */
-  private shadeDifferences(context: CanvasRenderingContext2D, width: number, color: string): void {
+  #shadeDifferences(context: CanvasRenderingContext2D, width: number, color: string): void {
     const { common } = this.alignment;
     context.fillStyle = color;
     context.globalAlpha = 0.18;
@@ -172,8 +172,8 @@ export class Chart {
       const differs = unit < common.length && !common[unit];
       if (differs && from < 0) from = unit;
       if (!differs && from >= 0) {
-        const left = this.xOf(this.unitStarts[from] ?? 0, width);
-        context.fillRect(left, 0, Math.max(1, this.xOf(this.unitStarts[unit] ?? 0, width) - left), HEIGHT);
+        const left = this.#xOf(this.#unitStarts[from] ?? 0, width);
+        context.fillRect(left, 0, Math.max(1, this.#xOf(this.#unitStarts[unit] ?? 0, width) - left), HEIGHT);
         from = -1;
       }
     }
@@ -181,30 +181,30 @@ export class Chart {
   }
 
   /** Where a token begins and ends on the axis. */
-  private extentOf(ref: TokenRef): [number, number] {
+  #extentOf(ref: TokenRef): [number, number] {
     const unit = this.alignment.unitOf(ref);
     const starts = this.alignment.units[ref.side] ?? [];
     const from = starts[unit] ?? 0;
     const count = Math.max(1, (starts[unit + 1] ?? 0) - from);
-    const left = this.unitStarts[unit] ?? 0;
-    const tokenLength = ((this.unitStarts[unit + 1] ?? 0) - left) / count;
+    const left = this.#unitStarts[unit] ?? 0;
+    const tokenLength = ((this.#unitStarts[unit + 1] ?? 0) - left) / count;
     return [left + (ref.token - from) * tokenLength, left + (ref.token - from + 1) * tokenLength];
   }
 
-  private xOf(position: number, width: number): number {
-    return position * tokenWidth(width, this.length);
+  #xOf(position: number, width: number): number {
+    return position * tokenWidth(width, this.#length);
   }
 
   /** The token under the pointer, of the first response that has one there. */
-  private tokenAt(event: PointerEvent): TokenRef | null {
-    const box = this.canvas.getBoundingClientRect();
-    const position = (event.clientX - box.left) / tokenWidth(box.width, this.length);
+  #tokenAt(event: PointerEvent): TokenRef | null {
+    const box = this.#canvas.getBoundingClientRect();
+    const position = (event.clientX - box.left) / tokenWidth(box.width, this.#length);
     const unit = Math.min(
-      lastAtMost(this.unitStarts, Math.max(0, position)),
+      lastAtMost(this.#unitStarts, Math.max(0, position)),
       this.alignment.common.length - 1,
     );
-    const left = this.unitStarts[unit] ?? 0;
-    const length = (this.unitStarts[unit + 1] ?? 0) - left;
+    const left = this.#unitStarts[unit] ?? 0;
+    const length = (this.#unitStarts[unit + 1] ?? 0) - left;
     for (let side = 0; side < this.alignment.sides; side++) {
       const from = this.alignment.units[side]?.[unit] ?? 0;
       const count = (this.alignment.units[side]?.[unit + 1] ?? 0) - from;

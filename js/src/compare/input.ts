@@ -60,24 +60,24 @@ export class Input {
       const ref = tokenOf(event);
       if (ref && !textSelection(box)) navigation.goTo(ref, true);
     });
-    on(box, "keydown", (event) => this.onKey(event));
-    on(root, "copy", (event) => this.onCopy(event));
+    on(box, "keydown", (event) => this.#onKey(event));
+    on(root, "copy", (event) => this.#onCopy(event));
     onFocusLeave(root, () => cards.hide(), signal);
   }
 
-  private onKey(event: KeyboardEvent): void {
+  #onKey(event: KeyboardEvent): void {
     const { alignment, navigation } = this.parts;
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     if (event.key === "o" && navigation.current) navigation.goToOtherSide();
     else {
       const action = actionOf(event.key, alignment.count(navigation.current?.side ?? 0));
-      if (!action || !this.run(action)) return;
+      if (!action || !this.#run(action)) return;
     }
     event.preventDefault();
     event.stopPropagation();
   }
 
-  private onCopy(event: ClipboardEvent): void {
+  #onCopy(event: ClipboardEvent): void {
     const { alignment, responses } = this.parts;
     const range = textSelection(responses.box);
     const side = Number(responses.box.dataset["side"] ?? -1);
@@ -89,7 +89,7 @@ export class Input {
   }
 
   /** Returns false if the key is left to the host. */
-  private run(action: Action): boolean {
+  #run(action: Action): boolean {
     const { cards, navigation } = this.parts;
     switch (action.kind) {
       case "card":

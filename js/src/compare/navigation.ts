@@ -16,7 +16,7 @@ export class Navigation {
   /** The token that the keys move from. */
   current: TokenRef | null = null;
   /** The horizontal position that moves by lines aim at, so that moving back leads back: px. */
-  private targetX: number | null = null;
+  #targetX: number | null = null;
 
   constructor(
     private readonly alignment: Alignment,
@@ -25,7 +25,7 @@ export class Navigation {
   ) {}
 
   goTo(ref: TokenRef, isOpen = false): void {
-    this.targetX = null;
+    this.#targetX = null;
     const isOtherSide = this.current?.side !== ref.side;
     this.current = ref;
     this.host.show(ref, isOtherSide, isOpen);
@@ -54,7 +54,7 @@ export class Navigation {
   moveByTokens(by: number): void {
     if (this.current)
       this.goToToken(movePosition(this.current.token, by, this.alignment.count(this.current.side)));
-    else this.goToEnd(by);
+    else this.#goToEnd(by);
   }
 
   /** Go to a token of the same response. */
@@ -86,12 +86,12 @@ export class Navigation {
   moveByLines(by: number): void {
     const from = this.current;
     if (!from) {
-      this.goToEnd(by);
+      this.#goToEnd(by);
       return;
     }
     const { rows, isInterleaved } = this.responses;
     const { sides } = this.alignment;
-    const x = this.targetX ?? rows.centerOf(from);
+    const x = this.#targetX ?? rows.centerOf(from);
     let row = rows.rowOf(from);
     let { side } = from;
     let target = from;
@@ -111,11 +111,11 @@ export class Navigation {
       remaining--;
     }
     this.goTo(target);
-    this.targetX = x;
+    this.#targetX = x;
   }
 
   /** Without a current token, the first move goes to the first or the last token. */
-  private goToEnd(by: number): void {
+  #goToEnd(by: number): void {
     const side = this.alignment.stores.findIndex((store) => store.count);
     if (side >= 0) this.goTo({ side, token: movePosition(null, by, this.alignment.count(side)) });
   }

@@ -26,31 +26,31 @@ export class ResponseBox implements ScrollBoxContent<TokenRef> {
   readonly layouts: Layout[];
   readonly rows: RowLayout;
   readonly renderer: RowRenderer;
-  private readonly scrollBox: ScrollBox<TokenRef>;
+  readonly #scrollBox: ScrollBox<TokenRef>;
 
   constructor(
     private readonly alignment: Alignment,
     private readonly host: ResponseBoxHost,
     signal: AbortSignal,
   ) {
-    this.scrollBox = new ScrollBox("Tokens of the responses", "n p o ?", this, signal);
-    const measure = this.scrollBox.textWidth.of;
+    this.#scrollBox = new ScrollBox("Tokens of the responses", "n p o ?", this, signal);
+    const measure = this.#scrollBox.textWidth.of;
     this.layouts = alignment.stores.map((store) => new Layout(store, measure, (fragment) => fragment.shown));
     this.rows = new RowLayout(alignment, this.layouts);
-    this.renderer = new RowRenderer(this.scrollBox, alignment, this.rows, host);
+    this.renderer = new RowRenderer(this.#scrollBox, alignment, this.rows, host);
   }
 
   get box(): HTMLElement {
-    return this.scrollBox.box;
+    return this.#scrollBox.box;
   }
 
   /** A hidden token that must be in the view, because its font is measured. */
   get sample(): HTMLElement {
-    return this.scrollBox.sample;
+    return this.#scrollBox.sample;
   }
 
   get hasLayout(): boolean {
-    return this.scrollBox.hasLayout;
+    return this.#scrollBox.hasLayout;
   }
 
   get isInterleaved(): boolean {
@@ -65,12 +65,12 @@ export class ResponseBox implements ScrollBoxContent<TokenRef> {
 
   /** See `ScrollBox.arrange`. */
   arrange(): Change {
-    return this.scrollBox.arrange();
+    return this.#scrollBox.arrange();
   }
 
   /** See `ScrollBox.invalidate`. */
   invalidate(): void {
-    this.scrollBox.invalidate();
+    this.#scrollBox.invalidate();
   }
 
   // For the scroll box -------------------------------------------------------------------------------------------
@@ -83,7 +83,7 @@ export class ResponseBox implements ScrollBoxContent<TokenRef> {
     const { sides } = this.alignment;
     const isInterleaved = this.host.prefersInterleaved() || width / sides < MIN_COLUMN_WIDTH;
     this.host.setInterleaved(isInterleaved);
-    this.scrollBox.layer.style.setProperty("--sides", String(sides));
+    this.#scrollBox.layer.style.setProperty("--sides", String(sides));
     this.renderer.isInterleaved = isInterleaved;
     const lineWidth = isInterleaved ? width - LETTER_WIDTH : width / sides - COLUMN_PADDING;
     this.rows.reset(lineWidth, isInterleaved);

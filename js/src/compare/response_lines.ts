@@ -29,10 +29,10 @@ export class ResponseLines {
   /** The first token that is not laid out. */
   nextToken = 0;
   /** The cell before which the last row may break; token -1 if it may not. */
-  private breakToken = -1;
-  private breakCell = 0;
-  private usedAtBreak = 0;
-  private readonly texts = new Map<number, MeasuredText>();
+  #breakToken = -1;
+  #breakCell = 0;
+  #usedAtBreak = 0;
+  readonly #texts = new Map<number, MeasuredText>();
 
   constructor(
     readonly store: Store,
@@ -41,17 +41,17 @@ export class ResponseLines {
 
   reset(width: number): void {
     this.layout.reset(width);
-    this.texts.clear();
+    this.#texts.clear();
     this.lastRow = this.used = this.nextToken = 0;
     this.rowTokens[0] = this.rowCells[0] = 0;
     this.canBreak = true;
     this.mustBreak = false;
-    this.breakToken = -1;
+    this.#breakToken = -1;
   }
 
   textOf(token: number): MeasuredText {
     const textIndex = this.store.textAt[token] ?? 0;
-    const existing = this.texts.get(textIndex);
+    const existing = this.#texts.get(textIndex);
     if (existing) return existing;
     const cells = this.layout.cellsOf(token);
     const shown = cells.map((cell) => cell.shown).join("");
@@ -64,7 +64,7 @@ export class ResponseLines {
       breaks: cells.at(-1)?.breaks ?? false,
       isSplit: cells.length > 1,
     };
-    this.texts.set(textIndex, text);
+    this.#texts.set(textIndex, text);
     return text;
   }
 
@@ -76,7 +76,7 @@ export class ResponseLines {
     this.rowTokens[this.lastRow] = token;
     this.rowCells[this.lastRow] = cell;
     this.used = 0;
-    this.breakToken = -1;
+    this.#breakToken = -1;
     this.mustBreak = false;
   }
 
@@ -88,7 +88,7 @@ export class ResponseLines {
       this.canBreak = text.canBreakAfter;
       this.mustBreak = text.breaks;
     }
-    this.breakToken = -1;
+    this.#breakToken = -1;
   }
 
   /** Wrap the tokens before `end` into as many rows as they need. */
@@ -101,22 +101,22 @@ export class ResponseLines {
         const canBreak = previous
           ? BREAK_AFTER.test(previous.shown) || NO_BREAK_BEFORE.test(previous.shown)
           : !cannotBreakBefore && (canBreakBefore || this.canBreak);
-        this.placeCell(this.nextToken, index, cell, canBreak, width);
+        this.#placeCell(this.nextToken, index, cell, canBreak, width);
       }
     }
   }
 
-  private placeCell(token: number, index: number, cell: Cell, canBreak: boolean, width: number): void {
+  #placeCell(token: number, index: number, cell: Cell, canBreak: boolean, width: number): void {
     if (this.mustBreak) this.startRow(token, index);
     if (canBreak && this.used > 0) {
-      this.breakToken = token;
-      this.breakCell = index;
-      this.usedAtBreak = this.used;
+      this.#breakToken = token;
+      this.#breakCell = index;
+      this.#usedAtBreak = this.used;
     }
     while (this.used > 0 && this.used + cell.width > width) {
-      if (this.breakToken >= 0) {
-        const moved = this.used - this.usedAtBreak;
-        this.startRow(this.breakToken, this.breakCell);
+      if (this.#breakToken >= 0) {
+        const moved = this.used - this.#usedAtBreak;
+        this.startRow(this.#breakToken, this.#breakCell);
         this.used = moved;
       } else this.startRow(token, index);
     }

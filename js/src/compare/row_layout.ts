@@ -12,66 +12,68 @@ const STEP = 2048;
 const MAX_WORD_UNITS = 64;
 
 export class RowLayout {
-  private responses: ResponseLines[];
-  private nextUnit = 0;
-  private width = 0;
-  private isInterleaved = false;
+  #responses: ResponseLines[];
+  #nextUnit = 0;
+  #width = 0;
+  #isInterleaved = false;
   /** Whether each response wraps by itself until the end of the current unit. */
-  private isWrapping = false;
+  #isWrapping = false;
   /** For each row: the lines drawn above it. Known for the first `countedRows` rows. */
-  private linesAbove = new Uint32Array(256);
-  private countedRows = 0;
+  #linesAbove = new Uint32Array(256);
+  #countedRows = 0;
 
   constructor(
     private readonly alignment: Alignment,
     layouts: Layout[],
   ) {
-    this.responses = alignment.stores.map((store, side) => new ResponseLines(store, layouts[side] as Layout));
+    this.#responses = alignment.stores.map(
+      (store, side) => new ResponseLines(store, layouts[side] as Layout),
+    );
   }
 
   get done(): boolean {
-    return this.nextUnit >= this.alignment.common.length;
+    return this.#nextUnit >= this.alignment.common.length;
   }
 
   /** The number of complete rows. */
   get rowCount(): number {
-    const rows = this.responses.map((response) => response.lastRow);
+    const rows = this.#responses.map((response) => response.lastRow);
     return this.done ? Math.max(...rows) + 1 : Math.min(...rows);
   }
 
   /** The number of lines above a row: one per row, or if interleaved, one per response that has text on the row. */
   linesBefore(row: number): number {
-    if (!this.isInterleaved) return row;
-    this.linesAbove = ensureCapacity(this.linesAbove, row + 2);
-    for (; this.countedRows < row; this.countedRows++) {
-      this.linesAbove[this.countedRows + 1] =
-        (this.linesAbove[this.countedRows] ?? 0) + Math.max(1, this.sidesOn(this.countedRows).length);
+    if (!this.#isInterleaved) return row;
+    this.#linesAbove = ensureCapacity(this.#linesAbove, row + 2);
+    for (; this.#countedRows < row; this.#countedRows++) {
+      this.#linesAbove[this.#countedRows + 1] =
+        (this.#linesAbove[this.#countedRows] ?? 0) + Math.max(1, this.sidesOn(this.#countedRows).length);
     }
-    return this.linesAbove[row] ?? 0;
+    return this.#linesAbove[row] ?? 0;
   }
 
   /** An estimate of the numbers of rows and lines of the whole text. */
   get expected(): { rows: number; lines: number } {
     const rows = this.rowCount;
-    const all = this.responses.reduce((sum, response) => sum + response.store.count, 0);
-    const laidOut = this.responses.reduce((sum, response) => sum + response.nextToken, 0);
+    const all = this.#responses.reduce((sum, response) => sum + response.store.count, 0);
+    const laidOut = this.#responses.reduce((sum, response) => sum + response.nextToken, 0);
     const factor = this.done ? 1 : all / Math.max(1, laidOut);
     return { rows: Math.ceil(rows * factor), lines: Math.ceil(this.linesBefore(rows) * factor) };
   }
 
   /** Start again with lines of a width. */
   reset(width: number, isInterleaved: boolean): void {
-    this.width = width;
-    this.isInterleaved = isInterleaved;
-    this.nextUnit = 0;
-    this.countedRows = 0;
-    this.isWrapping = false;
-    for (const response of this.responses) response.reset(width);
+    this.#width = width;
+    this.#isInterleaved = isInterleaved;
+    this.#nextUnit = 0;
+    this.#countedRows = 0;
+    this.#isWrapping = false;
+    for (const response of this.#responses) response.reset(width);
   }
 
   /** Lay out until there are enough rows, and a token of a response is laid out. */
   extend(rows: number, side = 0, token = -1): void {
-    while (!this.done && (this.rowCount < rows || (this.responses[side]?.nextToken ?? 0) <= token))
+    while (!this.done && (this.rowCount < rows || (this.#responses[side]?.nextToken ?? 0) <= token))
       this.step();
   }
 
@@ -79,34 +81,36 @@ export class RowLayout {
   step(): void {
     const { common } = this.alignment;
     let tokens = 0;
-    while (this.nextUnit < common.length && tokens < STEP) {
-      const units = this.unitsOfWord();
-      const ends = this.responses.map((_, side) => this.alignment.units[side]?.[this.nextUnit + units] ?? 0);
-      const fits = this.isWrapping ? null : this.fitsOnRow(ends);
+    while (this.#nextUnit < common.length && tokens < STEP) {
+      const units = this.#unitsOfWord();
+      const ends = this.#responses.map(
+        (_, side) => this.alignment.units[side]?.[this.#nextUnit + units] ?? 0,
+      );
+      const fits = this.#isWrapping ? null : this.#fitsOnRow(ends);
       if (fits !== null) {
         // If one response is full, all of them start a new row.
-        if (!fits || this.responses.some((response) => response.mustBreak)) this.alignRows(true);
-        this.responses.forEach((response, side) => {
+        if (!fits || this.#responses.some((response) => response.mustBreak)) this.#alignRows(true);
+        this.#responses.forEach((response, side) => {
           tokens += (ends[side] ?? 0) - response.nextToken;
           response.addToRow(ends[side] ?? 0);
         });
       } else {
-        this.responses.forEach((response, side) => {
+        this.#responses.forEach((response, side) => {
           const end = Math.min(ends[side] ?? 0, response.nextToken + STEP);
           tokens += end - response.nextToken;
-          response.wrap(end, this.width);
+          response.wrap(end, this.#width);
         });
-        this.isWrapping = this.responses.some((response, side) => response.nextToken < (ends[side] ?? 0));
-        if (this.isWrapping) return;
-        this.alignRows(false);
+        this.#isWrapping = this.#responses.some((response, side) => response.nextToken < (ends[side] ?? 0));
+        if (this.#isWrapping) return;
+        this.#alignRows(false);
       }
-      this.nextUnit += units;
+      this.#nextUnit += units;
     }
   }
 
   /** The row on which a token begins. */
   rowOf({ side, token }: TokenRef): number {
-    const { rowTokens, rowCells, lastRow } = this.responses[side] as ResponseLines;
+    const { rowTokens, rowCells, lastRow } = this.#responses[side] as ResponseLines;
     return lastPassing(Math.min(lastRow + 1, this.rowCount), (row) => {
       const first = rowTokens[row] ?? 0;
       return first < token || (first === token && rowCells[row] === 0);
@@ -115,7 +119,7 @@ export class RowLayout {
 
   /** The cells of a response on a row, with their tokens and their indices within these. */
   *cellsOn(side: number, row: number): Generator<{ token: number; index: number; cell: Cell }> {
-    const response = this.responses[side] as ResponseLines;
+    const response = this.#responses[side] as ResponseLines;
     const isLast = row >= response.lastRow;
     const lastToken = isLast ? response.nextToken : (response.rowTokens[row + 1] ?? 0);
     const lastCell = isLast ? 0 : (response.rowCells[row + 1] ?? 0);
@@ -132,7 +136,7 @@ export class RowLayout {
 
   /** The responses that have text on a row. */
   sidesOn(row: number): number[] {
-    return this.responses.flatMap((_, side) => (this.cellsOn(side, row).next().done ? [] : [side]));
+    return this.#responses.flatMap((_, side) => (this.cellsOn(side, row).next().done ? [] : [side]));
   }
 
   /** The token of a response at a distance from the beginning of a row (px); null if it has none there. */
@@ -158,24 +162,24 @@ export class RowLayout {
   }
 
   /** The number of units from the next one on that belong to one word. */
-  private unitsOfWord(): number {
+  #unitsOfWord(): number {
     const { common } = this.alignment;
     let count = 1;
     while (
       count < MAX_WORD_UNITS &&
-      this.nextUnit + count < common.length &&
-      !this.canBreakBefore(this.nextUnit + count)
+      this.#nextUnit + count < common.length &&
+      !this.#canBreakBefore(this.#nextUnit + count)
     )
       count++;
     return count;
   }
 
   /** Whether all responses may break a line before a unit. */
-  private canBreakBefore(unit: number): boolean {
+  #canBreakBefore(unit: number): boolean {
     const { units } = this.alignment;
     let hasText = false;
-    for (let side = 0; side < this.responses.length; side++) {
-      const response = this.responses[side] as ResponseLines;
+    for (let side = 0; side < this.#responses.length; side++) {
+      const response = this.#responses[side] as ResponseLines;
       const from = units[side]?.[unit] ?? 0;
       if (from === units[side]?.[unit + 1]) continue;
       hasText = true;
@@ -189,26 +193,26 @@ export class RowLayout {
   }
 
   /** Whether tokens fit on the current row; null if they would not fit on a row of their own either. */
-  private fitsOnRow(ends: number[]): boolean | null {
+  #fitsOnRow(ends: number[]): boolean | null {
     let fits = true;
-    for (let side = 0; side < this.responses.length; side++) {
-      const response = this.responses[side] as ResponseLines;
+    for (let side = 0; side < this.#responses.length; side++) {
+      const response = this.#responses[side] as ResponseLines;
       const end = ends[side] ?? 0;
       let width = 0;
       for (let token = response.nextToken; token < end; token++) {
         const text = response.textOf(token);
         width += text.width;
-        if (width > this.width || text.isSplit || (text.breaks && token < end - 1)) return null;
+        if (width > this.#width || text.isSplit || (text.breaks && token < end - 1)) return null;
       }
-      if (response.used + width > this.width) fits = false;
+      if (response.used + width > this.#width) fits = false;
     }
     return fits;
   }
 
   /** Let all responses continue on the same row: the last one that any has reached, or a new one. */
-  private alignRows(onNewRow: boolean): void {
-    const row = Math.max(...this.responses.map((response) => response.lastRow)) + (onNewRow ? 1 : 0);
-    for (const response of this.responses) {
+  #alignRows(onNewRow: boolean): void {
+    const row = Math.max(...this.#responses.map((response) => response.lastRow)) + (onNewRow ? 1 : 0);
+    for (const response of this.#responses) {
       // Responses with less text leave the rows in between empty.
       while (response.lastRow < row) response.startRow(response.nextToken);
     }

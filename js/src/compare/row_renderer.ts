@@ -24,7 +24,7 @@ export interface RowHost {
 export class RowRenderer {
   /** Whether the lines of a row stand one below the other, and not side by side. */
   isInterleaved = false;
-  private readonly lines: VirtualLines;
+  readonly #lines: VirtualLines;
 
   constructor(
     private readonly scrollBox: ScrollBox<TokenRef>,
@@ -32,16 +32,16 @@ export class RowRenderer {
     private readonly rows: RowLayout,
     private readonly host: RowHost,
   ) {
-    this.lines = new VirtualLines(
+    this.#lines = new VirtualLines(
       scrollBox.layer,
-      (row) => this.renderRow(row),
-      (row) => this.topOf(row),
+      (row) => this.#renderRow(row),
+      (row) => this.#topOf(row),
     );
   }
 
   /** Remove all rows and render the visible ones: the layout has changed. */
   redraw(): void {
-    this.lines.removeFrom(0);
+    this.#lines.removeFrom(0);
     this.rows.extend(64);
     this.updateHeight();
     this.renderVisible();
@@ -60,25 +60,25 @@ export class RowRenderer {
     const { box, lineHeight } = this.scrollBox;
     const bottom = box.scrollTop + box.clientHeight;
     const before = rows.rowCount;
-    while (!rows.done && this.topOf(rows.rowCount) <= bottom + OVERSCAN * lineHeight) rows.step();
+    while (!rows.done && this.#topOf(rows.rowCount) <= bottom + OVERSCAN * lineHeight) rows.step();
     if (rows.rowCount > before) this.updateHeight();
-    this.show(Math.max(0, this.rowAt(box.scrollTop) - OVERSCAN), this.rowAt(bottom) + 1 + OVERSCAN);
+    this.#show(Math.max(0, this.#rowAt(box.scrollTop) - OVERSCAN), this.#rowAt(bottom) + 1 + OVERSCAN);
   }
 
   /** Render the first rows, up to `limit` of them, for printing. */
   renderAll(limit: number): void {
     this.rows.extend(limit);
     this.updateHeight();
-    this.show(0, limit);
+    this.#show(0, limit);
   }
 
-  private show(first: number, end: number): void {
-    this.lines.show(first, Math.min(end, this.rows.rowCount));
+  #show(first: number, end: number): void {
+    this.#lines.show(first, Math.min(end, this.rows.rowCount));
   }
 
   /** Update the appearance of all rendered tokens; their text has not changed. */
   repaint(): void {
-    for (const span of this.lines.cells()) {
+    for (const span of this.#lines.cells()) {
       const ref = { side: Number(span.dataset["of"]), token: Number(span.dataset["token"]) };
       paintCell(span, this.host.appearanceOf(ref));
     }
@@ -92,14 +92,14 @@ export class RowRenderer {
   /** The visible units: the first of the top row, and the last of the bottom row. */
   visibleUnits(): [number, number] {
     const { scrollTop, clientHeight } = this.scrollBox.box;
-    const top = this.rowAt(scrollTop);
-    const bottom = this.rowAt(scrollTop + clientHeight - 1);
-    return [this.unitOn(top, 1) ?? 0, this.unitOn(bottom, -1) ?? this.alignment.common.length - 1];
+    const top = this.#rowAt(scrollTop);
+    const bottom = this.#rowAt(scrollTop + clientHeight - 1);
+    return [this.#unitOn(top, 1) ?? 0, this.#unitOn(bottom, -1) ?? this.alignment.common.length - 1];
   }
 
   /** The first visible token; null at the very top, which stays the top. */
   topToken(): TokenRef | null {
-    const row = this.rowAt(this.scrollBox.box.scrollTop);
+    const row = this.#rowAt(this.scrollBox.box.scrollTop);
     if (!row) return null;
     const [side] = this.rows.sidesOn(row);
     if (side === undefined) return null;
@@ -109,36 +109,36 @@ export class RowRenderer {
 
   /** Scroll a token's row to the top. */
   scrollToTop(ref: TokenRef): void {
-    this.layOutToken(ref);
-    this.scrollBox.box.scrollTop = this.topOf(this.rows.rowOf(ref));
+    this.#layOutToken(ref);
+    this.scrollBox.box.scrollTop = this.#topOf(this.rows.rowOf(ref));
     this.renderVisible();
   }
 
   /** Scroll the box, but not the page, until a token is visible. */
   reveal(ref: TokenRef): void {
-    this.layOutToken(ref);
+    this.#layOutToken(ref);
     const row = this.rows.rowOf(ref);
-    const top = this.topOf(row);
-    scrollBoxTo(this.scrollBox.box, top, this.topOf(row + 1) - top);
+    const top = this.#topOf(row);
+    scrollBoxTo(this.scrollBox.box, top, this.#topOf(row + 1) - top);
     this.renderVisible();
   }
 
-  private layOutToken({ side, token }: TokenRef): void {
+  #layOutToken({ side, token }: TokenRef): void {
     this.rows.extend(0, side, token + 64);
     this.updateHeight();
   }
 
-  private topOf(row: number): number {
+  #topOf(row: number): number {
     const lines = this.rows.linesBefore(row) * this.scrollBox.lineHeight;
     return lines + (this.isInterleaved ? row * GAP : 0);
   }
 
-  private rowAt(top: number): number {
-    return lastPassing(this.rows.rowCount, (row) => this.topOf(row) <= top);
+  #rowAt(top: number): number {
+    return lastPassing(this.rows.rowCount, (row) => this.#topOf(row) <= top);
   }
 
   /** The first or last unit on a row; if the row is empty, on the nearest one that is not. */
-  private unitOn(row: number, by: 1 | -1): number | null {
+  #unitOn(row: number, by: 1 | -1): number | null {
     for (let near = row; near >= 0 && near < this.rows.rowCount; near += by) {
       for (const side of this.rows.sidesOn(near)) {
         const cells = [...this.rows.cellsOn(side, near)];
@@ -149,7 +149,7 @@ export class RowRenderer {
     return null;
   }
 
-  private renderRow(row: number): HTMLElement {
+  #renderRow(row: number): HTMLElement {
     const root = element("div", "deluge-pair");
     root.setAttribute("role", "none");
     const sides = this.rows.sidesOn(row);
@@ -161,14 +161,14 @@ export class RowRenderer {
         letter.setAttribute("aria-hidden", "true");
         root.append(letter);
       }
-      const line = this.renderLine(side, row);
+      const line = this.#renderLine(side, row);
       if (!hasText && sides.length) line.classList.add("deluge-blank");
       root.append(line);
     }
     return root;
   }
 
-  private renderLine(side: number, row: number): HTMLElement {
+  #renderLine(side: number, row: number): HTMLElement {
     const line = element("div", "deluge-line deluge-side");
     line.dataset["side"] = String(side);
     line.setAttribute("role", "none");

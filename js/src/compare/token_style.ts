@@ -8,8 +8,8 @@ import type { Alignment, TokenRef } from "./alignment.ts";
 import type { CompareBy } from "./model.ts";
 
 export class TokenStyle {
-  private isWithinLimits: ((value: number) => boolean) | null = null;
-  private colorBy: CompareBy = "difference";
+  #isWithinLimits: ((value: number) => boolean) | null = null;
+  #colorBy: CompareBy = "difference";
 
   constructor(
     private readonly alignment: Alignment,
@@ -18,18 +18,19 @@ export class TokenStyle {
 
   /** Colour by another measure, without limits. */
   setColorBy(colorBy: CompareBy): void {
-    this.colorBy = colorBy;
-    this.isWithinLimits = null;
+    this.#colorBy = colorBy;
+    this.#isWithinLimits = null;
   }
 
   setLimits(limits: number[]): void {
-    const { colorBy } = this;
+    const colorBy = this.#colorBy;
     const scale = colorBy === "difference" ? undefined : this.alignment.stores[0]?.scales[colorBy];
-    this.isWithinLimits = scale && colorBy !== "difference" ? limitTest(scale, colorBy, limits) : null;
+    this.#isWithinLimits = scale && colorBy !== "difference" ? limitTest(scale, colorBy, limits) : null;
   }
 
   appearanceOf(ref: TokenRef): Appearance {
-    const { alignment, colorBy } = this;
+    const { alignment } = this;
+    const colorBy = this.#colorBy;
     const store = alignment.stores[ref.side];
     const isCommon = alignment.isCommon(ref);
     let classes = isCommon ? "" : " deluge-only";
@@ -40,7 +41,7 @@ export class TokenStyle {
       if (difference > 0) classes += " deluge-surer";
     } else if (store) {
       heat = heatAt(store, colorBy, ref.token);
-      const { isWithinLimits } = this;
+      const isWithinLimits = this.#isWithinLimits;
       if (heat !== null && isWithinLimits && !isWithinLimits(valueFor(store, colorBy, ref.token)))
         classes += " deluge-dim";
     }

@@ -15,7 +15,7 @@ const MEASURES = [
 export class Toolbar {
   readonly root = element("div", "deluge-bar");
   readonly summary = element("span", "deluge-summary");
-  private readonly differenceCount = element("span", "deluge-count");
+  readonly #differenceCount = element("span", "deluge-count");
 
   constructor(
     private readonly model: Model,
@@ -34,8 +34,8 @@ export class Toolbar {
       (value) => setTrait(model, "arrange", value as Arrange),
     );
     const measure = dropdown("Chart of", MEASURES, (value) => setTrait(model, "measure", value as Measure));
-    const threshold = this.createThreshold();
-    this.root.append(color, ...legends, arrange, measure, this.createSteps(threshold), this.summary);
+    const threshold = this.#createThreshold();
+    this.root.append(color, ...legends, arrange, measure, this.#createSteps(threshold), this.summary);
     const update = () => {
       color.value = model.get("color_by");
       arrange.value = model.get("arrange");
@@ -47,10 +47,10 @@ export class Toolbar {
   }
 
   showDifferences(count: number): void {
-    this.differenceCount.textContent = pluralize(count, "difference");
+    this.#differenceCount.textContent = pluralize(count, "difference");
   }
 
-  private createThreshold(): HTMLInputElement {
+  #createThreshold(): HTMLInputElement {
     const threshold = input({ type: "number", min: "0", step: "0.1", className: "deluge-threshold" });
     threshold.title = "Differences are of more than so many nats, or of other words";
     threshold.setAttribute("aria-label", "Differences above, in nats");
@@ -61,12 +61,12 @@ export class Toolbar {
     return threshold;
   }
 
-  private createSteps(threshold: HTMLInputElement): HTMLElement {
+  #createSteps(threshold: HTMLInputElement): HTMLElement {
     const steps = element("span", "deluge-steps");
     steps.append(
       button("‹", "Previous difference (p)", () => this.goToDifference(-1)),
       button("›", "Next difference (n)", () => this.goToDifference(1)),
-      this.differenceCount,
+      this.#differenceCount,
       element("span", "", " above "),
       threshold,
       element("span", "", " nats"),

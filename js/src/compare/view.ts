@@ -26,118 +26,120 @@ let viewCount = 0;
 
 export class CompareView implements ResponseBoxHost, CardsHost, NavigationHost {
   readonly root = element("section", "deluge deluge-comparison");
-  private readonly idPrefix = `deluge-c${++viewCount}`;
-  private readonly title = element("div", "deluge-title");
-  private readonly headings = element("div", "deluge-heads");
-  private readonly status = statusRegion();
-  private readonly help = keyHelp(KEYS);
-  private readonly requests: RequestOnce;
-  private readonly alignment: Alignment;
-  private readonly style: TokenStyle;
-  private readonly responses: ResponseBox;
-  private readonly cards: Cards;
-  private readonly navigation: Navigation;
-  private readonly chart: Chart;
-  private readonly legend: Legend;
-  private readonly differenceLegend: HTMLElement;
-  private readonly toolbar: Toolbar;
+  readonly #idPrefix = `deluge-c${++viewCount}`;
+  readonly #title = element("div", "deluge-title");
+  readonly #headings = element("div", "deluge-heads");
+  readonly #status = statusRegion();
+  readonly #help = keyHelp(KEYS);
+  readonly #requests: RequestOnce;
+  readonly #alignment: Alignment;
+  readonly #style: TokenStyle;
+  readonly #responses: ResponseBox;
+  readonly #cards: Cards;
+  readonly #navigation: Navigation;
+  readonly #chart: Chart;
+  readonly #legend: Legend;
+  readonly #differenceLegend: HTMLElement;
+  readonly #toolbar: Toolbar;
 
   constructor(
     private readonly model: Model,
     private readonly signal: AbortSignal,
   ) {
-    this.requests = new RequestOnce((content) => model.send(content));
-    this.alignment = new Alignment(
+    this.#requests = new RequestOnce((content) => model.send(content));
+    this.#alignment = new Alignment(
       this.names.length,
       model.get("data"),
       model.get("alignment"),
-      (side, content) => this.requests.request({ ...content, side }),
+      (side, content) => this.#requests.request({ ...content, side }),
     );
-    this.style = new TokenStyle(this.alignment, () => ({
-      span: this.span,
-      current: this.navigation.current,
+    this.#style = new TokenStyle(this.#alignment, () => ({
+      span: this.#span,
+      current: this.#navigation.current,
     }));
-    this.responses = new ResponseBox(this.alignment, this, signal);
-    this.cards = new Cards(this.alignment, this);
-    this.navigation = new Navigation(this.alignment, this.responses, this);
-    this.chart = new Chart(this.alignment, (ref) => this.navigation.goTo(ref), signal);
-    this.legend = new Legend((limits) => {
-      this.style.setLimits(limits);
-      this.responses.renderer.repaint();
+    this.#responses = new ResponseBox(this.#alignment, this, signal);
+    this.#cards = new Cards(this.#alignment, this);
+    this.#navigation = new Navigation(this.#alignment, this.#responses, this);
+    this.#chart = new Chart(this.#alignment, (ref) => this.#navigation.goTo(ref), signal);
+    this.#legend = new Legend((limits) => {
+      this.#style.setLimits(limits);
+      this.#responses.renderer.repaint();
     }, signal);
-    this.differenceLegend = differenceLegend(this.alignment);
-    const legends = [this.differenceLegend, this.legend.root];
-    this.toolbar = new Toolbar(model, legends, (by) => this.goToDifference(by), signal);
-    this.handleInput();
-    this.appendParts();
-    this.listen();
-    this.paintTitle();
-    this.paintHeadings();
-    this.paintColor();
-    this.paintChart();
-    this.paintCount();
-    this.onSelected();
+    this.#differenceLegend = differenceLegend(this.#alignment);
+    const legends = [this.#differenceLegend, this.#legend.root];
+    this.#toolbar = new Toolbar(model, legends, (by) => this.goToDifference(by), signal);
+    this.#handleInput();
+    this.#appendParts();
+    this.#listen();
+    this.#paintTitle();
+    this.#paintHeadings();
+    this.#paintColor();
+    this.#paintChart();
+    this.#paintCount();
+    this.#onSelected();
   }
 
-  private handleInput(): void {
-    const { root, responses, alignment, cards, navigation } = this;
-    const clearSelection = () => {
-      navigation.current = null;
-      setTrait(this.model, "selected", null);
-      this.paintSelection();
-    };
-    const toggleHelp = () => {
-      this.help.hidden = !this.help.hidden;
-    };
-    new Input({ root, responses, alignment, cards, navigation, clearSelection, toggleHelp }, this.signal);
+  #handleInput(): void {
+    new Input(
+      {
+        root: this.root,
+        responses: this.#responses,
+        alignment: this.#alignment,
+        cards: this.#cards,
+        navigation: this.#navigation,
+        clearSelection: () => this.#clearSelection(),
+        toggleHelp: () => this.#help.toggleAttribute("hidden"),
+      },
+      this.signal,
+    );
   }
 
-  private appendParts(): void {
+  #appendParts(): void {
     this.root.append(
-      this.title,
-      this.toolbar.root,
-      this.chart.root,
-      this.headings,
-      this.responses.box,
-      this.help,
-      this.responses.sample,
-      this.cards.card.root,
-      this.status,
+      this.#title,
+      this.#toolbar.root,
+      this.#chart.root,
+      this.#headings,
+      this.#responses.box,
+      this.#help,
+      this.#responses.sample,
+      this.#cards.card.root,
+      this.#status,
     );
   }
 
   /** Lay the text out if the width of its box has changed. */
   arrange(): void {
-    const change = this.responses.arrange();
-    if (change === "shown") this.paintSelection();
+    const change = this.#responses.arrange();
+    if (change === "shown") this.#paintSelection();
     if (change !== "first" && change !== "again") return;
     // The headings stand above the columns, which the scrollbar makes narrower.
-    this.headings.style.setProperty("--bar", `${this.responses.scrollbarWidth}px`);
+    this.#headings.style.setProperty("--bar", `${this.#responses.scrollbarWidth}px`);
     // Keep the card that the user is reading.
-    if (this.cards.ref) this.responses.renderer.reveal(this.cards.ref);
+    if (this.#cards.ref) this.#responses.renderer.reveal(this.#cards.ref);
     this.scrolled();
-    this.chart.draw();
-    if (change === "first" && this.navigation.current) this.paintSelection();
+    this.#chart.draw();
+    if (change === "first" && this.#navigation.current) this.#paintSelection();
   }
 
   /** Add data that has arrived for a response. */
   receive(side: number, parts: string[], blocks: DataView[]): void {
     parts.forEach((part, index) => {
       const block = blocks[index];
-      if (block) this.alignment.receive(side, part, unpack(block));
+      if (block) this.#alignment.receive(side, part, unpack(block));
     });
-    this.requests.clear();
+    this.#requests.clear();
     if (parts.includes("measures")) {
-      this.paintChart();
-      this.responses.renderer.repaint();
+      this.#paintChart();
+      this.#responses.renderer.repaint();
     }
-    this.cards.refresh();
+    this.#cards.refresh();
   }
 
   // For the parts ------------------------------------------------------------------------------------------------
 
   get box(): HTMLElement {
-    return this.responses.box;
+    return this.#responses.box;
   }
 
   get names(): string[] {
@@ -157,27 +159,27 @@ export class CompareView implements ResponseBoxHost, CardsHost, NavigationHost {
   }
 
   idOf({ side, token }: TokenRef): string {
-    return `${this.idPrefix}-${side}-${token}`;
+    return `${this.#idPrefix}-${side}-${token}`;
   }
 
   appearanceOf(ref: TokenRef): Appearance {
-    return this.style.appearanceOf(ref);
+    return this.#style.appearanceOf(ref);
   }
 
   find(ref: TokenRef): HTMLElement | null {
-    return this.responses.renderer.find(ref);
+    return this.#responses.renderer.find(ref);
   }
 
   goToDifference(by: 1 | -1): void {
-    this.navigation.goToDifference(by);
+    this.#navigation.goToDifference(by);
   }
 
   announce(text: string): void {
-    this.status.textContent = text;
+    this.#status.textContent = text;
   }
 
   scrolled(): void {
-    this.chart.frameUnits(this.responses.renderer.visibleUnits());
+    this.#chart.frameUnits(this.#responses.renderer.visibleUnits());
   }
 
   resized(): void {
@@ -185,7 +187,7 @@ export class CompareView implements ResponseBoxHost, CardsHost, NavigationHost {
   }
 
   /** The selected span, counted through all pairs. */
-  private get span(): number | null {
+  get #span(): number | null {
     return this.model.get("selected") ?? null;
   }
 
@@ -193,109 +195,115 @@ export class CompareView implements ResponseBoxHost, CardsHost, NavigationHost {
 
   /** Show the token that navigation has moved to. */
   show(ref: TokenRef, isOtherSide: boolean, isOpen: boolean): void {
-    const staysOpen = isOpen || this.cards.card.isOpen;
-    const span = this.alignment.spanOf(ref);
-    if (span !== this.span) setTrait(this.model, "selected", span);
-    this.paintSelection();
-    if (isOtherSide) this.paintCount();
-    this.cards.show(ref, staysOpen);
-    this.announce(spokenText(this.alignment, this.names, ref));
+    const staysOpen = isOpen || this.#cards.card.isOpen;
+    const span = this.#alignment.spanOf(ref);
+    if (span !== this.#span) setTrait(this.model, "selected", span);
+    this.#paintSelection();
+    if (isOtherSide) this.#paintCount();
+    this.#cards.show(ref, staysOpen);
+    this.announce(spokenText(this.#alignment, this.names, ref));
   }
 
   /** The selection has changed, here or in Python. */
-  private onSelected(): void {
-    this.navigation.setSpan(this.span);
-    this.paintSelection();
-    if (this.navigation.current) this.cards.refresh(this.navigation.current);
+  #onSelected(): void {
+    this.#navigation.setSpan(this.#span);
+    this.#paintSelection();
+    if (this.#navigation.current) this.#cards.refresh(this.#navigation.current);
   }
 
-  private paintSelection(): void {
-    const { current } = this.navigation;
-    const { box, renderer } = this.responses;
+  #clearSelection(): void {
+    this.#navigation.current = null;
+    setTrait(this.model, "selected", null);
+    this.#paintSelection();
+  }
+
+  #paintSelection(): void {
+    const { current } = this.#navigation;
+    const { box, renderer } = this.#responses;
     renderer.repaint();
-    this.chart.setSelected(current);
-    if (!this.responses.hasLayout) return;
+    this.#chart.setSelected(current);
+    if (!this.#responses.hasLayout) return;
     if (!current) {
       box.removeAttribute("aria-activedescendant");
-      this.cards.hide();
-      this.chart.draw();
+      this.#cards.hide();
+      this.#chart.draw();
       return;
     }
     renderer.reveal(current);
-    onceVisible(box, () => this.paintSelection(), this.signal);
+    onceVisible(box, () => this.#paintSelection(), this.signal);
     this.scrolled();
-    this.chart.draw();
+    this.#chart.draw();
     box.setAttribute("aria-activedescendant", this.idOf(current));
   }
 
-  private paintColor(): void {
+  #paintColor(): void {
     const colorBy = this.model.get("color_by");
-    const { stores } = this.alignment;
-    this.style.setColorBy(colorBy);
+    const { stores } = this.#alignment;
+    this.#style.setColorBy(colorBy);
     this.root.dataset["color"] = colorBy;
-    this.differenceLegend.hidden = colorBy !== "difference";
-    this.legend.root.hidden = colorBy === "difference";
+    this.#differenceLegend.hidden = colorBy !== "difference";
+    this.#legend.root.hidden = colorBy === "difference";
     if (colorBy !== "difference") {
       if (needsMeasures(colorBy)) for (const store of stores) store.requestMeasures();
       const scale = stores[0]?.scales[colorBy];
-      if (scale) this.legend.show(colorBy, scale, []);
+      if (scale) this.#legend.show(colorBy, scale, []);
     }
-    this.paintStyle();
-    this.responses.renderer.repaint();
+    this.#paintStyle();
+    this.#responses.renderer.repaint();
   }
 
-  private paintStyle(): void {
+  #paintStyle(): void {
     // Differences have their own two hues, whatever the palette.
     const isDifference = this.model.get("color_by") === "difference";
     this.root.dataset["palette"] = isDifference ? "amber" : this.model.get("palette");
     this.root.dataset["font"] = this.model.get("font");
   }
 
-  private paintTitle(): void {
+  #paintTitle(): void {
     const text = this.model.get("title");
-    this.title.textContent = text;
-    this.title.hidden = !text;
+    this.#title.textContent = text;
+    this.#title.hidden = !text;
     this.root.setAttribute("aria-label", text || "Responses compared");
   }
 
-  private paintHeadings(): void {
-    const { alignment } = this;
-    this.headings.style.setProperty("--sides", String(alignment.sides));
-    this.headings.replaceChildren(...renderHeadings(alignment, this.names));
+  #paintHeadings(): void {
+    const alignment = this.#alignment;
+    this.#headings.style.setProperty("--sides", String(alignment.sides));
+    this.#headings.replaceChildren(...renderHeadings(alignment, this.names));
     const share = sharePercent(alignment.commonShare(1));
-    this.toolbar.summary.textContent = `${share} in text that A and B share`;
+    this.#toolbar.summary.textContent = `${share} in text that A and B share`;
   }
 
-  private paintChart(): void {
-    this.chart.setMeasure(this.model.get("measure"));
-    this.chart.draw();
+  #paintChart(): void {
+    this.#chart.setMeasure(this.model.get("measure"));
+    this.#chart.draw();
   }
 
-  private paintCount(): void {
-    const side = this.navigation.current?.side ?? 0;
-    this.toolbar.showDifferences(this.alignment.countDifferences(side, this.threshold));
+  #paintCount(): void {
+    const side = this.#navigation.current?.side ?? 0;
+    this.#toolbar.showDifferences(this.#alignment.countDifferences(side, this.threshold));
   }
 
   // Listening ----------------------------------------------------------------------------------------------------
 
-  private listen(): void {
+  #listen(): void {
     const { signal } = this;
     const on = (names: (keyof State & string)[], listener: () => void) =>
       onChange(this.model, names, listener, signal);
     const layOutAgain = () => {
-      this.responses.invalidate();
+      this.#responses.invalidate();
       this.arrange();
     };
-    on(["selected"], () => this.onSelected());
-    on(["color_by"], () => this.paintColor());
-    on(["palette", "font"], () => this.paintStyle());
-    on(["measure"], () => this.paintChart());
-    on(["threshold"], () => this.paintCount());
-    on(["title"], () => this.paintTitle());
-    on(["names"], () => this.paintHeadings());
+    on(["selected"], () => this.#onSelected());
+    on(["color_by"], () => this.#paintColor());
+    on(["palette", "font"], () => this.#paintStyle());
+    on(["measure"], () => this.#paintChart());
+    on(["threshold"], () => this.#paintCount());
+    on(["title"], () => this.#paintTitle());
+    on(["names"], () => this.#paintHeadings());
     on(["arrange", "font"], layOutAgain);
-    signal.addEventListener("abort", () => this.cards.card.hide());
-    followTheme(this.root, () => this.chart.draw(), signal);
+    signal.addEventListener("abort", () => this.#cards.card.hide());
+    followTheme(this.root, () => this.#chart.draw(), signal);
     onFontsLoaded(layOutAgain, signal);
   }
 }

@@ -18,23 +18,23 @@ export interface Chunk {
 
 export class Chunks {
   /** Sorted by token, without overlaps. */
-  private chunks: Chunk[] = [];
+  #chunks: Chunk[] = [];
 
   get length(): number {
-    return this.chunks.length;
+    return this.#chunks.length;
   }
 
   /** The chunk that holds a token's alternatives. */
   at(token: number): Chunk | undefined {
-    const chunk = this.chunks[this.countUpTo(token) - 1];
+    const chunk = this.#chunks[this.#countUpTo(token) - 1];
     return chunk && token < chunk.last ? chunk : undefined;
   }
 
   /** Add a chunk. It replaces what older chunks have for the same tokens. */
   add(chunk: Chunk): void {
     if (chunk.last <= chunk.first) return;
-    const { chunks } = this;
-    let from = this.countUpTo(chunk.first);
+    const chunks = this.#chunks;
+    let from = this.#countUpTo(chunk.first);
     const before = chunks[from - 1];
     const replacement: Chunk[] = [];
     if (before && before.last > chunk.first) {
@@ -51,7 +51,7 @@ export class Chunks {
   }
 
   /** The number of chunks that start at a token or before it. */
-  private countUpTo(token: number): number {
-    return partitionPoint(this.chunks.length, (index) => (this.chunks[index] as Chunk).first <= token);
+  #countUpTo(token: number): number {
+    return partitionPoint(this.#chunks.length, (index) => (this.#chunks[index] as Chunk).first <= token);
   }
 }

@@ -27,83 +27,83 @@ export function foldCase(text: string): string {
 /** The matches of a query, in order and without overlaps. A match may span several tokens. */
 export class Search {
   matches: Match[] = [];
-  private readonly query: string;
-  private nextToken = 0;
+  readonly #query: string;
+  #nextToken = 0;
   /** In characters from the beginning of the text: how much is read, and where the last match ends. */
-  private readLength = 0;
-  private matchEnd = 0;
+  #readLength = 0;
+  #matchEnd = 0;
 
   constructor(
     private readonly store: Store,
     query: string,
   ) {
-    this.query = foldCase(query);
+    this.#query = foldCase(query);
   }
 
   get done(): boolean {
-    return !this.query || this.nextToken >= this.store.count;
+    return !this.#query || this.#nextToken >= this.store.count;
   }
 
   /** Whether a token is part of a match. */
   has(token: number): boolean {
-    const match = this.matches[this.countUpTo(token) - 1];
+    const match = this.matches[this.#countUpTo(token) - 1];
     return match !== undefined && token <= match[1];
   }
 
   /** Tokens from `first` on have changed. */
   invalidate(first: number): void {
-    if (first >= this.nextToken) return;
+    if (first >= this.#nextToken) return;
     this.matches = [];
-    this.nextToken = this.readLength = this.matchEnd = 0;
+    this.#nextToken = this.#readLength = this.#matchEnd = 0;
   }
 
   *run(): Generator<void> {
     while (!this.done) {
-      this.step();
+      this.#step();
       yield;
     }
   }
 
-  private step(): void {
-    const last = Math.min(this.store.count, this.nextToken + STEP);
+  #step(): void {
+    const last = Math.min(this.store.count, this.#nextToken + STEP);
     // A match may begin before this step: read the end of the previous step again.
-    let first = this.nextToken;
+    let first = this.#nextToken;
     let overlap = 0;
-    while (first > 0 && overlap < this.query.length - 1) overlap += this.store.source(--first).length;
+    while (first > 0 && overlap < this.#query.length - 1) overlap += this.store.source(--first).length;
     const starts: number[] = [];
     let text = "";
     for (let token = first; token < last; token++) {
       starts.push(text.length);
       text += foldCase(this.store.source(token));
     }
-    const base = this.readLength - overlap;
-    let offset = text.indexOf(this.query, Math.max(0, this.matchEnd - base));
+    const base = this.#readLength - overlap;
+    let offset = text.indexOf(this.#query, Math.max(0, this.#matchEnd - base));
     while (offset >= 0) {
-      const end = offset + this.query.length;
+      const end = offset + this.#query.length;
       this.matches.push([first + lastAtMost(starts, offset), first + lastAtMost(starts, end - 1)]);
-      this.matchEnd = base + end;
-      offset = text.indexOf(this.query, end);
+      this.#matchEnd = base + end;
+      offset = text.indexOf(this.#query, end);
     }
-    this.nextToken = last;
-    this.readLength = base + text.length;
+    this.#nextToken = last;
+    this.#readLength = base + text.length;
   }
 
   /** The next match after a token, or the previous one before it; wraps around. */
   nearest(token: number | null, by: 1 | -1): Match | null {
     const { matches } = this;
     const last = matches[matches.length - 1] ?? null;
-    if (by > 0) return matches[token === null ? 0 : this.countUpTo(token)] ?? matches[0] ?? null;
-    return (token === null ? last : matches[this.countUpTo(token - 1) - 1]) ?? last;
+    if (by > 0) return matches[token === null ? 0 : this.#countUpTo(token)] ?? matches[0] ?? null;
+    return (token === null ? last : matches[this.#countUpTo(token - 1) - 1]) ?? last;
   }
 
   /** The index of the first match that begins with a token; null if none does. */
   indexOf(token: number): number | null {
-    const index = this.countUpTo(token - 1);
+    const index = this.#countUpTo(token - 1);
     return this.matches[index]?.[0] === token ? index : null;
   }
 
   /** The number of matches that begin at a token or before it. */
-  private countUpTo(token: number): number {
+  #countUpTo(token: number): number {
     return partitionPoint(this.matches.length, (index) => (this.matches[index] as Match)[0] <= token);
   }
 }

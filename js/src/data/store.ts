@@ -73,12 +73,12 @@ export class Store {
   chunkSize = 4096;
   vocabSize: number | null = null;
   scales = {} as Record<ColorBy, Scale>;
-  private readonly texts: (TokenText | undefined)[] = [];
-  private readonly batches: TextBatch[] = [];
+  readonly #texts: (TokenText | undefined)[] = [];
+  readonly #batches: TextBatch[] = [];
   /** For each text: the number of its batch, counted from 1 (0 means not arrived), and its row in the batch. */
-  private batchOf = new Uint32Array(0);
-  private rowOf = new Uint32Array(0);
-  private textCount = 0;
+  #batchOf = new Uint32Array(0);
+  #rowOf = new Uint32Array(0);
+  #textCount = 0;
   /** For each token: the text that names it, the text that is drawn, and the log-probability in nats. */
   labelAt = new Uint32Array(0);
   textAt = new Uint32Array(0);
@@ -86,11 +86,11 @@ export class Store {
   /** The measures of the first `measuredCount` tokens; null until some have arrived. */
   measures: Measures | null = null;
   /** The same columns with spare capacity. */
-  private measureBuffers: Measures | null = null;
-  private measuredCount = 0;
-  private readonly chunks = new Chunks();
+  #measureBuffers: Measures | null = null;
+  #measuredCount = 0;
+  readonly #chunks = new Chunks();
   /** Alternatives that have arrived but are not decoded yet. */
-  private deferred: DataView | null = null;
+  #deferred: DataView | null = null;
 
   constructor(
     private readonly request: (content: DataRequest) => void,
@@ -103,7 +103,7 @@ export class Store {
 
   /** Add rows. Returns the first new or changed token, or null if the rows do not fit those that are here. */
   receiveTokens({ fields, columns }: Block): number | null {
-    this.readDeferred();
+    this.#readDeferred();
     const first = fields["first"] as number;
     if (fields["epoch"] !== this.epoch) return null;
     if (first > this.count) {
@@ -116,7 +116,7 @@ export class Store {
     this.chunkSize = fields["chunk"] as number;
     this.vocabSize = fields["vocabSize"] as number | null;
     this.scales = fields["scales"] as Record<ColorBy, Scale>;
-    this.addTexts(fields, columns);
+    this.#addTexts(fields, columns);
     this.labelAt = ensureCapacity(this.labelAt, this.count);
     this.textAt = ensureCapacity(this.textAt, this.count);
     this.logprob = ensureCapacity(this.logprob, this.count);
@@ -140,51 +140,51 @@ export class Store {
   receiveMeasures({ fields, columns }: Block): void {
     const first = fields["first"] as number;
     const rows = columns as unknown as Measures;
-    if (first > this.measuredCount) return;
-    const { measureBuffers } = this;
+    if (first > this.#measuredCount) return;
+    const measureBuffers = this.#measureBuffers;
     const end = first + rows.entropy.length;
-    if (!measureBuffers || first === 0) this.measureBuffers = rows;
+    if (!measureBuffers || first === 0) this.#measureBuffers = rows;
     else {
       const append = <T extends Column>(column: T, more: T): T => {
         const longer = ensureCapacity(column, end);
         longer.set(more as never, first);
         return longer;
       };
-      this.measureBuffers = mapMeasures((name) => append(measureBuffers[name], rows[name]));
+      this.#measureBuffers = mapMeasures((name) => append(measureBuffers[name], rows[name]));
     }
-    const buffers = this.measureBuffers as Measures;
+    const buffers = this.#measureBuffers as Measures;
     this.measures = mapMeasures((name) => buffers[name].subarray(0, end));
-    this.measuredCount = end;
+    this.#measuredCount = end;
   }
 
   /** Whether the measures of a token have arrived. */
   isMeasured(token: number): boolean {
-    return token < this.measuredCount;
+    return token < this.#measuredCount;
   }
 
   /** Keep a block of alternatives, and decode it only when it is needed: the first paint does not need it. */
   deferAlternatives(data: DataView): void {
-    this.readDeferred();
-    this.deferred = data;
+    this.#readDeferred();
+    this.#deferred = data;
   }
 
-  private readDeferred(): void {
-    const { deferred } = this;
-    this.deferred = null;
+  #readDeferred(): void {
+    const deferred = this.#deferred;
+    this.#deferred = null;
     if (deferred) this.receiveAlternatives(unpack(deferred));
   }
 
   /** Add the alternatives of consecutive tokens. */
   receiveAlternatives({ fields, columns }: Block): void {
     // Blocks refer to texts of earlier blocks, so they must be decoded in order.
-    this.readDeferred();
-    this.addTexts(fields, columns);
+    this.#readDeferred();
+    this.#addTexts(fields, columns);
     const counts = columns["counts"] as Column;
     const offsets = new Uint32Array(counts.length + 1);
     counts.forEach((count, row) => {
       offsets[row + 1] = (offsets[row] ?? 0) + count;
     });
-    this.chunks.add({
+    this.#chunks.add({
       first: fields["first"] as number,
       last: fields["last"] as number,
       firstRow: fields["first"] as number,
@@ -196,14 +196,14 @@ export class Store {
 
   /** Request the measures if they are not complete. Returns whether they are. */
   requestMeasures(): boolean {
-    if (this.measuredCount < this.count) this.request({ measures: true });
-    return this.measuredCount >= this.count;
+    if (this.#measuredCount < this.count) this.request({ measures: true });
+    return this.#measuredCount >= this.count;
   }
 
   /** The alternatives of a token; undefined, and requested, if they have not arrived. */
   alternatives(token: number): Alternative[] | undefined {
-    this.readDeferred();
-    const chunk = this.chunks.at(token);
+    this.#readDeferred();
+    const chunk = this.#chunks.at(token);
     if (!chunk) {
       this.request({ chunk: Math.floor(token / this.chunkSize) });
       return undefined;
@@ -224,11 +224,11 @@ export class Store {
 
   /** A text by its index. Built on first use, because most texts of a large vocabulary are never drawn. */
   text(index: number): TokenText {
-    const existing = this.texts[index];
+    const existing = this.#texts[index];
     if (existing) return existing;
-    const batch = this.batchOfText(index);
+    const batch = this.#batchOfText(index);
     if (!batch) return EMPTY_TEXT;
-    const row = this.rowOf[index] ?? 0;
+    const row = this.#rowOf[index] ?? 0;
     const source = batch.sources[row] ?? "";
     const stretches = batch.stretches[index] ?? [[source, source, 0]];
     const text = {
@@ -242,14 +242,14 @@ export class Store {
         marked: (flags & MARKED) !== 0,
       })),
     };
-    this.texts[index] = text;
+    this.#texts[index] = text;
     return text;
   }
 
   /** The text that a token contributes to the completion. */
   source(token: number): string {
     const index = this.textAt[token] ?? 0;
-    return this.batchOfText(index)?.sources[this.rowOf[index] ?? 0] ?? "";
+    return this.#batchOfText(index)?.sources[this.#rowOf[index] ?? 0] ?? "";
   }
 
   /** The name of a token in lists. */
@@ -257,25 +257,25 @@ export class Store {
     return this.text(this.labelAt[token] ?? 0).label;
   }
 
-  private batchOfText(index: number): TextBatch | undefined {
-    return this.batches[(this.batchOf[index] ?? 0) - 1];
+  #batchOfText(index: number): TextBatch | undefined {
+    return this.#batches[(this.#batchOf[index] ?? 0) - 1];
   }
 
-  private addTexts(fields: Record<string, unknown>, columns: Record<string, Column>): void {
+  #addTexts(fields: Record<string, unknown>, columns: Record<string, Column>): void {
     const indices = columns["places"] as Uint32Array;
     if (!indices.length) return;
-    const { batches } = this;
+    const batches = this.#batches;
     // A block with all texts replaces the earlier batches.
-    if (indices[0] === 0 && indices.length >= this.textCount) batches.length = 0;
+    if (indices[0] === 0 && indices.length >= this.#textCount) batches.length = 0;
     batches.push({ ...(fields as unknown as Omit<TextBatch, "ids">), ids: columns["ids"] as Int32Array });
     const size = (indices[indices.length - 1] ?? 0) + 1;
-    this.textCount = Math.max(this.textCount, size);
-    this.batchOf = ensureCapacity(this.batchOf, size);
-    this.rowOf = ensureCapacity(this.rowOf, size);
+    this.#textCount = Math.max(this.#textCount, size);
+    this.#batchOf = ensureCapacity(this.#batchOf, size);
+    this.#rowOf = ensureCapacity(this.#rowOf, size);
     const batch = batches.length;
     indices.forEach((index, row) => {
-      this.batchOf[index] = batch;
-      this.rowOf[index] = row;
+      this.#batchOf[index] = batch;
+      this.#rowOf[index] = row;
     });
   }
 }

@@ -8,28 +8,28 @@ const STEP = 65_536;
 
 /** The summary of all tokens, added up a little at a time. */
 export class Summary {
-  private sum = 0;
-  private known = 0;
-  private nextToken = 0;
+  #sum = 0;
+  #known = 0;
+  #nextToken = 0;
 
   constructor(private readonly store: Store) {}
 
   get done(): boolean {
-    return this.nextToken >= this.store.count;
+    return this.#nextToken >= this.store.count;
   }
 
   /** Tokens from `first` on have changed. */
   invalidate(first: number): void {
-    if (first < this.nextToken) this.sum = this.known = this.nextToken = 0;
+    if (first < this.#nextToken) this.#sum = this.#known = this.#nextToken = 0;
   }
 
   *run(): Generator<void> {
     while (!this.done) {
-      const end = Math.min(this.store.count, this.nextToken + STEP);
-      const [sum, known] = sumLogprobs(this.store, this.nextToken, end);
-      this.sum += sum;
-      this.known += known;
-      this.nextToken = end;
+      const end = Math.min(this.store.count, this.#nextToken + STEP);
+      const [sum, known] = sumLogprobs(this.store, this.#nextToken, end);
+      this.#sum += sum;
+      this.#known += known;
+      this.#nextToken = end;
       yield;
     }
   }
@@ -37,7 +37,7 @@ export class Summary {
   /** The summary as text. The perplexity appears once all tokens are added up. */
   get text(): string {
     const facts = [pluralize(this.store.count)];
-    if (this.known && this.done) facts.push(formatPerplexity(this.sum, this.known));
+    if (this.#known && this.done) facts.push(formatPerplexity(this.#sum, this.#known));
     return facts.join(" · ");
   }
 }

@@ -16,7 +16,7 @@ type MessageBoard = HTMLElement & { value?: LinkMessage | null };
 
 export class ChartLink {
   /** The last message of this view, as JSON: the view must not react to it. */
-  private lastSent = "";
+  #lastSent = "";
 
   constructor(
     private readonly name: string,
@@ -25,12 +25,12 @@ export class ChartLink {
   ) {
     if (!name) return;
     document.body.addEventListener(
-      this.eventName,
+      this.#eventName,
       () => {
         const { value } = document.body as MessageBoard;
         // A chart sends no value when its selection is cleared.
         const message = value?.link === name ? value : { link: name };
-        if (JSON.stringify(message) === this.lastSent) return;
+        if (JSON.stringify(message) === this.#lastSent) return;
         onMessage(message);
       },
       { signal },
@@ -43,13 +43,13 @@ export class ChartLink {
     if (range) [message.from, message.to] = range;
     if (token !== null) message.token = token;
     const json = JSON.stringify(message);
-    if (!this.name || json === this.lastSent) return;
-    this.lastSent = json;
+    if (!this.name || json === this.#lastSent) return;
+    this.#lastSent = json;
     (document.body as MessageBoard).value = message;
-    document.body.dispatchEvent(new Event(this.eventName));
+    document.body.dispatchEvent(new Event(this.#eventName));
   }
 
-  private get eventName(): string {
+  get #eventName(): string {
     return `deluge-${this.name}`;
   }
 }

@@ -9,7 +9,7 @@ type Listener = (...values: never[]) => void;
 
 /** The model of a saved page: traits and their listeners, with no Python behind them. */
 class StaticModel {
-  private readonly listeners = new Map<string, Set<Listener>>();
+  readonly #listeners = new Map<string, Set<Listener>>();
 
   constructor(private readonly state: Record<string, unknown>) {}
 
@@ -20,16 +20,16 @@ class StaticModel {
   set(name: string, value: unknown): void {
     if (this.state[name] === value) return;
     this.state[name] = value;
-    for (const listener of this.listeners.get(`change:${name}`) ?? []) listener();
+    for (const listener of this.#listeners.get(`change:${name}`) ?? []) listener();
   }
 
   on(name: string, listener: Listener): void {
-    const listeners = this.listeners.get(name) ?? new Set();
-    this.listeners.set(name, listeners.add(listener));
+    const listeners = this.#listeners.get(name) ?? new Set();
+    this.#listeners.set(name, listeners.add(listener));
   }
 
   off(name: string, listener: Listener): void {
-    this.listeners.get(name)?.delete(listener);
+    this.#listeners.get(name)?.delete(listener);
   }
 
   save_changes(): void {}

@@ -18,21 +18,21 @@ export function defineWidget<Model>(show: (model: Model, el: HTMLElement, signal
 /** Shows one view at a time in an element. */
 export class ViewSlot<View extends { root: HTMLElement }> {
   current: View | undefined;
-  private lifetime = new AbortController();
+  #lifetime = new AbortController();
 
   constructor(
     private readonly el: HTMLElement,
     signal: AbortSignal,
   ) {
-    signal.addEventListener("abort", () => this.lifetime.abort());
+    signal.addEventListener("abort", () => this.#lifetime.abort());
   }
 
   /** End the current view and put a new one in its place. */
   replace(create: (signal: AbortSignal) => View): View {
     const old = this.current;
-    this.lifetime.abort();
-    this.lifetime = new AbortController();
-    const view = create(this.lifetime.signal);
+    this.#lifetime.abort();
+    this.#lifetime = new AbortController();
+    const view = create(this.#lifetime.signal);
     if (old) old.root.replaceWith(view.root);
     else this.el.append(view.root);
     this.current = view;

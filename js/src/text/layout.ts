@@ -70,23 +70,23 @@ export function splitFragment(fragment: Fragment, width: number, measure: (text:
 export class Layout {
   /** The number of lines so far, and the token and the cell that each of them begins with. */
   lineCount = 1;
-  private lineTokens = new Uint32Array(256);
-  private lineCells = new Uint32Array(256);
+  #lineTokens = new Uint32Array(256);
+  #lineCells = new Uint32Array(256);
   /** The first token that is not laid out. */
   nextToken = 0;
-  private width = 0;
+  #width = 0;
   /** The used width of the last line, now and at the last place where it may break. */
-  private used = 0;
-  private usedAtBreak = 0;
+  #used = 0;
+  #usedAtBreak = 0;
   /** The cell before which the last line may break; token -1 if it may not. */
-  private breakToken = -1;
-  private breakCell = 0;
-  private canBreak = true;
-  private mustBreak = false;
+  #breakToken = -1;
+  #breakCell = 0;
+  #canBreak = true;
+  #mustBreak = false;
   /** For each text: its width in pixels, its bits (0 until it is measured), and its cells if it is split. */
-  private widths = new Float32Array(0);
-  private flags = new Uint8Array(0);
-  private readonly splitCells = new Map<number, Cell[]>();
+  #widths = new Float32Array(0);
+  #flags = new Uint8Array(0);
+  readonly #splitCells = new Map<number, Cell[]>();
 
   constructor(
     private readonly store: Store,
@@ -107,11 +107,11 @@ export class Layout {
 
   /** Start again, because the width has changed or what is drawn. */
   reset(width: number): void {
-    this.width = width;
-    this.flags.fill(0);
-    this.splitCells.clear();
+    this.#width = width;
+    this.#flags.fill(0);
+    this.#splitCells.clear();
     this.lineCount = 1;
-    this.rewindTo(0);
+    this.#rewindTo(0);
   }
 
   /** Tokens from `first` on have changed. Returns the first line that must be drawn again. */
@@ -121,7 +121,7 @@ export class Layout {
     let line = this.lineOf(first);
     while (line > 0 && (this.firstCell(line) > 0 || this.firstToken(line) > first)) line--;
     this.lineCount = line + 1;
-    this.rewindTo(this.firstToken(line));
+    this.#rewindTo(this.firstToken(line));
     return line;
   }
 
@@ -132,21 +132,21 @@ export class Layout {
     while (this.nextToken < last) {
       const token = this.nextToken;
       const text = textAt[token] ?? 0;
-      if (!this.flags[text]) this.measureText(text);
-      const flags = this.flags[text] ?? 0;
+      if (!this.#flags[text]) this.#measureText(text);
+      const flags = this.#flags[text] ?? 0;
       if (flags & SPLIT) {
-        const cells = this.splitCells.get(text) ?? [];
+        const cells = this.#splitCells.get(text) ?? [];
         for (let index = 0; index < cells.length; index++) {
           const { width, breaks, shown } = cells[index] as Cell;
           const before = index
             ? BREAK_AFTER.test(cells[index - 1]?.shown ?? "")
             : (flags & CAN_BREAK_BEFORE) !== 0;
-          this.placeCell(token, index, width, before, BREAK_AFTER.test(shown), NO_BREAK_BEFORE.test(shown));
-          this.mustBreak = breaks;
+          this.#placeCell(token, index, width, before, BREAK_AFTER.test(shown), NO_BREAK_BEFORE.test(shown));
+          this.#mustBreak = breaks;
         }
       } else {
-        const width = this.widths[text] ?? 0;
-        this.placeCell(
+        const width = this.#widths[text] ?? 0;
+        this.#placeCell(
           token,
           0,
           width,
@@ -161,17 +161,17 @@ export class Layout {
 
   /** The token that a line begins with, and which of its cells. */
   firstToken(line: number): number {
-    return line >= this.lineCount ? this.nextToken : (this.lineTokens[line] ?? 0);
+    return line >= this.lineCount ? this.nextToken : (this.#lineTokens[line] ?? 0);
   }
   firstCell(line: number): number {
-    return line >= this.lineCount ? 0 : (this.lineCells[line] ?? 0);
+    return line >= this.lineCount ? 0 : (this.#lineCells[line] ?? 0);
   }
 
   /** The line on which a token begins. */
   lineOf(token: number): number {
     return lastPassing(this.lineCount, (line) => {
-      const first = this.lineTokens[line] ?? 0;
-      return first < token || (first === token && this.lineCells[line] === 0);
+      const first = this.#lineTokens[line] ?? 0;
+      return first < token || (first === token && this.#lineCells[line] === 0);
     });
   }
 
@@ -217,28 +217,28 @@ export class Layout {
   /** The cells of a token, as they are drawn. */
   cellsOf(token: number): Cell[] {
     const text = this.store.textAt[token] ?? 0;
-    if (!this.flags[text]) this.measureText(text);
-    const cells = this.splitCells.get(text);
+    if (!this.#flags[text]) this.#measureText(text);
+    const cells = this.#splitCells.get(text);
     if (cells) return cells;
     const fragment = this.store.text(text).fragments[0] as Fragment;
-    return [{ ...fragment, shown: this.shownText(fragment), width: this.widths[text] ?? 0 }];
+    return [{ ...fragment, shown: this.shownText(fragment), width: this.#widths[text] ?? 0 }];
   }
 
-  private measureText(text: number): void {
+  #measureText(text: number): void {
     const { fragments } = this.store.text(text);
     const cells: Cell[] = [];
     for (const fragment of fragments) {
       const shown = this.shownText(fragment);
       const width = this.measure(shown);
       const whole = { ...fragment, shown };
-      if (width > this.width && shown.length > 1)
-        cells.push(...splitFragment(whole, this.width, this.measure));
+      if (width > this.#width && shown.length > 1)
+        cells.push(...splitFragment(whole, this.#width, this.measure));
       else cells.push({ ...whole, width });
     }
     const shown = cells.map((cell) => cell.shown).join("");
-    this.widths = ensureCapacity(this.widths, text + 1);
-    this.flags = ensureCapacity(this.flags, text + 1);
-    this.widths[text] = cells.reduce((sum, cell) => sum + cell.width, 0);
+    this.#widths = ensureCapacity(this.#widths, text + 1);
+    this.#flags = ensureCapacity(this.#flags, text + 1);
+    this.#widths[text] = cells.reduce((sum, cell) => sum + cell.width, 0);
     let flags =
       MEASURED |
       (BREAK_BEFORE.test(shown) ? CAN_BREAK_BEFORE : 0) |
@@ -246,12 +246,12 @@ export class Layout {
       (NO_BREAK_BEFORE.test(shown) ? CANNOT_BREAK_BEFORE : 0);
     if (cells.length !== 1 || cells[0]?.breaks) {
       flags |= SPLIT;
-      this.splitCells.set(text, cells);
+      this.#splitCells.set(text, cells);
     }
-    this.flags[text] = flags;
+    this.#flags[text] = flags;
   }
 
-  private placeCell(
+  #placeCell(
     token: number,
     cell: number,
     width: number,
@@ -259,49 +259,49 @@ export class Layout {
     canBreakAfter: boolean,
     cannotBreakBefore: boolean,
   ): void {
-    if (this.mustBreak) this.startLine(token, cell);
+    if (this.#mustBreak) this.#startLine(token, cell);
     const line = this.lineCount - 1;
-    let isFirst = this.lineTokens[line] === token && this.lineCells[line] === cell;
-    if (!isFirst && !cannotBreakBefore && (canBreakBefore || this.canBreak)) {
-      this.breakToken = token;
-      this.breakCell = cell;
-      this.usedAtBreak = this.used;
+    let isFirst = this.#lineTokens[line] === token && this.#lineCells[line] === cell;
+    if (!isFirst && !cannotBreakBefore && (canBreakBefore || this.#canBreak)) {
+      this.#breakToken = token;
+      this.#breakCell = cell;
+      this.#usedAtBreak = this.#used;
     }
     // The word that moves to the next line may be too long for that line too.
-    while (!isFirst && this.used + width > this.width) {
-      if (this.breakToken >= 0) {
-        const moved = this.used - this.usedAtBreak;
-        isFirst = this.breakToken === token && this.breakCell === cell;
-        this.startLine(this.breakToken, this.breakCell);
-        this.used = moved;
+    while (!isFirst && this.#used + width > this.#width) {
+      if (this.#breakToken >= 0) {
+        const moved = this.#used - this.#usedAtBreak;
+        isFirst = this.#breakToken === token && this.#breakCell === cell;
+        this.#startLine(this.#breakToken, this.#breakCell);
+        this.#used = moved;
       } else {
-        this.startLine(token, cell);
+        this.#startLine(token, cell);
         isFirst = true;
       }
     }
-    this.used += width;
-    this.canBreak = canBreakAfter;
+    this.#used += width;
+    this.#canBreak = canBreakAfter;
   }
 
-  private startLine(token: number, cell: number): void {
-    this.lineTokens = ensureCapacity(this.lineTokens, this.lineCount + 1);
-    this.lineCells = ensureCapacity(this.lineCells, this.lineCount + 1);
-    this.lineTokens[this.lineCount] = token;
-    this.lineCells[this.lineCount] = cell;
+  #startLine(token: number, cell: number): void {
+    this.#lineTokens = ensureCapacity(this.#lineTokens, this.lineCount + 1);
+    this.#lineCells = ensureCapacity(this.#lineCells, this.lineCount + 1);
+    this.#lineTokens[this.lineCount] = token;
+    this.#lineCells[this.lineCount] = cell;
     this.lineCount++;
-    this.used = 0;
-    this.breakToken = -1;
-    this.mustBreak = false;
+    this.#used = 0;
+    this.#breakToken = -1;
+    this.#mustBreak = false;
   }
 
   /** Let the last line begin with a token, and lay out again from there. */
-  private rewindTo(token: number): void {
+  #rewindTo(token: number): void {
     this.nextToken = token;
-    this.lineTokens[this.lineCount - 1] = token;
-    this.lineCells[this.lineCount - 1] = 0;
-    this.used = 0;
-    this.breakToken = -1;
-    this.canBreak = true;
-    this.mustBreak = false;
+    this.#lineTokens[this.lineCount - 1] = token;
+    this.#lineCells[this.lineCount - 1] = 0;
+    this.#used = 0;
+    this.#breakToken = -1;
+    this.#canBreak = true;
+    this.#mustBreak = false;
   }
 }

@@ -20,11 +20,11 @@ export interface LineHost {
 }
 
 export class LineRenderer {
-  private readonly lines: VirtualLines;
+  readonly #lines: VirtualLines;
   /** The lines that were visible at the last rendering. Measuring again would force the browser to lay out the page. */
-  private visibleLines: [number, number] = [0, 0];
+  #visibleLines: [number, number] = [0, 0];
   /** The token that was last scrolled to the top, and that scroll position: it stays the top until the user scrolls. */
-  private topAnchor: { token: number; scrollTop: number } | null = null;
+  #topAnchor: { token: number; scrollTop: number } | null = null;
 
   constructor(
     private readonly scrollBox: ScrollBox<number>,
@@ -32,16 +32,16 @@ export class LineRenderer {
     private readonly layout: Layout,
     private readonly host: LineHost,
   ) {
-    this.lines = new VirtualLines(
+    this.#lines = new VirtualLines(
       scrollBox.layer,
-      (line) => this.renderLine(line),
+      (line) => this.#renderLine(line),
       (line) => line * scrollBox.lineHeight,
     );
   }
 
   /** Remove all lines and render the visible ones: the layout has changed. */
   redraw(): void {
-    this.lines.removeFrom(0);
+    this.#lines.removeFrom(0);
     this.layout.extend(LAYOUT_STEP);
     this.updateHeight();
     this.renderVisible();
@@ -49,7 +49,7 @@ export class LineRenderer {
 
   /** Render the lines from `first` on again, and keep those before. */
   redrawFrom(first: number): void {
-    this.lines.removeFrom(first);
+    this.#lines.removeFrom(first);
     // Screen readers announce the number of tokens, which has changed.
     const count = String(this.store.count);
     for (const span of this.scrollBox.layer.querySelectorAll("[aria-setsize]"))
@@ -69,22 +69,22 @@ export class LineRenderer {
     const { box, lineHeight } = this.scrollBox;
     const top = Math.floor(box.scrollTop / lineHeight);
     const bottom = Math.ceil((box.scrollTop + box.clientHeight) / lineHeight);
-    this.visibleLines = [top, bottom];
-    this.layOutLine(bottom + OVERSCAN);
+    this.#visibleLines = [top, bottom];
+    this.#layOutLine(bottom + OVERSCAN);
     // The last line may still grow until the layout is done.
     const complete = layout.done ? layout.lineCount : layout.lineCount - 1;
-    this.lines.show(Math.max(0, top - OVERSCAN), Math.min(bottom + OVERSCAN, complete));
+    this.#lines.show(Math.max(0, top - OVERSCAN), Math.min(bottom + OVERSCAN, complete));
   }
 
   /** Render the first lines, up to `limit` of them, for printing. */
   renderAll(limit: number): void {
-    this.layOutLine(limit);
-    this.lines.show(0, Math.min(limit, this.layout.lineCount));
+    this.#layOutLine(limit);
+    this.#lines.show(0, Math.min(limit, this.layout.lineCount));
   }
 
   /** Update the appearance of all rendered tokens; their text has not changed. */
   repaint(): void {
-    for (const span of this.lines.cells())
+    for (const span of this.#lines.cells())
       paintCell(span, this.host.appearanceOf(Number(span.dataset["token"])));
   }
 
@@ -95,7 +95,7 @@ export class LineRenderer {
 
   /** The visible tokens at the last rendering: the first one, and one past the last. */
   visibleTokens(): [number, number] {
-    const [line, bottom] = this.visibleLines;
+    const [line, bottom] = this.#visibleLines;
     const top = Math.min(this.layout.lineCount - 1, line);
     return [this.layout.firstToken(top), this.layout.firstToken(Math.max(top + 1, bottom))];
   }
@@ -104,7 +104,7 @@ export class LineRenderer {
   topToken(): number | null {
     const { box, lineHeight } = this.scrollBox;
     // Not the first token of its line: if the width changes step by step, the text would move up with each step.
-    if (this.topAnchor?.scrollTop === box.scrollTop) return this.topAnchor.token;
+    if (this.#topAnchor?.scrollTop === box.scrollTop) return this.#topAnchor.token;
     const line = Math.floor(box.scrollTop / lineHeight);
     return line > 0 ? this.layout.firstToken(Math.min(line, this.layout.lineCount - 1)) : null;
   }
@@ -112,34 +112,34 @@ export class LineRenderer {
   /** Scroll a token's line to the top. */
   scrollToTop(token: number): void {
     const { box, lineHeight } = this.scrollBox;
-    this.layOutToken(token);
+    this.#layOutToken(token);
     box.scrollTop = this.layout.lineOf(token) * lineHeight;
-    this.topAnchor = { token, scrollTop: box.scrollTop };
+    this.#topAnchor = { token, scrollTop: box.scrollTop };
     this.renderVisible();
   }
 
   /** Scroll the box, but not the page, until a token is visible. */
   reveal(token: number): void {
     const { box, lineHeight } = this.scrollBox;
-    this.layOutToken(token);
+    this.#layOutToken(token);
     scrollBoxTo(box, this.layout.lineOf(token) * lineHeight, lineHeight);
     this.renderVisible();
   }
 
-  private layOutLine(line: number): void {
+  #layOutLine(line: number): void {
     const { layout } = this;
     const before = layout.nextToken;
     while (!layout.done && layout.lineCount <= line) layout.extend(layout.nextToken + LAYOUT_STEP);
     if (layout.nextToken > before) this.updateHeight();
   }
 
-  private layOutToken(token: number): void {
+  #layOutToken(token: number): void {
     if (this.layout.nextToken > token + LAYOUT_STEP) return;
     this.layout.extend(token + LAYOUT_STEP);
     this.updateHeight();
   }
 
-  private renderLine(line: number): HTMLElement {
+  #renderLine(line: number): HTMLElement {
     const root = element("div", "deluge-line");
     root.setAttribute("role", "none");
     for (const { token, index, cell } of this.layout.cellsOn(line)) {

@@ -29,11 +29,11 @@ export class ScrollBox<Top> {
   readonly layer = lineLayer();
   readonly sample = sampleToken();
   readonly textWidth = new TextWidth(this.sample);
-  private readonly layoutTask: IdleTask;
+  readonly #layoutTask: IdleTask;
   /** The width of the layout in pixels; -1 before the first one, 0 once it is invalid. */
-  private width = -1;
-  private height = 0;
-  private isHidden = true;
+  #width = -1;
+  #height = 0;
+  #isHidden = true;
 
   constructor(
     label: string,
@@ -43,7 +43,7 @@ export class ScrollBox<Top> {
   ) {
     this.box = listbox(label, keys);
     this.box.append(this.layer);
-    this.layoutTask = new IdleTask(signal);
+    this.#layoutTask = new IdleTask(signal);
     const scrolled = () => {
       content.renderVisible();
       content.scrolled();
@@ -58,58 +58,58 @@ export class ScrollBox<Top> {
 
   /** The height of a line: px. */
   get lineHeight(): number {
-    if (!this.height) this.height = this.sample.getBoundingClientRect().height;
-    return this.height || 24;
+    if (!this.#height) this.#height = this.sample.getBoundingClientRect().height;
+    return this.#height || 24;
   }
 
   /** Whether the text has been laid out, even if the layout is invalid now. */
   get hasLayout(): boolean {
-    return this.width >= 0;
+    return this.#width >= 0;
   }
 
   get hasValidLayout(): boolean {
-    return this.width > 0;
+    return this.#width > 0;
   }
 
   /** The font has changed, or what is drawn: measure and lay out everything again at the next `arrange`. */
   invalidate(): void {
     this.textWidth.reset();
-    if (this.width > 0) this.width = 0;
+    if (this.#width > 0) this.#width = 0;
   }
 
   /** Lay the text out again if the width of the box has changed. */
   arrange(): Change {
     const width = this.layer.clientWidth;
-    const wasHidden = this.isHidden;
-    this.isHidden = width === 0;
+    const wasHidden = this.#isHidden;
+    this.#isHidden = width === 0;
     if (width === 0) return null;
-    if (width === this.width) {
+    if (width === this.#width) {
       if (!wasHidden) return null;
       // Nothing could be scrolled to while the box was hidden.
       this.content.renderVisible();
       return "shown";
     }
-    const isFirst = this.width < 0;
+    const isFirst = this.#width < 0;
     // Keep the same token at the top.
     const top = isFirst ? null : this.content.topToken();
-    this.layOut(width, top);
+    this.#layOut(width, top);
     // A scrollbar that appears makes the lines narrower.
     const narrowed = this.layer.clientWidth;
-    if (narrowed !== width) this.layOut(narrowed, top);
+    if (narrowed !== width) this.#layOut(narrowed, top);
     this.layOutRest();
     return isFirst ? "first" : "again";
   }
 
-  private layOut(width: number, top: Top | null): void {
-    this.width = width;
-    this.height = 0;
+  #layOut(width: number, top: Top | null): void {
+    this.#width = width;
+    this.#height = 0;
     this.content.layOut(width, top);
   }
 
   /** Lay out the rest of the text in idle time. */
   layOutRest(): void {
     const { content } = this;
-    this.layoutTask.stop();
+    this.#layoutTask.stop();
     if (content.isLaidOut()) return;
     const rest = function* () {
       while (!content.isLaidOut()) {
@@ -117,7 +117,7 @@ export class ScrollBox<Top> {
         yield;
       }
     };
-    this.layoutTask.start(rest(), () => content.afterLayOut());
+    this.#layoutTask.start(rest(), () => content.afterLayOut());
   }
 
   focus(): void {

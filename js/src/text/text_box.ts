@@ -20,39 +20,39 @@ export interface TextBoxHost extends LineHost {
 export class TextBox implements ScrollBoxContent<number> {
   readonly layout: Layout;
   readonly lines: LineRenderer;
-  private readonly scrollBox: ScrollBox<number>;
+  readonly #scrollBox: ScrollBox<number>;
 
   constructor(
     private readonly store: Store,
     private readonly host: TextBoxHost,
     signal: AbortSignal,
   ) {
-    this.scrollBox = new ScrollBox("Tokens of the completion", "/ n p g k c s ?", this, signal);
-    this.layout = new Layout(store, this.scrollBox.textWidth.of, (fragment) => host.shownText(fragment));
-    this.lines = new LineRenderer(this.scrollBox, store, this.layout, host);
+    this.#scrollBox = new ScrollBox("Tokens of the completion", "/ n p g k c s ?", this, signal);
+    this.layout = new Layout(store, this.#scrollBox.textWidth.of, (fragment) => host.shownText(fragment));
+    this.lines = new LineRenderer(this.#scrollBox, store, this.layout, host);
   }
 
   get box(): HTMLElement {
-    return this.scrollBox.box;
+    return this.#scrollBox.box;
   }
 
   /** A hidden token that must be in the view, because its font is measured. */
   get sample(): HTMLElement {
-    return this.scrollBox.sample;
+    return this.#scrollBox.sample;
   }
 
   get hasLayout(): boolean {
-    return this.scrollBox.hasLayout;
+    return this.#scrollBox.hasLayout;
   }
 
   /** See `ScrollBox.arrange`. */
   arrange(): Change {
-    return this.scrollBox.arrange();
+    return this.#scrollBox.arrange();
   }
 
   /** See `ScrollBox.invalidate`. */
   invalidate(): void {
-    this.scrollBox.invalidate();
+    this.#scrollBox.invalidate();
   }
 
   /** Tokens from `first` on are new or have changed. */
@@ -60,19 +60,19 @@ export class TextBox implements ScrollBoxContent<number> {
     const { box, layout, lines, store } = this;
     const wasAtEnd = this.hasLayout && this.isAtEnd;
     const line = layout.invalidate(first);
-    if (!this.scrollBox.hasValidLayout) return;
+    if (!this.#scrollBox.hasValidLayout) return;
     if (layout.nextToken > store.count - MAX_BACKLOG) layout.extend(store.count);
     lines.redrawFrom(line);
     if (wasAtEnd) {
       box.scrollTop = box.scrollHeight;
       lines.renderVisible();
     }
-    this.scrollBox.layOutRest();
+    this.#scrollBox.layOutRest();
   }
 
   /** Scroll until a token is visible, if there is a layout. */
   reveal(token: number): void {
-    if (this.scrollBox.hasValidLayout) this.lines.reveal(token);
+    if (this.#scrollBox.hasValidLayout) this.lines.reveal(token);
   }
 
   /** Whether the box is scrolled to the end; it then stays there as the text grows. */
@@ -82,7 +82,7 @@ export class TextBox implements ScrollBoxContent<number> {
   }
 
   focus(): void {
-    this.scrollBox.focus();
+    this.#scrollBox.focus();
   }
 
   // For the scroll box -------------------------------------------------------------------------------------------

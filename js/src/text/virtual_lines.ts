@@ -2,7 +2,7 @@
 // laid out.
 
 export class VirtualLines {
-  private readonly rendered = new Map<number, HTMLElement>();
+  readonly #rendered = new Map<number, HTMLElement>();
 
   constructor(
     private readonly layer: HTMLElement,
@@ -13,13 +13,13 @@ export class VirtualLines {
 
   /** Render the lines from `first` to before `end`, and remove all others. */
   show(first: number, end: number): void {
-    this.remove((line) => line < first || line >= end);
+    this.#remove((line) => line < first || line >= end);
     const added = document.createDocumentFragment();
     for (let line = first; line < end; line++) {
-      if (this.rendered.has(line)) continue;
+      if (this.#rendered.has(line)) continue;
       const root = this.render(line);
       root.style.top = `${this.topOf(line)}px`;
-      this.rendered.set(line, root);
+      this.#rendered.set(line, root);
       added.append(root);
     }
     this.layer.append(added);
@@ -27,7 +27,7 @@ export class VirtualLines {
 
   /** Remove the lines from `first` on. */
   removeFrom(first: number): void {
-    this.remove((line) => line >= first);
+    this.#remove((line) => line >= first);
   }
 
   /** The elements of all cells. */
@@ -35,11 +35,11 @@ export class VirtualLines {
     return this.layer.querySelectorAll("[data-token]");
   }
 
-  private remove(isRemoved: (line: number) => boolean): void {
-    for (const [line, root] of this.rendered) {
+  #remove(isRemoved: (line: number) => boolean): void {
+    for (const [line, root] of this.#rendered) {
       if (!isRemoved(line)) continue;
       root.remove();
-      this.rendered.delete(line);
+      this.#rendered.delete(line);
     }
   }
 }

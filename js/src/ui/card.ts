@@ -22,24 +22,24 @@ export class Card {
   readonly root = element("div", "deluge-card");
   token: number | null = null;
   isOpen = false;
-  private anchor: HTMLElement | null = null;
+  #anchor: HTMLElement | null = null;
   /** Where the anchor was when the card was placed beside it, and whether it was visible. */
-  private anchorPosition = [0, 0];
-  private wasVisible = false;
-  private frameRequest = 0;
+  #anchorPosition = [0, 0];
+  #wasVisible = false;
+  #frameRequest = 0;
 
   constructor(private readonly host: CardHost) {
     // Popovers are in the top layer, where no scrolling box and no output area clips them.
     this.root.setAttribute("popover", "manual");
     this.root.hidden = typeof this.root.showPopover !== "function";
-    this.root.addEventListener("keydown", (event) => this.onKey(event));
+    this.root.addEventListener("keydown", (event) => this.#onKey(event));
   }
 
   show(token: number, children: HTMLElement[], anchor: HTMLElement, isOpen: boolean): void {
     this.token = token;
     this.isOpen = isOpen;
     keepFocus(this.root, () => {
-      this.replaceContent(children);
+      this.#replaceContent(children);
       this.root.classList.toggle("deluge-open", isOpen);
       if (isOpen) {
         this.root.removeAttribute("aria-hidden");
@@ -53,12 +53,12 @@ export class Card {
       if (typeof this.root.showPopover === "function") {
         if (!this.root.matches(":popover-open")) this.root.showPopover();
       } else this.root.hidden = false;
-      this.placeBeside(anchor);
+      this.#placeBeside(anchor);
     });
   }
 
   /** Replace the content, but leave an element that stays in place: it may be a slider that is being dragged. */
-  private replaceContent(children: HTMLElement[]): void {
+  #replaceContent(children: HTMLElement[]): void {
     const kept = children.find((child) => child.parentNode === this.root);
     if (!kept) {
       this.root.replaceChildren(...children);
@@ -71,10 +71,10 @@ export class Card {
   }
 
   hide(): void {
-    this.token = this.anchor = null;
+    this.token = this.#anchor = null;
     this.isOpen = false;
-    cancelAnimationFrame(this.frameRequest);
-    this.frameRequest = 0;
+    cancelAnimationFrame(this.#frameRequest);
+    this.#frameRequest = 0;
     if (typeof this.root.hidePopover === "function") {
       if (this.root.matches(":popover-open")) this.root.hidePopover();
     } else this.root.hidden = true;
@@ -84,7 +84,7 @@ export class Card {
     this.root.querySelector<HTMLElement>("button, input")?.focus({ preventScroll: true });
   }
 
-  private onKey(event: KeyboardEvent): void {
+  #onKey(event: KeyboardEvent): void {
     const target = event.target as HTMLElement;
     if (event.key === "Escape") {
       event.preventDefault();
@@ -108,25 +108,27 @@ export class Card {
    * Keep the card beside its token, and hide it when the token leaves the screen. Checked in every frame, because no event
    * reports all that can move a token: scrolling and resizing anywhere on the page.
    */
-  private readonly followAnchor = (): void => {
-    this.frameRequest = 0;
-    const { anchor, host } = this;
+  readonly #followAnchor = (): void => {
+    this.#frameRequest = 0;
+    const { host } = this;
+    const anchor = this.#anchor;
     if (!anchor) return;
     const { left, bottom } = anchor.getBoundingClientRect();
-    if (left !== this.anchorPosition[0] || bottom !== this.anchorPosition[1]) {
+    if (left !== this.#anchorPosition[0] || bottom !== this.#anchorPosition[1]) {
       const current = host.find();
-      if (current && (!this.wasVisible || isVisible(current, host.box, this.root))) this.placeBeside(current);
+      if (current && (!this.#wasVisible || isVisible(current, host.box, this.root)))
+        this.#placeBeside(current);
       else host.hide();
     }
-    if (this.anchor) this.frameRequest ||= requestAnimationFrame(this.followAnchor);
+    if (this.#anchor) this.#frameRequest ||= requestAnimationFrame(this.#followAnchor);
   };
 
-  private placeBeside(anchor: HTMLElement): void {
+  #placeBeside(anchor: HTMLElement): void {
     const bounds = anchor.getBoundingClientRect();
-    this.anchor = anchor;
-    this.anchorPosition = [bounds.left, bounds.bottom];
-    this.wasVisible = isVisible(anchor, this.host.box, this.root);
-    this.frameRequest ||= requestAnimationFrame(this.followAnchor);
+    this.#anchor = anchor;
+    this.#anchorPosition = [bounds.left, bounds.bottom];
+    this.#wasVisible = isVisible(anchor, this.host.box, this.root);
+    this.#frameRequest ||= requestAnimationFrame(this.#followAnchor);
     const own = this.root.getBoundingClientRect();
     const left = Math.max(GAP, Math.min(bounds.left, window.innerWidth - own.width - GAP));
     const below = bounds.bottom + GAP;

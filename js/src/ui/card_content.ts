@@ -35,7 +35,7 @@ export class CardContent {
   ) {
     this.label = store.label(token);
     this.logprob = store.logprob[token] ?? Number.NaN;
-    if (alternatives?.length) this.rows = this.createRows(alternatives);
+    if (alternatives?.length) this.rows = this.#createRows(alternatives);
   }
 
   get rank(): string {
@@ -80,7 +80,7 @@ export class CardContent {
   /** The rows as tab-separated lines, to be pasted into a spreadsheet. */
   get table(): string {
     const lines = this.rows.map((row) => {
-      const text = row.index < 0 ? row.label : (this.sourceOf(row.index) ?? row.label);
+      const text = row.index < 0 ? row.label : (this.#sourceOf(row.index) ?? row.label);
       const logprob = Number.isNaN(row.logprob) ? "" : String(Number(row.logprob.toPrecision(7)));
       const [low, high] = row.bounds.map((bound) => Number(bound.toPrecision(6)));
       return [JSON.stringify(text), row.rank, logprob, low, high].join("\t");
@@ -101,12 +101,12 @@ export class CardContent {
     return `token ${this.token + 1} of ${this.store.count}: ${this.label}, ${probability}${rank}${rest}`;
   }
 
-  private sourceOf(index: number): string | undefined {
+  #sourceOf(index: number): string | undefined {
     const textIndex = this.alternatives?.[index]?.textIndex;
     return textIndex === undefined ? undefined : this.store.text(textIndex).source || undefined;
   }
 
-  private createRows(alternatives: Alternative[]): CardRow[] {
+  #createRows(alternatives: Alternative[]): CardRow[] {
     const isListed = alternatives.some((alternative) => alternative.chosen);
     const unlisted = isListed || Number.isNaN(this.logprob) ? null : this.logprob;
     const logprobs = alternatives.map(({ logprob }) => logprob).filter((logprob) => !Number.isNaN(logprob));
@@ -142,12 +142,12 @@ export class CardContent {
         rank: `> ${alternatives.length}`,
       });
     }
-    shown.push(this.createRestRow(rest, cut));
+    shown.push(this.#createRestRow(rest, cut));
     return shown;
   }
 
   /** The row of all tokens that have none: those that are not listed, and those that were cut. */
-  private createRestRow([least, most]: [number, number], cut: CardRow[]): CardRow {
+  #createRestRow([least, most]: [number, number], cut: CardRow[]): CardRow {
     // At temperature 1, Python's tail has more digits than a difference from 1 in single precision.
     const tail = this.temperature === 1 ? this.store.measures?.tail[this.token] : undefined;
     const sum = (bound: 0 | 1) => cut.reduce((total, row) => total + (row.bounds[bound] || 0), 0);

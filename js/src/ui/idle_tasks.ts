@@ -22,20 +22,20 @@ export function runInSlices(work: Generator<void>, signal: AbortSignal, afterSli
 
 /** Work that may be started again before it ends: a new start stops the previous run. */
 export class IdleTask {
-  private current = new AbortController();
+  #current = new AbortController();
 
   constructor(private readonly signal: AbortSignal) {
-    signal.addEventListener("abort", () => this.current.abort());
+    signal.addEventListener("abort", () => this.#current.abort());
   }
 
   start(work: Generator<void>, afterSlice?: () => void): void {
     this.stop();
     if (this.signal.aborted) return;
-    this.current = new AbortController();
-    runInSlices(work, this.current.signal, afterSlice);
+    this.#current = new AbortController();
+    runInSlices(work, this.#current.signal, afterSlice);
   }
 
   stop(): void {
-    this.current.abort();
+    this.#current.abort();
   }
 }

@@ -57,13 +57,13 @@ const ORIGINAL = "as it was answered";
 
 export class BranchTree {
   readonly root = element("nav", "deluge-tree");
-  private readonly path = element("div", "deluge-path");
-  private readonly list = suppressShortcuts(element("ul"));
-  private nodes: BranchNode[] = [];
-  private items = new Map<number, HTMLElement>();
-  private current = 0;
+  readonly #path = element("div", "deluge-path");
+  readonly #list = suppressShortcuts(element("ul"));
+  #nodes: BranchNode[] = [];
+  #items = new Map<number, HTMLElement>();
+  #current = 0;
   /** The sum of the original's log-probabilities, and the block that it was computed from. */
-  private originalTotals: { data: DataView; total: number; tokens: number } | null = null;
+  #originalTotals: { data: DataView; total: number; tokens: number } | null = null;
 
   constructor(
     private readonly model: Model,
@@ -71,26 +71,26 @@ export class BranchTree {
   ) {
     this.root.setAttribute("aria-label", "Branches");
     this.root.hidden = true;
-    this.list.setAttribute("role", "tree");
-    this.list.setAttribute("aria-label", "Branches");
-    this.list.addEventListener("click", (event) => this.activate(this.idOf(event)));
-    this.list.addEventListener("keydown", (event) => this.onKey(event));
-    this.root.append(this.path, this.list);
+    this.#list.setAttribute("role", "tree");
+    this.#list.setAttribute("aria-label", "Branches");
+    this.#list.addEventListener("click", (event) => this.#activate(this.#idOf(event)));
+    this.#list.addEventListener("keydown", (event) => this.#onKey(event));
+    this.root.append(this.#path, this.#list);
   }
 
   /** Draw the current tree. Returns what has changed since the last time, as text. */
   show(): string {
-    const statusBefore = new Map(this.nodes.map((node) => [node.id, node.status]));
-    this.nodes = this.model.get("tree");
-    this.current = this.model.get("node");
-    this.root.hidden = this.nodes.length === 0;
+    const statusBefore = new Map(this.#nodes.map((node) => [node.id, node.status]));
+    this.#nodes = this.model.get("tree");
+    this.#current = this.model.get("node");
+    this.root.hidden = this.#nodes.length === 0;
     const { hasFocus } = this;
-    const tabStop = hasFocus ? this.tabStop : this.current;
-    this.items = new Map();
-    this.path.replaceChildren(...this.renderPath());
-    this.list.replaceChildren(...(this.nodes.length ? [this.renderNode(0, null)] : []));
-    this.setTabStop(this.items.has(tabStop) ? tabStop : this.current, hasFocus);
-    const changed = this.nodes.filter(
+    const tabStop = hasFocus ? this.#tabStop : this.#current;
+    this.#items = new Map();
+    this.#path.replaceChildren(...this.#renderPath());
+    this.#list.replaceChildren(...(this.#nodes.length ? [this.#renderNode(0, null)] : []));
+    this.#setTabStop(this.#items.has(tabStop) ? tabStop : this.#current, hasFocus);
+    const changed = this.#nodes.filter(
       (node) => statusBefore.has(node.id) && statusBefore.get(node.id) !== node.status,
     );
     return changed
@@ -100,110 +100,110 @@ export class BranchTree {
 
   /** The branch that is shown, for screen readers. */
   get spoken(): string {
-    const node = this.nodes.find((other) => other.id === this.current);
+    const node = this.#nodes.find((other) => other.id === this.#current);
     return `branch: ${node ? branchName(node) : ORIGINAL}`;
   }
 
   get hasFocus(): boolean {
-    return this.list.contains(focusedFrom(this.root));
+    return this.#list.contains(focusedFrom(this.root));
   }
 
   focus(): void {
-    this.items.get(this.current)?.focus({ preventScroll: true });
+    this.#items.get(this.#current)?.focus({ preventScroll: true });
   }
 
   /** Links from the original to the current branch. */
-  private renderPath(): HTMLElement[] {
+  #renderPath(): HTMLElement[] {
     const links: HTMLElement[] = [];
     const add = (id: number, label: string, title: string) => {
       const link = button(label, title, () => this.goTo(id));
-      if (id === this.current) link.setAttribute("aria-current", "true");
+      if (id === this.#current) link.setAttribute("aria-current", "true");
       if (links.length) links.push(element("span", "", "›"));
       links.push(link);
     };
-    if (!this.nodes.length) return links;
+    if (!this.#nodes.length) return links;
     add(0, "original", "Go to the answer as it came");
-    for (const node of pathTo(this.nodes, this.current)) {
+    for (const node of pathTo(this.#nodes, this.#current)) {
       add(node.id, `${node.position + 1}: ${node.label}`, `Go to ${branchName(node)}`);
     }
     return links;
   }
 
-  private renderNode(id: number, node: BranchNode | null): HTMLElement {
+  #renderNode(id: number, node: BranchNode | null): HTMLElement {
     const item = element("li");
     item.setAttribute("role", "treeitem");
     item.dataset["node"] = String(id);
     item.tabIndex = -1;
     if (node?.status === "asking") item.setAttribute("aria-disabled", "true");
-    if (id === this.current) item.setAttribute("aria-current", "true");
-    item.setAttribute("aria-selected", String(id === this.current));
+    if (id === this.#current) item.setAttribute("aria-current", "true");
+    item.setAttribute("aria-selected", String(id === this.#current));
     const line = element("span", "deluge-node");
     line.append(element("span", "deluge-button", node ? branchName(node) : ORIGINAL));
-    line.append(element("span", `deluge-note deluge-${node?.status ?? "ready"}`, this.noteOf(node)));
+    line.append(element("span", `deluge-note deluge-${node?.status ?? "ready"}`, this.#noteOf(node)));
     item.append(line);
-    this.items.set(id, item);
-    const children = this.nodes.filter((child) => child.parent === id);
+    this.#items.set(id, item);
+    const children = this.#nodes.filter((child) => child.parent === id);
     if (children.length) {
       item.setAttribute("aria-expanded", "true");
       const list = element("ul");
       list.setAttribute("role", "group");
-      list.append(...children.map((child) => this.renderNode(child.id, child)));
+      list.append(...children.map((child) => this.#renderNode(child.id, child)));
       item.append(list);
     }
     return item;
   }
 
-  private noteOf(node: BranchNode | null): string {
+  #noteOf(node: BranchNode | null): string {
     if (node?.status === "asking") return "asking the model …";
     if (node?.status === "failed") return `failed: ${node.message} Choose it to ask again.`;
-    const { total, tokens } = node ?? this.sumOriginal();
+    const { total, tokens } = node ?? this.#sumOriginal();
     return [tokens === null ? "" : pluralize(tokens), jointProbability(total)].filter(Boolean).join(" · ");
   }
 
-  private sumOriginal(): { total: number; tokens: number } {
+  #sumOriginal(): { total: number; tokens: number } {
     const data = this.model.get("data");
-    if (this.originalTotals?.data !== data) {
+    if (this.#originalTotals?.data !== data) {
       const logprobs = unpack(data).columns["logprob"] as Float32Array;
       const [total] = sumLogprobs({ logprob: logprobs }, 0, logprobs.length);
-      this.originalTotals = { data, total, tokens: logprobs.length };
+      this.#originalTotals = { data, total, tokens: logprobs.length };
     }
-    return this.originalTotals;
+    return this.#originalTotals;
   }
 
   /** The one item that Tab reaches; the arrow keys move on from there. */
-  private get tabStop(): number {
-    const entry = [...this.items].find(([, item]) => item.tabIndex === 0);
-    return entry?.[0] ?? this.current;
+  get #tabStop(): number {
+    const entry = [...this.#items].find(([, item]) => item.tabIndex === 0);
+    return entry?.[0] ?? this.#current;
   }
 
-  private setTabStop(id: number, withFocus: boolean): void {
-    for (const [other, item] of this.items) item.tabIndex = other === id ? 0 : -1;
-    if (withFocus) this.items.get(id)?.focus({ preventScroll: true });
+  #setTabStop(id: number, withFocus: boolean): void {
+    for (const [other, item] of this.#items) item.tabIndex = other === id ? 0 : -1;
+    if (withFocus) this.#items.get(id)?.focus({ preventScroll: true });
   }
 
-  private idOf(event: Event): number | null {
+  #idOf(event: Event): number | null {
     const item = (event.target as Element | null)?.closest?.<HTMLElement>("[data-node]");
     return item ? Number(item.dataset["node"]) : null;
   }
 
-  private activate(id: number | null): void {
+  #activate(id: number | null): void {
     if (id === null) return;
-    this.setTabStop(id, true);
-    const node = this.nodes.find((other) => other.id === id);
+    this.#setTabStop(id, true);
+    const node = this.#nodes.find((other) => other.id === id);
     if (node?.status === "failed") {
       // Ask again: it may have been a transient failure.
       this.model.send({ branch: { node: node.parent, token: node.position, place: node.place } });
     } else if (node?.status !== "asking") this.goTo(id);
   }
 
-  private onKey(event: KeyboardEvent): void {
+  #onKey(event: KeyboardEvent): void {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
-    const from = this.idOf(event);
+    const from = this.#idOf(event);
     if (from === null) return;
-    if (event.key === "Enter" || event.key === " ") this.activate(from);
+    if (event.key === "Enter" || event.key === " ") this.#activate(from);
     else {
-      const to = nodeForKey(this.nodes, from, event.key);
-      if (to !== null) this.setTabStop(to, true);
+      const to = nodeForKey(this.#nodes, from, event.key);
+      if (to !== null) this.#setTabStop(to, true);
       else if (!event.key.startsWith("Arrow")) return;
     }
     event.preventDefault();

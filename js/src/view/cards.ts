@@ -24,9 +24,9 @@ export class Cards implements CardHost {
   );
 
   /** Shared by all cards, so that the slider can be dragged while the card changes. */
-  private readonly temperatureControl = element("label", "deluge-heat", "temperature ");
-  private readonly slider = input({ type: "range", min: "0", max: "2", step: "0.05" });
-  private readonly temperatureText = element("span", "deluge-value");
+  readonly #temperatureControl = element("label", "deluge-heat", "temperature ");
+  readonly #slider = input({ type: "range", min: "0", max: "2", step: "0.05" });
+  readonly #temperatureText = element("span", "deluge-value");
 
   constructor(
     private readonly model: Model,
@@ -34,9 +34,9 @@ export class Cards implements CardHost {
     private readonly host: CardsHost,
   ) {
     this.card = new Card(this);
-    const { slider } = this;
+    const slider = this.#slider;
     slider.addEventListener("input", () => setTrait(this.model, "temperature", Number(slider.value)));
-    this.temperatureControl.append(slider, this.temperatureText);
+    this.#temperatureControl.append(slider, this.#temperatureText);
   }
 
   contentOf(token: number): CardContent {
@@ -49,8 +49,8 @@ export class Cards implements CardHost {
     const anchor = this.host.find(token);
     if (!anchor || token >= this.store.count) return;
     const content = this.contentOf(token);
-    const children = renderContent(content, isOpen ? this.onBranch : null);
-    if (isOpen) children.push(...this.renderControls(content));
+    const children = renderContent(content, isOpen ? this.#onBranch : null);
+    if (isOpen) children.push(...this.#renderControls(content));
     this.card.show(token, children, anchor, isOpen);
   }
 
@@ -76,7 +76,7 @@ export class Cards implements CardHost {
   }
 
   /** Continue from an alternative, by its index; null if that is impossible. */
-  private get onBranch(): ((token: number, index: number) => void) | null {
+  get #onBranch(): ((token: number, index: number) => void) | null {
     if (this.model.get("branching") !== "") return null;
     return (token, index) => {
       this.model.send({ branch: { node: this.model.get("node"), token, place: index } });
@@ -84,9 +84,9 @@ export class Cards implements CardHost {
     };
   }
 
-  private renderControls(content: CardContent): HTMLElement[] {
-    this.slider.value = String(content.temperature);
-    this.temperatureText.textContent = content.temperature.toFixed(2);
+  #renderControls(content: CardContent): HTMLElement[] {
+    this.#slider.value = String(content.temperature);
+    this.#temperatureText.textContent = content.temperature.toFixed(2);
     const actions = element("div", "deluge-acts");
     const isPinned = this.model.get("pinned").includes(content.token);
     actions.append(
@@ -102,7 +102,7 @@ export class Cards implements CardHost {
       button("copy", "Copy as a table (c)", () => this.copy(content)),
       button("close", "Close (Escape)", () => this.close()),
     );
-    const controls = content.rows.length ? [this.temperatureControl, actions] : [actions];
+    const controls = content.rows.length ? [this.#temperatureControl, actions] : [actions];
     const reason = this.model.get("branching");
     if (reason) controls.push(element("div", "deluge-card-facts", reason));
     return controls;

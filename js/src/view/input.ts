@@ -55,32 +55,32 @@ export class Input {
       const token = tokenOf(event);
       if (token !== null && !cards.card.isOpen) cards.show(token);
     });
-    on(box, "pointerleave", () => this.onPointerLeave());
+    on(box, "pointerleave", () => this.#onPointerLeave());
     on(box, "mousedown", (event) => {
       if (!event.shiftKey || tokenOf(event) === null) return;
       // Select tokens, without selecting the text between two clicks as well.
       event.preventDefault();
       textBox.focus();
     });
-    on(box, "click", (event) => this.onClick(event));
-    on(box, "keydown", (event) => this.onKey(event));
+    on(box, "click", (event) => this.#onClick(event));
+    on(box, "keydown", (event) => this.#onKey(event));
     // If no text is selected, Firefox sends the event to the document and not to the focused element.
-    document.addEventListener("copy", (event) => this.onCopy(event), { signal });
+    document.addEventListener("copy", (event) => this.#onCopy(event), { signal });
     onFocusLeave(root, () => cards.card.hide(), signal);
   }
 
-  private get hasFocus(): boolean {
+  get #hasFocus(): boolean {
     return focusedFrom(this.parts.root) === this.parts.textBox.box;
   }
 
-  private onPointerLeave(): void {
+  #onPointerLeave(): void {
     const { cards, selection } = this.parts;
     if (cards.card.isOpen) return;
-    if (this.hasFocus && selection.token !== null) cards.show(selection.token);
+    if (this.#hasFocus && selection.token !== null) cards.show(selection.token);
     else cards.card.hide();
   }
 
-  private onClick(event: MouseEvent): void {
+  #onClick(event: MouseEvent): void {
     const { textBox, selection, navigation } = this.parts;
     const token = tokenOf(event);
     if (token === null) return;
@@ -91,13 +91,13 @@ export class Input {
     }
   }
 
-  private onCopy(event: ClipboardEvent): void {
+  #onCopy(event: ClipboardEvent): void {
     const { root, store, textBox, selection } = this.parts;
     const selected = event.composedPath().includes(root) ? textSelection(textBox.box) : null;
     let text = selected && selectedText(selected, store, textBox.layout);
     const { range } = selection;
     // Most of a long text has no elements: copy a selected range from the store.
-    if (text === null && range && this.hasFocus) {
+    if (text === null && range && this.#hasFocus) {
       text = "";
       for (let token = range[0]; token < range[1]; token++) text += store.source(token);
     }
@@ -106,25 +106,25 @@ export class Input {
     event.preventDefault();
   }
 
-  private onKey(event: KeyboardEvent): void {
+  #onKey(event: KeyboardEvent): void {
     const { store, selection } = this.parts;
     const { count } = store;
     const isSelectAll = (event.ctrlKey || event.metaKey) && event.key === "a" && count > 0;
     if (!isSelectAll && (event.ctrlKey || event.metaKey || event.altKey)) return;
     const action = isSelectAll ? null : actionOf(event.key, count);
     if (!isSelectAll && (!action || (!count && action.kind !== "help"))) return;
-    if (action?.kind === "escape" && !this.canEscape) return;
+    if (action?.kind === "escape" && !this.#canEscape) return;
     // The notebook must not run its own command for the key.
     event.preventDefault();
     event.stopPropagation();
-    if (action) this.run(action, event.shiftKey);
+    if (action) this.#run(action, event.shiftKey);
     else {
       selection.selectRange([0, count]);
       window.getSelection()?.removeAllRanges();
     }
   }
 
-  private run(action: Action, withShift: boolean): void {
+  #run(action: Action, withShift: boolean): void {
     const { selection, cards, navigation, searchPanel } = this.parts;
     const { token } = selection;
     switch (action.kind) {
@@ -137,7 +137,7 @@ export class Input {
         if (withShift) selection.extendTo(selection.token ?? 0);
         return;
       case "escape":
-        this.escape();
+        this.#escape();
         return;
       case "card":
         if (cards.card.isOpen && cards.card.token === token) cards.card.focus();
@@ -167,13 +167,13 @@ export class Input {
   }
 
   /** Whether Escape has anything to close or clear; if not, the key is passed to the notebook. */
-  private get canEscape(): boolean {
+  get #canEscape(): boolean {
     const { selection, cards } = this.parts;
     return cards.card.token !== null || selection.range !== null || selection.token !== null;
   }
 
   /** Close the open card; with none open, clear the selected range; with none selected, clear the selected token. */
-  private escape(): void {
+  #escape(): void {
     const { selection, cards } = this.parts;
     const { isOpen } = cards.card;
     cards.card.hide();

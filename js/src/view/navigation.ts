@@ -15,7 +15,7 @@ export interface NavigationHost {
 
 export class Navigation {
   /** The horizontal position that moves by lines aim at, so that moving back leads back: px. */
-  private targetX: number | null = null;
+  #targetX: number | null = null;
 
   constructor(
     private readonly store: Store,
@@ -26,8 +26,8 @@ export class Navigation {
   ) {}
 
   goTo(token: number, isOpen = this.cards.card.isOpen): void {
-    this.targetX = null;
-    this.select(token, isOpen);
+    this.#targetX = null;
+    this.#select(token, isOpen);
   }
 
   move(move: Move): void {
@@ -35,19 +35,19 @@ export class Navigation {
     const { count } = this.store;
     if (move.kind === "to") this.goTo(move.token);
     else if (move.kind === "token" || from === null) this.goTo(movePosition(from, move.by, count));
-    else this.moveByLines(from, move.by);
+    else this.#moveByLines(from, move.by);
   }
 
-  private moveByLines(from: number, by: number): void {
+  #moveByLines(from: number, by: number): void {
     const { layout } = this.textBox;
     this.textBox.reveal(from);
     const line = movePosition(layout.lineOf(from), by, layout.lineCount);
-    const x = this.targetX ?? layout.centerOf(from);
-    this.select(layout.tokenAt(line, x), this.cards.card.isOpen);
-    this.targetX = x;
+    const x = this.#targetX ?? layout.centerOf(from);
+    this.#select(layout.tokenAt(line, x), this.cards.card.isOpen);
+    this.#targetX = x;
   }
 
-  private select(token: number, isOpen: boolean): void {
+  #select(token: number, isOpen: boolean): void {
     if (token < 0 || token >= this.store.count) return;
     this.selection.select(token);
     this.textBox.reveal(token);

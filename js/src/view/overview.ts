@@ -8,6 +8,7 @@ import { clearCanvas, tokenWidth } from "../ui/canvas.ts";
 import { element } from "../ui/dom.ts";
 import { type Drag, onDrag } from "../ui/drag.ts";
 import { IdleTask } from "../ui/idle_tasks.ts";
+import type { Selection } from "./selection.ts";
 
 /** px. */
 const HEIGHT = 36;
@@ -21,172 +22,175 @@ export interface OverviewHost {
   /** The colours that the stylesheet gives to tokens with these heats. */
   colorsOf(heats: number[]): string[];
   goTo(token: number): void;
-  selectRange(range: [number, number] | null): void;
+  selection: Selection;
 }
 
 export class Overview {
   readonly root = element("div", "deluge-strip");
-  private readonly canvas = element("canvas", "deluge-canvas");
-  private readonly frame = element("div", "deluge-frame");
+  readonly #canvas = element("canvas", "deluge-canvas");
+  readonly #frame = element("div", "deluge-frame");
   /** The largest heat of each group; NaN if none is known. */
-  private groupHeats = new Float32Array(MAX_GROUPS).fill(Number.NaN);
-  private groupSize = 1;
-  private countedTokens = 0;
-  private colorBy: ColorBy = "probability";
-  private range: [number, number] | null = null;
-  private token: number | null = null;
-  private width = 0;
-  private readonly task: IdleTask;
+  #groupHeats = new Float32Array(MAX_GROUPS).fill(Number.NaN);
+  #groupSize = 1;
+  #countedTokens = 0;
+  #colorBy: ColorBy = "probability";
+  #range: [number, number] | null = null;
+  #token: number | null = null;
+  #width = 0;
+  readonly #task: IdleTask;
   /** By heat; empty until they are needed. */
-  private colors: string[] = [];
+  #colors: string[] = [];
 
   constructor(
     private readonly store: Store,
     private readonly host: OverviewHost,
     signal: AbortSignal,
   ) {
-    this.task = new IdleTask(signal);
-    this.root.append(this.canvas, this.frame);
+    this.#task = new IdleTask(signal);
+    this.root.append(this.#canvas, this.#frame);
     this.root.setAttribute("aria-hidden", "true");
     this.root.title = "The whole text: click to go there, drag to choose tokens";
-    onDrag(this.root, (event) => this.startDrag(event), signal);
+    onDrag(this.root, (event) => this.#startDrag(event), signal);
   }
 
-  private startDrag(event: PointerEvent): Drag {
-    const from = this.tokenAt(event);
+  #startDrag(event: PointerEvent): Drag {
+    const from = this.#tokenAt(event);
     let hasMoved = false;
     return {
       move: (moveEvent) => {
-        const to = this.tokenAt(moveEvent);
-        hasMoved ||= Math.abs(this.xOf(to) - this.xOf(from)) > 3;
-        if (hasMoved) this.host.selectRange([Math.min(from, to), Math.max(from, to) + 1]);
+        const to = this.#tokenAt(moveEvent);
+        hasMoved ||= Math.abs(this.#xOf(to) - this.#xOf(from)) > 3;
+        if (hasMoved) this.host.selection.selectRange([Math.min(from, to), Math.max(from, to) + 1]);
       },
       release: (releaseEvent) => {
         if (hasMoved) return;
-        this.host.selectRange(null);
-        this.host.goTo(this.tokenAt(releaseEvent));
+        this.host.selection.selectRange(null);
+        this.host.goTo(this.#tokenAt(releaseEvent));
       },
     };
   }
 
   /** Draw the tokens from `first` on again, in idle time; all tokens if the scale or earlier tokens have changed. */
   update(colorBy: ColorBy, first: number): void {
-    this.task.start(this.collect(colorBy, first), () => this.draw());
+    this.#task.start(this.#collect(colorBy, first), () => this.draw());
   }
 
-  private *collect(colorBy: ColorBy, first: number): Generator<void> {
-    if (colorBy !== this.colorBy || first < this.countedTokens) {
-      this.groupHeats.fill(Number.NaN);
-      this.groupSize = 1;
-      this.countedTokens = 0;
-      this.colorBy = colorBy;
+  *#collect(colorBy: ColorBy, first: number): Generator<void> {
+    if (colorBy !== this.#colorBy || first < this.#countedTokens) {
+      this.#groupHeats.fill(Number.NaN);
+      this.#groupSize = 1;
+      this.#countedTokens = 0;
+      this.#colorBy = colorBy;
     }
     const { store } = this;
-    while (this.countedTokens < store.count) {
-      const end = Math.min(store.count, this.countedTokens + 4096);
-      while (end > this.groupSize * MAX_GROUPS) this.mergeGroups();
-      if (colorBy === "probability") this.addProbabilities(this.countedTokens, end);
+    while (this.#countedTokens < store.count) {
+      const end = Math.min(store.count, this.#countedTokens + 4096);
+      while (end > this.#groupSize * MAX_GROUPS) this.#mergeGroups();
+      if (colorBy === "probability") this.#addProbabilities(this.#countedTokens, end);
       else {
-        for (let token = this.countedTokens; token < end; token++) {
+        for (let token = this.#countedTokens; token < end; token++) {
           const tokenHeat = heatOf(store, colorBy, token);
-          if (!Number.isNaN(tokenHeat)) this.addHeat(Math.floor(token / this.groupSize), tokenHeat);
+          if (!Number.isNaN(tokenHeat)) this.#addHeat(Math.floor(token / this.#groupSize), tokenHeat);
         }
       }
-      this.countedTokens = end;
+      this.#countedTokens = end;
       yield;
     }
   }
 
   /** The least probable token of a group has the least logarithm: one exponential per group is enough. */
-  private addProbabilities(first: number, end: number): void {
+  #addProbabilities(first: number, end: number): void {
     const { logprob, scales } = this.store;
     for (let token = first; token < end; ) {
-      const group = Math.floor(token / this.groupSize);
-      const stop = Math.min(end, (group + 1) * this.groupSize);
+      const group = Math.floor(token / this.#groupSize);
+      const stop = Math.min(end, (group + 1) * this.#groupSize);
       let least = Number.POSITIVE_INFINITY;
       for (; token < stop; token++) {
         const value = logprob[token] ?? Number.NaN;
         if (value < least) least = value;
       }
-      if (least < Number.POSITIVE_INFINITY) this.addHeat(group, heat(scales.probability, Math.exp(least)));
+      if (least < Number.POSITIVE_INFINITY) this.#addHeat(group, heat(scales.probability, Math.exp(least)));
     }
   }
 
-  private addHeat(group: number, value: number): void {
-    const largest = this.groupHeats[group] ?? Number.NaN;
-    if (!(largest >= value)) this.groupHeats[group] = value;
+  #addHeat(group: number, value: number): void {
+    const largest = this.#groupHeats[group] ?? Number.NaN;
+    if (!(largest >= value)) this.#groupHeats[group] = value;
   }
 
-  private mergeGroups(): void {
+  #mergeGroups(): void {
     const merged = new Float32Array(MAX_GROUPS).fill(Number.NaN);
     for (let group = 0; group < MAX_GROUPS; group += 2) {
-      const a = this.groupHeats[group] ?? Number.NaN;
-      const b = this.groupHeats[group + 1] ?? Number.NaN;
+      const a = this.#groupHeats[group] ?? Number.NaN;
+      const b = this.#groupHeats[group + 1] ?? Number.NaN;
       merged[group >> 1] = a >= b || Number.isNaN(b) ? a : b;
     }
-    this.groupHeats = merged;
-    this.groupSize *= 2;
+    this.#groupHeats = merged;
+    this.#groupSize *= 2;
   }
 
   setSelection(range: [number, number] | null, token: number | null): void {
-    this.range = range;
-    this.token = token;
+    this.#range = range;
+    this.#token = token;
   }
 
   /** Read the width. Call this before other elements change, or the browser lays out the page twice. */
   measure(): void {
-    this.width = this.root.clientWidth;
+    this.#width = this.root.clientWidth;
   }
 
   /** The colours may have changed. */
   resetColors(): void {
-    this.colors = [];
+    this.#colors = [];
   }
 
   /** Put the frame around the visible tokens. */
   frameTokens([first, last]: [number, number]): void {
-    this.frame.style.left = `${this.xOf(first)}px`;
-    this.frame.style.width = `${Math.max(2, this.xOf(last) - this.xOf(first))}px`;
-    this.frame.hidden = first === 0 && last >= this.store.count;
+    this.#frame.style.left = `${this.#xOf(first)}px`;
+    this.#frame.style.width = `${Math.max(2, this.#xOf(last) - this.#xOf(first))}px`;
+    this.#frame.hidden = first === 0 && last >= this.store.count;
   }
 
   draw(): void {
-    if (!this.width) this.measure();
-    const { width, store } = this;
-    const context = store.count ? clearCanvas(this.canvas, width, HEIGHT) : null;
+    if (!this.#width) this.measure();
+    const { store } = this;
+    const width = this.#width;
+    const context = store.count ? clearCanvas(this.#canvas, width, HEIGHT) : null;
     if (!context) return;
-    if (!this.colors.length)
-      this.colors = this.host.colorsOf(
+    if (!this.#colors.length)
+      this.#colors = this.host.colorsOf(
         Array.from({ length: COLOR_STEPS }, (_, step) => step / (COLOR_STEPS - 1)),
       );
     const style = getComputedStyle(this.root);
-    if (this.range) {
+    if (this.#range) {
       context.fillStyle = style.getPropertyValue("outline-color");
       context.globalAlpha = 0.25;
-      const left = this.xOf(this.range[0]);
-      context.fillRect(left, 0, Math.max(1, this.xOf(this.range[1]) - left), HEIGHT);
+      const left = this.#xOf(this.#range[0]);
+      context.fillRect(left, 0, Math.max(1, this.#xOf(this.#range[1]) - left), HEIGHT);
       context.globalAlpha = 1;
     }
-    this.drawBars(context);
-    if (this.token !== null) {
+    this.#drawBars(context);
+    if (this.#token !== null) {
       context.fillStyle = style.color;
       const markWidth = Math.min(Math.max(2, width / store.count - 1), 6);
-      const center = (this.xOf(this.token) + this.xOf(this.token + 1)) / 2;
+      const center = (this.#xOf(this.#token) + this.#xOf(this.#token + 1)) / 2;
       context.fillRect(center - markWidth / 2, 0, markWidth, 3);
     }
   }
 
-  private drawBars(context: CanvasRenderingContext2D): void {
-    const { width, store, colors } = this;
-    const groups = Math.ceil(store.count / this.groupSize);
+  #drawBars(context: CanvasRenderingContext2D): void {
+    const { store } = this;
+    const width = this.#width;
+    const colors = this.#colors;
+    const groups = Math.ceil(store.count / this.#groupSize);
     // At most one bar per pixel, for the least sure of the groups that fall on it.
     const bars = Math.min(groups, Math.floor(width));
-    const barWidth = this.xOf(store.count) / bars;
+    const barWidth = this.#xOf(store.count) / bars;
     for (let bar = 0; bar < bars; bar++) {
       let largest = Number.NaN;
       const last = Math.floor(((bar + 1) * groups) / bars);
       for (let group = Math.floor((bar * groups) / bars); group < last; group++) {
-        const groupHeat = this.groupHeats[group] ?? Number.NaN;
+        const groupHeat = this.#groupHeats[group] ?? Number.NaN;
         if (!(largest >= groupHeat) && !Number.isNaN(groupHeat)) largest = groupHeat;
       }
       if (Number.isNaN(largest)) continue;
@@ -201,13 +205,13 @@ export class Overview {
     }
   }
 
-  private xOf(token: number): number {
-    return token * tokenWidth(this.width, this.store.count);
+  #xOf(token: number): number {
+    return token * tokenWidth(this.#width, this.store.count);
   }
 
-  private tokenAt(event: PointerEvent): number {
+  #tokenAt(event: PointerEvent): number {
     const { count } = this.store;
     const x = event.clientX - this.root.getBoundingClientRect().left;
-    return Math.max(0, Math.min(count - 1, Math.floor(x / tokenWidth(this.width, count))));
+    return Math.max(0, Math.min(count - 1, Math.floor(x / tokenWidth(this.#width, count))));
   }
 }

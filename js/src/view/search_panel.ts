@@ -25,14 +25,14 @@ export interface SearchPanelHost {
 
 export class SearchPanel implements ToolbarActions {
   readonly list = element("div", "deluge-list");
-  private search: Search | null = null;
-  private readonly searchTask: IdleTask;
+  #search: Search | null = null;
+  readonly #searchTask: IdleTask;
   /** The direction to go in once there is a match: a key may be pressed before the search finds one. */
-  private pendingStep: 1 | -1 | null = null;
+  #pendingStep: 1 | -1 | null = null;
   /** The number of surprises among the first `countedTokens` tokens, for this threshold. */
-  private surpriseCount = 0;
-  private countedTokens = 0;
-  private threshold = 0;
+  #surpriseCount = 0;
+  #countedTokens = 0;
+  #threshold = 0;
 
   constructor(
     private readonly model: Model,
@@ -40,7 +40,7 @@ export class SearchPanel implements ToolbarActions {
     private readonly host: SearchPanelHost,
     signal: AbortSignal,
   ) {
-    this.searchTask = new IdleTask(signal);
+    this.#searchTask = new IdleTask(signal);
     this.list.hidden = true;
     this.list.setAttribute("role", "group");
     this.list.setAttribute("aria-label", "Surprises, the least probable first");
@@ -59,17 +59,17 @@ export class SearchPanel implements ToolbarActions {
 
   /** Whether a token is part of a search match. */
   isMatch(token: number): boolean {
-    return this.search?.has(token) ?? false;
+    return this.#search?.has(token) ?? false;
   }
 
   searchFor(query: string): void {
-    this.search = query ? new Search(this.store, query) : null;
-    this.pendingStep = null;
-    this.runSearch();
+    this.#search = query ? new Search(this.store, query) : null;
+    this.#pendingStep = null;
+    this.#runSearch();
   }
 
   goToMatch(by: 1 | -1): void {
-    const { search } = this;
+    const search = this.#search;
     if (!search) return;
     const nearest = () => search.nearest(this.host.selection.token, by);
     let match = nearest();
@@ -81,10 +81,10 @@ export class SearchPanel implements ToolbarActions {
         if (match || performance.now() > end) break;
       }
     }
-    this.pendingStep = match || search.done ? null : by;
+    this.#pendingStep = match || search.done ? null : by;
     if (!match) return;
     this.host.goTo(match[0]);
-    this.showMatchCount();
+    this.#showMatchCount();
   }
 
   goToSurprise(by: 1 | -1): void {
@@ -96,29 +96,29 @@ export class SearchPanel implements ToolbarActions {
   /** Tokens from `first` on are new or have changed. */
   update(first: number): void {
     this.updateSurprises(first);
-    if (!this.search) return;
-    this.search.invalidate(first);
-    this.runSearch();
+    if (!this.#search) return;
+    this.#search.invalidate(first);
+    this.#runSearch();
   }
 
   /** Count the surprises from `first` on; count all again if the threshold has changed. */
   updateSurprises(first: number): void {
     const threshold = this.model.get("threshold");
-    if (threshold !== this.threshold || first < this.countedTokens) {
-      this.surpriseCount = this.countedTokens = 0;
-      this.threshold = threshold;
+    if (threshold !== this.#threshold || first < this.#countedTokens) {
+      this.#surpriseCount = this.#countedTokens = 0;
+      this.#threshold = threshold;
     }
-    this.surpriseCount += countSurprises(this.store, threshold, this.countedTokens);
-    this.countedTokens = this.store.count;
-    this.showSurpriseCount();
-    if (!this.list.hidden) this.fillList();
+    this.#surpriseCount += countSurprises(this.store, threshold, this.#countedTokens);
+    this.#countedTokens = this.store.count;
+    this.#showSurpriseCount();
+    if (!this.list.hidden) this.#fillList();
   }
 
   toggleList(isShown = this.list.hidden): void {
     this.list.hidden = !isShown;
-    this.showSurpriseCount();
+    this.#showSurpriseCount();
     if (!isShown) return;
-    this.fillList();
+    this.#fillList();
     this.list.querySelector("button")?.focus({ preventScroll: true });
   }
 
@@ -126,33 +126,33 @@ export class SearchPanel implements ToolbarActions {
     this.host.leave();
   }
 
-  private showSurpriseCount(): void {
-    this.host.toolbar.showSurprises(this.surpriseCount, percent(this.threshold), !this.list.hidden);
+  #showSurpriseCount(): void {
+    this.host.toolbar.showSurprises(this.#surpriseCount, percent(this.#threshold), !this.list.hidden);
   }
 
-  private runSearch(): void {
+  #runSearch(): void {
     const afterSlice = () => {
-      this.showMatchCount();
+      this.#showMatchCount();
       this.host.repaint();
-      if (this.pendingStep) this.goToMatch(this.pendingStep);
+      if (this.#pendingStep) this.goToMatch(this.#pendingStep);
     };
-    if (this.search) this.searchTask.start(this.search.run(), afterSlice);
+    if (this.#search) this.#searchTask.start(this.#search.run(), afterSlice);
     else {
-      this.searchTask.stop();
+      this.#searchTask.stop();
       afterSlice();
     }
   }
 
-  private showMatchCount(): void {
-    const { search } = this;
+  #showMatchCount(): void {
+    const search = this.#search;
     const token = this.host.selection.token;
     const index = search && token !== null ? search.indexOf(token) : null;
     const position = index === null ? "" : `${index + 1} of `;
     this.host.toolbar.showMatches(search ? `${position}${search.matches.length}` : "");
   }
 
-  private fillList(): void {
-    const rows = mostSurprising(this.store, this.threshold, MAX_LISTED).map((token) => {
+  #fillList(): void {
+    const rows = mostSurprising(this.store, this.#threshold, MAX_LISTED).map((token) => {
       const row = button("", "", () => this.host.goTo(token));
       row.className = "deluge-row";
       row.append(

@@ -7,7 +7,7 @@ import type { Model } from "./model.ts";
 
 export class Selection {
   /** The fixed end of the range that is being selected. */
-  private anchor: number | null = null;
+  #anchor: number | null = null;
 
   constructor(
     private readonly model: Model,
@@ -36,18 +36,18 @@ export class Selection {
 
   /** Start a range at a token, unless one is being selected. */
   startRange(token: number): void {
-    this.anchor ??= token;
+    this.#anchor ??= token;
   }
 
   /** Select from the start of the range to a token. */
   extendTo(token: number): void {
-    const from = this.anchor ?? this.token ?? token;
-    this.anchor = from;
+    const from = this.#anchor ?? this.token ?? token;
+    this.#anchor = from;
     this.selectRange([Math.min(from, token), Math.max(from, token) + 1]);
   }
 
   /** Let the next range start elsewhere. */
   endRange(): void {
-    this.anchor = null;
+    this.#anchor = null;
   }
 }

@@ -9,7 +9,7 @@ import type { Selection } from "./selection.ts";
 
 export class TokenStyle {
   colorBy: ColorBy = "probability";
-  private isWithinLimits: ((value: number) => boolean) | null = null;
+  #isWithinLimits: ((value: number) => boolean) | null = null;
 
   constructor(
     private readonly model: Model,
@@ -23,12 +23,12 @@ export class TokenStyle {
   }
 
   setLimits(limits: number[]): void {
-    this.isWithinLimits = limitTest(this.scale, this.colorBy, limits);
+    this.#isWithinLimits = limitTest(this.scale, this.colorBy, limits);
   }
 
   appearanceOf(token: number): Appearance {
     let classes = "";
-    if (this.isWithinLimits && !this.isWithinLimits(valueFor(this.store, this.colorBy, token)))
+    if (this.#isWithinLimits && !this.#isWithinLimits(valueFor(this.store, this.colorBy, token)))
       classes += " deluge-dim";
     if (this.isMatch(token)) classes += " deluge-hit";
     const range = this.selection.range;

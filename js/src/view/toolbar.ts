@@ -31,13 +31,13 @@ const sameText = (values: string[]) => values.map((value) => [value, value] as c
 export class Toolbar {
   readonly root = element("div", "deluge-bar");
   readonly summary = element("span", "deluge-summary");
-  private readonly searchField = input({
+  readonly #searchField = input({
     type: "search",
     className: "deluge-search",
     placeholder: "search  /",
   });
-  private readonly matchCount = element("span", "deluge-count");
-  private readonly listButton = button("", "List of surprises", () => this.actions.toggleList());
+  readonly #matchCount = element("span", "deluge-count");
+  readonly #listButton = button("", "List of surprises", () => this.actions.toggleList());
 
   constructor(
     private readonly model: Model,
@@ -53,9 +53,9 @@ export class Toolbar {
     this.root.append(
       color,
       legend.root,
-      this.createSteps(),
-      this.createSearch(),
-      this.createMenu(signal),
+      this.#createSteps(),
+      this.#createSearch(),
+      this.#createMenu(signal),
       this.summary,
     );
     const update = () => {
@@ -65,18 +65,19 @@ export class Toolbar {
     onChange(model, ["color_by"], update, signal);
   }
 
-  private createSteps(): HTMLElement {
+  #createSteps(): HTMLElement {
     const steps = element("span", "deluge-steps");
     steps.append(
       button("‹", "Previous surprise (p)", () => this.actions.goToSurprise(-1)),
-      this.listButton,
+      this.#listButton,
       button("›", "Next surprise (n)", () => this.actions.goToSurprise(1)),
     );
     return steps;
   }
 
-  private createSearch(): HTMLElement {
-    const { searchField, actions } = this;
+  #createSearch(): HTMLElement {
+    const { actions } = this;
+    const searchField = this.#searchField;
     searchField.setAttribute("aria-label", "Search the text");
     searchField.addEventListener("input", () => actions.searchFor(searchField.value));
     searchField.addEventListener("keydown", (event) => {
@@ -87,12 +88,12 @@ export class Toolbar {
       event.preventDefault();
     });
     const group = element("span", "deluge-steps");
-    group.append(searchField, this.matchCount);
+    group.append(searchField, this.#matchCount);
     return group;
   }
 
   /** The menu of settings that change how the text is drawn. */
-  private createMenu(signal: AbortSignal): HTMLElement {
+  #createMenu(signal: AbortSignal): HTMLElement {
     const { model } = this;
     const palette = dropdown("Palette", sameText(PALETTES), (value) => setTrait(model, "palette", value));
     const spaces = dropdown("White space", SPACES, (value) => setTrait(model, "spaces", value));
@@ -113,7 +114,7 @@ export class Toolbar {
     };
     update();
     onChange(model, ["palette", "spaces", "font", "boundaries", "threshold"], update, signal);
-    return this.createDropPanel("Display", [
+    return this.#createDropPanel("Display", [
       ["palette", palette],
       ["marks", spaces],
       ["font", font],
@@ -123,7 +124,7 @@ export class Toolbar {
   }
 
   /** A panel with labelled controls that opens below a button, and stays within the view and the page. */
-  private createDropPanel(name: string, controls: [label: string, control: HTMLElement][]): HTMLElement {
+  #createDropPanel(name: string, controls: [label: string, control: HTMLElement][]): HTMLElement {
     const root = element("details", "deluge-more");
     const panel = element("div", "deluge-panel");
     for (const [text, control] of controls) {
@@ -142,28 +143,28 @@ export class Toolbar {
   }
 
   focusSearch(): void {
-    this.searchField.focus();
-    this.searchField.select();
+    this.#searchField.focus();
+    this.#searchField.select();
   }
 
   get query(): string {
-    return this.searchField.value;
+    return this.#searchField.value;
   }
 
   /** Show the query of an earlier view of the same answer. */
   setQuery(query: string): void {
-    this.searchField.value = query;
+    this.#searchField.value = query;
   }
 
   showMatches(text: string): void {
-    this.matchCount.textContent = text;
+    this.#matchCount.textContent = text;
   }
 
   showSurprises(count: number, threshold: string, isListOpen: boolean): void {
     const text = pluralize(count, "surprise");
-    this.listButton.textContent = text;
-    this.listButton.title = `Tokens below ${threshold} (s)`;
-    this.listButton.setAttribute("aria-label", `${text}, tokens below ${threshold}: list them`);
-    this.listButton.setAttribute("aria-expanded", String(isListOpen));
+    this.#listButton.textContent = text;
+    this.#listButton.title = `Tokens below ${threshold} (s)`;
+    this.#listButton.setAttribute("aria-label", `${text}, tokens below ${threshold}: list them`);
+    this.#listButton.setAttribute("aria-expanded", String(isListOpen));
   }
 }

@@ -41,26 +41,26 @@ export interface ViewState {
 
 export class View implements TextBoxHost, CardsHost, NavigationHost, SearchPanelHost, OverviewHost {
   readonly root = element("section", "deluge");
-  private readonly idPrefix = `deluge-${++viewCount}`;
-  private readonly title = element("div", "deluge-title");
-  private readonly status = statusRegion();
-  private readonly help = keyHelp(KEYS);
-  private readonly rangeSummary = element("div", "deluge-ranged-sum");
-  private readonly requests: RequestOnce;
-  private readonly store: Store;
-  private readonly summary: Summary;
-  private readonly summaryTask: IdleTask;
+  readonly #idPrefix = `deluge-${++viewCount}`;
+  readonly #title = element("div", "deluge-title");
+  readonly #status = statusRegion();
+  readonly #help = keyHelp(KEYS);
+  readonly #rangeSummary = element("div", "deluge-ranged-sum");
+  readonly #requests: RequestOnce;
+  readonly #store: Store;
+  readonly #summary: Summary;
+  readonly #summaryTask: IdleTask;
   readonly selection: Selection;
-  private readonly style: TokenStyle;
-  private readonly textBox: TextBox;
-  private readonly cards: Cards;
-  private readonly navigation: Navigation;
-  private readonly searchPanel: SearchPanel;
-  private readonly legend: Legend;
-  private readonly overview: Overview;
+  readonly #style: TokenStyle;
+  readonly #textBox: TextBox;
+  readonly #cards: Cards;
+  readonly #navigation: Navigation;
+  readonly #searchPanel: SearchPanel;
+  readonly #legend: Legend;
+  readonly #overview: Overview;
   readonly toolbar: Toolbar;
-  private readonly branchTree: BranchTree;
-  private readonly chartLink: ChartLink;
+  readonly #branchTree: BranchTree;
+  readonly #chartLink: ChartLink;
 
   constructor(
     private readonly model: Model,
@@ -68,64 +68,69 @@ export class View implements TextBoxHost, CardsHost, NavigationHost, SearchPanel
     query = "",
   ) {
     const source = currentSource(model);
-    this.requests = new RequestOnce((content) => model.send(content));
-    this.store = new Store(this.requests.request, source.data);
-    loadDetails(this.store, source);
-    this.summary = new Summary(this.store);
-    this.summaryTask = new IdleTask(signal);
-    this.selection = new Selection(model, this.store);
-    this.style = new TokenStyle(model, this.store, this.selection, (token) =>
-      this.searchPanel.isMatch(token),
+    this.#requests = new RequestOnce((content) => model.send(content));
+    this.#store = new Store(this.#requests.request, source.data);
+    loadDetails(this.#store, source);
+    this.#summary = new Summary(this.#store);
+    this.#summaryTask = new IdleTask(signal);
+    this.selection = new Selection(model, this.#store);
+    this.#style = new TokenStyle(model, this.#store, this.selection, (token) =>
+      this.#searchPanel.isMatch(token),
     );
-    this.textBox = new TextBox(this.store, this, signal);
-    this.cards = new Cards(model, this.store, this);
-    this.navigation = new Navigation(this.store, this.selection, this.textBox, this.cards, this);
-    this.searchPanel = new SearchPanel(model, this.store, this, signal);
-    this.legend = new Legend((limits) => setTrait(model, "limits", limits), signal);
-    this.overview = new Overview(this.store, this, signal);
-    this.toolbar = new Toolbar(model, this.legend, this.searchPanel, signal);
-    this.branchTree = new BranchTree(model, (id) => setTrait(model, "node", id));
-    this.chartLink = new ChartLink(model.get("link"), (message) => this.onChartMessage(message), signal);
-    this.handleInput();
-    this.appendParts();
-    this.listen();
-    this.paintTitle();
-    this.paintStyle();
-    this.paintBranches();
-    this.paintColor();
-    this.searchPanel.updateSurprises(0);
+    this.#textBox = new TextBox(this.#store, this, signal);
+    this.#cards = new Cards(model, this.#store, this);
+    this.#navigation = new Navigation(this.#store, this.selection, this.#textBox, this.#cards, this);
+    this.#searchPanel = new SearchPanel(model, this.#store, this, signal);
+    this.#legend = new Legend((limits) => setTrait(model, "limits", limits), signal);
+    this.#overview = new Overview(this.#store, this, signal);
+    this.toolbar = new Toolbar(model, this.#legend, this.#searchPanel, signal);
+    this.#branchTree = new BranchTree(model, (id) => setTrait(model, "node", id));
+    this.#chartLink = new ChartLink(model.get("link"), (message) => this.#onChartMessage(message), signal);
+    this.#handleInput();
+    this.#appendParts();
+    this.#listen();
+    this.#paintTitle();
+    this.#paintStyle();
+    this.#paintBranches();
+    this.#paintColor();
+    this.#searchPanel.updateSurprises(0);
     if (query) {
       this.toolbar.setQuery(query);
-      this.searchPanel.searchFor(query);
+      this.#searchPanel.searchFor(query);
     }
   }
 
-  private handleInput(): void {
-    const { root, store, textBox, selection, cards, navigation, searchPanel } = this;
-    const focusSearch = () => this.toolbar.focusSearch();
-    const toggleHelp = () => {
-      this.help.hidden = !this.help.hidden;
-    };
+  #handleInput(): void {
     new Input(
-      { root, store, textBox, selection, cards, navigation, searchPanel, focusSearch, toggleHelp },
+      {
+        root: this.root,
+        store: this.#store,
+        textBox: this.#textBox,
+        selection: this.selection,
+        cards: this.#cards,
+        navigation: this.#navigation,
+        searchPanel: this.#searchPanel,
+        focusSearch: () => this.toolbar.focusSearch(),
+        toggleHelp: () => this.#help.toggleAttribute("hidden"),
+      },
       this.signal,
     );
   }
 
-  private appendParts(): void {
+  #appendParts(): void {
     this.root.append(
-      this.title,
+      this.#title,
       this.toolbar.root,
-      this.branchTree.root,
-      this.overview.root,
-      this.textBox.box,
-      this.rangeSummary,
-      this.searchPanel.list,
-      this.help,
-      this.cards.pinned.root,
-      this.textBox.sample,
-      this.cards.card.root,
-      this.status,
+      this.#branchTree.root,
+      this.#overview.root,
+      this.#textBox.box,
+      this.#rangeSummary,
+      this.#searchPanel.list,
+      this.#help,
+      this.#cards.pinned.root,
+      this.#textBox.sample,
+      this.#cards.card.root,
+      this.#status,
     );
   }
 
@@ -133,82 +138,82 @@ export class View implements TextBoxHost, CardsHost, NavigationHost, SearchPanel
 
   /** Lay the text out if the width of its box has changed. */
   arrange(): void {
-    this.overview.measure();
-    const change = this.textBox.arrange();
+    this.#overview.measure();
+    const change = this.#textBox.arrange();
     // Keep the card that the user is reading.
-    const { token } = this.cards.card;
-    if (change === "again" && token !== null) this.textBox.reveal(token);
+    const { token } = this.#cards.card;
+    if (change === "again" && token !== null) this.#textBox.reveal(token);
     if (change === "first" || change === "again") this.scrolled();
-    if (change === "again") this.overview.draw();
+    if (change === "again") this.#overview.draw();
     // Nothing could be scrolled to before there was a visible layout.
-    if (change === "shown" || (change === "first" && this.selection.token !== null)) this.paintSelection();
-    if (change === "first") this.updateTotals(0);
+    if (change === "shown" || (change === "first" && this.selection.token !== null)) this.#paintSelection();
+    if (change === "first") this.#updateTotals(0);
   }
 
   saveState(): ViewState {
-    const { box, isAtEnd } = this.textBox;
+    const { box, isAtEnd } = this.#textBox;
     return {
       scrollTop: box.scrollTop,
       isAtEnd,
       // The card disappears with this view; its focus belongs to the text.
-      textHadFocus: [box, this.cards.card.root].some((part) => part.contains(focusedFrom(part))),
-      branchesHadFocus: this.branchTree.hasFocus,
+      textHadFocus: [box, this.#cards.card.root].some((part) => part.contains(focusedFrom(part))),
+      branchesHadFocus: this.#branchTree.hasFocus,
       query: this.toolbar.query,
     };
   }
 
   restoreState(state: ViewState): void {
-    const { box } = this.textBox;
+    const { box } = this.#textBox;
     box.scrollTop = state.isAtEnd ? box.scrollHeight : state.scrollTop;
-    if (state.textHadFocus) this.textBox.focus();
-    if (state.branchesHadFocus) this.branchTree.focus();
-    if (this.model.get("tree").length) this.announce(this.branchTree.spoken);
+    if (state.textHadFocus) this.#textBox.focus();
+    if (state.branchesHadFocus) this.#branchTree.focus();
+    if (this.model.get("tree").length) this.announce(this.#branchTree.spoken);
   }
 
   /** Add data that has arrived in a message. */
   receive(part: string, block: Block): void {
-    if (part === "alternatives") this.store.receiveAlternatives(block);
-    else if (part === "measures") this.store.receiveMeasures(block);
-    else if (this.model.get("node") === 0) this.append(block);
+    if (part === "alternatives") this.#store.receiveAlternatives(block);
+    else if (part === "measures") this.#store.receiveMeasures(block);
+    else if (this.model.get("node") === 0) this.#append(block);
   }
 
   /** Show the cards again, with what has arrived. What is still missing may be requested again. */
   refreshCards(): void {
-    this.requests.clear();
-    this.cards.refresh();
+    this.#requests.clear();
+    this.#cards.refresh();
   }
 
   /** The traits have new data. Returns false if they belong to another completion, which needs a view of its own. */
   update(): boolean {
     if (this.model.get("node") !== 0) return true;
     const source = currentSource(this.model);
-    if (!this.append(unpack(source.data))) return false;
-    loadDetails(this.store, source);
+    if (!this.#append(unpack(source.data))) return false;
+    loadDetails(this.#store, source);
     this.refreshCards();
     return true;
   }
 
-  private append(block: Block): boolean {
-    const first = this.store.receiveTokens(block);
+  #append(block: Block): boolean {
+    const first = this.#store.receiveTokens(block);
     if (first === null) return false;
-    this.summary.invalidate(first);
-    this.textBox.update(first);
-    if (this.textBox.hasLayout) {
+    this.#summary.invalidate(first);
+    this.#textBox.update(first);
+    if (this.#textBox.hasLayout) {
       this.scrolled();
-      this.updateTotals(first);
+      this.#updateTotals(first);
     }
-    this.searchPanel.update(first);
+    this.#searchPanel.update(first);
     return true;
   }
 
   // For the parts ------------------------------------------------------------------------------------------------
 
   get box(): HTMLElement {
-    return this.textBox.box;
+    return this.#textBox.box;
   }
 
   idOf(token: number): string {
-    return `${this.idPrefix}-${token}`;
+    return `${this.#idPrefix}-${token}`;
   }
 
   shownText(fragment: Fragment): string {
@@ -216,7 +221,7 @@ export class View implements TextBoxHost, CardsHost, NavigationHost, SearchPanel
   }
 
   appearanceOf(token: number): Appearance {
-    return this.style.appearanceOf(token);
+    return this.#style.appearanceOf(token);
   }
 
   colorsOf(heats: number[]): string[] {
@@ -224,31 +229,27 @@ export class View implements TextBoxHost, CardsHost, NavigationHost, SearchPanel
   }
 
   find(token: number): HTMLElement | null {
-    return this.textBox.lines.find(token);
+    return this.#textBox.lines.find(token);
   }
 
   goTo(token: number): void {
-    this.navigation.goTo(token);
-  }
-
-  selectRange(range: [number, number] | null): void {
-    this.selection.selectRange(range);
+    this.#navigation.goTo(token);
   }
 
   announce(text: string): void {
-    this.status.textContent = text;
+    this.#status.textContent = text;
   }
 
   repaint(): void {
-    this.textBox.lines.repaint();
+    this.#textBox.lines.repaint();
   }
 
   leave(): void {
-    this.textBox.focus();
+    this.#textBox.focus();
   }
 
   scrolled(): void {
-    this.overview.frameTokens(this.textBox.lines.visibleTokens());
+    this.#overview.frameTokens(this.#textBox.lines.visibleTokens());
   }
 
   resized(): void {
@@ -257,140 +258,140 @@ export class View implements TextBoxHost, CardsHost, NavigationHost, SearchPanel
 
   // Painting -----------------------------------------------------------------------------------------------------
 
-  private paintSelection(): void {
-    const { box } = this.textBox;
+  #paintSelection(): void {
+    const { box } = this.#textBox;
     const { token } = this.selection;
     this.repaint();
-    this.publishSelection();
+    this.#publishSelection();
     if (token === null) {
       box.removeAttribute("aria-activedescendant");
-      this.cards.card.hide();
+      this.#cards.card.hide();
       return;
     }
-    this.textBox.reveal(token);
+    this.#textBox.reveal(token);
     box.setAttribute("aria-activedescendant", this.idOf(token));
-    onceVisible(box, () => this.paintSelection(), this.signal);
-    if (this.cards.card.token !== null) this.cards.show(token, this.cards.card.isOpen);
+    onceVisible(box, () => this.#paintSelection(), this.signal);
+    if (this.#cards.card.token !== null) this.#cards.show(token, this.#cards.card.isOpen);
   }
 
-  private paintRange(): void {
+  #paintRange(): void {
     const { range } = this.selection;
     this.repaint();
-    this.publishSelection();
-    const text = range ? describeRange(this.store, range) : "";
-    this.rangeSummary.textContent = text;
+    this.#publishSelection();
+    const text = range ? describeRange(this.#store, range) : "";
+    this.#rangeSummary.textContent = text;
     if (text) this.announce(text);
   }
 
   /** Mark the selection in the overview and in linked charts. */
-  private publishSelection(): void {
+  #publishSelection(): void {
     const { range, token } = this.selection;
-    this.overview.setSelection(range, token);
-    this.overview.draw();
-    this.chartLink.send(range, token);
+    this.#overview.setSelection(range, token);
+    this.#overview.draw();
+    this.#chartLink.send(range, token);
   }
 
-  private onChartMessage({ from, to, go }: LinkMessage): void {
-    const { count } = this.store;
+  #onChartMessage({ from, to, go }: LinkMessage): void {
+    const { count } = this.#store;
     if (go !== undefined) {
-      this.navigation.goTo(go);
+      this.#navigation.goTo(go);
       return;
     }
     const start = Math.max(0, Math.min(from ?? 0, count));
     const stop = Math.max(0, Math.min(to ?? 0, count));
     this.selection.selectRange(stop > start ? [start, stop] : null);
     if (stop > start) {
-      this.textBox.reveal(start);
+      this.#textBox.reveal(start);
       this.scrolled();
     }
   }
 
-  private paintColor(): void {
+  #paintColor(): void {
     const colorBy = this.model.get("color_by");
-    this.style.colorBy = colorBy;
-    if (needsMeasures(colorBy)) this.store.requestMeasures();
+    this.#style.colorBy = colorBy;
+    if (needsMeasures(colorBy)) this.#store.requestMeasures();
     this.root.dataset["color"] = colorBy;
-    this.overview.resetColors();
-    this.paintLimits();
-    this.updateTotals(0);
+    this.#overview.resetColors();
+    this.#paintLimits();
+    this.#updateTotals(0);
   }
 
-  private paintLimits(): void {
+  #paintLimits(): void {
     const limits = this.model.get("limits");
-    this.style.setLimits(limits);
-    this.legend.show(this.style.colorBy, this.style.scale, limits);
+    this.#style.setLimits(limits);
+    this.#legend.show(this.#style.colorBy, this.#style.scale, limits);
     this.repaint();
   }
 
-  private paintStyle(): void {
+  #paintStyle(): void {
     this.root.dataset["palette"] = this.model.get("palette");
     this.root.dataset["font"] = this.model.get("font");
     this.root.toggleAttribute("data-boundaries", this.model.get("boundaries"));
-    this.repaintOverview();
+    this.#repaintOverview();
   }
 
-  private paintTitle(): void {
+  #paintTitle(): void {
     const text = this.model.get("title");
-    this.title.textContent = text;
-    this.title.hidden = !text;
+    this.#title.textContent = text;
+    this.#title.hidden = !text;
     this.root.setAttribute("aria-label", text || "Tokens coloured by probability");
   }
 
-  private paintBranches(): void {
-    const changes = this.branchTree.show();
+  #paintBranches(): void {
+    const changes = this.#branchTree.show();
     if (changes) this.announce(changes);
   }
 
   /** Update the summary and the overview in idle time: tokens from `first` on have changed. */
-  private updateTotals(first: number): void {
+  #updateTotals(first: number): void {
     const showSummary = () => {
-      this.toolbar.summary.textContent = this.summary.text;
+      this.toolbar.summary.textContent = this.#summary.text;
     };
     showSummary();
-    if (!this.summary.done) this.summaryTask.start(this.summary.run(), showSummary);
-    if (this.textBox.hasLayout) this.overview.update(this.style.colorBy, first);
+    if (!this.#summary.done) this.#summaryTask.start(this.#summary.run(), showSummary);
+    if (this.#textBox.hasLayout) this.#overview.update(this.#style.colorBy, first);
   }
 
   /** Draw the overview in the colours of another palette or theme. */
-  private repaintOverview(): void {
-    this.overview.resetColors();
-    this.overview.draw();
+  #repaintOverview(): void {
+    this.#overview.resetColors();
+    this.#overview.draw();
   }
 
   // Listening ----------------------------------------------------------------------------------------------------
 
-  private listen(): void {
+  #listen(): void {
     const { signal } = this;
     const on = (names: (keyof State & string)[], listener: () => void) =>
       onChange(this.model, names, listener, signal);
     const layOutAgain = () => {
-      this.textBox.invalidate();
+      this.#textBox.invalidate();
       this.arrange();
     };
-    on(["selected"], () => this.paintSelection());
-    on(["selection"], () => this.paintRange());
-    on(["color_by"], () => this.paintColor());
-    on(["limits"], () => this.paintLimits());
-    on(["palette", "boundaries", "font"], () => this.paintStyle());
+    on(["selected"], () => this.#paintSelection());
+    on(["selection"], () => this.#paintRange());
+    on(["color_by"], () => this.#paintColor());
+    on(["limits"], () => this.#paintLimits());
+    on(["palette", "boundaries", "font"], () => this.#paintStyle());
     on(["font", "spaces"], layOutAgain);
-    on(["threshold"], () => this.searchPanel.updateSurprises(0));
-    on(["title"], () => this.paintTitle());
-    on(["tree"], () => this.paintBranches());
+    on(["threshold"], () => this.#searchPanel.updateSurprises(0));
+    on(["title"], () => this.#paintTitle());
+    on(["tree"], () => this.#paintBranches());
     on(["pinned"], () => this.repaint());
     on(["pinned", "temperature", "branching"], () => this.refreshCards());
-    on(["measures"], () => this.onMeasures());
-    followTheme(this.root, () => this.repaintOverview(), signal);
+    on(["measures"], () => this.#onMeasures());
+    followTheme(this.root, () => this.#repaintOverview(), signal);
     onFontsLoaded(layOutAgain, signal);
-    signal.addEventListener("abort", () => this.cards.card.hide());
+    signal.addEventListener("abort", () => this.#cards.card.hide());
   }
 
   /** The trait with the measures of the original answer has changed. */
-  private onMeasures(): void {
+  #onMeasures(): void {
     const measures = this.model.get("measures");
     if (this.model.get("node") !== 0 || !measures?.byteLength) return;
-    this.store.receiveMeasures(unpack(measures));
+    this.#store.receiveMeasures(unpack(measures));
     this.refreshCards();
     this.repaint();
-    this.updateTotals(0);
+    this.#updateTotals(0);
   }
 }
