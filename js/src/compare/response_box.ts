@@ -1,7 +1,7 @@
 // The box with the texts of all responses: layout and rendered rows, side by side or interleaved.
 
 import { Layout } from "../text/layout.ts";
-import { type Change, ScrollBox, type ScrollBoxContent } from "../text/scroll_box.ts";
+import { ScrollBox, type ScrollHost } from "../text/scroll_box.ts";
 import type { Alignment, TokenRef } from "./alignment.ts";
 import { RowLayout } from "./row_layout.ts";
 import { type RowHost, RowRenderer } from "./row_renderer.ts";
@@ -13,44 +13,28 @@ const COLUMN_PADDING = 12;
 const LETTER_WIDTH = 26;
 
 /** What the box needs of its view. */
-export interface ResponseBoxHost extends RowHost {
+export interface ResponseBoxHost extends ScrollHost, RowHost {
   /** Whether the user has chosen interleaved lines. */
   prefersInterleaved(): boolean;
   /** Called before each layout. */
   setInterleaved(isInterleaved: boolean): void;
-  scrolled(): void;
-  resized(): void;
 }
 
-export class ResponseBox implements ScrollBoxContent<TokenRef> {
+export class ResponseBox extends ScrollBox<TokenRef> {
   readonly layouts: Layout[];
   readonly rows: RowLayout;
   readonly renderer: RowRenderer;
-  readonly #scrollBox: ScrollBox<TokenRef>;
 
   constructor(
     private readonly alignment: Alignment,
     private readonly host: ResponseBoxHost,
     signal: AbortSignal,
   ) {
-    this.#scrollBox = new ScrollBox("Tokens of the responses", "n p o ?", this, signal);
-    const measure = this.#scrollBox.textWidth.of;
+    super("Tokens of the responses", "n p o ?", host, signal);
+    const measure = this.textWidth.of;
     this.layouts = alignment.stores.map((store) => new Layout(store, measure, (fragment) => fragment.shown));
     this.rows = new RowLayout(alignment, this.layouts);
-    this.renderer = new RowRenderer(this.#scrollBox, alignment, this.rows, host);
-  }
-
-  get box(): HTMLElement {
-    return this.#scrollBox.box;
-  }
-
-  /** A hidden token that must be in the view, because its font is measured. */
-  get sample(): HTMLElement {
-    return this.#scrollBox.sample;
-  }
-
-  get hasLayout(): boolean {
-    return this.#scrollBox.hasLayout;
+    this.renderer = new RowRenderer(this, alignment, this.rows, host);
   }
 
   get isInterleaved(): boolean {
@@ -63,27 +47,11 @@ export class ResponseBox implements ScrollBoxContent<TokenRef> {
     return offsetWidth - clientWidth - 2 * clientLeft;
   }
 
-  /** See `ScrollBox.arrange`. */
-  arrange(): Change {
-    return this.#scrollBox.arrange();
-  }
-
-  /** See `ScrollBox.invalidate`. */
-  invalidate(): void {
-    this.#scrollBox.invalidate();
-  }
-
-  // For the scroll box -------------------------------------------------------------------------------------------
-
-  topToken(): TokenRef | null {
-    return this.renderer.topToken();
-  }
-
-  layOut(width: number, top: TokenRef | null): void {
+  protected layOut(width: number, top: TokenRef | null): void {
     const { sides } = this.alignment;
     const isInterleaved = this.host.prefersInterleaved() || width / sides < MIN_COLUMN_WIDTH;
     this.host.setInterleaved(isInterleaved);
-    this.#scrollBox.layer.style.setProperty("--sides", String(sides));
+    this.layer.style.setProperty("--sides", String(sides));
     this.renderer.isInterleaved = isInterleaved;
     const lineWidth = isInterleaved ? width - LETTER_WIDTH : width / sides - COLUMN_PADDING;
     this.rows.reset(lineWidth, isInterleaved);
@@ -91,31 +59,27 @@ export class ResponseBox implements ScrollBoxContent<TokenRef> {
     if (top) this.renderer.scrollToTop(top);
   }
 
-  renderVisible(): void {
-    this.renderer.renderVisible();
-  }
-
-  renderAll(limit: number): void {
-    this.renderer.renderAll(limit);
-  }
-
-  isLaidOut(): boolean {
+  protected isLaidOut(): boolean {
     return this.rows.done;
   }
 
-  layOutMore(): void {
+  protected layOutMore(): void {
     this.rows.step();
   }
 
-  afterLayOut(): void {
+  protected afterLayOut(): void {
     this.renderer.updateHeight();
   }
 
-  scrolled(): void {
-    this.host.scrolled();
+  protected topToken(): TokenRef | null {
+    return this.renderer.topToken();
   }
 
-  resized(): void {
-    this.host.resized();
+  protected renderVisible(): void {
+    this.renderer.renderVisible();
+  }
+
+  protected renderAll(limit: number): void {
+    this.renderer.renderAll(limit);
   }
 }

@@ -1,60 +1,61 @@
-// The scrolling box around the text: measures its width and the height of its lines, asks for a new layout when the width
-// changes, and has the rest of a long text laid out in idle time. Knows nothing of the text.
+// The scrolling box around a text: measures its width and the height of its lines, asks for a new layout when the width
+// changes, and has the rest of a long text laid out in idle time. What the text is, is left to subclasses.
 
 import { IdleTask } from "../ui/idle_tasks.ts";
 import { lineLayer, listbox, MAX_PRINTED_LINES, sampleToken } from "../ui/shell.ts";
 import { TextWidth } from "./text_width.ts";
 
-/** What a box needs of the text in it. `Top` identifies the first visible token. */
-export interface ScrollBoxContent<Top> {
-  /** The first visible token; null at the very top, which stays the top. */
-  topToken(): Top | null;
-  /** Lay out for a width in pixels, render, and scroll a token to the top. */
-  layOut(width: number, top: Top | null): void;
-  renderVisible(): void;
-  renderAll(limit: number): void;
-  isLaidOut(): boolean;
-  layOutMore(): void;
-  /** Called now and then while more is laid out. */
-  afterLayOut(): void;
+/** What a box needs of its view. */
+export interface ScrollHost {
+  /** Called when other tokens may have become visible. */
   scrolled(): void;
+  /** Called when `arrange` may have something to do. */
   resized(): void;
 }
 
 /** What `arrange` did: the first layout, another one, or none because a box of the same width was hidden. */
 export type Change = "first" | "again" | "shown" | null;
 
-export class ScrollBox<Top> {
+/** `Top` identifies the token at the top of the box. */
+export abstract class ScrollBox<Top> {
   readonly box: HTMLElement;
   readonly layer = lineLayer();
+  /** A hidden token that must be in the view, because its font is measured. */
   readonly sample = sampleToken();
-  readonly textWidth = new TextWidth(this.sample);
+  protected readonly textWidth = new TextWidth(this.sample);
   readonly #layoutTask: IdleTask;
   /** The width of the layout in pixels; -1 before the first one, 0 once it is invalid. */
   #width = -1;
   #height = 0;
   #isHidden = true;
 
-  constructor(
-    label: string,
-    keys: string,
-    private readonly content: ScrollBoxContent<Top>,
-    signal: AbortSignal,
-  ) {
+  constructor(label: string, keys: string, host: ScrollHost, signal: AbortSignal) {
     this.box = listbox(label, keys);
     this.box.append(this.layer);
     this.#layoutTask = new IdleTask(signal);
     const scrolled = () => {
-      content.renderVisible();
-      content.scrolled();
+      this.renderVisible();
+      host.scrolled();
     };
     this.box.addEventListener("scroll", scrolled, { signal, passive: true });
-    window.addEventListener("beforeprint", () => content.renderAll(MAX_PRINTED_LINES), { signal });
-    window.addEventListener("afterprint", () => content.renderVisible(), { signal });
-    const observer = new ResizeObserver(() => content.resized());
+    window.addEventListener("beforeprint", () => this.renderAll(MAX_PRINTED_LINES), { signal });
+    window.addEventListener("afterprint", () => this.renderVisible(), { signal });
+    const observer = new ResizeObserver(() => host.resized());
     observer.observe(this.layer);
     signal.addEventListener("abort", () => observer.disconnect());
   }
+
+  /** Lay out for a width in pixels, render, and scroll a token to the top. */
+  protected abstract layOut(width: number, top: Top | null): void;
+  protected abstract isLaidOut(): boolean;
+  protected abstract layOutMore(): void;
+  /** Called now and then while more is laid out. */
+  protected abstract afterLayOut(): void;
+  /** The first visible token; null at the very top, which stays the top. */
+  protected abstract topToken(): Top | null;
+  protected abstract renderVisible(): void;
+  /** Render the first lines, up to `limit` of them, for printing. */
+  protected abstract renderAll(limit: number): void;
 
   /** The height of a line: px. */
   get lineHeight(): number {
@@ -67,7 +68,7 @@ export class ScrollBox<Top> {
     return this.#width >= 0;
   }
 
-  get hasValidLayout(): boolean {
+  protected get hasValidLayout(): boolean {
     return this.#width > 0;
   }
 
@@ -86,38 +87,37 @@ export class ScrollBox<Top> {
     if (width === this.#width) {
       if (!wasHidden) return null;
       // Nothing could be scrolled to while the box was hidden.
-      this.content.renderVisible();
+      this.renderVisible();
       return "shown";
     }
     const isFirst = this.#width < 0;
     // Keep the same token at the top.
-    const top = isFirst ? null : this.content.topToken();
-    this.#layOut(width, top);
+    const top = isFirst ? null : this.topToken();
+    this.#layOutFor(width, top);
     // A scrollbar that appears makes the lines narrower.
     const narrowed = this.layer.clientWidth;
-    if (narrowed !== width) this.#layOut(narrowed, top);
+    if (narrowed !== width) this.#layOutFor(narrowed, top);
     this.layOutRest();
     return isFirst ? "first" : "again";
   }
 
-  #layOut(width: number, top: Top | null): void {
+  #layOutFor(width: number, top: Top | null): void {
     this.#width = width;
     this.#height = 0;
-    this.content.layOut(width, top);
+    this.layOut(width, top);
   }
 
   /** Lay out the rest of the text in idle time. */
-  layOutRest(): void {
-    const { content } = this;
+  protected layOutRest(): void {
     this.#layoutTask.stop();
-    if (content.isLaidOut()) return;
-    const rest = function* () {
-      while (!content.isLaidOut()) {
-        content.layOutMore();
-        yield;
-      }
-    };
-    this.#layoutTask.start(rest(), () => content.afterLayOut());
+    if (!this.isLaidOut()) this.#layoutTask.start(this.#layOutSteps(), () => this.afterLayOut());
+  }
+
+  *#layOutSteps(): Generator<void> {
+    while (!this.isLaidOut()) {
+      this.layOutMore();
+      yield;
+    }
   }
 
   focus(): void {
