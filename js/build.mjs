@@ -1,15 +1,18 @@
-// Bundle the widgets, their stylesheets and the page that needs no host into the Python package.
+// Bundles both widgets, their stylesheets and the scripts of saved pages into the Python package.
 import { readFileSync, rmSync } from "node:fs";
 import * as esbuild from "esbuild";
 
-// A class for each step of heat (js/src/text/line_renderer.ts): elements that have their classes in common share their styles, which
-// those with a number of their own cannot, and styling was most of the time to a first paint.
-const STEPS = 64;
-const heats = {
-  name: "heats",
+// Adds a class for each step of heat, as js/src/text/token_span.ts uses them. Elements with the same classes share their
+// computed styles; elements with a style attribute each do not, and styling was most of the time to first paint.
+const HEAT_STEPS = 64;
+const heatClasses = {
+  name: "heat-classes",
   setup(build) {
     build.onLoad({ filter: /view\.css$/ }, ({ path }) => {
-      const rules = Array.from({ length: STEPS + 1 }, (_, step) => `.deluge-h${step}{--u:${step / STEPS}}`);
+      const rules = Array.from(
+        { length: HEAT_STEPS + 1 },
+        (_, step) => `.deluge-h${step}{--u:${step / HEAT_STEPS}}`,
+      );
       return { contents: readFileSync(path, "utf8") + rules.join(""), loader: "css" };
     });
   },
@@ -31,11 +34,11 @@ const options = {
   target: ["es2022"],
   minify: true,
   legalComments: "inline",
-  plugins: [heats],
+  plugins: [heatClasses],
   logLevel: "warning",
 };
 
-// The stamp is written again by whoever knows what the bundle was made from.
+// The stamp says from which sources the bundle was built. hatch_build.py writes it after this script has succeeded.
 rmSync(`${outdir}/sources.sha256`, { force: true });
 if (process.argv.includes("--watch")) {
   const context = await esbuild.context({ ...options, minify: false, sourcemap: "inline" });
