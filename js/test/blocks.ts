@@ -1,15 +1,15 @@
-// Blocks as deluge_nb/widget/codec.py writes them; tests/widget/test_codec.py holds that side to the same layout.
+// Packs blocks as deluge_nb/widget/codec.py does; tests/widget/test_codec.py checks the same layout there.
 import type { Column } from "../src/data/codec.ts";
 
 export function pack(fields: object, columns: Record<string, Column>, shift = 0): DataView {
-  const places: Record<string, object> = {};
+  const specs: Record<string, object> = {};
   let offset = 0;
   for (const [name, column] of Object.entries(columns)) {
     const type = column.constructor.name.replace("Array", "").toLowerCase();
-    places[name] = { type, offset, length: column.length };
+    specs[name] = { type, offset, length: column.length };
     offset += Math.ceil(column.byteLength / 8) * 8;
   }
-  let header = JSON.stringify({ ...fields, columns: places });
+  let header = JSON.stringify({ ...fields, columns: specs });
   const bytes = () => new TextEncoder().encode(header);
   while ((4 + bytes().length) % 8) header += " ";
   const length = bytes().length;
@@ -17,16 +17,16 @@ export function pack(fields: object, columns: Record<string, Column>, shift = 0)
   new DataView(block.buffer).setUint32(shift, length, true);
   block.set(bytes(), shift + 4);
   for (const [name, column] of Object.entries(columns)) {
-    const place = places[name] as { offset: number };
+    const spec = specs[name] as { offset: number };
     const raw = new Uint8Array(column.buffer, column.byteOffset, column.byteLength);
-    block.set(raw, shift + 4 + length + place.offset);
+    block.set(raw, shift + 4 + length + spec.offset);
   }
   return new DataView(block.buffer, shift);
 }
 
 const SCALE = { curve: "root", cap: 1, unit: "", steps: [], heats: [] };
 
-/** Rows of a completion; texts that end in `↵` end their line. */
+/** The block of a completion's tokens. Texts that end in `↵` end their line. */
 export function tokens(
   words: string[],
   more: { first?: number; epoch?: string; logprob?: number[] } = {},
@@ -61,14 +61,14 @@ export function tokens(
   );
 }
 
-export function alternatives(first: number, lists: [place: number, logprob: number][][]): DataView {
+export function alternatives(first: number, lists: [textIndex: number, logprob: number][][]): DataView {
   return pack(
     { first, last: first + lists.length, labels: {}, sources: [], stretches: {} },
     {
       places: new Uint32Array(0),
       ids: new Int32Array(0),
       counts: Uint16Array.from(lists, (list) => list.length),
-      labelAt: Uint16Array.from(lists.flat(), ([place]) => place),
+      labelAt: Uint16Array.from(lists.flat(), ([textIndex]) => textIndex),
       logprob: Float32Array.from(lists.flat(), ([, logprob]) => logprob),
     },
   );

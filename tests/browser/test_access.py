@@ -160,7 +160,7 @@ def test_the_keyboard_alone_reaches_every_feature(host: Host) -> None:
         "Show from",
         "Show up to",
         "Previous surprise (p)",
-        "1 surprise, tokens below 10 %: list them",
+        "1 surprise (tokens below 10 %): show list",
         "Next surprise (n)",
         "Search the text",
         "Display",
@@ -224,7 +224,7 @@ def test_a_screen_reader_is_told_what_is_walked_over(host: Host) -> None:
     page.keyboard.press("End")
     page.keyboard.press("ArrowLeft")
     expect(page.get_by_role("status")).to_have_text(
-        "token 6 of 7: ·Paris, 4 %, rank 3; also weighed: ·Lyon 70 %, ··Nice 10 %"
+        "token 6 of 7: ·Paris, 4 %, rank 3; alternatives: ·Lyon 70 %, ··Nice 10 %"
     )
     option = page.locator(f"#{page.get_by_role('listbox').get_attribute('aria-activedescendant')}")
     expect(option).to_have_attribute("aria-posinset", "6")

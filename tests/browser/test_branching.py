@@ -87,10 +87,10 @@ def test_where_there_is_no_branching_the_card_says_why_and_has_no_such_buttons(s
 def test_the_tree_shows_each_branch_its_joint_probability_and_which_is_current(view: LogprobView, host: Host) -> None:
     page = host(view)
     assert names(page) == [
-        "as it was answered",
-        "·blue (30 %) in place of ·red at token 3",
-        "·or (30 %) in place of ·and at token 4",
-        "The (30 %) in place of It at token 1",
+        "original answer",
+        "·blue (30 %) instead of ·red at token 3",
+        "·or (30 %) instead of ·and at token 4",
+        "The (30 %) instead of It at token 1",
     ]
     notes = page.locator(".deluge-note").all_text_contents()
     assert notes[0] == f"4 tokens · joint probability {100 * 0.6**4:.0f} % ({4 * math.log(0.6):.2f} nats)"
@@ -133,7 +133,7 @@ def test_the_tree_is_walked_with_the_keyboard_and_keeps_the_focus(view: LogprobV
     page.keyboard.press("Enter")
     assert shown(page) == 1
     assert focused(page) == "1"
-    expect(page.locator(".deluge-spoken")).to_have_text("branch: ·blue (30 %) in place of ·red at token 3")
+    expect(page.locator(".deluge-spoken")).to_have_text("branch: ·blue (30 %) instead of ·red at token 3")
     page.keyboard.press("ArrowLeft")
     page.keyboard.press("Space")
     assert shown(page) == 0
@@ -160,7 +160,7 @@ def test_a_branch_that_is_asked_for_or_failed_says_so_and_a_failed_one_can_be_as
             (one) => one.id === 2 ? {...one, status: 'failed', message: '<b>no</b> answer'} : one))"""
     )
     expect(second).to_contain_text("failed: <b>no</b> answer")
-    expect(page.locator(".deluge-spoken")).to_contain_text("The (30 %) in place of It at token 1: failed, <b>no</b>")
+    expect(page.locator(".deluge-spoken")).to_contain_text("The (30 %) instead of It at token 1: failed, <b>no</b>")
     second.click()
     assert page.evaluate("window.sent") == [{"branch": {"node": 0, "token": 0, "place": 1}}]
 

@@ -60,7 +60,7 @@ def test_a_token_from_beyond_the_list_has_a_row_of_its_own(host: Host) -> None:
     assert card.locator(".deluge-row code").all_text_contents() == ["a", "z", "everything else"]
     assert percents(card) == ["90 %", "1 %", "9 %"]
     assert card.locator(".deluge-own .deluge-rank").text_content() == "> 1"
-    expect(card.locator(".deluge-card-facts").first).to_contain_text("not among the 1 likeliest")
+    expect(card.locator(".deluge-card-facts").first).to_contain_text("not in the top 1")
 
 
 def test_a_card_tells_the_token_s_id_and_bytes(host: Host) -> None:
@@ -114,7 +114,7 @@ def test_cards_are_kept_side_by_side_and_dropped(host: Host) -> None:
     expect(kept).to_have_count(2)
     expect(kept.nth(1).locator(".deluge-card-head")).to_have_text("·Paris4 %")
     expect(page.locator(".deluge-line .deluge-pinned")).to_have_count(2)
-    kept.nth(0).get_by_role("button", name="Drop the card of token 1").click()
+    kept.nth(0).get_by_role("button", name="Remove the card of token 1").click()
     assert page.evaluate("window.model.get('pinned')") == [5]
     kept.get_by_role("button", name="Go to token 6").click()
     assert page.evaluate("window.model.get('selected')") == 5
@@ -143,7 +143,7 @@ def test_enter_goes_into_the_card_and_escape_out_of_it(host: Host) -> None:
     box.focus()
     page.keyboard.press("ArrowRight")
     page.keyboard.press("Enter")
-    expect(page.get_by_role("dialog")).to_have_accessible_name("What was weighed at token 1")
+    expect(page.get_by_role("dialog")).to_have_accessible_name("Alternatives at token 1")
     page.keyboard.press("Enter")
     assert page.evaluate("document.activeElement.closest('.deluge-card') !== null")
     page.keyboard.press("ArrowDown")
@@ -166,7 +166,7 @@ def test_a_card_for_a_far_token_waits_for_its_alternatives(host: Host) -> None:
     page = host(LogprobView(long_table(30_000)))
     page.evaluate("window.model.set('selected', 29000)")
     card = opened(page, 29000)
-    expect(card).to_contain_text("fetching the alternatives")
+    expect(card).to_contain_text("loading alternatives")
     assert {"chunk": 7} in page.evaluate("window.sent")
 
 

@@ -177,7 +177,7 @@ def test_keys_walk_from_surprise_to_surprise(host: Host) -> None:
         page.keyboard.press(key)
         assert trait(page, "selected") == expected
     put(page, "threshold", 0.02)
-    expect(page.get_by_role("button", name="1 surprise, tokens below 2 %")).to_have_text("1 surprise")
+    expect(page.get_by_role("button", name="1 surprise (tokens below 2 %)")).to_have_text("1 surprise")
 
 
 def test_surprises_are_listed_the_least_probable_first(host: Host) -> None:

@@ -9,14 +9,16 @@ import { badge, LETTERS } from "./letters.ts";
 /** Tokens of a span that are listed. */
 const MAX_LISTED = 12;
 
-/** Describe a difference as a ratio of probabilities. */
-export function describeDifference(nats: number, other: string): string {
-  if (Number.isNaN(nats)) return "by an unknown amount";
+/** Describe the difference between two responses as a ratio of probabilities. */
+export function describeDifference(nats: number, letter: string, other: string): string {
+  if (Number.isNaN(nats)) return "unknown difference";
   const ratio = Math.exp(Math.abs(nats));
-  if (ratio < 1.005) return `as probable as ${other} does`;
+  if (ratio < 1.005) return `equally probable in ${letter} and ${other}`;
   const text =
     ratio >= 1000 ? ratio.toExponential(0).replace("e+", "e") : ratio.toPrecision(ratio < 10 ? 2 : 3);
-  return `${text} times ${nats > 0 ? "as probable as" : "less probable than"} ${other} does`;
+  return nats > 0
+    ? `${text} times as probable in ${letter} as in ${other}`
+    : `${text} times less probable in ${letter} than in ${other}`;
 }
 
 /** The token of another response that stands opposite: in the same span, equally far along; null if there is none. */
@@ -64,10 +66,8 @@ export function renderComparison(alignment: Alignment, names: string[], ref: Tok
   const otherSide = ref.side ? 0 : 1;
   const other = LETTERS[otherSide] ?? "";
   const fact = element("strong", "", isCommon ? `${signedNats(difference)} nats` : `only in ${letter}`);
-  const has = counterpart(alignment, ref, otherSide) ? "other words" : "nothing";
-  const verdict = isCommon
-    ? `${letter} calls it ${describeDifference(difference, other)}`
-    : `${other} has ${has} here`;
+  const has = counterpart(alignment, ref, otherSide) ? "different text" : "nothing";
+  const verdict = isCommon ? describeDifference(difference, letter, other) : `${other} has ${has} here`;
   head.append(element("span", "deluge-verdict", verdict), fact);
   const children = [head];
   const span = alignment.spanOf(ref);
@@ -77,8 +77,8 @@ export function renderComparison(alignment: Alignment, names: string[], ref: Tok
     const bound =
       parting.js === null
         ? ""
-        : `; their distributions differ by at least ${parting.js.toFixed(3)} nats (Jensen-Shannon)`;
-    children.push(element("div", "deluge-card-facts", `here the texts part${bound}`));
+        : `; the distributions differ by at least ${parting.js.toFixed(3)} nats (Jensen-Shannon)`;
+    children.push(element("div", "deluge-card-facts", `the texts diverge here${bound}`));
   }
   const columns = element("div", "deluge-faces");
   for (const side of comparedSides(alignment, ref)) columns.append(renderSide(alignment, names, ref, side));
@@ -92,7 +92,7 @@ function renderSide(alignment: Alignment, names: string[], ref: TokenRef, side: 
   root.append(name);
   const other = counterpart(alignment, ref, side);
   if (!other) {
-    root.append(element("div", "deluge-card-facts", "has nothing here"));
+    root.append(element("div", "deluge-card-facts", "nothing here"));
     return root;
   }
   const store = alignment.stores[side];

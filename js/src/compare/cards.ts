@@ -46,7 +46,7 @@ export class Cards implements CardHost {
     }
     this.card.show(ref.token, children, anchor, isOpen);
     if (isOpen) {
-      const label = `${LETTERS[ref.side]}, token ${ref.token + 1}, and what faces it`;
+      const label = `${LETTERS[ref.side]}, token ${ref.token + 1}, compared with the other responses`;
       this.card.root.setAttribute("aria-label", label);
     }
   }

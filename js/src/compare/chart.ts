@@ -103,7 +103,7 @@ export class Chart {
         ? `${isCut ? "≤ " : ""}−${this.#scaleEnd} nats`
         : `${isCut ? "≥ " : ""}${this.#scaleEnd} bits`;
     bottom.textContent = measure === "logprob" ? "logprob 0" : "entropy 0";
-    this.root.title = `${measure === "logprob" ? "Log-probability, the least sure at the top" : "Entropy"}: click to go there`;
+    this.root.title = `${measure === "logprob" ? "Log-probability (least sure at the top)" : "Entropy"}: click to go to a token`;
   }
 
   setSelected(ref: TokenRef | null): void {

@@ -13,7 +13,7 @@ export function renderHeadings(alignment: Alignment, names: string[]): HTMLEleme
     const [sum, known] = sumLogprobs(store, 0, store.count);
     const facts = [pluralize(store.count)];
     if (known) facts.push(formatPerplexity(sum, known));
-    if (side > 1) facts.push(`${sharePercent(alignment.commonShare(side))} in common with A`);
+    if (side > 1) facts.push(`${sharePercent(alignment.commonShare(side))} shared with A`);
     const letter = badge(side);
     // A name equal to the letter would appear twice.
     const name = names[side] === letter.textContent ? "" : names[side];
@@ -49,7 +49,7 @@ export function differenceLegend({ cap, steps }: Alignment): HTMLElement {
   root.setAttribute("role", "img");
   root.setAttribute(
     "aria-label",
-    "Orange with a line below: less probable in this response; blue with a line above: more probable; dashed: only in this response",
+    "Orange, line below: less probable in this response. Blue, line above: more probable. Dashed: only in this response",
   );
   return root;
 }

@@ -12,14 +12,14 @@ import type { ResponseBox } from "./response_box.ts";
 
 /** The list of keys that the help shows. The keys are read in ui/keyboard.ts. */
 export const KEYS: [string, string][] = [
-  ["← → ↑ ↓", "token or line before, after"],
-  ["Home End", "first, last token"],
-  ["Page ↑ ↓", "ten lines"],
-  ["o", "the other response, at the same text"],
-  ["n p", "next, previous difference"],
-  ["Enter", "open the card; again to go into it"],
-  ["Esc", "close the card, then let go"],
-  ["?", "these keys"],
+  ["← → ↑ ↓", "previous or next token or line"],
+  ["Home End", "first or last token"],
+  ["Page ↑ ↓", "ten lines up or down"],
+  ["o", "same place in the other response"],
+  ["n p", "next or previous difference"],
+  ["Enter", "open the card; press again to move into it"],
+  ["Esc", "close the card, then clear the selection"],
+  ["?", "show or hide this list"],
 ];
 
 /** The parts of the view that input acts on. */

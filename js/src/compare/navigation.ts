@@ -79,7 +79,7 @@ export class Navigation {
         return;
       }
     }
-    this.host.announce("no other response has anything here");
+    this.host.announce("no other response has text here");
   }
 
   /** Move up or down: within the response, or if the lines are interleaved, through all lines that have text. */

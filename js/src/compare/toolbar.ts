@@ -52,8 +52,8 @@ export class Toolbar {
 
   #createThreshold(): HTMLInputElement {
     const threshold = input({ type: "number", min: "0", step: "0.1", className: "deluge-threshold" });
-    threshold.title = "Differences are of more than so many nats, or of other words";
-    threshold.setAttribute("aria-label", "Differences above, in nats");
+    threshold.title = "Differences: more than this many nats, or different text";
+    threshold.setAttribute("aria-label", "Difference threshold (nats)");
     threshold.addEventListener("change", () => {
       const value = Number(threshold.value);
       if (value >= 0 && Number.isFinite(value)) setTrait(this.model, "threshold", value);

@@ -263,7 +263,7 @@ export class CompareView implements ResponseBoxHost, CardsHost, NavigationHost {
     const text = this.model.get("title");
     this.#title.textContent = text;
     this.#title.hidden = !text;
-    this.root.setAttribute("aria-label", text || "Responses compared");
+    this.root.setAttribute("aria-label", text || "Comparison of responses");
   }
 
   #paintHeadings(): void {
@@ -271,7 +271,7 @@ export class CompareView implements ResponseBoxHost, CardsHost, NavigationHost {
     this.#headings.style.setProperty("--sides", String(alignment.sides));
     this.#headings.replaceChildren(...renderHeadings(alignment, this.names));
     const share = sharePercent(alignment.commonShare(1));
-    this.#toolbar.summary.textContent = `${share} in text that A and B share`;
+    this.#toolbar.summary.textContent = `A and B share ${share} of their tokens`;
   }
 
   #paintChart(): void {

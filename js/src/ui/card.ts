@@ -44,7 +44,7 @@ export class Card {
       if (isOpen) {
         this.root.removeAttribute("aria-hidden");
         this.root.setAttribute("role", "dialog");
-        this.root.setAttribute("aria-label", `What was weighed at token ${token + 1}`);
+        this.root.setAttribute("aria-label", `Alternatives at token ${token + 1}`);
       } else {
         this.root.setAttribute("aria-hidden", "true");
         this.root.removeAttribute("role");

@@ -43,7 +43,7 @@ export class CardContent {
     const rank = measures?.rank[this.token];
     if (rank === undefined) return "";
     if (!rank) return "no alternatives";
-    return measures?.listed[this.token] ? `rank ${rank}` : `not among the ${rank - 1} likeliest`;
+    return measures?.listed[this.token] ? `rank ${rank}` : `not in the top ${rank - 1}`;
   }
 
   /** An interval, because the hidden tail is unknown; only a lower bound if the vocabulary size is unknown. */
@@ -96,7 +96,7 @@ export class CardContent {
       .map((row) => `${row.label} ${percentRange(row.bounds)}`);
     const own = this.rows.find((row) => row.kind === "deluge-own");
     const probability = own ? percentRange(own.bounds) : percent(Math.exp(this.logprob));
-    const rest = others.length ? `; also weighed: ${others.join(", ")}` : "";
+    const rest = others.length ? `; alternatives: ${others.join(", ")}` : "";
     const rank = this.rank ? `, ${this.rank}` : "";
     return `token ${this.token + 1} of ${this.store.count}: ${this.label}, ${probability}${rank}${rest}`;
   }
@@ -174,12 +174,12 @@ export function renderContent(
   const facts = element("div", "deluge-card-facts", content.facts.join(" · "));
   const identity = element("div", "deluge-card-facts", content.identity);
   if (!content.alternatives) {
-    return [head, facts, element("div", "deluge-card-facts", "fetching the alternatives …"), identity];
+    return [head, facts, element("div", "deluge-card-facts", "loading alternatives …"), identity];
   }
   if (!content.rows.length) return [head, facts, identity];
   const list = element("div", "deluge-card-list");
   if (content.temperature !== 1) {
-    facts.append(` · shown at temperature ${content.temperature}`);
+    facts.append(` · at temperature ${content.temperature}`);
   }
   for (const row of content.rows) {
     const { index } = row;

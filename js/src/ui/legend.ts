@@ -36,7 +36,7 @@ export class Legend {
     this.#handles = [createHandle("Show from"), createHandle("Show up to")];
     this.#ramp.append(...this.#veils, ...this.#handles);
     this.root.append(this.#ramp, this.#ticks);
-    this.root.title = "Drag over the colours to dim the rest; double-click to show all";
+    this.root.title = "Drag to select a range of colours; double-click to show all";
     this.#listen(signal);
   }
 
@@ -46,7 +46,7 @@ export class Legend {
     this.#range = ends.length === 2 ? [Math.min(...ends), Math.max(...ends)] : [0, 1];
     this.#ticks.replaceChildren(...this.#createTicks(scale));
     this.#ramp.setAttribute("role", "group");
-    this.#ramp.setAttribute("aria-label", `${colorBy}${scale.unit ? ` (${scale.unit})` : ""}, shown part`);
+    this.#ramp.setAttribute("aria-label", `${colorBy}${scale.unit ? ` (${scale.unit})` : ""}, shown range`);
     this.#paint();
   }
 

@@ -49,11 +49,11 @@ export function nodeForKey(nodes: BranchNode[], from: number, key: string): numb
 export function branchName(node: BranchNode): string {
   const position = `token ${node.position + 1}`;
   const probability = node.logprob === null ? "" : ` (${percent(Math.exp(node.logprob))})`;
-  if (node.label === node.instead) return `${node.label}${probability} once more at ${position}`;
-  return `${node.label}${probability} in place of ${node.instead} at ${position}`;
+  if (node.label === node.instead) return `${node.label}${probability} again at ${position}`;
+  return `${node.label}${probability} instead of ${node.instead} at ${position}`;
 }
 
-const ORIGINAL = "as it was answered";
+const ORIGINAL = "original answer";
 
 export class BranchTree {
   readonly root = element("nav", "deluge-tree");
@@ -122,7 +122,7 @@ export class BranchTree {
       links.push(link);
     };
     if (!this.#nodes.length) return links;
-    add(0, "original", "Go to the answer as it came");
+    add(0, "original", "Go to the original answer");
     for (const node of pathTo(this.#nodes, this.#current)) {
       add(node.id, `${node.position + 1}: ${node.label}`, `Go to ${branchName(node)}`);
     }
@@ -155,7 +155,7 @@ export class BranchTree {
 
   #noteOf(node: BranchNode | null): string {
     if (node?.status === "asking") return "asking the model …";
-    if (node?.status === "failed") return `failed: ${node.message} Choose it to ask again.`;
+    if (node?.status === "failed") return `failed: ${node.message} Select it to try again.`;
     const { total, tokens } = node ?? this.#sumOriginal();
     return [tokens === null ? "" : pluralize(tokens), jointProbability(total)].filter(Boolean).join(" · ");
   }

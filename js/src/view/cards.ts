@@ -65,7 +65,7 @@ export class Cards implements CardHost {
     const pinned = this.model.get("pinned");
     const isAdded = !pinned.includes(token);
     setTrait(this.model, "pinned", isAdded ? [...pinned, token] : pinned.filter((other) => other !== token));
-    this.host.announce(isAdded ? "card kept" : "card dropped");
+    this.host.announce(isAdded ? "card kept" : "card removed");
   }
 
   copy(content: CardContent): void {
@@ -91,8 +91,8 @@ export class Cards implements CardHost {
     const isPinned = this.model.get("pinned").includes(content.token);
     actions.append(
       button(
-        isPinned ? "drop" : "keep",
-        isPinned ? "Drop the card below the text (k)" : "Keep the card below the text (k)",
+        isPinned ? "remove" : "keep",
+        isPinned ? "Remove the card below the text (k)" : "Keep the card below the text (k)",
         () => {
           this.togglePin(content.token);
           // The card would cover the pinned ones.
@@ -149,7 +149,7 @@ class PinnedCards {
       const actions = element("div", "deluge-acts");
       actions.append(
         button(`token ${token + 1}`, `Go to token ${token + 1}`, () => this.goTo(token)),
-        button("×", `Drop the card of token ${token + 1}`, () => this.remove(token)),
+        button("×", `Remove the card of token ${token + 1}`, () => this.remove(token)),
       );
       card.append(actions, ...renderContent(contentOf(token), null));
       return card;

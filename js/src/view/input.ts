@@ -14,19 +14,19 @@ import type { Selection } from "./selection.ts";
 
 /** The list of keys that the help shows. The keys are read in ui/keyboard.ts. */
 export const KEYS: [string, string][] = [
-  ["← → ↑ ↓", "token or line before, after"],
-  ["Shift ← → ↑ ↓", "choose a range of tokens"],
-  ["Ctrl A, Ctrl C", "choose all; copy the text of what is chosen"],
-  ["Home End", "first, last token"],
-  ["Page ↑ ↓", "ten lines"],
-  ["Enter", "open the card; again to go into it"],
-  ["Esc", "close the card, then let go"],
-  ["n p", "next, previous surprise"],
+  ["← → ↑ ↓", "previous or next token or line"],
+  ["Shift ← → ↑ ↓", "select a range of tokens"],
+  ["Ctrl A, Ctrl C", "select all; copy the selected text"],
+  ["Home End", "first or last token"],
+  ["Page ↑ ↓", "ten lines up or down"],
+  ["Enter", "open the card; press again to move into it"],
+  ["Esc", "close the card, then clear the selection"],
+  ["n p", "next or previous surprise"],
   ["s", "list of surprises"],
-  ["/", "search; then Enter, and g G for next and previous hit"],
+  ["/", "search; then Enter, or g and G for the next and previous match"],
   ["k", "keep the card below the text"],
   ["c", "copy the card as a table"],
-  ["?", "these keys"],
+  ["?", "show or hide this list"],
 ];
 
 /** The parts of the view that input acts on. */

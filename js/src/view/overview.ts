@@ -49,7 +49,7 @@ export class Overview {
     this.#task = new IdleTask(signal);
     this.root.append(this.#canvas, this.#frame);
     this.root.setAttribute("aria-hidden", "true");
-    this.root.title = "The whole text: click to go there, drag to choose tokens";
+    this.root.title = "Overview: click to go to a token, drag to select a range";
     onDrag(this.root, (event) => this.#startDrag(event), signal);
   }
 

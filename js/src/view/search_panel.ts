@@ -43,7 +43,7 @@ export class SearchPanel implements ToolbarActions {
     this.#searchTask = new IdleTask(signal);
     this.list.hidden = true;
     this.list.setAttribute("role", "group");
-    this.list.setAttribute("aria-label", "Surprises, the least probable first");
+    this.list.setAttribute("aria-label", "Surprises, least probable first");
     this.list.addEventListener("keydown", (event) => {
       if (event.key === "Escape") {
         this.toggleList(false);

@@ -21,9 +21,9 @@ const COLORS: ColorBy[] = ["probability", "surprisal", "entropy", "margin", "ran
 const PALETTES = ["amber", "blue", "green", "grey"];
 const FONTS = ["monospace", "proportional"];
 const SPACES = [
-  ["marks", "white space where it stands alone"],
-  ["all", "all white space"],
-  ["plain", "no marks"],
+  ["marks", "where it would be invisible"],
+  ["all", "everywhere"],
+  ["plain", "nowhere"],
 ] as const;
 
 const sameText = (values: string[]) => values.map((value) => [value, value] as const);
@@ -96,7 +96,7 @@ export class Toolbar {
   #createMenu(signal: AbortSignal): HTMLElement {
     const { model } = this;
     const palette = dropdown("Palette", sameText(PALETTES), (value) => setTrait(model, "palette", value));
-    const spaces = dropdown("White space", SPACES, (value) => setTrait(model, "spaces", value));
+    const spaces = dropdown("White space marks", SPACES, (value) => setTrait(model, "spaces", value));
     const font = dropdown("Font", sameText(FONTS), (value) => setTrait(model, "font", value));
     const boundaries = input({ type: "checkbox" });
     boundaries.addEventListener("change", () => setTrait(model, "boundaries", boundaries.checked));
@@ -116,10 +116,10 @@ export class Toolbar {
     onChange(model, ["palette", "spaces", "font", "boundaries", "threshold"], update, signal);
     return this.#createDropPanel("Display", [
       ["palette", palette],
-      ["marks", spaces],
+      ["white space marks", spaces],
       ["font", font],
       ["token boundaries", boundaries],
-      ["surprises are below (%)", threshold],
+      ["surprise threshold (%)", threshold],
     ]);
   }
 
@@ -164,7 +164,7 @@ export class Toolbar {
     const text = pluralize(count, "surprise");
     this.#listButton.textContent = text;
     this.#listButton.title = `Tokens below ${threshold} (s)`;
-    this.#listButton.setAttribute("aria-label", `${text}, tokens below ${threshold}: list them`);
+    this.#listButton.setAttribute("aria-label", `${text} (tokens below ${threshold}): show list`);
     this.#listButton.setAttribute("aria-expanded", String(isListOpen));
   }
 }

@@ -8,8 +8,8 @@ import { pack, tokens } from "../blocks.ts";
 
 type Span = [a: string[], b: string[], difference?: number];
 
-/** Two responses by their spans, as deluge_nb/widget/compare.py packs them; a span of the same text is common. */
-function compared(spans: Span[]): Alignment {
+/** The alignment of two responses, given by their spans, as Python packs it. Spans with equal texts are common. */
+function align(spans: Span[]): Alignment {
   const sides = [spans.flatMap(([a]) => a), spans.flatMap(([, b]) => b)];
   const data: Record<string, Column> = {};
   sides.forEach((words, side) => {
@@ -17,9 +17,9 @@ function compared(spans: Span[]): Alignment {
     data[`data${side}`] = new Uint8Array(block.buffer, block.byteOffset, block.byteLength);
   });
   const starts = (side: 0 | 1) => {
-    const found = [0];
-    for (const span of spans) found.push((found.at(-1) ?? 0) + span[side].length);
-    return Uint32Array.from(found);
+    const firsts = [0];
+    for (const span of spans) firsts.push((firsts.at(-1) ?? 0) + span[side].length);
+    return Uint32Array.from(firsts);
   };
   const common = Uint8Array.from(spans, ([a, b]) => Number(a.join("") === b.join("")));
   const alignment = pack(
@@ -39,7 +39,7 @@ function compared(spans: Span[]): Alignment {
   return new Alignment(2, pack({}, data), alignment, () => expect.unreachable());
 }
 
-/** The rows, laid out at so many letters to a line; "" where a response has nothing on one. */
+/** The layout for lines of `width` letters, and the text of each response on each row. */
 function rowsOf(alignment: Alignment, width: number, interleaved = false): [RowLayout, string[][]] {
   const layouts = alignment.stores.map(
     (store) =>
@@ -67,46 +67,46 @@ const CITIES: Span[] = [
   [["."], ["."], 0.01],
 ];
 
-test("a token knows its span, what is common, and the difference from either side", () => {
-  const found = compared(CITIES);
-  expect([0, 1, 2, 3, 4, 5].map((token) => found.spanOf({ side: 0, token }))).toEqual([0, 1, 1, 1, 3, 4]);
-  expect([3, 4, 5].map((token) => found.spanOf({ side: 1, token }))).toEqual([2, 2, 3]);
-  expect(found.isCommon({ side: 1, token: 3 })).toBe(false);
-  expect(found.difference({ side: 0, token: 2 })).toBe(-1.5);
-  expect(found.difference({ side: 1, token: 1 })).toBe(1.5);
-  expect(found.difference({ side: 1, token: 4 })).toBeNaN();
-  expect(found.rangesOf(1)).toEqual({ other: 1, a: [1, 4], b: [1, 3] });
-  expect(found.firstToken(2)).toEqual({ side: 1, token: 3 });
+test("spans, common text and differences are looked up from both sides", () => {
+  const alignment = align(CITIES);
+  expect([0, 1, 2, 3, 4, 5].map((token) => alignment.spanOf({ side: 0, token }))).toEqual([0, 1, 1, 1, 3, 4]);
+  expect([3, 4, 5].map((token) => alignment.spanOf({ side: 1, token }))).toEqual([2, 2, 3]);
+  expect(alignment.isCommon({ side: 1, token: 3 })).toBe(false);
+  expect(alignment.difference({ side: 0, token: 2 })).toBe(-1.5);
+  expect(alignment.difference({ side: 1, token: 1 })).toBe(1.5);
+  expect(alignment.difference({ side: 1, token: 4 })).toBeNaN();
+  expect(alignment.rangesOf(1)).toEqual({ other: 1, a: [1, 4], b: [1, 3] });
+  expect(alignment.firstToken(2)).toEqual({ side: 1, token: 3 });
 });
 
-test("differences are stepped through in both directions, what only one has among them", () => {
-  const found = compared(CITIES);
-  expect(found.nextDifference(0, null, 1, 1)).toBe(1);
-  expect(found.nextDifference(0, 1, 1, 1)).toBe(2);
-  expect(found.nextDifference(0, 2, 1, 1)).toBe(4);
-  expect(found.nextDifference(0, 4, 1, 1)).toBeNull();
-  expect(found.nextDifference(0, null, -1, 1)).toBe(4);
-  expect(found.nextDifference(0, 1, -1, 0.4)).toBe(0);
-  expect(found.countDifferences(0, 1)).toBe(3);
-  expect(found.commonShare(1)).toBeCloseTo(11 / 16, 12);
+test("differences are found in both directions, including text that only one response has", () => {
+  const alignment = align(CITIES);
+  expect(alignment.nextDifference(0, null, 1, 1)).toBe(1);
+  expect(alignment.nextDifference(0, 1, 1, 1)).toBe(2);
+  expect(alignment.nextDifference(0, 2, 1, 1)).toBe(4);
+  expect(alignment.nextDifference(0, 4, 1, 1)).toBeNull();
+  expect(alignment.nextDifference(0, null, -1, 1)).toBe(4);
+  expect(alignment.nextDifference(0, 1, -1, 0.4)).toBe(0);
+  expect(alignment.countDifferences(0, 1)).toBe(3);
+  expect(alignment.commonShare(1)).toBeCloseTo(11 / 16, 12);
 });
 
-test("a token faces the one that is as far along in the same text", () => {
-  const found = compared(CITIES);
-  expect(counterpart(found, { side: 0, token: 1 }, 1)).toEqual({ side: 1, token: 1 });
-  expect(counterpart(found, { side: 0, token: 3 }, 1)).toEqual({ side: 1, token: 2 });
-  expect(counterpart(found, { side: 1, token: 3 }, 0)).toBeNull();
-  expect(counterpart(found, { side: 0, token: 5 }, 1)).toEqual({ side: 1, token: 6 });
+test("the counterpart of a token is equally far along in the same text", () => {
+  const alignment = align(CITIES);
+  expect(counterpart(alignment, { side: 0, token: 1 }, 1)).toEqual({ side: 1, token: 1 });
+  expect(counterpart(alignment, { side: 0, token: 3 }, 1)).toEqual({ side: 1, token: 2 });
+  expect(counterpart(alignment, { side: 1, token: 3 }, 0)).toBeNull();
+  expect(counterpart(alignment, { side: 0, token: 5 }, 1)).toEqual({ side: 1, token: 6 });
 });
 
 test("differences are described in words", () => {
-  expect(describeDifference(Math.log(2), "B")).toBe("2.0 times as probable as B does");
-  expect(describeDifference(-Math.log(30), "A")).toBe("30.0 times less probable than A does");
-  expect(describeDifference(0, "A")).toBe("as probable as A does");
+  expect(describeDifference(Math.log(2), "A", "B")).toBe("2.0 times as probable in A as in B");
+  expect(describeDifference(-Math.log(30), "B", "A")).toBe("30.0 times less probable in B than in A");
+  expect(describeDifference(0, "B", "A")).toBe("equally probable in B and A");
 });
 
 test("all responses break their lines at the same text", () => {
-  const [, drawn] = rowsOf(compared(CITIES), 24);
+  const [, drawn] = rowsOf(align(CITIES), 24);
   expect(drawn).toEqual([
     ["It unbelievably", "It unbelievably"],
     [" is Paris.", " very much is Lyon."],
@@ -114,7 +114,7 @@ test("all responses break their lines at the same text", () => {
 });
 
 test.each([4, 7, 11, 16, 30])(
-  "what is common begins on the same row everywhere (%i letters wide)",
+  "common text begins on the same row in all responses (%i letters wide)",
   (width) => {
     const spans: Span[] = Array.from({ length: 60 }, (_, at): Span => {
       if (at % 11 === 5) return [[" only", " here"], []];
@@ -127,32 +127,32 @@ test.each([4, 7, 11, 16, 30])(
             [" concert", `o${at}`],
           ];
     });
-    const alignment = compared(spans);
+    const alignment = align(spans);
     const [rows, drawn] = rowsOf(alignment, width);
-    let compareds = 0;
+    let comparedUnits = 0;
     spans.forEach(([a, b], unit) => {
       const [first, other] = alignment.units.map((starts) => starts[unit] ?? 0);
       if (a.join("") !== b.join("") || first === undefined || other === undefined) return;
-      // A word that is wider than a line is cut by each side as its own tokens allow.
+      // Each response splits words that are wider than a line between its own tokens.
       if (a.join("").length > width) return;
       expect(rows.rowOf({ side: 0, token: first })).toBe(rows.rowOf({ side: 1, token: other }));
-      compareds++;
+      comparedUnits++;
     });
-    expect(compareds).toBeGreaterThan(25);
+    expect(comparedUnits).toBeGreaterThan(25);
     expect(drawn.map(([a]) => a).join("")).toBe(spans.flatMap(([a]) => a).join(""));
     expect(drawn.map(([, b]) => b).join("")).toBe(spans.flatMap(([, b]) => b).join(""));
     for (const [a = "", b = ""] of drawn) expect(Math.max(a.length, b.length)).toBeLessThanOrEqual(width);
     for (let token = 0; token < alignment.count(1); token++) {
       const cells = [...rows.cellsOn(1, rows.rowOf({ side: 1, token }))];
-      expect(cells.some((one) => one.token === token && one.index === 0)).toBe(true);
+      expect(cells.some((item) => item.token === token && item.index === 0)).toBe(true);
     }
   },
 );
 
-test("what only one has goes on by itself, and the others wait", () => {
+test("text that only one response has takes rows of its own", () => {
   const more = Array.from({ length: 20 }, () => " more");
   const [, drawn] = rowsOf(
-    compared([
+    align([
       [["One"], ["One"]],
       [more, []],
       [[" end"], [" end"]],
@@ -169,10 +169,10 @@ test("what only one has goes on by itself, and the others wait", () => {
   ]);
 });
 
-test("a row that not all have is fewer lines where they are interleaved", () => {
+test("an interleaved row has a line only for each response with text", () => {
   const more = Array.from({ length: 20 }, () => " more");
   const [rows] = rowsOf(
-    compared([
+    align([
       [["One"], ["One"]],
       [more, []],
       [[" end"], [" end"]],
@@ -183,16 +183,16 @@ test("a row that not all have is fewer lines where they are interleaved", () => 
   expect([0, 1, 2, 5, 6].map((row) => rows.linesBefore(row))).toEqual([0, 2, 3, 6, 8]);
 });
 
-test("the nearest token of a row is found by its distance", () => {
-  const [rows] = rowsOf(compared(CITIES), 24);
+test("tokens of a row are found by their position", () => {
+  const [rows] = rowsOf(align(CITIES), 24);
   expect(rows.tokenAt(1, 1, 12)).toBe(5);
   expect(rows.tokenAt(0, 1, 500)).toBe(6);
   expect(rows.centerOf({ side: 0, token: 5 })).toBe(6);
 });
 
-test("very long differences are laid out a little at a time", () => {
+test("very long differences are laid out in small steps", () => {
   const words = (name: string) => Array.from({ length: 9000 }, (_, at) => ` ${name}${at}`);
-  const alignment = compared([[words("a"), words("b")]]);
+  const alignment = align([[words("a"), words("b")]]);
   const [rows] = rowsOf(alignment, 40);
   rows.reset(40, false);
   let steps = 0;

@@ -1,12 +1,12 @@
 import { expect, test } from "vitest";
 import { ensureCapacity, lastAtMost, lastPassing, partitionPoint } from "../../src/data/columns.ts";
 
-test("the last value that is not above another is found", () => {
+test("the last value that is at most a limit is found by bisection", () => {
   const values = Uint32Array.of(0, 2, 2, 5);
   expect([0, 1, 2, 4, 5, 9].map((value) => lastAtMost(values, value))).toEqual([0, 0, 2, 2, 3, 3]);
 });
 
-test("the values that pass are counted, however many there are", () => {
+test("partitionPoint counts the indices that pass", () => {
   for (const size of [0, 1, 2, 7, 8]) {
     for (let passing = 0; passing <= size; passing++) {
       expect(partitionPoint(size, (index) => index < passing)).toBe(passing);
@@ -15,7 +15,7 @@ test("the values that pass are counted, however many there are", () => {
   }
 });
 
-test("a column that grows keeps its values and its type, and grows by more than is asked", () => {
+test("a column that grows keeps its values and type, and gets spare capacity", () => {
   const column = Uint16Array.of(3, 65_535);
   expect(ensureCapacity(column, 2)).toBe(column);
   const larger = ensureCapacity(column, 3);

@@ -12,11 +12,11 @@ test.each([
   [0.00001, "<0.01 %"],
   [0, "0 %"],
   [Number.NaN, "unknown"],
-])("%d is written as %s", (probability, text) => {
+])("%d is formatted as %s", (probability, text) => {
   expect(percent(probability)).toBe(text);
 });
 
-test("differences are written with their sign", () => {
+test("differences are formatted with their sign", () => {
   expect([1.234, -0.5, 0.001, -0.001, Number.NaN].map(signedNats)).toEqual([
     "+1.23",
     "−0.50",
@@ -26,7 +26,7 @@ test("differences are written with their sign", () => {
   ]);
 });
 
-test("a joint probability is a share and, for it may be tiny, nats", () => {
+test("a joint probability is formatted as a percentage and in nats", () => {
   expect(jointProbability(-1)).toBe("joint probability 36.8 % (-1.00 nats)");
   expect(jointProbability(-100)).toBe("joint probability <0.01 % (-100.00 nats)");
   expect(jointProbability(null)).toBe("");

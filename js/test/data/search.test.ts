@@ -6,61 +6,61 @@ import { tokens } from "../blocks.ts";
 
 const store = (words: string[], p: number[] = []) =>
   new Store(() => {}, tokens(words, p.length ? { logprob: p.map(Math.log) } : {}));
-const hits = (search: Search) => {
+const matchesOf = (search: Search) => {
   for (const _ of search.run());
   return search.matches;
 };
 
-test("a text is found across tokens, whatever its case", () => {
-  expect(hits(new Search(store(["The", " cap", "ital", " of", " CAP", "ITAL"]), "Capital"))).toEqual([
+test("a query is found across tokens, in any case", () => {
+  expect(matchesOf(new Search(store(["The", " cap", "ital", " of", " CAP", "ITAL"]), "Capital"))).toEqual([
     [1, 2],
     [4, 5],
   ]);
 });
 
-test("hits do not overlap", () => {
-  expect(hits(new Search(store(["a", "a", "a", "a", "a"]), "aa"))).toEqual([
+test("matches do not overlap", () => {
+  expect(matchesOf(new Search(store(["a", "a", "a", "a", "a"]), "aa"))).toEqual([
     [0, 1],
     [2, 3],
   ]);
 });
 
-test("a hit across the edge of what is read at a time is found, once", () => {
+test("a match across two steps is found once", () => {
   const many: string[] = Array.from({ length: 20_000 }, (_, at) => (at % 2 ? "b" : "a"));
   many[4095] = "xy";
   many[4096] = "zw";
-  expect(hits(new Search(store(many), "yz"))).toEqual([[4095, 4096]]);
-  expect(hits(new Search(store(many), "ab")).length).toBe(9998);
+  expect(matchesOf(new Search(store(many), "yz"))).toEqual([[4095, 4096]]);
+  expect(matchesOf(new Search(store(many), "ab")).length).toBe(9998);
 });
 
-test("what comes later is searched as well", () => {
+test("appended text is searched too", () => {
   const text = store(["one", " tw"]);
   const search = new Search(text, "two");
-  expect(hits(search)).toEqual([]);
+  expect(matchesOf(search)).toEqual([]);
   text.receiveTokens(unpack(tokens(["o", " two"], { first: 2 })));
   search.invalidate(2);
-  expect(hits(search)).toEqual([
+  expect(matchesOf(search)).toEqual([
     [1, 2],
     [3, 3],
   ]);
 });
 
-test("the nearest hit lies ahead or behind, and round the end", () => {
+test("the nearest match is ahead or behind, and wraps around", () => {
   const search = new Search(store(["a", "x", "b", "x"]), "x");
-  hits(search);
+  matchesOf(search);
   expect(search.nearest(null, 1)).toEqual([1, 1]);
   expect(search.nearest(1, 1)).toEqual([3, 3]);
   expect(search.nearest(3, 1)).toEqual([1, 1]);
   expect(search.nearest(1, -1)).toEqual([3, 3]);
 });
 
-test("nothing is found by nothing", () => {
-  expect(hits(new Search(store(["a"]), ""))).toEqual([]);
+test("an empty query has no matches", () => {
+  expect(matchesOf(new Search(store(["a"]), ""))).toEqual([]);
 });
 
 const unsure = store(["a", "b", "c", "d"], [0.05, 0.9, 0.01, Number.NaN]);
 
-test("surprises are the tokens below the threshold, and the walk goes round", () => {
+test("surprises are the tokens below the threshold; stepping wraps around", () => {
   expect(countSurprises(unsure, 0.1)).toBe(2);
   expect(nextSurprise(unsure, 0.1, null, 1)).toBe(0);
   expect(nextSurprise(unsure, 0.1, 0, 1)).toBe(2);
@@ -69,7 +69,7 @@ test("surprises are the tokens below the threshold, and the walk goes round", ()
   expect(nextSurprise(unsure, 0.001, 0, 1)).toBeNull();
 });
 
-test("the list of surprises begins with the least probable, and is as long as is asked", () => {
+test("the list of surprises starts with the least probable and has the requested length", () => {
   expect(mostSurprising(unsure, 0.1, 10)).toEqual([2, 0]);
   const next = Array.from({ length: 500 }, (_, at) => ((at * 37) % 499) / 1000 + 0.001);
   const many = store(
@@ -80,22 +80,24 @@ test("the list of surprises begins with the least probable, and is as long as is
   expect(mostSurprising(many, 0.4, 20)).toEqual(order.slice(0, 20));
 });
 
-test("a token that lies on the threshold is not below it", () => {
+test("a token equal to the threshold is not below it", () => {
   for (const threshold of [0.1, 0.3, 0.01, 0.7]) {
     expect(countSurprises(store(["a"], [threshold]), threshold)).toBe(0);
   }
 });
 
-test("letters that grow when they are made small do not keep the others from being found", () => {
-  expect(hits(new Search(store(["İSTANBUL", " in", " İstanbul"]), "stanbul"))).toEqual([
+test("letters that grow in lower case do not hide the others", () => {
+  expect(matchesOf(new Search(store(["İSTANBUL", " in", " İstanbul"]), "stanbul"))).toEqual([
     [0, 0],
     [2, 2],
   ]);
 });
 
-test("a word is found also where a token ends in a letter that has a form for the end of words", () => {
+test("a word is found although a token ends in a final sigma", () => {
   expect(
-    hits(new Search(store(["ΟΔΟ", "Σ", " οδος", " ΟΔΟΣ"]), "οδός".normalize("NFD").replace("\u0301", ""))),
+    matchesOf(
+      new Search(store(["ΟΔΟ", "Σ", " οδος", " ΟΔΟΣ"]), "οδός".normalize("NFD").replace("\u0301", "")),
+    ),
   ).toEqual([
     [0, 1],
     [2, 2],
@@ -103,9 +105,9 @@ test("a word is found also where a token ends in a letter that has a form for th
   ]);
 });
 
-test("hits that share a token, or lie within one, are all parts of what is searched for", () => {
+test("matches that share a token, or lie within one, are all found", () => {
   const search = new Search(store(["xyx", "yab", "c", "xyxy"]), "xy");
-  expect(hits(search)).toEqual([
+  expect(matchesOf(search)).toEqual([
     [0, 0],
     [0, 1],
     [3, 3],
@@ -117,10 +119,10 @@ test("hits that share a token, or lie within one, are all parts of what is searc
   expect(search.nearest(3, -1)).toEqual([0, 1]);
 });
 
-test("a key press does not go through half a million hits", () => {
+test("a key press does not scan half a million matches", () => {
   const search = new Search(store(Array.from({ length: 1_000_000 }, (_, at) => (at % 2 ? "b" : "a"))), "b");
-  hits(search);
-  // As many steps as would take hours, were each to go through all hits.
+  matchesOf(search);
+  // This would take hours if each call scanned all matches.
   for (let token = 1; token < 1_000_000; token += 20) {
     if (search.nearest(token, -1)?.[0] !== (token > 1 ? token - 2 : 999_999)) expect.fail(`before ${token}`);
     if (search.indexOf(token) !== (token - 1) / 2) expect.fail(`at ${token}`);

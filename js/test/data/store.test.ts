@@ -7,7 +7,7 @@ import { alternatives, pack, tokens } from "../blocks.ts";
 
 const never = () => expect.unreachable();
 
-test.each([0, 8, 3])("columns are read wherever the block lies in its buffer (%i bytes in)", (shift) => {
+test.each([0, 8, 3])("columns are read at any offset of the block in its buffer (%i bytes)", (shift) => {
   const block = pack(
     { title: "日本 🦆" },
     { a: Float32Array.of(1.5, Number.NaN), b: Uint8Array.of(7), c: Uint16Array.of(65_535) },
@@ -20,7 +20,7 @@ test.each([0, 8, 3])("columns are read wherever the block lies in its buffer (%i
   expect([...(columns["c"] ?? [])]).toEqual([65_535]);
 });
 
-test("alternatives that came with the tokens are there at once", () => {
+test("alternatives that arrived with the tokens are available at once", () => {
   const store = new Store(never, tokens(["x", "y", "x"]));
   store.receiveAlternatives(
     unpack(
@@ -39,19 +39,19 @@ test("alternatives that came with the tokens are there at once", () => {
     { label: "x", textIndex: 0, logprob: -1, chosen: true },
   ]);
   expect(store.alternatives(1)).toEqual([]);
-  expect(store.alternatives(2)?.map((one) => one.label)).toEqual(["y"]);
+  expect(store.alternatives(2)?.map((alternative) => alternative.label)).toEqual(["y"]);
 });
 
-test("alternatives that did not come are asked for by their chunk", () => {
-  const asked: object[] = [];
-  const store = new Store((what) => asked.push(what), tokens(["x", "y", "x"]));
+test("missing alternatives are requested by chunk", () => {
+  const requests: object[] = [];
+  const store = new Store((request) => requests.push(request), tokens(["x", "y", "x"]));
   expect(store.alternatives(2)).toBeUndefined();
-  expect(asked).toEqual([{ chunk: 1 }]);
+  expect(requests).toEqual([{ chunk: 1 }]);
   store.receiveAlternatives(unpack(alternatives(2, [[[0, -1]]])));
-  expect(store.alternatives(2)?.map((one) => one.logprob)).toEqual([-1]);
+  expect(store.alternatives(2)?.map((alternative) => alternative.logprob)).toEqual([-1]);
 });
 
-test("alternatives that are kept unread are those of before what comes later", () => {
+test("deferred alternatives are replaced by later ones", () => {
   const store = new Store(never, tokens(["x", "y", "x"]));
   store.deferAlternatives(alternatives(0, [[[1, -2]], [[1, -3]], [[1, -4]]]));
   store.receiveAlternatives(unpack(alternatives(1, [[[0, -1]]])));
@@ -61,30 +61,30 @@ test("alternatives that are kept unread are those of before what comes later", (
   expect([0, 1].map((token) => store.alternatives(token)?.[0]?.logprob)).toEqual([-5, -1]);
 });
 
-test("rows that are appended follow those that stand", () => {
+test("appended rows follow the existing ones", () => {
   const store = new Store(never, tokens(["a", "b"]));
   expect(store.receiveTokens(unpack(tokens(["c"], { first: 2, logprob: [-3] })))).toBe(2);
   expect([0, 1, 2].map((token) => store.source(token))).toEqual(["a", "b", "c"]);
   expect(store.logprob[2]).toBe(-3);
 });
 
-test("rows that do not follow are not taken, and the whole is asked for", () => {
-  const asked: object[] = [];
-  const store = new Store((what) => asked.push(what), tokens(["a", "b"]));
+test("rows after a gap are rejected, and the whole table is requested", () => {
+  const requests: object[] = [];
+  const store = new Store((request) => requests.push(request), tokens(["a", "b"]));
   expect(store.receiveTokens(unpack(tokens(["c"], { first: 5 })))).toBeNull();
   expect(store.count).toBe(2);
-  expect(asked).toEqual([{ whole: true }]);
+  expect(requests).toEqual([{ whole: true }]);
 });
 
-test("rows of another completion are not taken", () => {
+test("rows of another completion are rejected", () => {
   const store = new Store(never, tokens(["a", "b"]));
   expect(store.receiveTokens(unpack(tokens(["c"], { first: 2, epoch: "other" })))).toBeNull();
   expect(store.count).toBe(2);
 });
 
-test("what is measured of appended rows is added to what was", () => {
-  const asked: object[] = [];
-  const store = new Store((what) => asked.push(what), tokens(["a", "b"]));
+test("measures of appended rows are added to the existing ones", () => {
+  const requests: object[] = [];
+  const store = new Store((request) => requests.push(request), tokens(["a", "b"]));
   const measured = (first: number, entropy: number[]) =>
     unpack(
       pack(
@@ -103,13 +103,13 @@ test("what is measured of appended rows is added to what was", () => {
   expect(store.requestMeasures()).toBe(true);
   store.receiveTokens(unpack(tokens(["c"], { first: 2 })));
   expect(store.requestMeasures()).toBe(false);
-  expect(asked).toEqual([{ measures: true }]);
+  expect(requests).toEqual([{ measures: true }]);
   store.receiveMeasures(measured(2, [3]));
   expect([0, 1, 2].map((token) => store.measures?.entropy[token])).toEqual([1, 2, 3]);
   expect([0, 1, 2].map((token) => store.measures?.rank[token])).toEqual([1, 2, 3]);
 });
 
-test("what is not measured yet is unknown, however much room there is for it", () => {
+test("rows without measures are unknown, whatever the spare capacity", () => {
   const store = new Store(() => {}, tokens(["a", "b", "c", "d"]));
   const rows = (first: number, count: number) => {
     const column = Float32Array.from({ length: count }, () => 1);
@@ -126,10 +126,10 @@ test("what is not measured yet is unknown, however much room there is for it", (
   expect(store.measures?.rank.length).toBe(3);
 });
 
-test("what was weighed is found in whatever pieces and order it has come, the latest of it", () => {
+test("of alternatives that arrive in overlapping chunks in any order, the latest are found", () => {
   const store = new Store(() => {}, tokens(Array.from({ length: 40 }, () => "a")));
   const truth: (number | undefined)[] = Array.from({ length: 40 }, () => undefined);
-  // Pieces of all lengths, which lie over and within one another.
+  // Chunks of all lengths that overlap or contain each other.
   for (let piece = 1; piece <= 200; piece++) {
     const first = (piece * 17) % 39;
     const last = Math.min(40, first + 1 + ((piece * 7) % 11));
@@ -142,7 +142,7 @@ test("what was weighed is found in whatever pieces and order it has come, the la
   }
 });
 
-test("a whole takes the place of the pieces that it was sent in", () => {
+test("a chunk with all tokens replaces the smaller chunks", () => {
   const chunks = new Chunks();
   const chunk = (first: number, last: number) => ({
     first,

@@ -4,7 +4,7 @@ import { Store } from "../../src/data/store.ts";
 import { Layout, splitFragment } from "../../src/text/layout.ts";
 import { tokens } from "../blocks.ts";
 
-const laid = (words: string[], width: number) => {
+const layOut = (words: string[], width: number) => {
   const store = new Store(() => {}, tokens(words));
   const layout = new Layout(
     store,
@@ -19,35 +19,35 @@ const linesOf = (layout: Layout) =>
   Array.from({ length: layout.lineCount }, (_, line) =>
     [...layout.cellsOn(line)].map(({ cell }) => cell.shown).join(""),
   );
-const texts = (words: string[], width: number) => linesOf(laid(words, width).layout);
+const texts = (words: string[], width: number) => linesOf(layOut(words, width).layout);
 
-test("words stay whole where a line is long enough for them", () => {
+test("words are not split if they fit on a line", () => {
   expect(texts(["one", " two", " thr", "ee", " four"], 12)).toEqual(["one two", " three four"]);
 });
 
-test("a word longer than a line is cut between its tokens", () => {
+test("a word longer than a line is split between its tokens", () => {
   expect(texts(["abcd", "efgh", "ijkl"], 9)).toEqual(["abcdefgh", "ijkl"]);
 });
 
-test("a token longer than a line is cut where the line ends, at a space if there is one", () => {
+test("a token longer than a line is split at the end of the line, at a space if possible", () => {
   expect(texts(["a", "0123456789ab", "c"], 5)).toEqual(["a", "01234", "56789", "abc"]);
   expect(texts(["one two three"], 8)).toEqual(["one two ", "three"]);
 });
 
-test("emoji of several characters are not cut", () => {
+test("emoji of several characters are not split", () => {
   const family = "👩‍👩‍👧";
   expect(texts([family + family], family.length)).toEqual([family, family]);
 });
 
-test("a line ends where the text ends it, and at the end of the text no line is added", () => {
+test("a line ends at a line break, and a final line break adds no line", () => {
   expect(texts(["a", "↵", " ↵", "b", "↵"], 80)).toEqual(["a↵", " ↵", "b↵"]);
 });
 
-test("Chinese may be cut between any two letters, but not before its full stop", () => {
+test("Chinese and Japanese may break between any two letters, but not before a full stop", () => {
   expect(texts(["日本", "語", "です", "。"], 5)).toEqual(["日本語", "です。"]);
 });
 
-test("nothing has one line without tokens", () => {
+test("an empty text has one empty line", () => {
   expect(texts([], 10)).toEqual([""]);
 });
 
@@ -64,7 +64,7 @@ const words = (next: () => number, count: number) =>
     return `${next() < 0.4 ? " " : ""}${letters}${next() < 0.1 ? "↵" : ""}` || "x";
   });
 
-test("no token is lost or doubled and no line is too wide, whatever the words", () => {
+test("no token is lost or repeated, and no line is too wide, for random words", () => {
   for (let seed = 1; seed < 200; seed++) {
     const next = random(seed);
     const some = words(next, Math.floor(next() * 40));
@@ -75,12 +75,12 @@ test("no token is lost or doubled and no line is too wide, whatever the words", 
   }
 });
 
-test("what is appended is laid out as if it had been there from the first", () => {
+test("appended text is laid out like text that was there from the start", () => {
   for (let seed = 1; seed < 200; seed++) {
     const next = random(seed * 7);
     const some = words(next, 2 + Math.floor(next() * 40));
     const at = 1 + Math.floor(next() * (some.length - 1));
-    const { store, layout } = laid(some.slice(0, at), 15);
+    const { store, layout } = layOut(some.slice(0, at), 15);
     store.receiveTokens(unpack(tokens(some.slice(at), { first: at })));
     layout.invalidate(at);
     layout.extend(store.count);
@@ -88,8 +88,8 @@ test("what is appended is laid out as if it had been there from the first", () =
   }
 });
 
-test("rows that are sent again are laid out again, and no others", () => {
-  const { store, layout } = laid(["one", " two", " three", " four"], 8);
+test("only rows that are sent again are laid out again", () => {
+  const { store, layout } = layOut(["one", " two", " three", " four"], 8);
   expect(linesOf(layout)).toEqual(["one two", " three", " four"]);
   const before = layout.lineCount;
   store.receiveTokens(unpack(tokens([" vi", "er", " end"], { first: 3 })));
@@ -98,7 +98,7 @@ test("rows that are sent again are laid out again, and no others", () => {
   expect(linesOf(layout)).toEqual(["one two", " three", " vier", " end"]);
 });
 
-test("laying out a little at a time gives the same lines", () => {
+test("a layout in small steps gives the same lines", () => {
   const some = words(random(5), 300);
   const store = new Store(() => {}, tokens(some));
   const layout = new Layout(
@@ -111,8 +111,8 @@ test("laying out a little at a time gives the same lines", () => {
   expect(linesOf(layout)).toEqual(texts(some, 30));
 });
 
-test("lines are found by their tokens, and tokens by their place on the line", () => {
-  const { layout } = laid(["one", " two", " three", " four"], 8);
+test("lines are found by token, and tokens by their position on the line", () => {
+  const { layout } = layOut(["one", " two", " three", " four"], 8);
   expect([0, 1, 2, 3].map((token) => layout.lineOf(token))).toEqual([0, 0, 1, 2]);
   expect(layout.tokenAt(0, 1)).toBe(0);
   expect(layout.tokenAt(0, 5)).toBe(1);
@@ -120,7 +120,7 @@ test("lines are found by their tokens, and tokens by their place on the line", (
   expect(layout.centerOf(1)).toBe(5);
 });
 
-test("parts of a text that is not drawn as it is stand for it once", () => {
+test("the parts of a split mark stand for its text only once", () => {
   const parts = splitFragment(
     { shown: "⟨U+202E⟩", copied: "‮", breaks: true, marked: true },
     3,

@@ -2,39 +2,39 @@
 import { expect, test } from "vitest";
 import { IdleTask } from "../../src/ui/idle_tasks.ts";
 
-const frames = async (many: number) => {
-  for (let frame = 0; frame < many; frame++) {
+const frames = async (count: number) => {
+  for (let frame = 0; frame < count; frame++) {
     await new Promise((done) => requestAnimationFrame(() => setTimeout(done, 0)));
   }
 };
 
-/** Work that never ends, and says which it is in each of its slices. */
+/** Work that never ends. */
 function* endless(): Generator<void> {
   for (;;) {
-    const until = performance.now() + 4;
-    while (performance.now() < until);
+    const end = performance.now() + 4;
+    while (performance.now() < end);
     yield;
   }
 }
 
-test("of work that is begun again and again only the latest goes on", async () => {
+test("only the latest of several starts continues", async () => {
   const view = new AbortController();
-  const chore = new IdleTask(view.signal);
-  const went: number[] = [];
-  for (let begun = 0; begun < 20; begun++) chore.start(endless(), () => went.push(begun));
+  const task = new IdleTask(view.signal);
+  const slices: number[] = [];
+  for (let start = 0; start < 20; start++) task.start(endless(), () => slices.push(start));
   await frames(4);
-  expect(went.length).toBeGreaterThan(0);
-  expect(new Set(went)).toEqual(new Set([19]));
+  expect(slices.length).toBeGreaterThan(0);
+  expect(new Set(slices)).toEqual(new Set([19]));
   view.abort();
 });
 
-test("no work goes on when its view has ended, nor is any begun", async () => {
+test("no work continues or starts after its signal is aborted", async () => {
   const view = new AbortController();
-  const chore = new IdleTask(view.signal);
-  const went: string[] = [];
-  chore.start(endless(), () => went.push("before"));
+  const task = new IdleTask(view.signal);
+  const slices: string[] = [];
+  task.start(endless(), () => slices.push("before"));
   view.abort();
-  chore.start(endless(), () => went.push("after"));
+  task.start(endless(), () => slices.push("after"));
   await frames(3);
-  expect(went).toEqual([]);
+  expect(slices).toEqual([]);
 });

@@ -22,11 +22,11 @@ const node = (id: number, parent: number, more: Partial<BranchNode> = {}): Branc
 const nodes = [node(1, 0), node(2, 0), node(3, 1)];
 
 test("a path leads from the original to a node", () => {
-  expect(pathTo(nodes, 3).map((one) => one.id)).toEqual([1, 3]);
+  expect(pathTo(nodes, 3).map((node) => node.id)).toEqual([1, 3]);
   expect(pathTo(nodes, 0)).toEqual([]);
 });
 
-test("each node is drawn before what left it", () => {
+test("each node comes before its children", () => {
   expect(preOrder(nodes)).toEqual([0, 1, 3, 2]);
 });
 
@@ -48,8 +48,8 @@ test.each([
   expect(nodeForKey(nodes, from, key)).toBe(to);
 });
 
-test("a branch is called by what it has in place of what", () => {
-  expect(branchName(node(1, 0))).toBe("l1 (25 %) in place of x at token 2");
-  expect(branchName(node(1, 0, { logprob: null }))).toBe("l1 in place of x at token 2");
-  expect(branchName(node(1, 0, { instead: "l1" }))).toBe("l1 (25 %) once more at token 2");
+test("a branch is named by its token and the token that it replaces", () => {
+  expect(branchName(node(1, 0))).toBe("l1 (25 %) instead of x at token 2");
+  expect(branchName(node(1, 0, { logprob: null }))).toBe("l1 instead of x at token 2");
+  expect(branchName(node(1, 0, { instead: "l1" }))).toBe("l1 (25 %) again at token 2");
 });
