@@ -1,4 +1,4 @@
-// The content of a comparison's card: what each response has at a place, side by side.
+// The content of a comparison's card: what each response has in the same part of the text, side by side.
 
 import { percent, signedNats } from "../data/format.ts";
 import { CardContent, renderContent } from "../ui/card_content.ts";

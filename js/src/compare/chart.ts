@@ -7,9 +7,9 @@ import { element } from "../ui/dom.ts";
 import { onDrag } from "../ui/drag.ts";
 import type { Alignment, TokenRef } from "./alignment.ts";
 import { swatch } from "./letters.ts";
-import type { Measure } from "./model.ts";
+import type { ChartMeasure } from "./model.ts";
 
-/** px. */
+/** The height of the chart: px. */
 const HEIGHT = 72;
 /** Points of a line, at most; for longer axes, each point stands for the least sure of its tokens. */
 const MAX_POINTS = 2048;
@@ -64,7 +64,7 @@ export class Chart {
   }
 
   /** Show a measure, as far as its values have arrived; request those that are missing. */
-  setMeasure(measure: Measure): void {
+  setMeasure(measure: ChartMeasure): void {
     this.#groupSize = Math.max(1, Math.ceil(this.#length / MAX_POINTS));
     this.#values = this.alignment.stores.map((store, side) => {
       if (measure === "entropy") store.requestMeasures();
@@ -96,7 +96,7 @@ export class Chart {
     return values;
   }
 
-  #label(measure: Measure, isCut: boolean): void {
+  #label(measure: ChartMeasure, isCut: boolean): void {
     const [top, bottom] = this.#scaleLabels;
     top.textContent =
       measure === "logprob"

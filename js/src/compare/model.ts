@@ -5,7 +5,7 @@ import type { ColorBy } from "../data/scale.ts";
 
 export type CompareBy = "difference" | ColorBy;
 export type Arrange = "side by side" | "interleaved";
-export type Measure = "logprob" | "entropy";
+export type ChartMeasure = "logprob" | "entropy";
 
 export interface State {
   data: DataView;
@@ -14,7 +14,7 @@ export interface State {
   selected: number | null;
   color_by: CompareBy;
   arrange: Arrange;
-  measure: Measure;
+  measure: ChartMeasure;
   threshold: number;
   palette: string;
   font: string;

@@ -10,7 +10,7 @@ import type { Alignment, TokenRef } from "./alignment.ts";
 import { LETTERS } from "./letters.ts";
 import type { RowLayout } from "./row_layout.ts";
 
-/** Rows rendered above and below the visible ones, so that scrolling shows no gap. */
+/** How many rows are rendered above and below the visible ones, so that scrolling shows no gap. */
 const OVERSCAN = 6;
 /** The space between two rows if the responses are interleaved: px. */
 const GAP = 8;

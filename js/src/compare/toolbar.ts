@@ -3,7 +3,7 @@
 import { pluralize } from "../data/format.ts";
 import { onChange, setTrait } from "../host/traits.ts";
 import { button, dropdown, element, input } from "../ui/dom.ts";
-import type { Arrange, CompareBy, Measure, Model } from "./model.ts";
+import type { Arrange, ChartMeasure, CompareBy, Model } from "./model.ts";
 
 const COLORS: CompareBy[] = ["difference", "probability", "surprisal", "entropy", "margin", "rank"];
 const ARRANGEMENTS: Arrange[] = ["side by side", "interleaved"];
@@ -23,17 +23,13 @@ export class Toolbar {
     private readonly goToDifference: (by: 1 | -1) => void,
     signal: AbortSignal,
   ) {
-    const color = dropdown(
-      "Colour by",
-      COLORS.map((name) => [name, name]),
-      (value) => setTrait(model, "color_by", value as CompareBy),
+    const color = dropdown("Colour by", COLORS, (value) => setTrait(model, "color_by", value as CompareBy));
+    const arrange = dropdown("Arrange", ARRANGEMENTS, (value) =>
+      setTrait(model, "arrange", value as Arrange),
     );
-    const arrange = dropdown(
-      "Arrange",
-      ARRANGEMENTS.map((name) => [name, name]),
-      (value) => setTrait(model, "arrange", value as Arrange),
+    const measure = dropdown("Chart of", MEASURES, (value) =>
+      setTrait(model, "measure", value as ChartMeasure),
     );
-    const measure = dropdown("Chart of", MEASURES, (value) => setTrait(model, "measure", value as Measure));
     const threshold = this.#createThreshold();
     this.root.append(color, ...legends, arrange, measure, this.#createSteps(threshold), this.summary);
     const update = () => {

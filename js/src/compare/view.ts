@@ -263,7 +263,7 @@ export class CompareView implements ResponseBoxHost, CardsHost, NavigationHost {
     const text = this.model.get("title");
     this.#title.textContent = text;
     this.#title.hidden = !text;
-    this.root.setAttribute("aria-label", text || "Comparison of responses");
+    this.root.setAttribute("aria-label", text || "Compared responses");
   }
 
   #paintHeadings(): void {

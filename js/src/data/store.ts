@@ -107,7 +107,7 @@ export class Store {
     const first = fields["first"] as number;
     if (fields["epoch"] !== this.epoch) return null;
     if (first > this.count) {
-      // Rows in between were lost on the way.
+      // The rows in between were lost on the way.
       this.request({ whole: true });
       return null;
     }

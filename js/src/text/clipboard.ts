@@ -1,5 +1,5 @@
-// Copies the true text of the completion: without the marks that are drawn for white space, and without the line breaks of
-// the screen.
+// Copying: finds the true text of a selection, without the marks that are drawn for white space and without the line breaks
+// of the screen, and writes to the clipboard.
 
 import type { Store } from "../data/store.ts";
 import type { Layout } from "./layout.ts";
@@ -52,4 +52,23 @@ export function selectedText(range: AbstractRange, store: Store, layout: Layout)
     });
   }
   return text;
+}
+
+/** Write a text to the clipboard, and call `done`. */
+export function writeClipboard(text: string, done: () => void): void {
+  if (!navigator.clipboard) copyByEvent(text, done);
+  else navigator.clipboard.writeText(text).then(done, () => copyByEvent(text, done));
+}
+
+/** Pages that may not write to the clipboard may still answer a copy event that the user has caused. */
+function copyByEvent(text: string, done: () => void): void {
+  const onCopy = (event: ClipboardEvent) => {
+    event.clipboardData?.setData("text/plain", text);
+    event.preventDefault();
+    event.stopImmediatePropagation();
+    done();
+  };
+  document.addEventListener("copy", onCopy, { once: true, capture: true });
+  document.execCommand("copy");
+  document.removeEventListener("copy", onCopy, { capture: true });
 }

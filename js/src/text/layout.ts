@@ -1,5 +1,5 @@
-// Breaks the tokens of a completion into lines. Widths go in, lines come out; touches no element. Lines that are laid out
-// stay when more tokens arrive.
+// Breaks the tokens of a completion into lines. Widths go in, lines come out; touches no element. When more tokens arrive,
+// the existing lines stay.
 
 import { ensureCapacity, lastPassing } from "../data/columns.ts";
 import type { Fragment, Store } from "../data/store.ts";

@@ -8,7 +8,7 @@ import type { ScrollBox } from "./scroll_box.ts";
 import { type Appearance, paintCell, renderCell } from "./token_span.ts";
 import { VirtualLines } from "./virtual_lines.ts";
 
-/** Lines rendered above and below the visible ones, so that scrolling shows no gap. */
+/** How many lines are rendered above and below the visible ones, so that scrolling shows no gap. */
 const OVERSCAN = 4;
 /** Tokens to lay out at a time until there are enough lines to draw. The rest follows in idle time. */
 const LAYOUT_STEP = 512;

@@ -1,4 +1,5 @@
-// The card beside a token: a popover that follows the pointer, or stays open until it is closed. What it says is passed in.
+// The card beside a token: a popover that follows the pointer, or stays open until it is closed. What it says is passed in;
+// of the token it knows only the element.
 
 import { element, keepFocus } from "./dom.ts";
 import { isVisible } from "./shell.ts";
@@ -17,7 +18,6 @@ export interface CardHost {
   close(): void;
 }
 
-/** The card beside a token. It follows the pointer, or stays open until it is closed. */
 export class Card {
   readonly root = element("div", "deluge-card");
   token: number | null = null;

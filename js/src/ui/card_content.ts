@@ -136,7 +136,7 @@ export class CardContent {
         label: this.label,
         index: -1,
         logprob: this.logprob,
-        // Last among the bounds, because it was given apart from the list; without any if it is unknown.
+        // `atTemperature` returns the unlisted token last; there are no bounds if it is unknown.
         bounds: nextBounds(),
         kind: "deluge-own",
         rank: `> ${alternatives.length}`,

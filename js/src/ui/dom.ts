@@ -36,14 +36,15 @@ export function input(properties: Partial<HTMLInputElement>): HTMLInputElement {
   return created;
 }
 
-/** A drop-down list. */
+/** A drop-down list. The text of an option is its value, unless another is given. */
 export function dropdown(
   title: string,
-  options: readonly (readonly [value: string, text: string])[],
+  options: readonly (string | readonly [value: string, text: string])[],
   onSelect: (value: string) => void,
 ): HTMLSelectElement {
   const created = suppressShortcuts(element("select", "deluge-choice"));
-  for (const [value, text] of options) {
+  for (const item of options) {
+    const [value, text] = typeof item === "string" ? [item, item] : item;
     const option = element("option", "", text);
     option.value = value;
     created.append(option);

@@ -19,7 +19,7 @@ export type Action =
   | { kind: "list" }
   | { kind: "help" };
 
-/** Lines per page key. */
+/** How many lines a page key moves. */
 const PAGE = 10;
 
 /** The action of a key; null if the key belongs to the host. */

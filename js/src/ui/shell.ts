@@ -3,7 +3,7 @@
 
 import { element, listenUntil, rootOf, suppressShortcuts } from "./dom.ts";
 
-/** Lines that are rendered for printing, at most. */
+/** The most lines that are rendered for printing. */
 export const MAX_PRINTED_LINES = 20_000;
 
 /** The scrolling box of the text. It keeps the focus while the keys move from token to token. */

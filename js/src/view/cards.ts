@@ -2,6 +2,7 @@
 
 import type { Store } from "../data/store.ts";
 import { setTrait } from "../host/traits.ts";
+import { writeClipboard } from "../text/clipboard.ts";
 import { Card, type CardHost } from "../ui/card.ts";
 import { CardContent, renderContent } from "../ui/card_content.ts";
 import { button, element, focusedFrom, input, keepFocus } from "../ui/dom.ts";
@@ -69,10 +70,7 @@ export class Cards implements CardHost {
   }
 
   copy(content: CardContent): void {
-    const text = content.table;
-    const done = () => this.host.announce("copied");
-    if (!navigator.clipboard) copyByEvent(text, done);
-    else navigator.clipboard.writeText(text).then(done, () => copyByEvent(text, done));
+    writeClipboard(content.table, () => this.host.announce("copied"));
   }
 
   /** Continue from an alternative, by its index; null if that is impossible. */
@@ -156,17 +154,4 @@ class PinnedCards {
     });
     keepFocus(this.root, () => this.root.replaceChildren(...cards));
   }
-}
-
-/** Copy a text on pages that may not write to the clipboard: they may still answer a copy event that the user caused. */
-function copyByEvent(text: string, done: () => void): void {
-  const onCopy = (event: ClipboardEvent) => {
-    event.clipboardData?.setData("text/plain", text);
-    event.preventDefault();
-    event.stopImmediatePropagation();
-    done();
-  };
-  document.addEventListener("copy", onCopy, { once: true, capture: true });
-  document.execCommand("copy");
-  document.removeEventListener("copy", onCopy, { capture: true });
 }

@@ -10,7 +10,7 @@ import { type Drag, onDrag } from "../ui/drag.ts";
 import { IdleTask } from "../ui/idle_tasks.ts";
 import type { Selection } from "./selection.ts";
 
-/** px. */
+/** The height of the strip: px. */
 const HEIGHT = 36;
 /** Groups of tokens, at most; for more tokens the groups become larger. */
 const MAX_GROUPS = 2048;

@@ -26,8 +26,6 @@ const SPACES = [
   ["plain", "nowhere"],
 ] as const;
 
-const sameText = (values: string[]) => values.map((value) => [value, value] as const);
-
 export class Toolbar {
   readonly root = element("div", "deluge-bar");
   readonly summary = element("span", "deluge-summary");
@@ -45,7 +43,7 @@ export class Toolbar {
     private readonly actions: ToolbarActions,
     signal: AbortSignal,
   ) {
-    const color = dropdown("Colour by", sameText(COLORS), (value) => {
+    const color = dropdown("Colour by", COLORS, (value) => {
       // The limits are values of the old scale.
       model.set("limits", []);
       setTrait(model, "color_by", value as ColorBy);
@@ -95,9 +93,9 @@ export class Toolbar {
   /** The menu of settings that change how the text is drawn. */
   #createMenu(signal: AbortSignal): HTMLElement {
     const { model } = this;
-    const palette = dropdown("Palette", sameText(PALETTES), (value) => setTrait(model, "palette", value));
+    const palette = dropdown("Palette", PALETTES, (value) => setTrait(model, "palette", value));
     const spaces = dropdown("White space marks", SPACES, (value) => setTrait(model, "spaces", value));
-    const font = dropdown("Font", sameText(FONTS), (value) => setTrait(model, "font", value));
+    const font = dropdown("Font", FONTS, (value) => setTrait(model, "font", value));
     const boundaries = input({ type: "checkbox" });
     boundaries.addEventListener("change", () => setTrait(model, "boundaries", boundaries.checked));
     const threshold = input({ type: "number", min: "0.01", max: "100", step: "any" });
