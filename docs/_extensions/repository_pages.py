@@ -1,7 +1,8 @@
 """Show files of the repository that lie outside docs/ as pages, and keep relative links right on GitHub and here.
 
 The example notebooks, the changelog and the contributor's guide are copied below docs/ when a build begins (git ignores
-the copies). A link to a file that is no page of the site becomes plain text.
+the copies). A link to a file that is no page of the site becomes plain text, and so does a link to a page of the host:
+the changelog's comparisons of versions.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ PAGES = {
 }
 """Files of the repository, and the place of each below docs/."""
 
+# `[name]: target` on a line of its own.
+_DEFINITION = re.compile(r"^\[([^\]]+)\]: (?!\w+:)\S+$\n?", re.MULTILINE)
 _LINK = re.compile(r"(?<!!)\[([^\]]*)\]\((?!\w+:|#|/)([^)#\s]+)(#[^)\s]*)?\)")
 
 
@@ -58,6 +61,8 @@ def _rewritten(text: str, origin: PurePosixPath) -> str:
         inside = target in PAGES or target == "README.md" or target.startswith("docs/")
         return f"[{match[1]}](/{page}{match[3] or ''})" if inside else match[1]
 
+    for name in _DEFINITION.findall(text):
+        text = _DEFINITION.sub("", text).replace(f"[{name}]", name)
     return _LINK.sub(link, text)
 
 
