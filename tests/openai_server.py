@@ -7,7 +7,6 @@ import json
 import math
 import socket
 import threading
-import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -173,6 +172,29 @@ def error(message: str, *, status: int, code: str | None = None, **headers: str)
     return Reply(body, status, {name.replace("_", "-"): value for name, value in headers.items()})
 
 
+class _Server(uvicorn.Server):
+    """Uvicorn's server polls a flag and takes 0.2 s to stop; this one stops listening at once."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.listening, self.closed = threading.Event(), threading.Event()
+
+    async def main_loop(self) -> None:
+        self._loop, self._end = asyncio.get_running_loop(), asyncio.Event()
+        await self.on_tick(0)
+        self.listening.set()
+        await self._end.wait()
+        for server in self.servers:
+            server.close()
+        self.closed.set()
+
+    def close(self) -> None:
+        """Stop listening, and let the server's thread end in its own time."""
+        self.force_exit = True
+        self._loop.call_soon_threadsafe(self._end.set)
+        self.closed.wait(5)
+
+
 @contextmanager
 def running() -> Iterator[ChatServer]:
     """A server on a free port of this machine, stopped at the end."""
@@ -181,16 +203,11 @@ def running() -> Iterator[ChatServer]:
     # By its number: asyncio sends small pieces at once only where it is told that this is TCP.
     listening = socket.socket(proto=socket.IPPROTO_TCP)
     listening.bind(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(app, log_level="error", lifespan="off"))
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
-    thread.start()
-    while not server.started:
-        time.sleep(0.01)
+    server = _Server(uvicorn.Config(app, log_level="error", lifespan="off"))
+    threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True).start()
+    assert server.listening.wait(60)
     chat_server.url = f"http://127.0.0.1:{listening.getsockname()[1]}/v1"
     try:
         yield chat_server
     finally:
-        server.should_exit = True
-        server.force_exit = True
-        thread.join(timeout=5)
-        listening.close()
+        server.close()
