@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 from collections.abc import Generator, Iterator
@@ -23,6 +24,15 @@ settings.load_profile("untimed")
 
 # A shell that starts the tests in the background leaves interrupts ignored, in them and in every process they start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+with contextlib.suppress(ImportError):  # Windows has no such limit
+    import resource
+
+    # macOS gives a process 256 files unless it asks for more; a hundred prompts at once and their server need them all.
+    _soft, _hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    _files = 4096 if _hard == resource.RLIM_INFINITY else min(4096, _hard)
+    if _soft != resource.RLIM_INFINITY and _soft < _files:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (_files, _hard))
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

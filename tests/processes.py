@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import sys
 import time
 from typing import Any
 
@@ -27,6 +28,14 @@ def ends(pid: int) -> bool:
     return not alive(pid)
 
 
+def interrupt() -> None:
+    """Interrupt this process, as Ctrl+C does."""
+    if sys.platform == "win32":  # where `os.kill` ends a process
+        signal.raise_signal(signal.SIGINT)
+    else:
+        os.kill(os.getpid(), signal.SIGINT)
+
+
 class InterruptedStart(subprocess.Popen[Any]):
     """A process whose parent is interrupted when it runs already and nobody has been given it yet."""
 
@@ -35,4 +44,4 @@ class InterruptedStart(subprocess.Popen[Any]):
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self.pids.append(self.pid)
-        os.kill(os.getpid(), signal.SIGINT)
+        interrupt()

@@ -42,6 +42,17 @@ def hook(root: Path) -> hatch_build.BundleHook:
     return hatch_build.BundleHook(str(root), {}, None, None, str(root), "wheel")  # type: ignore[arg-type]
 
 
+def program(folder: Path, name: str, said: str) -> Path:
+    """A program that prints one line."""
+    if sys.platform == "win32":
+        path, text = folder / f"{name}.bat", f"@echo {said}\n"
+    else:
+        path, text = folder / name, f"#!/bin/sh\necho {said}\n"
+    path.write_text(text)
+    path.chmod(0o755)
+    return path
+
+
 def built(target: str, source: Path, out: Path, **env: str) -> Path:
     """What hatchling makes of a source tree."""
     command = [sys.executable, "-m", "hatchling", "build", "-t", target, "-d", str(out)]
@@ -120,13 +131,12 @@ def test_node_is_asked_for_only_where_there_is_none_and_the_bundle_is_stale(
 
 
 def test_an_old_node_does_not_count(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, said in (("node", "v18.20.1"), ("npm", "")):
-        (checkout / name).write_text(f"#!/bin/sh\necho {said}\n")
-        (checkout / name).chmod(0o755)
     monkeypatch.setenv("PATH", str(checkout))
+    program(checkout, "npm", "")
+    program(checkout, "node", "v18.20.1")
     assert hatch_build.node_on_path() is None
-    (checkout / "node").write_text("#!/bin/sh\necho v22.12.0\n")
-    assert hatch_build.node_on_path() == str(checkout / "node")
+    node = program(checkout, "node", "v22.12.0")
+    assert Path(hatch_build.node_on_path() or "") == node
 
 
 def test_the_build_can_be_told_to_leave_the_bundle_alone(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,8 +22,10 @@ from deluge_nb.local import server as servers
 from deluge_nb.local import weights
 from deluge_nb.local.server import LlamaServer, server_for
 from deluge_nb.local.uninterrupted import apart
-from tests.processes import InterruptedStart, alive, ends
+from tests.processes import InterruptedStart, alive, ends, interrupt
 
+# The negative number of the signal; Windows has none, and a code of its own.
+ABORTED = r"\d+" if sys.platform == "win32" else f"-{signal.SIGABRT:d}"
 EMPTY = b"GGUF" + (3).to_bytes(4, "little") + bytes(24)
 
 
@@ -112,7 +114,7 @@ def test_a_runtime_that_cannot_be_imported_is_told_with_a_remedy(
 @pytest.mark.parametrize(
     ("code", "told"),
     [
-        ("import os; os.abort()", "its process ended with -6"),
+        ("import os; os.abort()", f"its process ended with {ABORTED}"),
         ("import time; time.sleep(600)", "it did not answer within 1.5 seconds"),
         ("print('loading …', flush=True); raise ImportError('no luck')", "cannot be loaded .no luck."),
         ("class CommonParams: pass", "could not be started"),
@@ -123,7 +125,7 @@ def test_a_runtime_that_misbehaves_does_not_take_the_kernel_along(
     empty: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: str, told: str
 ) -> None:
     others = children()
-    (tmp_path / "xllamacpp.py").write_text(code)
+    (tmp_path / "xllamacpp.py").write_text(code, encoding="utf-8")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     monkeypatch.setattr(servers, "_START_LIMIT", 1.5 if "sleep" in code else 60.0)
     with pytest.raises(LocalModelError, match=told):
@@ -148,14 +150,14 @@ def test_an_interrupt_while_starting_leaves_nothing_behind(
 
     seen: list[set[int]] = []
 
-    def interrupt() -> None:
+    def interrupt_once_it_runs() -> None:
         deadline = time.monotonic() + 60
         while not (started := children() - others) and time.monotonic() < deadline:
             time.sleep(0.05)
         seen.append(started)
-        os.kill(os.getpid(), signal.SIGINT)
+        interrupt()
 
-    threading.Thread(target=interrupt, daemon=True).start()
+    threading.Thread(target=interrupt_once_it_runs, daemon=True).start()
     with pytest.raises(KeyboardInterrupt):
         server.address()
     assert len(seen[0]) == 1
@@ -183,7 +185,7 @@ def test_what_must_not_be_cut_in_two_ends_before_an_interrupt_is_raised() -> Non
     done = []
 
     def work() -> None:
-        os.kill(os.getpid(), signal.SIGINT)
+        interrupt()
         time.sleep(0.2)
         done.append(True)
 

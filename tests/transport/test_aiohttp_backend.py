@@ -24,23 +24,25 @@ BODY = json.dumps(chat(Seen({"model": "m"}, {}, ""), says("Hello"))).encode()
 @contextmanager
 def raw_server(answer: Callable[[socket.socket], None]) -> Iterator[str]:
     """A server that does with each request's connection whatever it is told."""
+    ended = threading.Event()
     with socket.create_server(("127.0.0.1", 0)) as listening:
 
         def serve() -> None:
             while True:
-                try:
-                    connection, _ = listening.accept()
-                except OSError:
-                    return
+                connection, _ = listening.accept()
                 with connection:
+                    if ended.is_set():
+                        return
                     connection.recv(65536)
                     answer(connection)
 
         thread = threading.Thread(target=serve, daemon=True)
         thread.start()
         yield f"http://127.0.0.1:{listening.getsockname()[1]}/v1"
-        listening.shutdown(socket.SHUT_RDWR)
-    thread.join(timeout=5)
+        ended.set()
+        # Only Linux can wake a thread that waits for a connection in another way.
+        socket.create_connection(listening.getsockname()).close()
+        thread.join(timeout=5)
 
 
 def asked(answer: Callable[[socket.socket], None], max_attempts: int = 1) -> Any:
