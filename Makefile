@@ -1,17 +1,20 @@
-# Two commands for people: `make demo` and `make test`. Everything happens inside .venv.
+# `make demo` to see it, `make check` while you work, `make test` before you send a change. Everything happens inside .venv.
 SHELL := /bin/bash
 PYTHON ?= python3
-# Of test processes: they wait for servers, kernels and pages as much as they compute.
+# Number of test processes. They wait for servers, kernels and pages as much as they compute.
 WORKERS ?= 2
 BIN := .venv/bin
-PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+PARALLEL := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+PYTEST := $(BIN)/python -m pytest $(PARALLEL)
+# Few examples of each property, and no import of what only the browser tests need.
+QUICK := --hypothesis-profile=quick --ignore=tests/browser
 export NO_COLOR := 1
-# The tests start hundreds of processes, each of which would compile all that it imports.
+# The tests start hundreds of processes, each of which would compile everything it imports.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help setup demo lab test check lint types test-js test-python test-browser coverage docs bench lock system clean
+.PHONY: help setup demo lab check test system lint types test-js test-python test-browser coverage docs bench lock clean
 
-help:  ## say what there is
+help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
 
 .venv/ready: requirements.lock pyproject.toml hatch_build.py js/build.mjs js/package-lock.json $(shell find js/src -type f)
@@ -22,52 +25,57 @@ help:  ## say what there is
 	@VIRTUAL_ENV=.venv PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/uv pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
-setup: .venv/ready  ## make .venv with all that is needed
+setup: .venv/ready  ## create .venv with everything the project needs
 
-demo: .venv/ready  ## run the first notebook on the embedded model and write it to build/
+demo: .venv/ready  ## run the first notebook on the embedded model, and write it to build/
 	@$(BIN)/python examples/demo.py
 
 lab: .venv/ready  ## open the example notebooks in JupyterLab
 	$(BIN)/jupyter lab --notebook-dir=examples/notebooks
 
-test: system .venv/ready lint types docs test-js test-python test-browser  ## all checks and tests
+check: lint types  ## lint, types, layers and the fast tests, in about a minute
+	$(PYTEST) tests $(QUICK) -m "not browser and not model and not slow"
 
-system:  ## what the browser tests and the embedded model need from the operating system
+test: system .venv/ready lint types docs test-js test-python test-browser  ## every check and test
+
+system:  ## install what the tests need from the operating system: Chromium, OpenMP
 	@bash tests/system.sh
 
-lint: .venv/ready  ## ruff and biome
+lint: .venv/ready js/node_modules/.package-lock.json  ## ruff and biome
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	cd js && PATH="$(CURDIR)/$(BIN):$$PATH" npm run --silent lint
 
-types: .venv/ready  ## pyrefly
+types: .venv/ready js/node_modules/.package-lock.json  ## pyrefly and TypeScript
 	$(BIN)/pyrefly check --summary=none
+	cd js && PATH="$(CURDIR)/$(BIN):$$PATH" npm run --silent types
 
 js/node_modules/.package-lock.json: js/package-lock.json .venv/ready
 	cd js && PATH="$(CURDIR)/$(BIN):$$PATH" npm ci --silent --prefer-offline
 	@touch $@
 
-test-js: js/node_modules/.package-lock.json  ## the front end: lint, types, unit tests
-	cd js && export PATH="$(CURDIR)/$(BIN):$$PATH" && npm run --silent lint && npm run --silent types && npm run --silent test
+test-js: js/node_modules/.package-lock.json  ## unit tests of the front end
+	cd js && PATH="$(CURDIR)/$(BIN):$$PATH" npm run --silent test
 
-test-python: .venv/ready  ## all but browser and notebooks
+test-python: .venv/ready  ## Python tests, the embedded model included
 	$(PYTEST) tests -m "not browser"
 
-coverage: .venv/ready  ## the same, counting which lines and branches are run
+coverage: .venv/ready  ## the same, with a report of the lines and branches that were run
 	$(BIN)/python -m pytest tests -m "not browser" --cov=deluge_nb --cov-report=term:skip-covered
 
-# A process of its own: Playwright's synchronous interface keeps an event loop running.
-test-browser: .venv/ready  ## the widget in Chromium and JupyterLab, and the example notebooks
+# A separate process: Playwright's synchronous interface keeps an event loop running.
+test-browser: .venv/ready  ## the widgets in Chromium and Jupyter, and the example notebooks
 	$(PYTEST) tests/browser examples/notebooks --nbmake --nbmake-timeout=300
 
 docs: .venv/ready  ## build the documentation site into build/docs, offline
 	$(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet -d build/doctrees docs build/docs
 
-bench: .venv/ready  ## the benchmarks; see benchmarks/README.md
+bench: .venv/ready  ## run the benchmarks; see benchmarks/README.md
 	$(BIN)/python -m benchmarks
 
-lock: .venv/ready  ## resolve the requirements again
+lock: .venv/ready  ## resolve the dependencies again, into requirements.lock
 	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes \
 	  --no-emit-index-url --no-annotate --no-header --quiet -o requirements.lock
 
-clean:  ## remove what was built
+clean:  ## remove build results and caches
 	rm -rf build dist deluge_nb/static .coverage* .pytest_cache .ruff_cache .hypothesis

@@ -20,6 +20,8 @@ from tests.openai_server import ChatServer
 # same every time; elsewhere they are new ones, and with --hypothesis-profile=thorough very many.
 settings.register_profile("untimed", deadline=None, derandomize=bool(os.environ.get("CI")))
 settings.register_profile("thorough", deadline=None, max_examples=3000)
+# For `make check` and `make test-newest`: the same few examples every time.
+settings.register_profile("quick", deadline=None, derandomize=True, max_examples=10)
 settings.load_profile("untimed")
 
 # A shell that starts the tests in the background leaves interrupts ignored, in them and in every process they start.

@@ -147,6 +147,7 @@ def test_the_build_can_be_told_to_leave_the_bundle_alone(checkout: Path, monkeyp
     assert not hatch_build.bundle_is_fresh()
 
 
+@pytest.mark.slow
 def test_the_wheel_has_the_bundle_and_no_sources_of_it(tmp_path: Path) -> None:
     with zipfile.ZipFile(built("wheel", ROOT, tmp_path)) as wheel:
         names = set(wheel.namelist())
@@ -154,6 +155,7 @@ def test_the_wheel_has_the_bundle_and_no_sources_of_it(tmp_path: Path) -> None:
     assert not [name for name in names if name.startswith("js/")]
 
 
+@pytest.mark.slow
 def test_the_sdist_has_sources_and_bundle_and_is_built_without_node(tmp_path: Path) -> None:
     with tarfile.open(built("sdist", ROOT, tmp_path / "sdist")) as sdist:
         sdist.extractall(tmp_path / "unpacked", filter="data")

@@ -74,6 +74,7 @@ def assert_same(shown: str, printed: str) -> None:
     assert found == pytest.approx(wanted, rel=0.05, abs=0.02), printed
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", list(with_code()))
 def test_every_code_block_runs_and_prints_what_the_page_shows(page: Path, server: ChatServer) -> None:
     server.answer = answer

@@ -14,6 +14,8 @@ from jupyter_client.manager import KernelManager
 
 from tests.openai_server import ChatServer, Reply, Seen, chat, chunks, says
 
+pytestmark = pytest.mark.slow
+
 
 @dataclass
 class Ran:

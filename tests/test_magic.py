@@ -164,6 +164,7 @@ def completions(shell: InteractiveShell, line: str) -> list[str]:
     return list(shell.complete("", line, len(line))[1])
 
 
+@pytest.mark.slow
 def test_options_models_and_choices_are_completed(shell: InteractiveShell) -> None:
     shell.user_ns["mine"] = LLMClient("gpt-4o-mini")
     assert "--model" in completions(shell, "%%deluge --mo")

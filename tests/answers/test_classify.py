@@ -89,6 +89,7 @@ def test_nothing_that_matches_gives_no_answer_and_says_how_much_could(server: Ch
     assert not found.is_error
 
 
+@pytest.mark.slow
 def test_a_failed_request_is_a_result_that_says_why(server: ChatServer) -> None:
     def answer(seen: Seen, number: int) -> Reply:
         if "two" in seen.question:

@@ -16,6 +16,8 @@ from deluge_nb import CalibrationReport, SettingError
 from deluge_nb.stats import adaptive_ece, auroc, brier, ece, log_loss, risk_coverage
 from tests.specs import rows_of
 
+pytestmark = pytest.mark.slow
+
 
 def data(n: int, seed: int, truth: float = 1.0) -> tuple[Any, Any]:
     """Confidences, and outcomes that are right as often as the confidence to the power of ``truth`` says."""

@@ -26,6 +26,8 @@ from deluge_nb import (
 )
 from tests.specs import rows_of
 
+pytestmark = pytest.mark.slow
+
 CHARTS = [entropy_chart, confidence_chart, alternatives_chart]
 HOSTILE = ["</script>", "a.b[0]\\'c", '"quoted"', "line\nbreak", "x" * 5000, "\x00", "datum.value", "🦆", " ", ""]
 

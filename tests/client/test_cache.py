@@ -34,6 +34,8 @@ from deluge_nb.client.cache_codec import cut, stored
 from deluge_nb.dialects.base import Completion
 from tests.openai_server import ChatServer, Reply, chat, chunks, error, says
 
+pytestmark = pytest.mark.slow
+
 WIDE = {"a": 0.5, "b": 0.3, "c": 0.15}
 
 

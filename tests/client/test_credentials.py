@@ -27,6 +27,8 @@ from tests import fault_server
 from tests.fault_server import FaultServer, good, reply
 from tests.openai_server import ChatServer
 
+pytestmark = pytest.mark.slow
+
 KEY = "sk-secret-4711-do-not-show"
 
 

@@ -448,6 +448,7 @@ def test_a_cancelled_task_keeps_what_came(server: ChatServer) -> None:
     assert stream.response.completion == "Hello"
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows interrupts in another way")
 def test_an_interrupt_keeps_what_came(server: ChatServer) -> None:
     held_after(server, 3)

@@ -24,6 +24,8 @@ from deluge_nb.local.server import LlamaServer, server_for
 from deluge_nb.local.uninterrupted import apart
 from tests.processes import InterruptedStart, alive, ends, interrupt
 
+pytestmark = pytest.mark.slow
+
 # The negative number of the signal; Windows has none, and a code of its own.
 ABORTED = r"\d+" if sys.platform == "win32" else f"-{signal.SIGABRT:d}"
 EMPTY = b"GGUF" + (3).to_bytes(4, "little") + bytes(24)

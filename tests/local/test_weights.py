@@ -20,6 +20,8 @@ from deluge_nb.local import weights
 from deluge_nb.local.gguf import read_header
 from tests.processes import InterruptedStart, alive
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def real() -> Path:

@@ -202,6 +202,7 @@ class Toy:
         return None
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(st.integers(0, 10**6), st.sampled_from(TEXTS), st.integers(0, len(WORDS)))
 def test_the_truth_lies_within_the_bounds(seed: int, text: bytes, top: int) -> None:

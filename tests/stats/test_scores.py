@@ -69,6 +69,7 @@ def test_the_calibration_error_is_that_of_the_definition(cases: list[tuple[float
     assert got.ece <= got.rmsce + 1e-12 <= got.mce + 2e-12
 
 
+@pytest.mark.slow
 @given(CASES, st.integers(1, 8), st.integers(0, 99))
 def test_the_order_of_the_data_changes_no_score(cases: list[tuple[float, bool]], bins: int, seed: int) -> None:
     p, y = split(cases)

@@ -134,6 +134,7 @@ def test_a_proxy_of_the_environment_s_is_found(
     assert proxy_for(url) == proxy
 
 
+@pytest.mark.slow
 def test_more_prompts_may_be_under_way_than_a_pool_usually_holds() -> None:
     from tests import openai_server
     from tests.openai_server import Reply

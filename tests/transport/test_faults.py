@@ -24,6 +24,8 @@ from tests import fault_server
 from tests.fault_server import FaultServer, compressed, cut, good, reply, slowly
 from tests.openai_server import Seen, chat, says
 
+pytestmark = pytest.mark.slow
+
 KEY = "sk-test-0123456789"
 ENVELOPE = {"error": {"message": "it is what it is", "type": "server_error", "code": None}}
 

@@ -35,6 +35,8 @@ from deluge_nb.widget.live import LiveView
 from deluge_nb.widget.packer import CHUNK, EAGER
 from tests.openai_server import ChatServer, Reply, Seen, chat, entry, error, says
 
+pytestmark = pytest.mark.slow
+
 QUESTION = "What colour is it?"
 CAPITAL = "What is the capital of France?"
 # What the server says after each beginning: tokens, each with the runner-up.
