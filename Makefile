@@ -12,7 +12,7 @@ export NO_COLOR := 1
 # The tests start hundreds of processes, each of which would compile everything it imports.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help setup demo lab check test system lint types test-js test-python test-browser coverage docs bench lock clean
+.PHONY: help setup demo lab check test system lint types test-js test-python test-browser test-newest coverage docs bench lock clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -36,7 +36,7 @@ lab: .venv/ready  ## open the example notebooks in JupyterLab
 check: lint types  ## lint, types, layers and the fast tests, in about a minute
 	$(PYTEST) tests $(QUICK) -m "not browser and not model and not slow"
 
-test: system .venv/ready lint types docs test-js test-python test-browser  ## every check and test
+test: system .venv/ready lint types docs test-js test-python test-browser test-newest  ## every check and test
 
 system:  ## install what the tests need from the operating system: Chromium, OpenMP
 	@bash tests/system.sh
@@ -66,6 +66,10 @@ coverage: .venv/ready  ## the same, with a report of the lines and branches that
 # A separate process: Playwright's synchronous interface keeps an event loop running.
 test-browser: .venv/ready  ## the widgets in Chromium and Jupyter, and the example notebooks
 	$(PYTEST) tests/browser examples/notebooks --nbmake --nbmake-timeout=300
+
+# Put another Python first on PATH to test on it.
+test-newest: .venv/ready  ## tests without browser and model on the newest Python that starts here
+	@$(BIN)/python tests/newest.py .venv-newest $(PARALLEL) tests $(QUICK) -m "not browser and not model"
 
 docs: .venv/ready  ## build the documentation site into build/docs, offline
 	$(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet -d build/doctrees docs build/docs

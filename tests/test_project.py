@@ -1,0 +1,70 @@
+"""The files around the package: hooks, workflows, forms, changelog, Makefile, and what they must agree on."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests import newest
+
+ROOT = Path(__file__).parents[1]
+PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
+RULES = dict(re.findall(r"^([a-z][a-z-]*):(?!=)(.*)$", MAKEFILE, re.MULTILINE))
+WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+FORMS = sorted(path for path in (ROOT / ".github" / "ISSUE_TEMPLATE").glob("*.yml") if path.name != "config.yml")
+CHANGELOG = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+
+
+def read_yaml(path: Path) -> Any:
+    return yaml.safe_load(path.read_text(encoding="utf-8"))
+
+
+# The newest Python ----------------------------------------------------------------------------------------------------
+
+needs_scripts = pytest.mark.skipif(sys.platform == "win32", reason="Windows starts no shell script")
+
+
+def fake(folder: Path, minor: int, command: str) -> Path:
+    folder.mkdir(exist_ok=True)
+    path = folder / f"python3.{minor}"
+    path.write_text(f"#!/bin/sh\n{command}\n")
+    path.chmod(0o755)
+    return path
+
+
+@needs_scripts
+def test_the_newest_python_is_the_newest_release_that_starts(tmp_path: Path) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    fake(first, 99, "echo 'python3.99: command not found' >&2; exit 127")  # a shim of a version that is not selected
+    fake(first, 98, "echo candidate 3.98.0rc1 /opt/python")
+    fake(second, 97, "echo final 3.97.1 /opt/my python")
+    fake(first, 96, "echo final 3.96.0 /opt/python")
+    (first / "python3.95").write_text("not executable")
+    (second / "python3.97-config").write_text("another program")
+    path = os.pathsep.join([str(first), str(tmp_path / "absent"), "", str(second)])
+    expected = newest.Python(str(second / "python3.97"), "final", "3.97.1", "/opt/my python")
+    assert newest.find_newest(path, ">=3.11") == expected
+    found = newest.find_newest(path, ">=3.11,<3.97")
+    assert found is not None
+    assert found.minor == (3, 96)
+    assert newest.find_newest(path, ">=4") is None
+
+
+def test_where_nothing_newer_starts_it_says_so_and_makes_no_environment(tmp_path: Path) -> None:
+    script = [sys.executable, str(ROOT / "tests" / "newest.py"), str(tmp_path / "environment"), "--version"]
+    done = subprocess.run(
+        script, env={**os.environ, "PATH": str(tmp_path)}, capture_output=True, text=True, check=False
+    )
+    own = f"python{sys.version_info[0]}.{sys.version_info[1]}"
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == f"{own} is the newest that starts here; nothing newer to test\n"
+    assert not (tmp_path / "environment").exists()
