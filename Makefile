@@ -12,7 +12,7 @@ export NO_COLOR := 1
 # The tests start hundreds of processes, each of which would compile everything it imports.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help setup demo lab check test system lint types test-js test-python test-browser test-newest coverage docs bench lock clean
+.PHONY: help setup hooks demo lab check test system lint types test-js test-python test-browser test-newest coverage docs bench lock clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -26,6 +26,9 @@ help:  ## list the targets
 	@touch $@
 
 setup: .venv/ready  ## create .venv with everything the project needs
+
+hooks: .venv/ready js/node_modules/.package-lock.json  ## run lint, types and a check of the subject at every commit
+	$(BIN)/prek install
 
 demo: .venv/ready  ## run the first notebook on the embedded model, and write it to build/
 	@$(BIN)/python examples/demo.py

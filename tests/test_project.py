@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
+import shutil
 import subprocess
 import sys
+import sysconfig
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -26,6 +29,56 @@ CHANGELOG = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
 
 def read_yaml(path: Path) -> Any:
     return yaml.safe_load(path.read_text(encoding="utf-8"))
+
+
+# Hooks ----------------------------------------------------------------------------------------------------------------
+
+
+def hooks() -> list[dict[str, Any]]:
+    repositories = read_yaml(ROOT / ".pre-commit-config.yaml")["repos"]
+    assert [repository["repo"] for repository in repositories] == ["local"] * len(repositories)
+    return [hook for repository in repositories for hook in repository["hooks"]]
+
+
+def test_hooks_download_nothing() -> None:
+    assert hooks()
+    for hook in hooks():
+        assert hook["language"] == "system"
+        assert "additional_dependencies" not in hook
+
+
+@pytest.mark.parametrize("hook", hooks(), ids=lambda hook: hook["id"])
+def test_a_hook_runs_a_tool_of_the_development_environment(hook: dict[str, Any]) -> None:
+    program, *arguments = shlex.split(hook["entry"])
+    assert Path(program).parent.as_posix() == ".venv/bin"
+    scripts = f"{sysconfig.get_path('scripts')}{os.pathsep}{Path(sys.executable).parent}"
+    assert shutil.which(Path(program).name, path=scripts), program
+    assert [word for word in arguments if word.endswith(".py") and not (ROOT / word).is_file()] == []
+
+
+def test_hooks_check_the_files_and_the_message_of_a_commit() -> None:
+    kinds = read_yaml(ROOT / ".pre-commit-config.yaml")["default_install_hook_types"]
+    assert {stage for hook in hooks() for stage in hook.get("stages", ["pre-commit"])} == set(kinds)
+
+
+@pytest.mark.parametrize(
+    ("message", "problem"),
+    [
+        ("Sort the tests into folders\n\nThe body may have lines of any length. " + "x" * 200, ""),
+        ("x" * 72, ""),
+        ("x" * 73 + "\n", "The subject has 73 characters; at most 72 are allowed."),
+        ("Sort the tests.\n", "The subject ends with a full stop"),
+    ],
+    ids=["good", "72", "73", "full stop"],
+)
+def test_a_subject_of_a_commit_is_short(tmp_path: Path, message: str, problem: str) -> None:
+    path = tmp_path / "COMMIT_EDITMSG"
+    path.write_text(message, encoding="utf-8")
+    script = [sys.executable, str(ROOT / ".github" / "commit_subject.py"), str(path)]
+    done = subprocess.run(script, capture_output=True, text=True, check=False)
+    assert done.returncode == bool(problem)
+    assert problem in done.stderr
+    assert bool(done.stderr) == bool(problem)
 
 
 # The newest Python ----------------------------------------------------------------------------------------------------
