@@ -81,6 +81,89 @@ def test_a_subject_of_a_commit_is_short(tmp_path: Path, message: str, problem: s
     assert bool(done.stderr) == bool(problem)
 
 
+# Makefile and workflows -----------------------------------------------------------------------------------------------
+
+
+def test_every_target_has_a_help_text() -> None:
+    phony = re.search(r"^\.PHONY: (.*)$", MAKEFILE, re.MULTILINE)
+    assert phony is not None
+    assert set(phony[1].split()) == set(RULES)
+    assert [target for target, rest in RULES.items() if not re.search(r"  ## \w", rest)] == []
+
+
+def test_the_whole_runs_every_part() -> None:
+    parts = RULES["test"].partition("##")[0].split()
+    assert {"lint", "types", "docs", "test-js", "test-python", "test-browser", "test-newest"} <= set(parts)
+
+
+def jobs() -> list[Any]:
+    return [
+        pytest.param(job, id=f"{path.stem}-{name}")
+        for path in WORKFLOWS
+        for name, job in read_yaml(path)["jobs"].items()
+    ]
+
+
+def commands(job: dict[str, Any]) -> list[list[str]]:
+    lines = [line for step in job["steps"] if "run" in step for line in step["run"].splitlines()]
+    return [shlex.split(line) for line in lines if line.strip()]
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
+def test_a_workflow_may_read_only_and_stops_when_it_is_outdated(path: Path) -> None:
+    workflow = read_yaml(path)
+    assert workflow["permissions"] == {"contents": "read"}
+    assert workflow["concurrency"]["cancel-in-progress"] is True
+    assert "github.ref" in workflow["concurrency"]["group"]
+
+
+@pytest.mark.parametrize("job", jobs())
+def test_a_job_has_a_limit_and_actions_of_a_major_version(job: dict[str, Any]) -> None:
+    assert job["timeout-minutes"] <= 60
+    assert "permissions" not in job
+    used = [step["uses"] for step in job["steps"] if "uses" in step]
+    assert used
+    assert [action for action in used if not re.fullmatch(r"actions/[\w-]+@v\d+", action)] == []
+
+
+@pytest.mark.parametrize("job", jobs())
+def test_a_cache_depends_on_lock_files_that_exist(job: dict[str, Any]) -> None:
+    keys = [step["with"]["key"] for step in job["steps"] if step.get("uses", "").startswith("actions/cache@")]
+    assert keys
+    for key in keys:
+        hashed = re.search(r"hashFiles\((.*?)\)", key)
+        assert hashed is not None
+        files = re.findall(r"'([^']+)'", hashed[1])
+        assert "requirements.lock" in files
+        assert [name for name in files if not (ROOT / name).is_file()] == []
+
+
+@pytest.mark.parametrize("job", jobs())
+def test_a_job_calls_targets_and_tests_that_exist(job: dict[str, Any]) -> None:
+    called = commands(job)
+    assert any("make" in words or "pytest" in words for words in called)
+    for words in called:
+        if words[0] == "make":
+            assert set(words[1:]) <= set(RULES)
+        if "pytest" in words:
+            named = [word for word in words if word.partition("/")[0] in ("tests", "--ignore=tests")]
+            assert named
+            assert [word for word in named if not (ROOT / word.removeprefix("--ignore=")).exists()] == []
+
+
+def test_the_workflows_cover_every_system_and_the_newest_python() -> None:
+    (path,) = WORKFLOWS
+    everything, python = (read_yaml(path)["jobs"][name] for name in ("everything", "python"))
+    assert ["make", "test"] in commands(everything)
+    cells = python["strategy"]["matrix"]["include"]
+    assert {cell["os"].partition("-")[0] for cell in cells} == {"macos", "windows", "ubuntu"}
+    oldest = re.fullmatch(r">=3\.(\d+)", PROJECT["project"]["requires-python"])
+    assert oldest is not None
+    minors = [int(cell["python"].removeprefix("3.")) for cell in cells]
+    assert min(minors) == int(oldest[1])
+    assert max(minors) > min(minors)
+
+
 # The newest Python ----------------------------------------------------------------------------------------------------
 
 needs_scripts = pytest.mark.skipif(sys.platform == "win32", reason="Windows starts no shell script")
