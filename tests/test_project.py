@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime
+import json
 import os
 import re
 import shlex
@@ -16,6 +18,7 @@ from typing import Any
 import pytest
 import yaml
 
+from deluge_nb import APIResponse, Logprobs
 from tests import newest
 
 ROOT = Path(__file__).parents[1]
@@ -204,3 +207,81 @@ def test_where_nothing_newer_starts_it_says_so_and_makes_no_environment(tmp_path
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == f"{own} is the newest that starts here; nothing newer to test\n"
     assert not (tmp_path / "environment").exists()
+
+
+# Forms ----------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", FORMS, ids=lambda path: path.stem)
+def test_a_form_has_the_fields_that_its_host_expects(path: Path) -> None:
+    form = read_yaml(path)
+    assert set(form) == {"name", "description", "labels", "body"}
+    assert len({field["id"] for field in form["body"]}) == len(form["body"])
+    for field in form["body"]:
+        assert field["type"] in ("input", "textarea", "dropdown")
+        assert field["attributes"]["label"]
+        assert set(field["attributes"]) <= {"label", "description", "placeholder", "render", "options"}
+        assert ("options" in field["attributes"]) == (field["type"] == "dropdown")
+    assert any(field.get("validations", {}).get("required") for field in form["body"])
+
+
+def test_there_are_forms_for_bugs_wishes_and_wrong_numbers() -> None:
+    assert [path.stem for path in FORMS] == ["bug", "feature", "wrong_number"]
+    assert read_yaml(ROOT / ".github" / "ISSUE_TEMPLATE" / "config.yml") == {"blank_issues_enabled": False}
+
+
+def test_the_code_in_the_form_for_wrong_numbers_prints_the_table(capsys: pytest.CaptureFixture[str]) -> None:
+    entry = {"token": "a", "logprob": -0.1, "bytes": [97], "top_logprobs": [{"token": "a", "logprob": -0.1}]}
+    response = APIResponse("a-model", completion="a", logprobs=Logprobs.from_entries([entry]))
+    fields = {field["id"]: field["attributes"] for field in read_yaml(FORMS[-1])["body"]}
+    assert {"model", "server", "number", "table", "columns"} <= set(fields)
+    printed = []
+    for name in ("table", "columns"):
+        code = re.search(r"`(.+?)`", fields[name]["description"])
+        assert code is not None
+        exec(code[1], {"response": response})
+        printed.append(capsys.readouterr().out)
+    assert json.loads(printed[0]) == list(response.logprobs or ())
+    assert "'entropy'" in printed[1]
+
+
+# Documents ------------------------------------------------------------------------------------------------------------
+
+
+def test_the_citation_has_the_version_and_the_licence_of_the_package() -> None:
+    citation, project = read_yaml(ROOT / "CITATION.cff"), PROJECT["project"]
+    assert citation["cff-version"] == "1.2.0"
+    assert {"message", "title", "authors"} <= set(citation)
+    assert (citation["version"], citation["license"]) == (project["version"], project["license"])
+    assert (citation["abstract"], citation["keywords"]) == (project["description"], project["keywords"])
+    assert citation["authors"] == [{"name": "The deluge_nb contributors"}]
+    assert f"## [{citation['version']}] - {citation['date-released']}\n" in CHANGELOG
+
+
+def test_the_changelog_has_the_form_that_its_first_lines_promise() -> None:
+    headings = re.findall(r"^## (.*)$", CHANGELOG, re.MULTILINE)
+    assert headings[0] == "[Unreleased]"
+    releases = [re.fullmatch(r"\[(\d+\.\d+\.\d+)\] - (\d{4}-\d\d-\d\d)", heading) for heading in headings[1:]]
+    assert releases
+    assert None not in releases, headings
+    dates = [datetime.date.fromisoformat(release[2]) for release in releases if release is not None]
+    assert dates == sorted(dates, reverse=True)
+    versions = [release[1] for release in releases if release is not None]
+    assert versions == sorted(versions, key=lambda version: tuple(map(int, version.split("."))), reverse=True)
+    assert versions[0] == PROJECT["project"]["version"]
+    sections = re.findall(r"^### (.*)$", CHANGELOG, re.MULTILINE)
+    assert set(sections) <= {"Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"}
+
+
+def test_every_version_of_the_changelog_has_a_link() -> None:
+    named = re.findall(r"^## \[(.*?)\]", CHANGELOG, re.MULTILINE)
+    links = dict(re.findall(r"^\[(.+?)\]: (.+)$", CHANGELOG, re.MULTILINE))
+    assert list(links) == named
+    assert [target for name, target in links.items() if name != "Unreleased" and not target.endswith(f"/v{name}")] == []
+    assert links["Unreleased"].endswith(f"/v{named[1]}...HEAD")
+
+
+def test_the_security_policy_names_a_private_way_and_no_address() -> None:
+    policy = (ROOT / "SECURITY.md").read_text(encoding="utf-8")
+    assert "**Report a vulnerability**" in policy
+    assert not re.search(r"\w@\w|https?://", policy)
