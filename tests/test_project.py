@@ -12,6 +12,7 @@ import subprocess
 import sys
 import sysconfig
 import tomllib
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -285,3 +286,28 @@ def test_the_security_policy_names_a_private_way_and_no_address() -> None:
     policy = (ROOT / "SECURITY.md").read_text(encoding="utf-8")
     assert "**Report a vulnerability**" in policy
     assert not re.search(r"\w@\w|https?://", policy)
+
+
+# pyproject.toml and the lock ------------------------------------------------------------------------------------------
+
+
+def test_every_exception_of_the_linter_is_for_files_that_exist() -> None:
+    files = [path.relative_to(ROOT).as_posix() for path in ROOT.glob("*.py")]
+    for folder in ("deluge_nb", "tests", "benchmarks", "examples", "docs", ".github"):
+        files += [path.relative_to(ROOT).as_posix() for path in (ROOT / folder).rglob("*.py")]
+    patterns = list(PROJECT["tool"]["ruff"]["lint"]["per-file-ignores"])
+    assert [pattern for pattern in patterns if not any(fnmatch(name, pattern) for name in files)] == []
+    packages = [pattern.split("/")[1] for pattern in patterns if pattern.startswith("deluge_nb/")]
+    assert len(packages) == len(set(packages)), "one line per package"
+
+
+def test_everything_that_the_sdist_is_to_include_exists() -> None:
+    included = PROJECT["tool"]["hatch"]["build"]["targets"]["sdist"]["include"]
+    assert [name for name in included if not (ROOT / name.removeprefix("/")).exists()] == []
+
+
+def test_the_locked_requirements_have_hashes_and_no_addresses() -> None:
+    lock = (ROOT / "requirements.lock").read_text(encoding="utf-8")
+    assert "://" not in lock
+    entries = re.split(r"^(?=\S)", lock, flags=re.MULTILINE)
+    assert [entry for entry in entries if entry.strip() and "--hash=sha256:" not in entry] == []
