@@ -29,6 +29,7 @@ from deluge_nb.logprobs.alignment import align
 from deluge_nb.logprobs.json_fields import field_probs
 from deluge_nb.stats import clopper_pearson
 from tests.browser.tables import FRANCE
+from tests.sources import nodes
 
 PACKAGE = Path(deluge_nb.__file__).parent
 TABLE = Logprobs.from_entries(FRANCE)
@@ -128,7 +129,7 @@ def test_only_one_module_says_how_to_install_an_extra() -> None:
     saying = {
         path.relative_to(PACKAGE).as_posix()
         for path in PACKAGE.rglob("*.py")
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        for node in nodes(path)
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and "pip install" in node.value
     }
     assert saying == {"extras.py"}

@@ -14,6 +14,7 @@ from typing import NamedTuple
 import pytest
 
 import deluge_nb
+from tests.sources import nodes
 
 PACKAGE = Path(deluge_nb.__file__).parent
 FRONT_END = PACKAGE.parent / "js" / "src"
@@ -72,7 +73,7 @@ MODULE_NAMES = {parts_of(path) for path in MODULES}
 def imports(path: Path) -> Iterator[Import]:
     """What a file imports from the package, wherever in the file; a submodule has an empty name."""
     folders = path.relative_to(PACKAGE).parts[:-1]
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in nodes(path):
         if not isinstance(node, ast.ImportFrom) or not node.level:
             continue
         base = (*folders[: len(folders) - node.level + 1], *(node.module or "").split("."))
@@ -118,7 +119,7 @@ def test_private_names_stay_in_their_package(path: Path) -> None:
     assert not [found for found in private if found.name != "__version__"]
     # A module that is imported whole may still be asked for what is private to it.
     modules = {found.bound_to for found in foreign if not found.name}
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in nodes(path):
         if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in modules:
             assert not node.attr.startswith("_"), f"{node.value.id}.{node.attr}"
 

@@ -18,6 +18,7 @@ from deluge_nb import Logprobs, extract_prob
 from deluge_nb.logprobs.measures import log_sum_rows
 from deluge_nb.logprobs.values import LOWEST, ROUNDING, SENTINEL, SINGLE_PRECISION, is_known, log_sum
 from deluge_nb.stats import logsumexp
+from tests.sources import nodes
 
 PACKAGE = Path(deluge_nb.__file__).parent
 logprobs = st.floats(-800, 0)
@@ -68,7 +69,7 @@ def test_a_constant_stands_in_one_place(name: str, value: float) -> None:
     holding = [
         path.relative_to(PACKAGE).as_posix()
         for path in PACKAGE.rglob("*.py")
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        for node in nodes(path)
         if isinstance(node, ast.UnaryOp | ast.BinOp | ast.Constant) and value_of(node) == value
     ]
     assert holding == ["logprobs/values.py"], name
@@ -91,7 +92,7 @@ def test_rounding_is_said_once() -> None:
     assigned = [
         path.relative_to(PACKAGE).as_posix()
         for path in PACKAGE.rglob("*.py")
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        for node in nodes(path)
         if isinstance(node, ast.Assign | ast.AnnAssign)
         for target in (node.targets if isinstance(node, ast.Assign) else [node.target])
         if isinstance(target, ast.Name) and target.id.strip("_") in ("ROUNDING", "SENTINEL", "SENTINELS", "NEVER")
