@@ -196,10 +196,12 @@ def _ended(process: subprocess.Popen[bytes]) -> int | None:
 
 
 def _largest(folder: Path) -> int:
+    # pip removes its temporary folders while this looks. `os.walk` passes over them; `Path.rglob` raises.
     sizes = [0]
-    for path in folder.rglob("*"):
-        with contextlib.suppress(OSError):  # gone meanwhile
-            sizes.append(path.stat().st_size)
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            with contextlib.suppress(OSError):
+                sizes.append(Path(parent, name).stat().st_size)
     return max(sizes)
 
 

