@@ -162,7 +162,7 @@ class MalformedResponseError(DelugeError):
         self.excerpt = excerpt
 
 
-def bad(setting: str, value: object, wanted: str) -> SettingError:
+def invalid_argument(setting: str, value: object, wanted: str) -> SettingError:
     """The error for an argument that cannot be meant."""
     shown = repr(value)
     shown = shown if len(shown) <= 80 else f"{shown[:79]}…"

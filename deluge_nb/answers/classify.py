@@ -17,9 +17,9 @@ from ..stats.entropy import log1mexp
 from ..stats.labels import LabelSet, Tally, walked
 from ..stats.sequences import contextual_calibration, pmi_dc
 from ..text.matching import Labels
-from .first_token import along, listed_at, made
-from .results import Classification, Classifications, failed
-from .score import filled
+from .first_token import alternatives_at, classify_response, to_classification
+from .results import Classification, Classifications, failed_result
+from .score import fill_template
 
 if TYPE_CHECKING:
     from ..client.client import LLMClient
@@ -169,16 +169,16 @@ def _prompt(value: Any, template: Template | None, where: str) -> Prompt:
     if template is None:
         return as_prompt(value, where)
     if isinstance(template, str):
-        return as_prompt(filled(template, value, where), where)
+        return as_prompt(fill_template(template, value, where), where)
     if isinstance(template, RawPrompt):
-        return as_prompt(RawPrompt(filled(template.text, value, where)), where)
+        return as_prompt(RawPrompt(fill_template(template.text, value, where)), where)
     # Only one of a conversation's parts need have a place for the input.
     parts = [message.content for message in template.messages]
     if template.prefill is not None:
         parts.append(template.prefill)
     if not any("{" in part for part in parts):
-        filled("\n".join(parts), value, where)
-    texts = [filled(part, value, where) if "{" in part else part for part in parts]
+        fill_template("\n".join(parts), value, where)
+    texts = [fill_template(part, value, where) if "{" in part else part for part in parts]
     messages = tuple(Message(message.role, text) for message, text in zip(template.messages, texts, strict=False))
     return as_prompt(Conversation(messages, texts[-1] if template.prefill is not None else None), where)
 
@@ -188,7 +188,7 @@ def _prompt(value: Any, template: Template | None, where: str) -> Prompt:
 
 def _first(questions: list[Question], client: LLMClient, progress: bool) -> list[Classification]:
     responses = _answers([prompt for prompt, _ in questions], client, _TOKENS, progress)
-    return [along(response, labels) for response, (_, labels) in zip(responses, questions, strict=True)]
+    return [classify_response(response, labels) for response, (_, labels) in zip(responses, questions, strict=True)]
 
 
 def _answers(prompts: Sequence[Any], client: LLMClient, tokens: int, progress: bool) -> list[APIResponse]:
@@ -224,7 +224,7 @@ def _trie(questions: list[Question], client: LLMClient, progress: bool) -> list[
         for (place, prefix), response in zip(wanted, responses, strict=True):
             seen[place].append(response)
             table = response.logprobs
-            found = listed_at(table, 0) if table is not None and len(table) else []
+            found = alternatives_at(table, 0) if table is not None and len(table) else []
             if found:
                 nodes[place][prefix] = found
             elif not prefix:
@@ -242,11 +242,11 @@ def _trie(questions: list[Question], client: LLMClient, progress: bool) -> list[
     for place, reason in enumerate(reasons):
         try:
             if reason is None:
-                results.append(made(walked(nodes[place], readers[place]), seen[place]))
+                results.append(to_classification(walked(nodes[place], readers[place]), seen[place]))
                 continue
         except LogprobError as error:
             reason = str(error)
-        results.append(failed(readers[place].names, reason, seen[place]))
+        results.append(failed_result(readers[place].names, reason, seen[place]))
     return results
 
 
@@ -308,7 +308,9 @@ def _likelihoods(found: dict[str, list[APIResponse]], labels: Labels) -> Classif
     every = [response for responses in found.values() for response in responses]
     wrong = next((response for response in every if response.is_error or response.logprobs is None), None)
     if wrong is not None:
-        return failed(labels.names, wrong.error_message or wrong.note or "There are no log-probabilities.", every)
+        return failed_result(
+            labels.names, wrong.error_message or wrong.note or "There are no log-probabilities.", every
+        )
     spelt = [
         (place, tuple(zip(table.token_ids, table.tokens, strict=True)), float(table.logprob.sum()))
         for place, responses in enumerate(found.values())
@@ -327,7 +329,7 @@ def _likelihoods(found: dict[str, list[APIResponse]], labels: Labels) -> Classif
     # In logarithms, for what is unlikely enough to vanish can still be compared.
     total = log_sum(list(loglik.values()))
     shares = {name: math.exp(value - total) for name, value in loglik.items()} if total > -math.inf else {}
-    return dataclasses.replace(made(distribution, every, shares), loglik=loglik)
+    return dataclasses.replace(to_classification(distribution, every, shares), loglik=loglik)
 
 
 def _rest(logprob: float, tokens: Tokens, spelt: dict[Tokens, float]) -> float:

@@ -61,7 +61,7 @@ def extract_probs(
     place = count(token_index, "token_index")
     matches = is_match if token_match_fn is None else token_match_fn
     if isinstance(responses, list) and responses:
-        part = _alike(responses, place)
+        part = _stack(responses, place)
         if part is not None:
             found = _probabilities(part, labels, matches, use_top_logprobs, normalize_top_logprobs, use_complement)
             return found[:, 0] if isinstance(token_or_labels, str) else found
@@ -98,7 +98,7 @@ class _Part:
             yield rows, self.alternative[places].reshape(size, length), self.logprob[places].reshape(size, length)
 
 
-def _alike(responses: list[Any], place: int) -> _Part | None:
+def _stack(responses: list[Any], place: int) -> _Part | None:
     """Responses whose tables have the same shape, as a client's answers of one token do; None if they are not that."""
     try:
         rows = stack_packed([response.logprobs.packed for response in responses])
@@ -164,7 +164,7 @@ def _probabilities(
     part: _Part, labels: list[str], matches: Matcher, use_top: bool, normalize: bool, complement: bool
 ) -> Floats:
     n, texts = len(part.chosen), part.vocabulary.texts
-    chosen = np.exp(measures.known(part.chosen_logprob))
+    chosen = np.exp(measures.mask_censored(part.chosen_logprob))
     used = np.zeros(len(texts), np.bool_)
     used[part.chosen] = True
     if use_top and part.alternative.size > len(texts):  # then looking for those that are used costs more
@@ -190,10 +190,10 @@ def _probabilities(
         if not ids.shape[1]:
             outside[rows] = True
             continue
-        p = np.exp(measures.cleaned(values))
+        p = np.exp(measures.clip_to_support(values))
         ids = ids.astype(np.intp)
         total[rows] = np.einsum("ij->i", p)
-        outside[rows] = ~measures.holds(part.vocabulary, ids, part.chosen[rows])
+        outside[rows] = ~measures.contains_chosen(part.vocabulary, ids, part.chosen[rows])
         for column in range(len(labels)):
             sums[rows, column] = np.einsum("ij,ij->i", p, weights[column][ids])
             if complement:

@@ -10,14 +10,14 @@ from ..errors import LogprobError
 from ..stats.core.validation import Alternative
 from ..stats.labels import LabelDistribution, walked
 from ..text.matching import Labels
-from .results import Classification, failed
+from .results import Classification, failed_result
 
 if TYPE_CHECKING:
     from ..logprobs.table import Logprobs
     from ..response import APIResponse
 
 
-def along(response: APIResponse, labels: Labels) -> Classification:
+def classify_response(response: APIResponse, labels: Labels) -> Classification:
     """What the tokens of an answer settle, and what those beside them do.
 
     The alternatives at the first token, and, as long as what was said so far leaves answers open (white space, the
@@ -27,27 +27,27 @@ def along(response: APIResponse, labels: Labels) -> Classification:
     table = response.logprobs
     if table is None or not len(table):
         reason = response.error_message or response.note or "The answer has no tokens to look at."
-        return failed(labels.names, reason, [response])
+        return failed_result(labels.names, reason, [response])
     nodes: dict[str, list[Alternative]] = {}
     said = ""
     for position, token in enumerate(table.tokens):
         reading = labels.read(said)
         if said in nodes or reading.ended or reading.open == frozenset():
             break
-        nodes[said] = listed_at(table, position)
+        nodes[said] = alternatives_at(table, position)
         if not nodes[said]:
             del nodes[said]
             break
         said += token
     if not nodes:
-        return failed(labels.names, "The provider withheld the log-probabilities of this answer.", [response])
+        return failed_result(labels.names, "The provider withheld the log-probabilities of this answer.", [response])
     try:
-        return made(walked(nodes, labels, to_the_end=True), [response])
+        return to_classification(walked(nodes, labels, to_the_end=True), [response])
     except LogprobError as error:
-        return failed(labels.names, str(error), [response])
+        return failed_result(labels.names, str(error), [response])
 
 
-def listed_at(table: Logprobs, position: int) -> list[Alternative]:
+def alternatives_at(table: Logprobs, position: int) -> list[Alternative]:
     """The alternatives at a token, and the token itself where they do not hold it."""
     found = [
         Alternative(one["token"], float(one["logprob"]), None)
@@ -60,7 +60,7 @@ def listed_at(table: Logprobs, position: int) -> list[Alternative]:
     return found
 
 
-def made(
+def to_classification(
     found: LabelDistribution, responses: Sequence[APIResponse], shares: dict[str, float] | None = None
 ) -> Classification:
     """The result that a distribution over answers amounts to."""

@@ -119,7 +119,7 @@ class Classifications(Sequence[Classification]):
         """
         pd = import_extra("pandas", "to_pandas()")
         columns: dict[str, Any] = {
-            "input": [shown(one) for one in self._inputs],
+            "input": [format_value(one) for one in self._inputs],
             "label": self.labels,
             "probability": self.probability,
             "matched_mass": [one.matched_mass for one in self._results],
@@ -141,7 +141,7 @@ class Classifications(Sequence[Classification]):
         return f"Classifications({len(self)} inputs, {among}, by {self.method}{told})"
 
 
-def shown(value: Any) -> str:
+def format_value(value: Any) -> str:
     """An input as a cell of a table."""
     text = getattr(value, "text", value)
     if isinstance(text, str):
@@ -151,7 +151,7 @@ def shown(value: Any) -> str:
     return repr(text)
 
 
-def failed(names: Sequence[str], reason: str, responses: Sequence[APIResponse] = ()) -> Classification:
+def failed_result(names: Sequence[str], reason: str, responses: Sequence[APIResponse] = ()) -> Classification:
     """The result where there is none."""
     return Classification(
         None,

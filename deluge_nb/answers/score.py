@@ -115,20 +115,20 @@ def score_llm(
             setting="inputs",
             value=inputs,
         )
-    prompts = [filled(scoring_prompt_template, values, f"inputs[{i}]") for i, values in enumerate(inputs)]
+    prompts = [fill_template(scoring_prompt_template, values, f"inputs[{i}]") for i, values in enumerate(inputs)]
     responses = scoring_model.process_prompts_sync(prompts, show_progress=show_progress)
     if return_details:
-        from .first_token import along
+        from .first_token import classify_response
         from .results import Classifications
 
-        details = [along(response, labels) for response in responses]
+        details = [classify_response(response, labels) for response in responses]
         return Classifications(details, list(inputs), labels.names, "first-token")
     if return_probabilities:
         return [_probability(response, yes_token, labels) for response in responses]
     return [_says_yes(response, labels) for response in responses]
 
 
-def filled(template: str, values: Input, where: str = "inputs") -> str:
+def fill_template(template: str, values: Input, where: str = "inputs") -> str:
     """The template with an input's values in place of its placeholders; values are never read as templates.
 
     Raises

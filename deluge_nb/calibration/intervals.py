@@ -31,7 +31,9 @@ class Estimate(Result):
         return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"
 
 
-def redrawn(confidence: Floats, correct: Floats, n_bins: int, resamples: int, seed: int) -> tuple[Floats, ...]:
+def bootstrap_samples(
+    confidence: Floats, correct: Floats, n_bins: int, resamples: int, seed: int
+) -> tuple[Floats, ...]:
     """Scores of data drawn anew from the data: ECE, adaptive ECE, AURC, reliability, resolution, uncertainty."""
     n = len(confidence)
     rng = np.random.default_rng(seed)
@@ -76,13 +78,13 @@ def _parts(counts: NDArray[Any], confidence: NDArray[Any], correct: NDArray[Any]
     )
 
 
-def basic(value: float, drawn: Floats, level: float) -> Estimate:
+def basic_interval(value: float, drawn: Floats, level: float) -> Estimate:
     """The basic bootstrap interval, within what the number can be."""
     low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2])
     return Estimate(value, float(np.clip(2 * value - high, 0, value)), float(np.clip(2 * value - low, value, 1)))
 
 
-def delong(score: Floats, outcome: Floats) -> float:
+def delong_interval(score: Floats, outcome: Floats) -> float:
     """The standard error of an area under the ROC curve, by DeLong's method over midranks."""
     positive, negative = np.sort(score[outcome == 1]), np.sort(score[outcome == 0])
 

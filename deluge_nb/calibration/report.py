@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..errors import bad
+from ..errors import invalid_argument
 from ..extras import import_extra
 from ..logprobs.columns import Floats
 from ..stats.core.records import Result
@@ -33,7 +33,7 @@ from ..stats.scoring import (
     wilson_interval,
 )
 from ..stats.selective import RiskCoverage, risk_coverage, threshold_for_precision
-from .intervals import Estimate, basic, delong, redrawn
+from .intervals import Estimate, basic_interval, bootstrap_samples, delong_interval
 
 if TYPE_CHECKING:
     import altair
@@ -170,13 +170,13 @@ class CalibrationReport:
     def ece(self) -> Estimate:
         """The expected calibration error over bins of equal width: see :func:`deluge_nb.stats.ece`."""
         value = ece(self.confidence, self.correct, self.n_bins).ece
-        return basic(value, self._drawn[0], self.level)
+        return basic_interval(value, self._drawn[0], self.level)
 
     @cached_property
     def adaptive_ece(self) -> Estimate:
         """The expected calibration error over bins of equal number: see :func:`deluge_nb.stats.adaptive_ece`."""
         value = adaptive_ece(self.confidence, self.correct, self.n_bins)
-        return basic(value, self._drawn[1], self.level)
+        return basic_interval(value, self._drawn[1], self.level)
 
     @cached_property
     def brier(self) -> Estimate:
@@ -202,7 +202,7 @@ class CalibrationReport:
         values = (parts.reliability, parts.resolution, parts.uncertainty)
         names = ("reliability", "resolution", "uncertainty")
         return {
-            name: basic(value, drawn, self.level)
+            name: basic_interval(value, drawn, self.level)
             for name, value, drawn in zip(names, values, self._drawn[3:], strict=True)
         }
 
@@ -222,7 +222,7 @@ class CalibrationReport:
         if self.correct.min() == self.correct.max():
             return None
         value = auroc(self.confidence, self.correct)
-        half = normal_quantile(self.level) * delong(self.confidence, self.correct)
+        half = normal_quantile(self.level) * delong_interval(self.confidence, self.correct)
         return Estimate(value, max(value - half, 0.0), min(value + half, 1.0))
 
     @cached_property
@@ -233,7 +233,7 @@ class CalibrationReport:
     @cached_property
     def aurc(self) -> Estimate:
         """The area under the risk-coverage curve."""
-        return basic(self.risk_coverage.aurc, self._drawn[2], self.level)
+        return basic_interval(self.risk_coverage.aurc, self._drawn[2], self.level)
 
     def threshold(self, precision: float, *, delta: float | None = None) -> PrecisionThreshold | None:
         """The least confidence from which on enough answers are right.
@@ -300,7 +300,7 @@ class CalibrationReport:
         if kind == "platt":
             line = fit_platt(z, self.correct)
             return Calibrator(kind, {"a": line.a, "b": line.b})
-        raise bad("kind", kind, "'temperature', 'platt' or 'isotonic'")
+        raise invalid_argument("kind", kind, "'temperature', 'platt' or 'isotonic'")
 
     # For people -------------------------------------------------------------------------------------------------------
 
@@ -385,7 +385,7 @@ class CalibrationReport:
 
     @cached_property
     def _drawn(self) -> tuple[Floats, ...]:
-        return redrawn(self.confidence, self.correct, self.n_bins, self._resamples, self._seed)
+        return bootstrap_samples(self.confidence, self.correct, self.n_bins, self._resamples, self._seed)
 
 
 def _log_odds(p: Floats) -> Floats:

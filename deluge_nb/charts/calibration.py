@@ -11,7 +11,7 @@ import numpy as np
 from ..logprobs.columns import Floats
 from ..stats.scoring import CalibrationBin
 from ..stats.selective import RiskCoverage
-from .offline import CALM, HEAT, INK, OfflineChart, inline
+from .offline import CALM, HEAT, INK, OfflineChart, inline_data
 
 _WIDTH, _HEIGHT = 320, 300
 # A share of fewer points than this is hardly known, and drawn hollow.
@@ -154,4 +154,4 @@ def histogram_chart(confidence: Floats, correct: Floats, n_bins: int) -> alt.Cha
 
 
 def _chart(rows: list[dict[str, Any]]) -> OfflineChart:
-    return OfflineChart(inline(rows))
+    return OfflineChart(inline_data(rows))

@@ -22,13 +22,13 @@ def link_of(shown: Any) -> str:
     return link if isinstance(link, str) else ""
 
 
-def zooming() -> Any:
+def zoom_selection() -> Any:
     """Zoom by the wheel and move with Alt held, for dragging alone chooses tokens."""
     moving = "[pointerdown[event.altKey], window:pointerup] > window:pointermove!"
     return alt.selection_interval(bind="scales", encodings=["x"], translate=moving)
 
 
-def linked(chart: Any, link: str, ink: str | None = None) -> Any:
+def link_to_view(chart: Any, link: str, ink: str | None = None) -> Any:
     """A chart over tokens, of rows with ``position`` and ``last``, linked by a name; the same one where it is empty.
 
     What is selected has a thicker outline: of that ink, or, without one, of the marks' own colour.
@@ -59,7 +59,7 @@ def linked(chart: Any, link: str, ink: str | None = None) -> Any:
     return marked.encode(stroke=alt.condition(here, alt.value(ink), alt.value("transparent"))) if ink else marked
 
 
-def completed(spec: Any) -> Any:
+def with_named_views(spec: Any) -> Any:
     """A whole spec, with what makes the signals of its links change: Vega-Lite has no word for it, and hands it on."""
     for param in spec.get("params", []):
         name = param.get("name", "")

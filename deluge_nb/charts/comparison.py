@@ -8,10 +8,10 @@ from typing import Any
 import altair as alt
 import numpy as np
 
-from ..logprobs.alignment import Comparison
+from ..logprobs.alignment import Alignment
 from ..logprobs.columns import Floats
 from ..text.glyphs import label
-from .offline import INK, OfflineChart, inline
+from .offline import INK, OfflineChart, inline_data
 
 # Told apart by lightness and by their dashes, not only by hue.
 LINES = (INK, "#a23bc9", "#1a7f37", "#0969da", "#b35900", "#57606a", "#c2255c", "#0b7285")
@@ -22,7 +22,7 @@ _SINGLE = 2500
 _LONGEST = 24
 
 
-def compare_chart(compared: Comparison, names: Sequence[str], measure: str = "logprob") -> alt.Chart:
+def compare_chart(compared: Alignment, names: Sequence[str], measure: str = "logprob") -> alt.Chart:
     """Lines over the axis that all responses share; of neighbours that are taken together, their mean."""
     axis, length = compared.axis()
     size = max(1, -(-length // _SINGLE))
@@ -45,7 +45,7 @@ def compare_chart(compared: Comparison, names: Sequence[str], measure: str = "lo
         alt.Tooltip("place:N", title="position"),
         alt.Tooltip("value:Q", title=unit, format=".3f"),
     ]
-    chart = OfflineChart(inline(rows), description=f"{unit} of {len(names)} responses, along {length} tokens")
+    chart = OfflineChart(inline_data(rows), description=f"{unit} of {len(names)} responses, along {length} tokens")
     return (
         chart.mark_line(interpolate="step-after", strokeWidth=1.6, clip=True)
         .encode(

@@ -17,7 +17,7 @@ import altair as alt
 
 from ..extras import has_extra
 from ..render.picture import png
-from .chart_link import completed
+from .chart_link import with_named_views
 
 # JupyterLab 4 ships Vega-Lite 5.6: nothing newer may be used in a spec.
 _SCHEMA = "https://vega.github.io/schema/vega-lite/v5.json"
@@ -46,7 +46,7 @@ class _Offline:
         spec = super().to_dict(*args, **kwargs)  # type: ignore[missing-attribute]
         if "vega-lite" not in spec.get("$schema", ""):  # a part of another chart, which may not have a style of its own
             return spec
-        return alt.utils.update_nested(_DRESS, completed(spec), copy=True)
+        return alt.utils.update_nested(_DRESS, with_named_views(spec), copy=True)
 
     def _repr_mimebundle_(self, *args: Any, **kwargs: Any) -> Any:
         if alt.renderers.active != "default":  # the user has chosen another way
@@ -102,7 +102,7 @@ def _zooming_as_one() -> Iterator[None]:
         yield
 
 
-def inline(rows: list[dict[str, Any]]) -> alt.InlineData:
+def inline_data(rows: list[dict[str, Any]]) -> alt.InlineData:
     """Rows as Altair's data, which it puts into a specification as they are.
 
     Altair holds all else that it is given against its schema, field by field: of thousands of rows for seconds.

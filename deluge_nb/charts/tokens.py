@@ -13,8 +13,8 @@ from ..errors import SettingError
 from ..interop.readers import as_logprobs
 from ..render.scale import percent
 from ..text.glyphs import label
-from .chart_link import link_of, linked, zooming
-from .offline import CALM, HEAT, INK, PALE, OfflineChart, inline
+from .chart_link import link_of, link_to_view, zoom_selection
+from .offline import CALM, HEAT, INK, PALE, OfflineChart, inline_data
 
 # With more tokens than this there is no room for their texts: the axis counts them, and can be zoomed.
 _LABELLED = 60
@@ -146,7 +146,7 @@ def alternatives_chart(logprobs: Any, position: int = 0) -> alt.Chart:
     names = [f"{row['token']}  {row['told']}" for row in rows]
     placed = [{**row, "place": place} for place, row in enumerate(rows)]
     kinds = alt.Scale(domain=["chosen", "alternative", "not listed"], range=[HEAT, CALM, "#c5ccd3"])
-    chart = OfflineChart(inline(placed), description=f"What was weighed at token {position}")
+    chart = OfflineChart(inline_data(placed), description=f"What was weighed at token {position}")
     return (
         chart.mark_bar()
         .encode(
@@ -172,20 +172,20 @@ def _over_tokens(
     dots: bool = False,
 ) -> OfflineChart:
     """Bars from `base` (a field or a value) in the order of the tokens; or dots, where bars would hide one another."""
-    chart = OfflineChart(inline(rows), description=description)
+    chart = OfflineChart(inline_data(rows), description=description)
     told = [alt.Tooltip("token:N", title="token"), alt.Tooltip("place:N", title="position"), *tooltip]
     foot = alt.Y2(base) if isinstance(base, str) else alt.Y2Datum(base)
     if count <= _LABELLED:
         names = list({row["position"]: row["token"] for row in rows}.values())
         axis = alt.Axis(labelExpr=_naming(names), labelAngle=-45, labelLimit=110, labelOverlap=False, ticks=False)
         chart = chart.mark_bar().encode(alt.X("position:O", title="Token", axis=axis), y, foot, color, tooltip=told)
-        return linked(chart.properties(width=min(count * _STEP, _WIDTH), height=_HEIGHT), link, INK)
+        return link_to_view(chart.properties(width=min(count * _STEP, _WIDTH), height=_HEIGHT), link, INK)
     scale = alt.Scale(domain=[-0.5, count - 0.5], nice=False, zero=False)
     axis = alt.Axis(grid=False, format="d", tickMinStep=1)
     # Of one name for both marks, for a zoom is shared by name.
     x = alt.X("at:Q", title="Token", scale=scale, axis=axis)
     if dots and count > _WIDTH / 2:
-        chart.data = inline([{**row, "at": (row["at"] + row["end"]) / 2} for row in rows])
+        chart.data = inline_data([{**row, "at": (row["at"] + row["end"]) / 2} for row in rows])
         chart = chart.mark_circle(size=18, opacity=0.9, clip=True).encode(x, y, color, tooltip=told)
     else:  # as wide as their tokens, at any zoom
         edge = alt.Stroke(color["shorthand"], scale=color["scale"], legend=None)
@@ -193,7 +193,7 @@ def _over_tokens(
         chart = bars.encode(x, alt.X2("end"), y, foot, color, edge, tooltip=told)
     chart = chart.properties(width=_WIDTH, height=_HEIGHT)
     # Zoomed along the tokens only: what is up and down is the measure.
-    return linked(chart.add_params(zooming()), link) if link else chart.interactive(bind_y=False)
+    return link_to_view(chart.add_params(zoom_selection()), link) if link else chart.interactive(bind_y=False)
 
 
 def _groups(table: Any) -> Iterator[tuple[slice, dict[str, Any]]]:

@@ -17,13 +17,13 @@ from ..response import APIResponse
 from ..sampling import SamplingParams
 from ..tools import OutputSchema, Tool
 from .diagnosis import as_refusal, missing_notes, retry_differently
-from .route import Route, completed
+from .route import Route, with_model_defaults
 
 if TYPE_CHECKING:
     from ..dialects.base import Ask, Completion
     from ..logprobs.columns import Vocabulary
     from ..transport.http import Transport
-    from ..transport.streaming import Listener
+    from ..transport.streaming import StreamListener
     from .cache import Cache
 
 
@@ -88,15 +88,15 @@ class Batch:
                 for _ in range(min(self._limit, len(self.items))):
                     group.create_task(work())
         finally:
-            vocabulary.let_go()
+            vocabulary.clear_spelling_cache()
 
-    async def listen(self, listener: Listener, vocabulary: Vocabulary) -> APIResponse:
+    async def listen(self, listener: StreamListener, vocabulary: Vocabulary) -> APIResponse:
         """Ask the one item, whose answer is heard as it comes. Must run on the portal's loop."""
         await asyncio.to_thread(self.start_servers)
         self.responses[0] = response = await self._ask(self.items[0], vocabulary, listener)
         return response
 
-    async def _ask(self, item: Item, vocabulary: Vocabulary, listener: Listener | None = None) -> APIResponse:
+    async def _ask(self, item: Item, vocabulary: Vocabulary, listener: StreamListener | None = None) -> APIResponse:
         from ..dialects.base import Ask, load
 
         spec, endpoint = item.route.target.spec, item.route.endpoint
@@ -106,7 +106,7 @@ class Batch:
             model=item.route.model,
             endpoint=endpoint,
             prompt=item.prompt,
-            params=completed(item.params, item.route.target),
+            params=with_model_defaults(item.params, item.route.target),
             system=spec.system,
             tools=self._tools,
             output_schema=self._schema,
@@ -148,14 +148,14 @@ class Batch:
         return replace(answer, is_error=True, error=failed.error, error_message=failed.error_message, status_code=None)
 
     def _key(self, ask: Ask, route: Route) -> bytes:
-        from .cache import key_of
+        from .cache import cache_key
 
         served = route.served()
         place = served.fingerprint if served is not None else route.endpoint.base_url
-        first = key_of(ask, place, 0)
+        first = cache_key(ask, place, 0)
         turn = self._asked[first]
         self._asked[first] += 1
-        return first if turn == 0 else key_of(ask, place, turn)
+        return first if turn == 0 else cache_key(ask, place, turn)
 
     def finished(self) -> list[APIResponse]:
         """The responses, once all are there; tells where log-probabilities were asked for and did not come."""

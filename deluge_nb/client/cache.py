@@ -80,10 +80,10 @@ class Cache:
         found = await self._do(self._read, key, _top(ask))
         if found is None:
             return None
-        from .cache_codec import restored
+        from .cache_codec import decode_completion
 
         try:
-            return restored(found, ask)
+            return decode_completion(found, ask)
         except Exception:  # whatever is wrong with it, it can be asked for again
             return None
 
@@ -91,9 +91,9 @@ class Cache:
         """Keep an answer; a failure to do so is told once and costs nothing else."""
         if ask.params.logprobs and answer.logprobs is None and not answer.tool_calls:
             return
-        from .cache_codec import stored
+        from .cache_codec import encode_completion
 
-        await self._do(self._write, key, _top(ask), stored(answer))
+        await self._do(self._write, key, _top(ask), encode_completion(answer))
 
     def clear(self) -> None:
         """Forget all answers."""
@@ -190,7 +190,7 @@ def _logged(connection: sqlite3.Connection) -> None:
             time.sleep(0.01)
 
 
-def opened(cache: bool | str | os.PathLike[str] | Cache | None) -> Cache | None:
+def open_cache(cache: bool | str | os.PathLike[str] | Cache | None) -> Cache | None:
     """The cache that a setting means.
 
     Raises
@@ -219,7 +219,7 @@ def opened(cache: bool | str | os.PathLike[str] | Cache | None) -> Cache | None:
     )
 
 
-def key_of(ask: Ask, place: str, turn: int) -> bytes:
+def cache_key(ask: Ask, place: str, turn: int) -> bytes:
     """The fingerprint of a request, without how many alternatives it asks for.
 
     Parameters
@@ -256,4 +256,4 @@ def _top(ask: Ask) -> int:
     return _FULL_VOCABULARY if params.full_vocab else params.top_logprobs or 0
 
 
-__all__ = ["Cache", "key_of", "opened"]
+__all__ = ["Cache", "cache_key", "open_cache"]

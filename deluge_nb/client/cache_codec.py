@@ -35,7 +35,7 @@ class _Answer(msgspec.Struct, array_like=True):
     table: _Table | None
 
 
-def stored(answer: Completion) -> bytes:
+def encode_completion(answer: Completion) -> bytes:
     """An answer as bytes."""
     fields = {name: getattr(answer, name) for name in ("text", "finish_reason", "usage", "model", "refusal")}
     calls = [[call.name, call.arguments, call.id, call.raw_arguments] for call in answer.tool_calls]
@@ -43,7 +43,7 @@ def stored(answer: Completion) -> bytes:
     return zlib.compress(msgspec.msgpack.encode(_Answer(fields, calls, answer.raw, table)), _LEVEL)
 
 
-def restored(packed: bytes, ask: Ask) -> Completion:
+def decode_completion(packed: bytes, ask: Ask) -> Completion:
     """The answer, with no more alternatives than are asked for.
 
     Raises
@@ -54,12 +54,12 @@ def restored(packed: bytes, ask: Ask) -> Completion:
     found = msgspec.msgpack.decode(zlib.decompress(packed), type=_Answer)
     table = None if found.table is None or not ask.params.logprobs else _unpacked(found.table)
     if table is not None and not ask.params.full_vocab:
-        table = cut(table, ask.params.top_logprobs or 0)
+        table = truncate_alternatives(table, ask.params.top_logprobs or 0)
     calls = tuple(ToolCall(*call) for call in found.calls)
     return Completion(**found.fields, logprobs=table, tool_calls=calls, raw=found.raw)
 
 
-def cut(table: Logprobs, most: int) -> Logprobs:
+def truncate_alternatives(table: Logprobs, most: int) -> Logprobs:
     """The same table with at most so many alternatives at each token: the likeliest, in the order they had."""
     chosen, logprob, weighed, others, offsets = table.columns
     counts = np.diff(offsets)
@@ -95,4 +95,4 @@ def _unpacked(packed: _Table) -> Logprobs:
     return Logprobs(vocabulary, *columns, vocab_size=packed.vocab_size)
 
 
-__all__ = ["cut", "restored", "stored"]
+__all__ = ["decode_completion", "encode_completion", "truncate_alternatives"]

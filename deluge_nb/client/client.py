@@ -21,9 +21,18 @@ from ..transport import portal
 from ..transport.throttle import Pace
 from . import credentials
 from .batch import Batch, Item
-from .options import Settings, cache_of, check_counts, check_names, check_positive, filled, listed, turns
+from .options import (
+    Settings,
+    as_cache,
+    as_settings_list,
+    check_counts,
+    check_names,
+    check_positive,
+    weighted_round_robin,
+    with_shortcuts,
+)
 from .route import Route
-from .usage import Usage, used
+from .usage import Usage, total_usage
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -116,7 +125,7 @@ class LLMClient:
         rates = {"max_requests_per_minute": max_requests_per_minute, "max_tokens_per_minute": max_tokens_per_minute}
         check_positive(**{name: rate for name, rate in rates.items() if rate is not None})
         pace = Pace(*rates.values()) if any(rates.values()) else None
-        self._turns = partial(turns, model_weights, len(wanted))
+        self._turns = partial(weighted_round_robin, model_weights, len(wanted))
         self._turns()
         self._routes = [
             Route(
@@ -131,8 +140,8 @@ class LLMClient:
             for model in wanted
         ]
         self._limit = max_concurrent_requests
-        self._cache = cache_of(cache)
-        self.sampling_params: list[SamplingParams] = filled(listed(sampling_params), settings)
+        self._cache = as_cache(cache)
+        self.sampling_params: list[SamplingParams] = with_shortcuts(as_settings_list(sampling_params), settings)
         """The settings of each request: one for all models, or one for each."""
         self.interrupted: list[APIResponse | None] = []
         """What had arrived when the last call was interrupted, in the order of its prompts; None where nothing had."""
@@ -334,7 +343,7 @@ class LLMClient:
 
     def _settings_for(self, per_call: Settings | None) -> list[SamplingParams]:
         """The settings of each model, checked against what it can do."""
-        settings = listed(self.sampling_params if per_call is None else per_call)
+        settings = as_settings_list(self.sampling_params if per_call is None else per_call)
         if len(settings) == 1:
             settings = settings * len(self._routes)
         if len(settings) != len(self._routes):
@@ -407,7 +416,7 @@ class LLMClient:
                 variable = route.endpoint.key_variables[0]
                 raise MissingKeyError(
                     f"{route.model!r} is served by {route.endpoint.label}, which wants a key: set {variable}"
-                    f"{credentials.places()} or give api_key=; the embedded model 'local' needs none.",
+                    f"{credentials.key_places()} or give api_key=; the embedded model 'local' needs none.",
                     endpoint=route.endpoint.name,
                     variable=variable,
                 )
@@ -453,12 +462,12 @@ class LLMClient:
 
     def _streamed(self, response: APIResponse) -> None:
         with self._counting:
-            self.usage += used([response])
+            self.usage += total_usage([response])
         if response.note is not None and response.note.startswith("interrupted"):
             self.interrupted = [response]
 
     def _count(self, batch: Batch) -> None:
-        spent = used(batch.responses)
+        spent = total_usage(batch.responses)
         with self._counting:
             self.usage += spent
 

@@ -21,7 +21,7 @@ from ..prompts import Prompt, PromptLike, as_prompt
 from ..response import APIResponse
 from ..sampling import SamplingParams
 from .client import LLMClient
-from .route import completed
+from .route import with_model_defaults
 
 if TYPE_CHECKING:
     from ..models.spec import ServedModel
@@ -92,7 +92,7 @@ class Branch:
 
 
 @dataclass(frozen=True, slots=True)
-class Beginning:
+class PartialAnswer:
     """A branch before the model goes on with it.
 
     ``prompt`` is None where there is nothing to ask, and ``finish_reason`` says why. ``text`` is None where the rows
@@ -153,12 +153,12 @@ class Continuer:
     def why_not(self, answer: object) -> str:
         """Why no branch can leave an answer (a response or a table), as a sentence; empty where one can."""
         try:
-            self._begun(self._turn(answer), "x")
+            self._extend_prompt(self._turn(answer), "x")
         except DelugeError as error:
             return str(error)
         return ""
 
-    def begin(self, answer: object, position: int, place: int) -> Beginning:
+    def prepare(self, answer: object, position: int, place: int) -> PartialAnswer:
         """What the model is to go on with: the rows before a position and one of the alternatives there.
 
         Raises
@@ -178,23 +178,23 @@ class Continuer:
         before = b"".join(table[:position].token_bytes)
         text = _decoded(before if ends else before + octets)
         if ends:
-            return Beginning(rows, text, None, params, "stop")
+            return PartialAnswer(rows, text, None, params, "stop")
         if text is not None and any(stop in text for stop in params.stop):
-            return Beginning(rows, text, None, params, "stop")
-        limit = completed(params, route.target).max_new_tokens
+            return PartialAnswer(rows, text, None, params, "stop")
+        limit = with_model_defaults(params, route.target).max_new_tokens
         if limit is not None:
             if position + 1 >= limit:
-                return Beginning(rows, text, None, params, "length")
+                return PartialAnswer(rows, text, None, params, "length")
             params = params.replace(max_new_tokens=limit - position - 1)
         ids = [*table[:position].token_ids, token_id]
         if exact and None not in ids:
-            prompt = self._begun(turn, None, cast("list[int]", ids))
+            prompt = self._extend_prompt(turn, None, cast("list[int]", ids))
         else:
-            prompt = self._begun(turn, _checked(text, rows, self._prompt.raw is None))
+            prompt = self._extend_prompt(turn, _checked(text, rows, self._prompt.raw is None))
         note = None
         if prompt.prefill is not None and not prompt.begun and route.endpoint.prefill is None:
             note = f"nobody has said whether {route.endpoint.label} goes on with an answer that was begun"
-        return Beginning(rows, text, prompt, params, note=note)
+        return PartialAnswer(rows, text, prompt, params, note=note)
 
     def continue_from(self, answer: object, position: int, place: int) -> APIResponse:
         """The whole answer with an alternative in it, from a model that is asked for the rest and waited for.
@@ -213,7 +213,7 @@ class Continuer:
         SettingError
             When the model cannot go on from there; says why.
         """
-        beginning = self.begin(answer, position, place)
+        beginning = self.prepare(answer, position, place)
         turn = self._turn(answer)
         if beginning.prompt is None:
             return APIResponse(
@@ -225,7 +225,7 @@ class Continuer:
                 _dialect="completions",  # whose bodies are given as they came: nothing has
             )
         rest = self._client.go_on(beginning.prompt, beginning.params, turn, use_cache=self._use_cache)
-        return finished(beginning, rest)
+        return complete_answer(beginning, rest)
 
     # Who and how ------------------------------------------------------------------------------------------------------
 
@@ -265,7 +265,7 @@ class Continuer:
         wanted = _ALTERNATIVES if table is None else min(table.most_alternatives, _ALTERNATIVES)
         return params.replace(logprobs=True, top_logprobs=min(wanted, route.target.spec.support.max_top))
 
-    def _begun(self, turn: int, text: str | None, ids: Sequence[int] = ()) -> Prompt:
+    def _extend_prompt(self, turn: int, text: str | None, ids: Sequence[int] = ()) -> Prompt:
         """The prompt with the beginning of the answer, which the model's server must be able to go on with."""
         route, prompt = self._client.routes[turn], self._prompt
         endpoint = route.endpoint
@@ -293,7 +293,7 @@ class Continuer:
 # Text and rows --------------------------------------------------------------------------------------------------------
 
 
-def finished(beginning: Beginning, rest: APIResponse) -> APIResponse:
+def complete_answer(beginning: PartialAnswer, rest: APIResponse) -> APIResponse:
     """The whole answer: a beginning and what the model added to it; or the failure as it came."""
     if rest.is_error:
         return rest

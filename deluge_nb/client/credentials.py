@@ -18,7 +18,7 @@ SERVICE = "deluge_nb"
 """Under which name the keyring is asked, with the environment variable's name as the user."""
 
 
-def found(variables: Iterable[str]) -> SecretStr | None:
+def find_key(variables: Iterable[str]) -> SecretStr | None:
     """The key that one of these variables holds, as things are now.
 
     Parameters
@@ -41,7 +41,7 @@ def found(variables: Iterable[str]) -> SecretStr | None:
     return value or _from_keyring(names)
 
 
-def places() -> str:
+def key_places() -> str:
     """The places where a key may be put, besides the argument, for a sentence."""
     others = [*(["a .env file"] if _installed("dotenv") else []), *(["the keyring"] if _installed("keyring") else [])]
     return f", also in {' or '.join(others)}," if others else ""

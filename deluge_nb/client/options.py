@@ -31,7 +31,7 @@ def check_positive(**given: Any) -> None:
             raise SettingError(f"{name} must be a number above 0, not {value!r}.", setting=name, value=value)
 
 
-def listed(settings: Settings | None) -> list[SamplingParams]:
+def as_settings_list(settings: Settings | None) -> list[SamplingParams]:
     """One setting or several, as a list."""
     found = [SamplingParams()] if settings is None else [settings] if isinstance(settings, SamplingParams) else settings
     if isinstance(found, str) or not isinstance(found, Sequence) or not found:
@@ -50,7 +50,7 @@ def listed(settings: Settings | None) -> list[SamplingParams]:
     return list(found)
 
 
-def filled(listed: list[SamplingParams], settings: dict[str, Any]) -> list[SamplingParams]:
+def with_shortcuts(listed: list[SamplingParams], settings: dict[str, Any]) -> list[SamplingParams]:
     """The settings with the shortcuts filled in where they leave them open."""
     for params in listed:
         for name, value in settings.items():
@@ -63,16 +63,16 @@ def filled(listed: list[SamplingParams], settings: dict[str, Any]) -> list[Sampl
     return [params.replace(**settings) for params in listed] if settings else listed
 
 
-def cache_of(cache: Any) -> Cache | None:
+def as_cache(cache: Any) -> Cache | None:
     """The cache that a setting means."""
     if cache is None or cache is False:  # most clients have none, and need not load what it takes
         return None
-    from .cache import opened
+    from .cache import open_cache
 
-    return opened(cache)
+    return open_cache(cache)
 
 
-def turns(weights: Sequence[float] | None, count: int) -> Callable[[], int]:
+def weighted_round_robin(weights: Sequence[float] | None, count: int) -> Callable[[], int]:
     """Which of so many models is next: as often as its weight says, and as evenly spread as can be.
 
     Raises

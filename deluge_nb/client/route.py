@@ -15,7 +15,7 @@ from ..models import REGISTRY, endpoints
 from ..models.spec import Endpoint, Served, ServedModel, Target
 from ..sampling import SamplingParams
 from . import credentials
-from .usage import tokens_of
+from .usage import token_count
 
 if TYPE_CHECKING:
     import httpx
@@ -40,7 +40,7 @@ class Route:
         pace: Pace | None = None,
     ) -> None:
         self._pace = pace
-        self.target = _located(model, base_url)
+        self.target = _locate(model, base_url)
         self._given_key = SecretStr(api_key) if api_key else None
         self._attempts = attempts
         self._timeout = timeout
@@ -61,7 +61,7 @@ class Route:
     def key(self) -> SecretStr | None:
         """The key as given, else as it is found now."""
         variables = self.endpoint.key_variables
-        return self._given_key or (credentials.found(variables) if variables else None)
+        return self._given_key or (credentials.find_key(variables) if variables else None)
 
     @property
     def key_missing(self) -> bool:
@@ -101,7 +101,7 @@ class Route:
     def charge(self, completion: Completion) -> None:
         """Count what an answer has used against the minute's tokens."""
         if self._pace is not None:
-            self._pace.charge(tokens_of(completion.usage))
+            self._pace.charge(token_count(completion.usage))
 
     def close(self) -> None:
         """Close the connection."""
@@ -110,7 +110,7 @@ class Route:
             self._open = None
 
 
-def _located(model: str | ServedModel, base_url: str | None) -> Target:
+def _locate(model: str | ServedModel, base_url: str | None) -> Target:
     """The model at the address that wins: the one given, the environment's, the endpoint's own."""
     general = os.environ.get(endpoints.OPENAI.url_variable)
     try:
@@ -158,7 +158,7 @@ def _is_address(url: str) -> bool:
         return False
 
 
-def completed(params: SamplingParams, target: Target) -> SamplingParams:
+def with_model_defaults(params: SamplingParams, target: Target) -> SamplingParams:
     """The settings with the model's own defaults, and what its log-probabilities require."""
     defaults = {name: value for name, value in target.spec.defaults.items() if getattr(params, name) is None}
     if params.full_vocab:  # hundreds of kilobytes per token: how many is for the user to say

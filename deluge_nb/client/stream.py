@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ..dialects.base import Delta
     from ..logprobs.entries import TokenLogprob, TopLogprob
     from ..logprobs.table import Logprobs
-    from ..transport.streaming import Listener
+    from ..transport.streaming import StreamListener
     from .batch import Batch
 
 # How long a waiting thread sleeps before it looks again: waits without a limit cannot be interrupted on Windows.
@@ -71,7 +71,7 @@ class Stream:
 
     def __init__(self, batch: Batch, counted: Callable[[APIResponse], None]) -> None:
         from ..logprobs.columns import Vocabulary
-        from ..transport.streaming import Listener
+        from ..transport.streaming import StreamListener
 
         self._vocabulary = Vocabulary()
         self._tokens: deque[StreamedToken] = deque()
@@ -80,7 +80,7 @@ class Stream:
         self._counted = counted
         self._changed = threading.Condition()
         self._waiting: tuple[asyncio.AbstractEventLoop, asyncio.Event] | None = None
-        self._listener: Listener = Listener(self._hear)
+        self._listener: StreamListener = StreamListener(self._hear)
         self._response: APIResponse | None = None
         self._started = self._ended = False
         self._future: Future[None] = portal.submit(self._run(batch))
@@ -96,7 +96,7 @@ class Stream:
 
         Once the answer has ended, use that of :attr:`response`: it has also what was found out at the end.
         """
-        return _joined(list(self._tables))
+        return _join_tables(list(self._tables))
 
     def wait(self, timeout: float) -> bool:
         """Wait for another token, or for the end of the answer.
@@ -290,7 +290,7 @@ def _token(text: str, entry: TokenLogprob) -> StreamedToken:
     return StreamedToken(text, own["token"], own["logprob"], own.get("top_logprobs") or [])
 
 
-def _joined(tables: list[Logprobs]) -> Logprobs | None:
+def _join_tables(tables: list[Logprobs]) -> Logprobs | None:
     if len(tables) < 2:
         return tables[0] if tables else None
     from ..logprobs.table import Logprobs

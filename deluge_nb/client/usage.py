@@ -48,7 +48,7 @@ class Usage:
         return Usage(*(getattr(self, one.name) + getattr(other, one.name) for one in fields(self)))
 
 
-def used(responses: Iterable[APIResponse | None]) -> Usage:
+def total_usage(responses: Iterable[APIResponse | None]) -> Usage:
     """The sum over responses; None stands for a prompt that was not asked."""
     return sum((_of(one) for one in responses if one is not None), Usage())
 
@@ -71,7 +71,7 @@ def _of(response: APIResponse) -> Usage:
     )
 
 
-def tokens_of(counts: Mapping[str, Any] | None) -> int:
+def token_count(counts: Mapping[str, Any] | None) -> int:
     """Tokens in and out of one answer."""
     return sum(_in_and_out(counts or {}))
 

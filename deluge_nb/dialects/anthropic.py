@@ -14,7 +14,7 @@ from ..tools import ToolCall
 from . import openai
 from .base import Ask, Completion, Delta, Exchange, Request, StreamReader, failure
 from .decode import decode
-from .events import Events
+from .events import ServerSentEvents
 
 NAME = "anthropic"
 
@@ -143,7 +143,7 @@ class _Reader(StreamReader):
     """Reads a stream of events that build a message block by block."""
 
     def __init__(self, ask: Ask) -> None:
-        super().__init__(ask, Events())
+        super().__init__(ask, ServerSentEvents())
         self._message: dict[str, Any] = {}
         self._blocks: dict[int, dict[str, Any]] = {}
         self._written: dict[int, list[str]] = {}

@@ -10,7 +10,7 @@ import msgspec
 from ..logprobs.table import Logprobs
 from .base import Ask, Delta, StreamReader, failure
 from .decode import decode
-from .events import Events
+from .events import ServerSentEvents
 
 _NOTHING = (b"", b"null")
 _DONE = b"[DONE]"
@@ -77,7 +77,7 @@ class ChoiceReader(StreamReader):
         *,
         chat: bool,
     ) -> None:
-        super().__init__(ask, Events())
+        super().__init__(ask, ServerSentEvents())
         self._dialect, self._table, self._chat = dialect, table, chat
         self._texts: list[str] = []
         self._refusals: list[str] = []

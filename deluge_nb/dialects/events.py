@@ -17,7 +17,7 @@ class Framing(Protocol):
         ...
 
 
-class Lines:
+class JSONLines:
     """Splits bytes into lines, each as soon as its end has come; the form of a stream with one JSON value a line."""
 
     def __init__(self) -> None:
@@ -46,7 +46,7 @@ class Lines:
         return [left] if left else []
 
 
-class Events:
+class ServerSentEvents:
     """Splits bytes into server-sent events, of which only the data matters.
 
     Written to the event-stream format of the HTML standard: comments, other fields and a mark at the beginning are
@@ -54,7 +54,7 @@ class Events:
     """
 
     def __init__(self) -> None:
-        self._lines = Lines()
+        self._lines = JSONLines()
         self._data: list[bytes] = []
         self._begun = False
 

@@ -17,7 +17,7 @@ from ..tools import ToolCall
 from . import openai
 from .base import Ask, Completion, Delta, Exchange, Request, StreamReader, failure
 from .decode import decode, parse_error
-from .events import Events
+from .events import ServerSentEvents
 
 NAME = "gemini"
 
@@ -159,7 +159,7 @@ class _Reader(StreamReader):
     """Reads a stream, of which each event is a whole reply with a piece of the answer."""
 
     def __init__(self, ask: Ask) -> None:
-        super().__init__(ask, Events())
+        super().__init__(ask, ServerSentEvents())
         self._reply: dict[str, Any] = {}
         self._answer: dict[str, Any] = {}
         self._parts: list[Any] = []

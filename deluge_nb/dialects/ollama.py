@@ -14,7 +14,7 @@ from ..logprobs.table import Logprobs
 from . import openai
 from .base import Ask, Completion, Delta, Exchange, Request, StreamReader, failure
 from .decode import decode
-from .events import Lines
+from .events import JSONLines
 
 NAME = "ollama"
 
@@ -113,7 +113,7 @@ class _Reader(StreamReader):
     """Reads a stream, of which each line is a reply with a piece of the answer."""
 
     def __init__(self, ask: Ask) -> None:
-        super().__init__(ask, Lines())
+        super().__init__(ask, JSONLines())
         self._last: dict[str, Any] = {}
         self._texts: list[str] = []
         self._calls: list[Any] = []

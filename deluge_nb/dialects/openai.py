@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import MalformedResponseError, SettingError
-from ..interop.entries import of_columns
+from ..interop.entries import entries_from_columns
 from ..logprobs.columns import RawBytes, Vocabulary
 from ..logprobs.table import Logprobs
 from ..tools import Tool, ToolCall
@@ -226,7 +226,7 @@ def columns_table(table: dict[str, Any], dialect: str) -> Logprobs:
         When the lists do not fit together.
     """
     try:
-        return Logprobs.from_entries(of_columns(table))
+        return Logprobs.from_entries(entries_from_columns(table))
     except SettingError as error:
         raise MalformedResponseError(
             f"The server's answer does not fit the {dialect} dialect: {error}", dialect=dialect, field="logprobs"

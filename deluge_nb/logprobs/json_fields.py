@@ -19,7 +19,7 @@ import numpy as np
 
 from ..errors import LogprobsMissingError, SettingError
 from ..extras import import_extra
-from .measures import known
+from .measures import mask_censored
 from .table import Logprobs
 
 if TYPE_CHECKING:
@@ -192,7 +192,7 @@ class _Rows:
         self._probability = table.prob
         vocabulary = table.vocabulary
         self._weighed = [vocabulary.true_bytes(index) for index in weighed.tolist()]
-        self._others = np.nan_to_num(np.exp(known(others))).tolist()
+        self._others = np.nan_to_num(np.exp(mask_censored(others))).tolist()
         self._offsets = offsets.tolist()
 
     def of(self, start: int, literal: bytes, *, ends: bool) -> tuple[float, float, float, tuple[int, int]]:

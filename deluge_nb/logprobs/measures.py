@@ -62,7 +62,7 @@ def is_censored(logprob: Floats) -> Bools:
     return ~((logprob > SENTINEL) & (logprob <= ROUNDING))
 
 
-def known(logprob: Floats) -> Floats:
+def mask_censored(logprob: Floats) -> Floats:
     """The column with censored values as NaN and rounding above 0 taken off."""
     return np.where(is_censored(logprob), np.nan, np.minimum(logprob, 0.0))
 
@@ -103,7 +103,7 @@ def blocks(offsets: NDArray[np.integer]) -> Iterator[tuple[slice | NDArray[np.in
             yield part, offsets[part].astype(np.intp)[:, None] + np.arange(length), length
 
 
-def cleaned(values: Floats) -> Floats:
+def clip_to_support(values: Floats) -> Floats:
     """A block without what is no log-probability (``-inf`` in its place) and rounding above 0."""
     # Nearly always there is nothing to do, and two reductions tell; NaN fails both.
     if not len(values) or not values.shape[-1] or (values.max() <= 0 and values.min() > SENTINEL):
@@ -137,16 +137,16 @@ def observe(
     """
     n = len(offsets) - 1
     made = Observed(np.diff(offsets), np.empty(n, np.int32), *(np.empty(n) for _ in range(6)))
-    outside = None if chosen_logprob is None else cleaned(np.asarray(chosen_logprob, np.float64))
+    outside = None if chosen_logprob is None else clip_to_support(np.asarray(chosen_logprob, np.float64))
     for rows, places, length in blocks(offsets):
         size = rows.stop - rows.start if isinstance(rows, slice) else len(rows)
         extra = np.full(size, -np.inf) if outside is None else outside[rows]
         if length:
             raw = alternative_logprob[places]
-            values = descending(cleaned(raw.reshape(-1, length)))
+            values = descending(clip_to_support(raw.reshape(-1, length)))
             if vocabulary is not None and chosen is not None and alternative is not None:
                 ids = alternative[places].reshape(-1, length)
-                extra = np.where(holds(vocabulary, ids, chosen[rows]), -np.inf, extra)
+                extra = np.where(contains_chosen(vocabulary, ids, chosen[rows]), -np.inf, extra)
         else:
             values = np.full((size, 1), -np.inf)
         made.first[rows] = values[:, 0]
@@ -187,10 +187,10 @@ def _weigh(made: Observed, rows: slice | NDArray[np.intp], values: Floats, extra
 
 def surprisal(logprob: Floats, base: float) -> Floats:
     """Minus the logarithm of each probability."""
-    return 0.0 - known(logprob) / log_of(base)
+    return 0.0 - mask_censored(logprob) / log_of(base)
 
 
-def mass(seen: Observed) -> Floats:
+def observed_mass(seen: Observed) -> Floats:
     """The probability that is accounted for at each position."""
     return 1.0 - np.maximum(seen.tail, 0.0)
 
@@ -204,7 +204,7 @@ def margin(seen: Observed) -> Floats:
     return np.where(seen.first == -np.inf, np.nan, lead)
 
 
-def listed(
+def is_listed(
     vocabulary: Vocabulary, chosen: NDArray[np.integer], alternative: NDArray[np.integer], offsets: NDArray[np.integer]
 ) -> Bools:
     """Whether each chosen token is in its list."""
@@ -212,7 +212,7 @@ def listed(
     for rows, places, length in blocks(offsets):
         if length:
             ids = alternative[places].reshape(-1, length)
-            found[rows] = holds(vocabulary, ids, chosen[rows])
+            found[rows] = contains_chosen(vocabulary, ids, chosen[rows])
     return found
 
 
@@ -228,7 +228,7 @@ def rank(
     for rows, places, length in blocks(offsets):
         if not length:
             continue
-        values = cleaned(alternative_logprob[places].reshape(-1, length))
+        values = clip_to_support(alternative_logprob[places].reshape(-1, length))
         same = same_token(vocabulary, alternative[places].reshape(-1, length), chosen[rows])
         # Duplicates of the chosen token may be listed (as text, tokens are not unique): the likeliest is meant.
         own = np.where(same, values, -np.inf).max(axis=1)
@@ -297,7 +297,7 @@ def _relative(plugin: Floats, tail: Floats) -> Floats:
         return plugin / total + np.log(total)
 
 
-def holds(vocabulary: Vocabulary, listed: NDArray[np.integer], chosen: NDArray[np.integer]) -> Bools:
+def contains_chosen(vocabulary: Vocabulary, listed: NDArray[np.integer], chosen: NDArray[np.integer]) -> Bools:
     """Whether lists, shape (n, k), hold their chosen token, shape (n,)."""
     # Most tokens are the likeliest of their list, which stands first.
     found = listed[:, 0] == chosen

@@ -125,7 +125,7 @@ class Logprobs(TokenColumns, Sequence[TokenLogprob]):
     def top_logprob(self, position: int) -> Floats:
         """The log-probabilities of the alternatives at a position, as listed: what :mod:`deluge_nb.stats` takes."""
         position = self._row(position)
-        return measures.known(self._alternative_logprob[self._offsets[position] : self._offsets[position + 1]])
+        return measures.mask_censored(self._alternative_logprob[self._offsets[position] : self._offsets[position + 1]])
 
     # Columns and text -----------------------------------------------------------------------------------------------
 
@@ -160,7 +160,7 @@ class Logprobs(TokenColumns, Sequence[TokenLogprob]):
     @property
     def logprob(self) -> Floats:
         """The chosen tokens' log-probabilities in nats; NaN where censored."""
-        return measures.known(self._chosen_logprob)
+        return measures.mask_censored(self._chosen_logprob)
 
     @property
     def prob(self) -> Floats:
@@ -184,7 +184,7 @@ class Logprobs(TokenColumns, Sequence[TokenLogprob]):
     @property
     def is_listed(self) -> NDArray[np.bool_]:
         """Whether each chosen token is among its alternatives."""
-        return measures.listed(self._vocabulary, self._chosen, self._alternative, self._offsets)
+        return measures.is_listed(self._vocabulary, self._chosen, self._alternative, self._offsets)
 
     # Measures -------------------------------------------------------------------------------------------------------
 
@@ -256,7 +256,7 @@ class Logprobs(TokenColumns, Sequence[TokenLogprob]):
 
     def top_mass(self) -> Floats:
         """The probability that is accounted for: the listed alternatives and the chosen token together."""
-        return measures.mass(self.observed)
+        return measures.observed_mass(self.observed)
 
     @property
     def total_logprob(self) -> float:

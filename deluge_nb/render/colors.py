@@ -52,7 +52,7 @@ class Inks(NamedTuple):
 
     def fill(self, heat: float) -> RGB:
         """What a token of some heat stands on."""
-        return mixed(self.heat, self.ground, heat)
+        return mix(self.heat, self.ground, heat)
 
     def mark(self, heat: float) -> RGB:
         """What a mark on such a token is written in: fainter than text, but not where it could not be read."""
@@ -61,7 +61,7 @@ class Inks(NamedTuple):
 
 
 @cache
-def inks(palette: Palette, theme: Theme) -> Inks:
+def inks_for(palette: Palette, theme: Theme) -> Inks:
     """The colours of a palette in a theme.
 
     Raises
@@ -72,9 +72,9 @@ def inks(palette: Palette, theme: Theme) -> Inks:
     check_palette(palette)
     if theme not in THEMES:
         raise SettingError(f"theme must be light or dark, not {theme!r}.", setting="theme", value=theme)
-    found = variables(read_asset(VIEW_STYLESHEET))
+    found = css_variables(read_asset(VIEW_STYLESHEET))
     known = {**found[""], **found.get(palette, {})}
-    return Inks(*(parsed(known[name][THEMES.index(theme)]) for name in Inks._fields))
+    return Inks(*(parse_color(known[name][THEMES.index(theme)]) for name in Inks._fields))
 
 
 def check_palette(palette: object) -> None:
@@ -85,7 +85,7 @@ def check_palette(palette: object) -> None:
         )
 
 
-def variables(css: str) -> dict[str, dict[str, tuple[str, str]]]:
+def css_variables(css: str) -> dict[str, dict[str, tuple[str, str]]]:
     """The colours that a stylesheet names, in light and in dark: those of all under ``""``, and by palette."""
     found: dict[str, dict[str, tuple[str, str]]] = {}
     for selector, body in _RULE.findall(re.sub(r"/\*.*?\*/", "", css, flags=re.DOTALL)):
@@ -97,7 +97,7 @@ def variables(css: str) -> dict[str, dict[str, tuple[str, str]]]:
 
 
 @cache
-def cue() -> tuple[float, float]:
+def cue_thresholds() -> tuple[float, float]:
     """From which heat there is a line below a token, and how many pixels it grows by with a heat of 1."""
     found = _CUE.search(read_asset(VIEW_STYLESHEET))
     if found is None:
@@ -105,7 +105,7 @@ def cue() -> tuple[float, float]:
     return float(found[1]), float(found[2])
 
 
-def parsed(color: str) -> RGB:
+def parse_color(color: str) -> RGB:
     """``#rrggbb``, or ``#rgb`` for short, as numbers."""
     digits = color.removeprefix("#")
     if len(digits) == 3:
@@ -114,13 +114,13 @@ def parsed(color: str) -> RGB:
     return red, green, blue
 
 
-def written(color: RGB) -> str:
+def to_css(color: RGB) -> str:
     """As ``#rrggbb``."""
     return "#" + bytes(color).hex()
 
 
 @cache
-def mixed(one: RGB, other: RGB, share: float) -> RGB:
+def mix(one: RGB, other: RGB, share: float) -> RGB:
     """Two colours mixed in OKLab, with a share of the first from 0 to 1, as ``color-mix(in oklab, …)`` does."""
     lab = share * _to_oklab(one) + (1 - share) * _to_oklab(other)
     light = np.linalg.solve(_CONES, np.linalg.solve(_LAB, lab) ** 3).clip(0, 1)

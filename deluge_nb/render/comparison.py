@@ -9,16 +9,16 @@ from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 
-from ..logprobs.alignment import Comparison
+from ..logprobs.alignment import Alignment
 from ..logprobs.columns import Floats
 from ..text.glyphs import Fragment, fragments, label
 from .assets import COMPARE_STYLESHEET, read_asset
-from .scale import SCALES, ColorBy, measured, percent
+from .scale import SCALES, ColorBy, percent, scale_values
 
 CompareBy = Literal["difference", "probability", "surprisal", "entropy", "margin", "rank"]
 COMPARE_BY: tuple[CompareBy, ...] = get_args(CompareBy)
 # A difference of so many nats, a factor of 7, has the full colour.
-CAP = 2.0
+DIFFERENCE_CAP = 2.0
 LETTERS = "ABCDEFGH"
 # What differs by more than so many tokens begins and ends a row of its own.
 _OWN_ROW = 12
@@ -35,7 +35,7 @@ class Limited(NamedTuple):
 
 def heat(difference: Any) -> Floats:
     """From 0 to 1: how strong the colour of a difference is; NaN where there is none."""
-    return np.clip(np.abs(np.asarray(difference, np.float64)) / CAP, 0, 1)
+    return np.clip(np.abs(np.asarray(difference, np.float64)) / DIFFERENCE_CAP, 0, 1)
 
 
 def signed(nats: float) -> str:
@@ -48,7 +48,7 @@ def signed(nats: float) -> str:
 
 
 def to_html(
-    compared: Comparison,
+    compared: Alignment,
     names: Sequence[str],
     *,
     color_by: CompareBy = "difference",
@@ -88,7 +88,7 @@ def to_html(
     )
 
 
-def to_text(compared: Comparison, names: Sequence[str], *, limit: int | None = None) -> str:
+def to_text(compared: Alignment, names: Sequence[str], *, limit: int | None = None) -> str:
     """What is common as it is, ``[-only in the first-]`` and ``{+only in the other+}``, and where they differ most."""
     shown = _limited(compared, limit)
     lines = [
@@ -112,7 +112,7 @@ def to_text(compared: Comparison, names: Sequence[str], *, limit: int | None = N
     return "\n".join(lines)
 
 
-def _largest(compared: Comparison, at: int) -> list[str]:
+def _largest(compared: Alignment, at: int) -> list[str]:
     pair, letter = compared.pairs[at], LETTERS[at + 1]
     sizes = np.nan_to_num(np.abs(pair.difference))
     largest = [row for row in np.argsort(-sizes, kind="stable")[:_FEWEST].tolist() if sizes[row] >= 0.005]
@@ -127,7 +127,7 @@ def _largest(compared: Comparison, at: int) -> list[str]:
     return found
 
 
-def _limited(compared: Comparison, limit: int | None) -> Limited:
+def _limited(compared: Alignment, limit: int | None) -> Limited:
     starts = compared.units.starts
     size = starts.shape[1] - 1
     if limit is None or max(compared.counts, default=0) <= limit:
@@ -143,13 +143,13 @@ def _limited(compared: Comparison, limit: int | None) -> Limited:
     return Limited(units, tokens, f"… more tokens: {', '.join(more)}")
 
 
-def _summary(compared: Comparison, side: int) -> str:
+def _summary(compared: Alignment, side: int) -> str:
     table = compared.tables[side]
     many = f"{len(table)} token{'s' * (len(table) != 1)}"
     return many if table.censored.all() else f"{many} · perplexity {table.perplexity:.3g}"
 
 
-def _share(compared: Comparison) -> str:
+def _share(compared: Alignment) -> str:
     pair = compared.pairs[0]
     total = compared.counts[0] + compared.counts[1]
     if not total:
@@ -158,7 +158,7 @@ def _share(compared: Comparison) -> str:
     return percent(common / total)
 
 
-def _rows(compared: Comparison, size: int) -> Iterator[tuple[int, int]]:
+def _rows(compared: Alignment, size: int) -> Iterator[tuple[int, int]]:
     """Units by rows: a row ends where all texts break their line, and long differences have rows of their own."""
     starts, common = compared.units
     octets = compared.tables[0].token_bytes
@@ -176,7 +176,7 @@ def _rows(compared: Comparison, size: int) -> Iterator[tuple[int, int]]:
         yield first, size
 
 
-def _by_token(compared: Comparison, side: int, count: int) -> list[list[Fragment]]:
+def _by_token(compared: Alignment, side: int, count: int) -> list[list[Fragment]]:
     found: list[list[Fragment]] = [[] for _ in range(count)]
     for fragment in fragments(compared.tables[side].token_bytes[:count]):
         found[fragment.token].append(fragment)
@@ -188,16 +188,16 @@ def _beside(side: int, name: str) -> str:
     return "" if name.strip() == LETTERS[side] else f" {name}"
 
 
-def _shown(compared: Comparison, side: int, count: int) -> list[str]:
+def _shown(compared: Alignment, side: int, count: int) -> list[str]:
     return ["".join(one.shown + "\n" * one.breaks for one in drawn) for drawn in _by_token(compared, side, count)]
 
 
-def _tokens(compared: Comparison, side: int, color_by: CompareBy, count: int) -> list[str]:
+def _tokens(compared: Alignment, side: int, color_by: CompareBy, count: int) -> list[str]:
     """Each token as HTML."""
     table = compared.tables[side]
     difference, common = compared.difference(side), compared.common(side)
     by: ColorBy | None = None if color_by == "difference" else color_by
-    heats = heat(difference) if by is None else SCALES[by].heat(measured(table, by))
+    heats = heat(difference) if by is None else SCALES[by].heat(scale_values(table, by))
     chances, octets = table.prob, table.token_bytes
     found: list[str] = []
     for token, drawn in enumerate(_by_token(compared, side, count)):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from ..errors import SettingError
-from ..logprobs.measures import known
+from ..logprobs.measures import mask_censored
 from ..logprobs.table import Logprobs
 from ..text.glyphs import label
 from .scale import COLOR_BY, percent
@@ -14,7 +14,7 @@ from .scale import COLOR_BY, percent
 _TITLED = 3
 
 
-def limited(table: Logprobs, limit: int | None) -> tuple[Logprobs, int]:
+def truncate(table: Logprobs, limit: int | None) -> tuple[Logprobs, int]:
     """The first tokens of a table, and how many more it has."""
     if limit is not None and limit < 0:
         raise SettingError(f"limit must be a number of tokens from 0, not {limit!r}.", setting="limit", value=limit)
@@ -23,7 +23,7 @@ def limited(table: Logprobs, limit: int | None) -> tuple[Logprobs, int]:
     return table[:limit], len(table) - limit
 
 
-def left_out(rest: int) -> str:
+def count_omitted(rest: int) -> str:
     """What is said of tokens that are not shown; nothing where there are none."""
     return f"… {rest} more token{'s' * (rest != 1)}" if rest else ""
 
@@ -36,13 +36,13 @@ def check_color_by(color_by: object) -> None:
         )
 
 
-class Weighed:
+class AlternativeLabels:
     """What a table weighed at its positions, with each label written once."""
 
     def __init__(self, table: Logprobs) -> None:
         chosen, _, alternative, logprob, offsets = table.columns
         self._chosen, self._offsets = chosen.tolist(), offsets.tolist()
-        self._alternative, self._logprob = alternative, known(logprob)
+        self._alternative, self._logprob = alternative, mask_censored(logprob)
         self._vocabulary = table.vocabulary
         self._labels: dict[int, str] = {}
 

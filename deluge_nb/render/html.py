@@ -14,12 +14,12 @@ from ..logprobs.table import Logprobs
 from ..text.glyphs import Fragment, fragments
 from .assets import VIEW_STYLESHEET, read_asset
 from .colors import Palette, check_palette
-from .excerpt import Weighed, check_color_by, left_out, limited
-from .scale import SCALES, ColorBy, measured, percent
+from .excerpt import AlternativeLabels, check_color_by, count_omitted, truncate
+from .scale import SCALES, ColorBy, percent, scale_values
 from .terminal import to_text
 
 # A notebook holds its outputs: past this many tokens a static form beside the widget is cut.
-BESIDE = 2000
+FALLBACK_LIMIT = 2000
 
 
 def to_html(
@@ -62,7 +62,7 @@ def to_html(
     check_color_by(color_by)
     check_palette(palette)
     whole = as_logprobs(logprobs)
-    table, rest = limited(whole, limit)
+    table, rest = truncate(whole, limit)
     drawn = "".join(_spans(table, color_by))
     heading = f'<div class="deluge-title">{html.escape(title)}</div>' if title else ""
     scale = SCALES[color_by]
@@ -78,7 +78,7 @@ def to_html(
         f'<span data-text="{color_by}"></span>{samples}<span data-text="{unit}"></span></span></div>'
     )
     if rest:
-        drawn += f'<div class="deluge-summary">{left_out(rest)}</div>'
+        drawn += f'<div class="deluge-summary">{count_omitted(rest)}</div>'
     style = read_asset(VIEW_STYLESHEET)
     shown = f'{heading}{legend}<div class="deluge-static">{drawn}</div>'
     element = (
@@ -104,16 +104,18 @@ def static_bundle(
     """
     picture = has_extra("vl_convert")
     return {
-        "text/html": to_html(table, color_by=color_by, title=title, palette=palette, picture=picture, limit=BESIDE),
-        "text/plain": to_text(table, limit=BESIDE),
+        "text/html": to_html(
+            table, color_by=color_by, title=title, palette=palette, picture=picture, limit=FALLBACK_LIMIT
+        ),
+        "text/plain": to_text(table, limit=FALLBACK_LIMIT),
     }
 
 
 def _with_picture(shown: str, table: Logprobs, color_by: ColorBy, title: str, palette: Palette) -> str:
     """A picture, and what the stylesheet shows in its place: hidden for whoever has no stylesheet."""
-    from .picture.api import picture_beside
+    from .picture.api import fallback_picture
 
-    drawn, width, told = picture_beside(table, color_by, title, palette)
+    drawn, width, told = fallback_picture(table, color_by, title, palette)
     source = base64.b64encode(drawn).decode()
     return (
         f'<img class="deluge-picture" width="{width}" alt="{html.escape(told, quote=True)}" '
@@ -123,8 +125,8 @@ def _with_picture(shown: str, table: Logprobs, color_by: ColorBy, title: str, pa
 
 def _spans(table: Logprobs, color_by: ColorBy) -> Iterator[str]:
     probabilities = table.prob.tolist()
-    heats = SCALES[color_by].heat(measured(table, color_by)).tolist()
-    weighed = Weighed(table)
+    heats = SCALES[color_by].heat(scale_values(table, color_by)).tolist()
+    weighed = AlternativeLabels(table)
     for fragment in fragments(table.token_bytes):
         place = fragment.token
         heat = heats[place]

@@ -74,7 +74,7 @@ def percent(probability: float) -> str:
     return f"{whole}.{part:0{digits}d} %" if part else f"{whole} %"
 
 
-def measured(table: Logprobs, color_by: ColorBy) -> Floats:
+def scale_values(table: Logprobs, color_by: ColorBy) -> Floats:
     """For each token the value that a scale is of: probabilities and leads as shares, the others in bits or places."""
     match color_by:
         case "probability":

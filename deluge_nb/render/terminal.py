@@ -10,7 +10,7 @@ from ..interop.readers import as_logprobs
 from ..logprobs.table import Logprobs
 from ..text.glyphs import Fragment, fragments
 from ..text.lines import display_width, wrap_lines
-from .excerpt import Weighed, left_out, limited
+from .excerpt import AlternativeLabels, count_omitted, truncate
 from .scale import percent
 
 # The stylesheet's strongest colour, and the text that can be read on all of its shades.
@@ -43,14 +43,14 @@ def to_text(logprobs: Any, *, color: bool = False, width: int | None = None, lim
     """
     if width is not None and width < 1:
         raise SettingError(f"width must be a number of columns from 1, not {width!r}.", setting="width", value=width)
-    table, rest = limited(as_logprobs(logprobs), limit)
+    table, rest = truncate(as_logprobs(logprobs), limit)
     probabilities = table.prob.tolist()
     lines = wrap_lines(fragments(table.token_bytes), width)
     text = "\n".join(
         "".join(ansi(one, probabilities[one.token]) if color else one.shown for one in line) for line in lines
     )
     if rest:
-        text += f"\n{left_out(rest)}"
+        text += f"\n{count_omitted(rest)}"
     return text if color else _with_least_probable(text, table, probabilities)
 
 
@@ -76,7 +76,7 @@ def _with_least_probable(text: str, table: Logprobs, probabilities: list[float])
     )[:_FEWEST]
     if not unsure:
         return text
-    weighed = Weighed(table)
+    weighed = AlternativeLabels(table)
     names = [weighed.own(place) for place in unsure]
     width = max(map(display_width, names))
     padded = [name + " " * (width - display_width(name)) for name in names]

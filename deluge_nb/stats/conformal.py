@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..errors import bad
+from ..errors import invalid_argument
 from ..logprobs.columns import Floats
 from .core.records import Result
 from .core.validation import between, classes, matrix, number, paired, probabilities
@@ -121,7 +121,7 @@ def conformal_aps_quantile(
         paired(reached, shares, ("probs", "u"))
         reached = reached - shares * rows[np.arange(n), true]
     elif u is not None:
-        raise bad("u", u, "left out where randomized is False")
+        raise invalid_argument("u", u, "left out where randomized is False")
     return _quantile(reached, alpha)
 
 
@@ -136,5 +136,5 @@ def _quantile(scores: Floats, alpha: float) -> ConformalQuantile:
 def _rows(probs: ArrayLike) -> Floats:
     rows = matrix(probs, "probs")
     for row, column in np.argwhere((rows < 0) | (rows > 1))[:1]:
-        raise bad(f"probs[{row}][{column}]", float(rows[row, column]), "a probability from 0 to 1")
+        raise invalid_argument(f"probs[{row}][{column}]", float(rows[row, column]), "a probability from 0 to 1")
     return rows

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..errors import InconsistentTopKError, LogprobError, ProbabilityMassError, bad
+from ..errors import InconsistentTopKError, LogprobError, ProbabilityMassError, invalid_argument
 from ..logprobs.columns import Floats
 from ..logprobs.values import ROUNDING, SENTINELS, log_sum
 from .core.records import Result
@@ -126,7 +126,7 @@ def log1mexp(logp: float) -> float:
     """
     value = number(logp, "logp", "at most 0")
     if value > 0:
-        raise bad("logp", logp, "at most 0")
+        raise invalid_argument("logp", logp, "at most 0")
     if value == 0:
         return -math.inf
     if value > -math.log(2):
@@ -184,7 +184,7 @@ def softmax(logits: ArrayLike, temperature: float = 1.0) -> Floats:
     values = vector(logits, "logits")
     heat = temperature_of(temperature)
     if not len(values) or np.isposinf(values).any() or np.isneginf(values).all():
-        raise bad("logits", logits, "a list of numbers of which at least one is finite and none is +inf")
+        raise invalid_argument("logits", logits, "a list of numbers of which at least one is finite and none is +inf")
     if heat == 0:
         made = (values == values.max()).astype(np.float64)
     elif math.isinf(heat):
@@ -337,7 +337,7 @@ def varentropy(logprobs: ArrayLike, normalized: bool = False) -> Varentropy:
     values = _logprobs(logprobs)
     total = log_sum(values)
     if total == -math.inf:
-        raise bad("logprobs", logprobs, "a list with at least one probability above 0")
+        raise invalid_argument("logprobs", logprobs, "a list with at least one probability above 0")
     if abs(math.expm1(total)) > MASS_TOLERANCE and not normalized:
         raise ProbabilityMassError(
             f"logprobs add up to {math.exp(total):.6g} and not to 1: varentropy needs the whole distribution "

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..errors import SettingError, bad
+from ..errors import SettingError, invalid_argument
 from ..extras import import_extra
 from ..logprobs.columns import Floats
 from .core.records import Result
@@ -261,4 +261,6 @@ def _sigmoid(z: Floats) -> Floats:
 def _finite(values: Floats, name: str) -> None:
     wrong = np.flatnonzero(~np.isfinite(values))
     if len(wrong):
-        raise bad(f"{name}[{wrong[0]}]", float(values[wrong[0]]), "finite: keep probabilities away from 0 and 1 first")
+        raise invalid_argument(
+            f"{name}[{wrong[0]}]", float(values[wrong[0]]), "finite: keep probabilities away from 0 and 1 first"
+        )

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import LogprobError, bad
+from ..errors import LogprobError, invalid_argument
 from ..logprobs.values import SENTINELS
 from ..text.matching import Labels, Reading
 from .core.records import Result
@@ -167,7 +167,7 @@ def _unseen(forms: int | Mapping[str, int] | None, labels: Labels, cap: float) -
     if isinstance(forms, Mapping):
         unknown = [name for name in forms if name not in labels.names]
         if unknown:
-            raise bad("forms_unseen", unknown[0], f"about the labels {', '.join(map(repr, labels.names))}")
+            raise invalid_argument("forms_unseen", unknown[0], f"about the labels {', '.join(map(repr, labels.names))}")
         return [
             count(forms[name], f"forms_unseen[{name!r}]") * cap if name in forms else math.inf for name in labels.names
         ]
@@ -313,7 +313,7 @@ def trie_label_probability(nodes: Mapping[str, Any], labels: LabelSet) -> LabelB
     """
     reader = Labels(labels)
     if not isinstance(nodes, Mapping) or "" not in nodes:
-        raise bad("nodes", nodes, "a dict with a list of next tokens for each beginning, '' among them")
+        raise invalid_argument("nodes", nodes, "a dict with a list of next tokens for each beginning, '' among them")
     lists = {prefix: alternatives(top, f"nodes[{prefix!r}]") for prefix, top in nodes.items()}
     found = walked(lists, reader)
     return LabelBounds(found.lower, found.upper)
@@ -371,14 +371,16 @@ def total_probability(branches: Iterable[Mapping[str, Any]], unexplored: bool = 
     for position, branch in enumerate(branches):
         where = f"branches[{position}]"
         if not isinstance(branch, Mapping) or "logprob" not in branch or "p_given" not in branch:
-            raise bad(where, branch, "a dict with 'logprob' and 'p_given'")
+            raise invalid_argument(where, branch, "a dict with 'logprob' and 'p_given'")
         given = branch["p_given"]
         pair = given if isinstance(given, tuple | list) else (given, given)
         if len(pair) != 2:
-            raise bad(f"{where}['p_given']", given, "a probability, or the lower and the upper bound of one")
+            raise invalid_argument(
+                f"{where}['p_given']", given, "a probability, or the lower and the upper bound of one"
+            )
         least, most = (between(one, f"{where}['p_given']", 0, 1) for one in pair)
         if least > most:
-            raise bad(f"{where}['p_given']", given, "the lower and then the upper bound of a probability")
+            raise invalid_argument(f"{where}['p_given']", given, "the lower and then the upper bound of a probability")
         weights.append(float(logprobs([branch["logprob"]], f"{where}['logprob']")[0]))
         low.append(least)
         high.append(most)
@@ -433,7 +435,7 @@ def expected_score(
     )
     for text, score in values.items():
         if math.isinf(score):
-            raise bad(f"scores[{text!r}]", score, "finite")
+            raise invalid_argument(f"scores[{text!r}]", score, "finite")
     found = label_distribution(top_logprobs, list(values), sampled=sampled, vocab_size=vocab_size, sentinels=sentinels)
     matched = found.matched_mass
     if matched == 0:

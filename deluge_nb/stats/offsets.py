@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import bad
+from ..errors import invalid_argument
 from ..logprobs.columns import replace_surrogates
 from .core.records import Result
 
@@ -67,7 +67,7 @@ def _raw(entry: Any, position: int) -> bytes:
     if isinstance(entry, str):
         return replace_surrogates(entry).encode()
     if not isinstance(entry, Mapping):
-        raise bad(f"tokens[{position}]", entry, "a dict with 'token' and 'bytes', or a text")
+        raise invalid_argument(f"tokens[{position}]", entry, "a dict with 'token' and 'bytes', or a text")
     raw, token = entry.get("bytes"), entry.get("token")
     if raw is not None:
         try:
@@ -75,12 +75,12 @@ def _raw(entry: Any, position: int) -> bytes:
         except (TypeError, ValueError):
             return _not_bytes(raw, position)
     if not isinstance(token, str):
-        raise bad(f"tokens[{position}]['token']", token, "a text where there are no bytes")
+        raise invalid_argument(f"tokens[{position}]['token']", token, "a text where there are no bytes")
     return replace_surrogates(token).encode()
 
 
 def _not_bytes(raw: object, position: int) -> bytes:
-    raise bad(f"tokens[{position}]['bytes']", raw, "a list of integers from 0 to 255, or None")
+    raise invalid_argument(f"tokens[{position}]['bytes']", raw, "a list of integers from 0 to 255, or None")
 
 
 def _decoded(joined: bytes) -> tuple[str, np.ndarray]:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..errors import ProbabilityMassError, SettingError, bad
+from ..errors import ProbabilityMassError, SettingError, invalid_argument
 from ..extras import import_extra
 from ..logprobs.columns import Floats
 from ..logprobs.values import log_sum
@@ -103,7 +103,7 @@ def semantic_entropy(logliks: ArrayLike, cluster_ids: Sequence[Hashable]) -> Sem
         groups.setdefault(name, []).append(place)
     total = log_sum(values)
     if total == -math.inf:
-        raise bad("logliks", logliks, "a list with at least one likelihood above 0")
+        raise invalid_argument("logliks", logliks, "a list with at least one likelihood above 0")
     shares = [log_sum(values[places]) - total for places in groups.values()]
     counted = entropy_from_counts([len(places) for places in groups.values()])
     return SemanticEntropy(
@@ -137,7 +137,7 @@ def entropy_from_counts(counts: ArrayLike) -> CountEntropy:
     seen = _counts(counts, "counts")
     total = float(seen.sum())
     if total == 0:
-        raise bad("counts", counts, "a list with at least one count above 0")
+        raise invalid_argument("counts", counts, "a list with at least one count above 0")
     share = seen[seen > 0] / total
     plugin = math.fsum((-share * np.log(share)).tolist()) + 0.0
     return CountEntropy(plugin, plugin + (len(share) - 1) / (2 * total))
@@ -177,7 +177,7 @@ def divergence_lower_bounds(p: Mapping[str, Any], q: Mapping[str, Any]) -> Diver
 
 def _law(values: Mapping[str, Any], name: str) -> dict[str, float]:
     if not isinstance(values, Mapping):
-        raise bad(name, values, "a dict from token to log-probability")
+        raise invalid_argument(name, values, "a dict from token to log-probability")
     seen = alternatives(values, name)
     weighed = listed(np.array([one.logprob for one in seen]), true_topk=False, where=name)
     return dict(zip((one.token for one in seen), weighed.p.tolist(), strict=True))
@@ -219,11 +219,13 @@ def bayes_posterior(log_prior: ArrayLike, token_logliks: ArrayLike) -> BayesPost
     for row, line in enumerate(tokens):
         read_logprobs(line, f"token_logliks[{row}]")
     if np.isposinf(prior).any():
-        raise bad("log_prior", log_prior, "finite, or -inf for what is impossible")
+        raise invalid_argument("log_prior", log_prior, "finite, or -inf for what is impossible")
     steps = np.column_stack((prior, tokens)).cumsum(axis=1).T
     totals = np.array([log_sum(step) for step in steps])
     if np.isneginf(totals).any():
-        raise bad("token_logliks", token_logliks, "such that one hypothesis stays possible after every token")
+        raise invalid_argument(
+            "token_logliks", token_logliks, "such that one hypothesis stays possible after every token"
+        )
     cumulative = np.exp(steps - totals[:, None])
     evidence = [math.fsum(line) for line in tokens.tolist()]
     factor = None
@@ -295,7 +297,7 @@ def chi_square_gof(observed: ArrayLike, probs: ArrayLike) -> ChiSquare:
             f"probs add up to {mass:.6g} and not to 1: add the rest as a last outcome, with its count.", value=mass
         )
     if total == 0:
-        raise bad("observed", observed, "a list with at least one count above 0")
+        raise invalid_argument("observed", observed, "a list with at least one count above 0")
     possible = p > 0
     if possible.sum() < 2:
         raise SettingError(
@@ -314,5 +316,5 @@ def _counts(values: ArrayLike, name: str) -> Floats:
     made = vector(values, name)
     wrong = np.flatnonzero((made < 0) | (made != np.floor(made)) | np.isinf(made))
     if len(wrong):
-        raise bad(f"{name}[{wrong[0]}]", float(made[wrong[0]]), "a count: a whole number from 0 on")
+        raise invalid_argument(f"{name}[{wrong[0]}]", float(made[wrong[0]]), "a count: a whole number from 0 on")
     return made

@@ -9,7 +9,7 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..errors import ProbabilityMassError, SettingError, bad
+from ..errors import ProbabilityMassError, SettingError, invalid_argument
 from ..extras import import_extra
 from ..logprobs.columns import Floats
 from .core.records import Result
@@ -212,7 +212,7 @@ def brier_multiclass(p: ArrayLike, y: ArrayLike) -> float:
     rows = matrix(p, "p")
     n, k = rows.shape
     for row, column in np.argwhere((rows < 0) | (rows > 1))[:1]:
-        raise bad(f"p[{row}][{column}]", float(rows[row, column]), "a probability from 0 to 1")
+        raise invalid_argument(f"p[{row}][{column}]", float(rows[row, column]), "a probability from 0 to 1")
     heavy = np.flatnonzero(rows.sum(axis=1) > 1 + MASS_TOLERANCE)
     if len(heavy):
         total = float(rows[heavy[0]].sum())
@@ -382,7 +382,7 @@ def _share(k: int, n: int, level: float) -> tuple[int, int, float]:
     total = count(n, "n", 1)
     hits = count(k, "k")
     if hits > total:
-        raise bad("k", k, f"at most n, {total}")
+        raise invalid_argument("k", k, f"at most n, {total}")
     return hits, total, normal_quantile(level)
 
 

@@ -10,7 +10,7 @@ from typing import overload
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..errors import bad
+from ..errors import invalid_argument
 from ..extras import import_extra
 from ..logprobs.columns import Floats
 from .core.records import Result
@@ -195,9 +195,11 @@ def decision_threshold(cost_false_positive: float, cost_false_negative: float) -
     waiting = number(cost_false_negative, "cost_false_negative")
     for name, cost in (("cost_false_positive", acting), ("cost_false_negative", waiting)):
         if not 0 <= cost < math.inf:
-            raise bad(name, cost, "0 or more, and finite")
+            raise invalid_argument(name, cost, "0 or more, and finite")
     if acting == waiting == 0:
-        raise bad("cost_false_negative", waiting, "above 0 where the other cost is 0: nothing depends on the decision")
+        raise invalid_argument(
+            "cost_false_negative", waiting, "above 0 where the other cost is 0: nothing depends on the decision"
+        )
     return acting / (acting + waiting)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..errors import LogprobError, bad
+from ..errors import LogprobError, invalid_argument
 from ..logprobs.columns import Floats
 from ..logprobs.values import SENTINELS, SINGLE_PRECISION, log_sum
 from .core.records import Result
@@ -192,13 +192,13 @@ def sequence_bounds(
         When a number is no log-probability.
     """
     if policy not in ("raise", "skip"):
-        raise bad("policy", policy, "'raise' or 'skip'")
+        raise invalid_argument("policy", policy, "'raise' or 'skip'")
     sure: list[float] = []
     most: list[float] = []
     censored: list[int] = []
     for position, entry in enumerate(tokens):
         if not isinstance(entry, Mapping):
-            raise bad(f"tokens[{position}]", entry, "a dict with 'logprob' and 'top_logprobs'")
+            raise invalid_argument(f"tokens[{position}]", entry, "a dict with 'logprob' and 'top_logprobs'")
         value = entry.get("logprob")
         unknown = value is None or (isinstance(value, float) and math.isnan(value))
         if unknown and policy == "raise":
@@ -251,12 +251,12 @@ def choice_scores(choices: Sequence[str], loglik: ArrayLike, n_tokens: ArrayLike
     The conventions ``acc``, ``acc_norm`` (characters) and ``acc_bytes`` of the Language Model Evaluation Harness.
     """
     if isinstance(choices, str):
-        raise bad("choices", choices, "a list of texts")
+        raise invalid_argument("choices", choices, "a list of texts")
     values = read_logprobs(loglik, "loglik")
     paired(np.zeros(len(choices)), values, ("choices", "loglik"))
     for position, text in enumerate(choices):
         if not isinstance(text, str) or not text:
-            raise bad(f"choices[{position}]", text, "a text that is not empty")
+            raise invalid_argument(f"choices[{position}]", text, "a text that is not empty")
     per_char = values / [len(text) for text in choices]
     per_byte = values / [len(text.encode("utf-8", "surrogatepass")) for text in choices]
     per_token = None
@@ -264,11 +264,11 @@ def choice_scores(choices: Sequence[str], loglik: ArrayLike, n_tokens: ArrayLike
         lengths = vector(n_tokens, "n_tokens")
         paired(values, lengths, ("loglik", "n_tokens"))
         if (lengths < 1).any():
-            raise bad("n_tokens", n_tokens, "the number of tokens of each choice, at least 1")
+            raise invalid_argument("n_tokens", n_tokens, "the number of tokens of each choice, at least 1")
         per_token = values / lengths
     total = log_sum(values)
     if total == -math.inf:
-        raise bad("loglik", loglik, "a list with at least one likelihood above 0")
+        raise invalid_argument("loglik", loglik, "a list with at least one likelihood above 0")
     return ChoiceScores(
         per_char + 0.0,
         per_byte + 0.0,
@@ -307,7 +307,9 @@ def pmi_dc(cond_logprobs: ArrayLike, domain_logprobs: ArrayLike) -> PmiScores:
     paired(given, domain, ("cond_logprobs", "domain_logprobs"))
     never = np.flatnonzero(np.isneginf(domain))
     if len(never):
-        raise bad(f"domain_logprobs[{never[0]}]", -math.inf, "above -inf: an answer that is impossible has no ratio")
+        raise invalid_argument(
+            f"domain_logprobs[{never[0]}]", -math.inf, "above -inf: an answer that is impossible has no ratio"
+        )
     scores = given - domain
     return PmiScores(scores, int(np.argmax(scores)))
 
@@ -344,13 +346,13 @@ def contextual_calibration(probs: ArrayLike, content_free: ArrayLike) -> Calibra
     for name, values in (("probs", p), ("content_free", free)):
         wrong = np.flatnonzero((values < 0) | np.isinf(values))
         if len(wrong):
-            raise bad(f"{name}[{wrong[0]}]", float(values[wrong[0]]), "a probability")
+            raise invalid_argument(f"{name}[{wrong[0]}]", float(values[wrong[0]]), "a probability")
     if (free == 0).any():
-        raise bad("content_free", content_free, "above 0 for every answer, for it is divided by")
+        raise invalid_argument("content_free", content_free, "above 0 for every answer, for it is divided by")
     scores = p / (free / math.fsum(free.tolist()))
     total = math.fsum(scores.tolist())
     if total == 0:
-        raise bad("probs", probs, "a list with at least one probability above 0")
+        raise invalid_argument("probs", probs, "a list with at least one probability above 0")
     return Calibrated(scores, scores / total, int(np.argmax(scores)))
 
 
@@ -395,7 +397,7 @@ def deepconf(
             raise LogprobError(f"top_logprobs[{position}] is empty: its confidence is unknown.", position=position)
         confidence.append(0.0 - math.fsum(seen.tolist()) / len(seen))
     if not confidence:
-        raise bad("top_logprobs", [], "the alternatives of at least one token")
+        raise invalid_argument("top_logprobs", [], "the alternatives of at least one token")
     return conf_of(np.array(confidence), *sizes, share)
 
 

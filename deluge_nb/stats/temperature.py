@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..errors import ProbabilityMassError, bad
+from ..errors import ProbabilityMassError, invalid_argument
 from ..logprobs.columns import Floats
 from ..logprobs.values import SENTINELS, SINGLE_PRECISION, log_sum
 from .core.records import Result
@@ -189,11 +189,15 @@ def infer_temperature(raw: ArrayLike, scaled: ArrayLike) -> InferredTemperature:
     both = np.isfinite(before) & np.isfinite(after)
     before, after = before[both], after[both]
     if len(before) < 2 or not np.ptp(before):
-        raise bad("raw", raw, "at least two different log-probabilities: a temperature shows in their differences")
+        raise invalid_argument(
+            "raw", raw, "at least two different log-probabilities: a temperature shows in their differences"
+        )
     x, y = before - before.mean(), after - after.mean()
     across = math.fsum((x * y).tolist())
     if across < 0:
-        raise bad("scaled", scaled, "in the order of raw: no temperature makes a likelier token the less likely one")
+        raise invalid_argument(
+            "scaled", scaled, "in the order of raw: no temperature makes a likelier token the less likely one"
+        )
     square = math.fsum((x * x).tolist())
     slope = across / square
     return InferredTemperature(1 / slope if slope else math.inf, float(np.abs(y - slope * x).max()))
@@ -224,7 +228,7 @@ def binary_temperature(log_odds: float, temperature: float) -> float:
     heat = temperature_of(temperature)
     if math.isinf(heat):
         if math.isinf(odds):
-            raise bad("log_odds", log_odds, "finite where the temperature is not")
+            raise invalid_argument("log_odds", log_odds, "finite where the temperature is not")
         return 0.5
     if heat == 0:
         return 0.5 if odds == 0 else float(odds > 0)
@@ -292,7 +296,7 @@ def top_p(
     """
     wanted = between(p, "p", 0, 1)
     if wanted == 0:
-        raise bad("p", p, "above 0")
+        raise invalid_argument("p", p, "above 0")
     ranking = _Ranking(logprobs, sentinels)
     heat = temperature_of(temperature)
     early = temperature_first and heat != 1

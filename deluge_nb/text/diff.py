@@ -53,9 +53,9 @@ def _ordered(a: bytes, b: bytes) -> list[Run]:
     right, other_starts = _words(b, known)
     runs = [
         Run(starts[i], other_starts[j], starts[i + length] - starts[i])
-        for i, j, length in _joined(_matches(left, right))
+        for i, j, length in _merge_runs(_matches(left, right))
     ]
-    return _joined(_extended(_without_chance(runs, len(a), len(b)), a, b))
+    return _merge_runs(_extended(_without_chance(runs, len(a), len(b)), a, b))
 
 
 def _words(text: bytes, known: dict[str, int]) -> tuple[list[int], list[int]]:
@@ -158,7 +158,7 @@ def _increasing(pairs: Iterable[tuple[int, list[int]]]) -> list[tuple[int, int]]
 # Runs -----------------------------------------------------------------------------------------------------------------
 
 
-def _joined(runs: Iterable[Run]) -> list[Run]:
+def _merge_runs(runs: Iterable[Run]) -> list[Run]:
     """Runs that follow each other without a gap as one."""
     found: list[Run] = []
     for one in runs:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from ..errors import SettingError, bad
+from ..errors import SettingError, invalid_argument
 from .normalize import NormalizedText, is_word, normalize
 
 Matcher = Callable[[str, str], bool]
@@ -274,15 +274,17 @@ def _joins(left: str, joint: str, right: str) -> bool:
 
 def _spellings(labels: Any) -> dict[str, list[str]]:
     if isinstance(labels, str | bytes) or not isinstance(labels, Mapping | Sequence) or not labels:
-        raise bad("labels", labels, "a list of answers, or a dict from answer to its spellings, and not empty")
+        raise invalid_argument(
+            "labels", labels, "a list of answers, or a dict from answer to its spellings, and not empty"
+        )
     if not isinstance(labels, Mapping):
         labels = {label: [label] for label in labels}
     spellings = {}
     for name, forms in labels.items():
         listed = [forms] if isinstance(forms, str) else list(forms)
         if not isinstance(name, str):
-            raise bad("labels", name, "named by texts")
+            raise invalid_argument("labels", name, "named by texts")
         if not listed or not all(isinstance(form, str) for form in listed):
-            raise bad(f"labels[{name!r}]", forms, "a list of at least one spelling")
+            raise invalid_argument(f"labels[{name!r}]", forms, "a list of at least one spelling")
         spellings[name] = listed
     return spellings

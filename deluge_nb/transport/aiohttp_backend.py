@@ -17,7 +17,7 @@ import httpx
 from httpx_aiohttp import AiohttpTransport
 
 
-class Network(AiohttpTransport):
+class KeepAliveTransport(AiohttpTransport):
     """Any number of connections to one server, kept while they are used.
 
     Parameters

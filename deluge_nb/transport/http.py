@@ -26,8 +26,8 @@ from pydantic import SecretStr
 from ..dialects.base import Completion, Exchange, Request, load
 from ..errors import DelugeError, RequestError
 from ..models.spec import Address, Endpoint, Served
-from .rate_limits import exhausted_for
-from .streaming import Listener, Streamed
+from .rate_limits import seconds_until_reset
+from .streaming import StreamedReply, StreamListener
 from .throttle import Pace, Pause
 
 # Worth another try: time-outs, conflicts, rate limits, and a server's own troubles (498 and 529 are Groq's and
@@ -117,7 +117,7 @@ class Transport:
         self._open: httpx.AsyncBaseTransport | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
-    async def carry(self, exchange: Exchange, model: str, listener: Listener | None = None) -> Completion:
+    async def carry(self, exchange: Exchange, model: str, listener: StreamListener | None = None) -> Completion:
         """Carry out an exchange: send each of its requests, hand it the replies.
 
         What is streamed goes to the listener as it comes. When it listens no longer, or the stream breaks off, what has
@@ -136,7 +136,7 @@ class Transport:
                 if request.reader is None or listener is None:
                     reply = await self._with_retries(request, model)
                 else:
-                    reply = await self._with_retries(request, model, Streamed(request.reader, listener))
+                    reply = await self._with_retries(request, model, StreamedReply(request.reader, listener))
                 try:
                     request = exchange.send(reply)
                 except StopIteration as end:
@@ -155,7 +155,7 @@ class Transport:
             error.args = tuple(_hidden(str(part), key) for part in error.args)
             raise
 
-    async def _with_retries(self, request: Request, model: str, streamed: Streamed | None = None) -> bytes:
+    async def _with_retries(self, request: Request, model: str, streamed: StreamedReply | None = None) -> bytes:
         try:
             return await self._try(request, model, streamed)
         except _Refused as refused:
@@ -182,10 +182,10 @@ class Transport:
         # Outside the handler, so that no httpx object (with headers, with the key) hangs on the error as its context.
         raise failed
 
-    async def _try(self, request: Request, model: str, streamed: Streamed | None = None) -> bytes:
+    async def _try(self, request: Request, model: str, streamed: StreamedReply | None = None) -> bytes:
         if self._pace is not None:
             await self._pace.turn()
-        await self._pause.over()
+        await self._pause.wait()
         address = await self._address()
         key = address.key if address is not None else self._key.get_secret_value() if self._key is not None else None
         base = address.base_url if address is not None else self._endpoint.base_url
@@ -202,7 +202,7 @@ class Transport:
             # Straight to the transport: what a client would add (cookies, redirects, authentication) is not wanted, and
             # costs as much as reading the answer.
             response = await self._connected(base).handle_async_request(sent)
-            left = exhausted_for(response.headers.raw)
+            left = seconds_until_reset(response.headers.raw)
             # Further off, the server may as well say no: it can say why.
             if left is not None and left <= _LONGEST_WAIT:
                 self._pause.hold(left)
@@ -245,10 +245,10 @@ class Transport:
                 limits = httpx.Limits(max_connections=None, max_keepalive_connections=0)
                 self._open = httpx.AsyncHTTPTransport(limits=limits, trust_env=False)
             else:
-                from .aiohttp_backend import Network
+                from .aiohttp_backend import KeepAliveTransport
 
                 # A proxy must not be handed what is meant for this machine.
-                self._open = Network(base, trust_env=not _on_this_machine(base))
+                self._open = KeepAliveTransport(base, trust_env=not _on_this_machine(base))
             weakref.finalize(self, _close, self._open, loop)
         return self._open
 
@@ -289,7 +289,7 @@ class Transport:
         if wait is None:
             wait = reason.wait
         if wait is None and status == HTTPStatus.TOO_MANY_REQUESTS:
-            wait = exhausted_for(response.headers.raw)
+            wait = seconds_until_reset(response.headers.raw)
         again = status in _RETRIED and reason.code not in _EXHAUSTED and not _NO_QUOTA.search(body)
         told = response.headers.get("x-should-retry")
         if told in ("true", "false"):

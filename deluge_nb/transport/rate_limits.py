@@ -22,7 +22,7 @@ _WINDOWS = {"second": 1.0, "minute": 60.0, "hour": 3600.0, "day": 86400.0, "mont
 _EPOCH = 1e9
 
 
-def exhausted_for(headers: Iterable[tuple[bytes, bytes]], now: datetime | None = None) -> float | None:
+def seconds_until_reset(headers: Iterable[tuple[bytes, bytes]], now: datetime | None = None) -> float | None:
     """How long nothing more is to be had of what a reply's headers say is used up.
 
     Parameters

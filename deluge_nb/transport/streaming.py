@@ -14,7 +14,7 @@ from ..errors import DelugeError, RequestError
 _STREAMS = ("text/event-stream", "application/x-ndjson", "application/stream+json")
 
 
-class Listener:
+class StreamListener:
     """Hears what is streamed, until told to stop. All of it on the portal's loop.
 
     Parameters
@@ -56,7 +56,7 @@ class Listener:
             reading.result()
 
 
-class Streamed:
+class StreamedReply:
     """A reply that is read piece by piece.
 
     Parameters
@@ -67,7 +67,7 @@ class Streamed:
         Who hears what it reads.
     """
 
-    def __init__(self, reader: StreamReader, listener: Listener) -> None:
+    def __init__(self, reader: StreamReader, listener: StreamListener) -> None:
         self._reader = reader
         self._listener = listener
 

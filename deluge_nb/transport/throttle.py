@@ -66,7 +66,7 @@ class Pause:
         """Let nothing leave for so long."""
         self._until = max(self._until, asyncio.get_running_loop().time() + seconds)
 
-    async def over(self) -> None:
+    async def wait(self) -> None:
         """Wait until requests may leave again."""
         loop = asyncio.get_running_loop()
         while (left := self._until - loop.time()) > 0:  # noqa: ASYNC110 - it is for a moment that is waited

@@ -11,14 +11,14 @@ import traitlets
 
 from ..errors import SettingError
 from ..interop.readers import as_logprobs
-from ..logprobs.alignment import Comparison, Spans, alike, called, weighed
+from ..logprobs.alignment import Alignment, Spans, common_prefix_length, distribution_at, token_label
 from ..logprobs.columns import Floats
 from ..logprobs.table import Logprobs
 from ..render import comparison as static
 from ..render.assets import STATIC
 from ..render.colors import PALETTES
 from ..render.comparison import COMPARE_BY, LETTERS, CompareBy
-from ..render.html import BESIDE
+from ..render.html import FALLBACK_LIMIT
 from ..stats.samples import Divergences, divergence_lower_bounds
 from .compare_codec import pack_alignment, pack_responses
 from .fallback import FallbackWidget
@@ -129,7 +129,7 @@ class LogprobCompare(FallbackWidget):
                 setting="more",
                 value=len(responses),
             )
-        self._compared = Comparison([with_small_vocabulary(as_logprobs(one)) for one in responses])
+        self._compared = Alignment([with_small_vocabulary(as_logprobs(one)) for one in responses])
         self._packers = [Packer() for _ in responses]
         wanted = measure == "entropy" or color_by in ("entropy", "margin", "rank")
         super().__init__(
@@ -205,7 +205,9 @@ class LogprobCompare(FallbackWidget):
         a, b = int(pair.a_start[row]), int(pair.b_start[row])
         left, right = self.tables[0], self.tables[other]
         before = sum(len(one) for one in self._compared.pairs[: other - 1])
-        return FirstDivergence(before + row, a, b, called(left, a), called(right, b), self._parting(a, b, other))
+        return FirstDivergence(
+            before + row, a, b, token_label(left, a), token_label(right, b), self._parting(a, b, other)
+        )
 
     def divergence(self, position: int, other: int = 1) -> Divergences:
         """How much two responses' distributions differ before a token that both reached by the same tokens, at least.
@@ -232,7 +234,7 @@ class LogprobCompare(FallbackWidget):
             When nothing is known of a position.
         """
         self._one_of("other", other, 1)
-        same = alike(self.tables[0], self.tables[other])
+        same = common_prefix_length(self.tables[0], self.tables[other])
         last = min(same, len(self.tables[0]) - 1, len(self.tables[other]) - 1)
         if isinstance(position, bool) or not isinstance(position, int) or not 0 <= position <= last:
             raise SettingError(
@@ -241,7 +243,9 @@ class LogprobCompare(FallbackWidget):
                 setting="position",
                 value=position,
             )
-        return divergence_lower_bounds(weighed(self.tables[0], position), weighed(self.tables[other], position))
+        return divergence_lower_bounds(
+            distribution_at(self.tables[0], position), distribution_at(self.tables[other], position)
+        )
 
     def chart(self, measure: str | None = None) -> altair.Chart:
         """The log-probabilities (nats) or entropies (bits) of all responses over one axis.
@@ -304,7 +308,7 @@ class LogprobCompare(FallbackWidget):
 
     def _parting(self, a: int, b: int, other: int) -> Divergences | None:
         left, right = self.tables[0], self.tables[other]
-        if a != b or alike(left, right) < a or a >= min(len(left), len(right)):
+        if a != b or common_prefix_length(left, right) < a or a >= min(len(left), len(right)):
             return None
         try:
             return self.divergence(a, other)
@@ -356,7 +360,7 @@ class LogprobCompare(FallbackWidget):
             self.send({"parts": ["measures"], "side": side}, [pack_measures(table)])
 
     def _static_forms(self) -> dict[str, str]:
-        return {"text/html": self.to_html(limit=BESIDE), "text/plain": self.to_text(limit=BESIDE)}
+        return {"text/html": self.to_html(limit=FALLBACK_LIMIT), "text/plain": self.to_text(limit=FALLBACK_LIMIT)}
 
     def __repr__(self) -> str:
         return f"LogprobCompare({', '.join(f'{len(table)} tokens' for table in self.tables)})"

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from ..logprobs.alignment import Comparison
+from ..logprobs.alignment import Alignment
 from ..logprobs.table import Logprobs
-from ..render.comparison import CAP
+from ..render.comparison import DIFFERENCE_CAP
 from .codec import pack
 from .packer import CHUNK, EAGER, Packer, pack_measures
 
@@ -38,7 +38,7 @@ def pack_responses(
     return pack({}, {name: np.frombuffer(block, np.uint8) for name, block in blocks.items()})
 
 
-def pack_alignment(compared: Comparison, partings: Sequence[dict[str, Any] | None]) -> bytes:
+def pack_alignment(compared: Alignment, partings: Sequence[dict[str, Any] | None]) -> bytes:
     """Which tokens belong together, how they differ, and where the first response parts with each other one."""
     columns: dict[str, Any] = {"common": compared.units.common.astype(np.uint8)}
     for side, starts in enumerate(compared.units.starts):
@@ -48,4 +48,4 @@ def pack_alignment(compared: Comparison, partings: Sequence[dict[str, Any] | Non
         columns[f"b{at}"] = pair.b_start.astype(np.uint32)
         columns[f"common{at}"] = pair.common.astype(np.uint8)
         columns[f"difference{at}"] = pair.difference.astype(np.float32)
-    return pack({"cap": CAP, "steps": _STEPS, "partings": list(partings)}, columns)
+    return pack({"cap": DIFFERENCE_CAP, "steps": _STEPS, "partings": list(partings)}, columns)

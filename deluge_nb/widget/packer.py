@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..logprobs.columns import Vocabulary
-from ..logprobs.measures import known
+from ..logprobs.measures import mask_censored
 from ..logprobs.table import Logprobs
 from ..render.scale import SCALES
 from ..text.glyphs import EMPTY, PARTIAL, Shape, is_plain, label, shapes_of
@@ -100,7 +100,7 @@ class Packer:
                 **columns,
                 "counts": _narrow(np.diff(offsets)),
                 "labelAt": _narrow(labels),
-                "logprob": known(logprob).astype(np.float32),
+                "logprob": mask_censored(logprob).astype(np.float32),
             },
         )
 

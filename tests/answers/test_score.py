@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deluge_nb import LLMClient, LogprobsNotSupportedError, SamplingParams, SettingError, score_llm
-from deluge_nb.answers.score import filled
+from deluge_nb.answers.score import fill_template
 from tests.openai_server import ChatServer, Distribution, Reply, Seen, chat, error, says
 
 TEMPLATE = "Is this true? {0}\n\nAnswer yes or no."
@@ -138,7 +138,7 @@ def test_logprobs_may_come_through_either_the_settings_or_the_shortcut(server: C
     ],
 )
 def test_a_template_is_filled_and_other_braces_are_text(template: str, values: Any, text: str) -> None:
-    assert filled(template, values) == text
+    assert fill_template(template, values) == text
 
 
 @pytest.mark.parametrize(
@@ -152,7 +152,7 @@ def test_a_template_is_filled_and_other_braces_are_text(template: str, values: A
 )
 def test_a_template_that_does_not_fit_is_refused(template: str, values: Any, sentence: str) -> None:
     with pytest.raises(SettingError, match=sentence):
-        filled(template, values)
+        fill_template(template, values)
 
 
 def test_a_lone_text_as_inputs_is_refused(server: ChatServer) -> None:
@@ -162,7 +162,7 @@ def test_a_lone_text_as_inputs_is_refused(server: ChatServer) -> None:
 
 @given(st.text())
 def test_a_value_is_put_in_as_it_is(value: str) -> None:
-    assert filled("<{0}>", (value,)) == f"<{value}>"
+    assert fill_template("<{0}>", (value,)) == f"<{value}>"
 
 
 @given(

@@ -230,9 +230,7 @@ def test_a_card_says_the_difference_and_what_tokens_share_it(shown: Shown) -> No
     page = shown(LogprobCompare(A, B))
     token(page, 1, 2).hover()
     card = page.locator(".deluge-card")
-    expect(card.locator(".deluge-card-head").first).to_have_text(
-        "20.0 times less probable in B than in A−3.00 nats"
-    )
+    expect(card.locator(".deluge-card-head").first).to_have_text("20.0 times less probable in B than in A−3.00 nats")
     expect(card.locator(".deluge-face").nth(1)).to_contain_text("2 tokens together: ·cap|ital 4.5 %")
     expect(card.locator(".deluge-face").nth(0).locator(".deluge-card-head")).to_have_text("·capital90 %")
 

@@ -12,9 +12,9 @@ from nbconvert import HTMLExporter
 from playwright.sync_api import Page, expect
 
 from deluge_nb import Logprobs, LogprobView, to_html, to_svg
-from deluge_nb.render.colors import PALETTES, THEMES, cue, inks
+from deluge_nb.render.colors import PALETTES, THEMES, cue_thresholds, inks_for
 from deluge_nb.render.html import static_bundle
-from deluge_nb.render.picture.grid import laid
+from deluge_nb.render.picture.grid import lay_out
 
 from .tables import FRANCE, entry
 from .waits import becomes
@@ -64,10 +64,10 @@ def test_the_browsers_colours_are_ours(page: Page, palette: Any, theme: Any) -> 
     # Each a word and a mark.
     table = Logprobs.from_entries(entry(token, 1 - heat**2 or 1e-12) for heat in heats for token in ("word", " "))
     page.set_content(to_html(table, palette=palette, standalone=True))
-    own = inks(palette, theme)
+    own = inks_for(palette, theme)
     found = painted(page)
     assert len(found) == 2 * len(heats)
-    start, slope = cue()
+    start, slope = cue_thresholds()
     for place, one in enumerate(found):
         assert one["heat"] == pytest.approx(heats[place // 2], abs=1e-4)
         assert one["fill"] == pytest.approx(own.fill(one["heat"]), abs=1)
@@ -85,7 +85,7 @@ def test_tokens_are_in_the_order_that_the_browser_puts_them_in(host: Host, token
         "all => all.flatMap((e) => [...e.getClientRects()].map((box) =>"
         " [Math.round(box.top), box.left, Number(e.dataset.token)]))"
     )
-    drawn = laid([token.encode() for token in tokens], 80)
+    drawn = lay_out([token.encode() for token in tokens], 80)
     tops = sorted({top for top, _, _ in boxes})
     assert len(tops) == drawn.lines
     for line, top in enumerate(tops):
@@ -135,7 +135,7 @@ def test_a_converted_notebook_shows_the_coloured_text(offline: Page, tmp_path: A
     expect(offline.locator(".deluge-picture")).to_be_hidden()
     found = painted(offline)
     assert [one["fill"] for one in found] == [
-        pytest.approx(inks("amber", "light").fill(one["heat"]), abs=1) for one in found
+        pytest.approx(inks_for("amber", "light").fill(one["heat"]), abs=1) for one in found
     ]
     assert len({tuple(one["fill"]) for one in found}) == 7
 

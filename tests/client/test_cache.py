@@ -30,7 +30,7 @@ from deluge_nb import (
     SettingError,
     Tool,
 )
-from deluge_nb.client.cache_codec import cut, stored
+from deluge_nb.client.cache_codec import encode_completion, truncate_alternatives
 from deluge_nb.dialects.base import Completion
 from tests.openai_server import ChatServer, Reply, chat, chunks, error, says
 
@@ -324,7 +324,7 @@ def falling(entries: list[Any]) -> list[float]:
 @given(ENTRIES, st.integers(0, 6))
 def test_fewer_alternatives_are_the_likeliest_in_the_order_they_had(entries: list[Any], most: int) -> None:
     table = Logprobs.from_entries(entries)
-    for before, after in zip(table, cut(table, most), strict=True):
+    for before, after in zip(table, truncate_alternatives(table, most), strict=True):
         had, kept = before["top_logprobs"], after["top_logprobs"]
         assert len(kept) == min(most, len(had))
         rest = list(had)
@@ -355,7 +355,7 @@ def test_an_answer_as_bytes_is_smaller_than_its_json() -> None:
     table = Logprobs.from_entries(
         [{"token": "a", "logprob": -0.1, "top_logprobs": [{"token": t, "logprob": -1.0} for t in "abcdefghij"]}] * 100
     )
-    assert len(stored(Completion("a" * 100, logprobs=table))) < len(str(list(table))) / 10
+    assert len(encode_completion(Completion("a" * 100, logprobs=table))) < len(str(list(table))) / 10
 
 
 @pytest.mark.model

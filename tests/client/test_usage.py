@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from deluge_nb import APIResponse, LLMClient, SettingError
-from deluge_nb.client.usage import Usage, used
+from deluge_nb.client.usage import Usage, total_usage
 from deluge_nb.transport.throttle import Pace
 from tests.openai_server import ChatServer, Reply, chat, error, says
 
@@ -48,7 +48,7 @@ async def test_calls_that_are_awaited_count_as_well(server: ChatServer) -> None:
     ],
 )
 def test_counts_are_read_in_every_provider_s_spelling(counts: Any, expected: Usage) -> None:
-    assert used([APIResponse("m", usage=counts), None]) == expected
+    assert total_usage([APIResponse("m", usage=counts), None]) == expected
 
 
 async def test_requests_leave_evenly_spread_over_the_minute(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,7 @@ import itertools
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deluge_nb.dialects.events import Events, Lines
+from deluge_nb.dialects.events import JSONLines, ServerSentEvents
 
 SENT = st.text("ab:\n\r data;é", max_size=60).map(str.encode)
 CUTS = st.lists(st.integers(0, 60), max_size=8)
@@ -19,13 +19,13 @@ def pieces(data: bytes, cuts: list[int]) -> list[bytes]:
 
 
 def events(*data: bytes) -> list[bytes]:
-    reader = Events()
+    reader = ServerSentEvents()
     return [event for piece in data for event in reader.feed(piece)] + reader.rest()
 
 
 @given(SENT, CUTS)
 def test_lines_are_the_same_wherever_the_bytes_are_cut(data: bytes, cuts: list[int]) -> None:
-    reader = Lines()
+    reader = JSONLines()
     found = [line for piece in pieces(data, cuts) for line in reader.feed(piece)] + reader.rest()
     assert found == data.splitlines()
 

@@ -21,7 +21,7 @@ from deluge_nb import LocalModel, LocalModelError, MissingDependencyError, Setti
 from deluge_nb.local import server as servers
 from deluge_nb.local import weights
 from deluge_nb.local.server import LlamaServer, server_for
-from deluge_nb.local.uninterrupted import apart
+from deluge_nb.local.uninterrupted import run_uninterrupted
 from tests.processes import InterruptedStart, alive, ends, interrupt
 
 pytestmark = pytest.mark.slow
@@ -192,14 +192,14 @@ def test_what_must_not_be_cut_in_two_ends_before_an_interrupt_is_raised() -> Non
         done.append(True)
 
     with pytest.raises(KeyboardInterrupt):
-        apart(work)
+        run_uninterrupted(work)
     assert done == [True]
 
 
 def test_what_work_apart_gives_or_raises_arrives() -> None:
-    assert apart(lambda: 42) == 42
+    assert run_uninterrupted(lambda: 42) == 42
     with pytest.raises(ZeroDivisionError):
-        apart(lambda: 1 / 0)
+        run_uninterrupted(lambda: 1 / 0)
 
 
 @pytest.mark.parametrize("context", [0, 1, -5, 63, 2**30, True, "2048", 2048.0])

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deluge_nb import Logprobs
-from deluge_nb.logprobs.alignment import Spans, align, alike, span_of, units, weighed
+from deluge_nb.logprobs.alignment import Spans, align, common_prefix_length, distribution_at, span_of, units
 from deluge_nb.text.diff import common_runs
 
 # Few pieces, so that texts share some of them; halves of characters, tokens of no text, and of several words.
@@ -300,9 +300,9 @@ def test_a_span_is_a_row_of_a_data_frame() -> None:
 
 
 def test_tables_that_begin_alike_are_alike_so_far() -> None:
-    assert alike(told("a", "b", "c"), told("a", "b", "d")) == 2
-    assert alike(told("a"), told("a", "b")) == 1
-    assert alike(told("ab"), told("a", "b")) == 0
+    assert common_prefix_length(told("a", "b", "c"), told("a", "b", "d")) == 2
+    assert common_prefix_length(told("a"), told("a", "b")) == 1
+    assert common_prefix_length(told("ab"), told("a", "b")) == 0
 
 
 def test_a_distribution_has_the_chosen_token_and_nothing_withheld() -> None:
@@ -315,4 +315,4 @@ def test_a_distribution_has_the_chosen_token_and_nothing_withheld() -> None:
             {"token": "c", "logprob": -9999.0, "bytes": [99]},
         ],
     }
-    assert weighed(Logprobs.from_entries([entry]), 0) == {"62": -0.5, "61": -3.0}
+    assert distribution_at(Logprobs.from_entries([entry]), 0) == {"62": -0.5, "61": -3.0}

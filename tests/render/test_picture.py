@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 
 from deluge_nb import Logprobs, LogprobsMissingError, SettingError, to_png, to_svg
 from deluge_nb.render.assets import read_asset
-from deluge_nb.render.colors import PALETTES, THEMES, Inks, inks, mixed, parsed, variables, written
-from deluge_nb.render.picture.api import picture_beside
-from deluge_nb.render.picture.grid import laid
+from deluge_nb.render.colors import PALETTES, THEMES, Inks, css_variables, inks_for, mix, parse_color, to_css
+from deluge_nb.render.picture.api import fallback_picture
+from deluge_nb.render.picture.grid import lay_out
 from deluge_nb.render.picture.png import from_palette, size, smaller, to_pixels
 from deluge_nb.render.picture.raster import _masks_of
 from deluge_nb.render.picture.scene import CELL, LINE
@@ -56,7 +56,7 @@ def fills(svg: str) -> list[ElementTree.Element]:
 
 def written_lines(*tokens: str, width: int = 40) -> list[str]:
     """The lines as they are seen, from left to right; texts that run from right to left turned back."""
-    found = laid([token.encode() for token in tokens], width)
+    found = lay_out([token.encode() for token in tokens], width)
     lines = [[" "] * width for _ in range(found.lines)]
     for one in found.pieces:
         seen = one.text[::-1] if one.turned else one.text
@@ -87,7 +87,7 @@ def decoded(picture: bytes) -> np.ndarray:
 
 
 def test_the_palettes_are_those_of_the_stylesheet_and_of_the_widget() -> None:
-    found = variables(read_asset("view.css"))
+    found = css_variables(read_asset("view.css"))
     assert {"amber", *found} - {""} == set(PALETTES) == set(OF_THE_WIDGET)
     assert set(Inks._fields) <= set(found[""])
     assert all(set(found[name]) == {"heat", "edge"} for name in PALETTES if name != "amber")
@@ -98,20 +98,20 @@ def test_colours_are_read_from_rules_however_they_are_written() -> None:
     .deluge { color: red; --deluge-text: light-dark(#1f2328, #E8E6E3); --deluge-font: var(--x) }
     .deluge[data-palette=blue]{--deluge-heat:light-dark(#abc,#123456)}
     .deluge-title { --deluge-text: light-dark(#fff, #fff) }"""
-    assert variables(css) == {"": {"text": ("#1f2328", "#E8E6E3")}, "blue": {"heat": ("#abc", "#123456")}}
-    assert parsed("#abc") == (0xAA, 0xBB, 0xCC)
+    assert css_variables(css) == {"": {"text": ("#1f2328", "#E8E6E3")}, "blue": {"heat": ("#abc", "#123456")}}
+    assert parse_color("#abc") == (0xAA, 0xBB, 0xCC)
 
 
 @given(COLORS)
 def test_a_colour_is_written_as_it_is_read(color: tuple[int, int, int]) -> None:
-    assert parsed(written(color)) == color
+    assert parse_color(to_css(color)) == color
 
 
 @given(COLORS, COLORS)
 def test_a_mixture_of_one_part_is_that_part(one: tuple[int, int, int], other: tuple[int, int, int]) -> None:
-    assert mixed(one, other, 1) == one
-    assert mixed(one, other, 0) == other
-    assert mixed(one, one, 0.3) == one
+    assert mix(one, other, 1) == one
+    assert mix(one, other, 0) == other
+    assert mix(one, one, 0.3) == one
 
 
 @pytest.mark.parametrize("theme", THEMES)
@@ -121,7 +121,7 @@ def test_text_can_be_read_on_every_colour_of_every_palette(palette: Any, theme: 
         light = [v / 12.92 if v <= 0.04045 else ((v + 0.055) / 1.055) ** 2.4 for v in (part / 255 for part in color)]
         return 0.2126 * light[0] + 0.7152 * light[1] + 0.0722 * light[2]
 
-    own = inks(palette, theme)
+    own = inks_for(palette, theme)
     for step in range(65):
         for ink in (own.text, own.mark(step / 64)):
             low, high = sorted([luminance(own.fill(step / 64)), luminance(ink)])
@@ -129,7 +129,7 @@ def test_text_can_be_read_on_every_colour_of_every_palette(palette: Any, theme: 
 
 
 def test_the_terminals_colour_is_the_stylesheet_s() -> None:
-    assert inks("amber", "light").heat == _HEAT
+    assert inks_for("amber", "light").heat == _HEAT
 
 
 # Directions ---------------------------------------------------------------------------------------------------------
@@ -161,7 +161,7 @@ def test_the_lines_of_a_paragraph_run_in_its_direction() -> None:
 
 
 def test_letters_of_one_word_are_written_together_whatever_their_tokens() -> None:
-    found = laid(["العر".encode(), "بية".encode()], 20)
+    found = lay_out(["العر".encode(), "بية".encode()], 20)
     assert [one.text for one in found.pieces] == ["العربية"]
     assert [(one.token, one.column, one.cells) for one in found.patches] == [(1, 0, 3), (0, 3, 4)]
 
@@ -185,7 +185,7 @@ def test_letters_that_run_from_right_to_left_are_embedded_at_odd_depths(text: st
 
 @given(st.lists(TEXTS, max_size=12), st.integers(20, 40))
 def test_cells_are_of_one_token_each_and_every_letter_has_its_own(tokens: list[str], width: int) -> None:
-    found = laid([token.encode() for token in tokens], width)
+    found = lay_out([token.encode() for token in tokens], width)
     taken = [(one.line, one.column + at) for one in found.patches for at in range(one.cells)]
     written = [(one.line, one.column + at) for one in found.pieces for at in range(one.cells)]
     assert len(set(taken)) == len(taken)
@@ -200,18 +200,18 @@ def test_cells_are_of_one_token_each_and_every_letter_has_its_own(tokens: list[s
     [("日本", [4]), ("👩\u200d👩\u200d👧", [2]), ("🇫🇷", [2]), ("e\u0301a", [2]), ("👍🏽", [2]), ("❤\ufe0f", [2])],
 )
 def test_what_is_drawn_as_one_has_cells_as_one(text: str, cells: list[int]) -> None:
-    assert [one.cells for one in laid([text.encode()], 20).pieces] == cells
+    assert [one.cells for one in lay_out([text.encode()], 20).pieces] == cells
 
 
 def test_a_token_that_is_wider_than_a_line_goes_on_in_the_next() -> None:
     assert written_lines("a" * 50, "b", width=20) == ["a" * 20, "a" * 20, "a" * 10 + "b"]
-    assert [one.cells for one in laid(["日".encode() * 11], 21).patches] == [20, 2]
+    assert [one.cells for one in lay_out(["日".encode() * 11], 21).patches] == [20, 2]
 
 
 def test_no_more_lines_are_laid_out_than_are_asked_for() -> None:
-    found = laid([b"word\n"] * 1000 + [b"x" * 100_000], 20, most=3)
+    found = lay_out([b"word\n"] * 1000 + [b"x" * 100_000], 20, most=3)
     assert (found.lines, found.tokens) == (3, 3)
-    assert laid([b"x" * 100_000, b"y"], 20, most=3).tokens == 0
+    assert lay_out([b"x" * 100_000, b"y"], 20, most=3).tokens == 0
 
 
 # SVG ----------------------------------------------------------------------------------------------------------------
@@ -229,14 +229,14 @@ def test_the_text_is_there_as_text_and_told_to_those_who_cannot_see_it() -> None
 
 def test_each_token_stands_on_the_colour_of_its_heat() -> None:
     svg = to_svg(FRANCE, palette="blue", theme="dark")
-    own = inks("blue", "dark")
-    expected = [written(own.fill(round(math.sqrt(1 - p) * 200) / 200)) for p in (0.53, 0.93, 0.9, 0.04, 0.6)]
+    own = inks_for("blue", "dark")
+    expected = [to_css(own.fill(round(math.sqrt(1 - p) * 200) / 200)) for p in (0.53, 0.93, 0.9, 0.04, 0.6)]
     assert [one.get("fill") for one in fills(svg)][-5:] == expected
 
 
 def test_the_less_probable_have_a_line_below_and_the_unknown_are_hatched() -> None:
     def lines(*entries: dict[str, Any]) -> list[float]:
-        edge = written(inks("amber", "light").edge)
+        edge = to_css(inks_for("amber", "light").edge)
         own, legend = (
             [float(one.get("height", "")) for one in root(svg).iter() if one.get("fill") == edge]
             for svg in (to_svg(entries), to_svg([]))
@@ -297,7 +297,7 @@ def test_the_picture_is_as_wide_as_what_is_in_it() -> None:
 @pytest.mark.parametrize("palette", PALETTES)
 def test_a_png_has_the_colours_of_its_palette(palette: Any, theme: Any) -> None:
     pixels = decoded(to_png([entry("      ", 0.0001)], palette=palette, theme=theme, scale=1))
-    own = inks(palette, theme)
+    own = inks_for(palette, theme)
     assert tuple(pixels[0, 0]) == own.ground
     line = pixels[-LINE - 8, 30]
     assert tuple(line) == own.fill(1)
@@ -336,7 +336,7 @@ def test_whatever_the_tokens_there_is_a_png(tokens: list[str]) -> None:
 @example(["ב", "..\u200d\t"], 40)
 @given(st.lists(TEXTS, max_size=6), st.integers(2, 12))
 def test_what_is_written_fits_the_cells_that_it_fills(tokens: list[str], width: int) -> None:
-    for one in laid([token.encode() for token in tokens], width).pieces:
+    for one in lay_out([token.encode() for token in tokens], width).pieces:
         if not one.turned and one.face != "sans":  # which are stretched
             assert sum(display_width(part) for part in graphemes(one.text)) <= one.cells
 
@@ -353,13 +353,13 @@ def test_letters_are_drawn_where_they_are_in_the_svg() -> None:
 def test_what_stands_beside_a_widget_is_small() -> None:
     words = [" the", " model", " was", " sure", " of", " this", ",", " entropy", "ing", "."]
     table = Logprobs.from_entries(entry(words[i % 10], 1 - ((i * 37) % 100 / 100) ** 3) for i in range(1000))
-    drawn, width, told = picture_beside(table, "probability", "", "amber")
+    drawn, width, told = fallback_picture(table, "probability", "", "amber")
     assert len(drawn) < 60_000
     assert size(drawn)[0] == width
     assert told.startswith("Tokens coloured by probability: the model was sure of this, entropy")
-    sharp, width, _ = picture_beside(table[:20], "probability", "", "amber")
+    sharp, width, _ = fallback_picture(table[:20], "probability", "", "amber")
     assert size(sharp)[0] == 2 * width
-    flood, _, _ = picture_beside([entry("\n", 0.5)] * 600, "probability", "", "amber")
+    flood, _, _ = fallback_picture([entry("\n", 0.5)] * 600, "probability", "", "amber")
     assert size(flood)[1] < 2 * 70 * LINE
 
 

@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deluge_nb import LLMClient, SettingError
-from deluge_nb.client.options import turns
-from deluge_nb.transport.rate_limits import exhausted_for, seconds
+from deluge_nb.client.options import weighted_round_robin
+from deluge_nb.transport.rate_limits import seconds, seconds_until_reset
 from tests.openai_server import ChatServer, Reply, chat, error, says
 
 NOW = datetime(2026, 11, 20, 10, 0, 0, tzinfo=UTC)
@@ -86,7 +86,7 @@ def test_a_time_is_read_in_every_form(text: str, wanted: float | None) -> None:
     ],
 )
 def test_what_is_used_up_is_read_in_every_spelling(told: Any, wanted: float | None) -> None:
-    assert exhausted_for(told, NOW) == (wanted if wanted is None else pytest.approx(wanted))
+    assert seconds_until_reset(told, NOW) == (wanted if wanted is None else pytest.approx(wanted))
 
 
 NAME = st.sampled_from(["x-ratelimit-remaining", "x-ratelimit-reset-tokens", "x-tokenlimit-remaining", "limit-", "a"])
@@ -94,7 +94,7 @@ NAME = st.sampled_from(["x-ratelimit-remaining", "x-ratelimit-reset-tokens", "x-
 
 @given(st.lists(st.tuples(NAME.map(str.encode), st.binary(max_size=30)), max_size=6))
 def test_no_header_is_a_reason_to_fail(told: list[tuple[bytes, bytes]]) -> None:
-    wait = exhausted_for(told)
+    wait = seconds_until_reset(told)
     assert wait is None or (wait >= 0 and math.isfinite(wait))
 
 
@@ -185,7 +185,7 @@ def test_without_weights_models_take_turns(server: ChatServer) -> None:
 
 @given(st.lists(st.integers(0, 50), min_size=1, max_size=6).filter(any))
 def test_each_model_s_share_is_its_weight_at_every_point(weights: list[int]) -> None:
-    following, total = turns(weights, len(weights)), sum(weights)
+    following, total = weighted_round_robin(weights, len(weights)), sum(weights)
     given_out: Counter[int] = Counter()
     for count in range(1, 2 * total + 1):
         given_out[following()] += 1

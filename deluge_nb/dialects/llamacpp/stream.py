@@ -15,7 +15,7 @@ import msgspec
 from ...errors import MalformedResponseError
 from ..base import Ask, Delta, Request, StreamReader, failure
 from ..decode import decode
-from ..events import Events
+from ..events import ServerSentEvents
 from .rows import NAME, Entry, Repair, Reply, Row, table, vocabulary
 
 
@@ -40,7 +40,7 @@ class CompletionReader(StreamReader):
     """Reads the events of one completion."""
 
     def __init__(self, ask: Ask) -> None:
-        super().__init__(ask, Events())
+        super().__init__(ask, ServerSentEvents())
         self._texts: list[str] = []
         self._last: dict[str, Any] = {}
         self._count = 0

@@ -7,11 +7,11 @@ from typing import Any
 
 from ...errors import SettingError
 from ...interop.readers import as_logprobs
-from ..colors import Palette, Theme, inks
-from ..excerpt import check_color_by, limited
+from ..colors import Palette, Theme, inks_for
+from ..excerpt import check_color_by, truncate
 from ..scale import ColorBy
 from .raster import COARSE, png
-from .scene import composed, described, svg
+from .scene import compose, describe, svg
 
 _NARROWEST, _WIDEST = 20, 1000
 _SCALES = (0.5, 8)
@@ -59,10 +59,10 @@ def to_svg(
     """
     check_color_by(color_by)
     _check_width(width)
-    colors = inks(palette, theme)
-    table, more = limited(as_logprobs(logprobs), limit)
-    scene, _ = composed(table, color_by, title or "", colors, width, more=more)
-    return svg(scene, title or "", described(table, color_by))
+    colors = inks_for(palette, theme)
+    table, more = truncate(as_logprobs(logprobs), limit)
+    scene, _ = compose(table, color_by, title or "", colors, width, more=more)
+    return svg(scene, title or "", describe(table, color_by))
 
 
 def to_png(
@@ -100,18 +100,18 @@ def to_png(
         raise SettingError(
             f"scale must be from {_SCALES[0]} to {_SCALES[1]}, not {scale!r}.", setting="scale", value=scale
         )
-    colors = inks(palette, theme)
-    table, more = limited(as_logprobs(logprobs), limit)
-    scene, _ = composed(table, color_by, title or "", colors, width, more=more)
+    colors = inks_for(palette, theme)
+    table, more = truncate(as_logprobs(logprobs), limit)
+    scene, _ = compose(table, color_by, title or "", colors, width, more=more)
     return png(scene, scale)
 
 
-def picture_beside(logprobs: Any, color_by: ColorBy, title: str, palette: Palette) -> tuple[bytes, int, str]:
+def fallback_picture(logprobs: Any, color_by: ColorBy, title: str, palette: Palette) -> tuple[bytes, int, str]:
     """What stands in for the spans where styles are taken off: a small PNG, its width on the page, and its text."""
-    colors = inks(palette, "light")
-    table, more = limited(as_logprobs(logprobs), _BESIDE)
-    scene, shown = composed(table, color_by, title, colors, 80, more=more, most=_BESIDE_LINES)
-    return png(scene, 2 if shown <= _SHARP else 1, COARSE), scene.width, described(table[:shown], color_by)
+    colors = inks_for(palette, "light")
+    table, more = truncate(as_logprobs(logprobs), _BESIDE)
+    scene, shown = compose(table, color_by, title, colors, 80, more=more, most=_BESIDE_LINES)
+    return png(scene, 2 if shown <= _SHARP else 1, COARSE), scene.width, describe(table[:shown], color_by)
 
 
 def _check_width(width: object) -> None:

@@ -46,7 +46,7 @@ class Piece(NamedTuple):
     turned: bool
 
 
-class Laid(NamedTuple):
+class Layout(NamedTuple):
     """Patches and pieces line by line, how many lines there are, and how many tokens were begun."""
 
     patches: list[Patch]
@@ -64,7 +64,7 @@ class _Cluster(NamedTuple):
     face: Face
 
 
-def laid(octets: Sequence[bytes], width: int, *, most: int | None = None) -> Laid:
+def lay_out(octets: Sequence[bytes], width: int, *, most: int | None = None) -> Layout:
     """Tokens on lines of so many columns, at most so many lines.
 
     A line with letters that run from right to left is put in the order of Unicode's algorithm; it begins at the left as
@@ -92,7 +92,7 @@ def laid(octets: Sequence[bytes], width: int, *, most: int | None = None) -> Lai
         if row and row[-1].breaks:
             base, start = None, number + 1
     begun = len(octets) if len(kept) == len(rows) else rows[len(kept)][0].token
-    return Laid(patches, pieces, len(kept), begun)
+    return Layout(patches, pieces, len(kept), begun)
 
 
 def _paragraph(rows: list[list[Fragment]], start: int) -> str:

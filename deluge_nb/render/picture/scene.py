@@ -10,10 +10,10 @@ from typing import NamedTuple
 
 from ...logprobs.table import Logprobs
 from ...text.lines import display_width
-from ..colors import Inks, cue, written
-from ..excerpt import left_out
-from ..scale import SCALES, ColorBy, measured
-from .grid import Face, Laid, Piece, laid
+from ..colors import Inks, cue_thresholds, to_css
+from ..excerpt import count_omitted
+from ..scale import SCALES, ColorBy, scale_values
+from .grid import Face, Layout, Piece, lay_out
 
 # A cell, a line, where letters stand in it, and what a token fills of it.
 CELL, LINE, BASELINE, TOP, BOTTOM = 8, 24, 16, 1, 23
@@ -70,7 +70,7 @@ class Scene(NamedTuple):
     inks: Inks
 
 
-def composed(
+def compose(
     table: Logprobs, color_by: ColorBy, title: str, inks: Inks, width: int, *, more: int, most: int | None = None
 ) -> tuple[Scene, int]:
     """A table on lines of so many columns, at most so many; and how many of its tokens are in it.
@@ -82,17 +82,19 @@ def composed(
     y = _MARGIN
     if title:
         parts = title.split()
-        above = laid([(b" " if at else b"") + part.encode("utf-8", "replace") for at, part in enumerate(parts)], width)
+        above = lay_out(
+            [(b" " if at else b"") + part.encode("utf-8", "replace") for at, part in enumerate(parts)], width
+        )
         words += [_word(one._replace(face=_bold(one.face)), _MARGIN, y, None, soft=False) for one in above.pieces]
         y += above.lines * LINE
     else:
-        above = Laid([], [], 0, 0)
+        above = Layout([], [], 0, 0)
     y, right = _legend(color_by, _MARGIN + width * CELL, y, fills, words)
     y += _GAP
     top, left = y, _MARGIN + _PADDING
     y += _PADDING // 2
-    body = laid(table.token_bytes, width, most=most)
-    heats = SCALES[color_by].heat(measured(table, color_by)).tolist()
+    body = lay_out(table.token_bytes, width, most=most)
+    heats = SCALES[color_by].heat(scale_values(table, color_by)).tolist()
     fills += [
         Fill(left + one.column * CELL, y + one.line * LINE, one.cells, heats[one.token], one.marked)
         for one in body.patches
@@ -103,14 +105,14 @@ def composed(
     rest = len(table) - body.tokens + more
     if rest:
         y += _GAP
-        right = max(right, _note(left_out(rest), _MARGIN, y, words))
+        right = max(right, _note(count_omitted(rest), _MARGIN, y, words))
         y += LINE
     widest = max([one.column + one.cells for one in (*body.patches, *above.patches)], default=0)
     full = max(left + widest * CELL + _PADDING, right) + _MARGIN
     return Scene(full, y + _MARGIN, box, fills, words, inks), body.tokens
 
 
-def described(table: Logprobs, color_by: ColorBy) -> str:
+def describe(table: Logprobs, color_by: ColorBy) -> str:
     """What a picture shows, for those who cannot see it."""
     text = _UNSAFE.sub("\ufffd", table[:_DESCRIBED].text.strip())
     cut = "…" * (len(text) > _DESCRIBED or len(table) > _DESCRIBED)
@@ -126,13 +128,13 @@ def svg(scene: Scene, title: str, description: str) -> str:
         f'role="img" aria-labelledby="title desc"><title id="title">{escaped(title or "Token probabilities")}</title>'
         f'<desc id="desc">{escaped(description)}</desc>'
         f'<defs><pattern id="unknown" width="6" height="6" patternUnits="userSpaceOnUse" '
-        f'patternTransform="rotate(45)"><path d="M0 0V6" stroke="{written(inks.line)}" stroke-width="2"/>'
+        f'patternTransform="rotate(45)"><path d="M0 0V6" stroke="{to_css(inks.line)}" stroke-width="2"/>'
         "</pattern></defs>"
-        f'<rect width="{width}" height="{height}" fill="{written(inks.ground)}"/>'
+        f'<rect width="{width}" height="{height}" fill="{to_css(inks.ground)}"/>'
         f'<rect x="{left + 0.5}" y="{top + 0.5}" width="{wide - 1}" height="{tall - 1}" rx="{ROUND}" '
-        f'fill="none" stroke="{written(inks.line)}"/>'
+        f'fill="none" stroke="{to_css(inks.line)}"/>'
         + "".join(_filled(one, inks) for one in fills)
-        + written_on(((one, one.x, one.y, _ink(one, inks)) for one in words), written(inks.text))
+        + written_on(((one, one.x, one.y, _ink(one, inks)) for one in words), to_css(inks.text))
         + "</svg>"
     )
 
@@ -150,7 +152,7 @@ def stepped(heat: float, steps: int) -> float:
 
 def line_below(heat: float) -> float:
     """How thick the line below a token is: the cue that is not colour."""
-    start, slope = cue()
+    start, slope = cue_thresholds()
     return max(0.0, (heat - start) * slope)
 
 
@@ -185,12 +187,11 @@ def _filled(one: Fill, inks: Inks) -> str:
     if math.isnan(one.heat):
         return f'<rect x="{x}" y="{y}" width="{wide}" height="{tall}" rx="2" fill="url(#unknown)"/>'
     heat = stepped(one.heat, _DISTINCT)
-    drawn = f'<rect x="{x}" y="{y}" width="{wide}" height="{tall}" rx="2" fill="{written(inks.fill(heat))}"/>'
+    drawn = f'<rect x="{x}" y="{y}" width="{wide}" height="{tall}" rx="2" fill="{to_css(inks.fill(heat))}"/>'
     thick = line_below(one.heat)
     if thick:
         drawn += (
-            f'<rect x="{x}" y="{y + tall - thick:.2f}" width="{wide}" height="{thick:.2f}" '
-            f'fill="{written(inks.edge)}"/>'
+            f'<rect x="{x}" y="{y + tall - thick:.2f}" width="{wide}" height="{thick:.2f}" fill="{to_css(inks.edge)}"/>'
         )
     return drawn
 
@@ -200,8 +201,8 @@ def _ink(word: Word, inks: Inks) -> str | None:
     if not word.soft:
         return None
     if word.heat is None or math.isnan(word.heat):
-        return written(inks.soft)
-    return written(inks.mark(stepped(word.heat, _DISTINCT)))
+        return to_css(inks.soft)
+    return to_css(inks.mark(stepped(word.heat, _DISTINCT)))
 
 
 def _word(one: Piece, left: int, top: int, heat: float | None, *, soft: bool) -> Word:
@@ -238,6 +239,6 @@ def _legend(color_by: ColorBy, end: int, y: int, fills: list[Fill], words: list[
 
 def _note(told: str, x: int, y: int, words: list[Word], heat: float | None = None) -> int:
     """A line of our own, soft where it stands on the ground; where it ends."""
-    for one in laid([told.encode()], display_width(told)).pieces:
+    for one in lay_out([told.encode()], display_width(told)).pieces:
         words.append(_word(one, x, y, heat, soft=heat is None))
     return x + display_width(told) * CELL

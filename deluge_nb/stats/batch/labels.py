@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ...errors import SettingError, bad
+from ...errors import SettingError, invalid_argument
 from ...logprobs import measures
 from ...logprobs.columns import Floats, Vocabulary
 from ...logprobs.table import Logprobs
@@ -117,7 +117,9 @@ def label_distribution_batch(
     reader = Labels(labels)
     if isinstance(logprobs, Logprobs):
         if position is not None:
-            raise bad("position", position, "left out where a table is handed in, every token of which is a row")
+            raise invalid_argument(
+                "position", position, "left out where a table is handed in, every token of which is a row"
+            )
         tables: list[Logprobs | None] = [logprobs]
         rows, looked = len(logprobs), np.arange(len(logprobs))
     else:
@@ -292,7 +294,7 @@ def _tally(
     for rows, places, length in measures.blocks(part.offsets):
         if not length:
             continue
-        p = np.exp(measures.cleaned(part.alternative_logprob[places].reshape(-1, length)))
+        p = np.exp(measures.clip_to_support(part.alternative_logprob[places].reshape(-1, length)))
         code = codes.of[part.alternative[places].reshape(-1, length)]
         flat = (np.arange(len(p)) * codes.width)[:, None] + code
         sums[rows] = np.bincount(flat.reshape(-1), p.reshape(-1), len(p) * codes.width).reshape(-1, codes.width)
@@ -327,7 +329,7 @@ def _caps(forms: int | Mapping[str, int] | None, labels: Labels, seen: measures.
     if isinstance(forms, Mapping):
         unknown = [name for name in forms if name not in labels.names]
         if unknown:
-            raise bad("forms_unseen", unknown[0], f"about the labels {', '.join(map(repr, labels.names))}")
+            raise invalid_argument("forms_unseen", unknown[0], f"about the labels {', '.join(map(repr, labels.names))}")
         counts = [count(forms[name], f"forms_unseen[{name!r}]") if name in forms else math.inf for name in labels.names]
     elif forms is not None:
         counts = [count(forms, "forms_unseen")] * len(labels)

@@ -83,7 +83,7 @@ def _at(
     for rows, places, length in measures.blocks(offsets):
         if not length:
             continue
-        values = measures.cleaned(flat[places].reshape(-1, length))
+        values = measures.clip_to_support(flat[places].reshape(-1, length))
         tail, cap = np.maximum(seen.tail[rows], 0.0), seen.cap[rows]
         values = values - np.log1p(np.maximum(-seen.tail[rows], 0.0))[:, None]
         bad_rows = wrong[rows] | (seen.first[rows] == -np.inf)

@@ -116,13 +116,13 @@ def surprisal_batch(logprobs: Tables | Floats, base: float | None = None, *, pol
     if isinstance(logprobs, np.ndarray) or numbers:
         values = np.asarray(logprobs, np.float64).reshape(-1)
         wrong_choices(values, policy)
-        return 0.0 - np.where(np.isneginf(values), values, measures.known(values)) / scale
+        return 0.0 - np.where(np.isneginf(values), values, measures.mask_censored(values)) / scale
     tables = tables_of(logprobs)
     starts = starts_of(tables)
     made = np.full(int(starts[-1]), np.nan)
     for part in join(tables):
         wrong_choices(part.chosen_logprob, policy)
-        made[rows_of(part, starts)] = 0.0 - measures.known(part.chosen_logprob) / scale
+        made[rows_of(part, starts)] = 0.0 - measures.mask_censored(part.chosen_logprob) / scale
     return made
 
 
@@ -254,7 +254,7 @@ def sequence_stats_batch(logprobs: Tables, *, policy: str = "raise") -> Sequence
     n, censored, n_bytes = (np.zeros(size, np.intp) for _ in range(3))
     for part in join(tables):
         wrong_choices(part.chosen_logprob, policy)
-        values = measures.known(part.chosen_logprob)
+        values = measures.mask_censored(part.chosen_logprob)
         hidden = np.isnan(values)
         firsts = part.starts[:-1]
         # Sums of extended precision: a mean over thousands of tokens keeps its digits.

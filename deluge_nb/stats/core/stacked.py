@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...errors import InconsistentTopKError, ProbabilityMassError, bad
+from ...errors import InconsistentTopKError, ProbabilityMassError, invalid_argument
 from ...logprobs import measures
 from ...logprobs.columns import Floats, Ints, Vocabulary
 from ...logprobs.table import Logprobs
@@ -65,7 +65,7 @@ def tables_of(data: Tables, *, lists: bool = False) -> list[Logprobs | None]:
     if isinstance(data, Logprobs):
         return [data]
     if isinstance(data, str | bytes) or not isinstance(data, Iterable):
-        raise bad("logprobs", data, "a response's logprobs, or a list of responses or of their logprobs")
+        raise invalid_argument("logprobs", data, "a response's logprobs, or a list of responses or of their logprobs")
     found: list[Logprobs | None] = []
     entries: Sequence[Any] = data if isinstance(data, Sequence) else list(data)
     if entries and isinstance(entries[0], dict) and "token" in entries[0]:
@@ -79,7 +79,7 @@ def tables_of(data: Tables, *, lists: bool = False) -> list[Logprobs | None]:
 
 def _entries(one: Any, place: int, lists: bool) -> Any:
     if not isinstance(one, list | tuple):
-        raise bad(f"responses[{place}]", one, "a response, or its logprobs")
+        raise invalid_argument(f"responses[{place}]", one, "a response, or its logprobs")
     if lists and one and not any(isinstance(entry, dict) and "top_logprobs" in entry for entry in one):
         return [{"token": "", "logprob": None, "top_logprobs": one}]
     return one
@@ -202,7 +202,7 @@ def lists_of(values: Any) -> tuple[Floats, NDArray[np.intp]] | None:
     """
     if isinstance(values, np.ndarray):
         if values.ndim != 2 or values.dtype.kind not in "fiu":
-            raise bad("logprobs", values, "an array of numbers of shape (n, k)")
+            raise invalid_argument("logprobs", values, "an array of numbers of shape (n, k)")
         flat = np.ascontiguousarray(values, np.float64).reshape(-1)
         return flat, np.arange(len(values) + 1, dtype=np.intp) * values.shape[1]
     if not isinstance(values, list | tuple) or not all(isinstance(one, list | tuple | np.ndarray) for one in values):
@@ -213,7 +213,7 @@ def lists_of(values: Any) -> tuple[Floats, NDArray[np.intp]] | None:
     try:
         rows = [np.asarray(one, np.float64).reshape(-1) for one in values]
     except (TypeError, ValueError):
-        raise bad("logprobs", values, "lists of numbers") from None
+        raise invalid_argument("logprobs", values, "lists of numbers") from None
     return np.concatenate(rows), np.cumsum([0, *map(len, rows)]).astype(np.intp)
 
 
@@ -225,7 +225,7 @@ def seen_in(lists: tuple[Floats, NDArray[np.intp]]) -> measures.Observed:
 def check_policy(policy: str) -> None:
     """Refuse a policy that there is not."""
     if policy not in ("raise", "skip"):
-        raise bad("policy", policy, "'raise' or 'skip'")
+        raise invalid_argument("policy", policy, "'raise' or 'skip'")
 
 
 def wrong_lists(

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ...errors import LogprobError, ProbabilityMassError, SettingError, bad
+from ...errors import LogprobError, ProbabilityMassError, SettingError, invalid_argument
 from ...logprobs.columns import Floats, Ints
 from ...logprobs.values import LOWEST, ROUNDING, SENTINELS
 
@@ -28,10 +28,10 @@ class Alternative(NamedTuple):
 def number(value: object, name: str, wanted: str = "a number") -> float:
     """One real number; NaN is none."""
     if isinstance(value, bool) or not isinstance(value, int | float | np.integer | np.floating):
-        raise bad(name, value, wanted)
+        raise invalid_argument(name, value, wanted)
     made = float(value)
     if math.isnan(made):
-        raise bad(name, value, wanted)
+        raise invalid_argument(name, value, wanted)
     return made
 
 
@@ -40,7 +40,7 @@ def count(value: object, name: str, least: int = 0) -> int:
     if isinstance(value, float | np.floating) and float(value).is_integer():
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
-        raise bad(name, value, f"a whole number from {least} on")
+        raise invalid_argument(name, value, f"a whole number from {least} on")
     return int(value)
 
 
@@ -49,7 +49,7 @@ def between(value: object, name: str, low: float, high: float, *, ends: bool = T
     said = "from" if ends else "between"
     made = number(value, name, f"a number {said} {low:g} {'to' if ends else 'and'} {high:g}")
     if not (low <= made <= high if ends else low < made < high):
-        raise bad(name, value, f"a number {said} {low:g} {'to' if ends else 'and'} {high:g}")
+        raise invalid_argument(name, value, f"a number {said} {low:g} {'to' if ends else 'and'} {high:g}")
     return made
 
 
@@ -59,7 +59,7 @@ def log_base(base: float | None) -> float:
         return 1.0
     made = number(base, "base", "a positive number other than 1 (2 for bits)")
     if not 0 < made < math.inf or made == 1:
-        raise bad("base", base, "a positive number other than 1 (2 for bits)")
+        raise invalid_argument("base", base, "a positive number other than 1 (2 for bits)")
     return math.log(made)
 
 
@@ -81,7 +81,7 @@ def matrix(values: ArrayLike | Iterable[Any], name: str) -> Floats:
     if made.ndim == 1 and not made.size:
         made = made.reshape(0, 0)
     if made.ndim != 2:
-        raise bad(name, values, "a list of rows of numbers of the same length")
+        raise invalid_argument(name, values, "a list of rows of numbers of the same length")
     _no_nan(made.reshape(-1), name)
     return made
 
@@ -93,7 +93,7 @@ def probabilities(values: ArrayLike | Iterable[Any], name: str) -> Floats:
         return made
     _no_nan(made, name)
     wrong = np.flatnonzero((made < 0) | (made > 1))
-    raise bad(f"{name}[{wrong[0]}]", float(made[wrong[0]]), "a probability from 0 to 1")
+    raise invalid_argument(f"{name}[{wrong[0]}]", float(made[wrong[0]]), "a probability from 0 to 1")
 
 
 def outcomes(values: ArrayLike | Iterable[Any], name: str) -> Floats:
@@ -103,7 +103,7 @@ def outcomes(values: ArrayLike | Iterable[Any], name: str) -> Floats:
     made = vector(values, name)
     wrong = np.flatnonzero((made != 0) & (made != 1))
     if len(wrong):
-        raise bad(f"{name}[{wrong[0]}]", float(made[wrong[0]]), "0 or 1 (or False or True)")
+        raise invalid_argument(f"{name}[{wrong[0]}]", float(made[wrong[0]]), "0 or 1 (or False or True)")
     return made
 
 
@@ -124,7 +124,9 @@ def classes(values: ArrayLike | Iterable[Any], name: str, width: int) -> Ints:
     made = vector(values, name)
     wrong = np.flatnonzero((made != np.floor(made)) | (made < 0) | (made >= width))
     if len(wrong):
-        raise bad(f"{name}[{wrong[0]}]", float(made[wrong[0]]), f"the number of a class, from 0 to {width - 1}")
+        raise invalid_argument(
+            f"{name}[{wrong[0]}]", float(made[wrong[0]]), f"the number of a class, from 0 to {width - 1}"
+        )
     return made.astype(np.int32)
 
 
@@ -138,7 +140,7 @@ def logprobs(values: ArrayLike | Iterable[Any], name: str = "logprobs") -> Float
     """
     made = _array(values, name)
     if made.ndim != 1:
-        raise bad(name, values, "a flat list of log-probabilities")
+        raise invalid_argument(name, values, "a flat list of log-probabilities")
     wrong = np.flatnonzero(~(made <= ROUNDING))
     if len(wrong):
         raise not_a_logprob(float(made[wrong[0]]), name, int(wrong[0]))
@@ -169,7 +171,7 @@ def alternatives(
     if isinstance(values, Mapping):
         values = values.items()
     if isinstance(values, str | bytes) or not isinstance(values, Iterable):
-        raise bad(name, values, "a list of alternatives, each with 'token' and 'logprob'")
+        raise invalid_argument(name, values, "a list of alternatives, each with 'token' and 'logprob'")
     found = []
     for position, entry in enumerate(values):
         one = alternative(entry, f"{name}[{position}]", name, position)
@@ -185,13 +187,13 @@ def alternative(entry: Any, where: str, name: str, position: int) -> Alternative
     elif isinstance(entry, tuple | list) and len(entry) == 2:
         (token, logprob), raw = entry, None
     else:
-        raise bad(where, entry, "a dict with 'token' and 'logprob'")
+        raise invalid_argument(where, entry, "a dict with 'token' and 'logprob'")
     if not isinstance(token, str):
-        raise bad(f"{where}['token']", token, "a string")
+        raise invalid_argument(f"{where}['token']", token, "a string")
     if logprob is None:
         logprob = math.nan
     if isinstance(logprob, bool) or not isinstance(logprob, int | float | np.integer | np.floating):
-        raise bad(f"{where}['logprob']", logprob, "a number")
+        raise invalid_argument(f"{where}['logprob']", logprob, "a number")
     value = float(logprob)
     if not value <= ROUNDING:
         raise not_a_logprob(value, name, position, token)
@@ -210,7 +212,7 @@ def mass_error(mass: float, where: str) -> ProbabilityMassError:
 
 def _array(values: ArrayLike | Iterable[Any], name: str) -> Floats:
     if isinstance(values, str | bytes | Mapping):
-        raise bad(name, values, "a list of numbers")
+        raise invalid_argument(name, values, "a list of numbers")
     if not hasattr(values, "__array__") and not isinstance(values, Sequence):
         values = list(values) if isinstance(values, Iterable) else [values]
     try:
@@ -219,17 +221,17 @@ def _array(values: ArrayLike | Iterable[Any], name: str) -> Floats:
             raise TypeError
         return made.astype(np.float64, copy=False)
     except (TypeError, ValueError):
-        raise bad(name, values, "a list of numbers") from None
+        raise invalid_argument(name, values, "a list of numbers") from None
 
 
 def _flat(values: ArrayLike | Iterable[Any], name: str) -> Floats:
     made = _array(values, name)
     if made.ndim != 1:
-        raise bad(name, values, "a flat list of numbers")
+        raise invalid_argument(name, values, "a flat list of numbers")
     return made
 
 
 def _no_nan(made: Floats, name: str) -> None:
     wrong = np.flatnonzero(np.isnan(made))
     if len(wrong):
-        raise bad(f"{name}[{wrong[0]}]", float(made[wrong[0]]), "a number")
+        raise invalid_argument(f"{name}[{wrong[0]}]", float(made[wrong[0]]), "a number")
