@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from .answers.score import score_llm
     from .calibration.report import CalibrationReport, Calibrator
     from .charts.tokens import alternatives_chart, confidence_chart, entropy_chart
-    from .client.cache import Cache
+    from .client.cache.store import Cache
     from .client.client import LLMClient
     from .client.continuation import Branch
     from .client.stream import Stream, StreamedToken
@@ -67,7 +67,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "APIResponse": "response",
     "Branch": "client.continuation",
-    "Cache": "client.cache",
+    "Cache": "client.cache.store",
     "CalibrationReport": "calibration.report",
     "Calibrator": "calibration.report",
     "Classification": "answers.results",

@@ -1,44 +1,122 @@
-"""The prompts of one call on their way: who is asked, at most how many at once, what has come back."""
+"""The prompts of one call: checked and assigned to models, sent at most ``limit`` at a time, answered in order."""
 
 from __future__ import annotations
 
 import asyncio
 import warnings
-from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ..errors import DelugeError
+from ..errors import MissingKeyError, SettingError
 from ..models import REGISTRY
-from ..prompts import Prompt
+from ..models.observations import requested_features
+from ..prompts import Prompt, PromptLike, as_prompt
 from ..response import APIResponse
 from ..sampling import SamplingParams
 from ..tools import OutputSchema, Tool
-from .diagnosis import as_refusal, missing_notes, retry_differently
-from .route import Route, with_model_defaults
+from ..transport import portal
+from . import credentials
+from .request import DrawCache, Item, as_failure, as_response, build_ask, is_cut_off, send
+from .route import Route
 
 if TYPE_CHECKING:
-    from ..dialects.base import Ask, Completion
     from ..logprobs.columns import Vocabulary
     from ..transport.http import Transport
     from ..transport.streaming import StreamListener
-    from .cache import Cache
+    from .cache.store import Cache
+
+# Seconds between two looks at the progress of a batch.
+_TICK = 0.1
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
-    """One prompt and where it goes."""
+def plan(
+    prompts: Iterable[tuple[Prompt, str | None]],
+    routes: Sequence[Route],
+    settings: Sequence[SamplingParams],
+    next_turn: Callable[[], int],
+    *,
+    limit: int | None,
+    tools: tuple[Tool, ...] = (),
+    output_schema: OutputSchema | None = None,
+    cache: Cache | None = None,
+) -> Batch:
+    """Assign prompts to models, and check each against what its model can do.
 
-    route: Route
-    prompt: Prompt
-    params: SamplingParams
-    continuation: str | None = None
+    Parameters
+    ----------
+    prompts
+        Prompts, each with a text to score after it or None.
+    routes, settings
+        The models, and the settings of each.
+    next_turn
+        Returns the index of the model that gets the next prompt.
+    limit
+        Requests at a time; None for the largest number recommended for the models in use.
+
+    Raises
+    ------
+    SettingError, LogprobsNotSupportedError
+        When a model cannot do what is asked of it.
+    MissingKeyError
+        When a model in use needs a key and has none.
+    """
+    features = requested_features(tools=bool(tools), output_schema=output_schema is not None)
+    items: list[Item] = []
+    for prompt, continuation in prompts:
+        turn = next_turn()
+        REGISTRY.validate(routes[turn].target, settings[turn], prompt, features)
+        items.append(Item(routes[turn], prompt, settings[turn], continuation))
+    in_use = _distinct_routes(items)
+    for route in in_use:
+        _check_key(route)
+    limit = limit or max((route.endpoint.concurrency for route in in_use), default=1)
+    return Batch(items, limit=limit, tools=tools, output_schema=output_schema, cache=cache)
+
+
+def as_scoring_pairs(
+    pairs: Iterable[tuple[PromptLike, str]], routes: Sequence[Route]
+) -> list[tuple[Prompt, str | None]]:
+    """Return prompts with the texts to score after them.
+
+    Raises
+    ------
+    SettingError
+        When a model cannot score given texts, or a pair is not a prompt and a text.
+    """
+    for route in routes:
+        if not route.endpoint.continuations:
+            raise SettingError(
+                f"{route.model!r} cannot be asked for the log-likelihood of a given text; the embedded model 'local' "
+                "can.",
+                setting="model",
+                value=route.model,
+            )
+    checked: list[tuple[Prompt, str | None]] = []
+    for i, pair in enumerate(pairs):
+        if isinstance(pair, str) or len(pair) != 2 or not isinstance(pair[1], str) or not pair[1]:
+            raise SettingError(
+                f"pairs[{i}] must be a prompt and a text that is not empty, not {pair!r}.", setting="pairs", value=pair
+            )
+        checked.append((as_prompt(pair[0], f"pairs[{i}][0]"), pair[1]))
+    return checked
 
 
 class Batch:
-    """Sends every item, at most ``limit`` at a time, and keeps what comes back in order."""
+    """The items of one call and their responses, in the same order.
+
+    Parameters
+    ----------
+    items
+        The prompts, with their routes and settings.
+    limit
+        Requests at a time.
+    tools, output_schema
+        The same for all items.
+    cache
+        None keeps nothing.
+    """
 
     def __init__(
         self,
@@ -54,25 +132,46 @@ class Batch:
         self._limit = limit
         self._tools = tools
         self._schema = output_schema
-        self._cache = cache
-        self._asked: Counter[bytes] = Counter()
+        self._draws = DrawCache(cache)
         self._vocab_sizes: dict[int, int | None] = {}
         self._transports: dict[int, Transport] = {}
         self._done = 0
 
-    def start_servers(self) -> None:
-        """Start what runs on this machine, so that a failure to do so is the call's and not every prompt's.
+    def run_sync(self, *, show_progress: bool) -> None:
+        """Ask everything and wait, in any thread."""
+        self._start_servers()
+        with self._progress(show_progress) as tick:
+            portal.run(self._run(), tick=tick)
 
-        Needed before anything is asked.
-        """
-        for route in {id(item.route): item.route for item in self.items}.values():
+    async def run_async(self, *, show_progress: bool) -> None:
+        """Ask everything; may be awaited on any event loop."""
+        await asyncio.to_thread(self._start_servers)
+        with self._progress(show_progress) as tick:
+            running = asyncio.wrap_future(portal.submit(self._run()))
+            try:
+                while not (await asyncio.wait((running,), timeout=_TICK))[0]:
+                    tick()
+                await running
+            except asyncio.CancelledError:
+                running.cancel()
+                raise
+            tick()
+
+    async def listen(self, listener: StreamListener, vocabulary: Vocabulary) -> APIResponse:
+        """Ask the only item, and pass its answer to a listener as it arrives. Must run on the portal's loop."""
+        await asyncio.to_thread(self._start_servers)
+        self.responses[0] = response = await self._ask(self.items[0], vocabulary, listener)
+        return response
+
+    def _start_servers(self) -> None:
+        # Before anything is asked: a server that does not start is an error of the call, not of every prompt.
+        for route in _distinct_routes(self.items):
             served = route.served()
             self._vocab_sizes[id(route)] = None if served is None else served.address().vocab_size
-            # Where its key is found is looked up here, once.
+            # The key is looked up here, once per call.
             self._transports[id(route)] = route.transport()
 
-    async def run(self) -> None:
-        """Ask everything. Must run on the portal's loop."""
+    async def _run(self) -> None:
         from ..logprobs.columns import Vocabulary
 
         waiting = iter(enumerate(self.items))
@@ -90,75 +189,31 @@ class Batch:
         finally:
             vocabulary.clear_spelling_cache()
 
-    async def listen(self, listener: StreamListener, vocabulary: Vocabulary) -> APIResponse:
-        """Ask the one item, whose answer is heard as it comes. Must run on the portal's loop."""
-        await asyncio.to_thread(self.start_servers)
-        self.responses[0] = response = await self._ask(self.items[0], vocabulary, listener)
-        return response
-
     async def _ask(self, item: Item, vocabulary: Vocabulary, listener: StreamListener | None = None) -> APIResponse:
-        from ..dialects.base import Ask, load
-
-        spec, endpoint = item.route.target.spec, item.route.endpoint
-        if endpoint.counted_logprobs and REGISTRY.observations.wants_boolean_logprobs(endpoint, item.route.model):
-            endpoint = replace(endpoint, counted_logprobs=False)
-        ask = Ask(
-            model=item.route.model,
-            endpoint=endpoint,
-            prompt=item.prompt,
-            params=with_model_defaults(item.params, item.route.target),
-            system=spec.system,
+        """Answer one item from the cache or from its server; a failure becomes a response, too."""
+        ask = build_ask(
+            item,
             tools=self._tools,
             output_schema=self._schema,
-            continuation=item.continuation,
             vocab_size=self._vocab_sizes.get(id(item.route)),
             vocabulary=vocabulary,
             stream=listener is not None,
         )
-        key = None if self._cache is None else self._key(ask, item.route)
         try:
-            if self._cache is not None and key is not None:
-                kept = await self._cache.get(key, ask)
-                if kept is not None:
-                    return replace(_answered(ask, kept), from_cache=True)
-            dialect, transport = load(endpoint.dialect), self._transports[id(item.route)]
-            try:
-                completion = await transport.carry(dialect.exchange(ask), ask.model, listener)
-            except DelugeError as error:
-                other = retry_differently(error, ask)
-                if other is None:
-                    raise
-                completion = await transport.carry(dialect.exchange(other), ask.model, listener)
+            key = self._draws.next_key(ask, item.route)
+            cached = await self._draws.get(key, ask)
+            if cached is not None:
+                return replace(as_response(ask, cached), from_cache=True)
+            completion = await send(ask, self._transports[id(item.route)], listener)
             item.route.charge(completion)
-            cut_off = listener is not None and (listener.stopped or listener.broken is not None)
-            if self._cache is not None and key is not None and not cut_off:
-                await self._cache.put(key, ask, completion)
-        except DelugeError as error:
-            # Of a broken stream not even the beginning could be read; what broke it is the reason.
-            why = error if listener is None or listener.broken is None else listener.broken
-            return _failed(ask.model, as_refusal(why, ask), endpoint.dialect)
-        except Exception as error:  # a fault of ours must not cost the answers that came before it
-            return _failed(ask.model, error, endpoint.dialect)
-        answer = _answered(ask, completion)
-        if listener is not None and listener.stopped:
-            return replace(answer, note="; ".join(filter(None, ("interrupted", answer.note))))
-        if listener is None or listener.broken is None:
-            return answer
-        failed = _failed(ask.model, as_refusal(listener.broken, ask), endpoint.dialect)
-        return replace(answer, is_error=True, error=failed.error, error_message=failed.error_message, status_code=None)
-
-    def _key(self, ask: Ask, route: Route) -> bytes:
-        from .cache import cache_key
-
-        served = route.served()
-        place = served.fingerprint if served is not None else route.endpoint.base_url
-        first = cache_key(ask, place, 0)
-        turn = self._asked[first]
-        self._asked[first] += 1
-        return first if turn == 0 else cache_key(ask, place, turn)
+            if not is_cut_off(listener):
+                await self._draws.put(key, ask, completion)
+        except Exception as error:  # an error of this prompt, even a bug, must not cost the other answers
+            return as_failure(ask, error, listener)
+        return as_response(ask, completion, listener)
 
     def finished(self) -> list[APIResponse]:
-        """The responses, once all are there; tells where log-probabilities were asked for and did not come."""
+        """Return the responses once all are there; warn where log-probabilities were asked for and are missing."""
         responses = [response for response in self.responses if response is not None]
         asked = [
             response
@@ -175,13 +230,13 @@ class Batch:
         return responses
 
     @contextmanager
-    def progress(self, show: bool) -> Iterator[Callable[[], None]]:
-        """A bar, and the function that moves it; both belong to the calling thread."""
+    def _progress(self, show: bool) -> Iterator[Callable[[], None]]:
+        """Show a progress bar, and yield the function that moves it; both belong to the calling thread."""
         if not show or not self.items:
             yield lambda: None
             return
         with warnings.catch_warnings():
-            # Without ipywidgets in the front end tqdm falls back to text, and says so; the user need not care.
+            # Without ipywidgets tqdm falls back to text with a warning that is of no use here.
             warnings.simplefilter("ignore")
             from tqdm.auto import tqdm
         with tqdm(total=len(self.items), unit="prompt") as bar:
@@ -192,47 +247,16 @@ class Batch:
             yield move
 
 
-def _failed(model: str, error: Exception, dialect: str) -> APIResponse:
-    if isinstance(error, DelugeError):
-        # Where it was raised tells nobody anything, and would keep what was there: whole replies.
-        error = error.with_traceback(None)
-        error.__context__ = error.__cause__ = None
-    message = str(error) if isinstance(error, DelugeError) else f"internal error: {type(error).__name__}: {error}"
-    body = getattr(error, "body", None) or getattr(error, "excerpt", None) or None
-    return APIResponse(
-        model,
-        is_error=True,
-        error_message=message,
-        status_code=getattr(error, "status_code", None),
-        error=error,
-        _raw=body,
-        _dialect=dialect,
-    )
+def _distinct_routes(items: Iterable[Item]) -> list[Route]:
+    return list({id(item.route): item.route for item in items}.values())
 
 
-def _answered(ask: Ask, completion: Completion) -> APIResponse:
-    notes: list[str] = []
-    parsed = None
-    if ask.params.logprobs:
-        notes += missing_notes(completion, ask)
-    if completion.refusal is not None:
-        notes.append("the model refused to answer")
-    if ask.output_schema is not None and completion.text is not None and not completion.tool_calls:
-        try:
-            parsed = ask.output_schema.parse(completion.text)
-        except ValueError as error:
-            notes.append(f"the answer does not fit output_schema: {' '.join(str(error).split())[:200]}")
-    return APIResponse(
-        ask.model,
-        completion=completion.text,
-        logprobs=completion.logprobs,
-        finish_reason=completion.finish_reason,
-        usage=completion.usage,
-        status_code=200,
-        tool_calls=completion.tool_calls,
-        parsed=parsed,
-        note="; ".join(notes) or None,
-        served_model=completion.model,
-        _raw=completion.raw,
-        _dialect=ask.endpoint.dialect,
-    )
+def _check_key(route: Route) -> None:
+    if route.key_missing:
+        variable = route.endpoint.key_variables[0]
+        raise MissingKeyError(
+            f"{route.model!r} is served by {route.endpoint.label}, which wants a key: set {variable}"
+            f"{credentials.key_places()} or give api_key=; the embedded model 'local' needs none.",
+            endpoint=route.endpoint.name,
+            variable=variable,
+        )

@@ -1,9 +1,9 @@
-"""Going on with an answer from another token than the one that was drawn.
+"""Continue an answer from an alternative token: the branches of a view.
 
-A branch keeps the rows before a position, has the alternative as its next row, and goes on as the model does from
-there. What the model is given is the exact beginning: token ids where the server takes them (the embedded model does),
-else the text that the tokens' bytes make. A text is cut into tokens by the server, which may cut it otherwise than it
-was written; ids leave nothing open. Where neither can be exact, there is no branch but a reason.
+A branch keeps the rows before a position. The alternative is its next row, and the model writes the rest. The model
+gets the exact beginning: token ids where the server accepts them (the embedded model does), else the text that the
+tokens' bytes spell. The server tokenises that text again, perhaps differently; ids are exact. If neither form is exact,
+the branch is refused with a reason.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 Status = Literal["asking", "ready", "failed"]
 
 _ALTERNATIVES = 20
-# How servers that tell no ids write the token that ends an answer.
+# End-of-sequence tokens as servers without token ids spell them.
 _ENDS = frozenset(
     (
         *("</s>", "<eos>", "[EOS]", "<|eos|>", "<|end|>", "<|return|>", "<|im_end|>", "<|eot_id|>", "<|eom_id|>"),
@@ -41,28 +41,34 @@ _ENDS = frozenset(
 
 @dataclass(eq=False, repr=False)
 class Branch:
-    """An answer that went on from another token: see :meth:`deluge_nb.LogprobView.branch`.
+    """An answer that continues from an alternative token; made by :meth:`deluge_nb.LogprobView.branch`.
 
     Parameters
     ----------
     id
-        What ``view.node`` is when this branch is shown; the original is 0.
+        Value of ``view.node`` while this branch is shown; the original answer is 0.
     parent
-        The branch it left, or None where that is the original.
+        The branch it started from; None for the original answer.
     position
-        Where it left: the rows before are those of the parent.
+        Position of the alternative: the rows before it are those of the parent.
     place
-        The alternative's place in the parent's list at that position, 0 for the first.
+        Index of the alternative in the parent's list at that position, from 0.
     token, instead
-        The alternative as the provider spells it, and the token that the parent has there.
+        The alternative as the provider spells it, and the parent's token at that position.
     logprob
-        How probable the alternative was at that position, in nats; None where that was not told.
+        Log-probability of the alternative in nats; None where it was not reported.
     status
         ``"asking"`` while the model writes, then ``"ready"`` or ``"failed"``.
     message
-        Why it failed, in one sentence.
+        Reason of a failure, in one sentence.
     response
-        The whole answer, with a row for each of its tokens; what the request said where it failed, None until then.
+        The whole answer with a row for each token, or the failed response; None while the model writes.
+
+    Examples
+    --------
+    >>> from deluge_nb import Branch
+    >>> Branch(1, None, position=5, place=1, token=" Lyon", instead=" Paris", logprob=-3.2)
+    Branch(1: ' Lyon' in place of ' Paris' at 5, asking)
     """
 
     id: int
@@ -78,25 +84,27 @@ class Branch:
 
     @property
     def table(self) -> Logprobs | None:
-        """The log-probabilities of the whole answer; None unless it is ready."""
+        """Log-probabilities of the whole answer; None unless the branch is ready."""
         return self.response.logprobs if self.status == "ready" and self.response is not None else None
 
     @property
     def total_logprob(self) -> float | None:
-        """The log-probability of the whole answer in nats, tokens without one left out; None unless it is ready."""
+        """Log-probability of the whole answer in nats, without censored tokens; None unless the branch is ready."""
         return None if self.table is None else self.table.total_logprob
 
     def __repr__(self) -> str:
-        told = f", {self.message}" if self.message else ""
-        return f"Branch({self.id}: {self.token!r} in place of {self.instead!r} at {self.position}, {self.status}{told})"
+        reason = f", {self.message}" if self.message else ""
+        return (
+            f"Branch({self.id}: {self.token!r} in place of {self.instead!r} at {self.position}, {self.status}{reason})"
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class PartialAnswer:
-    """A branch before the model goes on with it.
+    """The part of a branch that is known before the model is asked.
 
-    ``prompt`` is None where there is nothing to ask, and ``finish_reason`` says why. ``text`` is None where the rows
-    end inside a character.
+    ``prompt`` is None if the answer ends here; ``finish_reason`` is then the reason. ``text`` is None if the rows end
+    inside a character.
     """
 
     rows: Logprobs
@@ -108,23 +116,23 @@ class PartialAnswer:
 
 
 class Continuer:
-    """Goes on with the answers to one prompt.
+    """Continues answers to one prompt.
 
     Parameters
     ----------
     client
-        Who is asked: a client, a model's name, or a :class:`deluge_nb.LocalModel`.
+        A client, a model's name, or a :class:`deluge_nb.LocalModel`.
     prompt
-        What was asked.
+        The prompt of the answers.
     sampling_params
-        The settings of the answer, where they were not the client's own.
+        The settings of the answers, if they were not the client's.
     use_cache
-        False asks anew and keeps nothing, whatever the client's ``cache``.
+        False bypasses the client's cache.
 
     Raises
     ------
     SettingError, UnknownModelError, LogprobsNotSupportedError
-        When one of these is none.
+        If an argument is invalid.
     """
 
     def __init__(
@@ -147,11 +155,11 @@ class Continuer:
         self._use_cache = use_cache
 
     def for_prompt(self, prompt: PromptLike) -> Continuer:
-        """Return the same for another prompt."""
+        """Return a continuer with the same client and settings for another prompt."""
         return Continuer(self._client, prompt, sampling_params=self._params, use_cache=self._use_cache)
 
     def why_not(self, answer: object) -> str:
-        """Why no branch can leave an answer (a response or a table), as a sentence; empty where one can."""
+        """Return the reason why an answer (a response or a table) cannot be branched; empty if it can."""
         try:
             self._extend_prompt(self._turn(answer), "x")
         except DelugeError as error:
@@ -159,16 +167,16 @@ class Continuer:
         return ""
 
     def prepare(self, answer: object, position: int, place: int) -> PartialAnswer:
-        """What the model is to go on with: the rows before a position and one of the alternatives there.
+        """Return the beginning of a branch: the rows before a position and one of the alternatives there.
 
         Raises
         ------
         SettingError
-            When it cannot go on from there; says why.
+            If the model cannot continue from there; the message has the reason.
         """
         table = as_logprobs(answer)
         turn = self._turn(answer)
-        route = self._client.routes[turn]
+        route = self._client._routes[turn]
         exact = route.endpoint.dialect == "llamacpp" and self._same_ids(answer, table, route)
         token, raw, token_id = alternative_at(table, position, place)
         octets = token_bytes(token, raw)
@@ -193,51 +201,51 @@ class Continuer:
             prompt = self._extend_prompt(turn, _checked(text, rows, self._prompt.raw is None))
         note = None
         if prompt.prefill is not None and not prompt.begun and route.endpoint.prefill is None:
-            note = f"nobody has said whether {route.endpoint.label} goes on with an answer that was begun"
+            note = f"it is not known whether {route.endpoint.label} continues an answer that was begun"
         return PartialAnswer(rows, text, prompt, params, note=note)
 
     def continue_from(self, answer: object, position: int, place: int) -> APIResponse:
-        """The whole answer with an alternative in it, from a model that is asked for the rest and waited for.
+        """Return the whole answer with an alternative in it; waits for the model to write the rest.
 
         Parameters
         ----------
         answer
             The response, or its table.
         position
-            Where the alternative is to stand.
+            Position of the alternative.
         place
-            Its place among those listed there, 0 for the first.
+            Index of the alternative in the list at that position, from 0.
 
         Raises
         ------
         SettingError
-            When the model cannot go on from there; says why.
+            If the model cannot continue from there; the message has the reason.
         """
         beginning = self.prepare(answer, position, place)
         turn = self._turn(answer)
         if beginning.prompt is None:
             return APIResponse(
-                self._client.routes[turn].model,
+                self._client._routes[turn].model,
                 completion=beginning.text if beginning.text is not None else beginning.rows.text,
                 logprobs=beginning.rows,
                 finish_reason=beginning.finish_reason,
                 _raw={},
-                _dialect="completions",  # whose bodies are given as they came: nothing has
+                _dialect="completions",  # its body is returned unchanged, and there is none
             )
-        rest = self._client.go_on(beginning.prompt, beginning.params, turn, use_cache=self._use_cache)
+        rest = self._client._continue(beginning.prompt, beginning.params, turn, use_cache=self._use_cache)
         return complete_answer(beginning, rest)
 
-    # Who and how ------------------------------------------------------------------------------------------------------
+    # Model and settings -----------------------------------------------------------------------------------------------
 
     def _turn(self, answer: object) -> int:
-        """Which of the client's models is asked: the one that began."""
+        """Return the index of the client's model that wrote an answer."""
         names = self._client.models
         if isinstance(answer, APIResponse):
             if answer.model in names:
                 return names.index(answer.model)
             raise SettingError(
-                f"{answer.model!r} wrote this, and the client asks {', '.join(map(repr, names))}: a branch is for the "
-                "model that began.",
+                f"{answer.model!r} wrote this, and the client asks {', '.join(map(repr, names))}: only the model "
+                "that wrote an answer can continue it.",
                 setting="client",
             )
         if len(set(names)) > 1:
@@ -249,7 +257,7 @@ class Continuer:
         return 0
 
     def _same_ids(self, answer: object, table: Logprobs, route: Route) -> bool:
-        """Whether the ids of a table are those of the model that is asked."""
+        """Return whether the token ids of a table are those of the model."""
         if isinstance(answer, APIResponse):
             return True
         served = route.served()
@@ -260,17 +268,17 @@ class Continuer:
         params = self._params if self._params is not None else own[turn] if len(own) > 1 else own[0]
         if params.logprobs and (params.full_vocab or params.top_logprobs is not None):
             return params
-        # As many as the answer has, for the branch is to be branched from, too.
-        route = self._client.routes[turn]
-        wanted = _ALTERNATIVES if table is None else min(table.most_alternatives, _ALTERNATIVES)
-        return params.replace(logprobs=True, top_logprobs=min(wanted, route.target.spec.support.max_top))
+        # A branch can be branched again, so it has as many alternatives as the answer.
+        route = self._client._routes[turn]
+        count = _ALTERNATIVES if table is None else min(table.most_alternatives, _ALTERNATIVES)
+        return params.replace(logprobs=True, top_logprobs=min(count, route.target.spec.support.max_top))
 
     def _extend_prompt(self, turn: int, text: str | None, ids: Sequence[int] = ()) -> Prompt:
-        """The prompt with the beginning of the answer, which the model's server must be able to go on with."""
-        route, prompt = self._client.routes[turn], self._prompt
+        """Return the prompt with the beginning of the answer; refuse it if the server cannot continue an answer."""
+        route, prompt = self._client._routes[turn], self._prompt
         endpoint = route.endpoint
         if prompt.raw is None and endpoint.dialect == "completions":
-            # To it, a chat of one message is the text to go on with.
+            # A completion server takes a chat of one message as text.
             REGISTRY.validate(route.target, self._params_for(turn), prompt)
             prompt = Prompt(raw=_only_text(prompt, route.model))
         if ids:
@@ -279,8 +287,8 @@ class Continuer:
             begun = Prompt(raw=prompt.raw + (text or ""))
         elif endpoint.prefill is False:
             raise SettingError(
-                f"{route.model!r} cannot branch: {endpoint.label} starts a new answer and does not go on with one that "
-                "was begun; the embedded model 'local' does.",
+                f"{route.model!r} cannot branch: {endpoint.label} starts a new answer instead of continuing one; "
+                "the embedded model 'local' continues it.",
                 setting="client",
                 value=route.model,
             )
@@ -294,7 +302,7 @@ class Continuer:
 
 
 def complete_answer(beginning: PartialAnswer, rest: APIResponse) -> APIResponse:
-    """The whole answer: a beginning and what the model added to it; or the failure as it came."""
+    """Return the whole answer: a beginning and the rest from the model; a failed response is returned unchanged."""
     if rest.is_error:
         return rest
     table = rest.logprobs
@@ -304,7 +312,7 @@ def complete_answer(beginning: PartialAnswer, rest: APIResponse) -> APIResponse:
         table = Logprobs.from_entries([])
     whole = concatenate(beginning.rows, table)
     added, rows = rest.completion or "", table.text
-    # Some servers strip white space from a text, or cut it at a stop string; its rows are as they were drawn.
+    # Some servers strip white space from the text, or cut it at a stop string, but not from the rows.
     if beginning.text is None or (not added.startswith(rows) and added.strip() == rows.strip("\ufffd").strip()):
         text = whole.text
     else:
@@ -321,30 +329,30 @@ def _decoded(octets: bytes) -> str | None:
 
 
 def _checked(text: str | None, rows: Logprobs, chat: bool) -> str:
-    """The text that a server can be given for some tokens.
+    """Return the text that stands for tokens in a request.
 
     Raises
     ------
     SettingError
-        When it would not be what the tokens were.
+        If the text would not be exactly that of the tokens.
     """
     if text is None:
         raise SettingError(
-            "The beginning ends inside a character, and this model's server takes text only, which has no half "
-            "characters; the embedded model 'local' goes on from there.",
+            "The beginning ends inside a character, and this model's server accepts text only; the embedded model "
+            "'local' continues from there.",
             setting="alternative",
         )
     entries = (rows.vocabulary.entry(index) for index in rows.chosen.tolist())
     if any("\ufffd" in token and not isinstance(raw, bytes) for token, raw, _ in entries):
         raise SettingError(
-            "A token of the beginning is no text by itself, and its bytes were not told: nobody knows what to go on "
-            "from.",
+            "A token of the beginning is a part of a character, and the server did not report its bytes, so the exact "
+            "beginning is unknown.",
             setting="alternative",
         )
     if chat and text != text.rstrip():
         raise SettingError(
-            "The beginning ends in white space, which chats drop at the end of what an answer begins with, so that the "
-            "model would go on from something else; a RawPrompt or the embedded model 'local' keeps it.",
+            "The beginning ends in white space, which chat servers strip, so the model would continue from another "
+            "text; a RawPrompt or the embedded model 'local' keeps it.",
             setting="alternative",
         )
     return text
@@ -369,5 +377,5 @@ def _failed(rest: APIResponse, message: str) -> APIResponse:
 
 
 def response_or_table(value: Any) -> Any:
-    """What a branch leaves: a response of this package, which knows its model, or the table of anything else."""
+    """Return a response of this package unchanged, because it names its model; else the table of the value."""
     return value if isinstance(value, APIResponse) else as_logprobs(value)

@@ -1,7 +1,7 @@
-"""Where a key is found: the argument, the environment, a ``.env`` file, the system's keyring; in this order.
+"""Find API keys: in the environment, then in a ``.env`` file, then in the system's keyring.
 
-Neither python-dotenv nor keyring is needed; where one is installed, it is asked. Nothing is ever written to the
-environment, where every child process would see it.
+python-dotenv and keyring are optional. Nothing is ever written to the environment, where every child process would see
+it.
 """
 
 from __future__ import annotations
@@ -15,36 +15,31 @@ from pathlib import Path
 from pydantic import SecretStr
 
 SERVICE = "deluge_nb"
-"""Under which name the keyring is asked, with the environment variable's name as the user."""
+"""Service name in the keyring; the user name there is that of the environment variable."""
 
 
 def find_key(variables: Iterable[str]) -> SecretStr | None:
-    """The key that one of these variables holds, as things are now.
+    """Return the current key in one of these variables; None if none is set.
 
     Parameters
     ----------
     variables
-        Names of environment variables; the first that is found anywhere wins.
-
-    Returns
-    -------
-    SecretStr or None
-        None where there is none.
+        Names of environment variables in order of preference.
     """
     names = tuple(variables)
     for name in names:
         if value := os.environ.get(name):
             return SecretStr(value)
     file = _file()
-    told = _read(*file) if file is not None else {}
-    value = next((told[name] for name in names if told.get(name)), None)
+    in_file = _read(*file) if file is not None else {}
+    value = next((in_file[name] for name in names if name in in_file), None)
     return value or _from_keyring(names)
 
 
 def key_places() -> str:
-    """The places where a key may be put, besides the argument, for a sentence."""
-    others = [*(["a .env file"] if _installed("dotenv") else []), *(["the keyring"] if _installed("keyring") else [])]
-    return f", also in {' or '.join(others)}," if others else ""
+    """Return the places for a key besides the environment, as a part of an error message."""
+    places = [*(["a .env file"] if _installed("dotenv") else []), *(["the keyring"] if _installed("keyring") else [])]
+    return f", also in {' or '.join(places)}," if places else ""
 
 
 @cache
@@ -53,12 +48,12 @@ def _installed(module: str) -> bool:
 
 
 def _file() -> tuple[str, int] | None:
-    """The nearest ``.env`` from the working folder upwards, with the time of its last change."""
+    """Return the nearest ``.env`` from the working folder upwards, with the time of its last change."""
     if not _installed("dotenv"):
         return None
     try:
         here = Path.cwd()
-    except OSError:  # the folder is gone
+    except OSError:  # the working folder was deleted
         return None
     for folder in (here, *here.parents):
         try:
@@ -82,7 +77,7 @@ def _read(path: str, changed: int) -> dict[str, SecretStr]:
 
 @cache
 def _from_keyring(names: tuple[str, ...]) -> SecretStr | None:
-    """Asked once: some keyrings want a password each time."""
+    """Return the key from the keyring; cached, because some keyrings ask for a password each time."""
     if not _installed("keyring"):
         return None
     import keyring
@@ -90,7 +85,7 @@ def _from_keyring(names: tuple[str, ...]) -> SecretStr | None:
     for name in names:
         try:
             value = keyring.get_password(SERVICE, name)
-        except Exception:  # no keyring on this system, or a locked one: there is no key there
+        except Exception:  # no keyring on this system, or a locked one
             return None
         if value:
             return SecretStr(value)

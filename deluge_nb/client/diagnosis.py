@@ -1,6 +1,6 @@
-"""Diagnose what became of a request for log-probabilities: refused, silently dropped, degenerate, or fine.
+"""Diagnose the reply to a request for log-probabilities: refused, silently dropped, degenerate, or fine.
 
-Each case has a sentence of its own and is remembered for the session.
+Each case has its own message. The registry remembers it for the session.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ..dialects.base import Ask, Completion
     from ..logprobs.table import Logprobs
 
-# A 403 for log-probabilities is no matter of the key.
+# Some servers answer 403 to a request for log-probabilities although the key is valid.
 _REFUSING = frozenset({400, 403, 404, 422})
 _REFUSAL = re.compile(r"log[\s_-]?prob|top_n_tokens|n_probs|\b3051\b", re.IGNORECASE)
 # "invalid type: integer `5`, expected a boolean"
@@ -26,7 +26,7 @@ _WANTS_BOOLEAN = re.compile(
 )
 # "logprobs is not supported with tools + stream"
 _NO_STREAM = re.compile(r"not (?:supported|available|allowed)[^.]*stream", re.IGNORECASE)
-# One or two tokens can be certain by themselves.
+# One or two tokens may well be certain; from here on a probability of exactly 1 everywhere is suspicious.
 _FEWEST_CERTAIN = 3
 
 
@@ -86,10 +86,10 @@ def _record(ask: Ask, outcome: Outcome) -> None:
 def _degenerate(table: Logprobs, completion: Completion, ask: Ask) -> str | None:
     if not len(table):
         return f"{ask.model!r} sent an empty list of log-probabilities" if completion.text else None
-    asked, most = ask.params.top_logprobs or 0, table.most_alternatives
-    if asked > 1 and most <= 1:
+    requested, most = ask.params.top_logprobs or 0, table.most_alternatives
+    if requested > 1 and most <= 1:
         few = "one alternative" if most else "no alternatives"
-        return f"{ask.model!r} gave {few} per token where {asked} were asked for"
+        return f"{ask.model!r} gave {few} per token where {requested} were requested"
     if len(table) >= _FEWEST_CERTAIN and not table.logprob.any() and most <= 1:
         return f"{ask.model!r} gave every token a probability of exactly 1: these numbers say nothing"
     return None

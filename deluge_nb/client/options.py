@@ -1,4 +1,4 @@
-"""What a client is told, checked: names, counts, one setting for all models or one for each."""
+"""Check the arguments of a client: names, counts, one setting for all models or one for each."""
 
 from __future__ import annotations
 
@@ -12,47 +12,47 @@ from ..errors import SettingError
 from ..sampling import SamplingParams
 
 if TYPE_CHECKING:
-    from .cache import Cache
+    from .cache.store import Cache
 
 Settings = SamplingParams | Sequence[SamplingParams]
 
 
 def check_counts(**given: int | None) -> None:
-    """Refuse what is no integer of at least 1."""
+    """Check that each argument is an integer of at least 1, or None."""
     for name, value in given.items():
         if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
             raise SettingError(f"{name} must be an integer of at least 1, not {value!r}.", setting=name, value=value)
 
 
 def check_positive(**given: Any) -> None:
-    """Refuse what is no number above 0."""
+    """Check that each argument is a number above 0."""
     for name, value in given.items():
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < inf:
             raise SettingError(f"{name} must be a number above 0, not {value!r}.", setting=name, value=value)
 
 
 def as_settings_list(settings: Settings | None) -> list[SamplingParams]:
-    """One setting or several, as a list."""
-    found = [SamplingParams()] if settings is None else [settings] if isinstance(settings, SamplingParams) else settings
-    if isinstance(found, str) or not isinstance(found, Sequence) or not found:
+    """Return one setting or several as a list."""
+    given = [SamplingParams()] if settings is None else [settings] if isinstance(settings, SamplingParams) else settings
+    if isinstance(given, str) or not isinstance(given, Sequence) or not given:
         raise SettingError(
-            f"sampling_params must be SamplingParams or a list of them, not {found!r}.",
+            f"sampling_params must be SamplingParams or a list of them, not {given!r}.",
             setting="sampling_params",
-            value=found,
+            value=given,
         )
-    for params in found:
+    for params in given:
         if not isinstance(params, SamplingParams):
             raise SettingError(
                 f"sampling_params must be SamplingParams or a list of them, not a list with {params!r}.",
                 setting="sampling_params",
                 value=params,
             )
-    return list(found)
+    return list(given)
 
 
-def with_shortcuts(listed: list[SamplingParams], settings: dict[str, Any]) -> list[SamplingParams]:
-    """The settings with the shortcuts filled in where they leave them open."""
-    for params in listed:
+def with_shortcuts(all_params: list[SamplingParams], settings: dict[str, Any]) -> list[SamplingParams]:
+    """Return the settings with the client's keyword arguments where they leave fields open."""
+    for params in all_params:
         for name, value in settings.items():
             if name in params.model_fields_set and getattr(params, name) != value:
                 raise SettingError(
@@ -60,29 +60,29 @@ def with_shortcuts(listed: list[SamplingParams], settings: dict[str, Any]) -> li
                     setting=name,
                     value=value,
                 )
-    return [params.replace(**settings) for params in listed] if settings else listed
+    return [params.replace(**settings) for params in all_params] if settings else all_params
 
 
 def as_cache(cache: Any) -> Cache | None:
-    """The cache that a setting means."""
-    if cache is None or cache is False:  # most clients have none, and need not load what it takes
+    """Return the cache for the setting ``cache``."""
+    if cache is None or cache is False:  # most clients have none, and need not import sqlite3
         return None
-    from .cache import open_cache
+    from .cache.store import open_cache
 
     return open_cache(cache)
 
 
 def weighted_round_robin(weights: Sequence[float] | None, count: int) -> Callable[[], int]:
-    """Which of so many models is next: as often as its weight says, and as evenly spread as can be.
+    """Return a function that gives the index of the next model: in proportion to its weight, evenly spread.
 
     Raises
     ------
     SettingError
-        When the weights are not one number of at least 0 for each model, or all of them 0.
+        If the weights are not one number of at least 0 for each model, or all of them are 0.
     """
     given = [1.0] * count if weights is None else list(weights) if isinstance(weights, Sequence) else []
-    good = all(isinstance(one, int | float) and not isinstance(one, bool) and 0 <= one < inf for one in given)
-    if isinstance(weights, str) or len(given) != count or not good or not sum(given) > 0:
+    valid = all(isinstance(item, int | float) and not isinstance(item, bool) and 0 <= item < inf for item in given)
+    if isinstance(weights, str) or len(given) != count or not valid or not sum(given) > 0:
         raise SettingError(
             f"model_weights must be one number for each of the {count} models, at least 0 and not all 0, not "
             f"{weights!r}.",
@@ -91,18 +91,18 @@ def weighted_round_robin(weights: Sequence[float] | None, count: int) -> Callabl
         )
     total, credit = sum(given), [0.0] * count
 
-    def following() -> int:
-        for place, weight in enumerate(given):
-            credit[place] += weight
+    def next_turn() -> int:
+        for index, weight in enumerate(given):
+            credit[index] += weight
         best = max(range(count), key=credit.__getitem__)
         credit[best] -= total
         return best
 
-    return following
+    return next_turn
 
 
 def check_names(settings: dict[str, Any], own: Callable[..., Any]) -> None:
-    """Refuse what is no setting of a request, with the nearest name of one or of the client's own."""
+    """Check that each keyword is a setting of a request; the error suggests the nearest name."""
     known = [*SamplingParams.model_fields, *list(inspect.signature(own).parameters)[1:-1]]
     for name in settings:
         if name not in SamplingParams.model_fields:

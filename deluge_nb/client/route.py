@@ -1,4 +1,4 @@
-"""The way to one model: its address, its key, its connection, and the settings that it brings."""
+"""The route to one model: its endpoint, address, key, connection and default settings."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class Route:
-    """The way to one model: what holds for it, where it is, and the connection, opened on first use."""
+    """The endpoint, address and key of one model, and the connection to it, which is opened on first use."""
 
     def __init__(
         self,
@@ -49,27 +49,27 @@ class Route:
 
     @property
     def model(self) -> str:
-        """The model's name."""
+        """Name of the model."""
         return self.target.model
 
     @property
     def endpoint(self) -> Endpoint:
-        """Where it is served."""
+        """Endpoint that serves the model."""
         return self.target.endpoint
 
     @property
     def key(self) -> SecretStr | None:
-        """The key as given, else as it is found now."""
+        """Key as given, else as found in the environment now."""
         variables = self.endpoint.key_variables
         return self._given_key or (credentials.find_key(variables) if variables else None)
 
     @property
     def key_missing(self) -> bool:
-        """Whether a key is wanted and there is none."""
+        """True if the endpoint needs a key and there is none."""
         return self.endpoint.key_required and self.key is None
 
     def served(self) -> Served | None:
-        """The server on this machine, where the model has one."""
+        """Return the server on this machine; None for a model that has none."""
         launch = self.endpoint.launch
         if launch is None:
             return None
@@ -79,14 +79,14 @@ class Route:
         return launch()
 
     def transport(self) -> Transport:
-        """The connection; a new one when the key has changed."""
+        """Return the connection; a new one if the key or the address has changed."""
         from ..transport.http import Transport
 
         key = self.key
-        mark = (self.endpoint.base_url, key)
-        if self._open is None or self._open[0] != mark:
+        identity = (self.endpoint.base_url, key)
+        if self._open is None or self._open[0] != identity:
             self.close()
-            made = Transport(
+            opened = Transport(
                 self.endpoint,
                 key=key,
                 served=self.served(),
@@ -95,11 +95,11 @@ class Route:
                 transport=self._transport,
                 pace=self._pace,
             )
-            self._open = (mark, made)
+            self._open = (identity, opened)
         return self._open[1]
 
     def charge(self, completion: Completion) -> None:
-        """Count what an answer has used against the minute's tokens."""
+        """Count the tokens of an answer toward the limit of tokens per minute."""
         if self._pace is not None:
             self._pace.charge(token_count(completion.usage))
 
@@ -111,42 +111,44 @@ class Route:
 
 
 def _locate(model: str | ServedModel, base_url: str | None) -> Target:
-    """The model at the address that wins: the one given, the environment's, the endpoint's own."""
-    general = os.environ.get(endpoints.OPENAI.url_variable)
+    """Return the model with its address: ``base_url``, else the environment's, else the endpoint's own."""
+    default_url = os.environ.get(endpoints.OPENAI.url_variable)
     try:
         target = REGISTRY.resolve(model, base_url=base_url)
     except UnknownModelError:
-        if not general:
+        if not default_url:
             raise
-        target = REGISTRY.resolve(model, base_url=general)
+        target = REGISTRY.resolve(model, base_url=default_url)
     endpoint = target.endpoint
-    # Only a server without an address of its own goes where OpenAI's variable points: a provider's key must not.
-    named = os.environ.get(endpoint.url_variable) if endpoint.url_variable else None if endpoint.base_url else general
-    url = base_url or named
+    # OPENAI_BASE_URL applies only to endpoints without an address of their own, so that no other key goes there.
+    from_env = (
+        os.environ.get(endpoint.url_variable) if endpoint.url_variable else None if endpoint.base_url else default_url
+    )
+    url = base_url or from_env
     if not url and not endpoint.base_url and endpoint.url_variable:
         raise SettingError(
-            f"{model!r} is served by {endpoint.label} at an address of your own: set {endpoint.url_variable} or give "
+            f"{model!r} is served by {endpoint.label} at an address you choose: set {endpoint.url_variable} or give "
             "base_url=.",
             setting="base_url",
         )
     if endpoint.launch is not None or (not url and base_url is None):
         return target
     if not _is_address(url or ""):
-        told = "base_url" if base_url is not None else endpoint.url_variable or endpoints.OPENAI.url_variable
+        setting = "base_url" if base_url is not None else endpoint.url_variable or endpoints.OPENAI.url_variable
         raise SettingError(
-            f"{told} must be a server's address such as 'http://127.0.0.1:8000/v1', not {url!r}.",
-            setting=told,
+            f"{setting} must be a server's address such as 'http://127.0.0.1:8000/v1', not {url!r}.",
+            setting=setting,
             value=url,
         )
-    # Of these the registry knows how they speak, and the user where they are.
-    own = not endpoint.key_required or not endpoint.base_url
-    if base_url is not None and not own and endpoint.name != endpoints.OPENAI.name:
-        # The provider's key is not for a server of the user's own.
+    # The registry knows the dialect of these endpoints, and the user knows the address.
+    is_own = not endpoint.key_required or not endpoint.base_url
+    if base_url is not None and not is_own and endpoint.name != endpoints.OPENAI.name:
+        # The provider's key must not go to another server.
         endpoint = endpoints.COMPATIBLE
     address = (url or "").rstrip("/").removesuffix(endpoint.no_suffix)
     endpoint = replace(endpoint, base_url=address, key_required=False)
-    # A server of the user's own is asked by the name the user wrote: to a router, "openai/gpt-4o" is a name.
-    name = model.strip() if base_url is not None and not own and isinstance(model, str) else target.model
+    # The user's own server gets the name as written: for a router, "openai/gpt-4o" is the whole name.
+    name = model.strip() if base_url is not None and not is_own and isinstance(model, str) else target.model
     return replace(target, model=name, spec=replace(target.spec, endpoint=endpoint))
 
 
@@ -159,9 +161,9 @@ def _is_address(url: str) -> bool:
 
 
 def with_model_defaults(params: SamplingParams, target: Target) -> SamplingParams:
-    """The settings with the model's own defaults, and what its log-probabilities require."""
+    """Return the settings with the model's defaults and the settings its log-probabilities require."""
     defaults = {name: value for name, value in target.spec.defaults.items() if getattr(params, name) is None}
-    if params.full_vocab:  # hundreds of kilobytes per token: how many is for the user to say
+    if params.full_vocab:  # a token takes hundreds of kilobytes, so the user chooses how many
         defaults.pop("max_new_tokens", None)
     if params.logprobs:
         defaults |= target.spec.support.requires

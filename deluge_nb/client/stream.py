@@ -1,4 +1,4 @@
-"""An answer as it comes: token by token, in a loop of either kind."""
+"""Stream an answer token by token, in a synchronous or asynchronous loop."""
 
 from __future__ import annotations
 
@@ -23,26 +23,34 @@ if TYPE_CHECKING:
     from ..transport.streaming import StreamListener
     from .batch import Batch
 
-# How long a waiting thread sleeps before it looks again: waits without a limit cannot be interrupted on Windows.
+# Seconds between two checks of a waiting thread: a wait without a limit cannot be interrupted on Windows.
 _TICK = 0.1
-# How long what has come may take to be put in order, once nobody wants more.
+# Seconds that a stopped stream may take to build its response.
 _GRACE = 10.0
 
 
 @dataclass(frozen=True, slots=True)
 class StreamedToken:
-    """A token of an answer that is still coming.
+    """One token of a streamed answer.
 
     Parameters
     ----------
     text
-        What it adds to the completion; empty where it ends inside a character, which the next one completes.
+        Text that the token adds to the completion. Empty if the token ends inside a character; the next token then has
+        the whole character.
     token
-        The token as the server spells it, or None where a piece of text came without one.
+        The token as the server spells it; None for text without a token.
     logprob
-        In nats; None where the server did not tell.
+        In nats; None where the server did not report it.
     top_logprobs
         The alternatives, as in ``response.logprobs[i]["top_logprobs"]``.
+
+    Examples
+    --------
+    >>> import math
+    >>> from deluge_nb import StreamedToken
+    >>> StreamedToken(" Paris", " Paris", math.log(0.5)).probability
+    0.5
     """
 
     text: str
@@ -52,24 +60,40 @@ class StreamedToken:
 
     @property
     def probability(self) -> float | None:
-        """Between 0 and 1; None where the server did not tell."""
+        """Probability between 0 and 1; None where the server did not report it."""
         return None if self.logprob is None else math.exp(self.logprob)
 
 
 class Stream:
-    """An answer as it comes: loop over it with ``for`` or ``async for``.
+    """A streamed answer; made by :meth:`LLMClient.stream`. Loop over it with ``for`` or ``async for``.
 
-    The request is under way from the start. In a ``with`` block (or ``async with``) it is ended when the block is left.
+    The request is sent at once. A ``with`` block (or ``async with``) ends it when the block is left.
+
+    Parameters
+    ----------
+    batch
+        The prompt; made by the client.
+    on_end
+        Called with the response when the stream ends.
 
     Raises
     ------
     RequestError, MalformedResponseError, LogprobsNotSupportedError
-        From the loop, after what came before the failure.
+        From the loop, after the tokens that arrived before the failure.
     KeyboardInterrupt
-        When interrupted; :attr:`response` has what came.
+        From the loop, if interrupted; :attr:`response` has the tokens that arrived.
+
+    Examples
+    --------
+    >>> from deluge_nb import LLMClient
+    >>> client = LLMClient("local", logprobs=True, temperature=0, max_new_tokens=3)
+    >>> with client.stream("Count to three.") as stream:
+    ...     text = "".join(token.text for token in stream)
+    >>> text == stream.response.completion
+    True
     """
 
-    def __init__(self, batch: Batch, counted: Callable[[APIResponse], None]) -> None:
+    def __init__(self, batch: Batch, on_end: Callable[[APIResponse], None]) -> None:
         from ..logprobs.columns import Vocabulary
         from ..transport.streaming import StreamListener
 
@@ -77,29 +101,29 @@ class Stream:
         self._tokens: deque[StreamedToken] = deque()
         self._tables: list[Logprobs] = []
         self._texts = _Texts()
-        self._counted = counted
+        self._on_end = on_end
         self._changed = threading.Condition()
         self._waiting: tuple[asyncio.AbstractEventLoop, asyncio.Event] | None = None
-        self._listener: StreamListener = StreamListener(self._hear)
+        self._listener: StreamListener = StreamListener(self._append)
         self._response: APIResponse | None = None
         self._started = self._ended = False
         self._future: Future[None] = portal.submit(self._run(batch))
 
     @property
     def response(self) -> APIResponse | None:
-        """The whole answer, as any other call gives it, once it has ended; None until then."""
+        """The whole response once the stream has ended; None until then."""
         return self._response
 
     @property
     def logprobs(self) -> Logprobs | None:
-        """What has come so far, as a table; NaN where the server has not told, None where nothing has come.
+        """Table of the tokens so far, NaN where the server reports no log-probability; None before the first token.
 
-        Once the answer has ended, use that of :attr:`response`: it has also what was found out at the end.
+        Once the stream has ended, use the table of :attr:`response`: only that one is complete.
         """
         return _join_tables(list(self._tables))
 
     def wait(self, timeout: float) -> bool:
-        """Wait for another token, or for the end of the answer.
+        """Wait for the next token, or for the end of the answer.
 
         Parameters
         ----------
@@ -109,25 +133,25 @@ class Stream:
         Returns
         -------
         bool
-            Whether there is one, or the answer has ended; False where the time was up before that.
+            True if there is a token or the answer has ended; False if the time was up before.
         """
-        end = time.monotonic() + timeout
+        deadline = time.monotonic() + timeout
         with self._changed:
             while not self._tokens and not self._ended:
-                left = end - time.monotonic()
-                if left <= 0:
+                remaining = deadline - time.monotonic()
+                if remaining <= 0:
                     return False
-                self._changed.wait(min(_TICK, left))
+                self._changed.wait(min(_TICK, remaining))
         return True
 
     def close(self) -> None:
-        """Have no more sent; :attr:`response` has what came by then, with all its log-probabilities."""
+        """Stop the answer; :attr:`response` then has the tokens that arrived, with their log-probabilities."""
         self._stop()
         with self._changed:
             self._changed.wait_for(lambda: self._ended, _GRACE)
 
     async def aclose(self) -> None:
-        """As :meth:`close`, to be awaited."""
+        """Stop the answer as :meth:`close` does, and await its end."""
         self._stop()
         await asyncio.wait((asyncio.wrap_future(self._future),), timeout=_GRACE)
 
@@ -183,7 +207,7 @@ class Stream:
             self._stop()
 
     def __repr__(self) -> str:
-        return f"Stream({self._response!r})" if self._response is not None else "Stream(under way)"
+        return f"Stream({self._response!r})" if self._response is not None else "Stream(running)"
 
     # On the portal's loop ---------------------------------------------------------------------------------------------
 
@@ -194,9 +218,9 @@ class Stream:
                 raise asyncio.CancelledError
             response = await batch.listen(self._listener, self._vocabulary)
             self._response = response
-            self._counted(response)
-            self._hear(self._texts.rest(response))
-        except Exception as error:  # starting a server may fail; whoever loops is to hear of it
+            self._on_end(response)
+            self._append(self._texts.rest(response))
+        except Exception as error:  # a server that fails to start is an error of the loop
             self._response = APIResponse(
                 batch.items[0].route.model, is_error=True, error_message=str(error), error=error
             )
@@ -206,15 +230,15 @@ class Stream:
             self._ended = True
             self._wake()
 
-    def _hear(self, deltas: list[Delta]) -> None:
-        found = [token for delta in deltas for token in self._texts.tokens(delta.text, delta.logprobs)]
-        self._tables += [delta.logprobs or self._untold(delta.text) for delta in deltas]
+    def _append(self, deltas: list[Delta]) -> None:
+        tokens = [token for delta in deltas for token in self._texts.tokens(delta.text, delta.logprobs)]
+        self._tables += [delta.logprobs or self._without_logprob(delta.text) for delta in deltas]
         with self._changed:
-            self._tokens.extend(found)
+            self._tokens.extend(tokens)
         self._wake()
 
-    def _untold(self, text: str) -> Logprobs:
-        """A row for text that came without one, which says so."""
+    def _without_logprob(self, text: str) -> Logprobs:
+        """Return a table of one row for text without a log-probability."""
         from ..logprobs.columns import Builder
         from ..logprobs.table import Logprobs
 
@@ -222,13 +246,13 @@ class Stream:
         builder.token(text, None)
         return Logprobs(builder.vocabulary, *builder.columns())
 
-    def _stop_there(self) -> None:
+    def _stop_on_loop(self) -> None:
         if self._texts.begun or self._listener.reading or not self._started:
             self._listener.stop()
-        else:  # there is nothing to be kept
+        else:  # nothing has arrived, so nothing needs to be kept
             self._future.cancel()
 
-    # Between the two --------------------------------------------------------------------------------------------------
+    # Between the loop and the caller ----------------------------------------------------------------------------------
 
     def _wake(self) -> None:
         with self._changed:
@@ -245,7 +269,7 @@ class Stream:
 
     def _stop(self) -> None:
         if not self._ended:
-            portal.loop().call_soon_threadsafe(self._stop_there)
+            portal.loop().call_soon_threadsafe(self._stop_on_loop)
 
     def _raise_failure(self) -> None:
         if self._response is not None and self._response.error is not None:
@@ -253,7 +277,7 @@ class Stream:
 
 
 class _Texts:
-    """Shares the text of an answer out among its tokens."""
+    """Splits the text of an answer among its tokens."""
 
     def __init__(self) -> None:
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
@@ -261,24 +285,24 @@ class _Texts:
 
     @property
     def begun(self) -> bool:
-        """Whether any text has come."""
+        """True once any text has arrived."""
         return self._length > 0
 
     def tokens(self, text: str, rows: Logprobs | None) -> list[StreamedToken]:
-        """The tokens of one event."""
+        """Return the tokens of one event."""
         self._length += len(text)
         if rows is None or not len(rows):
             self._decoder.reset()
             return [StreamedToken(text)] if text else []
         parts = [self._decoder.decode(octets) for octets in rows.token_bytes]
         if "".join(parts) != text:
-            # Some servers count tokens that they do not show, or hold text back: it all goes to the last.
+            # Some servers hold text back or count hidden tokens: the last token gets all the text.
             self._decoder.reset()
             parts = ["" for _ in parts[1:]] + [text]
         return [_token(part, entry) for part, entry in zip(parts, rows, strict=True)]
 
     def rest(self, response: APIResponse) -> list[Delta]:
-        """What has not been heard of an answer: all of it, where it did not come in pieces."""
+        """Return the part of an answer that was not streamed: all of it if the server sent it at once."""
         from ..dialects.base import Delta
 
         text = response.completion or ""
@@ -286,8 +310,8 @@ class _Texts:
 
 
 def _token(text: str, entry: TokenLogprob) -> StreamedToken:
-    own: Any = entry
-    return StreamedToken(text, own["token"], own["logprob"], own.get("top_logprobs") or [])
+    fields: Any = entry
+    return StreamedToken(text, fields["token"], fields["logprob"], fields.get("top_logprobs") or [])
 
 
 def _join_tables(tables: list[Logprobs]) -> Logprobs | None:
@@ -300,14 +324,14 @@ def _join_tables(tables: list[Logprobs]) -> Logprobs | None:
         return Logprobs.from_entries((entry for table in tables for entry in table), vocab_size=size)
     import numpy as np
 
-    chosen, logprob, weighed, others, offsets = zip(*(table.columns for table in tables), strict=True)
+    chosen, logprob, alternative, alternative_logprob, offsets = zip(*(table.columns for table in tables), strict=True)
     counts = np.concatenate([np.diff(column) for column in offsets])
     return Logprobs(
         first,
         np.concatenate(chosen),
         np.concatenate(logprob),
-        np.concatenate(weighed),
-        np.concatenate(others),
+        np.concatenate(alternative),
+        np.concatenate(alternative_logprob),
         np.concatenate(([0], np.cumsum(counts))).astype(np.int32),
         vocab_size=size,
     )

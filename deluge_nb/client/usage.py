@@ -1,4 +1,4 @@
-"""What a client has used, summed over the spellings of its providers."""
+"""Usage of a client: prompts, tokens and cost, read from the fields of every provider."""
 
 from __future__ import annotations
 
@@ -12,22 +12,29 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Sums over the answers of a client.
+    """Prompts, tokens and cost, summed over the answers of a client.
 
     Parameters
     ----------
     answered, failed
-        Prompts with an answer, and without.
+        Prompts with an answer, and prompts that failed.
     prompt_tokens, completion_tokens
-        Tokens in and out, as the servers counted them.
+        Tokens in and out, as counted by the servers.
     cached_tokens
-        Those of the prompt that a server had kept, a part of ``prompt_tokens``.
+        Prompt tokens that the server took from its own cache; included in ``prompt_tokens``.
     reasoning_tokens
-        Those that a model thought, a part of ``completion_tokens``.
+        Tokens of the model's reasoning; included in ``completion_tokens``.
     from_cache
-        Answers that had been kept; they are among ``answered`` and have used nothing.
+        Answers from the client's cache; included in ``answered``. They use no tokens.
     cost
-        US dollars, of the answers whose server names it (OpenRouter does); 0 where none does.
+        In US dollars, for servers that report it (such as OpenRouter); else 0.
+
+    Examples
+    --------
+    >>> from deluge_nb import Usage
+    >>> total = Usage(answered=1, prompt_tokens=12, completion_tokens=3) + Usage(failed=1)
+    >>> total.answered, total.failed, total.total_tokens
+    (1, 1, 15)
     """
 
     answered: int = 0
@@ -41,28 +48,28 @@ class Usage:
 
     @property
     def total_tokens(self) -> int:
-        """Tokens in and out."""
+        """Sum of ``prompt_tokens`` and ``completion_tokens``."""
         return self.prompt_tokens + self.completion_tokens
 
     def __add__(self, other: Usage) -> Usage:
-        return Usage(*(getattr(self, one.name) + getattr(other, one.name) for one in fields(self)))
+        return Usage(*(getattr(self, field.name) + getattr(other, field.name) for field in fields(self)))
 
 
 def total_usage(responses: Iterable[APIResponse | None]) -> Usage:
-    """The sum over responses; None stands for a prompt that was not asked."""
-    return sum((_of(one) for one in responses if one is not None), Usage())
+    """Return the usage of responses; None stands for a prompt that was not sent."""
+    return sum((_usage_of(response) for response in responses if response is not None), Usage())
 
 
-def _of(response: APIResponse) -> Usage:
+def _usage_of(response: APIResponse) -> Usage:
     if response.from_cache:
         return Usage(answered=1, from_cache=1)
     counts = response.usage or {}
-    asked, answered = _in_and_out(counts)
+    tokens_in, tokens_out = _in_and_out(counts)
     return Usage(
         answered=not response.is_error,
         failed=response.is_error,
-        prompt_tokens=asked,
-        completion_tokens=answered,
+        prompt_tokens=tokens_in,
+        completion_tokens=tokens_out,
         cached_tokens=_count(counts.get("prompt_tokens_details"), "cached_tokens")
         or _count(counts, "prompt_cache_hit_tokens"),
         reasoning_tokens=_count(counts.get("completion_tokens_details"), "reasoning_tokens")
@@ -72,7 +79,7 @@ def _of(response: APIResponse) -> Usage:
 
 
 def token_count(counts: Mapping[str, Any] | None) -> int:
-    """Tokens in and out of one answer."""
+    """Return the tokens in and out of one answer."""
     return sum(_in_and_out(counts or {}))
 
 
@@ -81,6 +88,6 @@ def _in_and_out(counts: Mapping[str, Any]) -> tuple[int, int]:
 
 
 def _count(counts: Any, *names: str) -> int:
-    """The first of some counts that is there."""
-    found = (counts.get(name) for name in names) if isinstance(counts, Mapping) else ()
-    return next((int(value) for value in found if isinstance(value, int | float)), 0)
+    """Return the first of these counts that is present, else 0."""
+    values = (counts.get(name) for name in names) if isinstance(counts, Mapping) else ()
+    return next((int(value) for value in values if isinstance(value, int | float)), 0)

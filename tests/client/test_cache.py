@@ -30,7 +30,7 @@ from deluge_nb import (
     SettingError,
     Tool,
 )
-from deluge_nb.client.cache_codec import encode_completion, truncate_alternatives
+from deluge_nb.client.cache.codec import encode_completion, truncate_alternatives
 from deluge_nb.dialects.base import Completion
 from tests.openai_server import ChatServer, Reply, chat, chunks, error, says
 
@@ -223,7 +223,7 @@ def test_a_file_that_cannot_be_used_is_refused(tmp_path: Path) -> None:
     no_database = tmp_path / "notes.txt"
     no_database.write_text("not a database, but long enough to be looked at" * 10)
     for path in (tmp_path, no_database, no_database / "inside"):
-        with pytest.raises(SettingError, match="cannot be used to keep answers in"):
+        with pytest.raises(SettingError, match="cannot be used as a cache"):
             LLMClient("local", cache=path)
     assert no_database.read_text().startswith("not a database")
 
@@ -233,7 +233,7 @@ def test_a_file_that_is_lost_on_the_way_costs_no_answer(server: ChatServer, file
     ask(asked)
     with sqlite3.connect(file) as connection:
         connection.execute("DROP TABLE responses_v1")
-    with pytest.warns(UserWarning, match="Answers are not kept"):
+    with pytest.warns(UserWarning, match="Answers are not cached"):
         assert ask(asked)[0].completion == "Hello there"
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -342,10 +342,10 @@ def test_fewer_alternatives_are_the_likeliest_in_the_order_they_had(entries: lis
 
 @given(ENTRIES)
 def test_a_table_comes_back_as_it_was(entries: list[Any]) -> None:
-    from deluge_nb.client.cache_codec import _packed, _unpacked
+    from deluge_nb.client.cache.codec import _pack_table, _unpack_table
 
     table = Logprobs.from_entries(entries, vocab_size=10)
-    back = _unpacked(_packed(table.compact()))
+    back = _unpack_table(_pack_table(table.compact()))
     assert back == table
     assert list(back) == list(table)
     assert back.vocab_size == 10

@@ -350,7 +350,7 @@ def test_an_answer_without_the_field_says_that_the_model_sent_none() -> None:
 
 def test_fewer_alternatives_than_make_sense_are_noted() -> None:
     assert (
-        Provider(CHAT).ask("gpt-4o-mini").note == "'gpt-4o-mini' gave no alternatives per token where 2 were asked for"
+        Provider(CHAT).ask("gpt-4o-mini").note == "'gpt-4o-mini' gave no alternatives per token where 2 were requested"
     )
 
 

@@ -270,7 +270,7 @@ def test_of_a_server_nobody_knows_of_the_answer_says_so(server: ChatServer) -> N
     server.answer = in_chat
     view = viewed(LLMClient("m", base_url=server.url, logprobs=True, top_logprobs=2))
     assert view.branching == ""
-    assert "nobody has said whether" in (answer_of(view.branch(2, " blue")).note or "")
+    assert "it is not known whether" in (answer_of(view.branch(2, " blue")).note or "")
 
 
 def test_an_answer_whose_text_was_stripped_is_read_from_its_rows(vllm: ChatServer) -> None:
@@ -303,8 +303,8 @@ def test_of_client_and_prompt_one_alone_is_not_enough(vllm: ChatServer) -> None:
 def test_a_chat_that_starts_a_new_answer_cannot_branch_and_the_card_says_so(server: ChatServer) -> None:
     view = viewed(client_of("gpt-4o-mini"))
     assert view.branching == (
-        "'gpt-4o-mini' cannot branch: OpenAI starts a new answer and does not go on with one that was begun; the "
-        "embedded model 'local' does."
+        "'gpt-4o-mini' cannot branch: OpenAI starts a new answer instead of continuing one; the embedded "
+        "model 'local' continues it."
     )
     with pytest.raises(SettingError, match="starts a new answer"):
         view.branch(0, 0)
@@ -338,7 +338,7 @@ def test_a_model_that_is_none_is_refused_at_once(vllm: ChatServer, monkeypatch: 
 def test_white_space_at_the_end_of_a_beginning_is_kept_in_text_and_refused_in_a_chat(vllm: ChatServer) -> None:
     vllm.always(("Yes", {"Yes": 0.5, "Yes ": 0.4}))
     view = viewed(client_of())
-    with pytest.raises(SettingError, match="white space, which chats drop"):
+    with pytest.raises(SettingError, match="white space, which chat servers strip"):
         view.branch(0, "Yes ")
     assert view.branches == []
     vllm.answer = lambda seen, number: Reply(
@@ -360,7 +360,7 @@ def test_a_beginning_that_ends_inside_a_character_is_refused_where_only_text_is_
 def test_what_has_lost_its_bytes_is_refused(vllm: ChatServer) -> None:
     lost = {"token": "\ufffd", "logprob": -1.0}
     view = LogprobView([{**entry("x", 0.5), "top_logprobs": [lost]}], client="vllm/m", prompt=QUESTION)
-    with pytest.raises(SettingError, match="bytes were not told"):
+    with pytest.raises(SettingError, match="did not report its bytes"):
         view.branch(0, 0)
 
 

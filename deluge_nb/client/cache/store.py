@@ -1,4 +1,4 @@
-"""Answers that are kept: one SQLite file, which any number of processes may use at once."""
+"""Cache of answers in one SQLite file, which several processes may use at the same time."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..cache_dir import CACHE_VARIABLE, cache_folder
-from ..errors import SettingError
+from ...cache_dir import CACHE_VARIABLE, cache_folder
+from ...errors import SettingError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ..dialects.base import Ask, Completion
+    from ...dialects.base import Ask, Completion
 
 FILE = "responses.sqlite3"
-# Part of the table's name: a file that another version made is used beside its own.
+# Part of the table's name, so that versions with different formats can share a file.
 _VERSION = 1
 _TABLE = f"responses_v{_VERSION}"
-# How long another process may be waited for.
-_PATIENCE = 30.0
-# Looked at once in so many answers, for counting them all is not free.
-_TRIMMED_EVERY = 100
+# Seconds to wait for another process.
+_LOCK_TIMEOUT = 30.0
+# Answers between two checks of the size, because summing all sizes takes time.
+_TRIM_INTERVAL = 100
 _NO_LOGPROBS, _FULL_VOCABULARY = -1, 1 << 30
 
 _SCHEMA = f"""
@@ -41,22 +41,31 @@ CREATE TABLE IF NOT EXISTS {_TABLE} (
 
 
 class Cache:
-    """Keeps answers in a file, by everything that was asked.
+    """A cache of answers in a file, keyed by the whole request.
 
-    An answer with more alternatives also answers a request for fewer, or for none. Prompts are kept as fingerprints
-    only, answers as they are, and keys not at all.
+    An answer with more alternatives also serves requests for fewer, or for none. Prompts are stored only as hashes;
+    answers are stored in full, and API keys not at all.
 
     Parameters
     ----------
     path
-        The file; it and its folder are made if they are missing.
+        The file. It and its folder are created if missing.
     max_bytes
-        The size beyond which the answers that were used longest ago are dropped.
+        Size of the answers in bytes above which the least recently used are dropped.
 
     Raises
     ------
     SettingError
-        When the file cannot be used.
+        If the file cannot be used.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from deluge_nb import Cache, LLMClient
+    >>> cache = Cache(tempfile.mkdtemp() + "/answers.sqlite3", max_bytes=100_000_000)
+    >>> client = LLMClient("gpt-4o-mini", cache=cache)
+    >>> len(cache)
+    0
     """
 
     def __init__(self, path: str | os.PathLike[str], *, max_bytes: int = 1 << 30) -> None:
@@ -68,118 +77,118 @@ class Cache:
         self._thread: ThreadPoolExecutor | None = None
         self._warned = False
         try:
-            self._worker().submit(self._connected).result()
+            self._worker().submit(self._connect).result()
         except (OSError, sqlite3.Error) as error:
             reason = getattr(error, "strerror", None) or str(error)
             raise SettingError(
-                f"cache={str(path)!r} cannot be used to keep answers in: {reason}.", setting="cache", value=str(path)
+                f"cache={str(path)!r} cannot be used as a cache: {reason}.", setting="cache", value=str(path)
             ) from None
 
     async def get(self, key: bytes, ask: Ask) -> Completion | None:
-        """The answer to a request, if one is kept that has what it asks for."""
-        found = await self._do(self._read, key, _top(ask))
-        if found is None:
+        """Return the cached answer to a request; None if there is none with enough alternatives."""
+        packed = await self._in_thread(self._read, key, _top(ask))
+        if packed is None:
             return None
-        from .cache_codec import decode_completion
+        from .codec import decode_completion
 
         try:
-            return decode_completion(found, ask)
-        except Exception:  # whatever is wrong with it, it can be asked for again
+            return decode_completion(packed, ask)
+        except Exception:  # a damaged answer can be requested again
             return None
 
     async def put(self, key: bytes, ask: Ask, answer: Completion) -> None:
-        """Keep an answer; a failure to do so is told once and costs nothing else."""
+        """Cache an answer. A failure to do so gives one warning and has no other effect."""
         if ask.params.logprobs and answer.logprobs is None and not answer.tool_calls:
             return
-        from .cache_codec import encode_completion
+        from .codec import encode_completion
 
-        await self._do(self._write, key, _top(ask), encode_completion(answer))
+        await self._in_thread(self._write, key, _top(ask), encode_completion(answer))
 
     def clear(self) -> None:
-        """Forget all answers."""
+        """Delete all answers."""
         self._worker().submit(self._clear).result()
 
     def __len__(self) -> int:
-        count = self._worker().submit(lambda: self._connected().execute(f"SELECT count(*) FROM {_TABLE}").fetchone())
+        count = self._worker().submit(lambda: self._connect().execute(f"SELECT count(*) FROM {_TABLE}").fetchone())
         return int(count.result()[0])
 
     def __repr__(self) -> str:
         return f"Cache({str(self.path)!r})"
 
-    # In the thread of its own -----------------------------------------------------------------------------------------
+    # In the cache's own thread ---------------------------------------------------------------------------------------
 
     def _worker(self) -> ThreadPoolExecutor:
-        """SQLite waits for other processes, which the event loop must not; and a connection belongs to one thread."""
-        if self._thread is None or self._process != os.getpid():  # neither goes along into a forked process
+        """Return the thread that uses the connection: waiting for other processes must not block the event loop."""
+        if self._thread is None or self._process != os.getpid():  # a forked process inherits neither
             self._process, self._connection = os.getpid(), None
             self._thread = ThreadPoolExecutor(1, thread_name_prefix="deluge-nb-cache")
         return self._thread
 
-    async def _do(self, act: Callable[..., Any], *arguments: Any) -> Any:
+    async def _in_thread(self, act: Callable[..., Any], *arguments: Any) -> Any:
         try:
             return await asyncio.get_running_loop().run_in_executor(self._worker(), act, *arguments)
         except (OSError, sqlite3.Error) as error:
             if not self._warned:
                 self._warned = True
-                warnings.warn(f"Answers are not kept in {self.path}: {error}", stacklevel=2)
+                warnings.warn(f"Answers are not cached in {self.path}: {error}", stacklevel=2)
             return None
 
-    def _connected(self) -> sqlite3.Connection:
+    def _connect(self) -> sqlite3.Connection:
         if self._connection is None:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             if not self.path.exists():
-                # Answers are the user's own business.
+                # Only the user may read the answers.
                 os.close(os.open(self.path, os.O_CREAT | os.O_RDWR, 0o600))
-            connection = sqlite3.connect(self.path, timeout=_PATIENCE, isolation_level=None)
-            # With a log beside the file, readers and a writer do not wait for each other.
-            _logged(connection)
+            connection = sqlite3.connect(self.path, timeout=_LOCK_TIMEOUT, isolation_level=None)
+            # With a write-ahead log, readers and a writer do not wait for each other.
+            _enable_wal(connection)
             connection.execute("PRAGMA synchronous = NORMAL")
             connection.execute(_SCHEMA)
             self._connection = connection
         return self._connection
 
     def _read(self, key: bytes, top: int) -> bytes | None:
-        connection = self._connected()
-        found = connection.execute(
+        connection = self._connect()
+        row = connection.execute(
             f"SELECT top, answer FROM {_TABLE} WHERE key = ? AND top >= ? ORDER BY top LIMIT 1", (key, top)
         ).fetchone()
-        if found is None:
+        if row is None:
             return None
-        connection.execute(f"UPDATE {_TABLE} SET used = ? WHERE key = ? AND top = ?", (time.time(), key, found[0]))
-        return bytes(found[1])
+        connection.execute(f"UPDATE {_TABLE} SET used = ? WHERE key = ? AND top = ?", (time.time(), key, row[0]))
+        return bytes(row[1])
 
     def _write(self, key: bytes, top: int, answer: bytes) -> None:
-        connection = self._connected()
+        connection = self._connect()
         row = (key, top, time.time(), len(answer), answer)
         connection.execute(f"INSERT OR REPLACE INTO {_TABLE} VALUES (?, ?, ?, ?, ?)", row)
-        # What answers less than this one is needed no more.
+        # Answers with fewer alternatives are now superfluous.
         connection.execute(f"DELETE FROM {_TABLE} WHERE key = ? AND top < ?", (key, top))
         self._puts += 1
-        if self._puts % _TRIMMED_EVERY == 1:
+        if self._puts % _TRIM_INTERVAL == 1:
             self._trim(connection)
 
     def _trim(self, connection: sqlite3.Connection) -> None:
-        over = (connection.execute(f"SELECT sum(size) FROM {_TABLE}").fetchone()[0] or 0) - self._max_bytes
-        if over <= 0:
+        excess = (connection.execute(f"SELECT sum(size) FROM {_TABLE}").fetchone()[0] or 0) - self._max_bytes
+        if excess <= 0:
             return
         with closing(connection.execute(f"SELECT key, top, size FROM {_TABLE} ORDER BY used")) as oldest:
-            gone = []
+            dropped = []
             for key, top, size in oldest:
-                gone.append((key, top))
-                over -= size
-                if over <= 0:
+                dropped.append((key, top))
+                excess -= size
+                if excess <= 0:
                     break
-        connection.executemany(f"DELETE FROM {_TABLE} WHERE key = ? AND top = ?", gone)
+        connection.executemany(f"DELETE FROM {_TABLE} WHERE key = ? AND top = ?", dropped)
 
     def _clear(self) -> None:
-        connection = self._connected()
+        connection = self._connect()
         connection.execute(f"DELETE FROM {_TABLE}")
         connection.execute("VACUUM")
 
 
-def _logged(connection: sqlite3.Connection) -> None:
-    """Turn the log on; the one thing for which SQLite does not wait by itself."""
-    until = time.monotonic() + _PATIENCE
+def _enable_wal(connection: sqlite3.Connection) -> None:
+    """Turn the write-ahead log on; SQLite itself does not wait for a lock here."""
+    until = time.monotonic() + _LOCK_TIMEOUT
     while True:
         try:
             connection.execute("PRAGMA journal_mode = WAL")
@@ -191,12 +200,12 @@ def _logged(connection: sqlite3.Connection) -> None:
 
 
 def open_cache(cache: bool | str | os.PathLike[str] | Cache | None) -> Cache | None:
-    """The cache that a setting means.
+    """Return the cache for the setting ``cache``.
 
     Raises
     ------
     SettingError
-        When it means none, or one that cannot be used.
+        If the setting is invalid, or the file cannot be used.
     """
     if cache is None or cache is False:
         return None
@@ -206,7 +215,7 @@ def open_cache(cache: bool | str | os.PathLike[str] | Cache | None) -> Cache | N
         folder = cache_folder()
         if folder is None:
             raise SettingError(
-                f"cache=True has no home folder to keep answers in; name a folder in {CACHE_VARIABLE}, or give "
+                f"cache=True needs a home folder, and there is none; name a folder in {CACHE_VARIABLE}, or give "
                 "cache='a file'.",
                 setting="cache",
                 value=cache,
@@ -219,32 +228,32 @@ def open_cache(cache: bool | str | os.PathLike[str] | Cache | None) -> Cache | N
     )
 
 
-def cache_key(ask: Ask, place: str, turn: int) -> bytes:
-    """The fingerprint of a request, without how many alternatives it asks for.
+def cache_key(ask: Ask, address: str, draw: int) -> bytes:
+    """Return the hash of a request, which leaves out the number of alternatives it asks for.
 
     Parameters
     ----------
     ask
         The request.
-    place
-        What tells the server from others.
-    turn
-        How often the call has asked the same before: who asks ten times wants ten draws, not one of them ten times.
+    address
+        Identifies the server.
+    draw
+        Number of equal requests before this one in the same call: ten equal requests are ten draws.
     """
     settings = ask.params.chosen()
     for name in ("logprobs", "top_logprobs", "full_vocab"):
         settings.pop(name, None)
     schema = ask.output_schema
     parts: dict[str, Any] = {
-        "endpoint": [ask.endpoint.name, ask.endpoint.dialect, place],
+        "endpoint": [ask.endpoint.name, ask.endpoint.dialect, address],
         "model": ask.model,
         "prompt": [list(ask.prompt.messages), ask.prompt.prefill, ask.prompt.raw, ask.system, ask.continuation],
         "settings": settings,
         "tools": [[tool.name, tool.description, tool.parameters] for tool in ask.tools],
         "schema": None if schema is None else [schema.name, schema.schema],
-        "turn": turn,
+        "turn": draw,
     }
-    if ask.prompt.begun:  # added where there are any: what was kept before there could be is still found
+    if ask.prompt.begun:  # only where present, so that keys of older versions stay valid
         parts["begun"] = list(ask.prompt.begun)
     return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).digest()
 

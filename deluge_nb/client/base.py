@@ -1,0 +1,196 @@
+"""The parts of a client that are the same for every kind of call: models, settings, limits, usage, running a batch."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from ..errors import SettingError
+from ..models import REGISTRY
+from ..models.spec import ServedModel
+from ..prompts import Prompt, PromptLike, as_prompts
+from ..response import APIResponse
+from ..sampling import SamplingParams
+from ..tools import Tool, as_output_schema
+from ..transport.throttle import Pace
+from .batch import Batch, as_scoring_pairs, plan
+from .options import (
+    Settings,
+    as_cache,
+    as_settings_list,
+    check_counts,
+    check_names,
+    check_positive,
+    weighted_round_robin,
+    with_shortcuts,
+)
+from .route import Route
+from .usage import Usage, total_usage
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import httpx
+
+    from .cache.store import Cache
+
+Model = str | ServedModel
+
+
+class BaseClient:
+    """Models with their settings, and the batches that are sent to them; :class:`LLMClient` adds the calls."""
+
+    def __init__(
+        self,
+        model_or_models: Model | Sequence[Model],
+        *,
+        sampling_params: Settings | None = None,
+        model_weights: Sequence[float] | None = None,
+        base_url: str | None = None,
+        api_key: str | None = None,
+        max_concurrent_requests: int | None = None,
+        max_requests_per_minute: float | None = None,
+        max_tokens_per_minute: float | None = None,
+        max_attempts: int = 5,
+        timeout: float = 120.0,
+        transport: httpx.AsyncBaseTransport | None = None,
+        cache: bool | str | os.PathLike[str] | Cache | None = None,
+        **settings: Any,
+    ) -> None:
+        check_names(settings, BaseClient.__init__)
+        several = isinstance(model_or_models, Sequence) and not isinstance(model_or_models, str)
+        models: list[Model] = list(model_or_models) if several else [model_or_models]  # type: ignore[list-item]
+        if not models:
+            raise SettingError("The list of models is empty; name at least one.", setting="model", value=models)
+        check_counts(max_concurrent_requests=max_concurrent_requests, max_attempts=max_attempts)
+        check_positive(timeout=timeout)
+        rates = {"max_requests_per_minute": max_requests_per_minute, "max_tokens_per_minute": max_tokens_per_minute}
+        check_positive(**{name: rate for name, rate in rates.items() if rate is not None})
+        pace = Pace(*rates.values()) if any(rates.values()) else None
+        self._turns = partial(weighted_round_robin, model_weights, len(models))
+        self._turns()
+        self._routes = [
+            Route(
+                model,
+                base_url=base_url,
+                api_key=api_key,
+                attempts=max_attempts,
+                timeout=timeout,
+                transport=transport,
+                pace=pace,
+            )
+            for model in models
+        ]
+        self._limit = max_concurrent_requests
+        self._cache = as_cache(cache)
+        self.sampling_params: list[SamplingParams] = with_shortcuts(as_settings_list(sampling_params), settings)
+        """Settings of every request: one for all models, or one for each."""
+        self.interrupted: list[APIResponse | None] = []
+        """Responses that arrived before the last call was interrupted, by prompt; None for the rest."""
+        self.usage = Usage()
+        """Usage of all calls so far: prompts, tokens in and out, and the cost where the server reports it."""
+        self._usage_lock = threading.Lock()
+        self._settings_for(None)
+
+    @property
+    def models(self) -> list[str]:
+        """Names of the models, in the order given."""
+        return [route.model for route in self._routes]
+
+    @property
+    def max_top_logprobs(self) -> int:
+        """Largest ``top_logprobs`` that all models accept."""
+        return min(route.target.spec.support.max_top for route in self._routes)
+
+    def close(self) -> None:
+        """Close the connections; the client opens new ones when it is used again."""
+        for route in self._routes:
+            route.close()
+
+    def __repr__(self) -> str:
+        names = self.models
+        shown = repr(names[0]) if len(names) == 1 else repr(names)
+        return f"LLMClient({shown}, sampling_params={self.sampling_params!r})"
+
+    def _settings_for(self, per_call: Settings | None) -> list[SamplingParams]:
+        """Return the settings of each model, checked against what it can do."""
+        settings = as_settings_list(self.sampling_params if per_call is None else per_call)
+        if len(settings) == 1:
+            settings = settings * len(self._routes)
+        if len(settings) != len(self._routes):
+            raise SettingError(
+                f"sampling_params must be one setting for all models or one for each of the {len(self._routes)}, not "
+                f"{len(settings)}.",
+                setting="sampling_params",
+                value=settings,
+            )
+        for route, params in zip(self._routes, settings, strict=True):
+            REGISTRY.validate(route.target, params)
+        return settings
+
+    def _batch(
+        self,
+        prompts: Iterable[PromptLike],
+        sampling_params: Settings | None,
+        tools: Sequence[Tool | Callable[..., Any]] | None,
+        output_schema: Any,
+        use_cache: bool,
+    ) -> Batch:
+        offered = tuple(tool if isinstance(tool, Tool) else Tool.from_function(tool) for tool in tools or ())
+        return plan(
+            [(prompt, None) for prompt in as_prompts(prompts)],
+            self._routes,
+            self._settings_for(sampling_params),
+            self._turns(),
+            limit=self._limit,
+            tools=offered,
+            output_schema=None if output_schema is None else as_output_schema(output_schema),
+            cache=self._cache if use_cache else None,
+        )
+
+    def _scoring(self, pairs: Iterable[tuple[PromptLike, str]], top_logprobs: int) -> Batch:
+        prompts = as_scoring_pairs(pairs, self._routes)
+        settings = self._settings_for(SamplingParams(logprobs=True, top_logprobs=top_logprobs))
+        return plan(prompts, self._routes, settings, self._turns(), limit=self._limit, cache=self._cache)
+
+    def _continue(self, prompt: Prompt, params: SamplingParams, turn: int, *, use_cache: bool = True) -> APIResponse:
+        """Ask the model of one turn for the rest of an answer."""
+        route, cache = self._routes[turn], self._cache if use_cache else None
+        batch = plan([(prompt, None)], [route], [params], lambda: 0, limit=self._limit, cache=cache)
+        return self._run(batch, show_progress=False)[0]
+
+    def _run(self, batch: Batch, show_progress: bool) -> list[APIResponse]:
+        with self._accounting(batch):
+            batch.run_sync(show_progress=show_progress)
+        return batch.finished()
+
+    async def _run_async(self, batch: Batch, show_progress: bool) -> list[APIResponse]:
+        with self._accounting(batch):
+            await batch.run_async(show_progress=show_progress)
+        return batch.finished()
+
+    @contextmanager
+    def _accounting(self, batch: Batch) -> Iterator[None]:
+        """Count what a batch used, and keep what arrived when it is interrupted."""
+        try:
+            yield
+        except (KeyboardInterrupt, asyncio.CancelledError):
+            self.interrupted = list(batch.responses)
+            raise
+        finally:
+            self._count(batch.responses)
+
+    def _count(self, responses: Iterable[APIResponse | None]) -> None:
+        spent = total_usage(responses)
+        with self._usage_lock:
+            self.usage += spent
+
+    def _record_stream(self, response: APIResponse) -> None:
+        self._count([response])
+        if response.note is not None and response.note.startswith("interrupted"):
+            self.interrupted = [response]

@@ -1,0 +1,1 @@
+"""Cached answers: the SQLite file, and answers as bytes."""
