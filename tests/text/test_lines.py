@@ -21,8 +21,9 @@ WORDS = st.lists(
 
 
 def lines(words: list[str], width: int | None) -> list[list[str]]:
-    fragments = [Fragment(place, word, word) for place, word in enumerate(words)]
-    return [[fragment.shown for fragment in line] for line in wrap_lines(fragments, width)]
+    fragments = [Fragment(token, word, word, word.endswith("↵")) for token, word in enumerate(words)]
+    wrapped = [[fragment.shown for fragment in line] for line in wrap_lines(fragments, width)]
+    return wrapped[:-1] if words and not wrapped[-1] else wrapped
 
 
 @pytest.mark.parametrize(("before", "after", "expected"), VECTORS["pairs"])

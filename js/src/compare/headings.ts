@@ -1,6 +1,6 @@
 // The headings above the columns, and the legend of the colours of differences.
 
-import { formatPerplexity, pluralize, sharePercent } from "../data/format.ts";
+import { formatPerplexity, percent, pluralize } from "../data/format.ts";
 import { sumLogprobs } from "../data/summary.ts";
 import { element } from "../ui/dom.ts";
 import type { Alignment } from "./alignment.ts";
@@ -13,7 +13,7 @@ export function renderHeadings(alignment: Alignment, names: string[]): HTMLEleme
     const [sum, known] = sumLogprobs(store, 0, store.count);
     const facts = [pluralize(store.count)];
     if (known) facts.push(formatPerplexity(sum, known));
-    if (side > 1) facts.push(`${sharePercent(alignment.commonShare(side))} shared with A`);
+    if (side > 1) facts.push(`${percent(alignment.commonShare(side))} shared with A`);
     const letter = badge(side);
     // A name equal to the letter would appear twice.
     const name = names[side] === letter.textContent ? "" : names[side];

@@ -3,6 +3,7 @@
 
 import { ensureCapacity, lastPassing } from "../data/columns.ts";
 import type { Cell, Layout } from "../text/layout.ts";
+import { canBreak } from "../text/line_breaks.ts";
 import type { Alignment, TokenRef } from "./alignment.ts";
 import { ResponseLines } from "./response_lines.ts";
 
@@ -89,7 +90,7 @@ export class RowLayout {
       const fits = this.#isWrapping ? null : this.#fitsOnRow(ends);
       if (fits !== null) {
         // If one response is full, all of them start a new row.
-        if (!fits || this.#responses.some((response) => response.mustBreak)) this.#alignRows(true);
+        if (!fits || this.#responses.some((response) => response.lastLine.mustBreak)) this.#alignRows(true);
         this.#responses.forEach((response, side) => {
           tokens += (ends[side] ?? 0) - response.nextToken;
           response.addToRow(ends[side] ?? 0);
@@ -184,10 +185,9 @@ export class RowLayout {
       if (from === units[side]?.[unit + 1]) continue;
       hasText = true;
       const text = response.textOf(from);
-      if (text.cannotBreakBefore) return false;
-      if (text.canBreakBefore || from === 0) continue;
+      if (from === 0) continue;
       const previous = response.textOf(from - 1);
-      if (!previous.canBreakAfter && !previous.breaks) return false;
+      if (!previous.breaks && !canBreak(previous.flags, text.flags)) return false;
     }
     return hasText;
   }
@@ -204,7 +204,7 @@ export class RowLayout {
         width += text.width;
         if (width > this.#width || text.isSplit || (text.breaks && token < end - 1)) return null;
       }
-      if (response.used + width > this.#width) fits = false;
+      if (response.lastLine.used + width > this.#width) fits = false;
     }
     return fits;
   }
@@ -214,7 +214,7 @@ export class RowLayout {
     const row = Math.max(...this.#responses.map((response) => response.lastRow)) + (onNewRow ? 1 : 0);
     for (const response of this.#responses) {
       // Responses with less text leave the rows in between empty.
-      while (response.lastRow < row) response.startRow(response.nextToken);
+      while (response.lastRow < row) response.startRow();
     }
   }
 }

@@ -1,7 +1,7 @@
 // A comparison of several responses: creates its parts, and updates them when a trait, the data or the page changes.
 
 import { unpack } from "../data/codec.ts";
-import { sharePercent } from "../data/format.ts";
+import { percent } from "../data/format.ts";
 import { needsMeasures } from "../data/token_values.ts";
 import { RequestOnce } from "../host/request_once.ts";
 import { followTheme } from "../host/theme.ts";
@@ -270,7 +270,7 @@ export class CompareView implements ResponseBoxHost, CardsHost, NavigationHost {
     const alignment = this.#alignment;
     this.#headings.style.setProperty("--sides", String(alignment.sides));
     this.#headings.replaceChildren(...renderHeadings(alignment, this.names));
-    const share = sharePercent(alignment.commonShare(1));
+    const share = percent(alignment.commonShare(1));
     this.#toolbar.summary.textContent = `A and B share ${share} of their tokens`;
   }
 

@@ -1,26 +1,28 @@
-// Formats numbers for people. `percent` writes the same as its namesake in deluge_nb/render/scale.py.
+// Formats numbers for people. `percent` writes the same as its namesake in deluge_nb/render/scale.py; both are tested by
+// the vectors in tests/fixtures/percent_vectors.json.
 
 import type { Scale } from "./scale.ts";
 
-/** Format a probability, such as `93.1 %`; never rounded to 0 or 100. */
+// Log-probabilities arrive in single precision: up to this relative distance a value counts as the half or the limit.
+const SINGLE_PRECISION = 1e-6;
+
+/** Format a probability or a share, such as `93.1 %`. Halves are rounded up; never rounded to 0 or 100. */
 export function percent(probability: number): string {
   if (Number.isNaN(probability)) return "unknown";
   const value = probability * 100;
-  if (value < 0.01) return value === 0 ? "0 %" : "<0.01 %";
-  if (value > 99.99 && value < 100) return ">99.99 %";
-  const digits = value < 1 || value >= 99.95 ? 2 : 1;
-  return `${value.toFixed(digits).replace(/\.0+$/, "")} %`;
+  const raised = value * (1 + SINGLE_PRECISION);
+  if (raised < 0.01) return value === 0 ? "0 %" : "<0.01 %";
+  if (value > 99.99 * (1 + SINGLE_PRECISION) && value < 100) return ">99.99 %";
+  const digits = raised < 1 || raised >= 99.95 ? 2 : 1;
+  const scale = 10 ** digits;
+  const rounded = Math.floor(Math.min(raised, 100) * scale + 0.5) / scale;
+  return `${rounded.toFixed(digits).replace(/\.0+$/, "")} %`;
 }
 
 /** Format a probability that is known only to lie in an interval. */
 export function percentRange([low, high]: [number, number]): string {
   const [least, most] = [percent(low), percent(high)];
   return least === most ? least : `${least.replace(" %", "")} – ${most}`;
-}
-
-/** Format a share as a whole percentage; 100 % only if it is exactly that. */
-export function sharePercent(share: number): string {
-  return `${(share * 100).toFixed(share > 0.995 && share < 1 ? 1 : 0)} %`;
 }
 
 /** Format a value as the legend of its scale does. */

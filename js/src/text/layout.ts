@@ -3,22 +3,12 @@
 
 import { ensureCapacity, lastPassing } from "../data/columns.ts";
 import type { Fragment, Store } from "../data/store.ts";
+import { breakFlags, LastLine } from "./line_breaks.ts";
 
-// A line may break before a text that matches the first pattern, and after one that matches the second. Chinese, Japanese
-// and Korean may break between any two letters, but no line may begin with their closing punctuation.
-const LETTERS = "\\u3041-\\u30fa\\u3400-\\u9fff\\uac00-\\ud7af\\uf900-\\ufaff\\u{20000}-\\u{3ffff}";
-export const BREAK_BEFORE = new RegExp(`^[\\s·⇥↵${LETTERS}]`, "u");
-export const BREAK_AFTER = new RegExp(`[\\s·\\-–—/，。、！？；：」』）${LETTERS}]$`, "u");
-
-export const NO_BREAK_BEFORE = /^[，。、！？；：」』）]/;
-
-// What is known of a text, as bits: the three patterns above, whether it has several cells or ends its line, and whether
-// it is measured at all.
-const CAN_BREAK_BEFORE = 1;
-const CAN_BREAK_AFTER = 2;
-const SPLIT = 4;
-const CANNOT_BREAK_BEFORE = 8;
-const MEASURED = 16;
+// What is known of a text besides its break flags, as further bits: whether it has several cells or ends its line, and
+// whether it is measured at all.
+const SPLIT = 16;
+const MEASURED = 32;
 
 /** A fragment, or a part of one that is wider than a line. */
 export interface Cell extends Fragment {
@@ -75,15 +65,8 @@ export class Layout {
   /** The first token that is not laid out. */
   nextToken = 0;
   #width = 0;
-  /** The used width of the last line, now and at the last place where it may break. */
-  #used = 0;
-  #usedAtBreak = 0;
-  /** The cell before which the last line may break; token -1 if it may not. */
-  #breakToken = -1;
-  #breakCell = 0;
-  #canBreak = true;
-  #mustBreak = false;
-  /** For each text: its width in pixels, its bits (0 until it is measured), and its cells if it is split. */
+  readonly #lastLine = new LastLine((token, cell) => this.#startLine(token, cell));
+  /** For each text: its width in pixels, its flags (0 until it is measured), and its cells if it is split. */
   #widths = new Float32Array(0);
   #flags = new Uint8Array(0);
   readonly #splitCells = new Map<number, Cell[]>();
@@ -135,26 +118,10 @@ export class Layout {
       if (!this.#flags[text]) this.#measureText(text);
       const flags = this.#flags[text] ?? 0;
       if (flags & SPLIT) {
-        const cells = this.#splitCells.get(text) ?? [];
-        for (let index = 0; index < cells.length; index++) {
-          const { width, breaks, shown } = cells[index] as Cell;
-          const before = index
-            ? BREAK_AFTER.test(cells[index - 1]?.shown ?? "")
-            : (flags & CAN_BREAK_BEFORE) !== 0;
-          this.#placeCell(token, index, width, before, BREAK_AFTER.test(shown), NO_BREAK_BEFORE.test(shown));
-          this.#mustBreak = breaks;
-        }
-      } else {
-        const width = this.#widths[text] ?? 0;
-        this.#placeCell(
-          token,
-          0,
-          width,
-          (flags & CAN_BREAK_BEFORE) !== 0,
-          (flags & CAN_BREAK_AFTER) !== 0,
-          (flags & CANNOT_BREAK_BEFORE) !== 0,
-        );
-      }
+        this.#splitCells.get(text)?.forEach(({ width, breaks, shown }, index) => {
+          this.#lastLine.place(token, index, width, breakFlags(shown), breaks, this.#width);
+        });
+      } else this.#lastLine.place(token, 0, this.#widths[text] ?? 0, flags, false, this.#width);
       this.nextToken = token + 1;
     }
   }
@@ -239,48 +206,12 @@ export class Layout {
     this.#widths = ensureCapacity(this.#widths, text + 1);
     this.#flags = ensureCapacity(this.#flags, text + 1);
     this.#widths[text] = cells.reduce((sum, cell) => sum + cell.width, 0);
-    let flags =
-      MEASURED |
-      (BREAK_BEFORE.test(shown) ? CAN_BREAK_BEFORE : 0) |
-      (BREAK_AFTER.test(shown) ? CAN_BREAK_AFTER : 0) |
-      (NO_BREAK_BEFORE.test(shown) ? CANNOT_BREAK_BEFORE : 0);
+    let flags = MEASURED | breakFlags(shown);
     if (cells.length !== 1 || cells[0]?.breaks) {
       flags |= SPLIT;
       this.#splitCells.set(text, cells);
     }
     this.#flags[text] = flags;
-  }
-
-  #placeCell(
-    token: number,
-    cell: number,
-    width: number,
-    canBreakBefore: boolean,
-    canBreakAfter: boolean,
-    cannotBreakBefore: boolean,
-  ): void {
-    if (this.#mustBreak) this.#startLine(token, cell);
-    const line = this.lineCount - 1;
-    let isFirst = this.#lineTokens[line] === token && this.#lineCells[line] === cell;
-    if (!isFirst && !cannotBreakBefore && (canBreakBefore || this.#canBreak)) {
-      this.#breakToken = token;
-      this.#breakCell = cell;
-      this.#usedAtBreak = this.#used;
-    }
-    // The word that moves to the next line may be too long for that line too.
-    while (!isFirst && this.#used + width > this.#width) {
-      if (this.#breakToken >= 0) {
-        const moved = this.#used - this.#usedAtBreak;
-        isFirst = this.#breakToken === token && this.#breakCell === cell;
-        this.#startLine(this.#breakToken, this.#breakCell);
-        this.#used = moved;
-      } else {
-        this.#startLine(token, cell);
-        isFirst = true;
-      }
-    }
-    this.#used += width;
-    this.#canBreak = canBreakAfter;
   }
 
   #startLine(token: number, cell: number): void {
@@ -289,9 +220,6 @@ export class Layout {
     this.#lineTokens[this.lineCount] = token;
     this.#lineCells[this.lineCount] = cell;
     this.lineCount++;
-    this.#used = 0;
-    this.#breakToken = -1;
-    this.#mustBreak = false;
   }
 
   /** Let the last line begin with a token, and lay out again from there. */
@@ -299,9 +227,6 @@ export class Layout {
     this.nextToken = token;
     this.#lineTokens[this.lineCount - 1] = token;
     this.#lineCells[this.lineCount - 1] = 0;
-    this.#used = 0;
-    this.#breakToken = -1;
-    this.#canBreak = true;
-    this.#mustBreak = false;
+    this.#lastLine.clear();
   }
 }

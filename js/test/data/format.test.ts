@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import percents from "../../../tests/fixtures/percent_vectors.json" with { type: "json" };
 import { jointProbability, percent, signedNats } from "../../src/data/format.ts";
 
 test.each([
@@ -14,6 +15,17 @@ test.each([
   [Number.NaN, "unknown"],
 ])("%d is formatted as %s", (probability, text) => {
   expect(percent(probability)).toBe(text);
+});
+
+const vectors = percents.vectors as [number, string][];
+
+test("probabilities are formatted as in Python, also in the single precision in which they arrive", () => {
+  const single = (probability: number) => Math.exp(Math.fround(Math.log(probability)));
+  const wrong = vectors.filter(
+    ([probability, text]) => percent(probability) !== text || percent(single(probability)) !== text,
+  );
+  expect(vectors.length).toBeGreaterThan(1000);
+  expect(wrong).toEqual([]);
 });
 
 test("differences are formatted with their sign", () => {
