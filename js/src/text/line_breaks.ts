@@ -88,11 +88,11 @@ export class LastLine {
 
   /** Add a cell, after as many line ends as keep the lines within `limit`. */
   place(token: number, cell: number, width: number, flags: number, breaks: boolean, limit: number): void {
-    const here: BreakPoint = { token, cell, used: this.used };
     if (this.mustBreak) {
-      this.forgetBreaks();
-      this.#breakAt(here);
+      this.clear();
+      this.startLine(token, cell);
     }
+    const here: BreakPoint = { token, cell, used: this.used };
     const allowed = this.#isEmpty ? Break.None : breakBetween(this.#flags, flags);
     if (allowed) this.#cut = here;
     if (allowed === Break.BeforeWord) this.#word = here;
