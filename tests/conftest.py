@@ -63,7 +63,7 @@ def no_keys(monkeypatch: pytest.MonkeyPatch) -> None:
     for endpoint in endpoints.BUILT_IN:
         for name in (*endpoint.key_variables, endpoint.url_variable):
             monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(credentials, "_installed", {}.get)
+    monkeypatch.setattr(credentials, "_has_extra", {}.get)
     # Nor may a test find what another has registered, or what another's server did.
     REGISTRY.reset()
 

@@ -167,12 +167,12 @@ class BaseClient:
     def _run(self, batch: Batch, show_progress: bool) -> list[APIResponse]:
         with self._accounting(batch):
             batch.run_sync(show_progress=show_progress)
-        return batch.finished()
+        return batch.collect()
 
     async def _run_async(self, batch: Batch, show_progress: bool) -> list[APIResponse]:
         with self._accounting(batch):
             await batch.run_async(show_progress=show_progress)
-        return batch.finished()
+        return batch.collect()
 
     @contextmanager
     def _accounting(self, batch: Batch) -> Iterator[None]:

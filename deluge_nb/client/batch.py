@@ -212,7 +212,7 @@ class Batch:
             return as_failure(ask, error, listener)
         return as_response(ask, completion, listener)
 
-    def finished(self) -> list[APIResponse]:
+    def collect(self) -> list[APIResponse]:
         """Return the responses once all are there; warn where log-probabilities were asked for and are missing."""
         responses = [response for response in self.responses if response is not None]
         asked = [

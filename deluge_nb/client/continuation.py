@@ -184,7 +184,7 @@ class Continuer:
         rows = with_alternative(table, position, place, ends=ends)
         params = self._params_for(turn, table)
         before = b"".join(table[:position].token_bytes)
-        text = _decoded(before if ends else before + octets)
+        text = _decode(before if ends else before + octets)
         if ends:
             return PartialAnswer(rows, text, None, params, "stop")
         if text is not None and any(stop in text for stop in params.stop):
@@ -198,7 +198,7 @@ class Continuer:
         if exact and None not in ids:
             prompt = self._extend_prompt(turn, None, cast("list[int]", ids))
         else:
-            prompt = self._extend_prompt(turn, _checked(text, rows, self._prompt.raw is None))
+            prompt = self._extend_prompt(turn, _check_text(text, rows, self._prompt.raw is None))
         note = None
         if prompt.prefill is not None and not prompt.begun and route.endpoint.prefill is None:
             note = f"it is not known whether {route.endpoint.label} continues an answer that was begun"
@@ -308,7 +308,7 @@ def complete_answer(beginning: PartialAnswer, rest: APIResponse) -> APIResponse:
     table = rest.logprobs
     if table is None:
         if rest.completion:
-            return _failed(rest, f"The rest came without log-probabilities: {rest.note or 'the server sent none'}.")
+            return _fail_rest(rest, f"The rest came without log-probabilities: {rest.note or 'the server sent none'}.")
         table = Logprobs.from_entries([])
     whole = concatenate(beginning.rows, table)
     added, rows = rest.completion or "", table.text
@@ -321,14 +321,14 @@ def complete_answer(beginning: PartialAnswer, rest: APIResponse) -> APIResponse:
     return replace(rest, completion=text, logprobs=whole, note=note)
 
 
-def _decoded(octets: bytes) -> str | None:
+def _decode(octets: bytes) -> str | None:
     try:
         return octets.decode()
     except UnicodeDecodeError:
         return None
 
 
-def _checked(text: str | None, rows: Logprobs, chat: bool) -> str:
+def _check_text(text: str | None, rows: Logprobs, chat: bool) -> str:
     """Return the text that stands for tokens in a request.
 
     Raises
@@ -365,7 +365,7 @@ def _only_text(prompt: Prompt, model: str) -> str:
     return content
 
 
-def _failed(rest: APIResponse, message: str) -> APIResponse:
+def _fail_rest(rest: APIResponse, message: str) -> APIResponse:
     return APIResponse(
         rest.model,
         is_error=True,

@@ -9,13 +9,17 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from functools import cache
-from importlib.util import find_spec
 from pathlib import Path
 
 from pydantic import SecretStr
 
+from ..extras import has_extra
+
 SERVICE = "deluge_nb"
 """Service name in the keyring; the user name there is that of the environment variable."""
+
+# Cached, because every call of a client looks up its keys.
+_has_extra = cache(has_extra)
 
 
 def find_key(variables: Iterable[str]) -> SecretStr | None:
@@ -30,26 +34,21 @@ def find_key(variables: Iterable[str]) -> SecretStr | None:
     for name in names:
         if value := os.environ.get(name):
             return SecretStr(value)
-    file = _file()
-    in_file = _read(*file) if file is not None else {}
+    file = _find_env_file()
+    in_file = _read_env_file(*file) if file is not None else {}
     value = next((in_file[name] for name in names if name in in_file), None)
     return value or _from_keyring(names)
 
 
 def key_places() -> str:
     """Return the places for a key besides the environment, as a part of an error message."""
-    places = [*(["a .env file"] if _installed("dotenv") else []), *(["the keyring"] if _installed("keyring") else [])]
+    places = [*(["a .env file"] if _has_extra("dotenv") else []), *(["the keyring"] if _has_extra("keyring") else [])]
     return f", also in {' or '.join(places)}," if places else ""
 
 
-@cache
-def _installed(module: str) -> bool:
-    return find_spec(module) is not None
-
-
-def _file() -> tuple[str, int] | None:
+def _find_env_file() -> tuple[str, int] | None:
     """Return the nearest ``.env`` from the working folder upwards, with the time of its last change."""
-    if not _installed("dotenv"):
+    if not _has_extra("dotenv"):
         return None
     try:
         here = Path.cwd()
@@ -66,7 +65,7 @@ def _file() -> tuple[str, int] | None:
 
 
 @cache
-def _read(path: str, changed: int) -> dict[str, SecretStr]:
+def _read_env_file(path: str, changed: int) -> dict[str, SecretStr]:
     from dotenv import dotenv_values
 
     try:
@@ -78,7 +77,7 @@ def _read(path: str, changed: int) -> dict[str, SecretStr]:
 @cache
 def _from_keyring(names: tuple[str, ...]) -> SecretStr | None:
     """Return the key from the keyring; cached, because some keyrings ask for a password each time."""
-    if not _installed("keyring"):
+    if not _has_extra("keyring"):
         return None
     import keyring
 

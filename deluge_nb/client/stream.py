@@ -247,7 +247,7 @@ class Stream:
         return Logprobs(builder.vocabulary, *builder.columns())
 
     def _stop_on_loop(self) -> None:
-        if self._texts.begun or self._listener.reading or not self._started:
+        if self._texts.has_text or self._listener.reading or not self._started:
             self._listener.stop()
         else:  # nothing has arrived, so nothing needs to be kept
             self._future.cancel()
@@ -284,7 +284,7 @@ class _Texts:
         self._length = 0
 
     @property
-    def begun(self) -> bool:
+    def has_text(self) -> bool:
         """True once any text has arrived."""
         return self._length > 0
 
@@ -306,7 +306,7 @@ class _Texts:
         from ..dialects.base import Delta
 
         text = response.completion or ""
-        return [Delta(text, response.logprobs)] if text and not self.begun else []
+        return [Delta(text, response.logprobs)] if text and not self.has_text else []
 
 
 def _token(text: str, entry: TokenLogprob) -> StreamedToken:

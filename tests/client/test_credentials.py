@@ -57,7 +57,7 @@ class Ring(keyring.backend.KeyringBackend):
 @pytest.fixture(autouse=True)
 def places(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
     """The real places, of this test's own."""
-    monkeypatch.setattr(credentials, "_installed", importlib.util.find_spec)
+    monkeypatch.setattr(credentials, "_has_extra", importlib.util.find_spec)
     monkeypatch.chdir(tmp_path)
     before = keyring.get_keyring()
     keyring.set_keyring(Ring())
@@ -141,7 +141,7 @@ def test_a_locked_keyring_is_no_trouble() -> None:
 
 
 def test_without_the_packages_neither_is_spoken_of(monkeypatch: Any) -> None:
-    monkeypatch.setattr(credentials, "_installed", {}.get)
+    monkeypatch.setattr(credentials, "_has_extra", {}.get)
     with pytest.raises(MissingKeyError, match=r"set OPENAI_API_KEY or give api_key"):
         LLMClient("gpt-4o-mini").process_prompts_sync(["?"])
 
