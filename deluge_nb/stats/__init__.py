@@ -9,8 +9,9 @@ same for every token of one or many responses at once.
 """
 
 from .batch.labels import binary_probability_batch, label_distribution_batch
+from .batch.sequences import deepconf_batch, sequence_stats_batch
 from .batch.temperature import temperature_topk_batch
-from .batch.tokens import deepconf_batch, entropy_bounds_batch, margin_batch, sequence_stats_batch, surprisal_batch
+from .batch.tokens import entropy_bounds_batch, margin_batch, surprisal_batch
 from .conformal import conformal_aps_quantile, conformal_lac_quantile, conformal_lac_sets
 from .entropy import (
     entropy_bounds,

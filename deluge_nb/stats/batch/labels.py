@@ -17,7 +17,7 @@ from ...text.matching import Labels
 from ..core.records import Result
 from ..core.stacked import Bools, Columns, Tables, join, observed, stored_columns, tables_of, wrong_lists
 from ..core.validation import count
-from ..labels import LabelDistribution, LabelSet
+from ..labels.distribution import LabelDistribution, LabelSet
 
 
 @dataclass(frozen=True, slots=True, eq=False)

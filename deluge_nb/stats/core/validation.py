@@ -130,6 +130,15 @@ def classes(values: ArrayLike | Iterable[Any], name: str, width: int) -> Ints:
     return made.astype(np.int32)
 
 
+def read_counts(values: ArrayLike, name: str) -> Floats:
+    """A flat array of whole numbers from 0 on."""
+    made = vector(values, name)
+    wrong = np.flatnonzero((made < 0) | (made != np.floor(made)) | np.isinf(made))
+    if len(wrong):
+        raise invalid_argument(f"{name}[{wrong[0]}]", float(made[wrong[0]]), "a count: a whole number from 0 on")
+    return made
+
+
 def logprobs(values: ArrayLike | Iterable[Any], name: str = "logprobs") -> Floats:
     """A flat array of log-probabilities; ``-inf`` for a probability of 0.
 

@@ -1,45 +1,33 @@
-"""What repeated samples say: entropies from counts and clusters, how many are needed, whether they fit a prediction."""
+"""Tests of samples against predictions: posterior, divergence, goodness of fit and sample size."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..errors import ProbabilityMassError, SettingError, invalid_argument
-from ..extras import import_extra
-from ..logprobs.columns import Floats
-from ..logprobs.values import log_sum
-from .core.records import Result
-from .core.truncated import listed
-from .core.validation import MASS_TOLERANCE, alternatives, between, matrix, paired, probabilities, vector
-from .core.validation import logprobs as read_logprobs
-from .scoring import normal_quantile
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class SemanticEntropy(Result):
-    """Entropies (nats) over meanings: ``rao`` weighs each answer by its likelihood, ``discrete`` counts answers,
-    ``miller_madow`` corrects the count for being too small; ``naive_mc`` is that over texts, by plain averaging.
-    """
-
-    rao: float
-    discrete: float
-    miller_madow: float
-    naive_mc: float
-    clusters: int
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class CountEntropy(Result):
-    """The entropy (nats) of counted samples, as it is and corrected for being too small on average."""
-
-    plugin: float
-    miller_madow: float
+from ...errors import ProbabilityMassError, SettingError, invalid_argument
+from ...extras import import_extra
+from ...logprobs.columns import Floats
+from ...logprobs.values import log_sum
+from ..core.records import Result
+from ..core.truncated import listed
+from ..core.validation import (
+    MASS_TOLERANCE,
+    alternatives,
+    between,
+    matrix,
+    paired,
+    probabilities,
+    read_counts,
+    vector,
+)
+from ..core.validation import logprobs as read_logprobs
+from ..scoring.intervals import normal_quantile
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -73,74 +61,6 @@ class ChiSquare(Result):
     statistic: float
     dof: int
     p_value: float
-
-
-def semantic_entropy(logliks: ArrayLike, cluster_ids: Sequence[Hashable]) -> SemanticEntropy:
-    """The uncertainty over meanings, from answers that were sampled and sorted by meaning.
-
-    Parameters
-    ----------
-    logliks
-        The log-likelihood of each answer, nats, shape (n,); often divided by its length.
-    cluster_ids
-        Which meaning each has: any labels, shape (n,).
-
-    Raises
-    ------
-    ValueError
-        When the lists are empty or differ in length, or no answer has any likelihood.
-
-    References
-    ----------
-    S. Farquhar et al., "Detecting hallucinations in large language models using semantic entropy", 2024; G. Miller,
-    1955, for the correction (K - 1) / (2 n).
-    """
-    values = read_logprobs(logliks, "logliks")
-    names = list(cluster_ids)
-    paired(values, np.zeros(len(names)), ("logliks", "cluster_ids"))
-    groups: dict[Hashable, list[int]] = {}
-    for place, name in enumerate(names):
-        groups.setdefault(name, []).append(place)
-    total = log_sum(values)
-    if total == -math.inf:
-        raise invalid_argument("logliks", logliks, "a list with at least one likelihood above 0")
-    shares = [log_sum(values[places]) - total for places in groups.values()]
-    counted = entropy_from_counts([len(places) for places in groups.values()])
-    return SemanticEntropy(
-        math.fsum(-math.exp(share) * share for share in shares if share > -math.inf) + 0.0,
-        counted.plugin,
-        counted.miller_madow,
-        0.0 - math.fsum(values.tolist()) / len(values),
-        len(groups),
-    )
-
-
-def entropy_from_counts(counts: ArrayLike) -> CountEntropy:
-    """The entropy of a distribution that was sampled.
-
-    The entropy of the counts is too small on average; Miller's and Madow's correction adds (K - 1) / (2 n).
-
-    Parameters
-    ----------
-    counts
-        How often each outcome came, shape (k,).
-
-    Raises
-    ------
-    ValueError
-        When a count is negative or no whole number, or nothing was counted.
-
-    References
-    ----------
-    G. Miller, "Note on the bias of information estimates", 1955.
-    """
-    seen = _counts(counts, "counts")
-    total = float(seen.sum())
-    if total == 0:
-        raise invalid_argument("counts", counts, "a list with at least one count above 0")
-    share = seen[seen > 0] / total
-    plugin = math.fsum((-share * np.log(share)).tolist()) + 0.0
-    return CountEntropy(plugin, plugin + (len(share) - 1) / (2 * total))
 
 
 def divergence_lower_bounds(p: Mapping[str, Any], q: Mapping[str, Any]) -> Divergences:
@@ -289,7 +209,7 @@ def chi_square_gof(observed: ArrayLike, probs: ArrayLike) -> ChiSquare:
     ----------
     K. Pearson, 1900. Expected counts below about 5 make the p-value rough.
     """
-    counts, p = _counts(observed, "observed"), probabilities(probs, "probs")
+    counts, p = read_counts(observed, "observed"), probabilities(probs, "probs")
     paired(counts, p, ("observed", "probs"))
     total, mass = float(counts.sum()), math.fsum(p.tolist())
     if abs(mass - 1) > MASS_TOLERANCE:
@@ -310,11 +230,3 @@ def chi_square_gof(observed: ArrayLike, probs: ArrayLike) -> ChiSquare:
     statistic = math.fsum(((counts[possible] - expected) ** 2 / expected).tolist())
     special = import_extra("scipy.special", "chi_square_gof")
     return ChiSquare(statistic, dof, float(special.chdtrc(dof, statistic)))
-
-
-def _counts(values: ArrayLike, name: str) -> Floats:
-    made = vector(values, name)
-    wrong = np.flatnonzero((made < 0) | (made != np.floor(made)) | np.isinf(made))
-    if len(wrong):
-        raise invalid_argument(f"{name}[{wrong[0]}]", float(made[wrong[0]]), "a count: a whole number from 0 on")
-    return made

@@ -1,0 +1,90 @@
+"""Confidence intervals of a share."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from statistics import NormalDist
+
+from ...errors import invalid_argument
+from ...extras import import_extra
+from ..core.records import Result
+from ..core.validation import between, count
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Interval(Result):
+    """The ends of a confidence interval."""
+
+    low: float
+    high: float
+
+
+def wilson_interval(k: int, n: int, level: float = 0.95) -> Interval:
+    """Wilson's confidence interval of a share: good for small numbers, close to its level on average.
+
+    Parameters
+    ----------
+    k, n
+        So many of so many.
+    level
+        The confidence, between 0 and 1.
+
+    Raises
+    ------
+    ValueError
+        When k is not from 0 to n, n is not at least 1, or the level no level.
+
+    References
+    ----------
+    E. B. Wilson, "Probable inference, the law of succession, and statistical inference", 1927.
+    """
+    hits, total, z = _share(k, n, level)
+    share = hits / total
+    spread = z * z / total
+    centre = (share + spread / 2) / (1 + spread)
+    half = z / (1 + spread) * math.sqrt(share * (1 - share) / total + spread / (4 * total))
+    return Interval(0.0 if hits == 0 else max(centre - half, 0.0), 1.0 if hits == total else min(centre + half, 1.0))
+
+
+def clopper_pearson(k: int, n: int, level: float = 0.95) -> Interval:
+    """Clopper's and Pearson's confidence interval of a share: never below its level, hence wide. Needs SciPy.
+
+    Parameters
+    ----------
+    k, n
+        So many of so many.
+    level
+        The confidence, between 0 and 1.
+
+    Raises
+    ------
+    MissingDependencyError
+        When SciPy is not installed.
+    ValueError
+        When k is not from 0 to n, n is not at least 1, or the level no level.
+
+    References
+    ----------
+    C. Clopper, E. S. Pearson, "The use of confidence or fiducial limits illustrated in the case of the binomial", 1934.
+    """
+    hits, total, _ = _share(k, n, level)
+    special = import_extra("scipy.special", "clopper_pearson")
+    rest = (1 - level) / 2
+    return Interval(
+        0.0 if hits == 0 else float(special.betaincinv(hits, total - hits + 1, rest)),
+        1.0 if hits == total else float(special.betainccinv(hits + 1, total - hits, rest)),
+    )
+
+
+def _share(k: int, n: int, level: float) -> tuple[int, int, float]:
+    total = count(n, "n", 1)
+    hits = count(k, "k")
+    if hits > total:
+        raise invalid_argument("k", k, f"at most n, {total}")
+    return hits, total, normal_quantile(level)
+
+
+def normal_quantile(level: float) -> float:
+    """How many standard deviations hold that share of a normal distribution around its mean."""
+    return NormalDist().inv_cdf(1 - (1 - between(level, "level", 0, 1, ends=False)) / 2)

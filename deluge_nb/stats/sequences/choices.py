@@ -1,0 +1,179 @@
+"""Choice between whole continuations: normalised likelihood, PMI and contextual calibration."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from ...errors import invalid_argument
+from ...logprobs.columns import Floats
+from ...logprobs.values import log_sum
+from ..core.records import Result
+from ..core.validation import logprobs as read_logprobs
+from ..core.validation import matrix, paired, vector
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ChoiceScores(Result):
+    """Log-likelihoods of choices, for each character and each byte, and which choice is best by each.
+
+    ``softmax`` are the likelihoods made to add up to 1: P(choice | one of the choices). ``per_token`` and its best are
+    None where the numbers of tokens were not given.
+    """
+
+    per_char: Floats
+    per_byte: Floats
+    argmax: int
+    argmax_per_char: int
+    argmax_per_byte: int
+    softmax: Floats
+    per_token: Floats | None
+    argmax_per_token: int | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PmiScores(Result):
+    """Pointwise mutual information of each choice with its context (nats), and the best choice."""
+
+    scores: Floats
+    argmax: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Calibrated(Result):
+    """Probabilities divided by what the prompt alone prefers: as they come, made to add up to 1, and the best."""
+
+    scores: Floats
+    normalized: Floats
+    argmax: int
+
+
+def choice_scores(choices: Sequence[str], loglik: ArrayLike, n_tokens: ArrayLike | None = None) -> ChoiceScores:
+    """Compare continuations by their log-likelihood: as it is, and for each character, byte or token.
+
+    Parameters
+    ----------
+    choices
+        The texts, as they were scored (a leading space counts).
+    loglik
+        The log-likelihood of each, nats, shape (n,).
+    n_tokens
+        How many tokens each has, shape (n,).
+
+    Raises
+    ------
+    ValueError
+        When there are no choices, one is empty, or the lists differ in length.
+
+    References
+    ----------
+    The conventions ``acc``, ``acc_norm`` (characters) and ``acc_bytes`` of the Language Model Evaluation Harness.
+    """
+    if isinstance(choices, str):
+        raise invalid_argument("choices", choices, "a list of texts")
+    values = read_logprobs(loglik, "loglik")
+    paired(np.zeros(len(choices)), values, ("choices", "loglik"))
+    for position, text in enumerate(choices):
+        if not isinstance(text, str) or not text:
+            raise invalid_argument(f"choices[{position}]", text, "a text that is not empty")
+    per_char = values / [len(text) for text in choices]
+    per_byte = values / [len(text.encode("utf-8", "surrogatepass")) for text in choices]
+    per_token = None
+    if n_tokens is not None:
+        lengths = vector(n_tokens, "n_tokens")
+        paired(values, lengths, ("loglik", "n_tokens"))
+        if (lengths < 1).any():
+            raise invalid_argument("n_tokens", n_tokens, "the number of tokens of each choice, at least 1")
+        per_token = values / lengths
+    total = log_sum(values)
+    if total == -math.inf:
+        raise invalid_argument("loglik", loglik, "a list with at least one likelihood above 0")
+    return ChoiceScores(
+        per_char + 0.0,
+        per_byte + 0.0,
+        int(np.argmax(values)),
+        int(np.argmax(per_char)),
+        int(np.argmax(per_byte)),
+        np.exp(values - total),
+        None if per_token is None else per_token + 0.0,
+        None if per_token is None else int(np.argmax(per_token)),
+    )
+
+
+def pmi_dc(cond_logprobs: ArrayLike, domain_logprobs: ArrayLike) -> PmiScores:
+    """Domain-conditional pointwise mutual information: ln P(y | x) - ln P(y | domain).
+
+    It asks how much the question makes an answer likelier than it is anyway.
+
+    Parameters
+    ----------
+    cond_logprobs
+        The log-likelihood of each answer after the question, nats, shape (n,).
+    domain_logprobs
+        The same after a text that says no more than what kind of answer is due.
+
+    Raises
+    ------
+    ValueError
+        When the lists differ in length or are empty, or an answer is impossible in the domain.
+
+    References
+    ----------
+    A. Holtzman et al., "Surface Form Competition", 2021, section 3.
+    """
+    given = read_logprobs(cond_logprobs, "cond_logprobs")
+    domain = read_logprobs(domain_logprobs, "domain_logprobs")
+    paired(given, domain, ("cond_logprobs", "domain_logprobs"))
+    never = np.flatnonzero(np.isneginf(domain))
+    if len(never):
+        raise invalid_argument(
+            f"domain_logprobs[{never[0]}]", -math.inf, "above -inf: an answer that is impossible has no ratio"
+        )
+    scores = given - domain
+    return PmiScores(scores, int(np.argmax(scores)))
+
+
+def contextual_calibration(probs: ArrayLike, content_free: ArrayLike) -> Calibrated:
+    """Divide the probabilities of answers by those that the prompt gives to them without any content.
+
+    Parameters
+    ----------
+    probs
+        The probability of each answer, shape (n,).
+    content_free
+        The same for an input that says nothing ("N/A"), shape (n,), or for several of them, shape (m, n): their mean is
+        taken before it is made to add up to 1.
+
+    Returns
+    -------
+    Calibrated
+        ``scores`` are diag(p_cf)^-1 p, ``normalized`` those made to add up to 1.
+
+    Raises
+    ------
+    ValueError
+        When the lengths differ, a number is negative, or the prompt gives an answer no probability at all.
+
+    References
+    ----------
+    T. Zhao et al., "Calibrate Before Use", 2021, section 5.
+    """
+    p = vector(probs, "probs")
+    free = np.asarray(content_free, np.float64)
+    free = vector(free, "content_free") if free.ndim == 1 else matrix(free, "content_free").mean(axis=0)
+    paired(p, free, ("probs", "content_free"))
+    for name, values in (("probs", p), ("content_free", free)):
+        wrong = np.flatnonzero((values < 0) | np.isinf(values))
+        if len(wrong):
+            raise invalid_argument(f"{name}[{wrong[0]}]", float(values[wrong[0]]), "a probability")
+    if (free == 0).any():
+        raise invalid_argument("content_free", content_free, "above 0 for every answer, for it is divided by")
+    scores = p / (free / math.fsum(free.tolist()))
+    total = math.fsum(scores.tolist())
+    if total == 0:
+        raise invalid_argument("probs", probs, "a list with at least one probability above 0")
+    return Calibrated(scores, scores / total, int(np.argmax(scores)))

@@ -1,0 +1,97 @@
+"""Confidence along a completion, from the alternatives of each of its tokens."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from ...errors import LogprobError, invalid_argument
+from ...logprobs.columns import Floats
+from ...logprobs.values import SENTINELS
+from ..core.records import Result
+from ..core.validation import between, count, told
+from ..core.validation import logprobs as read_logprobs
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DeepConf(Result):
+    """Confidence along a completion: minus the mean log-probability (nats) of each position's alternatives.
+
+    Higher is more confident. ``group`` are means over a sliding window, ``lowest_group`` the least of them,
+    ``bottom_mean`` the mean of the lowest share, ``tail_mean`` that of the last tokens.
+    """
+
+    token_confidence: Floats
+    mean: float
+    group: Floats
+    lowest_group: float
+    bottom_mean: float
+    tail_mean: float
+
+
+def deepconf(
+    top_logprobs: Iterable[ArrayLike],
+    window: int = 2048,
+    tail: int = 2048,
+    bottom_fraction: float = 0.1,
+    *,
+    sentinels: Sequence[float] = SENTINELS,
+) -> DeepConf:
+    """Confidence along a completion, by the alternatives of each of its tokens.
+
+    Parameters
+    ----------
+    top_logprobs
+        The alternatives' log-probabilities at each position, nats.
+    window
+        How many tokens a group has; a shorter completion is one group.
+    tail
+        How many of the last tokens ``tail_mean`` looks at.
+    bottom_fraction
+        The share of groups that ``bottom_mean`` looks at; at least one.
+    sentinels
+        Values that stand for "not told" and are left out.
+
+    Raises
+    ------
+    ValueError
+        When there are no tokens, or a position has no alternatives.
+
+    References
+    ----------
+    Y. Fu et al., "Deep Think with Confidence", 2025, section 3.
+    """
+    sizes = count(window, "window", 1), count(tail, "tail", 1)
+    share = between(bottom_fraction, "bottom_fraction", 0, 1)
+    confidence = []
+    for position, values in enumerate(top_logprobs):
+        seen = told(read_logprobs(values, f"top_logprobs[{position}]"), sentinels)
+        if not len(seen):
+            raise LogprobError(f"top_logprobs[{position}] is empty: its confidence is unknown.", position=position)
+        confidence.append(0.0 - math.fsum(seen.tolist()) / len(seen))
+    if not confidence:
+        raise invalid_argument("top_logprobs", [], "the alternatives of at least one token")
+    return conf_of(np.array(confidence), *sizes, share)
+
+
+def conf_of(confidence: Floats, window: int, tail: int, bottom_fraction: float) -> DeepConf:
+    """The groups of a completion whose tokens' confidence is known."""
+    window = min(window, len(confidence))
+    if np.isinf(confidence).any():  # a difference of sums would be none
+        group = np.lib.stride_tricks.sliding_window_view(confidence, window).mean(axis=1)
+    else:
+        sums = np.concatenate(([0.0], np.cumsum(confidence, dtype=np.longdouble)))
+        group = ((sums[window:] - sums[:-window]) / window).astype(np.float64)
+    lowest = max(1, math.floor(bottom_fraction * len(group) + 1e-9))
+    return DeepConf(
+        confidence,
+        math.fsum(confidence.tolist()) / len(confidence),
+        group,
+        float(group.min()),
+        float(np.sort(group)[:lowest].mean()),
+        float(confidence[-tail:].mean()),
+    )
