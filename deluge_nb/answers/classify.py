@@ -14,7 +14,7 @@ from ..logprobs.values import log_sum
 from ..prompts import Conversation, Message, Prompt, RawPrompt, as_prompt
 from ..stats.core.validation import Alternative
 from ..stats.entropy import log1mexp
-from ..stats.labels import LabelSet, Tally, walked
+from ..stats.labels import LabelMass, LabelSet, walk_trie
 from ..stats.sequences import contextual_calibration, pmi_dc
 from ..text.matching import Labels
 from .first_token import alternatives_at, classify_response, to_classification
@@ -242,7 +242,7 @@ def _trie(questions: list[Question], client: LLMClient, progress: bool) -> list[
     for place, reason in enumerate(reasons):
         try:
             if reason is None:
-                results.append(to_classification(walked(nodes[place], readers[place]), seen[place]))
+                results.append(to_classification(walk_trie(nodes[place], readers[place]), seen[place]))
                 continue
         except LogprobError as error:
             reason = str(error)
@@ -317,14 +317,14 @@ def _likelihoods(found: dict[str, list[APIResponse]], labels: Labels) -> Classif
         for response in responses
         if (table := response.logprobs) is not None
     ]
-    tally = Tally(labels)
+    tally = LabelMass(labels)
     logliks: list[list[float]] = [[] for _ in labels.names]
     for place, tokens, logprob in {one[1]: one for one in spelt}.values():
         alone = logprob + _rest(logprob, tokens, {each[1]: each[2] for each in spelt})
-        tally.settled[place].append(math.exp(alone))
+        tally.per_label[place].append(math.exp(alone))
         logliks[place].append(alone)
-    matched = math.fsum(p for parts in tally.settled for p in parts)
-    distribution = tally.settle(max(1.0 - matched, 0.0), [math.inf] * len(labels))
+    matched = math.fsum(p for parts in tally.per_label for p in parts)
+    distribution = tally.to_distribution(max(1.0 - matched, 0.0), [math.inf] * len(labels))
     loglik = {name: log_sum(values) for name, values in zip(labels.names, logliks, strict=True)}
     # In logarithms, for what is unlikely enough to vanish can still be compared.
     total = log_sum(list(loglik.values()))

@@ -15,7 +15,7 @@ from ..logprobs import measures
 from ..logprobs.columns import Floats, Vocabulary
 from ..logprobs.packed import stack_packed
 from ..logprobs.table import Logprobs
-from ..stats.core.stacked import Stored, joined, stored_columns, tables_of, unified
+from ..stats.core.stacked import StoredColumns, stack, stored_columns, tables_of, unify_vocabularies
 from ..stats.core.validation import count
 from ..text.matching import Matcher, is_match
 
@@ -65,7 +65,7 @@ def extract_probs(
         if part is not None:
             found = _probabilities(part, labels, matches, use_top_logprobs, normalize_top_logprobs, use_complement)
             return found[:, 0] if isinstance(token_or_labels, str) else found
-    tables = unified(_tables(responses))
+    tables = unify_vocabularies(_tables(responses))
     made = np.full((len(tables), len(labels)), np.nan)
     for which, part in _parts(tables, place):
         made[which] = _probabilities(part, labels, matches, use_top_logprobs, normalize_top_logprobs, use_complement)
@@ -122,10 +122,10 @@ def _stack(responses: list[Any], place: int) -> _Part | None:
     )
 
 
-def _gathered(stored: Stored, place: int) -> _Part:
+def _gathered(stored: StoredColumns, place: int) -> _Part:
     """Tables of any shape."""
     vocabularies, chosen, chosen_logprob, ids, values, edges = stored
-    offsets = joined(edges)
+    offsets = stack(edges)
     sizes = np.fromiter(map(len, edges), np.intp, len(edges))
     at = np.cumsum(sizes) - sizes + place
     first, last = offsets[at], offsets[at + 1]
@@ -136,7 +136,7 @@ def _gathered(stored: Stored, place: int) -> _Part:
         values = [one[span] for one, span in zip(values, spans, strict=True)]
     # One offset more than there are tokens.
     at -= np.arange(len(edges))
-    return _Part(vocabularies[0], joined(chosen)[at], joined(chosen_logprob)[at], counts, joined(ids), joined(values))
+    return _Part(vocabularies[0], stack(chosen)[at], stack(chosen_logprob)[at], counts, stack(ids), stack(values))
 
 
 def _tables(responses: Iterable[Any]) -> list[Logprobs | None]:

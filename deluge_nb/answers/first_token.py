@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import LogprobError
 from ..stats.core.validation import Alternative
-from ..stats.labels import LabelDistribution, walked
+from ..stats.labels import LabelDistribution, walk_trie
 from ..text.matching import Labels
 from .results import Classification, failed_result
 
@@ -42,7 +42,7 @@ def classify_response(response: APIResponse, labels: Labels) -> Classification:
     if not nodes:
         return failed_result(labels.names, "The provider withheld the log-probabilities of this answer.", [response])
     try:
-        return to_classification(walked(nodes, labels, to_the_end=True), [response])
+        return to_classification(walk_trie(nodes, labels, to_the_end=True), [response])
     except LogprobError as error:
         return failed_result(labels.names, str(error), [response])
 

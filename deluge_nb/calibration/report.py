@@ -17,7 +17,7 @@ from ..errors import invalid_argument
 from ..extras import import_extra
 from ..logprobs.columns import Floats
 from ..stats.core.records import Result
-from ..stats.core.validation import between, count, outcomes, paired, probabilities
+from ..stats.core.validation import between, check_paired, count, outcomes, probabilities
 from ..stats.fits import fit_platt, fit_temperature_binary, isotonic_steps
 from ..stats.scoring import (
     BrierDecomposition,
@@ -138,7 +138,7 @@ class CalibrationReport:
     ) -> None:
         self.confidence = probabilities(confidence, "confidence")
         self.correct = outcomes(correct, "correct")
-        paired(self.confidence, self.correct, ("confidence", "correct"))
+        check_paired(self.confidence, self.correct, ("confidence", "correct"))
         self.n_bins = count(n_bins, "n_bins", 1)
         self.level = between(level, "level", 0, 1, ends=False)
         self._resamples = count(resamples, "resamples", 1)

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from ..errors import invalid_argument
 from ..logprobs.columns import Floats
 from .core.records import Result
-from .core.validation import between, classes, matrix, number, paired, probabilities
+from .core.validation import between, check_paired, classes, matrix, number, probabilities
 
 # (n + 1)(1 - alpha) may land a hair above the whole number that it is, and a score a hair above its quantile.
 _RANK_GUARD = 1e-9
@@ -112,13 +112,13 @@ def conformal_aps_quantile(
     rows = _rows(probs)
     n, k = rows.shape
     true = classes(y, "y", k)
-    paired(np.zeros(n), true.astype(np.float64), ("probs", "y"))
+    check_paired(np.zeros(n), true.astype(np.float64), ("probs", "y"))
     order = np.argsort(-rows, axis=1, kind="stable")
     places = np.argmax(order == true[:, None], axis=1)
     reached = np.cumsum(np.take_along_axis(rows, order, axis=1), axis=1)[np.arange(n), places]
     if randomized:
         shares = np.random.default_rng(seed).random(n) if u is None else probabilities(u, "u")
-        paired(reached, shares, ("probs", "u"))
+        check_paired(reached, shares, ("probs", "u"))
         reached = reached - shares * rows[np.arange(n), true]
     elif u is not None:
         raise invalid_argument("u", u, "left out where randomized is False")

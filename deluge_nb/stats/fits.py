@@ -13,7 +13,7 @@ from ..errors import SettingError, invalid_argument
 from ..extras import import_extra
 from ..logprobs.columns import Floats
 from .core.records import Result
-from .core.validation import classes, matrix, outcomes, paired, vector
+from .core.validation import check_paired, classes, matrix, outcomes, vector
 
 # Beyond these a fit says no more than "as sure as can be" and "as unsure as can be".
 COLDEST, HOTTEST = 0.01, 100.0
@@ -66,8 +66,8 @@ def fit_temperature_binary(logits: ArrayLike, y: ArrayLike) -> TemperatureFit:
     C. Guo et al., "On Calibration of Modern Neural Networks", 2017, section 4.2.
     """
     z, outcome = vector(logits, "logits"), outcomes(y, "y")
-    paired(z, outcome, ("logits", "y"))
-    _finite(z, "logits")
+    check_paired(z, outcome, ("logits", "y"))
+    _check_finite(z, "logits")
     signed = np.where(outcome == 1, z, -z)
 
     def loss(beta: float) -> float:
@@ -76,7 +76,7 @@ def fit_temperature_binary(logits: ArrayLike, y: ArrayLike) -> TemperatureFit:
     def slope(beta: float) -> float:
         return math.fsum((-signed * _sigmoid(-beta * signed)).tolist()) / len(signed)
 
-    return _temperature(loss, slope)
+    return _fit_temperature(loss, slope)
 
 
 def fit_temperature_multiclass(logits: ArrayLike, y: ArrayLike) -> TemperatureFit:
@@ -107,8 +107,8 @@ def fit_temperature_multiclass(logits: ArrayLike, y: ArrayLike) -> TemperatureFi
     """
     rows = matrix(logits, "logits")
     true = classes(y, "y", rows.shape[1])
-    paired(np.zeros(len(rows)), true.astype(np.float64), ("logits", "y"))
-    _finite(rows.reshape(-1), "logits")
+    check_paired(np.zeros(len(rows)), true.astype(np.float64), ("logits", "y"))
+    _check_finite(rows.reshape(-1), "logits")
     # The differences to the true class are all that matters, and keep their digits where the logits are large.
     lead = rows - rows[np.arange(len(rows)), true][:, None]
 
@@ -120,10 +120,10 @@ def fit_temperature_multiclass(logits: ArrayLike, y: ArrayLike) -> TemperatureFi
         weights = np.exp(scaled - np.logaddexp.reduce(scaled, axis=1)[:, None])
         return math.fsum((weights * lead).sum(axis=1).tolist()) / len(lead)
 
-    return _temperature(loss, slope)
+    return _fit_temperature(loss, slope)
 
 
-def _temperature(loss, slope) -> TemperatureFit:  # type: ignore[no-untyped-def]
+def _fit_temperature(loss, slope) -> TemperatureFit:  # type: ignore[no-untyped-def]
     """The best inverse temperature of a convex loss: where its slope is 0."""
     optimize = import_extra("scipy.optimize", "fitting a temperature")
     if slope(1 / COLDEST) <= 0:
@@ -165,8 +165,8 @@ def fit_platt(scores: ArrayLike, y: ArrayLike, smooth: bool = True) -> PlattFit:
     probabilistic outputs", 2007, for the numerics.
     """
     s, outcome = vector(scores, "scores"), outcomes(y, "y")
-    paired(s, outcome, ("scores", "y"))
-    _finite(s, "scores")
+    check_paired(s, outcome, ("scores", "y"))
+    _check_finite(s, "scores")
     hits = float(outcome.sum())
     misses = len(outcome) - hits
     if not smooth and not (hits and misses):
@@ -245,7 +245,7 @@ def fit_isotonic(x: ArrayLike, y: ArrayLike) -> Floats:
 def isotonic_steps(x: ArrayLike, y: ArrayLike) -> tuple[Floats, NDArray[np.intp], Floats]:
     """The distinct scores, each point's place among them, and the fitted value at each."""
     scores, outcome = vector(x, "x"), vector(y, "y")
-    paired(scores, outcome, ("x", "y"))
+    check_paired(scores, outcome, ("x", "y"))
     values, at, counts = np.unique(scores, return_inverse=True, return_counts=True)
     means = np.bincount(at, outcome) / counts
     optimize = import_extra("scipy.optimize", "fit_isotonic")
@@ -258,7 +258,7 @@ def _sigmoid(z: Floats) -> Floats:
     return np.where(z >= 0, 1 / (1 + small), small / (1 + small))
 
 
-def _finite(values: Floats, name: str) -> None:
+def _check_finite(values: Floats, name: str) -> None:
     wrong = np.flatnonzero(~np.isfinite(values))
     if len(wrong):
         raise invalid_argument(

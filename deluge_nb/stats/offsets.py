@@ -44,9 +44,9 @@ def decode_tokens(tokens: Iterable[Any]) -> DecodedTokens:
     ValueError
         When a token has neither text nor bytes.
     """
-    pieces = [_raw(entry, position) for position, entry in enumerate(tokens)]
+    pieces = [_token_bytes(entry, position) for position, entry in enumerate(tokens)]
     joined = b"".join(pieces)
-    text, begins = _decoded(joined)
+    text, begins = _decode(joined)
     # A character outside the basic plane takes two units.
     units = np.concatenate(([0], np.cumsum([2 if character > "\uffff" else 1 for character in text]))).astype(int)
     ends = np.cumsum([len(piece) for piece in pieces], dtype=int).tolist()
@@ -63,7 +63,7 @@ def decode_tokens(tokens: Iterable[Any]) -> DecodedTokens:
     return DecodedTokens(text, tuple(chars), tuple(utf16))
 
 
-def _raw(entry: Any, position: int) -> bytes:
+def _token_bytes(entry: Any, position: int) -> bytes:
     if isinstance(entry, str):
         return replace_surrogates(entry).encode()
     if not isinstance(entry, Mapping):
@@ -83,7 +83,7 @@ def _not_bytes(raw: object, position: int) -> bytes:
     raise invalid_argument(f"tokens[{position}]['bytes']", raw, "a list of integers from 0 to 255, or None")
 
 
-def _decoded(joined: bytes) -> tuple[str, np.ndarray]:
+def _decode(joined: bytes) -> tuple[str, np.ndarray]:
     """The text, and for each byte whether a character begins with it."""
     codes = np.frombuffer(joined, np.uint8)
     begins = (codes & 0xC0) != 0x80

@@ -14,7 +14,7 @@ from ..errors import invalid_argument
 from ..extras import import_extra
 from ..logprobs.columns import Floats
 from .core.records import Result
-from .core.validation import between, number, outcomes, paired, vector
+from .core.validation import between, check_paired, number, outcomes, vector
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -103,7 +103,7 @@ def risk_coverage(confidence: ArrayLike, correct: ArrayLike) -> RiskCoverage:
     Y. Geifman, R. El-Yaniv, "Selective Classification for Deep Neural Networks", 2017; Y. Geifman et al.,
     "Bias-Reduced Uncertainty Estimation for Deep Neural Classifiers", 2019, for the excess.
     """
-    ranked = _Ranked(confidence, correct)
+    ranked = _Ranking(confidence, correct)
     n = ranked.n
     # Between thresholds the number of errors grows, in the mean over orders, in a straight line.
     given = np.arange(1, n + 1, dtype=np.float64)
@@ -150,7 +150,7 @@ def threshold_for_precision(
     A. Angelopoulos et al., "Learn then Test", 2021, with Bonferroni's correction, for ``delta``.
     """
     wanted = between(target, "target", 0, 1)
-    ranked = _Ranked(confidence, correct)
+    ranked = _Ranking(confidence, correct)
     right = ranked.given - ranked.wrong
     reached = right / ranked.given
     if delta is not None:
@@ -203,12 +203,12 @@ def decision_threshold(cost_false_positive: float, cost_false_negative: float) -
     return acting / (acting + waiting)
 
 
-class _Ranked:
+class _Ranking:
     """Answers from the most confident on, counted up to each distinct confidence."""
 
     def __init__(self, confidence: ArrayLike, correct: ArrayLike) -> None:
         score, outcome = vector(confidence, "confidence"), outcomes(correct, "correct")
-        paired(score, outcome, ("confidence", "correct"))
+        check_paired(score, outcome, ("confidence", "correct"))
         order = np.argsort(-score)
         ordered = score[order]
         last = np.flatnonzero(np.append(ordered[1:] != ordered[:-1], True))

@@ -15,7 +15,16 @@ from ...logprobs.columns import Floats, Vocabulary
 from ...logprobs.table import Logprobs
 from ...text.matching import Labels
 from ..core.records import Result
-from ..core.stacked import Bools, Columns, Tables, join, observed, stored_columns, tables_of, wrong_lists
+from ..core.stacked import (
+    Bools,
+    Columns,
+    Tables,
+    invalid_lists,
+    observe_columns,
+    stack_tables,
+    stored_columns,
+    tables_of,
+)
 from ..core.validation import count
 from ..labels.distribution import LabelDistribution, LabelSet
 
@@ -123,12 +132,12 @@ def label_distribution_batch(
         tables: list[Logprobs | None] = [logprobs]
         rows, looked = len(logprobs), np.arange(len(logprobs))
     else:
-        tables, looked = _positions(tables_of(logprobs, lists=True), reader, position)
+        tables, looked = _select_positions(tables_of(logprobs, lists=True), reader, position)
         rows = len(tables)
-    made = _Made(rows, reader)
-    for part in join(tables):
+    made = _LabelColumns(rows, reader)
+    for part in stack_tables(tables):
         at = slice(None) if isinstance(logprobs, Logprobs) else part.which
-        _tally(part, reader, made, at, forms_unseen, policy)
+        _add_group(part, reader, made, at, forms_unseen, policy)
     return made.settled(looked)
 
 
@@ -165,7 +174,7 @@ def binary_probability_batch(
         return BinaryProbabilityBatch(found.position, yes.copy(), 1.0 - no, yes / (yes + no), odds)
 
 
-def _positions(
+def _select_positions(
     tables: list[Logprobs | None], labels: Labels, position: int | None
 ) -> tuple[list[Logprobs | None], NDArray[np.intp]]:
     """Of each table the one token that is looked at, and which that is."""
@@ -204,7 +213,7 @@ def _positions(
     return chosen, looked
 
 
-class _Codes:
+class _LabelCodes:
     """What each token of a vocabulary says of the answers, as the number of a column."""
 
     def __init__(self, labels: Labels, vocabulary: Vocabulary, used: NDArray[np.integer]) -> None:
@@ -229,7 +238,7 @@ class _Codes:
         return self.anything + 1 + len(self.sets)
 
 
-class _Made:
+class _LabelColumns:
     """The columns of the answer, filled group by group."""
 
     def __init__(self, rows: int, labels: Labels) -> None:
@@ -276,20 +285,20 @@ class _Made:
         )
 
 
-def _tally(
+def _add_group(
     part: Columns,
     labels: Labels,
-    made: _Made,
+    made: _LabelColumns,
     at: slice | NDArray[np.intp],
     forms_unseen: int | Mapping[str, int] | None,
     policy: str,
 ) -> None:
-    seen = observed(part)
-    wrong = wrong_lists(part.alternative_logprob, part.offsets, seen, policy) | (seen.known == 0)
+    seen = observe_columns(part)
+    wrong = invalid_lists(part.alternative_logprob, part.offsets, seen, policy) | (seen.known == 0)
     used = np.zeros(len(part.vocabulary), np.bool_)
     used[part.alternative] = True
     used[part.chosen] = True
-    codes = _Codes(labels, part.vocabulary, np.flatnonzero(used))
+    codes = _LabelCodes(labels, part.vocabulary, np.flatnonzero(used))
     sums = np.zeros((part.rows, codes.width))
     for rows, places, length in measures.blocks(part.offsets):
         if not length:
@@ -303,7 +312,7 @@ def _tally(
     sums /= np.where(seen.tail < 0, 1.0 - seen.tail, 1.0)[:, None]
     sums[wrong] = np.nan
     tail = np.where(wrong, np.nan, np.maximum(seen.tail, 0.0))
-    caps = _caps(forms_unseen, labels, seen)
+    caps = _hidden_caps(forms_unseen, labels, seen)
     wide = len(labels)
     transparent, open_to = sums[:, codes.anything], sums[:, wide + 2 :]
     own = np.minimum(tail[:, None], caps) + transparent[:, None]
@@ -323,7 +332,7 @@ def _tally(
     made.partial[at], made.tail[at] = open_to.sum(axis=1), tail
 
 
-def _caps(forms: int | Mapping[str, int] | None, labels: Labels, seen: measures.Observed) -> Floats:
+def _hidden_caps(forms: int | Mapping[str, int] | None, labels: Labels, seen: measures.Observed) -> Floats:
     """The greatest probability that each answer's hidden tokens can have, shape (n, labels)."""
     counts = [math.inf] * len(labels)
     if isinstance(forms, Mapping):

@@ -11,9 +11,19 @@ from numpy.typing import NDArray
 from ...logprobs import measures
 from ...logprobs.columns import Floats
 from ..core.records import Result
-from ..core.stacked import Tables, join, lists_of, rows_of, seen_in, starts_of, tables_of, wrong_choices, wrong_lists
+from ..core.stacked import (
+    Tables,
+    group_rows,
+    invalid_choices,
+    invalid_lists,
+    observe_lists,
+    read_lists,
+    stack_tables,
+    table_starts,
+    tables_of,
+)
 from ..core.validation import between, count
-from ..sequences.confidence import conf_of
+from ..sequences.confidence import group_confidence
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -71,8 +81,8 @@ def sequence_stats_batch(logprobs: Tables, *, policy: str = "raise") -> Sequence
     size = len(tables)
     loglik, least = np.zeros(size), np.full(size, np.nan)
     n, censored, n_bytes = (np.zeros(size, np.intp) for _ in range(3))
-    for part in join(tables):
-        wrong_choices(part.chosen_logprob, policy)
+    for part in stack_tables(tables):
+        invalid_choices(part.chosen_logprob, policy)
         values = measures.mask_censored(part.chosen_logprob)
         hidden = np.isnan(values)
         firsts = part.starts[:-1]
@@ -125,21 +135,21 @@ def deepconf_batch(
     """
     sizes = count(window, "window", 1), count(tail, "tail", 1)
     share = between(bottom_fraction, "bottom_fraction", 0, 1)
-    lists = lists_of(logprobs)
+    lists = read_lists(logprobs)
     if lists is not None:
         confidence = _confidences(*lists, policy)
         return _deepconf(confidence, np.array([0, len(confidence)], np.intp), sizes, share)
     tables = tables_of(logprobs, lists=True)
-    starts = starts_of(tables)
+    starts = table_starts(tables)
     confidence = np.full(int(starts[-1]), np.nan)
-    for part in join(tables):
-        confidence[rows_of(part, starts)] = _confidences(part.alternative_logprob, part.offsets, policy)
+    for part in stack_tables(tables):
+        confidence[group_rows(part, starts)] = _confidences(part.alternative_logprob, part.offsets, policy)
     return _deepconf(confidence, starts, sizes, share)
 
 
 def _confidences(flat: Floats, offsets: NDArray[np.intp], policy: str) -> Floats:
     """Minus the mean log-probability of each list; NaN where it is empty or wrong."""
-    wrong = wrong_lists(flat, offsets, seen_in((flat, offsets)), policy)
+    wrong = invalid_lists(flat, offsets, observe_lists((flat, offsets)), policy)
     means = np.full(len(offsets) - 1, np.nan)
     for rows, places, length in measures.blocks(offsets):
         if length:
@@ -156,7 +166,7 @@ def _deepconf(confidence: Floats, starts: NDArray[np.intp], sizes: tuple[int, in
     for start, stop in zip(starts[:-1].tolist(), starts[1:].tolist(), strict=True):
         known = confidence[start:stop]
         known = known[~np.isnan(known)]
-        one = conf_of(known, *sizes, share) if len(known) else None
+        one = group_confidence(known, *sizes, share) if len(known) else None
         found.append([np.nan] * 4 if one is None else [one.mean, one.lowest_group, one.bottom_mean, one.tail_mean])
     columns = np.array(found, np.float64).reshape(len(found), 4).T
     return DeepConfBatch(confidence, columns[0], columns[1], columns[2], columns[3], starts)

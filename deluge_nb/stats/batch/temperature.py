@@ -11,8 +11,18 @@ from ...logprobs import measures
 from ...logprobs.columns import Floats
 from ...logprobs.values import SINGLE_PRECISION
 from ..core.records import Result
-from ..core.stacked import Tables, check_policy, join, lists_of, rows_of, seen_in, starts_of, tables_of, wrong_lists
-from ..core.validation import count, temperature_of
+from ..core.stacked import (
+    Tables,
+    check_policy,
+    group_rows,
+    invalid_lists,
+    observe_lists,
+    read_lists,
+    stack_tables,
+    table_starts,
+    tables_of,
+)
+from ..core.validation import count, read_temperature
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -50,35 +60,35 @@ def temperature_topk_batch(
     LogprobError
         When a list cannot be right and the policy is to raise.
     """
-    heat = temperature_of(temperature)
+    heat = read_temperature(temperature)
     check_policy(policy)
     size = None if vocab_size is None else count(vocab_size, "vocab_size", 1)
-    lists = lists_of(logprobs)
+    lists = read_lists(logprobs)
     if lists is not None:
-        (flat, offsets), seen = lists, seen_in(lists)
-        return TemperatureTopKBatch(*_at(seen, flat, offsets, heat, size, policy), offsets=offsets)
+        (flat, offsets), seen = lists, observe_lists(lists)
+        return TemperatureTopKBatch(*_rescale(seen, flat, offsets, heat, size, policy), offsets=offsets)
     tables = tables_of(logprobs, lists=True)
     counts = np.concatenate([np.zeros(1, np.intp), *(table.top_counts for table in tables if table is not None)])
     offsets = np.cumsum(counts, dtype=np.intp)
-    starts = starts_of(tables)
+    starts = table_starts(tables)
     made = tuple(np.full(int(offsets[-1]), np.nan) for _ in range(3))
-    for part in join(tables):
+    for part in stack_tables(tables):
         own = tables[int(part.which[0])]
         known_size = size if size is not None or own is None else own.vocab_size
-        rows = np.arange(int(starts[-1]))[rows_of(part, starts)]
+        rows = np.arange(int(starts[-1]))[group_rows(part, starts)]
         lists = np.repeat(offsets[:-1][rows] - part.offsets[:-1], np.diff(part.offsets))
         places = np.arange(len(part.alternative)) + lists
         seen = measures.observe(None, None, None, None, part.alternative_logprob, part.offsets)
-        values = _at(seen, part.alternative_logprob, part.offsets, heat, known_size, policy)
+        values = _rescale(seen, part.alternative_logprob, part.offsets, heat, known_size, policy)
         for column, found in zip(made, values, strict=True):
             column[places] = found
     return TemperatureTopKBatch(*made, offsets=offsets)
 
 
-def _at(
+def _rescale(
     seen: measures.Observed, flat: Floats, offsets: NDArray[np.intp], heat: float, size: int | None, policy: str
 ) -> tuple[Floats, Floats, Floats]:
-    wrong = wrong_lists(flat, offsets, seen, policy, size)
+    wrong = invalid_lists(flat, offsets, seen, policy, size)
     made = tuple(np.full(len(flat), np.nan) for _ in range(3))
     for rows, places, length in measures.blocks(offsets):
         if not length:
@@ -88,14 +98,14 @@ def _at(
         values = values - np.log1p(np.maximum(-seen.tail[rows], 0.0))[:, None]
         bad_rows = wrong[rows] | (seen.first[rows] == -np.inf)
         with np.errstate(divide="ignore", invalid="ignore"):
-            found = _block(values, tail, cap, seen.known[rows], heat, size)
+            found = _rescale_block(values, tail, cap, seen.known[rows], heat, size)
         for column, block in zip(made, found, strict=True):
             block[bad_rows] = np.nan
             column[places] = block.reshape(-1) if isinstance(places, slice) else block
     return made[0], made[1], made[2]
 
 
-def _block(
+def _rescale_block(
     values: Floats, tail: Floats, cap: Floats, known: NDArray[np.integer], heat: float, size: int | None
 ) -> tuple[Floats, Floats, Floats]:
     c = np.exp(cap)
@@ -114,8 +124,8 @@ def _block(
         return conditional, p, p.copy()
     unsure = known * SINGLE_PRECISION if beta < 1 else np.zeros(len(known))
     unsure = np.where(tail < 16 * unsure, unsure, 0.0)
-    least = _spread(np.maximum(tail - unsure, 0.0), cap, c, known, beta, size)[0]
-    most = _spread(tail + unsure, cap, c, known, beta, size)[1]
+    least = _power_sum_bounds(np.maximum(tail - unsure, 0.0), cap, c, known, beta, size)[0]
+    most = _power_sum_bounds(tail + unsure, cap, c, known, beta, size)[1]
     return (
         conditional,
         np.exp(scaled - np.logaddexp(total, most)[:, None]),
@@ -123,7 +133,7 @@ def _block(
     )
 
 
-def _spread(
+def _power_sum_bounds(
     tail: Floats, cap: Floats, c: Floats, known: NDArray[np.integer], beta: float, size: int | None
 ) -> tuple[Floats, Floats]:
     """The logarithms of the least and the most that the hidden tokens' p^beta can add up to."""

@@ -14,15 +14,15 @@ from ..core.records import Result
 from ..core.stacked import (
     Bools,
     Tables,
-    join,
-    lists_of,
-    observed,
-    rows_of,
-    seen_in,
-    starts_of,
+    group_rows,
+    invalid_choices,
+    invalid_lists,
+    observe_columns,
+    observe_lists,
+    read_lists,
+    stack_tables,
+    table_starts,
     tables_of,
-    wrong_choices,
-    wrong_lists,
 )
 from ..core.validation import count, log_base
 
@@ -78,14 +78,14 @@ def surprisal_batch(logprobs: Tables | Floats, base: float | None = None, *, pol
     numbers = isinstance(logprobs, list | tuple) and logprobs and isinstance(logprobs[0], int | float | None)
     if isinstance(logprobs, np.ndarray) or numbers:
         values = np.asarray(logprobs, np.float64).reshape(-1)
-        wrong_choices(values, policy)
+        invalid_choices(values, policy)
         return 0.0 - np.where(np.isneginf(values), values, measures.mask_censored(values)) / scale
     tables = tables_of(logprobs)
-    starts = starts_of(tables)
+    starts = table_starts(tables)
     made = np.full(int(starts[-1]), np.nan)
-    for part in join(tables):
-        wrong_choices(part.chosen_logprob, policy)
-        made[rows_of(part, starts)] = 0.0 - measures.mask_censored(part.chosen_logprob) / scale
+    for part in stack_tables(tables):
+        invalid_choices(part.chosen_logprob, policy)
+        made[group_rows(part, starts)] = 0.0 - measures.mask_censored(part.chosen_logprob) / scale
     return made
 
 
@@ -113,21 +113,21 @@ def entropy_bounds_batch(
     """
     scale = log_base(base)
     size = None if vocab_size is None else count(vocab_size, "vocab_size", 1)
-    lists = lists_of(logprobs)
+    lists = read_lists(logprobs)
     if lists is not None:
-        (flat, offsets), seen = lists, seen_in(lists)
-        wrong = wrong_lists(flat, offsets, seen, policy, size)
+        (flat, offsets), seen = lists, observe_lists(lists)
+        wrong = invalid_lists(flat, offsets, seen, policy, size)
         starts = np.array([0, len(wrong)], np.intp)
         return EntropyBoundsBatch(*_entropies(seen, wrong, size, scale), starts=starts)
     tables = tables_of(logprobs, lists=True)
-    starts = starts_of(tables)
+    starts = table_starts(tables)
     made = tuple(np.full(int(starts[-1]), np.nan) for _ in range(7))
-    for part in join(tables):
+    for part in stack_tables(tables):
         own = tables[int(part.which[0])]
         known_size = size if size is not None or own is None else own.vocab_size
-        seen = observed(part)
-        wrong = wrong_lists(part.alternative_logprob, part.offsets, seen, policy, known_size)
-        rows = rows_of(part, starts)
+        seen = observe_columns(part)
+        wrong = invalid_lists(part.alternative_logprob, part.offsets, seen, policy, known_size)
+        rows = group_rows(part, starts)
         for column, values in zip(made, _entropies(seen, wrong, known_size, scale), strict=True):
             column[rows] = values
     return EntropyBoundsBatch(*made, starts=starts)
@@ -162,18 +162,18 @@ def margin_batch(logprobs: Tables | Floats, *, policy: str = "raise") -> MarginB
     LogprobError
         When a list cannot be right and the policy is to raise.
     """
-    lists = lists_of(logprobs)
+    lists = read_lists(logprobs)
     if lists is not None:
-        (flat, offsets), seen = lists, seen_in(lists)
-        wrong = wrong_lists(flat, offsets, seen, policy)
+        (flat, offsets), seen = lists, observe_lists(lists)
+        wrong = invalid_lists(flat, offsets, seen, policy)
         return MarginBatch(*_margins(seen, wrong), starts=np.array([0, len(wrong)], np.intp))
     tables = tables_of(logprobs, lists=True)
-    starts = starts_of(tables)
+    starts = table_starts(tables)
     made = tuple(np.full(int(starts[-1]), np.nan) for _ in range(5))
-    for part in join(tables):
-        seen = observed(part)
-        wrong = wrong_lists(part.alternative_logprob, part.offsets, seen, policy)
-        rows = rows_of(part, starts)
+    for part in stack_tables(tables):
+        seen = observe_columns(part)
+        wrong = invalid_lists(part.alternative_logprob, part.offsets, seen, policy)
+        rows = group_rows(part, starts)
         for column, values in zip(made, _margins(seen, wrong), strict=True):
             column[rows] = values
     return MarginBatch(*made, starts=starts)

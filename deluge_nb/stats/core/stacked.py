@@ -14,12 +14,12 @@ from ...logprobs import measures
 from ...logprobs.columns import Floats, Ints, Vocabulary
 from ...logprobs.table import Logprobs
 from ...logprobs.values import ROUNDING
-from .validation import MASS_TOLERANCE, not_a_logprob
+from .validation import MASS_TOLERANCE, logprob_error
 
 Tables = Logprobs | Iterable[Any]
 """A table, or several: tables, responses that hold one, or None where an answer has none."""
 
-Stored = tuple[
+StoredColumns = tuple[
     list[Vocabulary], list[NDArray[np.integer]], list[Floats], list[NDArray[np.integer]], list[Floats], list[Ints]
 ]
 """The columns of several tables; see :func:`stored_columns`."""
@@ -85,7 +85,7 @@ def _entries(one: Any, place: int, lists: bool) -> Any:
     return one
 
 
-def stored_columns(tables: Sequence[Logprobs]) -> Stored:
+def stored_columns(tables: Sequence[Logprobs]) -> StoredColumns:
     """Vocabularies and columns of many tables as they are stored (offsets may begin beyond 0): a list of each kind."""
     return (
         [table._vocabulary for table in tables],
@@ -97,19 +97,20 @@ def stored_columns(tables: Sequence[Logprobs]) -> Stored:
     )
 
 
-def join(tables: Sequence[Logprobs | None]) -> list[Columns]:
+def stack_tables(tables: Sequence[Logprobs | None]) -> list[Columns]:
     """The tables by vocabulary: usually all of them have one, that of their client."""
-    tables = unified(tables)
+    tables = unify_vocabularies(tables)
     groups: dict[tuple[int, int | None], list[int]] = {}
     for place, table in enumerate(tables):
         if table is not None and len(table):
             groups.setdefault((id(table.vocabulary), table.vocab_size), []).append(place)
     return [
-        _joined([table for at in places if (table := tables[at]) is not None], places) for places in groups.values()
+        _stack_group([table for at in places if (table := tables[at]) is not None], places)
+        for places in groups.values()
     ]
 
 
-def unified(tables: Sequence[Logprobs | None]) -> Sequence[Logprobs | None]:
+def unify_vocabularies(tables: Sequence[Logprobs | None]) -> Sequence[Logprobs | None]:
     """The same tables over one vocabulary, where they have many; going through each by itself would take far longer."""
     found = {id(table.vocabulary): table.vocabulary for table in tables if table is not None}
     if len(found) <= _FEW:
@@ -137,11 +138,11 @@ def unified(tables: Sequence[Logprobs | None]) -> Sequence[Logprobs | None]:
     return made
 
 
-def _joined(tables: list[Logprobs], places: list[int]) -> Columns:
+def _stack_group(tables: list[Logprobs], places: list[int]) -> Columns:
     _, chosen, chosen_logprob, alternative, alternative_logprob, edges = stored_columns(tables)
     lengths = np.fromiter(map(len, chosen), np.intp, len(chosen))
     # The step from the end of one table to the start of the next is no list.
-    counts = np.delete(np.diff(joined(edges).astype(np.intp)), np.cumsum(lengths + 1)[:-1] - 1)
+    counts = np.delete(np.diff(stack(edges).astype(np.intp)), np.cumsum(lengths + 1)[:-1] - 1)
     for place, edge in enumerate(edges):
         if edge[0] or edge[-1] != len(alternative[place]):
             span = slice(int(edge[0]), int(edge[-1]))
@@ -150,15 +151,15 @@ def _joined(tables: list[Logprobs], places: list[int]) -> Columns:
         tables[0].vocabulary,
         np.array(places, np.intp),
         np.concatenate(([0], np.cumsum(lengths))),
-        joined(chosen),
-        joined(chosen_logprob),
-        joined(alternative),
-        joined(alternative_logprob),
+        stack(chosen),
+        stack(chosen_logprob),
+        stack(alternative),
+        stack(alternative_logprob),
         np.concatenate(([0], np.cumsum(counts))),
     )
 
 
-def joined(columns: list[Any]) -> NDArray[Any]:
+def stack(columns: list[Any]) -> NDArray[Any]:
     """Columns end to end."""
     kind = columns[0].dtype
     # Joining buffers takes half the time of joining arrays; wider numbers among them show in the length.
@@ -168,13 +169,13 @@ def joined(columns: list[Any]) -> NDArray[Any]:
     return np.concatenate(columns)
 
 
-def starts_of(tables: Sequence[Logprobs | None]) -> NDArray[np.intp]:
+def table_starts(tables: Sequence[Logprobs | None]) -> NDArray[np.intp]:
     """Where the tokens of each table begin when all are laid end to end, and at last how many there are."""
     lengths = [0 if table is None else len(table) for table in tables]
     return np.concatenate(([0], np.cumsum(lengths))).astype(np.intp)
 
 
-def rows_of(columns: Columns, starts: NDArray[np.intp]) -> slice | NDArray[np.intp]:
+def group_rows(columns: Columns, starts: NDArray[np.intp]) -> slice | NDArray[np.intp]:
     """Where a group's tokens stand among those of all tables."""
     if len(columns.which) == len(starts) - 1:
         return slice(None)
@@ -183,7 +184,7 @@ def rows_of(columns: Columns, starts: NDArray[np.intp]) -> slice | NDArray[np.in
     return np.arange(columns.rows) + shift
 
 
-def observed(columns: Columns) -> measures.Observed:
+def observe_columns(columns: Columns) -> measures.Observed:
     """What is known of each token's distribution."""
     return measures.observe(
         columns.vocabulary,
@@ -195,7 +196,7 @@ def observed(columns: Columns) -> measures.Observed:
     )
 
 
-def lists_of(values: Any) -> tuple[Floats, NDArray[np.intp]] | None:
+def read_lists(values: Any) -> tuple[Floats, NDArray[np.intp]] | None:
     """Plain lists of log-probabilities end to end, and where each begins; None where something else was handed in.
 
     Lists are an array of shape (n, k), or a list of lists of numbers, which may differ in length.
@@ -217,7 +218,7 @@ def lists_of(values: Any) -> tuple[Floats, NDArray[np.intp]] | None:
     return np.concatenate(rows), np.cumsum([0, *map(len, rows)]).astype(np.intp)
 
 
-def seen_in(lists: tuple[Floats, NDArray[np.intp]]) -> measures.Observed:
+def observe_lists(lists: tuple[Floats, NDArray[np.intp]]) -> measures.Observed:
     """What plain lists say, without a chosen token."""
     return measures.observe(None, None, None, None, *lists)
 
@@ -228,7 +229,7 @@ def check_policy(policy: str) -> None:
         raise invalid_argument("policy", policy, "'raise' or 'skip'")
 
 
-def wrong_lists(
+def invalid_lists(
     logprob: Floats,
     offsets: NDArray[np.intp] | Ints,
     seen: measures.Observed,
@@ -254,7 +255,7 @@ def wrong_lists(
         places = np.flatnonzero(~(values <= ROUNDING)) + span.start
         rows = np.searchsorted(offsets, places, side="right") - 1
         if policy == "raise":
-            raise not_a_logprob(float(logprob[places[0]]), "logprobs", int(rows[0]))
+            raise logprob_error(float(logprob[places[0]]), "logprobs", int(rows[0]))
         wrong[rows] = True
     heavy = seen.tail < -MASS_TOLERANCE
     if heavy.any():
@@ -285,7 +286,7 @@ def wrong_lists(
     return wrong
 
 
-def wrong_choices(logprob: Floats, policy: str) -> Bools:
+def invalid_choices(logprob: Floats, policy: str) -> Bools:
     """Where a chosen token has no log-probability; an error unless such tokens are to be skipped.
 
     Raises
@@ -297,5 +298,5 @@ def wrong_choices(logprob: Floats, policy: str) -> Bools:
     wrong = ~(logprob <= ROUNDING)
     if wrong.any() and policy == "raise":
         at = int(np.argmax(wrong))
-        raise not_a_logprob(float(logprob[at]), "logprobs", at)
+        raise logprob_error(float(logprob[at]), "logprobs", at)
     return wrong

@@ -16,7 +16,7 @@ _ULP = 2.0**-52
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
+class TruncatedDistribution:
     """The known part of one distribution.
 
     ``logprob`` are natural logarithms (rescaled where they exceeded 1 by no more than rounding), ``tail`` the
@@ -42,7 +42,7 @@ class Listed:
     @property
     def full(self) -> float:
         """How many tokens outside the list can be as likely as the least likely one in it."""
-        return whole(self.tail, self.cap)
+        return tokens_at_cap(self.tail, self.cap)
 
     @property
     def remainder(self) -> float:
@@ -50,21 +50,21 @@ class Listed:
         return max(self.tail - self.full * self.cap, 0.0)
 
 
-def whole(tail: float, cap: float) -> float:
+def tokens_at_cap(tail: float, cap: float) -> float:
     """How many times a cap goes into a tail; a quotient that rounding left a hair below a whole number is that
     number.
     """
     return math.floor(tail / cap * (1 + 1e-13)) if cap > 0 else 0.0
 
 
-def listed(
+def read_truncated(
     logprob: Floats,
     *,
     extra: float | None = None,
     vocab_size: int | None = None,
     true_topk: bool = True,
     where: str = "top_logprobs",
-) -> Listed:
+) -> TruncatedDistribution:
     """Weigh a list of alternatives, and refuse one that cannot be what it is said to be.
 
     ``extra`` is the log-probability of a token outside the list; it counts, but caps nothing.
@@ -102,7 +102,7 @@ def listed(
             tail = 0.0
         else:
             tail = room
-    return Listed(known, tail, cap, clamped)
+    return TruncatedDistribution(known, tail, cap, clamped)
 
 
 def _cannot_fit(where: str, tail: float, cap: float, hidden: float) -> str:

@@ -63,35 +63,35 @@ def log_base(base: float | None) -> float:
     return math.log(made)
 
 
-def temperature_of(value: object) -> float:
+def read_temperature(value: object) -> float:
     """A temperature: 0 or more, infinity included."""
     return between(value, "temperature", 0, math.inf)
 
 
 def vector(values: ArrayLike | Iterable[Any], name: str) -> Floats:
     """A flat float64 array of numbers, in which nothing is NaN."""
-    made = _flat(values, name)
-    _no_nan(made, name)
+    made = _as_vector(values, name)
+    _check_no_nan(made, name)
     return made
 
 
 def matrix(values: ArrayLike | Iterable[Any], name: str) -> Floats:
     """A float64 array of rows of the same length, in which nothing is NaN."""
-    made = _array(values, name)
+    made = _as_array(values, name)
     if made.ndim == 1 and not made.size:
         made = made.reshape(0, 0)
     if made.ndim != 2:
         raise invalid_argument(name, values, "a list of rows of numbers of the same length")
-    _no_nan(made.reshape(-1), name)
+    _check_no_nan(made.reshape(-1), name)
     return made
 
 
 def probabilities(values: ArrayLike | Iterable[Any], name: str) -> Floats:
     """A flat array of numbers from 0 to 1."""
-    made = _flat(values, name)
+    made = _as_vector(values, name)
     if not len(made) or (made.min() >= 0 and made.max() <= 1):  # NaN is neither
         return made
-    _no_nan(made, name)
+    _check_no_nan(made, name)
     wrong = np.flatnonzero((made < 0) | (made > 1))
     raise invalid_argument(f"{name}[{wrong[0]}]", float(made[wrong[0]]), "a probability from 0 to 1")
 
@@ -107,7 +107,7 @@ def outcomes(values: ArrayLike | Iterable[Any], name: str) -> Floats:
     return made
 
 
-def paired(left: Floats, right: Floats, names: tuple[str, str]) -> None:
+def check_paired(left: Floats, right: Floats, names: tuple[str, str]) -> None:
     """Refuse two lists that do not belong together, and empty ones."""
     if len(left) != len(right):
         raise SettingError(
@@ -139,7 +139,7 @@ def read_counts(values: ArrayLike, name: str) -> Floats:
     return made
 
 
-def logprobs(values: ArrayLike | Iterable[Any], name: str = "logprobs") -> Floats:
+def read_logprobs(values: ArrayLike | Iterable[Any], name: str = "logprobs") -> Floats:
     """A flat array of log-probabilities; ``-inf`` for a probability of 0.
 
     Raises
@@ -147,21 +147,21 @@ def logprobs(values: ArrayLike | Iterable[Any], name: str = "logprobs") -> Float
     LogprobError
         At the first that is NaN, None or above 0 by more than rounding explains.
     """
-    made = _array(values, name)
+    made = _as_array(values, name)
     if made.ndim != 1:
         raise invalid_argument(name, values, "a flat list of log-probabilities")
     wrong = np.flatnonzero(~(made <= ROUNDING))
     if len(wrong):
-        raise not_a_logprob(float(made[wrong[0]]), name, int(wrong[0]))
+        raise logprob_error(float(made[wrong[0]]), name, int(wrong[0]))
     return np.where(made <= LOWEST, -np.inf, np.minimum(made, 0.0))
 
 
-def told(values: Floats, sentinels: Sequence[float] = SENTINELS) -> Floats:
+def drop_sentinels(values: Floats, sentinels: Sequence[float] = SENTINELS) -> Floats:
     """Log-probabilities without the placeholders of those that were not told."""
     return values[~np.isin(values, sentinels)] if len(sentinels) else values
 
 
-def not_a_logprob(value: float, name: str, position: int, token: str | None = None) -> LogprobError:
+def logprob_error(value: float, name: str, position: int, token: str | None = None) -> LogprobError:
     """The error for a number, or no number, in the place of a log-probability."""
     of = f" (token {token!r})" if token is not None else ""
     shown = "missing (null or NaN)" if math.isnan(value) else f"{value!r}, and a log-probability is at most 0"
@@ -173,7 +173,7 @@ def not_a_logprob(value: float, name: str, position: int, token: str | None = No
     )
 
 
-def alternatives(
+def read_alternatives(
     values: Iterable[Any], name: str = "top_logprobs", sentinels: Sequence[float] = SENTINELS
 ) -> list[Alternative]:
     """The alternatives of one position: dicts with ``token`` and ``logprob``, pairs, or a dict from token to number."""
@@ -183,13 +183,13 @@ def alternatives(
         raise invalid_argument(name, values, "a list of alternatives, each with 'token' and 'logprob'")
     found = []
     for position, entry in enumerate(values):
-        one = alternative(entry, f"{name}[{position}]", name, position)
+        one = read_alternative(entry, f"{name}[{position}]", name, position)
         if one.logprob not in sentinels:
             found.append(one)
     return found
 
 
-def alternative(entry: Any, where: str, name: str, position: int) -> Alternative:
+def read_alternative(entry: Any, where: str, name: str, position: int) -> Alternative:
     """One alternative out of a dict or a pair."""
     if isinstance(entry, Mapping):
         token, logprob, raw = entry.get("token"), entry.get("logprob"), entry.get("bytes")
@@ -205,7 +205,7 @@ def alternative(entry: Any, where: str, name: str, position: int) -> Alternative
         raise invalid_argument(f"{where}['logprob']", logprob, "a number")
     value = float(logprob)
     if not value <= ROUNDING:
-        raise not_a_logprob(value, name, position, token)
+        raise logprob_error(value, name, position, token)
     value = -math.inf if value <= LOWEST else min(value, 0.0)
     return Alternative(token, value, bytes(raw) if raw is not None else None)
 
@@ -219,7 +219,7 @@ def mass_error(mass: float, where: str) -> ProbabilityMassError:
     )
 
 
-def _array(values: ArrayLike | Iterable[Any], name: str) -> Floats:
+def _as_array(values: ArrayLike | Iterable[Any], name: str) -> Floats:
     if isinstance(values, str | bytes | Mapping):
         raise invalid_argument(name, values, "a list of numbers")
     if not hasattr(values, "__array__") and not isinstance(values, Sequence):
@@ -233,14 +233,14 @@ def _array(values: ArrayLike | Iterable[Any], name: str) -> Floats:
         raise invalid_argument(name, values, "a list of numbers") from None
 
 
-def _flat(values: ArrayLike | Iterable[Any], name: str) -> Floats:
-    made = _array(values, name)
+def _as_vector(values: ArrayLike | Iterable[Any], name: str) -> Floats:
+    made = _as_array(values, name)
     if made.ndim != 1:
         raise invalid_argument(name, values, "a flat list of numbers")
     return made
 
 
-def _no_nan(made: Floats, name: str) -> None:
+def _check_no_nan(made: Floats, name: str) -> None:
     wrong = np.flatnonzero(np.isnan(made))
     if len(wrong):
         raise invalid_argument(f"{name}[{wrong[0]}]", float(made[wrong[0]]), "a number")

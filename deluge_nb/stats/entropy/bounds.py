@@ -13,9 +13,8 @@ from ...errors import ProbabilityMassError, invalid_argument
 from ...logprobs.columns import Floats
 from ...logprobs.values import SENTINELS, log_sum
 from ..core.records import Result
-from ..core.truncated import listed
-from ..core.validation import MASS_TOLERANCE, log_base, told
-from ..core.validation import logprobs as read_logprobs
+from ..core.truncated import read_truncated
+from ..core.validation import MASS_TOLERANCE, drop_sentinels, log_base, read_logprobs
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -90,8 +89,10 @@ def entropy_bounds(
     "Inequalities: Theory of Majorization and Its Applications", 2011, chapter 3).
     """
     scale = log_base(base)
-    known = told(read_logprobs(top_logprobs, "top_logprobs"), sentinels)
-    seen = listed(known, extra=_drawn(sampled_logprob, sentinels), vocab_size=vocab_size, true_topk=top_is_true_topk)
+    known = drop_sentinels(read_logprobs(top_logprobs, "top_logprobs"), sentinels)
+    seen = read_truncated(
+        known, extra=_read_sampled(sampled_logprob, sentinels), vocab_size=vocab_size, true_topk=top_is_true_topk
+    )
     plugin = math.fsum(_xlogx(seen.p, seen.logprob).tolist()) * -1.0
     tail, mass = seen.tail, seen.mass
     bucket = plugin - _x_log_x(tail)
@@ -111,7 +112,7 @@ def entropy_bounds(
     return EntropyBounds(mass, tail, *(max(one, 0.0) / scale for one in numbers))
 
 
-def _drawn(logprob: float | None, sentinels: Sequence[float]) -> float | None:
+def _read_sampled(logprob: float | None, sentinels: Sequence[float]) -> float | None:
     if logprob is None:
         return None
     value = float(read_logprobs([logprob], "sampled_logprob")[0])

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from ...errors import LogprobError, invalid_argument
 from ...logprobs.columns import Floats
 from ...logprobs.values import SENTINELS, log_sum
-from ..core.validation import log_base, logprobs, number, temperature_of, vector
+from ..core.validation import log_base, number, read_logprobs, read_temperature, vector
 
 
 def logsumexp(logprobs: ArrayLike) -> float:
@@ -76,7 +76,7 @@ def surprisal(logp: float, base: float | None = None) -> float:
     ValueError
         When ``logp`` is no log-probability (NaN, above 0, or a placeholder such as -9999), or the base no base.
     """
-    value = float(logprobs([logp], "logp")[0])
+    value = float(read_logprobs([logp], "logp")[0])
     if value in SENTINELS:
         raise LogprobError(
             f"logp is {logp!r}, which providers send in place of a value that they do not tell.", value=logp
@@ -104,7 +104,7 @@ def softmax(logits: ArrayLike, temperature: float = 1.0) -> Floats:
         When there are no logits, none is finite, one is NaN or infinite, or the temperature is negative.
     """
     values = vector(logits, "logits")
-    heat = temperature_of(temperature)
+    heat = read_temperature(temperature)
     if not len(values) or np.isposinf(values).any() or np.isneginf(values).all():
         raise invalid_argument("logits", logits, "a list of numbers of which at least one is finite and none is +inf")
     if heat == 0:

@@ -8,7 +8,7 @@ from typing import Any
 
 from ...logprobs.values import SENTINELS
 from ..core.records import Result
-from ..core.validation import Alternative, alternative, alternatives
+from ..core.validation import Alternative, read_alternative, read_alternatives
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -54,10 +54,10 @@ def observe(
     sampled: Mapping[str, Any] | None, top: Iterable[Any], sentinels: Sequence[float]
 ) -> tuple[list[Alternative], Alternative | None]:
     """The list, and the sampled token where it is known and not in it."""
-    seen = alternatives(top, sentinels=sentinels)
+    seen = read_alternatives(top, sentinels=sentinels)
     if sampled is None:
         return seen, None
-    drawn = alternative(sampled, "sampled", "sampled", 0)
+    drawn = read_alternative(sampled, "sampled", "sampled", 0)
     if drawn.logprob in sentinels or any(_same(drawn, one) for one in seen):
         return seen, None
     return seen, drawn

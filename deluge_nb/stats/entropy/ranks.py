@@ -12,8 +12,8 @@ from numpy.typing import ArrayLike
 from ...errors import InconsistentTopKError
 from ...logprobs.values import ROUNDING, SENTINELS
 from ..core.records import Result
-from ..core.truncated import listed
-from ..core.validation import count, logprobs, not_a_logprob, told
+from ..core.truncated import read_truncated
+from ..core.validation import count, drop_sentinels, logprob_error, read_logprobs
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -56,8 +56,8 @@ def margin(top_logprobs: ArrayLike, *, vocab_size: int | None = None, sentinels:
     ValueError
         As :func:`entropy_bounds`.
     """
-    known = told(logprobs(top_logprobs, "top_logprobs"), sentinels)
-    seen = listed(known, vocab_size=vocab_size)
+    known = drop_sentinels(read_logprobs(top_logprobs, "top_logprobs"), sentinels)
+    seen = read_truncated(known, vocab_size=vocab_size)
     ordered = np.sort(seen.logprob)[::-1]
     first = float(ordered[0])
     if len(ordered) == 1:
@@ -99,11 +99,11 @@ def rank_bounds(
     ValueError
         As :func:`entropy_bounds`.
     """
-    known = told(logprobs(top_logprobs, "top_logprobs"), sentinels)
+    known = drop_sentinels(read_logprobs(top_logprobs, "top_logprobs"), sentinels)
     size = math.inf if vocab_size is None else count(vocab_size, "vocab_size", max(len(known), 1))
     if sampled_logprob is None or math.isnan(sampled_logprob):
-        raise not_a_logprob(math.nan, "sampled_logprob", 0)
-    value = float(logprobs([sampled_logprob], "sampled_logprob")[0])
+        raise logprob_error(math.nan, "sampled_logprob", 0)
+    value = float(read_logprobs([sampled_logprob], "sampled_logprob")[0])
     if value in known:
         return RankBounds(int((known > value).sum()) + 1, int((known >= value).sum()))
     lower = len(known) + 1
@@ -114,7 +114,7 @@ def rank_bounds(
         )
     if value in sentinels or value == -math.inf:
         if len(known):
-            listed(known, vocab_size=vocab_size)
+            read_truncated(known, vocab_size=vocab_size)
         return RankBounds(lower, size)
     if len(known) and value > known.min() + ROUNDING:
         raise InconsistentTopKError(
@@ -122,7 +122,7 @@ def rank_bounds(
             "is not the top of the distribution.",
             value=sampled_logprob,
         )
-    seen = listed(known, extra=value, vocab_size=vocab_size)
+    seen = read_truncated(known, extra=value, vocab_size=vocab_size)
     # A bound allows for the last bits of what it is computed from.
     rest = seen.tail + 2.0**-50 if seen.tail > 0 else 0.0
     more = math.floor(rest / math.exp(value) * (1 + 1e-12))

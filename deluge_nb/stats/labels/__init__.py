@@ -1,21 +1,21 @@
-"""Probabilities of labels, from the alternatives of one token or of several in a row."""
+"""Probabilities of answers, from the alternatives of one token or of several in a row."""
 
-from .distribution import LabelDistribution, LabelSet, Tally
+from .distribution import LabelDistribution, LabelMass, LabelSet
 from .one_token import BinaryProbability, ExpectedScore, binary_probability, expected_score, label_distribution
-from .paths import LabelBounds, ProbabilityBounds, total_probability, trie_label_probability, walked
+from .paths import LabelBounds, ProbabilityBounds, total_probability, trie_label_probability, walk_trie
 
 __all__ = [
     "BinaryProbability",
     "ExpectedScore",
     "LabelBounds",
     "LabelDistribution",
+    "LabelMass",
     "LabelSet",
     "ProbabilityBounds",
-    "Tally",
     "binary_probability",
     "expected_score",
     "label_distribution",
     "total_probability",
     "trie_label_probability",
-    "walked",
+    "walk_trie",
 ]

@@ -1,4 +1,7 @@
-"""Probability mass on a set of labels: settled, undecided, or on no label."""
+"""Probability mass on a set of answers: settled on one of them, still open, or on none.
+
+:mod:`deluge_nb.text.matching` decides what a text says of the answers; this module adds up the probabilities.
+"""
 
 from __future__ import annotations
 
@@ -10,18 +13,21 @@ from ...text.matching import Labels, Reading
 from ..core.records import Result
 
 LabelSet = Mapping[str, Sequence[str]] | Sequence[str]
+"""A set of answers: a list, or a dict from each answer to its spellings."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LabelDistribution(Result):
     """The probabilities of a set of answers.
 
-    ``lower`` is what is settled on each answer, ``upper`` adds all that may still become it. ``matched_mass`` is the
-    sum of ``lower``; ``partial_mass`` stands at tokens that only begin answers (or that two answers begin with),
-    ``transparent_mass`` at white space and opening marks, ``other_mass`` at tokens that are none of the answers,
-    ``tail_mass`` is not listed: the five add up to 1. ``normalized`` is ``lower`` made to add up to 1, with its own
-    bounds (empty where nothing matched), ``entropy`` its entropy in nats. ``certified`` says that ``argmax`` beats
-    every other answer whatever is hidden.
+    ``lower`` is the probability settled on each answer; ``upper`` adds everything that may still become it. The
+    probability of all tokens is divided into five parts that add up to 1: ``matched_mass`` is the sum of ``lower``,
+    ``partial_mass`` is on tokens that only begin answers (or begin two of them), ``transparent_mass`` on white space
+    and opening marks, ``other_mass`` on tokens that are none of the answers, and ``tail_mass`` is not listed.
+
+    ``normalized`` is ``lower`` divided by its sum, with bounds of its own; all three are empty where nothing matched.
+    ``entropy`` is its entropy in nats. ``certified`` is True where ``argmax`` beats every other answer whatever is
+    hidden.
     """
 
     lower: dict[str, float]
@@ -39,47 +45,51 @@ class LabelDistribution(Result):
     certified: bool
 
 
-class Tally:
-    """Probability on its way to a set of answers."""
+class LabelMass:
+    """Probabilities collected for a set of answers, text by text.
+
+    ``per_label`` holds the probabilities settled on each answer, ``partial`` those that several answers may still
+    take, with the answers, ``transparent`` those of white space and marks, and ``other`` those of no answer.
+    """
 
     def __init__(self, labels: Labels) -> None:
         self.labels = labels
-        self.settled: list[list[float]] = [[] for _ in labels.names]
-        self.open: list[tuple[frozenset[int], float]] = []
-        self.anything: list[float] = []
+        self.per_label: list[list[float]] = [[] for _ in labels.names]
+        self.partial: list[tuple[frozenset[int], float]] = []
+        self.transparent: list[float] = []
         self.other: list[float] = []
 
     def add(self, reading: Reading, p: float) -> None:
-        """Count a token."""
+        """Add the probability of a text."""
         if reading.label is not None:
-            self.settled[reading.label].append(p)
+            self.per_label[reading.label].append(p)
         elif reading.open is None:
-            self.anything.append(p)
+            self.transparent.append(p)
         elif reading.open:
-            self.open.append((reading.open, p))
+            self.partial.append((reading.open, p))
         else:
             self.other.append(p)
 
-    def settle(self, tail: float, tail_caps: Sequence[float]) -> LabelDistribution:
-        """The distribution, given what is not listed and how much of it each answer can have."""
+    def to_distribution(self, tail: float, tail_caps: Sequence[float]) -> LabelDistribution:
+        """Return the distribution, given the unlisted probability and the most of it that each answer can have."""
         names = self.labels.names
-        lower = [math.fsum(parts) for parts in self.settled]
-        transparent = math.fsum(self.anything)
+        lower = [math.fsum(parts) for parts in self.per_label]
+        transparent = math.fsum(self.transparent)
         slack = [
-            math.fsum([min(tail, cap), transparent, *(p for among, p in self.open if place in among)])
-            for place, cap in enumerate(tail_caps)
+            math.fsum([min(tail, cap), transparent, *(p for among, p in self.partial if index in among)])
+            for index, cap in enumerate(tail_caps)
         ]
         matched = math.fsum(lower)
-        # Slack that an answer's rivals can take; what several of them can take counts once.
+        # What several rivals of an answer may take counts once: they share it.
         rivals = [
             math.fsum(
                 [
-                    min(tail, math.fsum(cap for other, cap in enumerate(tail_caps) if other != place)),
+                    min(tail, math.fsum(cap for other, cap in enumerate(tail_caps) if other != index)),
                     transparent if len(names) > 1 else 0.0,
-                    *(p for among, p in self.open if among - {place}),
+                    *(p for among, p in self.partial if among - {index}),
                 ]
             )
-            for place in range(len(names))
+            for index in range(len(names))
         ]
         normalized: dict[str, float] = {}
         least: dict[str, float] = {}
@@ -94,7 +104,7 @@ class Tally:
             lower=dict(zip(names, lower, strict=True)),
             upper=dict(zip(names, upper, strict=True)),
             matched_mass=matched,
-            partial_mass=math.fsum(p for _, p in self.open),
+            partial_mass=math.fsum(p for _, p in self.partial),
             transparent_mass=transparent,
             other_mass=math.fsum(self.other),
             tail_mass=tail,
@@ -103,5 +113,5 @@ class Tally:
             argmax=None if best is None else names[best],
             normalized_lower=least,
             normalized_upper=most,
-            certified=best is not None and all(lower[best] > high for place, high in enumerate(upper) if place != best),
+            certified=best is not None and all(lower[best] > high for index, high in enumerate(upper) if index != best),
         )

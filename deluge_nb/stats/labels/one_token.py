@@ -1,4 +1,4 @@
-"""The probabilities of labels, and the mean of a score, at one token."""
+"""Probabilities of answers, and the mean of a score, at one token."""
 
 from __future__ import annotations
 
@@ -13,16 +13,18 @@ from ...errors import LogprobError, invalid_argument
 from ...logprobs.values import SENTINELS
 from ...text.matching import Labels
 from ..core.records import Result
-from ..core.truncated import listed
-from ..core.validation import Alternative, count, number
+from ..core.truncated import read_truncated
+from ..core.validation import count, number
 from ..entropy.observed import observe
-from .distribution import LabelDistribution, LabelSet, Tally
+from .distribution import LabelDistribution, LabelMass, LabelSet
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class BinaryProbability(Result):
-    """P(positive): its bounds, its share of the two answers, and ln(p / q); the last two None where neither is
-    listed.
+    """The probability of the first of two answers.
+
+    ``p_lower`` and ``p_upper`` bound P(positive), ``p_normalized`` is its share of the two answers and ``log_odds`` is
+    ln(p / q) in nats. The last two are None where neither answer is listed.
     """
 
     p_lower: float
@@ -33,10 +35,10 @@ class BinaryProbability(Result):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ExpectedScore(Result):
-    """The mean of a score over the answers that are settled, its variance and standard deviation.
+    """The mean of a score over the settled answers, its variance and standard deviation.
 
-    ``matched_mass`` is their probability, ``slack`` that of all that may still become a score; with it the mean lies
-    from ``lower`` to ``upper``.
+    ``matched_mass`` is the probability of the settled answers, ``slack`` that of everything that may still become a
+    score. Whatever the slack becomes, the mean lies from ``lower`` to ``upper``.
     """
 
     mean: float
@@ -57,67 +59,71 @@ def label_distribution(
     vocab_size: int | None = None,
     sentinels: Sequence[float] = SENTINELS,
 ) -> LabelDistribution:
-    """The probability of each answer at one token, with what the list leaves open.
+    """Return the probability of each answer at one token, with bounds for everything that is not listed.
 
-    A token settles on an answer when it is spelt like it, or goes on with something that is neither letter nor digit
-    ("Yes.", "A)"). It leaves open all answers that it begins ("Polit" of "Politics"), and so does a token that is one
-    answer while another goes on from it ("1" of 1 and 10). White space and opening marks leave everything open.
+    A token settles on an answer that it spells, or that it continues with something other than a letter or digit
+    ("Yes.", "A)"). A token that begins answers leaves them open ("Polit" of "Politics"), and so does an answer that
+    begins another ("1" of 1 and 10). White space and opening marks leave every answer open.
 
     Parameters
     ----------
     top_logprobs
-        The alternatives: dicts with ``token`` and ``logprob`` (nats). Tokens that are listed twice count twice.
+        Alternatives: dicts with ``token`` and ``logprob`` (nats). A token that is listed twice counts twice.
     labels
-        The answers, or a dict from each to its spellings. Case, white space and opening marks do not count.
+        The answers, or a dict from each answer to its spellings. Case, white space and opening marks do not count.
     sampled
-        The token that was drawn, which is added where the list does not hold it.
+        The token that was drawn, as such a dict. It is added if the list does not contain it.
     forms_unseen
-        How many tokens of the vocabulary that are not listed can be, or begin, an answer: one number for all, or one
-        for each. As none is likelier than the least of the list, this bounds their share of the tail.
+        How many unlisted tokens of the vocabulary can be, or begin, an answer: one number for all answers, or a dict
+        with a number for each. No unlisted token is likelier than the least likely listed one, so this number bounds
+        the share of the tail that an answer can have.
     vocab_size
-        How many tokens the model can choose from, if that is known.
+        The number of tokens in the model's vocabulary, if known.
     sentinels
-        Values that stand for "not told"; such tokens are left out.
+        Values that stand for a withheld log-probability; such tokens are left out.
+
+    Returns
+    -------
+    LabelDistribution
+        Probabilities between 0 and 1, by answer.
 
     Raises
     ------
     SettingError
-        When there are no answers, one has no spelling, or two cannot be told apart.
+        If there are no answers, an answer has no spelling, or two answers have the same spelling.
     LogprobError
-        When nothing is listed, or a number is no log-probability, or all add up to more than 1.
+        If nothing is listed, a number is not a log-probability, or the probabilities add up to more than 1.
 
     References
     ----------
     S. Wiegreffe et al., "Increasing Probability Mass on Answer Choices Does Not Always Improve Accuracy", 2023, bound
-    the effect of competing surface forms by the mass that matched.
+    the effect of competing surface forms by the matched probability mass.
+
+    Examples
+    --------
+    >>> from math import log
+    >>> from deluge_nb.stats import label_distribution
+    >>> top = [{"token": "Yes", "logprob": log(0.7)}, {"token": "No", "logprob": log(0.2)}]
+    >>> result = label_distribution(top, ["yes", "no"])
+    >>> result.argmax, round(result.normalized["yes"], 3), round(result.upper["yes"], 3), result.certified
+    ('yes', 0.778, 0.8, True)
     """
     reader = Labels(labels)
-    seen, extra = observe(sampled, top_logprobs, sentinels)
-    return distribution_of(seen, extra, reader, forms_unseen, vocab_size)
-
-
-def distribution_of(
-    seen: Sequence[Alternative],
-    extra: Alternative | None,
-    labels: Labels,
-    forms_unseen: int | Mapping[str, int] | None = None,
-    vocab_size: int | None = None,
-) -> LabelDistribution:
-    """The distribution out of alternatives that have been read already."""
-    weighed = listed(
-        np.array([one.logprob for one in seen]),
+    alternatives, extra = observe(sampled, top_logprobs, sentinels)
+    seen = read_truncated(
+        np.array([alternative.logprob for alternative in alternatives]),
         extra=None if extra is None else extra.logprob,
         vocab_size=vocab_size,
     )
-    every = [*seen, extra] if extra is not None else seen
-    tally = Tally(labels)
-    for one, p in zip(every, weighed.p.tolist(), strict=True):
-        tally.add(labels.read(one.token), p)
-    return tally.settle(weighed.tail, _unseen(forms_unseen, labels, weighed.cap))
+    every = [*alternatives, extra] if extra is not None else alternatives
+    mass = LabelMass(reader)
+    for alternative, p in zip(every, seen.p.tolist(), strict=True):
+        mass.add(reader.read(alternative.token), p)
+    return mass.to_distribution(seen.tail, _hidden_caps(forms_unseen, reader, seen.cap))
 
 
-def _unseen(forms: int | Mapping[str, int] | None, labels: Labels, cap: float) -> list[float]:
-    """The greatest probability that each answer's hidden tokens can have."""
+def _hidden_caps(forms: int | Mapping[str, int] | None, labels: Labels, cap: float) -> list[float]:
+    """Return the greatest probability that the unlisted tokens of each answer can have."""
     if forms is None:
         return [math.inf] * len(labels)
     if isinstance(forms, Mapping):
@@ -139,39 +145,44 @@ def binary_probability(
     vocab_size: int | None = None,
     sentinels: Sequence[float] = SENTINELS,
 ) -> BinaryProbability:
-    """The probability of the first of two answers.
+    """Return the probability of the first of two answers.
 
     Parameters
     ----------
     top_logprobs
-        The alternatives: dicts with ``token`` and ``logprob`` (nats).
+        Alternatives: dicts with ``token`` and ``logprob`` (nats).
     positive, negative
-        The answers, or the spellings of each.
+        The two answers, or a list of spellings for each.
     sampled, vocab_size, sentinels
         As for :func:`label_distribution`.
 
     Returns
     -------
     BinaryProbability
-        ``p_lower`` is P(positive) as listed and ``p_upper`` 1 - P(negative) as listed: the bounds of "the answer is the
-        positive one" if what is neither may still lead to either. ``p_normalized`` is P(positive) / (P(positive) +
-        P(negative)): read it together with the mass that supports it.
+        ``p_lower`` is the listed P(positive), ``p_upper`` is 1 minus the listed P(negative): all other tokens may still
+        lead to either answer. ``p_normalized`` is P(positive) / (P(positive) + P(negative)); read it together with the
+        mass that supports it.
 
     Raises
     ------
     ValueError
         As :func:`label_distribution`.
+
+    Examples
+    --------
+    >>> from math import log
+    >>> from deluge_nb.stats import binary_probability
+    >>> top = [{"token": "Yes", "logprob": log(0.7)}, {"token": "No", "logprob": log(0.2)}]
+    >>> result = binary_probability(top, "yes", "no")
+    >>> round(result.p_lower, 3), round(result.p_upper, 3), round(result.p_normalized, 3)
+    (0.7, 0.8, 0.778)
     """
     sides = {
         "positive": [positive] if isinstance(positive, str) else list(positive),
         "negative": [negative] if isinstance(negative, str) else list(negative),
     }
-    found = label_distribution(top_logprobs, sides, sampled=sampled, vocab_size=vocab_size, sentinels=sentinels)
-    return binary_of(found.lower["positive"], found.lower["negative"])
-
-
-def binary_of(yes: float, no: float) -> BinaryProbability:
-    """The record for two answers of which this much is listed."""
+    result = label_distribution(top_logprobs, sides, sampled=sampled, vocab_size=vocab_size, sentinels=sentinels)
+    yes, no = result.lower["positive"], result.lower["negative"]
     if yes == no == 0:
         return BinaryProbability(0.0, 1.0, None, None)
     odds = math.inf if no == 0 else -math.inf if yes == 0 else math.log(yes) - math.log(no)
@@ -186,55 +197,64 @@ def expected_score(
     vocab_size: int | None = None,
     sentinels: Sequence[float] = SENTINELS,
 ) -> ExpectedScore:
-    """The mean of a score that a model gives as a token, over all the scores that it weighed.
+    """Return the mean of a score that a model gives as a token, over all listed scores.
 
     Parameters
     ----------
     top_logprobs
-        The alternatives: dicts with ``token`` and ``logprob`` (nats).
+        Alternatives: dicts with ``token`` and ``logprob`` (nats).
     scores
-        The scores as numbers, or a dict from what the model writes to the number that it means.
+        The possible scores as numbers, or a dict from the text that the model writes to the number it means.
     sampled, vocab_size, sentinels
         As for :func:`label_distribution`.
 
     Returns
     -------
     ExpectedScore
-        ``mean`` is over the scores that are settled. Where a token may become several ("1" of 1 and 10) it counts as
-        slack, between the least and the greatest score.
+        ``mean`` is over the settled scores. A token that may become several scores ("1" of 1 and 10) is slack, anywhere
+        between the least and the greatest score.
 
     Raises
     ------
     LogprobError
-        When none of the scores is among the alternatives: there is then no mean.
+        If none of the scores is among the alternatives, so that there is no mean.
     ValueError
         As :func:`label_distribution`.
 
     References
     ----------
     Y. Liu et al., "G-Eval", 2023, equation 1, without the bounds.
+
+    Examples
+    --------
+    >>> from math import log
+    >>> from deluge_nb.stats import expected_score
+    >>> top = [{"token": "4", "logprob": log(0.6)}, {"token": "5", "logprob": log(0.3)}]
+    >>> result = expected_score(top, range(1, 6))
+    >>> round(result.mean, 3), round(result.lower, 3), round(result.upper, 3)
+    (4.333, 4.0, 4.4)
     """
     values = (
         {text: number(score, f"scores[{text!r}]") for text, score in scores.items()}
         if isinstance(scores, Mapping)
-        else {_written(score): score for score in (number(one, "scores") for one in scores)}
+        else {_score_text(score): score for score in (number(score, "scores") for score in scores)}
     )
     for text, score in values.items():
         if math.isinf(score):
             raise invalid_argument(f"scores[{text!r}]", score, "finite")
-    found = label_distribution(top_logprobs, list(values), sampled=sampled, vocab_size=vocab_size, sentinels=sentinels)
-    matched = found.matched_mass
+    result = label_distribution(top_logprobs, list(values), sampled=sampled, vocab_size=vocab_size, sentinels=sentinels)
+    matched = result.matched_mass
     if matched == 0:
         raise LogprobError(
             f"None of the scores {', '.join(values)} is among the alternatives, so there is no expected score: look at "
             "another token, or ask for more top_logprobs."
         )
-    p = np.array([found.lower[text] for text in values])
+    p = np.array([result.lower[text] for text in values])
     s = np.array(list(values.values()))
     total = math.fsum((s * p).tolist())
     mean = total / matched
     variance = math.fsum((p * (s - mean) ** 2).tolist()) / matched
-    slack = math.fsum((found.tail_mass, found.partial_mass, found.transparent_mass))
+    slack = math.fsum((result.tail_mass, result.partial_mass, result.transparent_mass))
     return ExpectedScore(
         mean,
         variance,
@@ -246,6 +266,6 @@ def expected_score(
     )
 
 
-def _written(score: float) -> str:
-    """A number as a model writes it: 4, not 4.0."""
+def _score_text(score: float) -> str:
+    """Return a number as a model writes it: 4 rather than 4.0."""
     return str(int(score)) if float(score).is_integer() else repr(float(score))

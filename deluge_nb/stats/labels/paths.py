@@ -1,4 +1,4 @@
-"""Probabilities along several tokens: a trie of label spellings, and the law of total probability."""
+"""Probabilities along several tokens: a trie of the beginnings of answers, and the law of total probability."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ import numpy as np
 from ...errors import invalid_argument
 from ...text.matching import Labels
 from ..core.records import Result
-from ..core.truncated import listed
-from ..core.validation import Alternative, alternatives, between, logprobs
-from .distribution import LabelDistribution, LabelSet, Tally
+from ..core.truncated import read_truncated
+from ..core.validation import Alternative, between, read_alternatives, read_logprobs
+from .distribution import LabelDistribution, LabelMass, LabelSet
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LabelBounds(Result):
-    """For each answer the least and the greatest probability that it can have."""
+    """The least and the greatest probability that each answer can have."""
 
     lower: dict[str, float]
     upper: dict[str, float]
@@ -34,79 +34,107 @@ class ProbabilityBounds(Result):
 
 
 def trie_label_probability(nodes: Mapping[str, Any], labels: LabelSet) -> LabelBounds:
-    """The probability of answers that take several tokens, from the next-token lists at the beginnings of them.
+    """Return the probability of answers of several tokens, from the next-token lists after their beginnings.
 
-    All ways to spell an answer are added up ("Neg" + "ative" and "Ne" + "gative"). What a list leaves out, and what
-    begins an answer without having been followed, may become any answer that goes on from there.
+    All ways to spell an answer are added up ("Neg" + "ative" and "Ne" + "gative"). Probability that a list leaves out,
+    or that is on a beginning without a list of its own, may become any answer that continues from there.
 
     Parameters
     ----------
     nodes
-        From each beginning that was asked about (``""`` is the first) to the log-probabilities of the next tokens, in
-        nats: a dict from token to number, or a list of dicts. Beginnings that are settled need none.
+        The log-probabilities (nats) of the next tokens after each beginning: a dict from token to number, or a list of
+        dicts. ``""`` is the first beginning. A text that settles on an answer needs no list.
     labels
-        The answers, or a dict from each to its spellings.
+        The answers, or a dict from each answer to its spellings.
+
+    Returns
+    -------
+    LabelBounds
+        Probabilities between 0 and 1, by answer.
 
     Raises
     ------
     SettingError
-        When there is no list for ``""``, or the answers are no set of answers.
+        If there is no list for ``""``, or the answers are not a set of answers.
     LogprobError
-        When a list is empty or adds up to more than 1, or a number is no log-probability.
+        If a list is empty or adds up to more than 1, or a number is not a log-probability.
+
+    Examples
+    --------
+    >>> from math import log
+    >>> from deluge_nb.stats import trie_label_probability
+    >>> nodes = {"": {"Pos": log(0.5), "Neg": log(0.4)}, "Neg": {"ative": log(0.95)}}
+    >>> bounds = trie_label_probability(nodes, ["positive", "negative"])
+    >>> round(bounds.lower["negative"], 3), round(bounds.upper["negative"], 3)
+    (0.38, 0.5)
     """
     reader = Labels(labels)
     if not isinstance(nodes, Mapping) or "" not in nodes:
         raise invalid_argument("nodes", nodes, "a dict with a list of next tokens for each beginning, '' among them")
-    lists = {prefix: alternatives(top, f"nodes[{prefix!r}]") for prefix, top in nodes.items()}
-    found = walked(lists, reader)
-    return LabelBounds(found.lower, found.upper)
+    lists = {prefix: read_alternatives(top, f"nodes[{prefix!r}]") for prefix, top in nodes.items()}
+    result = walk_trie(lists, reader)
+    return LabelBounds(result.lower, result.upper)
 
 
-def walked(
+def walk_trie(
     lists: Mapping[str, Sequence[Alternative]], labels: Labels, *, to_the_end: bool = False
 ) -> LabelDistribution:
-    """The distribution over answers of several tokens, from the next-token lists after each beginning.
+    """Return the distribution over answers of several tokens, from the next-token lists after each beginning.
 
-    With ``to_the_end`` an answer that has not ended is followed like a beginning, where there is a list after it: it
-    may go on to another word or number.
+    With ``to_the_end``, an answer that may still continue to another word or number is followed too, if there is a list
+    after it.
     """
-    tally = Tally(labels)
+    mass = LabelMass(labels)
     tail = 0.0
     waiting = [("", 1.0)]
     while waiting:
         prefix, reached = waiting.pop()
         node = lists[prefix]
-        weighed = listed(np.array([one.logprob for one in node]), where=f"nodes[{prefix!r}]")
+        seen = read_truncated(np.array([alternative.logprob for alternative in node]), where=f"nodes[{prefix!r}]")
         if prefix:
-            tally.add(labels.read(prefix), reached * weighed.tail)
+            mass.add(labels.read(prefix), reached * seen.tail)
         else:
-            tail = weighed.tail
-        for one, p in zip(node, weighed.p.tolist(), strict=True):
-            text, through = prefix + one.token, reached * p
+            tail = seen.tail
+        for alternative, p in zip(node, seen.p.tolist(), strict=True):
+            text, through = prefix + alternative.token, reached * p
             reading = labels.read(text)
             follow = reading.is_undecided or (to_the_end and reading.label is not None and not reading.ended)
-            if follow and text in lists and one.token and through > 0:
+            if follow and text in lists and alternative.token and through > 0:
                 waiting.append((text, through))
             else:
-                tally.add(reading, through)
-    return tally.settle(tail, [math.inf] * len(labels))
+                mass.add(reading, through)
+    return mass.to_distribution(tail, [math.inf] * len(labels))
 
 
 def total_probability(branches: Iterable[Mapping[str, Any]], unexplored: bool = True) -> ProbabilityBounds:
-    """The law of total probability over the branches that were looked at: the sum of P(x) P(y | x).
+    """Return the law of total probability over explored branches: the sum of P(x) P(y | x).
 
     Parameters
     ----------
     branches
-        For each x a dict with its ``logprob`` (nats) and ``p_given``, the probability of y after it, or the pair of its
-        bounds. The branches exclude each other.
+        For each x a dict with its ``logprob`` (nats) and ``p_given``: P(y | x), or a pair with its lower and upper
+        bound. The branches exclude each other.
     unexplored
-        Whether other branches exist: all that these leave then counts towards the upper bound.
+        Whether other branches exist. If so, their probability counts towards the upper bound.
+
+    Returns
+    -------
+    ProbabilityBounds
+        The least and the greatest value of P(y).
 
     Raises
     ------
     ValueError
-        When a number is none of its kind, or the branches add up to more than 1.
+        If a number is not a probability or log-probability, or the branches add up to more than 1.
+
+    Examples
+    --------
+    >>> from math import log
+    >>> from deluge_nb.stats import total_probability
+    >>> branches = [{"logprob": log(0.6), "p_given": 0.5}, {"logprob": log(0.3), "p_given": (0.8, 1.0)}]
+    >>> bounds = total_probability(branches)
+    >>> round(bounds.lower, 3), round(bounds.upper, 3)
+    (0.54, 0.7)
     """
     weights: list[float] = []
     low: list[float] = []
@@ -115,21 +143,23 @@ def total_probability(branches: Iterable[Mapping[str, Any]], unexplored: bool = 
         where = f"branches[{position}]"
         if not isinstance(branch, Mapping) or "logprob" not in branch or "p_given" not in branch:
             raise invalid_argument(where, branch, "a dict with 'logprob' and 'p_given'")
-        given = branch["p_given"]
-        pair = given if isinstance(given, tuple | list) else (given, given)
+        p_given = branch["p_given"]
+        pair = p_given if isinstance(p_given, tuple | list) else (p_given, p_given)
         if len(pair) != 2:
             raise invalid_argument(
-                f"{where}['p_given']", given, "a probability, or the lower and the upper bound of one"
+                f"{where}['p_given']", p_given, "a probability, or the lower and the upper bound of one"
             )
-        least, most = (between(one, f"{where}['p_given']", 0, 1) for one in pair)
+        least, most = (between(bound, f"{where}['p_given']", 0, 1) for bound in pair)
         if least > most:
-            raise invalid_argument(f"{where}['p_given']", given, "the lower and then the upper bound of a probability")
-        weights.append(float(logprobs([branch["logprob"]], f"{where}['logprob']")[0]))
+            raise invalid_argument(
+                f"{where}['p_given']", p_given, "the lower and then the upper bound of a probability"
+            )
+        weights.append(float(read_logprobs([branch["logprob"]], f"{where}['logprob']")[0]))
         low.append(least)
         high.append(most)
     if not weights:
         return ProbabilityBounds(0.0, 1.0 if unexplored else 0.0)
-    weighed = listed(np.array(weights), true_topk=False, where="branches")
-    p = weighed.p
-    rest = weighed.tail if unexplored else 0.0
+    seen = read_truncated(np.array(weights), true_topk=False, where="branches")
+    p = seen.p
+    rest = seen.tail if unexplored else 0.0
     return ProbabilityBounds(math.fsum((p * low).tolist()), min(math.fsum([*(p * high).tolist(), rest]), 1.0))

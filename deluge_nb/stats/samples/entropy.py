@@ -12,8 +12,7 @@ from numpy.typing import ArrayLike
 from ...errors import invalid_argument
 from ...logprobs.values import log_sum
 from ..core.records import Result
-from ..core.validation import logprobs as read_logprobs
-from ..core.validation import paired, read_counts
+from ..core.validation import check_paired, read_counts, read_logprobs
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -59,7 +58,7 @@ def semantic_entropy(logliks: ArrayLike, cluster_ids: Sequence[Hashable]) -> Sem
     """
     values = read_logprobs(logliks, "logliks")
     names = list(cluster_ids)
-    paired(values, np.zeros(len(names)), ("logliks", "cluster_ids"))
+    check_paired(values, np.zeros(len(names)), ("logliks", "cluster_ids"))
     groups: dict[Hashable, list[int]] = {}
     for place, name in enumerate(names):
         groups.setdefault(name, []).append(place)

@@ -15,18 +15,18 @@ from ...extras import import_extra
 from ...logprobs.columns import Floats
 from ...logprobs.values import log_sum
 from ..core.records import Result
-from ..core.truncated import listed
+from ..core.truncated import read_truncated
 from ..core.validation import (
     MASS_TOLERANCE,
-    alternatives,
     between,
+    check_paired,
     matrix,
-    paired,
     probabilities,
+    read_alternatives,
     read_counts,
+    read_logprobs,
     vector,
 )
-from ..core.validation import logprobs as read_logprobs
 from ..scoring.intervals import normal_quantile
 
 
@@ -83,31 +83,31 @@ def divergence_lower_bounds(p: Mapping[str, Any], q: Mapping[str, Any]) -> Diver
     ----------
     T. Cover, J. Thomas, "Elements of Information Theory", 2006, section 2.8.
     """
-    left, right = _law(p, "p"), _law(q, "q")
+    left, right = _read_distribution(p, "p"), _read_distribution(q, "q")
     shared = [token for token in left if token in right]
-    first = _coarse([left[token] for token in shared])
-    second = _coarse([right[token] for token in shared])
+    first = _coarsen([left[token] for token in shared])
+    second = _coarsen([right[token] for token in shared])
     middle = (first + second) / 2
     return Divergences(
-        _divergence(first, second),
-        max((_divergence(first, middle) + _divergence(second, middle)) / 2, 0.0),
+        _kl_divergence(first, second),
+        max((_kl_divergence(first, middle) + _kl_divergence(second, middle)) / 2, 0.0),
         math.fsum(np.abs(first - second).tolist()) / 2,
     )
 
 
-def _law(values: Mapping[str, Any], name: str) -> dict[str, float]:
+def _read_distribution(values: Mapping[str, Any], name: str) -> dict[str, float]:
     if not isinstance(values, Mapping):
         raise invalid_argument(name, values, "a dict from token to log-probability")
-    seen = alternatives(values, name)
-    weighed = listed(np.array([one.logprob for one in seen]), true_topk=False, where=name)
+    seen = read_alternatives(values, name)
+    weighed = read_truncated(np.array([one.logprob for one in seen]), true_topk=False, where=name)
     return dict(zip((one.token for one in seen), weighed.p.tolist(), strict=True))
 
 
-def _coarse(p: Sequence[float]) -> Floats:
+def _coarsen(p: Sequence[float]) -> Floats:
     return np.array([*p, max(math.fsum([1.0, *(-one for one in p)]), 0.0)])
 
 
-def _divergence(p: Floats, q: Floats) -> float:
+def _kl_divergence(p: Floats, q: Floats) -> float:
     """Of Kullback and Leibler; infinite where q denies what p holds possible."""
     held = p > 0
     if (q[held] == 0).any():
@@ -135,7 +135,7 @@ def bayes_posterior(log_prior: ArrayLike, token_logliks: ArrayLike) -> BayesPost
         np.asarray(token_logliks, np.float64) if _is_empty(token_logliks) else matrix(token_logliks, "token_logliks")
     )
     tokens = tokens.reshape(len(prior), -1) if not tokens.size else tokens
-    paired(prior, tokens[:, 0] if tokens.shape[1] else np.zeros(len(tokens)), ("log_prior", "token_logliks"))
+    check_paired(prior, tokens[:, 0] if tokens.shape[1] else np.zeros(len(tokens)), ("log_prior", "token_logliks"))
     for row, line in enumerate(tokens):
         read_logprobs(line, f"token_logliks[{row}]")
     if np.isposinf(prior).any():
@@ -210,7 +210,7 @@ def chi_square_gof(observed: ArrayLike, probs: ArrayLike) -> ChiSquare:
     K. Pearson, 1900. Expected counts below about 5 make the p-value rough.
     """
     counts, p = read_counts(observed, "observed"), probabilities(probs, "probs")
-    paired(counts, p, ("observed", "probs"))
+    check_paired(counts, p, ("observed", "probs"))
     total, mass = float(counts.sum()), math.fsum(p.tolist())
     if abs(mass - 1) > MASS_TOLERANCE:
         raise ProbabilityMassError(

@@ -72,14 +72,14 @@ def ece(confidence: ArrayLike, correct: ArrayLike, n_bins: int = 10) -> Calibrat
     sums = np.zeros((3, bins))
     for start in range(0, len(p), _BLOCK):
         part = p[start : start + _BLOCK]
-        at = _bins_of(part, bins)
+        at = _bin_indices(part, bins)
         sums[0] += np.bincount(at, minlength=bins)
         sums[1] += np.bincount(at, part, bins)
         sums[2] += np.bincount(at, y[start : start + _BLOCK], bins)
-    return _error(sums, len(p))
+    return _calibration_error(sums, len(p))
 
 
-def _bins_of(p: Floats, bins: int) -> NDArray[np.intp]:
+def _bin_indices(p: Floats, bins: int) -> NDArray[np.intp]:
     """The bin (lo, hi] of each probability, the first closed at 0; its edges are the doubles nearest to i / bins."""
     scaled = p * bins
     at = np.maximum(np.ceil(scaled), 1.0).astype(np.intp) - 1
@@ -91,7 +91,7 @@ def _bins_of(p: Floats, bins: int) -> NDArray[np.intp]:
     return at
 
 
-def _error(sums: Floats, n: int) -> CalibrationError:
+def _calibration_error(sums: Floats, n: int) -> CalibrationError:
     counts = sums[0]
     with np.errstate(invalid="ignore"):
         confidence, accuracy = sums[1] / counts, sums[2] / counts

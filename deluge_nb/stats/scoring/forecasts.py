@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from ...errors import ProbabilityMassError, SettingError, invalid_argument
 from ...logprobs.columns import Floats
 from ..core.records import Result
-from ..core.validation import MASS_TOLERANCE, between, classes, matrix, outcomes, paired, probabilities, vector
+from ..core.validation import MASS_TOLERANCE, between, check_paired, classes, matrix, outcomes, probabilities, vector
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -76,7 +76,7 @@ def brier_multiclass(p: ArrayLike, y: ArrayLike) -> float:
             value=total,
         )
     true = classes(y, "y", k)
-    paired(rows[:, 0] if k else np.zeros(n), true.astype(np.float64), ("p", "y"))
+    check_paired(rows[:, 0] if k else np.zeros(n), true.astype(np.float64), ("p", "y"))
     squares = rows**2
     own = rows[np.arange(n), true]
     return math.fsum([*(squares.sum(axis=1) - own**2 + (own - 1) ** 2).tolist()]) / n
@@ -160,7 +160,7 @@ def auroc(score: ArrayLike, y: ArrayLike) -> float:
     J. Hanley, B. McNeil, "The meaning and use of the area under a ROC curve", 1982.
     """
     values, outcome = vector(score, "score"), outcomes(y, "y")
-    paired(values, outcome, ("score", "y"))
+    check_paired(values, outcome, ("score", "y"))
     positive, negative = values[outcome == 1], np.sort(values[outcome == 0])
     if not len(positive) or not len(negative):
         raise SettingError(
@@ -178,5 +178,5 @@ def auroc(score: ArrayLike, y: ArrayLike) -> float:
 def read_forecasts(p: ArrayLike, y: ArrayLike, names: tuple[str, str]) -> tuple[Floats, Floats]:
     """Return forecasts (probabilities of 1) and their outcomes (0 or 1) as arrays of the same length."""
     forecast, outcome = probabilities(p, names[0]), outcomes(y, names[1])
-    paired(forecast, outcome, names)
+    check_paired(forecast, outcome, names)
     return forecast, outcome

@@ -39,7 +39,7 @@ def wilson_interval(k: int, n: int, level: float = 0.95) -> Interval:
     ----------
     E. B. Wilson, "Probable inference, the law of succession, and statistical inference", 1927.
     """
-    hits, total, z = _share(k, n, level)
+    hits, total, z = _read_share(k, n, level)
     share = hits / total
     spread = z * z / total
     centre = (share + spread / 2) / (1 + spread)
@@ -68,7 +68,7 @@ def clopper_pearson(k: int, n: int, level: float = 0.95) -> Interval:
     ----------
     C. Clopper, E. S. Pearson, "The use of confidence or fiducial limits illustrated in the case of the binomial", 1934.
     """
-    hits, total, _ = _share(k, n, level)
+    hits, total, _ = _read_share(k, n, level)
     special = import_extra("scipy.special", "clopper_pearson")
     rest = (1 - level) / 2
     return Interval(
@@ -77,7 +77,7 @@ def clopper_pearson(k: int, n: int, level: float = 0.95) -> Interval:
     )
 
 
-def _share(k: int, n: int, level: float) -> tuple[int, int, float]:
+def _read_share(k: int, n: int, level: float) -> tuple[int, int, float]:
     total = count(n, "n", 1)
     hits = count(k, "k")
     if hits > total:

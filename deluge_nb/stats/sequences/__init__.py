@@ -1,7 +1,7 @@
 """Measures of whole completions: likelihood, confidence, and the choice between continuations."""
 
 from .choices import Calibrated, ChoiceScores, PmiScores, choice_scores, contextual_calibration, pmi_dc
-from .confidence import DeepConf, conf_of, deepconf
+from .confidence import DeepConf, deepconf, group_confidence
 from .likelihood import SequenceBounds, SequenceStats, sequence_bounds, sequence_stats
 
 __all__ = [
@@ -12,9 +12,9 @@ __all__ = [
     "SequenceBounds",
     "SequenceStats",
     "choice_scores",
-    "conf_of",
     "contextual_calibration",
     "deepconf",
+    "group_confidence",
     "pmi_dc",
     "sequence_bounds",
     "sequence_stats",

@@ -13,8 +13,7 @@ from ...errors import invalid_argument
 from ...logprobs.columns import Floats
 from ...logprobs.values import log_sum
 from ..core.records import Result
-from ..core.validation import logprobs as read_logprobs
-from ..core.validation import matrix, paired, vector
+from ..core.validation import check_paired, matrix, read_logprobs, vector
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -76,7 +75,7 @@ def choice_scores(choices: Sequence[str], loglik: ArrayLike, n_tokens: ArrayLike
     if isinstance(choices, str):
         raise invalid_argument("choices", choices, "a list of texts")
     values = read_logprobs(loglik, "loglik")
-    paired(np.zeros(len(choices)), values, ("choices", "loglik"))
+    check_paired(np.zeros(len(choices)), values, ("choices", "loglik"))
     for position, text in enumerate(choices):
         if not isinstance(text, str) or not text:
             raise invalid_argument(f"choices[{position}]", text, "a text that is not empty")
@@ -85,7 +84,7 @@ def choice_scores(choices: Sequence[str], loglik: ArrayLike, n_tokens: ArrayLike
     per_token = None
     if n_tokens is not None:
         lengths = vector(n_tokens, "n_tokens")
-        paired(values, lengths, ("loglik", "n_tokens"))
+        check_paired(values, lengths, ("loglik", "n_tokens"))
         if (lengths < 1).any():
             raise invalid_argument("n_tokens", n_tokens, "the number of tokens of each choice, at least 1")
         per_token = values / lengths
@@ -127,7 +126,7 @@ def pmi_dc(cond_logprobs: ArrayLike, domain_logprobs: ArrayLike) -> PmiScores:
     """
     given = read_logprobs(cond_logprobs, "cond_logprobs")
     domain = read_logprobs(domain_logprobs, "domain_logprobs")
-    paired(given, domain, ("cond_logprobs", "domain_logprobs"))
+    check_paired(given, domain, ("cond_logprobs", "domain_logprobs"))
     never = np.flatnonzero(np.isneginf(domain))
     if len(never):
         raise invalid_argument(
@@ -165,7 +164,7 @@ def contextual_calibration(probs: ArrayLike, content_free: ArrayLike) -> Calibra
     p = vector(probs, "probs")
     free = np.asarray(content_free, np.float64)
     free = vector(free, "content_free") if free.ndim == 1 else matrix(free, "content_free").mean(axis=0)
-    paired(p, free, ("probs", "content_free"))
+    check_paired(p, free, ("probs", "content_free"))
     for name, values in (("probs", p), ("content_free", free)):
         wrong = np.flatnonzero((values < 0) | np.isinf(values))
         if len(wrong):

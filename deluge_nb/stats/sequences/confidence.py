@@ -13,8 +13,7 @@ from ...errors import LogprobError, invalid_argument
 from ...logprobs.columns import Floats
 from ...logprobs.values import SENTINELS
 from ..core.records import Result
-from ..core.validation import between, count, told
-from ..core.validation import logprobs as read_logprobs
+from ..core.validation import between, count, drop_sentinels, read_logprobs
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -69,16 +68,16 @@ def deepconf(
     share = between(bottom_fraction, "bottom_fraction", 0, 1)
     confidence = []
     for position, values in enumerate(top_logprobs):
-        seen = told(read_logprobs(values, f"top_logprobs[{position}]"), sentinels)
+        seen = drop_sentinels(read_logprobs(values, f"top_logprobs[{position}]"), sentinels)
         if not len(seen):
             raise LogprobError(f"top_logprobs[{position}] is empty: its confidence is unknown.", position=position)
         confidence.append(0.0 - math.fsum(seen.tolist()) / len(seen))
     if not confidence:
         raise invalid_argument("top_logprobs", [], "the alternatives of at least one token")
-    return conf_of(np.array(confidence), *sizes, share)
+    return group_confidence(np.array(confidence), *sizes, share)
 
 
-def conf_of(confidence: Floats, window: int, tail: int, bottom_fraction: float) -> DeepConf:
+def group_confidence(confidence: Floats, window: int, tail: int, bottom_fraction: float) -> DeepConf:
     """The groups of a completion whose tokens' confidence is known."""
     window = min(window, len(confidence))
     if np.isinf(confidence).any():  # a difference of sums would be none

@@ -14,9 +14,8 @@ from ...errors import LogprobError, invalid_argument
 from ...logprobs.columns import Floats
 from ...logprobs.values import SENTINELS, SINGLE_PRECISION
 from ..core.records import Result
-from ..core.truncated import listed
-from ..core.validation import count, not_a_logprob, number, told
-from ..core.validation import logprobs as read_logprobs
+from ..core.truncated import read_truncated
+from ..core.validation import count, drop_sentinels, logprob_error, number, read_logprobs
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -151,28 +150,28 @@ def sequence_bounds(
         value = entry.get("logprob")
         unknown = value is None or (isinstance(value, float) and math.isnan(value))
         if unknown and policy == "raise":
-            raise not_a_logprob(math.nan, "tokens", position, entry.get("token"))
+            raise logprob_error(math.nan, "tokens", position, entry.get("token"))
         if not unknown:
             value = number(value, f"tokens[{position}]['logprob']")
             if value not in sentinels:
                 try:
                     sure.append(float(read_logprobs([value])[0]))
                 except LogprobError:
-                    raise not_a_logprob(value, "tokens", position, entry.get("token")) from None
+                    raise logprob_error(value, "tokens", position, entry.get("token")) from None
                 continue
         censored.append(position)
-        most.append(_most(entry.get("top_logprobs"), position, sentinels))
+        most.append(_largest_hidden_logprob(entry.get("top_logprobs"), position, sentinels))
     known = math.fsum(sure)
     if not censored:
         return SequenceBounds(known, known, ())
     return SequenceBounds(-math.inf, math.fsum([known, *most]), tuple(censored))
 
 
-def _most(top: Any, position: int, sentinels: Sequence[float]) -> float:
+def _largest_hidden_logprob(top: Any, position: int, sentinels: Sequence[float]) -> float:
     """The greatest log-probability that a token outside a list can have."""
     values = [one.get("logprob") if isinstance(one, Mapping) else one for one in top or ()]
-    seen = told(read_logprobs(values, f"tokens[{position}]['top_logprobs']"), sentinels)
+    seen = drop_sentinels(read_logprobs(values, f"tokens[{position}]['top_logprobs']"), sentinels)
     if not len(seen):
         return 0.0
-    tail = listed(seen, true_topk=False, where=f"tokens[{position}]['top_logprobs']").tail
+    tail = read_truncated(seen, true_topk=False, where=f"tokens[{position}]['top_logprobs']").tail
     return min(float(seen.min()), math.log(max(tail, len(seen) * SINGLE_PRECISION)))

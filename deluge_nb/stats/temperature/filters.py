@@ -13,9 +13,8 @@ from ...errors import invalid_argument
 from ...logprobs.columns import Floats
 from ...logprobs.values import SENTINELS
 from ..core.records import Result
-from ..core.truncated import listed
-from ..core.validation import between, count, temperature_of
-from ..core.validation import logprobs as read_logprobs
+from ..core.truncated import read_truncated
+from ..core.validation import between, count, read_logprobs, read_temperature
 from ..entropy.logarithms import softmax
 
 # Sums of probabilities meet a bound that they equal.
@@ -98,7 +97,7 @@ def top_p(
     if wanted == 0:
         raise invalid_argument("p", p, "above 0")
     ranking = _Ranking(logprobs, sentinels)
-    heat = temperature_of(temperature)
+    heat = read_temperature(temperature)
     early = temperature_first and heat != 1
     seen_p = softmax(ranking.ordered, heat) if early else np.exp(ranking.ordered)
     reached = np.cumsum(seen_p, dtype=np.longdouble) >= wanted - _GUARD
@@ -146,7 +145,7 @@ def min_p(
     """
     share = between(min_p, "min_p", 0, 1)
     ranking = _Ranking(logprobs, sentinels)
-    heat = temperature_of(temperature)
+    heat = read_temperature(temperature)
     ordered = ranking.ordered / heat if temperature_first and 0 < heat < math.inf else ranking.ordered
     least = ordered[0] + math.log(share) - _GUARD if share else -math.inf
     kept = int((ordered >= least).sum())
@@ -159,7 +158,7 @@ class _Ranking:
     def __init__(self, logprobs: ArrayLike, sentinels: Sequence[float]) -> None:
         values = read_logprobs(logprobs)
         places = np.flatnonzero(~np.isin(values, sentinels))
-        self.seen = listed(values[places], true_topk=False, where="logprobs")
+        self.seen = read_truncated(values[places], true_topk=False, where="logprobs")
         order = np.argsort(-self.seen.logprob, kind="stable")
         self.places = places[order]
         self.ordered = self.seen.logprob[order]

@@ -13,9 +13,8 @@ from ...errors import ProbabilityMassError, invalid_argument
 from ...logprobs.columns import Floats
 from ...logprobs.values import SENTINELS, SINGLE_PRECISION, log_sum
 from ..core.records import Result
-from ..core.truncated import Listed, listed, whole
-from ..core.validation import MASS_TOLERANCE, number, paired, temperature_of, told
-from ..core.validation import logprobs as read_logprobs
+from ..core.truncated import TruncatedDistribution, read_truncated, tokens_at_cap
+from ..core.validation import MASS_TOLERANCE, check_paired, drop_sentinels, number, read_logprobs, read_temperature
 from ..entropy.logarithms import softmax
 
 
@@ -98,9 +97,9 @@ def temperature_topk(
     ValueError
         As :func:`deluge_nb.stats.entropy_bounds`, and for a negative temperature.
     """
-    values = told(read_logprobs(top_logprobs, "top_logprobs"), sentinels)
-    heat = temperature_of(temperature)
-    seen = listed(values, vocab_size=vocab_size)
+    values = drop_sentinels(read_logprobs(top_logprobs, "top_logprobs"), sentinels)
+    heat = read_temperature(temperature)
+    seen = read_truncated(values, vocab_size=vocab_size)
     conditional = softmax(seen.logprob, heat)
     if heat == 1:
         return TemperatureTopK(conditional, seen.p, seen.p)
@@ -109,7 +108,7 @@ def temperature_topk(
         # Hidden tokens can tie with the likeliest only where the whole list does.
         rivals = seen.full if bool(best.all()) and seen.cap > 0 else 0.0
         return TemperatureTopK(conditional, best / (best.sum() + rivals), conditional.copy())
-    least, most = _hidden(seen, 1 / heat, vocab_size)
+    least, most = _hidden_power_sums(seen, 1 / heat, vocab_size)
     # In logarithms, for p^b underflows at low temperatures.
     scaled = seen.logprob / heat
     total = log_sum(scaled)
@@ -120,7 +119,7 @@ def temperature_topk(
     )
 
 
-def _hidden(seen: Listed, beta: float, vocab_size: int | None) -> tuple[float, float]:
+def _hidden_power_sums(seen: TruncatedDistribution, beta: float, vocab_size: int | None) -> tuple[float, float]:
     """The logarithms of the least and the most that the hidden tokens' p^beta can add up to."""
     hidden = math.inf if vocab_size is None else vocab_size - len(seen.logprob)
     if hidden == 0:
@@ -128,14 +127,14 @@ def _hidden(seen: Listed, beta: float, vocab_size: int | None) -> tuple[float, f
     # A tail of the size of rounding may be none or twice that, and above temperature 1 a little goes a long way.
     unsure = len(seen.logprob) * SINGLE_PRECISION if beta < 1 else 0.0
     unsure = unsure if seen.tail < 16 * unsure else 0.0
-    least, most = _spread(max(seen.tail - unsure, 0.0), seen.cap, hidden, beta)
-    return least, _spread(seen.tail + unsure, seen.cap, hidden, beta)[1] if unsure else most
+    least, most = _power_sum_bounds(max(seen.tail - unsure, 0.0), seen.cap, hidden, beta)
+    return least, _power_sum_bounds(seen.tail + unsure, seen.cap, hidden, beta)[1] if unsure else most
 
 
-def _spread(tail: float, cap: float, hidden: float, beta: float) -> tuple[float, float]:
+def _power_sum_bounds(tail: float, cap: float, hidden: float, beta: float) -> tuple[float, float]:
     if tail <= 0:
         return -math.inf, -math.inf
-    full = whole(tail, cap)
+    full = tokens_at_cap(tail, cap)
     rest = tail - full * cap
     # What rounding leaves over is nothing, and would count as something once it is raised to a small power.
     rest = rest if rest > 1e-12 * tail else 0.0
@@ -168,7 +167,7 @@ def infer_temperature(raw: ArrayLike, scaled: ArrayLike) -> InferredTemperature:
         With fewer than two tokens, tokens that are all alike, or an order that turned round.
     """
     before, after = read_logprobs(raw, "raw"), read_logprobs(scaled, "scaled")
-    paired(before, after, ("raw", "scaled"))
+    check_paired(before, after, ("raw", "scaled"))
     both = np.isfinite(before) & np.isfinite(after)
     before, after = before[both], after[both]
     if len(before) < 2 or not np.ptp(before):
@@ -208,7 +207,7 @@ def binary_temperature(log_odds: float, temperature: float) -> float:
     S. Kadavath et al., "Language Models (Mostly) Know What They Know", 2022, use T = 2.5 for P(True).
     """
     odds = number(log_odds, "log_odds")
-    heat = temperature_of(temperature)
+    heat = read_temperature(temperature)
     if math.isinf(heat):
         if math.isinf(odds):
             raise invalid_argument("log_odds", log_odds, "finite where the temperature is not")
