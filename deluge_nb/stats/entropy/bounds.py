@@ -1,4 +1,4 @@
-"""Bounds of the entropy of a distribution of which only the top is known, and the variance of surprisal."""
+"""Bounds of the entropy of a distribution whose top is listed, and the variance of surprisal."""
 
 from __future__ import annotations
 
@@ -19,11 +19,12 @@ from ..core.validation import MASS_TOLERANCE, drop_sentinels, log_base, read_log
 
 @dataclass(frozen=True, slots=True, eq=False)
 class EntropyBounds(Result):
-    """What a list of alternatives says of the entropy of its distribution.
+    """Bounds and estimates of the entropy of a distribution whose top is listed.
 
-    ``mass`` and ``tail`` are probabilities; the rest is in nats, or in the base asked for. The true entropy is at least
-    ``lower`` and at most ``upper``. ``plugin`` sums over the list alone, ``renormalized`` makes the list add up to 1,
-    ``bucket`` counts the tail as one token: none of them exceeds ``lower``.
+    ``mass`` and ``tail`` are the listed and the unlisted probability; all other fields are in nats, or in the base
+    asked for. The true entropy is at least ``lower`` and at most ``upper``. Three estimates never exceed ``lower``:
+    ``plugin`` sums over the list alone, ``renormalized`` divides the list by its sum first, and ``bucket`` counts the
+    tail as one token.
     """
 
     mass: float
@@ -52,64 +53,77 @@ def entropy_bounds(
     base: float | None = None,
     sentinels: Sequence[float] = SENTINELS,
 ) -> EntropyBounds:
-    """The interval in which the entropy of a distribution lies of which only the top is known.
+    """Return bounds of the entropy of a distribution of which only the top is known.
 
-    With listed probabilities p, tail r = 1 - sum(p), least listed probability c and n tokens that are not listed: no
-    hidden token exceeds c, so that the entropy is least where floor(r / c) of them have c and one the remainder
-    (-x ln x is concave, its sum least at an extreme point), and greatest where r is spread evenly over all n.
+    With listed probabilities p, tail r = 1 - sum(p), least listed probability c and n unlisted tokens, no unlisted
+    token exceeds c. So the entropy is least where floor(r / c) unlisted tokens have c and one more has the remainder
+    (-x ln x is concave, so its sum is least at an extreme point). It is greatest where r is spread evenly over all n.
 
     Parameters
     ----------
     top_logprobs
         Log-probabilities in nats, shape (k,), in any order.
     vocab_size
-        How many tokens the model can choose from. Without it ``upper`` is infinite wherever something is not listed.
+        The number of tokens in the model's vocabulary. Without it, ``upper`` is infinite if any probability is
+        unlisted.
     top_is_true_topk
-        Whether nothing outside the list is likelier than anything in it. False where the list is no more than, say, the
-        token that was drawn: then the tail counts as one token.
+        Whether no unlisted token is likelier than a listed one. Set it to False for a list that is not the top, such as
+        the drawn token alone: then the tail counts as one token.
     sampled_logprob
-        The log-probability of the token drawn, where the list does not hold it.
+        The log-probability of the drawn token, if the list does not contain it.
     base
         2 for bits; None for nats.
     sentinels
-        Values that stand for "not told" and are left out.
+        Values that stand for a withheld log-probability and are left out.
+
+    Returns
+    -------
+    EntropyBounds
+        The bounds, and three common estimates below them.
 
     Raises
     ------
     LogprobError
-        When nothing is listed, or a number is no log-probability.
+        If nothing is listed, or a number is not a log-probability.
     ProbabilityMassError
-        When the list adds up to more than 1 by over 1e-4. A smaller excess is rounding, and scaled away.
+        If the list adds up to more than 1 + 1e-4. A smaller excess counts as rounding and is scaled away.
     InconsistentTopKError
-        When the tail does not fit into ``vocab_size - k`` tokens of at most c.
+        If the tail does not fit into ``vocab_size - k`` tokens of at most c.
 
     References
     ----------
     The bounds are the extreme points of the feasible set (majorisation: A. Marshall, I. Olkin, B. Arnold,
     "Inequalities: Theory of Majorization and Its Applications", 2011, chapter 3).
+
+    Examples
+    --------
+    >>> from math import log
+    >>> from deluge_nb.stats import entropy_bounds
+    >>> bounds = entropy_bounds([log(0.5), log(0.25), log(0.125)], vocab_size=50_000, base=2)
+    >>> round(bounds.lower, 2), round(bounds.upper, 2), round(bounds.tail, 3)
+    (1.75, 3.7, 0.125)
     """
     scale = log_base(base)
     known = drop_sentinels(read_logprobs(top_logprobs, "top_logprobs"), sentinels)
-    seen = read_truncated(
-        known, extra=_read_sampled(sampled_logprob, sentinels), vocab_size=vocab_size, true_topk=top_is_true_topk
-    )
-    plugin = math.fsum(_xlogx(seen.p, seen.logprob).tolist()) * -1.0
+    extra = _read_sampled(sampled_logprob, sentinels)
+    seen = read_truncated(known, extra=extra, vocab_size=vocab_size, true_topk=top_is_true_topk)
+    plugin = math.fsum(_xlogx_array(seen.p, seen.logprob).tolist()) * -1.0
     tail, mass = seen.tail, seen.mass
-    bucket = plugin - _x_log_x(tail)
-    # H(p / m), with the logarithms taken before anything is divided.
+    bucket = plugin - _xlogx(tail)
+    # H(p / m): logarithms first, because a division would lose digits.
     total = log_sum(seen.logprob)
     renormalized = plugin / math.exp(total) + total if total > -math.inf else 0.0
     lower = bucket
     if top_is_true_topk and len(known) and tail > seen.cap:
-        lower = plugin - seen.full * _x_log_x(seen.cap) - _x_log_x(seen.remainder)
+        lower = plugin - seen.full * _xlogx(seen.cap) - _xlogx(seen.remainder)
     if tail == 0:
         upper = plugin
     elif vocab_size is None:
         upper = math.inf
     else:
-        upper = plugin - _x_log_x(tail) + tail * math.log(vocab_size - len(seen.logprob))
-    numbers = (plugin, renormalized, bucket, lower, max(upper, lower))
-    return EntropyBounds(mass, tail, *(max(one, 0.0) / scale for one in numbers))
+        upper = plugin - _xlogx(tail) + tail * math.log(vocab_size - len(seen.logprob))
+    entropies = (plugin, renormalized, bucket, lower, max(upper, lower))
+    return EntropyBounds(mass, tail, *(max(entropy, 0.0) / scale for entropy in entropies))
 
 
 def _read_sampled(logprob: float | None, sentinels: Sequence[float]) -> float | None:
@@ -120,22 +134,35 @@ def _read_sampled(logprob: float | None, sentinels: Sequence[float]) -> float | 
 
 
 def varentropy(logprobs: ArrayLike, normalized: bool = False) -> Varentropy:
-    """Mean and variance of the surprisal of a whole distribution.
+    """Return the mean and variance of the surprisal of a whole distribution.
 
-    The variance of a list that is only the top of a distribution says little of the distribution's: a list that misses
-    more than 1e-4 of 1 is refused, unless ``normalized=True`` asks for that of the list itself, made to add up to 1.
+    The variance over the top of a distribution says little about the variance over all of it. So a list that misses
+    more than 1e-4 of 1 is an error, unless ``normalized=True`` asks for the variance of the list alone.
 
     Parameters
     ----------
     logprobs
         Log-probabilities in nats, shape (n,).
     normalized
-        Whether to take the list as the whole distribution, whatever it adds up to.
+        Whether to divide the list by its sum and take it as the whole distribution.
+
+    Returns
+    -------
+    Varentropy
+        The entropy (nats) and the varentropy (nats squared).
 
     Raises
     ------
     ValueError
-        When a number is no log-probability, or the list is empty or does not add up to 1.
+        If a number is not a log-probability, or the list is empty or does not add up to 1.
+
+    Examples
+    --------
+    >>> from math import log
+    >>> from deluge_nb.stats import varentropy
+    >>> result = varentropy([log(0.75), log(0.25)])
+    >>> round(result.entropy, 3), round(result.varentropy, 3)
+    (0.562, 0.226)
     """
     values = read_logprobs(logprobs)
     total = log_sum(values)
@@ -144,7 +171,7 @@ def varentropy(logprobs: ArrayLike, normalized: bool = False) -> Varentropy:
     if abs(math.expm1(total)) > MASS_TOLERANCE and not normalized:
         raise ProbabilityMassError(
             f"logprobs add up to {math.exp(total):.6g} and not to 1: varentropy needs the whole distribution "
-            "(normalized=True takes the list as if it were one).",
+            "(normalized=True divides the list by its sum).",
             value=math.exp(total),
         )
     surprise = total - values[values > -np.inf]
@@ -153,9 +180,9 @@ def varentropy(logprobs: ArrayLike, normalized: bool = False) -> Varentropy:
     return Varentropy(mean + 0.0, math.fsum((p * (surprise - mean) ** 2).tolist()))
 
 
-def _xlogx(p: Floats, logp: Floats) -> Floats:
+def _xlogx_array(p: Floats, logp: Floats) -> Floats:
     return np.where(p > 0, p * np.where(p > 0, logp, 0.0), 0.0)
 
 
-def _x_log_x(x: float) -> float:
+def _xlogx(x: float) -> float:
     return x * math.log(x) if x > 0 else 0.0

@@ -1,4 +1,4 @@
-"""Sums, complements and surprisal on a log scale, and the softmax."""
+"""Logarithms of probabilities: sums, complements and surprisal; and the softmax of logits."""
 
 from __future__ import annotations
 
@@ -14,37 +14,61 @@ from ..core.validation import log_base, number, read_logprobs, read_temperature,
 
 
 def logsumexp(logprobs: ArrayLike) -> float:
-    """The logarithm of a sum of exponentials: ln of the sum of exp(l).
+    """Return the logarithm of a sum of exponentials: ln of the sum of exp(l).
 
     Parameters
     ----------
     logprobs
-        Natural logarithms, shape (n,). None of them: ``-inf``.
+        Natural logarithms, shape (n,).
+
+    Returns
+    -------
+    float
+        ``-inf`` for no values.
 
     Raises
     ------
     ValueError
-        When one is NaN.
+        If a value is NaN.
+
+    Examples
+    --------
+    >>> from math import exp, log
+    >>> from deluge_nb.stats import logsumexp
+    >>> round(exp(logsumexp([log(0.25), log(0.5)])), 6)
+    0.75
     """
     return log_sum(vector(logprobs, "logprobs"))
 
 
 def log1mexp(logp: float) -> float:
-    """The logarithm of the complement, ln(1 - exp(logp)), to the last digit at both ends.
+    """Return the logarithm of the complement, ln(1 - exp(logp)), exact to the last digit near 0 and near 1.
 
     Parameters
     ----------
     logp
-        A natural logarithm of a probability: at most 0.
+        The natural logarithm of a probability, at most 0.
+
+    Returns
+    -------
+    float
+        The natural logarithm of 1 minus the probability; ``-inf`` for a probability of 1.
 
     Raises
     ------
     ValueError
-        When it is above 0 or NaN.
+        If ``logp`` is above 0 or NaN.
 
     References
     ----------
     M. Mächler, "Accurately computing ``log(1 - exp(-|a|))``", 2012.
+
+    Examples
+    --------
+    >>> from math import exp, log
+    >>> from deluge_nb.stats import log1mexp
+    >>> round(exp(log1mexp(log(0.2))), 6)
+    0.8
     """
     value = number(logp, "logp", "at most 0")
     if value > 0:
@@ -57,7 +81,7 @@ def log1mexp(logp: float) -> float:
 
 
 def surprisal(logp: float, base: float | None = None) -> float:
-    """How surprising something of that probability is: -ln p, or to another base.
+    """Return the surprisal of one outcome: -ln p, or its logarithm to another base.
 
     Parameters
     ----------
@@ -74,44 +98,62 @@ def surprisal(logp: float, base: float | None = None) -> float:
     Raises
     ------
     ValueError
-        When ``logp`` is no log-probability (NaN, above 0, or a placeholder such as -9999), or the base no base.
+        If ``logp`` is not a log-probability (NaN, above 0, or a placeholder such as -9999), or ``base`` is not a base
+        of logarithms.
+
+    Examples
+    --------
+    >>> from math import log
+    >>> from deluge_nb.stats import surprisal
+    >>> surprisal(log(0.25), base=2)
+    2.0
     """
     value = float(read_logprobs([logp], "logp")[0])
     if value in SENTINELS:
         raise LogprobError(
-            f"logp is {logp!r}, which providers send in place of a value that they do not tell.", value=logp
+            f"logp is {logp!r}, a placeholder that providers send for a withheld value: leave such tokens out.",
+            value=logp,
         )
     return 0.0 - value / log_base(base)
 
 
 def softmax(logits: ArrayLike, temperature: float = 1.0) -> Floats:
-    """Probabilities out of logits: exp(z / T), made to add up to 1.
+    """Return probabilities from logits: exp(z / T) divided by its sum.
 
     Parameters
     ----------
     logits
-        Shape (n,); ``-inf`` for what is impossible. Log-probabilities will do: a constant makes no difference.
+        Shape (n,); ``-inf`` for an impossible outcome. Log-probabilities work as well: a constant makes no difference.
     temperature
-        0 gives everything to the largest (ties share it), infinity the same to all that is possible.
+        0 gives everything to the largest logit (ties share it); infinity gives all possible outcomes the same.
 
     Returns
     -------
     ndarray of float64, shape (n,)
+        Probabilities that add up to 1.
 
     Raises
     ------
     ValueError
-        When there are no logits, none is finite, one is NaN or infinite, or the temperature is negative.
+        If there are no logits, none is finite, one is NaN or infinite, or the temperature is negative.
+
+    Examples
+    --------
+    >>> from deluge_nb.stats import softmax
+    >>> softmax([2.0, 1.0, 0.0]).round(3).tolist()
+    [0.665, 0.245, 0.09]
+    >>> softmax([2.0, 1.0, 0.0], temperature=0).tolist()
+    [1.0, 0.0, 0.0]
     """
     values = vector(logits, "logits")
     heat = read_temperature(temperature)
     if not len(values) or np.isposinf(values).any() or np.isneginf(values).all():
         raise invalid_argument("logits", logits, "a list of numbers of which at least one is finite and none is +inf")
     if heat == 0:
-        made = (values == values.max()).astype(np.float64)
+        weights = (values == values.max()).astype(np.float64)
     elif math.isinf(heat):
-        made = np.isfinite(values).astype(np.float64)
+        weights = np.isfinite(values).astype(np.float64)
     else:
         with np.errstate(over="ignore"):  # to -inf, whose exponential is the right 0
-            made = np.exp((values - values.max()) / heat)
-    return made / math.fsum(made.tolist())
+            weights = np.exp((values - values.max()) / heat)
+    return weights / math.fsum(weights.tolist())

@@ -18,10 +18,10 @@ from ..core.validation import count, drop_sentinels, logprob_error, read_logprob
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Margin(Result):
-    """The lead of the likeliest token.
+    """The lead of the likeliest token over the runner-up.
 
-    ``prob_margin`` is p1 - p2 and ``logit_margin`` ln p1 - ln p2, None where only one token is listed; the margin of
-    probabilities is then known to lie from ``prob_margin_lower`` to ``prob_margin_upper``. ``min_entropy`` is -ln p1.
+    ``prob_margin`` is p1 - p2 and ``logit_margin`` is ln p1 - ln p2 (nats). Both are None where only one token is
+    listed; ``prob_margin_lower`` and ``prob_margin_upper`` then bound the margin. ``min_entropy`` is -ln p1 (nats).
     """
 
     prob_margin: float | None
@@ -33,28 +33,41 @@ class Margin(Result):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RankBounds(Result):
-    """The places that a token can have in its distribution, 1 for the likeliest; ``upper`` may be infinite."""
+    """Bounds of a token's rank in its distribution, 1 for the likeliest; ``upper`` may be infinite."""
 
     lower: int
     upper: float
 
 
 def margin(top_logprobs: ArrayLike, *, vocab_size: int | None = None, sentinels: Sequence[float] = SENTINELS) -> Margin:
-    """The lead of the likeliest token over the runner-up.
+    """Return the lead of the likeliest token over the runner-up.
 
     Parameters
     ----------
     top_logprobs
-        Log-probabilities in nats, shape (k,), in any order; the top of the distribution.
+        Log-probabilities in nats of the top of the distribution, shape (k,), in any order.
     vocab_size
-        How many tokens the model can choose from, if that is known.
+        The number of tokens in the model's vocabulary, if known.
     sentinels
-        Values that stand for "not told" and are left out.
+        Values that stand for a withheld log-probability and are left out.
+
+    Returns
+    -------
+    Margin
+        The lead as a difference of probabilities and of log-probabilities (nats).
 
     Raises
     ------
     ValueError
         As :func:`entropy_bounds`.
+
+    Examples
+    --------
+    >>> from math import log
+    >>> from deluge_nb.stats import margin
+    >>> lead = margin([log(0.6), log(0.3), log(0.05)])
+    >>> round(lead.prob_margin, 3), round(lead.logit_margin, 3)
+    (0.3, 0.693)
     """
     known = drop_sentinels(read_logprobs(top_logprobs, "top_logprobs"), sentinels)
     seen = read_truncated(known, vocab_size=vocab_size)
@@ -65,7 +78,7 @@ def margin(top_logprobs: ArrayLike, *, vocab_size: int | None = None, sentinels:
         alone = seen.tail == 0
         return Margin(p if alone else None, math.inf if alone else None, 0.0 - first, p - min(seen.tail, p), p)
     second = float(ordered[1])
-    # One exponential of the difference, or close rivals lose the digits that tell them apart.
+    # One exponential of the difference: the difference of two would lose the digits in which close rivals differ.
     lead = -math.exp(first) * math.expm1(second - first) if second > -math.inf else math.exp(first)
     return Margin(lead + 0.0, first - second, 0.0 - first, lead + 0.0, lead + 0.0)
 
@@ -77,27 +90,39 @@ def rank_bounds(
     *,
     sentinels: Sequence[float] = SENTINELS,
 ) -> RankBounds:
-    """The places that a token can have in its distribution.
+    """Return bounds of a token's rank in its distribution.
 
-    A token outside a list of k comes after those k, and at most floor(rest / p) others can be likelier than it.
+    A token outside a list of k ranks below those k, and at most floor(rest / p) unlisted tokens can be likelier.
 
     Parameters
     ----------
     top_logprobs
         Log-probabilities in nats, shape (k,), in any order.
     sampled_logprob
-        The token's; one of the list's, or less than all of them.
+        The token's log-probability (nats): one of the list, or less than all of them.
     vocab_size
-        How many tokens the model can choose from; no token's place exceeds it.
+        The number of tokens in the model's vocabulary; no rank exceeds it.
     sentinels
-        Values that stand for "not told": such a token can be anywhere after the list.
+        Values that stand for a withheld log-probability: such a token can have any rank below the list.
+
+    Returns
+    -------
+    RankBounds
+        Ranks from 1 for the likeliest token.
 
     Raises
     ------
     InconsistentTopKError
-        When the token is likelier than one of the list and not itself in it.
+        If the token is likelier than a listed one and is not in the list itself.
     ValueError
         As :func:`entropy_bounds`.
+
+    Examples
+    --------
+    >>> from math import log
+    >>> from deluge_nb.stats import rank_bounds
+    >>> rank_bounds([log(0.5), log(0.3)], log(0.05))
+    RankBounds(lower=3, upper=6)
     """
     known = drop_sentinels(read_logprobs(top_logprobs, "top_logprobs"), sentinels)
     size = math.inf if vocab_size is None else count(vocab_size, "vocab_size", max(len(known), 1))
@@ -109,7 +134,8 @@ def rank_bounds(
     lower = len(known) + 1
     if lower > size:
         raise InconsistentTopKError(
-            f"The list names all {len(known)} tokens of the vocabulary, and the sampled one is none of them.",
+            f"top_logprobs lists all {len(known)} tokens of the vocabulary, but not one with sampled_logprob "
+            f"{sampled_logprob!r}: is vocab_size too small?",
             value=sampled_logprob,
         )
     if value in sentinels or value == -math.inf:
@@ -118,12 +144,12 @@ def rank_bounds(
         return RankBounds(lower, size)
     if len(known) and value > known.min() + ROUNDING:
         raise InconsistentTopKError(
-            f"sampled_logprob, {value!r}, is not in the list and yet above its least, {float(known.min())!r}: the list "
-            "is not the top of the distribution.",
+            f"sampled_logprob, {value!r}, is not in top_logprobs and yet above their least, {float(known.min())!r}: "
+            "the list is not the top of the distribution.",
             value=sampled_logprob,
         )
     seen = read_truncated(known, extra=value, vocab_size=vocab_size)
-    # A bound allows for the last bits of what it is computed from.
+    # Rounding of the inputs must not make the bound too small.
     rest = seen.tail + 2.0**-50 if seen.tail > 0 else 0.0
     more = math.floor(rest / math.exp(value) * (1 + 1e-12))
     return RankBounds(lower, min(lower + more, size))
