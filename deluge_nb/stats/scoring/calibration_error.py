@@ -14,14 +14,16 @@ from ..core.validation import count
 from .forecasts import read_forecasts
 from .intervals import wilson_interval
 
-# So many numbers at a time stay in a core's own cache.
+# Points per pass: so many numbers stay in the cache of one processor core.
 _BLOCK = 1 << 15
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CalibrationBin(Result):
-    """One bin of a reliability diagram: its number from 0, how many points, their mean outcome and mean confidence, and
-    Wilson's 95 % interval of the outcome.
+    """One bin of a reliability diagram.
+
+    ``bin`` is its number from 0 and ``count`` the number of points in it. ``accuracy`` is their mean outcome with its
+    95 % Wilson interval, ``confidence`` their mean confidence.
     """
 
     bin: int
@@ -34,9 +36,7 @@ class CalibrationBin(Result):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CalibrationError(Result):
-    """Expected (``ece``), maximum (``mce``) and root mean square (``rmsce``) calibration error; the bins that have
-    points.
-    """
+    """Expected (``ece``), maximum (``mce``) and root mean square (``rmsce``) calibration error, and the filled bins."""
 
     ece: float
     mce: float
@@ -45,9 +45,9 @@ class CalibrationError(Result):
 
 
 def ece(confidence: ArrayLike, correct: ArrayLike, n_bins: int = 10) -> CalibrationError:
-    """The expected calibration error: how far confidence is from accuracy, averaged over bins of equal width.
+    """Return the expected calibration error: the mean distance of confidence from accuracy, over bins of equal width.
 
-    Bins are (lo, hi], the first closed at 0, so that neither 0 nor 1 is lost.
+    Bins are (low, high]; the first includes 0, so that no point is lost.
 
     Parameters
     ----------
@@ -56,53 +56,69 @@ def ece(confidence: ArrayLike, correct: ArrayLike, n_bins: int = 10) -> Calibrat
     correct
         0 or 1 (or booleans), shape (n,).
     n_bins
-        How many bins.
+        The number of bins.
+
+    Returns
+    -------
+    CalibrationError
+        Errors between 0 and 1, and the bins that hold points.
 
     Raises
     ------
     ValueError
-        When the lists are empty, differ in length, or hold anything else.
+        If the lists are empty, differ in length, or hold other values.
 
     References
     ----------
     C. Guo et al., "On Calibration of Modern Neural Networks", 2017, equation 3; E. B. Wilson, 1927, for the intervals.
+
+    Examples
+    --------
+    >>> from deluge_nb.stats import ece
+    >>> error = ece([0.9, 0.9, 0.9, 0.9, 0.6], [1, 1, 1, 0, 1])
+    >>> round(error.ece, 3), round(error.mce, 3), [bin.count for bin in error.bins]
+    (0.2, 0.4, [1, 4])
     """
     p, y = read_forecasts(confidence, correct, ("confidence", "correct"))
     bins = count(n_bins, "n_bins", 1)
     sums = np.zeros((3, bins))
     for start in range(0, len(p), _BLOCK):
         part = p[start : start + _BLOCK]
-        at = _bin_indices(part, bins)
-        sums[0] += np.bincount(at, minlength=bins)
-        sums[1] += np.bincount(at, part, bins)
-        sums[2] += np.bincount(at, y[start : start + _BLOCK], bins)
+        index = _bin_indices(part, bins)
+        sums[0] += np.bincount(index, minlength=bins)
+        sums[1] += np.bincount(index, part, bins)
+        sums[2] += np.bincount(index, y[start : start + _BLOCK], bins)
     return _calibration_error(sums, len(p))
 
 
 def _bin_indices(p: Floats, bins: int) -> NDArray[np.intp]:
-    """The bin (lo, hi] of each probability, the first closed at 0; its edges are the doubles nearest to i / bins."""
+    """Return the bin (low, high] of each probability, the first closed at 0.
+
+    Edges are the doubles nearest to i / bins.
+    """
     scaled = p * bins
-    at = np.maximum(np.ceil(scaled), 1.0).astype(np.intp) - 1
-    # The product may be off by its last bit where a value is an edge, or next to one: there the edges decide.
+    index = np.maximum(np.ceil(scaled), 1.0).astype(np.intp) - 1
+    # The product may be off by its last bit where a value is at an edge or next to one: there the edges decide.
     near = np.flatnonzero(np.abs(scaled - np.rint(scaled)) < 1e-9)
     if len(near):
         edges = np.arange(bins + 1) / bins
-        at[near] = np.clip(np.searchsorted(edges, p[near], side="left") - 1, 0, bins - 1)
-    return at
+        index[near] = np.clip(np.searchsorted(edges, p[near], side="left") - 1, 0, bins - 1)
+    return index
 
 
 def _calibration_error(sums: Floats, n: int) -> CalibrationError:
+    """Return the record from the count, the sum of confidence and the sum of outcomes of each bin, shape (3, bins)."""
     counts = sums[0]
     with np.errstate(invalid="ignore"):
         confidence, accuracy = sums[1] / counts, sums[2] / counts
     gap = np.abs(accuracy - confidence)
     share = counts / n
     table: list[CalibrationBin] = []
-    for place in np.flatnonzero(counts).tolist():
-        total, right = int(counts[place]), round(float(sums[2][place]))
-        around = wilson_interval(right, total)
+    for index in np.flatnonzero(counts).tolist():
+        total, right = int(counts[index]), round(float(sums[2][index]))
+        interval = wilson_interval(right, total)
         table.append(
-            CalibrationBin(place, total, float(accuracy[place]), float(confidence[place]), around.low, around.high)
+            CalibrationBin(index, total, float(accuracy[index]), float(confidence[index]), interval.low, interval.high)
         )
     filled = counts > 0
     return CalibrationError(
@@ -114,14 +130,19 @@ def _calibration_error(sums: Floats, n: int) -> CalibrationError:
 
 
 def adaptive_ece(confidence: ArrayLike, correct: ArrayLike, n_bins: int = 10) -> float:
-    """The expected calibration error over bins of equal number, at the quantiles of the confidences.
+    """Return the expected calibration error over bins of equal number, at the quantiles of the confidences.
 
-    Points of the same confidence are never parted, so that the order of the data makes no difference.
+    Points of equal confidence share a bin, so the order of the data makes no difference.
 
     Parameters
     ----------
     confidence, correct, n_bins
         As for :func:`ece`.
+
+    Returns
+    -------
+    float
+        Between 0 and 1.
 
     Raises
     ------
@@ -132,10 +153,16 @@ def adaptive_ece(confidence: ArrayLike, correct: ArrayLike, n_bins: int = 10) ->
     ----------
     K. Nguyen, B. O'Connor, "Posterior calibration and exploratory analysis for natural language processing models",
     2015.
+
+    Examples
+    --------
+    >>> from deluge_nb.stats import adaptive_ece
+    >>> round(adaptive_ece([0.9, 0.8, 0.7, 0.6], [1, 1, 1, 0], n_bins=2), 3)
+    0.15
     """
     p, y = read_forecasts(confidence, correct, ("confidence", "correct"))
     bins = count(n_bins, "n_bins", 1)
     edges = np.unique(np.quantile(p, np.arange(bins + 1) / bins))
-    at = np.clip(np.searchsorted(edges, p, side="left") - 1, 0, max(len(edges) - 2, 0))
-    gaps = np.bincount(at, y - p)
+    index = np.clip(np.searchsorted(edges, p, side="left") - 1, 0, max(len(edges) - 2, 0))
+    gaps = np.bincount(index, y - p)
     return math.fsum(np.abs(gaps).tolist()) / len(p)

@@ -1,4 +1,4 @@
-"""Scores of forecasts: Brier score, log loss and area under the ROC curve."""
+"""Scores of forecasts against outcomes: Brier score, log loss and area under the ROC curve."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class BrierDecomposition(Result):
 
 
 def brier(p: ArrayLike, y: ArrayLike) -> float:
-    """The Brier score of a binary forecast: the mean of (p - y)^2, from 0 (best) to 1.
+    """Return the Brier score of a binary forecast: the mean of (p - y)^2.
 
     Parameters
     ----------
@@ -34,34 +34,56 @@ def brier(p: ArrayLike, y: ArrayLike) -> float:
     y
         0 or 1, shape (n,).
 
+    Returns
+    -------
+    float
+        From 0 (best) to 1.
+
     Raises
     ------
     ValueError
-        When the lists are empty, differ in length, or hold anything else.
+        If the lists are empty, differ in length, or hold other values.
 
     References
     ----------
     G. W. Brier, "Verification of forecasts expressed in terms of probability", 1950, halved as is usual for two
     classes.
+
+    Examples
+    --------
+    >>> from deluge_nb.stats import brier
+    >>> round(brier([0.9, 0.2, 0.6], [1, 0, 0]), 4)
+    0.1367
     """
     forecast, outcome = read_forecasts(p, y, ("p", "y"))
     return math.fsum(((forecast - outcome) ** 2).tolist()) / len(forecast)
 
 
 def brier_multiclass(p: ArrayLike, y: ArrayLike) -> float:
-    """The Brier score over several classes: the mean of the sum over classes of (p - [y])^2, from 0 (best) to 2.
+    """Return the Brier score over several classes: the mean over rows of the sum over classes of (p - [y])^2.
 
     Parameters
     ----------
     p
         Probabilities, shape (n, k).
     y
-        The class that came true, from 0, shape (n,).
+        The index of the true class, from 0, shape (n,).
+
+    Returns
+    -------
+    float
+        From 0 (best) to 2.
 
     Raises
     ------
     ValueError
-        When the shapes do not fit, a number is no probability, or a row adds up to more than 1.
+        If the shapes do not fit, a number is not a probability, or a row adds up to more than 1.
+
+    Examples
+    --------
+    >>> from deluge_nb.stats import brier_multiclass
+    >>> round(brier_multiclass([[0.7, 0.2, 0.1], [0.1, 0.8, 0.1]], [0, 1]), 3)
+    0.1
     """
     rows = matrix(p, "p")
     n, k = rows.shape
@@ -71,7 +93,7 @@ def brier_multiclass(p: ArrayLike, y: ArrayLike) -> float:
     if len(heavy):
         total = float(rows[heavy[0]].sum())
         raise ProbabilityMassError(
-            f"p[{heavy[0]}] adds up to {total:.6g}, and probabilities of classes that exclude each other to 1.",
+            f"p[{heavy[0]}] adds up to {total:.6g}; probabilities of classes that exclude each other must add up to 1.",
             position=int(heavy[0]),
             value=total,
         )
@@ -83,14 +105,19 @@ def brier_multiclass(p: ArrayLike, y: ArrayLike) -> float:
 
 
 def brier_decomposition(p: ArrayLike, y: ArrayLike) -> BrierDecomposition:
-    """What the Brier score is made of: reliability, resolution, uncertainty.
+    """Return the parts of the Brier score: reliability, resolution and uncertainty.
 
-    Points are grouped by their very forecast, so that the parts add up exactly.
+    Points are grouped by their exact forecast, so that the parts add up exactly.
 
     Parameters
     ----------
     p, y
         As for :func:`brier`.
+
+    Returns
+    -------
+    BrierDecomposition
+        ``brier`` = ``reliability`` - ``resolution`` + ``uncertainty``.
 
     Raises
     ------
@@ -100,10 +127,17 @@ def brier_decomposition(p: ArrayLike, y: ArrayLike) -> BrierDecomposition:
     References
     ----------
     A. H. Murphy, "A new vector partition of the probability score", 1973.
+
+    Examples
+    --------
+    >>> from deluge_nb.stats import brier_decomposition
+    >>> parts = brier_decomposition([0.8, 0.8, 0.2, 0.2], [1, 1, 0, 1])
+    >>> round(parts.reliability, 4), round(parts.resolution, 4), round(parts.uncertainty, 4), round(parts.brier, 4)
+    (0.065, 0.0625, 0.1875, 0.19)
     """
     forecast, outcome = read_forecasts(p, y, ("p", "y"))
-    values, at, counts = np.unique(forecast, return_inverse=True, return_counts=True)
-    rate = np.bincount(at, outcome) / counts
+    values, index, counts = np.unique(forecast, return_inverse=True, return_counts=True)
+    rate = np.bincount(index, outcome) / counts
     base = math.fsum(outcome.tolist()) / len(outcome)
     share = counts / len(forecast)
     return BrierDecomposition(
@@ -115,7 +149,7 @@ def brier_decomposition(p: ArrayLike, y: ArrayLike) -> BrierDecomposition:
 
 
 def log_loss(p: ArrayLike, y: ArrayLike, eps: float | None = None) -> float:
-    """The mean surprisal (nats) of what came true; infinite where something impossible did.
+    """Return the mean surprisal (nats) of the outcomes; infinite if one was forecast as impossible.
 
     Parameters
     ----------
@@ -126,10 +160,21 @@ def log_loss(p: ArrayLike, y: ArrayLike, eps: float | None = None) -> float:
     eps
         Keep probabilities this far from 0 and 1; None changes nothing.
 
+    Returns
+    -------
+    float
+        Nats, at least 0.
+
     Raises
     ------
     ValueError
-        When the lists are empty, differ in length, or hold anything else, or ``eps`` is not from 0 to 0.5.
+        If the lists are empty, differ in length, or hold other values, or ``eps`` is not from 0 to 0.5.
+
+    Examples
+    --------
+    >>> from deluge_nb.stats import log_loss
+    >>> round(log_loss([0.9, 0.2, 0.6], [1, 0, 0]), 4)
+    0.4149
     """
     forecast, outcome = read_forecasts(p, y, ("p", "y"))
     if eps is not None:
@@ -141,34 +186,45 @@ def log_loss(p: ArrayLike, y: ArrayLike, eps: float | None = None) -> float:
 
 
 def auroc(score: ArrayLike, y: ArrayLike) -> float:
-    """The area under the ROC curve: how often a 1 has a higher score than a 0, ties counting one half.
+    """Return the area under the ROC curve: the chance that a 1 scores higher than a 0, with ties as one half.
 
     Parameters
     ----------
     score
-        Any numbers, infinite ones included, shape (n,): higher means "rather 1".
+        Numbers, also infinite ones, shape (n,): higher means more likely 1.
     y
         0 or 1, shape (n,).
+
+    Returns
+    -------
+    float
+        From 0 to 1; 0.5 for scores without information.
 
     Raises
     ------
     ValueError
-        When there are not both kinds of outcome, or the lists differ in length.
+        If one kind of outcome is missing, or the lists differ in length.
 
     References
     ----------
     J. Hanley, B. McNeil, "The meaning and use of the area under a ROC curve", 1982.
+
+    Examples
+    --------
+    >>> from deluge_nb.stats import auroc
+    >>> auroc([0.9, 0.8, 0.7, 0.6], [1, 0, 1, 0])
+    0.75
     """
     values, outcome = vector(score, "score"), outcomes(y, "y")
     check_paired(values, outcome, ("score", "y"))
     positive, negative = values[outcome == 1], np.sort(values[outcome == 0])
     if not len(positive) or not len(negative):
         raise SettingError(
-            f"y holds only {'0' if not len(positive) else '1'}, and an area under the ROC curve compares both kinds.",
+            f"y holds only {'0' if not len(positive) else '1'}; the area under the ROC curve needs both outcomes.",
             setting="y",
             value=float(outcome[0]),
         )
-    # Sorted as well, for a search in order runs through the cache once.
+    # Sorted, too, because a search in ascending order runs through the cache once.
     positive = np.sort(positive)
     below = np.searchsorted(negative, positive, side="left").sum(dtype=np.int64)
     upto = np.searchsorted(negative, positive, side="right").sum(dtype=np.int64)

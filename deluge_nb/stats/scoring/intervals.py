@@ -21,23 +21,35 @@ class Interval(Result):
 
 
 def wilson_interval(k: int, n: int, level: float = 0.95) -> Interval:
-    """Wilson's confidence interval of a share: good for small numbers, close to its level on average.
+    """Return Wilson's confidence interval of a share: good for small numbers, and close to its level on average.
 
     Parameters
     ----------
     k, n
-        So many of so many.
+        The share is k of n.
     level
-        The confidence, between 0 and 1.
+        The confidence level, between 0 and 1.
+
+    Returns
+    -------
+    Interval
+        Bounds from 0 to 1.
 
     Raises
     ------
     ValueError
-        When k is not from 0 to n, n is not at least 1, or the level no level.
+        If k is not from 0 to n, n is less than 1, or the level is not between 0 and 1.
 
     References
     ----------
     E. B. Wilson, "Probable inference, the law of succession, and statistical inference", 1927.
+
+    Examples
+    --------
+    >>> from deluge_nb.stats import wilson_interval
+    >>> interval = wilson_interval(9, 10)
+    >>> round(interval.low, 3), round(interval.high, 3)
+    (0.596, 0.982)
     """
     hits, total, z = _read_share(k, n, level)
     share = hits / total
@@ -48,25 +60,37 @@ def wilson_interval(k: int, n: int, level: float = 0.95) -> Interval:
 
 
 def clopper_pearson(k: int, n: int, level: float = 0.95) -> Interval:
-    """Clopper's and Pearson's confidence interval of a share: never below its level, hence wide. Needs SciPy.
+    """Return the Clopper-Pearson confidence interval of a share: never below its level, so rather wide. Needs SciPy.
 
     Parameters
     ----------
     k, n
-        So many of so many.
+        The share is k of n.
     level
-        The confidence, between 0 and 1.
+        The confidence level, between 0 and 1.
+
+    Returns
+    -------
+    Interval
+        Bounds from 0 to 1.
 
     Raises
     ------
     MissingDependencyError
-        When SciPy is not installed.
+        If SciPy is not installed.
     ValueError
-        When k is not from 0 to n, n is not at least 1, or the level no level.
+        If k is not from 0 to n, n is less than 1, or the level is not between 0 and 1.
 
     References
     ----------
     C. Clopper, E. S. Pearson, "The use of confidence or fiducial limits illustrated in the case of the binomial", 1934.
+
+    Examples
+    --------
+    >>> from deluge_nb.stats import clopper_pearson
+    >>> interval = clopper_pearson(9, 10)
+    >>> round(interval.low, 3), round(interval.high, 3)
+    (0.555, 0.997)
     """
     hits, total, _ = _read_share(k, n, level)
     special = import_extra("scipy.special", "clopper_pearson")
@@ -86,5 +110,5 @@ def _read_share(k: int, n: int, level: float) -> tuple[int, int, float]:
 
 
 def normal_quantile(level: float) -> float:
-    """How many standard deviations hold that share of a normal distribution around its mean."""
+    """Return the number of standard deviations around the mean that hold this share of a normal distribution."""
     return NormalDist().inv_cdf(1 - (1 - between(level, "level", 0, 1, ends=False)) / 2)

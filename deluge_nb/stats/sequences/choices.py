@@ -1,4 +1,4 @@
-"""Choice between whole continuations: normalised likelihood, PMI and contextual calibration."""
+"""Choice between whole continuations: normalised likelihood, mutual information and contextual calibration."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from ..core.validation import check_paired, matrix, read_logprobs, vector
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ChoiceScores(Result):
-    """Log-likelihoods of choices, for each character and each byte, and which choice is best by each.
+    """Log-likelihoods of choices per character and per byte (nats), and the best choice by each measure.
 
-    ``softmax`` are the likelihoods made to add up to 1: P(choice | one of the choices). ``per_token`` and its best are
-    None where the numbers of tokens were not given.
+    ``softmax`` are the likelihoods divided by their sum: P(choice | one of the choices). ``per_token`` and
+    ``argmax_per_token`` are None without numbers of tokens.
     """
 
     per_char: Floats
@@ -44,7 +44,7 @@ class PmiScores(Result):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Calibrated(Result):
-    """Probabilities divided by what the prompt alone prefers: as they come, made to add up to 1, and the best."""
+    """Probabilities divided by the preferences of the prompt: raw, divided by their sum, and the best choice."""
 
     scores: Floats
     normalized: Floats
@@ -52,25 +52,37 @@ class Calibrated(Result):
 
 
 def choice_scores(choices: Sequence[str], loglik: ArrayLike, n_tokens: ArrayLike | None = None) -> ChoiceScores:
-    """Compare continuations by their log-likelihood: as it is, and for each character, byte or token.
+    """Return scores of continuations: log-likelihood in total and per character, byte or token.
 
     Parameters
     ----------
     choices
-        The texts, as they were scored (a leading space counts).
+        The texts, exactly as they were scored (a leading space counts).
     loglik
-        The log-likelihood of each, nats, shape (n,).
+        The log-likelihood of each choice in nats, shape (n,).
     n_tokens
-        How many tokens each has, shape (n,).
+        The number of tokens of each choice, shape (n,).
+
+    Returns
+    -------
+    ChoiceScores
+        Arrays of shape (n,), and the index of the best choice by each measure.
 
     Raises
     ------
     ValueError
-        When there are no choices, one is empty, or the lists differ in length.
+        If there are no choices, a choice is empty, or the lists differ in length.
 
     References
     ----------
     The conventions ``acc``, ``acc_norm`` (characters) and ``acc_bytes`` of the Language Model Evaluation Harness.
+
+    Examples
+    --------
+    >>> from deluge_nb.stats import choice_scores
+    >>> scores = choice_scores([" no", " certainly"], [-3.0, -4.0])
+    >>> scores.argmax, scores.argmax_per_char, scores.per_char.tolist()
+    (0, 1, [-1.0, -0.4])
     """
     if isinstance(choices, str):
         raise invalid_argument("choices", choices, "a list of texts")
@@ -104,62 +116,79 @@ def choice_scores(choices: Sequence[str], loglik: ArrayLike, n_tokens: ArrayLike
 
 
 def pmi_dc(cond_logprobs: ArrayLike, domain_logprobs: ArrayLike) -> PmiScores:
-    """Domain-conditional pointwise mutual information: ln P(y | x) - ln P(y | domain).
+    """Return the domain-conditional pointwise mutual information: ln P(y | x) - ln P(y | domain).
 
-    It asks how much the question makes an answer likelier than it is anyway.
+    It measures how much the question raises the probability of an answer.
 
     Parameters
     ----------
     cond_logprobs
-        The log-likelihood of each answer after the question, nats, shape (n,).
+        The log-likelihood of each answer after the question in nats, shape (n,).
     domain_logprobs
-        The same after a text that says no more than what kind of answer is due.
+        The log-likelihood of each answer after a text that names only the kind of answer, shape (n,).
+
+    Returns
+    -------
+    PmiScores
+        Scores in nats, shape (n,), and the index of the best answer.
 
     Raises
     ------
     ValueError
-        When the lists differ in length or are empty, or an answer is impossible in the domain.
+        If the lists differ in length or are empty, or an answer is impossible in the domain.
 
     References
     ----------
     A. Holtzman et al., "Surface Form Competition", 2021, section 3.
+
+    Examples
+    --------
+    >>> from deluge_nb.stats import pmi_dc
+    >>> result = pmi_dc([-1.0, -1.5], domain_logprobs=[-0.5, -3.0])
+    >>> result.scores.tolist(), result.argmax
+    ([-0.5, 1.5], 1)
     """
-    given = read_logprobs(cond_logprobs, "cond_logprobs")
+    conditional = read_logprobs(cond_logprobs, "cond_logprobs")
     domain = read_logprobs(domain_logprobs, "domain_logprobs")
-    check_paired(given, domain, ("cond_logprobs", "domain_logprobs"))
-    never = np.flatnonzero(np.isneginf(domain))
-    if len(never):
-        raise invalid_argument(
-            f"domain_logprobs[{never[0]}]", -math.inf, "above -inf: an answer that is impossible has no ratio"
-        )
-    scores = given - domain
+    check_paired(conditional, domain, ("cond_logprobs", "domain_logprobs"))
+    impossible = np.flatnonzero(np.isneginf(domain))
+    if len(impossible):
+        name = f"domain_logprobs[{impossible[0]}]"
+        raise invalid_argument(name, -math.inf, "above -inf: an answer that is impossible has no ratio")
+    scores = conditional - domain
     return PmiScores(scores, int(np.argmax(scores)))
 
 
 def contextual_calibration(probs: ArrayLike, content_free: ArrayLike) -> Calibrated:
-    """Divide the probabilities of answers by those that the prompt gives to them without any content.
+    """Return the probabilities of answers divided by those that the prompt gives them without any content.
 
     Parameters
     ----------
     probs
         The probability of each answer, shape (n,).
     content_free
-        The same for an input that says nothing ("N/A"), shape (n,), or for several of them, shape (m, n): their mean is
-        taken before it is made to add up to 1.
+        The probability of each answer to an input without content ("N/A"), shape (n,). Or for several such inputs,
+        shape (m, n): they are averaged before they are divided by their sum.
 
     Returns
     -------
     Calibrated
-        ``scores`` are diag(p_cf)^-1 p, ``normalized`` those made to add up to 1.
+        ``scores`` are diag(p_cf)^-1 p, ``normalized`` are the scores divided by their sum.
 
     Raises
     ------
     ValueError
-        When the lengths differ, a number is negative, or the prompt gives an answer no probability at all.
+        If the lengths differ, a number is negative, or the prompt gives an answer no probability at all.
 
     References
     ----------
     T. Zhao et al., "Calibrate Before Use", 2021, section 5.
+
+    Examples
+    --------
+    >>> from deluge_nb.stats import contextual_calibration
+    >>> contextual_calibration([0.7, 0.3], content_free=[0.8, 0.2]).normalized.round(3).tolist()
+    [0.368, 0.632]
     """
     p = vector(probs, "probs")
     free = np.asarray(content_free, np.float64)
@@ -170,7 +199,9 @@ def contextual_calibration(probs: ArrayLike, content_free: ArrayLike) -> Calibra
         if len(wrong):
             raise invalid_argument(f"{name}[{wrong[0]}]", float(values[wrong[0]]), "a probability")
     if (free == 0).any():
-        raise invalid_argument("content_free", content_free, "above 0 for every answer, for it is divided by")
+        raise invalid_argument(
+            "content_free", content_free, "above 0 for every answer, because probs are divided by it"
+        )
     scores = p / (free / math.fsum(free.tolist()))
     total = math.fsum(scores.tolist())
     if total == 0:

@@ -20,8 +20,8 @@ from ..core.validation import between, count, drop_sentinels, read_logprobs
 class DeepConf(Result):
     """Confidence along a completion: minus the mean log-probability (nats) of each position's alternatives.
 
-    Higher is more confident. ``group`` are means over a sliding window, ``lowest_group`` the least of them,
-    ``bottom_mean`` the mean of the lowest share, ``tail_mean`` that of the last tokens.
+    Higher is more confident. ``group`` are the means over a sliding window and ``lowest_group`` is the least of them.
+    ``bottom_mean`` is the mean of the lowest share of groups, ``tail_mean`` that of the last tokens.
     """
 
     token_confidence: Floats
@@ -40,47 +40,59 @@ def deepconf(
     *,
     sentinels: Sequence[float] = SENTINELS,
 ) -> DeepConf:
-    """Confidence along a completion, by the alternatives of each of its tokens.
+    """Return the confidence along a completion, from the alternatives of each token.
 
     Parameters
     ----------
     top_logprobs
-        The alternatives' log-probabilities at each position, nats.
+        The log-probabilities of the alternatives at each position, nats.
     window
-        How many tokens a group has; a shorter completion is one group.
+        The number of tokens in a group; a shorter completion is one group.
     tail
-        How many of the last tokens ``tail_mean`` looks at.
+        The number of last tokens in ``tail_mean``.
     bottom_fraction
-        The share of groups that ``bottom_mean`` looks at; at least one.
+        The share of groups in ``bottom_mean``, of which there is at least one.
     sentinels
-        Values that stand for "not told" and are left out.
+        Values that stand for a withheld log-probability and are left out.
+
+    Returns
+    -------
+    DeepConf
+        Confidences in nats.
 
     Raises
     ------
     ValueError
-        When there are no tokens, or a position has no alternatives.
+        If there are no tokens, or a position has no alternatives.
 
     References
     ----------
     Y. Fu et al., "Deep Think with Confidence", 2025, section 3.
+
+    Examples
+    --------
+    >>> from deluge_nb.stats import deepconf
+    >>> result = deepconf([[-0.5, -3.5], [-0.1, -5.9], [-1.0, -1.0]], window=2)
+    >>> result.token_confidence.tolist(), result.group.tolist(), result.lowest_group
+    ([2.0, 3.0, 1.0], [2.5, 2.0], 2.0)
     """
     sizes = count(window, "window", 1), count(tail, "tail", 1)
     share = between(bottom_fraction, "bottom_fraction", 0, 1)
     confidence = []
     for position, values in enumerate(top_logprobs):
-        seen = drop_sentinels(read_logprobs(values, f"top_logprobs[{position}]"), sentinels)
-        if not len(seen):
+        listed = drop_sentinels(read_logprobs(values, f"top_logprobs[{position}]"), sentinels)
+        if not len(listed):
             raise LogprobError(f"top_logprobs[{position}] is empty: its confidence is unknown.", position=position)
-        confidence.append(0.0 - math.fsum(seen.tolist()) / len(seen))
+        confidence.append(0.0 - math.fsum(listed.tolist()) / len(listed))
     if not confidence:
         raise invalid_argument("top_logprobs", [], "the alternatives of at least one token")
     return group_confidence(np.array(confidence), *sizes, share)
 
 
 def group_confidence(confidence: Floats, window: int, tail: int, bottom_fraction: float) -> DeepConf:
-    """The groups of a completion whose tokens' confidence is known."""
+    """Return the record of a completion from the confidence of each token, shape (n,)."""
     window = min(window, len(confidence))
-    if np.isinf(confidence).any():  # a difference of sums would be none
+    if np.isinf(confidence).any():  # a difference of infinite sums would be NaN
         group = np.lib.stride_tricks.sliding_window_view(confidence, window).mean(axis=1)
     else:
         sums = np.concatenate(([0.0], np.cumsum(confidence, dtype=np.longdouble)))

@@ -1,4 +1,4 @@
-"""Likelihood and perplexity of a whole completion, and its bounds where values were withheld."""
+"""Likelihood and perplexity of a whole completion, with bounds where values were withheld."""
 
 from __future__ import annotations
 
@@ -20,10 +20,11 @@ from ..core.validation import count, drop_sentinels, logprob_error, number, read
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SequenceStats(Result):
-    """What the log-probabilities of a completion's tokens add up to.
+    """Likelihood, perplexity and related measures of a completion.
 
-    ``loglik``, ``mean_logprob`` and ``prefix_logprobs`` (after each token, shape (n,)) are in nats, ``total_bits`` in
-    bits. Means are None for no tokens, ``bits_per_byte`` where no number of bytes was given, ``gnmt`` where no alpha.
+    ``loglik``, ``mean_logprob`` and ``prefix_logprobs`` (the sum up to each token, shape (n,)) are in nats,
+    ``total_bits`` in bits. Means are None for a completion without tokens, ``bits_per_byte`` is None without a number
+    of bytes, and ``gnmt`` without an ``alpha``.
     """
 
     loglik: float
@@ -42,7 +43,7 @@ class SequenceStats(Result):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SequenceBounds(Result):
-    """The interval of a completion's log-likelihood (nats), and the positions whose value the provider withheld."""
+    """Bounds of a completion's log-likelihood (nats), and the positions whose value the provider withheld."""
 
     loglik_lower: float
     loglik_upper: float
@@ -56,37 +57,50 @@ def sequence_stats(
     alpha: float | None = None,
     sentinels: Sequence[float] = SENTINELS,
 ) -> SequenceStats:
-    """Add up the log-probabilities of a completion's tokens: the chain rule.
+    """Return the likelihood of a completion and the measures that follow from it, by the chain rule.
 
     Parameters
     ----------
     logprobs
-        The chosen tokens', in nats, shape (n,).
+        Log-probabilities of the chosen tokens in nats, shape (n,).
     n_bytes
         The length of the text in UTF-8, for bits per byte.
     alpha
-        For the length penalty of Google's translation system: loglik / ((5 + n) / 6) ** alpha.
+        The exponent of the length penalty of Google's translation system: loglik / ((5 + n) / 6) ** alpha.
     sentinels
-        Values that stand for "not told". They are refused here; :func:`sequence_bounds` takes them.
+        Values that stand for a withheld log-probability. They are an error here; :func:`sequence_bounds` accepts them.
+
+    Returns
+    -------
+    SequenceStats
+        Sums in nats and in bits, means and perplexity.
 
     Raises
     ------
     LogprobError
-        When a number is no log-probability, or was withheld.
+        If a number is not a log-probability, or was withheld.
 
     References
     ----------
     Y. Wu et al., "Google's Neural Machine Translation System", 2016, equation 14.
+
+    Examples
+    --------
+    >>> from math import log
+    >>> from deluge_nb.stats import sequence_stats
+    >>> result = sequence_stats([log(0.5), log(0.25)], n_bytes=6)
+    >>> round(result.prob, 3), round(result.perplexity, 3), round(result.bits_per_byte, 3)
+    (0.125, 2.828, 0.5)
     """
     values = read_logprobs(logprobs)
     withheld = np.flatnonzero(np.isin(values, sentinels))
     if len(withheld):
-        at = int(withheld[0])
+        position = int(withheld[0])
         raise LogprobError(
-            f"logprobs[{at}] is {values[at]!r}, which providers send in place of a value that they do not tell: it "
-            "must not be added up. sequence_bounds gives what is known.",
-            position=at,
-            value=float(values[at]),
+            f"logprobs[{position}] is {values[position]!r}, a placeholder that providers send for a withheld value: "
+            "it must not be added up. sequence_bounds gives the bounds that remain.",
+            position=position,
+            value=float(values[position]),
         )
     size = None if n_bytes is None else count(n_bytes, "n_bytes")
     n = len(values)
@@ -99,7 +113,7 @@ def sequence_stats(
         n=n,
         prob=math.exp(loglik),
         mean_logprob=mean,
-        perplexity=None if mean is None else exp_or_inf(-mean),
+        perplexity=None if mean is None else _exp_or_inf(-mean),
         geo_mean_prob=None if mean is None else math.exp(mean),
         min_prob=float(np.exp(values.min())) if n else None,
         prefix_logprobs=np.cumsum(values, dtype=np.longdouble).astype(np.float64),
@@ -110,8 +124,8 @@ def sequence_stats(
     )
 
 
-def exp_or_inf(value: float) -> float:
-    """The exponential, infinite where a float cannot hold it."""
+def _exp_or_inf(value: float) -> float:
+    """Return the exponential, infinite where a float cannot hold it."""
     try:
         return math.exp(value)
     except OverflowError:
@@ -121,27 +135,41 @@ def exp_or_inf(value: float) -> float:
 def sequence_bounds(
     tokens: Iterable[Mapping[str, Any]], *, policy: str = "raise", sentinels: Sequence[float] = SENTINELS
 ) -> SequenceBounds:
-    """The interval in which a completion's log-likelihood lies when some of its tokens' were not told.
+    """Return bounds of a completion's log-likelihood where some log-probabilities were withheld.
 
-    A token that is not among the alternatives is at most as likely as the least of them, and as all that they leave.
+    A token that is not among the alternatives is at most as likely as the least of them, and as the probability that
+    they leave.
 
     Parameters
     ----------
     tokens
         One dict per token with ``logprob`` (nats) and ``top_logprobs``: numbers, or dicts with ``logprob``.
     policy
-        What to do with a ``logprob`` that is None or NaN: ``"raise"``, or ``"skip"`` to count it as not told.
+        Treatment of a ``logprob`` that is None or NaN: ``"raise"``, or ``"skip"`` to count it as withheld.
     sentinels
-        Values that stand for "not told".
+        Values that stand for a withheld log-probability.
+
+    Returns
+    -------
+    SequenceBounds
+        The bounds are equal if nothing was withheld; otherwise the lower one is ``-inf``.
 
     Raises
     ------
     LogprobError
-        When a number is no log-probability.
+        If a number is not a log-probability.
+
+    Examples
+    --------
+    >>> from deluge_nb.stats import sequence_bounds
+    >>> tokens = [{"logprob": -0.5}, {"logprob": -9999.0, "top_logprobs": [-0.25, -2.0]}]
+    >>> bounds = sequence_bounds(tokens)
+    >>> bounds.loglik_lower, round(bounds.loglik_upper, 2), bounds.censored
+    (-inf, -2.95, (1,))
     """
     if policy not in ("raise", "skip"):
         raise invalid_argument("policy", policy, "'raise' or 'skip'")
-    sure: list[float] = []
+    known: list[float] = []
     most: list[float] = []
     censored: list[int] = []
     for position, entry in enumerate(tokens):
@@ -155,23 +183,23 @@ def sequence_bounds(
             value = number(value, f"tokens[{position}]['logprob']")
             if value not in sentinels:
                 try:
-                    sure.append(float(read_logprobs([value])[0]))
+                    known.append(float(read_logprobs([value])[0]))
                 except LogprobError:
                     raise logprob_error(value, "tokens", position, entry.get("token")) from None
                 continue
         censored.append(position)
         most.append(_largest_hidden_logprob(entry.get("top_logprobs"), position, sentinels))
-    known = math.fsum(sure)
+    total = math.fsum(known)
     if not censored:
-        return SequenceBounds(known, known, ())
-    return SequenceBounds(-math.inf, math.fsum([known, *most]), tuple(censored))
+        return SequenceBounds(total, total, ())
+    return SequenceBounds(-math.inf, math.fsum([total, *most]), tuple(censored))
 
 
 def _largest_hidden_logprob(top: Any, position: int, sentinels: Sequence[float]) -> float:
-    """The greatest log-probability that a token outside a list can have."""
-    values = [one.get("logprob") if isinstance(one, Mapping) else one for one in top or ()]
-    seen = drop_sentinels(read_logprobs(values, f"tokens[{position}]['top_logprobs']"), sentinels)
-    if not len(seen):
+    """Return the greatest log-probability that a token outside a list can have."""
+    values = [entry.get("logprob") if isinstance(entry, Mapping) else entry for entry in top or ()]
+    listed = drop_sentinels(read_logprobs(values, f"tokens[{position}]['top_logprobs']"), sentinels)
+    if not len(listed):
         return 0.0
-    tail = read_truncated(seen, true_topk=False, where=f"tokens[{position}]['top_logprobs']").tail
-    return min(float(seen.min()), math.log(max(tail, len(seen) * SINGLE_PRECISION)))
+    tail = read_truncated(listed, true_topk=False, where=f"tokens[{position}]['top_logprobs']").tail
+    return min(float(listed.min()), math.log(max(tail, len(listed) * SINGLE_PRECISION)))
