@@ -1,4 +1,4 @@
-"""Entropy estimated from repeated samples."""
+"""Entropy estimated from repeated samples: over outcomes, and over meanings."""
 
 from __future__ import annotations
 
@@ -17,8 +17,10 @@ from ..core.validation import check_paired, read_counts, read_logprobs
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SemanticEntropy(Result):
-    """Entropies (nats) over meanings: ``rao`` weighs each answer by its likelihood, ``discrete`` counts answers,
-    ``miller_madow`` corrects the count for being too small; ``naive_mc`` is that over texts, by plain averaging.
+    """Entropies (nats) over clusters of answers with the same meaning.
+
+    ``rao`` weighs each answer by its likelihood, ``discrete`` counts answers, and ``miller_madow`` corrects that count
+    for its bias. ``naive_mc`` is the entropy over texts, by averaging. ``clusters`` is the number of meanings.
     """
 
     rao: float
@@ -30,43 +32,55 @@ class SemanticEntropy(Result):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CountEntropy(Result):
-    """The entropy (nats) of counted samples, as it is and corrected for being too small on average."""
+    """The entropy (nats) of counted samples: ``plugin``, and ``miller_madow`` corrected for its bias."""
 
     plugin: float
     miller_madow: float
 
 
 def semantic_entropy(logliks: ArrayLike, cluster_ids: Sequence[Hashable]) -> SemanticEntropy:
-    """The uncertainty over meanings, from answers that were sampled and sorted by meaning.
+    """Return the uncertainty over meanings, from sampled answers that were clustered by meaning.
 
     Parameters
     ----------
     logliks
-        The log-likelihood of each answer, nats, shape (n,); often divided by its length.
+        The log-likelihood of each answer in nats, shape (n,); often divided by its length.
     cluster_ids
-        Which meaning each has: any labels, shape (n,).
+        The meaning of each answer: any labels, shape (n,).
+
+    Returns
+    -------
+    SemanticEntropy
+        Entropies in nats.
 
     Raises
     ------
     ValueError
-        When the lists are empty or differ in length, or no answer has any likelihood.
+        If the lists are empty or differ in length, or no answer has any likelihood.
 
     References
     ----------
     S. Farquhar et al., "Detecting hallucinations in large language models using semantic entropy", 2024; G. Miller,
     1955, for the correction (K - 1) / (2 n).
+
+    Examples
+    --------
+    >>> from deluge_nb.stats import semantic_entropy
+    >>> result = semantic_entropy([-1.0, -1.2, -3.0], ["Paris", "Paris", "Rome"])
+    >>> round(result.rao, 3), round(result.discrete, 3), result.clusters
+    (0.252, 0.637, 2)
     """
     values = read_logprobs(logliks, "logliks")
     names = list(cluster_ids)
     check_paired(values, np.zeros(len(names)), ("logliks", "cluster_ids"))
     groups: dict[Hashable, list[int]] = {}
-    for place, name in enumerate(names):
-        groups.setdefault(name, []).append(place)
+    for index, name in enumerate(names):
+        groups.setdefault(name, []).append(index)
     total = log_sum(values)
     if total == -math.inf:
         raise invalid_argument("logliks", logliks, "a list with at least one likelihood above 0")
-    shares = [log_sum(values[places]) - total for places in groups.values()]
-    counted = entropy_from_counts([len(places) for places in groups.values()])
+    shares = [log_sum(values[indices]) - total for indices in groups.values()]
+    counted = entropy_from_counts([len(indices) for indices in groups.values()])
     return SemanticEntropy(
         math.fsum(-math.exp(share) * share for share in shares if share > -math.inf) + 0.0,
         counted.plugin,
@@ -77,23 +91,35 @@ def semantic_entropy(logliks: ArrayLike, cluster_ids: Sequence[Hashable]) -> Sem
 
 
 def entropy_from_counts(counts: ArrayLike) -> CountEntropy:
-    """The entropy of a distribution that was sampled.
+    """Return the entropy of a distribution from counted samples.
 
-    The entropy of the counts is too small on average; Miller's and Madow's correction adds (K - 1) / (2 n).
+    The entropy of the counts is too small on average; the Miller-Madow correction adds (K - 1) / (2 n).
 
     Parameters
     ----------
     counts
-        How often each outcome came, shape (k,).
+        The number of times that each outcome occurred, shape (k,).
+
+    Returns
+    -------
+    CountEntropy
+        Entropies in nats, without and with the correction.
 
     Raises
     ------
     ValueError
-        When a count is negative or no whole number, or nothing was counted.
+        If a count is negative or not a whole number, or nothing was counted.
 
     References
     ----------
     G. Miller, "Note on the bias of information estimates", 1955.
+
+    Examples
+    --------
+    >>> from deluge_nb.stats import entropy_from_counts
+    >>> result = entropy_from_counts([6, 3, 1])
+    >>> round(result.plugin, 3), round(result.miller_madow, 3)
+    (0.898, 0.998)
     """
     seen = read_counts(counts, "counts")
     total = float(seen.sum())

@@ -1,4 +1,4 @@
-"""Tests of samples against predictions: posterior, divergence, goodness of fit and sample size."""
+"""Comparison of samples and distributions: posterior, divergence, goodness of fit and sample size."""
 
 from __future__ import annotations
 
@@ -32,8 +32,10 @@ from ..scoring.intervals import normal_quantile
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Divergences(Result):
-    """Lower bounds of the Kullback-Leibler divergence of p from q, of Jensen's and Shannon's (nats), and of the total
-    variation distance (a probability).
+    """Lower bounds of three divergences of p and q.
+
+    ``kl_lower`` bounds the Kullback-Leibler divergence of p from q and ``js_lower`` the Jensen-Shannon divergence, both
+    in nats. ``tv_lower`` bounds the total variation distance, from 0 to 1.
     """
 
     kl_lower: float
@@ -43,10 +45,11 @@ class Divergences(Result):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class BayesPosterior(Result):
-    """The probabilities of hypotheses after all tokens, shape (h,), and before the first and after each, (t + 1, h).
+    """The probabilities of hypotheses after a text.
 
-    ``log_bayes_factor`` is how much (nats) the tokens speak for the first hypothesis against the second; None where
-    there are more than two.
+    ``posterior`` is after all tokens, shape (h,); ``cumulative`` is before the first and after each, shape (t + 1, h).
+    ``log_bayes_factor`` is the evidence (nats) of the tokens for the first hypothesis against the second; None unless
+    there are two.
     """
 
     posterior: Floats
@@ -56,7 +59,7 @@ class BayesPosterior(Result):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ChiSquare(Result):
-    """Pearson's statistic, its degrees of freedom, and how often chance alone gives as large a one."""
+    """Pearson's statistic, its degrees of freedom, and the probability that chance gives at least this value."""
 
     statistic: float
     dof: int
@@ -64,29 +67,43 @@ class ChiSquare(Result):
 
 
 def divergence_lower_bounds(p: Mapping[str, Any], q: Mapping[str, Any]) -> Divergences:
-    """How different two distributions are at least, of which only the top is known.
+    """Return lower bounds of the divergences of two distributions of which only the top is known.
 
-    Both are reduced to the tokens that both lists name, and one for the rest: by the data processing inequality no
-    divergence grows by that.
+    Both are reduced to the tokens that both lists name, and one token for the rest. By the data processing inequality,
+    no divergence grows by that.
 
     Parameters
     ----------
     p, q
-        From token to log-probability (nats).
+        Dicts from token to log-probability (nats).
+
+    Returns
+    -------
+    Divergences
+        Kullback-Leibler and Jensen-Shannon divergence in nats, and total variation distance.
 
     Raises
     ------
     ValueError
-        When a list is empty or adds up to more than 1, or a number is no log-probability.
+        If a list is empty or adds up to more than 1, or a number is not a log-probability.
 
     References
     ----------
     T. Cover, J. Thomas, "Elements of Information Theory", 2006, section 2.8.
+
+    Examples
+    --------
+    >>> from math import log
+    >>> from deluge_nb.stats import divergence_lower_bounds
+    >>> p, q = {"a": log(0.7), "b": log(0.2)}, {"a": log(0.4), "b": log(0.5)}
+    >>> bounds = divergence_lower_bounds(p, q)
+    >>> round(bounds.kl_lower, 3), round(bounds.tv_lower, 3)
+    (0.208, 0.3)
     """
     left, right = _read_distribution(p, "p"), _read_distribution(q, "q")
     shared = [token for token in left if token in right]
-    first = _coarsen([left[token] for token in shared])
-    second = _coarsen([right[token] for token in shared])
+    first = _append_rest([left[token] for token in shared])
+    second = _append_rest([right[token] for token in shared])
     middle = (first + second) / 2
     return Divergences(
         _kl_divergence(first, second),
@@ -98,37 +115,51 @@ def divergence_lower_bounds(p: Mapping[str, Any], q: Mapping[str, Any]) -> Diver
 def _read_distribution(values: Mapping[str, Any], name: str) -> dict[str, float]:
     if not isinstance(values, Mapping):
         raise invalid_argument(name, values, "a dict from token to log-probability")
-    seen = read_alternatives(values, name)
-    weighed = read_truncated(np.array([one.logprob for one in seen]), true_topk=False, where=name)
-    return dict(zip((one.token for one in seen), weighed.p.tolist(), strict=True))
+    alternatives = read_alternatives(values, name)
+    logprob = np.array([alternative.logprob for alternative in alternatives])
+    seen = read_truncated(logprob, true_topk=False, where=name)
+    return dict(zip((alternative.token for alternative in alternatives), seen.p.tolist(), strict=True))
 
 
-def _coarsen(p: Sequence[float]) -> Floats:
-    return np.array([*p, max(math.fsum([1.0, *(-one for one in p)]), 0.0)])
+def _append_rest(p: Sequence[float]) -> Floats:
+    return np.array([*p, max(math.fsum([1.0, *(-value for value in p)]), 0.0)])
 
 
 def _kl_divergence(p: Floats, q: Floats) -> float:
-    """Of Kullback and Leibler; infinite where q denies what p holds possible."""
-    held = p > 0
-    if (q[held] == 0).any():
+    """Return the Kullback-Leibler divergence; infinite where q excludes an outcome that p allows."""
+    possible = p > 0
+    if (q[possible] == 0).any():
         return math.inf
-    return max(math.fsum((p[held] * np.log(p[held] / q[held])).tolist()), 0.0)
+    return max(math.fsum((p[possible] * np.log(p[possible] / q[possible])).tolist()), 0.0)
 
 
 def bayes_posterior(log_prior: ArrayLike, token_logliks: ArrayLike) -> BayesPosterior:
-    """The probabilities of hypotheses as a text unfolds under each of them.
+    """Return the probabilities of hypotheses after each token of a text.
 
     Parameters
     ----------
     log_prior
-        The logarithm of each hypothesis's prior (nats), shape (h,); up to a constant.
+        The logarithm of each hypothesis's prior (nats), shape (h,), up to a constant.
     token_logliks
-        The log-probability that each gives to each token, shape (h, t).
+        The log-probability of each token under each hypothesis (nats), shape (h, t).
+
+    Returns
+    -------
+    BayesPosterior
+        Probabilities that add up to 1, and the logarithm of the Bayes factor of two hypotheses.
 
     Raises
     ------
     ValueError
-        When the shapes do not fit, or after some token no hypothesis is possible.
+        If the shapes do not fit, or no hypothesis is possible after some token.
+
+    Examples
+    --------
+    >>> from math import log
+    >>> from deluge_nb.stats import bayes_posterior
+    >>> result = bayes_posterior([0.0, 0.0], [[log(0.5), log(0.9)], [log(0.5), log(0.3)]])
+    >>> result.posterior.round(3).tolist(), round(result.log_bayes_factor, 3)
+    ([0.75, 0.25], 1.099)
     """
     prior = vector(log_prior, "log_prior")
     tokens = (
@@ -136,10 +167,10 @@ def bayes_posterior(log_prior: ArrayLike, token_logliks: ArrayLike) -> BayesPost
     )
     tokens = tokens.reshape(len(prior), -1) if not tokens.size else tokens
     check_paired(prior, tokens[:, 0] if tokens.shape[1] else np.zeros(len(tokens)), ("log_prior", "token_logliks"))
-    for row, line in enumerate(tokens):
-        read_logprobs(line, f"token_logliks[{row}]")
+    for row, values in enumerate(tokens):
+        read_logprobs(values, f"token_logliks[{row}]")
     if np.isposinf(prior).any():
-        raise invalid_argument("log_prior", log_prior, "finite, or -inf for what is impossible")
+        raise invalid_argument("log_prior", log_prior, "finite, or -inf for an impossible hypothesis")
     steps = np.column_stack((prior, tokens)).cumsum(axis=1).T
     totals = np.array([log_sum(step) for step in steps])
     if np.isneginf(totals).any():
@@ -147,9 +178,9 @@ def bayes_posterior(log_prior: ArrayLike, token_logliks: ArrayLike) -> BayesPost
             "token_logliks", token_logliks, "such that one hypothesis stays possible after every token"
         )
     cumulative = np.exp(steps - totals[:, None])
-    evidence = [math.fsum(line) for line in tokens.tolist()]
+    evidence = [math.fsum(row) for row in tokens.tolist()]
     factor = None
-    if len(evidence) == 2 and not all(math.isinf(one) for one in evidence):
+    if len(evidence) == 2 and not all(math.isinf(loglik) for loglik in evidence):
         factor = evidence[0] - evidence[1]
     return BayesPosterior(cumulative[-1].copy(), factor, cumulative)
 
@@ -162,21 +193,34 @@ def _is_empty(values: ArrayLike) -> bool:
 
 
 def mc_required_samples(p: float, half_width: float, level: float = 0.95) -> int:
-    """How many samples tell a probability to plus or minus ``half_width``: z^2 p (1 - p) / h^2, rounded up.
+    """Return the number of samples that estimate a probability to plus or minus ``half_width``.
+
+    The number is z^2 p (1 - p) / h^2, rounded up.
 
     Parameters
     ----------
     p
-        The probability that is expected; 0.5 asks for the most.
+        The expected probability; 0.5 needs the most samples.
     half_width
-        Half the width of the interval, between 0 and 1.
+        Half the width of the confidence interval, between 0 and 1.
     level
-        Its confidence, between 0 and 1.
+        The confidence level, between 0 and 1.
+
+    Returns
+    -------
+    int
+        The number of samples.
 
     Raises
     ------
     ValueError
-        When a number is out of its range.
+        If a number is out of its range.
+
+    Examples
+    --------
+    >>> from deluge_nb.stats import mc_required_samples
+    >>> mc_required_samples(0.5, 0.05)
+    385
     """
     chance = between(p, "p", 0, 1)
     half = between(half_width, "half_width", 0, 1, ends=False)
@@ -184,30 +228,37 @@ def mc_required_samples(p: float, half_width: float, level: float = 0.95) -> int
 
 
 def chi_square_gof(observed: ArrayLike, probs: ArrayLike) -> ChiSquare:
-    """Pearson's test whether counted samples fit predicted probabilities. Needs SciPy.
+    """Return Pearson's test of counted samples against predicted probabilities. Needs SciPy.
 
     Parameters
     ----------
     observed
-        How often each outcome came, shape (k,); the last may stand for all others.
+        The number of times that each outcome occurred, shape (k,); the last may stand for all others.
     probs
-        The probability of each, shape (k,); they add up to 1.
+        The probability of each outcome, shape (k,); they add up to 1.
 
     Returns
     -------
     ChiSquare
-        Outcomes of probability 0 count only where they came, and then the statistic is infinite.
+        An outcome of probability 0 counts only if it occurred; the statistic is then infinite.
 
     Raises
     ------
     MissingDependencyError
-        When SciPy is not installed.
+        If SciPy is not installed.
     ValueError
-        When the lists differ in length, the probabilities do not add up to 1, or nothing was counted.
+        If the lists differ in length, the probabilities do not add up to 1, or nothing was counted.
 
     References
     ----------
     K. Pearson, 1900. Expected counts below about 5 make the p-value rough.
+
+    Examples
+    --------
+    >>> from deluge_nb.stats import chi_square_gof
+    >>> test = chi_square_gof([44, 31, 25], [0.5, 0.3, 0.2])
+    >>> round(test.statistic, 3), test.dof, round(test.p_value, 3)
+    (2.003, 2, 0.367)
     """
     counts, p = read_counts(observed, "observed"), probabilities(probs, "probs")
     check_paired(counts, p, ("observed", "probs"))

@@ -1,4 +1,4 @@
-"""Sampling filters: top-k, top-p and min-p on a list of log-probabilities."""
+"""Sampling filters on a list of log-probabilities: top-k, top-p and min-p."""
 
 from __future__ import annotations
 
@@ -17,16 +17,17 @@ from ..core.truncated import read_truncated
 from ..core.validation import between, count, read_logprobs, read_temperature
 from ..entropy.logarithms import softmax
 
-# Sums of probabilities meet a bound that they equal.
+# A sum of probabilities counts as reaching a limit that it misses by rounding alone.
 _GUARD = 1e-12
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Filtered(Result):
-    """What a sampling filter keeps.
+    """The tokens that a sampling filter keeps.
 
-    ``kept`` are places in the list, likeliest first, ``kept_mass`` their probability before the filter, ``probs``
-    theirs after it. Where ``complete`` is False, tokens that are not listed may be kept as well, and ``probs`` is None.
+    ``kept`` are indices into the list, likeliest first. ``kept_mass`` is their probability before the filter, ``probs``
+    their probabilities after it. If ``complete`` is False, the filter may keep unlisted tokens as well, and ``probs``
+    is None.
     """
 
     kept: tuple[int, ...]
@@ -36,27 +37,40 @@ class Filtered(Result):
 
 
 def top_k(logprobs: ArrayLike, k: int, *, temperature: float = 1.0, sentinels: Sequence[float] = SENTINELS) -> Filtered:
-    """Keep the k likeliest tokens. Exact from any list that has k of them.
+    """Return the k likeliest tokens. Exact from any list of at least k tokens.
 
     Parameters
     ----------
     logprobs
         Log-probabilities in nats at temperature 1, shape (n,), in any order.
     k
-        How many to keep.
+        The number of tokens to keep.
     temperature
-        What the kept ones are sampled with.
+        The temperature at which the kept tokens are sampled.
     sentinels
-        Values that stand for "not told" and are left out.
+        Values that stand for a withheld log-probability and are left out.
+
+    Returns
+    -------
+    Filtered
+        Complete if the list has k tokens, or is the whole distribution.
 
     Raises
     ------
     ValueError
-        When k is below 1, or a number is no log-probability.
+        If k is less than 1, or a number is not a log-probability.
+
+    Examples
+    --------
+    >>> from math import log
+    >>> from deluge_nb.stats import top_k
+    >>> result = top_k([log(0.2), log(0.6), log(0.1)], 2)
+    >>> result.kept, round(result.kept_mass, 3), result.probs.round(3).tolist()
+    ((1, 0), 0.8, [0.75, 0.25])
     """
-    wanted = count(k, "k", 1)
+    size = count(k, "k", 1)
     ranking = _Ranking(logprobs, sentinels)
-    return ranking.filtered(min(wanted, ranking.n), ranking.n >= wanted or ranking.seen.tail == 0, temperature)
+    return ranking.keep(min(size, ranking.n), ranking.n >= size or ranking.seen.tail == 0, temperature)
 
 
 def top_p(
@@ -67,43 +81,56 @@ def top_p(
     temperature_first: bool = True,
     sentinels: Sequence[float] = SENTINELS,
 ) -> Filtered:
-    """Keep the likeliest tokens up to a total probability, the one that reaches it included.
+    """Return the likeliest tokens up to a total probability, including the one that reaches it.
 
     Parameters
     ----------
     logprobs
         Log-probabilities in nats at temperature 1, shape (n,), in any order.
     p
-        The total, above 0 and at most 1.
+        The total probability, above 0 and at most 1.
     temperature
-        What is sampled with.
+        The temperature at which the kept tokens are sampled.
     temperature_first
-        Whether the filter sees the distribution at that temperature (Hugging Face, vLLM) or before it (llama.cpp's
-        usual order). In the first case a list that leaves something out is never known to be complete, unless the
-        temperature is 1.
+        Whether the filter is applied after the temperature (Hugging Face, vLLM) or before it (the usual order of
+        llama.cpp). If after, a list that leaves something out is never known to be complete, unless the temperature is
+        1.
     sentinels
-        Values that stand for "not told" and are left out.
+        Values that stand for a withheld log-probability and are left out.
+
+    Returns
+    -------
+    Filtered
+        Complete if the list reaches the total, or is the whole distribution.
 
     Raises
     ------
     ValueError
-        When p is not in its range, or a number is no log-probability.
+        If p is not in its range, or a number is not a log-probability.
 
     References
     ----------
     A. Holtzman et al., "The Curious Case of Neural Text Degeneration", 2020.
+
+    Examples
+    --------
+    >>> from math import log
+    >>> from deluge_nb.stats import top_p
+    >>> result = top_p([log(0.5), log(0.3), log(0.1)], 0.75)
+    >>> result.kept, round(result.kept_mass, 3), result.complete
+    ((0, 1), 0.8, True)
     """
-    wanted = between(p, "p", 0, 1)
-    if wanted == 0:
+    total = between(p, "p", 0, 1)
+    if total == 0:
         raise invalid_argument("p", p, "above 0")
     ranking = _Ranking(logprobs, sentinels)
     heat = read_temperature(temperature)
     early = temperature_first and heat != 1
-    seen_p = softmax(ranking.ordered, heat) if early else np.exp(ranking.ordered)
-    reached = np.cumsum(seen_p, dtype=np.longdouble) >= wanted - _GUARD
+    listed_p = softmax(ranking.ordered, heat) if early else np.exp(ranking.ordered)
+    reached = np.cumsum(listed_p, dtype=np.longdouble) >= total - _GUARD
     crossing = int(np.argmax(reached)) + 1 if reached.any() else ranking.n
     complete = ranking.seen.tail == 0 or (bool(reached.any()) and not early)
-    return ranking.filtered(crossing if complete else ranking.n, complete, heat)
+    return ranking.keep(crossing if complete else ranking.n, complete, heat)
 
 
 def min_p(
@@ -114,7 +141,7 @@ def min_p(
     temperature_first: bool = True,
     sentinels: Sequence[float] = SENTINELS,
 ) -> Filtered:
-    """Keep the tokens that are at least a given share as likely as the likeliest one.
+    """Return the tokens whose probability is at least a given share of the likeliest token's.
 
     Parameters
     ----------
@@ -123,51 +150,60 @@ def min_p(
     min_p
         The share, from 0 to 1.
     temperature
-        What is sampled with.
+        The temperature at which the kept tokens are sampled.
     temperature_first
-        Whether the filter sees the distribution at that temperature, or before it.
+        Whether the filter is applied after the temperature, or before it.
     sentinels
-        Values that stand for "not told" and are left out.
+        Values that stand for a withheld log-probability and are left out.
 
     Returns
     -------
     Filtered
-        Complete where the least likely token of the list is out, for then all that is not listed is too.
+        Complete if the least likely listed token is dropped, because then every unlisted token is too.
 
     Raises
     ------
     ValueError
-        When the share is not in its range, or a number is no log-probability.
+        If the share is not in its range, or a number is not a log-probability.
 
     References
     ----------
     N. Minh et al., "Turning Up the Heat: Min-p Sampling", 2024.
+
+    Examples
+    --------
+    >>> from math import log
+    >>> from deluge_nb.stats import min_p
+    >>> result = min_p([log(0.6), log(0.3), log(0.05)], 0.1)
+    >>> result.kept, result.complete, result.probs.round(3).tolist()
+    ((0, 1), True, [0.667, 0.333])
     """
     share = between(min_p, "min_p", 0, 1)
     ranking = _Ranking(logprobs, sentinels)
     heat = read_temperature(temperature)
     ordered = ranking.ordered / heat if temperature_first and 0 < heat < math.inf else ranking.ordered
     least = ordered[0] + math.log(share) - _GUARD if share else -math.inf
-    kept = int((ordered >= least).sum())
-    return ranking.filtered(kept, kept < ranking.n or ranking.seen.tail == 0, heat)
+    size = int((ordered >= least).sum())
+    return ranking.keep(size, size < ranking.n or ranking.seen.tail == 0, heat)
 
 
 class _Ranking:
-    """A list from the likeliest on, with its places."""
+    """A list in descending order of probability, with the index of each token in the original list."""
 
     def __init__(self, logprobs: ArrayLike, sentinels: Sequence[float]) -> None:
         values = read_logprobs(logprobs)
-        places = np.flatnonzero(~np.isin(values, sentinels))
-        self.seen = read_truncated(values[places], true_topk=False, where="logprobs")
+        known = np.flatnonzero(~np.isin(values, sentinels))
+        self.seen = read_truncated(values[known], true_topk=False, where="logprobs")
         order = np.argsort(-self.seen.logprob, kind="stable")
-        self.places = places[order]
+        self.indices = known[order]
         self.ordered = self.seen.logprob[order]
         self.n = len(order)
 
-    def filtered(self, kept: int, complete: bool, temperature: float) -> Filtered:
-        part = self.ordered[:kept]
+    def keep(self, size: int, complete: bool, temperature: float) -> Filtered:
+        """Return the first tokens as the result of a filter."""
+        part = self.ordered[:size]
         return Filtered(
-            tuple(self.places[:kept].tolist()),
+            tuple(self.indices[:size].tolist()),
             math.fsum(np.exp(part).tolist()),
             complete,
             softmax(part, temperature) if complete else None,

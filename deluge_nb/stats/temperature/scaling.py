@@ -1,4 +1,4 @@
-"""A distribution at another temperature, and bounds where only its top is known."""
+"""A distribution at another temperature, with bounds where only its top is known."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from ..entropy.logarithms import softmax
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TemperatureTopK(Result):
-    """The listed tokens at another temperature: shape (k,) each.
+    """The listed tokens at another temperature, shape (k,) each.
 
-    ``conditional`` is the probability of each among the listed ones, which is exact; ``lower`` and ``upper`` bound its
+    ``conditional`` is the exact probability of each token among the listed ones. ``lower`` and ``upper`` bound its
     probability among all tokens.
     """
 
@@ -33,35 +33,47 @@ class TemperatureTopK(Result):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class InferredTemperature(Result):
-    """The temperature that leads from one list to another, and how far (nats) the worst token is from it."""
+    """The temperature that leads from one list to another, and the largest deviation of a token from it (nats)."""
 
     temperature: float
     max_residual: float
 
 
 def temperature_full(logprobs: ArrayLike, temperature: float) -> Floats:
-    """A whole distribution at another temperature: p^(1/T), made to add up to 1.
+    """Return a whole distribution at another temperature: p^(1/T) divided by its sum.
 
     Parameters
     ----------
     logprobs
         The log-probabilities of the whole vocabulary in nats, shape (V,).
     temperature
-        0 gives everything to the likeliest (ties share it), infinity the same to all that is possible.
+        0 gives everything to the likeliest token (ties share it); infinity gives all possible tokens the same.
+
+    Returns
+    -------
+    ndarray of float64, shape (V,)
+        Probabilities that add up to 1.
 
     Raises
     ------
     ProbabilityMassError
-        When the list misses more than 1e-4 of 1: :func:`temperature_topk` is for the top of a distribution.
+        If the list misses more than 1e-4 of 1; use :func:`temperature_topk` for the top of a distribution.
     ValueError
-        When a number is no log-probability, or the temperature is negative.
+        If a number is not a log-probability, or the temperature is negative.
+
+    Examples
+    --------
+    >>> from math import log
+    >>> from deluge_nb.stats import temperature_full
+    >>> temperature_full([log(0.8), log(0.2)], 2).round(3).tolist()
+    [0.667, 0.333]
     """
     values = read_logprobs(logprobs)
     total = log_sum(values)
     if abs(math.expm1(total)) > MASS_TOLERANCE:
         raise ProbabilityMassError(
-            f"logprobs add up to {math.exp(total):.6g} and not to 1: temperature_full needs the whole vocabulary; "
-            "temperature_topk bounds what the top of it allows to know.",
+            f"logprobs add up to {math.exp(total):.6g} and not to 1: temperature_full needs the whole vocabulary; use "
+            "temperature_topk for bounds from the top of it.",
             value=math.exp(total),
         )
     return softmax(values, temperature)
@@ -74,28 +86,40 @@ def temperature_topk(
     *,
     sentinels: Sequence[float] = SENTINELS,
 ) -> TemperatureTopK:
-    """The top of a distribution at another temperature.
+    """Return the top of a distribution at another temperature, with bounds.
 
-    p_i(T) = p_i^b / (S + Z) with b = 1 / T, S the sum of p^b over the list and Z over what is not listed. With tail r,
-    least listed probability c and n tokens that are not listed, Z lies between n (r / n)^b and floor(r / c) c^b +
-    rest^b: the one is the tail spread evenly, the other as narrowly as c allows (which of them is the larger depends
-    on T).
+    p_i(T) = p_i^b / (S + Z) with b = 1 / T, S the sum of p^b over the list and Z over the unlisted tokens. With tail r,
+    least listed probability c and n unlisted tokens, Z lies between n (r / n)^b (the tail spread evenly) and
+    floor(r / c) c^b + rest^b (the tail on as few tokens as c allows). T decides which of them is larger.
 
     Parameters
     ----------
     top_logprobs
         Log-probabilities in nats at temperature 1, shape (k,).
     temperature
-        The one to go to.
+        The new temperature.
     vocab_size
-        How many tokens the model can choose from. Without it, nothing bounds the tail above temperature 1.
+        The number of tokens in the model's vocabulary. Without it, nothing bounds the tail above temperature 1.
     sentinels
-        Values that stand for "not told" and are left out.
+        Values that stand for a withheld log-probability and are left out.
+
+    Returns
+    -------
+    TemperatureTopK
+        Probabilities, shape (k,) each.
 
     Raises
     ------
     ValueError
         As :func:`deluge_nb.stats.entropy_bounds`, and for a negative temperature.
+
+    Examples
+    --------
+    >>> from math import log
+    >>> from deluge_nb.stats import temperature_topk
+    >>> result = temperature_topk([log(0.6), log(0.3)], 0.5, vocab_size=50_000)
+    >>> result.conditional.round(3).tolist(), result.lower.round(3).tolist(), result.upper.round(3).tolist()
+    ([0.8, 0.2], [0.783, 0.196], [0.8, 0.2])
     """
     values = drop_sentinels(read_logprobs(top_logprobs, "top_logprobs"), sentinels)
     heat = read_temperature(temperature)
@@ -105,11 +129,11 @@ def temperature_topk(
         return TemperatureTopK(conditional, seen.p, seen.p)
     if heat == 0:
         best = seen.logprob == seen.logprob.max()
-        # Hidden tokens can tie with the likeliest only where the whole list does.
+        # Hidden tokens can tie with the likeliest only if the whole list does.
         rivals = seen.full if bool(best.all()) and seen.cap > 0 else 0.0
         return TemperatureTopK(conditional, best / (best.sum() + rivals), conditional.copy())
     least, most = _hidden_power_sums(seen, 1 / heat, vocab_size)
-    # In logarithms, for p^b underflows at low temperatures.
+    # In logarithms, because p^b underflows at low temperatures.
     scaled = seen.logprob / heat
     total = log_sum(scaled)
     return TemperatureTopK(
@@ -120,11 +144,11 @@ def temperature_topk(
 
 
 def _hidden_power_sums(seen: TruncatedDistribution, beta: float, vocab_size: int | None) -> tuple[float, float]:
-    """The logarithms of the least and the most that the hidden tokens' p^beta can add up to."""
+    """Return the logarithms of the least and the greatest sum of p^beta over the unlisted tokens."""
     hidden = math.inf if vocab_size is None else vocab_size - len(seen.logprob)
     if hidden == 0:
         return -math.inf, -math.inf
-    # A tail of the size of rounding may be none or twice that, and above temperature 1 a little goes a long way.
+    # A tail as small as the rounding may be zero or twice as large, and above temperature 1 small numbers grow.
     unsure = len(seen.logprob) * SINGLE_PRECISION if beta < 1 else 0.0
     unsure = unsure if seen.tail < 16 * unsure else 0.0
     least, most = _power_sum_bounds(max(seen.tail - unsure, 0.0), seen.cap, hidden, beta)
@@ -136,7 +160,7 @@ def _power_sum_bounds(tail: float, cap: float, hidden: float, beta: float) -> tu
         return -math.inf, -math.inf
     full = tokens_at_cap(tail, cap)
     rest = tail - full * cap
-    # What rounding leaves over is nothing, and would count as something once it is raised to a small power.
+    # A rest that is only rounding counts as zero: raised to a small power it would look like a token.
     rest = rest if rest > 1e-12 * tail else 0.0
     parts = [math.log(full) + beta * math.log(cap)] if full else []
     narrow = log_sum([*parts, beta * math.log(rest)] if rest > 0 else parts)
@@ -147,24 +171,30 @@ def _power_sum_bounds(tail: float, cap: float, hidden: float, beta: float) -> tu
 
 
 def infer_temperature(raw: ArrayLike, scaled: ArrayLike) -> InferredTemperature:
-    """The temperature between two lists of the same tokens: ln p_i - ln p_j = T (ln q_i - ln q_j).
+    """Return the temperature between two lists of the same tokens: ln p_i - ln p_j = T (ln q_i - ln q_j).
 
     Parameters
     ----------
     raw
-        Log-probabilities before, nats, shape (k,).
+        Log-probabilities before scaling in nats, shape (k,).
     scaled
-        Those of the same tokens after, shape (k,).
+        Log-probabilities of the same tokens after scaling in nats, shape (k,).
 
     Returns
     -------
     InferredTemperature
-        By least squares over all differences; ``max_residual`` is in nats of ``scaled``.
+        The least-squares fit over all differences; ``max_residual`` is in nats of ``scaled``.
 
     Raises
     ------
     ValueError
-        With fewer than two tokens, tokens that are all alike, or an order that turned round.
+        If there are fewer than two tokens, all are equally likely, or their order is reversed.
+
+    Examples
+    --------
+    >>> from deluge_nb.stats import infer_temperature
+    >>> infer_temperature([-1.0, -2.0, -3.0], [-1.5, -2.0, -2.5]).temperature
+    2.0
     """
     before, after = read_logprobs(raw, "raw"), read_logprobs(scaled, "scaled")
     check_paired(before, after, ("raw", "scaled"))
@@ -177,40 +207,50 @@ def infer_temperature(raw: ArrayLike, scaled: ArrayLike) -> InferredTemperature:
     x, y = before - before.mean(), after - after.mean()
     across = math.fsum((x * y).tolist())
     if across < 0:
-        raise invalid_argument(
-            "scaled", scaled, "in the order of raw: no temperature makes a likelier token the less likely one"
-        )
+        raise invalid_argument("scaled", scaled, "in the order of raw: no temperature reverses the order of tokens")
     square = math.fsum((x * x).tolist())
     slope = across / square
     return InferredTemperature(1 / slope if slope else math.inf, float(np.abs(y - slope * x).max()))
 
 
 def binary_temperature(log_odds: float, temperature: float) -> float:
-    """P of the first of two answers at another temperature: 1 / (1 + exp(-log_odds / T)).
+    """Return the probability of the first of two answers at another temperature: 1 / (1 + exp(-log_odds / T)).
 
-    It is exact however much of the distribution is unknown, for the ratio of two tokens' probabilities is.
+    The result is exact even if most of the distribution is unknown, because it needs only the ratio of two tokens.
 
     Parameters
     ----------
     log_odds
-        ln(p / q), nats; infinite where one of the two is impossible.
+        ln(p / q) in nats; infinite if one of the two is impossible.
     temperature
-        The one to go to; 0 decides, infinity gives 0.5.
+        The new temperature; 0 decides for the likelier answer, infinity gives 0.5.
+
+    Returns
+    -------
+    float
+        A probability from 0 to 1.
 
     Raises
     ------
     ValueError
-        When the temperature is negative, or it and the odds are both infinite.
+        If the temperature is negative, or it and the odds are both infinite.
 
     References
     ----------
     S. Kadavath et al., "Language Models (Mostly) Know What They Know", 2022, use T = 2.5 for P(True).
+
+    Examples
+    --------
+    >>> from math import log
+    >>> from deluge_nb.stats import binary_temperature
+    >>> round(binary_temperature(log(0.9 / 0.1), 2.5), 3)
+    0.707
     """
     odds = number(log_odds, "log_odds")
     heat = read_temperature(temperature)
     if math.isinf(heat):
         if math.isinf(odds):
-            raise invalid_argument("log_odds", log_odds, "finite where the temperature is not")
+            raise invalid_argument("log_odds", log_odds, "finite where the temperature is infinite")
         return 0.5
     if heat == 0:
         return 0.5 if odds == 0 else float(odds > 0)
