@@ -1,4 +1,4 @@
-"""Conformal prediction: sets of answers that hold the right one as often as was promised."""
+"""Conformal prediction: sets of answers that contain the right one with a guaranteed frequency."""
 
 from __future__ import annotations
 
@@ -13,49 +13,59 @@ from ..logprobs.columns import Floats
 from .core.records import Result
 from .core.validation import between, check_paired, classes, matrix, number, probabilities
 
-# (n + 1)(1 - alpha) may land a hair above the whole number that it is, and a score a hair above its quantile.
+# Rounding may put (n + 1)(1 - alpha) just above a whole number, and a score just above its quantile.
 _RANK_GUARD = 1e-9
 _SCORE_GUARD = 1e-12
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ConformalQuantile(Result):
-    """The score that sets are cut at, and its place among the scores in order; infinite where there are too few."""
+    """The score ``qhat`` at which sets are cut, and its rank among the calibration scores.
+
+    ``qhat`` is infinite if there are too few scores.
+    """
 
     rank: int
     qhat: float
 
 
 def conformal_lac_quantile(true_label_probs: ArrayLike, alpha: float) -> ConformalQuantile:
-    """The quantile for least ambiguous sets: the ceil((n + 1)(1 - alpha))-th smallest 1 - p.
+    """Return the quantile for least ambiguous sets: the ceil((n + 1)(1 - alpha))-th smallest 1 - p.
 
     Parameters
     ----------
     true_label_probs
-        The probability that each answer of a calibration set gave to what was right, shape (n,).
+        The probability that was given to the right answer of each calibration example, shape (n,).
     alpha
-        How often the sets may miss the right answer, between 0 and 1.
+        The frequency with which the sets may miss the right answer, between 0 and 1.
 
     Returns
     -------
     ConformalQuantile
-        ``qhat`` is infinite where n is too small for the promise: then every set is that of all answers.
+        ``qhat`` is infinite if n is too small for the guarantee; every set then contains all answers.
 
     Raises
     ------
     ValueError
-        When a number is no probability.
+        If a number is not a probability.
 
     References
     ----------
     M. Sadinle et al., "Least Ambiguous Set-Valued Classifiers with Bounded Error Levels", 2019.
+
+    Examples
+    --------
+    >>> from deluge_nb.stats import conformal_lac_quantile
+    >>> quantile = conformal_lac_quantile([0.9, 0.8, 0.95, 0.6], alpha=0.25)
+    >>> quantile.rank, round(quantile.qhat, 3)
+    (4, 0.4)
     """
     p = probabilities(true_label_probs, "true_label_probs")
     return _quantile(1.0 - p, alpha)
 
 
 def conformal_lac_sets(qhat: float, probs: ArrayLike) -> list[list[int]]:
-    """The answers whose 1 - p is at most ``qhat``, for each row. A set may be empty: that is what the promise allows.
+    """Return for each row the answers whose 1 - p is at most ``qhat``. The guarantee allows a set to be empty.
 
     Parameters
     ----------
@@ -67,55 +77,75 @@ def conformal_lac_sets(qhat: float, probs: ArrayLike) -> list[list[int]]:
     Returns
     -------
     list of lists
-        For each row the numbers of the answers, in order.
+        The indices of the answers in each row's set, ascending.
 
     Raises
     ------
     ValueError
-        When a number is no probability.
+        If a number is not a probability.
+
+    Examples
+    --------
+    >>> from deluge_nb.stats import conformal_lac_sets
+    >>> conformal_lac_sets(0.6, [[0.7, 0.2, 0.1], [0.45, 0.5, 0.05]])
+    [[0], [0, 1]]
     """
     cut = number(qhat, "qhat")
-    rows = _rows(probs)
+    rows = _read_rows(probs)
     return [np.flatnonzero(row).tolist() for row in 1.0 - rows <= cut + _SCORE_GUARD]
 
 
 def conformal_aps_quantile(
     probs: ArrayLike, y: ArrayLike, alpha: float, randomized: bool = False, *, u: ArrayLike | None = None, seed: int = 0
 ) -> ConformalQuantile:
-    """The quantile for adaptive prediction sets: the score is the total probability up to the right answer.
+    """Return the quantile for adaptive prediction sets.
+
+    The score of an example is the total probability of the answers from the likeliest down to the right one.
 
     Parameters
     ----------
     probs
         The probability of each answer, shape (n, k).
     y
-        The right answer of each row, from 0, shape (n,).
+        The index of each row's right answer, from 0, shape (n,).
     alpha
-        How often the sets may miss the right answer, between 0 and 1.
+        The frequency with which the sets may miss the right answer, between 0 and 1.
     randomized
-        Whether to take a random share of the right answer's own probability off, which makes sets exact on average in
-        place of a little too large.
+        Whether to subtract a random share of the right answer's own probability. Sets are then exact on average instead
+        of slightly too large.
     u
-        Those shares, shape (n,); drawn from ``seed`` where left out.
+        These shares, shape (n,); drawn with ``seed`` by default.
     seed
-        Of the draw.
+        Seed of the random shares.
+
+    Returns
+    -------
+    ConformalQuantile
+        ``qhat`` is infinite if n is too small for the guarantee.
 
     Raises
     ------
     ValueError
-        When the shapes do not fit, or a number is no probability.
+        If the shapes do not fit, or a number is not a probability.
 
     References
     ----------
     Y. Romano et al., "Classification with Valid and Adaptive Coverage", 2020.
+
+    Examples
+    --------
+    >>> from deluge_nb.stats import conformal_aps_quantile
+    >>> quantile = conformal_aps_quantile([[0.7, 0.3], [0.4, 0.6], [0.8, 0.2]], [0, 0, 0], alpha=0.25)
+    >>> quantile.rank, round(quantile.qhat, 3)
+    (3, 1.0)
     """
-    rows = _rows(probs)
+    rows = _read_rows(probs)
     n, k = rows.shape
     true = classes(y, "y", k)
     check_paired(np.zeros(n), true.astype(np.float64), ("probs", "y"))
     order = np.argsort(-rows, axis=1, kind="stable")
-    places = np.argmax(order == true[:, None], axis=1)
-    reached = np.cumsum(np.take_along_axis(rows, order, axis=1), axis=1)[np.arange(n), places]
+    ranks = np.argmax(order == true[:, None], axis=1)
+    reached = np.cumsum(np.take_along_axis(rows, order, axis=1), axis=1)[np.arange(n), ranks]
     if randomized:
         shares = np.random.default_rng(seed).random(n) if u is None else probabilities(u, "u")
         check_paired(reached, shares, ("probs", "u"))
@@ -133,7 +163,7 @@ def _quantile(scores: Floats, alpha: float) -> ConformalQuantile:
     return ConformalQuantile(rank, float(np.partition(scores, rank - 1)[rank - 1]))
 
 
-def _rows(probs: ArrayLike) -> Floats:
+def _read_rows(probs: ArrayLike) -> Floats:
     rows = matrix(probs, "probs")
     for row, column in np.argwhere((rows < 0) | (rows > 1))[:1]:
         raise invalid_argument(f"probs[{row}][{column}]", float(rows[row, column]), "a probability from 0 to 1")

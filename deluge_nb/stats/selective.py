@@ -1,4 +1,4 @@
-"""Answering only where it is safe: risk and coverage, thresholds, decisions by cost."""
+"""Selective answering: risk and coverage, thresholds for a precision, and decisions by cost."""
 
 from __future__ import annotations
 
@@ -19,7 +19,10 @@ from .core.validation import between, check_paired, number, outcomes, vector
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RiskPoint(Result):
-    """Answering from ``threshold`` on answers the share ``coverage``, of which ``risk`` is wrong."""
+    """One point of a risk-coverage curve.
+
+    Answering at confidences from ``threshold`` up answers the share ``coverage``, of which the share ``risk`` is wrong.
+    """
 
     threshold: float
     coverage: float
@@ -27,7 +30,10 @@ class RiskPoint(Result):
 
 
 class RiskCurve(Sequence[RiskPoint]):
-    """The points of a risk-coverage curve from the strictest threshold on; columns inside, float64, shape (m,)."""
+    """The points of a risk-coverage curve, strictest threshold first.
+
+    Its columns ``threshold``, ``coverage`` and ``risk`` are float64 arrays of shape (m,).
+    """
 
     __slots__ = ("coverage", "risk", "threshold")
 
@@ -54,12 +60,16 @@ class RiskCurve(Sequence[RiskPoint]):
     __hash__ = None  # type: ignore[assignment]
 
     def __repr__(self) -> str:
-        return f"RiskCurve({len(self)} thresholds)"
+        return f"RiskCurve({len(self)} threshold{'' if len(self) == 1 else 's'})"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RiskCoverage(Result):
-    """The area under the risk-coverage curve, that of a perfect order of the same answers, and the excess over it."""
+    """The risk-coverage curve and the areas under it.
+
+    ``aurc`` is the area under the curve, ``oracle`` the area for a perfect order of the same answers, and ``e_aurc``
+    their difference.
+    """
 
     aurc: float
     oracle: float
@@ -69,7 +79,11 @@ class RiskCoverage(Result):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Threshold(Result):
-    """Answering from ``threshold`` on answers ``n`` cases, the share ``coverage``, of which ``precision`` is right."""
+    """A threshold for a precision.
+
+    Answering at confidences from ``threshold`` up answers ``n`` cases, the share ``coverage`` of all, of which the
+    share ``precision`` is right.
+    """
 
     threshold: float
     precision: float
@@ -78,118 +92,142 @@ class Threshold(Result):
 
 
 def risk_coverage(confidence: ArrayLike, correct: ArrayLike) -> RiskCoverage:
-    """How the share of wrong answers grows as less certain ones are given too.
+    """Return the risk-coverage curve: the share of wrong answers as less confident ones are given too.
 
     Parameters
     ----------
     confidence
-        Any scores, higher for more certain, shape (n,).
+        Scores of any scale, higher for more confident, shape (n,).
     correct
         0 or 1, shape (n,).
 
     Returns
     -------
     RiskCoverage
-        ``aurc`` is the mean risk over the first 1, 2, … n answers; answers of the same confidence count as in the mean
-        over all their orders.
+        ``aurc`` is the mean risk over the first 1, 2, … n answers. Answers of equal confidence count with the mean over
+        all their orders.
 
     Raises
     ------
     ValueError
-        When the lists are empty, differ in length, or hold anything else.
+        If the lists are empty, differ in length, or hold other values.
 
     References
     ----------
     Y. Geifman, R. El-Yaniv, "Selective Classification for Deep Neural Networks", 2017; Y. Geifman et al.,
     "Bias-Reduced Uncertainty Estimation for Deep Neural Classifiers", 2019, for the excess.
+
+    Examples
+    --------
+    >>> from deluge_nb.stats import risk_coverage
+    >>> result = risk_coverage([0.9, 0.8, 0.7, 0.6], [1, 1, 0, 1])
+    >>> round(result.aurc, 3), result.curve[2]
+    (0.146, RiskPoint(threshold=0.7, coverage=0.75, risk=0.3333333333333333))
     """
-    ranked = _Ranking(confidence, correct)
-    n = ranked.n
-    # Between thresholds the number of errors grows, in the mean over orders, in a straight line.
-    given = np.arange(1, n + 1, dtype=np.float64)
-    errors = np.interp(given, np.concatenate(([0.0], ranked.given)), np.concatenate(([0.0], ranked.wrong)))
-    aurc = float((errors / given).mean())
-    right = n - ranked.wrong[-1]
-    oracle = math.fsum((np.maximum(given - right, 0.0) / given).tolist()) / n
-    curve = RiskCurve(ranked.threshold, ranked.given / n, ranked.wrong / ranked.given)
+    ranking = _Ranking(confidence, correct)
+    n = ranking.n
+    # Between thresholds the mean number of errors over all orders grows linearly.
+    answered = np.arange(1, n + 1, dtype=np.float64)
+    errors = np.interp(answered, np.concatenate(([0.0], ranking.answered)), np.concatenate(([0.0], ranking.wrong)))
+    aurc = float((errors / answered).mean())
+    right = n - ranking.wrong[-1]
+    oracle = math.fsum((np.maximum(answered - right, 0.0) / answered).tolist()) / n
+    curve = RiskCurve(ranking.threshold, ranking.answered / n, ranking.wrong / ranking.answered)
     return RiskCoverage(aurc, oracle, aurc - oracle, curve)
 
 
 def threshold_for_precision(
     confidence: ArrayLike, correct: ArrayLike, target: float, *, delta: float | None = None
 ) -> Threshold | None:
-    """The least threshold from which on enough answers are right.
+    """Return the lowest threshold at which a target share of answers is right.
 
     Parameters
     ----------
     confidence
-        Any scores, higher for more certain, shape (n,).
+        Scores of any scale, higher for more confident, shape (n,).
     correct
         0 or 1, shape (n,).
     target
-        The share of right answers that is wanted.
+        The target share of right answers, from 0 to 1.
     delta
-        How often the promise may fail on new data. None promises nothing: the share is that of the data at hand. With
-        it, a threshold counts where the Clopper-Pearson lower bound of its precision, at delta over the number of
-        thresholds, reaches the target; this needs SciPy.
+        The probability with which the guarantee may fail on new data. None gives no guarantee: the precision is that of
+        the data at hand. Otherwise a threshold counts if the Clopper-Pearson lower bound of its precision, at ``delta``
+        divided by the number of thresholds, reaches the target; this needs SciPy.
 
     Returns
     -------
     Threshold or None
-        None where no threshold reaches the target.
+        None if no threshold reaches the target.
 
     Raises
     ------
     MissingDependencyError
-        When ``delta`` is given and SciPy is not installed.
+        If ``delta`` is given and SciPy is not installed.
     ValueError
-        When the lists are empty, differ in length, or hold anything else.
+        If the lists are empty, differ in length, or hold other values.
 
     References
     ----------
     A. Angelopoulos et al., "Learn then Test", 2021, with Bonferroni's correction, for ``delta``.
+
+    Examples
+    --------
+    >>> from deluge_nb.stats import threshold_for_precision
+    >>> threshold_for_precision([0.9, 0.8, 0.7, 0.6], [1, 1, 1, 0], target=0.95)
+    Threshold(threshold=0.7, precision=1.0, coverage=0.75, n=3)
     """
-    wanted = between(target, "target", 0, 1)
-    ranked = _Ranking(confidence, correct)
-    right = ranked.given - ranked.wrong
-    reached = right / ranked.given
+    precision = between(target, "target", 0, 1)
+    ranking = _Ranking(confidence, correct)
+    right = ranking.answered - ranking.wrong
+    reached = right / ranking.answered
     if delta is not None:
         share = between(delta, "delta", 0, 1, ends=False) / len(reached)
         special = import_extra("scipy.special", "threshold_for_precision(delta=…)")
         with np.errstate(invalid="ignore"):
-            surely = special.betaincinv(right, ranked.wrong + 1, share)
-        enough = np.where(right > 0, surely, 0.0) >= wanted
+            lower = special.betaincinv(right, ranking.wrong + 1, share)
+        enough = np.where(right > 0, lower, 0.0) >= precision
     else:
-        enough = reached >= wanted
+        enough = reached >= precision
     if not enough.any():
         return None
     last = int(np.flatnonzero(enough)[-1])
     return Threshold(
-        float(ranked.threshold[last]),
+        float(ranking.threshold[last]),
         float(reached[last]),
-        float(ranked.given[last] / ranked.n),
-        int(ranked.given[last]),
+        float(ranking.answered[last] / ranking.n),
+        int(ranking.answered[last]),
     )
 
 
 def decision_threshold(cost_false_positive: float, cost_false_negative: float) -> float:
-    """The probability from which on acting costs less than not acting: c_fp / (c_fp + c_fn).
+    """Return the probability above which acting costs less than not acting: c_fp / (c_fp + c_fn).
 
     Parameters
     ----------
     cost_false_positive
-        What acting costs where it was not called for.
+        The cost of acting on a negative case.
     cost_false_negative
-        What not acting costs where it was.
+        The cost of not acting on a positive case.
+
+    Returns
+    -------
+    float
+        A probability from 0 to 1.
 
     Raises
     ------
     ValueError
-        When a cost is negative or infinite, or both are 0.
+        If a cost is negative or infinite, or both are 0.
 
     References
     ----------
     C. Elkan, "The Foundations of Cost-Sensitive Learning", 2001, equation 2.
+
+    Examples
+    --------
+    >>> from deluge_nb.stats import decision_threshold
+    >>> decision_threshold(cost_false_positive=1, cost_false_negative=4)
+    0.2
     """
     acting = number(cost_false_positive, "cost_false_positive")
     waiting = number(cost_false_negative, "cost_false_negative")
@@ -204,7 +242,7 @@ def decision_threshold(cost_false_positive: float, cost_false_negative: float) -
 
 
 class _Ranking:
-    """Answers from the most confident on, counted up to each distinct confidence."""
+    """Answers in descending order of confidence, counted up to each distinct confidence."""
 
     def __init__(self, confidence: ArrayLike, correct: ArrayLike) -> None:
         score, outcome = vector(confidence, "confidence"), outcomes(correct, "correct")
@@ -214,5 +252,5 @@ class _Ranking:
         last = np.flatnonzero(np.append(ordered[1:] != ordered[:-1], True))
         self.n = len(score)
         self.threshold = ordered[last]
-        self.given = (last + 1).astype(np.float64)
+        self.answered = (last + 1).astype(np.float64)
         self.wrong = np.cumsum(1.0 - outcome[order])[last]
