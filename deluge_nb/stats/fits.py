@@ -1,4 +1,4 @@
-"""Fits that turn scores into calibrated probabilities."""
+"""Fits from scores to calibrated probabilities: temperature, logistic and isotonic."""
 
 from __future__ import annotations
 
@@ -15,14 +15,15 @@ from ..logprobs.columns import Floats
 from .core.records import Result
 from .core.validation import check_paired, classes, matrix, outcomes, vector
 
-# Beyond these a fit says no more than "as sure as can be" and "as unsure as can be".
+# Temperatures beyond these make probabilities of 0 and 1, or all the same: a fit there has no useful value.
 COLDEST, HOTTEST = 0.01, 100.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TemperatureFit(Result):
-    """The temperature that makes logits most likely, and the mean negative log-likelihood (nats) without and with
-    it.
+    """The temperature that makes the outcomes most likely.
+
+    ``nll_before`` and ``nll_after`` are the mean negative log-likelihood (nats) without and with it.
     """
 
     temperature: float
@@ -39,31 +40,38 @@ class PlattFit(Result):
 
 
 def fit_temperature_binary(logits: ArrayLike, y: ArrayLike) -> TemperatureFit:
-    """The temperature T for which 1 / (1 + exp(-z / T)) makes the outcomes most likely. Needs SciPy.
+    """Return the temperature T for which 1 / (1 + exp(-z / T)) makes the outcomes most likely. Needs SciPy.
 
     Parameters
     ----------
     logits
-        Log-odds of 1, nats, shape (n,).
+        Log-odds of 1 in nats, shape (n,).
     y
         0 or 1, shape (n,).
 
     Returns
     -------
     TemperatureFit
-        The temperature lies from 0.01 to 100; where the best is beyond (the logits part the outcomes perfectly, or do
-        not tell them apart at all) it is the end of that range, and a warning says so.
+        A temperature from 0.01 to 100. If the best one is outside (the logits separate the outcomes perfectly, or not
+        at all), it is the end of that range, with a RuntimeWarning.
 
     Raises
     ------
     MissingDependencyError
-        When SciPy is not installed.
+        If SciPy is not installed.
     ValueError
-        When the lists are empty, differ in length, or hold anything else.
+        If the lists are empty, differ in length, or hold other values.
 
     References
     ----------
     C. Guo et al., "On Calibration of Modern Neural Networks", 2017, section 4.2.
+
+    Examples
+    --------
+    >>> from deluge_nb.stats import fit_temperature_binary
+    >>> fit = fit_temperature_binary([4.0, 4.0, 4.0, -4.0], [1, 1, 0, 0])
+    >>> round(fit.temperature, 2), round(fit.nll_before, 2), round(fit.nll_after, 2)
+    (3.64, 1.02, 0.56)
     """
     z, outcome = vector(logits, "logits"), outcomes(y, "y")
     check_paired(z, outcome, ("logits", "y"))
@@ -80,14 +88,14 @@ def fit_temperature_binary(logits: ArrayLike, y: ArrayLike) -> TemperatureFit:
 
 
 def fit_temperature_multiclass(logits: ArrayLike, y: ArrayLike) -> TemperatureFit:
-    """The temperature T for which softmax(z / T) makes the outcomes most likely. Needs SciPy.
+    """Return the temperature T for which softmax(z / T) makes the outcomes most likely. Needs SciPy.
 
     Parameters
     ----------
     logits
-        Shape (n, k); log-probabilities will do.
+        Shape (n, k); log-probabilities work as well.
     y
-        The class that came true, from 0, shape (n,).
+        The index of the true class, from 0, shape (n,).
 
     Returns
     -------
@@ -97,19 +105,26 @@ def fit_temperature_multiclass(logits: ArrayLike, y: ArrayLike) -> TemperatureFi
     Raises
     ------
     MissingDependencyError
-        When SciPy is not installed.
+        If SciPy is not installed.
     ValueError
-        When the shapes do not fit, or a number is NaN or infinite.
+        If the shapes do not fit, or a number is NaN or infinite.
 
     References
     ----------
     C. Guo et al., "On Calibration of Modern Neural Networks", 2017, section 4.2.
+
+    Examples
+    --------
+    >>> from deluge_nb.stats import fit_temperature_multiclass
+    >>> fit = fit_temperature_multiclass([[3.0, 0.0, 0.0], [0.0, 3.0, 0.0], [3.0, 0.0, 0.0]], [0, 1, 2])
+    >>> round(fit.temperature, 2)
+    2.16
     """
     rows = matrix(logits, "logits")
     true = classes(y, "y", rows.shape[1])
     check_paired(np.zeros(len(rows)), true.astype(np.float64), ("logits", "y"))
     _check_finite(rows.reshape(-1), "logits")
-    # The differences to the true class are all that matters, and keep their digits where the logits are large.
+    # Differences to the true class keep their digits where the logits are large.
     lead = rows - rows[np.arange(len(rows)), true][:, None]
 
     def loss(beta: float) -> float:
@@ -124,45 +139,59 @@ def fit_temperature_multiclass(logits: ArrayLike, y: ArrayLike) -> TemperatureFi
 
 
 def _fit_temperature(loss, slope) -> TemperatureFit:  # type: ignore[no-untyped-def]
-    """The best inverse temperature of a convex loss: where its slope is 0."""
+    """Return the fit of a convex loss of the inverse temperature, from the root of its slope."""
     optimize = import_extra("scipy.optimize", "fitting a temperature")
     if slope(1 / COLDEST) <= 0:
         beta = 1 / COLDEST
-        told = f"The scores part the outcomes perfectly (or there are too few): the temperature is set to {COLDEST:g}."
+        message = f"The logits separate the outcomes perfectly (or are too few): the temperature is set to {COLDEST:g}."
     elif slope(1 / HOTTEST) >= 0:
         beta = 1 / HOTTEST
-        told = f"The scores say nothing of the outcomes, or the opposite: the temperature is set to {HOTTEST:g}."
+        message = (
+            f"The logits do not predict the outcomes, or predict the opposite: the temperature is set to {HOTTEST:g}."
+        )
     else:
-        beta, told = optimize.brentq(slope, 1 / HOTTEST, 1 / COLDEST, xtol=1e-15, rtol=1e-14, maxiter=500), ""
-    if told:
-        warnings.warn(told, RuntimeWarning, stacklevel=3)
+        beta, message = optimize.brentq(slope, 1 / HOTTEST, 1 / COLDEST, xtol=1e-15, rtol=1e-14, maxiter=500), ""
+    if message:
+        warnings.warn(message, RuntimeWarning, stacklevel=3)
     return TemperatureFit(1 / beta, loss(1.0), loss(beta))
 
 
 def fit_platt(scores: ArrayLike, y: ArrayLike, smooth: bool = True) -> PlattFit:
-    """Platt's logistic fit of outcomes to scores. Needs SciPy.
+    """Return Platt's logistic fit of outcomes to scores. Needs SciPy.
 
     Parameters
     ----------
     scores
-        Best log-odds, for on those the line includes "leave it as it is"; shape (n,).
+        Scores, shape (n,). Prefer log-odds: a slope of 1 then leaves them unchanged.
     y
         0 or 1, shape (n,).
     smooth
-        Whether to aim at Platt's targets, (N+ + 1) / (N+ + 2) and 1 / (N- + 2), in place of 1 and 0: they keep the line
-        finite where the scores part the outcomes perfectly.
+        Whether to fit Platt's targets, (N+ + 1) / (N+ + 2) and 1 / (N- + 2), instead of 1 and 0. They keep the line
+        finite if the scores separate the outcomes perfectly.
+
+    Returns
+    -------
+    PlattFit
+        The slope ``a`` and the offset ``b`` of P(1) = 1 / (1 + exp(-(a score + b))).
 
     Raises
     ------
     MissingDependencyError
-        When SciPy is not installed.
+        If SciPy is not installed.
     ValueError
-        When the lists are empty, differ in length, hold anything else, or only one kind of outcome without ``smooth``.
+        If the lists are empty, differ in length, hold other values, or only one kind of outcome without ``smooth``.
 
     References
     ----------
     J. Platt, "Probabilistic Outputs for Support Vector Machines", 1999; H.-T. Lin et al., "A note on Platt's
     probabilistic outputs", 2007, for the numerics.
+
+    Examples
+    --------
+    >>> from deluge_nb.stats import fit_platt
+    >>> fit = fit_platt([-2.0, -1.0, 0.0, 1.0], [0, 0, 1, 1])
+    >>> round(fit.a, 3), round(fit.b, 3)
+    (0.908, 0.454)
     """
     s, outcome = vector(scores, "scores"), outcomes(y, "y")
     check_paired(s, outcome, ("scores", "y"))
@@ -171,12 +200,12 @@ def fit_platt(scores: ArrayLike, y: ArrayLike, smooth: bool = True) -> PlattFit:
     misses = len(outcome) - hits
     if not smooth and not (hits and misses):
         raise SettingError(
-            f"y holds only {'1' if hits else '0'}, to which no finite line fits: use smooth=True.",
+            f"y holds only {'1' if hits else '0'}, and no finite line fits that: use smooth=True.",
             setting="y",
             value=hits,
         )
     target = np.where(outcome == 1, (hits + 1) / (hits + 2), 1 / (misses + 2)) if smooth else outcome
-    # In standard units the two directions are alike, whatever the scores are measured in.
+    # In standard units the fit does not depend on the unit of the scores.
     centre, spread = float(s.mean()), float(s.std())
     spread = spread if spread > 0 else 1.0
     x = np.column_stack(((s - centre) / spread, np.ones(len(s))))
@@ -194,15 +223,15 @@ def fit_platt(scores: ArrayLike, y: ArrayLike, smooth: bool = True) -> PlattFit:
 
     optimize = import_extra("scipy.optimize", "fit_platt")
     start = np.array([0.0, math.log((hits + 1) / (misses + 1))])
-    found = optimize.minimize(loss, start, jac=gradient, hess=hessian, method="trust-exact", options={"gtol": 1e-8})
-    w = found.x
-    # Newton's own steps end where the gradient is rounding.
+    solution = optimize.minimize(loss, start, jac=gradient, hess=hessian, method="trust-exact", options={"gtol": 1e-8})
+    w = solution.x
+    # The solver stops early; Newton steps continue until the gradient is only rounding.
     for _ in range(5):
         w = w - np.linalg.lstsq(hessian(w), gradient(w), rcond=None)[0]
     if not np.isfinite(w).all() or np.abs(w).max() > 1e3:
-        w = found.x
+        w = solution.x
         warnings.warn(
-            "The scores part the outcomes perfectly, and the line is as steep as the fit went: use smooth=True.",
+            "The scores separate the outcomes perfectly, so no finite slope is best: use smooth=True.",
             RuntimeWarning,
             stacklevel=2,
         )
@@ -211,9 +240,9 @@ def fit_platt(scores: ArrayLike, y: ArrayLike, smooth: bool = True) -> PlattFit:
 
 
 def fit_isotonic(x: ArrayLike, y: ArrayLike) -> Floats:
-    """The non-decreasing steps that are nearest to the outcomes: pool adjacent violators. Needs SciPy.
+    """Return the non-decreasing step function nearest to the outcomes (pool adjacent violators). Needs SciPy.
 
-    Points with the same x are pooled first, so that the order of the data makes no difference.
+    Points with the same x are pooled first, so the order of the data makes no difference.
 
     Parameters
     ----------
@@ -230,27 +259,33 @@ def fit_isotonic(x: ArrayLike, y: ArrayLike) -> Floats:
     Raises
     ------
     MissingDependencyError
-        When SciPy is not installed.
+        If SciPy is not installed.
     ValueError
-        When the lists are empty or differ in length, or a number is NaN.
+        If the lists are empty or differ in length, or a number is NaN.
 
     References
     ----------
     R. Barlow et al., "Statistical Inference under Order Restrictions", 1972.
+
+    Examples
+    --------
+    >>> from deluge_nb.stats import fit_isotonic
+    >>> fit_isotonic([0.1, 0.4, 0.6, 0.9], [0, 1, 0, 1]).tolist()
+    [0.0, 0.5, 0.5, 1.0]
     """
-    at, fitted = isotonic_steps(x, y)[1:]
-    return fitted[at]
+    index, fitted = isotonic_steps(x, y)[1:]
+    return fitted[index]
 
 
 def isotonic_steps(x: ArrayLike, y: ArrayLike) -> tuple[Floats, NDArray[np.intp], Floats]:
-    """The distinct scores, each point's place among them, and the fitted value at each."""
+    """Return the distinct scores, each point's index among them, and the fitted value at each distinct score."""
     scores, outcome = vector(x, "x"), vector(y, "y")
     check_paired(scores, outcome, ("x", "y"))
-    values, at, counts = np.unique(scores, return_inverse=True, return_counts=True)
-    means = np.bincount(at, outcome) / counts
+    values, index, counts = np.unique(scores, return_inverse=True, return_counts=True)
+    means = np.bincount(index, outcome) / counts
     optimize = import_extra("scipy.optimize", "fit_isotonic")
     fitted = optimize.isotonic_regression(means, weights=counts.astype(np.float64)).x
-    return values, at, np.asarray(fitted, np.float64)
+    return values, index, np.asarray(fitted, np.float64)
 
 
 def _sigmoid(z: Floats) -> Floats:
@@ -262,5 +297,5 @@ def _check_finite(values: Floats, name: str) -> None:
     wrong = np.flatnonzero(~np.isfinite(values))
     if len(wrong):
         raise invalid_argument(
-            f"{name}[{wrong[0]}]", float(values[wrong[0]]), "finite: keep probabilities away from 0 and 1 first"
+            f"{name}[{wrong[0]}]", float(values[wrong[0]]), "finite: clip probabilities away from 0 and 1 first"
         )

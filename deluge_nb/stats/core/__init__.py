@@ -1,1 +1,1 @@
-"""What every function of `stats` rests on: argument checks, truncated lists, stacked tables, result records."""
+"""Shared by all of `stats`: argument checks, truncated distributions, stacked tables and result records."""

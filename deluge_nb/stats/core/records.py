@@ -1,4 +1,4 @@
-"""What the functions of this package return: small frozen records that compare, print and serialise."""
+"""Result records of this package: small frozen dataclasses that compare, print and serialise."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ import numpy as np
 
 
 class Result:
-    """A record of numbers. Two are equal when all their fields are, arrays included."""
+    """A record of numbers. Two records are equal if all their fields are, arrays included."""
 
     __slots__ = ()
 
     def to_dict(self) -> dict[str, Any]:
-        """The fields as plain Python objects; arrays become lists."""
+        """Return the fields as plain Python objects; arrays become lists."""
         return {name: _plain(getattr(self, name)) for name in _names(self)}
 
     def __eq__(self, other: object) -> bool:
         if type(self) is not type(other):
             return NotImplemented
-        return all(_same(getattr(self, name), getattr(other, name)) for name in _names(self))
+        return all(_is_equal(getattr(self, name), getattr(other, name)) for name in _names(self))
 
     __hash__ = None  # type: ignore[assignment]
 
@@ -30,7 +30,7 @@ def _names(record: Any) -> list[str]:
     return [field.name for field in fields(record)]
 
 
-def _same(left: object, right: object) -> bool:
+def _is_equal(left: object, right: object) -> bool:
     if isinstance(left, np.ndarray) and isinstance(right, np.ndarray):
         return bool(np.array_equal(left, right, equal_nan=left.dtype.kind == "f" and right.dtype.kind == "f"))
     return bool(left == right)
