@@ -1,11 +1,11 @@
-"""The mathematics of log-probabilities: what they say, what they leave open, and how good they were.
+"""The mathematics of log-probabilities: entropy, answers, likelihood, temperature, calibration and their uncertainty.
 
-A model's server tells the likeliest few of some hundred thousand tokens. Functions that need more than that give an
-interval, not a guess. All of them take plain lists or arrays, log-probabilities in nats, and return small frozen
-records; what cannot be meant raises a subclass of ValueError with one sentence. Those that end in ``_batch`` do the
+A model's server returns the likeliest few of some hundred thousand tokens. A function that would need more than that
+returns bounds, not a guess. All functions take plain lists or arrays, with log-probabilities in nats, and return small
+frozen records. Invalid input raises a subclass of ValueError with one sentence. Functions that end in ``_batch`` do the
 same for every token of one or many responses at once.
 
-``docs/probability.md`` says which number is for what.
+``docs/probability.md`` explains which number answers which question.
 """
 
 from .batch.labels import binary_probability_batch, label_distribution_batch

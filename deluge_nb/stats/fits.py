@@ -146,9 +146,7 @@ def _fit_temperature(loss, slope) -> TemperatureFit:  # type: ignore[no-untyped-
         message = f"The logits separate the outcomes perfectly (or are too few): the temperature is set to {COLDEST:g}."
     elif slope(1 / HOTTEST) >= 0:
         beta = 1 / HOTTEST
-        message = (
-            f"The logits do not predict the outcomes, or predict the opposite: the temperature is set to {HOTTEST:g}."
-        )
+        message = f"The logits predict nothing, or the opposite of the outcomes: the temperature is set to {HOTTEST:g}."
     else:
         beta, message = optimize.brentq(slope, 1 / HOTTEST, 1 / COLDEST, xtol=1e-15, rtol=1e-14, maxiter=500), ""
     if message:

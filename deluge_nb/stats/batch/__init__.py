@@ -1,1 +1,1 @@
-"""Columnar forms: the same measures for all tokens of many tables at once."""
+"""Columnar forms: the same measures for every token of many tables at once."""

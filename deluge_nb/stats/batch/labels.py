@@ -1,4 +1,4 @@
-"""The probabilities of answers for many tokens or many responses at once."""
+"""Probabilities of answers for many tokens or many responses at once."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ from ..labels.distribution import LabelDistribution, LabelSet
 class LabelDistributionBatch(Result):
     """As :class:`~deluge_nb.stats.labels.LabelDistribution` for n tokens: shape (n, len(labels)) or (n,).
 
-    ``argmax`` is the number of a label, -1 where nothing matched; ``position`` the token that was looked at, -1 where
-    there was none. NaN where nothing is known. An index gives the record of one.
+    ``argmax`` is the index of an answer, -1 where nothing matched. ``position`` is the index of the token that was
+    read, -1 where there was none. NaN where nothing is known. An index gives the record of one token.
     """
 
     labels: tuple[str, ...]
@@ -59,22 +59,22 @@ class LabelDistributionBatch(Result):
     def __getitem__(self, index: int) -> LabelDistribution:
         best = int(self.argmax[index])
 
-        def named(values: Floats) -> dict[str, float]:
+        def by_label(values: Floats) -> dict[str, float]:
             return dict(zip(self.labels, values[index].tolist(), strict=True))
 
         return LabelDistribution(
-            lower=named(self.lower),
-            upper=named(self.upper),
+            lower=by_label(self.lower),
+            upper=by_label(self.upper),
             matched_mass=float(self.matched_mass[index]),
             partial_mass=float(self.partial_mass[index]),
             transparent_mass=float(self.transparent_mass[index]),
             other_mass=float(self.other_mass[index]),
             tail_mass=float(self.tail_mass[index]),
-            normalized=named(self.normalized) if best >= 0 else {},
+            normalized=by_label(self.normalized) if best >= 0 else {},
             entropy=float(self.entropy[index]) if best >= 0 else None,
             argmax=self.labels[best] if best >= 0 else None,
-            normalized_lower=named(self.normalized_lower) if best >= 0 else {},
-            normalized_upper=named(self.normalized_upper) if best >= 0 else {},
+            normalized_lower=by_label(self.normalized_lower) if best >= 0 else {},
+            normalized_upper=by_label(self.normalized_upper) if best >= 0 else {},
             certified=bool(self.certified[index]),
         )
 
@@ -101,44 +101,56 @@ def label_distribution_batch(
     forms_unseen: int | Mapping[str, int] | None = None,
     policy: str = "raise",
 ) -> LabelDistributionBatch:
-    """The probabilities of answers, as :func:`~deluge_nb.stats.label_distribution` gives them for one token.
+    """Return the probabilities of answers, as :func:`~deluge_nb.stats.label_distribution` for one token.
 
     Parameters
     ----------
     logprobs
-        A table: every token of it is a row. Or responses, their tables, or lists of alternatives: one row for each.
+        A table, every token of which is a row. Or responses, their tables, or lists of alternatives: one row for each.
     labels
-        The answers, or a dict from each to its spellings.
+        The answers, or a dict from each answer to its spellings.
     position
-        Which token of each response to look at. None: the first that is more than white space and opening marks.
+        The index of the token to read in each response. None: the first that is not just white space and opening marks.
     forms_unseen
         As for :func:`~deluge_nb.stats.label_distribution`.
     policy
-        ``"raise"`` at a list that cannot be right, or ``"skip"`` for NaN in its place.
+        Treatment of a list that cannot be the top of a distribution: ``"raise"``, or ``"skip"`` for NaN in its place.
+
+    Returns
+    -------
+    LabelDistributionBatch
+        A sequence with one :class:`~deluge_nb.stats.labels.LabelDistribution` per row, and its columns as arrays.
 
     Raises
     ------
     SettingError
-        When the answers are no set of answers.
+        If there are no answers, an answer has no spelling, or two answers have the same spelling.
     LogprobError
-        When a list cannot be right and the policy is to raise.
+        If a list is invalid and the policy is to raise.
+
+    Examples
+    --------
+    >>> from math import log
+    >>> from deluge_nb.stats import label_distribution_batch
+    >>> tops = [[{"token": "Yes", "logprob": log(0.7)}], [{"token": "No", "logprob": log(0.9)}]]
+    >>> result = label_distribution_batch(tops, ["yes", "no"])
+    >>> result.lower.round(3).tolist(), result[1].argmax
+    ([[0.7, 0.0], [0.0, 0.9]], 'no')
     """
     reader = Labels(labels)
     if isinstance(logprobs, Logprobs):
         if position is not None:
-            raise invalid_argument(
-                "position", position, "left out where a table is handed in, every token of which is a row"
-            )
+            raise invalid_argument("position", position, "left out for a table, because every token of it is a row")
         tables: list[Logprobs | None] = [logprobs]
-        rows, looked = len(logprobs), np.arange(len(logprobs))
+        rows, positions = len(logprobs), np.arange(len(logprobs))
     else:
-        tables, looked = _select_positions(tables_of(logprobs, lists=True), reader, position)
+        tables, positions = _select_positions(tables_of(logprobs, lists=True), reader, position)
         rows = len(tables)
-    made = _LabelColumns(rows, reader)
-    for part in stack_tables(tables):
-        at = slice(None) if isinstance(logprobs, Logprobs) else part.which
-        _add_group(part, reader, made, at, forms_unseen, policy)
-    return made.settled(looked)
+    columns = _LabelColumns(rows, reader)
+    for group in stack_tables(tables):
+        group_index = slice(None) if isinstance(logprobs, Logprobs) else group.tables
+        _add_group(group, reader, columns, group_index, forms_unseen, policy)
+    return columns.to_batch(positions)
 
 
 def binary_probability_batch(
@@ -149,106 +161,126 @@ def binary_probability_batch(
     position: int | None = None,
     policy: str = "raise",
 ) -> BinaryProbabilityBatch:
-    """The probability of the first of two answers, as :func:`~deluge_nb.stats.binary_probability` for one token.
+    """Return the probability of the first of two answers, as :func:`~deluge_nb.stats.binary_probability` for one token.
 
     Parameters
     ----------
     logprobs, position, policy
         As for :func:`label_distribution_batch`.
     positive, negative
-        The answers, or the spellings of each.
+        The two answers, or a list of spellings for each.
+
+    Returns
+    -------
+    BinaryProbabilityBatch
+        Arrays of shape (n,).
 
     Raises
     ------
     ValueError
         As :func:`label_distribution_batch`.
+
+    Examples
+    --------
+    >>> from math import log
+    >>> from deluge_nb.stats import binary_probability_batch
+    >>> tops = [[{"token": "Yes", "logprob": log(0.7)}], [{"token": "No", "logprob": log(0.9)}]]
+    >>> result = binary_probability_batch(tops, "yes", "no")
+    >>> result.p_lower.round(3).tolist(), result.p_upper.round(3).tolist()
+    ([0.7, 0.0], [1.0, 0.1])
     """
     sides = {
         "positive": [positive] if isinstance(positive, str) else list(positive),
         "negative": [negative] if isinstance(negative, str) else list(negative),
     }
-    found = label_distribution_batch(logprobs, sides, position=position, policy=policy)
-    yes, no = found.lower.T
+    result = label_distribution_batch(logprobs, sides, position=position, policy=policy)
+    yes, no = result.lower.T
     with np.errstate(divide="ignore", invalid="ignore"):
         odds = np.where((yes == 0) & (no == 0), np.nan, np.log(yes) - np.log(no))
-        return BinaryProbabilityBatch(found.position, yes.copy(), 1.0 - no, yes / (yes + no), odds)
+        return BinaryProbabilityBatch(result.position, yes.copy(), 1.0 - no, yes / (yes + no), odds)
 
 
 def _select_positions(
     tables: list[Logprobs | None], labels: Labels, position: int | None
 ) -> tuple[list[Logprobs | None], NDArray[np.intp]]:
-    """Of each table the one token that is looked at, and which that is."""
+    """Return the token of each table that is read, as a table of its own, and its index in the table."""
     if position is not None:
         fixed = count(position, "position")
-        short = next((at for at, table in enumerate(tables) if table is not None and len(table) <= fixed), None)
+        short = next((i for i, table in enumerate(tables) if table is not None and len(table) <= fixed), None)
         if short is not None:
+            size = len(tables[short] or ())
             raise SettingError(
-                f"position must be that of a token in every response, and responses[{short}] has "
-                f"{len(tables[short] or ())}, not {fixed}.",
+                f"position must be the index of a token in every response, not {fixed}: responses[{short}] has {size} "
+                f"token{'' if size == 1 else 's'}.",
                 setting="position",
                 value=fixed,
             )
         return [None if table is None else table[fixed : fixed + 1] for table in tables], np.array(
             [-1 if table is None else fixed for table in tables], np.intp
         )
-    looked = np.full(len(tables), -1, np.intp)
-    telling: dict[str, bool] = {}
-    chosen: list[Logprobs | None] = []
-    for place, table in enumerate(tables):
+    positions = np.full(len(tables), -1, np.intp)
+    # By text, because the same few tokens begin most answers.
+    is_answer: dict[str, bool] = {}
+    selected: list[Logprobs | None] = []
+    for index, table in enumerate(tables):
         if table is None or not len(table):
-            chosen.append(None)
+            selected.append(None)
             continue
         ids, texts = stored_columns([table])[1][0], table.vocabulary.texts
-        at = 0
+        first = 0
         for step in range(len(ids)):
             text = texts[ids[step]]
-            says = telling.get(text)
-            if says is None:
-                says = telling[text] = labels.read(text).open is not None
-            if says:
-                at = step
+            begins = is_answer.get(text)
+            if begins is None:
+                begins = is_answer[text] = labels.read(text).open is not None
+            if begins:
+                first = step
                 break
-        looked[place] = at
-        chosen.append(table if len(ids) == 1 else table[at : at + 1])
-    return chosen, looked
+        positions[index] = first
+        selected.append(table if len(ids) == 1 else table[first : first + 1])
+    return selected, positions
 
 
 class _LabelCodes:
-    """What each token of a vocabulary says of the answers, as the number of a column."""
+    """The column that each token of a vocabulary counts in.
+
+    Columns are the answers, ``other`` (no answer), ``transparent`` (white space and marks), and one for each set of
+    answers that a token leaves open.
+    """
 
     def __init__(self, labels: Labels, vocabulary: Vocabulary, used: NDArray[np.integer]) -> None:
-        self.other, self.anything = len(labels), len(labels) + 1
+        self.other, self.transparent = len(labels), len(labels) + 1
         self.sets: dict[frozenset[int], int] = {}
-        self.of = np.zeros(len(vocabulary), np.intp)
+        self.column = np.zeros(len(vocabulary), np.intp)
         texts = vocabulary.texts
         for index in used.tolist():
             reading = labels.read(texts[index])
             if reading.label is not None:
-                self.of[index] = reading.label
+                self.column[index] = reading.label
             elif reading.open is None:
-                self.of[index] = self.anything
+                self.column[index] = self.transparent
             elif reading.open:
-                self.of[index] = self.sets.setdefault(reading.open, len(labels) + 2 + len(self.sets))
+                self.column[index] = self.sets.setdefault(reading.open, len(labels) + 2 + len(self.sets))
             else:
-                self.of[index] = self.other
+                self.column[index] = self.other
 
     @property
     def width(self) -> int:
-        """How many columns there are."""
-        return self.anything + 1 + len(self.sets)
+        """The number of columns."""
+        return self.transparent + 1 + len(self.sets)
 
 
 class _LabelColumns:
-    """The columns of the answer, filled group by group."""
+    """The columns of the result, filled group by group."""
 
     def __init__(self, rows: int, labels: Labels) -> None:
         self.labels = labels
-        wide = len(labels)
-        self.lower, self.own, self.rivals = (np.full((rows, wide), np.nan) for _ in range(3))
+        width = len(labels)
+        self.lower, self.own, self.rivals = (np.full((rows, width), np.nan) for _ in range(3))
         self.partial, self.transparent, self.other, self.tail = (np.full(rows, np.nan) for _ in range(4))
 
-    def settled(self, looked: NDArray[np.intp]) -> LabelDistributionBatch:
-        """All that follows from what was counted."""
+    def to_batch(self, positions: NDArray[np.intp]) -> LabelDistributionBatch:
+        """Return the result, with everything that follows from the columns."""
         lower, own = self.lower, self.own
         matched = lower.sum(axis=1)
         upper = np.minimum(lower + own, 1.0)
@@ -268,7 +300,7 @@ class _LabelColumns:
         certified = some & (ahead > rival.max(axis=1))
         return LabelDistributionBatch(
             tuple(self.labels.names),
-            looked,
+            positions,
             lower,
             upper,
             matched,
@@ -286,54 +318,55 @@ class _LabelColumns:
 
 
 def _add_group(
-    part: Columns,
+    group: Columns,
     labels: Labels,
-    made: _LabelColumns,
-    at: slice | NDArray[np.intp],
+    columns: _LabelColumns,
+    index: slice | NDArray[np.intp],
     forms_unseen: int | Mapping[str, int] | None,
     policy: str,
 ) -> None:
-    seen = observe_columns(part)
-    wrong = invalid_lists(part.alternative_logprob, part.offsets, seen, policy) | (seen.known == 0)
-    used = np.zeros(len(part.vocabulary), np.bool_)
-    used[part.alternative] = True
-    used[part.chosen] = True
-    codes = _LabelCodes(labels, part.vocabulary, np.flatnonzero(used))
-    sums = np.zeros((part.rows, codes.width))
-    for rows, places, length in measures.blocks(part.offsets):
+    """Fill the rows of one group of tables."""
+    seen = observe_columns(group)
+    wrong = invalid_lists(group.alternative_logprob, group.offsets, seen, policy) | (seen.known == 0)
+    used = np.zeros(len(group.vocabulary), np.bool_)
+    used[group.alternative] = True
+    used[group.chosen] = True
+    codes = _LabelCodes(labels, group.vocabulary, np.flatnonzero(used))
+    sums = np.zeros((group.rows, codes.width))
+    for rows, positions, length in measures.blocks(group.offsets):
         if not length:
             continue
-        p = np.exp(measures.clip_to_support(part.alternative_logprob[places].reshape(-1, length)))
-        code = codes.of[part.alternative[places].reshape(-1, length)]
+        p = np.exp(measures.clip_to_support(group.alternative_logprob[positions].reshape(-1, length)))
+        code = codes.column[group.alternative[positions].reshape(-1, length)]
         flat = (np.arange(len(p)) * codes.width)[:, None] + code
         sums[rows] = np.bincount(flat.reshape(-1), p.reshape(-1), len(p) * codes.width).reshape(-1, codes.width)
     outside = np.flatnonzero(seen.extra > -np.inf)
-    sums[outside, codes.of[part.chosen[outside]]] += np.exp(seen.extra[outside])
+    sums[outside, codes.column[group.chosen[outside]]] += np.exp(seen.extra[outside])
     sums /= np.where(seen.tail < 0, 1.0 - seen.tail, 1.0)[:, None]
     sums[wrong] = np.nan
     tail = np.where(wrong, np.nan, np.maximum(seen.tail, 0.0))
     caps = _hidden_caps(forms_unseen, labels, seen)
-    wide = len(labels)
-    transparent, open_to = sums[:, codes.anything], sums[:, wide + 2 :]
+    width = len(labels)
+    transparent, partial = sums[:, codes.transparent], sums[:, width + 2 :]
     own = np.minimum(tail[:, None], caps) + transparent[:, None]
     bounded = np.isfinite(caps).all()
-    others = caps.sum(axis=1)[:, None] - caps if bounded else np.full((1, wide), np.inf if wide > 1 else 0.0)
-    rivals = np.minimum(tail[:, None], others) + (transparent[:, None] if wide > 1 else 0.0)
+    others = caps.sum(axis=1)[:, None] - caps if bounded else np.full((1, width), np.inf if width > 1 else 0.0)
+    rivals = np.minimum(tail[:, None], others) + (transparent[:, None] if width > 1 else 0.0)
     for among, column in codes.sets.items():
-        mass = open_to[:, column - wide - 2]
-        for label in range(wide):
+        mass = partial[:, column - width - 2]
+        for label in range(width):
             if label in among:
                 own[:, label] += mass
             if among - {label}:
                 rivals[:, label] += mass
-    made.lower[at] = sums[:, :wide]
-    made.own[at], made.rivals[at] = own, rivals
-    made.transparent[at], made.other[at] = transparent, sums[:, codes.other]
-    made.partial[at], made.tail[at] = open_to.sum(axis=1), tail
+    columns.lower[index] = sums[:, :width]
+    columns.own[index], columns.rivals[index] = own, rivals
+    columns.transparent[index], columns.other[index] = transparent, sums[:, codes.other]
+    columns.partial[index], columns.tail[index] = partial.sum(axis=1), tail
 
 
 def _hidden_caps(forms: int | Mapping[str, int] | None, labels: Labels, seen: measures.Observed) -> Floats:
-    """The greatest probability that each answer's hidden tokens can have, shape (n, labels)."""
+    """Return the greatest probability that the unlisted tokens of each answer can have, shape (n, labels)."""
     counts = [math.inf] * len(labels)
     if isinstance(forms, Mapping):
         unknown = [name for name in forms if name not in labels.names]

@@ -1,4 +1,4 @@
-"""Every list of many answers at another temperature, column by column."""
+"""Every list of alternatives of many answers at another temperature."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ from ..core.validation import count, read_temperature
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TemperatureTopKBatch(Result):
-    """As :class:`~deluge_nb.stats.temperature.TemperatureTopK` for each token: all alternatives end to end.
+    """As :class:`~deluge_nb.stats.temperature.TemperatureTopK` for every token, with all alternatives end to end.
 
-    Those of token i are ``offsets[i]:offsets[i + 1]``.
+    The alternatives of token i are ``offsets[i]:offsets[i + 1]``.
     """
 
     conditional: Floats
@@ -41,24 +41,37 @@ class TemperatureTopKBatch(Result):
 def temperature_topk_batch(
     logprobs: Tables | Floats, temperature: float, vocab_size: int | None = None, *, policy: str = "raise"
 ) -> TemperatureTopKBatch:
-    """Every list at another temperature, as :func:`~deluge_nb.stats.temperature_topk` gives one.
+    """Return every list at another temperature, as :func:`~deluge_nb.stats.temperature_topk` for one.
 
     Parameters
     ----------
     logprobs
-        A table, responses or their tables (laid end to end); or lists of log-probabilities in nats, such as an array
+        A table, responses or their tables (stacked end to end); or lists of log-probabilities in nats, such as an array
         of shape (n, k).
     temperature
-        The one to go to.
+        The new temperature.
     vocab_size
-        How many tokens the model can choose from; a table's own where it is left out.
+        The number of tokens in the model's vocabulary; by default that of each table, if known.
     policy
-        ``"raise"`` at a list that cannot be right, or ``"skip"`` for NaN in its place.
+        Treatment of a list that cannot be the top of a distribution: ``"raise"``, or ``"skip"`` for NaN in its place.
+
+    Returns
+    -------
+    TemperatureTopKBatch
+        Probabilities of all alternatives, end to end.
 
     Raises
     ------
     LogprobError
-        When a list cannot be right and the policy is to raise.
+        If a list is invalid and the policy is to raise.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from deluge_nb.stats import temperature_topk_batch
+    >>> result = temperature_topk_batch(np.log([[0.6, 0.3], [0.8, 0.1]]), 0.5, vocab_size=50_000)
+    >>> result.conditional.round(3).tolist(), result.offsets.tolist()
+    ([0.8, 0.2, 0.985, 0.015], [0, 2, 4])
     """
     heat = read_temperature(temperature)
     check_policy(policy)
@@ -71,38 +84,39 @@ def temperature_topk_batch(
     counts = np.concatenate([np.zeros(1, np.intp), *(table.top_counts for table in tables if table is not None)])
     offsets = np.cumsum(counts, dtype=np.intp)
     starts = table_starts(tables)
-    made = tuple(np.full(int(offsets[-1]), np.nan) for _ in range(3))
-    for part in stack_tables(tables):
-        own = tables[int(part.which[0])]
+    columns = tuple(np.full(int(offsets[-1]), np.nan) for _ in range(3))
+    for group in stack_tables(tables):
+        own = tables[int(group.tables[0])]
         known_size = size if size is not None or own is None else own.vocab_size
-        rows = np.arange(int(starts[-1]))[group_rows(part, starts)]
-        lists = np.repeat(offsets[:-1][rows] - part.offsets[:-1], np.diff(part.offsets))
-        places = np.arange(len(part.alternative)) + lists
-        seen = measures.observe(None, None, None, None, part.alternative_logprob, part.offsets)
-        values = _rescale(seen, part.alternative_logprob, part.offsets, heat, known_size, policy)
-        for column, found in zip(made, values, strict=True):
-            column[places] = found
-    return TemperatureTopKBatch(*made, offsets=offsets)
+        rows = np.arange(int(starts[-1]))[group_rows(group, starts)]
+        shift = np.repeat(offsets[:-1][rows] - group.offsets[:-1], np.diff(group.offsets))
+        positions = np.arange(len(group.alternative)) + shift
+        seen = measures.observe(None, None, None, None, group.alternative_logprob, group.offsets)
+        values = _rescale(seen, group.alternative_logprob, group.offsets, heat, known_size, policy)
+        for column, part in zip(columns, values, strict=True):
+            column[positions] = part
+    return TemperatureTopKBatch(*columns, offsets=offsets)
 
 
 def _rescale(
     seen: measures.Observed, flat: Floats, offsets: NDArray[np.intp], heat: float, size: int | None, policy: str
 ) -> tuple[Floats, Floats, Floats]:
+    """Return conditional, lower and upper probability of every alternative."""
     wrong = invalid_lists(flat, offsets, seen, policy, size)
-    made = tuple(np.full(len(flat), np.nan) for _ in range(3))
-    for rows, places, length in measures.blocks(offsets):
+    columns = tuple(np.full(len(flat), np.nan) for _ in range(3))
+    for rows, positions, length in measures.blocks(offsets):
         if not length:
             continue
-        values = measures.clip_to_support(flat[places].reshape(-1, length))
+        values = measures.clip_to_support(flat[positions].reshape(-1, length))
         tail, cap = np.maximum(seen.tail[rows], 0.0), seen.cap[rows]
         values = values - np.log1p(np.maximum(-seen.tail[rows], 0.0))[:, None]
-        bad_rows = wrong[rows] | (seen.first[rows] == -np.inf)
+        wrong_rows = wrong[rows] | (seen.first[rows] == -np.inf)
         with np.errstate(divide="ignore", invalid="ignore"):
-            found = _rescale_block(values, tail, cap, seen.known[rows], heat, size)
-        for column, block in zip(made, found, strict=True):
-            block[bad_rows] = np.nan
-            column[places] = block.reshape(-1) if isinstance(places, slice) else block
-    return made[0], made[1], made[2]
+            blocks = _rescale_block(values, tail, cap, seen.known[rows], heat, size)
+        for column, block in zip(columns, blocks, strict=True):
+            block[wrong_rows] = np.nan
+            column[positions] = block.reshape(-1) if isinstance(positions, slice) else block
+    return columns[0], columns[1], columns[2]
 
 
 def _rescale_block(
@@ -136,10 +150,10 @@ def _rescale_block(
 def _power_sum_bounds(
     tail: Floats, cap: Floats, c: Floats, known: NDArray[np.integer], beta: float, size: int | None
 ) -> tuple[Floats, Floats]:
-    """The logarithms of the least and the most that the hidden tokens' p^beta can add up to."""
+    """Return the logarithms of the least and the greatest sum of p^beta over the unlisted tokens."""
     full = np.floor(tail / c * (1 + 1e-13))
     rest = tail - full * c
-    # What rounding leaves over is nothing, and would count as something once it is raised to a small power.
+    # A rest that is only rounding counts as zero: raised to a small power it would look like a token.
     rest = np.where(rest > 1e-12 * tail, rest, 0.0)
     narrow = np.logaddexp(
         np.where(full > 0, np.log(full) + beta * cap, -np.inf), np.where(rest > 0, beta * np.log(rest), -np.inf)
@@ -152,5 +166,5 @@ def _power_sum_bounds(
         even = np.log(hidden) + beta * np.log(tail / hidden)
         least, most = np.minimum(even, narrow), np.maximum(even, narrow)
         tail = np.where(hidden > 0, tail, 0.0)
-    none = tail <= 0
-    return np.where(none, -np.inf, least), np.where(none, -np.inf, most)
+    empty = tail <= 0
+    return np.where(empty, -np.inf, least), np.where(empty, -np.inf, most)

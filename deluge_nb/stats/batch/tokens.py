@@ -46,7 +46,10 @@ class EntropyBoundsBatch(Result):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class MarginBatch(Result):
-    """As :class:`~deluge_nb.stats.entropy.Margin`, float64 of shape (n,) each; NaN in place of None."""
+    """As :class:`~deluge_nb.stats.entropy.Margin`, float64 of shape (n,) each; NaN in place of None.
+
+    The tokens of the i-th answer are ``starts[i]:starts[i + 1]``.
+    """
 
     prob_margin: Floats
     logit_margin: Floats
@@ -57,22 +60,34 @@ class MarginBatch(Result):
 
 
 def surprisal_batch(logprobs: Tables | Floats, base: float | None = None, *, policy: str = "raise") -> Floats:
-    """The surprisal of every chosen token.
+    """Return the surprisal of every chosen token.
 
     Parameters
     ----------
     logprobs
-        A table, responses or their tables (laid end to end), or an array of log-probabilities, nats.
+        A table, responses or their tables (stacked end to end), or an array of log-probabilities, nats.
     base
         2 for bits; None for nats.
     policy
-        ``"raise"`` where a token has no log-probability, or ``"skip"`` for NaN. What a provider withheld is NaN in any
-        case.
+        Treatment of a token without a log-probability: ``"raise"``, or ``"skip"`` for NaN. A withheld value is always
+        NaN.
+
+    Returns
+    -------
+    ndarray of float64, shape (n,)
+        At least 0; infinite for a probability of 0.
 
     Raises
     ------
     LogprobError
-        When a number is no log-probability and the policy is to raise.
+        If a number is not a log-probability and the policy is to raise.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from deluge_nb.stats import surprisal_batch
+    >>> surprisal_batch(np.log([0.5, 0.25]), base=2).tolist()
+    [1.0, 2.0]
     """
     scale = log_base(base)
     numbers = isinstance(logprobs, list | tuple) and logprobs and isinstance(logprobs[0], int | float | None)
@@ -82,34 +97,47 @@ def surprisal_batch(logprobs: Tables | Floats, base: float | None = None, *, pol
         return 0.0 - np.where(np.isneginf(values), values, measures.mask_censored(values)) / scale
     tables = tables_of(logprobs)
     starts = table_starts(tables)
-    made = np.full(int(starts[-1]), np.nan)
-    for part in stack_tables(tables):
-        invalid_choices(part.chosen_logprob, policy)
-        made[group_rows(part, starts)] = 0.0 - measures.mask_censored(part.chosen_logprob) / scale
-    return made
+    result = np.full(int(starts[-1]), np.nan)
+    for group in stack_tables(tables):
+        invalid_choices(group.chosen_logprob, policy)
+        result[group_rows(group, starts)] = 0.0 - measures.mask_censored(group.chosen_logprob) / scale
+    return result
 
 
 def entropy_bounds_batch(
     logprobs: Tables | Floats, vocab_size: int | None = None, *, base: float | None = None, policy: str = "raise"
 ) -> EntropyBoundsBatch:
-    """Bounds of the entropy before every token, as :func:`~deluge_nb.stats.entropy_bounds` gives them for one.
+    """Return bounds of the entropy before every token, as :func:`~deluge_nb.stats.entropy_bounds` for one.
 
     Parameters
     ----------
     logprobs
-        A table, responses or their tables (laid end to end); or lists of log-probabilities in nats, such as an array
+        A table, responses or their tables (stacked end to end); or lists of log-probabilities in nats, such as an array
         of shape (n, k).
     vocab_size
-        How many tokens the model can choose from; a table's own where it is left out.
+        The number of tokens in the model's vocabulary; by default that of each table, if known.
     base
         2 for bits; None for nats.
     policy
-        ``"raise"`` at a list that cannot be right, or ``"skip"`` for NaN in its place.
+        Treatment of a list that cannot be the top of a distribution: ``"raise"``, or ``"skip"`` for NaN in its place.
+
+    Returns
+    -------
+    EntropyBoundsBatch
+        Arrays of shape (n,) in nats, or in the base asked for.
 
     Raises
     ------
     LogprobError
-        When a list cannot be right and the policy is to raise; its ``position`` is the token.
+        If a list is invalid and the policy is to raise; its ``position`` is the token.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from deluge_nb.stats import entropy_bounds_batch
+    >>> bounds = entropy_bounds_batch(np.log([[0.5, 0.25], [0.9, 0.05]]), vocab_size=50_000, base=2)
+    >>> bounds.lower.round(2).tolist(), bounds.upper.round(2).tolist()
+    ([1.5, 0.57], [5.4, 1.35])
     """
     scale = log_base(base)
     size = None if vocab_size is None else count(vocab_size, "vocab_size", 1)
@@ -121,19 +149,20 @@ def entropy_bounds_batch(
         return EntropyBoundsBatch(*_entropies(seen, wrong, size, scale), starts=starts)
     tables = tables_of(logprobs, lists=True)
     starts = table_starts(tables)
-    made = tuple(np.full(int(starts[-1]), np.nan) for _ in range(7))
-    for part in stack_tables(tables):
-        own = tables[int(part.which[0])]
+    columns = tuple(np.full(int(starts[-1]), np.nan) for _ in range(7))
+    for group in stack_tables(tables):
+        own = tables[int(group.tables[0])]
         known_size = size if size is not None or own is None else own.vocab_size
-        seen = observe_columns(part)
-        wrong = invalid_lists(part.alternative_logprob, part.offsets, seen, policy, known_size)
-        rows = group_rows(part, starts)
-        for column, values in zip(made, _entropies(seen, wrong, known_size, scale), strict=True):
+        seen = observe_columns(group)
+        wrong = invalid_lists(group.alternative_logprob, group.offsets, seen, policy, known_size)
+        rows = group_rows(group, starts)
+        for column, values in zip(columns, _entropies(seen, wrong, known_size, scale), strict=True):
             column[rows] = values
-    return EntropyBoundsBatch(*made, starts=starts)
+    return EntropyBoundsBatch(*columns, starts=starts)
 
 
 def _entropies(seen: measures.Observed, wrong: Bools, size: int | None, scale: float) -> tuple[Floats, ...]:
+    """Return the columns of the bounds, NaN where a list is wrong or nothing is known."""
     lower, upper = measures.entropy_bounds(seen, size, math.e)
     tail = np.maximum(seen.tail, 0.0)
     mass = 1.0 - tail
@@ -142,25 +171,37 @@ def _entropies(seen: measures.Observed, wrong: Bools, size: int | None, scale: f
         renormalized = seen.plugin / total + np.log(total)
         plugin = np.where(seen.tail < 0, renormalized, seen.plugin)
         bucket = plugin - np.where(tail > 0, tail * np.log(tail), 0.0)
-    nats = [np.maximum(one, 0.0) / scale for one in (plugin, renormalized, bucket, lower, upper)]
+    entropies = [np.maximum(entropy, 0.0) / scale for entropy in (plugin, renormalized, bucket, lower, upper)]
     unknown = wrong | (seen.known == 0)
     if unknown.any():
-        return tuple(np.where(unknown, np.nan, one) for one in (mass, tail, *nats))
-    return (mass, tail, *nats)
+        return tuple(np.where(unknown, np.nan, column) for column in (mass, tail, *entropies))
+    return (mass, tail, *entropies)
 
 
 def margin_batch(logprobs: Tables | Floats, *, policy: str = "raise") -> MarginBatch:
-    """The lead of the likeliest token at every position, as :func:`~deluge_nb.stats.margin` gives it for one.
+    """Return the lead of the likeliest token at every position, as :func:`~deluge_nb.stats.margin` for one.
 
     Parameters
     ----------
     logprobs, policy
         As for :func:`entropy_bounds_batch`.
 
+    Returns
+    -------
+    MarginBatch
+        Arrays of shape (n,).
+
     Raises
     ------
     LogprobError
-        When a list cannot be right and the policy is to raise.
+        If a list is invalid and the policy is to raise.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from deluge_nb.stats import margin_batch
+    >>> margin_batch(np.log([[0.5, 0.25], [0.9, 0.05]])).prob_margin.round(3).tolist()
+    [0.25, 0.85]
     """
     lists = read_lists(logprobs)
     if lists is not None:
@@ -169,17 +210,18 @@ def margin_batch(logprobs: Tables | Floats, *, policy: str = "raise") -> MarginB
         return MarginBatch(*_margins(seen, wrong), starts=np.array([0, len(wrong)], np.intp))
     tables = tables_of(logprobs, lists=True)
     starts = table_starts(tables)
-    made = tuple(np.full(int(starts[-1]), np.nan) for _ in range(5))
-    for part in stack_tables(tables):
-        seen = observe_columns(part)
-        wrong = invalid_lists(part.alternative_logprob, part.offsets, seen, policy)
-        rows = group_rows(part, starts)
-        for column, values in zip(made, _margins(seen, wrong), strict=True):
+    columns = tuple(np.full(int(starts[-1]), np.nan) for _ in range(5))
+    for group in stack_tables(tables):
+        seen = observe_columns(group)
+        wrong = invalid_lists(group.alternative_logprob, group.offsets, seen, policy)
+        rows = group_rows(group, starts)
+        for column, values in zip(columns, _margins(seen, wrong), strict=True):
             column[rows] = values
-    return MarginBatch(*made, starts=starts)
+    return MarginBatch(*columns, starts=starts)
 
 
 def _margins(seen: measures.Observed, wrong: Bools) -> tuple[Floats, ...]:
+    """Return the columns of the margins, NaN where a list is wrong or nothing is known."""
     # A list that exceeds 1 by no more than rounding is scaled, as everywhere.
     over = np.log1p(np.maximum(-seen.tail, 0.0))
     first, second = seen.first - over, seen.second - over
@@ -193,4 +235,4 @@ def _margins(seen: measures.Observed, wrong: Bools) -> tuple[Floats, ...]:
     unknown = wrong | (first == -np.inf)
     least = np.where(hidden, p - np.minimum(tail, p), lead)
     columns = (np.where(hidden, np.nan, lead), np.where(hidden, np.nan, gap), 0.0 - first, least, lead)
-    return tuple(np.where(unknown, np.nan, one) for one in columns)
+    return tuple(np.where(unknown, np.nan, column) for column in columns)

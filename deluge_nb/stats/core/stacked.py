@@ -1,4 +1,4 @@
-"""Many tables end to end, as one: what works on the columns of one answer works on those of a hundred thousand."""
+"""Many tables stacked end to end: the columns of a hundred thousand answers are read like those of one."""
 
 from __future__ import annotations
 
@@ -17,28 +17,28 @@ from ...logprobs.values import ROUNDING
 from .validation import MASS_TOLERANCE, logprob_error
 
 Tables = Logprobs | Iterable[Any]
-"""A table, or several: tables, responses that hold one, or None where an answer has none."""
+"""A table, or a list of tables, of responses that hold one, or of None for an answer without a table."""
 
 StoredColumns = tuple[
     list[Vocabulary], list[NDArray[np.integer]], list[Floats], list[NDArray[np.integer]], list[Floats], list[Ints]
 ]
 """The columns of several tables; see :func:`stored_columns`."""
 
-# So many vocabularies are gone through one by one.
-_FEW = 8
+# More vocabularies than this are merged into one first: a pass over the columns for each would take longer.
+_MAX_VOCABULARIES = 8
 
 Bools = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """Tables that share a vocabulary, end to end.
+    """The columns of tables with one vocabulary, end to end.
 
-    ``which`` says which of the tables that were handed in these are; ``starts`` where the tokens of each begin.
+    ``tables`` are the indices of these tables among all that were passed in; ``starts`` are the first tokens of each.
     """
 
     vocabulary: Vocabulary
-    which: NDArray[np.intp]
+    tables: NDArray[np.intp]
     starts: NDArray[np.intp]
     chosen: NDArray[np.integer]
     chosen_logprob: Floats
@@ -48,45 +48,45 @@ class Columns:
 
     @property
     def rows(self) -> int:
-        """How many tokens there are."""
+        """The number of tokens."""
         return len(self.chosen)
 
 
 def tables_of(data: Tables, *, lists: bool = False) -> list[Logprobs | None]:
-    """The tables that were handed in, None where there is none.
+    """Return the tables that were passed in, None for an answer without one.
 
-    With ``lists``, a list of dicts without alternatives of their own is the alternatives of a token.
+    With ``lists``, a list of dicts without alternatives of their own is read as the alternatives of one token.
 
     Raises
     ------
     SettingError
-        When something is neither a table nor a response.
+        If an item is neither a table nor a response.
     """
     if isinstance(data, Logprobs):
         return [data]
     if isinstance(data, str | bytes) or not isinstance(data, Iterable):
         raise invalid_argument("logprobs", data, "a response's logprobs, or a list of responses or of their logprobs")
-    found: list[Logprobs | None] = []
-    entries: Sequence[Any] = data if isinstance(data, Sequence) else list(data)
-    if entries and isinstance(entries[0], dict) and "token" in entries[0]:
-        return [Logprobs.from_entries(entries)]
-    for place, one in enumerate(entries):
-        if not isinstance(one, Logprobs) and one is not None:
-            one = one.logprobs if hasattr(one, "logprobs") else Logprobs.from_entries(_entries(one, place, lists))
-        found.append(one)
-    return found
+    items: Sequence[Any] = data if isinstance(data, Sequence) else list(data)
+    if items and isinstance(items[0], dict) and "token" in items[0]:
+        return [Logprobs.from_entries(items)]
+    tables: list[Logprobs | None] = []
+    for index, item in enumerate(items):
+        if not isinstance(item, Logprobs) and item is not None:
+            item = item.logprobs if hasattr(item, "logprobs") else Logprobs.from_entries(_entries(item, index, lists))
+        tables.append(item)
+    return tables
 
 
-def _entries(one: Any, place: int, lists: bool) -> Any:
-    if not isinstance(one, list | tuple):
-        raise invalid_argument(f"responses[{place}]", one, "a response, or its logprobs")
-    if lists and one and not any(isinstance(entry, dict) and "top_logprobs" in entry for entry in one):
-        return [{"token": "", "logprob": None, "top_logprobs": one}]
-    return one
+def _entries(item: Any, index: int, lists: bool) -> Any:
+    if not isinstance(item, list | tuple):
+        raise invalid_argument(f"responses[{index}]", item, "a response, or its logprobs")
+    if lists and item and not any(isinstance(entry, dict) and "top_logprobs" in entry for entry in item):
+        return [{"token": "", "logprob": None, "top_logprobs": item}]
+    return item
 
 
 def stored_columns(tables: Sequence[Logprobs]) -> StoredColumns:
-    """Vocabularies and columns of many tables as they are stored (offsets may begin beyond 0): a list of each kind."""
+    """Return the vocabularies and columns of many tables as stored, a list of each; offsets may begin above 0."""
     return (
         [table._vocabulary for table in tables],
         [table._chosen for table in tables],
@@ -98,58 +98,58 @@ def stored_columns(tables: Sequence[Logprobs]) -> StoredColumns:
 
 
 def stack_tables(tables: Sequence[Logprobs | None]) -> list[Columns]:
-    """The tables by vocabulary: usually all of them have one, that of their client."""
+    """Return the tables stacked by vocabulary; those of one client share one."""
     tables = unify_vocabularies(tables)
     groups: dict[tuple[int, int | None], list[int]] = {}
-    for place, table in enumerate(tables):
+    for index, table in enumerate(tables):
         if table is not None and len(table):
-            groups.setdefault((id(table.vocabulary), table.vocab_size), []).append(place)
+            groups.setdefault((id(table.vocabulary), table.vocab_size), []).append(index)
     return [
-        _stack_group([table for at in places if (table := tables[at]) is not None], places)
-        for places in groups.values()
+        _stack_group([table for index in indices if (table := tables[index]) is not None], indices)
+        for indices in groups.values()
     ]
 
 
 def unify_vocabularies(tables: Sequence[Logprobs | None]) -> Sequence[Logprobs | None]:
-    """The same tables over one vocabulary, where they have many; going through each by itself would take far longer."""
-    found = {id(table.vocabulary): table.vocabulary for table in tables if table is not None}
-    if len(found) <= _FEW:
+    """Return the same tables over one vocabulary if they have many, unchanged if they have few."""
+    vocabularies = {id(table.vocabulary): table.vocabulary for table in tables if table is not None}
+    if len(vocabularies) <= _MAX_VOCABULARIES:
         return tables
-    together = Vocabulary()
-    places: dict[int, NDArray[np.int32]] = {}
-    for key, vocabulary in found.items():
-        indices = [together.add(*vocabulary.entry(index)) for index in range(len(vocabulary))]
-        places[key] = np.array(indices, np.int32)
-    made: list[Logprobs | None] = []
+    union = Vocabulary()
+    new_indices: dict[int, NDArray[np.int32]] = {}
+    for key, vocabulary in vocabularies.items():
+        indices = [union.add(*vocabulary.entry(index)) for index in range(len(vocabulary))]
+        new_indices[key] = np.array(indices, np.int32)
+    result: list[Logprobs | None] = []
     for table in tables:
         if table is not None:
-            of = places[id(table.vocabulary)]
+            new_index = new_indices[id(table.vocabulary)]
             chosen, chosen_logprob, alternative, alternative_logprob, offsets = table.columns
             table = Logprobs(
-                together,
-                of[chosen],
+                union,
+                new_index[chosen],
                 chosen_logprob,
-                of[alternative],
+                new_index[alternative],
                 alternative_logprob,
                 offsets,
                 vocab_size=table.vocab_size,
             )
-        made.append(table)
-    return made
+        result.append(table)
+    return result
 
 
-def _stack_group(tables: list[Logprobs], places: list[int]) -> Columns:
+def _stack_group(tables: list[Logprobs], indices: list[int]) -> Columns:
     _, chosen, chosen_logprob, alternative, alternative_logprob, edges = stored_columns(tables)
     lengths = np.fromiter(map(len, chosen), np.intp, len(chosen))
-    # The step from the end of one table to the start of the next is no list.
+    # The step from the last offset of a table to the first of the next is not a list.
     counts = np.delete(np.diff(stack(edges).astype(np.intp)), np.cumsum(lengths + 1)[:-1] - 1)
-    for place, edge in enumerate(edges):
-        if edge[0] or edge[-1] != len(alternative[place]):
+    for index, edge in enumerate(edges):
+        if edge[0] or edge[-1] != len(alternative[index]):
             span = slice(int(edge[0]), int(edge[-1]))
-            alternative[place], alternative_logprob[place] = alternative[place][span], alternative_logprob[place][span]
+            alternative[index], alternative_logprob[index] = alternative[index][span], alternative_logprob[index][span]
     return Columns(
         tables[0].vocabulary,
-        np.array(places, np.intp),
+        np.array(indices, np.intp),
         np.concatenate(([0], np.cumsum(lengths))),
         stack(chosen),
         stack(chosen_logprob),
@@ -160,32 +160,32 @@ def _stack_group(tables: list[Logprobs], places: list[int]) -> Columns:
 
 
 def stack(columns: list[Any]) -> NDArray[Any]:
-    """Columns end to end."""
-    kind = columns[0].dtype
-    # Joining buffers takes half the time of joining arrays; wider numbers among them show in the length.
+    """Return the columns end to end as one array."""
+    dtype = columns[0].dtype
+    # Joining buffers takes half the time of concatenating arrays; the length shows whether all have one type.
     buffer = b"".join(columns)
-    if len(buffer) == kind.itemsize * sum(map(len, columns)):
-        return np.frombuffer(buffer, kind)
+    if len(buffer) == dtype.itemsize * sum(map(len, columns)):
+        return np.frombuffer(buffer, dtype)
     return np.concatenate(columns)
 
 
 def table_starts(tables: Sequence[Logprobs | None]) -> NDArray[np.intp]:
-    """Where the tokens of each table begin when all are laid end to end, and at last how many there are."""
+    """Return the first token of each table when all are stacked, and the total number of tokens as a last entry."""
     lengths = [0 if table is None else len(table) for table in tables]
     return np.concatenate(([0], np.cumsum(lengths))).astype(np.intp)
 
 
 def group_rows(columns: Columns, starts: NDArray[np.intp]) -> slice | NDArray[np.intp]:
-    """Where a group's tokens stand among those of all tables."""
-    if len(columns.which) == len(starts) - 1:
+    """Return the rows of a group's tokens among the tokens of all tables."""
+    if len(columns.tables) == len(starts) - 1:
         return slice(None)
     lengths = np.diff(columns.starts)
-    shift = np.repeat(starts[:-1][columns.which] - columns.starts[:-1], lengths)
+    shift = np.repeat(starts[:-1][columns.tables] - columns.starts[:-1], lengths)
     return np.arange(columns.rows) + shift
 
 
 def observe_columns(columns: Columns) -> measures.Observed:
-    """What is known of each token's distribution."""
+    """Return the known part of each token's distribution."""
     return measures.observe(
         columns.vocabulary,
         columns.chosen,
@@ -197,7 +197,7 @@ def observe_columns(columns: Columns) -> measures.Observed:
 
 
 def read_lists(values: Any) -> tuple[Floats, NDArray[np.intp]] | None:
-    """Plain lists of log-probabilities end to end, and where each begins; None where something else was handed in.
+    """Return plain lists of log-probabilities end to end, and the offset of each; None for any other input.
 
     Lists are an array of shape (n, k), or a list of lists of numbers, which may differ in length.
     """
@@ -206,25 +206,25 @@ def read_lists(values: Any) -> tuple[Floats, NDArray[np.intp]] | None:
             raise invalid_argument("logprobs", values, "an array of numbers of shape (n, k)")
         flat = np.ascontiguousarray(values, np.float64).reshape(-1)
         return flat, np.arange(len(values) + 1, dtype=np.intp) * values.shape[1]
-    if not isinstance(values, list | tuple) or not all(isinstance(one, list | tuple | np.ndarray) for one in values):
+    if not isinstance(values, list | tuple) or not all(isinstance(row, list | tuple | np.ndarray) for row in values):
         return None
-    first = next((one[0] for one in values if len(one)), None)
+    first = next((row[0] for row in values if len(row)), None)
     if isinstance(first, bool) or not isinstance(first, int | float | np.integer | np.floating):
         return None
     try:
-        rows = [np.asarray(one, np.float64).reshape(-1) for one in values]
+        rows = [np.asarray(row, np.float64).reshape(-1) for row in values]
     except (TypeError, ValueError):
         raise invalid_argument("logprobs", values, "lists of numbers") from None
     return np.concatenate(rows), np.cumsum([0, *map(len, rows)]).astype(np.intp)
 
 
 def observe_lists(lists: tuple[Floats, NDArray[np.intp]]) -> measures.Observed:
-    """What plain lists say, without a chosen token."""
+    """Return the known part of the distributions of plain lists, which have no chosen token."""
     return measures.observe(None, None, None, None, *lists)
 
 
 def check_policy(policy: str) -> None:
-    """Refuse a policy that there is not."""
+    """Raise an error for an unknown policy."""
     if policy not in ("raise", "skip"):
         raise invalid_argument("policy", policy, "'raise' or 'skip'")
 
@@ -236,36 +236,36 @@ def invalid_lists(
     policy: str,
     vocab_size: int | None = None,
 ) -> Bools:
-    """Where a list cannot be right; the first such token is an error, unless they are to be skipped.
+    """Return a mask of the lists that are not the top of a distribution, or raise an error at the first of them.
 
     Raises
     ------
     LogprobError
-        When a number is no log-probability.
+        If a number is not a log-probability.
     ProbabilityMassError
-        When a list adds up to more than 1.
+        If a list adds up to more than 1.
     InconsistentTopKError
-        When what a list leaves out does not fit into what is not listed.
+        If the unlisted probability does not fit into the unlisted tokens.
     """
     check_policy(policy)
     wrong = np.zeros(len(seen.tail), np.bool_)
     span = slice(int(offsets[0]), int(offsets[-1]))
     values = logprob[span]
     if len(values) and not values.max() <= ROUNDING:
-        places = np.flatnonzero(~(values <= ROUNDING)) + span.start
-        rows = np.searchsorted(offsets, places, side="right") - 1
+        positions = np.flatnonzero(~(values <= ROUNDING)) + span.start
+        rows = np.searchsorted(offsets, positions, side="right") - 1
         if policy == "raise":
-            raise logprob_error(float(logprob[places[0]]), "logprobs", int(rows[0]))
+            raise logprob_error(float(logprob[positions[0]]), "logprobs", int(rows[0]))
         wrong[rows] = True
     heavy = seen.tail < -MASS_TOLERANCE
     if heavy.any():
         if policy == "raise":
-            at = int(np.argmax(heavy))
-            total = float(1 - seen.tail[at])
+            row = int(np.argmax(heavy))
+            total = float(1 - seen.tail[row])
             raise ProbabilityMassError(
-                f"The alternatives at token {at} add up to {total:.6g}, and should add up to at most 1; policy='skip' "
+                f"The alternatives at token {row} add up to {total:.6g}, and should add up to at most 1; policy='skip' "
                 "leaves such tokens out.",
-                position=at,
+                position=row,
                 value=total,
             )
         wrong |= heavy
@@ -274,29 +274,30 @@ def invalid_lists(
         crammed = (seen.counts > 0) & (seen.tail > room + MASS_TOLERANCE)
         if crammed.any():
             if policy == "raise":
-                at = int(np.argmax(crammed))
+                row = int(np.argmax(crammed))
+                tail = float(seen.tail[row])
                 raise InconsistentTopKError(
-                    f"The alternatives at token {at} cannot be the likeliest of a vocabulary of {vocab_size}: the "
-                    f"{float(seen.tail[at]):.6g} that they leave do not fit into the others; policy='skip' leaves such "
-                    "tokens out.",
-                    position=at,
-                    value=float(seen.tail[at]),
+                    f"The alternatives at token {row} cannot be the likeliest of a vocabulary of {vocab_size}: the "
+                    f"{tail:.6g} that they leave does not fit into the other tokens; policy='skip' leaves such tokens "
+                    "out.",
+                    position=row,
+                    value=tail,
                 )
             wrong |= crammed
     return wrong
 
 
 def invalid_choices(logprob: Floats, policy: str) -> Bools:
-    """Where a chosen token has no log-probability; an error unless such tokens are to be skipped.
+    """Return a mask of the chosen tokens without a log-probability, or raise an error at the first of them.
 
     Raises
     ------
     LogprobError
-        When a number is no log-probability. A sentinel is none, and no error: it says "not told".
+        If a number is not a log-probability. A sentinel is not an error: it marks a withheld value.
     """
     check_policy(policy)
     wrong = ~(logprob <= ROUNDING)
     if wrong.any() and policy == "raise":
-        at = int(np.argmax(wrong))
-        raise logprob_error(float(logprob[at]), "logprobs", at)
+        row = int(np.argmax(wrong))
+        raise logprob_error(float(logprob[row]), "logprobs", row)
     return wrong
