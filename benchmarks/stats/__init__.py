@@ -1,1 +1,1 @@
-"""The mathematics beside other packages."""
+"""`deluge_nb.stats` compared with other packages."""

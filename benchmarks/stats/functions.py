@@ -1,4 +1,4 @@
-"""The mathematics beside other packages: the same inputs, what each makes of them, and how long it takes."""
+"""`deluge_nb.stats` and other packages on the same inputs: their results and their times."""
 
 from __future__ import annotations
 
@@ -27,35 +27,35 @@ BARS = {
 }
 LABELS = ["yes", "no", "maybe", "A", "B"]
 WHOLE = ("numpy", "scipy", "scikit-learn", "lm-deluge", "structured-logprobs")
-# Their requirements are several gigabytes, none of which what is measured needs.
+# Without requirements: these are several gigabytes, and the measured functions need none of them.
 BARE = ("uqlm==0.6.7", "lm-polygraph==0.7.0")
 
 
 def measure(build: Path) -> dict[str, Any]:
-    """Times are the best of several runs; peers run in a process of their own, on the same numbers."""
+    """Measure best times of several runs; peers run in a process of their own, on the same numbers."""
     python = _peers(build)
-    given = _inputs()
+    inputs = _inputs()
     path = build / "stats_inputs.npz"
-    np.savez(path, **{name: value for name, value in given.items() if name not in ("law", "laws")})
+    np.savez(path, **{name: value for name, value in inputs.items() if name not in ("law", "laws")})
     done = subprocess.run(
         [python, Path(__file__).with_name("peers.py"), path], capture_output=True, text=True, check=True
     )
     peers = json.loads(done.stdout.strip().splitlines()[-1])
-    figures = _times(given, peers)
-    agreement = _compare(given, peers)
-    kept = all(
+    figures = _times(inputs, peers)
+    agreement = _compare(inputs, peers)
+    passed = all(
         figures[name] <= bar if kind == "at most" else figures[name] >= bar for name, (kind, bar) in BARS.items()
     )
     return {
         "figures": figures,
         "agreement": agreement,
         "bar": ", ".join(f"{name} {kind} {bar}" for name, (kind, bar) in BARS.items()) + "; all of agreement true",
-        "passed": kept and all(agreement.values()),
+        "passed": passed and all(agreement.values()),
     }
 
 
 def _peers(build: Path) -> Path:
-    """An environment with the packages that are compared with, made once."""
+    """Return the Python of an environment with the compared packages; it is made once."""
     home = build / "stats_peers"
     python = home / "bin" / "python"
     if not python.exists():
@@ -73,8 +73,8 @@ def _inputs() -> dict[str, Any]:
     logits = rng.normal(0, 1, (20_000, 200)) * rng.uniform(0.5, 5, (20_000, 1))
     law = -np.sort(-(logits - np.logaddexp.reduce(logits, axis=1)[:, None]), axis=1)
     texts = [f"word{i}" for i in range(2000)]
-    for place, text in enumerate(["Yes", " yes", "YES", "No", " no", "Maybe", " maybe", "A", "B", "The", "\n"]):
-        texts[place * 7] = text
+    for index, text in enumerate(["Yes", " yes", "YES", "No", " no", "Maybe", " maybe", "A", "B", "The", "\n"]):
+        texts[index * 7] = text
     ids = np.argsort(rng.random((2000, 2000)), axis=1)[:, :ALTERNATIVES]
     ids[np.arange(2000), rng.integers(0, 5, 2000)] = rng.integers(0, 11, 2000) * 7
     p = rng.random(POINTS)
@@ -95,7 +95,7 @@ def _inputs() -> dict[str, Any]:
 
 
 def _emoji() -> dict[str, Any]:
-    """An answer in JSON whose first value is a heart in two tokens; "yes" has -0.9, all else nearly 0."""
+    """Return an answer in JSON whose first value is a heart in two tokens; "yes" has -0.9, the others nearly 0."""
     tokens = ['{"', "heart", '":"', "\\xf0\\x9f\\x92", "\\x99", '","', "answer", '":"', "yes", '"}']
     raws = [t.encode() for t in tokens]
     raws[3], raws[4] = b"\xf0\x9f\x92", b"\x99"
@@ -108,8 +108,8 @@ def _emoji() -> dict[str, Any]:
     return {"id": "x", "object": "chat.completion", "created": 0, "model": "m", "choices": [choice]}
 
 
-def _times(given: dict[str, Any], peers: dict[str, Any]) -> dict[str, Any]:
-    top = np.ascontiguousarray(np.tile(given["top"], (TOKENS // len(given["top"]), 1)))
+def _times(inputs: dict[str, Any], peers: dict[str, Any]) -> dict[str, Any]:
+    top = np.ascontiguousarray(np.tile(inputs["top"], (TOKENS // len(inputs["top"]), 1)))
     vocabulary = Vocabulary.of([(f"t{i}", ..., None) for i in range(50_000)])
     ids = np.random.default_rng(1).integers(0, 50_000, top.shape).astype(np.int32)
 
@@ -122,8 +122,8 @@ def _times(given: dict[str, Any], peers: dict[str, Any]) -> dict[str, Any]:
     entropy = _seconds(lambda: next(fresh).entropy(), 7)
     whole = table()
     bounds = _seconds(lambda: ours.entropy_bounds_batch(whole, 50_000), 3)
-    error = _seconds(lambda: ours.ece(given["p"], given["y"]), 7)
-    responses = _responses(given)
+    error = _seconds(lambda: ours.ece(inputs["p"], inputs["y"]), 7)
+    responses = _responses(inputs)
     one = _seconds(lambda: extract_probs(LABELS[0], responses), 7)
     five = _seconds(lambda: extract_probs(LABELS, responses), 7)
     return {
@@ -141,52 +141,52 @@ def _times(given: dict[str, Any], peers: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _responses(given: dict[str, Any]) -> list[APIResponse]:
-    """Answers of one token as a client keeps them: each a table of its own, all over the client's vocabulary."""
-    vocabulary = Vocabulary.of([(text, ..., None) for text in given["texts"].tolist()])
-    ids, values = given["ids"].astype(np.int32), given["answers"]
+def _responses(inputs: dict[str, Any]) -> list[APIResponse]:
+    """Return answers of one token as from a client: separate tables over one vocabulary."""
+    vocabulary = Vocabulary.of([(text, ..., None) for text in inputs["texts"].tolist()])
+    ids, values = inputs["ids"].astype(np.int32), inputs["answers"]
     ends = np.array([0, ALTERNATIVES], np.int32)
-    made = []
-    for turn in range(RESPONSES):
-        row, value = ids[turn % len(ids)].copy(), values[turn % len(ids)].copy()
+    responses = []
+    for index in range(RESPONSES):
+        row, value = ids[index % len(ids)].copy(), values[index % len(ids)].copy()
         table = Logprobs(vocabulary, row[:1].copy(), value[:1].copy(), row, value, ends.copy())
-        made.append(APIResponse("m", completion="x", logprobs=table))
-    return made
+        responses.append(APIResponse("m", completion="x", logprobs=table))
+    return responses
 
 
 def _seconds(run: Callable[[], Any], rounds: int) -> float:
-    found = []
+    times = []
     for _ in range(rounds):
         start = time.perf_counter()
         run()
-        found.append(time.perf_counter() - start)
-    return min(found)
+        times.append(time.perf_counter() - start)
+    return min(times)
 
 
-def _compare(given: dict[str, Any], peers: dict[str, Any]) -> dict[str, bool]:
-    """Where others are right, the same numbers; where not, why."""
-    law, top = given["law"], given["top"]
-    found = ours.entropy_bounds_batch(top[:500], law.shape[1])
+def _compare(inputs: dict[str, Any], peers: dict[str, Any]) -> dict[str, bool]:
+    """Compare results: equal where the peer is right, and a named difference where it is not."""
+    law, top = inputs["law"], inputs["top"]
+    bounds = ours.entropy_bounds_batch(top[:500], law.shape[1])
     truth = -(np.exp(law[:500]) * law[:500]).sum(axis=1)
     theirs = np.array(peers["uqlm"]["entropy"])
-    p, y = given["p"][:2000], given["y"][:2000]
+    p, y = inputs["p"][:2000], inputs["y"][:2000]
     sklearn = peers["scikit_learn"]
     bins = ours.ece(p, y).bins
-    tied, correct = given["tied"], given["tied_correct"]
+    tied, correct = inputs["tied"], inputs["tied_correct"]
     polygraph = peers["lm_polygraph"]
-    body = json.loads(str(given["emoji"]))["choices"][0]
+    body = json.loads(str(inputs["emoji"]))["choices"][0]
     table = Logprobs.from_entries(body["logprobs"]["content"])
     answer = APIResponse("m", completion=body["message"]["content"], logprobs=table).field_probs["answer"]
-    first = extract_probs(LABELS[0], _responses(given)[:200])
+    first = extract_probs(LABELS[0], _responses(inputs)[:200])
     return {
-        # uqlm makes the list add up to 1: our `renormalized`, a lower bound, and not the entropy.
-        "uqlm_s_entropy_is_our_renormalized": bool(np.allclose(theirs, found.renormalized, rtol=1e-9)),
+        # uqlm divides the list by its sum: our `renormalized`, a lower bound of the entropy.
+        "uqlm_s_entropy_is_our_renormalized": bool(np.allclose(theirs, bounds.renormalized, rtol=1e-9)),
         "the_truth_is_above_uqlm_s_and_within_ours": bool(
             (theirs <= truth + 1e-9).all()
-            and (found.lower <= truth + 1e-9).all()
-            and (truth <= found.upper + 1e-9).all()
+            and (bounds.lower <= truth + 1e-9).all()
+            and (truth <= bounds.upper + 1e-9).all()
         ),
-        # The same shares of the list, 10 % and 91 % of the probability outside it.
+        # Equal shares within the list, but 10 % and 91 % of the probability outside it.
         "uqlm_cannot_see_the_tail": math.isclose(peers["uqlm"]["tail_a"], peers["uqlm"]["tail_b"]),
         "ours_can": ours.entropy_bounds(np.log([0.05, 0.03, 0.01])).lower
         > 2 * ours.entropy_bounds(np.log([0.5, 0.3, 0.1])).lower,
@@ -200,8 +200,8 @@ def _compare(given: dict[str, Any], peers: dict[str, Any]) -> dict[str, bool]:
         ),
         "scikit_learn_agrees_on_isotonic": bool(np.allclose(ours.fit_isotonic(p, y), sklearn["isotonic"], atol=1e-6)),
         "scikit_learn_s_curve_is_our_bins": bool(
-            np.allclose([one.accuracy for one in bins], sklearn["curve"][0])
-            and np.allclose([one.confidence for one in bins], sklearn["curve"][1])
+            np.allclose([bin.accuracy for bin in bins], sklearn["curve"][0])
+            and np.allclose([bin.confidence for bin in bins], sklearn["curve"][1])
         ),
         # With ties its area depends on the order of the data; ours is the mean over orders.
         "lm_polygraph_s_area_depends_on_the_order": not math.isclose(
@@ -210,13 +210,13 @@ def _compare(given: dict[str, Any], peers: dict[str, Any]) -> dict[str, bool]:
         "ours_lies_between": min(polygraph.values())
         <= ours.risk_coverage(tied, correct).aurc
         <= max(polygraph.values()),
-        # It counts the characters of the escaped spelling of half an emoji.
-        "structured_logprobs_misses_after_an_emoji": not math.isclose(
+        # It counts the characters of the escaped form of half an emoji.
+        "structured_logprobs_is_off_after_an_emoji": not math.isclose(
             peers["structured_logprobs"]["answer"], -0.9, abs_tol=0.01
         ),
-        "ours_finds_it": math.isclose(math.log(answer.probability), -0.9, abs_tol=0.01),
-        # lm-deluge matches prefixes both ways, so that "\n", which is nothing once letters alone are kept, is "yes".
-        "lm_deluge_is_higher_where_it_matches_nothing_with_everything": bool(
+        "ours_is_right": math.isclose(math.log(answer.probability), -0.9, abs_tol=0.01),
+        # lm-deluge keeps letters only and matches prefixes both ways, so "\n" (no letters) matches "yes".
+        "lm_deluge_is_higher_where_it_matches_empty_text": bool(
             (np.array(peers["lm_deluge"]["first"]) >= first - 1e-9).all()
         ),
     }

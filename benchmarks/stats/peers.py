@@ -1,4 +1,4 @@
-"""What other packages make of the same inputs, and how long it takes; functions.py runs it where they are installed."""
+"""Results and times of other packages on the same inputs; run by functions.py in their environment."""
 
 from __future__ import annotations
 
@@ -14,39 +14,39 @@ from typing import Any
 import numpy as np
 
 
-def alone(package: str, *inner: str) -> None:
-    """Make a package's modules importable without what its own front door loads (torch, datasets, …)."""
+def import_bare(package: str, *inner: str) -> None:
+    """Make a package's modules importable without the imports of its `__init__` (torch, datasets, …)."""
     spec = importlib.util.find_spec(package)
     home = Path(spec.submodule_search_locations[0])  # type: ignore[union-attr, index]
-    for name in (package, *(f"{package}.{one}" for one in inner)):
+    for name in (package, *(f"{package}.{name}" for name in inner)):
         module = types.ModuleType(name)
         module.__path__ = [str(home.joinpath(*name.split(".")[1:]))]
         sys.modules[name] = module
 
 
 def seconds(run: Callable[[], Any], rounds: int = 3) -> float:
-    """The best of a few runs."""
-    found = []
+    """Return the best time of a few runs."""
+    times = []
     for _ in range(rounds):
         start = time.perf_counter()
         run()
-        found.append(time.perf_counter() - start)
-    return min(found)
+        times.append(time.perf_counter() - start)
+    return min(times)
 
 
 def entries(top: Any) -> list[dict[str, Any]]:
-    """A list of lists of log-probabilities in the documented structure."""
+    """Return lists of log-probabilities in the documented structure."""
     return [
         {"token": "t", "logprob": row[0], "top_logprobs": [{"token": f"t{i}", "logprob": v} for i, v in enumerate(row)]}
         for row in top
     ]
 
 
-def uqlm(given: Any) -> dict[str, Any]:
-    """Entropies of lists that are made to add up to 1."""
-    alone("uqlm", "white_box")
+def uqlm(inputs: Any) -> dict[str, Any]:
+    """Return entropies of lists divided by their sum."""
+    import_bare("uqlm", "white_box")
     scorer = importlib.import_module("uqlm.white_box.top_logprobs").TopLogprobsScorer(top_k_logprobs=20)
-    rows = entries(given["top"].tolist())
+    rows = entries(inputs["top"].tolist())
     entropies = scorer._compute_token_entropies(rows[:500])
     spent = seconds(lambda: scorer.evaluate([rows]) and None, 1)
     only = seconds(lambda: scorer._compute_token_entropies(rows), 1)
@@ -59,11 +59,11 @@ def uqlm(given: Any) -> dict[str, Any]:
     }
 
 
-def polygraph(given: Any) -> dict[str, Any]:
-    """The area under the risk-coverage curve, for two orders of the same tied data."""
-    alone("lm_polygraph", "ue_metrics")
+def polygraph(inputs: Any) -> dict[str, Any]:
+    """Return the area under the risk-coverage curve for two orders of the same tied data."""
+    import_bare("lm_polygraph", "ue_metrics")
     risk = importlib.import_module("lm_polygraph.ue_metrics.risk_cov_curve").RiskCoverageCurveAUC()
-    confidence, correct = given["tied"], given["tied_correct"]
+    confidence, correct = inputs["tied"], inputs["tied_correct"]
     back = slice(None, None, -1)
     return {
         "aurc": float(risk(-confidence, correct)),
@@ -71,37 +71,37 @@ def polygraph(given: Any) -> dict[str, Any]:
     }
 
 
-def scikit(given: Any) -> dict[str, Any]:
-    """Scores of forecasts, and the curve that a calibration error is made from."""
+def scikit(inputs: Any) -> dict[str, Any]:
+    """Return scores of forecasts, and the curve behind a calibration error."""
     from sklearn.calibration import calibration_curve
     from sklearn.isotonic import IsotonicRegression
     from sklearn.metrics import brier_score_loss, log_loss, roc_auc_score
 
-    p, y = given["p"], given["y"]
-    few, said = p[:2000], y[:2000]
+    p, y = inputs["p"], inputs["y"]
+    forecasts, outcomes = p[:2000], y[:2000]
     return {
         "curve_seconds": seconds(lambda: calibration_curve(y, p, n_bins=10), 5),
-        "brier": float(brier_score_loss(said, few)),
-        "log_loss": float(log_loss(said, few)),
-        "auroc": float(roc_auc_score(said, few)),
-        "isotonic": IsotonicRegression().fit(few, said).predict(few).tolist(),
-        "curve": [one.tolist() for one in calibration_curve(said, few, n_bins=10)],
+        "brier": float(brier_score_loss(outcomes, forecasts)),
+        "log_loss": float(log_loss(outcomes, forecasts)),
+        "auroc": float(roc_auc_score(outcomes, forecasts)),
+        "isotonic": IsotonicRegression().fit(forecasts, outcomes).predict(forecasts).tolist(),
+        "curve": [column.tolist() for column in calibration_curve(outcomes, forecasts, n_bins=10)],
     }
 
 
-def deluge(given: Any) -> dict[str, Any]:
-    """extract_prob in a loop: the loop's seconds for one answer and for five."""
+def deluge(inputs: Any) -> dict[str, Any]:
+    """Return the seconds of extract_prob in a loop, for one answer and for five."""
     from lm_deluge.util.logprobs import extract_prob
 
-    texts = given["texts"].tolist()
+    texts = inputs["texts"].tolist()
     answers = []
-    for ids, row in zip(given["ids"].tolist(), given["answers"].tolist(), strict=True):
+    for ids, row in zip(inputs["ids"].tolist(), inputs["answers"].tolist(), strict=True):
         top = [{"token": texts[i], "logprob": v, "bytes": []} for i, v in zip(ids, row, strict=True)]
         answers.append([{**top[0], "top_logprobs": top}])
-    labels = given["labels"].tolist()
+    labels = inputs["labels"].tolist()
 
-    def loop(wanted: list[str]) -> list[float]:
-        return [extract_prob(label, one, use_top_logprobs=True) for one in answers for label in wanted]
+    def loop(labels: list[str]) -> list[float]:
+        return [extract_prob(label, answer, use_top_logprobs=True) for answer in answers for label in labels]
 
     return {
         "one_seconds_per_response": seconds(lambda: loop(labels[:1])) / len(answers),
@@ -110,20 +110,20 @@ def deluge(given: Any) -> dict[str, Any]:
     }
 
 
-def structured(given: Any) -> dict[str, Any]:
-    """The log-probability of a field after an emoji."""
+def structured(inputs: Any) -> dict[str, Any]:
+    """Return the log-probability of a field after an emoji."""
     from openai.types.chat import ChatCompletion
     from structured_logprobs import add_logprobs
 
-    body = json.loads(str(given["emoji"]))
-    found = add_logprobs(ChatCompletion.model_validate(body)).log_probs[0]
-    return {"answer": found["answer"]}
+    body = json.loads(str(inputs["emoji"]))
+    logprobs = add_logprobs(ChatCompletion.model_validate(body)).log_probs[0]
+    return {"answer": logprobs["answer"]}
 
 
 def main() -> None:
-    """Print what each found."""
-    given = np.load(sys.argv[1])
-    found: dict[str, Any] = {}
+    """Print the results of each package as JSON."""
+    inputs = np.load(sys.argv[1])
+    results: dict[str, Any] = {}
     for name, run in (
         ("uqlm", uqlm),
         ("lm_polygraph", polygraph),
@@ -131,8 +131,8 @@ def main() -> None:
         ("lm_deluge", deluge),
         ("structured_logprobs", structured),
     ):
-        found[name] = run(given)
-    print(json.dumps(found))
+        results[name] = run(inputs)
+    print(json.dumps(results))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Whole distributions, as a model has them, and what a server tells of them."""
+"""Hypothesis strategies: whole distributions as a model has them, and the lists that a server returns of them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def distributions(draw: st.DrawFn, least: int = 2, most: int = 40) -> Floats:
 
 
 def top(p: Floats, k: int) -> list[float]:
-    """The logarithms of the first k."""
+    """Return the logarithms of the first k probabilities."""
     with np.errstate(divide="ignore"):
         return np.log(p[:k]).tolist()
 

@@ -1,4 +1,4 @@
-"""The forms for many tokens give, token for token, what the forms for one give."""
+"""The batch functions: for every token they return the numbers of the functions for one token."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ LABELS = {"yes": ["yes"], "no": ["no"], "ten": ["10"], "one": ["1"]}
 
 @st.composite
 def entries(draw: st.DrawFn) -> dict[str, Any]:
-    """A token that a server tells of: its list in any order, itself in it or not."""
+    """A token with its list of alternatives in any order, which may contain the token itself."""
     words = draw(weighed_words())
     words = [(f"{word}", p) for word, p in words if p > 1e-12]
     k = draw(st.integers(1, len(words)))
     drawn = draw(st.integers(0, len(words) - 1))
-    top = [{"token": word, "logprob": math.log(p), "id": place} for place, (word, p) in enumerate(words[:k])]
+    top = [{"token": word, "logprob": math.log(p), "id": index} for index, (word, p) in enumerate(words[:k])]
     draw(st.randoms(use_true_random=False)).shuffle(top)
     word, p = words[drawn]
     return {"token": word, "logprob": math.log(p), "id": drawn, "bytes": None, "top_logprobs": top}
@@ -53,9 +53,9 @@ answers = st.lists(st.lists(entries(), max_size=5), min_size=1, max_size=4)
 
 
 def outside(entry: dict[str, Any]) -> dict[str, Any]:
-    """The arguments that say of the drawn token what the table knows by its id."""
-    listed = any(one["id"] == entry["id"] for one in entry["top_logprobs"])
-    return {} if listed else {"sampled_logprob": entry["logprob"]}
+    """Return the arguments for a drawn token outside the list, which a table recognises by its id."""
+    is_listed = any(alternative["id"] == entry["id"] for alternative in entry["top_logprobs"])
+    return {} if is_listed else {"sampled_logprob": entry["logprob"]}
 
 
 def close(left: Any, right: Any) -> None:
@@ -63,7 +63,7 @@ def close(left: Any, right: Any) -> None:
 
 
 @given(answers)
-def test_entropies_of_many_answers_are_those_of_each_token(data: list[list[dict[str, Any]]]) -> None:
+def test_entropy_bounds_of_many_answers_equal_those_of_each_token(data: list[list[dict[str, Any]]]) -> None:
     got = entropy_bounds_batch([Logprobs.from_entries(one) for one in data], 10**6)
     flat = [entry for one in data for entry in one]
     expected = [
@@ -75,20 +75,20 @@ def test_entropies_of_many_answers_are_those_of_each_token(data: list[list[dict[
 
 
 @given(answers)
-def test_surprisal_and_sums_are_those_of_each_answer(data: list[list[dict[str, Any]]]) -> None:
+def test_surprisal_and_likelihood_equal_those_of_each_answer(data: list[list[dict[str, Any]]]) -> None:
     tables = [Logprobs.from_entries(one) for one in data]
     close(surprisal_batch(tables, 2), [surprisal(entry["logprob"], 2) for one in data for entry in one])
     got = sequence_stats_batch(tables)
-    for place, (one, table) in enumerate(zip(data, tables, strict=True)):
+    for index, (answer, table) in enumerate(zip(data, tables, strict=True)):
         n_bytes = sum(len(raw) for raw in table.token_bytes)
-        expected = sequence_stats([entry["logprob"] for entry in one], n_bytes)
+        expected = sequence_stats([entry["logprob"] for entry in answer], n_bytes)
         for name in ("loglik", "prob", "mean_logprob", "perplexity", "min_prob", "log10_prob", "bits_per_byte"):
             value = getattr(expected, name)
-            close(getattr(got, name)[place], math.nan if value is None else value)
+            close(getattr(got, name)[index], math.nan if value is None else value)
 
 
 @given(answers)
-def test_margins_are_those_of_each_token(data: list[list[dict[str, Any]]]) -> None:
+def test_margins_equal_those_of_each_token(data: list[list[dict[str, Any]]]) -> None:
     got = margin_batch([Logprobs.from_entries(one) for one in data])
     expected = [margin([one["logprob"] for one in entry["top_logprobs"]]) for one in data for entry in one]
     for name in ("min_entropy", "prob_margin_upper"):
@@ -96,7 +96,9 @@ def test_margins_are_those_of_each_token(data: list[list[dict[str, Any]]]) -> No
 
 
 @given(st.lists(distributions(2, 12), min_size=1, max_size=6), st.sampled_from([0.0, 0.5, 1.0, 1.7]), st.booleans())
-def test_lists_at_another_temperature_are_those_of_each_token(laws: list[np.ndarray], heat: float, known: bool) -> None:
+def test_lists_at_another_temperature_equal_those_of_each_token(
+    laws: list[np.ndarray], heat: float, known: bool
+) -> None:
     lists = [np.log(p[: max(1, np.count_nonzero(p) // 2)]).tolist() for p in laws]
     rows = [
         {"token": "x", "logprob": -1.0, "top_logprobs": [{"token": f"t{i}", "logprob": v} for i, v in enumerate(one)]}
@@ -111,15 +113,15 @@ def test_lists_at_another_temperature_are_those_of_each_token(laws: list[np.ndar
 
 
 @given(answers)
-def test_answers_are_those_of_each_token(data: list[list[dict[str, Any]]]) -> None:
-    for one in data:
-        got = label_distribution_batch(Logprobs.from_entries(one), LABELS)
-        assert len(got) == len(one)
-        for place, entry in enumerate(one):
-            # By its id a drawn token is another than one of the list that reads like it.
-            listed = [*entry["top_logprobs"], *([entry] if outside(entry) else [])]
-            expected = label_distribution(listed, LABELS)
-            record = got[place]
+def test_label_distributions_equal_those_of_each_token(data: list[list[dict[str, Any]]]) -> None:
+    for answer in data:
+        got = label_distribution_batch(Logprobs.from_entries(answer), LABELS)
+        assert len(got) == len(answer)
+        for index, entry in enumerate(answer):
+            # A drawn token with another id differs from a listed one of the same text.
+            top = [*entry["top_logprobs"], *([entry] if outside(entry) else [])]
+            expected = label_distribution(top, LABELS)
+            record = got[index]
             close(list(record.lower.values()), list(expected.lower.values()))
             close(list(record.upper.values()), list(expected.upper.values()))
             close(list(record.normalized.values()), list(expected.normalized.values()))
@@ -131,12 +133,12 @@ def test_answers_are_those_of_each_token(data: list[list[dict[str, Any]]]) -> No
 
 
 @given(st.lists(st.lists(entries(), min_size=1, max_size=4), min_size=1, max_size=4))
-def test_confidence_along_answers_is_that_of_each(data: list[list[dict[str, Any]]]) -> None:
+def test_confidence_along_many_answers_equals_that_of_each(data: list[list[dict[str, Any]]]) -> None:
     got = deepconf_batch([Logprobs.from_entries(one) for one in data], 2, 2, 0.5)
-    for place, one in enumerate(data):
-        expected = deepconf([[item["logprob"] for item in entry["top_logprobs"]] for entry in one], 2, 2, 0.5)
+    for index, answer in enumerate(data):
+        expected = deepconf([[item["logprob"] for item in entry["top_logprobs"]] for entry in answer], 2, 2, 0.5)
         for name in ("mean", "lowest_group", "bottom_mean", "tail_mean"):
-            close(getattr(got, name)[place], getattr(expected, name))
+            close(getattr(got, name)[index], getattr(expected, name))
 
 
 def token(text: str, top: dict[str, float | None], logprob: float | None = -0.5) -> dict[str, Any]:
@@ -148,7 +150,7 @@ def token(text: str, top: dict[str, float | None], logprob: float | None = -0.5)
     }
 
 
-def test_a_response_is_asked_at_the_first_token_that_says_something() -> None:
+def test_the_first_token_that_is_not_white_space_is_read_by_default() -> None:
     answer = [token("\n", {"\n": math.log(0.9)}), token("Yes", {"Yes": math.log(0.8), "No": math.log(0.1)})]
     tables = [Logprobs.from_entries(answer), None, Logprobs.from_entries(answer[1:])]
     got = label_distribution_batch(tables, ["yes", "no"])
@@ -170,7 +172,7 @@ def test_answers_of_several_clients_keep_their_order() -> None:
     close(margin_batch(tables).min_entropy, [0.1, 0.7, 0.5])
 
 
-def test_a_wrong_list_is_named_or_left_out() -> None:
+def test_an_invalid_list_raises_or_becomes_nan() -> None:
     rows = [token("a", {"a": -0.5}), token("b", {"b": None}), token("c", {"c": math.log(0.7), "d": math.log(0.7)})]
     table = Logprobs.from_entries(rows)
     with pytest.raises(LogprobError, match=r"logprobs\[1\] is missing") as caught:
@@ -184,7 +186,7 @@ def test_a_wrong_list_is_named_or_left_out() -> None:
         entropy_bounds_batch(Logprobs.from_entries([token("a", {"a": math.log(0.3)})]), 2)
 
 
-def test_what_a_provider_withheld_is_no_error_and_no_number() -> None:
+def test_a_withheld_value_is_nan_and_a_missing_one_is_an_error() -> None:
     table = Logprobs.from_entries([token("a", {"b": -0.5}, -9999.0)])
     assert np.isnan(surprisal_batch(table)).all()
     assert sequence_stats_batch(table).censored.tolist() == [1]
@@ -193,7 +195,7 @@ def test_what_a_provider_withheld_is_no_error_and_no_number() -> None:
     assert np.isnan(surprisal_batch(Logprobs.from_entries([token("a", {}, None)]), policy="skip")).all()
 
 
-def test_arrays_will_do_where_no_token_matters() -> None:
+def test_arrays_of_log_probabilities_are_accepted() -> None:
     values = np.log([[0.5, 0.25], [0.9, 0.05]])
     got = entropy_bounds_batch(values, 100)
     close(got.lower, [entropy_bounds(row, 100).lower for row in values])
@@ -213,7 +215,7 @@ def test_arrays_will_do_where_no_token_matters() -> None:
         margin_batch(np.zeros(3))
 
 
-def test_lists_of_alternatives_are_answers_of_one_token() -> None:
+def test_a_list_of_alternatives_is_read_as_an_answer_of_one_token() -> None:
     tops = [[{"token": "Yes", "logprob": -0.5}, {"token": "no", "logprob": -1.5}], [{"token": "No", "logprob": -0.1}]]
     got = label_distribution_batch(tops, ["yes", "no"])
     for record, top in zip(got, tops, strict=True):
@@ -225,20 +227,20 @@ def test_lists_of_alternatives_are_answers_of_one_token() -> None:
     close(entropy_bounds_batch(tops, 100).lower[0], entropy_bounds([-0.5, -1.5], 100).lower)
 
 
-def test_nothing_at_all_gives_empty_columns() -> None:
-    for found in (entropy_bounds_batch([]).lower, surprisal_batch([]), deepconf_batch([]).mean):
-        assert len(found) == 0
+def test_empty_input_gives_empty_columns() -> None:
+    for column in (entropy_bounds_batch([]).lower, surprisal_batch([]), deepconf_batch([]).mean):
+        assert len(column) == 0
     assert len(label_distribution_batch([], ["yes"])) == 0
     assert sequence_stats_batch([None]).n.tolist() == [0]
 
 
-def test_many_answers_with_vocabularies_of_their_own_are_read_over_one() -> None:
+def test_answers_with_many_vocabularies_are_merged_into_one() -> None:
     entries = [token(f"w{i}", {f"w{i}": math.log(0.5), "yes": math.log(0.01 * (i + 1))}) for i in range(30)]
     tables = [None, *(Logprobs.from_entries([entry], vocab_size=100 + (i % 2)) for i, entry in enumerate(entries))]
     got = entropy_bounds_batch(tables)
     for i, entry in enumerate(entries):
         top = [one["logprob"] for one in entry["top_logprobs"]]
-        # The chosen token has a log-probability of its own in these, and is listed.
+        # The chosen token is listed, with another log-probability of its own.
         close(got.upper[i], entropy_bounds(top, 100 + (i % 2)).upper)
     answers = label_distribution_batch(tables, ["yes"])
     close(answers.lower[1:, 0], [0.01 * (i + 1) for i in range(30)])

@@ -1,4 +1,4 @@
-"""What the top of a distribution says of the whole: intervals that hold the truth, whatever was cut off."""
+"""Bounds from the top of a distribution: they contain the true value of the whole distribution."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ LABELS = {"yes": ["yes"], "no": ["no"], "ten": ["10"], "one": ["1"]}
 
 
 def cut(p: Floats, share: float) -> int:
-    """How many tokens a list has: at least one, none of probability 0."""
+    """Return the length of a list: at least one token, none of probability 0."""
     return max(1, min(int(np.count_nonzero(p)), round(share * len(p))))
 
 
@@ -50,7 +50,7 @@ def test_the_entropy_lies_within_its_bounds(p: Floats, share: float) -> None:
 
 
 @given(distributions(), st.floats(0, 1))
-def test_both_ends_of_the_entropy_are_reached_by_some_distribution(p: Floats, share: float) -> None:
+def test_some_distribution_reaches_each_bound_of_the_entropy(p: Floats, share: float) -> None:
     k = cut(p, share)
     seen, rest, room = p[:k], 1 - p[:k].sum(), len(p) - k
     assume(room > 0 and rest > 1e-6)
@@ -63,7 +63,7 @@ def test_both_ends_of_the_entropy_are_reached_by_some_distribution(p: Floats, sh
 
 
 @given(distributions(), st.floats(0, 1), st.floats(0, 1))
-def test_more_alternatives_never_widen_the_entropy(p: Floats, one: float, other: float) -> None:
+def test_more_alternatives_never_widen_the_bounds_of_the_entropy(p: Floats, one: float, other: float) -> None:
     few, many = sorted((cut(p, one), cut(p, other)))
     wide, narrow = entropy_bounds(top(p, few), len(p)), entropy_bounds(top(p, many), len(p))
     assert wide.lower <= narrow.lower + DUST
@@ -81,7 +81,7 @@ def test_the_order_of_the_list_makes_no_difference(p: Floats, random: object) ->
 
 
 @given(distributions(3))
-def test_a_token_outside_the_list_counts_and_caps_nothing(p: Floats) -> None:
+def test_a_token_outside_the_list_adds_to_the_mass_and_is_not_a_cap(p: Floats) -> None:
     k = cut(p, 0.4)
     assume(k + 1 < len(p) and p[-1] > 0)
     got = entropy_bounds(top(p, k), len(p), sampled_logprob=math.log(p[-1]))
@@ -90,19 +90,19 @@ def test_a_token_outside_the_list_counts_and_caps_nothing(p: Floats) -> None:
 
 
 @given(distributions())
-def test_a_lone_sampled_token_counts_its_rest_as_one_token(p: Floats) -> None:
+def test_with_a_single_sampled_token_the_tail_counts_as_one_token(p: Floats) -> None:
     got = entropy_bounds([math.log(p[0])], len(p), top_is_true_topk=False)
     assert got.lower == pytest.approx(got.bucket)
 
 
-def test_an_empty_list_says_nothing_and_is_refused() -> None:
+def test_an_empty_list_is_an_error() -> None:
     with pytest.raises(LogprobError, match="empty"):
         entropy_bounds([])
     with pytest.raises(LogprobError, match="empty"):
         entropy_bounds([-9999.0])
 
 
-def test_a_number_that_is_no_logprob_is_named_with_its_place() -> None:
+def test_an_invalid_log_probability_is_reported_with_its_position() -> None:
     with pytest.raises(LogprobError, match=r"top_logprobs\[1\] is missing") as caught:
         entropy_bounds([-0.5, math.nan])
     assert caught.value.position == 1
@@ -112,7 +112,7 @@ def test_a_number_that_is_no_logprob_is_named_with_its_place() -> None:
         entropy_bounds([None, -1.0])  # type: ignore[list-item]
 
 
-def test_a_total_above_one_is_scaled_away_when_small_and_refused_when_not() -> None:
+def test_a_small_excess_over_one_is_scaled_away_and_a_large_one_is_an_error() -> None:
     got = entropy_bounds([math.log(0.6), math.log(0.40005)])
     assert (got.mass, got.tail) == (1.0, 0.0)
     assert got.plugin == pytest.approx(entropy(np.array([0.6, 0.40005]) / 1.00005), abs=1e-12)
@@ -127,7 +127,7 @@ def test_the_lowest_float_means_a_probability_of_zero() -> None:
         entropy_bounds([math.log(0.5), -3.4028234663852886e38], 5)
 
 
-def test_sentinels_are_left_out_and_may_be_named() -> None:
+def test_sentinels_are_left_out_and_can_be_chosen() -> None:
     assert entropy_bounds([-0.1, -9999.0]) == entropy_bounds([-0.1])
     assert entropy_bounds([-0.1, -100.0], sentinels=(-100.0,)) == entropy_bounds([-0.1])
     assert entropy_bounds([-0.1, -100.0]) != entropy_bounds([-0.1])
@@ -142,7 +142,7 @@ def test_bits_are_nats_over_the_logarithm_of_two() -> None:
 @given(distributions(), st.floats(0, 1), st.sampled_from([0.0, 0.05, 0.5, 0.9, 1.0, 1.1, 1.5, 3.0, math.inf]))
 def test_a_token_at_another_temperature_lies_within_its_bounds(p: Floats, share: float, heat: float) -> None:
     k = cut(p, share)
-    assume(p[-1] > 0 or heat < 1)  # at infinity, tokens that never come count nothing
+    assume(p[-1] > 0 or heat < 1)  # at infinity, impossible tokens have no share
     truth = temperature_full(top(p, len(p)), heat)[:k]
     got = temperature_topk(top(p, k), heat, len(p))
     assert (got.lower <= truth + 1e-6).all()
@@ -152,7 +152,7 @@ def test_a_token_at_another_temperature_lies_within_its_bounds(p: Floats, share:
 
 
 @given(distributions(), st.floats(0, 1), st.sampled_from([0.25, 0.8, 1.0]))
-def test_more_alternatives_never_widen_a_temperature(p: Floats, share: float, heat: float) -> None:
+def test_more_alternatives_never_widen_the_bounds_at_a_temperature(p: Floats, share: float, heat: float) -> None:
     k = cut(p, share)
     assume(k < np.count_nonzero(p))
     wide, narrow = temperature_topk(top(p, k), heat, len(p)), temperature_topk(top(p, k + 1), heat, len(p))
@@ -191,7 +191,7 @@ def test_the_probability_of_an_answer_lies_within_its_bounds(
     seen = listed(words, k)
     assume(seen)
     got = label_distribution(seen, LABELS)
-    # What an undecided beginning becomes is anybody's guess: any split among those that it can become.
+    # A beginning may become any of its answers, so the truth is drawn among them.
     truth = dict.fromkeys(LABELS, 0.0)
     for word, p in words:
         for name, share in become(word, data).items():
@@ -206,7 +206,7 @@ def test_the_probability_of_an_answer_lies_within_its_bounds(
 
 
 def become(word: str, data: st.DataObject) -> dict[str, float]:
-    """Which answers a word ends up as, with what share; written down by hand, not read from the code."""
+    """Return the answers that a word ends up as, with their shares; written by hand, independent of the code."""
     sure = {"yes": "yes", "Yes": "yes", " yes": "yes", "YES.": "yes", "no": "no", "No,": "no", "10": "ten"}
     if word in sure:
         return {sure[word]: 1.0}
@@ -220,7 +220,7 @@ def become(word: str, data: st.DataObject) -> dict[str, float]:
 
 
 @given(weighed_words(), st.integers(1, 24))
-def test_all_probability_is_accounted_for(words: list[tuple[str, float]], k: int) -> None:
+def test_the_five_parts_of_a_label_distribution_add_up_to_one(words: list[tuple[str, float]], k: int) -> None:
     seen = listed(words, k)
     assume(seen)
     got = label_distribution(seen, LABELS)
@@ -230,7 +230,7 @@ def test_all_probability_is_accounted_for(words: list[tuple[str, float]], k: int
 
 
 @given(weighed_words(), st.integers(1, 24), st.randoms(use_true_random=False))
-def test_the_order_of_the_list_changes_no_answer(words: list[tuple[str, float]], k: int, random: Any) -> None:
+def test_the_order_of_the_list_does_not_change_the_answers(words: list[tuple[str, float]], k: int, random: Any) -> None:
     seen = listed(words, k)
     assume(seen)
     one = label_distribution(seen, LABELS)
@@ -242,7 +242,7 @@ def test_the_order_of_the_list_changes_no_answer(words: list[tuple[str, float]],
 
 
 @given(weighed_words(), st.integers(1, 23))
-def test_more_alternatives_never_widen_an_answer(words: list[tuple[str, float]], k: int) -> None:
+def test_more_alternatives_never_widen_the_bounds_of_an_answer(words: list[tuple[str, float]], k: int) -> None:
     assume(k < len(words) and words[k][1] > 0)
     wide, narrow = label_distribution(listed(words, k), LABELS), label_distribution(listed(words, k + 1), LABELS)
     for name in LABELS:
@@ -262,19 +262,19 @@ def test_two_answers_bound_each_other(words: list[tuple[str, float]], k: int) ->
         assert yes.log_odds == -(no.log_odds or 0) or yes.log_odds == pytest.approx(-(no.log_odds or 0))
 
 
-def test_neither_answer_listed_gives_no_share() -> None:
+def test_without_a_listed_answer_there_is_no_normalised_probability() -> None:
     got = binary_probability([{"token": "Well", "logprob": -0.1}], "yes", "no")
     assert (got.p_lower, got.p_upper, got.p_normalized, got.log_odds) == (0.0, 1.0, None, None)
 
 
-def test_answers_that_nothing_matched_have_no_normalised_distribution() -> None:
+def test_without_a_match_there_is_no_normalised_distribution() -> None:
     got = label_distribution([{"token": "Well", "logprob": -0.1}], ["yes", "no"])
     assert got.normalized == {}
     assert (got.argmax, got.entropy, got.certified) == (None, None, False)
     assert got.upper["yes"] == pytest.approx(1 - math.exp(-0.1))
 
 
-def test_unseen_forms_take_no_more_of_the_tail_than_the_least_that_is_listed() -> None:
+def test_each_unseen_form_takes_at_most_the_least_listed_probability_of_the_tail() -> None:
     seen = [{"token": "Yes", "logprob": math.log(0.9)}, {"token": "No", "logprob": math.log(0.001)}]
     assert label_distribution(seen, ["yes", "no", "maybe"]).upper["maybe"] == pytest.approx(0.099)
     got = label_distribution(seen, ["yes", "no", "maybe"], forms_unseen={"maybe": 1})
@@ -282,7 +282,7 @@ def test_unseen_forms_take_no_more_of_the_tail_than_the_least_that_is_listed() -
     assert got.upper["no"] == pytest.approx(0.1)
 
 
-def test_the_longest_answer_wins_and_a_number_that_goes_on_is_open() -> None:
+def test_the_longest_answer_wins_and_a_minus_leaves_negative_numbers_open() -> None:
     seen = [{"token": "New York", "logprob": math.log(0.5)}, {"token": "New", "logprob": math.log(0.4)}]
     got = label_distribution(seen, ["new", "new york"])
     assert got.lower == {"new": 0.0, "new york": pytest.approx(0.5)}
@@ -302,7 +302,7 @@ def test_a_sampled_token_outside_the_list_is_counted_once() -> None:
 @given(distributions(2, 10), st.integers(1, 10))
 def test_an_expected_score_lies_within_its_bounds(p: Floats, k: int) -> None:
     scores = list(range(1, len(p) + 1))
-    assume(len(p) < 10)  # 1 and 10 are another matter
+    assume(len(p) < 10)  # "1" would leave 1 and 10 open
     words = [(str(score), value) for score, value in zip(scores, p.tolist(), strict=True)]
     got = expected_score(listed(words, k), scores)
     truth = math.fsum(score * value for score, value in zip(scores, p.tolist(), strict=True))
@@ -324,14 +324,14 @@ def test_a_one_that_may_become_ten_is_slack() -> None:
 def test_a_rank_lies_within_its_bounds(p: Floats, share: float) -> None:
     k = cut(p, share)
     outside = int(np.count_nonzero(p)) - 1
-    # As logarithms: where these are equal, the token passes for the last of the list.
+    # In logarithms, because a token with an equal one counts as the last of the list.
     assume(k <= outside and math.log(p[outside]) < math.log(p[k - 1]))
     got = rank_bounds(top(p, k), math.log(p[outside]), len(p))
     likelier = int((p > p[outside]).sum()) + 1
     assert got.lower <= likelier <= got.upper
 
 
-def test_a_token_of_the_list_has_its_own_place() -> None:
+def test_a_listed_token_has_its_own_rank() -> None:
     got = rank_bounds([-0.5, -1.5, -1.5, -3.0], -1.5)
     assert (got.lower, got.upper) == (2, 3)
 
@@ -357,25 +357,27 @@ def test_divergences_of_lists_never_exceed_those_of_the_distributions(p: Floats,
     p, q = p[:size] / p[:size].sum(), q[:size] / q[:size].sum()
     q = q[np.random.default_rng(size).permutation(size)]
     assume((q > 0).all())
-    names = [f"t{place}" for place in range(size)]
+    names = [f"t{index}" for index in range(size)]
 
-    def told(law: Floats) -> dict[str, float]:
+    def top_half(law: Floats) -> dict[str, float]:
         best = np.argsort(-law)[: max(1, size // 2)]
-        return {names[place]: math.log(law[place]) for place in best if law[place] > 0}
+        return {names[index]: math.log(law[index]) for index in best if law[index] > 0}
 
-    got = divergence_lower_bounds(told(p), told(q))
-    held = p > 0
-    kl = float((p[held] * np.log(p[held] / q[held])).sum())
+    got = divergence_lower_bounds(top_half(p), top_half(q))
+    possible = p > 0
+    kl = float((p[possible] * np.log(p[possible] / q[possible])).sum())
     assert got.kl_lower <= kl + DUST
     assert got.tv_lower <= np.abs(p - q).sum() / 2 + DUST
     assert 0 <= got.js_lower <= math.log(2) + DUST
 
 
 @given(distributions(2, 6), st.data())
-def test_the_law_of_total_probability_holds_the_truth(p: Floats, data: st.DataObject) -> None:
+def test_the_law_of_total_probability_contains_the_truth(p: Floats, data: st.DataObject) -> None:
     given_x = data.draw(st.lists(st.floats(0, 1), min_size=len(p), max_size=len(p)))
-    looked = cut(p, 0.5)
-    branches = [{"logprob": math.log(x), "p_given": y} for x, y in list(zip(p.tolist(), given_x, strict=True))[:looked]]
+    explored = cut(p, 0.5)
+    branches = [
+        {"logprob": math.log(x), "p_given": y} for x, y in list(zip(p.tolist(), given_x, strict=True))[:explored]
+    ]
     got = total_probability(branches)
     truth = math.fsum(x * y for x, y in zip(p.tolist(), given_x, strict=True))
     assert got.lower - DUST <= truth <= got.upper + DUST
@@ -398,18 +400,18 @@ def test_answers_of_several_tokens_lie_within_their_bounds(
 ) -> None:
     labels = ["ab", "abb", "b"]
     exact = trie_label_probability(nodes, labels)
-    told = {
-        prefix: dict(sorted(tokens.items(), key=lambda one: -one[1])[:k])
+    pruned = {
+        prefix: dict(sorted(tokens.items(), key=lambda item: -item[1])[:k])
         for prefix, tokens in nodes.items()
         if prefix not in dropped
     }
-    got = trie_label_probability(told, labels)
+    got = trie_label_probability(pruned, labels)
     for name in labels:
         assert got.lower[name] <= exact.lower[name] + DUST
         assert exact.upper[name] <= got.upper[name] + DUST
 
 
-def test_a_filter_that_needs_more_than_is_listed_says_so() -> None:
+def test_a_filter_beyond_the_list_is_not_complete() -> None:
     got = top_p([math.log(0.5), math.log(0.2)], 0.9)
     assert (got.complete, got.probs, got.kept) == (False, None, (0, 1))
     assert got.kept_mass == pytest.approx(0.7)

@@ -1,4 +1,4 @@
-"""Scores, fits, selective and conformal prediction: against plain definitions and all orders of the data."""
+"""Scores, fits, selective and conformal prediction: against their definitions, and for any order of the data."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def split(cases: list[tuple[float, bool]]) -> tuple[list[float], list[bool]]:
 
 
 @given(CASES, st.integers(1, 15))
-def test_the_calibration_error_is_that_of_the_definition(cases: list[tuple[float, bool]], bins: int) -> None:
+def test_the_calibration_error_follows_its_definition(cases: list[tuple[float, bool]], bins: int) -> None:
     p, y = split(cases)
     expected = 0.0
     for b in range(bins):
@@ -65,13 +65,13 @@ def test_the_calibration_error_is_that_of_the_definition(cases: list[tuple[float
             expected += len(inside) / len(cases) * abs(gap)
     got = ece(p, y, bins)
     assert got.ece == pytest.approx(expected, abs=1e-12)
-    assert sum(one.count for one in got.bins) == len(cases)
+    assert sum(bin.count for bin in got.bins) == len(cases)
     assert got.ece <= got.rmsce + 1e-12 <= got.mce + 2e-12
 
 
 @pytest.mark.slow
 @given(CASES, st.integers(1, 8), st.integers(0, 99))
-def test_the_order_of_the_data_changes_no_score(cases: list[tuple[float, bool]], bins: int, seed: int) -> None:
+def test_the_order_of_the_data_does_not_change_a_score(cases: list[tuple[float, bool]], bins: int, seed: int) -> None:
     p, y = split(cases)
     shuffled = list(cases)
     random.Random(seed).shuffle(shuffled)
@@ -84,7 +84,7 @@ def test_the_order_of_the_data_changes_no_score(cases: list[tuple[float, bool]],
 
 
 @given(st.lists(st.tuples(st.sampled_from([0.2, 0.5, 0.9]), st.booleans()), min_size=1, max_size=6))
-def test_tied_answers_count_as_the_mean_over_their_orders(cases: list[tuple[float, bool]]) -> None:
+def test_ties_count_with_the_mean_over_all_orders(cases: list[tuple[float, bool]]) -> None:
     areas = []
     for order in itertools.permutations(cases):
         ranked = sorted(order, key=lambda case: -case[0])
@@ -129,14 +129,14 @@ def test_an_area_under_the_curve_needs_both_outcomes() -> None:
         auroc([0.1, 0.2], [1, 1])
 
 
-def test_a_wrong_certainty_costs_infinitely_much_unless_it_is_held_back() -> None:
+def test_a_wrong_certainty_has_infinite_log_loss_unless_clipped() -> None:
     assert log_loss([1.0, 0.5], [0, 1]) == math.inf
     assert log_loss([1.0], [0], eps=1e-3) == pytest.approx(-math.log(1e-3))
     assert log_loss([1.0, 0.0], [1, 0]) == 0
 
 
 @pytest.mark.parametrize(
-    ("confidence", "correct", "what"),
+    ("confidence", "correct", "message"),
     [
         ([], [], "empty"),
         ([0.5], [1, 0], "same length"),
@@ -148,14 +148,14 @@ def test_a_wrong_certainty_costs_infinitely_much_unless_it_is_held_back() -> Non
         ([[0.5]], [1], "flat"),
     ],
 )
-def test_data_that_cannot_be_scored_is_refused_in_a_sentence(confidence: Any, correct: Any, what: str) -> None:
+def test_data_that_cannot_be_scored_is_an_error(confidence: Any, correct: Any, message: str) -> None:
     for score in (ece, adaptive_ece, brier, log_loss, brier_decomposition):
-        with pytest.raises(ValueError, match=what):
+        with pytest.raises(ValueError, match=message):
             score(confidence, correct)
 
 
 @given(st.integers(0, 60), st.integers(1, 60), st.sampled_from([0.5, 0.9, 0.95, 0.99]))
-def test_the_wide_interval_holds_the_narrow_ones_centre_and_its_own_level(k: int, n: int, level: float) -> None:
+def test_intervals_contain_the_share_and_the_exact_one_keeps_its_level(k: int, n: int, level: float) -> None:
     assume(k <= n)
     exact, wilson = clopper_pearson(k, n, level), wilson_interval(k, n, level)
     assert 0 <= exact.low <= k / n <= exact.high <= 1
@@ -171,7 +171,7 @@ def upper_tail(k: int, n: int, p: float) -> float:
     return math.fsum(math.comb(n, j) * p**j * (1 - p) ** (n - j) for j in range(k, n + 1))
 
 
-def test_an_interval_of_nothing_is_refused() -> None:
+def test_an_interval_without_cases_is_an_error() -> None:
     for interval in (wilson_interval, clopper_pearson):
         with pytest.raises(SettingError, match="n must be"):
             interval(0, 0)
@@ -182,7 +182,7 @@ def test_an_interval_of_nothing_is_refused() -> None:
 
 
 @given(st.floats(0.2, 5), st.integers(0, 10**6))
-def test_a_fitted_temperature_makes_outcomes_likelier_than_its_neighbours(heat: float, seed: int) -> None:
+def test_no_temperature_near_the_fitted_one_makes_outcomes_likelier(heat: float, seed: int) -> None:
     rng = np.random.default_rng(seed)
     z = rng.normal(0, 2, 200)
     y = rng.random(200) < 1 / (1 + np.exp(-z / heat))
@@ -192,12 +192,12 @@ def test_a_fitted_temperature_makes_outcomes_likelier_than_its_neighbours(heat: 
         both = fit_temperature_multiclass(np.column_stack((np.zeros(200), z)), y)
     assert both.temperature == pytest.approx(fit.temperature, rel=1e-6)
     assert fit.nll_after <= fit.nll_before + 1e-12
-    for beside in (fit.temperature * 0.99, fit.temperature * 1.01):
-        if 0.01 <= beside <= 100:
-            assert log_loss(1 / (1 + np.exp(-z / beside)), y) >= fit.nll_after - 1e-12
+    for near in (fit.temperature * 0.99, fit.temperature * 1.01):
+        if 0.01 <= near <= 100:
+            assert log_loss(1 / (1 + np.exp(-z / near)), y) >= fit.nll_after - 1e-12
 
 
-def test_separable_scores_end_at_the_coldest_with_a_warning() -> None:
+def test_separable_logits_get_the_lowest_temperature_with_a_warning() -> None:
     with pytest.warns(RuntimeWarning, match="perfectly"):
         fit = fit_temperature_binary([-2.0, -1.0, 1.0, 2.0], [0, 0, 1, 1])
     assert fit.temperature == pytest.approx(0.01)
@@ -234,7 +234,7 @@ def test_isotonic_steps_rise_and_keep_the_mean(cases: list[tuple[float, bool]]) 
 
 
 @given(CASES, st.floats(0, 1))
-def test_a_threshold_is_the_least_that_is_precise_enough(cases: list[tuple[float, bool]], target: float) -> None:
+def test_the_threshold_is_the_lowest_one_that_is_precise_enough(cases: list[tuple[float, bool]], target: float) -> None:
     p, y = split(cases)
     got = threshold_for_precision(p, y, target)
     enough = {}
@@ -251,24 +251,24 @@ def test_a_threshold_is_the_least_that_is_precise_enough(cases: list[tuple[float
         assert got.coverage == pytest.approx(got.n / len(cases))
 
 
-def test_a_promised_precision_is_kept_on_new_data() -> None:
-    """The truth: above 0.5 answers are right with p. A promise at delta = 0.1 may fail in a tenth of all draws."""
-    failed = found = 0
+def test_a_guaranteed_precision_holds_on_new_data() -> None:
+    """Answers are right with probability p, so the true precision is known; delta allows a tenth of draws to fail."""
+    failed = thresholds = 0
     for seed in range(200):
         rng = np.random.default_rng(seed)
         p = np.round(rng.random(300), 1)
         got = threshold_for_precision(p, rng.random(300) < p, 0.8, delta=0.1)
         if got is not None:
-            found += 1
+            thresholds += 1
             levels = np.round(np.arange(round(got.threshold, 1), 1.05, 0.1), 1)
             weights = np.where(np.isin(levels, [0.0, 1.0]), 0.5, 1.0)
             failed += float((levels * weights).sum() / weights.sum()) < 0.8
-    assert found > 50
+    assert thresholds > 50
     assert failed <= 20
 
 
 @given(st.integers(1, 60), st.integers(1, 99))
-def test_the_conformal_rank_is_that_of_exact_arithmetic(n: int, percent: int) -> None:
+def test_the_conformal_rank_equals_that_of_exact_arithmetic(n: int, percent: int) -> None:
     rank = math.ceil((n + 1) * (1 - Fraction(percent, 100)))
     p = np.linspace(0, 1, n)
     got = conformal_lac_quantile(p, percent / 100)
@@ -277,8 +277,8 @@ def test_the_conformal_rank_is_that_of_exact_arithmetic(n: int, percent: int) ->
 
 
 @given(st.lists(st.floats(0, 1), min_size=3, max_size=30, unique=True), st.sampled_from([0.1, 0.2, 0.5]))
-def test_conformal_sets_hold_the_truth_as_often_as_promised(p: list[float], alpha: float) -> None:
-    """Each of n + 1 exchangeable points once in the role of the new one: the guarantee, without any luck."""
+def test_conformal_sets_contain_the_right_answer_as_often_as_guaranteed(p: list[float], alpha: float) -> None:
+    """Each of n + 1 exchangeable points is the new one once, so the guarantee holds exactly."""
     held = 0
     for new in range(len(p)):
         quantile = conformal_lac_quantile(p[:new] + p[new + 1 :], alpha)
@@ -286,14 +286,14 @@ def test_conformal_sets_hold_the_truth_as_often_as_promised(p: list[float], alph
     assert held / len(p) >= 1 - alpha - 1e-12
 
 
-def test_too_few_points_for_a_promise_give_every_answer() -> None:
+def test_with_too_few_points_a_conformal_set_has_every_answer() -> None:
     got = conformal_lac_quantile([0.9] * 5, 0.1)
     assert (got.rank, got.qhat) == (6, math.inf)
     assert conformal_lac_sets(got.qhat, [[0.9, 0.1]]) == [[0, 1]]
     assert conformal_lac_sets(0.05, [[0.9, 0.1]]) == [[]]
 
 
-def test_randomised_adaptive_sets_take_a_share_off() -> None:
+def test_randomised_adaptive_scores_subtract_a_share() -> None:
     probs, y = [[0.6, 0.3, 0.1]] * 9, [1] * 9
     assert conformal_aps_quantile(probs, y, 0.2).qhat == pytest.approx(0.9)
     assert conformal_aps_quantile(probs, y, 0.2, randomized=True, u=[0.5] * 9).qhat == pytest.approx(0.75)
@@ -301,12 +301,12 @@ def test_randomised_adaptive_sets_take_a_share_off() -> None:
 
 
 @given(st.floats(0.01, 100), st.floats(0.01, 100))
-def test_the_decision_threshold_is_where_both_costs_are_alike(fp: float, fn: float) -> None:
+def test_at_the_decision_threshold_both_costs_are_equal(fp: float, fn: float) -> None:
     p = decision_threshold(fp, fn)
     assert (1 - p) * fp == pytest.approx(p * fn)
 
 
-def test_a_decision_without_costs_is_none() -> None:
+def test_a_decision_without_costs_is_an_error() -> None:
     with pytest.raises(SettingError, match="nothing depends"):
         decision_threshold(0, 0)
     with pytest.raises(SettingError, match="0 or more"):
@@ -314,27 +314,27 @@ def test_a_decision_without_costs_is_none() -> None:
 
 
 @given(st.lists(st.integers(0, 200), min_size=2, max_size=6))
-def test_counts_that_fit_exactly_have_a_statistic_of_zero(counts: list[int]) -> None:
+def test_counts_that_match_exactly_have_a_statistic_of_zero(counts: list[int]) -> None:
     assume(sum(counts) and sum(count > 0 for count in counts) > 1)
     got = chi_square_gof(counts, [count / sum(counts) for count in counts])
     assert got.statistic == pytest.approx(0, abs=1e-9)
     assert got.p_value == pytest.approx(1)
 
 
-def test_what_cannot_be_and_yet_came_has_no_chance() -> None:
+def test_an_impossible_outcome_that_occurred_has_a_p_value_of_zero() -> None:
     got = chi_square_gof([5, 5, 1], [0.5, 0.5, 0.0])
     assert (got.statistic, got.p_value) == (math.inf, 0.0)
     with pytest.raises(ValueError, match=r"add up to 0\.9"):
         chi_square_gof([5, 5], [0.5, 0.4])
 
 
-def test_a_coin_needs_some_ten_thousand_throws_for_one_percent() -> None:
+def test_a_coin_needs_about_ten_thousand_throws_for_one_percent() -> None:
     assert mc_required_samples(0.5, 0.01) == 9604
     assert mc_required_samples(0.0, 0.01) == 0
 
 
 @given(st.lists(st.integers(0, 50), min_size=1, max_size=8))
-def test_the_correction_of_an_entropy_is_half_a_degree_of_freedom(counts: list[int]) -> None:
+def test_the_entropy_correction_is_half_a_degree_of_freedom_per_sample(counts: list[int]) -> None:
     assume(sum(counts))
     got = entropy_from_counts(counts)
     assert 0 <= got.plugin <= math.log(max(len(counts), 1)) + 1e-12
@@ -342,7 +342,7 @@ def test_the_correction_of_an_entropy_is_half_a_degree_of_freedom(counts: list[i
     assert got.miller_madow - got.plugin == pytest.approx((kinds - 1) / (2 * sum(counts)))
 
 
-def test_long_answers_do_not_underflow_in_a_semantic_entropy() -> None:
+def test_semantic_entropy_of_long_answers_does_not_underflow() -> None:
     got = semantic_entropy([-1500.0, -1500.0], ["a", "b"])
     assert got.rao == pytest.approx(math.log(2))
     assert got.clusters == 2
@@ -357,7 +357,7 @@ def test_a_posterior_adds_up_to_one_after_every_token(logliks: list[list[float]]
 
 
 @given(st.lists(st.floats(-30, 0), max_size=50))
-def test_a_sequence_adds_up_as_the_chain_rule_says(values: list[float]) -> None:
+def test_the_likelihood_of_a_sequence_follows_the_chain_rule(values: list[float]) -> None:
     got = sequence_stats(values, n_bytes=max(1, len(values)))
     assert got.loglik == pytest.approx(sum(values), abs=1e-9)
     assert len(got.prefix_logprobs) == got.n == len(values)
@@ -369,7 +369,7 @@ def test_a_sequence_adds_up_as_the_chain_rule_says(values: list[float]) -> None:
         assert (got.prob, got.perplexity, got.mean_logprob, got.min_prob) == (1.0, None, None, None)
 
 
-def test_an_impossible_token_makes_perplexity_infinite_and_not_an_error() -> None:
+def test_an_impossible_token_makes_perplexity_infinite() -> None:
     assert sequence_stats([-1.0, -math.inf]).perplexity == math.inf
     assert sequence_stats([-2000.0]).perplexity == math.inf
     with pytest.raises(ValueError, match="sequence_bounds"):
@@ -377,7 +377,7 @@ def test_an_impossible_token_makes_perplexity_infinite_and_not_an_error() -> Non
 
 
 @given(st.lists(st.lists(st.floats(-20, 0), min_size=1, max_size=5), min_size=1, max_size=12), st.integers(1, 15))
-def test_groups_of_confidence_are_sliding_means(top: list[list[float]], window: int) -> None:
+def test_group_confidences_are_sliding_means(top: list[list[float]], window: int) -> None:
     got = deepconf(top, window, 2)
     own = [-sum(row) / len(row) for row in top]
     wide = min(window, len(own))
@@ -387,7 +387,7 @@ def test_groups_of_confidence_are_sliding_means(top: list[list[float]], window: 
 
 
 @given(st.text(max_size=20), st.lists(st.integers(0, 80), max_size=12))
-def test_a_text_cut_at_any_byte_is_put_together_again(text: str, cuts: list[int]) -> None:
+def test_a_text_split_at_any_byte_is_decoded_again(text: str, cuts: list[int]) -> None:
     assume(not any("\ud800" <= character <= "\udfff" for character in text))
     raw = text.encode()
     at = sorted({0, len(raw), *(cut for cut in cuts if cut <= len(raw))})

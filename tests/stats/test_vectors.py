@@ -1,4 +1,4 @@
-"""Every reference vector: computed with 50 digits from the definitions, and rounded to the nearest double."""
+"""Reference vectors, computed with 50 digits from the definitions and rounded to the nearest double."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ def decoded(value: Any) -> Any:
     if isinstance(value, str) and value in ("inf", "-inf", "nan"):
         return float(value)
     if isinstance(value, list):
-        return [decoded(one) for one in value]
+        return [decoded(item) for item in value]
     if isinstance(value, dict):
-        return {key: decoded(one) for key, one in value.items()}
+        return {key: decoded(item) for key, item in value.items()}
     return value
 
 
@@ -34,8 +34,8 @@ def compare(got: Any, expected: Any, rtol: float, atol: float, where: str) -> No
             compare(got[key] if isinstance(got, Mapping) else getattr(got, key), value, rtol, atol, f"{where}.{key}")
     elif isinstance(expected, list):
         assert len(got) == len(expected), where
-        for place, value in enumerate(expected):
-            compare(got[place], value, rtol, atol, f"{where}[{place}]")
+        for index, value in enumerate(expected):
+            compare(got[index], value, rtol, atol, f"{where}[{index}]")
     elif isinstance(expected, bool) or expected is None or isinstance(expected, str):
         assert got == expected, where
         assert type(got) is type(expected), where
@@ -46,7 +46,7 @@ def compare(got: Any, expected: Any, rtol: float, atol: float, where: str) -> No
 
 
 @pytest.mark.parametrize("vector", VECTORS, ids=[vector["id"] for vector in VECTORS])
-def test_the_function_gives_what_the_reference_vector_says(vector: dict[str, Any]) -> None:
+def test_the_function_matches_its_reference_vector(vector: dict[str, Any]) -> None:
     function = getattr(stats, vector["function"])
     inputs, expected = decoded(vector["inputs"]), decoded(vector["expected"])
     if isinstance(expected, dict) and "error" in expected:
@@ -56,7 +56,7 @@ def test_the_function_gives_what_the_reference_vector_says(vector: dict[str, Any
     compare(function(**inputs), expected, vector["rtol"], vector["atol"], vector["id"])
 
 
-def test_the_mathematics_loads_numpy_and_nothing_else_of_weight() -> None:
+def test_importing_stats_loads_numpy_and_nothing_else_heavy() -> None:
     code = "import sys, deluge_nb.stats; print(*{name.partition('.')[0] for name in sys.modules})"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert "numpy" in loaded
@@ -64,7 +64,7 @@ def test_the_mathematics_loads_numpy_and_nothing_else_of_weight() -> None:
     assert not heavy & set(loaded)
 
 
-def test_what_needs_scipy_says_so_where_it_is_missing() -> None:
+def test_functions_that_need_scipy_raise_a_clear_error_without_it() -> None:
     code = """
 import sys
 sys.modules["scipy"] = None
@@ -82,12 +82,13 @@ for call in (
         print(error.package, error.extra, error)
 print(stats.ece([0.9, 0.2], [1, 0]).ece, stats.auroc([0.9, 0.2], [1, 0]))
 """
-    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.splitlines()
-    assert len(told) == 6
-    assert all(line.startswith("scipy stats") and "deluge-nb[stats]" in line for line in told[:5])
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    output = done.stdout.splitlines()
+    assert len(output) == 6
+    assert all(line.startswith("scipy stats") and "deluge-nb[stats]" in line for line in output[:5])
 
 
-def test_results_compare_print_pickle_and_become_plain() -> None:
+def test_results_compare_print_pickle_and_serialise() -> None:
     one, other = stats.sequence_stats([-1.0, -0.5]), stats.sequence_stats([-1.0, -0.5])
     assert one == other != stats.sequence_stats([-1.0])
     assert pickle.loads(pickle.dumps(one)) == one

@@ -219,8 +219,8 @@ def _select_positions(
             [-1 if table is None else fixed for table in tables], np.intp
         )
     positions = np.full(len(tables), -1, np.intp)
-    # By text, because the same few tokens begin most answers.
-    is_answer: dict[str, bool] = {}
+    # By text, because the same few tokens begin most answers; False for white space and marks.
+    is_content: dict[str, bool] = {}
     selected: list[Logprobs | None] = []
     for index, table in enumerate(tables):
         if table is None or not len(table):
@@ -230,10 +230,10 @@ def _select_positions(
         first = 0
         for step in range(len(ids)):
             text = texts[ids[step]]
-            begins = is_answer.get(text)
-            if begins is None:
-                begins = is_answer[text] = labels.read(text).open is not None
-            if begins:
+            content = is_content.get(text)
+            if content is None:
+                content = is_content[text] = labels.read(text).open is not None
+            if content:
                 first = step
                 break
         positions[index] = first
@@ -284,20 +284,20 @@ class _LabelColumns:
         lower, own = self.lower, self.own
         matched = lower.sum(axis=1)
         upper = np.minimum(lower + own, 1.0)
-        some = matched > 0
+        is_matched = matched > 0
         with np.errstate(divide="ignore", invalid="ignore"):
-            share = np.where(some, matched, np.nan)[:, None]
+            share = np.where(is_matched, matched, np.nan)[:, None]
             normalized = lower / share
             least = lower / (share + self.rivals)
             most = (lower + own) / (share + own)
             surprise = np.where(normalized > 0, -np.log(np.where(normalized > 0, normalized, 1.0)), 0.0)
-            entropy = np.where(some, (np.where(normalized > 0, normalized, 0.0) * surprise).sum(axis=1), np.nan)
-        best = np.where(some, np.argmax(np.nan_to_num(lower), axis=1), -1)
+            entropy = np.where(is_matched, (np.where(normalized > 0, normalized, 0.0) * surprise).sum(axis=1), np.nan)
+        best = np.where(is_matched, np.argmax(np.nan_to_num(lower), axis=1), -1)
         rows = np.arange(len(best))
         rival = upper.copy()
         rival[rows, np.maximum(best, 0)] = -np.inf
         ahead = np.nan_to_num(lower)[rows, np.maximum(best, 0)]
-        certified = some & (ahead > rival.max(axis=1))
+        certified = is_matched & (ahead > rival.max(axis=1))
         return LabelDistributionBatch(
             tuple(self.labels.names),
             positions,
