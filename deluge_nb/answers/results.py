@@ -1,4 +1,4 @@
-"""What classify returns: one result for each input, and all of them as a sequence."""
+"""Results of classify: one per input, and the sequence of all of them."""
 
 from __future__ import annotations
 
@@ -19,31 +19,42 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Classification:
-    """Which answer a model gives to an input, and how sure that is.
+    """Answer of a model to one input, with its probabilities and their bounds.
 
     Parameters
     ----------
     label
-        The likeliest answer; None where nothing is known.
+        The likeliest answer; None where no answer has any probability.
     probability
-        Its share among the answers.
+        The share of ``label`` among the answers, from 0 to 1.
     probabilities
-        The share of each: what is settled on it, made to add up to 1, and calibrated where that was asked for. Empty
-        where nothing is settled on any answer.
+        The share of each answer: its settled probability, normalised to add up to 1, and calibrated if you asked for
+        it. Empty where nothing is settled on any answer.
     lower, upper
-        Between which the probability of each lies among all that the model could say, whatever is hidden.
+        Bounds of the probability of each answer among all texts of the model; they hold despite hidden tokens.
     matched_mass
-        How much is settled on any answer: what ``probabilities`` rest on. Near 0 they say little.
+        The total probability settled on any answer. ``probabilities`` rest on it: near 0 they say little.
     certified
-        Whether ``label`` is the likeliest answer whatever is hidden.
+        True where ``label`` is the likeliest answer despite hidden tokens.
     uncalibrated
-        ``probabilities`` before calibration; the same where none was asked for.
+        ``probabilities`` before calibration; the same without calibration.
     loglik
-        The log-likelihood (nats) of each answer's text, where that is what was asked for.
+        The log-likelihood (nats) of each answer's text, with ``method="exact"``; else None.
     responses
-        What came back for this input.
+        The responses for this input.
     error_message
-        Why there is no result, or None.
+        The reason why there is no result, or None.
+
+    Examples
+    --------
+    >>> from deluge_nb import LLMClient, RawPrompt, classify
+    >>> client = LLMClient("local", logprobs=True, top_logprobs=20)
+    >>> question = RawPrompt("Review: {0} Sentiment:")
+    >>> result = classify(["I loved it."], ["good", "bad"], client, template=question, show_progress=False)[0]
+    >>> result.label, result.is_error
+    ('good', False)
+    >>> result.lower["good"] <= result.upper["good"]
+    True
     """
 
     label: str | None
@@ -60,12 +71,35 @@ class Classification:
 
     @property
     def is_error(self) -> bool:
-        """Whether there is no result."""
+        """True where there is no result."""
         return self.error_message is not None
 
 
 class Classifications(Sequence[Classification]):
-    """The results of :func:`deluge_nb.classify`, in the order of the inputs."""
+    """Results of :func:`deluge_nb.classify`, in the order of the inputs.
+
+    Parameters
+    ----------
+    results
+        One result per input.
+    inputs
+        The inputs, for :meth:`to_pandas`.
+    names
+        The answers; empty where each input has its own.
+    method
+        The method that gave the probabilities.
+
+    Examples
+    --------
+    >>> from deluge_nb import LLMClient, RawPrompt, classify
+    >>> client = LLMClient("local", logprobs=True, top_logprobs=20)
+    >>> question, reviews = RawPrompt("Review: {0} Sentiment:"), ["I loved it.", "A waste of time."]
+    >>> results = classify(reviews, ["positive", "negative"], client, template=question, show_progress=False)
+    >>> results
+    Classifications(2 inputs, positive / negative, by first-token)
+    >>> results.labels, results.probabilities.shape
+    (['positive', 'negative'], (2, 2))
+    """
 
     __slots__ = ("_inputs", "_results", "method", "names")
 
@@ -74,9 +108,9 @@ class Classifications(Sequence[Classification]):
     ) -> None:
         self._results, self._inputs = list(results), list(inputs)
         self.names = tuple(names)
-        """The answers, in the order of the columns; none where inputs have answers of their own."""
+        """Answers, in the order of the columns; empty where each input has its own."""
         self.method = method
-        """How the probabilities were had: ``"first-token"``, ``"trie"`` or ``"exact"``."""
+        """Method that gave the probabilities: ``"first-token"``, ``"trie"`` or ``"exact"``."""
 
     def __len__(self) -> int:
         return len(self._results)
@@ -95,22 +129,28 @@ class Classifications(Sequence[Classification]):
 
     @property
     def labels(self) -> list[str | None]:
-        """The likeliest answer to each input."""
-        return [one.label for one in self._results]
+        """Likeliest answer to each input; None where there is none."""
+        return [result.label for result in self._results]
 
     @property
     def probability(self) -> Floats:
-        """The share of the likeliest answer, shape (n,); NaN where there is none."""
-        return np.array([np.nan if one.probability is None else one.probability for one in self._results])
+        """Share of the likeliest answer, from 0 to 1, shape (n,); NaN where there is none."""
+        return np.array([np.nan if result.probability is None else result.probability for result in self._results])
 
     @property
     def probabilities(self) -> Floats:
-        """The share of each answer, shape (n, number of answers); NaN where nothing is known."""
-        rows = [[one.probabilities.get(name, np.nan) for name in self.names] for one in self._results]
+        """Share of each answer, from 0 to 1, shape (n, number of answers); NaN where nothing is known."""
+        rows = [[result.probabilities.get(name, np.nan) for name in self.names] for result in self._results]
         return np.array(rows, np.float64).reshape(len(rows), len(self.names))
 
     def to_pandas(self) -> pandas.DataFrame:
-        """A data frame with one row for each input.
+        """Return the results as a data frame.
+
+        Returns
+        -------
+        pandas.DataFrame
+            One row per input: the input, its likeliest answer with its share, the share and bounds of each answer, and
+            the error of a failed request.
 
         Raises
         ------
@@ -119,40 +159,41 @@ class Classifications(Sequence[Classification]):
         """
         pd = import_extra("pandas", "to_pandas()")
         columns: dict[str, Any] = {
-            "input": [format_value(one) for one in self._inputs],
+            "input": [format_value(value) for value in self._inputs],
             "label": self.labels,
             "probability": self.probability,
-            "matched_mass": [one.matched_mass for one in self._results],
-            "certified": [one.certified for one in self._results],
+            "matched_mass": [result.matched_mass for result in self._results],
+            "certified": [result.certified for result in self._results],
         }
-        for place, name in enumerate(self.names):
-            columns[f"p({name})"] = self.probabilities[:, place]
-            columns[f"lower({name})"] = [one.lower.get(name, np.nan) for one in self._results]
-            columns[f"upper({name})"] = [one.upper.get(name, np.nan) for one in self._results]
+        for column, name in enumerate(self.names):
+            columns[f"p({name})"] = self.probabilities[:, column]
+            columns[f"lower({name})"] = [result.lower.get(name, np.nan) for result in self._results]
+            columns[f"upper({name})"] = [result.upper.get(name, np.nan) for result in self._results]
         if not self.names:
-            columns["probabilities"] = [one.probabilities for one in self._results]
-        columns["error"] = [one.error_message for one in self._results]
+            columns["probabilities"] = [result.probabilities for result in self._results]
+        columns["error"] = [result.error_message for result in self._results]
         return pd.DataFrame(columns)
 
     def __repr__(self) -> str:
-        failed = sum(one.is_error for one in self._results)
-        told = f", {failed} failed" if failed else ""
-        among = " / ".join(self.names) or "answers of their own"
-        return f"Classifications({len(self)} inputs, {among}, by {self.method}{told})"
+        failed = sum(result.is_error for result in self._results)
+        failures = f", {failed} failed" if failed else ""
+        inputs = "1 input" if len(self) == 1 else f"{len(self)} inputs"
+        answers = " / ".join(self.names) or "different answers"
+        return f"Classifications({inputs}, {answers}, by {self.method}{failures})"
 
 
 def format_value(value: Any) -> str:
-    """An input as a cell of a table."""
+    """Return an input as the text of a table cell."""
     text = getattr(value, "text", value)
     if isinstance(text, str):
         return text
-    if isinstance(text, tuple | list) and all(isinstance(one, str) for one in text):
+    if isinstance(text, tuple | list) and all(isinstance(part, str) for part in text):
         return " | ".join(text)
     return repr(text)
 
 
 def failed_result(names: Sequence[str], reason: str, responses: Sequence[APIResponse] = ()) -> Classification:
-    """The result where there is none."""
+    """Return the result of an input that has none: no label, and bounds that exclude nothing."""
     return Classification(
         None,
         None,

@@ -175,6 +175,8 @@ def test_each_input_may_have_answers_of_its_own(server: ChatServer) -> None:
     found = classify(["a", "b"], [["Rome", "Oslo"], ["Paris", "Bern"]], client(), show_progress=False)
     assert found.labels == ["Rome", "Paris"]
     assert found.names == ()
+    assert repr(found) == "Classifications(2 inputs, different answers, by first-token)"
+    assert repr(found[:1]) == "Classifications(1 input, different answers, by first-token)"
     assert found.to_pandas()["probabilities"].tolist()[1] == {"Paris": 1.0, "Bern": 0.0}
     with pytest.raises(SettingError, match="one for each of the 2 inputs, not 1"):
         classify(["a", "b"], [["Rome"]], client(), show_progress=False)
