@@ -1,4 +1,4 @@
-"""What the tokens of one answer, and those that were weighed beside them, say of a set of answers."""
+"""Classify one response by its tokens and their alternatives."""
 
 from __future__ import annotations
 
@@ -16,64 +16,65 @@ if TYPE_CHECKING:
     from ..logprobs.table import Logprobs
     from ..response import APIResponse
 
+NO_TOKENS = "The response has no tokens."
+
 
 def classify_response(response: APIResponse, labels: Labels) -> Classification:
-    """What the tokens of an answer settle, and what those beside them do.
+    """Return the probability of each answer, from the alternatives along a response.
 
-    The alternatives at the first token, and, as long as what was said so far leaves answers open (white space, the
-    first piece of a word, a word that may go on), those at the next: each weighed by the probability of what leads
-    there.
+    The alternatives at the first token are read; and while the text so far leaves answers open (white space, the first
+    piece of a word, a word that may go on), those at the next token, weighted by the probability of the text so far.
     """
     table = response.logprobs
     if table is None or not len(table):
-        reason = response.error_message or response.note or "The answer has no tokens to look at."
+        reason = response.error_message or response.note or NO_TOKENS
         return failed_result(labels.names, reason, [response])
-    nodes: dict[str, list[Alternative]] = {}
-    said = ""
+    trie: dict[str, list[Alternative]] = {}
+    prefix = ""
     for position, token in enumerate(table.tokens):
-        reading = labels.read(said)
-        if said in nodes or reading.ended or reading.open == frozenset():
+        reading = labels.read(prefix)
+        if prefix in trie or reading.ended or reading.open == frozenset():
             break
-        nodes[said] = alternatives_at(table, position)
-        if not nodes[said]:
-            del nodes[said]
+        alternatives = alternatives_at(table, position)
+        if not alternatives:
             break
-        said += token
-    if not nodes:
+        trie[prefix] = alternatives
+        prefix += token
+    if not trie:
         return failed_result(labels.names, "The provider withheld the log-probabilities of this answer.", [response])
     try:
-        return to_classification(walk_trie(nodes, labels, to_the_end=True), [response])
+        return to_classification(walk_trie(trie, labels, to_the_end=True), [response])
     except LogprobError as error:
         return failed_result(labels.names, str(error), [response])
 
 
 def alternatives_at(table: Logprobs, position: int) -> list[Alternative]:
-    """The alternatives at a token, and the token itself where they do not hold it."""
-    found = [
-        Alternative(one["token"], float(one["logprob"]), None)
-        for one, logprob in zip(table.top(position), table.top_logprob(position).tolist(), strict=True)
-        if one["logprob"] is not None and not math.isnan(logprob)
+    """Return the alternatives at a token, with the chosen token if it is not among them."""
+    alternatives = [
+        Alternative(entry["token"], float(entry["logprob"]), None)
+        for entry, logprob in zip(table.top(position), table.top_logprob(position).tolist(), strict=True)
+        if entry["logprob"] is not None and not math.isnan(logprob)
     ]
     row = table[position : position + 1]
     if not row.is_listed[0] and not row.censored[0]:
-        found.append(Alternative(row.tokens[0], float(row.logprob[0]), None))
-    return found
+        alternatives.append(Alternative(row.tokens[0], float(row.logprob[0]), None))
+    return alternatives
 
 
 def to_classification(
-    found: LabelDistribution, responses: Sequence[APIResponse], shares: dict[str, float] | None = None
+    distribution: LabelDistribution, responses: Sequence[APIResponse], shares: dict[str, float] | None = None
 ) -> Classification:
-    """The result that a distribution over answers amounts to."""
-    shares = dict(found.normalized) if shares is None else shares
+    """Return the result for a distribution over answers; ``shares`` replace its normalised probabilities."""
+    shares = dict(distribution.normalized) if shares is None else shares
     label = max(shares, key=shares.__getitem__) if shares else None
     return Classification(
         label,
         shares[label] if label is not None else None,
         shares,
-        found.lower,
-        found.upper,
-        found.matched_mass,
-        found.certified and label == found.argmax,
+        distribution.lower,
+        distribution.upper,
+        distribution.matched_mass,
+        distribution.certified and label == distribution.argmax,
         shares,
         responses=tuple(responses),
     )

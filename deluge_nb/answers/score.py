@@ -1,4 +1,4 @@
-"""Questions asked of many inputs: a template, the inputs, a model, and a score for each."""
+"""Ask one yes/no question about many inputs, and fill the templates of such questions."""
 
 from __future__ import annotations
 
@@ -24,6 +24,8 @@ Input = str | Sequence[Any] | Mapping[str, Any]
 _PLACEHOLDER = re.compile(r"\{(\d*|[A-Za-z_]\w*)\}")
 _OPPOSITES = (("yes", "no"), ("true", "false"), ("correct", "incorrect"), ("right", "wrong"), ("positive", "negative"))
 _YES, _NO = 0, 1
+# Characters of a template that an error message shows: about one line.
+_EXCERPT = 80
 
 
 @overload
@@ -64,47 +66,59 @@ def score_llm(
     Parameters
     ----------
     scoring_prompt_template
-        The question, with ``{0}``, ``{1}`` (or ``{}``, or ``{name}``) where an input's values go. Other braces are
-        text.
+        The question, with ``{0}``, ``{1}`` (or ``{}``, or ``{name}``) as placeholders for an input's values. Other
+        braces are text.
     inputs
-        For each question a tuple of values, a dict of named ones, or a lone text.
+        One entry per question: a tuple of values, a dict of named values, or a text for ``{0}``.
     scoring_model
         The client to ask.
     return_probabilities
-        P(yes) for each input in place of a boolean; needs a client that asks for log-probabilities.
+        Return P(yes), from 0 to 1, instead of a boolean. Needs a client that asks for log-probabilities.
     yes_token
-        How the model says yes.
+        The answer that means yes.
     no_token
-        How it says no; the opposite of ``yes_token`` where that has a usual one (yes/no, true/false, …).
+        The answer that means no. By default the usual opposite of ``yes_token`` (yes/no, true/false, …), if it has one.
     show_progress
-        Whether to show a progress bar.
+        Show a progress bar.
     return_details
-        In place of numbers, a :class:`~deluge_nb.Classification` for each input: bounds of P(yes) and P(no), how much
-        probability is settled on either (without which a share says little), and whether the answer is certain whatever
-        is hidden. Needs a client that asks for log-probabilities.
+        Return a :class:`~deluge_nb.Classification` for each input: bounds of P(yes) and P(no), the total probability on
+        either answer (a share says little where it is small), and whether the answer is certain despite hidden
+        tokens. Needs a client that asks for log-probabilities.
 
     Returns
     -------
     list, or Classifications
-        In the order of the inputs. Probabilities are ``P(yes) / (P(yes) + P(no))``, read from the alternatives at the
-        first token that says something (white space and Markdown are passed over); without alternatives, P(yes) of
-        the chosen token, or 1 minus the probability of a chosen no; None where the model weighed neither. Booleans are
-        whether the first yes or no in the answer, as a whole word, is a yes. None where a request failed.
+        One result per input, in order. A failed request gives None.
+
+        A probability is ``P(yes) / (P(yes) + P(no))``. It is read from the alternatives of the first token after white
+        space and Markdown. Without alternatives it is the probability of a chosen yes, or 1 minus that of a chosen no.
+        It is None where the model weighed neither.
+
+        A boolean is True where the first yes or no in the answer, as a whole word, is a yes.
 
     Raises
     ------
     LogprobsNotSupportedError
-        When ``return_probabilities`` is asked of a client without log-probabilities.
+        When probabilities or details are asked of a client without log-probabilities.
     SettingError
         When template and inputs do not fit together.
+
+    Examples
+    --------
+    >>> from deluge_nb import LLMClient, score_llm
+    >>> client = LLMClient("local", logprobs=True, top_logprobs=20)
+    >>> reviews = ["I loved it.", "A waste of time."]
+    >>> scores = score_llm("Did they like it? {0}", reviews, client, return_probabilities=True, show_progress=False)
+    >>> scores[0] > scores[1]
+    True
     """
     no_token = _opposite(yes_token) if no_token is None else no_token
     labels = Labels([yes_token, no_token] if no_token else [yes_token])
     asking = all(params.logprobs for params in scoring_model.sampling_params)
     if (return_probabilities or return_details) and not asking:
-        wanted = "return_probabilities" if return_probabilities else "return_details"
+        parameter = "return_probabilities" if return_probabilities else "return_details"
         raise LogprobsNotSupportedError(
-            f"{wanted}=True needs a client that asks for log-probabilities; this one ({scoring_model!r}) "
+            f"{parameter}=True needs a client that asks for log-probabilities; this one ({scoring_model!r}) "
             "does not: make it with sampling_params=SamplingParams(logprobs=True, top_logprobs=20).",
             model=", ".join(scoring_model.models),
             remedy="SamplingParams(logprobs=True, top_logprobs=20)",
@@ -124,12 +138,26 @@ def score_llm(
         details = [classify_response(response, labels) for response in responses]
         return Classifications(details, list(inputs), labels.names, "first-token")
     if return_probabilities:
-        return [_probability(response, yes_token, labels) for response in responses]
+        return [_yes_probability(response, yes_token, labels) for response in responses]
     return [_says_yes(response, labels) for response in responses]
 
 
-def fill_template(template: str, values: Input, where: str = "inputs") -> str:
-    """The template with an input's values in place of its placeholders; values are never read as templates.
+def fill_template(template: str, values: Input, where: str = "inputs", setting: str = "scoring_prompt_template") -> str:
+    """Replace the placeholders of a template by an input's values; values are never read as templates.
+
+    Parameters
+    ----------
+    template
+        The text with placeholders.
+    values
+        The values of one input.
+    where, setting
+        The input and the template in error messages, as the user passed them.
+
+    Returns
+    -------
+    str
+        The filled template.
 
     Raises
     ------
@@ -142,42 +170,64 @@ def fill_template(template: str, values: Input, where: str = "inputs") -> str:
         raise SettingError(
             f"{where} must be a text, a tuple or a dict, not {type(values).__name__}.", setting=where, value=values
         )
-    given = dict(values) if isinstance(values, Mapping) else {str(i): value for i, value in enumerate(values)}
-    turns = itertools.count()
+    is_named = isinstance(values, Mapping)
+    by_name = dict(values) if isinstance(values, Mapping) else {str(i): value for i, value in enumerate(values)}
+    numbers = itertools.count()
 
-    def put(found: re.Match[str]) -> str:
-        name = found[1] or str(next(turns))
-        if name in given:
-            return str(given[name])
-        if not name.isdigit() and not isinstance(values, Mapping):
-            return found[0]
-        has = ", ".join(map(repr, given)) if isinstance(values, Mapping) else f"{len(given)} values"
+    def fill(placeholder: re.Match[str]) -> str:
+        name = placeholder[1] or str(next(numbers))
+        if name in by_name:
+            return str(by_name[name])
+        if not name.isdigit() and not is_named:
+            return placeholder[0]
+        available = ", ".join(map(repr, by_name)) if is_named else _count_values(len(by_name))
         raise SettingError(
-            f"The template asks for {{{name}}}, and {where} has {has or 'none'}.", setting=where, value=values
+            f"{setting} asks for {{{name}}}, and {where} has {available or 'none'}.", setting=where, value=values
         )
 
-    text = _PLACEHOLDER.sub(put, template)
-    if not any(found[1] in given or not found[1] for found in _PLACEHOLDER.finditer(template)):
-        raise SettingError(
-            "scoring_prompt_template has no placeholder such as {0}, so every question would be the same: "
-            f"{template[:80]!r}.",
-            setting="scoring_prompt_template",
-            value=template,
-        )
+    text = _PLACEHOLDER.sub(fill, template)
+    placeholders = list(_PLACEHOLDER.finditer(template))
+    if not any(match[1] in by_name or not match[1] for match in placeholders):
+        raise _without_placeholder(template, placeholders, where, setting)
     return text
 
 
-def _probability(response: APIResponse, yes: str, labels: Labels) -> float | None:
-    """P(yes), with what only begins yes or only begins no counted for it; None where there is nothing to tell it by."""
+def _count_values(count: int) -> str:
+    return "1 value" if count == 1 else f"{count} values"
+
+
+def _without_placeholder(template: str, named: list[re.Match[str]], where: str, setting: str) -> SettingError:
+    """Return the error of a template that takes no value; only a dict can fill the named placeholders it has."""
+    if named:
+        position, placeholder = named[0].start(), named[0][0]
+        reason = f" for {where}: write {{0}} in place of {placeholder}, or pass a dict with {named[0][1]!r}"
+    else:
+        position, reason = max(template.find("{"), 0), ", so every question would be the same"
+    return SettingError(
+        f"{setting} has no placeholder such as {{0}}{reason}: {_excerpt(template, position)!r}.",
+        setting=setting,
+        value=template,
+    )
+
+
+def _excerpt(template: str, position: int) -> str:
+    """Return a part of a template that shows the given position, with … where it is cut."""
+    start = max(0, min(position - _EXCERPT // 2, len(template) - _EXCERPT))
+    end = start + _EXCERPT
+    return "…" * (start > 0) + template[start:end] + "…" * (end < len(template))
+
+
+def _yes_probability(response: APIResponse, yes: str, labels: Labels) -> float | None:
+    """Return P(yes), counting beginnings that can only become yes, or only no; None where the model weighed neither."""
     table = response.logprobs
     if table is None or not len(table):
         return None
-    position = next((at for at, token in enumerate(table.tokens) if labels.read(token).open is not None), 0)
+    position = next((index for index, token in enumerate(table.tokens) if labels.read(token).open is not None), 0)
     entry = table[position]
+    has_alternatives = bool(entry["top_logprobs"])
     if len(labels) == 1:
-        weighed = bool(entry["top_logprobs"])
-        return extract_prob(yes, table, use_top_logprobs=weighed, token_index=position, use_complement=True)
-    if not entry["top_logprobs"]:
+        return extract_prob(yes, table, use_top_logprobs=has_alternatives, token_index=position, use_complement=True)
+    if not has_alternatives:
         answer = labels.read(entry["token"]).only
         if answer is None:
             return None

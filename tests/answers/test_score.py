@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deluge_nb import LLMClient, LogprobsNotSupportedError, SamplingParams, SettingError, score_llm
+from deluge_nb import LLMClient, LogprobsNotSupportedError, SamplingParams, SettingError, classify, score_llm
 from deluge_nb.answers.score import fill_template
 from tests.openai_server import ChatServer, Distribution, Reply, Seen, chat, error, says
 
@@ -144,7 +144,8 @@ def test_a_template_is_filled_and_other_braces_are_text(template: str, values: A
 @pytest.mark.parametrize(
     ("template", "values", "sentence"),
     [
-        ("{1}", ("a",), r"asks for \{1\}, and inputs has 1 values"),
+        ("{1}", ("a",), r"scoring_prompt_template asks for \{1\}, and inputs has 1 value\."),
+        ("{0} {1} {2}", ("a", "b"), r"asks for \{2\}, and inputs has 2 values\."),
         ("{nmae}", {"name": "Ada"}, "asks for {nmae}, and inputs has 'name'"),
         ("no place", ("a",), "no placeholder"),
         ("{0}", 3, "must be a text, a tuple or a dict, not int"),
@@ -153,6 +154,27 @@ def test_a_template_is_filled_and_other_braces_are_text(template: str, values: A
 def test_a_template_that_does_not_fit_is_refused(template: str, values: Any, sentence: str) -> None:
     with pytest.raises(SettingError, match=sentence):
         fill_template(template, values)
+
+
+def test_a_refused_template_is_named_as_it_was_passed_and_shown_at_its_placeholder(server: ChatServer) -> None:
+    template = f"{'Read with care. ' * 20}Is {{review}} friendly?{' Think.' * 20}"
+    with pytest.raises(SettingError, match=r"has no placeholder such as \{0\} for inputs\[0\]") as caught:
+        score_llm(template, ["It rains."], client(), True)
+    assert str(caught.value).startswith("scoring_prompt_template has")
+    assert "write {0} in place of {review}, or pass a dict with 'review': '…" in str(caught.value)
+    assert "Is {review} friendly? Think." in str(caught.value)
+    assert len(str(caught.value)) < 240
+    with pytest.raises(SettingError) as caught:
+        classify(["It rains."], ["yes", "no"], client(), template=template)
+    assert str(caught.value).startswith("template has no placeholder such as {0} for inputs[0]: write {0}")
+    assert caught.value.setting == "template"
+    with pytest.raises(
+        SettingError, match=r"would be the same: '….*Is \{0\.text\} friendly"
+    ) as caught:
+        classify(["It rains."], ["yes", "no"], client(), template=template.replace("review", "0.text"))
+    with pytest.raises(SettingError, match=r"^template asks for \{1\}, and inputs\[0\] has 1 value\.$"):
+        classify(["It rains."], ["yes", "no"], client(), template="{0} {1}")
+    assert not server.seen
 
 
 def test_a_lone_text_as_inputs_is_refused(server: ChatServer) -> None:
@@ -170,14 +192,14 @@ def test_a_value_is_put_in_as_it_is(value: str) -> None:
 )
 def test_yes_and_no_swapped_give_the_rest_to_one(weighed: dict[str, float]) -> None:
     from deluge_nb import Logprobs
-    from deluge_nb.answers.score import _probability
+    from deluge_nb.answers.score import _yes_probability
     from deluge_nb.response import APIResponse
     from deluge_nb.text.matching import Labels
 
     top = [{"token": token, "logprob": math.log(p)} for token, p in weighed.items()]
     table = Logprobs.from_entries([{"token": "?!", "logprob": -9.0, "bytes": None, "top_logprobs": top}])
     pairs = (("yes", "no"), ("no", "yes"))
-    yes, no = (_probability(APIResponse("m", logprobs=table), pair[0], Labels(pair)) for pair in pairs)
+    yes, no = (_yes_probability(APIResponse("m", logprobs=table), pair[0], Labels(pair)) for pair in pairs)
     assert (yes is None) == (no is None)
     if yes is not None and no is not None:
         assert yes + no == pytest.approx(1.0)
