@@ -1,4 +1,4 @@
-"""extract_prob for many responses and several answers in one call, column by column."""
+"""Read the probabilities of several answers from many responses at once, column by column."""
 
 from __future__ import annotations
 
@@ -29,52 +29,66 @@ def extract_probs(
     token_index: int = 0,
     token_match_fn: Matcher | None = is_match,
 ) -> Floats:
-    """The probability of an answer, or of several, at one token of many completions.
+    """Return the probability of one or several answers at one token of many responses.
 
-    Every number is the one that :func:`~deluge_nb.extract_prob` gives for that response, some hundred times as fast.
+    The numbers are those of :func:`~deluge_nb.extract_prob` for each response, about a hundred times as fast.
 
     Parameters
     ----------
     token_or_labels
-        The answer that is looked for, or a list of answers.
+        The answer, or a list of answers.
     responses
         Responses, their ``logprobs``, or the documented lists of dicts.
     use_top_logprobs, normalize_top_logprobs, use_complement, token_index, token_match_fn
-        As for :func:`~deluge_nb.extract_prob`, but that all alternatives are looked at unless you say otherwise. The
-        matcher is called once for each distinct token.
+        As for :func:`~deluge_nb.extract_prob`, except that all alternatives are used by default. The matcher is called
+        once for each distinct token.
 
     Returns
     -------
     ndarray of float64
-        Shape (n,) for one answer, (n, m) for a list of m. NaN where a response failed, has no such token, or its
-        log-probabilities were withheld.
+        Probabilities from 0 to 1, shape (n,) for one answer, (n, m) for a list of m. NaN where a response failed, has
+        no such token, or its log-probabilities were withheld.
 
     Raises
     ------
     SettingError
-        When an answer is no text, or something is neither a response nor its log-probabilities.
+        When an answer is not a text, or an entry of ``responses`` is neither a response nor its log-probabilities.
+
+    Examples
+    --------
+    >>> from deluge_nb import extract_probs
+    >>> yes, no = {"token": "Yes", "logprob": -0.1}, {"token": "No", "logprob": -2.4}
+    >>> first = [{**yes, "bytes": None, "top_logprobs": [yes, no]}]
+    >>> second = [{**no, "bytes": None, "top_logprobs": [no]}]
+    >>> extract_probs(["yes", "no"], [first, second]).round(2)
+    array([[0.91, 0.09],
+           [0.  , 1.  ]])
     """
     labels = [token_or_labels] if isinstance(token_or_labels, str) else list(token_or_labels)
     for label in labels:
         if not isinstance(label, str):
-            raise SettingError(f"An answer must be a text, not {label!r}.", setting="token_or_labels", value=label)
-    place = count(token_index, "token_index")
+            raise SettingError(
+                f"token_or_labels must be a text or a list of texts, not {label!r}.",
+                setting="token_or_labels",
+                value=label,
+            )
+    position = count(token_index, "token_index")
     matches = is_match if token_match_fn is None else token_match_fn
-    if isinstance(responses, list) and responses:
-        part = _stack(responses, place)
-        if part is not None:
-            found = _probabilities(part, labels, matches, use_top_logprobs, normalize_top_logprobs, use_complement)
-            return found[:, 0] if isinstance(token_or_labels, str) else found
-    tables = unify_vocabularies(_tables(responses))
-    made = np.full((len(tables), len(labels)), np.nan)
-    for which, part in _parts(tables, place):
-        made[which] = _probabilities(part, labels, matches, use_top_logprobs, normalize_top_logprobs, use_complement)
-    return made[:, 0] if isinstance(token_or_labels, str) else made
+    flags = (use_top_logprobs, normalize_top_logprobs, use_complement)
+    column = _stack_equal(responses, position) if isinstance(responses, list) and responses else None
+    if column is not None:
+        result = _probabilities(column, labels, matches, *flags)
+    else:
+        tables = unified(_tables(responses))
+        result = np.full((len(tables), len(labels)), np.nan)
+        for rows, column in _columns_by_vocabulary(tables, position):
+            result[rows] = _probabilities(column, labels, matches, *flags)
+    return result[:, 0] if isinstance(token_or_labels, str) else result
 
 
 @dataclass(frozen=True, slots=True)
-class _Part:
-    """One token of each of many tables over the same vocabulary."""
+class _TokenColumn:
+    """Token at one position of many tables over the same vocabulary, with its alternatives."""
 
     vocabulary: Vocabulary
     chosen: NDArray[np.integer]
@@ -84,7 +98,7 @@ class _Part:
     logprob: Floats
 
     def blocks(self) -> Iterator[tuple[Any, NDArray[np.integer], Floats]]:
-        """Rows, their alternatives and those's log-probabilities, shape (n, k) both."""
+        """Yield row indices, alternative ids and their log-probabilities; the latter two of shape (n, k)."""
         if self.alternative.ndim == 2:
             length = self.alternative.shape[1]
             step = max(1, measures.BLOCK // max(length, 1))
@@ -98,8 +112,8 @@ class _Part:
             yield rows, self.alternative[places].reshape(size, length), self.logprob[places].reshape(size, length)
 
 
-def _stack(responses: list[Any], place: int) -> _Part | None:
-    """Responses whose tables have the same shape, as a client's answers of one token do; None if they are not that."""
+def _stack_equal(responses: list[Any], position: int) -> _TokenColumn | None:
+    """Stack tables of equal shape (for example one-token answers) as rows; None if shapes differ."""
     try:
         rows = stack_packed([response.logprobs.packed for response in responses])
     except AttributeError:  # a table without a response, or a response without a table
@@ -107,36 +121,38 @@ def _stack(responses: list[Any], place: int) -> _Part | None:
     if rows is None:
         return None
     edges = rows["offsets"]
-    if edges.shape[1] <= place + 1:
+    if edges.shape[1] <= position + 1:
         return None
-    low, high = edges[0, place : place + 2].tolist()
-    if edges.shape[1] > 2 and not (edges[:, place : place + 2] == (low, high)).all():
+    low, high = edges[0, position : position + 2].tolist()
+    if edges.shape[1] > 2 and not (edges[:, position : position + 2] == (low, high)).all():
         return None
-    return _Part(
+    return _TokenColumn(
         responses[0].logprobs.vocabulary,
-        rows["chosen"][:, place],
-        rows["chosen_logprob"][:, place],
+        rows["chosen"][:, position],
+        rows["chosen_logprob"][:, position],
         np.full(len(rows), high - low),
         rows["alternative"][:, low:high],
         rows["alternative_logprob"][:, low:high],
     )
 
 
-def _gathered(stored: StoredColumns, place: int) -> _Part:
-    """Tables of any shape."""
+def _stack_ragged(stored: Stored, position: int) -> _TokenColumn:
+    """Stack tables of any shape."""
     vocabularies, chosen, chosen_logprob, ids, values, edges = stored
     offsets = stack(edges)
     sizes = np.fromiter(map(len, edges), np.intp, len(edges))
-    at = np.cumsum(sizes) - sizes + place
+    at = np.cumsum(sizes) - sizes + position
     first, last = offsets[at], offsets[at + 1]
     counts = last - first
     if first.any() or not (np.fromiter(map(len, ids), np.intp, len(ids)) == counts).all():
         spans = [slice(low, high) for low, high in zip(first.tolist(), last.tolist(), strict=True)]
-        ids = [one[span] for one, span in zip(ids, spans, strict=True)]
-        values = [one[span] for one, span in zip(values, spans, strict=True)]
-    # One offset more than there are tokens.
+        ids = [column[span] for column, span in zip(ids, spans, strict=True)]
+        values = [column[span] for column, span in zip(values, spans, strict=True)]
+    # Every table has one offset more than tokens.
     at -= np.arange(len(edges))
-    return _Part(vocabularies[0], stack(chosen)[at], stack(chosen_logprob)[at], counts, stack(ids), stack(values))
+    return _TokenColumn(
+        vocabularies[0], stack(chosen)[at], stack(chosen_logprob)[at], counts, stack(ids), stack(values)
+    )
 
 
 def _tables(responses: Iterable[Any]) -> list[Logprobs | None]:
@@ -149,35 +165,38 @@ def _tables(responses: Iterable[Any]) -> list[Logprobs | None]:
     return tables if {*map(type, tables)} <= {Logprobs, type(None)} else tables_of(responses)
 
 
-def _parts(tables: Sequence[Logprobs | None], place: int) -> Iterable[tuple[slice | NDArray[np.intp], _Part]]:
-    """The tables that have such a token, by vocabulary."""
+def _columns_by_vocabulary(
+    tables: Sequence[Logprobs | None], position: int
+) -> Iterable[tuple[NDArray[np.intp], _TokenColumn]]:
+    """Yield, for each vocabulary, the rows of the tables that reach the position, and their token column."""
     groups: dict[int, list[int]] = {}
-    for at, table in enumerate(tables):
-        if table is not None and len(table) > place:
-            groups.setdefault(id(table.vocabulary), []).append(at)
-    for places in groups.values():
-        members = [table for at in places if (table := tables[at]) is not None]
-        yield np.array(places, np.intp), _gathered(stored_columns(members), place)
+    for row, table in enumerate(tables):
+        if table is not None and len(table) > position:
+            groups.setdefault(id(table.vocabulary), []).append(row)
+    for rows in groups.values():
+        members = [table for row in rows if (table := tables[row]) is not None]
+        yield np.array(rows, np.intp), _stack_ragged(stored_columns(members), position)
 
 
 def _probabilities(
-    part: _Part, labels: list[str], matches: Matcher, use_top: bool, normalize: bool, complement: bool
+    column: _TokenColumn, labels: list[str], matches: Matcher, use_top: bool, normalize: bool, complement: bool
 ) -> Floats:
-    n, texts = len(part.chosen), part.vocabulary.texts
-    chosen = np.exp(measures.mask_censored(part.chosen_logprob))
+    """Return the probability of each answer, shape (n, m), as ``extract_prob`` would."""
+    n, texts = len(column.chosen), column.vocabulary.texts
+    chosen = np.exp(measures.mask_censored(column.chosen_logprob))
     used = np.zeros(len(texts), np.bool_)
-    used[part.chosen] = True
-    if use_top and part.alternative.size > len(texts):  # then looking for those that are used costs more
+    used[column.chosen] = True
+    if use_top and column.alternative.size > len(texts):  # matching all texts costs less than finding the used ones
         used[:] = True
     elif use_top:
-        used[part.alternative.reshape(-1)] = True
+        used[column.alternative.reshape(-1)] = True
     tokens = np.flatnonzero(used).tolist()
     distinct = {texts[index] for index in tokens}
     hits = np.zeros((len(labels), len(texts)), np.bool_)
-    for row, label in enumerate(labels):
-        hit = {text for text in distinct if matches(text, label)}
-        hits[row, [index for index in tokens if texts[index] in hit]] = True
-    own = hits[:, part.chosen].T
+    for answer, label in enumerate(labels):
+        matching = {text for text in distinct if matches(text, label)}
+        hits[answer, [index for index in tokens if texts[index] in matching]] = True
+    own = hits[:, column.chosen].T
     other = np.where(np.isnan(chosen), np.nan, 1.0 - chosen) if complement else np.zeros(n)
     if not use_top:
         return np.where(own, np.nan_to_num(chosen)[:, None], other[:, None])
@@ -186,23 +205,23 @@ def _probabilities(
     total = np.zeros(n)
     outside = np.zeros(n, np.bool_)
     weights = hits.astype(np.float64)
-    for rows, ids, values in part.blocks():
+    for rows, ids, values in column.blocks():
         if not ids.shape[1]:
             outside[rows] = True
             continue
         p = np.exp(measures.clip_to_support(values))
         ids = ids.astype(np.intp)
         total[rows] = np.einsum("ij->i", p)
-        outside[rows] = ~measures.contains_chosen(part.vocabulary, ids, part.chosen[rows])
-        for column in range(len(labels)):
-            sums[rows, column] = np.einsum("ij,ij->i", p, weights[column][ids])
+        outside[rows] = ~measures.contains_chosen(column.vocabulary, ids, column.chosen[rows])
+        for answer in range(len(labels)):
+            sums[rows, answer] = np.einsum("ij,ij->i", p, weights[answer][ids])
             if complement:
-                counts[rows, column] = hits[column][ids].any(axis=1)
+                counts[rows, answer] = hits[answer][ids].any(axis=1)
     extra = np.where(outside, np.nan_to_num(chosen), 0.0)
     sums += own * extra[:, None]
     total += extra
     counts |= own & outside[:, None]
-    listed = part.counts > 0
+    listed = column.counts > 0
     scale = np.where(listed, total, 1.0) if normalize else np.ones(n)
     with np.errstate(divide="ignore", invalid="ignore"):
         result = sums / scale[:, None]

@@ -1,4 +1,4 @@
-"""classify: which of a set of answers a model gives, with what is known and what is not."""
+"""classify: shares, bounds and calibration of a set of answers."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def ask(server: ChatServer, *tokens: tuple[str, Distribution], labels: Any = FEE
     return classify(["How is it?"], labels, client(), show_progress=False, **options)[0]
 
 
-def test_the_share_of_each_answer_comes_with_bounds_and_with_what_supports_it(server: ChatServer) -> None:
+def test_the_share_of_each_answer_comes_with_bounds_and_the_mass_it_rests_on(server: ChatServer) -> None:
     found = ask(server, ("Positive", {"Positive": 0.6, " positive": 0.1, "negative": 0.1, "The": 0.15}))
     assert found.label == "positive"
     assert found.probability == pytest.approx(7 / 8)
@@ -51,7 +51,7 @@ def test_an_answer_that_hidden_tokens_could_overtake_is_not_certified(server: Ch
     assert not found.certified
 
 
-def test_what_the_model_goes_on_to_say_settles_a_piece_of_a_word(server: ChatServer) -> None:
+def test_later_tokens_settle_a_piece_of_a_word(server: ChatServer) -> None:
     tokens = [("Ne", {"Ne": 0.8, "positive": 0.2}), ("utral", {"utral": 0.7, "gative": 0.3})]
     found = ask(server, *tokens)
     assert found.lower == pytest.approx({"positive": 0.2, "neutral": 0.56, "negative": 0.24})
@@ -59,7 +59,7 @@ def test_what_the_model_goes_on_to_say_settles_a_piece_of_a_word(server: ChatSer
     assert found.matched_mass == pytest.approx(1)
 
 
-def test_white_space_in_front_is_a_step_with_a_probability_of_its_own(server: ChatServer) -> None:
+def test_white_space_before_the_answer_is_a_step_with_its_own_probability(server: ChatServer) -> None:
     tokens = [("\n", {"\n": 0.9, "positive": 0.1}), ("negative", {"negative": 0.8, "positive": 0.2})]
     found = ask(server, *tokens)
     assert found.lower == pytest.approx({"positive": 0.1 + 0.18, "negative": 0.72, "neutral": 0.0})
@@ -82,7 +82,7 @@ def test_spellings_of_an_answer_are_added_up(server: ChatServer) -> None:
     assert found.probabilities == pytest.approx({"good": 0.7, "bad": 0.3})
 
 
-def test_nothing_that_matches_gives_no_answer_and_says_how_much_could(server: ChatServer) -> None:
+def test_without_a_match_there_is_no_answer_but_bounds_of_the_hidden_probability(server: ChatServer) -> None:
     found = ask(server, ("Well", {"Well": 0.9, "Hm": 0.05}))
     assert (found.label, found.probability, found.probabilities) == (None, None, {})
     assert found.upper["positive"] == pytest.approx(0.05)
@@ -90,7 +90,7 @@ def test_nothing_that_matches_gives_no_answer_and_says_how_much_could(server: Ch
 
 
 @pytest.mark.slow
-def test_a_failed_request_is_a_result_that_says_why(server: ChatServer) -> None:
+def test_a_failed_request_is_a_result_with_the_reason(server: ChatServer) -> None:
     def answer(seen: Seen, number: int) -> Reply:
         if "two" in seen.question:
             return error("no such thing", status=400)
@@ -110,7 +110,7 @@ def test_a_failed_request_is_a_result_that_says_why(server: ChatServer) -> None:
     assert found[1:].labels == [None, "positive"]
 
 
-def test_the_request_asks_for_alternatives_whatever_the_client_s_own_settings(server: ChatServer) -> None:
+def test_the_request_asks_for_alternatives_even_if_the_client_does_not(server: ChatServer) -> None:
     server.always(("positive", {"positive": 0.9}))
     classify(["x"], FEELINGS, LLMClient("gpt-4o-mini"), show_progress=False)
     assert server.seen[0].body["logprobs"] is True
@@ -141,7 +141,7 @@ def test_a_template_may_be_a_conversation(server: ChatServer) -> None:
         classify(["x"], FEELINGS, client(), template=Conversation().user("Review"), show_progress=False)
 
 
-def test_contextual_calibration_takes_out_what_the_template_prefers(server: ChatServer) -> None:
+def test_contextual_calibration_removes_the_preference_of_the_template(server: ChatServer) -> None:
     def answer(seen: Seen, number: int) -> Reply:
         empty = "good film" not in seen.question
         p = {"positive": 0.2, "negative": 0.8} if empty else {"positive": 0.45, "negative": 0.55}
@@ -159,18 +159,18 @@ def test_contextual_calibration_takes_out_what_the_template_prefers(server: Chat
     assert pmi.probabilities == pytest.approx(found.probabilities)
 
 
-def test_calibration_that_cannot_be_is_said_and_leaves_what_was_had(server: ChatServer) -> None:
+def test_an_impossible_calibration_is_reported_and_keeps_the_uncalibrated_shares(server: ChatServer) -> None:
     def answer(seen: Seen, number: int) -> Reply:
         p = {"positive": 0.9} if "good" in seen.question else {"Well": 0.9}
         return Reply(chat(seen, [(next(iter(p)), p)]))
 
     server.answer = answer
     found = classify(["good"], FEELINGS, client(), template="{0}?", calibration="contextual", show_progress=False)[0]
-    assert "Calibration failed" in (found.error_message or "")
+    assert found.error_message == "Calibration failed: an input of content_free settles on no answer."
     assert found.uncalibrated["positive"] == pytest.approx(1)
 
 
-def test_each_input_may_have_answers_of_its_own(server: ChatServer) -> None:
+def test_each_input_may_have_its_own_answers(server: ChatServer) -> None:
     server.answer = lambda seen, number: Reply(chat(seen, [("Rome", {"Rome": 0.6, "Paris": 0.3})]))
     found = classify(["a", "b"], [["Rome", "Oslo"], ["Paris", "Bern"]], client(), show_progress=False)
     assert found.labels == ["Rome", "Paris"]
@@ -195,7 +195,7 @@ def test_each_input_may_have_answers_of_its_own(server: ChatServer) -> None:
         ({"template": "{0}?", "calibration": "pmi", "content_free": []}, "at least one"),
     ],
 )
-def test_what_cannot_be_meant_is_refused_before_anything_is_sent(
+def test_invalid_arguments_are_refused_before_anything_is_sent(
     server: ChatServer, options: dict[str, Any], match: str
 ) -> None:
     given: dict[str, Any] = {"inputs": ["x"], "labels": FEELINGS} | options
@@ -204,7 +204,7 @@ def test_what_cannot_be_meant_is_refused_before_anything_is_sent(
     assert not server.seen
 
 
-def test_exact_likelihood_is_refused_where_a_server_does_not_tell(server: ChatServer) -> None:
+def test_exact_likelihood_is_refused_if_the_server_does_not_score_texts(server: ChatServer) -> None:
     with pytest.raises(SettingError, match="cannot be asked for the log-likelihood"):
         classify(["x"], FEELINGS, client(), method="exact", show_progress=False)
 
@@ -270,7 +270,7 @@ def test_the_likelihood_of_an_answer_is_that_of_its_tokens(embedded: LLMClient) 
 
 
 @pytest.mark.model
-def test_a_number_that_goes_on_to_another_leaves_it_what_is_its_own(embedded: LLMClient) -> None:
+def test_a_number_that_begins_a_longer_one_does_not_count_its_probability(embedded: LLMClient) -> None:
     template = RawPrompt("On a scale from 1 to 10, I give {0} a")
     labels = [str(number) for number in range(1, 11)]
     found = classify(["this film"], labels, embedded, template=template, method="exact", show_progress=False)[0]

@@ -1,4 +1,4 @@
-"""extract_probs: number for number what extract_prob says of each response."""
+"""extract_probs gives the numbers that extract_prob gives for each response."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def test_failed_responses_and_short_ones_are_nan() -> None:
     assert extract_probs(["yes", "no"], []).shape == (0, 2)
 
 
-def test_a_matcher_of_ones_own_is_asked_once_for_each_token() -> None:
+def test_a_custom_matcher_is_called_once_for_each_distinct_token() -> None:
     seen: list[str] = []
 
     def matches(token: str, label: str) -> bool:
@@ -86,15 +86,15 @@ def test_a_matcher_of_ones_own_is_asked_once_for_each_token() -> None:
     assert seen == ["a"]
 
 
-def test_what_is_no_response_is_refused() -> None:
+def test_an_entry_that_is_not_a_response_is_refused() -> None:
     with pytest.raises(SettingError, match=r"responses\[0\]"):
         extract_probs("yes", [3])
-    with pytest.raises(SettingError, match="must be a text"):
+    with pytest.raises(SettingError, match="token_or_labels must be a text or a list of texts, not 3"):
         extract_probs(["yes", 3], [])  # type: ignore[list-item]
 
 
-def test_tables_of_other_shapes_among_many_alike_are_found_out() -> None:
-    """Answers of one token are read as one array, and one that does not fit must not be read across its neighbours."""
+def test_tables_of_other_shapes_among_equal_ones_are_read_correctly() -> None:
+    """One-token answers are stacked as one array; a table of another shape must not be read across its neighbours."""
     top = [{"token": text, "logprob": math.log(p)} for text, p in (("yes", 0.6), ("no", 0.3), ("maybe", 0.1))]
 
     def entry(length: int) -> dict[str, Any]:
@@ -123,7 +123,7 @@ def test_tables_of_other_shapes_among_many_alike_are_found_out() -> None:
             np.testing.assert_allclose(got, expected, rtol=1e-9)
 
 
-def test_many_tables_with_vocabularies_of_their_own_keep_their_numbers() -> None:
+def test_tables_with_different_vocabularies_keep_their_numbers() -> None:
     top = [{"token": text, "logprob": math.log(p)} for text, p in (("yes", 0.5), ("no", 0.25))]
     answers = [
         [{"token": f"w{i}", "logprob": math.log(0.01), "bytes": None, "top_logprobs": top[: 1 + i % 2]}]

@@ -1,4 +1,4 @@
-"""One rule says what a text is: every function that reads answers gives the same verdict."""
+"""One matching rule: every function that reads answers gives the same verdict."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from tests.openai_server import ChatServer, Reply, Seen, chat
 
 YES_AND_NO = ("yes", "no")
 GRADES = tuple(map(str, range(1, 8)))
-# What the model says, and the answer that it is; None where it is neither.
+# Texts of a model, and the answer that each is; None where it is neither.
 WORDS = {
     "¡Yes": "yes",
     "¿yes": "yes",
@@ -112,7 +112,7 @@ NUMBERS = {
 
 
 def table_of(text: str, p: float = 0.9) -> list[dict[str, Any]]:
-    """An answer of one token, with a list that holds it and something that is no answer."""
+    """A one-token answer, and alternatives of which the other is no answer."""
     top = [{"token": text, "logprob": math.log(p)}, {"token": "zebra", "logprob": math.log(0.05)}]
     return [{**top[0], "bytes": None, "top_logprobs": top}]
 
@@ -167,7 +167,7 @@ def test_every_function_reads_a_text_in_the_same_way(
 
 
 @pytest.mark.parametrize("text", WORDS, ids=ascii)
-def test_both_binary_probabilities_read_it_so(text: str) -> None:
+def test_both_binary_probabilities_read_a_text_in_the_same_way(text: str) -> None:
     top = table_of(text)[0]["top_logprobs"]
     for answer, other in (YES_AND_NO, YES_AND_NO[::-1]):
         expected = pytest.approx(0.9 if WORDS[text] == answer else 0.0)
@@ -184,7 +184,7 @@ def test_an_expected_score_is_made_of_whole_numbers_only(text: str) -> None:
 
 
 def asked(server: ChatServer, texts: Sequence[str]) -> LLMClient:
-    """A client of a server that gives the text with the number in the question."""
+    """A client whose server answers with the text at the index given in the question."""
 
     def answer(seen: Seen, _: int) -> Reply:
         text = texts[int(seen.question.partition("#")[2].partition("#")[0])]
@@ -202,13 +202,13 @@ def by_first_token(client: LLMClient, texts: Sequence[str], answers: Sequence[st
     return [one.label for one in classify(questions(texts), list(answers), client, show_progress=False)]
 
 
-def by_following(client: LLMClient, texts: Sequence[str], answers: Sequence[str]) -> list[str | None]:
+def by_trie_requests(client: LLMClient, texts: Sequence[str], answers: Sequence[str]) -> list[str | None]:
     found = classify(questions(texts), list(answers), client, method="trie", show_progress=False)
     return [one.label for one in found]
 
 
 @pytest.mark.parametrize(("texts", "answers"), [(WORDS, YES_AND_NO), (NUMBERS, GRADES)], ids=["words", "numbers"])
-@pytest.mark.parametrize("read", [by_first_token, by_following], ids=lambda read: read.__name__)
+@pytest.mark.parametrize("read", [by_first_token, by_trie_requests], ids=lambda read: read.__name__)
 def test_classify_reads_a_text_in_the_same_way(
     server: ChatServer,
     read: Callable[[LLMClient, Sequence[str], Sequence[str]], list[str | None]],
@@ -230,7 +230,7 @@ def test_score_llm_reads_a_text_in_the_same_way_in_all_three_forms(server: ChatS
     assert says_yes == [answer == "yes" for answer in expected]
 
 
-def test_the_inverted_mark_that_was_certified_as_no_is_yes(server: ChatServer) -> None:
+def test_an_inverted_exclamation_mark_before_yes_is_read_as_yes(server: ChatServer) -> None:
     server.always(("¡Yes", {"¡Yes": 0.9, "no": 0.05}))
     client = LLMClient("gpt-4o-mini", sampling_params=SamplingParams(logprobs=True, top_logprobs=5))
     share = 0.9 / 0.95
@@ -242,7 +242,7 @@ def test_the_inverted_mark_that_was_certified_as_no_is_yes(server: ChatServer) -
         assert (found.label, found.probability) == ("yes", pytest.approx(share, abs=1e-9))
 
 
-def test_what_follows_an_answer_is_read_before_it_settles(server: ChatServer) -> None:
+def test_the_text_after_an_answer_is_read_before_it_settles(server: ChatServer) -> None:
     client = LLMClient("gpt-4o-mini", sampling_params=SamplingParams(logprobs=True, top_logprobs=5))
     server.always(("1", {"1": 0.9, "2": 0.1}), ("5", {"5": 0.8, ".": 0.2}))
     found = classify(["?"], ["1", "2"], client, show_progress=False)[0]
@@ -263,7 +263,7 @@ def test_an_answer_keeps_the_mark_that_it_begins_with() -> None:
     assert not is_match("👎", "👍")
 
 
-# Circled Latin letters are letters to people, though symbols to Unicode; U+FFFD stands for text that is not known.
+# Circled Latin letters are letters to people, though symbols to Unicode; U+FFFD stands for unknown text.
 NO_MARKS = "".join(map(chr, range(0x24B6, 0x24EA))) + "\ufffd"
 marks = st.text(
     st.characters(exclude_categories=("L", "N", "M", "Cs", "Co", "Cn", "Cc"), exclude_characters=NO_MARKS), max_size=4

@@ -65,7 +65,7 @@ def test_a_prefix_of_both_answers_counts_for_neither(server: ChatServer) -> None
     assert score(server, tokens, yes_token="correct") == pytest.approx(0.5)
 
 
-def test_a_no_of_the_caller_s_own_is_used(server: ChatServer) -> None:
+def test_a_custom_no_token_is_used(server: ChatServer) -> None:
     tokens = ("oui", {"oui": 0.3, "non": 0.6})
     assert score(server, tokens, yes_token="oui", no_token="non") == pytest.approx(1 / 3)
 
@@ -168,9 +168,7 @@ def test_a_refused_template_is_named_as_it_was_passed_and_shown_at_its_placehold
         classify(["It rains."], ["yes", "no"], client(), template=template)
     assert str(caught.value).startswith("template has no placeholder such as {0} for inputs[0]: write {0}")
     assert caught.value.setting == "template"
-    with pytest.raises(
-        SettingError, match=r"would be the same: '….*Is \{0\.text\} friendly"
-    ) as caught:
+    with pytest.raises(SettingError, match=r"would be the same: '….*Is \{0\.text\} friendly") as caught:
         classify(["It rains."], ["yes", "no"], client(), template=template.replace("review", "0.text"))
     with pytest.raises(SettingError, match=r"^template asks for \{1\}, and inputs\[0\] has 1 value\.$"):
         classify(["It rains."], ["yes", "no"], client(), template="{0} {1}")
@@ -183,14 +181,14 @@ def test_a_lone_text_as_inputs_is_refused(server: ChatServer) -> None:
 
 
 @given(st.text())
-def test_a_value_is_put_in_as_it_is(value: str) -> None:
+def test_a_value_is_inserted_unchanged(value: str) -> None:
     assert fill_template("<{0}>", (value,)) == f"<{value}>"
 
 
 @given(
     st.dictionaries(st.sampled_from(["Yes", "yes", " no", "No", "NO.", "I", "\n"]), st.floats(0.001, 0.14), min_size=1)
 )
-def test_yes_and_no_swapped_give_the_rest_to_one(weighed: dict[str, float]) -> None:
+def test_the_scores_of_yes_and_of_no_add_up_to_one(weighed: dict[str, float]) -> None:
     from deluge_nb import Logprobs
     from deluge_nb.answers.score import _yes_probability
     from deluge_nb.response import APIResponse
