@@ -1,4 +1,4 @@
-"""Entries of the documented structure, out of the forms in which other libraries have them."""
+"""Convert token entries of other libraries to the documented structure."""
 
 from __future__ import annotations
 
@@ -11,60 +11,61 @@ from .tokenizer import TokenTexts
 
 Entry = dict[str, Any]
 
-# OpenAI's old completions spell a token that is no whole character as bytes:\xf0\x9f.
+# OpenAI's old completions spell a token that is not a whole character as bytes:\xf0\x9f.
 _SPELT_BYTES = re.compile(r"bytes:(?=.*\\x[0-9a-fA-F]{2})", re.DOTALL)
 _OCTET = re.compile(rb"\\x([0-9a-fA-F]{2})")
 _FIELDS = ("token", "logprob", "bytes", "id", "top_logprobs")
-_LONGEST = 5
+# Keys of a dict that an error message shows.
+_MAX_KEYS = 5
 
 
 def has_field(value: Any, name: str) -> bool:
-    """Whether an object has an attribute, or a dict a key."""
+    """Return whether an object has an attribute, or a dict a key."""
     return name in value if isinstance(value, Mapping) else hasattr(value, name)
 
 
 def get_field(value: Any, *names: str) -> Any:
-    """The first of some attributes of an object, or keys of a dict, that is not None."""
+    """Return the first of some attributes of an object, or keys of a dict, that is not None."""
     for name in names:
-        found = value.get(name) if isinstance(value, Mapping) else getattr(value, name, None)
-        if found is not None:
-            return found
+        field = value.get(name) if isinstance(value, Mapping) else getattr(value, name, None)
+        if field is not None:
+            return field
     return None
 
 
 def as_sequence(value: Any) -> Sequence[Any]:
-    """A list as it is, and nothing in place of whatever is none."""
+    """Return the value if it is a sequence (not text), else an empty tuple."""
     return value if isinstance(value, Sequence) and not isinstance(value, str | bytes) else ()
 
 
 def type_name(value: Any) -> str:
-    """A value by its type, and a dict by its keys."""
+    """Describe a value for an error message by its type, a dict by its keys."""
     if type(value) is not dict:
         return type(value).__name__
-    keys = [repr(key) for key in list(value)[:_LONGEST]]
-    more = ", …" if len(value) > _LONGEST else ""
+    keys = [repr(key) for key in list(value)[:_MAX_KEYS]]
+    more = ", …" if len(value) > _MAX_KEYS else ""
     return f"a dict with {', '.join(keys)}{more}" if keys else "an empty dict"
 
 
 def entry_of(value: Any) -> Any:
-    """An entry and its alternatives as dicts; what is no entry as it came."""
-    found = _fields(value)
-    if not isinstance(found, Mapping):
-        return found
-    alternatives = found.get("top_logprobs")
-    if all(isinstance(one, Mapping) for one in as_sequence(alternatives)):
-        return found
-    return {**found, "top_logprobs": [_fields(one) for one in as_sequence(alternatives)]}
+    """Return an entry and its alternatives as dicts; other values unchanged."""
+    entry = _as_dict(value)
+    if not isinstance(entry, Mapping):
+        return entry
+    alternatives = as_sequence(entry.get("top_logprobs"))
+    if all(isinstance(alternative, Mapping) for alternative in alternatives):
+        return entry
+    return {**entry, "top_logprobs": [_as_dict(alternative) for alternative in alternatives]}
 
 
-def _fields(value: Any) -> Any:
+def _as_dict(value: Any) -> Any:
     if isinstance(value, Mapping) or not hasattr(value, "token"):
         return value
     return {name: getattr(value, name) for name in _FIELDS if hasattr(value, name)}
 
 
 def entries_from_columns(table: Any) -> Iterator[Entry]:
-    """Parallel lists of tokens, log-probabilities and dicts from alternatives to theirs.
+    """Yield entries from parallel lists: tokens, their log-probabilities, and a dict of alternatives for each.
 
     Raises
     ------
@@ -74,29 +75,30 @@ def entries_from_columns(table: Any) -> Iterator[Entry]:
     tokens, logprobs = as_sequence(get_field(table, "tokens")), as_sequence(get_field(table, "token_logprobs"))
     if len(tokens) != len(logprobs):
         raise _uneven("tokens", len(tokens), "token_logprobs", len(logprobs))
-    ids, weighed = as_sequence(get_field(table, "token_ids")), get_field(table, "top_logprobs")
-    rows = [weighed] if isinstance(weighed, Mapping) else as_sequence(weighed)
-    for place, (token, logprob) in enumerate(zip(tokens, logprobs, strict=True)):
-        listed = rows[place] if place < len(rows) else None
-        if isinstance(listed, Mapping):
-            listed = _sorted(_spelt(text, number) for text, number in listed.items())
-        own = {"id": ids[place]} if len(ids) == len(tokens) else {}
-        yield {**_spelt(token, logprob), **own, "top_logprobs": listed}
+    ids, top = as_sequence(get_field(table, "token_ids")), get_field(table, "top_logprobs")
+    rows = [top] if isinstance(top, Mapping) else as_sequence(top)
+    for position, (token, logprob) in enumerate(zip(tokens, logprobs, strict=True)):
+        alternatives = rows[position] if position < len(rows) else None
+        if isinstance(alternatives, Mapping):
+            alternatives = _sort(_decode_bytes(text, number) for text, number in alternatives.items())
+        id_field = {"id": ids[position]} if len(ids) == len(tokens) else {}
+        yield {**_decode_bytes(token, logprob), **id_field, "top_logprobs": alternatives}
 
 
-def _spelt(token: Any, logprob: Any) -> Entry:
+def _decode_bytes(token: Any, logprob: Any) -> Entry:
+    """Return an entry, with the bytes of a token that is spelt as bytes."""
     entry: Entry = {"token": token, "logprob": logprob}
     if isinstance(token, str) and (prefix := _SPELT_BYTES.match(token)):
         entry["bytes"] = _OCTET.sub(_octet, token[prefix.end() :].encode("utf-8", "replace"))
     return entry
 
 
-def _octet(found: re.Match[bytes]) -> bytes:
-    return bytes([int(found[1], 16)])
+def _octet(match: re.Match[bytes]) -> bytes:
+    return bytes([int(match[1], 16)])
 
 
-def entries_from_ranks(ids: Sequence[int], rows: Sequence[Any], pieces: TokenTexts | None) -> Iterator[Entry]:
-    """For each of the ids a dict from token ids to (logprob, rank, decoded_token), as vLLM has them.
+def entries_from_ranks(ids: Sequence[int], rows: Sequence[Any], texts: TokenTexts | None) -> Iterator[Entry]:
+    """Yield entries from vLLM's form: for each id a dict from token ids to (logprob, rank, decoded_token).
 
     Raises
     ------
@@ -105,38 +107,40 @@ def entries_from_ranks(ids: Sequence[int], rows: Sequence[Any], pieces: TokenTex
     """
     if len(ids) != len(rows):
         raise _uneven("token_ids", len(ids), "logprobs", len(rows))
-    for place, (token_id, row) in enumerate(zip(ids, rows, strict=True)):
+    for position, (token_id, row) in enumerate(zip(ids, rows, strict=True)):
         try:
-            weighed = {int(one): found for one, found in (row or {}).items()}
+            records = {int(other): record for other, record in (row or {}).items()}
         except (AttributeError, TypeError, ValueError):
             raise SettingError(
-                f"logprobs[{place}] must be a dict from token ids, not {type_name(row)}.", setting="logprobs", value=row
+                f"logprobs[{position}] must be a dict from token ids, not {type_name(row)}.",
+                setting="logprobs",
+                value=row,
             ) from None
-        listed = [_identified(one, found, pieces) for one, found in weighed.items()]
-        yield {**_identified(token_id, weighed.get(token_id), pieces), "top_logprobs": _sorted(listed)}
+        alternatives = _sort(_from_rank(other, record, texts) for other, record in records.items())
+        yield {**_from_rank(token_id, records.get(token_id), texts), "top_logprobs": alternatives}
 
 
-def _identified(token_id: int, found: Any, pieces: TokenTexts | None) -> Entry:
-    if pieces is not None:
-        text, raw = pieces[token_id]
-        return {"token": text, "logprob": get_field(found, "logprob"), "bytes": raw, "id": token_id}
-    text = get_field(found, "decoded_token")
-    # As vLLM spells a token that it did not decode.
+def _from_rank(token_id: int, record: Any, texts: TokenTexts | None) -> Entry:
+    if texts is not None:
+        text, raw = texts[token_id]
+        return {"token": text, "logprob": get_field(record, "logprob"), "bytes": raw, "id": token_id}
+    text = get_field(record, "decoded_token")
+    # vLLM itself writes token_id:5 for a token that it did not decode.
     return {
         "token": f"token_id:{token_id}" if text is None else text,
-        "logprob": get_field(found, "logprob"),
+        "logprob": get_field(record, "logprob"),
         "id": token_id,
     }
 
 
-def entries_from_candidates(chosen: Sequence[Any], weighed: Sequence[Any]) -> Iterator[Entry]:
-    """Two lists of candidates, as Google has them: what was chosen, and what could have been."""
-    for place, one in enumerate(chosen):
-        others = as_sequence(get_field(weighed[place], "candidates")) if place < len(weighed) else ()
-        yield {**_candidate(one), "top_logprobs": [_candidate(other) for other in others]}
+def entries_from_candidates(chosen: Sequence[Any], top: Sequence[Any]) -> Iterator[Entry]:
+    """Yield entries from Google's form: a list of chosen candidates, and lists of their alternatives."""
+    for position, candidate in enumerate(chosen):
+        others = as_sequence(get_field(top[position], "candidates")) if position < len(top) else ()
+        yield {**_from_candidate(candidate), "top_logprobs": [_from_candidate(other) for other in others]}
 
 
-def _candidate(value: Any) -> Entry:
+def _from_candidate(value: Any) -> Entry:
     return {
         "token": get_field(value, "token"),
         "logprob": get_field(value, "log_probability", "logProbability"),
@@ -144,16 +148,17 @@ def _candidate(value: Any) -> Entry:
     }
 
 
-def _sorted(entries: Iterable[Entry]) -> list[Entry]:
-    return sorted(entries, key=_likeliness, reverse=True)
+def _sort(entries: Iterable[Entry]) -> list[Entry]:
+    """Return alternatives with the likeliest first, unknown log-probabilities last."""
+    return sorted(entries, key=_sort_key, reverse=True)
 
 
-def _likeliness(entry: Entry) -> float:
+def _sort_key(entry: Entry) -> float:
     logprob = entry["logprob"]
     return float(logprob) if isinstance(logprob, int | float) and logprob == logprob else float("-inf")
 
 
 def _uneven(first: str, count: int, second: str, other: int) -> SettingError:
     return SettingError(
-        f"{first} and {second} must be lists of one length, not of {count} and {other}.", setting="logprobs"
+        f"{first} and {second} must be lists of the same length, not of {count} and {other}.", setting="logprobs"
     )

@@ -1,7 +1,7 @@
-"""What a tokenizer says of a token id: its text, and its true bytes where the tokenizer's own spelling tells them.
+"""Look up the text and the bytes of token ids in a tokenizer.
 
-``decode`` gives U+FFFD for half a character and drops the space that SentencePiece puts before a word, so the
-vocabulary's own spelling is read where its kind can be recognised.
+``decode`` gives U+FFFD for half a character and drops the space that SentencePiece puts before a word. Therefore the
+spelling in the vocabulary is read where its kind (byte-level, SentencePiece) can be recognised.
 """
 
 from __future__ import annotations
@@ -19,22 +19,22 @@ _SENTENCEPIECE_SPACE = "\u2581"
 
 
 def _byte_alphabet() -> dict[str, int]:
-    """How byte-level tokenizers spell bytes: printable ones as themselves, the others from U+0100 on."""
+    """Return the byte of each letter of byte-level tokenizers: printable bytes are themselves, others follow U+0100."""
     printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
     others = [byte for byte in range(256) if byte not in printable]
-    return {chr(byte): byte for byte in printable} | {chr(0x100 + place): byte for place, byte in enumerate(others)}
+    return {chr(byte): byte for byte in printable} | {chr(0x100 + index): byte for index, byte in enumerate(others)}
 
 
 _BYTES = _byte_alphabet()
 
 
 class TokenTexts:
-    """The texts of a tokenizer's tokens, each looked up once.
+    """Texts and bytes of a tokenizer's tokens, each looked up once.
 
     Parameters
     ----------
     tokenizer
-        One of Transformers (``convert_ids_to_tokens``) or of ``tokenizers`` (``id_to_token``).
+        A tokenizer of Transformers (``convert_ids_to_tokens``) or of ``tokenizers`` (``id_to_token``).
 
     Raises
     ------
@@ -44,7 +44,7 @@ class TokenTexts:
 
     def __init__(self, tokenizer: Any) -> None:
         spelling = getattr(tokenizer, "convert_ids_to_tokens", None)
-        # Transformers would else take the space out of " ."; tokenizers has no such option.
+        # By default Transformers removes the space of " ."; tokenizers has no such option.
         options = {"skip_special_tokens": False} | ({"clean_up_tokenization_spaces": False} if spelling else {})
         spelling = spelling or getattr(tokenizer, "id_to_token", None)
         decode = getattr(tokenizer, "decode", None)
@@ -59,19 +59,19 @@ class TokenTexts:
         self._decode: Callable[..., str] = partial(decode, **options)
         self.end: int | None = getattr(tokenizer, "eos_token_id", None)
         self.padding: int | None = getattr(tokenizer, "pad_token_id", None)
-        self._known: dict[int, tuple[str, RawBytes]] = {}
+        self._cache: dict[int, tuple[str, RawBytes]] = {}
 
     def __getitem__(self, token_id: int) -> tuple[str, RawBytes]:
-        """The text of a token, and its bytes or None where they cannot be told."""
-        found = self._known.get(token_id)
-        if found is None:
-            found = self._known[token_id] = self._read(token_id)
-        return found
+        """Return the text of a token and its bytes, None where they are unknown."""
+        entry = self._cache.get(token_id)
+        if entry is None:
+            entry = self._cache[token_id] = self._read(token_id)
+        return entry
 
     def _read(self, token_id: int) -> tuple[str, RawBytes]:
         decoded = self._decode([token_id])
         spelt = self._spelling(token_id)
-        if not isinstance(spelt, str):  # rows that a model has beyond its tokenizer's vocabulary
+        if not isinstance(spelt, str):  # a model may have more rows than its tokenizer has tokens
             return decoded, None
         byte = _BYTE_TOKEN.fullmatch(spelt)
         if byte is not None and decoded != spelt:
@@ -82,7 +82,7 @@ class TokenTexts:
             return text, text.encode()
         if all(character in _BYTES for character in spelt):
             raw = bytes(_BYTES[character] for character in spelt)
-            # "é" is a byte in one kind of vocabulary and a letter in another: what it decodes to tells which.
+            # "é" is a byte in one kind of vocabulary and a letter in another; its decoded text decides.
             if raw.decode("utf-8", "replace") == decoded:
                 return decoded, raw
         return decoded, None

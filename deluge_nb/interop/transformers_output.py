@@ -1,4 +1,4 @@
-"""The distributions that Transformers' ``generate`` returns: one row of logits or scores per step and sequence."""
+"""Read the output of Transformers' ``generate``: one row of logits or scores per step and sequence."""
 
 from __future__ import annotations
 
@@ -13,26 +13,31 @@ from ..logprobs.table import Logprobs
 from .tokenizer import TokenTexts
 
 
-def table_of(
-    sequences: Any, steps: Sequence[Any], beams: Any, choice: int, *, pieces: TokenTexts, top: int
+def sequence_table(
+    sequences: Any, steps: Sequence[Any], beams: Any, choice: int, *, texts: TokenTexts, top: int
 ) -> Logprobs:
-    """The table of one sequence.
+    """Return the table of one generated sequence.
 
     Parameters
     ----------
     sequences
-        Token ids, (sequences, length), the prompt's first.
+        Token ids, shape (sequences, length), beginning with the prompt's.
     steps
-        Per generated token an array (sequences or beams, vocabulary) of logits or of scores.
+        For each generated token the logits or scores, shape (sequences or beams, vocabulary).
     beams
-        With beam search, which row of each step belongs to which sequence, (sequences, generated), -1 past its end;
-        else None.
+        With beam search, the row of each step that belongs to each sequence, shape (sequences, generated), -1 past its
+        end; else None.
     choice
-        Which sequence.
-    pieces
+        Index of the sequence.
+    texts
         The texts of the tokens.
     top
-        How many alternatives to keep.
+        Number of alternatives to keep.
+
+    Returns
+    -------
+    Logprobs
+        One row per generated token.
     """
     rows, count = [choice] * len(steps), len(steps)
     if beams is not None:
@@ -42,51 +47,51 @@ def table_of(
         rows = path[path >= 0].tolist()
     ids = _array(sequences[choice]).astype(int)
     generated = ids[len(ids) - count :].tolist()
-    if beams is None:  # which tell by themselves where a sequence ends
-        generated = _until_end(generated, pieces)
+    if beams is None:  # beam indices already end with their sequence
+        generated = _strip_padding(generated, texts)
     width = int(steps[0].shape[-1]) if len(steps) else None
 
     def entries() -> Iterator[dict[str, Any]]:
         for token_id, step, row in zip(generated, steps, rows, strict=False):
-            logprobs = _normalised(_array(step[row]))
-            listed = [_entry(one, logprobs, pieces) for one in _likeliest(logprobs, top)]
-            yield {**_entry(token_id, logprobs, pieces), "top_logprobs": listed}
+            logprobs = _log_softmax(_array(step[row]))
+            alternatives = [_entry(other, logprobs, texts) for other in _likeliest(logprobs, top)]
+            yield {**_entry(token_id, logprobs, texts), "top_logprobs": alternatives}
 
     return Logprobs.from_entries(entries(), vocab_size=width)
 
 
 def _array(values: Any) -> Floats:
-    """A row as float64, whatever holds it: half precision and other devices have no direct way."""
+    """Convert an array or tensor to float64; tensors in half precision or on other devices need intermediate steps."""
     for step in ("detach", "float", "cpu"):
         convert = getattr(values, step, None)
         values = convert() if callable(convert) else values
     return np.asarray(values, np.float64)
 
 
-def _normalised(row: Floats) -> Floats:
-    """Log-probabilities from logits; those that are normalised already stay as they are."""
+def _log_softmax(row: Floats) -> Floats:
+    """Return log-probabilities from logits; normalised scores stay unchanged."""
     return row - measures.log_sum_rows(row[None])[0]
 
 
 def _likeliest(logprobs: Floats, top: int) -> list[int]:
-    """The ids with the highest log-probabilities, in order, without those that a sampler has ruled out."""
+    """Return the likeliest ids in order, without those that sampling excluded (-inf)."""
     if top < len(logprobs):
-        found = np.argpartition(-logprobs, top)[:top] if top else np.zeros(0, int)
+        ids = np.argpartition(-logprobs, top)[:top] if top else np.zeros(0, int)
     else:
-        found = np.arange(len(logprobs))
-    order = found[np.argsort(-logprobs[found], kind="stable")]
+        ids = np.arange(len(logprobs))
+    order = ids[np.argsort(-logprobs[ids], kind="stable")]
     return order[np.isfinite(logprobs[order])].tolist()
 
 
-def _until_end(ids: list[int], pieces: TokenTexts) -> list[int]:
-    """The ids without what fills a shorter sequence up to its batch's length."""
-    if pieces.end in ids:
-        return ids[: ids.index(pieces.end) + 1]
-    while ids and ids[-1] == pieces.padding:
+def _strip_padding(ids: list[int], texts: TokenTexts) -> list[int]:
+    """Return the ids up to the end of the sequence, without the padding to its batch's length."""
+    if texts.end in ids:
+        return ids[: ids.index(texts.end) + 1]
+    while ids and ids[-1] == texts.padding:
         ids.pop()
     return ids
 
 
-def _entry(token_id: int, logprobs: Floats, pieces: TokenTexts) -> dict[str, Any]:
-    text, raw = pieces[token_id]
+def _entry(token_id: int, logprobs: Floats, texts: TokenTexts) -> dict[str, Any]:
+    text, raw = texts[token_id]
     return {"token": text, "logprob": float(logprobs[token_id]), "bytes": raw, "id": token_id}

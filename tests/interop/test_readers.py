@@ -1,4 +1,4 @@
-"""Tables from other libraries' objects.
+"""as_logprobs: tables from the responses of other libraries.
 
 The objects in fixtures/interop.json were recorded from the libraries named in it, by fixtures/record_interop.py, and
 are made here again with the same types' names and attributes.
@@ -72,13 +72,13 @@ def test_a_response_of_another_library_is_read_as_object_and_as_json(name: str, 
 
 
 @pytest.mark.parametrize("name", [name for name in WITH if "text" not in name and "old" not in name])
-def test_what_speaks_the_chat_api_s_language_gives_the_documented_structure(name: str) -> None:
+def test_chat_responses_give_the_documented_structure(name: str) -> None:
     assert as_logprobs(remade(RECORDED["responses"][name])) == ENTRIES
 
 
 @pytest.mark.parametrize("form", [remade, plain])
 @pytest.mark.parametrize("name", WITHOUT)
-def test_a_response_without_a_table_says_what_asks_for_one(name: str, form: Any) -> None:
+def test_a_response_without_log_probabilities_says_how_to_ask_for_them(name: str, form: Any) -> None:
     wanted = "the model was busy" if name.startswith("lm-deluge") else "ask for them with .*logprobs"
     with pytest.raises(LogprobsMissingError, match=wanted):
         as_logprobs(form(RECORDED["responses"][name]))
@@ -98,29 +98,29 @@ def test_a_response_without_a_table_says_what_asks_for_one(name: str, form: Any)
     ],
     ids=["list", "tuple", "table", "response", "list of one", "dict", "Ollama", "llama.cpp"],
 )
-def test_the_documented_structure_is_read_wherever_it_is(value: Any) -> None:
+def test_the_documented_structure_is_read_in_every_container(value: Any) -> None:
     assert as_logprobs(value) == ENTRIES
 
 
-def test_a_table_is_given_back() -> None:
+def test_a_table_is_returned_unchanged() -> None:
     table = Logprobs.from_entries(ENTRIES)
     assert as_logprobs(table) is table
     assert as_logprobs(APIResponse("m", logprobs=table)) is table
 
 
-def test_our_own_response_says_why_it_has_none() -> None:
+def test_an_api_response_says_why_it_has_no_log_probabilities() -> None:
     with pytest.raises(LogprobsMissingError, match=r"APIResponse \(the server left them out\); .*logprobs=True"):
         as_logprobs(APIResponse("m", "Oslo", note="the server left them out"))
 
 
-def test_a_view_a_chart_and_a_page_take_any_of_them() -> None:
+def test_views_charts_and_pages_accept_foreign_responses() -> None:
     response = remade(RECORDED["responses"]["openai chat"])
     assert LogprobView(response).table == ENTRIES
     assert "slo" in to_html(response)
     assert entropy_chart(response).data == entropy_chart(ENTRIES).data
 
 
-def test_one_of_several_completions_is_taken() -> None:
+def test_choice_selects_one_of_several_completions() -> None:
     other = [{"token": "No", "logprob": -0.125, "bytes": None, "top_logprobs": []}]
     two = {"choices": [*CHAT["choices"], {"index": 1, "logprobs": {"content": other}}]}
     assert as_logprobs(two, choice=1) == other
@@ -137,14 +137,14 @@ def test_a_refusal_stands_in_place_of_an_answer() -> None:
         as_logprobs({"choices": [{"logprobs": {"content": None, "refusal": None}}]})
 
 
-def test_a_stream_s_chunks_are_put_together_for_one_choice() -> None:
+def test_the_chunks_of_a_stream_are_joined_for_one_choice() -> None:
     def chunk(index: int, entry: dict[str, Any]) -> dict[str, Any]:
         return {"choices": [{"index": index, "delta": {}, "logprobs": {"content": [entry]}}]}
 
     chunks: list[dict[str, Any]] = [chunk(0, ENTRIES[0]), chunk(1, ENTRIES[1]), {"choices": []}, chunk(0, ENTRIES[1])]
     assert as_logprobs(chunks) == ENTRIES
     assert as_logprobs(chunks, choice=1) == ENTRIES[1:]
-    with pytest.raises(SettingError, match="No chunk is of choice=2"):
+    with pytest.raises(SettingError, match="choice=2 is not there: no chunk of the stream has this index"):
         as_logprobs(chunks, choice=2)
     with pytest.raises(LogprobsMissingError):
         as_logprobs([{"choices": [{"index": 0, "delta": {"content": "O"}, "logprobs": None}]}])
@@ -193,8 +193,10 @@ def test_token_ids_beside_the_tokens_are_kept() -> None:
     assert completed(token_ids=[46, 1129]).token_ids == [46, 1129]
 
 
-def test_columns_that_do_not_fit_are_refused() -> None:
-    with pytest.raises(SettingError, match="tokens and token_logprobs must be lists of one length, not of 2 and 1"):
+def test_columns_of_different_lengths_are_refused() -> None:
+    with pytest.raises(
+        SettingError, match="tokens and token_logprobs must be lists of the same length, not of 2 and 1"
+    ):
         completed(token_logprobs=[-0.5])
 
 
@@ -242,7 +244,7 @@ def test_the_model_s_tokenizer_gives_vllm_s_tokens_their_bytes() -> None:
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"token_ids": [46]}, "token_ids and logprobs must be lists of one length, not of 1 and 2"),
+        ({"token_ids": [46]}, "token_ids and logprobs must be lists of the same length, not of 1 and 2"),
         ({"logprobs": [5, 5]}, r"logprobs\[0\] must be a dict from token ids, not int"),
         ({"logprobs": [{"x": 1}, {}]}, r"logprobs\[0\] must be a dict from token ids, not a dict with 'x'"),
     ],
@@ -252,7 +254,7 @@ def test_an_output_of_vllm_that_does_not_fit_is_refused(fields: dict[str, Any], 
         as_logprobs(vllm(**fields))
 
 
-def test_an_output_of_vllm_without_them_says_how_they_are_asked_for() -> None:
+def test_an_output_of_vllm_without_log_probabilities_says_how_to_ask_for_them() -> None:
     with pytest.raises(LogprobsMissingError, match=r"SamplingParams\(logprobs=5\)"):
         as_logprobs(vllm(logprobs=None))
 
@@ -284,7 +286,7 @@ def test_google_s_candidates_are_read_in_both_spellings() -> None:
 
 
 class Tokenizer:
-    """What was recorded of a real one."""
+    """Recorded answers of a real tokenizer."""
 
     def __init__(self, name: str) -> None:
         recorded = RECORDED["tokenizers"][name]
@@ -337,7 +339,7 @@ def generated(name: str, *, of: Any = np.asarray, field: str = "scores") -> Any:
 
 @pytest.mark.parametrize("of", [np.asarray, Half], ids=["numpy", "half precision"])
 @pytest.mark.parametrize("name", ["sampled", "beams"])
-def test_the_scores_of_generate_are_what_transformers_itself_reads_off_them(name: str, of: Any) -> None:
+def test_the_scores_of_generate_are_read_as_transformers_reads_them(name: str, of: Any) -> None:
     recorded = RECORDED["generated"][name]
     for choice, (sequence, oracle) in enumerate(zip(recorded["sequences"], recorded["transition_scores"], strict=True)):
         table = as_logprobs(generated(name, of=of), tokenizer=Tokenizer("bytes"), choice=choice)
@@ -352,13 +354,13 @@ def test_a_sequence_ends_where_the_model_ended_it() -> None:
     assert tables[0].tokens[-1] == "<|end|>"
 
 
-def test_what_fills_a_sequence_is_no_part_of_it_where_another_token_ended_it() -> None:
+def test_padding_is_no_part_of_a_sequence_that_another_token_ended() -> None:
     tokenizer = Tokenizer("bytes")
     tokenizer.eos_token_id = 35
     assert len(as_logprobs(generated("sampled"), tokenizer=tokenizer)) == 4
 
 
-def test_what_sampling_ruled_out_is_not_listed_and_the_whole_vocabulary_is_known() -> None:
+def test_tokens_excluded_by_sampling_are_not_listed_and_the_vocabulary_size_is_known() -> None:
     table = as_logprobs(generated("sampled"), tokenizer=Tokenizer("bytes"))
     assert table.top_counts.tolist() == [9] * 4
     assert table.vocab_size == 36
@@ -379,7 +381,7 @@ def test_logits_are_preferred_to_scores() -> None:
     assert as_logprobs(output, tokenizer=Tokenizer("bytes")).logprob == pytest.approx([-math.log(36)] * 4)
 
 
-def test_the_output_of_generate_says_what_it_lacks() -> None:
+def test_an_incomplete_output_of_generate_says_what_is_missing() -> None:
     with pytest.raises(SettingError, match=r"OrderedDict has token ids and no texts: .*tokenizer=tokenizer"):
         as_logprobs(generated("sampled"))
     with pytest.raises(LogprobsMissingError, match="return_dict_in_generate=True and output_logits=True"):
@@ -396,7 +398,7 @@ def test_the_bytes_of_a_tokenizer_s_tokens_make_up_the_text(name: str) -> None:
     assert as_logprobs(output, tokenizer=tokenizer, top=0).text.strip() == tokenizer.text
 
 
-def test_a_tokenizer_of_tokenizers_will_do() -> None:
+def test_a_tokenizer_of_the_tokenizers_library_is_accepted() -> None:
     known = Tokenizer("bytes")
 
     class Bare:
@@ -411,12 +413,12 @@ def test_a_tokenizer_of_tokenizers_will_do() -> None:
     assert as_logprobs(output, tokenizer=Bare(), top=0).text == "🦆"
 
 
-def test_what_is_no_tokenizer_is_refused() -> None:
+def test_a_value_that_is_not_a_tokenizer_is_refused() -> None:
     with pytest.raises(SettingError, match=r"tokenizer must be the model's own, .* not str"):
         as_logprobs(generated("sampled"), tokenizer="gpt2")
 
 
-# What is none of these ------------------------------------------------------------------------------------------------
+# Other values ---------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -433,7 +435,7 @@ def test_what_is_no_tokenizer_is_refused() -> None:
         ([7], "int"),
     ],
 )
-def test_what_is_no_response_is_named_by_its_type(value: Any, named: str) -> None:
+def test_a_value_that_is_not_a_response_is_named_by_its_type(value: Any, named: str) -> None:
     with pytest.raises(SettingError) as caught:
         as_logprobs(value)
     expected = f"Log-probabilities are read from a response, its logprobs or a list of dicts, not {named}."
@@ -441,12 +443,14 @@ def test_what_is_no_response_is_named_by_its_type(value: Any, named: str) -> Non
     assert caught.value.setting == "logprobs"
 
 
-def test_several_responses_are_not_one() -> None:
-    with pytest.raises(SettingError, match=r"one at a time, not as a list of 2 \(the first is APIResponse\)"):
+def test_a_list_of_several_responses_is_refused() -> None:
+    with pytest.raises(
+        SettingError, match=r"one response at a time, .*, not from a list of 2 \(the first is APIResponse\)\.$"
+    ):
         as_logprobs([APIResponse("m"), APIResponse("m")])
 
 
-def test_nothing_has_no_log_probabilities() -> None:
+def test_none_and_an_empty_completion_have_no_log_probabilities() -> None:
     with pytest.raises(LogprobsMissingError, match="logprobs=True"):
         as_logprobs(None)
     with pytest.raises(LogprobsMissingError, match="a dict with 'choices' holds no completion"):
@@ -455,7 +459,7 @@ def test_nothing_has_no_log_probabilities() -> None:
 
 @pytest.mark.parametrize("setting", ["choice", "top"])
 @pytest.mark.parametrize("value", [-1, 1.5, True, None, "1"])
-def test_a_setting_that_cannot_be_is_refused(setting: str, value: Any) -> None:
+def test_an_invalid_setting_is_refused(setting: str, value: Any) -> None:
     with pytest.raises(SettingError, match=f"{setting} must be an integer from 0") as caught:
         as_logprobs(ENTRIES, **{setting: value})
     assert caught.value.setting == setting
@@ -478,7 +482,7 @@ JSON: st.SearchStrategy[Any] = st.recursive(
 
 
 @given(JSON)
-def test_whatever_was_parsed_is_read_or_refused(value: Any) -> None:
+def test_any_parsed_json_is_read_or_refused(value: Any) -> None:
     with suppress(DelugeError):
         assert isinstance(as_logprobs(value), Logprobs)
 
