@@ -1,1 +1,1 @@
-"""How far confidences can be trusted: reports, intervals, fits."""
+"""Calibration of confidences: reports, intervals, fits."""

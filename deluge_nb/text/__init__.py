@@ -1,1 +1,1 @@
-"""How token text is read, matched and laid on lines; standard library and wcwidth only."""
+"""Read, match and lay out token text; standard library and wcwidth only."""

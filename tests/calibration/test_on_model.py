@@ -1,4 +1,4 @@
-"""The embedded model on questions of our own: accuracies as measured when it was chosen, and what calibration does."""
+"""The embedded model on the project's own questions: accuracies as first measured, and the effect of calibration."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def client() -> LLMClient:
 
 @pytest.fixture(scope="module")
 def choices(client: LLMClient) -> list[tuple[str, Any, bool]]:
-    """Each four-way question with the result and whether it is right."""
+    """Each four-way question: its data set, its result, and whether that is right."""
     found: list[tuple[str, Any, bool]] = []
     for name, questions in (("cloze", data.cloze()), ("capitals", data.capitals())):
         prompts = [RawPrompt(question.text) for question in questions]
@@ -52,7 +52,7 @@ def sentiments(client: LLMClient) -> Any:
     return classify(texts, ["positive", "negative"], client, template=SENTIMENT, method="exact", **QUIET)
 
 
-def test_there_are_as_many_questions_as_was_promised() -> None:
+def test_the_data_sets_have_at_least_two_hundred_distinct_questions() -> None:
     assert len(data.cloze()) + len(data.capitals()) >= 200
     assert len(data.pairs()) >= 200
     assert len(data.reviews()) >= 200
@@ -62,11 +62,11 @@ def test_there_are_as_many_questions_as_was_promised() -> None:
 
 
 @pytest.mark.parametrize(("name", "published", "size"), [("cloze", 0.75, 20), ("capitals", 0.98, 50)])
-def test_four_way_questions_are_answered_as_well_as_was_measured(
+def test_four_way_questions_are_answered_as_well_as_published(
     choices: list[tuple[str, Any, bool]], name: str, published: float, size: int
 ) -> None:
     right = [hit for which, _, hit in choices if which == name]
-    # Those were other questions, and few: three standard errors of both; and here the wrong capitals are near.
+    # The published figures come from other, few questions: allow three standard errors of both. Here wrong capitals are near.
     error = np.sqrt(published * (1 - published) * (1 / size + 1 / len(right)))
     assert abs(np.mean(right) - published) < max(3 * error, 0.12)
 
@@ -80,7 +80,7 @@ def test_right_sentences_are_likelier_than_wrong_ones(client: LLMClient) -> None
     assert abs(share - 26 / 30) < 0.12
 
 
-def test_the_sentiment_of_reviews_is_told(sentiments: Any) -> None:
+def test_the_sentiment_of_reviews_is_classified_well(sentiments: Any) -> None:
     good = np.array([one for _, one in data.reviews()])
     share = sentiments.probabilities[:, 0]
     assert ((share > 0.5) == good).mean() > 0.88
@@ -88,10 +88,10 @@ def test_the_sentiment_of_reviews_is_told(sentiments: Any) -> None:
 
 
 @pytest.mark.parametrize("kind", ["temperature", "platt", "isotonic"])
-def test_a_fit_on_half_of_the_questions_mends_the_other_half(
+def test_a_fit_on_half_of_the_questions_improves_the_other_half(
     choices: list[tuple[str, Any, bool]], sentiments: Any, kind: Any
 ) -> None:
-    """The reviews are told with too little confidence, and half of them say how much too little."""
+    """The model is underconfident on the reviews, and a fit on half of them corrects it."""
     good = np.array([one for _, one in data.reviews()])
     share = sentiments.probabilities[:, 0]
     first = np.random.default_rng(0).permutation(len(good)) < len(good) // 2
@@ -101,7 +101,7 @@ def test_a_fit_on_half_of_the_questions_mends_the_other_half(
     assert before.ece.value > 0.1
     assert after.ece.value < 0.7 * before.ece.value
     assert after.brier.value < before.brier.value
-    # And where confidence is right already, a fit leaves it nearly alone.
+    # A fit hardly changes confidences that are already calibrated.
     known = CalibrationReport([one.probability for _, one, _ in choices], [hit for *_, hit in choices])
     assert known.ece.value < 0.1
     assert 0.7 < known.fit("temperature").parameters["temperature"] < 1.7

@@ -1,4 +1,4 @@
-"""CalibrationReport: scores with intervals that hold what they say, fits that mend, charts true to the data."""
+"""CalibrationReport: coverage of the intervals, improvement by the fits, data of the charts."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.slow
 
 
 def data(n: int, seed: int, truth: float = 1.0) -> tuple[Any, Any]:
-    """Confidences, and outcomes that are right as often as the confidence to the power of ``truth`` says."""
+    """Confidences, and outcomes that are right with probability confidence ** truth."""
     rng = np.random.default_rng(seed)
     p = rng.beta(3, 1.5, n)
     return p, rng.random(n) < p**truth
@@ -41,13 +41,13 @@ def test_the_scores_are_those_of_the_functions() -> None:
 
 
 @given(st.integers(0, 10**6), st.integers(2, 80))
-def test_every_interval_holds_its_number(seed: int, n: int) -> None:
+def test_every_interval_contains_its_score(seed: int, n: int) -> None:
     p, y = data(n, seed)
     for name, one in CalibrationReport(p, y, resamples=30).scores.items():
         assert one.low <= one.value <= one.high, name
 
 
-def test_intervals_hold_the_truth_about_as_often_as_they_say() -> None:
+def test_intervals_contain_the_truth_about_as_often_as_their_level_says() -> None:
     """Means and areas over 120 draws of one law; 95 % of them, give or take four standard errors."""
     p, y = data(200_000, 0, 1.6)
     truth = CalibrationReport(p, y, resamples=20)
@@ -77,7 +77,7 @@ def test_the_parts_of_the_brier_score_are_those_of_the_bins() -> None:
 
 
 @pytest.mark.parametrize("kind", ["temperature", "platt", "isotonic"])
-def test_a_fit_on_one_half_mends_the_other(kind: Any) -> None:
+def test_a_fit_on_one_half_improves_the_other(kind: Any) -> None:
     p, y = data(4000, 5, 2.5)
     half = CalibrationReport(p[:2000], y[:2000])
     fit = half.fit(kind)
@@ -110,6 +110,12 @@ def test_a_threshold_for_a_precision_has_an_interval() -> None:
     assert CalibrationReport([0.5, 0.6], [0, 0]).threshold(0.5) is None
 
 
+def test_one_answer_is_counted_in_the_singular() -> None:
+    report = CalibrationReport([0.5], [1])
+    assert repr(report).startswith("CalibrationReport(1 answer, ")
+    assert "Calibration of 1 answer<" in report._repr_html_()
+
+
 def test_one_kind_of_outcome_has_no_area_under_the_curve() -> None:
     report = CalibrationReport([0.5, 0.9], [1, 1])
     assert report.auroc is None
@@ -121,7 +127,7 @@ def test_one_kind_of_outcome_has_no_area_under_the_curve() -> None:
     ("confidence", "correct", "what"),
     [([], [], "empty"), ([1.5], [1], "from 0 to 1"), ([0.5], [0.5], "0 or 1"), ([0.5, 0.6], [1], "same length")],
 )
-def test_data_that_cannot_be_meant_are_refused(confidence: Any, correct: Any, what: str) -> None:
+def test_invalid_data_are_refused(confidence: Any, correct: Any, what: str) -> None:
     with pytest.raises(SettingError, match=what):
         CalibrationReport(confidence, correct)
 

@@ -444,9 +444,7 @@ def test_a_value_that_is_not_a_response_is_named_by_its_type(value: Any, named: 
 
 
 def test_a_list_of_several_responses_is_refused() -> None:
-    with pytest.raises(
-        SettingError, match=r"one response at a time, .*, not from a list of 2 \(the first is APIResponse\)\.$"
-    ):
+    with pytest.raises(SettingError, match=r"one response at a time, .* a list of 2 \(the first is APIResponse\)\.$"):
         as_logprobs([APIResponse("m"), APIResponse("m")])
 
 
