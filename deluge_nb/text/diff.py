@@ -1,9 +1,9 @@
-"""What two texts have in common: a diff over words that takes a bounded time, whatever the texts are.
+"""Diff two texts by words, in bounded time for any texts.
 
-Beginnings and ends that are equal are taken first. Between them the longest common subsequence of words is looked for
-(by Hunt and Szymanski's method, over pairs of equal words), with the rarest words first and up to a number of pairs
-that grows with the texts. Where that number was not enough, what was found are anchors, and the stretches between them
-are gone through in the same way: words that are common in a whole text are rare in a part of it.
+Equal beginnings and ends are matched first. Between them the longest common subsequence of words is computed (by Hunt
+and Szymanski's method, over pairs of equal words). The rarest words come first, up to a number of pairs that grows with
+the texts. If this limit leaves words out, the matches are anchors, and the stretches between them are matched in the
+same way: words that are common in a whole text are rare in a part of it.
 """
 
 from __future__ import annotations
@@ -15,20 +15,20 @@ from collections.abc import Iterable, Iterator
 from itertools import accumulate
 from typing import NamedTuple
 
-# Scripts without spaces between words: each letter is one.
+# Scripts without spaces between words: each letter counts as a word.
 _LETTERS = "\u3041-\u30fa\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003ffff"
 _WORD = re.compile(rf" ?[^\W{_LETTERS}]+|.", re.DOTALL)
-# So many pairs of equal words are looked at in any case.
-_PAIRS = 10_000
-# Of texts made of very few words, pairs that stand no farther apart than this.
+# Pairs of equal words that are always considered, in addition to the number of words.
+_MIN_PAIRS = 10_000
+# In texts made of very few different words, only pairs at most this many words apart are considered.
 _BAND = 8
-# What is common is no more than chance where what differs before it and after it is so many times as long.
+# A common run is chance where the differences before and after it are both this many times as long.
 _CHANCE = 6
 _PASSES = 16
 
 
 class Run(NamedTuple):
-    """A stretch that is the same in both: where it begins in each, and how long it is."""
+    """Run that is equal in both texts: its start in each (``a``, ``b``) and its length."""
 
     a: int
     b: int
@@ -36,16 +36,21 @@ class Run(NamedTuple):
 
 
 def common_runs(a: bytes, b: bytes) -> list[Run]:
-    """The stretches of two texts that are the same, in their order, in bytes; as long as they can be.
+    """Return the runs that two texts share, in order, in bytes, each as long as possible.
 
-    Which text comes first makes no difference. A word that both have by chance within much that differs is left out.
+    The order of the texts does not matter. A word that both have by chance, amid long differences, is left out.
+
+    Parameters
+    ----------
+    a, b
+        The texts as UTF-8; other bytes are compared one by one.
     """
     if (len(b), b) < (len(a), a):
-        return [Run(one.b, one.a, one.length) for one in _ordered(a=b, b=a)]
-    return _ordered(a, b)
+        return [Run(run.b, run.a, run.length) for run in _ordered_runs(a=b, b=a)]
+    return _ordered_runs(a, b)
 
 
-def _ordered(a: bytes, b: bytes) -> list[Run]:
+def _ordered_runs(a: bytes, b: bytes) -> list[Run]:
     if a == b:
         return [Run(0, 0, len(a))] if a else []
     known: dict[str, int] = {}
@@ -53,14 +58,14 @@ def _ordered(a: bytes, b: bytes) -> list[Run]:
     right, other_starts = _words(b, known)
     runs = [
         Run(starts[i], other_starts[j], starts[i + length] - starts[i])
-        for i, j, length in _merge_runs(_matches(left, right))
+        for i, j, length in _merge_runs(_match_words(left, right))
     ]
-    return _merge_runs(_extended(_without_chance(runs, len(a), len(b)), a, b))
+    return _merge_runs(_extend(_drop_chance(runs, len(a), len(b)), a, b))
 
 
 def _words(text: bytes, known: dict[str, int]) -> tuple[list[int], list[int]]:
-    """A number for each word, and where each begins in bytes; at last the length of the text."""
-    # Bytes that are no text become characters of their own, and are bytes again when they are counted.
+    """Return a number for each word, and the byte offsets of the words with the length of the text at the end."""
+    # Bytes that are not UTF-8 become surrogates, each one byte long again when words are measured.
     words = _WORD.findall(text.decode("utf-8", "surrogateescape"))
     sizes = {word: len(word.encode("utf-8", "surrogateescape")) for word in set(words)}
     numbers = [known.setdefault(word, len(known)) for word in words]
@@ -70,144 +75,146 @@ def _words(text: bytes, known: dict[str, int]) -> tuple[list[int], list[int]]:
 # Words ----------------------------------------------------------------------------------------------------------------
 
 
-def _matches(a: list[int], b: list[int]) -> list[Run]:
-    """Runs of equal words, in their order."""
-    found: list[Run] = []
-    waiting = [(0, len(a), 0, len(b))]
-    while waiting:
-        a0, a1, b0, b1 = waiting.pop()
+def _match_words(a: list[int], b: list[int]) -> list[Run]:
+    """Return runs of equal words, in order."""
+    runs: list[Run] = []
+    stack = [(0, len(a), 0, len(b))]
+    while stack:
+        a0, a1, b0, b1 = stack.pop()
         start, end = a0, a1
         while a0 < a1 and b0 < b1 and a[a0] == b[b0]:
             a0, b0 = a0 + 1, b0 + 1
         if a0 > start:
-            found.append(Run(start, b0 - (a0 - start), a0 - start))
+            runs.append(Run(start, b0 - (a0 - start), a0 - start))
         while a0 < a1 and b0 < b1 and a[a1 - 1] == b[b1 - 1]:
             a1, b1 = a1 - 1, b1 - 1
         if a1 < end:
-            found.append(Run(a1, b1, end - a1))
+            runs.append(Run(a1, b1, end - a1))
         if a0 == a1 or b0 == b1:
             continue
-        anchors, whole = _anchors(a[a0:a1], b[b0:b1])
-        found += [Run(a0 + i, b0 + j, 1) for i, j in anchors]
-        if whole or not anchors:
+        anchors, is_complete = _anchors(a[a0:a1], b[b0:b1])
+        runs += [Run(a0 + i, b0 + j, 1) for i, j in anchors]
+        if is_complete or not anchors:
             continue
         i, j = a0, b0
         for next_i, next_j in [*((a0 + i, b0 + j) for i, j in anchors), (a1, b1)]:
             if next_i > i and next_j > j:
-                waiting.append((i, next_i, j, next_j))
+                stack.append((i, next_i, j, next_j))
             i, j = next_i + 1, next_j + 1
-    return sorted(found)
+    return sorted(runs)
 
 
 def _anchors(a: list[int], b: list[int]) -> tuple[list[tuple[int, int]], bool]:
-    """Places of equal words that follow each other in both; and whether no more can be found."""
+    """Return index pairs of equal words in increasing order, and whether all pairs were considered."""
     left, right = Counter(a), Counter(b)
     pairs = sorted((count * right[word], word) for word, count in left.items() if word in right)
     if not pairs:
         return [], True
-    room = len(a) + len(b) + _PAIRS
+    budget = len(a) + len(b) + _MIN_PAIRS
     used: set[int] = set()
     for count, word in pairs:
-        room -= count
-        if room < 0:
+        budget -= count
+        if budget < 0:
             break
         used.add(word)
     if not used:
-        return _increasing(_near(a, b)), True
-    places: dict[int, list[int]] = {}
+        return _longest_chain(_nearby_pairs(a, b)), True
+    positions: dict[int, list[int]] = {}
     for j in range(len(b) - 1, -1, -1):
         if b[j] in used:
-            places.setdefault(b[j], []).append(j)
-    return _increasing((i, places[word]) for i, word in enumerate(a) if word in used), len(used) == len(pairs)
+            positions.setdefault(b[j], []).append(j)
+    return _longest_chain((i, positions[word]) for i, word in enumerate(a) if word in used), len(used) == len(pairs)
 
 
-def _near(a: list[int], b: list[int]) -> Iterator[tuple[int, list[int]]]:
+def _nearby_pairs(a: list[int], b: list[int]) -> Iterator[tuple[int, list[int]]]:
+    """Yield each word's index in ``a`` with the indices in ``b``, last first, of equal words within the band."""
     for i, word in enumerate(a):
         near = range(min(i + _BAND, len(b) - 1), max(i - _BAND, 0) - 1, -1)
         yield i, [j for j in near if b[j] == word]
 
 
-def _increasing(pairs: Iterable[tuple[int, list[int]]]) -> list[tuple[int, int]]:
-    """The longest chain of pairs that grow on both sides; the second places come from the last to the first."""
-    # Chains share their beginnings: a link is a pair, and the link before it.
+def _longest_chain(pairs: Iterable[tuple[int, list[int]]]) -> list[tuple[int, int]]:
+    """Return the longest chain of pairs that increase in both indices; second indices must come last first."""
+    # Chains share their beginnings: each pair stores the pair before it in its chain.
     ends: list[int] = []
     tips: list[int] = []
     lefts: list[int] = []
     rights: list[int] = []
     before: list[int] = []
-    for i, places in pairs:
-        for j in places:
-            at = bisect_left(ends, j)
-            before.append(tips[at - 1] if at else -1)
-            if at == len(ends):
+    for i, partners in pairs:
+        for j in partners:
+            length = bisect_left(ends, j)
+            before.append(tips[length - 1] if length else -1)
+            if length == len(ends):
                 ends.append(j)
                 tips.append(len(lefts))
             else:
-                ends[at] = j
-                tips[at] = len(lefts)
+                ends[length] = j
+                tips[length] = len(lefts)
             lefts.append(i)
             rights.append(j)
-    found: list[tuple[int, int]] = []
+    chain: list[tuple[int, int]] = []
     link = tips[-1] if tips else -1
     while link >= 0:
-        found.append((lefts[link], rights[link]))
+        chain.append((lefts[link], rights[link]))
         link = before[link]
-    return found[::-1]
+    return chain[::-1]
 
 
 # Runs -----------------------------------------------------------------------------------------------------------------
 
 
 def _merge_runs(runs: Iterable[Run]) -> list[Run]:
-    """Runs that follow each other without a gap as one."""
-    found: list[Run] = []
-    for one in runs:
-        if found:
-            a, b, length = found[-1]
-            if a + length == one.a and b + length == one.b:
-                found[-1] = Run(a, b, length + one.length)
+    """Join runs that follow each other without a gap."""
+    merged: list[Run] = []
+    for run in runs:
+        if merged:
+            a, b, length = merged[-1]
+            if a + length == run.a and b + length == run.b:
+                merged[-1] = Run(a, b, length + run.length)
                 continue
-        if one.length:
-            found.append(one)
-    return found
+        if run.length:
+            merged.append(run)
+    return merged
 
 
-def _without_chance(runs: list[Run], size_a: int, size_b: int) -> list[Run]:
+def _drop_chance(runs: list[Run], size_a: int, size_b: int) -> list[Run]:
+    """Return the runs without those that are chance: short ones between long differences."""
     for _ in range(_PASSES):
         gaps = _gaps(runs, size_a, size_b)
-        kept = [run for at, run in enumerate(runs) if run.length * _CHANCE > min(gaps[at], gaps[at + 1])]
-        if len(kept) == len(runs):
+        relevant = [run for i, run in enumerate(runs) if run.length * _CHANCE > min(gaps[i], gaps[i + 1])]
+        if len(relevant) == len(runs):
             break
-        runs = kept
+        runs = relevant
     return runs
 
 
 def _gaps(runs: list[Run], size_a: int, size_b: int) -> list[int]:
-    """How much differs before each run, and after the last."""
+    """Return the length of the difference before each run, and after the last."""
     a = b = 0
-    found: list[int] = []
+    gaps: list[int] = []
     for run in [*runs, Run(size_a, size_b, 0)]:
-        found.append(max(run.a - a, run.b - b))
+        gaps.append(max(run.a - a, run.b - b))
         a, b = run.a + run.length, run.b + run.length
-    return found
+    return gaps
 
 
-def _extended(runs: list[Run], a: bytes, b: bytes) -> list[Run]:
-    """The runs, and the beginnings and ends of what is between them where these are the same."""
-    found: list[Run] = []
+def _extend(runs: list[Run], a: bytes, b: bytes) -> list[Run]:
+    """Extend the runs by the equal beginnings and ends of the differences between them."""
+    extended: list[Run] = []
     before = Run(0, 0, 0)
     for run in [*runs, Run(len(a), len(b), 0)]:
         i, j = before.a + before.length, before.b + before.length
-        same = _shared(a[i : run.a], b[j : run.b])
-        i, j = i + same, j + same
-        back = _shared(a[i : run.a][::-1], b[j : run.b][::-1])
-        found.append(Run(before.a, before.b, before.length + same))
-        before = Run(run.a - back, run.b - back, run.length + back)
-    return [*found, before]
+        prefix = _common_prefix(a[i : run.a], b[j : run.b])
+        i, j = i + prefix, j + prefix
+        suffix = _common_prefix(a[i : run.a][::-1], b[j : run.b][::-1])
+        extended.append(Run(before.a, before.b, before.length + prefix))
+        before = Run(run.a - suffix, run.b - suffix, run.length + suffix)
+    return [*extended, before]
 
 
-def _shared(a: bytes, b: bytes) -> int:
-    """How many bytes two texts have in common at their beginning."""
+def _common_prefix(a: bytes, b: bytes) -> int:
+    """Return the number of bytes that two texts share at their beginning."""
     low, high = 0, min(len(a), len(b))
     while low < high:
         middle = (low + high + 1) // 2

@@ -1,6 +1,6 @@
-"""How a token is written for people: white space and what has no shape of its own made visible.
+"""Write tokens for people: white space, control characters and other invisible characters become visible.
 
-Used by every rendering, so that the widget, the static page and the terminal never disagree.
+Every renderer uses this module, so the widget, the static page and the terminal always agree.
 """
 
 from __future__ import annotations
@@ -14,22 +14,22 @@ from typing import NamedTuple
 SPACE, NEWLINE, TAB = "·", "↵", "⇥"
 PARTIAL = "▏"
 EMPTY = "∅"
-# Joins in the middle of a text are part of its spelling; directions would turn the whole line around.
-_TURNING = frozenset(map(chr, (*range(0x200E, 0x2010), *range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x61C)))
+# Direction characters would reverse the order of the whole line; joiners within a text are part of its spelling.
+_DIRECTIONS = frozenset(map(chr, (*range(0x200E, 0x2010), *range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x61C)))
 
 
-# At most one space, in front, and nothing else that needs a mark.
+# At most one space, in front, and no other character that needs a mark.
 _PLAIN = re.compile(rb" ?[!-~]+")
 
-# A fragment but for its token: shown, copied, breaks, marked.
+# The fields of a fragment without its token: shown, copied, breaks, marked.
 Shape = tuple[str, str, bool, bool]
 
 
 class Fragment(NamedTuple):
-    """A stretch of one token within one line.
+    """Part of one token within one line.
 
-    ``shown`` is what is drawn, ``copied`` what it stands for in the text; ``breaks`` whether a line ends after it,
-    ``marked`` whether it is drawn in place of something that has no shape.
+    ``shown`` is the drawn text and ``copied`` the text it stands for. ``breaks`` is true where a line ends after it,
+    ``marked`` where marks are drawn in place of invisible characters.
     """
 
     token: int
@@ -40,38 +40,43 @@ class Fragment(NamedTuple):
 
 
 def fragments(octets: Sequence[bytes]) -> list[Fragment]:
-    """The tokens of a completion as they follow each other, each as one fragment or more.
+    """Return the fragments of a completion's tokens, at least one per token.
 
-    A character that is cut across tokens is drawn where it is complete; the tokens before are thin marks.
+    A character that is split across tokens is drawn with the token that completes it; the tokens before are thin marks.
+
+    Parameters
+    ----------
+    octets
+        The bytes of each token.
     """
     decoder = codecs.getincrementaldecoder("utf-8")("replace")
-    found: list[Fragment] = []
-    # Long texts are made of few words: each is drawn once.
-    drawn: dict[str, list[Shape]] = {}
+    result: list[Fragment] = []
+    # Long texts repeat few tokens, so the shapes of each are computed once.
+    cache: dict[str, list[Shape]] = {}
     for token, raw in enumerate(octets):
         text = decoder.decode(raw, final=token == len(octets) - 1)
         if not text:
-            found.append(Fragment(token, PARTIAL if raw else EMPTY, "", marked=True))
+            result.append(Fragment(token, PARTIAL if raw else EMPTY, "", marked=True))
             continue
-        shapes = drawn.get(text)
+        shapes = cache.get(text)
         if shapes is None:
-            shapes = drawn[text] = shapes_of(text)
-        found += [Fragment(token, *shape) for shape in shapes]
-    return found
+            shapes = cache[text] = shapes_of(text)
+        result += [Fragment(token, *shape) for shape in shapes]
+    return result
 
 
 def shapes_of(text: str) -> list[Shape]:
-    """What a text is drawn as: a stretch for each of its lines."""
-    return [_drawn(line) for line in _lines(text)]
+    """Return the shapes that a text is drawn as, one for each of its lines."""
+    return [_shape_of(line) for line in _lines(text)]
 
 
 def is_plain(octets: bytes) -> bool:
-    """Whether a token is drawn just as it is."""
+    """Return whether a token is drawn without marks."""
     return _PLAIN.fullmatch(octets) is not None
 
 
 def label(octets: bytes) -> str:
-    """A token by itself, as in a list of alternatives: spaces at its ends visible, bytes where it is no text."""
+    """Return the text of a single token, as in a list of alternatives: visible outer spaces, invalid UTF-8 as bytes."""
     if not octets:
         return EMPTY
     if _PLAIN.fullmatch(octets):  # nearly all of a vocabulary
@@ -82,33 +87,33 @@ def label(octets: bytes) -> str:
         return f"⟨{octets.hex(' ').upper()}⟩"
     inner = range(len(text) - len(text.lstrip(" ")), len(text.rstrip(" ")))
     shown = "".join(
-        " " if character == " " and place in inner else _visible(character, alone=True)
-        for place, character in enumerate(text)
+        " " if character == " " and index in inner else _visible(character, alone=True)
+        for index, character in enumerate(text)
     )
     return f"◌{shown}" if unicodedata.combining(text[0]) and shown[0] == text[0] else shown
 
 
 def _lines(text: str) -> list[str]:
-    """The text cut after each line break."""
-    found: list[str] = []
+    """Return the text split after each line break."""
+    lines: list[str] = []
     start = 0
-    for place, character in enumerate(text):
+    for index, character in enumerate(text):
         if character == "\n":
-            found.append(text[start : place + 1])
-            start = place + 1
-    return [*found, text[start:]] if start < len(text) else found
+            lines.append(text[start : index + 1])
+            start = index + 1
+    return [*lines, text[start:]] if start < len(text) else lines
 
 
-def _drawn(text: str) -> Shape:
+def _shape_of(text: str) -> Shape:
     body = text.removesuffix("\n")
     breaks = body != text
     if not body.strip(" "):
-        # Nothing but spaces would be nothing to point at.
+        # Readers could not see or click a token of nothing but spaces.
         return SPACE * len(body) + NEWLINE * breaks, text, breaks, True
     if all(map(unicodedata.combining, body)):
-        # On the letter before, an accent would be of that token and leave nothing of this one to point at.
+        # An accent alone would be drawn on the letter of the token before, and this token could not be clicked.
         return f"◌{body}{NEWLINE * breaks}", text, breaks, True
-    alone = all(_shapeless(character) for character in body)
+    alone = all(_is_invisible(character) for character in body)
     shown = "".join(_visible(character, alone=alone) if character != " " else " " for character in body)
     return shown + NEWLINE * breaks, text, breaks, shown != body
 
@@ -124,17 +129,17 @@ def _visible(character: str, *, alone: bool) -> str:
         return chr(0x2400 + ord(character))
     if character == "\x7f":
         return "␡"
-    # Controls are never passed on: to a terminal the upper ones are commands, as the lower ones are.
+    # Control characters are never passed on: terminals read the upper ones (C1) as commands, too.
     if (
-        character in _TURNING
+        character in _DIRECTIONS
         or unicodedata.category(character) in ("Cc", "Zl", "Zp")
-        or (_shapeless(character) and alone)
+        or (_is_invisible(character) and alone)
     ):
         return f"⟨U+{ord(character):04X}⟩"
     return character
 
 
-def _shapeless(character: str) -> bool:
+def _is_invisible(character: str) -> bool:
     category = unicodedata.category(character)
     return (
         category in ("Cc", "Cf", "Zl", "Zp", "Cn", "Co")

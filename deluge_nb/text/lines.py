@@ -1,4 +1,4 @@
-"""Lay token text on lines of terminal columns: how wide it is, and where a line may break.
+"""Lay token text out on lines: display width in terminal columns, and line breaking.
 
 The rule for breaks is also that of the browser (``js/src/text/layout.ts``); both are tested by the vectors in
 ``tests/fixtures/line_vectors.json``. Widths and graphemes are wcwidth's.
@@ -18,15 +18,16 @@ from .glyphs import Fragment
 _LETTERS = "\u3041-\u30fa\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003ffff"
 _BREAK_BEFORE = re.compile(rf"[\s·⇥↵{_LETTERS}]")
 _BREAK_AFTER = re.compile(rf"[\s·\-–—/，。、！？；：」』）{_LETTERS}]")
-# With the closing brackets and quotes of every script (Pe, Pf), what no line begins with.
+# With the closing brackets and quotes of every script (Pe, Pf), the characters that no line begins with.
 _NO_BREAK_BEFORE = frozenset(",.!?:;%…‥、。，．！？；：％")
 
 
 def display_width(text: str) -> int:
-    """Return how many columns a text takes: wide characters and pictographs two, marks and joiners none."""
+    """Return the columns that a text takes: two for wide characters and pictographs, none for marks and joiners."""
     if text.isascii() and text.isprintable():
         return len(text)
-    # One by one: a joiner between letters joins nothing, and a control character takes no other's width with it.
+    # Measured grapheme by grapheme: a joiner between letters joins nothing, and wcswidth gives -1 for a whole text with
+    # one control character.
     return sum(max(wcwidth.wcswidth(part), 0) for part in graphemes(text))
 
 
@@ -56,7 +57,7 @@ def can_break(before: str, after: str) -> bool:
 
 
 def wrap_lines(fragments: Iterable[Fragment], width: int | None) -> list[list[Fragment]]:
-    """Lay fragments on lines: a line ends where the text ends it and, within a width, before a word.
+    """Lay fragments out on lines: a line ends at a line break of the text and, within a width, before a word.
 
     A word is split only where it is longer than a line. No line begins with closing punctuation or ends with an opening
     bracket, as long as two fragments fit on it.
@@ -64,27 +65,32 @@ def wrap_lines(fragments: Iterable[Fragment], width: int | None) -> list[list[Fr
     Parameters
     ----------
     fragments
-        The tokens of a completion, as :func:`deluge_nb.text.glyphs.fragments` has them.
+        The fragments of a completion, from :func:`deluge_nb.text.glyphs.fragments`.
     width
-        Columns of a line; None for lines of any length.
+        Columns per line; None for lines of any length.
+
+    Returns
+    -------
+    list of list of Fragment
+        The lines; the last is empty where the text ends with a line break.
     """
     lines: list[list[Fragment]] = [[]]
     used = 0
-    # Where the line may be cut before a word, and where it may be cut at all; 0 for nowhere.
+    # The last index at which the line may break before a word, and at which it may break at all; 0 for none.
     word = cut = 0
     for fragment in fragments:
         line, columns = lines[-1], display_width(fragment.shown)
         if line and not _is_held_together(line[-1].shown, fragment.shown):
             cut = len(line)
             word = cut if can_break(line[-1].shown, fragment.shown) else word
-        # More than once, where what is carried over is itself too long with this fragment.
+        # Repeated where the rest that is carried over is itself too long with this fragment.
         while width is not None and line and used + columns > width:
-            at = word or cut or len(line)
-            lines.append(line[at:])
-            del line[at:]
+            end = word or cut or len(line)
+            lines.append(line[end:])
+            del line[end:]
             line = lines[-1]
-            used = sum(display_width(kept.shown) for kept in line)
-            word, cut = 0, max(cut - at, 0)
+            used = sum(display_width(carried.shown) for carried in line)
+            word, cut = 0, max(cut - end, 0)
         line.append(fragment)
         used += columns
         if fragment.breaks:
@@ -94,7 +100,7 @@ def wrap_lines(fragments: Iterable[Fragment], width: int | None) -> list[list[Fr
 
 
 def _is_held_together(before: str, after: str) -> bool:
-    """Whether two texts stay on one line: before closing punctuation, and after an opening bracket or quote."""
+    """Return whether two texts stay on one line: before closing punctuation, and after an opening bracket or quote."""
     first, last = after[:1], before[-1:]
     return (
         first in _NO_BREAK_BEFORE

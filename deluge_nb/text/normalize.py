@@ -1,6 +1,6 @@
-"""Normalise token text, so that an answer can be compared with it in any script and spelling.
+"""Normalise token text, so that answers can be compared with it in any script and spelling.
 
-Nothing here knows which answers are looked for: :mod:`deluge_nb.text.matching` does.
+This module does not know the answers; :mod:`deluge_nb.text.matching` compares them.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from functools import lru_cache
 from itertools import groupby
 from typing import NamedTuple
 
-# Some tokenizers write their own sign for a space (U+2581, U+0120) or a line break (U+010A).
+# Some tokenizers replace a space (U+2581, U+0120) or a line break (U+010A) by a sign of their vocabulary.
 LEAKED_SPACES = str.maketrans({"\u2581": " ", "\u0120": " ", "\u010a": "\n"})
 # Circled Latin letters are symbols to Unicode, and letters to people: Ⓐ is A.
 _CIRCLED = frozenset(map(chr, range(0x24B6, 0x24EA)))
@@ -30,18 +30,18 @@ _SAME = str.maketrans(
 )
 _SPACES = re.compile(r"\s+")
 _OTHER_DIGITS = re.compile(r"[^\D0-9]")
-# A sign and a decimal point belong to the number that follows them directly; the plus changes nothing.
+# A minus and a decimal point belong to the number directly after them; a plus changes nothing.
 _NUMBER_START = re.compile(r"([-\u2013]?)[\u00a2-\u00a5\u20a0-\u20c0$]?((?<![.,])[.,])?$")
-# Longer texts are no tokens, and would fill the memory of the cache.
-_LONGEST_TOKEN = 64
+# Characters. Longer texts are rarely tokens, and would fill the memory of the cache.
+_MAX_CACHED = 64
 
 
 class NormalizedText(NamedTuple):
-    """A text as answers are compared with it.
+    """Normalised text.
 
-    ``whole`` is the text without differences of case and spelling; ``answer`` is what follows the white space, quotes,
-    brackets, dashes, bullets and other marks in front of its first letter or digit. The sign and the decimal point of
-    a number belong to ``answer``. ``marks`` is the number of characters of ``whole`` in front of that letter or digit.
+    ``whole`` is the text without differences of case and spelling. ``answer`` begins at its first letter or digit,
+    without the white space, quotes, brackets, dashes, bullets and other marks before it; the sign and the decimal point
+    of a number belong to ``answer``. ``marks`` is the number of characters of ``whole`` before that letter or digit.
     """
 
     whole: str
@@ -54,22 +54,23 @@ def normalize(text: str) -> NormalizedText:
 
     Examples
     --------
+    >>> from deluge_nb.text.normalize import normalize
     >>> normalize(" **Yes").answer
     'yes'
     >>> normalize("− 1").answer, normalize("−1").answer
     ('1', '-1')
     """
-    return _cached(text) if len(text) <= _LONGEST_TOKEN else _normalize(text)
+    return _cached(text) if len(text) <= _MAX_CACHED else _normalize(text)
 
 
 def is_word(character: str) -> bool:
-    """Return whether a character is a letter, a mark or a digit of any script; an empty text is none."""
+    """Return whether a character is a letter, a combining mark or a digit of any script; False for an empty text."""
     return bool(character) and (unicodedata.category(character)[0] in "LNM" or character == "\ufffd")
 
 
 def _normalize(text: str) -> NormalizedText:
     whole = _fold(text.translate(LEAKED_SPACES))
-    marks = next((at for at, character in enumerate(whole) if is_word(character)), len(whole))
+    marks = next((index for index, character in enumerate(whole) if is_word(character)), len(whole))
     answer = whole[marks:]
     if answer[:1].isdigit() and (start := _NUMBER_START.search(whole[:marks])):
         sign, point = start[1], start[2]
@@ -81,8 +82,8 @@ _cached = lru_cache(maxsize=1 << 16)(_normalize)
 
 
 @lru_cache(maxsize=1 << 12)
-def _is_kept(character: str) -> bool:
-    """Whether a character keeps its form: 5² must not become 52, nor № the word "no"."""
+def _is_exempt(character: str) -> bool:
+    """Return whether a character is exempt from NFKC: 5² must not become 52, nor № the word "no"."""
     if character in _RAISED:
         return True
     if is_word(character) or character in _CIRCLED:
@@ -91,10 +92,11 @@ def _is_kept(character: str) -> bool:
 
 
 def _fold(text: str) -> str:
+    """Return a text without differences of case, compatibility forms, digits of scripts and white space."""
     if not text.isascii():
         parts = (
-            run if is_kept else unicodedata.normalize("NFKC", run)
-            for is_kept, run in ((kept, "".join(characters)) for kept, characters in groupby(text, _is_kept))
+            "".join(characters) if is_exempt else unicodedata.normalize("NFKC", "".join(characters))
+            for is_exempt, characters in groupby(text, _is_exempt)
         )
         text = "".join(parts).translate(_SAME)
         text = _OTHER_DIGITS.sub(lambda match: str(unicodedata.decimal(match[0])), text)

@@ -66,7 +66,7 @@ def test_four_way_questions_are_answered_as_well_as_published(
     choices: list[tuple[str, Any, bool]], name: str, published: float, size: int
 ) -> None:
     right = [hit for which, _, hit in choices if which == name]
-    # The published figures come from other, few questions: allow three standard errors of both. Here wrong capitals are near.
+    # The published figures come from other, few questions, so allow three standard errors of both.
     error = np.sqrt(published * (1 - published) * (1 / size + 1 / len(right)))
     assert abs(np.mean(right) - published) < max(3 * error, 0.12)
 

@@ -1,4 +1,4 @@
-"""How a token is written for people."""
+"""Fragments and labels: tokens as they are drawn for people."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ def shown(*tokens: str | bytes) -> list[str]:
 
 
 @given(cut_texts())
-def test_what_is_copied_is_the_text_however_it_is_cut(tokens: list[bytes]) -> None:
+def test_the_copied_text_is_the_text_for_any_split_into_tokens(tokens: list[bytes]) -> None:
     drawn = fragments(tokens)
     assert "".join(one.copied for one in drawn) == b"".join(tokens).decode("utf-8", "replace")
 
 
 @given(cut_texts())
-def test_every_token_can_be_pointed_at_and_they_keep_their_order(tokens: list[bytes]) -> None:
+def test_every_token_has_a_visible_fragment_in_the_order_of_the_tokens(tokens: list[bytes]) -> None:
     drawn = fragments(tokens)
     owners = [one.token for one in drawn]
     assert owners == sorted(owners)
@@ -51,11 +51,11 @@ def test_a_fragment_ends_its_line_exactly_where_the_text_does(tokens: list[bytes
         assert "\n" not in one.copied[:-1]
 
 
-def test_words_are_drawn_as_they_are() -> None:
+def test_words_are_drawn_unchanged() -> None:
     assert shown("The", " capital", " of", " naïve", " 日本") == ["The", " capital", " of", " naïve", " 日本"]
 
 
-def test_nothing_but_white_space_is_drawn_as_marks() -> None:
+def test_tokens_of_only_white_space_are_drawn_as_marks() -> None:
     assert shown(" ", "   ", "\n", "  \n", "\t") == ["·", "···", "↵", "··↵", "⇥   "]
 
 
@@ -97,7 +97,7 @@ def test_an_emoji_of_several_characters_stays_one() -> None:
         ("\ufe0f", "⟨U+FE0F⟩"),
     ],
 )
-def test_what_has_no_shape_of_its_own_is_named(token: str, expected: str) -> None:
+def test_an_invisible_character_is_drawn_as_its_name(token: str, expected: str) -> None:
     assert shown(token) == [expected]
     assert label(token.encode()) == expected
 
@@ -111,5 +111,5 @@ def test_what_has_no_shape_of_its_own_is_named(token: str, expected: str) -> Non
         (b"a\nb", "a↵b"),
     ],
 )
-def test_a_token_by_itself_shows_its_outer_spaces_and_its_bytes(token: bytes, expected: str) -> None:
+def test_a_label_shows_the_outer_spaces_and_the_bytes_of_a_token(token: bytes, expected: str) -> None:
     assert label(token) == expected

@@ -1,4 +1,4 @@
-"""Text on lines: how wide it is, and where a line may break."""
+"""Display width and line breaking."""
 
 from __future__ import annotations
 
@@ -44,11 +44,11 @@ def test_no_line_begins_with_closing_punctuation_or_ends_with_an_opening_bracket
         first, last = after[0][0], before[-1][-1]
         held = first in ".,。，、" or unicodedata.category(first) in ("Pe", "Pf")
         held = held or unicodedata.category(last) in ("Ps", "Pi")
-        # Only where no two words of the line may be parted.
-        assert not held or all(not may_part(*pair) for pair in itertools.pairwise(before))
+        # Allowed only where the line has no other place to break.
+        assert not held or all(not may_break(*pair) for pair in itertools.pairwise(before))
 
 
-def may_part(before: str, after: str) -> bool:
+def may_break(before: str, after: str) -> bool:
     held = after[0] in ".,。，、" or unicodedata.category(after[0]) in ("Pe", "Pf")
     return not held and unicodedata.category(before[-1]) not in ("Ps", "Pi")
 
@@ -66,6 +66,6 @@ def test_widths_are_those_of_terminals(text: str, width: int) -> None:
 
 
 @given(st.text(max_size=20))
-def test_a_text_is_as_wide_as_its_parts_and_no_part_is_lost(text: str) -> None:
+def test_graphemes_make_up_the_text_and_its_width(text: str) -> None:
     assert "".join(graphemes(text)) == text
     assert display_width(text) == sum(map(display_width, graphemes(text)))
