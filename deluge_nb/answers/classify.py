@@ -12,7 +12,7 @@ from ..logprobs.values import log_sum
 from ..prompts import Conversation, Message, Prompt, RawPrompt, as_prompt
 from ..stats.core.validation import Alternative
 from ..stats.entropy import log1mexp
-from ..stats.labels import LabelSet, LabelMass, walk_trie
+from ..stats.labels import LabelMass, LabelSet, walk_trie
 from ..text.matching import Labels
 from .calibrate import Calibration, calibrate
 from .first_token import NO_TOKENS, alternatives_at, classify_response, to_classification
@@ -341,14 +341,14 @@ def _from_likelihoods(scored: dict[str, list[APIResponse]], labels: Labels) -> C
         if (table := response.logprobs) is not None
     ]
     logprob_of = {tokens: logprob for _, tokens, logprob in spelt}
-    tally = LabelMass(labels)
+    label_mass = LabelMass(labels)
     logliks: list[list[float]] = [[] for _ in labels.names]
     for answer, tokens, logprob in {spelling[1]: spelling for spelling in spelt}.values():
         complete = logprob + _log_complete_share(logprob, tokens, logprob_of)
-        tally.settled[answer].append(math.exp(complete))
+        label_mass.per_label[answer].append(math.exp(complete))
         logliks[answer].append(complete)
-    matched = math.fsum(p for parts in tally.settled for p in parts)
-    distribution = tally.settle(max(1.0 - matched, 0.0), [math.inf] * len(labels))
+    matched = math.fsum(p for parts in label_mass.per_label for p in parts)
+    distribution = label_mass.to_distribution(max(1.0 - matched, 0.0), [math.inf] * len(labels))
     loglik = {name: log_sum(values) for name, values in zip(labels.names, logliks, strict=True)}
     # In logarithms: probabilities that underflow to 0 can still be compared.
     total = log_sum(list(loglik.values()))

@@ -79,7 +79,7 @@ def extract_probs(
     if column is not None:
         result = _probabilities(column, labels, matches, *flags)
     else:
-        tables = unified(_tables(responses))
+        tables = unify_vocabularies(_tables(responses))
         result = np.full((len(tables), len(labels)), np.nan)
         for rows, column in _columns_by_vocabulary(tables, position):
             result[rows] = _probabilities(column, labels, matches, *flags)
@@ -136,7 +136,7 @@ def _stack_equal(responses: list[Any], position: int) -> _TokenColumn | None:
     )
 
 
-def _stack_ragged(stored: Stored, position: int) -> _TokenColumn:
+def _stack_ragged(stored: StoredColumns, position: int) -> _TokenColumn:
     """Stack tables of any shape."""
     vocabularies, chosen, chosen_logprob, ids, values, edges = stored
     offsets = stack(edges)

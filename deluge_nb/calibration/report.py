@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 from ..extras import import_extra
 from ..logprobs.columns import Floats
 from ..stats.core.records import Result
-from ..stats.core.validation import between, count, outcomes, paired, probabilities
+from ..stats.core.validation import between, check_paired, count, outcomes, probabilities
 from ..stats.scoring import (
     BrierDecomposition,
     CalibrationBin,
