@@ -1,8 +1,8 @@
-"""The network for many requests at once: httpx over aiohttp's connections.
+"""The network backend for many concurrent requests: httpx over aiohttp's connections.
 
-httpx looks through all of its connections at every request, which at a hundred of them costs more than all the rest;
-its transport seam takes aiohttp's in their place. Errors are named here as httpx names them: what a server did must not
-be told as a time-out.
+httpx searches its whole connection pool at every request, which dominates the cost at a hundred connections; its
+transport seam accepts aiohttp's connections instead. Errors are mapped to httpx's classes here, so that a closed
+connection is not reported as a time-out.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from httpx_aiohttp import AiohttpTransport
 
 
 class KeepAliveTransport(AiohttpTransport):
-    """Any number of connections to one server, kept while they are used.
+    """Transport with an unlimited pool of keep-alive connections to one server.
 
     Parameters
     ----------
     url
-        The server's address; decides which of the environment's proxies is meant.
+        Address of the server; selects the proxy from the environment.
     trust_env
-        Whether the environment's proxies and certificates count.
+        Whether to use the environment's proxies and certificates.
     """
 
     def __init__(self, url: str, *, trust_env: bool) -> None:
@@ -33,8 +33,8 @@ class KeepAliveTransport(AiohttpTransport):
         proxy = proxy_for(url) if trust_env else None
 
         def session() -> aiohttp.ClientSession:
-            # How many are under way at once is for the client to say. aiohttp's own trust in the environment would also
-            # look for a password file, at every request.
+            # The client limits concurrency itself. `trust_env` stays off here, because aiohttp would then look for a
+            # password file at every request.
             return aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(limit=0, ssl=context),
                 cookie_jar=aiohttp.DummyCookieJar(),
@@ -44,60 +44,62 @@ class KeepAliveTransport(AiohttpTransport):
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send one request."""
-        with _named():
+        with _map_errors():
             response = await super().handle_async_request(request)
         if isinstance(response.stream, httpx.AsyncByteStream):
-            response.stream = _Stream(response.stream)
+            response.stream = _ResponseStream(response.stream)
         return response
 
 
-class _Stream(httpx.AsyncByteStream):
-    """A body on its way, with its errors named as well."""
+class _ResponseStream(httpx.AsyncByteStream):
+    """Body of a response, with aiohttp's errors mapped to httpx's."""
 
     def __init__(self, inner: httpx.AsyncByteStream) -> None:
         self._inner = inner
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        with _named():
+        with _map_errors():
             async for chunk in self._inner:
                 yield chunk
 
     async def aclose(self) -> None:
-        with _named():
+        with _map_errors():
             await self._inner.aclose()
 
 
 def proxy_for(url: str) -> str | None:
-    """The proxy that the environment names for an address, if any."""
+    """Return the proxy that the environment sets for an address, or None."""
     parts = urlsplit(url)
     if not parts.hostname or urllib.request.proxy_bypass(parts.hostname):
         return None
-    found = urllib.request.getproxies()
-    proxy = found.get(parts.scheme) or found.get("all")
+    proxies = urllib.request.getproxies()
+    proxy = proxies.get(parts.scheme) or proxies.get("all")
     return proxy if proxy is None or "://" in proxy else f"http://{proxy}"
 
 
 @contextmanager
-def _named() -> Iterator[None]:
+def _map_errors() -> Iterator[None]:
+    """Raise aiohttp's errors as httpx's."""
     try:
         yield
     except (httpx.TransportError, aiohttp.ClientError, TimeoutError) as error:
-        named = _as_httpx(error)
+        mapped = _as_httpx_error(error)
     else:
         return
-    # Outside the handler: aiohttp's errors hold the request's headers, and with them the key.
-    raise named
+    # Raised outside the handler: aiohttp's errors hold the request's headers, and with them the key.
+    raise mapped
 
 
-def _as_httpx(error: Exception) -> httpx.TransportError:
+def _as_httpx_error(error: Exception) -> httpx.TransportError:
+    """Return the httpx error for an error of aiohttp, or for an httpx error that hides one."""
     cause = error.__cause__ if isinstance(error, httpx.TransportError) and error.__cause__ is not None else error
-    said = str(cause) or type(cause).__name__
+    reason = str(cause) or type(cause).__name__
     if isinstance(cause, aiohttp.ServerDisconnectedError):
         return httpx.RemoteProtocolError("the server closed the connection without an answer")
     if isinstance(cause, aiohttp.ClientPayloadError):
         return httpx.ReadError("the connection ended in the middle of the answer")
     if isinstance(cause, TimeoutError):
-        return httpx.ReadTimeout(said)
+        return httpx.ReadTimeout(reason)
     if isinstance(cause, aiohttp.ClientConnectorError):
-        return httpx.ConnectError(said)
-    return httpx.ReadError(said)
+        return httpx.ConnectError(reason)
+    return httpx.ReadError(reason)

@@ -1,4 +1,4 @@
-"""HTTP: sending, pacing and retrying. The only module that knows it; everything here runs on the portal's loop."""
+"""Sending, pacing and retrying of HTTP requests; everything here runs on the portal's loop."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ from .rate_limits import seconds_until_reset
 from .streaming import StreamedReply, StreamListener
 from .throttle import Pace, Pause
 
-# Worth another try: time-outs, conflicts, rate limits, and a server's own troubles (498 and 529 are Groq's and
-# Anthropic's words for "no capacity").
-_RETRIED = frozenset({408, 409, 425, 429, 498, 500, 502, 503, 504, 529})
-# A 429 that no wait will cure.
-_EXHAUSTED = frozenset(
+# Statuses of transient failures: time-outs, conflicts, rate limits and server errors (Groq sends 498 and Anthropic 529
+# for "no capacity").
+_RETRY_STATUSES = frozenset({408, 409, 425, 429, 498, 500, 502, 503, 504, 529})
+# Error codes of a 429 that waiting does not cure.
+_EXHAUSTED_CODES = frozenset(
     {
         "insufficient_quota",
         "credit_balance_exhausted",
@@ -42,16 +42,16 @@ _EXHAUSTED = frozenset(
         "billing_hard_limit_reached",
     }
 )
-# Google's words for a tier that has no quota for the model, whatever delay it names.
+# Google's message for a tier without quota for the model; the delay that comes with it does not help.
 _NO_QUOTA = re.compile(r"\blimit: 0\b(?!\.\d)")
-# No answer is this long, and one that is would fill the memory.
-_LONGEST_REPLY = 64 << 20
-# A reply that comes byte by byte never meets the limit between two bytes; by so many of these, it has to be there.
-_PATIENCE = 10
-_FEW = 64
-# Told to wait longer than this, a person would rather be told.
+# Bytes; a longer reply is no answer, and would fill the memory.
+_MAX_REPLY_SIZE = 64 << 20
+# A reply that trickles in never exceeds `timeout` between two bytes; a whole reply may take this many times as long.
+_TOTAL_TIMEOUT_FACTOR = 10
+# A client sends to a few addresses only; the limit guards against a path that varies.
+_MAX_PARSED_URLS = 64
+# Seconds; if a server asks for a longer wait, an error with that number is more useful than a call that hangs.
 _LONGEST_WAIT = 60.0
-
 
 _HEADERS = {
     "Accept": "application/json",
@@ -60,35 +60,45 @@ _HEADERS = {
 }
 
 
-class _Refused(Exception):
-    """A try that failed: the error it will become, and whether and when to try again."""
+class _FailedAttempt(Exception):
+    """Failure of one attempt.
 
-    def __init__(self, error: RequestError, *, again: bool, wait: float | None = None) -> None:
+    Parameters
+    ----------
+    error
+        The error to raise if there is no further attempt.
+    retry
+        True for a transient failure.
+    wait
+        Seconds that the server asks to wait before the next attempt.
+    """
+
+    def __init__(self, error: RequestError, *, retry: bool, wait: float | None = None) -> None:
         super().__init__(str(error))
         self.error = error
-        self.again = again
+        self.retry = retry
         self.wait = wait
 
 
 class Transport:
-    """Carries the requests of one endpoint.
+    """Sender of the requests to one endpoint.
 
     Parameters
     ----------
     endpoint
-        Its dialect reads errors; its base URL is used unless ``served`` has one.
+        The server; its dialect reads error bodies, and its base URL is used unless ``served`` has one.
     key
-        Goes into the Authorization header as a request is sent, and is kept nowhere else.
+        API key, put into the headers of each request and stored nowhere else.
     served
-        A server on this machine; asked for its address before each request, so that it is started again if it died.
+        A server on this machine; its address is requested before each attempt, so that it is restarted if it died.
     timeout
-        Seconds without a byte before a try is given up.
+        Seconds without a byte after which an attempt fails.
     max_attempts
-        Tries per request, the first included.
+        Attempts per request, including the first.
     transport
         Any httpx transport, in place of the network.
     pace
-        Where each try waits for its turn.
+        Rate limiter that each attempt waits for.
     """
 
     def __init__(
@@ -112,25 +122,36 @@ class Transport:
         self._pause = Pause()
         self._headers = {**_HEADERS, **endpoint.headers}
         self._parsed: dict[str, httpx.URL] = {}
-        # Waiting for a free connection is what the client's own limit on concurrency is for.
-        self._limits = httpx.Timeout(timeout, connect=min(10.0, timeout), pool=None).as_dict()
-        self._open: httpx.AsyncBaseTransport | None = None
+        # No time-out for a free connection: the client limits concurrency itself.
+        self._timeouts = httpx.Timeout(timeout, connect=min(10.0, timeout), pool=None).as_dict()
+        self._backend: httpx.AsyncBaseTransport | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
     async def carry(self, exchange: Exchange, model: str, listener: StreamListener | None = None) -> Completion:
-        """Carry out an exchange: send each of its requests, hand it the replies.
+        """Send each request of an exchange, pass it the replies, and return its completion.
 
-        What is streamed goes to the listener as it comes. When it listens no longer, or the stream breaks off, what has
-        come by then is the reply.
+        Parameters
+        ----------
+        exchange
+            Generator of a dialect.
+        model
+            Name of the model, for error messages.
+        listener
+            Receiver of streamed chunks. If it stops, or the stream breaks off, the part received so far is the reply.
+
+        Returns
+        -------
+        Completion
+            The result of the exchange.
 
         Raises
         ------
         RequestError
-            When a request fails for good.
+            When a request fails permanently, or its attempts are used up.
         MalformedResponseError
             When a reply does not fit the dialect.
         """
-        with contextlib.closing(exchange), self._without_key():
+        with contextlib.closing(exchange), self._redact_errors():
             request = next(exchange)
             while True:
                 if request.reader is None or listener is None:
@@ -143,27 +164,27 @@ class Transport:
                     return end.value
 
     @contextlib.contextmanager
-    def _without_key(self) -> Iterator[None]:
-        """Take the key out of errors that quote a reply which quotes it."""
+    def _redact_errors(self) -> Iterator[None]:
+        """Remove the key from errors that quote a server's reply."""
         try:
             yield
         except DelugeError as error:
             key = self._key.get_secret_value() if self._key is not None else None
             for name, value in vars(error).items():
                 if key and value is not None and not isinstance(value, int | float) and key in str(value):
-                    setattr(error, name, _hidden(value if isinstance(value, str) else json.dumps(value), key))
-            error.args = tuple(_hidden(str(part), key) for part in error.args)
+                    setattr(error, name, _redact(value if isinstance(value, str) else json.dumps(value), key))
+            error.args = tuple(_redact(str(part), key) for part in error.args)
             raise
 
     async def _with_retries(self, request: Request, model: str, streamed: StreamedReply | None = None) -> bytes:
         try:
-            return await self._try(request, model, streamed)
-        except _Refused as refused:
-            first: _Refused | None = refused
-        # Most requests succeed, and need not pay for what follows.
+            return await self._attempt(request, model, streamed)
+        except _FailedAttempt as failure:
+            first: _FailedAttempt | None = failure
+        # Built only after a failure: most requests succeed at once.
         retrying = tenacity.AsyncRetrying(
-            retry=tenacity.retry_if_exception(lambda error: isinstance(error, _Refused) and error.again),
-            wait=_wait,
+            retry=tenacity.retry_if_exception(lambda error: isinstance(error, _FailedAttempt) and error.retry),
+            wait=_retry_delay,
             stop=tenacity.stop_after_attempt(self._max_attempts),
             reraise=True,
         )
@@ -171,18 +192,18 @@ class Transport:
         async def attempt() -> bytes:
             nonlocal first
             if first is not None:
-                tried, first = first, None
-                raise tried
-            return await self._try(request, model, streamed)
+                failure, first = first, None
+                raise failure
+            return await self._attempt(request, model, streamed)
 
         try:
             return await retrying(attempt)
-        except _Refused as refused:
-            failed = refused.error
-        # Outside the handler, so that no httpx object (with headers, with the key) hangs on the error as its context.
-        raise failed
+        except _FailedAttempt as failure:
+            error = failure.error
+        # Raised outside the handler, so that no httpx object, whose headers hold the key, becomes the error's context.
+        raise error
 
-    async def _try(self, request: Request, model: str, streamed: StreamedReply | None = None) -> bytes:
+    async def _attempt(self, request: Request, model: str, streamed: StreamedReply | None = None) -> bytes:
         if self._pace is not None:
             await self._pace.turn()
         await self._pause.wait()
@@ -194,134 +215,139 @@ class Transport:
         try:
             sent = httpx.Request(
                 request.method,
-                self._parsed.get(url) or self._parse(url),
+                self._parsed.get(url) or self._parse_url(url),
                 headers=headers,
                 json=request.body,
-                extensions={"timeout": self._limits},
+                extensions={"timeout": self._timeouts},
             )
-            # Straight to the transport: what a client would add (cookies, redirects, authentication) is not wanted, and
-            # costs as much as reading the answer.
-            response = await self._connected(base).handle_async_request(sent)
-            left = seconds_until_reset(response.headers.raw)
-            # Further off, the server may as well say no: it can say why.
-            if left is not None and left <= _LONGEST_WAIT:
-                self._pause.hold(left)
+            # Not through an httpx client: its cookies, redirects and authentication are not wanted, and cost as much as
+            # reading the answer.
+            response = await self._backend_for(base).handle_async_request(sent)
+            reset = seconds_until_reset(response.headers.raw)
+            # For a later reset the next request is sent anyway: if the server refuses it, it gives the reason.
+            if reset is not None and reset <= _LONGEST_WAIT:
+                self._pause.hold(reset)
             try:
-                if streamed is not None and streamed.takes(response):
+                if streamed is not None and streamed.is_streamed(response):
                     return await streamed.read(response, self._endpoint.label, model)
-                body = await self._body(response, model)
+                body = await self._read_body(response, model)
             finally:
                 await response.aclose()
         except httpx.TimeoutException:
-            refused = self._unreachable(model, f"no answer within {self._timeout:g} seconds")
+            failure = self._connection_failure(model, f"no answer within {self._timeout:g} seconds")
         except (httpx.InvalidURL, httpx.UnsupportedProtocol, ValueError, TypeError) as error:
-            refused = self._unreachable(model, _hidden(str(error), key), again=False)
+            failure = self._connection_failure(model, _redact(str(error), key), retry=False)
         except httpx.HTTPError as error:
-            refused = self._unreachable(model, _hidden(str(error) or type(error).__name__, key))
+            failure = self._connection_failure(model, _redact(str(error) or type(error).__name__, key))
         else:
             if response.is_success:
                 return body
-            refused = self._refused(response, body, model, key)
-        raise refused
+            failure = self._status_failure(response, body, model, key)
+        raise failure
 
-    def _parse(self, url: str) -> httpx.URL:
-        """An address read once: every request goes to one of a few."""
-        if len(self._parsed) > _FEW:
+    def _parse_url(self, url: str) -> httpx.URL:
+        """Parse an address and remember the result."""
+        if len(self._parsed) > _MAX_PARSED_URLS:
             self._parsed.clear()
-        found = self._parsed[url] = httpx.URL(url)
-        return found
+        parsed = self._parsed[url] = httpx.URL(url)
+        return parsed
 
     async def _address(self) -> Address | None:
         return None if self._served is None else await asyncio.to_thread(self._served.address)
 
-    def _connected(self, base: str) -> httpx.AsyncBaseTransport:
+    def _backend_for(self, base: str) -> httpx.AsyncBaseTransport:
+        """Return the transport that holds the connections, opened on first use."""
         loop = asyncio.get_running_loop()
-        if self._open is None or self._loop is not loop:  # a forked process has a loop of its own
+        if self._backend is None or self._loop is not loop:  # a forked process has a loop of its own
             self._loop = loop
             if self._transport is not None:
-                self._open = self._transport
+                self._backend = self._transport
             elif self._served is not None:
-                # llama.cpp's server closes connections it had promised to keep.
+                # No keep-alive: llama.cpp's server announces it, and then closes the connections.
                 limits = httpx.Limits(max_connections=None, max_keepalive_connections=0)
-                self._open = httpx.AsyncHTTPTransport(limits=limits, trust_env=False)
+                self._backend = httpx.AsyncHTTPTransport(limits=limits, trust_env=False)
             else:
                 from .aiohttp_backend import KeepAliveTransport
 
-                # A proxy must not be handed what is meant for this machine.
-                self._open = KeepAliveTransport(base, trust_env=not _on_this_machine(base))
-            weakref.finalize(self, _close, self._open, loop)
-        return self._open
+                # A proxy must not receive requests that are meant for this machine.
+                self._backend = KeepAliveTransport(base, trust_env=not _is_loopback(base))
+            weakref.finalize(self, _close, self._backend, loop)
+        return self._backend
 
-    def _unreachable(self, model: str, reason: str, *, again: bool = True) -> _Refused:
-        where = self._endpoint.base_url or self._endpoint.label
-        return _Refused(RequestError(f"{model!r} could not be reached at {where}: {reason}", model=model), again=again)
+    def _connection_failure(self, model: str, reason: str, *, retry: bool = True) -> _FailedAttempt:
+        server = self._endpoint.base_url or self._endpoint.label
+        message = f"{model!r} could not be reached at {server}: {reason}"
+        return _FailedAttempt(RequestError(message, model=model), retry=retry)
 
-    def _given_up(self, model: str, reason: str) -> _Refused:
-        return _Refused(RequestError(f"{model!r} at {self._endpoint.label}: {reason}", model=model), again=False)
+    def _body_failure(self, model: str, reason: str) -> _FailedAttempt:
+        return _FailedAttempt(RequestError(f"{model!r} at {self._endpoint.label}: {reason}", model=model), retry=False)
 
-    async def _body(self, response: httpx.Response, model: str) -> bytes:
-        """All of a reply, unless it is too long or takes too long; what runs on this machine may take its time."""
-        pieces: list[bytes] = []
-        size, most = 0, _LONGEST_REPLY if self._served is None else math.inf
+    async def _read_body(self, response: httpx.Response, model: str) -> bytes:
+        """Read a whole reply; its size and its time are limited unless the server runs on this machine."""
+        chunks: list[bytes] = []
+        size, max_size = 0, _MAX_REPLY_SIZE if self._served is None else math.inf
+        limit = None if self._served is not None else _TOTAL_TIMEOUT_FACTOR * self._timeout
         try:
-            async with asyncio.timeout(None if self._served is not None else _PATIENCE * self._timeout):
-                # As it came, where nothing has to be unpacked.
+            async with asyncio.timeout(limit):
+                # The raw stream is cheaper, and does where nothing has to be decompressed.
                 stream = response.aiter_bytes() if "content-encoding" in response.headers else response.stream
-                async for piece in cast(AsyncIterable[bytes], stream):
-                    pieces.append(piece)
-                    size += len(piece)
-                    if size > most:
+                async for chunk in cast(AsyncIterable[bytes], stream):
+                    chunks.append(chunk)
+                    size += len(chunk)
+                    if size > max_size:
                         break
         except TimeoutError:
-            told = f"its answer was still coming after {_PATIENCE * self._timeout:g} seconds; timeout= gives it longer"
-            raise self._given_up(model, told) from None
-        if size > most:
-            raise self._given_up(model, f"its answer is longer than {_LONGEST_REPLY >> 20} MB")
-        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+            reason = f"its answer was still coming after {limit:g} seconds; increase timeout to wait longer"
+            raise self._body_failure(model, reason) from None
+        if size > max_size:
+            raise self._body_failure(model, f"its answer is longer than {_MAX_REPLY_SIZE >> 20} MB")
+        return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
-    def _refused(self, response: httpx.Response, content: bytes, model: str, key: str | None) -> _Refused:
-        status, body = response.status_code, _hidden(content.decode("utf-8", "replace"), key)
+    def _status_failure(self, response: httpx.Response, content: bytes, model: str, key: str | None) -> _FailedAttempt:
+        """Return the failure for a reply with an error status or a redirect."""
+        status, body = response.status_code, _redact(content.decode("utf-8", "replace"), key)
         reason = load(self._endpoint.dialect).parse_error(status, body.encode())
-        if response.has_redirect_location:  # not followed: the key is for nobody else
-            moved = _hidden(response.headers["location"], key)
-            reason = replace(reason, message=f"it has moved to {moved}; give that address, if you trust it")
-        wait = _told_to_wait(response.headers)
+        if response.has_redirect_location:  # not followed: another server must not receive the key
+            location = _redact(response.headers["location"], key)
+            reason = replace(reason, message=f"it has moved to {location}; pass that as base_url, if you trust it")
+        wait = _retry_after(response.headers)
         if wait is None:
             wait = reason.wait
         if wait is None and status == HTTPStatus.TOO_MANY_REQUESTS:
             wait = seconds_until_reset(response.headers.raw)
-        again = status in _RETRIED and reason.code not in _EXHAUSTED and not _NO_QUOTA.search(body)
-        told = response.headers.get("x-should-retry")
-        if told in ("true", "false"):
-            again = told == "true"
+        retry = status in _RETRY_STATUSES and reason.code not in _EXHAUSTED_CODES and not _NO_QUOTA.search(body)
+        should_retry = response.headers.get("x-should-retry")
+        if should_retry in ("true", "false"):
+            retry = should_retry == "true"
         message = f"{model!r} at {self._endpoint.label} answered {status}: {reason.message}"
-        if again and wait is not None and wait > _LONGEST_WAIT:
-            again = False
+        if retry and wait is not None and wait > _LONGEST_WAIT:
+            retry = False
             message = f"{message.rstrip('.')}; it asks to wait {wait:.0f} seconds"
-        if again and wait and status == HTTPStatus.TOO_MANY_REQUESTS:
-            self._pause.hold(wait)  # the others would only be told the same
+        if retry and wait and status == HTTPStatus.TOO_MANY_REQUESTS:
+            self._pause.hold(wait)  # other requests would be refused in the same way
         error = RequestError(message, model=model, status_code=status, body=reason.body, retry_after=wait)
-        return _Refused(error, again=again, wait=wait)
+        return _FailedAttempt(error, retry=retry, wait=wait)
 
     def close(self) -> None:
         """Close the connections; they are opened again when needed."""
-        opened, loop = self._open, self._loop
-        self._open = self._loop = None
-        if opened is not None and loop is not None:
-            _close(opened, loop)
+        backend, loop = self._backend, self._loop
+        self._backend = self._loop = None
+        if backend is not None and loop is not None:
+            _close(backend, loop)
 
 
 _backoff = tenacity.wait_random_exponential(multiplier=0.5, max=20)
 
 
-def _wait(state: tenacity.RetryCallState) -> float:
+def _retry_delay(state: tenacity.RetryCallState) -> float:
+    """Return the seconds before the next attempt: those that the server asked for, else exponential backoff."""
     error = state.outcome.exception() if state.outcome is not None else None
-    told = error.wait if isinstance(error, _Refused) else None
-    return _backoff(state) if told is None else told
+    wait = error.wait if isinstance(error, _FailedAttempt) else None
+    return _backoff(state) if wait is None else wait
 
 
-def _told_to_wait(headers: httpx.Headers) -> float | None:
-    """Seconds, from ``retry-after-ms`` or ``Retry-After`` as a number or a date."""
+def _retry_after(headers: httpx.Headers) -> float | None:
+    """Return the seconds to wait, from ``retry-after-ms`` or ``Retry-After`` as a number or a date."""
     with contextlib.suppress(KeyError, ValueError):
         return max(0.0, float(headers["retry-after-ms"]) / 1000)
     value = headers.get("retry-after")
@@ -343,23 +369,23 @@ def _credentials(endpoint: Endpoint, key: str) -> dict[str, str]:
     return {endpoint.key_header: key}
 
 
-def _hidden(text: str, key: str | None) -> str:
-    """The text without the key, which some servers quote."""
+def _redact(text: str, key: str | None) -> str:
+    """Remove the key from a text: some servers quote it."""
     return text.replace(key, "[key]") if key else text
 
 
-def _on_this_machine(url: str) -> bool:
+def _is_loopback(url: str) -> bool:
     host = urlsplit(url).hostname or ""
     with contextlib.suppress(ValueError):
         return ipaddress.ip_address(host).is_loopback
     return host == "localhost" or host.endswith(".localhost")
 
 
-def _close(opened: httpx.AsyncBaseTransport, loop: asyncio.AbstractEventLoop) -> None:
+def _close(backend: httpx.AsyncBaseTransport, loop: asyncio.AbstractEventLoop) -> None:
     if not loop.is_running():
         return
     with contextlib.suppress(RuntimeError, concurrent.futures.CancelledError):
-        asyncio.run_coroutine_threadsafe(opened.aclose(), loop)
+        asyncio.run_coroutine_threadsafe(backend.aclose(), loop)
 
 
 __all__ = ["Transport"]

@@ -1,8 +1,7 @@
 """One private event loop on a daemon thread, for the whole process.
 
-A notebook cell already runs inside an event loop, a script does not, and neither should matter: coroutines are handed
-to this loop and waited for, from any thread. All network objects live here, so that connections are shared by every
-call a client makes.
+A notebook cell already runs inside an event loop and a script does not. Both, and any thread, submit coroutines to this
+loop and wait for them. All network objects live here, so that all calls of a client share its connections.
 """
 
 from __future__ import annotations
@@ -16,9 +15,9 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 
-# How long a waiting thread sleeps before it looks again: waits without a limit cannot be interrupted on Windows.
+# Seconds between two looks of a waiting thread: a wait without a limit cannot be interrupted on Windows.
 _TICK = 0.1
-# How long an interrupted call may take to close its connections before the interrupt goes on without it.
+# Seconds that an interrupted call has to close its connections before the interrupt is raised anyway.
 _GRACE = 5.0
 
 _lock = threading.Lock()
@@ -27,7 +26,7 @@ _thread: threading.Thread | None = None
 
 
 def loop() -> asyncio.AbstractEventLoop:
-    """The private loop, started on first use."""
+    """Return the private loop, started on first use."""
     global _loop, _thread
     with _lock:
         if _loop is None:
@@ -38,7 +37,7 @@ def loop() -> asyncio.AbstractEventLoop:
 
 
 def _forget() -> None:
-    """In a forked child the thread did not come along, and the lock may have been held."""
+    """Reset the module in a forked child, which has no copy of the thread and may have inherited a held lock."""
     global _loop, _thread, _lock
     _lock, _loop, _thread = threading.Lock(), None, None
 
@@ -48,7 +47,13 @@ if hasattr(os, "register_at_fork"):
 
 
 def submit(coroutine: Coroutine[Any, Any, T]) -> concurrent.futures.Future[T]:
-    """Start a coroutine on the private loop; cancelling the future cancels the coroutine."""
+    """Start a coroutine on the private loop and return its future; cancelling the future cancels the coroutine.
+
+    Raises
+    ------
+    RuntimeError
+        When called on the loop's own thread, which would wait for itself.
+    """
     running = loop()
     if threading.current_thread() is _thread:
         coroutine.close()
@@ -57,32 +62,37 @@ def submit(coroutine: Coroutine[Any, Any, T]) -> concurrent.futures.Future[T]:
 
 
 def run(coroutine: Coroutine[Any, Any, T], *, tick: Callable[[], object] | None = None) -> T:
-    """Run a coroutine on the private loop and wait for it, in a cell or in a script.
+    """Run a coroutine on the private loop and wait for its result, in a cell or in a script.
 
     Parameters
     ----------
     coroutine
-        What to run.
+        The work.
     tick
-        Called in the waiting thread about ten times a second, and once at the end: for progress bars, which must not
-        be touched from another thread.
+        Called in the waiting thread about ten times a second, and once at the end. Progress bars use it, because they
+        must not be touched from another thread.
+
+    Returns
+    -------
+    T
+        The coroutine's result.
 
     Raises
     ------
     KeyboardInterrupt
-        When the user interrupts. The coroutine has been cancelled by then, and has had time to clean up; and so it has
-        when `tick` raises.
+        When the user interrupts. The coroutine is then cancelled and gets time to clean up, as it also does when `tick`
+        raises.
     """
     ended = threading.Event()
 
-    async def watched() -> T:
+    async def signal_end() -> T:
         try:
             return await coroutine
         finally:
             ended.set()
 
     try:
-        future = submit(watched())
+        future = submit(signal_end())
     except BaseException:
         coroutine.close()
         raise
@@ -93,7 +103,7 @@ def run(coroutine: Coroutine[Any, Any, T], *, tick: Callable[[], object] | None 
         if tick is not None:
             tick()
         return future.result()
-    except BaseException:  # an interrupt, or a tick that failed: nobody waits any more
+    except BaseException:  # an interrupt, or a tick that failed: the result is no longer needed
         if future.cancel():
             ended.wait(_GRACE)
         raise

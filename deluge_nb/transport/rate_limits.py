@@ -1,8 +1,8 @@
-"""What servers say of their rate limits, in every spelling they have for it.
+"""Rate-limit headers, in the spellings of all providers.
 
-Names differ, and so do the forms of a time: a duration such as ``6m0s`` or ``120ms``, seconds, an instant of RFC 3339,
-or seconds since 1970. A negative number means that nothing is known. Whatever cannot be read is passed over: a header
-is no reason to fail.
+Header names differ, and so do the forms of a reset time: a duration such as ``6m0s`` or ``120ms``, seconds, an instant
+of RFC 3339, or seconds since 1970. A negative number means unknown. A header that cannot be read is ignored: it is no
+reason to fail.
 """
 
 from __future__ import annotations
@@ -18,43 +18,44 @@ _PART = re.compile(r"(\d+(?:\.\d+)?)(h|ms|us|µs|ns|m|s|d)")
 _DURATION = re.compile(rf"(?:{_PART.pattern})+")
 _SECONDS = {"d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}
 _WINDOWS = {"second": 1.0, "minute": 60.0, "hour": 3600.0, "day": 86400.0, "month": 2592000.0}
-# No reset is this far off; larger numbers are instants.
+# Seconds; no reset is this far off, so larger numbers are seconds since 1970.
 _EPOCH = 1e9
 
 
 def seconds_until_reset(headers: Iterable[tuple[bytes, bytes]], now: datetime | None = None) -> float | None:
-    """How long nothing more is to be had of what a reply's headers say is used up.
+    """Return the time until every rate limit that a reply reports as exhausted is reset.
 
     Parameters
     ----------
     headers
-        Names and values as they came.
+        Names and values of the reply's headers, as raw bytes.
     now
-        The time it is.
+        The current time; None for the clock's.
 
     Returns
     -------
     float or None
-        Seconds, the longest where several things are used up; None where nothing is, or nobody says for how long.
+        Seconds, the longest where several limits are exhausted; None where none is, or no reset time is given.
     """
-    told: dict[str, dict[str, str]] = {}
+    limits: dict[str, dict[str, str]] = {}
     for raw, value in headers:
         if b"limit-" not in (name := raw.lower()):
             continue
-        found = _FAMILY.fullmatch(name.decode("latin-1"))
-        if found is None:
+        match = _FAMILY.fullmatch(name.decode("latin-1"))
+        if match is None:
             continue
-        # "remaining-tokens-minute" and "tokens-remaining" are the same word in another order.
-        words = found[1].split("-")
+        # Providers order the words differently: "remaining-tokens-minute", "tokens-remaining".
+        words = match[1].split("-")
         kind = next((word for word in words if word in ("remaining", "reset")), None)
         if kind is not None:
             resource = "-".join(word for word in words if word != kind) + name.partition(b"limit")[0].decode("latin-1")
-            told.setdefault(resource, {})[kind] = value.decode("latin-1").strip()
-    waits = [_wait(resource, fields, now or datetime.now(UTC)) for resource, fields in told.items()]
+            limits.setdefault(resource, {})[kind] = value.decode("latin-1").strip()
+    waits = [_seconds_to_wait(resource, fields, now or datetime.now(UTC)) for resource, fields in limits.items()]
     return max((wait for wait in waits if wait is not None), default=None)
 
 
-def _wait(resource: str, fields: dict[str, str], now: datetime) -> float | None:
+def _seconds_to_wait(resource: str, fields: dict[str, str], now: datetime) -> float | None:
+    """Return the seconds until one limit is reset, or None where it is not exhausted or gives no time."""
     with contextlib.suppress(ValueError):
         if float(fields.get("remaining", "nan")) != 0:
             return None
@@ -65,7 +66,7 @@ def _wait(resource: str, fields: dict[str, str], now: datetime) -> float | None:
 
 
 def seconds(text: str, now: datetime | None = None) -> float | None:
-    """A time that lies ahead, in seconds; None where the text is none, or says that it is not known."""
+    """Return the seconds until the time that a header gives; None where it gives none, or says that it is unknown."""
     text = text.strip()
     if _DURATION.fullmatch(text):
         return sum(float(number) * _SECONDS[unit] for number, unit in _PART.findall(text))

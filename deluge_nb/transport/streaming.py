@@ -1,4 +1,4 @@
-"""Listening to an answer as it comes: from the connection to whoever waits for it."""
+"""Reading a streamed reply from its connection and passing it to a listener."""
 
 from __future__ import annotations
 
@@ -10,40 +10,40 @@ import httpx
 from ..dialects.base import Delta, StreamReader
 from ..errors import DelugeError, RequestError
 
-# What servers call a body that comes piece by piece; anything else is an answer that came at once.
-_STREAMS = ("text/event-stream", "application/x-ndjson", "application/stream+json")
+# Content types of a streamed body; a body of any other type is a complete answer.
+_STREAM_TYPES = ("text/event-stream", "application/x-ndjson", "application/stream+json")
 
 
 class StreamListener:
-    """Hears what is streamed, until told to stop. All of it on the portal's loop.
+    """Receiver of a streamed answer that can stop it; used on the portal's loop only.
 
     Parameters
     ----------
-    heard
-        Called with what each event adds.
+    on_deltas
+        Callback that receives the additions of each chunk of the stream.
     """
 
-    def __init__(self, heard: Callable[[list[Delta]], None]) -> None:
-        self.heard = heard
+    def __init__(self, on_deltas: Callable[[list[Delta]], None]) -> None:
+        self.on_deltas = on_deltas
         self.broken: DelugeError | None = None
-        """Why the stream broke off, where it did."""
+        """Error that ended the stream early, or None."""
         self.stopped = False
-        """Whether nobody wants any more."""
+        """True once :meth:`stop` was called."""
         self._reading: asyncio.Task[None] | None = None
 
     def stop(self) -> None:
-        """Have no more read; what has come is still made the best of."""
+        """Stop reading; the part that has been received is kept as the reply."""
         self.stopped = True
         if self._reading is not None:
             self._reading.cancel()
 
     @property
     def reading(self) -> bool:
-        """Whether an answer is coming."""
+        """True while an answer is being read."""
         return self._reading is not None
 
     async def read(self, reading: asyncio.Task[None]) -> None:
-        """Wait for a reader, which :meth:`stop` ends."""
+        """Wait until a task has read the stream; :meth:`stop` cancels the task."""
         self._reading = reading
         if self.stopped:
             reading.cancel()
@@ -57,52 +57,52 @@ class StreamListener:
 
 
 class StreamedReply:
-    """A reply that is read piece by piece.
+    """Reply that is read in chunks.
 
     Parameters
     ----------
     reader
-        Of the dialect.
+        Reader of the dialect, which turns bytes into additions to the answer.
     listener
-        Who hears what it reads.
+        Receiver of these additions.
     """
 
     def __init__(self, reader: StreamReader, listener: StreamListener) -> None:
         self._reader = reader
         self._listener = listener
 
-    def takes(self, response: httpx.Response) -> bool:
-        """Whether the reply is a stream: some servers answer at once whatever they are asked."""
-        told = response.headers.get("content-type", "text/event-stream")
-        return response.is_success and told.partition(";")[0].strip().lower() in _STREAMS
+    def is_streamed(self, response: httpx.Response) -> bool:
+        """Return True for a stream; some servers send a complete answer even when a stream is requested."""
+        content_type = response.headers.get("content-type", "text/event-stream")
+        return response.is_success and content_type.partition(";")[0].strip().lower() in _STREAM_TYPES
 
     async def read(self, response: httpx.Response, label: str, model: str) -> bytes:
-        """Read it to its end, or as far as it goes.
+        """Read the stream until it ends, fails or is stopped.
 
         Returns
         -------
         bytes
-            What has come, as the body of a reply that was not streamed.
+            The part that was received, in the form of a reply that was not streamed.
         """
         try:
-            await self._listener.read(asyncio.ensure_future(self._pieces(response)))
+            await self._listener.read(asyncio.ensure_future(self._read_chunks(response)))
         except httpx.HTTPError as error:
-            why = "no more came in time" if isinstance(error, httpx.TimeoutException) else str(error)
-            self._listener.broken = _broken(label, model, why or type(error).__name__)
+            reason = "no more came in time" if isinstance(error, httpx.TimeoutException) else str(error)
+            self._listener.broken = _interruption(label, model, reason or type(error).__name__)
         except DelugeError as error:
             self._listener.broken = error
         else:
             if not self._reader.complete and not self._listener.stopped:
-                self._listener.broken = _broken(label, model, "the connection ended before the answer did")
+                self._listener.broken = _interruption(label, model, "the connection ended before the answer did")
         return self._reader.body()
 
-    async def _pieces(self, response: httpx.Response) -> None:
-        async for piece in response.aiter_bytes():
-            if found := self._reader.feed(piece):
-                self._listener.heard(found)
-        if found := self._reader.end():
-            self._listener.heard(found)
+    async def _read_chunks(self, response: httpx.Response) -> None:
+        async for chunk in response.aiter_bytes():
+            if deltas := self._reader.feed(chunk):
+                self._listener.on_deltas(deltas)
+        if deltas := self._reader.end():
+            self._listener.on_deltas(deltas)
 
 
-def _broken(label: str, model: str, why: str) -> RequestError:
-    return RequestError(f"{model!r} at {label} broke off in the middle of its answer: {why}", model=model)
+def _interruption(label: str, model: str, reason: str) -> RequestError:
+    return RequestError(f"{model!r} at {label} broke off in the middle of its answer: {reason}", model=model)
