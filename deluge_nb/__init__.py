@@ -1,4 +1,4 @@
-"""See what a language model was sure of: token log-probabilities in a notebook and in a script.
+"""Token log-probabilities of language models, in notebooks and in scripts.
 
 >>> from deluge_nb import LLMClient, SamplingParams
 >>> client = LLMClient("local", sampling_params=SamplingParams(logprobs=True, top_logprobs=5))
@@ -6,7 +6,7 @@
 >>> response.logprobs[0]["token"]
 'The'
 
-In a notebook, ``%load_ext deluge_nb`` gives ``%%deluge``.
+In a notebook, ``%load_ext deluge_nb`` adds the magic ``%%deluge``.
 """
 
 from __future__ import annotations
@@ -62,8 +62,8 @@ if TYPE_CHECKING:
     from .widget.compare import LogprobCompare
     from .widget.view import LogprobView
 
-# Each name is fetched from its module when it is first used: a script that only scores loads neither a notebook nor a
-# chart.
+# Each name is imported from its module on first use, so that a script that only scores loads no notebook or chart
+# library.
 _HOMES = {
     "APIResponse": "response",
     "Branch": "client.continuation",
@@ -192,8 +192,8 @@ def __getattr__(name: str) -> Any:
 
             return version("deluge-nb")
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    found = globals()[name] = getattr(import_module(f"{__name__}.{home}"), name)
-    return found
+    value = globals()[name] = getattr(import_module(f"{__name__}.{home}"), name)
+    return value
 
 
 def __dir__() -> list[str]:
@@ -201,14 +201,45 @@ def __dir__() -> list[str]:
 
 
 def load_ipython_extension(shell: InteractiveShell) -> None:
-    """What ``%load_ext deluge_nb`` runs."""
+    """Register ``%%deluge``; IPython calls this for ``%load_ext deluge_nb``.
+
+    Parameters
+    ----------
+    shell
+        The shell of the session.
+
+    Examples
+    --------
+    >>> from IPython.core.interactiveshell import InteractiveShell
+    >>> from deluge_nb import load_ipython_extension
+    >>> shell = InteractiveShell()
+    >>> load_ipython_extension(shell)
+    >>> "deluge" in shell.magics_manager.magics["cell"]
+    True
+    """
     from . import magic
 
     magic.load(shell)
 
 
 def unload_ipython_extension(shell: InteractiveShell) -> None:
-    """What ``%unload_ext deluge_nb`` runs."""
+    """Remove ``%%deluge`` and the display of responses; IPython calls this for ``%unload_ext deluge_nb``.
+
+    Parameters
+    ----------
+    shell
+        The shell of the session.
+
+    Examples
+    --------
+    >>> from IPython.core.interactiveshell import InteractiveShell
+    >>> from deluge_nb import load_ipython_extension, unload_ipython_extension
+    >>> shell = InteractiveShell()
+    >>> load_ipython_extension(shell)
+    >>> unload_ipython_extension(shell)
+    >>> "deluge" in shell.magics_manager.magics["cell"]
+    False
+    """
     from . import magic
 
     magic.unload(shell)

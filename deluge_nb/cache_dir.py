@@ -1,4 +1,4 @@
-"""Where what is kept between sessions is kept."""
+"""The folder for files that are kept between sessions, such as cached responses and model weights."""
 
 from __future__ import annotations
 
@@ -10,11 +10,17 @@ CACHE_VARIABLE = "DELUGE_NB_CACHE"
 
 
 def cache_folder() -> Path | None:
-    """``DELUGE_NB_CACHE``, else the platform's folder for caches; None where this user has no home to keep them in."""
-    named = os.environ.get(CACHE_VARIABLE)
+    """Return the folder that ``DELUGE_NB_CACHE`` names, else the platform's cache folder.
+
+    Returns
+    -------
+    Path or None
+        The folder, which may not exist yet; None if the user has no home folder.
+    """
+    folder = os.environ.get(CACHE_VARIABLE)
     try:
-        if named:
-            return Path(named).expanduser()
+        if folder:
+            return Path(folder).expanduser()
         if sys.platform == "win32":
             base = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
         elif sys.platform == "darwin":

@@ -1,4 +1,4 @@
-"""Optional packages: import one, or say in one sentence how to install it."""
+"""Import of optional packages, with one error message that names the extra to install."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 from .errors import MissingDependencyError
 
-# Which extra of this package brings a module, and what the module's package is called.
+# Module: the extra of this package that installs it, and the name of its package for messages.
 _EXTRAS = {
     "pandas": ("tables", "pandas"),
     "pyarrow": ("tables", "pyarrow"),
@@ -27,7 +27,12 @@ def import_extra(module: str, feature: str) -> Any:
     module
         Its name, such as ``"pandas"`` or ``"scipy.stats"``.
     feature
-        What needs it, as the subject of the error's sentence.
+        The feature that needs it, as the subject of the error's sentence.
+
+    Returns
+    -------
+    module
+        The imported module.
 
     Raises
     ------
@@ -41,14 +46,14 @@ def import_extra(module: str, feature: str) -> Any:
 
 
 def has_extra(module: str) -> bool:
-    """Return whether an optional package is installed, without importing it."""
+    """Return True if an optional package is installed, without importing it."""
     if module in sys.modules:
         return sys.modules[module] is not None
     return find_spec(module) is not None
 
 
 def missing_extra(module: str, feature: str, error: ImportError | None = None) -> MissingDependencyError:
-    """Return the error for an optional package that a feature needs and cannot have."""
+    """Return the error for an optional package that a feature needs and that cannot be imported."""
     top = module.partition(".")[0]
     extra, package = _EXTRAS[top]
     if error is None or getattr(error, "name", None) in (None, top, module):

@@ -1,4 +1,4 @@
-"""What a prompt may be: text, a list of messages, a conversation, or raw text to continue."""
+"""The types of a prompt: text, a list of messages, a conversation, or raw text to continue."""
 
 from __future__ import annotations
 
@@ -13,7 +13,21 @@ Role = Literal["system", "developer", "user", "assistant", "tool"]
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One turn of a conversation."""
+    """One turn of a conversation.
+
+    Parameters
+    ----------
+    role
+        ``"system"``, ``"developer"``, ``"user"``, ``"assistant"`` or ``"tool"``.
+    content
+        The text.
+
+    Examples
+    --------
+    >>> from deluge_nb import Message
+    >>> Message("user", "What is the capital of France?")
+    Message(role='user', content='What is the capital of France?')
+    """
 
     role: Role
     content: str
@@ -21,9 +35,21 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class RawPrompt:
-    """Text for the model to continue as it stands, without a chat template around it.
+    """Text for the model to continue, without a chat template around it.
 
-    Only servers with a completion endpoint can; the embedded model does, and gives its best distributions this way.
+    Only servers with a completion endpoint can continue raw text. The embedded model can, and its distributions are
+    best this way.
+
+    Parameters
+    ----------
+    text
+        The text to continue.
+
+    Examples
+    --------
+    >>> from deluge_nb import RawPrompt
+    >>> RawPrompt("The capital of France is")
+    RawPrompt(text='The capital of France is')
     """
 
     text: str
@@ -31,41 +57,99 @@ class RawPrompt:
 
 @dataclass(frozen=True, slots=True)
 class Conversation(Sequence[Message]):
-    """Messages in order. Each method gives a new conversation with one more turn.
+    """Immutable sequence of messages; each method returns a new conversation with one more turn.
 
+    Parameters
+    ----------
+    messages
+        The turns, oldest first.
+    prefill
+        Beginning of the answer, which the model continues; None for an answer from the start.
+
+    Examples
+    --------
+    >>> from deluge_nb import Conversation
     >>> Conversation().system("Answer briefly.").user("What is the capital of France?")
     Conversation(2 messages)
     """
 
     messages: tuple[Message, ...] = ()
     prefill: str | None = None
-    """The beginning of the answer, which the model is to continue."""
 
     def system(self, content: str) -> Conversation:
-        """Add an instruction."""
-        return self._and("system", content)
+        """Add an instruction.
+
+        Parameters
+        ----------
+        content
+            Text of the instruction.
+
+        Returns
+        -------
+        Conversation
+            The conversation with this turn.
+        """
+        return self._append("system", content)
 
     def user(self, content: str) -> Conversation:
-        """Add what the user says."""
-        return self._and("user", content)
+        """Add a turn of the user.
+
+        Parameters
+        ----------
+        content
+            Text of the turn.
+
+        Returns
+        -------
+        Conversation
+            The conversation with this turn.
+        """
+        return self._append("user", content)
 
     def assistant(self, content: str) -> Conversation:
-        """Add what the model answered."""
-        return self._and("assistant", content)
+        """Add a turn of the model.
+
+        Parameters
+        ----------
+        content
+            Text of the turn.
+
+        Returns
+        -------
+        Conversation
+            The conversation with this turn.
+        """
+        return self._append("assistant", content)
 
     def assistant_prefix(self, content: str) -> Conversation:
-        """Begin the answer for the model, which continues it; for models that can.
+        """Set the beginning of the answer, for models that can continue it.
 
-        White space at the end is dropped: tokens carry their space in front, and no likely token starts after one.
+        White space at the end is removed: most tokens begin with their space, so no likely token follows a space.
+
+        Parameters
+        ----------
+        content
+            Beginning of the answer.
+
+        Returns
+        -------
+        Conversation
+            The conversation, to which nothing more can be added.
+
+        Examples
+        --------
+        >>> from deluge_nb import Conversation
+        >>> Conversation().user("Is it raining?").assistant_prefix("I think ").prefill
+        'I think'
         """
-        self._open()
+        self._check_open()
         return Conversation(self.messages, content.rstrip())
 
-    def _and(self, role: Role, content: str) -> Conversation:
-        self._open()
+    def _append(self, role: Role, content: str) -> Conversation:
+        self._check_open()
         return Conversation((*self.messages, Message(role, content)))
 
-    def _open(self) -> None:
+    def _check_open(self) -> None:
         if self.prefill is not None:
             raise SettingError(
                 "Nothing can follow an assistant_prefix: the model continues from there.",
@@ -86,7 +170,8 @@ class Conversation(Sequence[Message]):
         return self.messages[index]
 
     def __repr__(self) -> str:
-        return f"Conversation({len(self.messages)} messages{', prefilled' if self.prefill else ''})"
+        count = len(self.messages)
+        return f"Conversation({count} message{'' if count == 1 else 's'}{', prefilled' if self.prefill else ''})"
 
 
 PromptLike = str | RawPrompt | Conversation | Sequence[Message | Mapping[str, Any]]
@@ -94,34 +179,46 @@ PromptLike = str | RawPrompt | Conversation | Sequence[Message | Mapping[str, An
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """Any prompt, in the one form that dialects read: messages with an optional prefill, or raw text."""
+    """Prompt in the one form that dialects read: messages with an optional prefill, or raw text."""
 
     messages: tuple[Mapping[str, Any], ...] = ()
     prefill: str | None = None
     raw: str | None = None
     begun: tuple[int, ...] = ()
-    """Ids of the tokens that follow all this, and that the model continues; for the llamacpp dialect only."""
+    """Ids of tokens that follow the prompt and that the model continues; for the llamacpp dialect only."""
 
     @property
     def has_system(self) -> bool:
-        """Whether the prompt brings its own instruction."""
+        """True if the prompt has an instruction of its own."""
         return any(message["role"] in ("system", "developer") for message in self.messages)
 
 
 def as_prompt(value: PromptLike, where: str = "prompt") -> Prompt:
-    """Read one prompt.
+    """Convert any form of a prompt to a :class:`Prompt`.
+
+    Parameters
+    ----------
+    value
+        The prompt.
+    where
+        Name of the prompt in error messages, such as ``"prompts[2]"``.
+
+    Returns
+    -------
+    Prompt
+        The prompt in the form that dialects read.
 
     Raises
     ------
     SettingError
-        When it is none of the accepted forms; ``where`` says which prompt it was.
+        When the value has none of the accepted forms, or is empty.
     """
     if isinstance(value, Prompt):
         return value
     if isinstance(value, str):
-        return Prompt(({"role": "user", "content": _filled(value, where)},))
+        return Prompt(({"role": "user", "content": _checked_text(value, where)},))
     if isinstance(value, RawPrompt):
-        return Prompt(raw=_filled(value.text, where))
+        return Prompt(raw=_checked_text(value.text, where))
     if isinstance(value, Conversation):
         messages = tuple(_message(message, where) for message in value.messages)
         prefill = value.prefill
@@ -142,10 +239,17 @@ def as_prompt(value: PromptLike, where: str = "prompt") -> Prompt:
 
 
 def as_prompts(values: Iterable[PromptLike]) -> list[Prompt]:
-    """Read a list of prompts; a lone prompt is refused, for a string would be taken letter by letter."""
+    """Convert a list of prompts.
+
+    Raises
+    ------
+    SettingError
+        When a prompt has none of the accepted forms. A single prompt is also refused: iterating over a string would
+        make a prompt of each letter.
+    """
     if isinstance(values, str | RawPrompt | Conversation | Mapping):
         raise SettingError(
-            f"prompts must be a list of prompts; put the one you have in brackets: [{_short(values)}].",
+            f"prompts must be a list of prompts; put the one you have in brackets: [{_excerpt(values)}].",
             setting="prompts",
             value=values,
         )
@@ -173,7 +277,7 @@ def _message(value: Message | Mapping[str, Any], where: str) -> Mapping[str, Any
         value = {"role": value.role, "content": value.content}
     if not isinstance(value, Mapping) or "role" not in value:
         raise SettingError(
-            f"{where} must be a message such as {{'role': 'user', 'content': '…'}}, not {_short(value)}.",
+            f"{where} must be a message such as {{'role': 'user', 'content': '…'}}, not {_excerpt(value)}.",
             setting=where,
             value=value,
         )
@@ -185,18 +289,18 @@ def _message(value: Message | Mapping[str, Any], where: str) -> Mapping[str, Any
         )
     content = value.get("content")
     if not isinstance(content, str | list) and not (content is None and value.get("tool_calls")):
-        raise SettingError(f"{where}['content'] must be text, not {_short(content)}.", setting=where, value=content)
+        raise SettingError(f"{where}['content'] must be text, not {_excerpt(content)}.", setting=where, value=content)
     return dict(value)
 
 
-def _filled(text: object, where: str) -> str:
+def _checked_text(text: object, where: str) -> str:
     if not isinstance(text, str):
-        raise SettingError(f"{where} must be text, not {_short(text)}.", setting=where, value=text)
+        raise SettingError(f"{where} must be text, not {_excerpt(text)}.", setting=where, value=text)
     if not text:
         raise SettingError(f"{where} is empty: there is nothing to answer.", setting=where, value=text)
     return text
 
 
-def _short(value: object) -> str:
-    shown = repr(value)
-    return shown if len(shown) <= 60 else f"{shown[:59]}…"
+def _excerpt(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:59]}…"

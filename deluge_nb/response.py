@@ -1,4 +1,4 @@
-"""What comes back for one prompt."""
+"""The response to one prompt."""
 
 from __future__ import annotations
 
@@ -15,30 +15,45 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class APIResponse:
-    """The answer to one prompt, or why there is none.
+    """Answer to one prompt, or the error in place of it.
 
     Parameters
     ----------
     model
-        Which model was asked; :attr:`served_model` is what the server calls it.
+        Name of the model in the request.
     completion
-        The text, or None.
+        The generated text, or None.
     logprobs
-        A table of log-probabilities, or None where none were asked for or none came; ``note`` says why.
+        Log-probabilities of the generated tokens, or None if they were not requested or are missing; ``note`` gives
+        the reason.
     finish_reason
-        Why the text ends: ``stop``, ``length``, ``tool_calls``, or a word of the server's own.
+        Reason for the end of the text: ``stop``, ``length``, ``tool_calls``, or the server's own word.
     usage
         Token counts as the server sent them.
-    is_error, error_message, status_code, error
-        Whether the prompt failed; the reason in one line; the HTTP status where there was one; the exception.
+    is_error, error_message
+        True if the prompt failed, and the reason in one line.
+    status_code, error
+        HTTP status of a failed request, if there was a reply, and the exception.
     tool_calls
-        What the model wishes to have called.
+        Tool calls that the model requests.
     parsed
         The completion as an object of ``output_schema``, or None.
-    from_cache
-        Whether this is an answer that was kept, and nothing was sent.
     note
-        What is good to know about this answer, such as why log-probabilities are missing.
+        Remark about this answer, such as the reason for missing log-probabilities.
+    served_model
+        Name of the model in the server's reply.
+    from_cache
+        True if the answer comes from the cache and no request was sent.
+
+    Examples
+    --------
+    >>> from deluge_nb import APIResponse, as_logprobs
+    >>> table = as_logprobs([{"token": "Yes", "logprob": -0.1}])
+    >>> response = APIResponse("gpt-4o-mini", completion="Yes", logprobs=table)
+    >>> response
+    APIResponse('gpt-4o-mini', 'Yes', 1 token with logprobs)
+    >>> response.is_error, response.logprobs[0]["logprob"]
+    (False, -0.1)
     """
 
     model: str
@@ -60,7 +75,7 @@ class APIResponse:
 
     @property
     def raw_response(self) -> Any:
-        """The body of the server's reply; of a failed prompt what the server said, else ``{"error": …}``."""
+        """Body of the server's reply; for a failed prompt without a reply ``{"error": …}``."""
         if self.is_error:
             return self._raw if self._raw is not None else {"error": self.error_message}
         body = json.loads(self._raw.decode("utf-8", "replace")) if isinstance(self._raw, bytes) else self._raw
@@ -72,14 +87,14 @@ class APIResponse:
 
     @property
     def field_probs(self) -> FieldProbs:
-        """How probable each value of an answer in JSON was, with bounds: see :class:`deluge_nb.FieldProb`.
+        """Probability of each value of a JSON answer, with bounds: see :class:`deluge_nb.FieldProb`.
 
         Raises
         ------
         LogprobsMissingError
-            When there are no log-probabilities, or they are not those of this text.
+            When there are no log-probabilities, or they belong to another text.
         SettingError
-            When the completion is no JSON.
+            When the completion is not JSON.
         """
         from .logprobs.json_fields import field_probs
 
@@ -87,11 +102,13 @@ class APIResponse:
 
     def __repr__(self) -> str:
         if self.is_error:
-            return f"APIResponse({self.model!r}, error: {_short(self.error_message or '')})"
-        told = f", {len(self.logprobs)} tokens with logprobs" if self.logprobs is not None else ""
+            return f"APIResponse({self.model!r}, error: {_excerpt(self.error_message or '')})"
+        tokens = ""
+        if self.logprobs is not None:
+            tokens = f", {len(self.logprobs)} token{'' if len(self.logprobs) == 1 else 's'} with logprobs"
         calls = "".join(f", calls {call.name}" for call in self.tool_calls)
-        return f"APIResponse({self.model!r}, {_short(self.completion)!r}{told}{calls})"
+        return f"APIResponse({self.model!r}, {_excerpt(self.completion)!r}{tokens}{calls})"
 
 
-def _short(text: str | None) -> str | None:
+def _excerpt(text: str | None) -> str | None:
     return text if text is None or len(text) <= 80 else f"{text[:79]}…"

@@ -1,4 +1,4 @@
-"""What to ask of a model: validated, immutable request settings."""
+"""Settings of a request: validated and immutable."""
 
 from __future__ import annotations
 
@@ -16,88 +16,94 @@ from pydantic import (
     model_validator,
 )
 
-from .errors import SettingError
+from .errors import SettingError, invalid_argument
 
 
-def _unboxed(value: Any) -> Any:
-    """A numpy scalar as the Python number it holds, so that results of a sweep can be passed on."""
+def _as_python_number(value: Any) -> Any:
+    """Convert a numpy scalar to a Python number, so that values of a numpy range can be used as settings."""
     item = getattr(value, "item", None)
     return item() if callable(item) and not isinstance(value, bool | int | float) else value
 
 
-def _listed(value: Any) -> Any:
+def _as_stop_strings(value: Any) -> Any:
     if value is None:
         return ()
     return (value,) if isinstance(value, str) else tuple(value) if isinstance(value, list) else value
 
 
-# The description of each type ends the sentence "… must be" when a value is refused.
+# A description completes the sentence "… must be" of the error for an invalid value.
 Penalty = Annotated[
     float,
-    BeforeValidator(_unboxed),
+    BeforeValidator(_as_python_number),
     Field(strict=True, ge=-2, le=2, description="a number from -2 to 2"),
 ]
-Bias = Annotated[float, BeforeValidator(_unboxed), Field(strict=True, ge=-100, le=100)]
+Bias = Annotated[float, BeforeValidator(_as_python_number), Field(strict=True, ge=-100, le=100)]
 
 
 class SamplingParams(BaseModel):
-    """Settings of one request. What is left at None is the model's own default.
+    """Settings of one request; for a setting that is None the model's own default applies.
 
     Parameters
     ----------
     logprobs
-        Whether to ask for the log-probability of each generated token.
+        Request the log-probability of each generated token.
     top_logprobs
-        How many alternatives per token, from 0 to 20; needs ``logprobs=True``.
+        Number of alternatives per token, from 0 to 20; needs ``logprobs=True``.
     full_vocab
-        Ask for the probability of every token of the vocabulary (servers that can: the embedded model does). Needs
-        ``logprobs=True``, takes the place of ``top_logprobs``.
+        Request the probability of every token of the vocabulary, from servers that can return it, such as the embedded
+        model. Needs ``logprobs=True`` and replaces ``top_logprobs``.
     temperature
-        0 takes the likeliest token, 1 samples from the model's own distribution. It changes which token is drawn; most
-        providers report the probabilities before it is applied.
+        0 selects the likeliest token, 1 samples from the model's own distribution. It changes the token that is drawn;
+        most providers report probabilities from before it is applied.
     top_p
-        Sample only from the likeliest tokens that together hold this probability.
+        Sample only from the likeliest tokens whose probabilities add up to this number, above 0 and up to 1.
     max_new_tokens
-        The longest completion, in tokens.
+        Maximum length of the completion, in tokens.
     seed
-        Makes sampling repeatable where the server can.
+        Integer that makes sampling repeatable, if the server supports it.
     stop
-        A string, or several, at which the completion ends.
+        One or more strings at which the completion ends.
     presence_penalty, frequency_penalty
-        From -2 to 2: makes tokens that have appeared less likely.
+        From -2 to 2; positive values make tokens that have appeared less likely.
     logit_bias
-        Token id to a number from -100 to 100 added to its logit.
+        Dict from token ids to numbers from -100 to 100, which are added to the tokens' logits.
     reasoning_effort
-        For reasoning models; many give log-probabilities only with ``"none"``.
+        Effort of a reasoning model; many return log-probabilities only with ``"none"``.
     extra_body
-        Fields added to the request as they are, for what a server has and this class does not.
+        Fields that are added to the request unchanged, for options that this class does not have.
 
     Raises
     ------
     SettingError
-        On a value outside its range, a contradiction, or a name that is no setting; one sentence.
+        When a value is out of range, two settings contradict each other, or a name is no setting.
+
+    Examples
+    --------
+    >>> from deluge_nb import SamplingParams
+    >>> SamplingParams(logprobs=True, top_logprobs=5, temperature=0)
+    SamplingParams(logprobs=True, top_logprobs=5, temperature=0.0)
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=False)
 
     logprobs: StrictBool = Field(False, description="True or False")
-    top_logprobs: Annotated[int, BeforeValidator(_unboxed)] | None = Field(
+    top_logprobs: Annotated[int, BeforeValidator(_as_python_number)] | None = Field(
         None, strict=True, ge=0, le=20, description="an integer from 0 to 20, or None"
     )
     full_vocab: StrictBool = Field(False, description="True or False")
-    temperature: Annotated[float, BeforeValidator(_unboxed)] | None = Field(
+    temperature: Annotated[float, BeforeValidator(_as_python_number)] | None = Field(
         None, strict=True, ge=0, allow_inf_nan=False, description="a number of at least 0"
     )
-    top_p: Annotated[float, BeforeValidator(_unboxed)] | None = Field(
+    top_p: Annotated[float, BeforeValidator(_as_python_number)] | None = Field(
         None, strict=True, gt=0, le=1, description="a number above 0 and up to 1"
     )
-    max_new_tokens: Annotated[int, BeforeValidator(_unboxed)] | None = Field(
+    max_new_tokens: Annotated[int, BeforeValidator(_as_python_number)] | None = Field(
         None, strict=True, ge=1, description="an integer of at least 1"
     )
-    seed: Annotated[int, BeforeValidator(_unboxed)] | None = Field(
+    seed: Annotated[int, BeforeValidator(_as_python_number)] | None = Field(
         None, strict=True, ge=0, lt=2**63, description="an integer from 0 to 2**63 - 1"
     )
-    stop: Annotated[tuple[Annotated[str, Field(min_length=1)], ...], BeforeValidator(_listed)] = Field(
+    stop: Annotated[tuple[Annotated[str, Field(min_length=1)], ...], BeforeValidator(_as_stop_strings)] = Field(
         (), description="a string that is not empty, or a list of such strings"
     )
     presence_penalty: Penalty | None = Field(None, description="a number from -2 to 2")
@@ -112,7 +118,7 @@ class SamplingParams(BaseModel):
             try:
                 super().__init__(**settings)
             except ValidationError as error:
-                raise _sentence(error) from None
+                raise _as_setting_error(error) from None
 
     @model_validator(mode="after")
     def _agree(self) -> Self:
@@ -129,11 +135,11 @@ class SamplingParams(BaseModel):
             )
         return self
 
-    if not TYPE_CHECKING:  # which forbid it by themselves
+    if not TYPE_CHECKING:  # type checkers already forbid it for a frozen model
 
         def __setattr__(self, name: str, value: object) -> None:
             raise SettingError(
-                f"SamplingParams do not change; make changed ones with params.replace({name}={value!r}).",
+                f"SamplingParams cannot be changed; make a changed copy with params.replace({name}={value!r}).",
                 setting=name,
                 value=value,
             )
@@ -142,20 +148,72 @@ class SamplingParams(BaseModel):
         return f"SamplingParams({', '.join(f'{name}={value!r}' for name, value in self.chosen().items())})"
 
     def replace(self, **changes: Any) -> SamplingParams:
-        """The same settings with some changed, validated again."""
+        """Return a copy with some settings changed, validated again.
+
+        Parameters
+        ----------
+        **changes
+            New values by the names of the settings.
+
+        Returns
+        -------
+        SamplingParams
+            The changed copy.
+
+        Raises
+        ------
+        SettingError
+            When the changed settings are invalid.
+
+        Examples
+        --------
+        >>> from deluge_nb import SamplingParams
+        >>> SamplingParams(logprobs=True).replace(top_logprobs=3)
+        SamplingParams(logprobs=True, top_logprobs=3)
+        """
         return SamplingParams(**{**self.chosen(), **changes})
 
     def chosen(self) -> dict[str, Any]:
-        """The settings that were given, defaults left out."""
+        """Return the settings that were passed, without defaults.
+
+        Returns
+        -------
+        dict
+            Values by the names of the settings.
+
+        Examples
+        --------
+        >>> from deluge_nb import SamplingParams
+        >>> SamplingParams(logprobs=True).chosen()
+        {'logprobs': True}
+        """
         return {name: getattr(self, name) for name in type(self).model_fields if name in self.model_fields_set}
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
-        """As in pydantic, but a changed copy is validated."""
+        """Return a copy, as pydantic's method does, but validate the changes.
+
+        Parameters
+        ----------
+        update
+            New values by the names of the settings.
+        deep
+            Copy the values too, if there are no changes.
+
+        Returns
+        -------
+        SamplingParams
+            The copy.
+
+        Raises
+        ------
+        SettingError
+            When the changed settings are invalid.
+        """
         return super().model_copy(deep=deep) if not update else type(self)(**{**self.chosen(), **update})
 
 
-def _sentence(error: ValidationError) -> SettingError:
-    """The first thing pydantic found wrong, as one sentence."""
+def _as_setting_error(error: ValidationError) -> SettingError:
+    """Return the first of pydantic's errors as one sentence."""
     first = error.errors(include_url=False)[0]
     name = str(first["loc"][0]) if first["loc"] else ""
     value = first["input"]
@@ -165,7 +223,4 @@ def _sentence(error: ValidationError) -> SettingError:
         return SettingError(f"SamplingParams has no setting {name!r}; {hint}", setting=name, value=value)
     if not name:
         return SettingError(str(first["ctx"]["error"]), value=None)
-    wanted = SamplingParams.model_fields[name].description
-    shown = repr(value)
-    shown = shown if len(shown) <= 80 else f"{shown[:79]}…"
-    return SettingError(f"{name} must be {wanted}, not {shown}.", setting=name, value=value)
+    return invalid_argument(name, value, str(SamplingParams.model_fields[name].description))

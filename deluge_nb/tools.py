@@ -1,4 +1,4 @@
-"""What a model may be given beside a prompt: functions it can call, and the shape its answer must have."""
+"""Tools that a model can call, and JSON schemas that its answer must fit."""
 
 from __future__ import annotations
 
@@ -16,16 +16,25 @@ from .errors import SettingError
 
 @dataclass(frozen=True, slots=True)
 class Tool:
-    """A function the model may ask to have called.
+    """Function whose call the model can request.
 
     Parameters
     ----------
     name, description
-        What the model reads to decide.
+        Name and description that the model reads.
     parameters
-        JSON schema of the arguments, an object.
+        JSON schema of the arguments, of type ``object``.
     function
-        What :meth:`call` runs.
+        The function that :meth:`call` runs, or None.
+
+    Examples
+    --------
+    >>> from deluge_nb import Tool
+    >>> def double(number: int) -> int:
+    ...     return 2 * number
+    >>> tool = Tool.from_function(double)
+    >>> tool.parameters["required"], tool.call({"number": 21})
+    (['number'], 42)
     """
 
     name: str
@@ -35,13 +44,23 @@ class Tool:
 
     @classmethod
     def from_function(cls, function: Callable[..., Any]) -> Tool:
-        """Describe a function by its name, its docstring and its typed arguments.
+        """Make a tool from a function's name, docstring and annotated arguments.
+
+        Parameters
+        ----------
+        function
+            A function whose arguments can all be passed by name.
+
+        Returns
+        -------
+        Tool
+            The tool, which :meth:`call` runs.
 
         Raises
         ------
         SettingError
-            For a function that takes ``*args`` or ``**kwargs``, arguments by position only, or types that JSON has no
-            form for: the model could not be told what to pass.
+            When the function takes ``*args``, ``**kwargs`` or positional-only arguments, or an argument has a type
+            without a JSON schema: such arguments cannot be described to a model.
         """
         name = getattr(function, "__name__", "")
         if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,63}", name):
@@ -51,7 +70,7 @@ class Tool:
                 value=function,
             )
         try:
-            schema = _arguments_of(function, name)
+            schema = _arguments_schema(function, name)
         except SettingError:
             raise
         except (NameError, TypeError, ValueError, PydanticUserError) as error:
@@ -62,17 +81,35 @@ class Tool:
         return cls(name, inspect.getdoc(function) or "", schema, function)
 
     def call(self, arguments: Mapping[str, Any]) -> Any:
-        """Run the function with what the model asked for."""
+        """Run the function with the arguments that the model wrote.
+
+        Parameters
+        ----------
+        arguments
+            Arguments by name, as in :attr:`ToolCall.arguments`.
+
+        Returns
+        -------
+        Any
+            The function's result.
+
+        Raises
+        ------
+        SettingError
+            When the tool has no function.
+        """
         if self.function is None:
-            raise SettingError(f"The tool {self.name!r} was made without a function to call.", setting="tools")
+            raise SettingError(
+                f"The tool {self.name!r} has no function to call; pass function= to Tool().", setting="tools"
+            )
         return self.function(**arguments)
 
 
-def _arguments_of(function: Callable[..., Any], name: str) -> dict[str, Any]:
-    """The JSON schema of a function's arguments."""
+def _arguments_schema(function: Callable[..., Any], name: str) -> dict[str, Any]:
+    """Return the JSON schema of a function's arguments."""
     hints = get_type_hints(function, include_extras=True)
     fields: dict[str, Any] = {}
-    # By alias, for pydantic has names of its own, and leaves out those that begin with an underscore.
+    # By alias, because pydantic reserves some names and ignores those that begin with an underscore.
     names: dict[str, str] = {}
     for argument in inspect.signature(function).parameters.values():
         if argument.kind in (argument.VAR_POSITIONAL, argument.VAR_KEYWORD):
@@ -96,7 +133,19 @@ def _arguments_of(function: Callable[..., Any], name: str) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class ToolCall:
-    """A model's wish to have a tool called. ``arguments`` is None where the model wrote no valid JSON object."""
+    """Call of a tool that the model requests.
+
+    Parameters
+    ----------
+    name
+        Name of the tool.
+    arguments
+        Arguments by name; None if the model wrote no valid JSON object.
+    id
+        Identifier of the call, if the server gives one.
+    raw_arguments
+        The arguments as the model wrote them.
+    """
 
     name: str
     arguments: dict[str, Any] | None
@@ -106,21 +155,21 @@ class ToolCall:
 
 @dataclass(frozen=True, slots=True)
 class OutputSchema:
-    """The shape an answer must have, from a pydantic model, any type pydantic knows, or a JSON schema."""
+    """Schema that an answer must fit, from a pydantic model, any type pydantic knows, or a JSON schema."""
 
     name: str
     schema: Mapping[str, Any]
     adapter: TypeAdapter[Any] | None = field(default=None, compare=False)
 
     def parse(self, completion: str) -> Any:
-        """The answer as an object of that shape.
+        """Return the answer as an object of the schema's type.
 
         Raises
         ------
         ValueError
-            When the text is no JSON, or does not fit.
+            When the text is not JSON, or does not fit the schema.
         """
-        text = _fenced(completion)
+        text = _strip_fence(completion)
         if self.adapter is None:
             return json.loads(text)
         try:
@@ -130,21 +179,21 @@ class OutputSchema:
 
 
 def as_output_schema(value: Any) -> OutputSchema:
-    """Read what the caller gave as ``output_schema``.
+    """Convert the value of the parameter ``output_schema``.
 
     Raises
     ------
     SettingError
-        When no schema can be made of it.
+        When the value is neither a JSON schema nor a type that has one.
     """
     if isinstance(value, OutputSchema):
         return value
     if isinstance(value, Mapping):
-        return OutputSchema(_named(value.get("title")), value)
-    name = _named(getattr(value, "__name__", None))
+        return OutputSchema(_schema_name(value.get("title")), value)
+    name = _schema_name(getattr(value, "__name__", None))
     try:
         adapter: TypeAdapter[Any] = TypeAdapter(value)
-        return OutputSchema(name, _closed(adapter.json_schema()), adapter)
+        return OutputSchema(name, _close_objects(adapter.json_schema()), adapter)
     except Exception as error:
         raise SettingError(
             f"output_schema must be a pydantic model, a type or a JSON schema, not {value!r}: {_reason(error)}.",
@@ -153,30 +202,30 @@ def as_output_schema(value: Any) -> OutputSchema:
         ) from None
 
 
-def _named(title: object) -> str:
-    """A name that servers take, which a title with spaces or a generic model's is not."""
+def _schema_name(title: object) -> str:
+    """Return a name that servers accept: only letters, digits, "_" and "-", at most 64 of them."""
     return re.sub(r"[^A-Za-z0-9_-]+", "_", title).strip("_")[:64] or "answer" if isinstance(title, str) else "answer"
 
 
 def _reason(error: Exception) -> str:
-    """The first sentence of what went wrong."""
+    """Return the first sentence of an error message."""
     return re.split(r"\.\s|\n", str(error), maxsplit=1)[0].rstrip(".")
 
 
-def _closed(schema: Any) -> Any:
-    """The schema with objects closed and their properties required, as strict servers want it."""
+def _close_objects(schema: Any) -> Any:
+    """Return the schema with closed objects and required properties, as servers with strict schemas need it."""
     if isinstance(schema, list):
-        return [_closed(item) for item in schema]
+        return [_close_objects(item) for item in schema]
     if not isinstance(schema, dict):
         return schema
-    closed = {key: _closed(value) for key, value in schema.items()}
+    closed = {key: _close_objects(value) for key, value in schema.items()}
     if closed.get("type") == "object" and "properties" in closed:
         closed.setdefault("additionalProperties", False)
         closed["required"] = list(closed["properties"])
     return closed
 
 
-def _fenced(text: str) -> str:
-    """The inside of a Markdown fence, which small models put around JSON."""
-    found = re.fullmatch(r"\s*```\w*\n(.*?)\n?```\s*", text, re.DOTALL)
-    return found[1] if found else text
+def _strip_fence(text: str) -> str:
+    """Remove a Markdown fence, which small models put around JSON."""
+    match = re.fullmatch(r"\s*```\w*\n(.*?)\n?```\s*", text, re.DOTALL)
+    return match[1] if match else text

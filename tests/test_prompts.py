@@ -68,8 +68,8 @@ def test_a_conversation_survives_pickling() -> None:
 
 def test_a_repr_says_how_long_and_whether_the_answer_has_begun() -> None:
     conversation = Conversation().user("Is it raining?")
-    assert repr(conversation) == "Conversation(1 messages)"
-    assert repr(conversation.assistant_prefix("I think")) == "Conversation(1 messages, prefilled)"
+    assert repr(conversation) == "Conversation(1 message)"
+    assert repr(conversation.assistant_prefix("I think")) == "Conversation(1 message, prefilled)"
 
 
 def test_the_beginning_of_an_answer_loses_its_white_space_at_the_end() -> None:

@@ -183,7 +183,7 @@ def test_what_the_function_raises_comes_through() -> None:
 
 
 def test_a_tool_without_a_function_cannot_be_called() -> None:
-    with pytest.raises(SettingError, match="'weather' was made without a function"):
+    with pytest.raises(SettingError, match="'weather' has no function to call; pass function="):
         Tool("weather", "Tell the weather.", {"type": "object"}).call({})
 
 
