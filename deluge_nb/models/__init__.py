@@ -1,4 +1,4 @@
-"""What models can do and where they are served: the registry."""
+"""The registry: capabilities of models, and their servers."""
 
 from .endpoints import COMPATIBLE, OPENAI
 from .registry import (

@@ -1,4 +1,4 @@
-"""The rows of the registry that come with the package."""
+"""The built-in models."""
 
 from __future__ import annotations
 
@@ -12,11 +12,13 @@ _CHECKED = date(2026, 11, 23)
 
 LOCAL_SUPPORT = LogprobSupport(
     "full",
-    note="A toy model on your own machine: no key, no network, and the whole vocabulary where asked.",
+    note="A toy model on your own machine: no key, no network, and the whole vocabulary on request.",
     source="measured",
     checked=_CHECKED,
 )
-UNKNOWN_SUPPORT = LogprobSupport("unknown", note="Not in the registry: log-probabilities are asked for and looked at.")
+UNKNOWN_SUPPORT = LogprobSupport(
+    "unknown", note="Not in the registry: log-probabilities are requested, and the reply is checked."
+)
 
 
 def _row(
@@ -28,7 +30,7 @@ def _row(
     )
 
 
-_NEVER = "OpenAI answers 403: these models always reason, and give none."
+_NEVER = "OpenAI answers 403: these models always reason and return no log-probabilities."
 _REASONING = {"requires": {"reasoning_effort": "none"}}
 
 BUILT_IN = (
@@ -38,9 +40,9 @@ BUILT_IN = (
         LOCAL_SUPPORT,
         shown_as="`local` (SmolLM2-135M-Instruct)",
         aliases=("smollm2-135m",),
-        # Greedy decoding of a model this small repeats itself; truncation (top-k, top-p) would hide what it weighed.
+        # A model this small repeats itself under greedy decoding; truncation (top-k, top-p) would hide alternatives.
         defaults={"temperature": 0.7, "max_new_tokens": 60},
-        # The template's own default introduces "SmolLM, by Hugging Face", which makes the first token a toss-up.
+        # The template's default instruction introduces "SmolLM, by Hugging Face"; the first token is then a toss-up.
         system="You are a helpful assistant.",
     ),
     ModelSpec("gpt-3.5*", at.OPENAI, LogprobSupport("full", source="provider", checked=_CHECKED), shown_as="GPT-3.5"),
@@ -55,7 +57,7 @@ BUILT_IN = (
         at.OPENAI,
         LogprobSupport(
             "conditional",
-            note="OpenAI answers 403 for gpt-5, gpt-5-mini and gpt-5-nano; the request is made and its answer shown.",
+            note="OpenAI answers 403 for gpt-5, gpt-5-mini and gpt-5-nano; the request is sent and the answer shown.",
             source="measured by others",
             checked=_CHECKED,
         ),
@@ -96,7 +98,7 @@ BUILT_IN = (
             at.MISTRAL,
             LogprobSupport(
                 "full",
-                note="Promised for these models; La Plateforme has been seen to refuse (code 3051).",
+                note="Documented for these models; La Plateforme has refused such requests (code 3051).",
                 source="documentation",
                 checked=_CHECKED,
             ),
@@ -110,7 +112,7 @@ BUILT_IN = (
             at.GROQ,
             LogprobSupport(
                 "full",
-                note="Promised for these models; Groq's own documentation says it answers 400.",
+                note="Listed as supported elsewhere; Groq's own documentation says it answers 400.",
                 source="documentation",
                 checked=_CHECKED,
             ),
@@ -127,7 +129,7 @@ BUILT_IN = (
         for pattern, shown_as in (("o1*", "o1"), ("o3*", "o3"), ("o4*", "o4"))
     ),
     *(
-        _row(pattern, at.OPENAI, "none", "It cannot be asked without reasoning.", shown_as, source="measured by others")
+        _row(pattern, at.OPENAI, "none", "Reasoning cannot be switched off.", shown_as, source="measured by others")
         for pattern, shown_as in (("gpt-6-astra*", "GPT-6 Astra"), ("gpt-6.1-sol*", "GPT-6.1 Sol"))
     ),
     *(
@@ -143,14 +145,14 @@ BUILT_IN = (
         for pattern, shown_as in (("gpt-6-luna*", "GPT-6 Luna"), ("gpt-6-sol*", "GPT-6 Sol"))
     ),
     *(
-        _row(pattern, at.COMPLETIONS, "full", "Continues text; no chat.", shown_as, max_top=5)
+        _row(pattern, at.COMPLETIONS, "full", "Continues raw text; has no chat API.", shown_as, max_top=5)
         for pattern, shown_as in (
             ("gpt-3.5-turbo-instruct*", "GPT-3.5 Instruct"),
             ("davinci-002", "`davinci-002`"),
             ("babbage-002", "`babbage-002`"),
         )
     ),
-    _row("*", at.RESPONSES, "full", "As in a chat, by OpenAI's newer interface.", "`openai-responses/…`"),
+    _row("*", at.RESPONSES, "full", "The chat models, through OpenAI's Responses API.", "`openai-responses/…`"),
     *(
         _row(
             pattern,
@@ -170,7 +172,7 @@ BUILT_IN = (
         _row(pattern, at.RESPONSES, "none", _NEVER, f"`openai-responses/{pattern.rstrip('*')}…`")
         for pattern in ("o1*", "o3*", "o4*")
     ),
-    _row("*", at.AZURE, "conditional", "As the deployed model; set AZURE_OPENAI_BASE_URL.", "`azure/…`"),
+    _row("*", at.AZURE, "conditional", "Depends on the deployed model; set AZURE_OPENAI_BASE_URL.", "`azure/…`"),
     _row("gemini-2.*", at.VERTEX, "limited", "2.0 and 2.5 only; 3 refuses.", "`vertex/gemini-2.…`"),
     _row("*", at.VERTEX, "none", "Vertex AI refuses the request for this model.", "`vertex/…`, other models"),
     *(
@@ -192,24 +194,24 @@ BUILT_IN = (
         "*",
         at.OPENROUTER,
         "conditional",
-        "Depends on who serves the model; only those that give log-probabilities are asked.",
+        "Depends on the provider; only providers that return log-probabilities are used.",
         "`openrouter/…`",
         body={"provider": {"require_parameters": True}},
     ),
     _row("command*", at.COHERE, "limited", "The chosen tokens only, no alternatives.", "`command-…`", max_top=0),
     _row("*", at.CEREBRAS, "full", "", "`cerebras/…`"),
     _row("sonar*", at.PERPLEXITY, "none", "Perplexity's API has no log-probabilities.", "Sonar"),
-    _row("*", at.HUGGINGFACE, "conditional", "Depends on who serves the model.", "`huggingface/…`", max_top=5),
+    _row("*", at.HUGGINGFACE, "conditional", "Depends on the provider of the model.", "`huggingface/…`", max_top=5),
     _row("*", at.VLLM, "full", "More alternatives with --max-logprobs.", "`vllm/…`"),
-    _row("*", at.SGLANG, "full", "After temperature, unless the server is told otherwise.", "`sglang/…`"),
+    _row("*", at.SGLANG, "full", "After temperature, unless the server is configured otherwise.", "`sglang/…`"),
     _row("*", at.TGI, "full", "After temperature, top-p and penalties.", "`tgi/…`", max_top=5),
     _row("*", at.OLLAMA, "full", "From version 0.12.11 on; its cloud models give none.", "`ollama/…`"),
     _row("*", at.LMSTUDIO, "full", "Needs max_new_tokens of at least 2.", "`lmstudio/…`", max_top=10),
-    _row("*", at.MLX, "none", "Its server names any of the alternatives as the token drawn.", "`mlx/…`"),
-    _row("*", at.LLAMACPP, "full", "Your own llama-server, at its native interface.", "`llamacpp/…`"),
+    _row("*", at.MLX, "none", "Its server may report any of the alternatives as the drawn token.", "`mlx/…`"),
+    _row("*", at.LLAMACPP, "full", "Your own llama-server, through its native API.", "`llamacpp/…`"),
 )
 
-# Names that a row stands for, to list, suggest and complete; a row without any is its own example.
+# Model names for lists, suggestions and completion, by pattern; for other rows the pattern itself is used.
 EXAMPLES = {
     "gpt-3.5*": ["gpt-3.5-turbo"],
     "gpt-3.5-turbo-instruct*": ["gpt-3.5-turbo-instruct"],

@@ -1,4 +1,4 @@
-"""The servers that come with the package."""
+"""The built-in servers."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def _hosted(
     url_variable: str = "",
     **more: Any,
 ) -> Endpoint:
-    """A provider, with the usual names for the environment's key and address."""
+    """Return the endpoint of a provider, with environment variables named after it by default."""
     prefix = name.upper()
     return Endpoint(
         name,
@@ -29,14 +29,14 @@ def _hosted(
 
 
 def _own(name: str, label: str, base_url: str, **more: Any) -> Endpoint:
-    """A server on the user's machine, or wherever the environment says."""
+    """Return the endpoint of a server that users run themselves; an environment variable can set its address."""
     return _hosted(name, label, base_url, key_required=False, **more)
 
 
 OPENAI = _hosted(
     "openai", "OpenAI", "https://api.openai.com/v1", max_tokens_field="max_completion_tokens", prefill=False
 )
-# Old models that continue text, under the same address and key.
+# Older models that continue raw text, at the same address and with the same key.
 COMPLETIONS = Endpoint(
     "openai-completions",
     "OpenAI",
@@ -47,7 +47,7 @@ COMPLETIONS = Endpoint(
     prefill=False,
     raw=True,
 )
-# The newer interface, for whoever names it.
+# OpenAI's Responses API, used for models with this prefix only.
 RESPONSES = Endpoint(
     "openai-responses",
     "OpenAI",
@@ -98,7 +98,7 @@ MISTRAL = _hosted(
 )
 GROQ = _hosted("groq", "Groq", "https://api.groq.com/openai/v1", prefill=True)
 XAI = _hosted("xai", "xAI", "https://api.x.ai/v1")
-# Only under /beta does the server continue the beginning of an answer.
+# The server continues the beginning of an answer under /beta only.
 DEEPSEEK = _hosted(
     "deepseek", "DeepSeek", "https://api.deepseek.com/beta", prefill=True, prefill_flag="prefix", raw=True
 )

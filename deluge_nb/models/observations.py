@@ -1,4 +1,4 @@
-"""What servers did with requests for log-probabilities in this session, so that a known failure is not repeated."""
+"""Outcomes of requests for log-probabilities in this session, so that a known failure is not repeated."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from ..sampling import SamplingParams
 from .spec import Endpoint
 
 Outcome = Literal["refused", "dropped", "degenerate", "fine"]
-"""Refused, silently dropped, given without meaning, or fine."""
+"""Log-probabilities were refused, silently dropped, returned without meaning, or fine."""
 
 
 def requested_features(*, tools: bool, output_schema: bool) -> tuple[str, ...]:
-    """Return the features of a request that a server may refuse to combine with log-probabilities."""
+    """Return the names of requested features that a server may refuse to combine with log-probabilities."""
     return ("tools",) * tools + ("output_schema",) * output_schema
 
 
@@ -40,7 +40,7 @@ class Observations:
         self._boolean.add((endpoint.name, model))
 
     def wants_boolean_logprobs(self, endpoint: Endpoint, model: str) -> bool:
-        """Return whether a server has refused ``logprobs`` as a number."""
+        """Return True if a server has refused ``logprobs`` as a number."""
         return (endpoint.name, model) in self._boolean
 
     def clear(self) -> None:

@@ -1,8 +1,8 @@
-"""Which models give log-probabilities, where they are served and how they speak: the registry.
+"""The registry of models and servers: find, register, resolve and validate.
 
-Three things are kept apart: what a model can do (:class:`LogprobSupport`), where it is served (:class:`Endpoint`) and
-in which dialect (the name of a module in :mod:`deluge_nb.dialects`). :meth:`Registry.validate` is the only place that
-refuses a request.
+Three things are separate: the capabilities of a model (:class:`LogprobSupport`), its server (:class:`Endpoint`) and the
+server's protocol (the name of a module in :mod:`deluge_nb.dialects`). :meth:`Registry.validate` is the only place that
+refuses a request. The functions of this module are the methods of :data:`REGISTRY`.
 """
 
 from __future__ import annotations
@@ -27,9 +27,18 @@ DIALECTS = ("openai", "responses", "completions", "gemini", "anthropic", "cohere
 
 
 class Registry:
-    """The models and servers that are known in this session, and what was observed of them.
+    """Models and servers of a session, and observed outcomes of their requests.
 
-    Rows that the user registers come before the built-in ones. :data:`REGISTRY` is the one that the package uses.
+    Rows that the user registers come before the built-in ones. The package uses :data:`REGISTRY`.
+
+    Examples
+    --------
+    >>> from deluge_nb.models import Registry
+    >>> registry = Registry()
+    >>> registry.register_model("my-model*", max_top=5).support.max_top
+    5
+    >>> registry.resolve("my-model-7b").spec.pattern
+    'my-model*'
     """
 
     def __init__(self) -> None:
@@ -39,11 +48,11 @@ class Registry:
 
     @property
     def specs(self) -> tuple[ModelSpec, ...]:
-        """All rows, those registered by the user first."""
+        """All rows, beginning with those that the user registered."""
         return (*self._specs, *BUILT_IN)
 
     def reset(self) -> None:
-        """Forget what was registered and observed in this session."""
+        """Remove all registered rows and recorded observations."""
         self._specs.clear()
         self._endpoints.clear()
         self.observations.clear()
@@ -60,7 +69,30 @@ class Registry:
         defaults: Mapping[str, Any] | None = None,
         system: str | None = None,
     ) -> ModelSpec:
-        """See :func:`register_model`."""
+        """Add a model for this session; it wins over built-in models of the same pattern.
+
+        Parameters
+        ----------
+        pattern
+            A model's name; ``*`` matches anything.
+        endpoint
+            The server; by default any OpenAI-compatible server (pass ``base_url`` to the client).
+        logprobs, max_top, note, forbids
+            See :class:`~deluge_nb.models.LogprobSupport`; ``logprobs`` is its ``kind``.
+        defaults, system
+            See :class:`~deluge_nb.models.ModelSpec`.
+
+        Returns
+        -------
+        ModelSpec
+            The new row of the registry.
+
+        Examples
+        --------
+        >>> from deluge_nb import register_model
+        >>> register_model("my-model*", max_top=5).support.max_top
+        5
+        """
         support = LogprobSupport(logprobs, max_top=max_top, note=note, forbids=tuple(forbids), source="registered here")
         spec = ModelSpec(pattern.lower(), endpoint, support, defaults=defaults or {}, system=system)
         self._specs.insert(0, spec)
@@ -77,7 +109,42 @@ class Registry:
         dialect: str = "openai",
         **more: Any,
     ) -> Endpoint:
-        """See :func:`register_endpoint`."""
+        """Add a server for this session, for models called ``name/model`` and for :func:`register_model`.
+
+        Parameters
+        ----------
+        name
+            The word before the slash; it wins over a built-in server of that name.
+        base_url
+            The server's address, such as ``http://127.0.0.1:8000/v1``.
+        label
+            The server's name in messages; ``name`` by default.
+        key_variable
+            Environment variable with the server's key, which is then required.
+        url_variable
+            Environment variable with an address that replaces ``base_url``.
+        dialect
+            The server's protocol: ``openai``, ``responses``, ``completions``, ``gemini``, ``anthropic``, ``cohere``,
+            ``ollama`` or ``llamacpp``.
+        **more
+            Other fields of :class:`~deluge_nb.models.Endpoint`.
+
+        Returns
+        -------
+        Endpoint
+            The new server.
+
+        Raises
+        ------
+        SettingError
+            For a name with a slash, an unknown dialect or an unknown field.
+
+        Examples
+        --------
+        >>> from deluge_nb import register_endpoint
+        >>> register_endpoint("lab", "http://127.0.0.1:8000/v1").base_url
+        'http://127.0.0.1:8000/v1'
+        """
         if not name or "/" in name or name != name.strip():
             raise SettingError(
                 f"An endpoint's name must be a word without a slash, not {name!r}.", setting="name", value=name
@@ -87,11 +154,12 @@ class Registry:
                 f"dialect must be one of {', '.join(DIALECTS)}, not {dialect!r}.", setting="dialect", value=dialect
             )
         more.setdefault("key_required", bool(key_variable))
-        # The new server sends its key, and can do, what others of its dialect do.
-        model = COMPATIBLE if dialect == "openai" else next(one for one in endpoints.BUILT_IN if one.dialect == dialect)
+        # Headers and capabilities default to those of a built-in server of the same dialect.
+        built_in = (server for server in endpoints.BUILT_IN if server.dialect == dialect)
+        template = COMPATIBLE if dialect == "openai" else next(built_in)
         try:
             endpoint = replace(
-                model,
+                template,
                 name=name.lower(),
                 label=label or name,
                 base_url=base_url.rstrip("/"),
@@ -108,12 +176,47 @@ class Registry:
         return endpoint
 
     def endpoint_named(self, name: str) -> Endpoint | None:
-        """Return the server of a name, or None."""
+        """Return the server with a name.
+
+        Parameters
+        ----------
+        name
+            The name, in upper or lower case.
+
+        Returns
+        -------
+        Endpoint or None
+            The server; None if there is none.
+        """
         known = (*self._endpoints, *(spec.endpoint for spec in self._specs), *endpoints.BUILT_IN)
         return next((endpoint for endpoint in known if endpoint.name == name.lower()), None)
 
     def find_models(self, *, logprobs: bool = True, provider: str | None = None) -> list[str]:
-        """See :func:`find_models`."""
+        """List model names from the registry; a server of many models is listed as its prefix, such as ``vllm/…``.
+
+        Parameters
+        ----------
+        logprobs
+            True for models that return log-probabilities, as far as is known; False for those that do not.
+        provider
+            The name or label of a server, such as ``"openai"``; all by default.
+
+        Returns
+        -------
+        list of str
+            Names that a client accepts.
+
+        Raises
+        ------
+        SettingError
+            When there is no such provider.
+
+        Examples
+        --------
+        >>> from deluge_nb import find_models
+        >>> find_models(provider="mistral")
+        ['mistral-large-latest', 'mistral-medium-latest']
+        """
         labels = {word for spec in self.specs for word in _provider_names(spec)}
         if provider is not None and provider.lower() not in labels:
             close = difflib.get_close_matches(provider.lower(), sorted(labels), n=1)
@@ -129,16 +232,50 @@ class Registry:
         return list(dict.fromkeys(names))
 
     def known_names(self) -> list[str]:
-        """Return names to suggest and complete: one or more for each row."""
+        """Return names for suggestions and completion: one or more for each row.
+
+        Returns
+        -------
+        list of str
+            Names without wildcards.
+        """
         names = [name for spec in self.specs for name in _examples(spec)]
         return [name for name in dict.fromkeys(names) if "*" not in name]
 
     def resolve(self, model: str | ServedModel, *, base_url: str | None = None) -> Target:
-        """Find the row of a model: the one that spells out most of its name. See :func:`resolve`."""
+        """Find the row of a model: of those that match, the one with the longest pattern.
+
+        Parameters
+        ----------
+        model
+            A name, ``endpoint/name``, or an object such as a :class:`deluge_nb.LocalModel`.
+        base_url
+            Address of the user's own server; names that match no row are then sent there.
+
+        Returns
+        -------
+        Target
+            The model's name and its row.
+
+        Raises
+        ------
+        UnknownModelError
+            When no row matches the name and there is no ``base_url``; it suggests similar names.
+        SettingError
+            When the model is neither a name nor a model object, or runs on this machine and ``base_url`` is given.
+
+        Examples
+        --------
+        >>> from deluge_nb.models import resolve
+        >>> resolve("gpt-4o-mini").spec.pattern
+        'gpt-4*'
+        >>> resolve("vllm/my-model").endpoint.base_url
+        'http://127.0.0.1:8000/v1'
+        """
         if not isinstance(model, str):
             if not isinstance(getattr(model, "spec", None), ModelSpec):
                 raise SettingError(
-                    f"A model is a name or a LocalModel, not {type(model).__name__}.", setting="model", value=model
+                    f"A model must be a name or a LocalModel, not {type(model).__name__}.", setting="model", value=model
                 )
             return Target(model.name, model.spec)
         target = self._row_of(model.strip())
@@ -154,7 +291,7 @@ class Registry:
             return Target(model.strip(), ModelSpec(model.strip(), COMPATIBLE, UNKNOWN_SUPPORT))
         prefix, slash, name = model.strip().partition("/")
         server = self.endpoint_named(prefix) if slash and name else None
-        # A server that is launched serves its own model and no other.
+        # A server that the package launches serves only its own model.
         if server is not None and server.launch is None:
             return Target(name, ModelSpec(name, server, UNKNOWN_SUPPORT))
         raise self._unknown(model)
@@ -162,12 +299,50 @@ class Registry:
     def validate(
         self, target: Target, params: SamplingParams, prompt: Prompt | None = None, features: tuple[str, ...] = ()
     ) -> None:
-        """Refuse what a model cannot do, before any request. See :func:`validate`."""
+        """Raise if a model cannot do what a request asks for, before anything is sent.
+
+        Parameters
+        ----------
+        target, params, prompt
+            The model, the request settings, and the prompt if it is known.
+        features
+            Other features of the request, as
+            :func:`~deluge_nb.models.observations.requested_features` returns them.
+
+        Raises
+        ------
+        LogprobsNotSupportedError
+            When log-probabilities are requested from a model that returns none, or none with these settings.
+        SettingError
+            When the request needs another feature that the model or its server does not have.
+
+        Examples
+        --------
+        >>> from deluge_nb import LogprobsNotSupportedError, SamplingParams
+        >>> from deluge_nb.models import resolve, validate
+        >>> try:
+        ...     validate(resolve("o3"), SamplingParams(logprobs=True))
+        ... except LogprobsNotSupportedError as error:
+        ...     print(error.remedy)
+        leave out logprobs=True
+        """
         outcome = self.observations.outcome(target.endpoint, target.model, params, features)
         check(Request(target, params, prompt, features, outcome))
 
     def support_table(self) -> SupportTable:
-        """Return the registry as a table for people, provider by provider. See :func:`support_table`."""
+        """Return the registry as a table for people, ordered by provider.
+
+        Returns
+        -------
+        SupportTable
+            A table that a notebook displays; its ``to_markdown()`` returns text.
+
+        Examples
+        --------
+        >>> from deluge_nb import support_table
+        >>> support_table().rows[0][:4]
+        ('Embedded', '`local` (SmolLM2-135M-Instruct)', 'full', 'up to 20')
+        """
         return table_of(self.specs)
 
     def _row_of(self, name: str) -> Target | None:
@@ -187,7 +362,7 @@ class Registry:
         suggestions = close or list(DEFAULT_MODELS)
         return UnknownModelError(
             f"There is no model {model!r} in the registry; did you mean {' or '.join(map(repr, suggestions))}? For a "
-            "server of your own, give base_url=.",
+            "server of your own, pass base_url=.",
             model=model,
             suggestions=suggestions,
         )
@@ -204,180 +379,9 @@ def _examples(spec: ModelSpec) -> list[str]:
 REGISTRY = Registry()
 """The registry of this session."""
 
-
-def register_model(
-    pattern: str,
-    *,
-    endpoint: Endpoint = COMPATIBLE,
-    logprobs: Kind = "full",
-    max_top: int = 20,
-    note: str = "",
-    forbids: Sequence[str] = (),
-    defaults: Mapping[str, Any] | None = None,
-    system: str | None = None,
-) -> ModelSpec:
-    """Add a model for this session; it wins over built-in models of the same pattern.
-
-    Parameters
-    ----------
-    pattern
-        A model's name; ``*`` stands for anything.
-    endpoint
-        Where the model is served; by default any OpenAI-compatible server (give ``base_url=`` to the client).
-    logprobs, max_top, note, forbids
-        See :class:`~deluge_nb.models.LogprobSupport`.
-    defaults, system
-        See :class:`~deluge_nb.models.ModelSpec`.
-
-    Returns
-    -------
-    ModelSpec
-        The new row of the registry.
-
-    Examples
-    --------
-    >>> register_model("my-model*", max_top=5).support.max_top
-    5
-    """
-    return REGISTRY.register_model(
-        pattern,
-        endpoint=endpoint,
-        logprobs=logprobs,
-        max_top=max_top,
-        note=note,
-        forbids=forbids,
-        defaults=defaults,
-        system=system,
-    )
-
-
-def register_endpoint(
-    name: str,
-    base_url: str,
-    *,
-    label: str | None = None,
-    key_variable: str = "",
-    url_variable: str = "",
-    dialect: str = "openai",
-    **more: Any,
-) -> Endpoint:
-    """Add a server for this session: ``name/model`` is asked there, and :func:`register_model` takes it.
-
-    Parameters
-    ----------
-    name
-        The word before the slash; it wins over a built-in server of that name.
-    base_url
-        The server's address, such as ``http://127.0.0.1:8000/v1``.
-    label
-        The server's name in messages; ``name`` by default.
-    key_variable, url_variable
-        Environment variables with the server's key (required if given) and with an address that wins.
-    dialect
-        The server's protocol: ``openai``, ``responses``, ``completions``, ``gemini``, ``anthropic``, ``cohere``,
-        ``ollama`` or ``llamacpp``.
-    **more
-        Other fields of :class:`~deluge_nb.models.Endpoint`.
-
-    Returns
-    -------
-    Endpoint
-        The new server.
-
-    Raises
-    ------
-    SettingError
-        For a name with a slash, an unknown dialect or an unknown field.
-
-    Examples
-    --------
-    >>> register_endpoint("lab", "http://127.0.0.1:8000/v1").base_url
-    'http://127.0.0.1:8000/v1'
-    """
-    return REGISTRY.register_endpoint(
-        name, base_url, label=label, key_variable=key_variable, url_variable=url_variable, dialect=dialect, **more
-    )
-
-
-def find_models(*, logprobs: bool = True, provider: str | None = None) -> list[str]:
-    """List model names from the registry; a server of many models is listed as its prefix, such as ``vllm/…``.
-
-    Parameters
-    ----------
-    logprobs
-        True for models that give log-probabilities, as far as is known; False for those that give none.
-    provider
-        The name or label of a server, such as ``"openai"``; all by default.
-
-    Returns
-    -------
-    list of str
-        Names that a client takes.
-
-    Raises
-    ------
-    SettingError
-        When there is no such provider.
-
-    Examples
-    --------
-    >>> find_models(provider="mistral")
-    ['mistral-large-latest', 'mistral-medium-latest']
-    """
-    return REGISTRY.find_models(logprobs=logprobs, provider=provider)
-
-
-def resolve(model: str | ServedModel, *, base_url: str | None = None) -> Target:
-    """Find the row of a model: the one that spells out most of its name.
-
-    Parameters
-    ----------
-    model
-        A name, ``endpoint/name``, or an object such as a :class:`deluge_nb.LocalModel`.
-    base_url
-        The user's own server: with it, names that no row knows are tried there.
-
-    Raises
-    ------
-    UnknownModelError
-        When no row knows the name and there is no server to ask; it suggests close names.
-    """
-    return REGISTRY.resolve(model, base_url=base_url)
-
-
-def validate(
-    target: Target, params: SamplingParams, prompt: Prompt | None = None, features: tuple[str, ...] = ()
-) -> None:
-    """Refuse what a model cannot do, before any request.
-
-    Parameters
-    ----------
-    target, params, prompt
-        The model, the request settings, and the prompt if it is known.
-    features
-        What else is requested: see :func:`~deluge_nb.models.observations.requested_features`.
-
-    Raises
-    ------
-    LogprobsNotSupportedError
-        When log-probabilities are asked of a model that gives none, or with settings under which it gives none.
-    SettingError
-        When something else is asked that the model or its server does not have.
-    """
-    REGISTRY.validate(target, params, prompt, features)
-
-
-def support_table() -> SupportTable:
-    """Return the registry as a table for people, provider by provider.
-
-    Returns
-    -------
-    SupportTable
-        It displays itself in a notebook; ``to_markdown()`` gives the text.
-
-    Examples
-    --------
-    >>> support_table().rows[0][:4]
-    ('Embedded', '`local` (SmolLM2-135M-Instruct)', 'full', 'up to 20')
-    """
-    return REGISTRY.support_table()
+register_model = REGISTRY.register_model
+register_endpoint = REGISTRY.register_endpoint
+find_models = REGISTRY.find_models
+resolve = REGISTRY.resolve
+validate = REGISTRY.validate
+support_table = REGISTRY.support_table

@@ -1,4 +1,4 @@
-"""The types of the registry: what a model can do, where it is served, how it speaks."""
+"""The types of the registry: a model's capabilities, its server, and its row."""
 
 from __future__ import annotations
 
@@ -13,25 +13,31 @@ Kind = Literal["full", "limited", "conditional", "none", "unknown"]
 
 @dataclass(frozen=True, slots=True)
 class LogprobSupport:
-    """What a model gives, under which condition, and who says so.
+    """Support of a model for log-probabilities, with its conditions and source.
 
     Parameters
     ----------
     kind
-        ``conditional`` depends on the request, as reasoning effort does; ``unknown`` is tried.
+        ``"full"``; ``"limited"`` (to some models or to the chosen tokens); ``"conditional"`` (on the request, for
+        example on reasoning effort); ``"none"``; or ``"unknown"``, which is tried.
     max_top
-        The longest list of alternatives.
+        Maximum number of alternatives per token.
     requires
-        What a request for log-probabilities must also say; it is said unless the user set something else, which is
-        refused.
+        Settings that a request for log-probabilities must have. They are filled in; another value is refused.
     body
-        The same for fields of the request's body that are no setting.
+        Fields of the request's body that it must have, in the same way.
     forbids
-        What log-probabilities do not go together with: ``"tools"``, ``"output_schema"``.
+        Features that exclude log-probabilities: ``"tools"``, ``"output_schema"``.
     note
         One sentence for the support table and for errors.
     source, checked
-        Where the row comes from and when it was last compared.
+        Source of this information, and the date of the last check.
+
+    Examples
+    --------
+    >>> from deluge_nb.models import LogprobSupport
+    >>> LogprobSupport("conditional", requires={"reasoning_effort": "none"}).max_top
+    20
     """
 
     kind: Kind
@@ -45,7 +51,23 @@ class LogprobSupport:
 
 
 class Address(NamedTuple):
-    """Where a started server listens, the key it wants, and how many tokens its model knows."""
+    """Address of a running local server.
+
+    Parameters
+    ----------
+    base_url
+        The address.
+    key
+        API key that the server requires.
+    vocab_size
+        Number of tokens in the model's vocabulary, or None if it is unknown.
+
+    Examples
+    --------
+    >>> from deluge_nb.models import Address
+    >>> Address("http://127.0.0.1:8080", "secret", 49152).vocab_size
+    49152
+    """
 
     base_url: str
     key: str
@@ -53,30 +75,83 @@ class Address(NamedTuple):
 
 
 class Served(Protocol):
-    """A server that is started on first use."""
+    """Protocol of a server that is started on first use.
+
+    Examples
+    --------
+    >>> from deluge_nb.models import Address, Endpoint
+    >>> class MyServer:
+    ...     fingerprint = "my-model-v1"
+    ...     def address(self) -> Address:
+    ...         return Address("http://127.0.0.1:8080", "secret", None)
+    >>> Endpoint("mine", "My server", "", dialect="llamacpp", launch=MyServer).launch().address().base_url
+    'http://127.0.0.1:8080'
+    """
 
     @property
     def fingerprint(self) -> str:
-        """What tells the model's file from others, without starting anything."""
+        """Text that identifies the model's file, available without starting the server."""
         ...
 
     def address(self) -> Address:
-        """Where it listens; starts the server, or starts it again if it died. May take seconds."""
+        """Return the server's address; start the server if it does not run, which may take seconds.
+
+        Returns
+        -------
+        Address
+            The address, its key and the size of the vocabulary.
+        """
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """Where models are served.
+    """Server of models: its address, protocol, keys and capabilities.
 
-    ``launch`` is a ``module:function`` (or a function) that gives a :class:`Served`; it is looked up on first use, so
-    that the registry can name what lives above it. ``prefill`` is None where nobody has said whether the server
-    continues a partial answer: it is tried. ``key_header`` is where the key goes; in the usual one it follows "Bearer".
-    ``counted_logprobs`` says that ``logprobs`` is a number in place of a yes and ``top_logprobs``. ``prefill_flag`` is
-    the field that marks a message as the beginning of an answer, or the request as one that continues its last message.
-    ``stream_usage`` says that the server counts tokens in a stream only when asked to, and may be asked. ``headers`` go
-    with every request. Keys that begin with ``bearer_prefix`` are access tokens and go into the usual header.
-    ``no_suffix`` is what an address must not end in, though people write it: the address of another dialect.
+    Parameters
+    ----------
+    name, label
+        Word before the slash in ``name/model``, and the name in messages.
+    base_url
+        Address without the paths of the protocol.
+    dialect
+        Protocol: the name of a module in :mod:`deluge_nb.dialects`.
+    key_variables, key_required
+        Environment variables that may hold the API key, and whether there must be one.
+    url_variable
+        Environment variable with an address that replaces ``base_url``.
+    max_tokens_field
+        Field of the request for ``max_new_tokens``.
+    prefill
+        True if the server continues the beginning of an answer, False if not; None if unknown, and then it is tried.
+    prefill_flag
+        Field that marks a message as the beginning of an answer, or a request as a continuation of its last message.
+    stream_usage
+        True if the server counts the tokens of a stream only on request, and accepts such a request.
+    headers
+        Headers of every request.
+    bearer_prefix
+        Beginning of keys that are access tokens, which are sent in the ``Authorization`` header.
+    no_suffix
+        Ending that is removed from addresses; it belongs to another protocol of the same server, and users often
+        include it.
+    key_header
+        Header of the key; in ``Authorization`` the key follows the word "Bearer".
+    counted_logprobs
+        True if ``logprobs`` is the number of alternatives, in place of a boolean and ``top_logprobs``.
+    raw, full_vocab, continuations
+        True if the server continues raw text, can return the probability of every token, and can score given text.
+    concurrency
+        Recommended number of concurrent requests.
+    launch
+        Function, or its name as ``module:function``, that returns a :class:`Served`. It is imported on first use, so
+        that the registry can name modules of higher layers.
+
+    Examples
+    --------
+    >>> from deluge_nb.models import Endpoint
+    >>> Endpoint("lab", "Our lab", "http://127.0.0.1:8000/v1", raw=True).dialect
+    'openai'
     """
 
     name: str
@@ -104,10 +179,32 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True)
 class ModelSpec:
-    """A row of the registry: which names it covers and what holds for them.
+    """Row of the registry: a pattern of model names, with their server and capabilities.
 
-    ``defaults`` are request settings used where the user leaves them open, ``system`` the instruction used where a
-    prompt brings none. A ``prefixed`` row holds only for names that are written with the endpoint's before a slash.
+    Parameters
+    ----------
+    pattern
+        Name of a model in lower case; ``*`` matches anything.
+    endpoint
+        The server.
+    support
+        Support for log-probabilities.
+    shown_as
+        Name in the support table; the pattern by default.
+    aliases
+        Other names of the model.
+    defaults
+        Request settings for those that the user does not set.
+    system
+        Instruction for prompts without one.
+    prefixed
+        True if the row matches only names with the endpoint's name and a slash in front.
+
+    Examples
+    --------
+    >>> from deluge_nb.models import COMPATIBLE, LogprobSupport, ModelSpec
+    >>> ModelSpec("my-model*", COMPATIBLE, LogprobSupport("full")).covers("My-Model-7B")
+    True
     """
 
     pattern: str
@@ -120,38 +217,73 @@ class ModelSpec:
     prefixed: bool = False
 
     def covers(self, model: str) -> bool:
-        """Whether a model's name falls under this row."""
+        """Return True if a model's name matches this row.
+
+        Parameters
+        ----------
+        model
+            The name, in upper or lower case, without the endpoint's name.
+
+        Returns
+        -------
+        bool
+            True if the pattern or an alias matches.
+        """
         name = model.lower()
         return name in self.aliases or fnmatch.fnmatchcase(name, self.pattern)
 
     @property
     def specificity(self) -> int:
-        """How much of a name the row spells out."""
+        """Number of characters of the pattern, without wildcards."""
         return len(self.pattern.replace("*", ""))
 
 
 class ServedModel(Protocol):
-    """An object that is a model: :class:`deluge_nb.LocalModel` is one."""
+    """Protocol of objects that a client accepts as a model, such as :class:`deluge_nb.LocalModel`.
+
+    Examples
+    --------
+    >>> from deluge_nb.models import COMPATIBLE, LogprobSupport, ModelSpec, resolve
+    >>> class MyModel:
+    ...     name = "mine"
+    ...     spec = ModelSpec("mine", COMPATIBLE, LogprobSupport("full"))
+    >>> resolve(MyModel()).model
+    'mine'
+    """
 
     @property
     def name(self) -> str:
-        """What responses call it."""
+        """Name of the model in responses."""
         ...
 
     @property
     def spec(self) -> ModelSpec:
-        """Its row."""
+        """Row of the registry."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A model as it will be asked: its name and what holds for it."""
+    """Model of a request: its name and its row of the registry.
+
+    Parameters
+    ----------
+    model
+        Name of the model in requests to its server.
+    spec
+        Row of the registry.
+
+    Examples
+    --------
+    >>> from deluge_nb.models import resolve
+    >>> resolve("groq/llama-3.3-70b-versatile").model
+    'llama-3.3-70b-versatile'
+    """
 
     model: str
     spec: ModelSpec
 
     @property
     def endpoint(self) -> Endpoint:
-        """Where it is served."""
+        """Server of the model."""
         return self.spec.endpoint

@@ -1,4 +1,4 @@
-"""The registry as a table for people."""
+"""The support table: models and their support for log-probabilities, for people to read."""
 
 from __future__ import annotations
 
@@ -10,13 +10,33 @@ from .spec import ModelSpec
 
 @dataclass(frozen=True, slots=True)
 class SupportTable:
-    """Which models give log-probabilities, as rows of (provider, models, support, alternatives, notes)."""
+    """Table of models and their support for log-probabilities.
+
+    Parameters
+    ----------
+    rows
+        Tuples of (provider, models, support, alternatives, notes).
+    header
+        Titles of the columns.
+
+    Examples
+    --------
+    >>> from deluge_nb import support_table
+    >>> print(support_table().to_markdown().splitlines()[0])
+    | Provider | Models | Log-probabilities | Alternatives | Notes |
+    """
 
     rows: tuple[tuple[str, str, str, str, str], ...]
     header: tuple[str, ...] = ("Provider", "Models", "Log-probabilities", "Alternatives", "Notes")
 
     def to_markdown(self) -> str:
-        """A Markdown table."""
+        """Return the table as Markdown.
+
+        Returns
+        -------
+        str
+            Lines of a Markdown table.
+        """
         lines = [self.header, tuple("---" for _ in self.header), *self.rows]
         return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
@@ -32,7 +52,7 @@ class SupportTable:
 
 
 def table_of(specs: Sequence[ModelSpec]) -> SupportTable:
-    """Return the table of some rows of the registry, provider by provider."""
+    """Return the table of some rows of the registry, ordered by provider."""
     labels = list(dict.fromkeys(spec.endpoint.label for spec in specs))
     return SupportTable(tuple(map(_cells, sorted(specs, key=lambda spec: labels.index(spec.endpoint.label)))))
 

@@ -1,4 +1,4 @@
-"""Refuse what a model cannot do, before any request: a table of rules, checked in order."""
+"""Validation of requests against the model's capabilities: a table of rules, checked in order."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from ..sampling import SamplingParams
 from .observations import Outcome
 from .spec import Endpoint, LogprobSupport, Target
 
-# Named in errors: a model of a provider, and one that needs none.
-PROVIDER_MODEL, OWN_MODEL = DEFAULT_MODELS = ("gpt-4o-mini", "local")
-# A whole vocabulary is megabytes for each token.
-_MOST_TOKENS_WITH_FULL_VOCAB = 32
+# Suggested in errors: a model of a provider, and the one on this machine.
+PROVIDER_MODEL, LOCAL_MODEL = DEFAULT_MODELS = ("gpt-4o-mini", "local")
+# Tokens; the whole vocabulary takes megabytes for each of them.
+_MAX_TOKENS_WITH_FULL_VOCAB = 32
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What is asked of a model, and what became of the last such request (None if there was none)."""
+    """Request to a model, with the outcome of the last request of this kind (None if there was none)."""
 
     target: Target
     params: SamplingParams
@@ -34,18 +34,18 @@ class Request:
 
     @property
     def endpoint(self) -> Endpoint:
-        """Where the model is served."""
+        """Server of the model."""
         return self.target.endpoint
 
     @property
     def support(self) -> LogprobSupport:
-        """What the registry says of the model's log-probabilities."""
+        """The model's support for log-probabilities."""
         return self.target.spec.support
 
     def not_supported(
-        self, message: str, remedy: str = "leave out logprobs=True", alternative: str = OWN_MODEL
+        self, message: str, remedy: str = "leave out logprobs=True", alternative: str = LOCAL_MODEL
     ) -> LogprobsNotSupportedError:
-        """Return the error for a model that gives no log-probabilities for this request."""
+        """Return the error for a model that returns no log-probabilities for this request."""
         return LogprobsNotSupportedError(message, model=self.model, remedy=remedy, alternative=alternative)
 
 
@@ -55,10 +55,10 @@ Rule = Callable[[Request], DelugeError | None]
 def _gives_logprobs(request: Request) -> DelugeError | None:
     if not request.params.logprobs or request.support.kind != "none":
         return None
-    reason = request.support.note.rstrip(".") or "so the registry says"
+    reason = request.support.note.rstrip(".") or "according to the registry"
     return request.not_supported(
         f"{request.model!r} gives no log-probabilities ({reason}); use a model that does, such as {PROVIDER_MODEL!r} "
-        f"or, on this machine, {OWN_MODEL!r}.",
+        f"or, on this machine, {LOCAL_MODEL!r}.",
         alternative=PROVIDER_MODEL,
     )
 
@@ -82,7 +82,7 @@ def _has_not_refused(request: Request) -> DelugeError | None:
         return None
     return request.not_supported(
         f"{request.model!r} refused log-probabilities earlier in this session; leave out logprobs=True, or use a model "
-        f"that gives them, such as {OWN_MODEL!r}."
+        f"that gives them, such as {LOCAL_MODEL!r}."
     )
 
 
@@ -99,9 +99,9 @@ def _has_required_settings(request: Request) -> DelugeError | None:
 
 
 def _has_required_body(request: Request) -> DelugeError | None:
-    given = request.params.extra_body or {}
+    body = request.params.extra_body or {}
     for name, required in request.support.body.items() if request.params.logprobs else ():
-        value = given.get(name, required)
+        value = body.get(name, required)
         if value != required:
             return request.not_supported(
                 f"{request.model!r} gives log-probabilities only with {name}={required!r}, which extra_body sets to "
@@ -113,12 +113,12 @@ def _has_required_body(request: Request) -> DelugeError | None:
 
 
 def _gives_that_many_alternatives(request: Request) -> DelugeError | None:
-    most = request.support.max_top
-    if (request.params.top_logprobs or 0) <= most:
+    limit = request.support.max_top
+    if (request.params.top_logprobs or 0) <= limit:
         return None
-    given = f"at most {most} alternatives" if most else "the chosen tokens only"
+    returned = f"at most {limit} alternative{'' if limit == 1 else 's'}" if limit else "the chosen tokens only"
     return SettingError(
-        f"{request.model!r} gives {given}, so top_logprobs cannot be {request.params.top_logprobs}.",
+        f"{request.model!r} gives {returned}, so top_logprobs cannot be {request.params.top_logprobs}.",
         setting="top_logprobs",
         value=request.params.top_logprobs,
     )
@@ -128,7 +128,7 @@ def _gives_full_vocab(request: Request) -> DelugeError | None:
     if not request.params.full_vocab or request.endpoint.full_vocab:
         return None
     return SettingError(
-        f"full_vocab=True is for models whose server gives the whole vocabulary, such as {OWN_MODEL!r}; "
+        f"full_vocab=True is for models whose server gives the whole vocabulary, such as {LOCAL_MODEL!r}; "
         f"{request.model!r} gives at most top_logprobs={request.support.max_top}.",
         setting="full_vocab",
         value=True,
@@ -137,11 +137,11 @@ def _gives_full_vocab(request: Request) -> DelugeError | None:
 
 def _limits_full_vocab(request: Request) -> DelugeError | None:
     tokens = request.params.max_new_tokens
-    if not request.params.full_vocab or (tokens or 1) <= _MOST_TOKENS_WITH_FULL_VOCAB:
+    if not request.params.full_vocab or (tokens or 1) <= _MAX_TOKENS_WITH_FULL_VOCAB:
         return None
     return SettingError(
         f"full_vocab=True gives {request.model!r}'s whole vocabulary at each token, for at most "
-        f"{_MOST_TOKENS_WITH_FULL_VOCAB} tokens; max_new_tokens cannot be {tokens}.",
+        f"{_MAX_TOKENS_WITH_FULL_VOCAB} tokens; max_new_tokens cannot be {tokens}.",
         setting="max_new_tokens",
         value=tokens,
     )
@@ -152,18 +152,18 @@ def _continues_raw_text(request: Request) -> DelugeError | None:
         return None
     return SettingError(
         f"{request.model!r} is reached through a chat API and cannot continue raw text; send a chat prompt, or use "
-        f"{OWN_MODEL!r}.",
+        f"{LOCAL_MODEL!r}.",
         setting="prompt",
         value=request.prompt.raw,
     )
 
 
-def _continues_begun_answers(request: Request) -> DelugeError | None:
+def _continues_prefilled_answers(request: Request) -> DelugeError | None:
     if request.prompt is None or request.prompt.prefill is None or request.endpoint.prefill is not False:
         return None
     return SettingError(
         f"{request.model!r} cannot continue the beginning of an answer: {request.endpoint.label} starts a new one; "
-        f"leave out the last assistant message, or use {OWN_MODEL!r}.",
+        f"leave out the last assistant message, or use {LOCAL_MODEL!r}.",
         setting="prompt",
         value=request.prompt.prefill,
     )
@@ -179,9 +179,9 @@ RULES: tuple[Rule, ...] = (
     _gives_full_vocab,
     _limits_full_vocab,
     _continues_raw_text,
-    _continues_begun_answers,
+    _continues_prefilled_answers,
 )
-"""Each returns the error of a request that breaks it; the first that does is raised."""
+"""Each rule returns an error for a request that breaks it, else None."""
 
 
 def check(request: Request) -> None:
@@ -190,9 +190,9 @@ def check(request: Request) -> None:
     Raises
     ------
     LogprobsNotSupportedError
-        When log-probabilities are asked of a model that gives none, or with settings under which it gives none.
+        When log-probabilities are requested from a model that returns none, or none with these settings.
     SettingError
-        When something else is asked that the model or its server does not have.
+        When the request needs another feature that the model or its server does not have.
     """
     for rule in RULES:
         error = rule(request)

@@ -141,7 +141,7 @@ def test_any_name_is_found_or_refused(model: str) -> None:
 
 @pytest.mark.parametrize("model", [5, None, ["gpt-4o"], b"gpt-4o"])
 def test_what_is_no_name_is_refused(model: Any) -> None:
-    with pytest.raises(SettingError, match=f"A model is a name or a LocalModel, not {type(model).__name__}"):
+    with pytest.raises(SettingError, match=f"A model must be a name or a LocalModel, not {type(model).__name__}"):
         resolve(model)
 
 

@@ -32,7 +32,7 @@ BROKEN = {
     "_gives_full_vocab": request(LOGPROBS.replace(full_vocab=True)),
     "_limits_full_vocab": request(LOGPROBS.replace(full_vocab=True, max_new_tokens=33), endpoint={"full_vocab": True}),
     "_continues_raw_text": request(prompt=as_prompt(RawPrompt("x")), endpoint={"raw": False}),
-    "_continues_begun_answers": request(
+    "_continues_prefilled_answers": request(
         prompt=as_prompt([{"role": "user", "content": "x"}, {"role": "assistant", "content": "y"}]),
         endpoint={"prefill": False},
     ),
