@@ -1,4 +1,4 @@
-"""Models on the user's own machine: the embedded one, and any GGUF file."""
+"""Models on the user's own machine: the embedded model, and any GGUF file."""
 
 from __future__ import annotations
 
@@ -17,35 +17,44 @@ from .gguf import read_header
 from .server import LlamaServer, server_for
 
 _CONTEXT = 2048
-_LONGEST = 1 << 20
+_MAX_CONTEXT = 1 << 20
 
-# Held, so that it does not end between two clients of the registry's ``local``.
+# Kept alive, so that the server does not end between two clients of the registry's ``local``.
 _default: LlamaServer | None = None
 
 
 class LocalModel:
-    """A model file served by llama.cpp in a child process of this one.
+    """Model file that llama.cpp serves in a child process.
 
-    Give it to :class:`deluge_nb.LLMClient` in place of a name. The server is started on first use and shared by all
-    clients of the same file.
+    Pass it to :class:`deluge_nb.LLMClient` in place of a model's name. The server starts on first use; all clients of
+    the same file share it.
 
     Parameters
     ----------
     path
-        A GGUF file; the embedded model if left out.
+        A GGUF file; the embedded model by default.
     name
-        What responses call it; the file's name without its ending if left out.
+        Name of the model in responses; by default the file's name without its ending.
     context
-        Tokens that a prompt and its completion may have together.
+        Maximum number of tokens of a prompt and its completion together, from 64 to 1,048,576.
     system
-        The instruction used where a prompt brings none.
+        Instruction for prompts without one.
     defaults
-        Fields of :class:`SamplingParams` used where the user leaves them open.
+        Values for settings of :class:`SamplingParams` that the user does not set.
 
     Raises
     ------
     LocalModelError
-        When the file is missing, truncated, or no GGUF.
+        When the file is missing, truncated, or not GGUF.
+    SettingError
+        When ``context`` is out of range.
+
+    Examples
+    --------
+    >>> from deluge_nb import LocalModel
+    >>> model = LocalModel(context=1024, system="Answer briefly.")
+    >>> model.name, model.spec.system
+    ('local', 'Answer briefly.')
     """
 
     def __init__(
@@ -57,10 +66,10 @@ class LocalModel:
         system: str | None = None,
         defaults: Mapping[str, Any] | None = None,
     ) -> None:
-        # A context of a token or two makes the runtime abort.
-        if isinstance(context, bool) or not isinstance(context, int) or not 64 <= context <= _LONGEST:
+        # The runtime aborts if the context is only a few tokens long.
+        if isinstance(context, bool) or not isinstance(context, int) or not 64 <= context <= _MAX_CONTEXT:
             raise SettingError(
-                f"context must be an integer from 64 to {_LONGEST:,}, not {context!r}.",
+                f"context must be an integer from 64 to {_MAX_CONTEXT:,}, not {context!r}.",
                 setting="context",
                 value=context,
             )
@@ -71,34 +80,34 @@ class LocalModel:
             read_header(self._path)
         self.name = name or ("local" if self._path is None else self._path.stem)
         row = next(spec for spec in catalogue.BUILT_IN if spec.pattern == "local")
-        own = self._path is not None
+        is_own_file = self._path is not None
         self.spec: ModelSpec = replace(
             row,
             pattern=self.name.lower(),
             endpoint=replace(endpoints.LOCAL, launch=self._serve),
             aliases=(),
             shown_as="",
-            system=system if own or system is not None else row.system,
-            defaults={**({"max_new_tokens": 60} if own else row.defaults), **(defaults or {})},
+            system=system if is_own_file or system is not None else row.system,
+            defaults={**({"max_new_tokens": 60} if is_own_file else row.defaults), **(defaults or {})},
         )
 
     def _serve(self) -> LlamaServer:
-        # Held, for a server ends with the last who holds it.
+        # Kept alive: a server ends with the last reference to it.
         self._server = server_for(self._path or weights.locate(), self.name, self._context)
         return self._server
 
     def start(self) -> None:
-        """Start the server now rather than on first use.
+        """Start the server now, not on first use.
 
         Raises
         ------
         LocalModelError
-            When it does not start; with the end of its log.
+            When the server does not start; the message has the end of its log.
         """
         self._serve().address()
 
     def close(self) -> None:
-        """End the server; it is started again when needed."""
+        """Stop the server; it is started again when needed."""
         if self._server is not None:
             self._server.stop()
 
@@ -116,12 +125,12 @@ class LocalModel:
 
 
 def default_server() -> LlamaServer:
-    """The server of the model called ``local``; its weights are found or fetched.
+    """Return the server of the model ``local``; download its weights if they are not on this machine.
 
     Raises
     ------
     LocalModelError
-        When there are no weights to be had.
+        When the weights cannot be found, downloaded or verified.
     """
     global _default
     _default = server_for(weights.locate(), "local", _CONTEXT)

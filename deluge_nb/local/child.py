@@ -1,8 +1,8 @@
-"""The child process: one llama.cpp server.
+"""The child process that runs one llama.cpp server.
 
-Settings come as a line of JSON on standard input, the address goes out as a line of JSON on standard output. The
-process ends when its input does, or when its parent changes: a kernel may die in any way and leave nothing behind. It
-is run by its path and imports nothing of the package.
+It reads settings as a line of JSON from standard input, and writes the address as a line of JSON to standard output. It
+exits when its input ends or its parent changes, so that a kernel that dies in any way leaves no process behind. It is
+started by its file path and imports nothing from the package.
 """
 
 import contextlib
@@ -16,17 +16,17 @@ from pathlib import Path
 from typing import Any
 
 
-def follow(parent: int, log: str) -> None:
-    """End with the parent, even where a fork of it still holds the other end of the pipe."""
+def exit_with_parent(parent: int, log: str) -> None:
+    """Exit after the parent, even if a fork of it still holds the other end of the pipe."""
     while os.name == "nt" or os.getppid() == parent:
         time.sleep(0.5)
-    end(log)
+    remove_log_and_exit(log)
 
 
-def end(log: str) -> None:
-    """Leave nothing behind: a parent that was killed cannot.
+def remove_log_and_exit(log: str) -> None:
+    """Remove the log and its folder, which a killed parent cannot do, and exit.
 
-    Without the server's destructor, which would wait for what is under way.
+    The server's destructor is not run: it would wait for requests that are still being processed.
     """
     with contextlib.suppress(OSError):
         Path(log).unlink()
@@ -34,32 +34,32 @@ def end(log: str) -> None:
     os._exit(0)
 
 
-def await_log() -> None:
-    """Let what went wrong be written: the runtime has a thread for that, which no end of the process waits for."""
+def wait_for_log() -> None:
+    """Wait until the runtime's log thread has written the reason of a failure; exiting does not wait for it."""
     deadline, size = time.monotonic() + 1.5, 0
     while time.monotonic() < deadline:
         time.sleep(0.1)
-        # Both outputs are the log.
+        # Standard error is the log.
         before, size = size, os.fstat(2).st_size
         if size and size == before:
             return
 
 
 def parameters(xllamacpp: Any, settings: dict[str, Any]) -> Any:
-    """The settings in the runtime's own terms."""
+    """Return the settings as parameters of the runtime."""
     params = xllamacpp.CommonParams()
     params.model.path = settings["model"]
     params.model_alias = {settings["alias"]}
     params.n_parallel = settings["slots"]
     params.n_ctx = settings["slots"] * settings["context"]
-    # One cache for all slots would make a log-probability depend on what else is being asked.
+    # With one cache for all slots, a log-probability would depend on concurrent requests.
     params.kv_unified = False
-    # Else every prompt ever sent is kept, up to gigabytes.
+    # By default the runtime keeps every prompt, up to gigabytes.
     params.cache_ram_mib = 0
     params.cpuparams.n_threads = settings["threads"]
     params.cpuparams_batch.n_threads = settings["batch_threads"]
     params.api_keys = [settings["key"]]
-    # An origin that no page can have: without it any page in the user's browser might ask.
+    # An origin that no page can have: by default any page in the user's browser could send requests.
     params.cors_origins = "http://nobody.invalid"
     params.cors_credentials = False
     params.ui = False
@@ -69,33 +69,33 @@ def parameters(xllamacpp: Any, settings: dict[str, Any]) -> Any:
 
 
 def main() -> None:
-    """Start the server, say where it is, and wait for the end."""
-    # Whatever the runtime prints goes to the log: nobody reads the pipe once the address has been said.
-    answer = os.fdopen(os.dup(1), "w")
+    """Start the server, report its address, and wait until the input ends."""
+    # The runtime's prints go to the log, because the pipe is not read after the reply.
+    pipe = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
 
-    def tell(**said: object) -> None:
-        answer.write(json.dumps(said) + "\n")
-        answer.flush()
+    def reply(**fields: object) -> None:
+        pipe.write(json.dumps(fields) + "\n")
+        pipe.flush()
 
     settings = json.loads(sys.stdin.readline())
-    threading.Thread(target=follow, args=(os.getppid(), settings["log"]), daemon=True).start()
+    threading.Thread(target=exit_with_parent, args=(os.getppid(), settings["log"]), daemon=True).start()
     try:
-        # By name: the package comes without types.
+        # Imported by name, because the package has no type information.
         xllamacpp = importlib.import_module("xllamacpp")
     except ImportError as error:
-        tell(missing=str(error))
+        reply(missing=str(error))
         os._exit(1)
     try:
         server = xllamacpp.Server(parameters(xllamacpp, settings))
         address = server.listening_address
     except Exception as error:
-        tell(error=f"{error}".rstrip("."))
-        await_log()
+        reply(error=f"{error}".rstrip("."))
+        wait_for_log()
         os._exit(1)
-    tell(address=address)
+    reply(address=address)
     sys.stdin.read()
-    end(settings["log"])
+    remove_log_and_exit(settings["log"])
 
 
 if __name__ == "__main__":

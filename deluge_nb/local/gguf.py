@@ -1,6 +1,6 @@
-"""Enough of the GGUF format to tell a model file from something else before a server is given it.
+"""Check of a GGUF file's header before a server loads the file.
 
-The runtime aborts its process on some broken files and says little about the others.
+The runtime aborts its process on some invalid files and reports little about the others.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from ..errors import LocalModelError
 _MAGIC = b"GGUF"
 _STRING, _ARRAY = 8, 9
 _SIZES = {0: 1, 1: 1, 2: 2, 3: 2, 4: 4, 5: 4, 6: 4, 7: 1, 10: 8, 11: 8, 12: 8}
-# Weights per block and bytes per block, by the number of the quantisation; only the common ones are needed.
+# Weights per block and bytes per block, by the number of the quantisation; other quantisations are not checked.
 _BLOCKS = {0: (1, 4), 1: (1, 2), 2: (32, 18), 3: (32, 20), 6: (32, 22), 7: (32, 24), 8: (32, 34), 10: (256, 84)} | {
     11: (256, 110),
     12: (256, 144),
@@ -24,21 +24,29 @@ _BLOCKS = {0: (1, 4), 1: (1, 2), 2: (32, 18), 3: (32, 20), 6: (32, 22), 7: (32, 
     14: (256, 210),
     30: (1, 2),
 }
-# No header in the wild comes near; a damaged one may claim anything.
-_MOST = 10_000_000
+# Entries or bytes; real headers stay far below, and a damaged one can claim any number.
+_MAX_COUNT = 10_000_000
 _ALIGNMENT = 32
 
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """What the header says that we use."""
+    """Fields of the header that the package uses.
+
+    Parameters
+    ----------
+    vocab_size
+        Number of tokens of the vocabulary.
+    architecture
+        Name of the model's architecture, such as ``llama``.
+    """
 
     vocab_size: int | None
     architecture: str | None
 
 
-class _Broken(Exception):
-    pass
+class _InvalidFile(Exception):
+    """Reason for which a file is not a usable GGUF file."""
 
 
 def read_header(path: Path) -> Header:
@@ -47,20 +55,20 @@ def read_header(path: Path) -> Header:
     Raises
     ------
     LocalModelError
-        When the file is missing, no GGUF, or shorter than its header says.
+        When the file is missing, not GGUF, or shorter than its header says.
     """
     try:
         state = path.stat()
-        if not stat.S_ISREG(state.st_mode):  # reading a pipe might never end
-            raise _Broken("is a folder" if stat.S_ISDIR(state.st_mode) else "is no file")
+        if not stat.S_ISREG(state.st_mode):  # reading a pipe may block forever
+            raise _InvalidFile("is a folder" if stat.S_ISDIR(state.st_mode) else "is not a file")
         with path.open("rb") as file:
             return _Reader(file, state.st_size).header()
     except FileNotFoundError:
         reason = "does not exist"
     except OSError as error:
         reason = f"cannot be read ({error.strerror})"
-    except _Broken as broken:
-        reason = str(broken)
+    except _InvalidFile as error:
+        reason = str(error)
     raise LocalModelError(f"The model file {path} {reason}; give the path of a GGUF file.", path=str(path))
 
 
@@ -71,10 +79,10 @@ class _Reader:
 
     def header(self) -> Header:
         if self._bytes(4) != _MAGIC:
-            raise _Broken("is no GGUF file" if self._size else "is empty")
+            raise _InvalidFile("is not a GGUF file" if self._size else "is empty")
         version = self._number("<I")
         if version not in (2, 3):
-            raise _Broken(f"is GGUF version {version}, and versions 2 and 3 are known")
+            raise _InvalidFile(f"is GGUF version {version}; supported are versions 2 and 3")
         tensors, entries = self._count(), self._count()
         vocab_size, architecture, alignment = None, None, _ALIGNMENT
         for _ in range(entries):
@@ -98,14 +106,14 @@ class _Reader:
             end = max(end, self._tensor())
         start = -(-self._file.tell() // alignment) * alignment
         if start + end > self._size:
-            raise _Broken(f"is truncated: it has {self._size:,} bytes and its header speaks of {start + end:,}")
+            raise _InvalidFile(f"is truncated: it has {self._size:,} bytes and its header describes {start + end:,}")
         return Header(vocab_size, architecture)
 
     def _tensor(self) -> int:
         self._string()
         dimensions = self._number("<I")
         if dimensions > 8:
-            raise _Broken("is damaged: a tensor has more dimensions than any has")
+            raise _InvalidFile(f"is damaged: its header describes a tensor of {dimensions:,} dimensions")
         count = 1
         for _ in range(dimensions):
             count *= self._number("<Q")
@@ -122,31 +130,31 @@ class _Reader:
 
     def _width(self, kind: int) -> int:
         if kind not in _SIZES:
-            raise _Broken(f"is damaged: its header has a value of unknown kind {kind}")
+            raise _InvalidFile(f"is damaged: its header has a value of unknown kind {kind}")
         return _SIZES[kind]
 
     def _string(self) -> bytes:
         length = self._number("<Q")
-        if length > min(self._size, _MOST):
-            raise _Broken("is truncated or damaged: a text in its header is longer than any")
+        if length > min(self._size, _MAX_COUNT):
+            raise _InvalidFile(f"is truncated or damaged: its header describes a text of {length:,} bytes")
         return self._bytes(length)
 
     def _count(self) -> int:
         count = self._number("<Q")
-        if count > _MOST:
-            raise _Broken(f"is damaged: its header speaks of {count:,} entries")
+        if count > _MAX_COUNT:
+            raise _InvalidFile(f"is damaged: its header describes {count:,} entries")
         return count
 
     def _number(self, form: str) -> int:
         return int(struct.unpack(form, self._bytes(struct.calcsize(form)))[0])
 
     def _bytes(self, length: int) -> bytes:
-        found = self._file.read(length)
-        if len(found) < length:
-            raise _Broken("is truncated: it ends within its header" if self._size >= 4 else "is no GGUF file")
-        return found
+        data = self._file.read(length)
+        if len(data) < length:
+            raise _InvalidFile("is truncated: it ends within its header" if self._size >= 4 else "is not a GGUF file")
+        return data
 
     def _skip(self, length: int) -> None:
         if self._file.tell() + length > self._size:
-            raise _Broken("is truncated: it ends within its header")
+            raise _InvalidFile("is truncated: it ends within its header")
         self._file.seek(length, 1)

@@ -1,6 +1,6 @@
-"""A llama.cpp server in a child process: started on first use, one per model file, gone when this process goes.
+"""A llama.cpp server in a child process: started on first use, one per model file, and ended with this process.
 
-In a child, because a bad file or parameter aborts the process that loads it, and that must not be the kernel.
+It runs in a child, because an invalid file or parameter aborts the process that loads it, which must not be the kernel.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ from .uninterrupted import run_uninterrupted
 
 _SLOTS = 4
 _LOG = "server.log"
-# Loading takes a second; a slow disk may take many.
+# Seconds; loading takes one, but a slow disk can take many.
 _START_LIMIT = 120.0
-# Dying this often within so many seconds is no accident.
-_CRASHES, _WITHIN = 3, 60.0
-# An idle child ends at once when its input does; one in the middle of a computation is not waited for.
+# This many crashes within so many seconds are not a coincidence: the server is not started again.
+_MAX_CRASHES, _CRASH_WINDOW = 3, 60.0
+# Seconds; an idle child exits at once when its input ends, and a computation of a busy one is not waited for.
 _END_LIMIT = 2.0
-# Waits are this short so that an interrupt is noticed on every platform.
+# Seconds; waits are short so that interrupts are noticed on every platform.
 _TICK = 0.2
 
 _lock = threading.Lock()
@@ -43,8 +43,8 @@ _servers: weakref.WeakValueDictionary[tuple[str, int, int, int], LlamaServer] = 
 
 
 @dataclass(frozen=True, slots=True)
-class _Child:
-    """A running server and the folder of its log."""
+class _ServerProcess:
+    """Running child process and the folder of its log."""
 
     process: subprocess.Popen[str]
     folder: Path
@@ -70,7 +70,7 @@ class _Child:
         return self.folder / _LOG
 
     def log_tail(self) -> str:
-        """The end of a sentence about what went wrong."""
+        """Return the last lines of the log as the end of an error sentence."""
         try:
             lines = self.log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
         except OSError:
@@ -79,21 +79,21 @@ class _Child:
 
 
 class LlamaServer:
-    """One model file being served.
+    """Server of one model file.
 
     Parameters
     ----------
     path
         A GGUF file.
     name
-        What the server calls the model, so that no path shows in its answers.
+        Name of the model in the server's replies, which would otherwise show the path.
     context
-        Tokens that a prompt and its completion may have together.
+        Maximum number of tokens of a prompt and its completion together.
 
     Raises
     ------
     LocalModelError
-        When the file is missing, truncated, or no GGUF.
+        When the file is missing, truncated, or not GGUF.
     """
 
     def __init__(self, path: Path, name: str, context: int) -> None:
@@ -102,25 +102,25 @@ class LlamaServer:
         self._name = name
         self._context = context
         self._lock = threading.RLock()
-        self._child: _Child | None = None
+        self._child: _ServerProcess | None = None
         self._address: Address | None = None
         self._finalizer: weakref.finalize[..., LlamaServer] | None = None
-        self._died: list[float] = []
-        _known.add(self)
+        self._crash_times: list[float] = []
+        _instances.add(self)
 
     @property
     def fingerprint(self) -> str:
-        """What tells the model's file from others."""
-        found = self.path.stat()
-        return f"{self.path.name}:{found.st_size}:{found.st_mtime_ns}:{self._context}"
+        """Text that identifies the model's file and the length of its context."""
+        state = self.path.stat()
+        return f"{self.path.name}:{state.st_size}:{state.st_mtime_ns}:{self._context}"
 
     def address(self) -> Address:
-        """Where it listens; starts it, or starts it again if it died.
+        """Return the server's address; start the server if it does not run.
 
         Raises
         ------
         LocalModelError
-            When it cannot be started, or keeps dying; with the end of its log.
+            When the server cannot be started, or crashes repeatedly; the message has the end of its log.
         MissingDependencyError
             When the runtime is not installed.
         """
@@ -129,22 +129,23 @@ class LlamaServer:
                 tail = self._child.log_tail()
                 self.stop()
                 now = time.monotonic()
-                self._died = [moment for moment in self._died if now - moment < _WITHIN] + [now]
-                if len(self._died) >= _CRASHES:
-                    self._died.clear()
+                self._crash_times = [moment for moment in self._crash_times if now - moment < _CRASH_WINDOW] + [now]
+                if len(self._crash_times) >= _MAX_CRASHES:
+                    self._crash_times.clear()
                     raise LocalModelError(
-                        f"The server of the embedded model ended {_CRASHES} times in a row{tail}", path=str(self.path)
+                        f"The server of the embedded model ended {_MAX_CRASHES} times in a row{tail}",
+                        path=str(self.path),
                     )
             return self._address or self._start()
 
     @property
     def pid(self) -> int | None:
-        """The child's process id while it runs."""
+        """Process id of the child, or None while it does not run."""
         child = self._child
         return child.process.pid if child is not None and child.process.poll() is None else None
 
     def stop(self) -> None:
-        """End the child, if there is one; it is started again when needed."""
+        """End the child process, if it runs; it is started again when needed."""
         with self._lock:
             finalizer, self._finalizer, self._child, self._address = self._finalizer, None, None, None
         if finalizer is not None:
@@ -156,13 +157,13 @@ class LlamaServer:
         key = secrets.token_hex(16)
         try:
             child = run_uninterrupted(self._launch)
-            said = self._greeted(child, key)
-            if "address" not in said:
+            reply = self._handshake(child, key)
+            if "address" not in reply:
                 with contextlib.suppress(subprocess.TimeoutExpired):
-                    # What is still to come in the log may be the reason.
+                    # The child writes the reason to its log before it exits.
                     child.process.wait(timeout=_END_LIMIT)
-                raise LocalModelError(self._problem(said) + child.log_tail(), path=str(self.path))
-            self._address = Address(said["address"], key, self._vocab_size)
+                raise LocalModelError(self._start_failure(reply) + child.log_tail(), path=str(self.path))
+            self._address = Address(reply["address"], key, self._vocab_size)
             return self._address
         except OSError as error:
             self.stop()
@@ -173,20 +174,21 @@ class LlamaServer:
             self.stop()
             raise
 
-    def _launch(self) -> _Child:
-        child = self._child = self._launched()
-        # Also runs when the interpreter exits, and when nobody holds this object any more.
+    def _launch(self) -> _ServerProcess:
+        child = self._child = self._spawn()
+        # Also runs at the exit of the interpreter, and when this object is garbage-collected.
         self._finalizer = weakref.finalize(self, child.end)
         return child
 
-    def _launched(self) -> _Child:
+    def _spawn(self) -> _ServerProcess:
+        """Start the child process."""
         folder = Path(tempfile.mkdtemp(prefix="deluge-nb-"))
-        # Read by libgomp as it is loaded: threads that spin while they wait starve all else on a busy machine.
+        # libgomp reads this when it is loaded. Threads that spin while they wait would starve a busy machine.
         env = {**os.environ, "GOMP_SPINCOUNT": "1000", "GGML_NO_BACKTRACE": "1"}
-        # A session of its own, so that interrupting the kernel does not end it.
-        apart: dict[str, Any] = {"start_new_session": True}
+        # A separate session, so that an interrupt of the kernel does not end the child.
+        options: dict[str, Any] = {"start_new_session": True}
         if sys.platform == "win32":
-            apart = {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW}
+            options = {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW}
         try:
             with (folder / _LOG).open("w", encoding="utf-8") as log:
                 process = subprocess.Popen(
@@ -196,15 +198,15 @@ class LlamaServer:
                     stderr=log,
                     env=env,
                     text=True,
-                    **apart,
+                    **options,
                 )
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
             raise
-        return _Child(process, folder)
+        return _ServerProcess(process, folder)
 
-    def _greeted(self, child: _Child, key: str) -> dict[str, Any]:
-        """Hand the settings over and wait for the child's answer."""
+    def _handshake(self, child: _ServerProcess, key: str) -> dict[str, Any]:
+        """Send the settings to the child and return its reply."""
         cores, process = _cores(), child.process
         settings = {
             "model": str(self.path.resolve()),
@@ -222,76 +224,79 @@ class LlamaServer:
         with contextlib.suppress(OSError):
             stdin.write(json.dumps(settings) + "\n")
             stdin.flush()
-        answers: queue.Queue[str] = queue.Queue()
-        threading.Thread(target=lambda: answers.put(stdout.readline()), daemon=True).start()
+        lines: queue.Queue[str] = queue.Queue()
+        threading.Thread(target=lambda: lines.put(stdout.readline()), daemon=True).start()
         deadline = time.monotonic() + _START_LIMIT
         while True:
             try:
-                answer = answers.get(timeout=_TICK)
+                line = lines.get(timeout=_TICK)
                 break
             except queue.Empty:
                 if time.monotonic() > deadline:
                     process.kill()
                     return {"error": f"it did not answer within {_START_LIMIT:g} seconds"}
-        if not answer:
-            return {"error": f"its process ended with {process.wait()}"}
-        said = json.loads(answer)
-        return said if isinstance(said, dict) else {}
+        if not line:
+            return {"error": f"its process ended with exit code {process.wait()}"}
+        reply = json.loads(line)
+        return reply if isinstance(reply, dict) else {}
 
-    def _problem(self, said: dict[str, Any]) -> str:
-        if "missing" not in said:
-            return f"The embedded model could not be started from {self.path}: {said.get('error', 'it gave no reason')}"
-        remedy = "install it with: apt-get install libgomp1" if "libgomp" in said["missing"] else "reinstall xllamacpp"
-        return f"xllamacpp cannot be loaded ({said['missing']}); {remedy}"
+    def _start_failure(self, reply: dict[str, Any]) -> str:
+        """Return the sentence for a child that reports no address, without a full stop."""
+        if "missing" not in reply:
+            reason = reply.get("error", "it gave no reason")
+            return f"The embedded model could not be started from {self.path}: {reason}"
+        remedy = "install it with: apt-get install libgomp1" if "libgomp" in reply["missing"] else "reinstall xllamacpp"
+        return f"xllamacpp cannot be loaded ({reply['missing']}); {remedy}"
 
     def disown(self) -> None:
-        """Leave the child to the process that started it: this one is a fork of that."""
+        """Forget the child in a fork: it belongs to the process that started it."""
         self._lock = threading.RLock()
         if self._finalizer is not None:
             self._finalizer.detach()
         if self._child is not None:
-            # Not ours to wait for; and kept, for closing a pipe whose lock another thread held would never return.
+            # A set return code keeps this process from waiting for the child. The object is kept alive, because closing
+            # a pipe whose lock another thread held at the fork would block forever.
             self._child.process.returncode = 0
             _inherited.append(self._child)
         self._finalizer, self._child, self._address = None, None, None
 
 
-_known: weakref.WeakSet[LlamaServer] = weakref.WeakSet()
-_inherited: list[_Child] = []
+_instances: weakref.WeakSet[LlamaServer] = weakref.WeakSet()
+_inherited: list[_ServerProcess] = []
 
 
 def server_for(path: Path, name: str, context: int) -> LlamaServer:
-    """The server of a file; the same one for the same file, while the file stays as it is and someone holds it.
+    """Return the server of a file; the same one as before, if it is still referenced and the file has not changed.
 
     Raises
     ------
     LocalModelError
-        When the file is missing, truncated, or no GGUF.
+        When the file is missing, truncated, or not GGUF.
     """
     try:
         state = path.stat()
     except OSError:
         read_header(path)
         raise
-    mark = (str(path.resolve()), state.st_size, state.st_mtime_ns, context)
+    key = (str(path.resolve()), state.st_size, state.st_mtime_ns, context)
     with _lock:
-        found = _servers.get(mark)
-        if found is None:
-            _servers[mark] = found = LlamaServer(path, name, context)
-        return found
+        server = _servers.get(key)
+        if server is None:
+            _servers[key] = server = LlamaServer(path, name, context)
+        return server
 
 
 def _cores() -> int:
-    """How many processors this process may use."""
+    """Return the number of processors that this process may use."""
     allowed = getattr(os, "sched_getaffinity", None)
     return len(allowed(0)) if allowed is not None else os.cpu_count() or 1
 
 
 def _forget() -> None:
-    """A forked child has servers of its own: those of its parent are neither its to use nor to end."""
+    """Disown all servers in a forked child, which must neither use nor end those of its parent."""
     global _lock
     _lock = threading.Lock()
-    for server in list(_known):
+    for server in list(_instances):
         server.disown()
 
 

@@ -1,4 +1,4 @@
-"""Work that an interrupt must not cut in two."""
+"""Running work that a KeyboardInterrupt must not split."""
 
 from __future__ import annotations
 
@@ -10,30 +10,30 @@ from typing import TypeVar
 
 _T = TypeVar("_T")
 
-# What an interrupt waits at most for the work to end.
+# Seconds that an interrupt waits at most for the work to end.
 _LIMIT = 5.0
 
 
 def run_uninterrupted(work: Callable[[], _T]) -> _T:
-    """Do `work` in a thread, where no interrupt arrives, and return when it is done.
+    """Run `work` in a thread, where no interrupt arrives, and return its result.
 
-    An interrupt that comes meanwhile is raised here once the work is done. Starting a process needs this: it runs
-    before `subprocess` has returned it, and an interrupt in between leaves it running with nobody who knows of it.
+    An interrupt during the work is raised here after the work. Starting a process needs this: the process runs before
+    `subprocess` returns it, and an interrupt in between would leave it running without a reference to it.
 
     Parameters
     ----------
     work
-        Something short. It also keeps its result itself, for an interrupt is raised in place of returning it.
+        A short function. It must also store its result itself, because an interrupt is raised in place of returning it.
 
     Returns
     -------
     _T
-        What the work returned.
+        The result of the work.
 
     Raises
     ------
     BaseException
-        What the work raised.
+        The exception that the work raised.
     """
     done: list[_T] = []
     failed: list[BaseException] = []
@@ -48,7 +48,7 @@ def run_uninterrupted(work: Callable[[], _T]) -> _T:
         gate.release()
 
     try:
-        # Neither `Thread` nor `Event`: an interrupt inside them may keep their locks for ever.
+        # Not `Thread` or `Event`: an interrupt inside them can leave their locks held forever.
         _thread.start_new_thread(run, ())
         gate.acquire()
     except BaseException:

