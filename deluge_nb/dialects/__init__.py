@@ -1,1 +1,1 @@
-"""How servers are asked and what their replies mean: one provider each, without I/O."""
+"""Protocols of providers, without I/O: one module builds the requests and parses the replies of each."""

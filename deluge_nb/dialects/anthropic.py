@@ -1,4 +1,4 @@
-"""Anthropic's Messages dialect. It has no log-probabilities; everything else works."""
+"""Anthropic's Messages API, which returns no log-probabilities; everything else works."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from .events import ServerSentEvents
 
 NAME = "anthropic"
 
-_PASSED_ON = ("temperature", "top_p")
+_SAME_NAME_SETTINGS = ("temperature", "top_p")
 _ABSENT = ("seed", "presence_penalty", "frequency_penalty", "logit_bias")
-# The API wants a limit in every request.
-_MOST_TOKENS = 4096
+# Used without a setting, because the API requires a limit in every request.
+_DEFAULT_MAX_TOKENS = 4096
 _REASONS = {"end_turn": "stop", "stop_sequence": "stop", "max_tokens": "length", "tool_use": "tool_calls"}
-# A shape is asked for as the arguments of a tool that must be called: every model can do that.
-_ANSWER = "answer"
+# An output schema is requested as the arguments of a tool that must be called, because all models support tools.
+_ANSWER_TOOL = "answer"
 
 
 class _Block(msgspec.Struct):
@@ -53,12 +53,12 @@ class _Event(msgspec.Struct):
 
 
 def build_request(ask: Ask) -> Request:
-    """The request for an ask.
+    """Return the HTTP request for an ask.
 
     Raises
     ------
     SettingError
-        For what this API does not have.
+        For a setting that this API does not have.
     """
     params, settings = ask.params, ask.params.chosen()
     for name in _ABSENT:
@@ -66,42 +66,45 @@ def build_request(ask: Ask) -> Request:
             raise SettingError(f"Anthropic's API has no {name}; leave it out.", setting=name, value=settings[name])
     if params.reasoning_effort not in (None, "none"):
         raise SettingError(
-            f"reasoning_effort={params.reasoning_effort!r} is not Anthropic's word for it; give 'thinking' in "
+            f"reasoning_effort={params.reasoning_effort!r} does not exist in Anthropic's API; set 'thinking' in "
             "extra_body.",
             setting="reasoning_effort",
             value=params.reasoning_effort,
         )
-    found = openai.messages(ask)
-    told = "\n\n".join(openai.text_of(one.get("content")) or "" for one in found if _is_instruction(one))
+    messages = openai.messages(ask)
+    instructions = [message for message in messages if _is_instruction(message)]
+    system = "\n\n".join(openai.text_of(message.get("content")) or "" for message in instructions)
     body: dict[str, Any] = {
         "model": ask.model,
-        "max_tokens": params.max_new_tokens or _MOST_TOKENS,
-        "messages": list(_turns(found)),
+        "max_tokens": params.max_new_tokens or _DEFAULT_MAX_TOKENS,
+        "messages": list(_turns(messages)),
     }
-    if told:
-        body["system"] = told
-    body |= {name: settings[name] for name in _PASSED_ON if settings.get(name) is not None}
+    if system:
+        body["system"] = system
+    body |= {name: settings[name] for name in _SAME_NAME_SETTINGS if settings.get(name) is not None}
     if params.stop:
         body["stop_sequences"] = list(params.stop)
-    tools = [{"name": one.name, "description": one.description, "input_schema": one.parameters} for one in ask.tools]
+    tools = [
+        {"name": tool.name, "description": tool.description, "input_schema": tool.parameters} for tool in ask.tools
+    ]
     if ask.output_schema is not None:
-        said = "Give the answer in this shape."
-        tools.append({"name": _ANSWER, "description": said, "input_schema": dict(ask.output_schema.schema)})
-        body["tool_choice"] = {"type": "any"} if ask.tools else {"type": "tool", "name": _ANSWER}
+        description = "Give the answer in this shape."
+        tools.append({"name": _ANSWER_TOOL, "description": description, "input_schema": dict(ask.output_schema.schema)})
+        body["tool_choice"] = {"type": "any"} if ask.tools else {"type": "tool", "name": _ANSWER_TOOL}
     if tools:
         body["tools"] = tools
     return Request("/messages", body | (params.extra_body or {}))
 
 
 def parse_response(body: bytes, ask: Ask) -> Completion:
-    """What a successful reply meant.
+    """Parse a successful reply.
 
     Raises
     ------
     MalformedResponseError
-        When the body is no message; names the field.
+        When the body is not a message; names the field.
     RequestError
-        When the reply is an error in spite of its status.
+        When the reply reports an error despite its status.
     """
     reply = decode(body, _Reply, NAME)
     if reply.content is None:
@@ -112,16 +115,16 @@ def parse_response(body: bytes, ask: Ask) -> Completion:
             f"{ask.model!r} answered without content: {excerpt}", dialect=NAME, field="content", excerpt=excerpt
         )
     texts = [block.text for block in reply.content if block.type == "text"]
-    used = [block for block in reply.content if block.type == "tool_use"]
-    shaped = [block for block in used if ask.output_schema is not None and block.name == _ANSWER]
-    calls = tuple(_tool_call(block) for block in used if block not in shaped)
+    tool_blocks = [block for block in reply.content if block.type == "tool_use"]
+    answers = [block for block in tool_blocks if ask.output_schema is not None and block.name == _ANSWER_TOOL]
+    calls = tuple(_tool_call(block) for block in tool_blocks if block not in answers)
     text = "".join(texts) if texts or not calls else None
-    if shaped:
-        text = json.dumps(shaped[0].input, ensure_ascii=False)
-    ended = _REASONS.get(reply.stop_reason or "", reply.stop_reason)
+    if answers:
+        text = json.dumps(answers[0].input, ensure_ascii=False)
+    reason = _REASONS.get(reply.stop_reason or "", reply.stop_reason)
     return Completion(
         text=text,
-        finish_reason="stop" if shaped and not calls and ended == "tool_calls" else ended,
+        finish_reason="stop" if answers and not calls and reason == "tool_calls" else reason,
         usage=_usage(reply.usage),
         model=reply.model,
         tool_calls=calls,
@@ -131,7 +134,7 @@ def parse_response(body: bytes, ask: Ask) -> Completion:
 
 
 def exchange(ask: Ask) -> Exchange:
-    """One request, one reply, which may come in pieces."""
+    """Send one request and parse its reply, which may be streamed."""
     request = build_request(ask)
     if ask.stream:
         request = replace(request, body={**(request.body or {}), "stream": True}, reader=_Reader(ask))
@@ -140,54 +143,55 @@ def exchange(ask: Ask) -> Exchange:
 
 
 class _Reader(StreamReader):
-    """Reads a stream of events that build a message block by block."""
+    """Parser of a stream of events that build a message block by block."""
 
     def __init__(self, ask: Ask) -> None:
         super().__init__(ask, ServerSentEvents())
         self._message: dict[str, Any] = {}
         self._blocks: dict[int, dict[str, Any]] = {}
-        self._written: dict[int, list[str]] = {}
+        self._fragments: dict[int, list[str]] = {}
         self._done = False
 
     @property
     def complete(self) -> bool:
-        """Whether the server has said that this is all."""
+        """True if the server has reported the end of the message."""
         return self._done
 
     def body(self) -> bytes:
-        """What has come, as the body of a reply that was not streamed."""
+        """Return the received part as the body of a reply that was not streamed."""
         blocks: list[dict[str, Any]] = []
-        for place, block in sorted(self._blocks.items()):
-            written = "".join(self._written[place])
+        for index, block in sorted(self._blocks.items()):
+            text = "".join(self._fragments[index])
             if block.get("type") == "tool_use":
-                block = {**block, "input": _object(written)}
+                block = {**block, "input": _parse_arguments(text)}
             elif block.get("type") == "text":
-                block = {**block, "text": written}
+                block = {**block, "text": text}
             blocks.append(block)
         return msgspec.json.encode({**self._message, "content": blocks})
 
     def read(self, event: bytes) -> Iterator[Delta]:
-        """Return what one event adds to the answer."""
-        found = decode(event, _Event, NAME)
-        if found.type == "error":
+        """Return the additions of one event to the answer."""
+        fields = decode(event, _Event, NAME)
+        if fields.type == "error":
             raise failure(self.ask, event)
-        if found.type == "message_start":
-            self._message = found.message or {}
-        elif found.type == "content_block_start":
-            self._blocks[found.index] = found.content_block or {}
-            self._written[found.index] = []
-        elif found.type == "content_block_delta":
-            delta = found.delta or {}
+        if fields.type == "message_start":
+            self._message = fields.message or {}
+        elif fields.type == "content_block_start":
+            self._blocks[fields.index] = fields.content_block or {}
+            self._fragments[fields.index] = []
+        elif fields.type == "content_block_delta":
+            delta = fields.delta or {}
             piece = delta.get("text") or delta.get("partial_json") or ""
-            self._written.setdefault(found.index, []).append(piece)
-            # A shape is written as the arguments of a call; it is the answer all the same.
-            shaped = self.ask.output_schema is not None and self._blocks.get(found.index, {}).get("name") == _ANSWER
-            if piece and (delta.get("type") == "text_delta" or shaped):
+            self._fragments.setdefault(fields.index, []).append(piece)
+            # With an output schema, the arguments of the answer tool are the answer.
+            name = self._blocks.get(fields.index, {}).get("name")
+            is_answer = self.ask.output_schema is not None and name == _ANSWER_TOOL
+            if piece and (delta.get("type") == "text_delta" or is_answer):
                 yield Delta(piece)
-        elif found.type == "message_delta":
-            self._message |= found.delta or {}
-            self._message["usage"] = {**(self._message.get("usage") or {}), **(found.usage or {})}
-        elif found.type == "message_stop":
+        elif fields.type == "message_delta":
+            self._message |= fields.delta or {}
+            self._message["usage"] = {**(self._message.get("usage") or {}), **(fields.usage or {})}
+        elif fields.type == "message_stop":
             self._done = True
 
 
@@ -207,17 +211,17 @@ def _turns(messages: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
         blocks: list[dict[str, Any]] = [{"type": "text", "text": text}] if text else []
         for call in message.get("tool_calls") or ():
             function = call["function"]
-            given = function.get("arguments") or {}
-            arguments = _object(given) if isinstance(given, str) else given
+            written = function.get("arguments") or {}
+            arguments = _parse_arguments(written) if isinstance(written, str) else written
             blocks.append({"type": "tool_use", "id": call.get("id"), "name": function["name"], "input": arguments})
         yield {"role": message["role"], "content": blocks if message.get("tool_calls") else text or ""}
 
 
-def _object(written: str) -> Any:
+def _parse_arguments(text: str) -> Any:
     try:
-        return json.loads(written or "{}")
-    except ValueError:  # it was broken off
-        return written
+        return json.loads(text or "{}")
+    except ValueError:  # the stream broke off
+        return text
 
 
 def _tool_call(block: _Block) -> ToolCall:
@@ -226,15 +230,15 @@ def _tool_call(block: _Block) -> ToolCall:
 
 
 def _usage(counts: Mapping[str, Any] | None) -> dict[str, Any] | None:
-    """Cached tokens come beside the others here, and are among them everywhere else."""
+    """Return OpenAI's token counts, whose number of prompt tokens includes cached tokens."""
     if counts is None:
         return None
     cached = counts.get("cache_read_input_tokens") or 0
-    asked = (counts.get("input_tokens") or 0) + (counts.get("cache_creation_input_tokens") or 0) + cached
-    answered = counts.get("output_tokens") or 0
+    prompt = (counts.get("input_tokens") or 0) + (counts.get("cache_creation_input_tokens") or 0) + cached
+    completion = counts.get("output_tokens") or 0
     return {
-        "prompt_tokens": asked,
-        "completion_tokens": answered,
-        "total_tokens": asked + answered,
+        "prompt_tokens": prompt,
+        "completion_tokens": completion,
+        "total_tokens": prompt + completion,
         "prompt_tokens_details": {"cached_tokens": cached},
     }

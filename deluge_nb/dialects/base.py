@@ -1,11 +1,10 @@
-"""How servers are spoken to: one dialect per file, pure functions without I/O.
+"""The types that all dialects share: the request of a user, HTTP requests, replies and their streams.
 
-A dialect turns an :class:`Ask` into requests and replies into a :class:`Completion`. Most need one request, and are two
-functions: ``build_request`` and ``parse_response``. Some servers must be asked in several steps, each depending on the
-last reply; so what the transport drives is a generator, :data:`Exchange`, that yields requests and is sent the bytes of
-the replies. For one request it is those two functions, one after the other. A request may bring a
-:class:`StreamReader`, for a reply that is streamed: it shows what has come, and in the end gives the same bytes that
-would have come at once.
+A dialect turns an :class:`Ask` into requests, and replies into a :class:`Completion`. Most dialects need one request
+and consist of two functions, ``build_request`` and ``parse_response``. Some servers need several requests, each of
+which depends on the previous reply. The transport therefore drives a generator, :data:`Exchange`, that yields requests
+and receives the bytes of the replies. A request for a streamed reply has a :class:`StreamReader`, which returns the
+additions of each event, and finally the body that the server would have sent without streaming.
 """
 
 from __future__ import annotations
@@ -32,10 +31,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """Everything a request can depend on.
+    """Everything that a request can depend on.
 
-    ``params`` has the model's defaults and requirements filled in. ``continuation`` asks for the log-probabilities of
-    this text after the prompt, in place of new text; only endpoints with ``continuations`` are asked that.
+    ``params`` includes the model's defaults and requirements. With ``continuation``, the request is for the
+    log-probabilities of this text after the prompt, in place of new text; only endpoints with ``continuations`` get
+    such requests.
     """
 
     model: str
@@ -48,16 +48,16 @@ class Ask:
     continuation: str | None = None
     vocab_size: int | None = None
     vocabulary: Vocabulary | None = field(default=None, compare=False)
-    """Where tokens are entered; the answers of one call share it."""
+    """Vocabulary that new tokens are added to; the answers of one call share it."""
     stream: bool = False
-    """Whether the answer is wanted piece by piece, where the server can."""
+    """True to stream the answer, if the server can."""
 
 
 @dataclass(frozen=True, slots=True)
 class Delta:
-    """What one event of a stream adds to the answer.
+    """Addition of one event of a stream to the answer.
 
-    ``logprobs`` has the rows of the tokens in it, or is None where the server told none.
+    ``logprobs`` has the rows of its tokens, or is None if the server sent none.
     """
 
     text: str
@@ -65,16 +65,16 @@ class Delta:
 
 
 class StreamReader(ABC):
-    """Reads a reply that comes in pieces, and puts it together as the one body that it would have been.
+    """Parser of a streamed reply, which assembles the body that the server would have sent without streaming.
 
-    A dialect says what one event adds (:meth:`read`), when the answer is complete and what its body is.
+    A dialect implements :meth:`read`, :attr:`complete` and :meth:`body`.
 
     Parameters
     ----------
     ask
-        What was asked.
+        The request.
     framing
-        Splits the bytes into events: server-sent events, or lines of JSON.
+        Splitter of the bytes into events: server-sent events, or lines of JSON.
     """
 
     def __init__(self, ask: Ask, framing: Framing) -> None:
@@ -82,40 +82,40 @@ class StreamReader(ABC):
         self._framing = framing
 
     def feed(self, data: bytes) -> list[Delta]:
-        """Return what these bytes add to the answer.
+        """Return the additions of some bytes to the answer.
 
         Raises
         ------
         MalformedResponseError
-            When they do not fit the dialect.
+            When the bytes do not fit the dialect.
         RequestError
             When the server reports a failure in the middle of its answer.
         """
         return [delta for event in self._framing.feed(data) for delta in self.read(event)]
 
     def end(self) -> list[Delta]:
-        """Return what is left when the connection has ended."""
+        """Return the additions of an unfinished last event, after the connection has ended."""
         return [delta for event in self._framing.rest() for delta in self.read(event)]
 
     @abstractmethod
     def read(self, event: bytes) -> Iterable[Delta]:
-        """Return what one event adds to the answer."""
+        """Return the additions of one event to the answer."""
 
     @property
     @abstractmethod
     def complete(self) -> bool:
-        """Whether the server has said that the answer is complete."""
+        """True if the server has reported the end of the answer."""
 
     @abstractmethod
     def body(self) -> bytes:
-        """Return what has come as the body of a reply that was not streamed."""
+        """Return the received part as the body of a reply that was not streamed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One HTTP request: a path under the endpoint's base URL and a JSON body (none with GET).
+    """HTTP request: a path under the endpoint's base URL, and a JSON body (None with GET).
 
-    Where there is a ``reader``, the reply is a stream, and the exchange is sent what the reader made of it.
+    With a ``reader``, the reply is a stream, and the exchange receives the body that the reader assembles.
     """
 
     path: str
@@ -126,11 +126,11 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """What a reply meant.
+    """Content of a reply.
 
-    ``logprobs`` is None where the server sent none. ``raw`` is the reply's body, read or as bytes; where it held
-    ``logprobs`` as plain entries these are left out and put back on demand (see
-    :attr:`deluge_nb.APIResponse.raw_response`), for they weigh a hundred times the rest.
+    ``logprobs`` is None if the server sent none. ``raw`` is the reply's body, parsed or as bytes. Plain entries of
+    log-probabilities, a hundred times larger than the rest, are removed from it and restored on demand (see
+    :attr:`deluge_nb.APIResponse.raw_response`).
     """
 
     text: str | None
@@ -144,25 +144,25 @@ class Completion:
 
 
 Exchange = Generator[Request, bytes, Completion]
-"""Yields requests, is sent the bytes of each successful reply, returns what they meant."""
+"""Generator that yields requests, receives the bytes of each successful reply, and returns their content."""
 
 
-def unchanged(raw: dict[str, Any], entries: list[Any]) -> dict[str, Any]:
-    """Return the body of a reply as it is, for dialects that keep it whole."""
+def keep_body(raw: dict[str, Any], entries: list[Any]) -> dict[str, Any]:
+    """Return the body of a reply unchanged, for dialects that remove nothing from it."""
     return raw
 
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """How one provider is asked and understood: the functions of a module of this package.
+    """Protocol of one provider: the functions of a module of this package.
 
-    ``exchange`` carries out an :class:`Ask`. ``parse_error`` reads the body of a failed reply, and ``with_entries``
-    puts the log-probabilities back into a body that was kept without them; both have a default.
+    ``exchange`` processes an :class:`Ask`. ``parse_error`` reads the body of a failed reply, and ``with_entries``
+    restores the log-probabilities in a body that was stored without them; both have a default.
     """
 
     exchange: Callable[[Ask], Exchange]
     parse_error: Callable[[int, bytes], ServerError] = parse_error
-    with_entries: Callable[[dict[str, Any], list[Any]], dict[str, Any]] = unchanged
+    with_entries: Callable[[dict[str, Any], list[Any]], dict[str, Any]] = keep_body
 
 
 def failure(ask: Ask, body: bytes) -> RequestError:

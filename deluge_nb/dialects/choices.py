@@ -1,4 +1,4 @@
-"""Streams of chunks with choices: OpenAI's chat, and its old completions."""
+"""Streams of chunks with choices, as in OpenAI's chat and completions APIs."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from .base import Ask, Delta, StreamReader, failure
 from .decode import decode
 from .events import ServerSentEvents
 
-_NOTHING = (b"", b"null")
+_NO_TABLE = (b"", b"null")
 _DONE = b"[DONE]"
 
-TableOf = Callable[..., Logprobs | None]
-"""Makes a table of the JSON of one; called with it, whether it is a refusal's, and ``ask``."""
+TableParser = Callable[..., Logprobs | None]
+"""Function that parses the JSON of a table; its arguments are the JSON, True for a refusal's, and ``ask``."""
 
 
 class _Function(msgspec.Struct):
@@ -39,7 +39,7 @@ class _Message(msgspec.Struct):
 class _Choice(msgspec.Struct):
     index: int = 0
     delta: _Message | None = None
-    # Some servers close their stream with a whole message, after they have sent it in pieces.
+    # Not `message`: some servers end a stream with the whole message, which has been streamed already.
     text: str | None = None
     finish_reason: str | None = None
     logprobs: msgspec.Raw = msgspec.Raw(b"")
@@ -55,18 +55,18 @@ class _Chunk(msgspec.Struct):
 
 
 class ChoiceReader(StreamReader):
-    """Reads chunks, and puts the body together that would have come at once.
+    """Parser of a stream of chunks.
 
     Parameters
     ----------
     ask
-        What was asked.
+        The request.
     dialect
-        For errors: whose chunks these are.
+        Name of the dialect, for errors.
     table
-        Makes a table of the JSON of one.
+        Function that parses the JSON of a table.
     chat
-        Whether these are the chunks of a chat, or of the old completions.
+        True for chunks of the chat API, False for those of the completions API.
     """
 
     def __init__(
@@ -90,11 +90,11 @@ class ChoiceReader(StreamReader):
 
     @property
     def complete(self) -> bool:
-        """Whether the server has given a reason for ending, or said that it has."""
+        """True if the server has sent a finish reason or the end of the stream."""
         return self._done or self._finish is not None
 
     def body(self) -> bytes:
-        """What has come, as the body of a reply that was not streamed."""
+        """Return the received part as the body of a reply that was not streamed."""
         table = b"null"
         if self._lists:
             parts = (b'"%b":[%b]' % (name.encode(), b",".join(items)) for name, items in self._lists.items())
@@ -120,7 +120,7 @@ class ChoiceReader(StreamReader):
         return msgspec.json.encode(reply)
 
     def read(self, event: bytes) -> Iterable[Delta]:
-        """Return what one chunk adds to the answer."""
+        """Return the additions of one chunk to the answer."""
         if event.strip() == _DONE:
             self._done = True
             return ()
@@ -143,38 +143,38 @@ class ChoiceReader(StreamReader):
         if message.refusal is not None:
             self._refusals.append(message.refusal)
         for call in message.tool_calls or ():
-            self._call(call)
-        table = self._kept(choice)
+            self._add_call(call)
+        table = self._add_table(choice)
         return Delta(
             (content or "") + (message.refusal or ""),
             None if table is None else self._table(table, message.refusal is not None and content is None),
         )
 
-    def _call(self, piece: _ToolCall) -> None:
-        """Calls come in pieces as well: their names first, then their arguments, letter by letter."""
-        place = piece.index if piece.index is not None else max(len(self._calls) - (piece.id is None), 0)
-        call = self._calls.setdefault(place, {"id": None, "name": "", "arguments": ""})
+    def _add_call(self, piece: _ToolCall) -> None:
+        """Add a fragment of a tool call: the name comes first, then the arguments in parts."""
+        index = piece.index if piece.index is not None else max(len(self._calls) - (piece.id is None), 0)
+        call = self._calls.setdefault(index, {"id": None, "name": "", "arguments": ""})
         call["id"] = piece.id or call["id"]
         if piece.function is not None:
             call["name"] = (call["name"] or "") + (piece.function.name or "")
             call["arguments"] = (call["arguments"] or "") + (piece.function.arguments or "")
 
-    def _kept(self, choice: _Choice) -> msgspec.Raw | None:
-        """The chunk's table, put to those before; None where it brings no row."""
+    def _add_table(self, choice: _Choice) -> msgspec.Raw | None:
+        """Store the rows of the chunk's table and return the table; None if it has no row."""
         raw = bytes(choice.logprobs)
-        if raw in _NOTHING:
+        if raw in _NO_TABLE:
             return None
-        if raw[:1] != b"{":  # one number: this token's, with its alternatives beside it
+        if raw[:1] != b"{":  # a single number, with the alternatives in a field of their own
             text = (choice.delta.content if choice.delta is not None else choice.text) or ""
             columns = {"tokens": [text], "token_logprobs": [msgspec.Raw(raw)]}
             columns["top_logprobs"] = [msgspec.Raw(bytes(choice.top_logprobs) or b"null")]
             raw = msgspec.json.encode(columns)
-        grown = False
+        has_rows = False
         for name, value in decode(raw, dict[str, msgspec.Raw], self._dialect, at="choices[0].logprobs").items():
             if bytes(value)[:1] != b"[":
                 continue
-            # Copies: what is kept must not keep the whole of each event.
+            # Copies, because a view would keep the whole event in memory.
             items = [bytes(item) for item in msgspec.json.decode(value, type=list[msgspec.Raw])]
             self._lists.setdefault(name, []).extend(items)
-            grown = grown or bool(items)
-        return msgspec.Raw(raw) if grown else None
+            has_rows = has_rows or bool(items)
+        return msgspec.Raw(raw) if has_rows else None

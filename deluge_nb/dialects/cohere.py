@@ -1,4 +1,4 @@
-"""Cohere's chat dialect, version 2: the chosen tokens' log-probabilities, and no alternatives."""
+"""Cohere's chat API, version 2: log-probabilities of the chosen tokens, without alternatives."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _REASONS = {"COMPLETE": "stop", "STOP_SEQUENCE": "stop", "MAX_TOKENS": "length",
 
 
 class _Item(msgspec.Struct, gc=False):
-    """A stretch of text, which may be of several tokens."""
+    """Span of text, which may have several tokens."""
 
     text: str | None = None
     token_ids: list[int] = []
@@ -47,7 +47,7 @@ class _Reply(msgspec.Struct):
 
 
 def build_request(ask: Ask) -> Request:
-    """The request for an ask."""
+    """Return the HTTP request for an ask."""
     params, settings = ask.params, ask.params.chosen()
     body: dict[str, Any] = {"model": ask.model, "messages": openai.messages(ask)}
     body |= {theirs: settings[ours] for ours, theirs in _NAMES.items() if settings.get(ours) is not None}
@@ -56,22 +56,22 @@ def build_request(ask: Ask) -> Request:
     if params.stop:
         body["stop_sequences"] = list(params.stop)
     if ask.tools:
-        body["tools"] = openai.offered(ask.tools)
+        body["tools"] = openai.tool_definitions(ask.tools)
     if ask.output_schema is not None:
         body["response_format"] = {"type": "json_object", "json_schema": dict(ask.output_schema.schema)}
     return Request("/chat", body | (params.extra_body or {}))
 
 
 def parse_response(body: bytes, ask: Ask) -> Completion:
-    """What a successful reply meant.
+    """Parse a successful reply.
 
     Raises
     ------
     MalformedResponseError
-        When the body is no answer of this dialect; names the field.
+        When the body does not fit this dialect; names the field.
     """
     reply = decode(body, _Reply, NAME)
-    calls = tuple(map(openai.tool_call, reply.message.tool_calls or ()))
+    calls = tuple(map(openai.parse_tool_call, reply.message.tool_calls or ()))
     text = openai.text_of(reply.message.content)
     return Completion(
         text=text or (None if calls else ""),
@@ -84,7 +84,7 @@ def parse_response(body: bytes, ask: Ask) -> Completion:
 
 
 def exchange(ask: Ask) -> Exchange:
-    """One request, one reply."""
+    """Send one request and parse its reply."""
     reply = yield build_request(ask)
     return parse_response(reply, ask)
 
@@ -94,11 +94,11 @@ def _table(items: list[_Item] | None, ask: Ask) -> Logprobs | None:
         return None
     builder = Builder(ask.vocabulary)
     for item in items:
-        for place, token_id in enumerate(item.token_ids):
-            given = item.logprobs or []
-            # The text is the whole stretch's; only its first token can carry it.
-            text = (item.text or "") if place == 0 else ""
-            builder.token(text, given[place] if place < len(given) else None, token_id=token_id)
+        for position, token_id in enumerate(item.token_ids):
+            logprobs = item.logprobs or []
+            # The text belongs to the whole span, so its first token gets it.
+            text = (item.text or "") if position == 0 else ""
+            builder.token(text, logprobs[position] if position < len(logprobs) else None, token_id=token_id)
     return Logprobs(builder.vocabulary, *builder.columns(), vocab_size=ask.vocab_size)
 
 
@@ -106,10 +106,10 @@ def _usage(usage: Mapping[str, Any] | None) -> dict[str, Any] | None:
     if usage is None:
         return None
     counts = usage.get("tokens") or usage.get("billed_units") or {}
-    asked, answered = int(counts.get("input_tokens") or 0), int(counts.get("output_tokens") or 0)
+    prompt, completion = int(counts.get("input_tokens") or 0), int(counts.get("output_tokens") or 0)
     return {
-        "prompt_tokens": asked,
-        "completion_tokens": answered,
-        "total_tokens": asked + answered,
+        "prompt_tokens": prompt,
+        "completion_tokens": completion,
+        "total_tokens": prompt + completion,
         "prompt_tokens_details": {"cached_tokens": int(usage.get("cached_tokens") or 0)},
     }

@@ -1,4 +1,4 @@
-"""OpenAI's old completions dialect: text goes on where the prompt ends, and alternatives are keyed by their text."""
+"""OpenAI's older completions API: it continues raw text, and its alternatives are keyed by their text."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .decode import decode
 
 NAME = "completions"
 
-_PASSED_ON = ("temperature", "top_p", "seed", "presence_penalty", "frequency_penalty")
+_SAME_NAME_SETTINGS = ("temperature", "top_p", "seed", "presence_penalty", "frequency_penalty")
 
 
 class _Choice(msgspec.Struct):
@@ -30,16 +30,16 @@ class _Reply(msgspec.Struct):
 
 
 def build_request(ask: Ask) -> Request:
-    """The request for an ask.
+    """Return the HTTP request for an ask.
 
     Raises
     ------
     SettingError
-        For what only a chat has: several messages, tools, a schema.
+        For features of a chat: several messages, tools, a schema.
     """
     params, settings = ask.params, ask.params.chosen()
     body: dict[str, Any] = {"model": ask.model, "prompt": _text(ask)}
-    body |= {name: settings[name] for name in _PASSED_ON if settings.get(name) is not None}
+    body |= {name: settings[name] for name in _SAME_NAME_SETTINGS if settings.get(name) is not None}
     if params.logprobs:
         body["logprobs"] = params.top_logprobs or 0
     if params.max_new_tokens is not None:
@@ -52,12 +52,12 @@ def build_request(ask: Ask) -> Request:
 
 
 def parse_response(body: bytes, ask: Ask) -> Completion:
-    """What a successful reply meant.
+    """Parse a successful reply.
 
     Raises
     ------
     MalformedResponseError
-        When the body is no completion; names the field.
+        When the body is not a completion; names the field.
     """
     reply = decode(body, _Reply, NAME)
     if not reply.choices:
@@ -68,7 +68,7 @@ def parse_response(body: bytes, ask: Ask) -> Completion:
     choice = reply.choices[0]
     return Completion(
         text=choice.text,
-        logprobs=_rows(choice.logprobs, False, ask) if bytes(choice.logprobs) not in (b"", b"null", b"{}") else None,
+        logprobs=_table(choice.logprobs, False, ask) if bytes(choice.logprobs) not in (b"", b"null", b"{}") else None,
         finish_reason=choice.finish_reason,
         usage=reply.usage,
         model=reply.model,
@@ -77,16 +77,16 @@ def parse_response(body: bytes, ask: Ask) -> Completion:
 
 
 def exchange(ask: Ask) -> Exchange:
-    """One request, one reply, which may come in pieces."""
+    """Send one request and parse its reply, which may be streamed."""
     request = build_request(ask)
-    reply = yield openai.streamed(request, ask, NAME, _rows, chat=False) if ask.stream else request
+    reply = yield openai.as_stream_request(request, ask, NAME, _table, chat=False) if ask.stream else request
     return parse_response(reply, ask)
 
 
-def _rows(raw: msgspec.Raw, refused: bool, ask: Ask) -> Logprobs | None:
-    if b'"content"' in bytes(raw)[:200]:  # llama.cpp and Ollama answer here as they do in a chat
-        return openai.table(raw, refused, ask)
-    return openai.columns_table(decode(bytes(raw), dict[str, Any], NAME), NAME)
+def _table(raw: msgspec.Raw, refused: bool, ask: Ask) -> Logprobs | None:
+    if b'"content"' in bytes(raw)[:200]:  # llama.cpp and Ollama send the chat API's table here
+        return openai.parse_table(raw, refused, ask)
+    return openai.table_from_columns(decode(bytes(raw), dict[str, Any], NAME), NAME)
 
 
 def _text(ask: Ask) -> str:
@@ -95,10 +95,10 @@ def _text(ask: Ask) -> str:
         raise SettingError(f"{ask.model!r} continues text and has neither tools nor output_schema.", setting="tools")
     if prompt.raw is not None:
         return prompt.raw
-    only = prompt.messages[0] if len(prompt.messages) == 1 and prompt.prefill is None else None
-    if only is None or only["role"] != "user":
+    message = prompt.messages[0] if len(prompt.messages) == 1 and prompt.prefill is None else None
+    if message is None or message["role"] != "user":
         raise SettingError(
-            f"{ask.model!r} continues text and cannot hold a conversation; give one text, or a chat model's name.",
+            f"{ask.model!r} continues text and cannot hold a conversation; send one text, or use a chat model.",
             setting="prompt",
         )
-    return openai.text_of(only["content"]) or ""
+    return openai.text_of(message["content"]) or ""

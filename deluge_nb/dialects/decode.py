@@ -1,4 +1,4 @@
-"""Read the bytes of a reply: typed objects, whatever state the JSON is in, and the reason in an error's body."""
+"""Decoding of replies: typed objects from JSON, also if it is not quite valid, and the reason of a failure."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from ..logprobs.columns import replace_surrogates
 
 T = TypeVar("T")
 
-# Long enough for any sentence a provider writes, short enough for a table of errors.
-_LONGEST_MESSAGE = 400
+# Characters; longer than the sentences of providers, and short enough for a table of errors.
+_MAX_MESSAGE_LENGTH = 400
 # "retryDelay": "46s", "try again in 2m59.56s", "Please retry after 37 seconds", "retry in 46.1s"
 _WAIT = re.compile(
     r"(?:\"retryDelay\"\s*:\s*\"|(?:try again|retry) (?:in|after) )(?P<time>(?:\d+(?:\.\d+)?\s*(?:h|ms|m|s))+)",
@@ -29,9 +29,9 @@ _PATH = re.compile(r" - at `\$\.?(.*?)`$")
 
 @dataclass(frozen=True, slots=True)
 class ServerError:
-    """The reason that a server gives for a failure: one line of text, its own code, and the body as it could be read.
+    """Reason that a server gives for a failure: one line of text, its code, and the parsed body.
 
-    ``wait`` is how many seconds the body says to wait before another try.
+    ``wait`` is the number of seconds to wait before the next attempt, if the body gives one.
     """
 
     message: str
@@ -41,106 +41,107 @@ class ServerError:
 
 
 def decode(body: bytes, type_: type[T], dialect: str, *, at: str = "") -> T:
-    """Read JSON into a type.
+    """Decode JSON into a type.
 
-    Servers send what JSON does not allow: lone surrogates, NaN, numbers beyond a float's range, broken UTF-8. Such a
-    body is read leniently, cleaned and read again, so that one odd token does not cost an answer.
+    Some servers send invalid JSON: lone surrogates, NaN, numbers beyond a float's range, invalid UTF-8. Such a body is
+    parsed leniently, cleaned and parsed again, so that one odd token does not make the answer fail.
 
     Parameters
     ----------
     body
-        What came.
+        The JSON.
     type_
-        Anything msgspec can read into.
+        Any type that msgspec can decode.
     dialect, at
-        For the error: whose body, and which part of it.
+        Name of the dialect and of the part of the reply, for errors.
 
     Raises
     ------
     MalformedResponseError
-        When the body is no JSON or does not fit; names the field.
+        When the body is not JSON or does not fit the type; names the field.
     """
     try:
         return msgspec.json.decode(body, type=type_)
     except msgspec.ValidationError as error:
         reason = str(error)
         if "out of range" not in reason:
-            raise _misfit(body, dialect, at, reason) from None
+            raise _type_mismatch(body, dialect, at, reason) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         pass
     try:
-        read = json.loads(body.decode("utf-8-sig", "replace"), parse_int=_integer)
-        return msgspec.json.decode(msgspec.json.encode(_cleaned(read)), type=type_)
+        value = json.loads(body.decode("utf-8-sig", "replace"), parse_int=_parse_integer)
+        return msgspec.json.decode(msgspec.json.encode(_clean(value)), type=type_)
     except msgspec.ValidationError as error:
         reason = str(error)
     except (ValueError, RecursionError):
         reason = ""
     if reason:
-        raise _misfit(body, dialect, at, reason)
-    what = "an empty body" if not body.strip() else f"no JSON: {excerpt(body)!r}"
-    raise MalformedResponseError(f"The server sent {what}.", dialect=dialect, field=at, excerpt=excerpt(body))
+        raise _type_mismatch(body, dialect, at, reason)
+    content = "an empty body" if not body.strip() else f"no JSON: {excerpt(body)!r}"
+    raise MalformedResponseError(f"The server sent {content}.", dialect=dialect, field=at, excerpt=excerpt(body))
 
 
 def parse_error(status: int, body: bytes) -> ServerError:
-    """Return the reason in the body of a failed reply, from any of the shapes that servers use; never raises."""
+    """Return the reason in the body of a failed reply, in any of the forms that servers use; never raises."""
     text = body.decode("utf-8", "replace").strip()
     try:
-        read: Any = json.loads(text)
+        value: Any = json.loads(text)
     except ValueError:
-        if text[:1] == "<":  # a proxy's HTML page says nothing to a person
+        if text[:1] == "<":  # an HTML page, as proxies send, is not a useful message
             text = ""
         return ServerError(one_line(text) or f"status {status} without an explanation", body=text or None)
-    found = read[0] if isinstance(read, list) and read else read
+    reason = value[0] if isinstance(value, list) and value else value
     code = None
-    while isinstance(found, dict):
-        code = found.get("code") or found.get("type") or found.get("status") or code
-        inner = next((found[key] for key in ("error", "message", "detail", "msg", "error_msg") if found.get(key)), None)
+    while isinstance(reason, dict):
+        code = reason.get("code") or reason.get("type") or reason.get("status") or code
+        keys = ("error", "message", "detail", "msg", "error_msg")
+        inner = next((reason[key] for key in keys if reason.get(key)), None)
         if inner is None:
             break
-        found = inner[0] if isinstance(inner, list) and inner else inner
-    message = found if isinstance(found, str) else json.dumps(found, ensure_ascii=False)
+        reason = inner[0] if isinstance(inner, list) and inner else inner
+    message = reason if isinstance(reason, str) else json.dumps(reason, ensure_ascii=False)
     return ServerError(
         one_line(message) or f"status {status}",
         str(code) if code is not None else None,
-        read,
+        value,
         wait=_seconds_to_wait(text),
     )
 
 
 def _seconds_to_wait(text: str) -> float | None:
-    """Seconds, from the words and fields in which servers without a header for it name them."""
-    found = _WAIT.search(text)
-    if found is None:
+    """Return the seconds that a body asks to wait, in the phrases of servers that send no header for it."""
+    match = _WAIT.search(text)
+    if match is None:
         return None
-    return sum(float(number) * _SECONDS[unit.lower()] for number, unit in _PART.findall(found["time"]))
+    return sum(float(number) * _SECONDS[unit.lower()] for number, unit in _PART.findall(match["time"]))
 
 
-def _integer(digits: str) -> int | float:
-    """The number, or as near as a float comes to one that would need more than 64 bits."""
+def _parse_integer(digits: str) -> int | float:
+    """Return an integer, or the nearest float for one that may need more than 64 bits."""
     return int(digits) if len(digits) < 19 else float(digits)
 
 
-def _cleaned(value: Any) -> Any:
+def _clean(value: Any) -> Any:
     if isinstance(value, str):
         return replace_surrogates(value)
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, list):
-        return [_cleaned(item) for item in value]
+        return [_clean(item) for item in value]
     if isinstance(value, dict):
-        return {replace_surrogates(key): _cleaned(item) for key, item in value.items()}
+        return {replace_surrogates(key): _clean(item) for key, item in value.items()}
     return value
 
 
-def _misfit(body: bytes, dialect: str, at: str, reason: str) -> MalformedResponseError:
-    found = _PATH.search(reason)
-    path = found[1] if found else ""
+def _type_mismatch(body: bytes, dialect: str, at: str, reason: str) -> MalformedResponseError:
+    match = _PATH.search(reason)
+    path = match[1] if match else ""
     missing = re.search(r"missing required field `(\w+)`", reason)
     field = ".".join(part for part in (at, path, missing[1] if missing else "") if part).replace(".[", "[")
-    told = _PATH.sub("", reason)
-    told = f"{told[:1].lower()}{told[1:]}"
+    fault = _PATH.sub("", reason)
+    fault = f"{fault[:1].lower()}{fault[1:]}"
     return MalformedResponseError(
-        f"The server's answer does not fit the {dialect} dialect at {field or 'the top'}: {told}.",
+        f"The server's answer does not fit the {dialect} dialect at {field or 'the top'}: {fault}.",
         dialect=dialect,
         field=field,
         excerpt=excerpt(body),
@@ -148,11 +149,11 @@ def _misfit(body: bytes, dialect: str, at: str, reason: str) -> MalformedRespons
 
 
 def excerpt(body: bytes) -> str:
-    """Return the beginning of a body, for an error's field."""
+    """Return the first 200 bytes of a body as text, for an error."""
     return body[:200].decode("utf-8", "replace")
 
 
 def one_line(text: str) -> str:
     """Return a text on one line, cut to the length of a sentence."""
     line = " ".join(text.split())
-    return line if len(line) <= _LONGEST_MESSAGE else f"{line[: _LONGEST_MESSAGE - 1]}…"
+    return line if len(line) <= _MAX_MESSAGE_LENGTH else f"{line[: _MAX_MESSAGE_LENGTH - 1]}…"

@@ -1,4 +1,4 @@
-"""Google's generateContent dialect: Gemini API and Vertex AI."""
+"""Google's generateContent API, of the Gemini API and of Vertex AI."""
 
 from __future__ import annotations
 
@@ -38,13 +38,13 @@ class _Candidate(msgspec.Struct, gc=False, rename="camel"):
     log_probability: float | None = None
 
 
-class _Weighed(msgspec.Struct, gc=False):
+class _TopCandidates(msgspec.Struct, gc=False):
     candidates: list[_Candidate] | None = None
 
 
 class _Result(msgspec.Struct, rename="camel"):
     chosen_candidates: list[_Candidate] | None = None
-    top_candidates: list[_Weighed] | None = None
+    top_candidates: list[_TopCandidates] | None = None
 
 
 class _FunctionCall(msgspec.Struct):
@@ -82,7 +82,7 @@ class _Reply(msgspec.Struct, rename="camel"):
 
 
 def build_request(ask: Ask) -> Request:
-    """The request for an ask."""
+    """Return the HTTP request for an ask."""
     params, settings = ask.params, ask.params.chosen()
     config: dict[str, Any] = {
         theirs: settings[ours] for ours, theirs in _NAMES.items() if settings.get(ours) is not None
@@ -98,17 +98,18 @@ def build_request(ask: Ask) -> Request:
         config["thinkingConfig"] = {"thinkingBudget": 0} if effort == "none" else {"thinkingLevel": effort}
     if ask.output_schema is not None:
         config |= {"responseMimeType": "application/json", "responseJsonSchema": dict(ask.output_schema.schema)}
-    found = openai.messages(ask)
-    body: dict[str, Any] = {"contents": list(_contents(found))}
-    told = "\n\n".join(openai.text_of(one.get("content")) or "" for one in found if _is_instruction(one))
-    if told:
-        body["systemInstruction"] = {"parts": [{"text": told}]}
+    messages = openai.messages(ask)
+    body: dict[str, Any] = {"contents": list(_contents(messages))}
+    instructions = [message for message in messages if _is_instruction(message)]
+    system = "\n\n".join(openai.text_of(message.get("content")) or "" for message in instructions)
+    if system:
+        body["systemInstruction"] = {"parts": [{"text": system}]}
     if ask.tools:
-        offered = [
+        definitions = [
             {"name": tool.name, "description": tool.description, "parametersJsonSchema": dict(tool.parameters)}
             for tool in ask.tools
         ]
-        body["tools"] = [{"functionDeclarations": offered}]
+        body["tools"] = [{"functionDeclarations": definitions}]
     extra = dict(params.extra_body or {})
     config |= extra.pop("generationConfig", {})
     if config:
@@ -117,18 +118,18 @@ def build_request(ask: Ask) -> Request:
 
 
 def parse_response(body: bytes, ask: Ask) -> Completion:
-    """What a successful reply meant.
+    """Parse a successful reply.
 
     Raises
     ------
     MalformedResponseError
-        When the body is no answer of this dialect; names the field.
+        When the body does not fit this dialect; names the field.
     RequestError
-        When the prompt was blocked, or the reply is an error in spite of its status.
+        When the prompt was blocked, or the reply reports an error despite its status.
     """
     reply = decode(body, _Reply, NAME)
     if not reply.candidates:
-        raise _without_candidates(reply, body, ask)
+        raise _missing_candidates(reply, body, ask)
     answer = reply.candidates[0]
     parts = (answer.content.parts if answer.content is not None else None) or []
     texts = [part.text for part in parts if part.text is not None and not part.thought]
@@ -146,7 +147,7 @@ def parse_response(body: bytes, ask: Ask) -> Completion:
 
 
 def exchange(ask: Ask) -> Exchange:
-    """One request, one reply, which may come in pieces."""
+    """Send one request and parse its reply, which may be streamed."""
     request = build_request(ask)
     if ask.stream:
         path = request.path.replace(":generateContent", ":streamGenerateContent?alt=sse")
@@ -156,7 +157,7 @@ def exchange(ask: Ask) -> Exchange:
 
 
 class _Reader(StreamReader):
-    """Reads a stream, of which each event is a whole reply with a piece of the answer."""
+    """Parser of a stream whose events are replies with parts of the answer."""
 
     def __init__(self, ask: Ask) -> None:
         super().__init__(ask, ServerSentEvents())
@@ -167,11 +168,11 @@ class _Reader(StreamReader):
 
     @property
     def complete(self) -> bool:
-        """Whether the server has given a reason for ending."""
+        """True if the server has sent a finish reason."""
         return bool(self._answer.get("finishReason"))
 
     def body(self) -> bytes:
-        """What has come, as the body of a reply that was not streamed."""
+        """Return the received part as the body of a reply that was not streamed."""
         answer = {**self._answer, "content": {"role": "model", "parts": self._parts}}
         answer.pop("logprobsResult", None)
         if self._lists["chosenCandidates"]:
@@ -179,25 +180,25 @@ class _Reader(StreamReader):
         return msgspec.json.encode({**self._reply, "candidates": [answer]} if self._answer else self._reply)
 
     def read(self, event: bytes) -> Iterable[Delta]:
-        """Return what one event adds to the answer."""
-        told: Any = decode(event, Any, NAME)
-        if isinstance(told, list) and told:
-            told = told[0]
-        piece = decode(msgspec.json.encode(told), _Reply, NAME)
+        """Return the additions of one event to the answer."""
+        fields: Any = decode(event, Any, NAME)
+        if isinstance(fields, list) and fields:
+            fields = fields[0]
+        piece = decode(msgspec.json.encode(fields), _Reply, NAME)
         if piece.error is not None:
             raise failure(self.ask, event)
-        candidates = told.pop("candidates", None)
-        self._reply |= told
+        candidates = fields.pop("candidates", None)
+        self._reply |= fields
         if not piece.candidates:
             return
         self._answer |= candidates[0]
         answer = piece.candidates[0]
         self._parts += (candidates[0].get("content") or {}).get("parts") or []
         result = candidates[0].get("logprobsResult") or {}
-        # One list of alternatives for each token, whatever the server leaves out.
-        chosen, weighed = (list(result.get(name) or ()) for name in self._lists)
+        # Padded to one list of alternatives per token, because some events lack them.
+        chosen, alternatives = (list(result.get(name) or ()) for name in self._lists)
         self._lists["chosenCandidates"] += chosen
-        self._lists["topCandidates"] += (weighed + [{} for _ in chosen])[: len(chosen)]
+        self._lists["topCandidates"] += (alternatives + [{} for _ in chosen])[: len(chosen)]
         parts = (answer.content.parts if answer.content is not None else None) or []
         text = "".join(part.text or "" for part in parts if not part.thought)
         rows = _table(answer.logprobs_result, self.ask)
@@ -210,7 +211,7 @@ def _is_instruction(message: Mapping[str, Any]) -> bool:
 
 
 def _contents(messages: list[Mapping[str, Any]]) -> Iterable[dict[str, Any]]:
-    called: dict[str, str] = {}
+    names_by_id: dict[str, str] = {}
     for message in messages:
         if _is_instruction(message):
             continue
@@ -218,26 +219,26 @@ def _contents(messages: list[Mapping[str, Any]]) -> Iterable[dict[str, Any]]:
         parts: list[dict[str, Any]] = []
         if message["role"] == "tool":
             identity = message.get("tool_call_id", "")
-            name = message.get("name") or called.get(identity, identity)
+            name = message.get("name") or names_by_id.get(identity, identity)
             parts = [{"functionResponse": {"name": name, "response": {"result": text}}}]
         elif text:
             parts = [{"text": text}]
         for call in message.get("tool_calls") or ():
             function = call["function"]
-            called[call.get("id", "")] = function["name"]
+            names_by_id[call.get("id", "")] = function["name"]
             written = function.get("arguments") or "{}"
             arguments = json.loads(written) if isinstance(written, str) else written
             parts.append({"functionCall": {"name": function["name"], "args": arguments}})
         yield {"role": "model" if message["role"] == "assistant" else "user", "parts": parts}
 
 
-def _table(found: _Result | None, ask: Ask) -> Logprobs | None:
-    if found is None or found.chosen_candidates is None:
+def _table(result: _Result | None, ask: Ask) -> Logprobs | None:
+    if result is None or result.chosen_candidates is None:
         return None
-    builder, weighed = Builder(ask.vocabulary), found.top_candidates or []
-    for place, chosen in enumerate(found.chosen_candidates):
+    builder, lists = Builder(ask.vocabulary), result.top_candidates or []
+    for position, chosen in enumerate(result.chosen_candidates):
         builder.token(chosen.token, chosen.log_probability, token_id=chosen.token_id)
-        for other in (weighed[place].candidates if place < len(weighed) else None) or ():
+        for other in (lists[position].candidates if position < len(lists) else None) or ():
             builder.alternative(other.token, other.log_probability, token_id=other.token_id)
     return Logprobs(builder.vocabulary, *builder.columns(), vocab_size=ask.vocab_size)
 
@@ -246,11 +247,11 @@ def _usage(counts: Mapping[str, Any] | None) -> dict[str, Any] | None:
     if counts is None:
         return None
     thoughts = counts.get("thoughtsTokenCount") or 0
-    asked, answered = counts.get("promptTokenCount") or 0, (counts.get("candidatesTokenCount") or 0) + thoughts
+    prompt, completion = counts.get("promptTokenCount") or 0, (counts.get("candidatesTokenCount") or 0) + thoughts
     return {
-        "prompt_tokens": asked,
-        "completion_tokens": answered,
-        "total_tokens": counts.get("totalTokenCount") or asked + answered,
+        "prompt_tokens": prompt,
+        "completion_tokens": completion,
+        "total_tokens": counts.get("totalTokenCount") or prompt + completion,
         "prompt_tokens_details": {"cached_tokens": counts.get("cachedContentTokenCount") or 0},
         "completion_tokens_details": {"reasoning_tokens": thoughts},
     }
@@ -260,11 +261,11 @@ def _tool_call(call: _FunctionCall) -> ToolCall:
     return ToolCall(call.name, call.args or {}, call.id, json.dumps(call.args or {}))
 
 
-def _without_candidates(reply: _Reply, body: bytes, ask: Ask) -> MalformedResponseError | RequestError:
+def _missing_candidates(reply: _Reply, body: bytes, ask: Ask) -> MalformedResponseError | RequestError:
     blocked = reply.prompt_feedback.block_reason if reply.prompt_feedback is not None else None
     if blocked is not None or reply.error is not None:
-        told = f"the prompt was blocked ({blocked})" if blocked else parse_error(200, body).message
-        return RequestError(f"{ask.model!r}: {told}", model=ask.model, body=decode(body, Any, NAME))
+        reason = f"the prompt was blocked ({blocked})" if blocked else parse_error(200, body).message
+        return RequestError(f"{ask.model!r}: {reason}", model=ask.model, body=decode(body, Any, NAME))
     excerpt = body[:200].decode("utf-8", "replace")
     return MalformedResponseError(
         f"{ask.model!r} answered without candidates: {excerpt}", dialect=NAME, field="candidates", excerpt=excerpt

@@ -1,4 +1,4 @@
-"""Ollama's own dialect: a chat, or raw text to continue, and a stream of one JSON value a line."""
+"""Ollama's native API: chat, raw text to continue, and streams with one JSON value per line."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class _Reply(msgspec.Struct):
 
 
 def build_request(ask: Ask) -> Request:
-    """The request for an ask."""
+    """Return the HTTP request for an ask."""
     params, settings = ask.params, ask.params.chosen()
     options: dict[str, Any] = {
         theirs: settings[ours] for ours, theirs in _OPTIONS.items() if settings.get(ours) is not None
@@ -64,21 +64,21 @@ def build_request(ask: Ask) -> Request:
     if ask.prompt.raw is not None:
         body |= {"prompt": ask.prompt.raw, "raw": True}
         return Request("/api/generate", body | (params.extra_body or {}))
-    body["messages"] = [_message(one) for one in openai.messages(ask)]
+    body["messages"] = [_convert_message(message) for message in openai.messages(ask)]
     if ask.tools:
-        body["tools"] = openai.offered(ask.tools)
+        body["tools"] = openai.tool_definitions(ask.tools)
     return Request("/api/chat", body | (params.extra_body or {}))
 
 
 def parse_response(body: bytes, ask: Ask) -> Completion:
-    """What a successful reply meant.
+    """Parse a successful reply.
 
     Raises
     ------
     MalformedResponseError
-        When the body is no answer of this dialect; names the field.
+        When the body does not fit this dialect; names the field.
     RequestError
-        When the reply is an error in spite of its status.
+        When the reply reports an error despite its status.
     """
     reply = decode(body, _Reply, NAME)
     if reply.error is not None:
@@ -88,7 +88,7 @@ def parse_response(body: bytes, ask: Ask) -> Completion:
         raise MalformedResponseError(
             f"{ask.model!r} answered without a message: {excerpt}", dialect=NAME, field="message", excerpt=excerpt
         )
-    calls = tuple(map(openai.tool_call, (reply.message.tool_calls if reply.message is not None else None) or ()))
+    calls = tuple(map(openai.parse_tool_call, (reply.message.tool_calls if reply.message is not None else None) or ()))
     text = reply.message.content if reply.message is not None else reply.response
     counts = {"prompt_tokens": reply.prompt_eval_count, "completion_tokens": reply.eval_count}
     return Completion(
@@ -103,14 +103,14 @@ def parse_response(body: bytes, ask: Ask) -> Completion:
 
 
 def exchange(ask: Ask) -> Exchange:
-    """One request, one reply, which may come in pieces."""
+    """Send one request and parse its reply, which may be streamed."""
     request = build_request(ask)
     reply = yield replace(request, reader=_Reader(ask)) if ask.stream else request
     return parse_response(reply, ask)
 
 
 class _Reader(StreamReader):
-    """Reads a stream, of which each line is a reply with a piece of the answer."""
+    """Parser of a stream whose lines are replies with parts of the answer."""
 
     def __init__(self, ask: Ask) -> None:
         super().__init__(ask, JSONLines())
@@ -121,23 +121,23 @@ class _Reader(StreamReader):
 
     @property
     def complete(self) -> bool:
-        """Whether the server has said that this is all."""
+        """True if the server has reported the end of the answer."""
         return bool(self._last.get("done"))
 
     def body(self) -> bytes:
-        """What has come, as the body of a reply that was not streamed."""
+        """Return the received part as the body of a reply that was not streamed."""
         text = "".join(self._texts)
-        own: dict[str, Any] = {"message": {"role": "assistant", "content": text}}
+        answer: dict[str, Any] = {"message": {"role": "assistant", "content": text}}
         if self._calls:
-            own["message"]["tool_calls"] = self._calls
+            answer["message"]["tool_calls"] = self._calls
         if self.ask.prompt.raw is not None:
-            own = {"response": text}
+            answer = {"response": text}
         if self._rows:
-            own["logprobs"] = self._rows
-        return msgspec.json.encode({**self._last, **own})
+            answer["logprobs"] = self._rows
+        return msgspec.json.encode({**self._last, **answer})
 
     def read(self, event: bytes) -> Iterator[Delta]:
-        """Return what one event adds to the answer."""
+        """Return the additions of one event to the answer."""
         if not event.strip():
             return
         piece = decode(event, _Reply, NAME)
@@ -153,15 +153,15 @@ class _Reader(StreamReader):
             yield Delta(text, rows)
 
 
-def _message(message: Mapping[str, Any]) -> dict[str, Any]:
-    """A message as Ollama has it: text, and the arguments of calls as objects."""
-    found = {**message, "content": openai.text_of(message.get("content")) or ""}
+def _convert_message(message: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a message in Ollama's form: joined text, and the arguments of tool calls as objects."""
+    converted = {**message, "content": openai.text_of(message.get("content")) or ""}
     if message.get("tool_calls"):
-        found["tool_calls"] = [_call(call) for call in message["tool_calls"]]
-    return found
+        converted["tool_calls"] = [_convert_call(call) for call in message["tool_calls"]]
+    return converted
 
 
-def _call(call: Mapping[str, Any]) -> dict[str, Any]:
+def _convert_call(call: Mapping[str, Any]) -> dict[str, Any]:
     function = call["function"]
     written = function.get("arguments") or {}
     arguments = json.loads(written) if isinstance(written, str) else written
@@ -171,4 +171,4 @@ def _call(call: Mapping[str, Any]) -> dict[str, Any]:
 def _table(raw: msgspec.Raw, ask: Ask) -> Logprobs | None:
     if bytes(raw) in (b"", b"null"):
         return None
-    return openai.table(msgspec.Raw(b'{"content":%b}' % bytes(raw)), False, ask)
+    return openai.parse_table(msgspec.Raw(b'{"content":%b}' % bytes(raw)), False, ask)

@@ -1,4 +1,4 @@
-"""The OpenAI chat-completions dialect, which most servers speak."""
+"""OpenAI's chat-completions API, which most servers implement."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from ..logprobs.columns import RawBytes, Vocabulary
 from ..logprobs.table import Logprobs
 from ..tools import Tool, ToolCall
 from .base import Ask, Completion, Exchange, Request, failure, load
-from .choices import ChoiceReader, TableOf
+from .choices import ChoiceReader, TableParser
 from .decode import decode, excerpt, one_line
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 NAME = "openai"
 
-_PASSED_ON = (
+_SAME_NAME_SETTINGS = (
     "temperature",
     "top_p",
     "seed",
@@ -44,7 +44,7 @@ _Octets = list[Annotated[int, msgspec.Meta(ge=0, le=255)]]
 class _Alternative(msgspec.Struct, gc=False):
     token: str
     logprob: float | None = None
-    # Raw, because each distinct token's bytes need reading only once, whatever the number of its appearances.
+    # Raw, so that the bytes of a token are decoded once, however often it appears.
     bytes: msgspec.Raw = msgspec.Raw(b"")
 
 
@@ -67,7 +67,7 @@ class _Function(msgspec.Struct):
 
 
 class WireToolCall(msgspec.Struct):
-    """A tool call as it is written."""
+    """Tool call in a reply."""
 
     function: _Function
     id: str | None = None
@@ -93,14 +93,14 @@ class _Reply(msgspec.Struct):
 
 
 def build_request(ask: Ask) -> Request:
-    """The chat request for an ask."""
+    """Return the HTTP request for an ask."""
     params, settings = ask.params, ask.params.chosen()
     body: dict[str, Any] = {"model": ask.model, "messages": messages(ask)}
     if params.logprobs:
         body["logprobs"] = True
     if params.logprobs and ask.endpoint.counted_logprobs:
         body["logprobs"] = max(1, settings.pop("top_logprobs", None) or 0)
-    body |= {name: settings[name] for name in _PASSED_ON if settings.get(name) is not None}
+    body |= {name: settings[name] for name in _SAME_NAME_SETTINGS if settings.get(name) is not None}
     if params.max_new_tokens is not None:
         body[ask.endpoint.max_tokens_field] = params.max_new_tokens
     if params.stop:
@@ -108,7 +108,7 @@ def build_request(ask: Ask) -> Request:
     if params.logit_bias is not None:
         body["logit_bias"] = {str(token): bias for token, bias in params.logit_bias.items()}
     if ask.tools:
-        body["tools"] = offered(ask.tools)
+        body["tools"] = tool_definitions(ask.tools)
     if ask.output_schema is not None:
         shape = {"name": ask.output_schema.name, "schema": dict(ask.output_schema.schema), "strict": True}
         body["response_format"] = {"type": "json_schema", "json_schema": shape}
@@ -117,8 +117,8 @@ def build_request(ask: Ask) -> Request:
     return Request("/chat/completions", body | (params.extra_body or {}))
 
 
-def offered(tools: Sequence[Tool]) -> list[dict[str, Any]]:
-    """Tools as the model is told of them."""
+def tool_definitions(tools: Sequence[Tool]) -> list[dict[str, Any]]:
+    """Return the definitions of tools for a request."""
     return [
         {
             "type": "function",
@@ -129,28 +129,28 @@ def offered(tools: Sequence[Tool]) -> list[dict[str, Any]]:
 
 
 def messages(ask: Ask) -> list[Mapping[str, Any]]:
-    """The conversation, with the model's own instruction where the prompt brings none, and the prefill at its end."""
-    found = list(ask.prompt.messages)
+    """Return the conversation, with the model's instruction if the prompt has none, and with the prefill at the end."""
+    messages = list(ask.prompt.messages)
     if ask.system is not None and not ask.prompt.has_system:
-        found.insert(0, {"role": "system", "content": ask.system})
+        messages.insert(0, {"role": "system", "content": ask.system})
     if ask.prompt.prefill is not None:
         flag = ask.endpoint.prefill_flag
-        marked = {flag: True} if flag in ("prefix", "partial") else {}
-        found.append({"role": "assistant", "content": ask.prompt.prefill, **marked})
-    return found
+        mark = {flag: True} if flag in ("prefix", "partial") else {}
+        messages.append({"role": "assistant", "content": ask.prompt.prefill, **mark})
+    return messages
 
 
 def parse_response(body: bytes, ask: Ask) -> Completion:
-    """What a successful reply meant.
+    """Parse a successful reply.
 
     Raises
     ------
     MalformedResponseError
-        When the body is no chat completion; names the field.
+        When the body is not a chat completion; names the field.
     RequestError
-        When the reply is an error in spite of its status.
+        When the reply reports an error despite its status.
     """
-    rest, apart = _parted(body, ask)
+    rest, logprobs = _split_table(body, ask)
     reply = decode(body if rest is None else rest, _Reply, NAME)
     if not reply.choices:
         if reply.error is not None:
@@ -163,67 +163,67 @@ def parse_response(body: bytes, ask: Ask) -> Completion:
         )
     choice = reply.choices[0]
     message = choice.message
-    found, raw = apart, body if rest is None else rest
+    raw = body if rest is None else rest
     if rest is None and bytes(choice.logprobs) not in (b"", b"null"):
-        found = table(choice.logprobs, _is_refusal(message), ask)
-        raw = _without(body, bytes(choice.logprobs))
+        logprobs = parse_table(choice.logprobs, _is_refusal(message), ask)
+        raw = _remove_value(body, bytes(choice.logprobs))
     text = text_of(message.content)
     return Completion(
-        text=_without_echo(text, ask.prompt.prefill, found) if text is not None else message.refusal,
-        logprobs=found,
-        finish_reason=_shared(choice.finish_reason),
+        text=_strip_echo(text, ask.prompt.prefill, logprobs) if text is not None else message.refusal,
+        logprobs=logprobs,
+        finish_reason=_intern(choice.finish_reason),
         usage=reply.usage,
-        model=_shared(reply.model),
-        tool_calls=tuple(map(tool_call, message.tool_calls or ())),
+        model=_intern(reply.model),
+        tool_calls=tuple(map(parse_tool_call, message.tool_calls or ())),
         refusal=message.refusal,
         raw=raw,
     )
 
 
 def exchange(ask: Ask) -> Exchange:
-    """One request, one reply, which may come in pieces; text to be continued as it stands is no chat's business."""
+    """Send one request and parse its reply, which may be streamed; raw text goes to the completions API."""
     if ask.prompt.raw is not None:
         return (yield from load("completions").exchange(ask))
     request = build_request(ask)
-    reply = yield streamed(request, ask, NAME, table, chat=True) if ask.stream else request
+    reply = yield as_stream_request(request, ask, NAME, parse_table, chat=True) if ask.stream else request
     return parse_response(reply, ask)
 
 
-def streamed(request: Request, ask: Ask, dialect: str, rows: TableOf, *, chat: bool) -> Request:
-    """The request for an answer in pieces, with what reads them."""
-    told = {"stream_options": {"include_usage": True}} if ask.endpoint.stream_usage else {}
-    reader = ChoiceReader(ask, dialect, partial(rows, ask=ask), chat=chat)
-    return replace(request, body={**told, **(request.body or {}), "stream": True}, reader=reader)
+def as_stream_request(request: Request, ask: Ask, dialect: str, table: TableParser, *, chat: bool) -> Request:
+    """Return the request for a streamed answer, with its reader."""
+    options = {"stream_options": {"include_usage": True}} if ask.endpoint.stream_usage else {}
+    reader = ChoiceReader(ask, dialect, partial(table, ask=ask), chat=chat)
+    return replace(request, body={**options, **(request.body or {}), "stream": True}, reader=reader)
 
 
 def with_entries(raw: dict[str, Any], entries: list[Any]) -> dict[str, Any]:
-    """The reply's body with its log-probabilities put back."""
+    """Restore the log-probabilities in a reply's body."""
     first, *others = raw["choices"]
     refused = first["message"].get("content") is None and first["message"].get("refusal") is not None
     table = {"content": None, "refusal": entries} if refused else {"content": entries, "refusal": None}
     return {**raw, "choices": [{**first, "logprobs": table}, *others]}
 
 
-def table(raw: msgspec.Raw, refused: bool, ask: Ask) -> Logprobs | None:
-    """The rows of a reply's or a chunk's table; a refusal has its own."""
-    found = decode(bytes(raw), _Table, NAME, at="choices[0].logprobs")
-    if bytes(found.tokens) not in (b"", b"null"):  # some servers answer a chat with the old completions' columns
-        return columns_table(decode(bytes(raw), dict[str, Any], NAME), NAME)
-    tokens = found.refusal if refused or not found.content else found.content
+def parse_table(raw: msgspec.Raw, refused: bool, ask: Ask) -> Logprobs | None:
+    """Parse the table of a reply or a chunk; a refusal has a table of its own."""
+    lists = decode(bytes(raw), _Table, NAME, at="choices[0].logprobs")
+    if bytes(lists.tokens) not in (b"", b"null"):  # some servers send the columns of the completions API in a chat
+        return table_from_columns(decode(bytes(raw), dict[str, Any], NAME), NAME)
+    tokens = lists.refusal if refused or not lists.content else lists.content
     if tokens is None:
-        tokens = found.content
+        tokens = lists.content
     if tokens is None:
         return None
-    return _filled(tokens, ask.vocabulary, ask.vocab_size)
+    return _build_table(tokens, ask.vocabulary, ask.vocab_size)
 
 
-def columns_table(table: dict[str, Any], dialect: str) -> Logprobs:
-    """The table in parallel lists, as the old completions have it.
+def table_from_columns(table: dict[str, Any], dialect: str) -> Logprobs:
+    """Return the table that parallel lists describe, as in the completions API.
 
     Raises
     ------
     MalformedResponseError
-        When the lists do not fit together.
+        When the lists have different lengths.
     """
     try:
         return Logprobs.from_entries(entries_from_columns(table))
@@ -233,41 +233,41 @@ def columns_table(table: dict[str, Any], dialect: str) -> Logprobs:
         ) from None
 
 
-def _filled(tokens: Sequence[_Token], vocabulary: Vocabulary | None, vocab_size: int | None) -> Logprobs:
-    # Thousands of times in each reply: no call of a function and no object for a token that has been seen before.
+def _build_table(tokens: Sequence[_Token], vocabulary: Vocabulary | None, vocab_size: int | None) -> Logprobs:
+    # Runs for thousands of tokens per reply: no function call and no new object for a token that is already known.
     vocabulary = Vocabulary() if vocabulary is None else vocabulary
-    among = [token.top_logprobs or () for token in tokens]
-    # A chosen token without the field has no bytes; an alternative without it has no field.
-    chosen = _entered(vocabulary, [(token.token, bytes(token.bytes) or b"null") for token in tokens])
-    weighed = _entered(vocabulary, [(one.token, bytes(one.bytes)) for top in among for one in top])
+    lists = [token.top_logprobs or () for token in tokens]
+    # A missing field becomes null for a chosen token and stays missing for an alternative.
+    chosen = _token_indices(vocabulary, [(token.token, bytes(token.bytes) or b"null") for token in tokens])
+    alternatives = _token_indices(vocabulary, [(other.token, bytes(other.bytes)) for top in lists for other in top])
     return Logprobs(
         vocabulary,
         np.array(chosen, np.int32),
         np.array([token.logprob for token in tokens], np.float64),
-        np.array(weighed, np.int32),
-        np.array([one.logprob for top in among for one in top], np.float64),
-        _offsets(tuple(map(len, among))),
+        np.array(alternatives, np.int32),
+        np.array([other.logprob for top in lists for other in top], np.float64),
+        _offsets(tuple(map(len, lists))),
         vocab_size=vocab_size,
     )
 
 
 @lru_cache(256)
 def _offsets(counts: tuple[int, ...]) -> NDArray[np.int32]:
-    """Where each token's alternatives begin: the same for all answers of a length that list the same number."""
+    """Return the start of each token's alternatives; cached, because answers of equal shape have equal offsets."""
     return np.array([0, *accumulate(counts)], np.int32)
 
 
-def _entered(vocabulary: Vocabulary, keys: list[tuple[str, bytes]]) -> list[int]:
-    """The indices of tokens by their spellings; those that are met for the first time are entered."""
-    found = list(map(vocabulary.spelt.get, keys))
-    if None in found:
-        for place, index in enumerate(found):
+def _token_indices(vocabulary: Vocabulary, keys: list[tuple[str, bytes]]) -> list[int]:
+    """Return the indices of tokens by text and raw bytes; new tokens are added to the vocabulary."""
+    indices = list(map(vocabulary.spelt.get, keys))
+    if None in indices:
+        for position, index in enumerate(indices):
             if index is None:
-                found[place] = _index(vocabulary, keys[place])
-    return cast(list[int], found)
+                indices[position] = _token_index(vocabulary, keys[position])
+    return cast(list[int], indices)
 
 
-def _index(vocabulary: Vocabulary, key: tuple[str, bytes]) -> int:
+def _token_index(vocabulary: Vocabulary, key: tuple[str, bytes]) -> int:
     known = vocabulary.spelt.get(key)
     if known is not None:
         return known
@@ -275,12 +275,12 @@ def _index(vocabulary: Vocabulary, key: tuple[str, bytes]) -> int:
     octets: RawBytes = ... if raw == b"" else None
     if raw not in (b"", b"null"):
         octets = bytes(decode(raw, _Octets, NAME, at="choices[0].logprobs.content[…].bytes"))
-    found = vocabulary.spelt[key] = vocabulary.add(text, octets)
-    return found
+    index = vocabulary.spelt[key] = vocabulary.add(text, octets)
+    return index
 
 
-def _shared(word: str | None) -> str | None:
-    """The same object for the same word: thousands of answers have it."""
+def _intern(word: str | None) -> str | None:
+    """Return one object for equal words, which thousands of answers repeat."""
     return word if word is None else sys.intern(word)
 
 
@@ -288,11 +288,11 @@ def _is_refusal(message: _Message) -> bool:
     return message.content is None and message.refusal is not None
 
 
-def _parted(body: bytes, ask: Ask) -> tuple[bytes | None, Logprobs | None]:
-    """The body with null in place of its table, and the table, where it lies as it does with most servers.
+def _split_table(body: bytes, ask: Ask) -> tuple[bytes | None, Logprobs | None]:
+    """Return the body with null in place of its table, and the table, if the fields have the usual order.
 
-    Tables outweigh everything else, and are found here without reading them twice. What lies between the two keys is
-    taken only if it is a table and the rest a reply of its own; else nothing is parted.
+    The table is by far the largest part of a body; here it is decoded only once. The bytes between the two keys are
+    used only if they are a table and the rest of the body is a valid reply; else both results are None.
     """
     start, end = body.find(_TABLE_KEY), body.rfind(_NEXT_KEY)
     if not 0 <= start < end:
@@ -305,16 +305,16 @@ def _parted(body: bytes, ask: Ask) -> tuple[bytes | None, Logprobs | None]:
     try:
         choices = msgspec.json.decode(rest, type=_Reply).choices
         if len(choices) == 1 and bytes(choices[0].logprobs) == b"null":
-            return rest, table(msgspec.Raw(inside[:-1]), _is_refusal(choices[0].message), ask)
+            return rest, parse_table(msgspec.Raw(inside[:-1]), _is_refusal(choices[0].message), ask)
     except (msgspec.DecodeError, UnicodeDecodeError, MalformedResponseError):
         pass
     return None, None
 
 
-def _without(body: bytes, part: bytes) -> bytes:
-    """The body with null in place of one of its values.
+def _remove_value(body: bytes, part: bytes) -> bytes:
+    """Replace one of a body's values by null.
 
-    Looked for by its beginning: a search for all of a value as long as the body costs more than reading the body.
+    The value is searched by its first bytes: a search for a value nearly as long as the body costs more than parsing.
     """
     at = body.find(part[:256])
     while at >= 0 and not body.startswith(part, at):
@@ -323,21 +323,21 @@ def _without(body: bytes, part: bytes) -> bytes:
 
 
 def text_of(content: str | list[dict[str, Any]] | None) -> str | None:
-    """The text of a message, which may come in parts."""
+    """Return the text of a message, joined if it has several parts."""
     if not isinstance(content, list):
         return content
     return "".join(part.get("text", "") for part in content if part.get("type", "text") == "text")
 
 
-def _without_echo(text: str, prefill: str | None, table: Logprobs | None) -> str:
-    """Some servers repeat the beginning they were given; the log-probabilities cover only what is new."""
+def _strip_echo(text: str, prefill: str | None, table: Logprobs | None) -> str:
+    """Remove the prefill, which some servers repeat, unless the log-probabilities cover it too."""
     if not prefill or not text.startswith(prefill):
         return text
     return text if table is not None and table.text == text else text[len(prefill) :]
 
 
-def tool_call(call: WireToolCall) -> ToolCall:
-    """A tool call, with its arguments read where they can be."""
+def parse_tool_call(call: WireToolCall) -> ToolCall:
+    """Return a tool call with parsed arguments; they are None if they are not a JSON object."""
     written = call.function.arguments
     if isinstance(written, dict):
         return ToolCall(call.function.name, written, call.id, json.dumps(written))
@@ -348,6 +348,6 @@ def tool_call(call: WireToolCall) -> ToolCall:
     return ToolCall(call.function.name, arguments if isinstance(arguments, dict) else None, call.id, written or "")
 
 
-def written_call(name: str, arguments: str | dict[str, Any] | None, identity: str | None) -> WireToolCall:
-    """A tool call out of its parts."""
+def wire_tool_call(name: str, arguments: str | dict[str, Any] | None, identity: str | None) -> WireToolCall:
+    """Return a tool call from its parts."""
     return WireToolCall(_Function(name, arguments), identity)

@@ -1,4 +1,4 @@
-"""OpenAI's Responses dialect."""
+"""OpenAI's Responses API."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ NAME = "responses"
 
 _NAMES = {"temperature": "temperature", "top_p": "top_p", "max_new_tokens": "max_output_tokens"}
 _ABSENT = ("seed", "stop", "presence_penalty", "frequency_penalty", "logit_bias")
-_FEWEST_TOKENS = 16
+_MIN_TOKENS = 16
 _REASONS = {"max_output_tokens": "length"}
 
 
@@ -59,30 +59,30 @@ class _Event(msgspec.Struct):
 
 
 def build_request(ask: Ask) -> Request:
-    """The request for an ask.
+    """Return the HTTP request for an ask.
 
     Raises
     ------
     SettingError
-        For what this API does not have.
+        For a setting that this API does not have.
     """
     params, settings = ask.params, ask.params.chosen()
     for name in _ABSENT:
         if settings.get(name):
             raise SettingError(
-                f"OpenAI's Responses API has no {name}; leave it out, or ask for {ask.model!r} without "
-                "'openai-responses/'.",
+                f"OpenAI's Responses API has no {name}; leave it out, or use {ask.model!r} without the "
+                "prefix 'openai-responses/'.",
                 setting=name,
                 value=settings[name],
             )
-    if params.max_new_tokens is not None and params.max_new_tokens < _FEWEST_TOKENS:
+    if params.max_new_tokens is not None and params.max_new_tokens < _MIN_TOKENS:
         raise SettingError(
-            f"OpenAI's Responses API gives at least {_FEWEST_TOKENS} tokens, so max_new_tokens cannot be "
+            f"OpenAI's Responses API gives at least {_MIN_TOKENS} tokens, so max_new_tokens cannot be "
             f"{params.max_new_tokens}.",
             setting="max_new_tokens",
             value=params.max_new_tokens,
         )
-    # Kept on the provider's side otherwise, which nobody has asked for.
+    # By default the provider stores the response, which the user has not requested.
     body: dict[str, Any] = {"model": ask.model, "input": list(_input(openai.messages(ask))), "store": False}
     body |= {theirs: settings[ours] for ours, theirs in _NAMES.items() if settings.get(ours) is not None}
     if params.logprobs:
@@ -90,7 +90,9 @@ def build_request(ask: Ask) -> Request:
     if params.reasoning_effort is not None:
         body["reasoning"] = {"effort": params.reasoning_effort}
     if ask.tools:
-        body["tools"] = [{"type": "function", "strict": False, **one["function"]} for one in openai.offered(ask.tools)]
+        body["tools"] = [
+            {"type": "function", "strict": False, **tool["function"]} for tool in openai.tool_definitions(ask.tools)
+        ]
     if ask.output_schema is not None:
         shape = {"name": ask.output_schema.name, "schema": dict(ask.output_schema.schema), "strict": True}
         body["text"] = {"format": {"type": "json_schema", **shape}}
@@ -98,14 +100,14 @@ def build_request(ask: Ask) -> Request:
 
 
 def parse_response(body: bytes, ask: Ask) -> Completion:
-    """What a successful reply meant.
+    """Parse a successful reply.
 
     Raises
     ------
     MalformedResponseError
-        When the body is no response; names the field.
+        When the body is not a response; names the field.
     RequestError
-        When the reply tells of a failure.
+        When the reply reports a failure.
     """
     reply = decode(body, _Reply, NAME)
     if reply.error is not None or reply.status == "failed":
@@ -119,16 +121,16 @@ def parse_response(body: bytes, ask: Ask) -> Completion:
     texts = [part.text for part in parts if part.type == "output_text" and part.text is not None]
     refusal = next((part.refusal for part in parts if part.type == "refusal"), None)
     calls = tuple(
-        openai.tool_call(openai.written_call(item.name, item.arguments, item.call_id))
+        openai.parse_tool_call(openai.wire_tool_call(item.name, item.arguments, item.call_id))
         for item in reply.output
         if item.type == "function_call"
     )
-    why = reply.incomplete_details.reason if reply.incomplete_details is not None else None
-    ended = "tool_calls" if calls else "stop" if reply.status == "completed" else None
+    reason = reply.incomplete_details.reason if reply.incomplete_details is not None else None
+    default = "tool_calls" if calls else "stop" if reply.status == "completed" else None
     return Completion(
         text="".join(texts) if texts else refusal if refusal is not None or calls else "",
         logprobs=_table([part.logprobs for part in parts if part.type == "output_text"], ask),
-        finish_reason=_REASONS.get(why, why) if why else ended,
+        finish_reason=_REASONS.get(reason, reason) if reason else default,
         usage=_usage(reply.usage),
         model=reply.model,
         tool_calls=calls,
@@ -138,7 +140,7 @@ def parse_response(body: bytes, ask: Ask) -> Completion:
 
 
 def exchange(ask: Ask) -> Exchange:
-    """One request, one reply, which may come in pieces."""
+    """Send one request and parse its reply, which may be streamed."""
     request = build_request(ask)
     if ask.stream:
         request = replace(request, body={**(request.body or {}), "stream": True}, reader=_Reader(ask))
@@ -147,7 +149,7 @@ def exchange(ask: Ask) -> Exchange:
 
 
 class _Reader(StreamReader):
-    """Reads a stream, whose last event has the whole response; the tokens before it have no bytes."""
+    """Parser of a stream whose last event has the whole response; the tokens of earlier events have no bytes."""
 
     def __init__(self, ask: Ask) -> None:
         super().__init__(ask, ServerSentEvents())
@@ -157,11 +159,11 @@ class _Reader(StreamReader):
 
     @property
     def complete(self) -> bool:
-        """Whether the whole response has come."""
+        """True if the whole response has been received."""
         return bool(self._whole)
 
     def body(self) -> bytes:
-        """The whole response, or what has come of it."""
+        """Return the whole response, or the part of it that has been received."""
         if self._whole:
             return self._whole
         part: dict[str, Any] = {"type": "output_text", "text": "".join(self._texts)}
@@ -171,19 +173,19 @@ class _Reader(StreamReader):
         return msgspec.json.encode({"status": "in_progress", "model": self.ask.model, "output": [item]})
 
     def read(self, event: bytes) -> Iterator[Delta]:
-        """Return what one event adds to the answer."""
-        found = decode(event, _Event, NAME)
-        if found.type in ("response.completed", "response.incomplete"):
-            self._whole = bytes(found.response)
-        elif found.type in ("response.failed", "error"):
-            raise failure(self.ask, bytes(found.response) or event)
-        elif found.type in ("response.output_text.delta", "response.refusal.delta") and isinstance(found.delta, str):
-            self._texts.append(found.delta)
-            table = _table([found.logprobs], self.ask)
+        """Return the additions of one event to the answer."""
+        fields = decode(event, _Event, NAME)
+        if fields.type in ("response.completed", "response.incomplete"):
+            self._whole = bytes(fields.response)
+        elif fields.type in ("response.failed", "error"):
+            raise failure(self.ask, bytes(fields.response) or event)
+        elif fields.type in ("response.output_text.delta", "response.refusal.delta") and isinstance(fields.delta, str):
+            self._texts.append(fields.delta)
+            table = _table([fields.logprobs], self.ask)
             if table is not None:
-                self._rows += msgspec.json.decode(bytes(found.logprobs))
-            if found.delta or table:
-                yield Delta(found.delta, table or None)
+                self._rows += msgspec.json.decode(bytes(fields.logprobs))
+            if fields.delta or table:
+                yield Delta(fields.delta, table or None)
 
 
 def _input(messages: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
@@ -195,17 +197,19 @@ def _input(messages: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
             yield {"role": message["role"], "content": text}
         for call in message.get("tool_calls") or ():
             function = call["function"]
-            named = {"name": function["name"], "arguments": function.get("arguments") or "{}"}
-            yield {"type": "function_call", "call_id": call.get("id", ""), **named}
+            arguments = function.get("arguments") or "{}"
+            identity = call.get("id", "")
+            yield {"type": "function_call", "call_id": identity, "name": function["name"], "arguments": arguments}
 
 
 def _table(lists: list[msgspec.Raw], ask: Ask) -> Logprobs | None:
-    """One table of the lists of all parts."""
-    rows = [bytes(one)[1:-1] for one in lists if bytes(one)[:1] == b"[" and bytes(one) != b"[]"]
+    """Return one table of the lists of all parts."""
+    raw = [bytes(part) for part in lists]
+    rows = [part[1:-1] for part in raw if part[:1] == b"[" and part != b"[]"]
     if not rows:
-        # Asked for, and there was nothing to be told, is not the same as not told.
-        return Logprobs.from_entries([]) if any(bytes(one) == b"[]" for one in lists) and ask.params.logprobs else None
-    return openai.table(msgspec.Raw(b'{"content":[%b]}' % b",".join(rows)), False, ask)
+        # Requested log-probabilities of an empty answer are an empty table; missing ones are None.
+        return Logprobs.from_entries([]) if b"[]" in raw and ask.params.logprobs else None
+    return openai.parse_table(msgspec.Raw(b'{"content":[%b]}' % b",".join(rows)), False, ask)
 
 
 def _usage(counts: Mapping[str, Any] | None) -> dict[str, Any] | None:

@@ -1,4 +1,4 @@
-"""llama.cpp's native API: one row for every token that was drawn."""
+"""llama.cpp's native API, with one row for each token that was drawn."""
 
 from .dialect import exchange, parse_error, with_entries
 

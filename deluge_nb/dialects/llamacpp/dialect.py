@@ -1,7 +1,8 @@
-"""The native dialect of llama.cpp's server, which can do what chat APIs cannot.
+"""The native API of llama.cpp's server, which can do more than chat APIs.
 
-The whole vocabulary at a token, raw text to continue, token ids in and out, and the exact log-likelihood of a given
-text. Its log-probabilities are the model's own: before temperature, bias, grammar and truncation.
+It returns the whole vocabulary at a token, continues raw text, accepts and returns token ids, and computes the exact
+log-likelihood of a given text. Its log-probabilities are the model's own: before temperature, bias, grammar and
+truncation.
 """
 
 from __future__ import annotations
@@ -18,13 +19,13 @@ from .. import openai
 from ..base import Ask, Completion, Exchange, Request
 from ..decode import ServerError, decode
 from ..decode import parse_error as parse_server_error
-from .rows import NAME, WHOLE, Piece, Repair, Reply, Row, rows, table, tokens
-from .stream import CompletionReader, completed
+from .rows import NAME, WHOLE_VOCABULARY, Piece, Reply, Row, RowRequests, build_table, rows, tokenize
+from .stream import CompletionReader, add_unreported_tokens
 
-# With so many alternatives nearly every token drawn is among them, and the bytes given there are its own.
-_LEAST_WITH_STOP = 20
-# What the special tokens of every chat format begin with.
-_MARKS = frozenset("<[")
+# Alternatives; with this many, nearly every drawn token is among them, and their bytes are reliable.
+_MIN_TOP_WITH_STOP = 20
+# First characters of the special tokens of all chat formats.
+_SPECIAL_FIRST_CHARACTERS = frozenset("<[")
 
 
 class _Templated(msgspec.Struct):
@@ -32,14 +33,14 @@ class _Templated(msgspec.Struct):
 
 
 def exchange(ask: Ask) -> Exchange:
-    """Carry out an ask, in as many requests as it takes.
+    """Process an ask, with as many requests as it needs.
 
     Raises
     ------
     MalformedResponseError
-        When a reply does not fit; names the field.
+        When a reply does not fit this dialect; names the field.
     """
-    if ask.tools:  # templates with tools are the chat route's business
+    if ask.tools:  # only the server's chat route applies templates with tools
         params = ask.params
         if params.logprobs:
             params = params.replace(top_logprobs=max(1, params.top_logprobs or 0))
@@ -51,26 +52,26 @@ def exchange(ask: Ask) -> Exchange:
         return (yield from _score(ask, text, ask.continuation))
     prompt: str | list[int] = text
     if ask.prompt.begun:
-        # By ids and not as text: what was written goes on as it was written, were it half a character.
-        prompt = [piece.id for piece in (yield from tokens(text))] + list(ask.prompt.begun)
+        # As ids and not as text: a token may end inside a character.
+        prompt = [piece.id for piece in (yield from tokenize(text))] + list(ask.prompt.begun)
     request = build_request(ask, prompt)
-    reader = CompletionReader(ask) if _in_pieces(ask) else None
+    reader = CompletionReader(ask) if _is_streamed(ask) else None
     if reader is not None:
         request = dataclasses.replace(request, body={**(request.body or {}), "stream": True}, reader=reader)
     body = yield request
     reply = decode(body, Reply, NAME)
     if reader is not None and ask.params.logprobs:
-        reply = yield from completed(reply, reader.pieces, prompt)
-    found = None
+        reply = yield from add_unreported_tokens(reply, reader.pieces, prompt)
+    logprobs = None
     if ask.params.logprobs:
-        found = table(ask, (yield from rows(ask, prompt, reply)))
-    return _completion(reply, found, _without_entries(body))
+        logprobs = build_table(ask, (yield from rows(ask, prompt, reply)))
+    return _completion(reply, logprobs, _without_entries(body))
 
 
 def build_request(ask: Ask, prompt: str | list[int]) -> Request:
-    """The request for a completion of a text, or of tokens by their ids."""
+    """Return the HTTP request for the continuation of a text or of token ids."""
     params = ask.params
-    given = {
+    settings = {
         "temperature": params.temperature,
         "top_p": params.top_p,
         "seed": params.seed,
@@ -78,11 +79,11 @@ def build_request(ask: Ask, prompt: str | list[int]) -> Request:
         "frequency_penalty": params.frequency_penalty,
         "n_predict": params.max_new_tokens if not params.full_vocab else params.max_new_tokens or 1,
     }
-    penalised = params.presence_penalty is not None or params.frequency_penalty is not None
-    # The server's own chain cuts off what is unlikely before it draws; an honest draw is from the whole distribution.
-    chain = [*["penalties"] * penalised, "temperature", *["top_p"] * (params.top_p is not None)]
-    body: dict[str, Any] = {"prompt": prompt, "samplers": chain, "cache_prompt": True}
-    body |= {name: value for name, value in given.items() if value is not None}
+    has_penalties = params.presence_penalty is not None or params.frequency_penalty is not None
+    # The server's default samplers cut off unlikely tokens; these draw from the whole distribution.
+    samplers = [*["penalties"] * has_penalties, "temperature", *["top_p"] * (params.top_p is not None)]
+    body: dict[str, Any] = {"prompt": prompt, "samplers": samplers, "cache_prompt": True}
+    body |= {name: value for name, value in settings.items() if value is not None}
     if params.logprobs:
         body |= {"n_probs": _width(params), "return_tokens": True}
     if params.stop:
@@ -95,21 +96,21 @@ def build_request(ask: Ask, prompt: str | list[int]) -> Request:
 
 
 def with_entries(raw: dict[str, Any], entries: list[Any]) -> dict[str, Any]:
-    """The reply's body with its log-probabilities put back, each token with a row of its own."""
+    """Restore the log-probabilities in a reply's body, with one row per token."""
     return openai.with_entries(raw, entries) if "choices" in raw else {**raw, "completion_probabilities": entries}
 
 
 def parse_error(status: int, body: bytes) -> ServerError:
     """Return the reason in the body of a failed reply."""
-    found = parse_server_error(status, body)
-    inner = found.body.get("error") if isinstance(found.body, dict) else None
+    reason = parse_server_error(status, body)
+    inner = reason.body.get("error") if isinstance(reason.body, dict) else None
     if isinstance(inner, dict) and inner.get("type") == "exceed_context_size_error":
-        told = (
+        message = (
             f"the prompt has {inner.get('n_prompt_tokens')} tokens and the context holds {inner.get('n_ctx')}; shorten "
             "the prompt, or use LocalModel(path, context=…)"
         )
-        return dataclasses.replace(found, message=told)
-    return found
+        return dataclasses.replace(reason, message=message)
+    return reason
 
 
 def _prompt_text(ask: Ask) -> Generator[Request, bytes, str]:
@@ -119,35 +120,39 @@ def _prompt_text(ask: Ask) -> Generator[Request, bytes, str]:
     return decode(reply, _Templated, NAME).prompt
 
 
-def _in_pieces(ask: Ask) -> bool:
-    """Whether to have the answer streamed: stop strings hold back rows, and whole vocabularies are too much to show."""
+def _is_streamed(ask: Ask) -> bool:
+    """Return True to stream the answer; not with stop strings, which delay rows, nor with whole vocabularies."""
     return ask.stream and not ask.params.stop and not ask.params.full_vocab
 
 
 def _width(params: SamplingParams) -> int:
-    """How many alternatives to ask for; with none there would be no log-probabilities at all."""
-    return WHOLE if params.full_vocab else max(1, params.top_logprobs or 0, _LEAST_WITH_STOP if params.stop else 0)
+    """Return the number of alternatives to request; with 0 the server returns no log-probabilities at all."""
+    return (
+        WHOLE_VOCABULARY
+        if params.full_vocab
+        else max(1, params.top_logprobs or 0, _MIN_TOP_WITH_STOP if params.stop else 0)
+    )
 
 
 # The log-likelihood of a given text -----------------------------------------------------------------------------------
 
 
 def _score(ask: Ask, prompt: str, continuation: str) -> Exchange:
-    """Make the server write the given tokens, and read how likely it found each."""
+    """Force the server to generate the given tokens, and return their log-probabilities."""
     if ask.prompt.raw is not None and prompt.strip(" "):
-        # Tokens carry their space in front: after a space, no likely token starts.
-        kept = prompt.rstrip(" ")
-        prompt, continuation = kept, prompt[len(kept) :] + continuation
-    before = yield from tokens(prompt)
-    both = yield from tokens(prompt + continuation)
+        # Most tokens begin with their space, so the prompt's trailing spaces move to the continuation.
+        stripped = prompt.rstrip(" ")
+        prompt, continuation = stripped, prompt[len(stripped) :] + continuation
+    before = yield from tokenize(prompt)
+    both = yield from tokenize(prompt + continuation)
     start = [piece.id for piece in before]
     if [piece.id for piece in both[: len(before)]] == start:
-        wanted = both[len(before) :]
+        pieces = both[len(before) :]
     else:  # the boundary falls inside a token of the joined text
-        wanted = yield from tokens(continuation, special=False)
-    ids = [piece.id for piece in wanted]
-    found: list[Row] = []
-    if ids and (yield from _writable(continuation, wanted)):
+        pieces = yield from tokenize(continuation, special=False)
+    ids = [piece.id for piece in pieces]
+    scored: list[Row] = []
+    if ids and (yield from _fits_grammar(continuation, pieces)):
         body = yield Request(
             "/completion",
             {
@@ -163,47 +168,47 @@ def _score(ask: Ask, prompt: str, continuation: str) -> Exchange:
         )
         entries = decode(body, Reply, NAME).completion_probabilities
         if [entry.id for entry in entries] == ids:
-            found = [
+            scored = [
                 Row(entry.id, piece.octets, entry.logprob, entry.top_logprobs)
-                for entry, piece in zip(entries, wanted, strict=True)
+                for entry, piece in zip(entries, pieces, strict=True)
             ]
-    if not found:
-        repair = Repair(start, ids, whole_vocabulary=ask.params.full_vocab)
-        for position, piece in enumerate(wanted):
-            row = yield from repair.row(position)
-            # What marks the end of a turn has no bytes among the alternatives.
-            found.append(Row(row.id, piece.octets, row.logprob, row.top))
+    if not scored:
+        requests = RowRequests(start, ids, whole_vocabulary=ask.params.full_vocab)
+        for position, piece in enumerate(pieces):
+            row = yield from requests.row(position)
+            # Not the row's bytes: the alternatives have none for the token that ends a turn.
+            scored.append(Row(row.id, piece.octets, row.logprob, row.top))
     count = {"prompt_tokens": len(start), "completion_tokens": len(ids), "total_tokens": len(start) + len(ids)}
     return Completion(
-        continuation, logprobs=table(ask, found), finish_reason="length", usage=count, raw={"tokens": ids}
+        continuation, logprobs=build_table(ask, scored), finish_reason="length", usage=count, raw={"tokens": ids}
     )
 
 
-def _writable(text: str, wanted: list[Piece]) -> Generator[Request, bytes, bool]:
-    """Whether a grammar of token ids can make the server write these: whole characters, and no special tokens."""
-    if not all(isinstance(piece.piece, str) for piece in wanted):
+def _fits_grammar(text: str, pieces: list[Piece]) -> Generator[Request, bytes, bool]:
+    """Return True if a grammar of token ids can force these tokens: whole characters, and no special tokens."""
+    if not all(isinstance(piece.piece, str) for piece in pieces):
         return False
-    if not _MARKS & set(text):
+    if not _SPECIAL_FIRST_CHARACTERS & set(text):
         return True
-    special = {piece.id for piece in (yield from tokens(text))}
-    special -= {piece.id for piece in (yield from tokens(text, special=False))}
-    return special.isdisjoint(piece.id for piece in wanted)
+    special = {piece.id for piece in (yield from tokenize(text))}
+    special -= {piece.id for piece in (yield from tokenize(text, special=False))}
+    return special.isdisjoint(piece.id for piece in pieces)
 
 
-def _completion(reply: Reply, found: Logprobs | None, raw: dict[str, Any]) -> Completion:
-    spent = {"prompt_tokens": reply.tokens_evaluated, "completion_tokens": reply.tokens_predicted}
+def _completion(reply: Reply, logprobs: Logprobs | None, raw: dict[str, Any]) -> Completion:
+    usage = {"prompt_tokens": reply.tokens_evaluated, "completion_tokens": reply.tokens_predicted}
     return Completion(
         reply.content,
-        logprobs=found,
+        logprobs=logprobs,
         finish_reason="length" if reply.stop_type == "limit" else "stop",
-        usage={**spent, "total_tokens": sum(spent.values())},
+        usage={**usage, "total_tokens": sum(usage.values())},
         model=reply.model,
         raw=raw,
     )
 
 
 def _without_entries(body: bytes) -> dict[str, Any]:
-    """The body without its log-probabilities, which weigh a hundred times the rest."""
+    """Return the body without its log-probabilities, which are a hundred times larger than the rest."""
     fields = decode(body, dict[str, msgspec.Raw], NAME)
     return {
         name: decode(bytes(value), Any, NAME) for name, value in fields.items() if name != "completion_probabilities"

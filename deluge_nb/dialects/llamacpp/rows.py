@@ -1,12 +1,12 @@
-"""From a reply of llama.cpp's server to one row for each token that was drawn.
+"""One row for each drawn token, from a reply of llama.cpp's server.
 
-The server reports no entry for a token that ends inside a character; the entry of the token that completes it has the
-bytes of the whole character and the log-probability of its last piece alone. Under stop strings an entry may have the
-bytes of tokens that were held back before it, and the last entries are left out. What is always right are the ids, and
-the bytes of the alternatives. So bytes are taken from there, and what has no entry is asked for again, one by one.
+The server sends no entry for a token that ends inside a character. The entry of the token that completes the character
+has the bytes of the whole character, but the log-probability of its last piece alone. With stop strings, an entry may
+include the bytes of delayed tokens before it, and the last entries are missing. The ids and the bytes of alternatives
+are always right. So bytes are taken from the alternatives, and rows without an entry are requested one by one.
 
-A token that reaches into the stop string has no row, though the text keeps what it has before it: the server cuts text
-between characters, and half a token has no probability.
+A token that reaches into the stop string has no row, although its first characters stay in the text: the server cuts
+the text between characters, and a part of a token has no probability.
 """
 
 from __future__ import annotations
@@ -25,19 +25,19 @@ from ..decode import decode
 
 NAME = "llamacpp"
 
-# More than the server's vocabulary: it gives what it has.
-WHOLE = 10_000_000
-# Enough alternatives to find nearly any token that was drawn; the whole vocabulary takes twenty times as long.
-_WIDE = 300
-# With a bias this strong, and greedy, the server draws the token it is told to.
-_FORCED = 100
+# Alternatives; more than any vocabulary has, so the server returns all tokens.
+WHOLE_VOCABULARY = 10_000_000
+# Alternatives; nearly every drawn token is among these, and the whole vocabulary takes twenty times as long.
+_FIRST_WIDTH = 300
+# Bias on a token's logit that makes greedy decoding draw this token.
+_FORCING_BIAS = 100
 
 
 Octets = list[Annotated[int, msgspec.Meta(ge=0, le=255)]]
 
 
-class Weighed(msgspec.Struct, gc=False):
-    """An alternative."""
+class Alternative(msgspec.Struct, gc=False):
+    """Alternative of an entry."""
 
     id: int
     logprob: float | None = None
@@ -46,17 +46,17 @@ class Weighed(msgspec.Struct, gc=False):
 
 
 class Entry(msgspec.Struct, gc=False):
-    """A token that was drawn, as far as the server tells."""
+    """The server's information on a drawn token."""
 
     id: int
     logprob: float | None = None
     token: str = ""
     bytes: Octets = []
-    top_logprobs: list[Weighed] = []
+    top_logprobs: list[Alternative] = []
 
 
 class Reply(msgspec.Struct):
-    """A completion."""
+    """Body of a completion."""
 
     content: str
     tokens: list[int] = []
@@ -68,14 +68,14 @@ class Reply(msgspec.Struct):
 
 
 class Piece(msgspec.Struct):
-    """A token of a text; its piece is a list of bytes where it is no text."""
+    """Token of a text; its piece is a list of bytes if it is not valid text."""
 
     id: int
     piece: str | Octets
 
     @property
     def octets(self) -> bytes:
-        """The bytes of the token."""
+        """Bytes of the token."""
         return self.piece.encode() if isinstance(self.piece, str) else bytes(self.piece)
 
 
@@ -84,144 +84,145 @@ class _Pieces(msgspec.Struct):
 
 
 class Row(msgspec.Struct):
-    """A token as it goes into the table."""
+    """Row of the table."""
 
     id: int
     octets: bytes
     logprob: float | None
-    top: list[Weighed]
+    top: list[Alternative]
 
 
-def tokens(text: str, *, special: bool = True) -> Generator[Request, bytes, list[Piece]]:
-    """The tokens of a text; ``special`` reads those of the chat format in it."""
-    asked = {"content": text, "add_special": special, "parse_special": special, "with_pieces": True}
-    reply = yield Request("/tokenize", asked)
+def tokenize(text: str, *, special: bool = True) -> Generator[Request, bytes, list[Piece]]:
+    """Return the tokens of a text; with ``special`` it may have special tokens of the chat format."""
+    body = {"content": text, "add_special": special, "parse_special": special, "with_pieces": True}
+    reply = yield Request("/tokenize", body)
     return decode(reply, _Pieces, NAME).tokens
 
 
 def vocabulary() -> Generator[Request, bytes, dict[int, bytes]]:
-    """The bytes of every token that the model can draw."""
-    row = yield from Repair(" ", [], whole_vocabulary=True).next()
-    return {one.id: bytes(one.bytes) for one in row}
+    """Return the bytes of every token that the model can draw, by id."""
+    alternatives = yield from RowRequests(" ", [], whole_vocabulary=True).next()
+    return {alternative.id: bytes(alternative.bytes) for alternative in alternatives}
 
 
 def rows(ask: Ask, prompt: str | list[int], reply: Reply) -> Generator[Request, bytes, list[Row]]:
-    """One row for each token of the completion, in as many further requests as it takes.
+    """Return one row for each token of the completion, with as many further requests as necessary.
 
     Raises
     ------
     MalformedResponseError
-        When entries and tokens of the reply do not belong together.
+        When the entries of the reply do not match its tokens.
     """
     ids, entries = reply.tokens, reply.completion_probabilities
     if reply.stop_type == "eos":
-        # The end of the text is not a token of it.
+        # The token that ends the text is not part of it.
         ids, end = ids[:-1], ids[-1:]
         entries = entries[:-1] if [entry.id for entry in entries[-1:]] == end else entries
     stopped = reply.stop_type == "word"
-    known = {one.id: bytes(one.bytes) for entry in entries for one in entry.top_logprobs}
-    repair = Repair(prompt, ids, whole_vocabulary=ask.params.full_vocab)
-    found: list[Row] = []
-    begun: list[Row] = []
-    octets_begun = b""
-    left = reply.content
+    known = {other.id: bytes(other.bytes) for entry in entries for other in entry.top_logprobs}
+    requests = RowRequests(prompt, ids, whole_vocabulary=ask.params.full_vocab)
+    complete: list[Row] = []
+    # The rows and bytes of a character that is not complete yet.
+    pending: list[Row] = []
+    pending_octets = b""
+    rest = reply.content
     used = 0
     for position, token in enumerate(ids):
-        if stopped and not left:  # what follows is the stop string
+        if stopped and not rest:  # the remaining tokens are the stop string
             break
-        due = entries[used] if used < len(entries) else None
-        entry = due if due is not None and due.id == token else None
+        candidate = entries[used] if used < len(entries) else None
+        entry = candidate if candidate is not None and candidate.id == token else None
         row = None
         octets = known.get(token)
-        if octets is None and entry is not None and not begun and not ask.params.stop:
+        if octets is None and entry is not None and not pending and not ask.params.stop:
             octets = bytes(entry.bytes)
         if octets is None:
-            row = yield from repair.row(position)
+            row = yield from requests.row(position)
             octets = row.octets
-        octets_begun += octets
-        ends = ends_whole(octets_begun)
+        pending_octets += octets
+        ends = ends_with_whole_character(pending_octets)
         if ends and entry is not None:
             row = Row(token, octets, entry.logprob, entry.top_logprobs)
-        if ends and entry is None and due is not None:
-            raise _foreign()
+        if ends and entry is None and candidate is not None:
+            raise _mismatch()
         used += ends
-        begun.append(row or (yield from repair.row(position)))
+        pending.append(row or (yield from requests.row(position)))
         if ends:
-            text = octets_begun.decode("utf-8", "replace")
-            if stopped and not left.startswith(text):  # it reaches into the stop string
+            text = pending_octets.decode("utf-8", "replace")
+            if stopped and not rest.startswith(text):  # the token reaches into the stop string
                 break
-            left = left[len(text) :]
-            found += begun
-            begun.clear()
-            octets_begun = b""
+            rest = rest[len(text) :]
+            complete += pending
+            pending.clear()
+            pending_octets = b""
     if not stopped:
-        found += begun
+        complete += pending
         if used < len(entries) or (reply.content and not ids):
-            raise _foreign()
-    return found
+            raise _mismatch()
+    return complete
 
 
-def _foreign() -> MalformedResponseError:
+def _mismatch() -> MalformedResponseError:
     return MalformedResponseError(
-        f"The server's answer does not fit the {NAME} dialect: its log-probabilities are not those of its tokens.",
+        f"The server's answer does not fit the {NAME} dialect: its log-probabilities do not match its tokens.",
         dialect=NAME,
         field="completion_probabilities",
     )
 
 
-def ends_whole(octets: bytes) -> bool:
-    """Whether the server takes a text to end with a whole character; this is how it tells."""
-    for place, byte in enumerate(reversed(octets[-3:]), start=1):
+def ends_with_whole_character(octets: bytes) -> bool:
+    """Return True if the last character is complete, by the server's own rule."""
+    for distance, byte in enumerate(reversed(octets[-3:]), start=1):
         length = 2 if byte >> 5 == 0b110 else 3 if byte >> 4 == 0b1110 else 4 if byte >> 3 == 0b11110 else 0
-        if place < length:
+        if distance < length:
             return False
     return True
 
 
-class Repair:
-    """Asks again for what a reply left out: the distribution before one token.
+class RowRequests:
+    """Further requests for rows that a reply lacks: for the distribution before one token.
 
     Parameters
     ----------
     prompt
-        The text before the tokens, or its own tokens.
+        The text before the tokens, or its token ids.
     ids
-        The tokens.
+        Ids of the tokens.
     whole_vocabulary
-        Whether a row has every alternative.
+        True for rows with all alternatives.
     """
 
     def __init__(self, prompt: str | list[int], ids: Sequence[int], *, whole_vocabulary: bool = False) -> None:
         self._prompt = prompt
         self._ids = ids
-        self._widths = (WHOLE,) if whole_vocabulary else (_WIDE, WHOLE)
-        self._clean: int | None = None
+        self._widths = (WHOLE_VOCABULARY,) if whole_vocabulary else (_FIRST_WIDTH, WHOLE_VOCABULARY)
+        self._forced_token: int | None = None
 
     def row(self, position: int) -> Generator[Request, bytes, Row]:
-        """The row of the token at a position."""
+        """Return the row of the token at a position."""
         token = self._ids[position]
         for width in self._widths:
-            top = yield from self._weighed(position, width)
-            found = next((one for one in top if one.id == token), None)
-            if found is not None:
-                return Row(token, bytes(found.bytes), found.logprob, top)
+            top = yield from self._alternatives(position, width)
+            match = next((other for other in top if other.id == token), None)
+            if match is not None:
+                return Row(token, bytes(match.bytes), match.logprob, top)
         raise MalformedResponseError(
             f"The server drew token {token} and does not list it in its vocabulary.",
             dialect=NAME,
             field="completion_probabilities",
         )
 
-    def next(self) -> Generator[Request, bytes, list[Weighed]]:
-        """What may follow the last token: the whole vocabulary."""
-        return (yield from self._weighed(len(self._ids), WHOLE))
+    def next(self) -> Generator[Request, bytes, list[Alternative]]:
+        """Return the distribution after the last token, over the whole vocabulary."""
+        return (yield from self._alternatives(len(self._ids), WHOLE_VOCABULARY))
 
-    def _weighed(self, position: int, width: int) -> Generator[Request, bytes, list[Weighed]]:
+    def _alternatives(self, position: int, width: int) -> Generator[Request, bytes, list[Alternative]]:
         if isinstance(self._prompt, str):
-            pieces = yield from tokens(self._prompt)
+            pieces = yield from tokenize(self._prompt)
             self._prompt = [piece.id for piece in pieces]
-        if self._clean is None:
-            pieces = yield from tokens(" the", special=False)
-            self._clean = pieces[0].id
+        if self._forced_token is None:
+            pieces = yield from tokenize(" the", special=False)
+            self._forced_token = pieces[0].id
         reply = yield Request(
             "/completion",
             {
@@ -230,8 +231,8 @@ class Repair:
                 "n_probs": width,
                 "samplers": ["temperature"],
                 "temperature": 0,
-                # What is drawn does not matter, as long as it is a whole character: else there is no entry.
-                "logit_bias": [[self._clean, _FORCED]],
+                # Any token of whole characters will do: for others the server sends no entry.
+                "logit_bias": [[self._forced_token, _FORCING_BIAS]],
                 "cache_prompt": True,
             },
         )
@@ -239,20 +240,20 @@ class Repair:
         return entries[0].top_logprobs if entries else []
 
 
-def table(ask: Ask, found: Sequence[Row]) -> Logprobs:
-    """The rows as a table, with as many alternatives as were asked for."""
+def build_table(ask: Ask, rows: Sequence[Row]) -> Logprobs:
+    """Return the table of some rows, with the requested number of alternatives."""
     builder = Builder(ask.vocabulary)
     full = ask.params.full_vocab
-    kept = None if full else ask.params.top_logprobs or 0
-    for row in found:
-        # Single precision leaves a whole vocabulary's sum a little off 1.
-        excess = log_sum(one.logprob for one in row.top if one.logprob is not None) if full and row.top else 0.0
-        builder.token(row.octets.decode("utf-8", "replace"), _less(row.logprob, excess), row.octets, row.id)
-        for one in row.top[:kept]:
-            octets = bytes(one.bytes)
-            builder.alternative(octets.decode("utf-8", "replace"), _less(one.logprob, excess), octets, one.id)
+    width = None if full else ask.params.top_logprobs or 0
+    for row in rows:
+        # In single precision the probabilities of a whole vocabulary do not quite add up to 1.
+        excess = log_sum(other.logprob for other in row.top if other.logprob is not None) if full and row.top else 0.0
+        builder.token(row.octets.decode("utf-8", "replace"), _normalize(row.logprob, excess), row.octets, row.id)
+        for other in row.top[:width]:
+            octets = bytes(other.bytes)
+            builder.alternative(octets.decode("utf-8", "replace"), _normalize(other.logprob, excess), octets, other.id)
     return Logprobs(builder.vocabulary, *builder.columns(), vocab_size=ask.vocab_size)
 
 
-def _less(logprob: float | None, excess: float) -> float | None:
+def _normalize(logprob: float | None, excess: float) -> float | None:
     return logprob if logprob is None or logprob <= LOWEST else logprob - excess

@@ -1,8 +1,8 @@
-"""A reply of llama.cpp's server that comes piece by piece.
+"""Streamed replies of llama.cpp's server.
 
-The server is silent about a token that ends inside a character: neither its id nor its row is ever sent, and the piece
-that completes the character has the whole of its bytes. What it does send is how many tokens there are so far. With the
-vocabulary that is enough to tell which they were, nearly always; where it is not, the likelier reading is taken.
+The server never reports a token that ends inside a character: it sends neither its id nor its row, and the event that
+completes the character has all its bytes. But each event has the number of tokens so far. Together with the vocabulary
+this nearly always determines the unreported tokens; if several sequences fit, the likeliest one is used.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from ...errors import MalformedResponseError
 from ..base import Ask, Delta, Request, StreamReader, failure
 from ..decode import decode
 from ..events import ServerSentEvents
-from .rows import NAME, Entry, Repair, Reply, Row, table, vocabulary
+from .rows import NAME, Entry, Reply, Row, RowRequests, build_table, vocabulary
 
 
 class _Chunk(msgspec.Struct):
@@ -29,15 +29,15 @@ class _Chunk(msgspec.Struct):
 
 
 class Piece(msgspec.Struct):
-    """One event: the ids of its tokens, their entries, and how many were drawn unseen before them."""
+    """Tokens of one event: their ids, their entries, and the number of unreported tokens before them."""
 
     ids: list[int]
     entries: list[Entry]
-    unseen: int
+    unreported: int
 
 
 class CompletionReader(StreamReader):
-    """Reads the events of one completion."""
+    """Parser of the events of one completion."""
 
     def __init__(self, ask: Ask) -> None:
         super().__init__(ask, ServerSentEvents())
@@ -48,11 +48,11 @@ class CompletionReader(StreamReader):
 
     @property
     def complete(self) -> bool:
-        """Whether the server has said that this is all."""
+        """True if the server has reported the end of the answer."""
         return bool(self._last.get("stop"))
 
     def body(self) -> bytes:
-        """What has come, as the body of a reply that was not streamed, save the tokens that were not told."""
+        """Return the received part as the body of a reply that was not streamed, without unreported tokens."""
         entries = [entry for piece in self.pieces for entry in piece.entries]
         reply = {"tokens_predicted": self._count, **self._last}
         reply |= {
@@ -63,81 +63,84 @@ class CompletionReader(StreamReader):
         return msgspec.json.encode(reply)
 
     def read(self, event: bytes) -> Iterator[Delta]:
-        """Return what one event adds to the answer."""
+        """Return the additions of one event to the answer."""
         chunk = decode(event, _Chunk, NAME)
         if chunk.error is not None:
             raise failure(self.ask, event)
         if chunk.stop:
             self._last = decode(event, dict[str, Any], NAME)
         self._texts.append(chunk.content)
-        unseen = chunk.tokens_predicted - self._count - len(chunk.tokens)
+        unreported = chunk.tokens_predicted - self._count - len(chunk.tokens)
         if chunk.tokens:
             self._count = chunk.tokens_predicted
-            self.pieces.append(Piece(chunk.tokens, chunk.completion_probabilities, unseen))
+            self.pieces.append(Piece(chunk.tokens, chunk.completion_probabilities, unreported))
         if not chunk.content:
             return
         entries = chunk.completion_probabilities
-        if not self.ask.params.logprobs or unseen or len(entries) != len(chunk.tokens):
-            # Its row is that of its last token only: better none than one that is wrong.
+        if not self.ask.params.logprobs or unreported or len(entries) != len(chunk.tokens):
+            # The entry covers only the last of several tokens, so there is no row for this text yet.
             yield Delta(chunk.content)
             return
-        rows = [Row(one.id, bytes(one.bytes), one.logprob, one.top_logprobs) for one in entries]
-        yield Delta(chunk.content, table(self.ask, rows))
+        rows = [Row(entry.id, bytes(entry.bytes), entry.logprob, entry.top_logprobs) for entry in entries]
+        yield Delta(chunk.content, build_table(self.ask, rows))
 
 
-def completed(reply: Reply, pieces: list[Piece], prompt: str | list[int]) -> Generator[Request, bytes, Reply]:
-    """The reply with the tokens that the server was silent about.
+def add_unreported_tokens(
+    reply: Reply, pieces: list[Piece], prompt: str | list[int]
+) -> Generator[Request, bytes, Reply]:
+    """Return the reply with the tokens that the server did not report.
 
     Raises
     ------
     MalformedResponseError
-        When no tokens of the vocabulary are what is missing.
+        When no tokens of the vocabulary fit the missing bytes.
     """
-    if not any(piece.unseen for piece in pieces):
+    if not any(piece.unreported for piece in pieces):
         return reply
-    words = yield from vocabulary()
-    spelt: dict[bytes, int] = {octets: token for token, octets in words.items()}
+    octets_by_id = yield from vocabulary()
+    ids_by_octets: dict[bytes, int] = {octets: token for token, octets in octets_by_id.items()}
     ids: list[int] = []
     for piece in pieces:
-        if piece.unseen:
-            whole, own = bytes(piece.entries[0].bytes), words[piece.ids[0]]
-            readings = list(_readings(whole.removesuffix(own), piece.unseen, spelt))
-            ids += yield from _likeliest(readings, prompt, ids)
+        if piece.unreported:
+            character, last = bytes(piece.entries[0].bytes), octets_by_id[piece.ids[0]]
+            sequences = list(_token_sequences(character.removesuffix(last), piece.unreported, ids_by_octets))
+            ids += yield from _likeliest(sequences, prompt, ids)
         ids += piece.ids
     return msgspec.structs.replace(reply, tokens=ids)
 
 
-def _readings(octets: bytes, count: int, spelt: dict[bytes, int]) -> Iterator[list[int]]:
-    """All ways to write some bytes with so many tokens."""
+def _token_sequences(octets: bytes, count: int, ids_by_octets: dict[bytes, int]) -> Iterator[list[int]]:
+    """Yield all sequences of ``count`` tokens whose bytes are ``octets``."""
     if count == 0:
         if not octets:
             yield []
         return
     for length in range(1, len(octets) - count + 2):
-        token = spelt.get(octets[:length])
+        token = ids_by_octets.get(octets[:length])
         if token is not None:
-            for rest in _readings(octets[length:], count - 1, spelt):
+            for rest in _token_sequences(octets[length:], count - 1, ids_by_octets):
                 yield [token, *rest]
 
 
 def _likeliest(
-    readings: list[list[int]], prompt: str | list[int], before: list[int]
+    sequences: list[list[int]], prompt: str | list[int], before: list[int]
 ) -> Generator[Request, bytes, list[int]]:
-    if not readings:
+    """Return the sequence of tokens with the highest probability after the tokens before it."""
+    if not sequences:
         raise MalformedResponseError(
             f"The server's answer does not fit the {NAME} dialect: it drew tokens that its vocabulary does not have.",
             dialect=NAME,
             field="tokens_predicted",
         )
-    if len(readings) == 1:
-        return readings[0]
-    best, highest = readings[0], float("-inf")
-    for reading in readings:
-        repair = Repair(prompt, [*before, *reading])
-        likelihood = 0.0
-        for place in range(len(reading)):
-            row = yield from repair.row(len(before) + place)
-            likelihood += row.logprob if row.logprob is not None else float("-inf")
-        if likelihood > highest:
-            best, highest = reading, likelihood
+    if len(sequences) == 1:
+        return sequences[0]
+    best, highest = sequences[0], float("-inf")
+    for sequence in sequences:
+        requests = RowRequests(prompt, [*before, *sequence])
+        loglik = 0.0
+        for position in range(len(sequence)):
+            row = yield from requests.row(len(before) + position)
+            loglik += row.logprob if row.logprob is not None else float("-inf")
+        if loglik > highest:
+            best, highest = sequence, loglik
     return best
