@@ -1,4 +1,4 @@
-"""A server that does what servers should not: it speaks HTTP by hand, so that it can break off anywhere."""
+"""A server that misbehaves on purpose: it writes HTTP by hand, so that it can break off anywhere."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What becomes of the processes that a test started."""
+"""The state of processes that a test started."""
 
 from __future__ import annotations
 

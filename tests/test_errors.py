@@ -1,4 +1,4 @@
-"""The tree of errors: documented as it is, readable by people and programs, fit to cross processes."""
+"""The tree of errors: documented, readable by people and programs, and picklable."""
 
 from __future__ import annotations
 
@@ -131,7 +131,7 @@ def test_all_are_caught_as_one(kind: type[DelugeError], fields: dict[str, Any]) 
         (errors.MissingDependencyError, ImportError),
     ],
 )
-def test_who_knows_only_python_s_errors_catches_them_too(kind: type[DelugeError], builtin: type[Exception]) -> None:
+def test_errors_are_also_caught_as_python_s_own_errors(kind: type[DelugeError], builtin: type[Exception]) -> None:
     with pytest.raises(builtin, match="Wrong"):
         raise kind("Wrong.")
 

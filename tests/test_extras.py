@@ -1,4 +1,4 @@
-"""Optional packages: what works without each, and the one sentence where something does not."""
+"""Optional packages: the features that work without each, and the one error for the others."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def without(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
 
 
 @pytest.mark.parametrize(("package", "use"), FEATURES)
-def test_what_needs_a_package_says_how_to_install_it(
+def test_a_feature_that_needs_a_package_names_the_extra_to_install(
     without: Callable[[str], None], package: str, use: Callable[[], Any]
 ) -> None:
     without(package)
@@ -81,7 +81,7 @@ def test_it_works_where_the_package_is_installed(package: str, use: Callable[[],
     assert use() is not None
 
 
-def test_a_package_that_is_broken_says_why(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_broken_package_is_reported_with_the_reason(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "pandas.py").write_text("import a_module_that_is_not_there")
     monkeypatch.delitem(sys.modules, "pandas", raising=False)
     monkeypatch.syspath_prepend(tmp_path)

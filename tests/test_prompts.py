@@ -1,4 +1,4 @@
-"""Prompts: text, messages, conversations and raw text, and what is none of them."""
+"""Prompts: text, messages, conversations, raw text, and invalid values."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_a_conversation_survives_pickling() -> None:
     assert pickle.loads(pickle.dumps(conversation)) == conversation
 
 
-def test_a_repr_says_how_long_and_whether_the_answer_has_begun() -> None:
+def test_a_repr_has_the_number_of_messages_and_marks_a_prefill() -> None:
     conversation = Conversation().user("Is it raining?")
     assert repr(conversation) == "Conversation(1 message)"
     assert repr(conversation.assistant_prefix("I think")) == "Conversation(1 message, prefilled)"
@@ -86,7 +86,7 @@ def test_nothing_follows_the_beginning_of_an_answer(method: str) -> None:
 # One prompt
 
 
-def test_text_is_what_the_user_says() -> None:
+def test_text_is_a_message_of_the_user() -> None:
     assert as_prompt("Is it raining?") == Prompt((ASK,))
 
 
@@ -156,7 +156,7 @@ def test_a_prompt_knows_whether_it_brings_an_instruction(role: str, brings: bool
 
 
 @pytest.mark.parametrize("value", [5, None, b"Is it raining?", ASK, Message("user", "Is it raining?"), iter([ASK])])
-def test_what_is_no_prompt_is_refused_with_what_may_be(value: Any) -> None:
+def test_a_value_that_is_no_prompt_is_refused_with_the_accepted_forms(value: Any) -> None:
     with pytest.raises(SettingError, match="must be text, a list of messages, a Conversation or a RawPrompt, not "):
         as_prompt(value)
 
@@ -227,7 +227,7 @@ def test_a_long_prompt_is_cut_in_the_sentence() -> None:
 
 
 @pytest.mark.parametrize("value", [5, None])
-def test_what_is_no_list_is_refused(value: Any) -> None:
+def test_a_value_that_is_no_list_is_refused(value: Any) -> None:
     with pytest.raises(SettingError, match="prompts must be a list of prompts, not "):
         as_prompts(value)
 

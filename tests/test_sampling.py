@@ -1,4 +1,4 @@
-"""SamplingParams: what may be asked, and how a wrong setting is refused."""
+"""SamplingParams: valid settings, and the errors for invalid ones."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_everything_is_left_to_the_model_unless_set() -> None:
 
 
 @given(settings)
-def test_what_is_set_is_kept(values: dict[str, Any]) -> None:
+def test_settings_keep_their_values(values: dict[str, Any]) -> None:
     found = SamplingParams(**values).chosen()
     assert found == {**values, **({"stop": tuple(values["stop"])} if "stop" in values else {})}
 
@@ -58,7 +58,7 @@ def test_a_repr_can_be_evaluated(values: dict[str, Any]) -> None:
     assert eval(repr(params), {"SamplingParams": SamplingParams}) == params
 
 
-def test_a_repr_names_only_what_was_set() -> None:
+def test_a_repr_has_only_the_settings_that_were_passed() -> None:
     assert repr(SamplingParams()) == "SamplingParams()"
     params = SamplingParams(logprobs=True, top_logprobs=5, temperature=0)
     assert repr(params) == "SamplingParams(logprobs=True, top_logprobs=5, temperature=0.0)"
@@ -82,7 +82,7 @@ def test_one_stop_string_is_a_list_of_one() -> None:
 
 
 @pytest.mark.parametrize("none", [None, [], ()])
-def test_no_stop_strings_may_be_said_in_several_ways(none: Any) -> None:
+def test_several_values_mean_no_stop_strings(none: Any) -> None:
     assert SamplingParams(stop=none).stop == ()
 
 
@@ -145,7 +145,7 @@ def test_the_edges_of_a_range_belong_to_it(name: str, edges: tuple[float, ...]) 
         ("extra_body", "a dict of request fields", ([], "{}", {1: 2})),
     ],
 )
-def test_what_is_out_of_range_is_refused_in_one_sentence(name: str, wanted: str, values: tuple[Any, ...]) -> None:
+def test_a_value_out_of_range_is_refused_in_one_sentence(name: str, wanted: str, values: tuple[Any, ...]) -> None:
     for value in values:
         error = refusal(**({} if name == "logprobs" else {"logprobs": True}), **{name: value})
         assert str(error).startswith(f"{name} must be {wanted}, not ")
@@ -165,7 +165,7 @@ def test_a_refusal_has_no_second_traceback() -> None:
 @pytest.mark.parametrize(
     ("given", "meant"), [("logprob", "logprobs"), ("max_tokens", "max_new_tokens"), ("Temperature", "temperature")]
 )
-def test_a_misspelt_name_is_refused_with_what_was_meant(given: str, meant: str) -> None:
+def test_a_misspelt_name_is_refused_with_a_suggestion(given: str, meant: str) -> None:
     error = refusal(**{given: 1})
     assert str(error) == f"SamplingParams has no setting {given!r}; did you mean {meant!r}?"
     assert error.setting == given

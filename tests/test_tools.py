@@ -1,4 +1,4 @@
-"""Tools a model may call, and the shapes its answers must have."""
+"""Tools that a model may call, and output schemas."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def test_arguments_may_be_models_and_described_one_by_one() -> None:
     assert parameters["required"] == ["person", "why"]
 
 
-def test_arguments_keep_their_names_whatever_they_are(recwarn: pytest.WarningsRecorder) -> None:
+def test_arguments_of_any_name_keep_it(recwarn: pytest.WarningsRecorder) -> None:
     def odd(_hidden: int, schema: str, model_config: int, model_name: str, self: int = 1, *, json: bool) -> None:
         raise AssertionError
 
@@ -115,7 +115,7 @@ def test_a_method_is_described_without_its_object() -> None:
     assert tool.call({"to": 2}) == [0, 1]
 
 
-def test_a_wrapped_function_is_described_as_what_it_wraps() -> None:
+def test_a_wrapped_function_is_described_like_the_original() -> None:
     tool = Tool.from_function(functools.cache(weather))
     assert tool.parameters == Tool.from_function(weather).parameters
     assert tool.call({"city": "Rome"}) == "Rome 1 C"
@@ -154,7 +154,7 @@ def unresolved(city: Nowhere) -> None: ...  # type: ignore[name-defined]  # noqa
         (5, "A tool needs a function with a name of letters and digits, not 5."),
     ],
 )
-def test_what_a_model_could_not_call_is_refused(function: Any, sentence: str) -> None:
+def test_a_function_that_a_model_could_not_call_is_refused(function: Any, sentence: str) -> None:
     with pytest.raises(SettingError) as caught:
         Tool.from_function(function)
     assert str(caught.value).startswith(sentence)
@@ -177,7 +177,7 @@ def test_a_call_passes_the_arguments_by_name() -> None:
     assert Tool.from_function(weather).call({"city": "Rome", "unit": "F"}) == "Rome 1 F"
 
 
-def test_what_the_function_raises_comes_through() -> None:
+def test_an_error_of_the_function_is_raised() -> None:
     with pytest.raises(TypeError, match="unexpected keyword argument 'town'"):
         Tool.from_function(weather).call({"town": "Rome"})
 
@@ -187,7 +187,7 @@ def test_a_tool_without_a_function_cannot_be_called() -> None:
         Tool("weather", "Tell the weather.", {"type": "object"}).call({})
 
 
-def test_tools_are_compared_by_what_a_model_is_told() -> None:
+def test_tools_are_compared_by_their_definition() -> None:
     tool = Tool.from_function(weather)
     assert tool == Tool(tool.name, tool.description, tool.parameters)
     assert tool != Tool("climate", tool.description, tool.parameters)
@@ -232,7 +232,7 @@ def test_an_answer_is_read_as_an_object_of_its_shape(shape: Any, answer: str, pa
 
 
 @given(st.text(), st.integers())
-def test_what_fits_comes_back_as_it_was_written(name: str, age: int) -> None:
+def test_an_answer_that_fits_the_schema_is_parsed_unchanged(name: str, age: int) -> None:
     person: dict[str, Any] = {"name": name.encode("utf-8", "replace").decode(), "age": age, "addresses": []}
     assert as_output_schema(Person).parse(json.dumps(person)).model_dump() == person
 
@@ -289,7 +289,7 @@ def test_a_shape_has_a_name_that_servers_take(shape: Any, name: str) -> None:
 
 
 @pytest.mark.parametrize("value", [5, "Person", ["name"], object(), Callable[[int], int]])
-def test_what_is_no_shape_is_refused(value: Any) -> None:
+def test_a_value_that_is_no_schema_is_refused(value: Any) -> None:
     with pytest.raises(SettingError, match="output_schema must be a pydantic model, a type or a JSON schema") as caught:
         as_output_schema(value)
     assert caught.value.setting == "output_schema"

@@ -1,4 +1,4 @@
-"""Reading replies, whatever state their JSON is in."""
+"""Decoding of replies, also if their JSON is not valid."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Reply(msgspec.Struct):
     ],
     ids=["plain", "NaN", "infinity", "too large", "lone surrogate", "broken UTF-8", "byte order mark", "huge integer"],
 )
-def test_what_json_does_not_allow_is_read_all_the_same(body: bytes, expected: Reply) -> None:
+def test_invalid_json_is_read_leniently(body: bytes, expected: Reply) -> None:
     assert decode(body, Reply, "openai") == expected
 
 
@@ -67,7 +67,7 @@ def test_the_place_of_a_part_is_put_before_its_field() -> None:
 
 
 @pytest.mark.parametrize(
-    ("body", "told"),
+    ("body", "message"),
     [
         (b"", "an empty body"),
         (b" \n", "an empty body"),
@@ -76,8 +76,8 @@ def test_the_place_of_a_part_is_put_before_its_field() -> None:
         (b'{"text": "cut', "no JSON"),
     ],
 )
-def test_what_is_no_json_is_told_as_it_is(body: bytes, told: str) -> None:
-    with pytest.raises(MalformedResponseError, match=told):
+def test_a_body_that_is_not_json_is_quoted_in_the_error(body: bytes, message: str) -> None:
+    with pytest.raises(MalformedResponseError, match=message):
         decode(body, Any, "openai")
 
 
@@ -95,5 +95,5 @@ def test_no_bytes_raise_anything_else(body: bytes) -> None:
         max_leaves=12,
     )
 )
-def test_whatever_python_writes_as_json_is_read(value: Any) -> None:
+def test_any_json_that_python_writes_is_read(value: Any) -> None:
     decode(json.dumps(value).encode(), Any, "openai")

@@ -138,8 +138,8 @@ def test_a_response_is_asked_for_and_read(server: ChatServer, at: Any) -> None:
 def test_a_response_in_pieces_is_the_same(server: ChatServer, at: Any) -> None:
     def part(row: dict[str, Any]) -> bytes:
         bare = [{"token": one["token"], "logprob": one["logprob"]} for one in row["top_logprobs"]]
-        told = {"token": row["token"], "logprob": row["logprob"], "top_logprobs": bare}
-        return event({"type": "response.output_text.delta", "delta": row["token"], "logprobs": [told]})
+        fields = {"token": row["token"], "logprob": row["logprob"], "top_logprobs": bare}
+        return event({"type": "response.output_text.delta", "delta": row["token"], "logprobs": [fields]})
 
     last = event({"type": "response.completed", "response": RESPONSE})
     sending(server, [event({"type": "response.created", "response": {}}), *map(part, ROWS), last])
@@ -179,7 +179,9 @@ def test_a_response_s_tools_shape_and_effort_are_asked_for(server: ChatServer, a
         ({"output": [{"type": "message", "content": [{"type": "refusal", "refusal": "No."}]}]}, "stop", "No."),
     ],
 )
-def test_how_a_response_ends_is_told(server: ChatServer, at: Any, change: Any, reason: str, completion: str) -> None:
+def test_the_reason_for_the_end_of_a_response_is_reported(
+    server: ChatServer, at: Any, change: Any, reason: str, completion: str
+) -> None:
     answering(server, {**RESPONSE, **change})
     response = ask(at("openai-responses/gpt-4.1"), params=PLAIN)
     assert (response.finish_reason, response.completion) == (reason, completion)
@@ -188,7 +190,9 @@ def test_how_a_response_ends_is_told(server: ChatServer, at: Any, change: Any, r
 @pytest.mark.parametrize(
     "settings", [{"stop": ("x",)}, {"seed": 3}, {"max_new_tokens": 5}, {"logit_bias": {5: 1}}], ids=str
 )
-def test_what_responses_do_not_have_is_refused_before_any_request(server: ChatServer, at: Any, settings: Any) -> None:
+def test_settings_that_responses_do_not_have_are_refused_before_any_request(
+    server: ChatServer, at: Any, settings: Any
+) -> None:
     response = ask(at("openai-responses/gpt-4.1"), params=SamplingParams(**settings))
     assert isinstance(response.error, SettingError)
     assert not server.seen
@@ -208,7 +212,7 @@ def test_a_response_that_failed_is_an_error(server: ChatServer, at: Any, failed:
         list(at("openai-responses/gpt-4.1").stream("?"))
 
 
-def test_a_response_without_output_is_told(server: ChatServer, at: Any) -> None:
+def test_a_response_without_output_is_reported(server: ChatServer, at: Any) -> None:
     answering(server, {"status": "completed"})
     assert isinstance(ask(at("openai-responses/gpt-4.1")).error, MalformedResponseError)
 
@@ -278,8 +282,8 @@ def test_claude_answers_in_a_shape(server: ChatServer, at: Any) -> None:
 
 
 def test_claude_is_streamed(server: ChatServer, at: Any) -> None:
-    def delta(index: int, **told: str) -> dict[str, Any]:
-        return {"type": "content_block_delta", "index": index, "delta": told}
+    def delta(index: int, **fields: str) -> dict[str, Any]:
+        return {"type": "content_block_delta", "index": index, "delta": fields}
 
     events: list[dict[str, Any]] = [
         {"type": "message_start", "message": {**MESSAGE, "content": [], "stop_reason": None}},
@@ -309,7 +313,7 @@ def test_log_probabilities_of_claude_are_refused_before_any_request(server: Chat
     assert not server.seen
 
 
-def test_claude_s_failures_are_told(server: ChatServer, at: Any) -> None:
+def test_claude_s_failures_are_reported(server: ChatServer, at: Any) -> None:
     overloaded = {"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}}
     for status in (529, 200):
         answering(server, overloaded, status)
@@ -367,8 +371,8 @@ def test_ollama_s_tool_calls_are_read(server: ChatServer, at: Any) -> None:
 
 def test_ollama_is_streamed_line_by_line(server: ChatServer, at: Any) -> None:
     def line(text: str, rows: list[Any], **more: Any) -> bytes:
-        told = {"model": "gemma3", "message": {"role": "assistant", "content": text}, "logprobs": rows, **more}
-        return json.dumps(told).encode() + b"\n"
+        fields = {"model": "gemma3", "message": {"role": "assistant", "content": text}, "logprobs": rows, **more}
+        return json.dumps(fields).encode() + b"\n"
 
     last = line("", [], done=True, done_reason="stop", prompt_eval_count=19, eval_count=2)
     # The text of the first token is held back until the second.
@@ -381,7 +385,7 @@ def test_ollama_is_streamed_line_by_line(server: ChatServer, at: Any) -> None:
     assert server.seen[0].body["stream"] is True
 
 
-def test_ollama_s_failures_are_told(server: ChatServer, at: Any) -> None:
+def test_ollama_s_failures_are_reported(server: ChatServer, at: Any) -> None:
     for status in (404, 200):
         answering(server, {"error": 'model "x" not found'}, status)
         assert 'model "x" not found' in (ask(at("ollama/x")).error_message or "")
@@ -392,7 +396,7 @@ def test_ollama_s_failures_are_told(server: ChatServer, at: Any) -> None:
     assert isinstance(ask(at("ollama/x")).error, MalformedResponseError)
 
 
-def test_an_entry_of_ollama_may_lack_what_is_empty(server: ChatServer, at: Any) -> None:
+def test_an_entry_of_ollama_may_lack_empty_fields(server: ChatServer, at: Any) -> None:
     answering(server, {**CHAT, "logprobs": [{"token": "Oslo", "logprob": -0.04}]})
     response = ask(at("ollama/gemma3"), params=SamplingParams(logprobs=True))
     assert response.logprobs is not None
@@ -403,7 +407,7 @@ def test_an_entry_of_ollama_may_lack_what_is_empty(server: ChatServer, at: Any) 
 
 
 def test_mlx_is_refused_for_it_names_the_wrong_token(server: ChatServer) -> None:
-    with pytest.raises(LogprobsNotSupportedError, match="names any of the alternatives"):
+    with pytest.raises(LogprobsNotSupportedError, match="may report any of the alternatives"):
         ask(LLMClient("mlx/some-model"))
 
 
@@ -422,7 +426,7 @@ def test_a_chat_shaped_table_of_completions_is_read(server: ChatServer, at: Any)
     assert_oslo(ask(at("vllm/any"), RawPrompt("Once")))
 
 
-def test_together_is_asked_in_the_other_style_where_it_wants_that(server: ChatServer, at: Any) -> None:
+def test_together_is_asked_with_a_boolean_if_it_refuses_a_number(server: ChatServer, at: Any) -> None:
     def answer(seen: Any, number: int) -> Reply:
         if not isinstance(seen.body["logprobs"], bool):
             message = "invalid type: integer `2`, expected a boolean"
@@ -470,12 +474,12 @@ def defined(path: Path) -> set[str]:
         ("with_entries", {"openai.py", "dialect.py"}),
     ],
 )
-def test_what_dialects_share_is_written_once(name: str, homes: set[str]) -> None:
+def test_shared_parts_of_dialects_are_written_once(name: str, homes: set[str]) -> None:
     assert {path.name for path in MODULES if name in defined(path)} == homes
 
 
 @pytest.mark.parametrize("name", DIALECTS)
-def test_every_dialect_has_what_the_transport_asks_for(name: str) -> None:
+def test_every_dialect_has_the_functions_that_the_transport_calls(name: str) -> None:
     dialect = load(name)
     assert dialect is load(name)
     assert dialect.parse_error(400, b'{"error": {"message": "no", "code": "c"}}').message == "no"

@@ -1,4 +1,4 @@
-"""Streams are cut anywhere; what is read must not depend on where."""
+"""Framing of streams: events must not depend on where the chunks are cut."""
 
 from __future__ import annotations
 

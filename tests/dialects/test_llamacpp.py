@@ -19,7 +19,7 @@ from deluge_nb.tools import Tool, as_output_schema
 from tests.dialects.llamacpp_cases import CASES, SYSTEM, ask, played, recording
 
 
-def told(name: str) -> Completion:
+def recorded_completion(name: str) -> Completion:
     return played(llamacpp.exchange(CASES[name]), recording(name))
 
 
@@ -35,12 +35,12 @@ def octets(found: Completion) -> list[bytes]:
     "name", [name for name in CASES if name not in ("no log-probabilities", "a stop string inside a token")]
 )
 def test_the_bytes_of_a_table_are_those_of_the_text(name: str) -> None:
-    found = told(name)
+    found = recorded_completion(name)
     assert b"".join(octets(found)).decode("utf-8", "replace") == found.text
 
 
 def test_a_chat_answer_has_a_row_for_each_token_and_none_for_its_end() -> None:
-    found = told("a chat answer")
+    found = recorded_completion("a chat answer")
     assert found.logprobs is not None
     assert found.logprobs.tokens == ["The", " capital", " of", " France", " is", " Paris", "."]
     assert {len(entry["top_logprobs"]) for entry in found.logprobs} == {3}
@@ -50,7 +50,7 @@ def test_a_chat_answer_has_a_row_for_each_token_and_none_for_its_end() -> None:
 
 
 def test_the_body_is_kept_without_its_entries_and_gets_them_back() -> None:
-    found = told("a chat answer")
+    found = recorded_completion("a chat answer")
     assert found.logprobs is not None
     assert "completion_probabilities" not in found.raw
     assert found.raw["content"] == found.text
@@ -58,23 +58,23 @@ def test_the_body_is_kept_without_its_entries_and_gets_them_back() -> None:
 
 
 def test_without_log_probabilities_there_is_no_table() -> None:
-    assert told("no log-probabilities").logprobs is None
+    assert recorded_completion("no log-probabilities").logprobs is None
 
 
 def test_without_a_number_of_alternatives_there_are_none() -> None:
-    found = told("chosen tokens only")
+    found = recorded_completion("chosen tokens only")
     assert [entry["top_logprobs"] for entry in found.logprobs or ()] == [[], [], []]
 
 
 def test_characters_of_several_tokens_have_a_row_for_each() -> None:
-    found = told("characters of several tokens")
+    found = recorded_completion("characters of several tokens")
     assert len(octets(found)) == 12
     assert found.logprobs is not None
     assert found.logprobs.tokens[0] == "\ufffd"
 
 
-def test_a_character_that_the_limit_cuts_off_has_rows_for_what_there_is_of_it() -> None:
-    found = told("emoji, the last cut off")
+def test_a_character_that_the_limit_cuts_off_has_rows_for_its_first_tokens() -> None:
+    found = recorded_completion("emoji, the last cut off")
     pieces = octets(found)
     assert len(pieces) == 9
     assert b"".join(pieces[:3]).decode() == "🐢"
@@ -84,20 +84,20 @@ def test_a_character_that_the_limit_cuts_off_has_rows_for_what_there_is_of_it() 
 
 
 def test_a_stop_string_is_neither_in_the_text_nor_in_the_table() -> None:
-    found = told("a stop string")
+    found = recorded_completion("a stop string")
     assert found.logprobs is not None
     assert found.logprobs.text == found.text == " The capital of France is Paris"
     assert found.finish_reason == "stop"
 
 
 def test_a_token_that_reaches_into_a_stop_string_has_no_row() -> None:
-    found = told("a stop string inside a token")
+    found = recorded_completion("a stop string inside a token")
     assert found.text == " Pa"
     assert found.logprobs == []
 
 
 def test_a_given_text_is_scored_token_by_token() -> None:
-    found = told("a given text")
+    found = recorded_completion("a given text")
     assert found.logprobs is not None
     assert found.logprobs.tokens == [" Paris", "."]
     # The distribution is the one before each token, whatever was drawn.
@@ -106,8 +106,8 @@ def test_a_given_text_is_scored_token_by_token() -> None:
     assert found.usage == {"prompt_tokens": 5, "completion_tokens": 2, "total_tokens": 7}
 
 
-def test_a_space_at_the_end_of_raw_text_goes_to_what_follows() -> None:
-    spaced, plain = told("a given text after a space"), told("a given text")
+def test_a_space_at_the_end_of_raw_text_moves_to_the_continuation() -> None:
+    spaced, plain = recorded_completion("a given text after a space"), recorded_completion("a given text")
     assert spaced.text == plain.text == " Paris."
     assert spaced.logprobs is not None
     assert plain.logprobs is not None
@@ -115,13 +115,13 @@ def test_a_space_at_the_end_of_raw_text_goes_to_what_follows() -> None:
 
 
 def test_a_given_text_of_half_characters_is_scored_piece_by_piece() -> None:
-    found = told("a given text of half characters")
+    found = recorded_completion("a given text of half characters")
     assert octets(found)[-1] == b" x"
     assert b"".join(octets(found)) == " 🦆 x".encode()
 
 
 def test_a_special_token_can_be_scored() -> None:
-    found = told("a given special token")
+    found = recorded_completion("a given special token")
     assert octets(found) == [b"<|im_end|>"]
     assert found.logprobs is not None
     assert found.logprobs.total_logprob < -10
@@ -142,7 +142,7 @@ def test_raw_text_goes_as_it_is() -> None:
     assert sent(ask(RawPrompt("Once upon ")))["prompt"] == "Once upon "
 
 
-def test_the_draw_is_from_the_whole_distribution_unless_told_otherwise() -> None:
+def test_the_draw_is_from_the_whole_distribution_by_default() -> None:
     assert sent(ask(RawPrompt("x")))["samplers"] == ["temperature"]
     assert sent(ask(RawPrompt("x"), top_p=0.9))["samplers"] == ["temperature", "top_p"]
     assert sent(ask(RawPrompt("x"), presence_penalty=1))["samplers"] == ["penalties", "temperature"]
@@ -233,7 +233,7 @@ def test_tools_go_through_the_chat_route_and_still_have_log_probabilities() -> N
 # Errors ---------------------------------------------------------------------------------------------------------------
 
 
-def test_a_prompt_beyond_the_context_is_told_in_both_numbers() -> None:
+def test_a_prompt_beyond_the_context_is_reported_with_both_numbers() -> None:
     body = {
         "error": {
             "code": 400,
@@ -407,7 +407,7 @@ def held(text: bytes, stop: bytes) -> bool:
     st.lists(st.sampled_from(["a", "!!", "a!", "é", "\n\n", "🐢", " b"]), max_size=2, unique=True),
     st.integers(0, 20),
 )
-def test_whatever_is_drawn_has_its_own_row(drawn: list[int], ended: bool, stops: list[str], width: int) -> None:
+def test_every_drawn_token_has_its_own_row(drawn: list[int], ended: bool, stops: list[str], width: int) -> None:
     machine = Machine(drawn, ended=ended)
     exchange = llamacpp.exchange(ask(RawPrompt("x"), stop=stops, top_logprobs=width))
     request = next(exchange)

@@ -1,4 +1,4 @@
-"""The dialects of single providers: what they are asked, and how their answers are read."""
+"""The dialects of single providers: their requests, and the parsing of their replies."""
 
 from __future__ import annotations
 
@@ -167,7 +167,7 @@ def test_google_s_counts_are_given_in_openai_s_names_with_thoughts_as_output() -
     assert usage["prompt_tokens_details"] == {"cached_tokens": 4}
 
 
-def test_google_s_blocked_prompt_is_an_error_that_says_so() -> None:
+def test_google_s_blocked_prompt_is_an_error_with_the_reason() -> None:
     response = Provider({"promptFeedback": {"blockReason": "SAFETY"}}).ask("gemini-2.0-flash")
     assert response.is_error
     assert "the prompt was blocked (SAFETY)" in response.error_message
@@ -268,7 +268,7 @@ def test_columns_of_different_lengths_are_a_misfit_that_names_them() -> None:
         ("gpt-6-luna", {"reasoning_effort": "none"}),
     ],
 )
-def test_a_request_says_what_log_probabilities_need(model: str, said: dict[str, Any]) -> None:
+def test_a_request_for_log_probabilities_has_the_required_fields(model: str, said: dict[str, Any]) -> None:
     provider = Provider(CHAT)
     provider.ask(model)
     assert said.items() <= provider.sent.items()
@@ -320,7 +320,7 @@ REFUSALS: list[tuple[int, Any]] = [
 
 
 @pytest.mark.parametrize(("status", "body"), REFUSALS)
-def test_a_refusal_of_log_probabilities_is_told_from_every_other_error(status: int, body: Any) -> None:
+def test_a_refusal_of_log_probabilities_is_distinguished_from_every_other_error(status: int, body: Any) -> None:
     response = Provider(body, status).ask("gpt-4o-mini")
     assert isinstance(response.error, LogprobsNotSupportedError)
     assert response.status_code == status
@@ -390,7 +390,7 @@ def test_a_tier_without_quota_is_not_waited_for() -> None:
 # The registry ---------------------------------------------------------------------------------------------------------
 
 
-def test_models_are_found_by_provider_and_by_what_they_give() -> None:
+def test_models_are_found_by_provider_and_by_support() -> None:
     assert find_models(provider="Google") == ["gemini-2.0-flash", "gemini-1.5-pro"]
     assert "vllm/…" in find_models()
     assert "o3-mini" in find_models(logprobs=False)
@@ -406,15 +406,15 @@ def test_an_endpoint_of_one_s_own_is_asked_in_its_dialect() -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "message"),
     [
         ({"name": "a/b"}, "without a slash"),
         ({"dialect": "klingon"}, "must be one of openai"),
         ({"colour": "red"}, "no field 'colour'"),
     ],
 )
-def test_an_endpoint_that_cannot_be_is_refused(change: dict[str, Any], told: str) -> None:
-    with pytest.raises(SettingError, match=told):
+def test_an_endpoint_that_cannot_be_is_refused(change: dict[str, Any], message: str) -> None:
+    with pytest.raises(SettingError, match=message):
         register_endpoint(**{"name": "home", "base_url": "http://127.0.0.1:9", **change})
 
 
@@ -431,7 +431,7 @@ def test_azure_s_key_goes_into_its_own_header(monkeypatch: pytest.MonkeyPatch) -
     assert provider.sent["model"] == "gpt-4o"
 
 
-def test_what_does_not_go_together_is_refused_before_any_request(server: ChatServer) -> None:
+def test_features_that_exclude_each_other_are_refused_before_any_request(server: ChatServer) -> None:
     REGISTRY.register_model("picky*", forbids=["output_schema"])
     client = LLMClient("picky-1", base_url=server.url, sampling_params=ASKED)
     with pytest.raises(LogprobsNotSupportedError, match="no log-probabilities together with output_schema"):
@@ -503,7 +503,7 @@ def test_zeros_throughout_are_noted(server: ChatServer) -> None:
 
 
 @pytest.mark.parametrize(
-    ("body", "told"),
+    ("body", "message"),
     [
         ({"object": "error", "message": "bad thing", "type": "BadRequest", "code": 400}, "bad thing"),
         ({"code": "x", "error": "it says no"}, "it says no"),
@@ -513,8 +513,8 @@ def test_zeros_throughout_are_noted(server: ChatServer) -> None:
         ([{"error": {"code": 400, "message": "in a list", "status": "INVALID_ARGUMENT"}}], "in a list"),
     ],
 )
-def test_a_reason_is_found_in_every_envelope(server: ChatServer, body: Any, told: str) -> None:
+def test_a_reason_is_found_in_every_envelope(server: ChatServer, body: Any, message: str) -> None:
     server.answer = lambda seen, number: Reply(body, 400)
     client = LLMClient("own-model", base_url=server.url)
     (response,) = client.process_prompts_sync(["?"], show_progress=False)
-    assert response.error_message == f"'own-model' at OpenAI-compatible server answered 400: {told}"
+    assert response.error_message == f"'own-model' at OpenAI-compatible server answered 400: {message}"

@@ -133,5 +133,5 @@ def test_tools_may_be_offered(ask: Ask, client: Callable[[], LLMClient]) -> None
 
     params = SamplingParams(temperature=0, max_new_tokens=40)
     response = ask(client(), "What is the weather in Paris?", params, tools=[Tool.from_function(weather)])
-    # A model this small may call it or talk of it; either must be told as what it is.
+    # A model this small may call the tool or write about it; the response must show which.
     assert response.completion or [call.name for call in response.tool_calls] == ["weather"]

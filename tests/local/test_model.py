@@ -1,4 +1,4 @@
-"""The embedded model for real: its server, its log-probabilities, and what only its server can do."""
+"""The real embedded model: its server, its log-probabilities, and features that only its server has."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def test_log_probabilities_are_the_same_with_many_prompts_at_once(client: Any) -
         assert left.logprobs.logprob == pytest.approx(right.logprobs.logprob, abs=1e-6)
 
 
-def test_raw_text_is_continued_as_it_stands(client: Any) -> None:
+def test_raw_text_is_continued_without_a_template(client: Any) -> None:
     response = ask(client, RawPrompt("The quick brown fox jumps over the lazy"), max_new_tokens=1)
     assert response.completion == " dog"
     assert response.logprobs.prob[0] > 0.8
@@ -222,7 +222,7 @@ def test_the_documented_score_runs_and_gives_probabilities(client: Any) -> None:
     assert all(score is not None and 0 < score < 1 for score in scores)
 
 
-def test_sentiment_is_told_by_words(client: Any) -> None:
+def test_sentiment_is_classified_by_words(client: Any) -> None:
     reviews = {"I loved every minute of it.": "positive", "A boring waste of time.": "negative"}
     for review, sentiment in reviews.items():
         table = ask(client, RawPrompt(f"Review: {review}\nSentiment:"), top_logprobs=20, max_new_tokens=1).logprobs
@@ -320,7 +320,7 @@ def test_a_file_that_passes_for_a_model_and_is_none_fails_without_taking_the_ker
         LLMClient(LocalModel(path)).process_prompts_sync(["Hi"], show_progress=False)
 
 
-def test_a_server_that_keeps_dying_is_given_up_with_its_log(client: Any) -> None:
+def test_a_server_that_keeps_crashing_is_not_restarted_and_its_log_is_shown(client: Any) -> None:
     server = LlamaServer(weights.locate(), "mortal", 512)
     try:
         with pytest.raises(LocalModelError, match="times in a row"):

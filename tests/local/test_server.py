@@ -1,4 +1,4 @@
-"""The server's child process: when it starts, how it ends, and what becomes of it when things go wrong."""
+"""The server's child process: its start, its end, and its failures."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def script(code: str, **variables: str) -> subprocess.Popen[str]:
 # Starting that fails --------------------------------------------------------------------------------------------------
 
 
-def test_what_the_runtime_cannot_load_is_told_with_its_log(empty: Path) -> None:
+def test_a_file_that_the_runtime_cannot_load_is_reported_with_its_log(empty: Path) -> None:
     others = children()
     server = LlamaServer(empty, "empty", 256)
     with pytest.raises(
@@ -103,7 +103,7 @@ def test_a_missing_runtime_names_the_extra_to_install(empty: Path, monkeypatch: 
         ("undefined symbol: llama_decode", "reinstall xllamacpp"),
     ],
 )
-def test_a_runtime_that_cannot_be_imported_is_told_with_a_remedy(
+def test_a_runtime_that_cannot_be_imported_is_reported_with_a_remedy(
     empty: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reason: str, remedy: str
 ) -> None:
     (tmp_path / "xllamacpp.py").write_text(f"raise ImportError({reason!r})\n")
@@ -114,7 +114,7 @@ def test_a_runtime_that_cannot_be_imported_is_told_with_a_remedy(
 
 
 @pytest.mark.parametrize(
-    ("code", "told"),
+    ("code", "reason"),
     [
         ("import os; os.abort()", f"its process ended with {ABORTED}"),
         ("import time; time.sleep(600)", "it did not answer within 1.5 seconds"),
@@ -123,19 +123,19 @@ def test_a_runtime_that_cannot_be_imported_is_told_with_a_remedy(
     ],
     ids=["aborts", "hangs", "chatters", "is another version"],
 )
-def test_a_runtime_that_misbehaves_does_not_take_the_kernel_along(
-    empty: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: str, told: str
+def test_a_runtime_that_misbehaves_does_not_end_the_kernel(
+    empty: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: str, reason: str
 ) -> None:
     others = children()
     (tmp_path / "xllamacpp.py").write_text(code, encoding="utf-8")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     monkeypatch.setattr(servers, "_START_LIMIT", 1.5 if "sleep" in code else 60.0)
-    with pytest.raises(LocalModelError, match=told):
+    with pytest.raises(LocalModelError, match=reason):
         LlamaServer(empty, "empty", 256).address()
     assert children() == others
 
 
-def test_a_python_that_cannot_be_run_is_told(empty: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_python_that_cannot_be_run_is_reported(empty: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "executable", str(empty))
     with pytest.raises(LocalModelError, match="No process could be started"):
         LlamaServer(empty, "empty", 256).address()
@@ -183,7 +183,7 @@ def test_an_interrupt_before_the_process_is_known_leaves_nothing_behind(
     assert server.pid is None
 
 
-def test_what_must_not_be_cut_in_two_ends_before_an_interrupt_is_raised() -> None:
+def test_uninterrupted_work_ends_before_an_interrupt_is_raised() -> None:
     done = []
 
     def work() -> None:
@@ -196,7 +196,7 @@ def test_what_must_not_be_cut_in_two_ends_before_an_interrupt_is_raised() -> Non
     assert done == [True]
 
 
-def test_what_work_apart_gives_or_raises_arrives() -> None:
+def test_the_result_or_error_of_uninterrupted_work_is_passed_on() -> None:
     assert run_uninterrupted(lambda: 42) == 42
     with pytest.raises(ZeroDivisionError):
         run_uninterrupted(lambda: 1 / 0)

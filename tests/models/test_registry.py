@@ -1,4 +1,4 @@
-"""The registry: which row holds for a name, what is refused, and the table for people."""
+"""The registry: the row of a name, refused requests, and the support table."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ def test_the_embedded_model_has_no_other_address() -> None:
     ("model", "suggested"),
     [("gpt5", "gpt-5"), ("gpt4o", "gpt-4o"), ("lokal", "local"), ("Mistral-small", "mistral-large-latest")],
 )
-def test_an_unknown_name_is_refused_with_what_is_close(model: str, suggested: str) -> None:
+def test_an_unknown_name_is_refused_with_similar_names(model: str, suggested: str) -> None:
     with pytest.raises(UnknownModelError, match=f"did you mean .*{suggested}.*base_url=") as caught:
         resolve(model)
     assert caught.value.model == model
@@ -140,7 +140,7 @@ def test_any_name_is_found_or_refused(model: str) -> None:
 
 
 @pytest.mark.parametrize("model", [5, None, ["gpt-4o"], b"gpt-4o"])
-def test_what_is_no_name_is_refused(model: Any) -> None:
+def test_a_value_that_is_no_name_is_refused(model: Any) -> None:
     with pytest.raises(SettingError, match=f"A model must be a name or a LocalModel, not {type(model).__name__}"):
         resolve(model)
 
@@ -219,7 +219,7 @@ def test_a_condition_that_is_met_or_left_open_is_fine(effort: str | None) -> Non
     validate(resolve("gpt-5.1"), SamplingParams(logprobs=True, reasoning_effort=effort))
 
 
-def test_a_condition_that_is_not_met_is_refused_with_what_to_set() -> None:
+def test_a_condition_that_is_not_met_is_refused_with_the_setting_to_change() -> None:
     params = SamplingParams(logprobs=True, reasoning_effort="high")
     with pytest.raises(LogprobsNotSupportedError, match="only with reasoning_effort='none'") as caught:
         validate(resolve("gpt-5.1"), params)

@@ -1,4 +1,4 @@
-"""The rules that refuse a request before it is sent: each breaks for one reason, and says it in one sentence."""
+"""The rules that refuse a request before it is sent: each has one reason and one sentence."""
 
 from __future__ import annotations
 

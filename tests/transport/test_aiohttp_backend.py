@@ -1,4 +1,4 @@
-"""What can happen on the way: each trouble has its own name, and a key is in none of them."""
+"""Network failures: each is reported by its own error, and none contains the key."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ BODY = json.dumps(chat(Seen({"model": "m"}, {}, ""), says("Hello"))).encode()
 
 @contextmanager
 def raw_server(answer: Callable[[socket.socket], None]) -> Iterator[str]:
-    """A server that does with each request's connection whatever it is told."""
+    """Run a server that calls `answer` with the connection of each request."""
     ended = threading.Event()
     with socket.create_server(("127.0.0.1", 0)) as listening:
 
@@ -51,8 +51,8 @@ def asked(answer: Callable[[socket.socket], None], max_attempts: int = 1) -> Any
         response = client.process_prompts_sync(["Hi"], show_progress=False)[0]
         client.close()
     if response.error is not None:
-        told = traceback.TracebackException.from_exception(response.error, capture_locals=True)
-        assert KEY not in "".join(told.format())
+        trace = traceback.TracebackException.from_exception(response.error, capture_locals=True)
+        assert KEY not in "".join(trace.format())
         assert response.error.__context__ is None
     return response
 
@@ -68,7 +68,7 @@ def test_a_connection_closed_without_an_answer_is_no_time_out() -> None:
     assert "closed the connection without an answer" in response.error_message
 
 
-def test_a_connection_cut_in_the_middle_of_an_answer_is_told_as_such() -> None:
+def test_a_connection_cut_in_the_middle_of_an_answer_is_reported_as_cut() -> None:
     response = asked(lambda connection: connection.sendall(head() + BODY[:50]))
     assert "ended in the middle of the answer" in response.error_message
 
@@ -106,7 +106,7 @@ def test_a_redirect_is_not_followed_and_the_key_goes_nowhere() -> None:
     assert not elsewhere
 
 
-def test_what_is_no_http_is_an_error_and_not_a_fault() -> None:
+def test_a_reply_that_is_not_http_is_an_error_of_the_server() -> None:
     response = asked(lambda connection: connection.sendall(b"SSH-2.0-OpenSSH_9.2\r\n"))
     assert response.is_error
     assert "internal error" not in response.error_message
@@ -123,7 +123,7 @@ def test_what_is_no_http_is_an_error_and_not_a_fault() -> None:
         ({"HTTPS_PROXY": "http://proxy:1", "NO_PROXY": "api.example"}, "https://api.example/v1", None),
     ],
 )
-def test_a_proxy_of_the_environment_s_is_found(
+def test_a_proxy_set_in_the_environment_is_used(
     monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], url: str, proxy: str | None
 ) -> None:
     for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"):

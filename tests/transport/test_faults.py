@@ -1,4 +1,4 @@
-"""What becomes of prompts when servers do what they should not."""
+"""Responses to prompts when servers misbehave."""
 
 from __future__ import annotations
 
@@ -92,11 +92,11 @@ def test_a_connection_that_is_reset_is_tried_again(faulty: FaultServer, share: f
     assert len(faulty.seen) == 2
 
 
-# Told as they are -----------------------------------------------------------------------------------------------------
+# Reported as errors ---------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("steps", "told"),
+    ("steps", "reason"),
     [
         (reply(b'{"choices": [{"message": {"content": "Hel'), "no JSON"),
         (reply(b""), "an empty body"),
@@ -106,11 +106,11 @@ def test_a_connection_that_is_reset_is_tried_again(faulty: FaultServer, share: f
     ],
     ids=["truncated", "empty", "page", "list", "no choices"],
 )
-def test_a_body_that_is_no_answer_is_told_and_not_tried_again(faulty: FaultServer, steps: Any, told: str) -> None:
+def test_a_body_that_is_no_answer_is_reported_and_not_retried(faulty: FaultServer, steps: Any, reason: str) -> None:
     faulty.answer = lambda seen, number: steps
     (response,) = ask(faulty)
     assert isinstance(response.error, MalformedResponseError)
-    assert told in str(response.error)
+    assert reason in str(response.error)
     assert len(faulty.seen) == 1
 
 
@@ -154,13 +154,13 @@ def test_a_compressed_answer_is_read(faulty: FaultServer) -> None:
     assert ask(faulty)[0].completion == "Hello?"
 
 
-def test_a_broken_compression_is_told(faulty: FaultServer) -> None:
+def test_a_broken_compression_is_reported(faulty: FaultServer) -> None:
     faulty.answer = lambda seen, number: reply(b"this is no gzip", content_encoding="gzip")
     (response,) = ask(faulty, max_attempts=2)
     assert isinstance(response.error, RequestError)
 
 
-def test_a_redirect_is_told_and_not_followed(faulty: FaultServer) -> None:
+def test_a_redirect_is_reported_and_not_followed(faulty: FaultServer) -> None:
     with fault_server.running() as other:
         faulty.answer = lambda seen, number: reply(b"", 307, location=f"{other.url}/chat/completions")
         (response,) = ask(faulty)
@@ -171,14 +171,14 @@ def test_a_redirect_is_told_and_not_followed(faulty: FaultServer) -> None:
     assert len(faulty.seen) == 1
 
 
-def test_a_silent_server_is_given_up(faulty: FaultServer) -> None:
+def test_a_silent_server_runs_into_the_timeout(faulty: FaultServer) -> None:
     faulty.answer = lambda seen, number: [30.0]
     (response,) = ask(faulty, timeout=0.1, max_attempts=2)
     assert "no answer within 0.1 seconds" in (response.error_message or "")
     assert len(faulty.seen) == 2
 
 
-def test_an_answer_that_comes_byte_by_byte_is_given_up_at_some_time(faulty: FaultServer) -> None:
+def test_an_answer_that_comes_byte_by_byte_runs_into_the_total_timeout(faulty: FaultServer) -> None:
     faulty.answer = lambda seen, number: slowly(good(seen), 0.05)
     (response,) = ask(faulty, timeout=0.5)
     assert "still coming after 5 seconds" in (response.error_message or "")
@@ -191,7 +191,7 @@ def test_a_slow_answer_is_read_when_there_is_time(faulty: FaultServer) -> None:
 
 
 @pytest.mark.parametrize("packed", [False, True], ids=["plain", "gzip"])
-def test_an_answer_that_would_fill_the_memory_is_given_up(faulty: FaultServer, packed: bool) -> None:
+def test_an_answer_that_would_fill_the_memory_is_refused(faulty: FaultServer, packed: bool) -> None:
     endless = b" " * (65 << 20)
     steps = reply(gzip.compress(endless), content_encoding="gzip") if packed else reply(endless)
     faulty.answer = lambda seen, number: steps
@@ -274,7 +274,7 @@ def test_two_thousand_prompts_among_faults_all_end_in_order_and_leave_nothing_be
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows interrupts in another way")
-def test_an_interrupt_at_any_moment_keeps_what_is_finished(faulty: FaultServer) -> None:
+def test_an_interrupt_at_any_moment_keeps_finished_responses(faulty: FaultServer) -> None:
     dice = random.Random(11)
     faulty.answer = lambda seen, number: [0.02, *(some_fault(seen, dice) if dice.random() < 0.3 else good(seen))]
     script = f"""

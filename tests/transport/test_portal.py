@@ -1,4 +1,4 @@
-"""The private loop: reached from any thread, cell or script, and left in order when a call is given up."""
+"""The private loop: used from any thread, cell or script, and left in order when a call is cancelled."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system can
 
 
 class Hanging:
-    """A coroutine that never ends by itself, and tells what became of it."""
+    """A coroutine that never ends by itself, and records its start and its cleanup."""
 
     def __init__(self) -> None:
         self.started = threading.Event()
@@ -71,7 +71,7 @@ def test_a_coroutine_gives_its_result() -> None:
     assert portal.run(double(21)) == 42
 
 
-def test_a_coroutine_s_error_reaches_whoever_waits() -> None:
+def test_a_coroutine_s_error_reaches_the_waiting_thread() -> None:
     with pytest.raises(LookupError, match="not here"):
         portal.run(fail())
 
@@ -123,11 +123,11 @@ async def test_a_cell_may_wait_although_its_own_loop_runs() -> None:
     assert portal.run(double(4)) == 8
 
 
-async def test_a_cell_may_await_what_was_submitted() -> None:
+async def test_a_cell_may_await_a_submitted_coroutine() -> None:
     assert await asyncio.wrap_future(portal.submit(double(5))) == 10
 
 
-async def test_submitted_work_goes_on_beside_the_cell_s_own_loop() -> None:
+async def test_submitted_work_runs_in_parallel_to_the_cell_s_own_loop() -> None:
     hanging = Hanging()
     future = portal.submit(hanging.run())
     assert hanging.started.wait(10)
@@ -136,7 +136,7 @@ async def test_submitted_work_goes_on_beside_the_cell_s_own_loop() -> None:
     assert hanging.cleaned.wait(10)
 
 
-def test_the_portal_s_own_thread_is_told_to_await() -> None:
+def test_the_portal_s_own_thread_must_await() -> None:
     async def inside() -> None:
         portal.run(double(1))
 
@@ -206,7 +206,7 @@ def test_a_call_that_ends_at_once_ticks_once() -> None:
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), ValueError("a broken bar"), SystemExit(1)], ids=repr)
-def test_whatever_ends_the_wait_the_coroutine_has_cleaned_up_by_then(error: BaseException) -> None:
+def test_the_coroutine_has_cleaned_up_when_any_error_ends_the_wait(error: BaseException) -> None:
     hanging = Hanging()
     with pytest.raises(type(error)):
         portal.run(hanging.run(), tick=raising(error, hanging.started))
@@ -228,7 +228,7 @@ def test_an_interrupt_of_the_process_ends_the_wait() -> None:
     assert portal.run(double(7)) == 14
 
 
-def test_an_interrupt_does_not_wait_for_ever_for_what_will_not_stop(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupt_does_not_wait_forever_for_a_coroutine_that_does_not_stop(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(portal, "_GRACE", 0.01)
     started, release = threading.Event(), asyncio.Event()
 

@@ -1,4 +1,4 @@
-"""Rate limits: what servers say of them, what the user allows, and who gets how many prompts."""
+"""Rate limits: headers of servers, limits of the user, and shares of several models."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def headers(**given: str) -> list[tuple[bytes, bytes]]:
 
 
 @pytest.mark.parametrize(
-    ("text", "wanted"),
+    ("text", "expected"),
     [
         ("6m0s", 360),
         ("120ms", 0.12),
@@ -46,12 +46,12 @@ def headers(**given: str) -> list[tuple[bytes, bytes]]:
         ("", None),
     ],
 )
-def test_a_time_is_read_in_every_form(text: str, wanted: float | None) -> None:
-    assert seconds(text, NOW) == (wanted if wanted is None else pytest.approx(wanted))
+def test_a_time_is_read_in_every_form(text: str, expected: float | None) -> None:
+    assert seconds(text, NOW) == (expected if expected is None else pytest.approx(expected))
 
 
 @pytest.mark.parametrize(
-    ("told", "wanted"),
+    ("reply_headers", "expected"),
     [
         (headers(x_ratelimit_remaining_requests="0", x_ratelimit_reset_requests="6m0s"), 360),
         (headers(x_ratelimit_remaining_requests="7", x_ratelimit_reset_requests="6m0s"), None),
@@ -85,16 +85,18 @@ def test_a_time_is_read_in_every_form(text: str, wanted: float | None) -> None:
         (headers(content_type="application/json"), None),
     ],
 )
-def test_what_is_used_up_is_read_in_every_spelling(told: Any, wanted: float | None) -> None:
-    assert seconds_until_reset(told, NOW) == (wanted if wanted is None else pytest.approx(wanted))
+def test_the_reset_time_of_an_exhausted_limit_is_read_in_every_spelling(
+    reply_headers: Any, expected: float | None
+) -> None:
+    assert seconds_until_reset(reply_headers, NOW) == (expected if expected is None else pytest.approx(expected))
 
 
 NAME = st.sampled_from(["x-ratelimit-remaining", "x-ratelimit-reset-tokens", "x-tokenlimit-remaining", "limit-", "a"])
 
 
 @given(st.lists(st.tuples(NAME.map(str.encode), st.binary(max_size=30)), max_size=6))
-def test_no_header_is_a_reason_to_fail(told: list[tuple[bytes, bytes]]) -> None:
-    wait = seconds_until_reset(told)
+def test_no_header_is_a_reason_to_fail(reply_headers: list[tuple[bytes, bytes]]) -> None:
+    wait = seconds_until_reset(reply_headers)
     assert wait is None or (wait >= 0 and math.isfinite(wait))
 
 
@@ -135,7 +137,7 @@ def test_nothing_leaves_while_a_server_has_nothing_left(server: ChatServer) -> N
     assert times[1] - times[0] >= 0.4
 
 
-def test_what_one_request_is_told_holds_for_the_others(server: ChatServer) -> None:
+def test_a_pause_requested_by_one_reply_applies_to_all_requests(server: ChatServer) -> None:
     times = arrivals(server, error("slow down", status=429, retry_after="0.5"))
     client = LLMClient("gpt-4o-mini", max_concurrent_requests=1)
     client.process_prompts_sync(["a"], show_progress=False)
