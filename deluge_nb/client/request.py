@@ -124,7 +124,7 @@ async def send(ask: Ask, transport: Transport, listener: StreamListener | None =
 
 def is_cut_off(listener: StreamListener | None) -> bool:
     """Return whether a stream ended before its answer did."""
-    return listener is not None and (listener.stopped or listener.broken is not None)
+    return listener is not None and (listener.stopped or listener.error is not None)
 
 
 def as_response(ask: Ask, completion: Completion, listener: StreamListener | None = None) -> APIResponse:
@@ -160,16 +160,16 @@ def as_response(ask: Ask, completion: Completion, listener: StreamListener | Non
         _raw=completion.raw,
         _dialect=ask.endpoint.dialect,
     )
-    if listener is None or listener.broken is None or listener.stopped:
+    if listener is None or listener.error is None or listener.stopped:
         return response
-    failure = as_failure(ask, listener.broken)
+    failure = as_failure(ask, listener.error)
     return replace(response, is_error=True, error=failure.error, error_message=failure.error_message, status_code=None)
 
 
 def as_failure(ask: Ask, error: Exception, listener: StreamListener | None = None) -> APIResponse:
     """Return the response of a request that failed; one that a stream could not begin with has the stream's reason."""
-    if listener is not None and listener.broken is not None and isinstance(error, DelugeError):
-        error = listener.broken
+    if listener is not None and listener.error is not None and isinstance(error, DelugeError):
+        error = listener.error
     if isinstance(error, DelugeError):
         # The traceback would keep whole replies alive, and its frames are of no use to the caller.
         error = as_refusal(error, ask).with_traceback(None)

@@ -25,7 +25,7 @@ class StreamListener:
 
     def __init__(self, on_deltas: Callable[[list[Delta]], None]) -> None:
         self.on_deltas = on_deltas
-        self.broken: DelugeError | None = None
+        self.error: DelugeError | None = None
         """Error that ended the stream early, or None."""
         self.stopped = False
         """True once :meth:`stop` was called."""
@@ -88,12 +88,12 @@ class StreamedReply:
             await self._listener.read(asyncio.ensure_future(self._read_chunks(response)))
         except httpx.HTTPError as error:
             reason = "no more came in time" if isinstance(error, httpx.TimeoutException) else str(error)
-            self._listener.broken = _interruption(label, model, reason or type(error).__name__)
+            self._listener.error = _interruption(label, model, reason or type(error).__name__)
         except DelugeError as error:
-            self._listener.broken = error
+            self._listener.error = error
         else:
             if not self._reader.complete and not self._listener.stopped:
-                self._listener.broken = _interruption(label, model, "the connection ended before the answer did")
+                self._listener.error = _interruption(label, model, "the connection ended before the answer did")
         return self._reader.body()
 
     async def _read_chunks(self, response: httpx.Response) -> None:

@@ -149,7 +149,7 @@ def test_a_stream_that_was_stopped_is_an_answer_with_a_note(route: Route) -> Non
 
 def test_a_stream_that_broke_off_is_an_error_with_what_arrived(route: Route) -> None:
     broken = listener()
-    broken.broken = RequestError("it broke off", model="gpt-4o-mini")
+    broken.error = RequestError("it broke off", model="gpt-4o-mini")
     response = as_response(build_ask(item(route)), ANSWER, broken)
     assert is_cut_off(broken)
     assert (response.is_error, response.error_message, response.completion) == (True, "it broke off", "Hi")
@@ -183,6 +183,6 @@ def test_a_bug_is_reported_as_an_internal_error(route: Route) -> None:
 
 def test_a_stream_that_never_began_fails_with_the_reason_it_broke(route: Route) -> None:
     broken = listener()
-    broken.broken = RequestError("no more came in time", model="gpt-4o-mini")
+    broken.error = RequestError("no more came in time", model="gpt-4o-mini")
     response = as_failure(build_ask(item(route)), RequestError("empty body", model="gpt-4o-mini"), broken)
     assert response.error_message == "no more came in time"
