@@ -116,7 +116,7 @@ def test_a_runtime_that_cannot_be_imported_is_reported_with_a_remedy(
 @pytest.mark.parametrize(
     ("code", "reason"),
     [
-        ("import os; os.abort()", f"its process ended with {ABORTED}"),
+        ("import os; os.abort()", f"its process ended with exit code {ABORTED}"),
         ("import time; time.sleep(600)", "it did not answer within 1.5 seconds"),
         ("print('loading …', flush=True); raise ImportError('no luck')", "cannot be loaded .no luck."),
         ("class CommonParams: pass", "could not be started"),
