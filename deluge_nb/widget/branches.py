@@ -1,4 +1,7 @@
-"""The branches of one view: requested while the kernel works, kept as a tree, shown on demand."""
+"""The tree of branches of one view: request answers that continue from another token, and show them.
+
+Requests of the browser run in a thread of their own, so that the kernel stays free.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ import asyncio
 import contextlib
 import threading
 from contextlib import AbstractContextManager
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -19,11 +22,17 @@ from ..text import glyphs
 from .codec import pack
 from .packer import CHUNK, EAGER, Packer, pack_measures
 
+if TYPE_CHECKING:
+    from ..client.client import LLMClient
+    from ..models.spec import ServedModel
+    from ..prompts import PromptLike
+    from ..sampling import SamplingParams
+
 _END = "the end"
 
 
 class Host(Protocol):
-    """The view that the branches belong to, as far as it is used here."""
+    """The part of a view that its branches use."""
 
     @property
     def table(self) -> Logprobs:
@@ -32,7 +41,7 @@ class Host(Protocol):
 
     @property
     def node(self) -> Any:
-        """The node that is shown."""
+        """The node on the screen."""
         ...
 
     def set_trait(self, name: str, value: Any) -> None:
@@ -40,7 +49,7 @@ class Host(Protocol):
         ...
 
     def hold_sync(self) -> AbstractContextManager[Any]:
-        """Send the traits that are set meanwhile as one message."""
+        """Send the traits that are set inside the block as one message."""
         ...
 
 
@@ -52,11 +61,11 @@ class BranchTree:
     host
         The view; its traits ``tree``, ``node`` and ``branched`` are set here.
     answer
-        What the view shows, as it was given.
+        The response or table that the view was given.
     continuer
-        What continues the answer; None if nothing can.
+        The object that continues the answer; None if nothing can.
     reason
-        Why nothing can; None where nothing need be said.
+        The reason why nothing can continue, for the cards; None to show none.
     """
 
     def __init__(self, host: Host, answer: Any, continuer: Continuer | None, reason: str | None) -> None:
@@ -68,11 +77,11 @@ class BranchTree:
         self._blocks: dict[str, Any] = {}
         self._count = 0
         self.branches: list[Branch] = []
-        """All branches, in the order in which they were begun."""
+        """All branches, in the order of their requests."""
 
     @property
     def why_not(self) -> str | None:
-        """Why there is no branching, for the cards: empty where there is, None where nothing need be said."""
+        """The reason why the view cannot branch, for the cards: empty if it can, None to show no reason."""
         return self._reason if self._continuer is None else self._continuer.why_not(self._answer)
 
     def replace_answer(self, answer: Any, *, grown: bool, continuer: Continuer | None) -> None:
@@ -82,19 +91,19 @@ class BranchTree:
             self._continuer = continuer
         elif not grown and self._continuer is not None:
             self._continuer = None
-            self._reason = "This text has replaced another, and its prompt is not known: update(…, prompt=…)."
+            self._reason = "The view shows another text now, and its prompt is not known: update(…, prompt=…)."
         if not grown:
             for collection in (self.branches, self._blocks, self._packers):
                 collection.clear()
 
     def clear(self) -> None:
-        """Remove the branches of a text that is gone from the browser."""
+        """Remove the branches of the replaced text from the browser."""
         self._host.set_trait("node", 0)
         self._host.set_trait("tree", [])
         self._host.set_trait("branched", b"")
 
     def table(self, node: int) -> Logprobs:
-        """Return the rows that a node shows."""
+        """Return the table of a node: that of the original answer for 0, else of a branch."""
         table = None if node == 0 else self._ready(node).table
         return self._host.table if table is None else table
 
@@ -106,26 +115,26 @@ class BranchTree:
     # Showing ----------------------------------------------------------------------------------------------------------
 
     def check_node(self, node: int) -> int:
-        """Return a node that can be shown.
+        """Return the node if it can be shown.
 
         Raises
         ------
         SettingError
-            When it cannot be shown.
+            When it is neither 0 nor a branch that is ready.
         """
         if node != 0:
             self._ready(node)
         return node
 
     def _ready(self, node: int) -> Branch:
-        branch = self._named(node)
+        branch = self._find(node)
         if branch is None or branch.status != "ready":
-            ready = [str(one.id) for one in self.branches if one.status == "ready"]
+            ready = [str(branch.id) for branch in self.branches if branch.status == "ready"]
             choices = f"or a branch that is ready ({', '.join(ready)})" if ready else "for no branch is ready"
             raise SettingError(f"node must be 0 for the original, {choices}; not {node!r}.", setting="node", value=node)
         return branch
 
-    def _named(self, node: int) -> Branch | None:
+    def _find(self, node: int) -> Branch | None:
         return next((branch for branch in self.branches if branch.id == node), None)
 
     # Requesting -------------------------------------------------------------------------------------------------------
@@ -145,10 +154,10 @@ class BranchTree:
                 reason or "To branch, a view needs a client and the prompt: LogprobView(response, client=…, prompt=…).",
                 setting="client",
             )
-        position, place = locate_alternative(self.table(node), position, alternative)
-        branch = self._add(node, position, place)
+        position, index = locate_alternative(self.table(node), position, alternative)
+        branch = self._add(node, position, index)
         try:
-            response = self._continuer.continue_from(self._answer_of(branch.parent), position, place)
+            response = self._continuer.continue_from(self._answer_of(branch.parent), position, index)
         except BaseException:
             self.branches.remove(branch)
             raise
@@ -158,20 +167,20 @@ class BranchTree:
 
     def request(self, content: Any) -> None:
         """Request a branch that the browser asks for; it is shown when it is ready."""
-        asked = self._asked(content)
+        address = self._read_request(content)
         continuer = self._continuer
-        if asked is None or continuer is None or self.why_not:
+        if address is None or continuer is None or self.why_not:
             return
-        node, position, place = asked
+        node, position, index = address
         parent = self._owner(node, position)
-        key = (parent, position, place)
-        same = [one for one in self.branches if (one.parent, one.position, one.place) == key]
-        if any(one.status == "asking" for one in same):
+        key = (parent, position, index)
+        same = [branch for branch in self.branches if (branch.parent, branch.position, branch.place) == key]
+        if any(branch.status == "asking" for branch in same):
             return
-        for one in same:
-            if one.status == "failed":
-                self.branches.remove(one)
-        branch = self._add(node, position, place)
+        for earlier in same:
+            if earlier.status == "failed":
+                self.branches.remove(earlier)
+        branch = self._add(node, position, index)
         self._send_tree()
         try:
             loop = asyncio.get_running_loop()
@@ -181,11 +190,11 @@ class BranchTree:
 
         def work() -> None:
             try:
-                response = continuer.continue_from(answer, position, place)
+                response = continuer.continue_from(answer, position, index)
             except Exception as error:
                 message = str(error) if isinstance(error, DelugeError) else f"internal error: {type(error).__name__}"
                 response = APIResponse("", is_error=True, error_message=message, error=error)
-            # At once: a cell may be waiting for the branch, and the kernel's loop for the cell.
+            # In this thread: a cell may be waiting for the branch, and the kernel's loop for the cell.
             self._finish(branch, response)
             if loop is None:
                 self._publish(branch, move_from=node)
@@ -195,15 +204,17 @@ class BranchTree:
 
         threading.Thread(target=work, name="deluge-nb-branch", daemon=True).start()
 
-    def _asked(self, content: Any) -> tuple[int, int, int] | None:
-        """The node, position and place that a message of the browser names; None where they are gone."""
+    def _read_request(self, content: Any) -> tuple[int, int, int] | None:
+        """Return the node, the position and the alternative that a message names; None if they do not exist."""
         if not isinstance(content, dict):
             return None
-        given = [content.get(name) for name in ("node", "token", "place")]
-        node, position, place = (one if isinstance(one, int) and not isinstance(one, bool) else -1 for one in given)
+        values = [content.get(name) for name in ("node", "token", "place")]
+        node, position, index = (
+            value if isinstance(value, int) and not isinstance(value, bool) else -1 for value in values
+        )
         try:
             table = self.table(self.check_node(node))
-            return node, *locate_alternative(table, position if position >= 0 else len(table), place)
+            return node, *locate_alternative(table, position if position >= 0 else len(table), index)
         except SettingError:
             return None
 
@@ -211,19 +222,19 @@ class BranchTree:
         return self._answer if parent is None else parent.response
 
     def _owner(self, node: int, position: int) -> Branch | None:
-        """The branch whose own row a position is: those before its alternative are its parent's."""
-        branch = self._named(node)
+        """Return the branch that a position belongs to: rows before a branch's own alternative are its parent's."""
+        branch = self._find(node)
         while branch is not None and branch.position >= position:
             branch = branch.parent
         return branch
 
-    def _add(self, node: int, position: int, place: int) -> Branch:
+    def _add(self, node: int, position: int, index: int) -> Branch:
         parent = self._owner(node, position)
         table = self.table(0 if parent is None else parent.id)
-        token, instead = table.top(position)[place]["token"], table[position : position + 1].tokens[0]
+        token, instead = table.top(position)[index]["token"], table[position : position + 1].tokens[0]
         self._count += 1
-        logprob = alternative_logprob(table, position, place)
-        branch = Branch(self._count, parent, position, place, token, instead, logprob)
+        logprob = alternative_logprob(table, position, index)
+        branch = Branch(self._count, parent, position, index, token, instead, logprob)
         self.branches.append(branch)
         return branch
 
@@ -236,8 +247,8 @@ class BranchTree:
     # Publishing -------------------------------------------------------------------------------------------------------
 
     def _publish(self, branch: Branch, *, move_from: int | None) -> None:
-        """Send a branch to the browser; it is shown if the node it was requested from still is."""
-        if branch not in self.branches:  # Another text is shown by now.
+        """Send a branch to the browser; show it if the node that it was requested from is still shown."""
+        if branch not in self.branches:  # The view shows another text by now.
             return
         host, table = self._host, branch.table
         with host.hold_sync():
@@ -258,7 +269,7 @@ class BranchTree:
 
     def _describe(self, branch: Branch) -> dict[str, Any]:
         parent = 0 if branch.parent is None else branch.parent.id
-        # One row: spelling all tokens of a long table takes long.
+        # Slice to one row: spelling all tokens of a long table is slow.
         row = self.table(parent)[branch.position : branch.position + 1]
         table = branch.table
         return {
@@ -274,6 +285,21 @@ class BranchTree:
             "status": branch.status,
             "message": branch.message,
         }
+
+
+def resolve_continuer(
+    client: LLMClient | str | ServedModel | Continuer | None, prompt: PromptLike | None, params: SamplingParams | None
+) -> tuple[Continuer | None, str | None]:
+    """Return the object that continues an answer, or None and the reason why nothing can."""
+    if client is None:
+        return None, None if prompt is None else "No client is known that could continue: LogprobView(…, client=…)."
+    if prompt is None:
+        if isinstance(client, Continuer):
+            return client, None
+        return None, "The prompt is not known, so the model cannot continue: LogprobView(…, prompt=…)."
+    if isinstance(client, Continuer):
+        return client.for_prompt(prompt), None
+    return Continuer(client, prompt, sampling_params=params), None
 
 
 def _label(octets: bytes) -> str:

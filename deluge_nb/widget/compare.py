@@ -1,17 +1,15 @@
-"""The widget that compares: responses side by side, aligned by their text, coloured by what one says more or less."""
+"""``LogprobCompare``: the widget that shows responses side by side, aligned by text and coloured by difference."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, cast
 
-import numpy as np
 import traitlets
 
 from ..errors import SettingError
 from ..interop.readers import as_logprobs
-from ..logprobs.alignment import Alignment, Spans, common_prefix_length, distribution_at, token_label
+from ..logprobs.alignment import Alignment, Spans
 from ..logprobs.columns import Floats
 from ..logprobs.table import Logprobs
 from ..render import comparison as static
@@ -19,13 +17,14 @@ from ..render.assets import STATIC
 from ..render.colors import PALETTES
 from ..render.comparison import COMPARE_BY, LETTERS, CompareBy
 from ..render.html import FALLBACK_LIMIT
-from ..stats.samples import Divergences, divergence_lower_bounds
+from ..stats.samples import Divergences
 from .compare_codec import pack_alignment, pack_responses
+from .divergence import FirstDivergence, divergence_at, first_divergence
 from .fallback import FallbackWidget
 from .packer import CHUNK, Packer, pack_measures
 from .table_sync import with_small_vocabulary
 from .validation import invalid
-from .view import FONTS
+from .view import FONTS, count_tokens
 
 if TYPE_CHECKING:
     import altair
@@ -35,30 +34,13 @@ ARRANGE = ("side by side", "interleaved")
 MEASURES = ("logprob", "entropy")
 
 
-@dataclass(frozen=True)
-class FirstDivergence:
-    """Where two texts part.
-
-    ``span`` is its row in ``compare.spans``; ``a`` and ``b`` are the positions of the first tokens that differ,
-    ``a_token`` and ``b_token`` how these are called (None past the end of a text). ``divergence`` is how much the two
-    distributions differ there at least; None where the tokens before are not the same, or too little is known.
-    """
-
-    span: int
-    a: int
-    b: int
-    a_token: str | None
-    b_token: str | None
-    divergence: Divergences | None
-
-
 class LogprobCompare(FallbackWidget):
-    """Lays responses of two prompts, models or temperatures side by side, aligned by text.
+    """Responses of two prompts, models or temperatures in a notebook, side by side and aligned by their text.
 
-    What both say is aligned whatever tokens it is made of, and coloured by how much more (blue, a line above) or less
-    (orange, a line below) probable each response calls it than the other; what only one says is dashed. Point at a
-    token, or move with the arrow keys, to see both; ``n`` and ``p`` go to the next and the previous difference, ``o``
-    to the other side, ``?`` lists all keys.
+    Text that both responses have is aligned however each cuts it into tokens. Its colour shows how much more (blue, a
+    line above) or less (orange, a line below) probable it is in this response than in the other; text that only one
+    has is dashed. Point at a token, or move with the arrow keys, to see both sides; ``n`` and ``p`` go to the next and
+    the previous difference, ``o`` to the other side, ``?`` lists all keys.
 
     Parameters
     ----------
@@ -66,29 +48,40 @@ class LogprobCompare(FallbackWidget):
         Tables of log-probabilities, or responses that have one: see :func:`deluge_nb.as_logprobs`. Each is compared
         with the first, and the first with the second. Up to eight.
     names
-        What each is called; the responses' models by default, where these differ.
+        A name for each; by default the responses' models, if these differ.
     color_by
         ``"difference"``, or as for :class:`deluge_nb.LogprobView`.
     arrange
-        ``"side by side"``, or ``"interleaved"``: the lines of one above those of the other. What is narrow is
-        interleaved in any case.
+        ``"side by side"``, or ``"interleaved"``: the lines of one above those of the other. A narrow widget is always
+        interleaved.
     measure
-        What the chart above the text is of: ``"logprob"`` (nats) or ``"entropy"`` (bits).
+        The measure of the chart above the text: ``"logprob"`` (nats) or ``"entropy"`` (bits).
     threshold
-        A difference of more than this is one that ``n`` and ``p`` go to: nats.
+        ``n`` and ``p`` go to differences above this, in nats.
     selected
         A row of :attr:`spans`, or None.
     title
-        A line above; none by default.
+        A line above the responses; none by default.
     palette, font
-        As for :class:`deluge_nb.LogprobView`; the palette is not that of differences.
+        As for :class:`deluge_nb.LogprobView`; the palette does not apply to differences.
 
     Raises
     ------
     LogprobsMissingError
         When there are no log-probabilities to compare.
     SettingError
-        When an argument has a value it cannot have.
+        When an argument has an invalid value.
+
+    Examples
+    --------
+    >>> from deluge_nb import LogprobCompare
+    >>> cold = [{"token": "Yes", "logprob": -0.1}, {"token": ".", "logprob": -0.2}]
+    >>> warm = [{"token": "Yes", "logprob": -1.1}, {"token": "!", "logprob": -0.7}]
+    >>> compare = LogprobCompare(cold, warm, names=["temperature 0", "temperature 1"])
+    >>> compare.difference()
+    array([ 1., nan])
+    >>> compare.first_divergence.b_token
+    '!'
     """
 
     _esm = STATIC / "compare.js"
@@ -129,12 +122,12 @@ class LogprobCompare(FallbackWidget):
                 setting="more",
                 value=len(responses),
             )
-        self._compared = Alignment([with_small_vocabulary(as_logprobs(one)) for one in responses])
+        self._aligned = Alignment([with_small_vocabulary(as_logprobs(response)) for response in responses])
         self._packers = [Packer() for _ in responses]
-        wanted = measure == "entropy" or color_by in ("entropy", "margin", "rank")
+        with_measures = measure == "entropy" or color_by in ("entropy", "margin", "rank")
         super().__init__(
-            data=pack_responses(self.tables, self._packers, measured=wanted),
-            alignment=self._alignment(),
+            data=pack_responses(self.tables, self._packers, with_measures=with_measures),
+            alignment=self._pack_alignment(),
             names=_names(responses, names),
             selected=selected,
             color_by=color_by,
@@ -151,109 +144,106 @@ class LogprobCompare(FallbackWidget):
 
     @property
     def tables(self) -> tuple[Logprobs, ...]:
-        """The tables that are compared."""
-        return self._compared.tables
+        """The tables of the responses."""
+        return self._aligned.tables
 
     @property
     def spans(self) -> Spans:
-        """What the first response and each other one share, and what only one of them has: see ``to_pandas()``."""
-        return self._compared.spans
+        """The text that the first response shares with each other one, and the text that only one of them has."""
+        return self._aligned.spans
 
     def difference(self, response: int = 0) -> Floats:
-        """How much more probable a response calls the text of each of its tokens than what it is compared with.
+        """Return for each token of a response how much more probable its text is there than in the other response.
 
-        Where the other side has other tokens, only the text that both cut alike can be compared: each of its tokens
-        has the difference of the whole, and ``spans`` says how many share it.
+        If the other response cuts the text into other tokens, only a stretch whose ends are token boundaries in both
+        can be compared. Each of its tokens has the difference of the whole stretch, which is a row of :attr:`spans`.
 
         Parameters
         ----------
         response
-            Which response; 0 is the first, which is compared with the second.
+            The index of the response; 0 is the first, which is compared with the second.
 
         Returns
         -------
         Floats
-            One float64 per token, nats; NaN where the text is only in this response.
+            One float64 per token, in nats; NaN where only this response has the text.
 
         Raises
         ------
         SettingError
             When there is no such response.
         """
-        self._one_of("response", response, 0)
-        return self._compared.difference(response)
+        self._check_index("response", response, 0)
+        return self._aligned.difference(response)
 
     @property
     def first_divergence(self) -> FirstDivergence | None:
-        """Where the first and the second response part; None where their texts are the same."""
+        """The first divergence of the first and the second response; None if their texts are the same."""
         return self.first_divergence_from(1)
 
     def first_divergence_from(self, other: int) -> FirstDivergence | None:
-        """Where the first and another response part; None where their texts are the same.
+        """Return the first divergence of the first response and another.
+
+        Parameters
+        ----------
+        other
+            The index of the other response, from 1.
+
+        Returns
+        -------
+        FirstDivergence or None
+            The first tokens that differ; None if the texts are the same.
 
         Raises
         ------
         SettingError
             When there is no such response.
         """
-        self._one_of("other", other, 1)
-        pair = self._compared.pairs[other - 1]
-        odd = np.flatnonzero(~pair.common)
-        if not len(odd):
-            return None
-        row = int(odd[0])
-        a, b = int(pair.a_start[row]), int(pair.b_start[row])
-        left, right = self.tables[0], self.tables[other]
-        before = sum(len(one) for one in self._compared.pairs[: other - 1])
-        return FirstDivergence(
-            before + row, a, b, token_label(left, a), token_label(right, b), self._parting(a, b, other)
-        )
+        self._check_index("other", other, 1)
+        return first_divergence(self._aligned, other)
 
     def divergence(self, position: int, other: int = 1) -> Divergences:
-        """How much two responses' distributions differ before a token that both reached by the same tokens, at least.
+        """Return lower bounds on the distance of two responses' distributions at a position.
+
+        Both responses must have the same tokens before it: only then were both distributions conditioned on the same
+        text.
 
         Parameters
         ----------
         position
-            Which token; not beyond the first that differs.
+            The position of a token, at most that of the first that differs.
         other
-            Which response the first is compared with.
+            The index of the response that the first is compared with.
 
         Returns
         -------
         Divergences
-            Lower bounds from what both list: see :func:`deluge_nb.stats.divergence_lower_bounds`.
+            Lower bounds from the alternatives of both: see :func:`deluge_nb.stats.divergence_lower_bounds`.
 
         Raises
         ------
         SettingError
-            When the tokens before are not the same, or there is no such token or response.
+            When the tokens before the position are not the same, or there is no such token or response.
         ProbabilityMassError
-            When a list adds up to more than 1.
+            When the alternatives of a response have a total probability above 1.
         LogprobError
-            When nothing is known of a position.
+            When a response has no log-probability at the position.
         """
-        self._one_of("other", other, 1)
-        same = common_prefix_length(self.tables[0], self.tables[other])
-        last = min(same, len(self.tables[0]) - 1, len(self.tables[other]) - 1)
-        if isinstance(position, bool) or not isinstance(position, int) or not 0 <= position <= last:
-            raise SettingError(
-                f"position must be from 0 to {last}, for only there both have a token after the same tokens, "
-                f"not {position!r}.",
-                setting="position",
-                value=position,
-            )
-        return divergence_lower_bounds(
-            distribution_at(self.tables[0], position), distribution_at(self.tables[other], position)
-        )
+        self._check_index("other", other, 1)
+        return divergence_at(self._aligned, position, other)
 
     def chart(self, measure: str | None = None) -> altair.Chart:
-        """The log-probabilities (nats) or entropies (bits) of all responses over one axis.
+        """Return a chart of the log-probabilities (nats) or entropies (bits) of all responses, over one axis.
 
         Parameters
         ----------
         measure
-            ``"logprob"`` or ``"entropy"``; that of the widget if left out.
+            ``"logprob"`` or ``"entropy"``; by default that of the widget.
+
+        Returns
+        -------
+        altair.Chart
+            A line for each response.
 
         Raises
         ------
@@ -262,69 +252,70 @@ class LogprobCompare(FallbackWidget):
         """
         from ..charts.comparison import compare_chart
 
-        wanted = self.measure if measure is None else measure
-        if wanted not in MEASURES:
+        charted = self.measure if measure is None else measure
+        if charted not in MEASURES:
             raise SettingError(
                 f"measure must be one of {', '.join(MEASURES)}, not {measure!r}.", setting="measure", value=measure
             )
-        return compare_chart(self._compared, cast("list[str]", self.names), wanted)
+        return compare_chart(self._aligned, cast("list[str]", self.names), charted)
 
     def to_html(self, *, limit: int | None = None) -> str:
-        """The comparison as HTML: a column for each response, rows that hold the same text.
+        """Return the comparison as HTML: a column for each response, and rows of the same text.
 
         Parameters
         ----------
         limit
-            Show at most so many tokens of each, and say how many more there are; all by default.
+            The number of tokens to show of each response; a note counts the rest. None shows all.
+
+        Returns
+        -------
+        str
+            A fragment to put into a page.
         """
         names = cast("list[str]", self.names)
-        by = cast(CompareBy, self.color_by)
-        return static.to_html(self._compared, names, color_by=by, title=self.title, limit=limit)
+        color_by = cast(CompareBy, self.color_by)
+        return static.to_html(self._aligned, names, color_by=color_by, title=self.title, limit=limit)
 
     def to_text(self, *, limit: int | None = None) -> str:
-        """The comparison for a terminal: what only one response has in brackets, and the largest differences below.
+        """Return the comparison for a terminal: text of only one response in brackets, then the largest differences.
 
         Parameters
         ----------
         limit
-            Show at most so many tokens of each, and say how many more there are; all by default.
+            The number of tokens to show of each response; a note counts the rest. None shows all.
+
+        Returns
+        -------
+        str
+            Lines of plain text.
         """
-        return static.to_text(self._compared, cast("list[str]", self.names), limit=limit)
+        return static.to_text(self._aligned, cast("list[str]", self.names), limit=limit)
 
     def _page_state(self) -> tuple[dict[str, Any], str]:
         texts = zip(LETTERS, self.names, self.tables, strict=False)
         text = "\n\n".join(f"{letter}: {name}\n\n{table.text}" for letter, name, table in texts)
         return {"data": pack_responses(self.tables, [Packer() for _ in self.tables], whole=True)}, text
 
-    def _alignment(self) -> bytes:
-        parts = [self.first_divergence_from(other) for other in range(1, len(self.tables))]
-        told = [
+    def _pack_alignment(self) -> bytes:
+        firsts = [self.first_divergence_from(other) for other in range(1, len(self.tables))]
+        divergences = [
             None
-            if one is None
-            else {"span": one.span, "js": None if one.divergence is None else float(one.divergence.js_lower)}
-            for one in parts
+            if first is None
+            else {"span": first.span, "js": None if first.divergence is None else float(first.divergence.js_lower)}
+            for first in firsts
         ]
-        return pack_alignment(self._compared, told)
-
-    def _parting(self, a: int, b: int, other: int) -> Divergences | None:
-        left, right = self.tables[0], self.tables[other]
-        if a != b or common_prefix_length(left, right) < a or a >= min(len(left), len(right)):
-            return None
-        try:
-            return self.divergence(a, other)
-        except ValueError:  # what is listed is none of a distribution
-            return None
+        return pack_alignment(self._aligned, divergences)
 
     # Checks ---------------------------------------------------------------------------------------------------------
 
-    def _one_of(self, name: str, value: Any, first: int) -> None:
+    def _check_index(self, name: str, value: Any, first: int) -> None:
         if isinstance(value, bool) or not isinstance(value, int) or not first <= value < len(self.tables):
             raise SettingError(
                 f"{name} must be from {first} to {len(self.tables) - 1}, not {value!r}.", setting=name, value=value
             )
 
     @traitlets.validate("selected")
-    def _position(self, proposal: Mapping[str, Any]) -> int | None:
+    def _check_selected(self, proposal: Mapping[str, Any]) -> int | None:
         value = proposal["value"]
         if value is not None and not 0 <= value < len(self.spans):
             allowed = f"None or a row of spans from 0 to {len(self.spans) - 1}" if len(self.spans) else "None"
@@ -332,20 +323,20 @@ class LogprobCompare(FallbackWidget):
         return value
 
     @traitlets.validate("threshold")
-    def _nats(self, proposal: Mapping[str, Any]) -> float:
+    def _check_threshold(self, proposal: Mapping[str, Any]) -> float:
         value = proposal["value"]
         if not value >= 0:
             raise invalid("threshold", "a number of nats from 0", value)
         return value
 
     @traitlets.validate("names")
-    def _called(self, proposal: Mapping[str, Any]) -> list[str]:
-        return _distinct(list(proposal["value"]), len(self.tables))
+    def _check_names(self, proposal: Mapping[str, Any]) -> list[str]:
+        return _distinct_names(list(proposal["value"]), len(self.tables))
 
-    # Answers --------------------------------------------------------------------------------------------------------
+    # Messages -------------------------------------------------------------------------------------------------------
 
     def _receive(self, _: object, content: Any, __: object) -> None:
-        """The browser asks for what was too much to send at once."""
+        """Answer a request of the browser: a chunk of alternatives, or the measures of a response."""
         if not isinstance(content, dict):
             return
         side, chunk = content.get("side"), content.get("chunk")
@@ -363,27 +354,27 @@ class LogprobCompare(FallbackWidget):
         return {"text/html": self.to_html(limit=FALLBACK_LIMIT), "text/plain": self.to_text(limit=FALLBACK_LIMIT)}
 
     def __repr__(self) -> str:
-        return f"LogprobCompare({', '.join(f'{len(table)} tokens' for table in self.tables)})"
+        return f"LogprobCompare({', '.join(count_tokens(len(table)) for table in self.tables)})"
 
 
 def _names(responses: Sequence[Any], names: Sequence[str] | None) -> list[str]:
-    """The names as given; else the models, where these tell the responses apart; else letters."""
+    """Return the names as passed; by default the models if these differ, else letters."""
     if names is not None:
-        return _distinct(names, len(responses))
-    models = [getattr(one, "model", None) for one in responses]
-    told = [model for model in models if isinstance(model, str) and model]
-    if len(set(told)) == len(responses):
-        return told
+        return _distinct_names(names, len(responses))
+    models = [getattr(response, "model", None) for response in responses]
+    known = [model for model in models if isinstance(model, str) and model]
+    if len(set(known)) == len(responses):
+        return known
     return list(LETTERS[: len(responses)])
 
 
-def _distinct(names: Any, count: int) -> list[str]:
-    given = list(names) if isinstance(names, list | tuple) else None
+def _distinct_names(names: Any, count: int) -> list[str]:
+    texts = list(names) if isinstance(names, list | tuple) else None
     if (
-        given is None
-        or len(given) != count
-        or not all(isinstance(name, str) for name in given)
-        or len(set(given)) < count
+        texts is None
+        or len(texts) != count
+        or not all(isinstance(name, str) for name in texts)
+        or len(set(texts)) < count
     ):
         raise invalid("names", f"{count} different texts, one for each response", names)
-    return given
+    return texts

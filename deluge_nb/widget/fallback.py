@@ -1,7 +1,7 @@
-"""The static form of a widget, for pages where the widget cannot run: in an output of its own, before the widget's.
+"""The static form of a widget, for pages on which the widget cannot run, and its form as a page of its own.
 
-Jupyter shows one form of an output, and prefers a widget even where it is gone: a saved notebook that is opened again
-says "model not found" in place of the coloured text in the same output. So there are two outputs. The first has the
+Jupyter shows one form of an output and prefers a widget even if its model no longer exists: a notebook opened again
+says "model not found", although the same output has the coloured text. So there are two outputs. The first has the
 static form and is hidden as soon as the widget is on the page (``js/src/host/fallback.ts``); the second is the widget.
 """
 
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from IPython.display import DisplayHandle
 
 _WIDGET = "application/vnd.jupyter.widget-view+json"
-# In a running Jupyter the widget follows after a moment, so the static form waits a little, or it would flash up. Where
-# the widget is gone, Jupyter's message about it (in an output of class jupyter-widgets) is hidden.
+# In a running Jupyter the widget follows after a moment: without a delay the static form would flash up. If there is no
+# widget, Jupyter's message about it (in an output of class jupyter-widgets) is hidden.
 _STYLE = (
     "<style>@keyframes deluge-wait{from,to{max-height:0;overflow:hidden;visibility:hidden}}"
     ".jp-NotebookPanel .deluge-still{animation:deluge-wait 1.5s}"
@@ -32,10 +32,10 @@ _STYLE = (
 
 
 class FallbackWidget(anywidget.AnyWidget):
-    """A widget that is shown as static HTML or text where it cannot run, and saves itself as a page."""
+    """A widget with a static form, HTML or text, for pages on which it cannot run; it can be saved as a page."""
 
     link = traitlets.Unicode().tag(sync=True)
-    """The name by which a page finds what belongs to the widget: its static form, and linked charts."""
+    """The name by which the page finds the widget's static form and the charts linked to it."""
 
     _page_assets: ClassVar[tuple[str, str]] = ("page.js", "view.css")
     """The script and the stylesheet of a saved page."""
@@ -45,14 +45,14 @@ class FallbackWidget(anywidget.AnyWidget):
         return secrets.token_hex(4)
 
     def save_html(self, path: str | Path, *, title: str | None = None) -> None:
-        """Write one page that shows all of the widget and needs no kernel and no network.
+        """Write the widget as one HTML page that needs neither kernel nor network.
 
         Parameters
         ----------
         path
             The file to write.
         title
-            The page's title; by default the widget's.
+            The title of the page; by default that of the widget.
 
         Raises
         ------
@@ -61,7 +61,14 @@ class FallbackWidget(anywidget.AnyWidget):
 
         Examples
         --------
-        >>> view.save_html("answer.html")
+        >>> from pathlib import Path
+        >>> from tempfile import TemporaryDirectory
+        >>> from deluge_nb import LogprobView
+        >>> with TemporaryDirectory() as folder:
+        ...     page = Path(folder, "answer.html")
+        ...     LogprobView([{"token": "Paris", "logprob": -0.1}], title="Capitals").save_html(page)
+        ...     "<title>Capitals</title>" in page.read_text(encoding="utf-8")
+        True
         """
         inherited = {*anywidget.AnyWidget.class_traits(), *FallbackWidget.class_traits()}
         own = [name for name in self.class_traits(sync=True) if name not in inherited and not name.startswith("_")]
@@ -73,11 +80,11 @@ class FallbackWidget(anywidget.AnyWidget):
         Path(path).write_text(page, encoding="utf-8")
 
     def _page_state(self) -> tuple[dict[str, Any], str]:
-        """Return the traits that differ in a saved page, and its text where scripts are off."""
+        """Return the traits that differ in a saved page, and the text that it shows without scripts."""
         raise NotImplementedError
 
     def _static_forms(self) -> dict[str, str]:
-        """Return the static forms by their MIME types."""
+        """Return the static forms, keyed by MIME type."""
         raise NotImplementedError
 
     def _repr_mimebundle_(self, **options: Any) -> Any:
@@ -85,7 +92,7 @@ class FallbackWidget(anywidget.AnyWidget):
         return bundle and ({**bundle[0], **self._static_forms()}, bundle[1])
 
     def _widget_bundle(self, **options: Any) -> tuple[dict[str, Any], dict[str, Any]] | None:
-        """Return the widget alone, as its base class displays it; None where it has no view."""
+        """Return the MIME bundle of the widget alone, as its base class displays it; None if it has no view."""
         return super()._repr_mimebundle_(**options)
 
     def _ipython_display_(self) -> None:
@@ -94,12 +101,12 @@ class FallbackWidget(anywidget.AnyWidget):
 
 
 def require_kernel() -> None:
-    """Leave the choice of a form to IPython, where there is no kernel.
+    """Raise if there is no kernel, so that IPython chooses a form itself.
 
     Raises
     ------
     NotImplementedError
-        This tells IPython to choose.
+        When there is no kernel; IPython then tries the other forms.
     """
     from IPython.core.getipython import get_ipython
 
@@ -108,24 +115,24 @@ def require_kernel() -> None:
 
 
 def display_with_fallback(widget: FallbackWidget) -> DisplayHandle:
-    """Display a widget and, before it, its static form; return the handle of the latter."""
+    """Display a widget and, before it, its static form; return the handle of the static form."""
     from IPython.display import DisplayHandle, display
 
     handle = DisplayHandle()
     handle.display(_fallback(widget), raw=True)
     if bundle := widget._widget_bundle():
-        # Converters warn about an output without a form they know: the empty HTML is one.
+        # Converters warn about an output in which they know no form; the empty HTML is a form they know.
         display({_WIDGET: bundle[0][_WIDGET], "text/html": ""}, raw=True, metadata=bundle[1])
     return handle
 
 
 def update_fallback(widget: FallbackWidget, handle: DisplayHandle) -> None:
-    """Show the present static form of a widget in place of the one that was displayed."""
+    """Replace the static form that was displayed by the current one."""
     handle.update(_fallback(widget), raw=True)
 
 
 def _fallback(widget: FallbackWidget) -> dict[str, str]:
     forms = widget._static_forms()
     name = html.escape(str(widget.link), quote=True)
-    shown = f'<div class="deluge-still" data-link="{name}">{_STYLE}{forms["text/html"]}</div>'
-    return {**forms, "text/html": shown}
+    page = f'<div class="deluge-still" data-link="{name}">{_STYLE}{forms["text/html"]}</div>'
+    return {**forms, "text/html": page}

@@ -1,4 +1,4 @@
-"""An answer that is still coming, in a cell's output."""
+"""Show a streamed answer in the output of a cell while it grows."""
 
 from __future__ import annotations
 
@@ -19,49 +19,50 @@ if TYPE_CHECKING:
     from ..response import APIResponse
     from ..sampling import SamplingParams
 
-# An answer that is there by now is shown once and for all: what follows it is drawn again at its end.
+# Seconds before the first tokens are shown: an answer that is complete by then is drawn only once.
 _PATIENCE = 0.3
-# How often what has come is shown; drawing may take at most a fifth of the time.
+# The least seconds between two updates; after a slow one wait five times as long as it took, so that drawing takes at
+# most a fifth of the time.
 _PAUSE, _SHARE = 0.05, 5
 
 
 class LiveView:
-    """Shows the tokens of an answer as they come, and in the end as they are saved.
+    """Display of an answer that shows its tokens while they arrive, and at the end the form that is saved.
 
     Parameters
     ----------
     shown
-        Whether to show anything at all.
+        False to request the answer without showing it.
     """
 
     def __init__(self, *, shown: bool) -> None:
         self._shown = shown
         self._view: LogprobView | None = None
         self._handle: Any = None
-        self._asked: dict[str, Any] = {}
+        self._author: dict[str, Any] = {}
         self.interrupted = False
-        """Whether the user ended the answer."""
+        """True if the user interrupted the answer."""
 
     def answer(
         self, client: LLMClient, prompt: Conversation | RawPrompt, params: SamplingParams, *, use_cache: bool = True
     ) -> APIResponse:
-        """Ask, and show the answer as it comes.
+        """Request an answer, and show it while it arrives.
 
         Raises
         ------
         KeyboardInterrupt
-            When interrupted before anything has come.
+            When interrupted before the first token.
         """
-        # What the view needs to go on from other tokens; a client that is closed opens again.
+        # The view branches with this later; a closed client opens again by itself.
         continuer = Continuer(client, prompt, sampling_params=params, use_cache=use_cache)
-        self._asked = {"client": continuer, "prompt": prompt}
+        self._author = {"client": continuer, "prompt": prompt}
         if not self._shown or params.full_vocab:
             return client.process_prompts_sync(
                 [prompt], sampling_params=params, show_progress=False, use_cache=use_cache
             )[0]
         with client.stream(prompt, sampling_params=params, use_cache=use_cache) as stream:
             try:
-                for table in _growing(stream):
+                for table in _growing_tables(stream):
                     self._update(table)
             except KeyboardInterrupt:
                 stream.close()
@@ -73,45 +74,45 @@ class LiveView:
 
     @property
     def view(self) -> LogprobView | None:
-        """What is shown, once something is."""
+        """The view on the screen; None before there is one."""
         return self._view
 
     def finish(self, response: APIResponse) -> None:
-        """Show the answer as it is saved; nothing where it has no log-probabilities."""
+        """Show the answer in the form that is saved; do nothing if it has no log-probabilities."""
         if response.logprobs is None or not self._shown:
             return
         if self._view is None:
-            self._view = LogprobView(response, **self._asked)
+            self._view = LogprobView(response, **self._author)
             display_with_fallback(self._view)
             return
-        self._view.update(response, prompt=self._asked.get("prompt"))
-        # A notebook saves what was displayed, and the static form was that of the first tokens.
+        self._view.update(response, prompt=self._author.get("prompt"))
+        # The static form on the page shows the first tokens only, and a notebook saves that.
         update_fallback(self._view, self._handle)
 
     def _update(self, table: Logprobs) -> None:
         if self._view is None:
-            self._view = LogprobView(table, **self._asked)
+            self._view = LogprobView(table, **self._author)
             self._handle = display_with_fallback(self._view)
         else:
-            self._view.update(table, prompt=self._asked.get("prompt"))
+            self._view.update(table, prompt=self._author.get("prompt"))
 
 
-def _growing(stream: Stream) -> Iterator[Logprobs]:
-    """What has come, each time that more of it is due to be shown, until it ends: with what, the response tells."""
-    due, fresh = time.monotonic() + _PATIENCE, False
+def _growing_tables(stream: Stream) -> Iterator[Logprobs]:
+    """Yield the table so far each time an update is due, until the stream ends; its response reports any error."""
+    due, is_fresh = time.monotonic() + _PATIENCE, False
     with contextlib.suppress(Exception):
         while True:
-            # What has come is shown then, also where nothing follows it for long.
-            if not fresh or stream.wait(due - time.monotonic()):
+            # Wait no longer than until the update is due, so that a pause of the stream does not delay it.
+            if not is_fresh or stream.wait(due - time.monotonic()):
                 if next(stream, None) is None:
                     return
-                fresh = True
+                is_fresh = True
             began = time.monotonic()
             if began >= due:
                 if (table := stream.logprobs) is not None:
                     yield table
                 now = time.monotonic()
-                due, fresh = now + max(_PAUSE, _SHARE * (now - began)), False
+                due, is_fresh = now + max(_PAUSE, _SHARE * (now - began)), False
 
 
 __all__ = ["LiveView"]

@@ -1,7 +1,7 @@
-"""Tables of log-probabilities as blocks for the browser, whole or as they grow.
+"""Encode a table of log-probabilities as blocks for the browser, whole or as it grows.
 
-What is per token is as little as can be, for a completion may have a million: which text, and its log-probability.
-Texts are per distinct token. What is measured of the alternatives, and these themselves, go in blocks of their own.
+A completion may have a million tokens, so a block has only two numbers per token: the label of its text, and its
+log-probability. Texts are stored once per distinct token. Alternatives and measures have blocks of their own.
 """
 
 from __future__ import annotations
@@ -22,53 +22,53 @@ from ..text.glyphs import EMPTY, PARTIAL, Shape, is_plain, label, shapes_of
 from .codec import pack
 
 _BREAKS, _MARKED = 1, 2
-# Tokens whose alternatives travel together.
+# The number of tokens whose alternatives are sent in one block.
 CHUNK = 4096
-# What is measured, and the alternatives, travel with so many tokens; of more only the first chunk's alternatives do,
-# and the rest is sent when it is asked for.
+# Up to so many tokens, measures and alternatives are sent with the tokens. A longer table is sent with the alternatives
+# of its first chunk only; the browser requests the rest when it needs them.
 EAGER = 4 * CHUNK
 _NO_ID = -1
 
 
 class Packer:
-    """Packs one completion, whole or as it grows: texts that were sent are not sent again.
+    """Encoder of one completion, whole or as it grows; it does not repeat texts that the browser has.
 
-    A label is a place in the list of distinct tokens. Those of the same bytes share one; those that only look alike do
-    not, so that labels tell tokens apart.
+    A label is an index into the list of distinct texts. Tokens of the same bytes share a label; tokens that only look
+    alike do not, so labels identify tokens.
     """
 
     def __init__(self) -> None:
         self.epoch = secrets.token_hex(4)
-        """Which completion this is: what was packed by another packer does not go on from here."""
-        self._distinct: dict[bytes, int] = {}
-        self._extra: dict[str, int] = {}
-        # Of each text: its bytes, its id, and whether it is a token (and not what torn ones amount to).
+        """The identity of the completion: blocks of different epochs do not continue each other."""
+        self._label_of_bytes: dict[bytes, int] = {}
+        self._label_of_text: dict[str, int] = {}
+        # Of each text its bytes, its id, and True if it is a token (False if several torn tokens make it up).
         self._known: list[tuple[bytes, int, bool]] = []
-        self._kept = 0
+        self._committed = 0
         self._vocabulary: Vocabulary | None = None
         self._labels = np.zeros(0, np.int32)
         self._torn = np.zeros(0, np.bool_)
 
     def commit(self) -> None:
-        """Note that the browser has what was packed so far: later blocks do not repeat its texts."""
-        self._kept = len(self._known)
+        """Record that the browser has the texts packed so far: later blocks do not repeat them."""
+        self._committed = len(self._known)
 
     def reset(self) -> None:
         """Pack all texts again, for a browser that may have none of them."""
-        self._kept = 0
+        self._committed = 0
 
     def tokens(self, table: Logprobs, first: int = 0) -> bytes:
-        """What is drawn of the tokens from `first` on; log-probabilities as float32, nats, NaN where not told.
+        """Return the block of the tokens from ``first`` on; log-probabilities are float32, nats, NaN if unknown.
 
-        ``sources``, ``labels`` and ``stretches`` describe the texts of ``places``: what they stand for and, unless they
-        are plain, how they are called by themselves and what is drawn of them. ``odd`` are tokens whose text is not
-        that of their label, because they end or begin inside a character.
+        ``sources``, ``labels`` and ``stretches`` describe the texts of ``places``: the text itself and, unless it is
+        plain, its label in a card and the pieces to draw. ``odd`` lists tokens with a text other than that of their
+        label, because they end or begin inside a character.
         """
         chosen = table[first:].chosen
-        self._enter(table.vocabulary, chosen)
+        self._add_labels(table.vocabulary, chosen)
         labels = self._labels[chosen]
-        odd, odd_texts = self._torn_texts(table, first, labels)
-        texts, columns = self._texts(self._kept, None)
+        odd, odd_texts = self._torn_texts(first, labels)
+        texts, columns = self._new_texts(None)
         return pack(
             {
                 "epoch": self.epoch,
@@ -89,11 +89,11 @@ class Packer:
         )
 
     def alternatives(self, table: Logprobs, first: int, last: int) -> bytes:
-        """What was weighed at the tokens from `first` to before `last`: how many at each, labels, log-probabilities."""
+        """Return the block of the alternatives of the tokens from ``first`` to before ``last``."""
         _, _, alternative, logprob, offsets = table[first:last].columns
-        self._enter(table.vocabulary, alternative)
+        self._add_labels(table.vocabulary, alternative)
         labels = self._labels[alternative]
-        texts, columns = self._texts(self._kept, labels)
+        texts, columns = self._new_texts(labels)
         return pack(
             {"first": first, "last": last, **texts},
             {
@@ -105,22 +105,22 @@ class Packer:
         )
 
     def safe_start(self, table: Logprobs, grown_from: int) -> int:
-        """From where a table that has grown must be packed again: a character may have been completed."""
+        """Return the position from which a grown table must be packed again: new tokens may complete a character."""
         stop, size = grown_from, 64
-        # From the end, where it nearly always is found at once: tables grow by a few tokens, and often.
+        # Search from the end, because the last token is nearly always whole, and tables grow often by few tokens.
         while stop > 0:
             start = max(0, stop - size)
             chosen = table[start:stop].chosen
-            self._enter(table.vocabulary, chosen)
+            self._add_labels(table.vocabulary, chosen)
             labels = self._labels[chosen]
-            whole = np.flatnonzero(~self._torn[labels] & ~self._nothing(labels))
+            whole = np.flatnonzero(~self._torn[labels] & ~self._is_empty(labels))
             if len(whole):
                 return start + int(whole[-1]) + 1
             stop, size = start, 4 * size
         return 0
 
-    def _enter(self, vocabulary: Vocabulary, used: NDArray[np.integer]) -> None:
-        """Give labels to the tokens that have none yet."""
+    def _add_labels(self, vocabulary: Vocabulary, used: NDArray[np.integer]) -> None:
+        """Assign labels to the used tokens that have none."""
         if self._vocabulary is not vocabulary:
             self._vocabulary = vocabulary
             self._labels = np.zeros(0, np.int32)
@@ -130,77 +130,80 @@ class Packer:
         before = len(self._known)
         for index in np.unique(used[self._labels[used] < 0]).tolist():
             octets = vocabulary.true_bytes(index)
-            place = self._distinct.get(octets)
-            if place is None:
-                place = self._distinct[octets] = len(self._known)
+            text_label = self._label_of_bytes.get(octets)
+            if text_label is None:
+                text_label = self._label_of_bytes[octets] = len(self._known)
                 token_id = vocabulary.ids[index]
                 self._known.append((octets, _NO_ID if token_id is None else token_id, True))
-            self._labels[index] = place
+            self._labels[index] = text_label
         if before < len(self._known):
             torn = [not octets.isascii() and _text_of(octets) is None for octets, _, _ in self._known[before:]]
             self._torn = np.concatenate((self._torn, torn))
 
-    def _nothing(self, labels: NDArray[np.integer]) -> NDArray[np.bool_]:
-        """Which tokens have no bytes."""
-        return labels == self._distinct.get(b"", -1)
+    def _is_empty(self, labels: NDArray[np.integer]) -> NDArray[np.bool_]:
+        """Return True for each token without bytes."""
+        return labels == self._label_of_bytes.get(b"", -1)
 
-    def _torn_texts(self, table: Logprobs, first: int, labels: NDArray[np.integer]) -> tuple[list[int], list[int]]:
-        """Tokens that are no text by themselves: a character is drawn where it is complete, marks stand before it."""
+    def _torn_texts(self, first: int, labels: NDArray[np.integer]) -> tuple[list[int], list[int]]:
+        """Return the positions of tokens that hold part of a character, and the labels of the texts to draw there.
+
+        The character is drawn at the token that completes it, and marks at the tokens before.
+        """
         torn = np.flatnonzero(self._torn[labels])
         if not len(torn):
             return [], []
-        # A token of no bytes may stand between the halves.
-        between = np.cumsum(~self._torn[labels] & ~self._nothing(labels))[torn]
+        # Do not count empty tokens: one may stand between the parts of a character.
+        between = np.cumsum(~self._torn[labels] & ~self._is_empty(labels))[torn]
         starts = np.flatnonzero(np.diff(between, prepend=-1) > 0).tolist()
         texts: list[int] = []
         for start, stop in pairwise([*starts, len(torn)]):
             decoder = codecs.getincrementaldecoder("utf-8")("replace")
             run = torn[start:stop].tolist()
-            for place in run:
-                octets = self._known[int(labels[place])][0]
-                text = decoder.decode(octets, final=place == run[-1])
-                if text not in self._extra:
-                    self._extra[text] = len(self._known)
+            for row in run:
+                octets = self._known[int(labels[row])][0]
+                text = decoder.decode(octets, final=row == run[-1])
+                if text not in self._label_of_text:
+                    self._label_of_text[text] = len(self._known)
                     self._known.append((text.encode(), _NO_ID, False))
                     self._torn = np.append(self._torn, False)
-                texts.append(self._extra[text])
+                texts.append(self._label_of_text[text])
         return (torn + first).tolist(), texts
 
-    def _texts(self, kept: int, used: NDArray[np.integer] | None) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
-        """The texts that a block must bring: those used, or all, past the ones that the browser keeps."""
+    def _new_texts(self, used: NDArray[np.integer] | None) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+        """Return the texts a block must bring: those with ``used`` labels, or all, except the committed ones."""
         if used is None:
-            places = range(kept, len(self._known))
+            new = range(self._committed, len(self._known))
         else:
-            wanted = np.zeros(len(self._known), np.bool_)
-            wanted[used] = True
-            wanted[:kept] = False
-            places = np.flatnonzero(wanted).tolist()
+            is_new = np.zeros(len(self._known), np.bool_)
+            is_new[used] = True
+            is_new[: self._committed] = False
+            new = np.flatnonzero(is_new).tolist()
         labels: dict[int, str] = {}
         sources: list[str] = []
         ids: list[int] = []
         stretches: dict[int, list[tuple[str, str, int]]] = {}
-        for place in places:
-            octets, token_id, is_token = self._known[place]
+        for index in new:
+            octets, token_id, is_token = self._known[index]
             ids.append(token_id)
             if is_plain(octets):
                 sources.append(octets.decode())
                 continue
             source = _text_of(octets) or ""
             sources.append(source)
-            labels[place] = label(octets)
-            if not source:  # half a character, which is drawn with its other half, or nothing
-                stretches[place] = [(EMPTY if is_token and not octets else PARTIAL, "", _MARKED)]
+            labels[index] = label(octets)
+            if not source:  # Part of a character, which is drawn at another token, or nothing.
+                stretches[index] = [(EMPTY if is_token and not octets else PARTIAL, "", _MARKED)]
                 continue
             shapes = shapes_of(source)
             if shapes != [(source, source, False, False)]:
-                stretches[place] = [_flagged(shape) for shape in shapes]
-        columns = {"places": np.array(places, np.uint32), "ids": np.array(ids, np.int32)}
+                stretches[index] = [_with_flags(shape) for shape in shapes]
+        columns = {"places": np.array(new, np.uint32), "ids": np.array(ids, np.int32)}
         return {"labels": labels, "sources": sources, "stretches": stretches}, columns
 
 
-def _flagged(shape: Shape) -> tuple[str, str, int]:
-    shown, copied, breaks, marked = shape
-    return shown, copied, _BREAKS * breaks | _MARKED * marked
+def _with_flags(shape: Shape) -> tuple[str, str, int]:
+    drawn, copied, breaks, marked = shape
+    return drawn, copied, _BREAKS * breaks | _MARKED * marked
 
 
 def _text_of(octets: bytes) -> str | None:
@@ -211,14 +214,14 @@ def _text_of(octets: bytes) -> str | None:
 
 
 def _narrow(column: NDArray[np.integer]) -> NDArray[np.integer]:
-    """As uint16 where that is wide enough."""
+    """Return the column as uint16 if that is wide enough, else as uint32."""
     return column.astype(np.uint16 if column.max(initial=0) < 1 << 16 else np.uint32)
 
 
 def pack_measures(table: Logprobs, first: int = 0) -> bytes:
-    """What is measured of the alternatives of the tokens from `first` on; NaN where nothing is known.
+    """Return the block of measures of the tokens from ``first`` on; NaN if nothing is known of a token.
 
-    Entropies in bits; ``margin`` and ``tail`` are probabilities, ``rank`` 0 where there are no alternatives.
+    Entropies are in bits, ``margin`` and ``tail`` are probabilities, and ``rank`` is 0 without alternatives.
     """
     part = table[first:]
     bounds = part.entropy_bounds(base=2)

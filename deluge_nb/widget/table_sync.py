@@ -1,7 +1,7 @@
-"""Keep the browser's copy of a view's table up to date: all of it, or only the rows that are new.
+"""Keep the browser's copy of a view's table up to date: send all of it, or only new rows.
 
-Rows that are appended go as messages, at most as often as a screen is drawn. The traits, which saved notebooks and late
-views read, follow when the table has doubled, and when no more rows come.
+Appended rows are sent as messages, no more often than a screen is drawn. The traits, which saved notebooks and views
+opened later read, are set again when the table has doubled and when no more rows arrive.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from .packer import CHUNK, EAGER, Packer, pack_measures
 
 # Seconds between two messages with new rows: Jupyter drops messages that come too fast.
 PAUSE = 1 / 30
-# Seconds without new rows after which the text has probably ended.
+# Seconds without new rows after which the text is taken to have ended.
 QUIET = 1.0
 
 
 class Target(Protocol):
-    """The widget that the rows are sent with, as far as it is used here."""
+    """The part of a widget that sends a table."""
 
     def send(self, content: Any, buffers: Sequence[bytes] | None = None) -> None:
         """Send a message to the browser."""
@@ -36,39 +36,39 @@ class Target(Protocol):
         ...
 
     def hold_sync(self) -> AbstractContextManager[Any]:
-        """Send the traits that are set meanwhile as one message."""
+        """Send the traits that are set inside the block as one message."""
         ...
 
 
 class TableSync:
-    """Sends a table, and what is appended to it.
+    """Sender of a table that may grow.
 
     Parameters
     ----------
     target
         The widget. Nothing is sent before its traits exist.
     table
-        The table to begin with.
+        The first table.
     """
 
     def __init__(self, target: Target, table: Logprobs) -> None:
         self._target = target
         self.table = table
         self.packer = Packer()
-        # Rows that the traits have, and rows that have been sent.
+        # The number of rows in the traits, and of rows sent.
         self._in_traits = self._sent = len(table)
         self._last_sent = 0.0
         self._append_timer: asyncio.TimerHandle | None = None
         self._settle_timer: asyncio.TimerHandle | None = None
         self.is_stale = False
-        """True while rows have been appended that the traits do not have."""
+        """True while the traits lack appended rows."""
         self.with_measures = False
-        """True when the browser needs the measures, of a long table too: it has colours that depend on them."""
+        """True if the browser needs the measures of a long table too, because its colours depend on them."""
 
     def pack(self) -> dict[str, bytes]:
-        """Return the blocks of the whole table by the names of their traits.
+        """Return the blocks of the whole table, keyed by trait.
 
-        Of a long table the measures are left out unless needed, and all alternatives but those of the first chunk.
+        A long table is sent without measures (unless needed) and with the alternatives of its first chunk only.
         """
         is_short = len(self.table) <= EAGER
         data = self.packer.tokens(self.table)
@@ -91,12 +91,12 @@ class TableSync:
         return self.packer.alternatives(self.table, chunk * CHUNK, min((chunk + 1) * CHUNK, len(self.table)))
 
     def replace(self, table: Logprobs) -> None:
-        """Take another table; it is sent with :meth:`send_all`."""
+        """Replace the table; :meth:`send_all` sends it."""
         self.table = table
         self.packer = Packer()
 
     def append(self, table: Logprobs) -> None:
-        """Take the same table with more rows at its end, and send these when it is due."""
+        """Replace the table by itself with more rows at its end, and send these when due."""
         vocabulary, grown = self.table.vocabulary, len(table) > len(self.table)
         self.table = table
         if table.vocabulary is not vocabulary:
@@ -112,7 +112,7 @@ class TableSync:
                 self._target.set_trait(name, value)
 
     def send_appended(self) -> None:
-        """Send the rows that are new now."""
+        """Send the rows that have not been sent."""
         if self._append_timer is not None:
             self._append_timer.cancel()
             self._append_timer = None
@@ -146,10 +146,10 @@ class TableSync:
                 self._append_timer = loop.call_later(wait, self.send_appended)
 
     def _settle_when_quiet(self) -> None:
-        """Plan to set the traits: a notebook that is saved with its widgets has them, and no messages."""
+        """Schedule setting the traits: a notebook saved with its widgets has their traits, but no messages."""
         if self._settle_timer is not None:
             self._settle_timer.cancel()
-        with contextlib.suppress(RuntimeError):  # Without a loop nobody saves a notebook.
+        with contextlib.suppress(RuntimeError):  # Without an event loop there is no notebook to save.
             self._settle_timer = asyncio.get_running_loop().call_later(QUIET, self._settle)
 
     def _settle(self) -> None:
@@ -159,7 +159,7 @@ class TableSync:
 
 
 def continues(old: Logprobs, new: Logprobs) -> bool:
-    """Return whether a table is another one with more rows at its end, or with as many."""
+    """Return True if a table has the rows of the old one, and possibly more at its end."""
     size = len(old)
     if not size or len(new) < size:
         return False
@@ -171,5 +171,5 @@ def continues(old: Logprobs, new: Logprobs) -> bool:
 
 
 def with_small_vocabulary(table: Logprobs) -> Logprobs:
-    """Return the table over a vocabulary of its own, if the one it shares is much larger than the table."""
+    """Return the table with a vocabulary of its own if the shared one is much larger than the table."""
     return table.compact() if len(table.vocabulary) > 1024 + 64 * len(table) else table

@@ -1,4 +1,4 @@
-"""Check the values of a view's traits: one sentence for each that is refused."""
+"""Validate the values of widget traits; each error is one sentence that names the trait, the value and the remedy."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ..errors import SettingError
 
 
 def position(name: str, value: int | None, size: int) -> int | None:
-    """Return the position of one of ``size`` tokens, or None for none.
+    """Return a value that is None or the position of one of ``size`` tokens.
 
     Raises
     ------
@@ -19,18 +19,18 @@ def position(name: str, value: int | None, size: int) -> int | None:
         When there is no such token.
     """
     if value is not None and not 0 <= value < size:
-        allowed = f"None or a position from 0 to {size - 1}" if size else "None where there are no tokens"
+        allowed = f"None or a position from 0 to {size - 1}" if size else "None, as there are no tokens"
         raise invalid(name, allowed, value)
     return value
 
 
 def positions(name: str, values: Sequence[Any], size: int) -> list[int]:
-    """Return positions of ``size`` tokens as a list.
+    """Return a list of positions, each of one of ``size`` tokens.
 
     Raises
     ------
     SettingError
-        When one is not the position of a token.
+        When a value is not the position of a token.
     """
     if not all(isinstance(value, int) and 0 <= value < size for value in values):
         raise invalid(name, f"positions from 0 to {size - 1}", list(values))
@@ -52,7 +52,7 @@ def span(name: str, values: Sequence[Any], size: int) -> list[int]:
 
 
 def limits(name: str, values: Sequence[Any]) -> list[float]:
-    """Return two values in order, or an empty list.
+    """Return two values in ascending order, or an empty list.
 
     Raises
     ------
@@ -66,7 +66,7 @@ def limits(name: str, values: Sequence[Any]) -> list[float]:
 
 
 def between(name: str, value: float, low: float, high: float, allowed: str, *, open_low: bool = False) -> float:
-    """Return a number within an interval; with ``open_low`` the lower end is not part of it.
+    """Return a number that lies within an interval; ``open_low`` excludes the lower end.
 
     Raises
     ------
@@ -79,5 +79,5 @@ def between(name: str, value: float, low: float, high: float, allowed: str, *, o
 
 
 def invalid(name: str, allowed: str, value: Any) -> SettingError:
-    """Return the error for a trait that cannot have a value."""
+    """Return the error for an invalid value of a trait."""
     return SettingError(f"{name} must be {allowed}, not {value!r}.", setting=name, value=value)

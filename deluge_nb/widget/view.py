@@ -1,29 +1,29 @@
-"""The view: a completion's tokens, coloured by how sure the model was of each."""
+"""``LogprobView``: the widget that shows a completion with each token coloured by its probability."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import traitlets
 
-from ..client.continuation import Branch, Continuer
+from ..client.continuation import Branch
 from ..interop.readers import as_logprobs
 from ..logprobs.table import Logprobs
 from ..render import html
 from ..render.assets import STATIC
-from ..render.colors import PALETTES, Palette, Theme
-from ..render.picture import api
+from ..render.colors import PALETTES, Palette
 from ..render.scale import COLOR_BY, ColorBy
 from . import validation
-from .branches import BranchTree
+from .branches import BranchTree, resolve_continuer
 from .fallback import FallbackWidget
 from .packer import CHUNK, Packer, pack_measures
+from .pictures import PictureExport
 from .table_sync import TableSync, continues, with_small_vocabulary
 
 if TYPE_CHECKING:
     from ..client.client import LLMClient
+    from ..client.continuation import Continuer
     from ..models.spec import ServedModel
     from ..prompts import PromptLike
     from ..sampling import SamplingParams
@@ -32,8 +32,8 @@ FONTS = ("monospace", "proportional")
 SPACES = ("marks", "all", "plain")
 
 
-class LogprobView(FallbackWidget):
-    """The tokens of a completion, each coloured, with the alternatives that the model weighed.
+class LogprobView(PictureExport, FallbackWidget):
+    """A completion in a notebook: tokens coloured by probability, with the alternatives the model considered.
 
     Point at a token, or move with the arrow keys, to see its alternatives. A click or Enter keeps the card open, ``/``
     searches, ``n`` and ``p`` go to the next and the previous surprise, ``?`` lists all keys. Selections made in the
@@ -45,43 +45,48 @@ class LogprobView(FallbackWidget):
         A table of log-probabilities, or a response that has one: see :func:`deluge_nb.as_logprobs`.
     color_by
         ``"probability"`` of the token, ``"surprisal"`` (its negative logarithm, in bits), ``"entropy"`` of the
-        distribution it was drawn from (bits, the least that the alternatives allow), ``"margin"`` (the likeliest
-        token's lead over the second) or ``"rank"`` of the token among the alternatives.
+        distribution it was drawn from (in bits; a lower bound from the alternatives), ``"margin"`` (the probability of
+        the likeliest token minus that of the second) or ``"rank"`` of the token among the alternatives.
     selected
         The position of the selected token, or None.
     title
         A line above the tokens; none by default.
     palette
-        ``"amber"``, ``"blue"``, ``"green"`` or ``"grey"``: each one hue in equal steps, in light and dark.
+        ``"amber"``, ``"blue"``, ``"green"`` or ``"grey"``: one hue in equal steps, for light and dark themes.
     font
         ``"monospace"`` or ``"proportional"``.
     spaces
-        Which white space is marked: ``"marks"`` (where it stands alone), ``"all"`` or ``"plain"`` (none).
+        White space that is marked: ``"marks"`` (tokens of white space alone), ``"all"`` or ``"plain"`` (none).
     boundaries
-        Whether a line is drawn between tokens.
+        True to draw a line between tokens.
     threshold
-        A token with a probability below this is a surprise.
+        Tokens with a probability below this are surprises.
     limits
         Two values on the scale of ``color_by``: tokens outside them are dimmed. Empty for none.
     temperature
-        The temperature at which cards show the alternatives. What is not known exactly then is an interval.
+        The temperature at which cards show the alternatives. Probabilities that cannot be computed exactly from the
+        alternatives are shown as intervals.
     client, prompt
-        The client (or a model's name) that wrote the completion, and the prompt. With both, the reader can choose an
-        alternative in a card and the model continues from it: see :meth:`branch`. Where it cannot, the cards say why.
+        The client (or a model's name) that wrote the completion, and the prompt. With both, you can choose an
+        alternative in a card and the model continues from it: see :meth:`branch`. If it cannot, the cards say why.
     sampling_params
-        The settings of the completion, where they were not the client's own.
+        The settings of the completion, if they were not the client's own.
 
     Raises
     ------
     LogprobsMissingError
         When there are no log-probabilities to show.
     SettingError
-        When ``logprobs`` has another type, or an argument has a value that it cannot have.
+        When ``logprobs`` has another type, or an argument has an invalid value.
 
     Examples
     --------
-    >>> view = LogprobView(response, color_by="surprisal")
-    >>> view.selected = 2
+    >>> from deluge_nb import LogprobView
+    >>> tokens = [{"token": "Paris", "logprob": -0.1}, {"token": ".", "logprob": -0.7}]
+    >>> view = LogprobView(tokens, color_by="surprisal", title="The capital of France")
+    >>> view.selected = 1
+    >>> view
+    LogprobView(2 tokens)
     """
 
     _esm = STATIC / "view.js"
@@ -129,7 +134,7 @@ class LogprobView(FallbackWidget):
         self._sync.with_measures = color_by not in ("probability", "surprisal")
         self._pinned_by_node: dict[int, Any] = {}
         self._author = (client, sampling_params)
-        self._branches = BranchTree(self, logprobs, *_continuer(client, prompt, sampling_params))
+        self._branches = BranchTree(self, logprobs, *resolve_continuer(client, prompt, sampling_params))
         super().__init__(
             **self._sync.pack(),
             selected=selected,
@@ -155,34 +160,40 @@ class LogprobView(FallbackWidget):
 
     @property
     def logprobs(self) -> Logprobs:
-        """The table, by the name that a response has for it: a view can be passed wherever a response can."""
+        """The table under the name it has in a response, so that a view can be passed in place of a response."""
         return self.table
 
     def update(self, logprobs: Any, *, prompt: PromptLike | None = None) -> None:
-        """Show another table in the same place, such as one that has grown.
+        """Show another table in the same view, such as one that has grown.
 
         If the table has grown, only the new rows are sent, and the text on the screen stays.
 
         Parameters
         ----------
         logprobs
-            As for the view itself. A selection stays where the new table has its position.
+            A table or response, as for the view itself. A selection stays if the new table has its position.
         prompt
-            The prompt of the new completion, for the view's client. Branches are removed with the text they left.
+            The prompt of the new completion, for the view's client. If the text is another one, its branches are
+            removed.
 
         Raises
         ------
         LogprobsMissingError, SettingError
-            As for the view itself; the view then stays as it was.
+            As for the view itself; the view then keeps its table.
 
         Examples
         --------
-        >>> view.update(response)
+        >>> from deluge_nb import LogprobView
+        >>> tokens = [{"token": "Par", "logprob": -0.1}, {"token": "is", "logprob": -0.2}]
+        >>> view = LogprobView(tokens[:1])
+        >>> view.update(tokens)
+        >>> view.table.text
+        'Paris'
         """
         old, new = self.table, with_small_vocabulary(as_logprobs(logprobs))
         grown = continues(old, new)
         client, params = self._author
-        continuer = None if prompt is None else _continuer(client, prompt, params)[0]
+        continuer = None if prompt is None else resolve_continuer(client, prompt, params)[0]
         if not grown and self._branches.branches:
             self._branches.clear()
         self._branches.replace_answer(logprobs, grown=grown, continuer=continuer)
@@ -196,7 +207,18 @@ class LogprobView(FallbackWidget):
         self._sync.send_all()
 
     def get_state(self, *args: Any, **options: Any) -> Any:
-        """Return the traits' values, with rows that were appended since they were last set."""
+        """Return the values of the traits, including rows appended since the traits were last set.
+
+        Parameters
+        ----------
+        *args, **options
+            As for the base class, :class:`ipywidgets.Widget`.
+
+        Returns
+        -------
+        dict
+            The values by the names of their traits.
+        """
         sync = getattr(self, "_sync", None)
         if sync is not None and sync.is_stale:
             # Rows that are sent later continue from here, also in browsers that have these already.
@@ -209,7 +231,7 @@ class LogprobView(FallbackWidget):
 
     @property
     def branches(self) -> list[Branch]:
-        """The answers that continue from another token, in the order in which they were begun."""
+        """The answers that continue from another token, in the order of their requests."""
         return list(self._branches.branches)
 
     @property
@@ -225,11 +247,11 @@ class LogprobView(FallbackWidget):
         Parameters
         ----------
         position
-            The position of the other token, counted from the end if negative.
+            The position of the token to replace, counted from the end if negative.
         alternative
-            Its text, or its place among the alternatives listed there, 0 for the first.
+            The text of the other token, or its index among the alternatives listed there, 0 for the first.
         node
-            The node to leave: the ``id`` of a branch, 0 for the completion; by default the one that is shown.
+            The node to branch from: the ``id`` of a branch, 0 for the completion; by default the one on the screen.
 
         Returns
         -------
@@ -239,37 +261,26 @@ class LogprobView(FallbackWidget):
         Raises
         ------
         SettingError
-            When there is no such alternative, or the model cannot continue from it; says why.
+            When there is no such alternative, or the model cannot continue from it; the message says why.
         LogprobsNotSupportedError, MissingKeyError, LocalModelError
-            When the model cannot be asked at all.
+            When no request can be made to the model.
 
         Examples
         --------
+        >>> from deluge_nb import LLMClient, LogprobView
+        >>> client = LLMClient("local", logprobs=True, top_logprobs=5, max_new_tokens=8)
+        >>> response = client.process_prompts_sync(["Name a colour."], show_progress=False)[0]
+        >>> view = LogprobView(response, client=client, prompt="Name a colour.")
         >>> branch = view.branch(0, 1)
-        >>> view.node = branch.id
+        >>> branch.response.logprobs.tokens[0] == branch.token
+        True
         """
         return self._branches.branch(position, alternative, cast(int, self.node) if node is None else node)
 
-    # Pictures ---------------------------------------------------------------------------------------------------------
+    # Static forms -----------------------------------------------------------------------------------------------------
 
-    def to_png(self, *, theme: Theme = "light", width: int = 80, limit: int | None = None, scale: float = 2) -> bytes:
-        """Return the view as a PNG, in its own colours: see :func:`deluge_nb.to_png`."""
-        return api.to_png(self.table, theme=theme, width=width, limit=limit, scale=scale, **self._style())
-
-    def to_svg(self, *, theme: Theme = "light", width: int = 80, limit: int | None = None) -> str:
-        """Return the view as an SVG, in its own colours: see :func:`deluge_nb.to_svg`."""
-        return api.to_svg(self.table, theme=theme, width=width, limit=limit, **self._style())
-
-    def save_png(self, path: str | Path, **options: Any) -> None:
-        """Write the result of :meth:`to_png` to a file."""
-        Path(path).write_bytes(self.to_png(**options))
-
-    def save_svg(self, path: str | Path, **options: Any) -> None:
-        """Write the result of :meth:`to_svg` to a file."""
-        Path(path).write_text(self.to_svg(**options), encoding="utf-8")
-
-    def _style(self) -> dict[str, Any]:
-        return {"color_by": self.color_by, "palette": self.palette, "title": self.title or None}
+    def _picture_source(self) -> tuple[Logprobs, dict[str, Any]]:
+        return self.table, {"color_by": self.color_by, "palette": self.palette, "title": self.title or None}
 
     def _static_forms(self) -> dict[str, str]:
         return html.static_bundle(self.table, cast(ColorBy, self.color_by), self.title, cast(Palette, self.palette))
@@ -289,7 +300,7 @@ class LogprobView(FallbackWidget):
     # Messages and traits ----------------------------------------------------------------------------------------------
 
     def _receive(self, _: object, content: Any, __: object) -> None:
-        """Answer the browser, which asks for what was too much to send at once."""
+        """Answer a request of the browser: a branch, a chunk of alternatives, measures, or the whole table."""
         if not isinstance(content, dict):
             return
         if "branch" in content:
@@ -301,7 +312,7 @@ class LogprobView(FallbackWidget):
             self._sync.with_measures = True
             self.measures = pack_measures(self.table)
         if content.get("whole") is True:
-            # Also where the traits have the same already: the browser may have an older state.
+            # Even if the traits are up to date: the browser may have an older state.
             blocks = self._sync.pack_again()
             self._trait_values.update(blocks)
             self.send_state(list(blocks))
@@ -321,11 +332,11 @@ class LogprobView(FallbackWidget):
     def _show_node(self, change: Mapping[str, Any]) -> None:
         self._pinned_by_node[change["old"]] = self.pinned
         self._fit_selection(self._pinned_by_node.get(change["new"], self.pinned))
-        if change["new"] == 0 and self._sync.is_stale:  # Rows came while a branch was on the screen.
+        if change["new"] == 0 and self._sync.is_stale:  # Rows arrived while a branch was on the screen.
             self._sync.send_all()
 
     def _fit_selection(self, pinned: Any) -> None:
-        """Keep what is selected where the text that is shown has its position."""
+        """Keep the selections that lie within the text on the screen."""
         size = len(self.shown)
         with self.hold_sync():
             if self.selected is not None and self.selected >= size:
@@ -360,19 +371,9 @@ class LogprobView(FallbackWidget):
         return validation.between("temperature", proposal["value"], 0, 100, "from 0 to 100")
 
     def __repr__(self) -> str:
-        return f"LogprobView({len(self.table)} tokens)"
+        return f"LogprobView({count_tokens(len(self.table))})"
 
 
-def _continuer(
-    client: LLMClient | str | ServedModel | Continuer | None, prompt: PromptLike | None, params: SamplingParams | None
-) -> tuple[Continuer | None, str | None]:
-    """What continues the answer; or None, and why nothing can."""
-    if client is None:
-        return None, None if prompt is None else "No client is known that could continue: LogprobView(…, client=…)."
-    if prompt is None:
-        if isinstance(client, Continuer):
-            return client, None
-        return None, "The prompt is not known, so the model cannot continue: LogprobView(…, prompt=…)."
-    if isinstance(client, Continuer):
-        return client.for_prompt(prompt), None
-    return Continuer(client, prompt, sampling_params=params), None
+def count_tokens(count: int) -> str:
+    """Return a number of tokens in words: ``"1 token"``, ``"2 tokens"``."""
+    return "1 token" if count == 1 else f"{count} tokens"
