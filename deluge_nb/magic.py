@@ -1,4 +1,7 @@
-"""``%%deluge``: a prompt in a cell, its completion coloured by probability."""
+"""``%%deluge``: send a cell's text to a model, and show the completion coloured by probability.
+
+Loading the extension also registers how responses and tables of log-probabilities display themselves in IPython.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +27,7 @@ from .response import APIResponse
 from .sampling import SamplingParams
 from .widget.fallback import display_with_fallback, require_kernel
 from .widget.live import LiveView
-from .widget.view import LogprobView
+from .widget.view import LogprobView, count_tokens
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import ExecutionResult, InteractiveShell
@@ -39,12 +42,12 @@ _CHARTS: Mapping[str, tuple[Callable[[Any], Any], ...]] = {
 }
 
 
-def _unquoted(text: str) -> str:
-    """IPython splits a magic's line and leaves the quotes on."""
+def _strip_quotes(text: str) -> str:
+    # IPython splits the line of a magic and leaves the quotes on.
     return text[1:-1] if len(text) >= 2 and text[0] == text[-1] and text[0] in "'\"" else text
 
 
-def _variable(name: str) -> str:
+def _variable_name(name: str) -> str:
     if not name.isidentifier() or keyword.iskeyword(name):
         raise UsageError(f"--out must be the name of a variable, not {name!r}.")
     return name
@@ -52,52 +55,92 @@ def _variable(name: str) -> str:
 
 @magics_class
 class DelugeMagics(Magics):
-    """Defaults of ``%%deluge``; change one with ``%config DelugeMagics.model = "gpt-4o-mini"``."""
+    """The magic ``%%deluge`` and its default settings.
+
+    Change a setting with ``%config DelugeMagics.model = "gpt-4o-mini"``; an option in the line of a cell overrides it.
+
+    Examples
+    --------
+    >>> from deluge_nb.magic import DelugeMagics
+    >>> magics = DelugeMagics()
+    >>> magics.model, magics.top_logprobs, magics.chart
+    ('local', 20, 'both')
+    """
 
     model = Unicode("local", help="The model to ask.").tag(config=True)
-    top_logprobs = Int(20, help="How many alternatives to show at each token, from 0 to 20.").tag(config=True)
-    temperature = Float(None, allow_none=True, help="0 takes the likeliest token; None leaves it to the model.").tag(
+    top_logprobs = Int(20, help="The number of alternatives to show at each token, from 0 to 20.").tag(config=True)
+    temperature = Float(
+        None, allow_none=True, help="0 takes the likeliest token; None uses the default of the model."
+    ).tag(config=True)
+    max_tokens = Int(None, allow_none=True, help="The maximum length of the completion, in tokens.").tag(config=True)
+    system = Unicode(None, allow_none=True, help="The system message before the prompt.").tag(config=True)
+    seed = Int(None, allow_none=True, help="Makes sampling repeatable if the server supports it.").tag(config=True)
+    chart = Enum(list(_CHARTS), "both", help="The charts to show below the tokens.").tag(config=True)
+    view = Bool(True, help="True to show the tokens.").tag(config=True)
+    cache = Union([Bool(False), Unicode()], help="True to cache responses, or the path of the cache file.").tag(
         config=True
     )
-    max_tokens = Int(None, allow_none=True, help="The longest completion, in tokens.").tag(config=True)
-    system = Unicode(None, allow_none=True, help="The instruction in front of the prompt.").tag(config=True)
-    seed = Int(None, allow_none=True, help="Makes sampling repeatable where the server can.").tag(config=True)
-    chart = Enum(list(_CHARTS), "both", help="Which charts to show under the tokens.").tag(config=True)
-    view = Bool(True, help="Whether to show the tokens.").tag(config=True)
-    cache = Union(
-        [Bool(False), Unicode()], help="Whether to keep answers and show those that were kept; or a file for them."
-    ).tag(config=True)
 
     _cell = ""
-    _shown: APIResponse | None = None
+    _displayed: APIResponse | None = None
 
     @magic_arguments()
     @argument("-m", "--model", help="the model: a name, or a variable that holds an LLMClient or a LocalModel")
-    @argument("-k", "--top-logprobs", type=int, help="how many alternatives at each token, from 0 to 20")
+    @argument("-k", "--top-logprobs", type=int, help="number of alternatives at each token, from 0 to 20")
     @argument("-t", "--temperature", type=float, help="0 takes the likeliest token, 1 samples as the model would")
-    @argument("--max-tokens", type=int, help="the longest completion, in tokens")
-    @argument("--system", type=_unquoted, help="the instruction in front of the prompt")
-    @argument("--seed", type=int, help="makes sampling repeatable where the server can")
-    @argument("-o", "--out", type=_variable, help="the variable that the response goes into")
-    @argument("--chart", choices=list(_CHARTS), help="which charts to show under the tokens")
+    @argument("--max-tokens", type=int, help="the maximum length of the completion, in tokens")
+    @argument("--system", type=_strip_quotes, help="the system message before the prompt")
+    @argument("--seed", type=int, help="makes sampling repeatable if the server supports it")
+    @argument("-o", "--out", type=_variable_name, help="the variable to store the response in")
+    @argument("--chart", choices=list(_CHARTS), help="the charts to show below the tokens")
     @argument("--view", action="store_true", default=None, help="show the tokens")
     @argument("--no-view", dest="view", action="store_false", default=None, help="do not show the tokens")
-    @argument("--cache", action="store_true", default=None, help="keep the answer, or show the one that was kept")
-    @argument("--no-cache", dest="cache", action="store_false", default=None, help="ask anew, and keep nothing")
-    @argument("--fill", action="store_true", help="put the notebook's variables in place of $name ($$ is a dollar)")
-    @argument("--raw", action="store_true", help="let the model continue the text as it stands, without a chat")
-    @argument("--prefill", type=_unquoted, help="the beginning of the answer, which the model continues")
+    @argument(
+        "--cache",
+        action="store_true",
+        default=None,
+        help="show the cached response, or cache the new one",
+    )
+    @argument("--no-cache", dest="cache", action="store_false", default=None, help="ask again and do not cache")
+    @argument("--fill", action="store_true", help="replace $name by the notebook's variables ($$ is a dollar sign)")
+    @argument("--raw", action="store_true", help="let the model continue the text, without a chat")
+    @argument("--prefill", type=_strip_quotes, help="the beginning of the answer, which the model continues")
     @line_cell_magic
     def deluge(self, line: str, cell: str | None = None) -> Any:
-        """Ask a model, and see how sure it was of every token.
+        """Ask a model, and show its completion with each token coloured by probability.
 
-        The cell's body is the prompt. The response is the cell's value (``_``) and goes into ``--out``. ``%deluge``
-        alone shows the settings and the models.
+        The body of the cell is the prompt. The response is the value of the cell (``_``), and is also stored in the
+        variable of ``--out``. ``%deluge`` alone shows the settings and the models.
+
+        Parameters
+        ----------
+        line
+            The options.
+        cell
+            The prompt.
+
+        Returns
+        -------
+        APIResponse
+            The response; with ``%deluge``, the settings and models for display.
+
+        Raises
+        ------
+        UsageError
+            When an option is wrong, or the request fails: one line, without a traceback.
+
+        Examples
+        --------
+        In [1]: %%deluge --model local --temperature 0 --out answer
+           ...: What is the capital of France?
+
+        In [2]: answer.completion
+        Out[2]: 'The capital of France is Paris.'
         """
         options = parse_argstring(self.deluge, line)
         if cell is None:
             if line.strip():
-                raise UsageError("The prompt goes into the lines below: %%deluge with two percent signs.")
+                raise UsageError("The prompt goes into the lines below %%deluge, with two percent signs.")
             return Overview(self)
         live = LiveView(shown=self._shows_tokens(options))
         try:
@@ -113,12 +156,13 @@ class DelugeMagics(Magics):
         if live.interrupted:
             cast(Any, self.shell).displayhook.update_user_ns(response)
             where = options.out or "_"
-            raise UsageError(f"Interrupted: {where} has the {len(response.logprobs or ())} tokens that had come.")
+            received = count_tokens(len(response.logprobs or ()))
+            raise UsageError(f"Interrupted: {where} has the {received} received so far.")
         return response
 
     def _ask(self, options: Any, cell: str, live: LiveView) -> APIResponse:
-        text = self._filled(cell) if options.fill else cell
-        # The line break that ends the cell is the notebook's, not the prompt's.
+        text = self._fill(cell) if options.fill else cell
+        # The notebook adds a line break at the end of a cell; it is not part of the prompt.
         text = text.removesuffix("\n") if options.raw else text.strip()
         if not text.strip():
             raise UsageError("The cell is empty: write the prompt below %%deluge.")
@@ -126,24 +170,26 @@ class DelugeMagics(Magics):
         if options.raw:
             for name in ("system", "prefill"):
                 if getattr(options, name) is not None:
-                    raise UsageError(f"--raw continues the text as it stands; --{name} is for a chat.")
+                    raise UsageError(f"--raw continues the text without a chat; --{name} is for a chat.")
             prompt: RawPrompt | Conversation = RawPrompt(text)
         else:
             prompt = (Conversation().system(system) if system else Conversation()).user(text)
             if options.prefill is not None:
                 prompt = prompt.assistant_prefix(options.prefill)
-        params, given = self._settings(options)
-        named = cast(Any, self.shell).user_ns.get(options.model) if options.model else None
-        if isinstance(named, LLMClient):
-            own = named.sampling_params[0]
+        params, from_line = self._settings(options)
+        variable = cast(Any, self.shell).user_ns.get(options.model) if options.model else None
+        if isinstance(variable, LLMClient):
+            own = variable.sampling_params[0]
             params = (
-                own.replace(**given | {"logprobs": True}) if own.full_vocab else params.replace(**own.chosen() | given)
+                own.replace(**from_line | {"logprobs": True})
+                if own.full_vocab
+                else params.replace(**own.chosen() | from_line)
             )
-            return live.answer(named, prompt, params, use_cache=options.cache is not False)
+            return live.answer(variable, prompt, params, use_cache=options.cache is not False)
         client = LLMClient(
-            named if isinstance(named, LocalModel) else options.model or self.model,
+            variable if isinstance(variable, LocalModel) else options.model or self.model,
             sampling_params=params,
-            # A file that the configuration names is also the one that --cache means.
+            # --cache uses the file of the configuration if that names one.
             cache=self.cache if options.cache is None else options.cache and (self.cache or True),
         )
         try:
@@ -152,14 +198,14 @@ class DelugeMagics(Magics):
             client.close()
 
     def _settings(self, options: Any) -> tuple[SamplingParams, dict[str, Any]]:
-        """The settings of this cell, and those of them that its line gives."""
+        """Return the settings of this cell, and separately those from its line."""
         names = {"top_logprobs": "top_logprobs", "temperature": "temperature", "max_tokens": "max_new_tokens"}
         names["seed"] = "seed"
-        given = {own: getattr(options, name) for name, own in names.items() if getattr(options, name) is not None}
-        usual = {own: getattr(self, name) for name, own in names.items() if getattr(self, name) is not None}
-        return SamplingParams(logprobs=True, **usual | given), given
+        from_line = {own: getattr(options, name) for name, own in names.items() if getattr(options, name) is not None}
+        defaults = {own: getattr(self, name) for name, own in names.items() if getattr(self, name) is not None}
+        return SamplingParams(logprobs=True, **defaults | from_line), from_line
 
-    def _filled(self, cell: str) -> str:
+    def _fill(self, cell: str) -> str:
         try:
             return Template(cell).substitute(cast(Any, self.shell).user_ns)
         except KeyError as error:
@@ -168,7 +214,7 @@ class DelugeMagics(Magics):
             raise UsageError("--fill: a $ must be followed by a variable's name; write $$ for a dollar.") from None
 
     def _shows_tokens(self, options: Any) -> bool:
-        # A terminal shows the cell's value, and that is all it could show.
+        # A terminal cannot show a widget, and it shows the value of the cell anyway.
         return hasattr(self.shell, "kernel") and bool(self.view if options.view is None else options.view)
 
     def _show(self, response: APIResponse, options: Any, live: LiveView) -> None:
@@ -182,33 +228,69 @@ class DelugeMagics(Magics):
             for chart in _CHARTS[options.chart or self.chart]:
                 display(chart(live.view or response.logprobs))
         if self._cell.lstrip().startswith("%%deluge"):
-            self._shown = response
+            self._displayed = response
 
     def show_response(self, response: APIResponse) -> None:
-        """Show a response; but not the cell's value, where the cell has just shown it."""
-        if response is self._shown:
-            self._shown = None
+        """Display a response, unless it is the value of a ``%%deluge`` cell, which has displayed it already.
+
+        Parameters
+        ----------
+        response
+            The response.
+
+        Raises
+        ------
+        NotImplementedError
+            When it has no log-probabilities; IPython then shows its text.
+        """
+        if response is self._displayed:
+            self._displayed = None
         elif response.logprobs is None:
-            raise NotImplementedError  # IPython shows its text
+            raise NotImplementedError
         else:
             show_table(response.logprobs)
 
     def before_cell(self, info: Any) -> None:
-        """Remember which cell is run."""
+        """Record the text of the cell that is about to run.
+
+        Parameters
+        ----------
+        info
+            The information that IPython passes to ``pre_run_cell``.
+        """
         self._cell = info.raw_cell or ""
 
     def after_cell(self, result: ExecutionResult) -> None:
-        """The cell's value has been displayed by now, if it has one."""
-        self._shown = None
+        """Forget the response that the cell displayed: if it was the value, IPython has handled it by now.
+
+        Parameters
+        ----------
+        result
+            The result that IPython passes to ``post_run_cell``; not used.
+        """
+        self._displayed = None
 
     def complete(self, shell: InteractiveShell, event: Any) -> list[str]:
-        """What may follow in a ``%%deluge`` line."""
-        words = event.line[: event.text_until_cursor.__len__()].split()
-        before = words[-2] if event.symbol and len(words) > 1 else words[-1] if words else ""
-        if before in ("-m", "--model"):
+        """Return the completions of a word in a ``%%deluge`` line.
+
+        Parameters
+        ----------
+        shell
+            The shell, whose variables may name a client or a local model.
+        event
+            The completion event of IPython: the line, the text before the cursor, and the word.
+
+        Returns
+        -------
+        list of str
+            Options, models and choices that begin with the word.
+        """
+        words = event.line[: len(event.text_until_cursor)].split()
+        previous = words[-2] if event.symbol and len(words) > 1 else words[-1] if words else ""
+        if previous in ("-m", "--model"):
             own = [name for name, value in shell.user_ns.items() if isinstance(value, LLMClient | LocalModel)]
             choices = [*REGISTRY.known_names(), *(name for name in own if not name.startswith("_"))]
-        elif before == "--chart":
+        elif previous == "--chart":
             choices = list(_CHARTS)
         else:
             choices = sorted(cast(Any, self.deluge).parser._option_string_actions)
@@ -216,7 +298,7 @@ class DelugeMagics(Magics):
 
 
 class Overview:
-    """The settings of ``%%deluge`` and the models it can ask, for display."""
+    """The settings of ``%%deluge`` and the models that it can ask, for display."""
 
     def __init__(self, magics: DelugeMagics) -> None:
         traits = magics.traits(config=True)
@@ -227,7 +309,7 @@ class Overview:
         return "\n".join([*lines, "", repr(REGISTRY.support_table())])
 
     def _repr_markdown_(self) -> str:
-        rows = [f"| `DelugeMagics.{name}` | `{value!r}` | {told} |" for name, value, told in self._settings]
+        rows = [f"| `DelugeMagics.{name}` | `{value!r}` | {meaning} |" for name, value, meaning in self._settings]
         table = REGISTRY.support_table().to_markdown()
         return "\n".join(
             [
@@ -243,7 +325,7 @@ class Overview:
 
 
 def response_bundle(response: APIResponse, **_: Any) -> Bundle:
-    """How a response displays itself: its tokens where there are any, else its text or its error."""
+    """Return the MIME bundle of a response: its tokens, or without log-probabilities its text or error."""
     if response.logprobs is not None:
         return table_bundle(response.logprobs)
     text = response.error_message if response.is_error else response.completion or ""
@@ -251,21 +333,21 @@ def response_bundle(response: APIResponse, **_: Any) -> Bundle:
 
 
 def table_bundle(table: Logprobs, **_: Any) -> Bundle:
-    """How a table of log-probabilities displays itself."""
+    """Return the MIME bundle of a table of log-probabilities."""
     return LogprobView(table)._repr_mimebundle_()
 
 
 def show_table(table: Logprobs) -> None:
-    """Display a table as a view of it."""
+    """Display a table as a :class:`deluge_nb.LogprobView`."""
     require_kernel()
     display_with_fallback(LogprobView(table))
 
 
-_TAUGHT: tuple[tuple[type, Callable[..., Bundle]], ...] = ((APIResponse, response_bundle), (Logprobs, table_bundle))
+_BUNDLES: tuple[tuple[type, Callable[..., Bundle]], ...] = ((APIResponse, response_bundle), (Logprobs, table_bundle))
 
 
 def load(shell: InteractiveShell) -> None:
-    """Give a shell the magic, its completions, and the display of responses and tables."""
+    """Register the magic, its completions, and the display of responses and tables with a shell."""
     if _registered(shell) is not None:
         return
     magics = DelugeMagics(shell)
@@ -275,14 +357,14 @@ def load(shell: InteractiveShell) -> None:
     events.register("post_run_cell", magics.after_cell)
     for percent in ("%", "%%"):
         shell.set_hook("complete_command", magics.complete, str_key=f"{percent}deluge")
-    for taught, bundle in _TAUGHT:
-        formatter.mimebundle_formatter.for_type(taught, bundle)
+    for kind, bundle in _BUNDLES:
+        formatter.mimebundle_formatter.for_type(kind, bundle)
     formatter.ipython_display_formatter.for_type(APIResponse, magics.show_response)
     formatter.ipython_display_formatter.for_type(Logprobs, show_table)
 
 
 def unload(shell: InteractiveShell) -> None:
-    """Take all of it away again."""
+    """Remove everything that :func:`load` registered."""
     magics = _registered(shell)
     if magics is None:
         return
@@ -297,11 +379,11 @@ def unload(shell: InteractiveShell) -> None:
     cast(Any, shell).events.unregister("post_run_cell", magics.after_cell)
     for percent in ("%", "%%"):
         cast(Any, shell).strdispatchers["complete_command"].strs.pop(f"{percent}deluge", None)
-    for taught, _ in _TAUGHT:
-        formatter.mimebundle_formatter.type_printers.pop(taught, None)
-        formatter.ipython_display_formatter.type_printers.pop(taught, None)
+    for shown, _ in _BUNDLES:
+        formatter.mimebundle_formatter.type_printers.pop(shown, None)
+        formatter.ipython_display_formatter.type_printers.pop(shown, None)
 
 
 def _registered(shell: InteractiveShell) -> DelugeMagics | None:
-    found = cast(Any, shell).magics_manager.registry.get(DelugeMagics.__name__)
-    return found if isinstance(found, DelugeMagics) else None
+    magics = cast(Any, shell).magics_manager.registry.get(DelugeMagics.__name__)
+    return magics if isinstance(magics, DelugeMagics) else None

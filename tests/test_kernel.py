@@ -197,7 +197,7 @@ def test_an_interrupted_magic_keeps_the_tokens_that_had_come(kernel: Kernel, ser
     ran = kernel.finish(request)
     server.answer = lambda seen, number: Reply(chat(seen, says("again")))
     assert ran.status == "error"
-    assert ran.printed.strip() == "UsageError: Interrupted: answer has the 5 tokens that had come."
+    assert ran.printed.strip() == "UsageError: Interrupted: answer has the 5 tokens received so far."
     shown = ran.updates[-1] if ran.updates else ran.displays[0]
     assert " 4" in shown["text/html"]
     assert kernel.run("answer.completion, _ is answer").value["text/plain"] == "(' 0 1 2 3 4', True)"
