@@ -1,4 +1,4 @@
-"""A server that misbehaves on purpose: it writes HTTP by hand, so that it can break off anywhere."""
+"""A faulty server for tests: it writes HTTP by hand, so it can break off at any byte."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Answers = Callable[[Seen, int], Sequence[Step]]
 
 
 class FaultServer:
-    """Answers each request with the steps that :attr:`answer` gives for it and its number."""
+    """Server that answers each request with the steps that :attr:`answer` returns for it and its number."""
 
     def __init__(self) -> None:
         self.url = ""
@@ -33,16 +33,16 @@ class FaultServer:
         try:
             # A cancelled handler would be reported as a failure of the server.
             with suppress(ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
-                while await self._one(reader, writer):
+                while await self._answer_next(reader, writer):
                     pass
         finally:
             self.open -= 1
             writer.close()
 
-    async def _one(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
+    async def _answer_next(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
-        named = (line.partition(": ") for line in head[1:] if line)
-        headers = {name.lower(): value for name, _, value in named}
+        fields = (line.partition(": ") for line in head[1:] if line)
+        headers = {name.lower(): value for name, _, value in fields}
         body = await reader.readexactly(int(headers.get("content-length", 0)))
         seen = Seen(json.loads(body or b"{}"), headers, head[0].split(" ")[1])
         self.seen.append(seen)
@@ -62,7 +62,7 @@ class FaultServer:
 
 
 def reply(body: Any = b"", status: int = 200, *, kind: str | None = "application/json", **headers: str) -> list[Step]:
-    """A whole reply; ``retry_after="1"`` becomes a header."""
+    """Return a whole reply; ``retry_after="1"`` becomes a header."""
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
     lines = [f"HTTP/1.1 {status} X", f"content-length: {len(content)}"]
     lines += [f"content-type: {kind}"] if kind else []
@@ -71,37 +71,37 @@ def reply(body: Any = b"", status: int = 200, *, kind: str | None = "application
 
 
 def good(seen: Seen) -> list[Step]:
-    """An answer that says the question again."""
+    """Return an answer that repeats the question."""
     return reply(chat(seen, says(seen.question)))
 
 
 def compressed(seen: Seen) -> list[Step]:
-    """A good answer, in gzip."""
+    """Return an answer that repeats the question, compressed with gzip."""
     return reply(gzip.compress(json.dumps(chat(seen, says(seen.question))).encode()), content_encoding="gzip")
 
 
 def slowly(steps: Sequence[Step], pause: float) -> list[Step]:
-    """The same, byte by byte."""
+    """Return the reply byte by byte, with a pause of some seconds after each."""
     whole = b"".join(step for step in steps if isinstance(step, bytes))
     return [part for byte in whole for part in (bytes([byte]), pause)]
 
 
 def cut(steps: Sequence[Step], share: float, end: Step | None = "reset") -> list[Step]:
-    """The beginning of a reply, and then the end of the connection."""
+    """Return the first ``share`` of a reply, and then the end of the connection."""
     whole = b"".join(step for step in steps if isinstance(step, bytes))
     return [whole[: int(len(whole) * share)], *([end] if end is not None else [])]
 
 
 @contextmanager
 def running() -> Iterator[FaultServer]:
-    """A fault server on a free port of this machine, stopped at the end."""
-    made = FaultServer()
+    """Run a fault server on a free port of this machine, and stop it at the end."""
+    fault_server = FaultServer()
     loop = asyncio.new_event_loop()
     started = threading.Event()
 
     async def serve() -> None:
-        server = await asyncio.start_server(made._serve, "127.0.0.1", 0)
-        made.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
+        server = await asyncio.start_server(fault_server._serve, "127.0.0.1", 0)
+        fault_server.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
         started.set()
 
     thread = threading.Thread(target=loop.run_forever, daemon=True)
@@ -116,7 +116,7 @@ def running() -> Iterator[FaultServer]:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     try:
-        yield made
+        yield fault_server
     finally:
         asyncio.run_coroutine_threadsafe(end(), loop).result(10)
         loop.call_soon_threadsafe(loop.stop)

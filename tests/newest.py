@@ -1,7 +1,7 @@
 """Run pytest on the newest Python of this machine: ``python tests/newest.py FOLDER [arguments of pytest]``.
 
-FOLDER holds an environment made from `requirements.lock`. Where no Python starts that is newer than the one that runs
-this, it says so and succeeds.
+FOLDER holds an environment made from `requirements.lock`. If no Python starts that is newer than the one that runs this
+script, it says so and succeeds.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from packaging.specifiers import SpecifierSet
 
 ROOT = Path(__file__).resolve().parents[1]
 NAME = re.compile(r"python3\.(\d+)(\.exe)?")
-# Without imports of the user's own; a Python that runs this is one that starts.
+# Run in isolated mode, so that the user's modules are not imported.
 DESCRIBE = "import sys; print(sys.version_info.releaselevel, sys.version.split()[0], sys.base_prefix)"
 START_LIMIT = 60
 
@@ -37,7 +37,7 @@ class Python(NamedTuple):
 
 
 def start(program: str) -> Python | None:
-    """Start a program and ask which Python it is; None if it is none, as a shim of a version that is not selected."""
+    """Start a program and return the Python it is; None if it does not start (a shim of an unselected version)."""
     try:
         done = subprocess.run(
             [program, "-I", "-c", DESCRIBE], capture_output=True, text=True, check=False, timeout=START_LIMIT
@@ -49,15 +49,15 @@ def start(program: str) -> Python | None:
 
 
 def programs(path: str) -> list[str]:
-    """Every ``python3.N`` on a search path, newest first."""
-    named: list[tuple[int, str]] = []
+    """Return every ``python3.N`` on a search path, newest first."""
+    versions: list[tuple[int, str]] = []
     for folder in path.split(os.pathsep):
         entries = sorted(Path(folder).iterdir()) if folder and Path(folder).is_dir() else []
         for entry in entries:
             match = NAME.fullmatch(entry.name)
             if match is not None and os.access(entry, os.X_OK):
-                named.append((int(match[1]), str(entry)))
-    return [program for _, program in sorted(named, key=lambda pair: -pair[0])]
+                versions.append((int(match[1]), str(entry)))
+    return [program for _, program in sorted(versions, key=lambda pair: -pair[0])]
 
 
 def find_newest(path: str, requirement: str) -> Python | None:
@@ -82,7 +82,7 @@ def make_environment(folder: Path, python: Python) -> str:
 
 
 def uv(*arguments: str) -> None:
-    """Run the uv of the environment that this runs in."""
+    """Run uv from the environment of this script."""
     subprocess.run([sys.executable, "-m", "uv", "--quiet", *arguments], cwd=ROOT, check=True)
 
 

@@ -1,4 +1,4 @@
-"""A small server that speaks the OpenAI chat API, for tests to talk to over a real socket."""
+"""A small server of the OpenAI chat API, which tests reach over a real socket."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from starlette.routing import Route
 
 Distribution = Mapping[str, float]
 Says = Sequence[tuple[str, Distribution]]
-"""The tokens of an answer, each with the probabilities the model gave at that place."""
+"""The tokens of an answer, each with the model's probabilities at its position."""
 
 
 @dataclass
 class Reply:
-    """What the server sends for one request."""
+    """The reply of the server to one request."""
 
     body: Any = None
     status: int = 200
@@ -33,8 +33,8 @@ class Reply:
     delay: float = 0.0
     pieces: Sequence[bytes] | None = None
     """The body of a stream, piece by piece."""
-    held: Callable[[int], bool] = lambda place: False
-    """Whether a piece must still wait."""
+    held: Callable[[int], bool] = lambda index: False
+    """Callback that returns True while the piece of an index must wait."""
 
     def encoded(self) -> bytes:
         return self.body if isinstance(self.body, bytes) else json.dumps(self.body).encode()
@@ -59,7 +59,7 @@ Answers = Callable[[Seen, int], Reply]
 
 
 class ChatServer:
-    """Answers ``POST …/chat/completions`` with whatever :attr:`answer` makes of the request and its number."""
+    """Server that answers ``POST …/chat/completions`` with the result of :attr:`answer` for request and number."""
 
     def __init__(self) -> None:
         self.seen: list[Seen] = []
@@ -69,7 +69,7 @@ class ChatServer:
         self.answer: Answers = lambda seen, number: Reply(chat(seen, says("Hello", " there")))
 
     def always(self, *tokens: tuple[str, Distribution]) -> None:
-        """Give everybody the same answer."""
+        """Give every request the same answer."""
         self.answer = lambda seen, number: Reply(chat(seen, tokens))
 
     async def _handle(self, request: Request) -> Response:
@@ -85,64 +85,64 @@ class ChatServer:
             headers = {"content-type": "application/json", **reply.headers}
             if reply.pieces is not None:
                 headers["content-type"] = reply.headers.get("content-type", "text/event-stream")
-                return StreamingResponse(_sent(reply), status_code=reply.status, headers=headers)
+                return StreamingResponse(_send_pieces(reply), status_code=reply.status, headers=headers)
             return Response(reply.encoded(), status_code=reply.status, headers=headers)
         finally:
             self.in_flight -= 1
 
 
-async def _sent(reply: Reply) -> AsyncIterator[bytes]:
-    for place, piece in enumerate(reply.pieces or ()):
-        while reply.held(place):  # noqa: ASYNC110 - what it waits for is in another thread
+async def _send_pieces(reply: Reply) -> AsyncIterator[bytes]:
+    for index, piece in enumerate(reply.pieces or ()):
+        while reply.held(index):  # noqa: ASYNC110 - the condition changes in another thread
             await asyncio.sleep(0.005)
         yield piece
 
 
 def chunks(seen: Seen, tokens: Says, *, finish: str = "stop") -> list[bytes]:
-    """The same as :func:`chat`, as OpenAI streams it."""
+    """Return the completion of :func:`chat` as the events of a stream."""
     whole = chat(seen, tokens, finish=finish)
     table = whole["choices"][0]["logprobs"]
-    same = {"id": whole["id"], "object": "chat.completion.chunk", "model": whole["model"]}
+    common = {"id": whole["id"], "object": "chat.completion.chunk", "model": whole["model"]}
 
     def chunk(delta: dict[str, Any], rows: Any, reason: str | None = None) -> dict[str, Any]:
         choice = {"index": 0, "delta": delta, "logprobs": rows, "finish_reason": reason}
-        return {**same, "choices": [choice], "usage": None}
+        return {**common, "choices": [choice], "usage": None}
 
-    started: dict[str, Any] | None = {"content": [], "refusal": None} if table else None
-    events = [chunk({"role": "assistant", "content": "", "refusal": None}, started)]
-    for place, (text, _) in enumerate(tokens):
-        rows = {"content": [table["content"][place]], "refusal": None} if table else None
+    no_rows: dict[str, Any] | None = {"content": [], "refusal": None} if table else None
+    events = [chunk({"role": "assistant", "content": "", "refusal": None}, no_rows)]
+    for position, (text, _) in enumerate(tokens):
+        rows = {"content": [table["content"][position]], "refusal": None} if table else None
         events.append(chunk({"content": text}, rows))
     events.append(chunk({}, None, finish))
     if (seen.body.get("stream_options") or {}).get("include_usage"):
-        events.append({**same, "choices": [], "usage": whole["usage"]})
+        events.append({**common, "choices": [], "usage": whole["usage"]})
     return [*map(event, events), b"data: [DONE]\n\n"]
 
 
 def event(data: Any) -> bytes:
-    """A server-sent event."""
+    """Encode data as a server-sent event."""
     return b"data: %b\n\n" % json.dumps(data).encode()
 
 
 def says(*texts: str, p: float = 0.9) -> list[tuple[str, Distribution]]:
-    """Tokens that the model was rather sure of."""
+    """Return tokens with probability ``p``, each with a less probable alternative."""
     return [(text, {text: p, f"{text}?": (1 - p) / 2}) for text in texts]
 
 
 def entry(token: str, probability: float) -> dict[str, Any]:
-    """A token as the API writes it."""
+    """Return a token as the API writes it."""
     return {"token": token, "logprob": math.log(probability), "bytes": list(token.encode())}
 
 
 def chat(seen: Seen, tokens: Says, *, finish: str = "stop", **message: Any) -> dict[str, Any]:
-    """A chat completion, with log-probabilities as the request asked for them."""
-    asked, k = seen.body.get("logprobs"), seen.body.get("top_logprobs") or 0
+    """Return a chat completion, with the log-probabilities that the request asks for."""
+    with_logprobs, k = seen.body.get("logprobs"), seen.body.get("top_logprobs") or 0
     content = [
         {
-            **entry(text, among[text]),
-            "top_logprobs": [entry(*pair) for pair in sorted(among.items(), key=lambda pair: -pair[1])[:k]],
+            **entry(text, distribution[text]),
+            "top_logprobs": [entry(*pair) for pair in sorted(distribution.items(), key=lambda pair: -pair[1])[:k]],
         }
-        for text, among in tokens
+        for text, distribution in tokens
     ]
     return {
         "id": "chatcmpl-1",
@@ -158,7 +158,7 @@ def chat(seen: Seen, tokens: Says, *, finish: str = "stop", **message: Any) -> d
                     "refusal": None,
                     **message,
                 },
-                "logprobs": {"content": content, "refusal": None} if asked else None,
+                "logprobs": {"content": content, "refusal": None} if with_logprobs else None,
                 "finish_reason": finish,
             }
         ],
@@ -167,13 +167,13 @@ def chat(seen: Seen, tokens: Says, *, finish: str = "stop", **message: Any) -> d
 
 
 def error(message: str, *, status: int, code: str | None = None, **headers: str) -> Reply:
-    """A refusal in OpenAI's envelope; ``retry_after="2"`` becomes a header."""
+    """Return an error as OpenAI writes it; ``retry_after="2"`` becomes a header."""
     body = {"error": {"message": message, "type": "server_error", "code": code}}
     return Reply(body, status, {name.replace("_", "-"): value for name, value in headers.items()})
 
 
 class _Server(uvicorn.Server):
-    """Uvicorn's server polls a flag and takes 0.2 s to stop; this one stops listening at once."""
+    """Uvicorn's server, but it stops listening at once; the original polls a flag and takes 0.2 s."""
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
@@ -189,7 +189,7 @@ class _Server(uvicorn.Server):
         self.closed.set()
 
     def close(self) -> None:
-        """Stop listening, and let the server's thread end in its own time."""
+        """Stop listening; do not wait for the thread of the server."""
         self.force_exit = True
         self._loop.call_soon_threadsafe(self._end.set)
         self.closed.wait(5)
@@ -197,10 +197,10 @@ class _Server(uvicorn.Server):
 
 @contextmanager
 def running() -> Iterator[ChatServer]:
-    """A server on a free port of this machine, stopped at the end."""
+    """Run a server on a free port of this machine, and stop it at the end."""
     chat_server = ChatServer()
     app = Starlette(routes=[Route("/{rest:path}", chat_server._handle, methods=["POST"])])
-    # By its number: asyncio sends small pieces at once only where it is told that this is TCP.
+    # asyncio sends small pieces at once only if the socket says explicitly that it is TCP.
     listening = socket.socket(proto=socket.IPPROTO_TCP)
     listening.bind(("127.0.0.1", 0))
     server = _Server(uvicorn.Config(app, log_level="error", lifespan="off"))

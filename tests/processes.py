@@ -1,4 +1,4 @@
-"""The state of processes that a test started."""
+"""Check and interrupt the processes that a test started."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import psutil
 
 
 def alive(pid: int) -> bool:
-    """Whether a process runs; one that ended and that nobody has waited for does not."""
+    """Return True if a process runs; a zombie does not."""
     try:
         return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
@@ -21,7 +21,7 @@ def alive(pid: int) -> bool:
 
 
 def ends(pid: int) -> bool:
-    """Whether a process ends within ten seconds."""
+    """Wait up to ten seconds for a process to end; return True if it does."""
     deadline = time.monotonic() + 10
     while alive(pid) and time.monotonic() < deadline:
         time.sleep(0.05)
@@ -30,14 +30,14 @@ def ends(pid: int) -> bool:
 
 def interrupt() -> None:
     """Interrupt this process, as Ctrl+C does."""
-    if sys.platform == "win32":  # where `os.kill` ends a process
+    if sys.platform == "win32":  # `os.kill` ends a process there
         signal.raise_signal(signal.SIGINT)
     else:
         os.kill(os.getpid(), signal.SIGINT)
 
 
 class InterruptedStart(subprocess.Popen[Any]):
-    """A process whose parent is interrupted when it runs already and nobody has been given it yet."""
+    """A process whose parent is interrupted after the start, before the caller of ``Popen`` has the object."""
 
     pids: list[int]
 

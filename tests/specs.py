@@ -1,4 +1,4 @@
-"""Reading the specification of a chart."""
+"""Read the specification of a chart."""
 
 from __future__ import annotations
 
@@ -6,5 +6,5 @@ from typing import Any
 
 
 def rows_of(spec: dict[str, Any], part: dict[str, Any] | None = None) -> list[dict[str, Any]]:
-    """The rows that a specification draws, or one of its parts."""
+    """Return the rows that a specification, or one of its parts, draws."""
     return list(spec["datasets"][(part or spec)["data"]["name"]])
