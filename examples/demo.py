@@ -1,7 +1,7 @@
-"""Run the first notebook on the embedded model and print what it finds: ``make demo``.
+"""Run the first notebook on the embedded model and print some results: ``make demo``.
 
-``python examples/demo.py --refresh`` executes the notebooks in place, as they are committed, and keeps the state of
-their widgets in docs/live, from which the documentation shows them live.
+``python examples/demo.py --refresh`` executes the notebooks in place, for a commit, and writes the state of their
+widgets to docs/live, from which the documentation shows them live.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ STATEMENTS = ["The Earth orbits the Sun.", "The Moon is made of cheese.", "Paris
 
 
 def execute(path: Path) -> Any:
-    """Return the notebook with the outputs of a fresh kernel."""
+    """Execute a notebook in a fresh kernel and return it with its outputs."""
     notebook = nbformat.read(path, as_version=4)
     quiet = ["--Application.log_level=40"]
     NotebookClient(notebook, timeout=600, kernel_name="python3", extra_arguments=quiet).execute()
@@ -41,7 +41,7 @@ def execute(path: Path) -> Any:
 
 
 def without_widgets(notebook: Any) -> Any:
-    """Remove what only a running kernel can show; the static outputs stay."""
+    """Remove the outputs that need a running kernel; the static outputs stay."""
     notebook.metadata.pop("widgets", None)
     for cell in notebook.cells:
         cell.metadata.pop("execution", None)
@@ -50,15 +50,15 @@ def without_widgets(notebook: Any) -> Any:
         for output in cell.outputs:
             output.get("data", {}).pop(WIDGET, None)
             output.get("metadata", {}).pop(WIDGET, None)
-        # Progress bars belong to one run.
+        # Progress bars differ from run to run.
         cell.outputs = [output for output in cell.outputs if output.get("name") != "stderr"]
     return notebook
 
 
 def widget_states(notebook: Any) -> dict[str, Any]:
-    """Return the traits of the notebook's views and comparisons, in order, by ``link``.
+    """Return the traits of the notebook's views and comparisons, in order, keyed by ``link``.
 
-    Static outputs carry the same name.
+    The static outputs carry the same ``link``.
     """
     states = {}
     for model in notebook.metadata["widgets"][WIDGET_STATE]["state"].values():
@@ -71,7 +71,7 @@ def widget_states(notebook: Any) -> dict[str, Any]:
         }
         for name in ("layout", "tabbable", "tooltip", *packed):
             traits.pop(name, None)
-        if "branching" in traits:  # without a kernel no model can continue the text
+        if "branching" in traits:  # Without a kernel no model can continue the text.
             traits["branching"] = None
         kind = "compare" if "alignment" in packed else "view"
         states[traits["link"]] = {"widget": kind, "traits": traits, "bytes": packed}

@@ -13,7 +13,7 @@ from playwright.sync_api import Page, expect
 
 from deluge_nb import LLMClient, Logprobs, LogprobView
 from tests.openai_server import ChatServer, Reply, Seen, chat
-from tests.widget.test_branches import QUESTION, asked, in_chat, spoken
+from tests.widget.test_branches import QUESTION, answer_tokens, ask, in_chat
 
 from .conftest import SHOTS, Jupyter
 from .tables import entry, heats
@@ -35,7 +35,7 @@ def client(server: ChatServer) -> LLMClient:
 @pytest.fixture
 def view(client: LLMClient) -> Recorded:
     """The answer with two branches, one of which has a branch of its own."""
-    made = Recorded(asked(client), client=client, prompt=QUESTION)
+    made = Recorded(ask(client), client=client, prompt=QUESTION)
     first = made.branch(2, " blue")
     made.branch(0, "The")
     made.branch(3, " or", node=first.id)
@@ -63,7 +63,7 @@ def focused(page: Page) -> Any:
 
 
 def test_an_alternative_in_an_open_card_is_a_button_that_asks_for_a_branch(client: LLMClient, host: Host) -> None:
-    page = host(LogprobView(asked(client), client=client, prompt=QUESTION))
+    page = host(LogprobView(ask(client), client=client, prompt=QUESTION))
     page.locator("[data-token='2']").hover()
     expect(page.locator(".deluge-card button")).to_have_count(0)
     page.locator(".deluge-box").focus()
@@ -78,7 +78,7 @@ def test_an_alternative_in_an_open_card_is_a_button_that_asks_for_a_branch(clien
 def test_where_there_is_no_branching_the_card_says_why_and_has_no_such_buttons(server: ChatServer, host: Host) -> None:
     server.answer = in_chat
     client = LLMClient("gpt-4o-mini", logprobs=True, top_logprobs=2)
-    page = host(LogprobView(asked(client), client=client, prompt=QUESTION))
+    page = host(LogprobView(ask(client), client=client, prompt=QUESTION))
     page.locator("[data-token='2']").click()
     expect(page.locator(".deluge-card")).to_contain_text("OpenAI starts a new answer")
     expect(page.locator(".deluge-card button.deluge-row")).to_have_count(0)
@@ -221,10 +221,10 @@ def test_names_in_the_tree_are_text_and_not_markup(client: LLMClient, server: Ch
     hostile = "<img src=x onerror='window.hacked = 1'>"
 
     def evil(seen: Seen, number: int) -> Reply:
-        return Reply(chat(seen, [("a", {"a": 0.5, hostile: 0.4})] if number == 0 else spoken("")))
+        return Reply(chat(seen, [("a", {"a": 0.5, hostile: 0.4})] if number == 0 else answer_tokens("")))
 
     server.answer = evil
-    view = LogprobView(asked(client), client=client, prompt=QUESTION)
+    view = LogprobView(ask(client), client=client, prompt=QUESTION)
     view.branch(0, hostile)
     page = host(view)
     assert names(page)[1].startswith(hostile)

@@ -1,4 +1,4 @@
-"""Branches: an answer that goes on from another token, over a real socket and on the embedded model."""
+"""Branches: answers that continue from another token, over a real socket and on the embedded model."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ pytestmark = pytest.mark.slow
 
 QUESTION = "What colour is it?"
 CAPITAL = "What is the capital of France?"
-# What the server says after each beginning: tokens, each with the runner-up.
+# The tokens that the server adds to each beginning, each with the second likeliest token.
 SAYS: Mapping[str, Sequence[tuple[str, str]]] = {
     "": [("It", "The"), (" is", " was"), (" red", " blue"), (".", "!")],
     "It is blue": [(" and", " or"), (" white", " grey"), (".", "!")],
@@ -49,21 +49,21 @@ SAYS: Mapping[str, Sequence[tuple[str, str]]] = {
 KEY = "sk-test-0123456789"
 
 
-def spoken(beginning: str) -> list[tuple[str, Mapping[str, float]]]:
+def answer_tokens(beginning: str) -> list[tuple[str, Mapping[str, float]]]:
     return [(token, {token: 0.6, other: 0.3}) for token, other in SAYS[beginning]]
 
 
 def in_chat(seen: Seen, number: int) -> Reply:
     last = seen.body["messages"][-1]
-    return Reply(chat(seen, spoken(last["content"] if last["role"] == "assistant" else "")))
+    return Reply(chat(seen, answer_tokens(last["content"] if last["role"] == "assistant" else "")))
 
 
 def in_text(seen: Seen, number: int) -> Reply:
-    tokens = spoken(seen.body["prompt"].removeprefix(QUESTION))
+    tokens = answer_tokens(seen.body["prompt"].removeprefix(QUESTION))
     table = {
         "tokens": [token for token, _ in tokens],
-        "token_logprobs": [math.log(among[token]) for token, among in tokens],
-        "top_logprobs": [{text: math.log(p) for text, p in among.items()} for _, among in tokens],
+        "token_logprobs": [math.log(distribution[token]) for token, distribution in tokens],
+        "top_logprobs": [{text: math.log(p) for text, p in distribution.items()} for _, distribution in tokens],
         "text_offset": [0] * len(tokens),
     }
     choice = {"text": "".join(table["tokens"]), "index": 0, "logprobs": table, "finish_reason": "stop"}
@@ -72,7 +72,7 @@ def in_text(seen: Seen, number: int) -> Reply:
 
 @pytest.fixture
 def vllm(server: ChatServer, monkeypatch: pytest.MonkeyPatch) -> ChatServer:
-    """A server that goes on with what was begun, in a chat and in plain text."""
+    """A server that continues a begun answer, in a chat and in plain text."""
     monkeypatch.setenv("VLLM_BASE_URL", server.url)
     server.answer = lambda seen, number: (
         in_text if seen.path.endswith("/completions") and "prompt" in seen.body else in_chat
@@ -85,14 +85,14 @@ def client_of(model: str = "vllm/m", **settings: Any) -> LLMClient:
     return LLMClient(model, logprobs=True, top_logprobs=top, max_attempts=1, **settings)
 
 
-def asked(client: LLMClient, prompt: Any = QUESTION) -> APIResponse:
+def ask(client: LLMClient, prompt: Any = QUESTION) -> APIResponse:
     response = client.process_prompts_sync([prompt], show_progress=False)[0]
     assert not response.is_error, response.error_message
     return response
 
 
-def viewed(client: LLMClient, prompt: Any = QUESTION, **options: Any) -> LogprobView:
-    return LogprobView(asked(client, prompt), client=client, prompt=prompt, **options)
+def view_of(client: LLMClient, prompt: Any = QUESTION, **options: Any) -> LogprobView:
+    return LogprobView(ask(client, prompt), client=client, prompt=prompt, **options)
 
 
 def answer_of(branch: Branch) -> APIResponse:
@@ -108,22 +108,22 @@ def rows_of(branch: Branch) -> Logprobs:
 
 
 def tree_of(view: LogprobView) -> list[dict[str, Any]]:
-    """What the browser is told, as JSON."""
+    """Return the tree that the browser receives, as JSON."""
     return json.loads(json.dumps(view.tree))
 
 
-def until(true: Callable[[], object]) -> None:
+def wait_until(condition: Callable[[], object]) -> None:
     deadline = time.monotonic() + 20
-    while not true():
+    while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.005)
 
 
-# What is sent, and what comes of it -----------------------------------------------------------------------------------
+# Requests and answers -------------------------------------------------------------------------------------------------
 
 
-def test_a_chat_is_given_the_rows_before_and_the_alternative_as_the_beginning_of_its_answer(vllm: ChatServer) -> None:
-    view = viewed(client_of())
+def test_a_chat_request_begins_the_answer_with_the_rows_before_and_the_alternative(vllm: ChatServer) -> None:
+    view = view_of(client_of())
     view.branch(2, " blue")
     sent = vllm.seen[-1].body
     assert sent["messages"] == [
@@ -134,7 +134,7 @@ def test_a_chat_is_given_the_rows_before_and_the_alternative_as_the_beginning_of
 
 
 def test_a_branch_is_the_whole_answer_with_a_row_for_each_token(vllm: ChatServer) -> None:
-    view = viewed(client_of())
+    view = view_of(client_of())
     branch = view.branch(2, " blue")
     table = rows_of(branch)
     assert answer_of(branch).completion == "It is blue and white."
@@ -147,8 +147,8 @@ def test_a_branch_is_the_whole_answer_with_a_row_for_each_token(vllm: ChatServer
     assert answer_of(branch).raw_response["choices"][0]["logprobs"]["content"] == list(table)
 
 
-def test_a_branch_says_where_it_left_and_how_probable_that_was(vllm: ChatServer) -> None:
-    view = viewed(client_of())
+def test_a_branch_has_its_position_and_the_probability_of_its_alternative(vllm: ChatServer) -> None:
+    view = view_of(client_of())
     branch = view.branch(2, " blue")
     assert (branch.position, branch.token, branch.instead, branch.parent) == (2, " blue", " red", None)
     assert branch.logprob == pytest.approx(math.log(0.3))
@@ -158,13 +158,13 @@ def test_a_branch_says_where_it_left_and_how_probable_that_was(vllm: ChatServer)
     assert repr(branch) == "Branch(1: ' blue' in place of ' red' at 2, ready)"
 
 
-def test_an_alternative_can_be_given_by_its_place_and_a_position_from_the_end(vllm: ChatServer) -> None:
-    view = viewed(client_of())
+def test_an_alternative_is_chosen_by_index_and_a_position_may_count_from_the_end(vllm: ChatServer) -> None:
+    view = view_of(client_of())
     assert view.branch(-2, 1).token == " blue"
 
 
-def test_a_branch_of_a_branch_begins_with_it(vllm: ChatServer) -> None:
-    view = viewed(client_of())
+def test_a_branch_of_a_branch_begins_with_the_rows_of_its_parent(vllm: ChatServer) -> None:
+    view = view_of(client_of())
     first = view.branch(2, " blue")
     second = view.branch(3, " or", node=first.id)
     assert vllm.seen[-1].body["messages"][-1]["content"] == "It is blue or"
@@ -172,75 +172,75 @@ def test_a_branch_of_a_branch_begins_with_it(vllm: ChatServer) -> None:
     assert second.parent is first
 
 
-def test_a_branch_that_leaves_before_another_one_did_leaves_what_both_have_in_common(vllm: ChatServer) -> None:
-    view = viewed(client_of())
+def test_a_branch_from_a_row_that_a_branch_shares_with_its_parent_has_the_same_parent(vllm: ChatServer) -> None:
+    view = view_of(client_of())
     view.node = view.branch(2, " blue").id
     other = view.branch(0, "The")
     assert (other.parent, other.instead) == (None, "It")
     assert answer_of(other).completion == "The colour."
 
 
-def test_a_prompt_that_begins_the_answer_stays_in_front_of_it(vllm: ChatServer) -> None:
+def test_a_prefill_of_the_prompt_stays_in_front_of_the_branch(vllm: ChatServer) -> None:
     prompt = Conversation().user(QUESTION).assistant_prefix("It is blue")
-    view = viewed(client_of(), prompt)
+    view = view_of(client_of(), prompt)
     view.branch(0, " or")
     assert vllm.seen[-1].body["messages"][-1]["content"] == "It is blue or"
 
 
-def test_raw_text_goes_on_where_the_alternative_ends(vllm: ChatServer) -> None:
-    view = viewed(client_of(), RawPrompt(QUESTION))
+def test_a_raw_prompt_continues_after_the_alternative(vllm: ChatServer) -> None:
+    view = view_of(client_of(), RawPrompt(QUESTION))
     branch = view.branch(2, " blue")
     assert vllm.seen[-1].path == "/v1/completions"
     assert vllm.seen[-1].body["prompt"] == f"{QUESTION}It is blue"
     assert answer_of(branch).completion == "It is blue and white."
 
 
-def test_an_old_model_that_only_continues_text_is_given_the_text(server: ChatServer) -> None:
+def test_a_completions_model_receives_the_text(server: ChatServer) -> None:
     server.answer = in_text
-    view = viewed(client_of("gpt-3.5-turbo-instruct"))
+    view = view_of(client_of("gpt-3.5-turbo-instruct"))
     branch = view.branch(2, " blue")
     assert server.seen[-1].body["prompt"] == f"{QUESTION}It is blue"
     assert answer_of(branch).completion == "It is blue and white."
 
 
-def test_settings_are_those_of_the_client_or_those_that_are_given(vllm: ChatServer) -> None:
+def test_a_branch_uses_the_settings_of_the_client_or_of_the_view(vllm: ChatServer) -> None:
     client = client_of(temperature=0.5, seed=3)
-    viewed(client).branch(2, " blue")
+    view_of(client).branch(2, " blue")
     assert (vllm.seen[-1].body["temperature"], vllm.seen[-1].body["seed"]) == (0.5, 3)
     own = SamplingParams(logprobs=True, top_logprobs=2, temperature=0)
-    viewed(client, sampling_params=own).branch(2, " blue")
+    view_of(client, sampling_params=own).branch(2, " blue")
     assert vllm.seen[-1].body["temperature"] == 0
 
 
-def test_a_client_can_be_given_by_its_model_s_name_and_log_probabilities_are_asked_for(vllm: ChatServer) -> None:
-    response = asked(client_of())
+def test_a_model_s_name_makes_a_client_that_requests_log_probabilities(vllm: ChatServer) -> None:
+    response = ask(client_of())
     view = LogprobView(response, client="vllm/m", prompt=QUESTION)
     view.branch(2, " blue")
     assert (vllm.seen[-1].body["logprobs"], vllm.seen[-1].body["top_logprobs"]) == (True, 2)
 
 
-def test_a_client_that_was_closed_is_asked_again(vllm: ChatServer) -> None:
+def test_a_closed_client_can_branch(vllm: ChatServer) -> None:
     client = client_of()
-    view = viewed(client)
+    view = view_of(client)
     client.close()
     assert answer_of(view.branch(2, " blue")).completion == "It is blue and white."
 
 
-def test_of_several_models_the_one_that_began_goes_on(vllm: ChatServer) -> None:
+def test_the_model_that_wrote_the_answer_continues_it(vllm: ChatServer) -> None:
     client = LLMClient(["vllm/a", "vllm/b"], logprobs=True, top_logprobs=2)
     _, second = client.process_prompts_sync([QUESTION] * 2, show_progress=False)
     LogprobView(second, client=client, prompt=QUESTION).branch(2, " blue")
     assert vllm.seen[-1].body["model"] == "b"
 
 
-def test_a_branch_may_have_as_many_tokens_as_the_answer_may(vllm: ChatServer) -> None:
-    view = viewed(client_of(max_new_tokens=10))
+def test_the_limit_of_tokens_counts_the_rows_before_the_branch(vllm: ChatServer) -> None:
+    view = view_of(client_of(max_new_tokens=10))
     view.branch(2, " blue")
     assert vllm.seen[-1].body["max_tokens"] == 7
 
 
-def test_where_the_alternative_is_the_last_token_allowed_nothing_is_asked(vllm: ChatServer) -> None:
-    view = viewed(client_of(max_new_tokens=4))
+def test_no_request_is_sent_when_the_alternative_reaches_the_token_limit(vllm: ChatServer) -> None:
+    view = view_of(client_of(max_new_tokens=4))
     branch = view.branch(3, "!")
     assert len(vllm.seen) == 1
     assert answer_of(branch).completion == "It is red!"
@@ -248,16 +248,16 @@ def test_where_the_alternative_is_the_last_token_allowed_nothing_is_asked(vllm: 
     assert answer_of(branch).raw_response == {}
 
 
-def test_where_the_alternative_completes_a_stop_string_nothing_is_asked(vllm: ChatServer) -> None:
-    view = viewed(client_of(stop="blue"))
+def test_no_request_is_sent_when_the_alternative_completes_a_stop_string(vllm: ChatServer) -> None:
+    view = view_of(client_of(stop="blue"))
     branch = view.branch(2, " blue")
     assert len(vllm.seen) == 1
     assert (answer_of(branch).completion, answer_of(branch).finish_reason) == ("It is blue", "stop")
 
 
-def test_a_token_that_ends_the_answer_ends_the_branch_and_is_no_text(vllm: ChatServer) -> None:
+def test_an_end_token_ends_the_branch_and_adds_no_text(vllm: ChatServer) -> None:
     vllm.always(("Yes", {"Yes": 0.9}), (" sir", {" sir": 0.5, "<|im_end|>": 0.4}))
-    view = viewed(client_of())
+    view = view_of(client_of())
     branch = view.branch(1, "<|im_end|>")
     assert len(vllm.seen) == 1
     assert (answer_of(branch).completion, answer_of(branch).finish_reason) == ("Yes", "stop")
@@ -266,14 +266,14 @@ def test_a_token_that_ends_the_answer_ends_the_branch_and_is_no_text(vllm: ChatS
     assert rows_of(branch).is_listed.tolist() == [True, True]
 
 
-def test_of_a_server_nobody_knows_of_the_answer_says_so(server: ChatServer) -> None:
+def test_the_answer_of_an_unknown_server_has_a_note(server: ChatServer) -> None:
     server.answer = in_chat
-    view = viewed(LLMClient("m", base_url=server.url, logprobs=True, top_logprobs=2))
+    view = view_of(LLMClient("m", base_url=server.url, logprobs=True, top_logprobs=2))
     assert view.branching == ""
     assert "it is not known whether" in (answer_of(view.branch(2, " blue")).note or "")
 
 
-def test_an_answer_whose_text_was_stripped_is_read_from_its_rows(vllm: ChatServer) -> None:
+def test_the_text_of_a_stripped_answer_comes_from_its_rows(vllm: ChatServer) -> None:
     def stripped(seen: Seen, number: int) -> Reply:
         reply = in_chat(seen, number)
         message = reply.body["choices"][0]["message"]
@@ -281,27 +281,27 @@ def test_an_answer_whose_text_was_stripped_is_read_from_its_rows(vllm: ChatServe
         return reply
 
     vllm.answer = stripped
-    assert answer_of(viewed(client_of()).branch(2, " blue")).completion == "It is blue and white."
+    assert answer_of(view_of(client_of()).branch(2, " blue")).completion == "It is blue and white."
 
 
 # Reasons --------------------------------------------------------------------------------------------------------------
 
 
-def test_a_view_that_knows_nobody_says_nothing() -> None:
+def test_a_view_without_client_and_prompt_gives_no_reason() -> None:
     view = LogprobView([{**entry("a", 0.5), "top_logprobs": [entry("a", 0.5)]}])
     assert view.branching is None
     with pytest.raises(SettingError, match="client=…, prompt=…"):
         view.branch(0, "a")
 
 
-def test_of_client_and_prompt_one_alone_is_not_enough(vllm: ChatServer) -> None:
-    response = asked(client_of())
+def test_a_view_with_only_a_client_or_only_a_prompt_says_what_is_missing(vllm: ChatServer) -> None:
+    response = ask(client_of())
     assert "The prompt is not known" in (LogprobView(response, client="vllm/m").branching or "")
     assert "No client is known" in (LogprobView(response, prompt=QUESTION).branching or "")
 
 
-def test_a_chat_that_starts_a_new_answer_cannot_branch_and_the_card_says_so(server: ChatServer) -> None:
-    view = viewed(client_of("gpt-4o-mini"))
+def test_a_server_that_starts_a_new_answer_cannot_branch_and_the_card_says_so(server: ChatServer) -> None:
+    view = view_of(client_of("gpt-4o-mini"))
     assert view.branching == (
         "'gpt-4o-mini' cannot branch: OpenAI starts a new answer instead of continuing one; the embedded "
         "model 'local' continues it."
@@ -313,19 +313,19 @@ def test_a_chat_that_starts_a_new_answer_cannot_branch_and_the_card_says_so(serv
     assert len(server.seen) == 1
 
 
-def test_another_model_than_the_one_that_began_is_refused(vllm: ChatServer) -> None:
-    view = LogprobView(asked(client_of()), client="vllm/other", prompt=QUESTION)
+def test_a_client_of_another_model_is_refused(vllm: ChatServer) -> None:
+    view = LogprobView(ask(client_of()), client="vllm/other", prompt=QUESTION)
     assert "'m' wrote this, and the client asks 'other'" in (view.branching or "")
 
 
-def test_a_table_does_not_say_which_of_several_models_wrote_it(vllm: ChatServer) -> None:
+def test_a_table_is_refused_when_the_client_has_several_models(vllm: ChatServer) -> None:
     client = LLMClient(["vllm/a", "vllm/b"], logprobs=True)
-    view = LogprobView(asked(client_of()).logprobs, client=client, prompt=QUESTION)
+    view = LogprobView(ask(client_of()).logprobs, client=client, prompt=QUESTION)
     assert "does not say which of them" in (view.branching or "")
 
 
-def test_a_model_that_is_none_is_refused_at_once(vllm: ChatServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    response = asked(client_of())
+def test_an_invalid_client_or_prompt_is_refused_by_the_view(vllm: ChatServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    response = ask(client_of())
     monkeypatch.delenv("OPENAI_BASE_URL")
     with pytest.raises(UnknownModelError):
         LogprobView(response, client="no-such-model", prompt=QUESTION)
@@ -335,9 +335,9 @@ def test_a_model_that_is_none_is_refused_at_once(vllm: ChatServer, monkeypatch: 
         LogprobView(response, client="vllm/m", prompt=QUESTION, sampling_params=3)  # type: ignore[arg-type]
 
 
-def test_white_space_at_the_end_of_a_beginning_is_kept_in_text_and_refused_in_a_chat(vllm: ChatServer) -> None:
+def test_trailing_white_space_is_kept_in_raw_text_and_refused_in_a_chat(vllm: ChatServer) -> None:
     vllm.always(("Yes", {"Yes": 0.5, "Yes ": 0.4}))
-    view = viewed(client_of())
+    view = view_of(client_of())
     with pytest.raises(SettingError, match="white space, which chat servers strip"):
         view.branch(0, "Yes ")
     assert view.branches == []
@@ -349,7 +349,7 @@ def test_white_space_at_the_end_of_a_beginning_is_kept_in_text_and_refused_in_a_
     assert vllm.seen[-1].body["prompt"] == "Q:Yes "
 
 
-def test_a_beginning_that_ends_inside_a_character_is_refused_where_only_text_is_taken(vllm: ChatServer) -> None:
+def test_half_a_character_is_refused_by_a_server_that_takes_only_text(vllm: ChatServer) -> None:
     torn = {"token": "\\xe2\\x82", "logprob": -1.0, "bytes": [0xE2, 0x82]}
     view = LogprobView([{**entry("x", 0.5), "top_logprobs": [torn]}], client="vllm/m", prompt=QUESTION)
     with pytest.raises(SettingError, match="inside a character"):
@@ -357,7 +357,7 @@ def test_a_beginning_that_ends_inside_a_character_is_refused_where_only_text_is_
     assert vllm.seen == []
 
 
-def test_what_has_lost_its_bytes_is_refused(vllm: ChatServer) -> None:
+def test_a_token_whose_bytes_are_unknown_is_refused(vllm: ChatServer) -> None:
     lost = {"token": "\ufffd", "logprob": -1.0}
     view = LogprobView([{**entry("x", 0.5), "top_logprobs": [lost]}], client="vllm/m", prompt=QUESTION)
     with pytest.raises(SettingError, match="did not report its bytes"):
@@ -365,7 +365,7 @@ def test_what_has_lost_its_bytes_is_refused(vllm: ChatServer) -> None:
 
 
 @pytest.mark.parametrize(
-    ("position", "alternative", "told"),
+    ("position", "alternative", "sentence"),
     [
         (4, 0, "one of the 4 tokens"),
         (-5, 0, "one of the 4 tokens"),
@@ -375,16 +375,18 @@ def test_what_has_lost_its_bytes_is_refused(vllm: ChatServer) -> None:
         (2, True, "not True"),
     ],
 )
-def test_what_is_not_listed_cannot_be_chosen(vllm: ChatServer, position: Any, alternative: Any, told: str) -> None:
-    view = viewed(client_of())
-    with pytest.raises(SettingError, match=told):
+def test_only_a_listed_alternative_can_be_chosen(
+    vllm: ChatServer, position: Any, alternative: Any, sentence: str
+) -> None:
+    view = view_of(client_of())
+    with pytest.raises(SettingError, match=sentence):
         view.branch(position, alternative)
 
 
-def test_a_request_that_fails_is_a_branch_that_says_why_without_a_key(
+def test_a_failed_request_is_a_failed_branch_whose_message_hides_the_key(
     vllm: ChatServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    view = viewed(client_of(api_key=KEY))
+    view = view_of(client_of(api_key=KEY))
     vllm.answer = lambda seen, number: error(f"wrong key {KEY}", status=401)
     branch = view.branch(2, " blue")
     assert branch.status == "failed"
@@ -395,24 +397,22 @@ def test_a_request_that_fails_is_a_branch_that_says_why_without_a_key(
         view.node = branch.id
 
 
-def test_a_rest_without_log_probabilities_is_a_failure(vllm: ChatServer) -> None:
-    view = viewed(client_of())
+def test_a_continuation_without_log_probabilities_is_a_failure(vllm: ChatServer) -> None:
+    view = view_of(client_of())
 
-    def silent(seen: Seen, number: int) -> Reply:
+    def without_logprobs(seen: Seen, number: int) -> Reply:
         return Reply(chat(Seen({**seen.body, "logprobs": None}, {}, ""), says("and", " so")))
 
-    vllm.answer = silent
+    vllm.answer = without_logprobs
     with pytest.warns(UserWarning, match="without the log-probabilities"):
         branch = view.branch(2, " blue")
     assert (branch.status, "came without log-probabilities" in branch.message) == ("failed", True)
 
 
-def test_a_call_that_cannot_work_at_all_raises_and_leaves_no_branch(
-    server: ChatServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_missing_key_raises_and_leaves_no_branch(server: ChatServer, monkeypatch: pytest.MonkeyPatch) -> None:
     server.answer = in_chat
     monkeypatch.setenv("GROQ_BASE_URL", server.url)
-    response = asked(LLMClient("groq/m", logprobs=True, top_logprobs=2, api_key="sk-x"))
+    response = ask(LLMClient("groq/m", logprobs=True, top_logprobs=2, api_key="sk-x"))
     monkeypatch.delenv("GROQ_BASE_URL")
     view = LogprobView(response, client="groq/m", prompt=QUESTION)
     with pytest.raises(MissingKeyError):
@@ -423,71 +423,71 @@ def test_a_call_that_cannot_work_at_all_raises_and_leaves_no_branch(
 # From the browser -----------------------------------------------------------------------------------------------------
 
 
-def choose(view: LogprobView, token: Any, place: Any, node: Any = 0) -> None:
-    view._handle_custom_msg({"branch": {"node": node, "token": token, "place": place}}, [])
+def choose(view: LogprobView, token: Any, index: Any, node: Any = 0) -> None:
+    view._handle_custom_msg({"branch": {"node": node, "token": token, "place": index}}, [])
 
 
-def test_a_choice_in_the_card_is_asked_for_while_the_kernel_goes_on(vllm: ChatServer) -> None:
-    view = viewed(client_of())
+def test_a_choice_in_the_card_is_requested_in_the_background(vllm: ChatServer) -> None:
+    view = view_of(client_of())
     go = threading.Event()
 
-    def held(seen: Seen, number: int) -> Reply:
+    def wait_and_answer(seen: Seen, number: int) -> Reply:
         assert go.wait(20)
         return in_chat(seen, number)
 
-    vllm.answer = held
+    vllm.answer = wait_and_answer
     choose(view, 2, 1)
-    assert [one["status"] for one in tree_of(view)] == ["asking"]
+    assert [node["status"] for node in tree_of(view)] == ["asking"]
     assert (view.node, view.branches[0].response) == (0, None)
     choose(view, 2, 1)  # a second click
     go.set()
-    until(lambda: view.node == 1)
-    assert [one["status"] for one in tree_of(view)] == ["ready"]
+    wait_until(lambda: view.node == 1)
+    assert [node["status"] for node in tree_of(view)] == ["ready"]
     assert answer_of(view.branches[0]).completion == "It is blue and white."
     assert view.shown == rows_of(view.branches[0])
     assert view.table.text == "It is red."
 
 
-def test_whoever_has_gone_on_reading_elsewhere_is_not_moved(vllm: ChatServer) -> None:
-    view = viewed(client_of())
+def test_a_branch_is_not_shown_after_the_reader_has_moved_to_another_node(vllm: ChatServer) -> None:
+    view = view_of(client_of())
     view.node = view.branch(0, "The").id
     choose(view, 2, 1)
-    until(lambda: tree_of(view)[-1]["status"] == "ready")
+    wait_until(lambda: tree_of(view)[-1]["status"] == "ready")
     assert view.node == 1
 
 
 async def test_traits_change_in_the_thread_of_the_kernel_s_loop(vllm: ChatServer) -> None:
-    view = viewed(client_of())
+    view = view_of(client_of())
     threads: list[threading.Thread] = []
 
-    def heed(change: dict[str, Any]) -> None:
+    def record_thread(change: dict[str, Any]) -> None:
         threads.append(threading.current_thread())
 
-    view.observe(heed, ["tree", "node", "branched"])
+    view.observe(record_thread, ["tree", "node", "branched"])
     choose(view, 2, 1)
     while view.node == 0:  # noqa: ASYNC110 - a trait has no event
         await asyncio.sleep(0.01)
     assert set(threads) == {threading.current_thread()}
 
 
-def test_what_fails_in_the_background_is_told_in_the_tree_and_can_be_asked_again(vllm: ChatServer) -> None:
-    view = viewed(client_of(api_key=KEY))
+def test_a_failure_in_the_background_appears_in_the_tree_and_can_be_retried(vllm: ChatServer) -> None:
+    view = view_of(client_of(api_key=KEY))
     vllm.answer = lambda seen, number: error(f"no {KEY}", status=400)
     choose(view, 2, 1)
-    until(lambda: tree_of(view)[0]["status"] == "failed")
+    wait_until(lambda: tree_of(view)[0]["status"] == "failed")
     assert tree_of(view)[0]["message"]
     assert KEY not in json.dumps(view.tree)
     vllm.answer = in_chat
     choose(view, 2, 1)
-    until(lambda: view.node == 2)
-    assert [one["status"] for one in tree_of(view)] == ["ready"]
+    wait_until(lambda: view.node == 2)
+    assert [node["status"] for node in tree_of(view)] == ["ready"]
 
 
-def test_a_refusal_in_the_background_is_told_in_the_tree(vllm: ChatServer) -> None:
+def test_a_refusal_in_the_background_appears_in_the_tree(vllm: ChatServer) -> None:
     vllm.always(("Yes", {"Yes": 0.5, "Yes ": 0.4}))
-    view = viewed(client_of())
+    view = view_of(client_of())
     choose(view, 0, 1)
-    until(lambda: tree_of(view)[0]["status"] == "failed")
+    wait_until(lambda: tree_of(view)[0]["status"] == "failed")
     assert "white space" in tree_of(view)[0]["message"]
 
 
@@ -502,20 +502,20 @@ def test_a_refusal_in_the_background_is_told_in_the_tree(vllm: ChatServer) -> No
         {"node": 0, "token": "0", "place": True},
     ],
 )
-def test_nonsense_from_the_browser_is_passed_over(vllm: ChatServer, content: Any) -> None:
-    view = viewed(client_of())
+def test_an_invalid_message_from_the_browser_is_ignored(vllm: ChatServer, content: Any) -> None:
+    view = view_of(client_of())
     view._handle_custom_msg({"branch": content}, [])
     assert view.branches == []
 
 
 @pytest.fixture
 def shell() -> Iterator[InteractiveShell]:
-    """A shell, which outputs that are shown again belong to."""
+    """A shell, which updates of displayed outputs need."""
     yield InteractiveShell.instance()
     InteractiveShell.clear_instance()
 
 
-def test_what_the_magic_shows_can_branch_after_its_client_was_closed(vllm: ChatServer, shell: InteractiveShell) -> None:
+def test_a_view_of_the_magic_can_branch_after_its_client_closed(vllm: ChatServer, shell: InteractiveShell) -> None:
     client, live = client_of(), LiveView(shown=True)
     params = SamplingParams(logprobs=True, top_logprobs=2, temperature=0)
     response = live.answer(client, Conversation().user(QUESTION), params)
@@ -527,31 +527,31 @@ def test_what_the_magic_shows_can_branch_after_its_client_was_closed(vllm: ChatS
     assert vllm.seen[-1].body["temperature"] == 0
 
 
-def test_a_branch_is_kept_as_other_answers_are_unless_nothing_is_to_be_kept(vllm: ChatServer, tmp_path: Path) -> None:
+def test_a_branch_is_cached_unless_the_cache_is_off(vllm: ChatServer, tmp_path: Path) -> None:
     client = client_of(cache=tmp_path / "answers.db")
-    response = asked(client)
+    response = ask(client)
     for use_cache, requests in [(True, 2), (True, 2), (False, 3)]:
         Continuer(client, QUESTION, use_cache=use_cache).continue_from(response, 2, 1)
         assert len(vllm.seen) == requests
 
 
 @pytest.mark.model
-def test_branches_that_begin_with_other_tokens_are_kept_apart(tmp_path: Path) -> None:
+def test_branches_from_different_tokens_have_separate_cache_entries(tmp_path: Path) -> None:
     client = client_of("local", temperature=0, max_new_tokens=8, cache=tmp_path / "answers.db")
-    view = viewed(client, CAPITAL)
-    first, again, other = (view.branch(2, place) for place in (1, 1, 0))
-    assert [answer_of(one).from_cache for one in (first, again, other)] == [False, True, False]
+    view = view_of(client, CAPITAL)
+    first, again, other = (view.branch(2, index) for index in (1, 1, 0))
+    assert [answer_of(branch).from_cache for branch in (first, again, other)] == [False, True, False]
     assert answer_of(first).completion == answer_of(again).completion != answer_of(other).completion
 
 
-# Walking --------------------------------------------------------------------------------------------------------------
+# The tree -------------------------------------------------------------------------------------------------------------
 
 
-def test_the_browser_is_told_of_the_tree_and_has_each_branch_s_columns(vllm: ChatServer) -> None:
-    view = viewed(client_of())
+def test_the_browser_receives_the_tree_and_the_columns_of_each_branch(vllm: ChatServer) -> None:
+    view = view_of(client_of())
     branch = view.branch(2, " blue")
-    (told,) = tree_of(view)
-    assert told == {
+    (entry_of_tree,) = tree_of(view)
+    assert entry_of_tree == {
         "id": 1, "parent": 0, "position": 2, "place": 1, "label": "·blue", "instead": "·red",
         "logprob": pytest.approx(math.log(0.3)), "total": pytest.approx(branch.total_logprob), "tokens": 6,
         "status": "ready", "message": "",
@@ -564,8 +564,8 @@ def test_the_browser_is_told_of_the_tree_and_has_each_branch_s_columns(vllm: Cha
     assert len(unpack(columns["measures1"].tobytes())[1]["entropy"]) == 6
 
 
-def test_walking_keeps_what_is_chosen_where_it_has_a_place(vllm: ChatServer) -> None:
-    view = viewed(client_of())
+def test_changing_the_node_keeps_selections_that_lie_within_the_text(vllm: ChatServer) -> None:
+    view = view_of(client_of())
     short, long = view.branch(0, "The"), view.branch(2, " blue")
     view.node = long.id
     view.set_state({"selected": 5, "selection": [4, 6], "pinned": [0, 5]})
@@ -578,8 +578,8 @@ def test_walking_keeps_what_is_chosen_where_it_has_a_place(vllm: ChatServer) -> 
     view.selected = 5
 
 
-def test_only_what_is_there_can_be_walked_to(vllm: ChatServer) -> None:
-    view = viewed(client_of())
+def test_only_a_ready_branch_can_be_shown(vllm: ChatServer) -> None:
+    view = view_of(client_of())
     with pytest.raises(SettingError, match="node must be 0"):
         view.node = 1
     view.branch(2, " blue")
@@ -589,9 +589,9 @@ def test_only_what_is_there_can_be_walked_to(vllm: ChatServer) -> None:
     assert view.node == 1
 
 
-def test_a_text_that_only_grows_keeps_its_branches_and_another_one_does_not(vllm: ChatServer) -> None:
+def test_a_growing_text_keeps_its_branches_and_another_text_removes_them(vllm: ChatServer) -> None:
     client = client_of()
-    response = asked(client)
+    response = ask(client)
     assert response.logprobs is not None
     view = LogprobView(response.logprobs[:3], client=client, prompt=QUESTION)
     branch = view.branch(2, " blue")
@@ -628,7 +628,7 @@ def test_the_alternatives_of_a_long_branch_come_in_chunks(vllm: ChatServer) -> N
 
 
 @st.composite
-def weighed(draw: st.DrawFn) -> dict[str, Any]:
+def alternative_rows(draw: st.DrawFn) -> dict[str, Any]:
     octets = draw(st.binary(max_size=4))
     logprob = draw(st.one_of(st.none(), st.floats(-30, 0)))
     return {"token": octets.decode("utf-8", "replace"), "logprob": logprob, "bytes": list(octets)}
@@ -636,27 +636,25 @@ def weighed(draw: st.DrawFn) -> dict[str, Any]:
 
 @st.composite
 def row(draw: st.DrawFn) -> dict[str, Any]:
-    return {**draw(weighed()), "top_logprobs": draw(st.lists(weighed(), min_size=1, max_size=4))}
+    return {**draw(alternative_rows()), "top_logprobs": draw(st.lists(alternative_rows(), min_size=1, max_size=4))}
 
 
 tables = st.lists(row(), max_size=6)
 
 
 @given(tables, tables)
-def test_joined_tables_have_the_rows_of_both(first: list[Any], second: list[Any]) -> None:
+def test_concatenated_tables_have_the_rows_of_both(first: list[Any], second: list[Any]) -> None:
     whole = concatenate(Logprobs.from_entries(first), Logprobs.from_entries(second))
     assert list(whole) == first + second
 
 
 @given(tables.filter(bool), st.data())
-def test_an_alternative_takes_the_place_of_the_token_and_nothing_else_changes(
-    rows: list[Any], data: st.DataObject
-) -> None:
+def test_an_alternative_replaces_the_token_and_nothing_else(rows: list[Any], data: st.DataObject) -> None:
     position = data.draw(st.integers(0, len(rows) - 1))
     top = rows[position]["top_logprobs"]
-    place = data.draw(st.integers(0, len(top) - 1))
-    changed = with_alternative(Logprobs.from_entries(rows), position, place)
-    assert list(changed) == [*rows[:position], {**top[place], "top_logprobs": top}]
+    index = data.draw(st.integers(0, len(top) - 1))
+    changed = with_alternative(Logprobs.from_entries(rows), position, index)
+    assert list(changed) == [*rows[:position], {**top[index], "top_logprobs": top}]
 
 
 # The embedded model ---------------------------------------------------------------------------------------------------
@@ -668,8 +666,8 @@ def local() -> LLMClient:
 
 
 @pytest.mark.model
-def test_the_embedded_model_gives_a_branch_the_rows_that_its_whole_text_gets(local: LLMClient) -> None:
-    view = viewed(local, CAPITAL)
+def test_the_rows_of_a_branch_equal_those_of_its_scored_text_on_the_embedded_model(local: LLMClient) -> None:
+    view = view_of(local, CAPITAL)
     branch = view.branch(5, " L")
     table = rows_of(branch)
     scored = local.score_continuations_sync([(CAPITAL, answer_of(branch).completion or "")], show_progress=False)[0]
@@ -680,8 +678,8 @@ def test_the_embedded_model_gives_a_branch_the_rows_that_its_whole_text_gets(loc
 
 
 @pytest.mark.model
-def test_the_likeliest_token_chosen_again_leads_to_the_same_answer(local: LLMClient) -> None:
-    view = viewed(local, CAPITAL)
+def test_branching_to_the_likeliest_token_gives_the_same_answer(local: LLMClient) -> None:
+    view = view_of(local, CAPITAL)
     branch = view.branch(2, view.table.tokens[2])
     assert answer_of(branch).completion == view.table.text
     assert rows_of(branch).token_ids == view.table.token_ids
@@ -689,14 +687,14 @@ def test_the_likeliest_token_chosen_again_leads_to_the_same_answer(local: LLMCli
 
 
 @pytest.mark.model
-def test_the_embedded_model_goes_on_from_half_a_character() -> None:
+def test_the_embedded_model_continues_from_half_a_character() -> None:
     client = LLMClient("local", logprobs=True, top_logprobs=20, temperature=0, max_new_tokens=6)
-    view = viewed(client, RawPrompt("Some emoji: 🦜 🐢 🦊"))
+    view = view_of(client, RawPrompt("Some emoji: 🦜 🐢 🦊"))
     torn = [
-        (position, place)
+        (position, index)
         for position in range(len(view.table))
-        for place, one in enumerate(view.table.top(position))
-        if "\ufffd" in one["token"]
+        for index, alternative in enumerate(view.table.top(position))
+        if "\ufffd" in alternative["token"]
     ]
     branch = view.branch(*torn[0])
     table = rows_of(branch)
@@ -708,27 +706,27 @@ def test_the_embedded_model_goes_on_from_half_a_character() -> None:
 
 
 @pytest.mark.model
-def test_white_space_at_the_end_is_kept_by_the_embedded_model(local: LLMClient) -> None:
-    view = LogprobView(asked(local, CAPITAL), client=local, prompt=CAPITAL)
+def test_the_embedded_model_keeps_trailing_white_space(local: LLMClient) -> None:
+    view = LogprobView(ask(local, CAPITAL), client=local, prompt=CAPITAL)
     spaces = [
-        (position, place)
+        (position, index)
         for position in range(len(view.table))
-        for place, one in enumerate(view.table.top(position))
-        if one["token"].strip() == "" and one["token"]
+        for index, alternative in enumerate(view.table.top(position))
+        if alternative["token"].strip() == "" and alternative["token"]
     ]
     if not spaces:
-        view = LogprobView(asked(local, RawPrompt("a\n\n b\n\n")), client=local, prompt=RawPrompt("a\n\n b\n\n"))
-        spaces = [(0, place) for place, one in enumerate(view.table.top(0)) if one["token"].isspace()]
+        view = LogprobView(ask(local, RawPrompt("a\n\n b\n\n")), client=local, prompt=RawPrompt("a\n\n b\n\n"))
+        spaces = [(0, index) for index, row in enumerate(view.table.top(0)) if row["token"].isspace()]
     branch = view.branch(*spaces[0])
     assert rows_of(branch)[spaces[0][0]]["token"] == branch.token
     assert branch.status == "ready"
 
 
 @pytest.mark.model
-def test_where_the_embedded_model_may_end_it_can_be_made_to() -> None:
+def test_the_end_token_of_the_embedded_model_can_be_chosen() -> None:
     client = LLMClient("local", logprobs=True, full_vocab=True, temperature=0, max_new_tokens=3)
-    view = viewed(client, CAPITAL)
-    ends = [place for place, one in enumerate(view.table.top(1)) if one.get("bytes") == []]
+    view = view_of(client, CAPITAL)
+    ends = [index for index, row in enumerate(view.table.top(1)) if row.get("bytes") == []]
     branch = view.branch(1, ends[0])
     assert (answer_of(branch).completion, answer_of(branch).finish_reason) == (view.table.tokens[0], "stop")
     assert branch.logprob is not None

@@ -1,4 +1,4 @@
-"""Tables as bytes for the browser."""
+"""The block format, and tables encoded in it for the browser."""
 
 from __future__ import annotations
 
@@ -37,29 +37,29 @@ def entry(token: str | bytes, logprob: float | None, *others: tuple[str, float])
 
 
 @given(FIELDS, COLUMNS)
-def test_a_block_gives_back_what_was_packed(fields: dict[str, str], columns: dict[str, Any]) -> None:
-    found_fields, found = unpack(pack(fields, columns))
-    assert found_fields == fields
-    assert found.keys() == columns.keys()
+def test_unpacking_a_block_returns_the_packed_values(fields: dict[str, str], columns: dict[str, Any]) -> None:
+    decoded_fields, decoded = unpack(pack(fields, columns))
+    assert decoded_fields == fields
+    assert decoded.keys() == columns.keys()
     for name, column in columns.items():
-        assert found[name].dtype == column.dtype
-        np.testing.assert_array_equal(found[name], column)
+        assert decoded[name].dtype == column.dtype
+        np.testing.assert_array_equal(decoded[name], column)
 
 
 @given(FIELDS, COLUMNS)
-def test_every_column_starts_where_typed_arrays_can(fields: dict[str, str], columns: dict[str, Any]) -> None:
+def test_columns_are_aligned_for_typed_arrays(fields: dict[str, str], columns: dict[str, Any]) -> None:
     block = pack(fields, columns)
     assert (4 + int.from_bytes(block[:4], "little")) % 8 == 0
     assert len(block) % 8 == 0
 
 
 def sources(fields: dict[str, Any], columns: dict[str, Any]) -> list[str]:
-    """What the tokens of a block stand for."""
-    by_place = dict(zip(columns["places"].tolist(), fields["sources"], strict=True))
-    drawn = columns["labelAt"].tolist()
-    for token, place in zip(columns["odd"].tolist(), columns["oddText"].tolist(), strict=True):
-        drawn[token - fields["first"]] = place
-    return [by_place[place] for place in drawn]
+    """Return the text of each token of a block."""
+    by_label = dict(zip(columns["places"].tolist(), fields["sources"], strict=True))
+    labels = columns["labelAt"].tolist()
+    for token, text_label in zip(columns["odd"].tolist(), columns["oddText"].tolist(), strict=True):
+        labels[token - fields["first"]] = text_label
+    return [by_label[text_label] for text_label in labels]
 
 
 def test_tokens_are_packed_with_their_texts_and_log_probabilities() -> None:
@@ -71,7 +71,7 @@ def test_tokens_are_packed_with_their_texts_and_log_probabilities() -> None:
     np.testing.assert_allclose(columns["logprob"], [-0.5, -2.0, math.nan])
 
 
-def test_what_is_measured_is_packed_with_its_bounds() -> None:
+def test_measures_are_packed_with_their_bounds() -> None:
     table = Logprobs.from_entries([entry("a", -0.5, (" b", -1.5)), entry("\n", -2.0), entry("z", -9999.0)])
     _, columns = unpack(pack_measures(table))
     bounds = table.entropy_bounds(base=2)
@@ -87,19 +87,19 @@ def test_alternatives_are_packed_by_token() -> None:
     packer.tokens(table)
     fields, columns = unpack(packer.alternatives(table, 0, 2))
     assert columns["counts"].tolist() == [2, 1]
-    by_place = dict(zip(columns["places"].tolist(), fields["sources"], strict=True))
-    assert [by_place[at] for at in columns["labelAt"].tolist()] == ["a", " b", "z"]
+    by_label = dict(zip(columns["places"].tolist(), fields["sources"], strict=True))
+    assert [by_label[text_label] for text_label in columns["labelAt"].tolist()] == ["a", " b", "z"]
     np.testing.assert_allclose(columns["logprob"], [-0.5, -1.5, -1.0])
 
 
-def test_a_table_of_no_tokens_can_be_packed() -> None:
+def test_an_empty_table_can_be_packed() -> None:
     table = Logprobs.from_entries([])
     assert unpack(Packer().tokens(table))[0]["count"] == 0
     assert unpack(Packer().alternatives(table, 0, 0))[1]["labelAt"].tolist() == []
     assert unpack(pack_measures(table))[1]["entropy"].tolist() == []
 
 
-def test_texts_that_the_browser_keeps_are_not_sent_again() -> None:
+def test_texts_that_the_browser_has_are_not_repeated() -> None:
     rows = [entry("a", -0.5, ("b", -1.5)), entry("c", -1.0, ("a", -2.0))]
     packer = Packer()
     packer.tokens(Logprobs.from_entries(rows[:1]))
@@ -124,14 +124,14 @@ def test_chunks_of_alternatives_add_up_to_all_of_them() -> None:
         np.testing.assert_array_equal(np.concatenate([columns[name] for _, columns in parts]), whole[name])
 
 
-def test_tokens_that_only_look_alike_are_told_apart() -> None:
+def test_tokens_that_only_look_alike_have_different_labels() -> None:
     table = Logprobs.from_entries([entry(" ", -0.5, ("·", -1.5))])
     packer = Packer()
     _, columns = unpack(packer.tokens(table))
     packer.commit()
     fields, alternatives = unpack(packer.alternatives(table, 0, 1))
-    (told,) = fields["labels"].values()  # of the other one: its own came with the tokens
-    assert told == "·"
+    (other,) = fields["labels"].values()  # The label of the chosen token came with the tokens.
+    assert other == "·"
     assert (alternatives["labelAt"] == columns["labelAt"][0]).tolist() == [True, False]
 
 
@@ -142,7 +142,7 @@ def test_a_character_cut_across_tokens_is_sent_where_it_is_complete() -> None:
     assert columns["odd"].tolist() == [1, 2]
 
 
-def test_rows_that_complete_a_character_are_sent_with_those_that_began_it() -> None:
+def test_rows_that_complete_a_character_are_packed_with_those_that_begin_it() -> None:
     begun = [entry(b"a", -1.0), entry(b"\xf0\x9f", -1.0)]
     packer = Packer()
     packer.tokens(Logprobs.from_entries(begun))
@@ -153,14 +153,14 @@ def test_rows_that_complete_a_character_are_sent_with_those_that_began_it() -> N
 
 @pytest.mark.parametrize("torn", [0, 1, 63, 64, 65, 400])
 @pytest.mark.parametrize("whole", [0, 1, 70])
-def test_rows_are_sent_again_from_the_last_that_was_whole(whole: int, torn: int) -> None:
+def test_rows_are_packed_again_after_the_last_whole_token(whole: int, torn: int) -> None:
     rows = [entry(b"a", -1.0)] * whole + [entry((b"", b"\xf0")[at % 2], -1.0) for at in range(torn)]
     table = Logprobs.from_entries([*rows, entry(b"\x9f", -1.0)])
     assert Packer().safe_start(table, whole + torn) == whole
 
 
 @given(st.lists(st.binary(max_size=4), min_size=1, max_size=12))
-def test_the_texts_of_a_block_are_what_the_bytes_decode_to(pieces: list[bytes]) -> None:
+def test_the_texts_of_a_block_are_the_decoded_bytes(pieces: list[bytes]) -> None:
     table = Logprobs.from_entries([entry(piece, -1.0) for piece in pieces])
     assert "".join(sources(*unpack(Packer().tokens(table)))) == table.text
 
@@ -169,6 +169,6 @@ def test_the_texts_of_a_block_are_what_the_bytes_decode_to(pieces: list[bytes]) 
 def test_hostile_text_crosses_as_text(token: str) -> None:
     fields, columns = unpack(Packer().tokens(Logprobs.from_entries([entry(token, -1.0)])))
     assert sources(fields, columns) == [token]
-    place = str(columns["labelAt"][0])
+    index = str(columns["labelAt"][0])
     simple = f"·{token[1:]}" if token.startswith(" ") else token
-    assert fields["labels"].get(place, simple) == label(token.encode())
+    assert fields["labels"].get(index, simple) == label(token.encode())

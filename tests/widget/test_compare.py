@@ -1,4 +1,4 @@
-"""The comparison's Python side; what it looks like is tested in a browser."""
+"""The Python side of ``LogprobCompare``; browser tests check its appearance."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Word = tuple[Any, ...]
 
 
 def entry(token: str, p: float, **others: float) -> dict[str, Any]:
-    top = sorted({token: p, **others}.items(), key=lambda one: -one[1])
+    top = sorted({token: p, **others}.items(), key=lambda pair: -pair[1])
     return {
         "token": token,
         "logprob": math.log(p),
@@ -41,7 +41,7 @@ NICE = table(("The", 0.5), (" capital", 0.3), (" is", 0.8), (" Nice", 0.2, {" Pa
 
 
 class Recorded(LogprobCompare):
-    """A widget that keeps what it would send to the browser."""
+    """A widget that records its messages to the browser."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
         self.sent: list[tuple[Any, list[bytes]]] = []
@@ -62,7 +62,7 @@ def test_each_token_has_the_difference_of_the_text_that_both_cut_alike() -> None
     assert compare.difference(1) == pytest.approx([-math.log(2), -word, -word, 0, math.nan, math.nan, 0], nan_ok=True)
 
 
-def test_the_spans_are_a_table_of_what_is_common_and_what_is_not() -> None:
+def test_the_spans_list_common_and_different_text() -> None:
     frame = LogprobCompare(PARIS, LYON).spans.to_pandas()
     assert frame["common"].tolist() == [True, True, True, False, True]
     assert frame["b_text"].tolist() == ["The", " capital", " is", " Lyon", "."]
@@ -70,31 +70,47 @@ def test_the_spans_are_a_table_of_what_is_common_and_what_is_not() -> None:
     assert frame["b_logprob"][3] == pytest.approx(math.log(0.4 * 0.9))
 
 
-def test_where_the_texts_part_the_distributions_after_the_same_tokens_are_compared() -> None:
-    found = LogprobCompare(PARIS, NICE).first_divergence
-    assert found is not None
-    assert (found.span, found.a, found.b, found.a_token, found.b_token) == (3, 3, 3, "·Paris", "·Nice")
-    # Of what both list: Paris has 0.6 and 0.7.
-    assert found.divergence is not None
-    assert found.divergence.tv_lower == pytest.approx(0.1)
-    assert found.divergence == stats.divergence_lower_bounds(
+def test_the_first_divergence_compares_distributions_after_the_same_tokens() -> None:
+    first = LogprobCompare(PARIS, NICE).first_divergence
+    assert first is not None
+    assert (
+        first.span,
+        first.a,
+        first.b,
+        first.a_token,
+        first.b_token,
+    ) == (3, 3, 3, "·Paris", "·Nice")
+    # The bound comes from the tokens that both list: Paris has 0.6 and 0.7.
+    assert first.divergence is not None
+    assert first.divergence.tv_lower == pytest.approx(0.1)
+    assert first.divergence == stats.divergence_lower_bounds(
         {" Paris": math.log(0.6), " Lyon": math.log(0.3)}, {" Nice": math.log(0.2), " Paris": math.log(0.7)}
     )
 
 
-def test_after_other_tokens_no_distributions_are_compared() -> None:
-    found = LogprobCompare(PARIS, LYON).first_divergence
-    assert found is not None
-    assert (found.a, found.b, found.b_token, found.divergence) == (3, 4, "·Ly", None)
+def test_the_first_divergence_after_different_tokens_compares_no_distributions() -> None:
+    first = LogprobCompare(PARIS, LYON).first_divergence
+    assert first is not None
+    assert (
+        first.a,
+        first.b,
+        first.b_token,
+        first.divergence,
+    ) == (3, 4, "·Ly", None)
 
 
-def test_a_text_that_goes_on_parts_where_the_other_ends() -> None:
-    found = LogprobCompare(PARIS, PARIS[:3]).first_divergence
-    assert found is not None
-    assert (found.a, found.b, found.b_token, found.divergence) == (3, 3, None, None)
+def test_a_longer_text_diverges_at_the_end_of_the_shorter_one() -> None:
+    first = LogprobCompare(PARIS, PARIS[:3]).first_divergence
+    assert first is not None
+    assert (
+        first.a,
+        first.b,
+        first.b_token,
+        first.divergence,
+    ) == (3, 3, None, None)
 
 
-def test_the_same_text_parts_nowhere_whatever_its_tokens() -> None:
+def test_the_same_text_in_different_tokens_has_no_divergence() -> None:
     whole = table(("The capital", 0.5), (" is", 0.8))
     assert LogprobCompare(whole, PARIS[:3]).first_divergence is None
 
@@ -113,13 +129,13 @@ def test_more_than_two_are_compared_with_the_first_and_the_first_with_the_second
     assert compare.difference(0)[1] == pytest.approx(math.log(3))
     assert compare.difference(2)[1] == pytest.approx(-math.log(2))
     assert compare.spans.other.tolist() == [1] * 5 + [2] * 5
-    found = compare.first_divergence_from(2)
-    assert found is not None
-    assert (found.span, found.b) == (8, 4)
+    first = compare.first_divergence_from(2)
+    assert first is not None
+    assert (first.span, first.b) == (8, 4)
     assert compare.spans.b_text[8] == " Lyon"
 
 
-def test_of_two_responses_there_is_no_third_and_the_first_is_not_compared_with_itself() -> None:
+def test_the_index_of_a_response_is_checked() -> None:
     compare = LogprobCompare(PARIS, LYON)
     with pytest.raises(SettingError, match="response must be from 0 to 1, not 2"):
         compare.difference(2)
@@ -127,17 +143,17 @@ def test_of_two_responses_there_is_no_third_and_the_first_is_not_compared_with_i
         compare.first_divergence_from(0)
 
 
-def test_responses_are_called_by_their_models_where_these_differ() -> None:
-    one = SimpleNamespace(model="small", logprobs=PARIS)
-    other = SimpleNamespace(model="large", logprobs=LYON)
-    assert LogprobCompare(one, other).names == ["small", "large"]
-    assert LogprobCompare(one, one).names == ["A", "B"]
-    assert LogprobCompare(one, PARIS).names == ["A", "B"]
-    assert LogprobCompare(one, other, names=("0", "0.7")).names == ["0", "0.7"]
+def test_responses_are_named_by_their_models_if_these_differ() -> None:
+    small = SimpleNamespace(model="small", logprobs=PARIS)
+    large = SimpleNamespace(model="large", logprobs=LYON)
+    assert LogprobCompare(small, large).names == ["small", "large"]
+    assert LogprobCompare(small, small).names == ["A", "B"]
+    assert LogprobCompare(small, PARIS).names == ["A", "B"]
+    assert LogprobCompare(small, large, names=("0", "0.7")).names == ["0", "0.7"]
 
 
 @pytest.mark.parametrize("names", [["one"], ["a", "a"], "ab", [1, 2], ["a", "b", "c"]])
-def test_names_are_one_for_each_response_and_different(names: Any) -> None:
+def test_names_are_different_and_as_many_as_the_responses(names: Any) -> None:
     with pytest.raises(SettingError, match="names must be 2 different texts"):
         LogprobCompare(PARIS, LYON, names=names)
 
@@ -149,7 +165,7 @@ def test_there_are_at_most_eight_responses_each_with_log_probabilities() -> None
         LogprobCompare(PARIS, None)
 
 
-def test_a_span_can_be_selected_and_nothing_that_is_none() -> None:
+def test_only_an_existing_span_can_be_selected() -> None:
     compare = LogprobCompare(PARIS, LYON, selected=4)
     compare.selected = None
     with pytest.raises(SettingError, match="None or a row of spans from 0 to 4, not 5"):
@@ -174,29 +190,29 @@ def test_a_threshold_is_a_number_of_nats(value: float) -> None:
         LogprobCompare(PARIS, LYON, threshold=value)
 
 
-def test_it_can_be_coloured_as_a_view_can_and_by_difference() -> None:
+def test_color_by_takes_the_values_of_a_view_and_difference() -> None:
     assert list(COMPARE_BY) == ["difference", *COLOR_BY]
     assert {len(LogprobCompare(PARIS, LYON, color_by=by).names) for by in COMPARE_BY} == {2}
 
 
-def test_the_columns_of_all_responses_travel_in_one_block() -> None:
+def test_the_columns_of_all_responses_are_sent_in_one_block() -> None:
     compare = LogprobCompare(PARIS, LYON)
     _, columns = unpack(compare.data)
-    for side, one in enumerate((PARIS, LYON)):
-        own = LogprobView(one)
-        told, sent = unpack(columns[f"data{side}"].tobytes())
-        assert told["count"] == len(one)
-        np.testing.assert_array_equal(sent["logprob"], unpack(own.data)[1]["logprob"])
-        assert columns[f"measures{side}"].tobytes() == own.measures
-    told, columns = unpack(compare.alignment)
+    for side, response in enumerate((PARIS, LYON)):
+        view = LogprobView(response)
+        fields, sent = unpack(columns[f"data{side}"].tobytes())
+        assert fields["count"] == len(response)
+        np.testing.assert_array_equal(sent["logprob"], unpack(view.data)[1]["logprob"])
+        assert columns[f"measures{side}"].tobytes() == view.measures
+    fields, columns = unpack(compare.alignment)
     assert columns["units0"].tolist() == [0, 1, 2, 3, 4, 5]
     assert columns["units1"].tolist() == [0, 1, 3, 4, 6, 7]
     assert columns["common0"].tolist() == [1, 1, 1, 0, 1]
     assert columns["difference0"] == pytest.approx(compare.spans.difference.astype(np.float32), nan_ok=True)
-    assert told["partings"] == [{"span": 3, "js": None}]
+    assert fields["partings"] == [{"span": 3, "js": None}]
 
 
-def test_what_was_too_much_to_send_is_sent_when_it_is_asked_for() -> None:
+def test_chunks_and_measures_of_a_long_response_are_sent_on_request() -> None:
     compare = Recorded(long_table(EAGER + 1), PARIS)
     assert "measures0" not in unpack(compare.data)[1]
     compare._receive(None, {"side": 0, "chunk": 1}, None)
@@ -209,11 +225,11 @@ def test_what_was_too_much_to_send_is_sent_when_it_is_asked_for() -> None:
 
 
 @pytest.mark.parametrize(
-    "asked", ["", {}, {"side": 2, "chunk": 0}, {"side": True, "chunk": 0}, {"side": 0, "chunk": 9}]
+    "message", ["", {}, {"side": 2, "chunk": 0}, {"side": True, "chunk": 0}, {"side": 0, "chunk": 9}]
 )
-def test_what_makes_no_sense_is_not_answered(asked: Any) -> None:
+def test_an_invalid_request_is_not_answered(message: Any) -> None:
     compare = Recorded(PARIS, LYON)
-    compare._receive(None, asked, None)
+    compare._receive(None, message, None)
     assert compare.sent == []
 
 
@@ -227,7 +243,7 @@ def test_the_static_forms_are_in_the_bundle() -> None:
     assert "·capital  A 90 %  B 45 %  +0.69" in data["text/plain"]
 
 
-def test_hostile_tokens_are_escaped_and_controls_are_not_passed_on() -> None:
+def test_hostile_tokens_are_escaped_and_control_characters_removed() -> None:
     hostile = table(("<script>alert(1)</script>", 0.5), ("\x1b[31m", 0.5), ("\u202e", 0.5))
     compare = LogprobCompare(hostile, PARIS)
     assert "<script" not in compare.to_html()
@@ -235,7 +251,7 @@ def test_hostile_tokens_are_escaped_and_controls_are_not_passed_on() -> None:
     assert not {"\x1b", "\u202e"} & set(compare.to_text() + compare.to_html())
 
 
-def test_a_static_form_that_is_cut_says_what_is_left_out() -> None:
+def test_a_truncated_static_form_counts_the_omitted_tokens() -> None:
     compare = LogprobCompare(long_table(40), long_table(50))
     assert "… more tokens: 30 of A, 40 of B" in compare.to_text(limit=10)
     html = compare.to_html(limit=10)
@@ -252,7 +268,7 @@ def test_each_token_is_in_the_html_with_its_colour(color_by: Any) -> None:
     assert ("deluge-surer" in html.split("</style>")[1]) == (color_by == "difference")
 
 
-def test_what_has_no_name_is_called_by_its_letter_once() -> None:
+def test_a_response_without_a_name_has_its_letter_only_once() -> None:
     compare = LogprobCompare(PARIS, LYON, names=["A", "Lyon"])
     assert compare.to_text().startswith("A: 5 tokens")
     assert "\nB  Lyon: 7 tokens" in compare.to_text()
@@ -262,40 +278,46 @@ def test_what_has_no_name_is_called_by_its_letter_once() -> None:
 
 def test_the_colour_of_a_difference_is_full_at_two_nats() -> None:
     assert heat([0, 1, -2, 9, math.nan]) == pytest.approx([0, 0.5, 1, 1, math.nan], nan_ok=True)
-    assert [signed(one) for one in (1.5, -0.25, 0.001, -0.001, math.nan)] == ["+1.50", "−0.25", "±0", "±0", "unknown"]
+    assert [signed(x) for x in (1.5, -0.25, 0.001, -0.001, math.nan)] == [
+        "+1.50",
+        "−0.25",
+        "±0",
+        "±0",
+        "unknown",
+    ]
 
 
 @pytest.mark.parametrize("measure", ["logprob", "entropy"])
 def test_the_chart_has_a_line_for_each_response_over_one_axis(measure: str) -> None:
     spec = LogprobCompare(PARIS, LYON, names=["p", "l"], measure=measure).chart().to_dict()
     rows = rows_of(spec)
-    told = {name: [row["at"] for row in rows if row["response"] == name] for name in ("p", "l")}
-    # "capital" is two tokens of one and one of the other, and so is the city; the last point is the end.
-    assert told == {"p": [0, 1, 3, 4, 6, 7], "l": [0, 1, 2, 3, 4, 5, 6, 7]}
+    axis = {name: [row["at"] for row in rows if row["response"] == name] for name in ("p", "l")}
+    # Each response has two tokens where the other has one; the last point is the end.
+    assert axis == {"p": [0, 1, 3, 4, 6, 7], "l": [0, 1, 2, 3, 4, 5, 6, 7]}
     known = PARIS.logprob if measure == "logprob" else PARIS.entropy(base=2)
     assert [row["value"] for row in rows[:5]] == pytest.approx(known.tolist())
     assert spec["encoding"]["strokeDash"]["field"] == "response"
 
 
-def test_a_line_of_the_chart_pauses_where_its_response_has_nothing() -> None:
+def test_a_line_of_the_chart_has_a_gap_where_its_response_has_no_text() -> None:
     rows = rows_of(LogprobCompare(PARIS, table(*HEAD, (".", 0.9))).chart().to_dict())
     other = [(row["at"], row["value"] is None) for row in rows if row["response"] == "B"]
     assert other == [(0, False), (1, False), (2, False), (3, False), (3, True), (4, False), (5, False)]
 
 
-def test_of_very_many_tokens_neighbours_share_a_point_of_the_chart() -> None:
+def test_neighbouring_tokens_of_a_long_response_share_a_point_of_the_chart() -> None:
     rows = rows_of(LogprobCompare(long_table(9000), long_table(100)).chart().to_dict())
     assert len(rows) < 2600
     assert rows[0]["place"] == "0–3"
 
 
-def test_the_chart_is_of_one_of_two_measures() -> None:
+def test_the_chart_takes_one_of_two_measures() -> None:
     with pytest.raises(SettingError, match="measure must be one of logprob, entropy, not 'rank'"):
         LogprobCompare(PARIS, LYON).chart("rank")
 
 
 @pytest.mark.parametrize(("left", "right"), [([], []), ([], PARIS), (PARIS, [])])
-def test_nothing_can_be_compared_too(left: Any, right: Any) -> None:
+def test_empty_responses_can_be_compared(left: Any, right: Any) -> None:
     compare = LogprobCompare(left, right)
     assert len(compare.spans) == bool(left or right)
     assert compare.to_html()

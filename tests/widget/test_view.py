@@ -1,4 +1,4 @@
-"""The widget's Python side; what it looks like is tested in a browser."""
+"""The Python side of ``LogprobView``; browser tests check its appearance."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ENTRIES: list[dict[str, Any]] = [
 
 
 class Recorded(LogprobView):
-    """A widget that keeps what it would send to the browser."""
+    """A widget that records its messages to the browser."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
         self.sent: list[tuple[Any, list[bytes]]] = []
@@ -72,24 +72,24 @@ def test_a_position_outside_the_text_cannot_be_selected(position: int) -> None:
         LogprobView(ENTRIES, selected=position)
 
 
-def test_in_an_empty_text_nothing_can_be_selected() -> None:
+def test_an_empty_text_has_no_selection() -> None:
     with pytest.raises(SettingError, match="no tokens"):
         LogprobView([], selected=0)
 
 
-def test_selection_is_observed_as_any_trait() -> None:
+def test_a_selection_in_the_browser_can_be_observed() -> None:
     view = LogprobView(ENTRIES)
     seen: list[int] = []
 
-    def heed(change: dict[str, Any]) -> None:
+    def record(change: dict[str, Any]) -> None:
         seen.append(change["new"])
 
-    view.observe(heed, "selected")
+    view.observe(record, "selected")
     view.set_state({"selected": 1})
     assert seen == [1]
 
 
-def test_what_the_colour_says_is_one_of_five() -> None:
+def test_color_by_takes_one_of_five_values() -> None:
     view = LogprobView(ENTRIES, color_by="entropy")
     for name in COLOR_BY:
         view.color_by = name
@@ -108,7 +108,7 @@ def test_the_title_is_optional() -> None:
     assert LogprobView(ENTRIES, title="Ends").title == "Ends"
 
 
-def test_no_trait_has_a_name_that_a_host_keeps_for_itself() -> None:
+def test_no_trait_has_a_name_reserved_by_a_host() -> None:
     own = set(LogprobView.class_own_traits())
     assert own >= {"data", "alternatives", "selected", "color_by", "title"}
     assert not own & {"tooltip", "layout", "keys", "log", "comm", "tabbable"}
@@ -120,13 +120,13 @@ def test_binary_columns_are_traits_of_their_own() -> None:
 
 
 @pytest.mark.parametrize(("count", "sent"), [(EAGER, EAGER), (EAGER + 1, CHUNK)])
-def test_alternatives_go_along_unless_the_text_is_long(count: int, sent: int) -> None:
+def test_all_alternatives_are_sent_at_once_unless_the_text_is_long(count: int, sent: int) -> None:
     view = LogprobView(table_of(count))
     assert unpack(view.alternatives)[0]["last"] == sent
     assert bool(view.measures) == (count == sent)
 
 
-def test_the_alternatives_of_a_chunk_are_sent_when_asked_for() -> None:
+def test_the_alternatives_of_a_chunk_are_sent_on_request() -> None:
     view = Recorded(table_of(EAGER + 1))
     view._handle_custom_msg({"chunk": 1}, [])
     ((content, (block,)),) = view.sent
@@ -136,13 +136,13 @@ def test_the_alternatives_of_a_chunk_are_sent_when_asked_for() -> None:
     np.testing.assert_allclose(columns["logprob"], -1.0)
 
 
-def test_what_is_measured_of_a_long_text_is_sent_when_asked_for() -> None:
+def test_the_measures_of_a_long_text_are_sent_on_request() -> None:
     view = Recorded(table_of(EAGER + 1))
     view._handle_custom_msg({"measures": True}, [])
     assert len(unpack(view.measures)[1]["entropy"]) == EAGER + 1
 
 
-def test_of_a_table_that_has_grown_only_the_new_rows_are_sent() -> None:
+def test_only_the_new_rows_of_a_grown_table_are_sent() -> None:
     whole = table_of(3000)
     view = Recorded(whole[:2000])
     before = view.data
@@ -156,7 +156,7 @@ def test_of_a_table_that_has_grown_only_the_new_rows_are_sent() -> None:
     assert view.data is before
 
 
-async def test_rows_that_come_fast_are_sent_together_and_none_is_left_behind() -> None:
+async def test_rows_that_arrive_fast_are_sent_together_and_none_is_lost() -> None:
     whole = table_of(3000)
     view = Recorded(whole[:2000])
     for stop in range(2001, 3001):
@@ -165,18 +165,18 @@ async def test_rows_that_come_fast_are_sent_together_and_none_is_left_behind() -
     await asyncio.sleep(0.1)
     last = unpack(view.sent[-1][1][2])[0]
     assert last["count"] == 3000
-    firsts = [unpack(blocks[2])[0] for _, blocks in view.sent]
-    assert [one["first"] for one in firsts] == [2000, *(one["count"] for one in firsts[:-1])]
+    headers = [unpack(blocks[2])[0] for _, blocks in view.sent]
+    assert [header["first"] for header in headers] == [2000, *(header["count"] for header in headers[:-1])]
 
 
-async def test_the_state_that_somebody_asks_for_leaves_the_others_nothing_to_miss() -> None:
+async def test_reading_the_state_does_not_hold_back_rows_from_other_browsers() -> None:
     rows: list[dict[str, Any]] = [
         {"token": f"t{i}", "logprob": -1.0, "bytes": None, "top_logprobs": []} for i in range(50)
     ]
     whole = Logprobs.from_entries(rows)
     view = Recorded(whole[:40])
     view.update(whole[:41])
-    view.update(whole[:45])  # waits
+    view.update(whole[:45])  # These rows wait for the next message.
     view.get_state("data")
     view.update(whole)
     await asyncio.sleep(0.1)
@@ -184,7 +184,7 @@ async def test_the_state_that_somebody_asks_for_leaves_the_others_nothing_to_mis
     assert texts == [f"t{i}" for i in range(40, 50)]
 
 
-async def test_traits_follow_when_no_more_comes(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_traits_are_set_when_no_more_rows_arrive(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(table_sync, "QUIET", 0.05)
     whole = table_of(3000)
     view = Recorded(whole[:2000])
@@ -193,15 +193,15 @@ async def test_traits_follow_when_no_more_comes(monkeypatch: pytest.MonkeyPatch)
     assert unpack(view.data)[0]["count"] == 2000
     settled = asyncio.Event()
 
-    def heard(_: Any) -> None:
+    def stop_waiting(_: Any) -> None:
         settled.set()
 
-    view.observe(heard, "data")
+    view.observe(stop_waiting, "data")
     await asyncio.wait_for(settled.wait(), 30)
     assert unpack(view.data)[0]["count"] == 2049
 
 
-def test_whoever_asks_for_the_state_gets_what_has_come_by_then() -> None:
+def test_the_state_includes_rows_that_have_just_arrived() -> None:
     whole = table_of(3000)
     view = Recorded(whole[:2000])
     view.update(whole[:2500])
@@ -209,7 +209,7 @@ def test_whoever_asks_for_the_state_gets_what_has_come_by_then() -> None:
 
 
 class Wired(Recorded):
-    """A widget that keeps the states that go to the browser."""
+    """A widget that records the states it sends to the browser."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
         self.states: list[dict[str, bytes]] = []
@@ -220,7 +220,7 @@ class Wired(Recorded):
         self.states.append({name: bytes(block) for name, block in zip(names, buffers, strict=True)})
 
 
-def test_the_whole_is_sent_to_whoever_asks_also_when_the_state_was_read_before() -> None:
+def test_the_whole_table_is_sent_on_request_even_after_the_state_was_read() -> None:
     whole = table_of(3000)
     view = Wired(whole[:2000])
     view.update(whole[:2500])
@@ -232,7 +232,7 @@ def test_the_whole_is_sent_to_whoever_asks_also_when_the_state_was_read_before()
     assert unpack(state["alternatives"])[0]["last"] == 2500
 
 
-def test_another_table_takes_the_place_of_the_old_one_and_drops_what_it_has_no_place_for() -> None:
+def test_another_table_replaces_the_old_one_and_drops_selections_beyond_its_end() -> None:
     view = LogprobView(table_of(10), selected=9)
     view.selection = [2, 8]
     view.pinned = [1, 7]
@@ -242,9 +242,9 @@ def test_another_table_takes_the_place_of_the_old_one_and_drops_what_it_has_no_p
 
 
 @pytest.mark.parametrize("content", [{"chunk": 9}, {"chunk": -1}, {"chunk": "1"}, {"chunk": None}, {}, "chunk", None])
-def test_a_message_that_asks_for_nothing_there_is_is_not_answered(content: Any) -> None:
+def test_an_invalid_request_is_not_answered(content: Any) -> None:
     view = Recorded(table_of(EAGER + 1))
-    view._receive(view, content, [])  # not through the dispatcher, which swallows what a callback raises
+    view._receive(view, content, [])  # The dispatcher would swallow an exception of the callback.
     assert view.sent == []
 
 
@@ -252,14 +252,14 @@ def test_a_message_that_asks_for_nothing_there_is_is_not_answered(content: Any) 
     "make",
     [lambda: LogprobView(ENTRIES)._repr_mimebundle_(), lambda: magic.table_bundle(Logprobs.from_entries(ENTRIES))],
 )
-def test_the_widget_brings_what_is_shown_where_there_is_none(make: Any) -> None:
+def test_the_bundle_of_a_widget_has_its_static_forms(make: Any) -> None:
     data, _ = make()
     assert set(data) == {"application/vnd.jupyter.widget-view+json", "text/html", "text/plain"}
     assert "deluge-static" in data["text/html"]
     assert data["text/plain"].startswith("The end.")
 
 
-def test_the_static_form_is_painted_as_the_widget_is() -> None:
+def test_the_static_form_has_the_colours_of_the_widget() -> None:
     view = LogprobView(ENTRIES, title="Ends")
     view.color_by = "surprisal"
     data, _ = view._repr_mimebundle_()
@@ -272,12 +272,13 @@ def test_a_slice_of_a_table_shared_by_many_sends_only_its_own_tokens() -> None:
     assert unpack(view.data)[0]["sources"] == [" end"]
 
 
-def test_a_view_says_how_long_it_is() -> None:
+def test_the_repr_of_a_view_counts_its_tokens() -> None:
     assert repr(LogprobView(ENTRIES)) == "LogprobView(3 tokens)"
+    assert repr(LogprobView(ENTRIES[:1])) == "LogprobView(1 token)"
 
 
 @pytest.mark.parametrize(
-    ("name", "good", "bad", "told"),
+    ("name", "good", "bad", "sentence"),
     [
         ("selection", [0, 3], [0, 4], "start < stop <= 3"),
         ("selection", [], [2, 2], "start < stop"),
@@ -288,9 +289,9 @@ def test_a_view_says_how_long_it_is() -> None:
         ("temperature", 0.0, -1.0, "from 0 to 100"),
     ],
 )
-def test_a_setting_that_cannot_be_is_refused_and_the_old_one_stays(name: str, good: Any, bad: Any, told: str) -> None:
+def test_an_invalid_setting_is_refused_and_the_old_one_stays(name: str, good: Any, bad: Any, sentence: str) -> None:
     view = LogprobView(ENTRIES)
     setattr(view, name, good)
-    with pytest.raises(SettingError, match=told):
+    with pytest.raises(SettingError, match=sentence):
         setattr(view, name, bad)
     assert getattr(view, name) == good
