@@ -1,4 +1,4 @@
-"""The built front end: fresh, self-contained, and in what is shipped."""
+"""The built front end: up to date, self-contained, and part of wheel and sdist."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ STATIC = [f"deluge_nb/static/{name}" for name in ("sources.sha256", *OUTPUTS)]
 
 @pytest.fixture
 def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A project of one source file with a bundle made from it, which the hook takes for its own."""
+    """Make a project of one source file and its bundle, and let the hook build there."""
     for name in ("js/src/entry/view.ts", "js/build.mjs", "js/package-lock.json", *STATIC):
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -42,51 +42,51 @@ def hook(root: Path) -> hatch_build.BundleHook:
     return hatch_build.BundleHook(str(root), {}, None, None, str(root), "wheel")  # type: ignore[arg-type]
 
 
-def program(folder: Path, name: str, said: str) -> Path:
-    """A program that prints one line."""
+def program(folder: Path, name: str, line: str) -> Path:
+    """Write a program that prints one line."""
     if sys.platform == "win32":
-        path, text = folder / f"{name}.bat", f"@echo {said}\n"
+        path, text = folder / f"{name}.bat", f"@echo {line}\n"
     else:
-        path, text = folder / name, f"#!/bin/sh\necho {said}\n"
+        path, text = folder / name, f"#!/bin/sh\necho {line}\n"
     path.write_text(text)
     path.chmod(0o755)
     return path
 
 
-def built(target: str, source: Path, out: Path, **env: str) -> Path:
-    """What hatchling makes of a source tree."""
+def build_target(target: str, source: Path, out: Path, **env: str) -> Path:
+    """Build a source tree with hatchling."""
     command = [sys.executable, "-m", "hatchling", "build", "-t", target, "-d", str(out)]
     done = subprocess.run(command, cwd=source, env={**os.environ, **env}, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return next(out.iterdir())
 
 
-def test_the_bundle_was_made_from_the_sources_as_they_are() -> None:
+def test_the_bundle_is_up_to_date() -> None:
     assert hatch_build.bundle_is_fresh(), "run: uv pip install --no-deps --no-build-isolation --editable ."
 
 
 @pytest.mark.parametrize("name", OUTPUTS)
-def test_the_bundle_asks_for_nothing_from_elsewhere(name: str) -> None:
+def test_the_bundle_loads_nothing_from_the_network(name: str) -> None:
     text = (hatch_build.STATIC / name).read_text(encoding="utf-8")
     assert not [part for part in ("http://", "https://", "@import", "url(", "innerHTML", "eval(") if part in text]
 
 
 @pytest.mark.parametrize("name", ["view.css", "compare.css"])
-def test_lines_of_text_are_said_as_safari_reads_them(name: str) -> None:
+def test_text_decorations_use_only_keywords_that_safari_supports(name: str) -> None:
     text = (hatch_build.STATIC / name).read_text(encoding="utf-8")
-    # With a style, a thickness or a colour in it WebKit drops the whole of this one.
-    found = re.findall(r"text-decoration:([^;}]*)", text)
-    assert len(found) >= 2
-    assert {word for value in found for word in value.split()} <= {"underline", "overline", "none"}
+    # WebKit ignores the whole declaration if it has a style, a thickness or a colour.
+    values = re.findall(r"text-decoration:([^;}]*)", text)
+    assert len(values) >= 2
+    assert {word for value in values for word in value.split()} <= {"underline", "overline", "none"}
 
 
 @pytest.mark.parametrize("widget", ["view", "compare"])
-def test_the_bundle_is_small_for_it_is_sent_with_every_widget(widget: str) -> None:
+def test_the_bundle_is_at_most_40_kilobytes(widget: str) -> None:
     sent = [hatch_build.STATIC / f"{widget}.{kind}" for kind in ("js", "css")]
     assert sum(len(gzip.compress(path.read_bytes())) for path in sent) <= 40_000
 
 
-def test_a_script_within_a_page_does_not_end_it() -> None:
+def test_a_script_within_a_page_contains_no_closing_tag() -> None:
     for name in ("page.js", "view.css", "compare_page.js", "compare.css"):
         assert "</" not in (hatch_build.STATIC / name).read_text(encoding="utf-8")
 
@@ -109,7 +109,7 @@ def test_a_changed_source_makes_the_bundle_stale(checkout: Path, name: str) -> N
     assert not hatch_build.bundle_is_fresh()
 
 
-def test_line_ends_and_file_times_do_not(checkout: Path) -> None:
+def test_line_ends_and_file_times_leave_the_bundle_fresh(checkout: Path) -> None:
     source = checkout / "js" / "src" / "entry" / "view.ts"
     source.write_bytes(b"one\r\n")
     os.utime(source, (0, 0))
@@ -121,7 +121,7 @@ def test_a_missing_file_makes_the_bundle_stale(checkout: Path) -> None:
     assert not hatch_build.bundle_is_fresh()
 
 
-def test_node_is_asked_for_only_where_there_is_none_and_the_bundle_is_stale(
+def test_the_build_requires_node_only_if_it_is_missing_and_the_bundle_is_stale(
     checkout: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", str(checkout))
@@ -139,9 +139,9 @@ def test_an_old_node_does_not_count(checkout: Path, monkeypatch: pytest.MonkeyPa
     assert Path(hatch_build.node_on_path() or "") == node
 
 
-def test_the_build_can_be_told_to_leave_the_bundle_alone(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_variable_makes_the_build_skip_the_bundle(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (checkout / "js" / "build.mjs").write_text("two\n")
-    monkeypatch.setenv("PATH", str(checkout))  # where there is nothing to run
+    monkeypatch.setenv("PATH", str(checkout))  # an empty folder: no program starts
     monkeypatch.setenv("DELUGE_NB_SKIP_BUNDLE", "1")
     hook(checkout).initialize("standard", {})
     assert not hatch_build.bundle_is_fresh()
@@ -149,7 +149,7 @@ def test_the_build_can_be_told_to_leave_the_bundle_alone(checkout: Path, monkeyp
 
 @pytest.mark.slow
 def test_the_wheel_has_the_bundle_and_no_sources_of_it(tmp_path: Path) -> None:
-    with zipfile.ZipFile(built("wheel", ROOT, tmp_path)) as wheel:
+    with zipfile.ZipFile(build_target("wheel", ROOT, tmp_path)) as wheel:
         names = set(wheel.namelist())
     assert set(STATIC) <= names
     assert not [name for name in names if name.startswith("js/")]
@@ -157,7 +157,7 @@ def test_the_wheel_has_the_bundle_and_no_sources_of_it(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_the_sdist_has_sources_and_bundle_and_is_built_without_node(tmp_path: Path) -> None:
-    with tarfile.open(built("sdist", ROOT, tmp_path / "sdist")) as sdist:
+    with tarfile.open(build_target("sdist", ROOT, tmp_path / "sdist")) as sdist:
         sdist.extractall(tmp_path / "unpacked", filter="data")
     (source,) = (tmp_path / "unpacked").iterdir()
     assert (source / "js" / "src" / "entry" / "view.ts").is_file()
@@ -165,5 +165,5 @@ def test_the_sdist_has_sources_and_bundle_and_is_built_without_node(tmp_path: Pa
     nowhere = tmp_path / "nowhere"
     nowhere.mkdir()
     assert shutil.which("node", path=str(nowhere)) is None
-    with zipfile.ZipFile(built("wheel", source, tmp_path / "wheel", PATH=str(nowhere))) as wheel:
+    with zipfile.ZipFile(build_target("wheel", source, tmp_path / "wheel", PATH=str(nowhere))) as wheel:
         assert set(STATIC) <= set(wheel.namelist())

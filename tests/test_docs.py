@@ -1,4 +1,4 @@
-"""Documents: their code runs, their results are what the code prints, their links lead somewhere."""
+"""Check the documents: their code runs and prints the results shown, and their links have targets."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.openai_server import ChatServer, Reply, Seen, chat, error
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 COPIES = [DOCS / "notebooks", DOCS / "project"]
-"""What a build of the site copies below docs/."""
+"""Folders that a build of the site copies below docs/."""
 PAGES = [
     *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")),
     *(page for page in sorted(DOCS.rglob("*.md")) if not any(folder in page.parents for folder in COPIES)),
@@ -33,7 +33,7 @@ def name_of(page: Path) -> str:
 
 
 def examples(page: Path) -> Iterator[tuple[str, str | None]]:
-    """The code of a page, each block with the result that follows it."""
+    """Yield the code blocks of a page, each with the result that follows it."""
     text = page.read_text(encoding="utf-8")
     blocks = list(BLOCK.finditer(text))
     for block, after in itertools.zip_longest(blocks, blocks[1:]):
@@ -43,16 +43,16 @@ def examples(page: Path) -> Iterator[tuple[str, str | None]]:
         yield block[2], after[2] if shown and after is not None else None
 
 
-def with_code() -> Iterator[object]:
+def pages_with_code() -> Iterator[object]:
     for page in PAGES:
         code = "".join(code for code, _ in examples(page))
         if code:
-            on_model = '"local"' in code or "--model local" in code
-            yield pytest.param(page, id=name_of(page), marks=[pytest.mark.model] if on_model else [])
+            needs_model = '"local"' in code or "--model local" in code
+            yield pytest.param(page, id=name_of(page), marks=[pytest.mark.model] if needs_model else [])
 
 
 def answer(seen: Seen, number: int) -> Reply:
-    """What the pages say that a server answers."""
+    """Return the answers that the pages show."""
     prompt = seen.question
     if "fail" in prompt:
         return error("This prompt is refused.", status=400)
@@ -68,14 +68,14 @@ def answer(seen: Seen, number: int) -> Reply:
 
 
 def assert_same(shown: str, printed: str) -> None:
-    """Compare a page's result with the real one: words exactly, numbers nearly, as processors differ a little."""
+    """Compare a page's result with the real one: words exactly, numbers nearly, because processors differ slightly."""
     assert NUMBER.sub("#", shown).split() == NUMBER.sub("#", printed).split(), printed
-    wanted, found = ([float(number) for number in NUMBER.findall(text)] for text in (shown, printed))
-    assert found == pytest.approx(wanted, rel=0.05, abs=0.02), printed
+    expected, actual = ([float(number) for number in NUMBER.findall(text)] for text in (shown, printed))
+    assert actual == pytest.approx(expected, rel=0.05, abs=0.02), printed
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("page", list(with_code()))
+@pytest.mark.parametrize("page", list(pages_with_code()))
 def test_every_code_block_runs_and_prints_what_the_page_shows(page: Path, server: ChatServer) -> None:
     server.answer = answer
     shell = InteractiveShell()
@@ -99,22 +99,22 @@ def test_every_link_leads_to_a_file_and_a_heading(page: Path) -> None:
 
 
 def anchors(page: Path) -> set[str]:
-    """The anchors that GitHub gives to headings."""
+    """Return the anchors that GitHub gives to headings."""
     headings = re.findall(r"^#+ (.*)$", page.read_text(encoding="utf-8"), re.MULTILINE)
     return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
 @pytest.mark.parametrize("page", ["CONTRIBUTING.md", "docs/design.md"])
-def test_every_path_that_is_named_is_there(page: str) -> None:
-    named = re.findall(
+def test_every_path_in_the_text_exists(page: str) -> None:
+    paths = re.findall(
         r"`((?:deluge_nb|js|tests|docs|examples|benchmarks)/[\w./-]+)`", (ROOT / page).read_text("utf-8")
     )
-    assert named
-    missing = [path for path in named if not (ROOT / path).exists() and "acme" not in path]
+    assert paths
+    missing = [path for path in paths if not (ROOT / path).exists() and "acme" not in path]
     assert not missing
 
 
-def test_the_readme_s_rows_of_models_are_the_registry_s() -> None:
+def test_the_models_of_the_readme_are_rows_of_the_support_table() -> None:
     rows = re.findall(r"^\| ([^|]+) \| ([^|]+) \| (\w+) \| ([^|]+) \|$", readme(), re.MULTILINE)
     assert len(rows) == 5
     assert set(rows) <= {row[:4] for row in deluge_nb.support_table().rows}
@@ -132,7 +132,7 @@ def test_the_readme_is_short() -> None:
 
 
 @pytest.mark.parametrize("widget", ["view", "compare"])
-def test_the_guide_names_only_traits_that_are_there(widget: str) -> None:
+def test_the_guide_names_only_traits_that_exist(widget: str) -> None:
     kind = {"view": deluge_nb.LogprobView, "compare": deluge_nb.LogprobCompare}[widget]
     text = (DOCS / "guide" / f"{widget}.md").read_text(encoding="utf-8")
     table = re.search(r"^\| Trait \|.*?\n\n", text, re.DOTALL | re.MULTILINE)
@@ -140,7 +140,7 @@ def test_the_guide_names_only_traits_that_are_there(widget: str) -> None:
         assert name in kind.class_traits(sync=True), name
 
 
-def test_the_guide_names_only_options_of_the_magic_that_are_there() -> None:
+def test_the_guide_names_only_options_of_the_magic_that_exist() -> None:
     from deluge_nb.magic import DelugeMagics
 
     text = (DOCS / "guide" / "magic.md").read_text(encoding="utf-8")

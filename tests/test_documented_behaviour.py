@@ -1,4 +1,4 @@
-"""The feature as its users' page describes it, one test for each thing it shows, against a local chat server."""
+"""Check every example of the feature's user documentation against a local chat server, one test for each."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from deluge_nb.llm_tools.score import score_llm
 from deluge_nb.util.logprobs import extract_prob
 from tests.openai_server import ChatServer, Distribution, Reply, Seen, chat, error, says
 
-# What the server's "model" gives for the first token of the page's questions.
+# The distributions of the server's "model" for the first token of the page's questions.
 FIRST: dict[str, tuple[str, Distribution]] = {
     "capital of France": ("Paris", {"Paris": 0.9999, "Lyon": 0.00008, "Marseille": 0.00001}),
     "sky blue": ("Yes", {"Yes": 0.9, "No": 0.08, "It": 0.02}),
@@ -71,7 +71,7 @@ def test_an_entry_has_the_documented_structure(model: ChatServer) -> None:
     assert [one["token"] for one in entry["top_logprobs"]] == ["Paris", "Lyon", "Marseille"]
 
 
-def test_the_probability_of_yes_is_extracted_and_no_by_its_complement(model: ChatServer) -> None:
+def test_the_probability_of_yes_is_extracted_and_that_of_no_is_its_complement(model: ChatServer) -> None:
     response = first(client(10), "Is the sky blue? Answer with yes or no.")
     assert f"{extract_prob('yes', response.logprobs):.4f}" == "0.9000"
     assert f"{extract_prob('no', response.logprobs, use_complement=True):.4f}" == "0.1000"
@@ -154,7 +154,7 @@ def test_alternatives_of_a_token_are_read_and_their_entropy_bounded(model: ChatS
     assert [alternative["token"] for alternative in token["top_logprobs"][:5]] == [" jumps", " leaps", " ran", " is"]
     by_hand = -sum(math.exp(one["logprob"]) * one["logprob"] for one in token["top_logprobs"])
     lower, upper = response.logprobs.entropy_bounds(vocab_size=200_000)
-    # The sum over the list leaves out what is not listed: the entropy lies above it.
+    # The sum over the list leaves out the unlisted tokens, so the entropy lies above it.
     assert by_hand < lower[0] <= upper[0]
 
 
@@ -203,7 +203,7 @@ def test_parameters_have_the_documented_defaults_and_ranges() -> None:
         SamplingParams(top_logprobs=5)
 
 
-def test_trouble_is_shot_as_described(server: ChatServer) -> None:
+def test_the_troubleshooting_section_is_right(server: ChatServer) -> None:
     asked = client()
     assert asked.sampling_params[0].logprobs is True
     server.answer = lambda seen, number: error("no such model", status=404)
@@ -212,19 +212,19 @@ def test_trouble_is_shot_as_described(server: ChatServer) -> None:
     assert "no such model" in str(response.raw_response)
 
 
-def test_a_token_that_is_not_listed_has_probability_zero(model: ChatServer) -> None:
+def test_an_unlisted_token_has_probability_zero(model: ChatServer) -> None:
     response = first(client(1), "Is the sky blue?")
     assert extract_prob("no", response.logprobs, use_top_logprobs=True) == 0.0
 
 
-def test_without_normalisation_only_what_is_listed_counts(model: ChatServer) -> None:
+def test_without_normalisation_only_listed_tokens_count(model: ChatServer) -> None:
     logprobs = first(client(2), "Is the sky blue?").logprobs
     partial = extract_prob("yes", logprobs, use_top_logprobs=True, normalize_top_logprobs=False)
     whole = extract_prob("yes", logprobs, use_top_logprobs=True, normalize_top_logprobs=True)
     assert (partial, whole) == (pytest.approx(0.9), pytest.approx(0.9 / 0.98))
 
 
-def test_per_call_settings_and_shapes_go_together_as_described(model: ChatServer) -> None:
+def test_per_call_settings_and_output_schemas_combine_as_described(model: ChatServer) -> None:
     asked = LLMClient("gpt-4o-mini")
     response = asked.process_prompts_sync(
         ["Output: yes or no"], sampling_params=[SamplingParams(logprobs=True)], show_progress=False
@@ -237,7 +237,7 @@ def test_per_call_settings_and_shapes_go_together_as_described(model: ChatServer
     assert shaped.parsed == {"ok": True}
 
 
-def test_tools_and_log_probabilities_go_together_as_described(model: ChatServer) -> None:
+def test_tools_and_log_probabilities_combine_as_described(model: ChatServer) -> None:
     def my_function(city: str) -> str:
         """Tell the weather."""
         return city
@@ -253,7 +253,7 @@ def test_tools_and_log_probabilities_go_together_as_described(model: ChatServer)
     assert extract_prob("yes", response.logprobs) == pytest.approx(0.9)
 
 
-def test_a_flat_distribution_seen_through_five_alternatives_is_not_called_certain() -> None:
+def test_a_flat_distribution_with_five_alternatives_is_not_called_certain() -> None:
     flat = [{"token": f"t{i}", "logprob": math.log(0.001)} for i in range(5)]
     sure = [{"token": "a", "logprob": math.log(0.97)}, {"token": "b", "logprob": math.log(0.02)}]
     table = Logprobs.from_entries(

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.slow
 
 @dataclass
 class Ran:
-    """What a cell did."""
+    """The outputs of a cell."""
 
     status: str = ""
     error: str = ""
@@ -27,9 +27,9 @@ class Ran:
     displays: list[dict[str, Any]] = field(default_factory=list)
     value: dict[str, Any] = field(default_factory=dict)
     updates: list[dict[str, Any]] = field(default_factory=list)
-    """What was put in place of a display."""
+    """Replacements of displays."""
     drawn: int = 0
-    """How often a widget was given tokens."""
+    """The number of messages that gave tokens to a widget."""
 
 
 WIDGET = {"application/vnd.jupyter.widget-view+json", "text/html"}
@@ -40,7 +40,7 @@ class Kernel:
         self.manager = manager
         self.client = client
         self.ran = Ran()
-        """What the cell that runs has done so far, or the last one did."""
+        """The outputs so far of the cell that runs, or those of the last one."""
 
     def start(self, code: str) -> str:
         return str(self.client.execute(code))
@@ -60,10 +60,10 @@ class Kernel:
             elif kind == "update_display_data":
                 ran.updates.append(content["data"])
             elif kind == "comm_msg":
-                told = content["data"]
-                ran.drawn += ["data"] in told.get("buffer_paths", []) or "tokens" in told.get("content", {}).get(
-                    "parts", []
-                )
+                message_data = content["data"]
+                ran.drawn += ["data"] in message_data.get("buffer_paths", []) or "tokens" in message_data.get(
+                    "content", {}
+                ).get("parts", [])
             elif kind == "execute_result":
                 ran.value = content["data"]
             elif kind == "error":
@@ -73,7 +73,7 @@ class Kernel:
                 break
         while not ran.status:
             reply = self.client.get_shell_msg(timeout=timeout)
-            # A kernel that was slow to start has been asked several times how it is, and answers each.
+            # A kernel that was slow to start answers several earlier requests for its state first.
             if reply["parent_header"].get("msg_id") == request:
                 ran.status = reply["content"]["status"]
         return ran
@@ -89,9 +89,9 @@ def kernel(server: ChatServer, tmp_path: Path) -> Iterator[Kernel]:
     client = manager.client()
     client.start_channels()
     client.wait_for_ready(timeout=60)
-    made = Kernel(manager, client)
-    made.run("from deluge_nb import *")
-    yield made
+    wrapper = Kernel(manager, client)
+    wrapper.run("from deluge_nb import *")
+    yield wrapper
     client.stop_channels()
     manager.shutdown_kernel(now=True)
 
@@ -113,7 +113,7 @@ def test_prompts_are_answered_in_an_asynchronous_cell(kernel: Kernel, server: Ch
     assert ran.printed.strip() == "[['Hello there'], ['Hello there']] ['Hello there']"
 
 
-def test_an_interrupt_ends_the_call_at_once_and_keeps_what_has_arrived(kernel: Kernel, server: ChatServer) -> None:
+def test_an_interrupt_ends_the_call_at_once_and_keeps_the_answers_so_far(kernel: Kernel, server: ChatServer) -> None:
     def answer(seen: Seen, number: int) -> Reply:
         return Reply(chat(seen, says(seen.question)), delay=0 if seen.question == "fast" else 60)
 
@@ -123,7 +123,7 @@ def test_an_interrupt_ends_the_call_at_once_and_keeps_what_has_arrived(kernel: K
     deadline = time.monotonic() + 30
     while not (len(server.seen) == 3 and server.in_flight == 2) and time.monotonic() < deadline:
         time.sleep(0.01)
-    time.sleep(1)  # for the client to read what was answered
+    time.sleep(1)  # Let the client read the answers.
     began = time.monotonic()
     kernel.manager.interrupt_kernel()
     ran = kernel.finish(request)
@@ -141,7 +141,7 @@ def test_the_magic_displays_tokens_and_charts_once(kernel: Kernel, server: ChatS
     ran = kernel.run("%%deluge -k 2 -o answer\nHi")
     assert ran.error == ""
     still, view, *charts = ran.displays
-    # Apart, for Jupyter shows nothing beside a widget, even where the widget is not to be had.
+    # Separate outputs: Jupyter shows only the widget of an output, even if the widget no longer exists.
     assert set(still) == {"text/html", "text/plain"}
     assert set(view) == WIDGET
     assert view["text/html"] == ""
@@ -149,26 +149,26 @@ def test_the_magic_displays_tokens_and_charts_once(kernel: Kernel, server: ChatS
     assert ran.value == {}
     assert kernel.run("_ is answer").value["text/plain"] == "True"
     again = kernel.run("answer")
-    assert [set(one) for one in again.displays] == [set(still), WIDGET]
+    assert [set(data) for data in again.displays] == [set(still), WIDGET]
     assert again.value == {}
 
 
-def test_the_name_of_a_view_is_no_markup_in_what_stands_in_for_it(kernel: Kernel) -> None:
+def test_the_link_of_a_view_is_escaped_in_its_static_form(kernel: Kernel) -> None:
     shown = kernel.run("v = LogprobView([]); v.link = '\"><script>'; v").displays[0]["text/html"]
     assert 'data-link="&quot;&gt;&lt;script&gt;"' in shown
     assert "<script" not in shown
 
 
-def test_the_magic_shows_tokens_as_they_come(kernel: Kernel, server: ChatServer) -> None:
+def test_the_magic_shows_tokens_as_they_arrive(kernel: Kernel, server: ChatServer) -> None:
     tokens = says(*(f" {n}" for n in range(20)))
 
     def answer(seen: Seen, number: int) -> Reply:
-        # Four more come once those before them have been shown: nothing waits for what follows it.
+        # Send four more tokens only after the earlier ones are on the screen: showing must not wait for more.
         limit = time.monotonic() + 30
 
-        def held(place: int) -> bool:
+        def held(index: int) -> bool:
             shown = bool(kernel.ran.displays) + kernel.ran.drawn
-            return place >= 4 * (1 + shown) and time.monotonic() < limit
+            return index >= 4 * (1 + shown) and time.monotonic() < limit
 
         return Reply(pieces=chunks(seen, tokens), held=held)
 
@@ -178,21 +178,21 @@ def test_the_magic_shows_tokens_as_they_come(kernel: Kernel, server: ChatServer)
     assert ran.error == ""
     assert len(ran.displays) == 2
     assert ran.drawn >= 3
-    # What a notebook saves is the whole answer.
+    # A notebook saves the whole answer.
     assert " 19" in ran.updates[-1]["text/html"]
     assert " 19" not in ran.displays[0]["text/html"]
     assert kernel.run("len(answer.logprobs)").value["text/plain"] == "20"
 
 
-def test_an_interrupted_magic_keeps_the_tokens_that_had_come(kernel: Kernel, server: ChatServer) -> None:
+def test_an_interrupted_magic_keeps_the_tokens_received_so_far(kernel: Kernel, server: ChatServer) -> None:
     tokens = says(*(f" {n}" for n in range(20)))
-    server.answer = lambda seen, number: Reply(pieces=chunks(seen, tokens), held=lambda place: place > 5)
+    server.answer = lambda seen, number: Reply(pieces=chunks(seen, tokens), held=lambda index: index > 5)
     kernel.run("%load_ext deluge_nb")
     request = kernel.start("%%deluge -m gpt-4o-mini -k 2 -o answer\nCount")
     deadline = time.monotonic() + 30
     while not server.seen and time.monotonic() < deadline:
         time.sleep(0.01)
-    time.sleep(2)  # for the client to read what has come
+    time.sleep(2)  # Let the client read the tokens.
     kernel.manager.interrupt_kernel()
     ran = kernel.finish(request)
     server.answer = lambda seen, number: Reply(chat(seen, says("again")))
@@ -207,7 +207,7 @@ def test_an_interrupted_magic_keeps_the_tokens_that_had_come(kernel: Kernel, ser
     ("options", "views", "charts"),
     [("--chart none", 1, 0), ("--no-view", 0, 2), ("--chart entropy", 1, 1), ("--no-view --chart confidence", 0, 1)],
 )
-def test_what_is_displayed_is_chosen(kernel: Kernel, server: ChatServer, options: str, views: int, charts: int) -> None:
+def test_options_choose_the_displays(kernel: Kernel, server: ChatServer, options: str, views: int, charts: int) -> None:
     kernel.run("%load_ext deluge_nb")
     ran = kernel.run(f"%%deluge -m gpt-4o-mini {options}\nHi")
     assert sum(set(data) == WIDGET for data in ran.displays) == views
@@ -215,18 +215,18 @@ def test_what_is_displayed_is_chosen(kernel: Kernel, server: ChatServer, options
     assert len(ran.displays) == 2 * views + charts
 
 
-def test_a_response_shown_in_the_cell_that_asked_is_shown(kernel: Kernel, server: ChatServer) -> None:
+def test_a_response_that_is_the_value_of_an_ordinary_cell_is_displayed(kernel: Kernel, server: ChatServer) -> None:
     kernel.run("%load_ext deluge_nb")
     ran = kernel.run("r = get_ipython().run_cell_magic('deluge', '-m gpt-4o-mini --chart none', 'Hi')\nr")
-    # By the magic and, for that was not the cell's own, as its value.
-    assert [set(one) == WIDGET for one in ran.displays] == [False, True, False, True]
+    # By the magic and, because the cell is not a %%deluge cell, also as its value.
+    assert [set(data) == WIDGET for data in ran.displays] == [False, True, False, True]
 
 
 def test_options_and_models_are_completed_by_the_kernel(kernel: Kernel) -> None:
     kernel.run("%load_ext deluge_nb")
-    for line, wanted in (("%%deluge --mo", "--model"), ("%%deluge -m smol", "smollm2-135m")):
+    for line, expected in (("%%deluge --mo", "--model"), ("%%deluge -m smol", "smollm2-135m")):
         reply = kernel.client.complete(line, len(line), reply=True, timeout=30)
-        assert wanted in reply["content"]["matches"]
+        assert expected in reply["content"]["matches"]
 
 
 def test_a_mistake_is_one_line_in_the_notebook(kernel: Kernel) -> None:
@@ -237,7 +237,7 @@ def test_a_mistake_is_one_line_in_the_notebook(kernel: Kernel) -> None:
     assert ran.status == "error"
 
 
-def test_a_key_shows_in_nothing_a_notebook_keeps(kernel: Kernel, server: ChatServer) -> None:
+def test_a_key_appears_in_no_output_of_a_notebook(kernel: Kernel, server: ChatServer) -> None:
     server.answer = lambda seen, number: Reply({"error": {"message": "bad key sk-test-0123456789"}}, 401)
     kernel.run("%load_ext deluge_nb\nclient = LLMClient('gpt-4o-mini')")
     runs = [
@@ -250,20 +250,25 @@ def test_a_key_shows_in_nothing_a_notebook_keeps(kernel: Kernel, server: ChatSer
     assert not [ran for ran in runs if "sk-test" in repr(ran)]
 
 
-def test_the_magic_keeps_answers_where_it_is_told_to(kernel: Kernel, server: ChatServer, tmp_path: Path) -> None:
+def test_the_magic_uses_the_configured_cache(kernel: Kernel, server: ChatServer, tmp_path: Path) -> None:
     server.answer = lambda seen, number: Reply(chat(seen, says(f"draw {number}")))
     kernel.run("%load_ext deluge_nb\n%config DelugeMagics.model = 'gpt-4o-mini'")
 
-    def asked(options: str) -> str:
+    def ask(options: str) -> str:
         kernel.run(f"%%deluge --chart none -o answer {options}\nHi")
         return str(kernel.run("answer.completion").value["text/plain"])
 
-    assert [asked(""), asked("")] == ["'draw 0'", "'draw 1'"]
+    assert [ask(""), ask("")] == ["'draw 0'", "'draw 1'"]
     kernel.run(f"%config DelugeMagics.cache = {str(tmp_path / 'kept')!r}")
-    assert [asked(""), asked(""), asked("--no-cache"), asked("")] == ["'draw 2'", "'draw 2'", "'draw 3'", "'draw 2'"]
+    assert [ask(""), ask(""), ask("--no-cache"), ask("")] == [
+        "'draw 2'",
+        "'draw 2'",
+        "'draw 3'",
+        "'draw 2'",
+    ]
     kernel.run("%config DelugeMagics.cache = False")
     kernel.run(f"client = LLMClient('gpt-4o-mini', cache={str(tmp_path / 'kept')!r})")
-    assert [asked("-m client"), asked("-m client --no-cache"), asked("-m client")] == [
+    assert [ask("-m client"), ask("-m client --no-cache"), ask("-m client")] == [
         "'draw 2'",
         "'draw 4'",
         "'draw 2'",

@@ -1,4 +1,4 @@
-"""The architecture as data: who may import whom, how large a room may be, and what importing the package costs."""
+"""The architecture as data: allowed imports, sizes of packages and modules, and the cost of an import."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ SOURCES = sorted(FRONT_END.rglob("*.ts"))
 
 
 class Import(NamedTuple):
-    """A name that a module takes from another module of the package, also where only a type checker does."""
+    """A name that a module imports from another module of the package, also if only for type checkers."""
 
     module: tuple[str, ...]
     name: str
@@ -62,7 +62,7 @@ class Import(NamedTuple):
 
 
 def parts_of(path: Path) -> tuple[str, ...]:
-    """A module's name in parts, without the package's own."""
+    """Return the parts of a module's name, without the name of the package."""
     parts = path.relative_to(PACKAGE).with_suffix("").parts
     return parts[:-1] if parts[-1] == "__init__" and len(parts) > 1 else parts
 
@@ -71,7 +71,7 @@ MODULE_NAMES = {parts_of(path) for path in MODULES}
 
 
 def imports(path: Path) -> Iterator[Import]:
-    """What a file imports from the package, wherever in the file; a submodule has an empty name."""
+    """Yield the imports of a file from the package, also those inside functions; a submodule has an empty name."""
     folders = path.relative_to(PACKAGE).parts[:-1]
     for node in nodes(path):
         if not isinstance(node, ast.ImportFrom) or not node.level:
@@ -87,7 +87,7 @@ def imports(path: Path) -> Iterator[Import]:
 
 
 def row_of(name: str, rows: tuple[tuple[str, ...], ...]) -> int:
-    """How far from the top a package is; fails for one that no row names."""
+    """Return the row of a package, 0 for the top; fail for a package in no row."""
     return next(number for number, row in enumerate(rows) if name in row)
 
 
@@ -95,18 +95,18 @@ def ids(path: Path) -> str:
     return str(path.relative_to(path.parents[1] if path.parent in (PACKAGE, FRONT_END) else path.parents[2]))
 
 
-def test_every_package_has_its_row() -> None:
-    found = {parts[0] for parts in MODULE_NAMES}
-    assert found == {name for row in ROWS for name in row}
+def test_every_package_is_in_a_row() -> None:
+    packages = {parts[0] for parts in MODULE_NAMES}
+    assert packages == {name for row in ROWS for name in row}
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_a_module_imports_only_from_packages_below_its_own(path: Path) -> None:
     own = parts_of(path)[0]
     wrong = {
-        ".".join(found.module)
-        for found in imports(path)
-        if found.module[0] != own and row_of(found.module[0], ROWS) <= row_of(own, ROWS)
+        ".".join(entry.module)
+        for entry in imports(path)
+        if entry.module[0] != own and row_of(entry.module[0], ROWS) <= row_of(own, ROWS)
     }
     assert not wrong
 
@@ -114,19 +114,19 @@ def test_a_module_imports_only_from_packages_below_its_own(path: Path) -> None:
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_private_names_stay_in_their_package(path: Path) -> None:
     own = parts_of(path)[0]
-    foreign = [found for found in imports(path) if found.module[0] != own]
-    private = [found for found in foreign if any(part.startswith("_") for part in (*found.module[1:], found.name))]
-    assert not [found for found in private if found.name != "__version__"]
-    # A module that is imported whole may still be asked for what is private to it.
-    modules = {found.bound_to for found in foreign if not found.name}
+    foreign = [entry for entry in imports(path) if entry.module[0] != own]
+    private = [entry for entry in foreign if any(part.startswith("_") for part in (*entry.module[1:], entry.name))]
+    assert not [entry for entry in private if entry.name != "__version__"]
+    # Private names can also be reached as attributes of an imported module.
+    modules = {entry.bound_to for entry in foreign if not entry.name}
     for node in nodes(path):
         if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in modules:
             assert not node.attr.startswith("_"), f"{node.value.id}.{node.attr}"
 
 
-def test_no_modules_import_each_other_in_a_circle() -> None:
-    graph = {parts_of(path): {found.module for found in imports(path)} - {parts_of(path)} for path in MODULES}
-    # The front door's names are known to type checkers only.
+def test_there_is_no_import_cycle_between_modules() -> None:
+    graph = {parts_of(path): {entry.module for entry in imports(path)} - {parts_of(path)} for path in MODULES}
+    # The package's own __init__ imports its names only for type checkers, and fetches them lazily.
     graph[("__init__",)] = set()
     try:
         TopologicalSorter(graph).prepare()
@@ -135,7 +135,7 @@ def test_no_modules_import_each_other_in_a_circle() -> None:
 
 
 @pytest.mark.parametrize("folder", sorted({path.parent for path in MODULES} - {PACKAGE}), ids=lambda path: path.name)
-def test_no_package_is_large(folder: Path) -> None:
+def test_no_package_has_too_many_modules(folder: Path) -> None:
     inside = [path for path in folder.glob("*.py") if path.name != "__init__.py"]
     packages = [path for path in folder.iterdir() if (path / "__init__.py").is_file()]
     assert len(inside) + len(packages) <= MOST_MODULES
@@ -152,7 +152,7 @@ def test_no_module_is_long(path: Path) -> None:
 
 
 def folders_imported(path: Path) -> set[str]:
-    """The folders of the front end that a file imports from."""
+    """Return the folders of the front end that a file imports from."""
     targets = re.findall(r'from "(\.[^"]+)"', path.read_text(encoding="utf-8"))
     return {(path.parent / target).resolve().relative_to(FRONT_END).parts[0] for target in targets}
 
@@ -164,7 +164,7 @@ def test_a_file_of_the_front_end_imports_only_from_folders_below_its_own(path: P
     assert folders_imported(path) <= {own, *below}
 
 
-def test_no_files_of_the_front_end_import_each_other_in_a_circle() -> None:
+def test_there_is_no_import_cycle_in_the_front_end() -> None:
     graph = {
         path: {
             (path.parent / target).resolve()
@@ -223,7 +223,7 @@ def test_documented_paths_have_their_names(path: str, names: list[str]) -> None:
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-def test_every_public_name_can_be_had_and_is_documented() -> None:
+def test_every_public_name_exists_and_is_documented() -> None:
     for name in deluge_nb.__all__:
         assert getattr(deluge_nb, name).__doc__, name
     assert set(deluge_nb.__all__) <= set(dir(deluge_nb))

@@ -1,4 +1,4 @@
-"""%%deluge in a real shell, against a local chat server: options, mistakes, display, completion."""
+"""%%deluge in a real shell, against a local chat server: options, errors, display, completion."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from tests.openai_server import ChatServer, Reply, chat, error, says
 
 @pytest.fixture
 def shell() -> Iterator[InteractiveShell]:
-    made = InteractiveShell()
-    made.run_line_magic("load_ext", "deluge_nb")
-    made.run_cell("%config DelugeMagics.model = 'gpt-4o-mini'")
-    yield made
-    made.run_line_magic("unload_ext", "deluge_nb")
+    interactive = InteractiveShell()
+    interactive.run_line_magic("load_ext", "deluge_nb")
+    interactive.run_cell("%config DelugeMagics.model = 'gpt-4o-mini'")
+    yield interactive
+    interactive.run_line_magic("unload_ext", "deluge_nb")
 
 
 def run(shell: InteractiveShell, cell: str) -> Any:
@@ -28,7 +28,7 @@ def run(shell: InteractiveShell, cell: str) -> Any:
     return done.result
 
 
-def refused(shell: InteractiveShell, cell: str) -> str:
+def error_line(shell: InteractiveShell, cell: str) -> str:
     done = shell.run_cell(cell)
     assert isinstance(done.error_in_exec, UsageError), done.error_in_exec
     assert "\n" not in str(done.error_in_exec)
@@ -63,14 +63,14 @@ def test_defaults_are_configured(shell: InteractiveShell, server: ChatServer) ->
     assert server.seen[0].body["messages"][0]["content"] == "Answer in French."
 
 
-def test_the_body_is_literal_unless_it_is_to_be_filled(shell: InteractiveShell, server: ChatServer) -> None:
+def test_the_body_is_literal_without_fill(shell: InteractiveShell, server: ChatServer) -> None:
     shell.user_ns["city"] = "Rome"
     run(shell, "%%deluge\nCost of {city} in $city?")
     run(shell, "%%deluge --fill\nCost of {city} in $city, ${city}? 5$$")
     assert [seen.question for seen in server.seen] == ["Cost of {city} in $city?", "Cost of {city} in Rome, Rome? 5$"]
 
 
-def test_a_client_of_the_notebook_s_can_be_named(shell: InteractiveShell, server: ChatServer) -> None:
+def test_a_variable_with_a_client_can_be_the_model(shell: InteractiveShell, server: ChatServer) -> None:
     shell.user_ns["mine"] = LLMClient("my-model", base_url=server.url, temperature=0.25)
     assert run(shell, "%%deluge -m mine -k 1\nHi").model == "my-model"
     assert server.seen[0].body["temperature"] == 0.25
@@ -97,25 +97,25 @@ def test_a_client_of_the_notebook_s_can_be_named(shell: InteractiveShell, server
     ],
 )
 def test_a_mistake_is_one_line(shell: InteractiveShell, server: ChatServer, cell: str, sentence: str) -> None:
-    assert sentence in refused(shell, cell)
+    assert sentence in error_line(shell, cell)
     assert not server.seen
 
 
-def test_a_model_that_is_misspelt_is_one_line(shell: InteractiveShell) -> None:
-    assert "did you mean 'gpt-4o'" in refused(shell, "%%deluge -m gtp-4o\nHi")
+def test_a_misspelt_model_is_one_line(shell: InteractiveShell) -> None:
+    assert "did you mean 'gpt-4o'" in error_line(shell, "%%deluge -m gtp-4o\nHi")
 
 
 def test_a_missing_key_is_one_line(shell: InteractiveShell) -> None:
-    assert "OPENAI_API_KEY" in refused(shell, "%%deluge\nHi")
+    assert "OPENAI_API_KEY" in error_line(shell, "%%deluge\nHi")
 
 
 def test_a_failed_request_is_one_line_and_its_response_is_kept(shell: InteractiveShell, server: ChatServer) -> None:
     server.answer = lambda seen, number: error("The model is overloaded.", status=400)
-    assert "The model is overloaded." in refused(shell, "%%deluge -o answer\nHi")
+    assert "The model is overloaded." in error_line(shell, "%%deluge -o answer\nHi")
     assert shell.user_ns["answer"].is_error
 
 
-def test_a_fault_of_our_own_keeps_its_traceback(shell: InteractiveShell, server: ChatServer) -> None:
+def test_an_internal_error_keeps_its_traceback(shell: InteractiveShell, server: ChatServer) -> None:
     shell.user_ns["broken"] = Explosive("m", base_url=server.url)
     assert isinstance(shell.run_cell("%%deluge -m broken\nHi").error_in_exec, ZeroDivisionError)
 
@@ -175,14 +175,14 @@ def test_options_models_and_choices_are_completed(shell: InteractiveShell) -> No
     assert completions(shell, "%%deluge --chart en") == ["entropy"]
 
 
-def test_unloading_takes_everything_back(server: ChatServer) -> None:
+def test_unloading_removes_everything(server: ChatServer) -> None:
     shell = InteractiveShell()
-    before = [len(found) for found in shell.events.callbacks.values()]
+    before = [len(callbacks) for callbacks in shell.events.callbacks.values()]
     shell.run_line_magic("load_ext", "deluge_nb")
     shell.run_line_magic("unload_ext", "deluge_nb")
     assert "deluge" not in shell.magics_manager.magics["cell"]
-    assert [len(found) for found in shell.events.callbacks.values()] == before
-    assert "DelugeMagics" not in {type(found).__name__ for found in shell.configurables}
+    assert [len(callbacks) for callbacks in shell.events.callbacks.values()] == before
+    assert "DelugeMagics" not in {type(configurable).__name__ for configurable in shell.configurables}
     table = Logprobs.from_entries([])
     assert set(shell.display_formatter.format(table)[0]) == {"text/plain"}
     assert completions(shell, "%%deluge --mo") == []
@@ -191,10 +191,10 @@ def test_unloading_takes_everything_back(server: ChatServer) -> None:
 def test_loading_twice_is_loading_once() -> None:
     shell = InteractiveShell()
     shell.run_line_magic("load_ext", "deluge_nb")
-    events = [len(found) for found in shell.events.callbacks.values()]
+    events = [len(callbacks) for callbacks in shell.events.callbacks.values()]
     shell.run_line_magic("reload_ext", "deluge_nb")
     shell.run_line_magic("load_ext", "deluge_nb")
-    assert [len(found) for found in shell.events.callbacks.values()] == events
+    assert [len(callbacks) for callbacks in shell.events.callbacks.values()] == events
 
 
 def test_no_chart_and_no_view_show_nothing(

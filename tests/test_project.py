@@ -1,4 +1,4 @@
-"""The files around the package: hooks, workflows, forms, changelog, Makefile, and what they must agree on."""
+"""The files around the package (hooks, workflows, forms, changelog, Makefile) agree with each other."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def test_every_target_has_a_help_text() -> None:
     assert [target for target, rest in RULES.items() if not re.search(r"  ## \w", rest)] == []
 
 
-def test_the_whole_runs_every_part() -> None:
+def test_make_test_runs_every_part() -> None:
     parts = RULES["test"].partition("##")[0].split()
     assert {"lint", "types", "docs", "test-js", "test-python", "test-browser", "test-newest"} <= set(parts)
 
@@ -114,7 +114,7 @@ def commands(job: dict[str, Any]) -> list[list[str]]:
 
 
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
-def test_a_workflow_may_read_only_and_stops_when_it_is_outdated(path: Path) -> None:
+def test_a_workflow_has_read_permission_only_and_is_cancelled_when_outdated(path: Path) -> None:
     workflow = read_yaml(path)
     assert workflow["permissions"] == {"contents": "read"}
     assert workflow["concurrency"]["cancel-in-progress"] is True
@@ -199,7 +199,7 @@ def test_the_newest_python_is_the_newest_release_that_starts(tmp_path: Path) -> 
     assert newest.find_newest(path, ">=4") is None
 
 
-def test_where_nothing_newer_starts_it_says_so_and_makes_no_environment(tmp_path: Path) -> None:
+def test_without_a_newer_python_it_says_so_and_makes_no_environment(tmp_path: Path) -> None:
     script = [sys.executable, str(ROOT / "tests" / "newest.py"), str(tmp_path / "environment"), "--version"]
     done = subprocess.run(
         script, env={**os.environ, "PATH": str(tmp_path)}, capture_output=True, text=True, check=False
@@ -214,7 +214,7 @@ def test_where_nothing_newer_starts_it_says_so_and_makes_no_environment(tmp_path
 
 
 @pytest.mark.parametrize("path", FORMS, ids=lambda path: path.stem)
-def test_a_form_has_the_fields_that_its_host_expects(path: Path) -> None:
+def test_a_form_has_the_fields_that_github_expects(path: Path) -> None:
     form = read_yaml(path)
     assert set(form) == {"name", "description", "labels", "body"}
     assert len({field["id"] for field in form["body"]}) == len(form["body"])
@@ -259,7 +259,7 @@ def test_the_citation_has_the_version_and_the_licence_of_the_package() -> None:
     assert f"## [{citation['version']}] - {citation['date-released']}\n" in CHANGELOG
 
 
-def test_the_changelog_has_the_form_that_its_first_lines_promise() -> None:
+def test_the_changelog_has_the_keep_a_changelog_form() -> None:
     headings = re.findall(r"^## (.*)$", CHANGELOG, re.MULTILINE)
     assert headings[0] == "[Unreleased]"
     releases = [re.fullmatch(r"\[(\d+\.\d+\.\d+)\] - (\d{4}-\d\d-\d\d)", heading) for heading in headings[1:]]
@@ -282,7 +282,7 @@ def test_every_version_of_the_changelog_has_a_link() -> None:
     assert links["Unreleased"].endswith(f"/v{named[1]}...HEAD")
 
 
-def test_the_security_policy_names_a_private_way_and_no_address() -> None:
+def test_the_security_policy_names_a_private_channel_and_no_address() -> None:
     policy = (ROOT / "SECURITY.md").read_text(encoding="utf-8")
     assert "**Report a vulnerability**" in policy
     assert not re.search(r"\w@\w|https?://", policy)
@@ -301,7 +301,7 @@ def test_every_exception_of_the_linter_is_for_files_that_exist() -> None:
     assert len(packages) == len(set(packages)), "one line per package"
 
 
-def test_everything_that_the_sdist_is_to_include_exists() -> None:
+def test_every_file_that_the_sdist_includes_exists() -> None:
     included = PROJECT["tool"]["hatch"]["build"]["targets"]["sdist"]["include"]
     assert [name for name in included if not (ROOT / name.removeprefix("/")).exists()] == []
 
