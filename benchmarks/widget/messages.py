@@ -1,4 +1,4 @@
-"""What crosses from Python to the browser: the messages themselves, as a notebook's kernel would send them."""
+"""Sizes of the messages from Python to the browser, as the kernel of a notebook sends them."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ PARTS = ("data", "measures", "alternatives")
 
 
 class Recorded(BaseComm):
-    """A channel that keeps what is sent."""
+    """A channel that records its messages."""
 
-    sent: list[tuple[str, dict[str, Any], list[bytes]]] = []  # noqa: RUF012  all of them together, on purpose
+    sent: list[tuple[str, dict[str, Any], list[bytes]]] = []  # noqa: RUF012  shared by all channels on purpose
 
     def publish_msg(
         self, msg_type: str, data: Any = None, metadata: Any = None, buffers: Any = None, **keys: Any
     ) -> None:
-        """Keep it."""
+        """Record a message."""
         del metadata, keys
         self.sent.append((msg_type, data or {}, [bytes(one) for one in buffers or []]))
 
 
 @contextmanager
 def recording() -> Iterator[list[tuple[str, dict[str, Any], list[bytes]]]]:
-    """All that widgets send within."""
+    """Record all messages that widgets send inside the block."""
     before = comm.create_comm
     sent = Recorded.sent = []
     comm.create_comm = Recorded  # type: ignore[assignment]
@@ -44,14 +44,14 @@ def recording() -> Iterator[list[tuple[str, dict[str, Any], list[bytes]]]]:
 
 
 def sizes(table: Logprobs) -> dict[str, Any]:
-    """Bytes at construction, and with everything that is sent when asked for; beside the JSON of the same table."""
+    """Return the bytes sent at construction and with all requested blocks, against the JSON of the same table."""
     with recording() as sent:
         view = LogprobView(table)
         at_once = sum(len(getattr(view, part)) for part in PARTS)
         del sent[:]
         for chunk in range(1, -(-len(table) // CHUNK)):
-            view._answer(None, {"chunk": chunk}, [])
-        view._answer(None, {"measures": True}, [])
+            view._receive(None, {"chunk": chunk}, [])
+        view._receive(None, {"measures": True}, [])
         later = sum(len(json.dumps(data)) + sum(map(len, buffers)) for _, data, buffers in sent)
         view.close()
     whole, bare = json_bytes(table), json_bytes(table, octets=False)
