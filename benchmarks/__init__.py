@@ -1,1 +1,1 @@
-"""Measurements against peers, in one run on one machine."""
+"""Benchmarks: each compares with a peer in the same run on the same machine."""

@@ -20,17 +20,17 @@ MODULES = {
 
 
 def main() -> None:
-    """Print and write down the figures; end with 1 where a bar was missed."""
+    """Print the figures and write them to a file; exit with 1 if a bar was missed."""
     build = Path(__file__).resolve().parent.parent / "build"
     build.mkdir(exist_ok=True)
-    found = {}
+    results = {}
     for name in sys.argv[1:] or MODULES:
         if name not in MODULES:
             sys.exit(f"There is no benchmark {name!r}; there are {', '.join(MODULES)}.")
-        found[name] = importlib.import_module(f"benchmarks.{MODULES[name]}").measure(build)
-        print(json.dumps({name: found[name]}, indent=2), flush=True)
-    (build / "benchmarks.json").write_text(json.dumps(found, indent=2) + "\n")
-    missed = [name for name, figures in found.items() if not figures["passed"]]
+        results[name] = importlib.import_module(f"benchmarks.{MODULES[name]}").measure(build)
+        print(json.dumps({name: results[name]}, indent=2), flush=True)
+    (build / "benchmarks.json").write_text(json.dumps(results, indent=2) + "\n")
+    missed = [name for name, figures in results.items() if not figures["passed"]]
     if missed:
         sys.exit(f"Missed: {', '.join(missed)}.")
 

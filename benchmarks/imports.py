@@ -1,4 +1,4 @@
-"""What importing costs: CPU seconds in fresh interpreters, above a bare one."""
+"""Cost of an import: CPU seconds of a fresh interpreter, above those of a bare one."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ BAR = 0.25
 
 
 def peers_python(build: Path) -> Path:
-    """An environment with the peers, made once."""
+    """Make an environment with the peers, once, and return its interpreter."""
     home = build / "peers"
     python = home / "bin" / "python"
     if not python.exists():
@@ -27,7 +27,7 @@ def peers_python(build: Path) -> Path:
 
 
 def cpu_of(python: Path, code: str) -> float:
-    """User and system seconds of a fresh interpreter that runs the code."""
+    """Return the user and system seconds of a fresh interpreter that runs the code."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     subprocess.run([python, "-c", code], check=True)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -35,24 +35,26 @@ def cpu_of(python: Path, code: str) -> float:
 
 
 def measure(build: Path) -> dict[str, Any]:
-    """Medians over interleaved rounds."""
+    """Return medians over interleaved rounds."""
     theirs, own = peers_python(build), Path(sys.executable)
     cases = {"deluge_nb": (own, OURS), **{name: (theirs, f"import {name}") for name in PEERS}}
     bare = {own: [], theirs: []}
     seen: dict[str, list[float]] = {name: [] for name in cases}
     for python, code in cases.values():
-        cpu_of(python, code)  # compiles what is imported, and brings it into memory
+        cpu_of(python, code)  # Compile the modules and read them into memory first.
     for _ in range(ROUNDS):
         for python, times in bare.items():
             times.append(cpu_of(python, "pass"))
         for name, (python, code) in cases.items():
             seen[name].append(cpu_of(python, code))
-    found = {name: statistics.median(times) - statistics.median(bare[cases[name][0]]) for name, times in seen.items()}
-    ratio = found["deluge_nb"] / found["lm_deluge"]
+    seconds_above_bare = {
+        name: statistics.median(times) - statistics.median(bare[cases[name][0]]) for name, times in seen.items()
+    }
+    ratio = seconds_above_bare["deluge_nb"] / seconds_above_bare["lm_deluge"]
     return {
-        "cpu_seconds": found,
+        "cpu_seconds": seconds_above_bare,
         "ratio_to_lm_deluge": ratio,
-        "ratio_to_openai": found["deluge_nb"] / found["openai"],
+        "ratio_to_openai": seconds_above_bare["deluge_nb"] / seconds_above_bare["openai"],
         "bar": f"ratio_to_lm_deluge <= {BAR}",
         "passed": ratio <= BAR,
     }

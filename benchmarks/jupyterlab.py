@@ -1,4 +1,4 @@
-"""A JupyterLab with one notebook, open in a headless Chromium."""
+"""Open a notebook of JupyterLab in a headless Chromium."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pathlib import Path
 
 from playwright.sync_api import Page, sync_playwright
 
-# Code that is run beside the notebook's cells; gives what it prints.
+# Run code outside the notebook's cells, and return the text that it prints.
 EVALUATE = """async (code) => {
     const kernel = window.jupyterapp.shell.currentWidget.sessionContext.session.kernel;
     const future = kernel.requestExecute({code});
@@ -32,7 +32,7 @@ EVALUATE = """async (code) => {
 
 @contextmanager
 def notebook(name: str, cells: Sequence[str]) -> Iterator[Page]:
-    """A notebook of those cells, of which none has been run, with its kernel ready."""
+    """Open a notebook of the cells, with its kernel ready and no cell executed."""
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
         written = [
@@ -60,9 +60,9 @@ def notebook(name: str, cells: Sequence[str]) -> Iterator[Page]:
 def _address(runtime: Path) -> str:
     deadline = time.monotonic() + 90
     while time.monotonic() < deadline:
-        for told in runtime.glob("jpserver-*.json"):
+        for info in runtime.glob("jpserver-*.json"):
             try:
-                return f"http://127.0.0.1:{json.loads(told.read_text())['port']}"
+                return f"http://127.0.0.1:{json.loads(info.read_text())['port']}"
             except (ValueError, KeyError):
                 continue
         time.sleep(0.1)

@@ -1,1 +1,1 @@
-"""The client beside other clients."""
+"""Benchmarks of the client against other clients."""

@@ -1,4 +1,4 @@
-"""What a client costs: CPU and memory for 2,000 requests of 64 tokens with 20 alternatives, 100 at once."""
+"""Cost of a client: CPU and memory for 2,000 requests of 64 tokens with 20 alternatives, 100 at a time."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from ..imports import peers_python
 REQUESTS, CONCURRENCY, ROUNDS, PEER_ROUNDS = 2000, 100, 7, 2
 BARS = {"lm_deluge": 0.3, "openai": 0.08}
 MEMORY_BAR = 1 / 40
-# Of what was kept, at most so much may stay when the answers are let go.
+# At most this share of the memory of the answers may remain in use after they are deleted.
 LEFT_BAR = 0.2
 HERE = Path(__file__).resolve().parent
 
 
 def measure(build: Path) -> dict[str, Any]:
-    """Each client in processes of its own, in interleaved rounds against one server; medians."""
+    """Return medians; each client runs in processes of its own, in interleaved rounds against one server."""
     pythons = {"deluge_nb": Path(sys.executable), **dict.fromkeys(BARS, peers_python(build))}
     runs: dict[str, list[dict[str, Any]]] = {name: [] for name in pythons}
     server = subprocess.Popen([sys.executable, str(HERE / "mock_server.py")], stdout=subprocess.PIPE, text=True)
     try:
         port = server.stdout.readline().strip() if server.stdout else ""
         for turn in range(ROUNDS):
-            # The peers take a hundred times as long, and vary less.
+            # The peers take a hundred times as long and vary less, so they run in fewer rounds.
             for name, python in pythons.items() if turn < PEER_ROUNDS else [("deluge_nb", pythons["deluge_nb"])]:
                 command = [python, HERE / "worker.py", name, f"http://127.0.0.1:{port}/v1"]
                 done = subprocess.run(
@@ -37,16 +37,16 @@ def measure(build: Path) -> dict[str, Any]:
     finally:
         server.kill()
         server.wait()
-    found = {
+    figures = {
         name: {figure: statistics.median(run[figure] for run in several) for figure in several[0]}
         for name, several in runs.items()
     }
-    own = found["deluge_nb"]
-    cpu = {name: own["cpu_seconds"] / found[name]["cpu_seconds"] for name in BARS}
+    own = figures["deluge_nb"]
+    cpu = {name: own["cpu_seconds"] / figures[name]["cpu_seconds"] for name in BARS}
     left = own["kept_bytes_after_del"] / own["kept_bytes"]
-    memory = own["kept_bytes"] / found["lm_deluge"]["kept_bytes"]
+    memory = own["kept_bytes"] / figures["lm_deluge"]["kept_bytes"]
     return {
-        "figures": found,
+        "figures": figures,
         "cpu_ratios": cpu,
         "memory_ratio_to_lm_deluge": memory,
         "left_after_del": left,

@@ -1,4 +1,4 @@
-"""What pacing costs where nothing has to be paced: 300 short calls at default settings, beside a bare HTTP client."""
+"""Cost of the rate limiter without a limit: 300 short calls at default settings, against a bare HTTP client."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ HERE = Path(__file__).resolve().parent
 
 
 def ours(url: str, concurrency: int) -> float:
-    """Seconds through the client."""
+    """Return the seconds through the client."""
     from deluge_nb import LLMClient, SamplingParams
 
-    # The longest answer allowed is long, and no answer is: a limiter that set it aside would wait.
+    # The token limit of an answer is high, but all answers are short: a limiter that reserves the limit would wait.
     params = SamplingParams(logprobs=True, top_logprobs=20, max_new_tokens=16_000)
     client = LLMClient("mock", base_url=url, sampling_params=params)
     client.process_prompts_sync(["warm"] * concurrency, show_progress=False)
     began = time.perf_counter()
-    found = client.process_prompts_sync([str(i) for i in range(CALLS)], show_progress=False)
+    responses = client.process_prompts_sync([str(i) for i in range(CALLS)], show_progress=False)
     elapsed = time.perf_counter() - began
     client.close()
-    assert not any(one.is_error for one in found)
+    assert not any(response.is_error for response in responses)
     return elapsed
 
 
 def bare(url: str, concurrency: int) -> float:
-    """Seconds with nothing but aiohttp, as many at once, bodies not even read as JSON."""
+    """Return the seconds of aiohttp alone with the same concurrency; it does not parse the bodies."""
     import aiohttp
 
     async def run() -> float:
@@ -53,7 +53,7 @@ def bare(url: str, concurrency: int) -> float:
 
 
 def measure(build: Path) -> dict[str, Any]:
-    """Both in turn, against one server that answers after 0.2 s."""
+    """Measure both in turn, against one server that answers after 0.2 s."""
     from deluge_nb.models.endpoints import COMPATIBLE
 
     command = [sys.executable, str(HERE / "mock_server.py"), "1", "0.2"]
@@ -65,5 +65,5 @@ def measure(build: Path) -> dict[str, Any]:
         server.kill()
         server.wait()
     ratio = statistics.median(mine / other for mine, other in pairs)
-    seconds = {"deluge_nb": min(one for one, _ in pairs), "aiohttp": min(one for _, one in pairs)}
+    seconds = {"deluge_nb": min(own for own, _ in pairs), "aiohttp": min(peer for _, peer in pairs)}
     return {"seconds": seconds, "ratio": ratio, "bar": f"ratio at most {BAR}", "passed": ratio <= BAR}

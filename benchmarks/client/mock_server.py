@@ -18,7 +18,7 @@ ALTERNATIVES, VOCABULARY, BODIES = 20, 3343, 32
 
 
 def body(source: random.Random) -> bytes:
-    """A reply as OpenAI's API writes it."""
+    """Return a reply as OpenAI's API writes it."""
     words = [f" word{number}" for number in range(VOCABULARY)]
     content = []
     for _ in range(TOKENS):
@@ -29,7 +29,7 @@ def body(source: random.Random) -> bytes:
             for word, weight in zip(source.sample(words, ALTERNATIVES), weights, strict=True)
         ]
         content.append({**top[0], "top_logprobs": top})
-    message = {"role": "assistant", "content": "".join(one["token"] for one in content), "refusal": None}
+    message = {"role": "assistant", "content": "".join(entry["token"] for entry in content), "refusal": None}
     choice = {"index": 0, "message": message, "logprobs": {"content": content, "refusal": None}}
     reply = {
         "id": "chatcmpl-0",
@@ -43,13 +43,13 @@ def body(source: random.Random) -> bytes:
 
 
 class Server(asyncio.Protocol):
-    """Answers each request on a connection after the delay."""
+    """Protocol that answers each request on a connection after the delay."""
 
     replies: list[bytes]
     turn = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Keep the other end."""
+        """Store the transport of a new connection."""
         self.transport = transport
         self.waiting = b""
 
@@ -82,7 +82,7 @@ async def main() -> None:
     source = random.Random(7)
     bodies = [body(source) for _ in range(BODIES)]
     head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n"
-    Server.replies = [head.format(len(one)).encode() + one for one in bodies]
+    Server.replies = [head.format(len(body)).encode() + body for body in bodies]
     server = await asyncio.get_running_loop().create_server(Server, "127.0.0.1", 0)
     print(server.sockets[0].getsockname()[1], flush=True)
     await server.serve_forever()

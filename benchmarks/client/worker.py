@@ -21,14 +21,14 @@ WARM = 200
 
 
 def resident() -> int:
-    """Bytes of memory in use."""
+    """Return the bytes of memory in use."""
     gc.collect()
     with open("/proc/self/statm") as file:  # noqa: PTH123 - a peer's environment may run this
         return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 def deluge_nb(url: str, concurrency: int) -> Callable[[int], Any]:
-    """The project's client."""
+    """Prepare a batch of requests for this project's client."""
     from deluge_nb import LLMClient, SamplingParams
 
     params = SamplingParams(logprobs=True, top_logprobs=20, max_new_tokens=64)
@@ -37,7 +37,7 @@ def deluge_nb(url: str, concurrency: int) -> Callable[[int], Any]:
 
 
 def lm_deluge(url: str, concurrency: int) -> Callable[[int], Any]:
-    """lm-deluge with its rate limits lifted."""
+    """Prepare a batch of requests for lm-deluge, without rate limits."""
     from lm_deluge import LLMClient, SamplingParams
     from lm_deluge.models import register_model
 
@@ -54,7 +54,7 @@ def lm_deluge(url: str, concurrency: int) -> Callable[[int], Any]:
 
 
 def openai(url: str, concurrency: int) -> Callable[[int], Any]:
-    """The OpenAI SDK as it comes."""
+    """Prepare a batch of requests for the OpenAI SDK with its defaults."""
     from openai import AsyncOpenAI
 
     loop = asyncio.new_event_loop()
@@ -63,7 +63,7 @@ def openai(url: str, concurrency: int) -> Callable[[int], Any]:
     async def run(count: int) -> list[Any]:
         limit = asyncio.Semaphore(concurrency)
 
-        async def one() -> Any:
+        async def request() -> Any:
             async with limit:
                 return await client.chat.completions.create(
                     model="mock",
@@ -73,28 +73,28 @@ def openai(url: str, concurrency: int) -> Callable[[int], Any]:
                     max_completion_tokens=64,
                 )
 
-        return await asyncio.gather(*(one() for _ in range(count)))
+        return await asyncio.gather(*(request() for _ in range(count)))
 
     return lambda count: loop.run_until_complete(run(count))
 
 
 def main() -> None:
-    """Warm up, measure, let go."""
+    """Warm up, measure, delete the answers, and measure again."""
     name, url, count, concurrency = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
     os.environ["MOCK_KEY"] = "none"
     run = {"deluge_nb": deluge_nb, "lm_deluge": lm_deluge, "openai": openai}[name](url, concurrency)
     run(WARM)
     before, cpu, began = resident(), resource.getrusage(resource.RUSAGE_SELF), time.perf_counter()
-    found = run(count)
+    responses = run(count)
     wall = time.perf_counter() - began
     after = resource.getrusage(resource.RUSAGE_SELF)
     kept = resident() - before
-    failed = sum(1 for one in found if getattr(one, "is_error", False) or one is None)
-    longest = max(len(repr(one)) for one in found[:5])
-    del found
+    failed = sum(1 for response in responses if getattr(response, "is_error", False) or response is None)
+    longest = max(len(repr(response)) for response in responses[:5])
+    del responses
     gc.collect()
     with contextlib.suppress(OSError, AttributeError):
-        # What was let go of is free, whether or not the C library has given it back.
+        # Return freed memory to the system, which the C library does not always do by itself.
         ctypes.CDLL("libc.so.6").malloc_trim(0)
     figures = {
         "cpu_seconds": after.ru_utime + after.ru_stime - cpu.ru_utime - cpu.ru_stime,
@@ -104,7 +104,7 @@ def main() -> None:
         "repr_characters": longest,
         "failed": failed,
     }
-    # The peers print to the same output.
+    # The peers also print to this output.
     print("\n" + json.dumps(figures), flush=True)
     os._exit(0)
 

@@ -1,1 +1,1 @@
-"""Reading replies, beside a typed decoder."""
+"""Benchmark of reading replies, against a typed decoder."""

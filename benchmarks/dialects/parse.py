@@ -1,4 +1,4 @@
-"""What reading an answer costs: 10,000 tokens with 20 alternatives, beside msgspec's own typed decode of the body."""
+"""Cost of reading an answer: 10,000 tokens with 20 alternatives, against msgspec's typed decode of the body."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ROUNDS, TOKENS, TOP, WORDS = 9, 10_000, 20, 5_000
 BAR = 1.3
 
 
-# Without garbage collection, as fast as it goes.
+# Garbage collection is off for these types, which makes the decoder as fast as possible.
 class _Alternative(msgspec.Struct, gc=False):
     token: str
     logprob: float
@@ -55,9 +55,9 @@ class _Reply(msgspec.Struct):
 
 
 def body() -> bytes:
-    """An answer as OpenAI writes it."""
+    """Return an answer as OpenAI writes it."""
     dice = random.Random(1)
-    # As frequent as words are: few of them often, many of them rarely.
+    # Frequencies as those of words: few are frequent, many are rare.
     words = [f" word{n}" if n % 7 else f" wörd{n}" for n in range(WORDS)]
     weights = [1 / (n + 5) for n in range(WORDS)]
 
@@ -70,7 +70,7 @@ def body() -> bytes:
         masses = sorted((dice.random() / TOP for _ in drawn), reverse=True)
         top = [entry(text, mass) for text, mass in zip(drawn, masses, strict=True)]
         content.append({**top[0], "top_logprobs": top})
-    message = {"role": "assistant", "content": "".join(one["token"] for one in content)}
+    message = {"role": "assistant", "content": "".join(entry["token"] for entry in content)}
     table = {"content": content, "refusal": None}
     choice = {"index": 0, "message": message, "logprobs": table, "finish_reason": "stop"}
     usage = {"prompt_tokens": 9, "completion_tokens": TOKENS, "total_tokens": TOKENS + 9}
@@ -78,14 +78,14 @@ def body() -> bytes:
 
 
 def seconds(act: Callable[[], Any]) -> float:
-    """CPU seconds of one run, letting go of what it made included."""
+    """Return the CPU seconds of one run, including the deletion of its result."""
     began = time.process_time()
     act()
     return time.process_time() - began
 
 
 def measure(build: Path) -> dict[str, Any]:
-    """Both in turn, in one process."""
+    """Measure both in turn, in one process."""
     from deluge_nb import SamplingParams, prompts
     from deluge_nb.dialects import openai
     from deluge_nb.dialects.base import Ask
@@ -103,14 +103,14 @@ def measure(build: Path) -> dict[str, Any]:
     def theirs() -> Any:
         return msgspec.json.decode(content, type=_Reply)
 
-    found = ours().logprobs
-    assert len(found) == TOKENS
-    assert found.most_alternatives == TOP
+    table = ours().logprobs
+    assert len(table) == TOKENS
+    assert table.most_alternatives == TOP
     pairs = [(seconds(ours), seconds(theirs)) for _ in range(ROUNDS)]
     ratio = statistics.median(mine / other for mine, other in pairs)
     return {
         "body_bytes": len(content),
-        "seconds": {"deluge_nb": min(one for one, _ in pairs), "msgspec typed": min(one for _, one in pairs)},
+        "seconds": {"deluge_nb": min(own for own, _ in pairs), "msgspec typed": min(peer for _, peer in pairs)},
         "ratio": ratio,
         "bar": f"ratio at most {BAR}",
         "passed": ratio <= BAR,

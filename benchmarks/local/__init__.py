@@ -1,1 +1,1 @@
-"""The embedded model beside its bare server."""
+"""Benchmark of the embedded model against its bare server."""

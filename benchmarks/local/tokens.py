@@ -1,4 +1,4 @@
-"""How much of the bare server's speed comes through the client."""
+"""Speed of the embedded model through the client, as a share of the speed of its bare server."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ BAR = 0.95
 
 
 def bare(body: bytes) -> int:
-    """Send a request with nothing but the standard library; gives the number of tokens."""
+    """Send a request with the standard library alone, and return the number of tokens."""
     address = default_server().address()
     connection = http.client.HTTPConnection(urlsplit(address.base_url).netloc, timeout=120)
     headers = {"Authorization": f"Bearer {address.key}", "Content-Type": "application/json"}
@@ -31,7 +31,7 @@ def bare(body: bytes) -> int:
 
 
 def measure(build: Path) -> dict[str, Any]:
-    """Tokens per second both ways, in interleaved rounds."""
+    """Return the tokens per second of both, in interleaved rounds."""
     del build
     settings = {"temperature": 0.0, "seed": 1}
     body = json.dumps(
@@ -63,10 +63,10 @@ def measure(build: Path) -> dict[str, Any]:
             began = time.perf_counter()
             count = way()
             speeds[name].append(count / (time.perf_counter() - began))
-    # Pairs of neighbours, so that what else the machine does weighs on both.
+    # Compare neighbouring runs, so that other load on the machine affects both.
     ratio = statistics.median(c / b for c, b in zip(speeds["client"], speeds["bare"], strict=True))
     return {
-        "tokens_per_second": {name: statistics.median(found) for name, found in speeds.items()},
+        "tokens_per_second": {name: statistics.median(values) for name, values in speeds.items()},
         "ratio": ratio,
         "bar": f"ratio >= {BAR}",
         "passed": ratio >= BAR,

@@ -1,1 +1,1 @@
-"""The view in Chromium and in JupyterLab, beside other views."""
+"""Benchmarks of the view in Chromium and in JupyterLab, against other views."""

@@ -1,4 +1,4 @@
-"""From the Python call to painted tokens, in a real JupyterLab: the table is there, the static forms are made too."""
+"""Time from the Python call to painted tokens in JupyterLab; the table exists, the static forms are made too."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _tables = {{{{count: _whole[:count] for count in {{counts}}}}}}
 print("ready")"""
 CELL = "LogprobView(_tables[{count}])"
 CLOSE = "import ipywidgets; ipywidgets.Widget.close_all(); print('closed')"
-# The clock starts when the cell is sent, and stops in the second frame after its first token is there.
+# The clock starts when the cell is sent, and stops in the second frame after its first token exists.
 RUN = """async (cell) => {
     const app = window.jupyterapp;
     const notebook = app.shell.currentWidget.content;
@@ -38,7 +38,7 @@ RUN = """async (cell) => {
 
 
 def measure(counts: tuple[int, ...], rounds: int) -> dict[str, float]:
-    """Milliseconds for each number of tokens: medians over rounds that take turns, after one that is not counted."""
+    """Return milliseconds for each number of tokens: medians over interleaved rounds; the first is not counted."""
     cells = [CELL.format(count=count) for count in counts]
     with notebook("widget", cells) as page:
         setup = SETUP.format(most=max(counts), counts=counts)
@@ -54,8 +54,8 @@ def measure(counts: tuple[int, ...], rounds: int) -> dict[str, float]:
 
 
 def _run(page: Page, cell: int, count: int) -> float:
-    painted, told = page.evaluate(RUN, cell)
-    if not told.startswith(f"{count} tokens"):
-        raise RuntimeError(f"the notebook shows {told} in place of {count} tokens")
+    painted, summary = page.evaluate(RUN, cell)
+    if not summary.startswith(f"{count} tokens"):
+        raise RuntimeError(f"the notebook shows {summary} in place of {count} tokens")
     page.evaluate(EVALUATE, CLOSE)
     return float(painted)

@@ -1,4 +1,4 @@
-"""Ours: first paint, elements, scrolling, hovering."""
+"""Figures of our view: first paint, elements, scrolling, hovering."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from deluge_nb.render.assets import read_asset
 
 from .page import Fresh, document, fresh, script
 
-# A host of the plainest kind: a model that is a dictionary, and its bytes in memory before the clock starts.
+# A minimal host: its model is a dictionary, with its bytes in memory before the clock starts.
 HOST = """
 const {state, binary} = await (await fetch("state.json")).json();
 for (const name of binary) state[name] = new DataView(await (await fetch(name)).arrayBuffer());
@@ -63,7 +63,7 @@ SCROLL = """async () => {
     }
     return {steps, jumps: Math.max(...found), elements: most};
 }"""
-# From the moment of a pointer's move until the frame is done in which the card tells of the new token.
+# From a move of the pointer to the end of the frame in which the card shows the new token.
 ARM = """() => {
     const card = document.querySelector(".deluge-card");
     const before = card.matches(":popover-open") ? card.textContent : null;
@@ -88,7 +88,7 @@ SPOTS = """() => {
 
 
 def files(view: LogprobView) -> dict[str, str | bytes]:
-    """The view's page."""
+    """Return the files of a page with the view."""
     traits = {name: value for name, value in view.get_state().items() if not name.startswith("_")}
     binary = {name: value for name, value in traits.items() if isinstance(value, bytes)}
     state = {name: value for name, value in traits.items() if name not in ("layout", "tabbable", "tooltip", *binary)}
@@ -102,7 +102,7 @@ def files(view: LogprobView) -> dict[str, str | bytes]:
 
 
 def painter(browser: Browser, table: Logprobs) -> Callable[[], dict[str, Any]]:
-    """What does one first paint, on a page of its own."""
+    """Return a function that makes one first paint, on a page of its own."""
     view = LogprobView(table)
     served = files(view)
     view.close()
@@ -116,14 +116,14 @@ def painter(browser: Browser, table: Logprobs) -> Callable[[], dict[str, Any]]:
 
 
 def moves(browser: Browser, table: Logprobs, rounds: int) -> dict[str, Any]:
-    """Scrolling straight after the first paint, then hovering; medians over pages of the worst of each."""
+    """Scroll directly after the first paint, then hover; return medians over pages of the worst of each."""
     view = LogprobView(table)
     served = files(view)
     view.close()
-    found = [_moved(browser, served) for _ in range(rounds)]
-    medians = {name: round(statistics.median(one[name] for one in found), 1) for name in found[0]}
-    # What the machine does besides can only add to a frame: this is the page in which it did least.
-    least = min(max(one["slowest_step_ms"], one["slowest_jump_ms"]) for one in found)
+    pages = [_moved(browser, served) for _ in range(rounds)]
+    medians = {name: round(statistics.median(page[name] for page in pages), 1) for name in pages[0]}
+    # Other load on the machine can only lengthen frames, so take the page with the shortest.
+    least = min(max(page["slowest_step_ms"], page["slowest_jump_ms"]) for page in pages)
     return {**medians, "slowest_frame_of_the_least_disturbed_page_ms": round(least, 1)}
 
 
@@ -134,18 +134,18 @@ def _moved(browser: Browser, served: dict[str, str | bytes]) -> dict[str, float]
         scrolled = page.evaluate(SCROLL)
         page.evaluate("document.querySelector('.deluge-box').scrollTop = 0")
         near = _hovers(opened)
-        # Where the alternatives have not come yet the card says what it knows, and asks for them.
+        # Before its alternatives have arrived, a card shows the token alone and requests them.
         page.evaluate("document.querySelector('.deluge-box').scrollTop = 1e6")
         far = _hovers(opened)
-    if not all(one["whole"] for one in near):
-        raise RuntimeError("a card does not tell of the alternatives that are there")
+    if not all(hover["whole"] for hover in near):
+        raise RuntimeError("a card does not show the alternatives that have arrived")
     return {
         "slowest_step_ms": scrolled["steps"],
         "slowest_jump_ms": scrolled["jumps"],
         "elements": scrolled["elements"],
-        "hover_ms": statistics.median(one["ms"] for one in near),
-        "hover_frames_at_most": max(one["frames"] for one in near),
-        "hover_before_alternatives_ms": statistics.median(one["ms"] for one in far),
+        "hover_ms": statistics.median(hover["ms"] for hover in near),
+        "hover_frames_at_most": max(hover["frames"] for hover in near),
+        "hover_before_alternatives_ms": statistics.median(hover["ms"] for hover in far),
     }
 
 

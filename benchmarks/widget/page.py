@@ -1,4 +1,4 @@
-"""Pages of a headless Chromium, served from memory, and the clock that is the same for all."""
+"""Pages of a headless Chromium, served from memory, and one clock for all views."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ FLAGS = (
     "--disable-sync",
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
 )
-# Milliseconds that a page may take to load what it is given.
+# Milliseconds that a page may take to load its data.
 PATIENCE = 180_000
 _TYPES = {"html": "text/html; charset=utf-8", "js": "text/javascript; charset=utf-8", "json": "application/json"}
 
-# From just after a frame to the second one after all is there. A page that does nothing takes two frames by it.
+# From just after a frame to the second one after the view is complete. An empty page takes two frames on this clock.
 CLOCK = """
 window.frame = () => new Promise((done) => requestAnimationFrame(done));
 window.soon = () => new Promise((done) => {
@@ -52,7 +52,7 @@ NOTHING = """() => clock(() => document.body.append(document.createElement('span
 
 @contextmanager
 def chromium() -> Iterator[Browser]:
-    """Debian's Chromium, which may not reach anything outside this machine."""
+    """Start Debian's Chromium without access to the network."""
     found = shutil.which("chromium") or shutil.which("chromium-browser")
     if not found:
         raise RuntimeError("there is no Chromium on this machine; see tests/system.sh")
@@ -64,27 +64,27 @@ def chromium() -> Iterator[Browser]:
 
 
 class Fresh:
-    """A page in a process of its own, which has loaded its files; all that it does later is measured."""
+    """A page in a process of its own that has loaded its files; its later work is measured."""
 
     def __init__(self, page: Page, cdp: CDPSession) -> None:
         self.page = page
         self._cdp = cdp
 
     def work(self) -> float:
-        """CPU milliseconds of the page's main thread so far: script, style, layout and painting."""
-        told = {one["name"]: one["value"] for one in self._cdp.send("Performance.getMetrics")["metrics"]}
-        return 1000 * told["TaskDuration"]
+        """Return the CPU milliseconds of the page's main thread so far: script, style, layout and painting."""
+        metrics = {row["name"]: row["value"] for row in self._cdp.send("Performance.getMetrics")["metrics"]}
+        return 1000 * metrics["TaskDuration"]
 
     def timed(self, script: str, given: Any = None) -> dict[str, Any]:
-        """What a script with the clock tells, and ``work``: what the main thread did in that time."""
+        """Return the figures of a script with the clock, and ``work``: the CPU time of the main thread meanwhile."""
         before = self.work()
-        told = self.page.evaluate(script, given)
-        return {**told, "work": self.work() - before}
+        figures = self.page.evaluate(script, given)
+        return {**figures, "work": self.work() - before}
 
 
 @contextmanager
 def _served(files: Mapping[str, str | bytes]) -> Iterator[str]:
-    """The address of a server of those files, from memory."""
+    """Serve files from memory, and yield the address."""
 
     class Answer(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -98,7 +98,7 @@ def _served(files: Mapping[str, str | bytes]) -> Iterator[str]:
             self.wfile.write(body)
 
         def log_message(self, format: str, *args: object) -> None:
-            """Say nothing."""
+            """Log nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Answer)
     thread = threading.Thread(target=server.serve_forever)
@@ -113,7 +113,7 @@ def _served(files: Mapping[str, str | bytes]) -> Iterator[str]:
 
 @contextmanager
 def fresh(browser: Browser, files: Mapping[str, str | bytes]) -> Iterator[Fresh]:
-    """Open ``index.html`` of some files; ready when ``window.ready`` is."""
+    """Open ``index.html`` of some files, and wait for ``window.ready``."""
     with _served(files) as address:
         context = browser.new_context(viewport={"width": 1280, "height": 900})
         context.set_default_timeout(PATIENCE)
@@ -134,17 +134,17 @@ def fresh(browser: Browser, files: Mapping[str, str | bytes]) -> Iterator[Fresh]
 
 
 def document(body: str, head: str = "") -> str:
-    """A page of that head and body."""
+    """Return a page with a head and a body."""
     return f'<!doctype html><html lang="en"><head><meta charset="utf-8">{head}</head><body>{body}</body></html>'
 
 
 def script(code: str) -> str:
-    """A module, as an element."""
+    """Return a script element with a module."""
     return f'<script type="module">{code}</script>'
 
 
 def nothing(browser: Browser) -> Callable[[], dict[str, Any]]:
-    """What the clock tells of a page that does nothing."""
+    """Return a function that measures a page that does nothing."""
 
     def paint() -> dict[str, Any]:
         with fresh(browser, {"index.html": document(script("window.ready = true"))}) as opened:
@@ -154,13 +154,15 @@ def nothing(browser: Browser) -> Callable[[], dict[str, Any]]:
 
 
 def in_turn(painters: Mapping[str, Callable[[], dict[str, Any]]], rounds: int) -> dict[str, dict[str, float]]:
-    """Medians of several rounds, in each of which all take their turn: what else the machine does is shared out."""
-    found: dict[str, list[dict[str, Any]]] = {name: [] for name in painters}
+    """Return medians of several rounds in which all take turns, so that other load on the machine affects all."""
+    figures_of_views: dict[str, list[dict[str, Any]]] = {name: [] for name in painters}
     for _ in range(rounds):
         for name, paint in painters.items():
-            found[name].append(paint())
+            figures_of_views[name].append(paint())
     return {
-        name: {key: round(statistics.median(one[key] for one in told), 2) for key in ("painted", "work")}
-        | {"elements": max(one.get("elements", 0) for one in told)}
-        for name, told in found.items()
+        name: {
+            key: round(statistics.median(figures[key] for figures in rounds_of_view), 2) for key in ("painted", "work")
+        }
+        | {"elements": max(figures.get("elements", 0) for figures in rounds_of_view)}
+        for name, rounds_of_view in figures_of_views.items()
     }

@@ -1,4 +1,4 @@
-"""From running a ``%%deluge`` cell to painted tokens, in a real JupyterLab."""
+"""Time from running a ``%%deluge`` cell to painted tokens, in JupyterLab."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _c = LLMClient("local", sampling_params=SamplingParams(logprobs=True, top_logpro
 _t = time.perf_counter()
 _c.process_prompts_sync(["What is the capital of France?"], show_progress=False)
 print(time.perf_counter() - _t)"""
-# The cell is run from within the page, and the clock stops in the frame after its first token is there.
+# The page runs the cell, and the clock stops in the frame after its first token exists.
 RUN = """async (cell) => {
     const app = window.jupyterapp;
     const notebook = app.shell.currentWidget.content;
@@ -41,7 +41,7 @@ BAR = 1.0
 
 
 def measure(build: Path) -> dict[str, Any]:
-    """The first cell of a kernel, which starts the server, and then some more."""
+    """Measure the first cell of a kernel, which starts the server, and then some more."""
     del build
     cells = ["%load_ext deluge_nb", *(ASK.format(seed=seed) for seed in range(ROUNDS + 1))]
     with notebook("paint", cells) as page:

@@ -1,4 +1,4 @@
-"""The views that others have: the JavaScript that their packages carry, given what their Python would send."""
+"""Views of other packages: their JavaScript, with the data that their Python would send."""
 
 from __future__ import annotations
 
@@ -19,29 +19,29 @@ from deluge_nb import Logprobs
 from .page import document, fresh, script
 from .table import ALTERNATIVES, places, texts
 
-# Their requirements (torch, datasets, …) are several gigabytes, none of which what is measured needs.
+# Installed without their requirements (torch, datasets, …): several gigabytes, of which the views need nothing.
 PACKAGES = ("circuitsvis==1.43.3", "inspectus==0.2.0", "guidance==0.3.1", "guidance-stitch==0.1.5", "ecco==0.1.2")
 NOT_RUN = {
     "ecco": "its package carries no view: the pages in ecco/html load it, and a module loader, from other machines; "
     "it shows no alternatives",
 }
-# A live view that is not whole by then has lost: its time is longer than this.
+# A live view that is incomplete after so many milliseconds is stopped: its time is longer than this.
 LATE = 60_000
 
 
 @dataclass(frozen=True)
 class Peer:
-    """One view: its page, what it is given, and how it is started."""
+    """One view: its page, its data, and the script that starts it."""
 
     files: Callable[[Path, Logprobs], dict[str, str | bytes]]
     act: str
     whole: str
     shows: str
-    """How its alternatives are seen."""
+    """The action that shows its alternatives."""
 
 
 def environment(build: Path) -> Path:
-    """The packages, installed once, apart from everything else; gives where they are."""
+    """Install the packages once, in an environment of their own, and return their folder."""
     home = build / "widget_peers"
     python = home / "bin" / "python"
     marker = home / "installed"
@@ -55,7 +55,7 @@ def environment(build: Path) -> Path:
 
 
 def painter(browser: Browser, name: str, packages: Path, table: Logprobs) -> Callable[[], dict[str, Any]]:
-    """What does one first paint of a peer, on a page of its own."""
+    """Return a function that makes one first paint of a peer, on a page of its own."""
     peer = PEERS[name]
     served = peer.files(packages, table)
 
@@ -78,7 +78,7 @@ window.ready = true;
 
 
 def _rows(table: Logprobs) -> tuple[list[str], list[list[str]], list[list[float]]]:
-    """The tokens, and what was weighed at each."""
+    """Return the tokens, and the alternatives of each with their probabilities."""
     words = np.array(texts(), dtype=object)
     _, ids = places(table)
     top = table.columns[3].reshape(len(table), ALTERNATIVES)
@@ -101,7 +101,7 @@ def _circuitsvis(packages: Path, table: Logprobs) -> dict[str, str | bytes]:
 
 def _inspectus(packages: Path, table: Logprobs) -> dict[str, str | bytes]:
     tokens, words, top = _rows(table)
-    # Its only place for alternatives is a text.
+    # It can show alternatives only as a text.
     told = [
         "\n".join(f"{word!r} {np.exp(value):.3f}" for word, value in zip(names, values, strict=True))
         for names, values in zip(words, top, strict=True)
@@ -146,7 +146,7 @@ def _outputs(table: Logprobs) -> list[dict[str, Any]]:
 
 
 def _guidance_page(packages: Path) -> str:
-    """Its page by itself, where it is a frame of its own in a notebook: its messages reach it sooner so."""
+    """Return its page without the frame it has in a notebook, so that its messages arrive sooner."""
     page = (packages / "guidance/resources/graphpaper-inline.html").read_text(encoding="utf-8")
     before, end, after = page.rpartition("</body>")
     return before + script(READY) + end + after
@@ -188,7 +188,7 @@ def _guidance_restored(packages: Path, table: Logprobs) -> dict[str, str | bytes
 
 
 def _size(table: Logprobs) -> dict[str, int]:
-    """It makes an element per UTF-16 unit."""
+    """Return the numbers of UTF-16 units, each of which becomes an element of guidance's view, and of tokens."""
     return {"units": len(table.text.encode("utf-16-le")) // 2, "count": len(table)}
 
 
@@ -214,7 +214,7 @@ PEERS = {
     ),
     "guidance_live": Peer(
         _guidance_live,
-        # A task for each, as when they come one after the other, but without waiting for them.
+        # One task for each message, as if they arrived one after the other, but without the pauses between them.
         '(async () => { for (const content of given.messages) { postMessage({type: "kernelmsg", content}, "*"); '
         "await soon(); } })()",
         "items.length >= given.units",

@@ -1,4 +1,4 @@
-"""A completion that grows: what the page's main thread does for each batch of tokens, from the first to the last."""
+"""CPU time of the page's main thread for each batch of tokens of a growing completion."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .page import fresh
 
 BATCH = 32
 PARTS = 10
-# One message a frame, as they come; the time is that of the message and of the layout it asks for.
+# One message per frame; the time is that of the message and of the layout that it causes.
 READY = """async () => {
     const {steps} = await (await fetch("steps.json")).json();
     const bytes = await (await fetch("bytes")).arrayBuffer();
@@ -45,17 +45,17 @@ LAST = "() => Math.max(...[...document.querySelectorAll('.deluge-line [data-toke
 
 @dataclass(frozen=True)
 class Growth:
-    """The page of a completion's first tokens, and the messages that bring the others."""
+    """The page of the first tokens of a completion, and the messages with the others."""
 
     served: dict[str, str | bytes]
     messages: int
     tokens: int
     python: list[float]
-    """Milliseconds per token that making them took, by tenths."""
+    """Milliseconds per token that packing them took, by tenths."""
 
 
 def measure(browser: Browser, growth: Growth) -> dict[str, Any]:
-    """Milliseconds per token, by tenths of the completion."""
+    """Return milliseconds per token, by tenths of the completion."""
     served, steps = growth.served, growth.messages
     with fresh(browser, served) as opened:
         page = opened.page
@@ -68,14 +68,14 @@ def measure(browser: Browser, growth: Growth) -> dict[str, Any]:
             before = opened.work()
             batches.append(page.evaluate(PLAY, ends))
             work.append((opened.work() - before) / ((ends[1] - ends[0]) * BATCH))
-            # From the second batch on there is more than the box shows, and its end is what is read.
+            # From the second batch on the text is longer than the box: scroll to its end, as a reader would.
             page.evaluate(
                 "() => { const box = document.querySelector('.deluge-box'); box.scrollTop = box.scrollHeight; }"
             )
         page.wait_for_function(f"({LAST})() === {growth.tokens - 1}", timeout=10_000)
-        told = page.evaluate(SHOWN)
-    if not told.startswith(f"{growth.tokens} tokens"):
-        raise RuntimeError(f"the page shows {told} after {growth.tokens} tokens")
+        summary = page.evaluate(SHOWN)
+    if not summary.startswith(f"{growth.tokens} tokens"):
+        raise RuntimeError(f"the page shows {summary} after {growth.tokens} tokens")
     medians = [statistics.median(part) / BATCH for part in batches]
     return {
         "ms_per_token_by_tenths": [round(one, 4) for one in medians],
@@ -90,7 +90,7 @@ def measure(browser: Browser, growth: Growth) -> dict[str, Any]:
 
 
 def recorded(table: Logprobs) -> Growth:
-    """A table that grows by 32 tokens at a time.
+    """Record the messages of a table that grows by 32 tokens at a time.
 
     There must be no event loop, such as an open browser has: where there is one, rows that come fast are sent together,
     and these come as fast as they can be packed.

@@ -1,4 +1,4 @@
-"""The widget beside other views of token probabilities, and beside itself with a thousand times as many tokens."""
+"""Compare the view with other views of token probabilities, and with itself at a thousand times as many tokens."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from .table import table
 
 FEW, SOME, MANY, STREAMED = 1_000, 10_000, 1_000_000, 100_000
 ROUNDS = 5
-# A paint is over within few frames, and one more or less is a tenth of it.
+# A paint takes few frames, so that one more or less is a tenth of its time.
 PAINTS = 11
-# The clock's own two frames are in every time; nothing is subtracted. Beside each time stands ``work``, CPU
-# milliseconds of the page's main thread, and a bar on a ratio of times is one on the ratio of work as well.
+# Every time includes the two frames of the clock; nothing is subtracted. With each time comes ``work``, the CPU
+# milliseconds of the page's main thread; a bar on a ratio of times is also a bar on the ratio of work.
 BARS = {
     "paint_to_fastest_on_hover": 1 / 10,
     "work_to_fastest_peer": 1 / 8,
@@ -38,7 +38,7 @@ BARS = {
 
 
 def measure(build: Path) -> dict[str, Any]:
-    """Peers run from an environment of their own; every page is a fresh one."""
+    """Measure all views; peers have an environment of their own, and every page is a fresh one."""
     packages = peer_views.environment(build)
     whole = table(MANY)
     growth = stream.recorded(whole[:STREAMED])
@@ -64,12 +64,12 @@ def measure(build: Path) -> dict[str, Any]:
 
 
 def _paints(browser: Browser, whole: Logprobs, packages: Path) -> dict[str, Any]:
-    """First paints in milliseconds: all views at a number of tokens take turns, and so do ours at all numbers."""
+    """Return first paints in milliseconds; views of the same number of tokens take turns, and so do our own sizes."""
     some = whole[:SOME]
     peers = {name: peer_views.painter(browser, name, packages, some) for name in peer_views.PEERS}
     live = {"guidance_live": peers.pop("guidance_live")}
     ours = {str(count): own_view.painter(browser, whole[:count]) for count in (FEW, SOME, MANY)}
-    page.in_turn({"ours": ours[str(SOME)]}, 1)  # the browser's own start
+    page.in_turn({"ours": ours[str(SOME)]}, 1)  # Warm up the browser.
     beside = page.in_turn({"nothing": page.nothing(browser), "ours": ours[str(SOME)], **peers}, PAINTS)
     return {str(SOME): beside | page.in_turn(live, 1), "ours": page.in_turn(ours, PAINTS)}
 
