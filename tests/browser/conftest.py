@@ -1,4 +1,4 @@
-"""Chromium, a page that hosts the widget by itself, and a JupyterLab to host it in earnest."""
+"""Fixtures for browser tests: Chromium, a minimal page that hosts a widget, and a Jupyter server."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ FLAGS = [
 ]
 SHOTS = Path(__file__).parents[2] / "test-results"
 
-# A host of the plainest kind: a model that is a dictionary, and the bundle loaded as a host loads it.
+# A minimal host: its model is a dictionary, and it loads the bundle as hosts do.
 HOST = """
 const bytes = (text) => {
-  // Into the middle of a larger buffer: a view's offset must count.
+  // Put them into the middle of a larger buffer, to test that the offset is used.
   const raw = Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
   const larger = new Uint8Array(raw.length + 16);
   larger.set(raw, 8);
@@ -49,7 +49,7 @@ const bytes = (text) => {
 };
 const state = {...STATE};
 for (const name of BINARY) state[name] = bytes(STATE[name]);
-const heard = {};
+const handlers = {};
 window.sent = [];
 window.listeners = 0;
 window.model = {
@@ -57,9 +57,9 @@ window.model = {
   set(name, value) { if (state[name] !== value) { state[name] = value; this.say(`change:${name}`); } },
   save_changes() {},
   send(content) { window.sent.push(content); },
-  on(name, heed) { (heard[name] ??= []).push(heed); window.listeners++; },
-  off(name, heed) { heard[name] = heard[name].filter((h) => h !== heed); window.listeners--; },
-  say(name, ...told) { for (const heed of heard[name] ?? []) heed(...told); },
+  on(name, listener) { (handlers[name] ??= []).push(listener); window.listeners++; },
+  off(name, listener) { handlers[name] = handlers[name].filter((h) => h !== listener); window.listeners--; },
+  say(name, ...values) { for (const listener of handlers[name] ?? []) listener(...values); },
   take(binary) {
     for (const [name, text] of Object.entries(binary)) state[name] = bytes(text);
     for (const name of Object.keys(binary)) this.say(`change:${name}`);
@@ -73,26 +73,26 @@ window.end = widget.render({model: window.model, el: document.querySelector("mai
 window.ready = true;
 """
 
-# A busy machine, as pages meet it.
+# Delays of frames and events, as on a busy machine.
 LATE = """
 {
   const frame = window.requestAnimationFrame.bind(window);
   window.requestAnimationFrame = (draw) => frame((time) => setTimeout(() => frame(draw), MS));
   const Observer = window.ResizeObserver;
   window.ResizeObserver = class extends Observer {
-    constructor(tell) { super((...told) => setTimeout(() => tell(...told), MS)); }
+    constructor(callback) { super((...values) => setTimeout(() => callback(...values), MS)); }
   };
   const listen = EventTarget.prototype.addEventListener;
-  EventTarget.prototype.addEventListener = function (type, heed, options) {
-    const late = type === "scroll" && typeof heed === "function" ? (event) => setTimeout(() => heed(event), MS) : heed;
-    listen.call(this, type, late, options);
+  EventTarget.prototype.addEventListener = function (type, listener, options) {
+    const isDelayed = type === "scroll" && typeof listener === "function";
+    listen.call(this, type, isDelayed ? (event) => setTimeout(() => listener(event), MS) : listener, options);
   };
 }
 """
 
 
 def encoded(view: LogprobView) -> tuple[dict[str, Any], list[str]]:
-    """A view's own traits as JSON, and which of them are bytes in base64."""
+    """Return the traits of a view as JSON, and the names of those that are bytes in base64."""
     traits = {name: value for name, value in view.get_state().items() if not name.startswith("_")}
     binary = [name for name, value in traits.items() if isinstance(value, bytes)]
     state = {
@@ -105,7 +105,7 @@ def encoded(view: LogprobView) -> tuple[dict[str, Any], list[str]]:
 
 @dataclass(frozen=True)
 class Jupyter:
-    """Where a Jupyter server listens, and the folder it serves."""
+    """The address of a Jupyter server, and the folder it serves."""
 
     url: str
     token: str
@@ -117,12 +117,12 @@ class Jupyter:
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
-    """Debian's Chromium; a machine without one fails these tests rather than skip them."""
+    """Start Debian's Chromium; without one the tests fail instead of being skipped."""
     chromium = shutil.which("chromium") or shutil.which("chromium-browser")
     assert chromium, "there is no Chromium on this machine; see tests/system.sh"
     with sync_playwright() as playwright:
         sandbox = ["--no-sandbox"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []
-        # Scrollbars that take room, as on most desks.
+        # Scrollbars that take up space, as on most desktop systems.
         shown = ["--hide-scrollbars"]
         instance = playwright.chromium.launch(executable_path=chromium, args=FLAGS + sandbox, ignore_default_args=shown)
         yield instance
@@ -131,7 +131,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def page(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Page]:
-    """A fresh page; fails the test if the page asked for anything off this machine, or the widget threw."""
+    """Open a fresh page; fail if it requests anything from the network, or if the widget throws."""
     marker = request.node.get_closest_marker("context")
     options: dict[str, Any] = {"viewport": {"width": 1280, "height": 900}, **(marker.kwargs if marker else {})}
     context = browser.new_context(**options)
@@ -147,7 +147,7 @@ def page(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Page]:
             foreign.append(sent.url)
 
     def on_error(error: Error) -> None:
-        if "blob:" in (error.stack or ""):  # the widget's; Jupyter's pages have errors of their own
+        if "blob:" in (error.stack or ""):  # Only errors of the widget: Jupyter's pages have errors of their own.
             errors.append(error.stack or "")
 
     page.on("request", on_request)
@@ -163,7 +163,7 @@ def page(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Page]:
 
 @pytest.fixture
 def offline(browser: Browser) -> Iterator[Page]:
-    """A reader without a network: what is asked of other machines, as nbconvert's pages do, comes to nothing."""
+    """Open a page without a network: requests to other machines, which nbconvert's pages make, fail."""
     context = browser.new_context(viewport={"width": 1280, "height": 900}, color_scheme="light")
     page = context.new_page()
     page.route(re.compile("^https?:"), lambda route: route.abort())
@@ -173,7 +173,7 @@ def offline(browser: Browser) -> Iterator[Page]:
 
 @pytest.fixture
 def host(page: Page) -> Callable[..., Page]:
-    """Put a widget on a page of its own; ``window.model`` is its model."""
+    """Return a function that puts a widget on a page of its own; ``window.model`` is its model."""
 
     def put(view: LogprobView, *, theme: str = "") -> Page:
         state, binary = encoded(view)
@@ -195,7 +195,7 @@ def host(page: Page) -> Callable[..., Page]:
 
 @pytest.fixture(scope="session")
 def jupyter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Jupyter]:
-    """A Jupyter server on this machine with folders, settings and a token of its own."""
+    """Start a Jupyter server on this machine with folders, settings and a token of its own."""
     home = tmp_path_factory.mktemp("jupyter")
     root = home / "work"
     root.mkdir()
@@ -221,21 +221,21 @@ def jupyter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Jupyter]:
     with log.open("w") as file:
         process = subprocess.Popen(command, env=env, stdout=file, stderr=subprocess.STDOUT)
     try:
-        served = _found(process, home / "runtime", log, token, root)
+        served = _wait_for_server(process, home / "runtime", log, token, root)
         yield served
     finally:
         process.terminate()
         process.wait(timeout=30)
 
 
-def _found(process: subprocess.Popen[bytes], runtime: Path, log: Path, token: str, root: Path) -> Jupyter:
-    """The server once it answers; it writes down which free port it took."""
+def _wait_for_server(process: subprocess.Popen[bytes], runtime: Path, log: Path, token: str, root: Path) -> Jupyter:
+    """Wait for the server and return it; it writes the free port that it took to a file."""
     deadline = time.monotonic() + 90
     while True:
-        told = next(runtime.glob("jpserver-*.json"), None)
-        if told is not None:
+        info = next(runtime.glob("jpserver-*.json"), None)
+        if info is not None:
             try:
-                port = json.loads(told.read_text())["port"]
+                port = json.loads(info.read_text())["port"]
                 served = Jupyter(f"http://127.0.0.1:{port}", token, root)
                 urllib.request.urlopen(served.page_url("api/status"), timeout=2).close()
                 return served
@@ -248,7 +248,7 @@ def _found(process: subprocess.Popen[bytes], runtime: Path, log: Path, token: st
 
 @pytest.fixture
 def notebook(jupyter: Jupyter) -> Callable[..., str]:
-    """Write a notebook of the given code cells into the server's folder; gives its name."""
+    """Return a function that writes a notebook of code cells into the server's folder and returns its name."""
 
     def write(name: str, *cells: str) -> str:
         written = [

@@ -19,7 +19,7 @@ from playwright.sync_api import Page, expect
 
 from .tables import FRANCE
 
-_ASKING = """@app.cell
+_EVALUATOR = """@app.cell
 def _(mo):
     asked = mo.ui.text(label="evaluate", full_width=True)
     asked
@@ -29,8 +29,8 @@ def _(mo):
 @app.cell
 def _(asked, json, mo, NAMES):
     number, _, expression = asked.value.partition(": ")
-    told = f"{number}: {json.dumps(eval(expression, dict(GIVEN)))}" if expression else "nothing yet"
-    mo.plain_text(told)
+    result = f"{number}: {json.dumps(eval(expression, dict(GIVEN)))}" if expression else "nothing yet"
+    mo.plain_text(result)
     return
 
 
@@ -38,14 +38,15 @@ def _(asked, json, mo, NAMES):
 
 
 def _app(before: str, names: list[str], after: str = "") -> str:
-    """An app of those cells, among them a line that evaluates an expression of some names.
+    """Return an app of the cells, and of a cell that evaluates expressions of some names.
 
-    The names are those of widgets and not of the elements made of them, or marimo would run the line again with each
+    The names are those of widgets, not of the elements made of them, or marimo would run that cell again with each
     change in the browser.
     """
-    asking = _ASKING.replace("NAMES", ", ".join(names)).replace("GIVEN", ", ".join(f"{one}={one}" for one in names))
+    values = ", ".join(f"{name}={name}" for name in names)
+    evaluator = _EVALUATOR.replace("NAMES", ", ".join(names)).replace("GIVEN", values)
     end = 'if __name__ == "__main__":\n    app.run()\n'
-    return "import marimo\n\napp = marimo.App()\n\n\n" + before + asking + after + end
+    return "import marimo\n\napp = marimo.App()\n\n\n" + before + evaluator + after + end
 
 
 _VIEWS = """@app.cell
@@ -130,7 +131,7 @@ DARK = '# /// script\n# [tool.marimo.display]\n# theme = "dark"\n# ///\n'
 
 @contextmanager
 def serving(folder: Path, apps: dict[str, str]) -> Iterator[str]:
-    """Where marimo serves apps, written into a folder: ``{url}?file={name}.py``."""
+    """Write apps into a folder and serve them with marimo; yield the address, for ``{url}?file={name}.py``."""
     home = folder / "home"
     home.mkdir()
     for name, source in apps.items():
@@ -162,11 +163,11 @@ def serving(folder: Path, apps: dict[str, str]) -> Iterator[str]:
 
 
 def evaluated(page: Page, expression: str) -> Any:
-    """The value of an expression of ``widget``, ``long`` and ``grown`` in the app's Python."""
+    """Return the value of an expression of ``widget``, ``long`` and ``grown`` in the app's Python."""
     line = page.get_by_label("evaluate")
     number = int((line.input_value() or "0").partition(":")[0]) + 1
     line.fill(f"{number}: {expression}")
     line.press("Enter")
-    told = page.locator("pre", has_text=f"{number}: ")
-    expect(told).to_be_visible()
-    return json.loads(told.inner_text().partition(": ")[2])
+    result = page.locator("pre", has_text=f"{number}: ")
+    expect(result).to_be_visible()
+    return json.loads(result.inner_text().partition(": ")[2])

@@ -1,4 +1,4 @@
-"""Tables that the browser tests show."""
+"""Tables for the browser tests."""
 
 from __future__ import annotations
 
@@ -42,12 +42,12 @@ def long_table(count: int) -> Logprobs:
 
 
 def heats(tokens: Locator) -> list[float]:
-    """The heat of each token, as the browser computed it."""
+    """Return the heat of each token, as the browser computed it."""
     return tokens.evaluate_all("all => all.map(e => Number(getComputedStyle(e).getPropertyValue('--u')))")
 
 
 def is_the_card_of_paris(card: Locator) -> None:
-    """What the card of the sixth token of FRANCE tells."""
+    """Check the content of the card of the sixth token of FRANCE."""
     expect(card).to_be_visible()
     expect(card.locator(".deluge-card-head")).to_have_text("·Paris4 %")
     assert card.locator(".deluge-card-list code").all_text_contents() == [
@@ -59,7 +59,7 @@ def is_the_card_of_paris(card: Locator) -> None:
 
 
 def escapes_until_heard(page: Page) -> int:
-    """How often Escape is pressed until the host hears of it, that press included."""
+    """Press Escape until the host receives it, and return the number of presses."""
     page.evaluate("window.heard = 0; addEventListener('keydown', (e) => { if (e.key === 'Escape') window.heard++; })")
     pressed = 0
     while page.evaluate("window.heard") == 0 and pressed < 10:

@@ -1,4 +1,4 @@
-"""For all hands and eyes: keys alone, screen readers, contrast, forced colours, zoom, touch, little motion."""
+"""Accessibility: keyboard, screen readers, contrast, forced colours, zoom, touch, reduced motion."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.browser
 Host = Callable[..., Page]
 THEMES = {"light": 'data-jp-theme-light="true"', "dark": 'data-jp-theme-light="false"'}
 PALETTES = ["amber", "blue", "green", "grey"]
-# The page around the widget is the host's.
+# Rules about the page around the widget, which belongs to the host.
 RULES = {"rules": {"region": {"enabled": False}, "page-has-heading-one": {"enabled": False}}}
 
 
@@ -63,7 +63,7 @@ def test_axe_finds_nothing_with_everything_open(host: Host, theme: str) -> None:
 
 @pytest.mark.parametrize("palette", PALETTES)
 @pytest.mark.parametrize("theme", list(THEMES))
-def test_text_and_marks_can_be_read_on_every_step_of_every_palette(host: Host, theme: str, palette: str) -> None:
+def test_text_and_marks_have_contrast_on_every_step_of_every_palette(host: Host, theme: str, palette: str) -> None:
     # One probability for each of the 65 steps of heat.
     shades = [max(1 - (step / 64) ** 2, 1e-9) for step in range(65)]
     rows = [(text, p) for p in shades for text in ("a", " ", "\u200b")]
@@ -74,7 +74,7 @@ def test_text_and_marks_can_be_read_on_every_step_of_every_palette(host: Host, t
 
 
 @pytest.mark.parametrize("theme", list(THEMES))
-def test_what_is_dimmed_and_what_is_said_around_the_text_can_be_read(host: Host, theme: str) -> None:
+def test_dimmed_tokens_and_labels_have_contrast(host: Host, theme: str) -> None:
     page = host(LogprobView(FRANCE, limits=[0, 0.01]), theme=THEMES[theme])
     assert min(page.locator(".deluge-line .deluge-dim").evaluate_all(CONTRAST)) >= 4.5
     around = page.locator(".deluge-ticks span, .deluge-summary, .deluge-button")
@@ -83,7 +83,7 @@ def test_what_is_dimmed_and_what_is_said_around_the_text_can_be_read(host: Host,
 
 @pytest.mark.parametrize("palette", PALETTES)
 @pytest.mark.parametrize("theme", list(THEMES))
-def test_the_line_below_unsure_tokens_stands_out_from_its_ground(host: Host, theme: str, palette: str) -> None:
+def test_the_line_below_unsure_tokens_has_contrast(host: Host, theme: str, palette: str) -> None:
     page = host(LogprobView(FRANCE, palette=palette), theme=THEMES[theme])
     contrast = page.locator(".deluge-box").evaluate(
         """(box) => {
@@ -103,7 +103,7 @@ def test_the_line_below_unsure_tokens_stands_out_from_its_ground(host: Host, the
             return on.map((one) => (Math.max(one, edge) + 0.05) / (Math.min(one, edge) + 0.05));
         }"""
     )
-    # WCAG 1.4.11 for what is not text: 3 on the ground; on the strongest colour it still shows.
+    # WCAG 1.4.11 asks for a contrast of 3 on the background; on the strongest colour less is enough to be visible.
     assert contrast[0] >= 3
     assert contrast[1] >= 1.9
 
@@ -118,7 +118,7 @@ DEFICIENCIES = {
 
 @pytest.mark.parametrize("palette", PALETTES)
 @pytest.mark.parametrize("theme", list(THEMES))
-def test_sure_and_unsure_are_told_apart_by_every_kind_of_eye(host: Host, theme: str, palette: str) -> None:
+def test_sure_and_unsure_differ_for_every_type_of_colour_vision(host: Host, theme: str, palette: str) -> None:
     import numpy as np
 
     page = host(LogprobView(table(("a", 0.9), ("b", 0.1)), palette=palette), theme=THEMES[theme])
@@ -137,8 +137,8 @@ def test_sure_and_unsure_are_told_apart_by_every_kind_of_eye(host: Host, theme: 
         xyz = seen @ np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]]).T
         f = np.cbrt(xyz / [0.9505, 1, 1.089])
         lab.append(np.stack([116 * f[:, 1] - 16, 500 * (f[:, 0] - f[:, 1]), 200 * (f[:, 1] - f[:, 2])], axis=1))
-    apart = [float(np.linalg.norm(one[0] - one[1])) for one in lab]
-    assert min(apart) >= 12
+    distances = [float(np.linalg.norm(pair[0] - pair[1])) for pair in lab]
+    assert min(distances) >= 12
 
 
 def test_the_keyboard_alone_reaches_every_feature(host: Host) -> None:
@@ -147,14 +147,14 @@ def test_the_keyboard_alone_reaches_every_feature(host: Host) -> None:
     stops: list[str] = []
     for _ in range(30):
         page.keyboard.press("Tab")
-        told = page.evaluate(
+        stop_label = page.evaluate(
             """() => { const e = document.activeElement;
                 return e === document.body ? '' : e.getAttribute('aria-label') || e.textContent; }"""
         )
-        if not told:
+        if not stop_label:
             break
-        assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") != "none", told
-        stops.append(told)
+        assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") != "none", stop_label
+        stops.append(stop_label)
     assert stops == [
         "Colour by",
         "Show from",
@@ -218,7 +218,7 @@ def test_the_keyboard_alone_reaches_every_feature(host: Host) -> None:
     expect(box).to_be_focused()
 
 
-def test_a_screen_reader_is_told_what_is_walked_over(host: Host) -> None:
+def test_moving_between_tokens_is_announced_to_screen_readers(host: Host) -> None:
     page = host(LogprobView(FRANCE))
     page.get_by_role("listbox").focus()
     page.keyboard.press("End")
@@ -232,18 +232,18 @@ def test_a_screen_reader_is_told_what_is_walked_over(host: Host) -> None:
     expect(option).to_have_attribute("aria-selected", "true")
 
 
-def test_escape_is_the_host_s_when_there_is_nothing_to_let_go(host: Host) -> None:
+def test_escape_is_passed_to_the_host_when_there_is_nothing_to_close(host: Host) -> None:
     page = host(LogprobView(FRANCE))
     page.get_by_role("listbox").focus()
     page.keyboard.press("Shift+ArrowRight")
     page.keyboard.press("Shift+ArrowRight")
     page.keyboard.press("Enter")
-    assert escapes_until_heard(page) == 4  # the card, what is chosen, the token
+    assert escapes_until_heard(page) == 4  # It closes the card, clears the range, then clears the token.
     assert (trait(page, "selected"), trait(page, "selection")) == (None, [])
     expect(page.locator(".deluge-card")).to_be_hidden()
 
 
-def test_the_selected_token_is_an_element_also_after_the_page_was_scrolled_away_from_it(host: Host) -> None:
+def test_the_selected_token_stays_an_element_when_scrolled_out_of_sight(host: Host) -> None:
     page = host(LogprobView(long_table(5000)))
     box = page.get_by_role("listbox")
     box.focus()
@@ -255,7 +255,7 @@ def test_the_selected_token_is_an_element_also_after_the_page_was_scrolled_away_
 
 
 @pytest.mark.context(reduced_motion="reduce")
-def test_nothing_moves_by_itself_where_that_is_not_wanted(host: Host) -> None:
+def test_reduced_motion_stops_all_animations(host: Host) -> None:
     page = host(LogprobView(long_table(3000)))
     moving = page.evaluate(
         """[...document.querySelectorAll('.deluge, .deluge *')].filter((e) => {
@@ -330,7 +330,7 @@ def test_the_display_settings_are_on_the_page_at_every_width(host: Host) -> None
 
 
 @pytest.mark.context(forced_colors="active")
-def test_forced_colours_leave_selection_hits_and_ranges_to_be_seen(host: Host) -> None:
+def test_forced_colours_keep_selection_hits_and_ranges_visible(host: Host) -> None:
     page = host(LogprobView(FRANCE, limits=[0, 0.95]))
     page.evaluate("window.model.set('selection', [2, 4])")
     page.locator('[data-token="5"]').click()

@@ -1,4 +1,4 @@
-"""Branches in the browser: picked in a card, walked in the tree; on a page of its own and in JupyterLab."""
+"""Branches in the browser: requested in a card, shown in the tree; on a page of its own and in JupyterLab."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def client(server: ChatServer) -> LLMClient:
 
 @pytest.fixture
 def view(client: LLMClient) -> Recorded:
-    """The answer with two branches, one of which has a branch of its own."""
+    """Return a view with two branches, one of which has a branch of its own."""
     made = Recorded(ask(client), client=client, prompt=QUESTION)
     first = made.branch(2, " blue")
     made.branch(0, "The")
@@ -75,7 +75,7 @@ def test_an_alternative_in_an_open_card_is_a_button_that_asks_for_a_branch(clien
     expect(page.locator(".deluge-spoken")).to_have_text("asking the model")
 
 
-def test_where_there_is_no_branching_the_card_says_why_and_has_no_such_buttons(server: ChatServer, host: Host) -> None:
+def test_a_card_without_branching_gives_the_reason_and_has_no_buttons(server: ChatServer, host: Host) -> None:
     server.answer = in_chat
     client = LLMClient("gpt-4o-mini", logprobs=True, top_logprobs=2)
     page = host(LogprobView(ask(client), client=client, prompt=QUESTION))
@@ -122,7 +122,7 @@ def test_a_branch_is_drawn_with_its_own_rows_and_cards(view: LogprobView, host: 
     assert texts(page) == "It is red."
 
 
-def test_the_tree_is_walked_with_the_keyboard_and_keeps_the_focus(view: LogprobView, host: Host) -> None:
+def test_keys_move_through_the_tree_and_keep_the_focus(view: LogprobView, host: Host) -> None:
     page = host(view)
     items(page).first.focus()
     walked = []
@@ -140,7 +140,7 @@ def test_the_tree_is_walked_with_the_keyboard_and_keeps_the_focus(view: LogprobV
     assert page.locator(".deluge-tree [role=treeitem][tabindex='0']").count() == 1
 
 
-def test_a_branch_that_is_asked_for_or_failed_says_so_and_a_failed_one_can_be_asked_again(
+def test_the_tree_shows_requested_and_failed_branches_and_a_failed_one_can_be_retried(
     view: LogprobView, host: Host
 ) -> None:
     page = host(view)
@@ -165,9 +165,7 @@ def test_a_branch_that_is_asked_for_or_failed_says_so_and_a_failed_one_can_be_as
     assert page.evaluate("window.sent") == [{"branch": {"node": 0, "token": 0, "place": 1}}]
 
 
-def test_focus_goes_back_to_the_text_when_the_branch_that_was_asked_for_in_a_card_comes(
-    view: LogprobView, host: Host
-) -> None:
+def test_focus_returns_to_the_text_when_a_branch_requested_in_a_card_arrives(view: LogprobView, host: Host) -> None:
     page = host(view)
     page.locator(".deluge-box").focus()
     for key in ("Home", "Enter", "Enter"):
@@ -177,7 +175,7 @@ def test_focus_goes_back_to_the_text_when_the_branch_that_was_asked_for_in_a_car
     expect(page.locator(".deluge-box")).to_be_focused()
 
 
-def test_what_was_sent_for_another_branch_is_not_taken(view: LogprobView, host: Host) -> None:
+def test_a_message_for_another_branch_is_ignored(view: LogprobView, host: Host) -> None:
     page = host(view)
     page.evaluate("window.model.set('node', 2)")
     page.evaluate("window.model.hear({parts: ['alternatives']}, [''])")
@@ -185,7 +183,7 @@ def test_what_was_sent_for_another_branch_is_not_taken(view: LogprobView, host: 
 
 
 @pytest.mark.parametrize("theme", ["", 'data-jp-theme-light="false" style="background: #111"'])
-def test_the_tree_has_no_barriers(view: LogprobView, host: Host, theme: str) -> None:
+def test_the_tree_is_accessible(view: LogprobView, host: Host, theme: str) -> None:
     page = host(view, theme=theme)
     page.locator("[data-node='3'] .deluge-button").click()
     found = Axe().run(
@@ -194,9 +192,7 @@ def test_the_tree_has_no_barriers(view: LogprobView, host: Host, theme: str) -> 
     assert found.violations_count == 0, found.generate_report()
 
 
-def test_what_came_for_the_original_while_a_branch_was_shown_is_there_on_the_way_back(
-    view: Recorded, host: Host
-) -> None:
+def test_rows_that_arrive_while_a_branch_is_shown_appear_on_return_to_the_original(view: Recorded, host: Host) -> None:
     whole = Logprobs.from_entries([*view.table, entry(" Always", 0.5), entry("!", 0.5)])
     original = view.table.text
     view.update(whole[:-2])
@@ -232,7 +228,7 @@ def test_names_in_the_tree_are_text_and_not_markup(client: LLMClient, server: Ch
     assert page.locator(".deluge-tree img").count() == 0
 
 
-def test_a_saved_page_has_the_branches_to_walk_and_nobody_to_ask(view: LogprobView, page: Page, tmp_path: Path) -> None:
+def test_a_saved_page_shows_branches_and_cannot_request_new_ones(view: LogprobView, page: Page, tmp_path: Path) -> None:
     view.save_html(tmp_path / "answer.html")
     page.goto((tmp_path / "answer.html").as_uri())
     page.locator("[data-node='1'] > .deluge-node").click()
@@ -246,12 +242,12 @@ VIEW = "[v for v in __import__('gc').get_objects() if type(v).__name__ == 'Logpr
 
 
 @pytest.mark.model
-def test_in_jupyterlab_the_embedded_model_goes_on_from_an_alternative_picked_by_keyboard(
+def test_in_jupyterlab_the_embedded_model_continues_from_an_alternative_chosen_by_keyboard(
     page: Page, jupyter: Jupyter, notebook: Callable[..., str]
 ) -> None:
     ask = "%%deluge --temperature 0 --max-tokens 24 --chart none -o answer\nWhat is the capital of France?"
     open_and_run(page, jupyter, notebook("branch.ipynb", LOAD, ask), "lab/tree")
-    before = in_kernel(page, "answer.completion")  # the cell has ended
+    before = in_kernel(page, "answer.completion")  # The cell has ended.
     expect(page.locator(".deluge-line .deluge-token").first).to_be_visible()
     page.locator(".deluge-box").focus()
     page.keyboard.press("Home")

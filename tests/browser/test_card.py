@@ -1,4 +1,4 @@
-"""The card: what it says, what it keeps, and what another temperature makes of it."""
+"""The card: its content, pinned cards, and the temperature."""
 
 from __future__ import annotations
 
@@ -41,13 +41,13 @@ def test_each_row_has_rank_probability_and_log_probability(host: Host) -> None:
     ]
 
 
-def test_everything_else_has_a_bar_even_where_there_is_next_to_nothing(host: Host) -> None:
+def test_everything_else_has_a_bar_even_if_it_is_close_to_zero(host: Host) -> None:
     card = opened(host(LogprobView(table(("a", 1 - 1e-7)))), 0)
     assert card.locator(".deluge-row code").all_text_contents() == ["a", "everything else"]
     assert percents(card)[1] == "<0.01 %"
 
 
-def test_a_token_from_beyond_the_list_has_a_row_of_its_own(host: Host) -> None:
+def test_an_unlisted_token_has_a_row_of_its_own(host: Host) -> None:
     rows = [
         {
             "token": "z",
@@ -63,18 +63,18 @@ def test_a_token_from_beyond_the_list_has_a_row_of_its_own(host: Host) -> None:
     expect(card.locator(".deluge-card-facts").first).to_contain_text("not in the top 1")
 
 
-def test_a_card_tells_the_token_s_id_and_bytes(host: Host) -> None:
+def test_a_card_shows_the_id_and_bytes_of_the_token(host: Host) -> None:
     rows: list[dict[str, Any]] = [{"token": "é", "logprob": -0.5, "bytes": [195, 169], "id": 42, "top_logprobs": []}]
     found = Logprobs.from_entries(rows)
     card = opened(host(LogprobView(found)), 0)
-    told = card.locator(".deluge-card-facts").last.text_content()
-    assert told in ("id 42 · bytes c3 a9", "bytes c3 a9")
+    facts = card.locator(".deluge-card-facts").last.text_content()
+    assert facts in ("id 42 · bytes c3 a9", "bytes c3 a9")
     half = opened(host(LogprobView(table((b"\xf0\x9f", 0.5), (b"\xa6\x86", 0.5)))), 0)
     assert half.locator(".deluge-card-facts").last.text_content() == "bytes f0 9f"
 
 
 @pytest.mark.parametrize("temperature", [0.5, 0.9, 1.3])
-def test_another_temperature_weighs_the_list_as_the_statistics_do(host: Host, temperature: float) -> None:
+def test_another_temperature_gives_the_probabilities_of_the_statistics(host: Host, temperature: float) -> None:
     page = host(LogprobView(FRANCE, temperature=temperature))
     card = opened(page, 5)
     expect(card.locator(".deluge-card-facts").first).to_contain_text(f"at temperature {temperature}")
@@ -91,7 +91,7 @@ def test_another_temperature_weighs_the_list_as_the_statistics_do(host: Host, te
             assert high - low <= 5e-5
 
 
-def test_the_slider_moves_the_temperature_for_all_cards(host: Host) -> None:
+def test_the_slider_changes_the_temperature_of_all_cards(host: Host) -> None:
     page = host(LogprobView(FRANCE))
     card = opened(page, 5)
     slider = card.get_by_role("slider")
@@ -103,7 +103,7 @@ def test_the_slider_moves_the_temperature_for_all_cards(host: Host) -> None:
     assert "–" in percents(card)[0] or float(percents(card)[0].split()[0]) > 70
 
 
-def test_cards_are_kept_side_by_side_and_dropped(host: Host) -> None:
+def test_cards_are_pinned_side_by_side_and_unpinned(host: Host) -> None:
     page = host(LogprobView(FRANCE))
     page.get_by_role("listbox").focus()
     page.keyboard.press("Home")
@@ -137,7 +137,7 @@ def test_a_card_is_copied_as_a_table(host: Host) -> None:
     assert float(lines[4][3]) == pytest.approx(0.16, abs=1e-6)
 
 
-def test_enter_goes_into_the_card_and_escape_out_of_it(host: Host) -> None:
+def test_enter_focuses_the_card_and_escape_leaves_it(host: Host) -> None:
     page = host(LogprobView(FRANCE))
     box = page.get_by_role("listbox")
     box.focus()
@@ -174,7 +174,7 @@ def asked(page: Page) -> list[Any]:
     return page.evaluate("window.sent.filter((one) => one.branch)")
 
 
-def test_a_row_asks_for_a_branch_where_that_is_possible(host: Host) -> None:
+def test_a_row_requests_a_branch_if_the_view_can_branch(host: Host) -> None:
     view = LogprobView(FRANCE)
     page = host(view)
     page.evaluate("window.model.set('branching', '')")
@@ -183,7 +183,7 @@ def test_a_row_asks_for_a_branch_where_that_is_possible(host: Host) -> None:
     assert asked(page) == [{"branch": {"node": 0, "token": 5, "place": 0}}]
 
 
-def test_a_card_says_why_there_is_no_branching(host: Host) -> None:
+def test_a_card_gives_the_reason_why_the_view_cannot_branch(host: Host) -> None:
     page = host(LogprobView(FRANCE))
     card = opened(page, 5)
     expect(card.locator("button.deluge-row")).to_have_count(0)
@@ -192,23 +192,23 @@ def test_a_card_says_why_there_is_no_branching(host: Host) -> None:
     expect(card.locator("button.deluge-row")).to_have_count(0)
 
 
-def test_the_slider_is_dragged_through_temperatures_in_one_go(host: Host) -> None:
+def test_the_slider_can_be_dragged_through_temperatures(host: Host) -> None:
     page = host(LogprobView(FRANCE))
     slider = opened(page, 5).get_by_role("slider").bounding_box()
     assert slider is not None
     middle = slider["y"] + slider["height"] / 2
     page.mouse.move(slider["x"] + slider["width"] / 2, middle)
     page.mouse.down()
-    told = []
+    temperatures = []
     for share in (0.6, 0.75, 0.9):
         page.mouse.move(slider["x"] + slider["width"] * share, middle)
-        told.append(page.evaluate("window.model.get('temperature')"))
+        temperatures.append(page.evaluate("window.model.get('temperature')"))
     page.mouse.up()
-    assert 1 < told[0] < told[1] < told[2] < 2
-    expect(page.locator(".deluge-card .deluge-value")).to_have_text(f"{told[2]:.2f}")
+    assert 1 < temperatures[0] < temperatures[1] < temperatures[2] < 2
+    expect(page.locator(".deluge-card .deluge-value")).to_have_text(f"{temperatures[2]:.2f}")
 
 
-def test_the_bytes_of_a_long_token_are_its_own_up_to_where_they_are_cut(host: Host) -> None:
+def test_the_bytes_of_a_long_token_are_truncated(host: Host) -> None:
     page = host(LogprobView(table(("a" * 31 + "🦆b", 0.5))))
     card = opened(page, 0)
     expect(card).to_contain_text(f"bytes {' '.join(['61'] * 31)} f0 …")

@@ -33,7 +33,7 @@ def shown(page: Page, jupyter: Jupyter, notebook: Callable[..., str], count: int
 
 
 def faded(page: Page, chart: int) -> int:
-    """How many pixels of a chart are as pale as what is set aside."""
+    """Return the number of pixels of a chart that are as pale as its dimmed bars."""
     return page.evaluate(
         """(chart) => {
             const canvas = document.querySelectorAll('.vega-embed canvas')[chart];
@@ -51,7 +51,7 @@ def faded(page: Page, chart: int) -> int:
 
 
 def drag(page: Page, chart: int, start: float, stop: float) -> None:
-    """Over the plot of a chart, in shares of its canvas."""
+    """Drag over the plot of a chart, in shares of its canvas."""
     canvas = page.locator(".vega-embed canvas").nth(chart)
     canvas.scroll_into_view_if_needed()
     at = canvas.bounding_box()
@@ -63,9 +63,9 @@ def drag(page: Page, chart: int, start: float, stop: float) -> None:
     page.mouse.up()
 
 
-# Bars of named tokens in the one, of numbers in the other.
+# The first chart has a bar for each token by its name, the second by its number.
 @pytest.mark.parametrize(("interface", "count"), [("lab/tree", 300), ("notebooks", 30)])
-def test_what_is_chosen_in_one_is_marked_in_the_other(
+def test_a_selection_in_one_is_marked_in_the_other(
     page: Page, jupyter: Jupyter, notebook: Callable[..., str], count: int, interface: str
 ) -> None:
     shown(page, jupyter, notebook, count, interface)
@@ -101,7 +101,7 @@ def test_what_is_chosen_in_one_is_marked_in_the_other(
     assert in_kernel(page, "other.selection") == []
 
 
-def test_charts_and_view_stay_linked_when_the_kernel_is_gone(
+def test_charts_and_view_stay_linked_without_a_kernel(
     page: Page, jupyter: Jupyter, notebook: Callable[..., str]
 ) -> None:
     shown(page, jupyter, notebook, 30)

@@ -1,4 +1,4 @@
-"""The comparison on a page of its own: what is drawn where, pointed at, typed and chosen."""
+"""The comparison on a page of its own: drawing, pointing, keys and selection."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def chosen(page: Page) -> Any:
 
 
 def active(page: Page) -> Any:
-    """The side and the position of the token that the keyboard is at."""
+    """Return the side and the position of the token with the keyboard focus."""
     return page.evaluate(
         """() => {
             const id = document.querySelector('.deluge-box').getAttribute('aria-activedescendant');
@@ -91,7 +91,7 @@ def tops(page: Page, *places: tuple[int, int]) -> list[float]:
 
 
 def long_table(count: int, changed: int = 0) -> Logprobs:
-    """Words, some of them others where `changed`: one in so many."""
+    """Return a table of words; with `changed`, one in so many is another word."""
     return Logprobs.from_entries(
         entry(f" other{at}" if changed and at % changed == 7 else f" word{at % 997}", 0.5, **{" x": 0.1})
         for at in range(count)
@@ -99,7 +99,7 @@ def long_table(count: int, changed: int = 0) -> Logprobs:
 
 
 @pytest.mark.parametrize("count", [5, 3000])
-def test_heads_stand_above_their_columns_with_a_scrollbar_and_without(shown: Shown, count: int) -> None:
+def test_headings_stand_above_their_columns_with_and_without_a_scrollbar(shown: Shown, count: int) -> None:
     page = shown(LogprobCompare(long_table(count), long_table(count, 50)))
     bar = page.locator(".deluge-box").evaluate("e => e.offsetWidth - e.clientWidth - 2 * e.clientLeft")
     assert (bar > 4) == (count > 5)
@@ -129,7 +129,7 @@ def test_all_tokens_of_both_are_drawn_side_by_side(shown: Shown) -> None:
     assert heads[1].startswith("Blarge7 tokens · perplexity")
 
 
-def test_what_is_common_stands_on_the_same_row(shown: Shown) -> None:
+def test_common_text_is_on_the_same_row(shown: Shown) -> None:
     more = [(f" word{at}", 0.5) for at in range(80)]
     page = shown(LogprobCompare(table(("One", 0.5), *more, (" end", 0.5)), table(("One", 0.5), (" end", 0.5))))
     first, other, end, other_end = tops(page, (0, 0), (1, 0), (0, 81), (1, 1))
@@ -138,7 +138,7 @@ def test_what_is_common_stands_on_the_same_row(shown: Shown) -> None:
     assert page.locator(".deluge-blank").count() > 1
 
 
-def test_a_difference_is_blue_above_where_surer_and_orange_below_where_less_sure(shown: Shown) -> None:
+def test_a_surer_token_is_blue_with_a_line_above_and_a_less_sure_one_orange_with_a_line_below(shown: Shown) -> None:
     page = shown(LogprobCompare(A, B))
     looks = [
         token(page, side, place).evaluate(
@@ -156,14 +156,14 @@ def test_a_difference_is_blue_above_where_surer_and_orange_below_where_less_sure
     ]
     assert looks[0][0] > 40
     assert looks[0][1] > 1
-    # The two tokens of the other side have the difference of the word that they make up.
+    # The other side has the word in two tokens, and both have the difference of the whole word.
     assert looks[1] == looks[2]
     assert looks[1][0] < -40
     assert looks[1][1] < -1
     assert looks[3] == [0, 0]
 
 
-def test_what_only_one_has_is_dashed(shown: Shown) -> None:
+def test_text_of_only_one_response_is_dashed(shown: Shown) -> None:
     page = shown(LogprobCompare(A, B))
     lines = [
         token(page, side, place).evaluate("e => getComputedStyle(e).textDecorationStyle")
@@ -199,9 +199,9 @@ def test_pointing_at_a_token_shows_both_sides(shown: Shown) -> None:
     expect(card).to_be_hidden()
 
 
-def test_the_card_goes_along_with_its_token_and_away_with_it(shown: Shown) -> None:
+def test_the_card_follows_its_token_and_closes_when_it_leaves_the_view(shown: Shown) -> None:
     page = shown(LogprobCompare(long_table(3000), long_table(3000, 50)))
-    # By keys: what scrolls under a pointer is pointed at.
+    # Scroll by keys: a token that scrolls under the pointer would open its own card.
     page.locator(".deluge-box").focus()
     for key in ("n", "Enter"):
         page.keyboard.press(key)
@@ -214,7 +214,7 @@ def test_the_card_goes_along_with_its_token_and_away_with_it(shown: Shown) -> No
     expect(card).to_be_hidden()
 
 
-def test_a_card_that_is_read_stays_when_the_width_changes(shown: Shown) -> None:
+def test_an_open_card_stays_when_the_width_changes(shown: Shown) -> None:
     page = shown(LogprobCompare(long_table(1000), long_table(1000, 50)))
     page.locator(".deluge-box").focus()
     page.keyboard.press("End")
@@ -226,7 +226,7 @@ def test_a_card_that_is_read_stays_when_the_width_changes(shown: Shown) -> None:
     expect(page.locator(".deluge-card")).to_be_visible()
 
 
-def test_a_card_says_the_difference_and_what_tokens_share_it(shown: Shown) -> None:
+def test_a_card_shows_the_difference_and_the_tokens_that_share_it(shown: Shown) -> None:
     page = shown(LogprobCompare(A, B))
     token(page, 1, 2).hover()
     card = page.locator(".deluge-card")
@@ -235,7 +235,7 @@ def test_a_card_says_the_difference_and_what_tokens_share_it(shown: Shown) -> No
     expect(card.locator(".deluge-face").nth(0).locator(".deluge-card-head")).to_have_text("·capital90 %")
 
 
-def test_where_the_texts_part_the_card_bounds_how_much_the_distributions_differ(shown: Shown) -> None:
+def test_the_card_at_the_first_divergence_bounds_the_distance_of_the_distributions(shown: Shown) -> None:
     other = table(("The", 0.5), (" capital", 0.3), (" is", 0.8), (" Nice", 0.2, {" Paris": 0.7}), (".", 0.9))
     page = shown(LogprobCompare(A, other))
     token(page, 0, 3).hover()
@@ -262,7 +262,7 @@ def test_python_selects_a_span_that_is_out_of_sight(shown: Shown) -> None:
     assert active(page) is None
 
 
-def test_the_keyboard_walks_through_tokens_lines_and_sides(shown: Shown) -> None:
+def test_keys_move_between_tokens_lines_and_sides(shown: Shown) -> None:
     page = shown(LogprobCompare(A, B))
     page.locator(".deluge-box").focus()
     walked = []
@@ -292,7 +292,7 @@ def test_up_and_down_stay_on_their_side_or_go_through_the_interleaved_lines(show
     assert active(page) == [0, 2]
 
 
-def test_escape_is_the_host_s_when_there_is_nothing_to_let_go(shown: Shown) -> None:
+def test_escape_is_passed_to_the_host_when_there_is_nothing_to_close(shown: Shown) -> None:
     page = shown(LogprobCompare(A, B))
     page.locator(".deluge-box").focus()
     page.keyboard.press("n")
@@ -320,7 +320,7 @@ def test_n_and_p_go_from_difference_to_difference(shown: Shown) -> None:
     assert chosen(page) == 0
 
 
-def test_enter_opens_the_card_and_goes_into_it_and_escape_leads_back(shown: Shown) -> None:
+def test_enter_opens_and_focuses_the_card_and_escape_returns_to_the_text(shown: Shown) -> None:
     page = shown(LogprobCompare(A, B))
     page.locator(".deluge-box").focus()
     page.keyboard.press("n")
@@ -333,7 +333,7 @@ def test_enter_opens_the_card_and_goes_into_it_and_escape_leads_back(shown: Show
     assert page.evaluate("document.activeElement.className") == "deluge-box"
 
 
-def test_what_is_done_is_said(shown: Shown) -> None:
+def test_actions_are_announced_to_screen_readers(shown: Shown) -> None:
     page = shown(LogprobCompare(A, B, names=["small", "large"]))
     page.locator(".deluge-box").focus()
     status = page.get_by_role("status")
@@ -365,7 +365,7 @@ def test_every_control_is_reached_by_tab_and_tab_leaves(shown: Shown) -> None:
     assert page.evaluate("document.activeElement === document.body")
 
 
-def test_what_is_narrow_is_interleaved(shown: Shown) -> None:
+def test_a_narrow_comparison_is_interleaved(shown: Shown) -> None:
     page = shown(LogprobCompare(A, B))
     assert tops(page, (0, 0))[0] == tops(page, (1, 0))[0]
     page.set_viewport_size({"width": 420, "height": 700})
@@ -394,7 +394,7 @@ def test_other_colours_have_their_own_legend(shown: Shown) -> None:
     expect(page.locator(".deluge-legend:visible")).to_contain_text("50 %")
 
 
-def test_a_click_on_the_chart_goes_there_and_the_selection_is_marked(shown: Shown) -> None:
+def test_a_click_on_the_chart_scrolls_there_and_the_selection_is_marked(shown: Shown) -> None:
     page = shown(LogprobCompare(long_table(600), long_table(600, 50)))
     canvas = page.locator(".deluge-plot canvas")
     blank = canvas.evaluate("e => e.toDataURL()")
@@ -433,7 +433,7 @@ def test_only_the_rows_in_sight_are_elements(shown: Shown) -> None:
     assert page.locator(".deluge *").count() < 2500
 
 
-def test_alternatives_of_a_long_text_are_fetched_when_wanted(shown: Shown) -> None:
+def test_alternatives_of_a_long_text_are_fetched_on_demand(shown: Shown) -> None:
     compare = LogprobCompare(long_table(20_000), long_table(20_000, 50))
     page = shown(compare)
     page.evaluate("window.model.set('selected', 5000)")
@@ -442,8 +442,8 @@ def test_alternatives_of_a_long_text_are_fetched_when_wanted(shown: Shown) -> No
     assert {"chunk": 1, "side": 1} in page.evaluate("window.sent")
     for side in (0, 1):
         block = compare._packers[side].alternatives(compare.tables[side], CHUNK, 2 * CHUNK)
-        told = [side, base64.b64encode(block).decode()]
-        page.evaluate("([side, text]) => window.model.hear({parts: ['alternatives'], side}, [text])", told)
+        message = [side, base64.b64encode(block).decode()]
+        page.evaluate("([side, text]) => window.model.hear({parts: ['alternatives'], side}, [text])", message)
     expect(page.locator(".deluge-card-list")).to_have_count(2)
     expect(page.locator(".deluge-card-list").nth(1)).to_contain_text("·x")
 
@@ -509,7 +509,7 @@ def test_three_are_laid_out_in_three_columns(shown: Shown) -> None:
     assert page.locator(".deluge-pair .deluge-ranged").all_text_contents() == [" capital", " town"]
 
 
-def test_an_empty_response_faces_any_other(shown: Shown) -> None:
+def test_an_empty_response_can_be_compared_with_another(shown: Shown) -> None:
     page = shown(LogprobCompare([], A))
     assert texts(page, 1) == A.tokens
     page.locator(".deluge-box").focus()
@@ -520,7 +520,7 @@ def test_an_empty_response_faces_any_other(shown: Shown) -> None:
 
 
 @pytest.mark.context(forced_colors="active")
-def test_forced_colours_leave_the_second_cue(shown: Shown) -> None:
+def test_forced_colours_keep_the_lines_as_a_second_cue(shown: Shown) -> None:
     page = shown(LogprobCompare(A, B))
     above, below = (
         [
@@ -533,7 +533,7 @@ def test_forced_colours_leave_the_second_cue(shown: Shown) -> None:
     assert below[1] > 0 == below[0]
 
 
-def test_another_palette_leaves_the_chosen_part_of_the_scale(shown: Shown) -> None:
+def test_another_palette_keeps_the_selected_part_of_the_scale(shown: Shown) -> None:
     page = shown(LogprobCompare(A, B, color_by="probability"))
     page.get_by_label("Show from").focus()
     for _ in range(8):
@@ -545,7 +545,7 @@ def test_another_palette_leaves_the_chosen_part_of_the_scale(shown: Shown) -> No
     assert page.locator(".deluge-dim").count() == dimmed
 
 
-def test_what_is_selected_in_the_dark_is_in_sight_in_the_light(shown: Shown) -> None:
+def test_a_span_selected_while_hidden_is_scrolled_into_view_when_shown(shown: Shown) -> None:
     page = shown(LogprobCompare(long_table(4000), long_table(4000, 50)))
     page.evaluate("document.querySelector('main').style.display = 'none'")
     page.evaluate("window.model.set('selected', 3000)")
@@ -553,7 +553,7 @@ def test_what_is_selected_in_the_dark_is_in_sight_in_the_light(shown: Shown) -> 
     expect(token(page, 0, 3000)).to_be_in_viewport()
 
 
-def test_the_chart_has_the_colours_of_the_page_also_when_these_change(shown: Shown) -> None:
+def test_the_chart_follows_the_colours_of_the_page(shown: Shown) -> None:
     page = shown(LogprobCompare(A, B), theme=LIGHT)
     canvas = page.locator(".deluge-plot canvas")
     before = canvas.evaluate("e => e.toDataURL()")
@@ -561,7 +561,7 @@ def test_the_chart_has_the_colours_of_the_page_also_when_these_change(shown: Sho
     page.wait_for_function("was => document.querySelector('.deluge-plot canvas').toDataURL() !== was", arg=before)
 
 
-def test_nothing_is_left_when_the_comparison_ends(shown: Shown) -> None:
+def test_an_ended_comparison_leaves_nothing_on_the_page(shown: Shown) -> None:
     page = shown(LogprobCompare(A, B))
     token(page, 0, 1).hover()
     page.evaluate("window.end()")
@@ -578,7 +578,7 @@ compare
 """
 
 
-def test_in_a_notebook_what_is_selected_is_known_on_both_sides(
+def test_in_a_notebook_python_and_browser_share_the_selection(
     page: Page, jupyter: Jupyter, notebook: Callable[..., str]
 ) -> None:
     open_and_run(page, jupyter, notebook("compared.ipynb", CELL), "lab/tree")

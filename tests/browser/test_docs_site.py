@@ -1,4 +1,4 @@
-"""The documentation site: it is built without a warning, loads nothing from elsewhere, and its views are live."""
+"""The documentation site: it builds without a warning, loads nothing from the network, and its views are live."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ ELSEWHERE = re.compile(r"(?:https?:)?//")
 
 @pytest.fixture(scope="session")
 def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
-    """The folder of a fresh build, and what Sphinx complained of."""
+    """Return the folder of a fresh build, and the warnings of Sphinx."""
     folder = tmp_path_factory.mktemp("site")
     command = [sys.executable, "-m", "sphinx", "--quiet", "-d", str(folder / "doctrees"), "docs", str(folder / "html")]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
@@ -52,7 +52,7 @@ def site(built: tuple[Path, str]) -> Path:
 
 
 class Tags(HTMLParser):
-    """The tags of a page with their attributes, and the text of its styles."""
+    """Collects the tags of a page with their attributes, and the text of its styles."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -81,28 +81,28 @@ def pages(site: Path) -> dict[str, Tags]:
 
 
 def imported(css: str) -> Iterator[str]:
-    """Addresses that a stylesheet loads."""
+    """Return the addresses that a stylesheet loads."""
     yield from re.findall(r"url\(\s*['\"]?([^'\")]+)", css)
     yield from re.findall(r"@import\s+['\"]([^'\"]+)", css)
 
 
 def titles(site: Path) -> list[str]:
-    """All headings, as the search knows them."""
+    """Return all headings in the search index."""
     text = (site / "searchindex.js").read_text(encoding="utf-8")
     return list(json.loads(text.removeprefix("Search.setIndex(").removesuffix(")"))["alltitles"])
 
 
 def names(site: Path) -> set[str]:
-    """All names that the reference has entries for."""
+    """Return all names with an entry in the reference."""
     content = (site / "objects.inv").read_bytes().split(b"\n", 4)[4]
     return {line.split()[0] for line in zlib.decompress(content).decode().splitlines()}
 
 
-def test_it_is_built_without_a_warning(built: tuple[Path, str]) -> None:
+def test_the_site_builds_without_a_warning(built: tuple[Path, str]) -> None:
     assert built[1] == ""
 
 
-def test_pages_load_nothing_from_elsewhere(site: Path) -> None:
+def test_pages_load_nothing_from_the_network(site: Path) -> None:
     loaded = [
         (name, tag, given[attribute])
         for name, page in pages(site).items()
@@ -181,9 +181,7 @@ def test_formulas_are_drawn(site: Path, page: Page) -> None:
 
 
 @pytest.mark.parametrize("notebook", ["01_first_look", "02_reading_an_answer"])
-def test_every_widget_of_a_notebook_is_live_in_place_of_its_static_output(
-    site: Path, page: Page, notebook: str
-) -> None:
+def test_every_widget_of_a_notebook_is_live_instead_of_static(site: Path, page: Page, notebook: str) -> None:
     page.goto((site / "notebooks" / f"{notebook}.html").as_uri())
     states = json.loads((ROOT / "docs" / "live" / f"{notebook}.json").read_text(encoding="utf-8"))
     ready = page.locator(".deluge-live[data-ready]")
@@ -193,7 +191,7 @@ def test_every_widget_of_a_notebook_is_live_in_place_of_its_static_output(
         expect(widget.locator(".deluge-token").first).to_be_attached()
 
 
-def test_views_follow_the_switch_of_the_theme(site: Path, page: Page) -> None:
+def test_views_follow_the_theme_switch(site: Path, page: Page) -> None:
     page.goto((site / "guide" / "view.html").as_uri())
     root = page.locator(".deluge-live .deluge").first
     expect(root).to_be_visible()

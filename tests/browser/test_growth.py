@@ -1,4 +1,4 @@
-"""A text that is still coming: what is sent, what stands, what is lost on the way."""
+"""A growing text: new rows are sent and drawn, old lines stay, lost messages are detected."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Host = Callable[..., Page]
 
 
 class Recorded(LogprobView):
-    """A view that keeps what it sends."""
+    """A view that records its messages."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
         self.sent: list[tuple[Any, list[bytes]]] = []
@@ -33,7 +33,7 @@ class Recorded(LogprobView):
 
 
 def deliver(page: Page, view: Recorded) -> None:
-    """Hand on what the view has sent since, and what it was about to send."""
+    """Pass on the messages that the view has sent since, and those that wait."""
     view._sync.send_appended()
     for content, buffers in view.sent:
         texts = [base64.b64encode(block).decode() for block in buffers]
@@ -45,7 +45,7 @@ def text(page: Page) -> str:
     return "".join(page.locator(".deluge-line .deluge-token").all_text_contents())
 
 
-def test_what_has_come_is_added_and_what_stands_is_not_drawn_again(host: Host) -> None:
+def test_new_tokens_are_added_without_redrawing_old_lines(host: Host) -> None:
     whole = long_table(600)
     view = Recorded(whole[:400])
     page = host(view)
@@ -62,7 +62,7 @@ def test_what_has_come_is_added_and_what_stands_is_not_drawn_again(host: Host) -
     expect(page.locator(".deluge-card-list")).to_contain_text("·other")
 
 
-def test_a_text_that_came_in_pieces_is_laid_out_as_if_it_had_come_at_once(host: Host) -> None:
+def test_a_streamed_text_has_the_layout_of_a_complete_one(host: Host) -> None:
     whole = long_table(500)
     view = Recorded(whole[:3])
     page = host(view)
@@ -71,12 +71,12 @@ def test_a_text_that_came_in_pieces_is_laid_out_as_if_it_had_come_at_once(host: 
         deliver(page, view)
     view.update(whole)
     deliver(page, view)
-    # Twice as long it is sent as traits.
+    # A table twice as long is sent as traits.
     state = {"data": view.data, "alternatives": view.alternatives, "measures": view.measures}
     page.evaluate(
-        "told => window.model.take(told)", {name: base64.b64encode(block).decode() for name, block in state.items()}
+        "state => window.model.take(state)", {name: base64.b64encode(block).decode() for name, block in state.items()}
     )
-    # Lines beyond those in sight come when nobody waits.
+    # Lines out of sight are laid out in idle time.
     lines = page.locator(".deluge-line")
     pieces = settled(lines.all_text_contents, page)
     assert host(LogprobView(whole)) is page
@@ -102,7 +102,7 @@ def test_ten_thousand_updates_in_a_row_all_arrive_in_a_notebook(
     expect(page.locator('[data-token="9999"]').first).to_have_text(" w499")
 
 
-def test_a_character_that_is_completed_later_takes_the_place_of_its_halves(host: Host) -> None:
+def test_a_character_completed_later_replaces_its_halves(host: Host) -> None:
     halves = [entry("a", 0.9), entry(b"\xf0\x9f", 0.5), entry(b"\xa6\x86", 0.5), entry("b", 0.9)]
     view = Recorded(Logprobs.from_entries(halves[:2]))
     page = host(view)
@@ -112,27 +112,27 @@ def test_a_character_that_is_completed_later_takes_the_place_of_its_halves(host:
     view.update(Logprobs.from_entries(halves))
     deliver(page, view)
     if view.data:
-        page.evaluate("told => window.model.take(told)", {"data": base64.b64encode(view.data).decode()})
+        page.evaluate("state => window.model.take(state)", {"data": base64.b64encode(view.data).decode()})
     assert text(page) == "a▏🦆b"
 
 
-def test_a_lost_message_is_noticed_and_the_whole_asked_for(host: Host) -> None:
+def test_a_lost_message_is_detected_and_the_whole_table_requested(host: Host) -> None:
     whole = long_table(300)
     view = Recorded(whole[:200])
     page = host(view)
     view.update(whole[:210])
     view._sync.send_appended()
-    view.sent.clear()  # lost on the way
+    view.sent.clear()  # These messages are lost.
     view.update(whole[:220])
     deliver(page, view)
     assert {"whole": True} in page.evaluate("window.sent")
     expect(page.locator(".deluge-summary")).to_contain_text("200 tokens")
     view._receive(view, {"whole": True}, None)
-    page.evaluate("told => window.model.take(told)", {"data": base64.b64encode(view.data).decode()})
+    page.evaluate("state => window.model.take(state)", {"data": base64.b64encode(view.data).decode()})
     expect(page.locator(".deluge-summary")).to_contain_text("220 tokens")
 
 
-def test_who_searches_and_counts_hears_of_what_has_come(host: Host) -> None:
+def test_search_and_summary_include_new_tokens(host: Host) -> None:
     whole = long_table(300)
     view = Recorded(whole[:100])
     page = host(view)
@@ -145,7 +145,7 @@ def test_who_searches_and_counts_hears_of_what_has_come(host: Host) -> None:
     expect(page.get_by_role("button", name="surprises")).to_have_text(f"{below} surprise{'s' * (below != 1)}")
 
 
-def test_a_view_in_the_dark_is_drawn_once_it_is_seen(host: Host) -> None:
+def test_a_hidden_view_is_drawn_when_it_becomes_visible(host: Host) -> None:
     page = host(LogprobView(long_table(200)))
     page.evaluate("document.querySelector('main').style.display = 'none'")
     page.evaluate("window.model.set('selected', 150)")
@@ -170,7 +170,7 @@ def test_two_views_of_one_model_show_the_same_selection(host: Host) -> None:
 
 
 def grown(host: Host) -> tuple[Page, Recorded]:
-    """A view of 150 tokens that has been brought 50 more by messages."""
+    """A view of 150 tokens that has received 50 more by messages."""
     whole = long_table(200)
     view = Recorded(whole[:150])
     page = host(view)
@@ -179,13 +179,13 @@ def grown(host: Host) -> tuple[Page, Recorded]:
     return page, view
 
 
-def test_what_stands_is_told_to_be_of_as_many_as_there_are(host: Host) -> None:
+def test_list_items_have_the_current_number_of_tokens(host: Host) -> None:
     page, _ = grown(host)
     sizes = page.locator(".deluge-line [role=option]").evaluate_all("all => all.map(e => e.ariaSetSize)")
     assert set(sizes) == {"200"}
 
 
-def test_a_view_that_is_opened_after_messages_have_come_shows_what_they_brought(host: Host) -> None:
+def test_a_view_opened_after_messages_shows_their_tokens(host: Host) -> None:
     page, view = grown(host)
     page.evaluate(
         """() => {
@@ -195,8 +195,8 @@ def test_a_view_that_is_opened_after_messages_have_come_shows_what_they_brought(
         }"""
     )
     expect(page.locator(".deluge-summary")).to_contain_text(["200 tokens", "200 tokens"])
-    # It also works without a browser that asks.
+    # The new view requests nothing, and it accepts the whole table if that is sent anyway.
     assert page.evaluate("window.sent") == []
     view._receive(view, {"whole": True}, None)
-    page.evaluate("told => window.model.take(told)", {"data": base64.b64encode(view.data).decode()})
+    page.evaluate("state => window.model.take(state)", {"data": base64.b64encode(view.data).decode()})
     expect(page.locator(".deluge-summary")).to_contain_text(["200 tokens", "200 tokens"])

@@ -1,4 +1,4 @@
-"""Text from a model is text, whatever it says: nothing of it runs, turns the page around or breaks out of its place."""
+"""Hostile text from a model stays text: it runs no code, does not reverse the page and stays in its box."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def drawn(page: Page) -> list[str]:
 
 
 def everything(page: Page, count: int) -> None:
-    """Use all that draws texts: cards, kept ones, the list, the search, the tree."""
+    """Use every part that draws text: cards, pinned cards, the list, the search, the tree."""
     page.get_by_role("listbox").focus()
     page.keyboard.press("Home")
     for _ in range(count):
@@ -48,7 +48,7 @@ def everything(page: Page, count: int) -> None:
     page.get_by_label("Search the text").fill(MARKUP[0])
 
 
-def test_markup_stays_text_in_all_that_shows_it(host: Host) -> None:
+def test_markup_stays_text_everywhere(host: Host) -> None:
     rows = [(token, 0.05, {MARKUP[1]: 0.9, MARKUP[2]: 0.01}) for token in MARKUP]
     page = host(LogprobView(table(*rows), title=MARKUP[1]))
     assert drawn(page) == MARKUP
@@ -59,7 +59,7 @@ def test_markup_stays_text_in_all_that_shows_it(host: Host) -> None:
     expect(page.locator(".deluge-tree")).to_contain_text(MARKUP[2])
 
 
-def test_controls_are_shown_and_not_obeyed(host: Host) -> None:
+def test_control_characters_are_shown_as_marks(host: Host) -> None:
     controls = ["\x00", "\x07", "\x1b[31m", "\x7f", "\x85", "\u2028", "\u2029"]
     page = host(LogprobView(table(*((f"a{one}b", 0.5) for one in controls))))
     for text in drawn(page):
@@ -68,7 +68,7 @@ def test_controls_are_shown_and_not_obeyed(host: Host) -> None:
 
 
 @pytest.mark.parametrize("turn", ["\u202e", "\u2067", "\u200f", "\u061c"])
-def test_no_token_turns_what_follows_it_around(host: Host, turn: str) -> None:
+def test_no_token_reverses_the_text_after_it(host: Host, turn: str) -> None:
     page = host(LogprobView(table(("safe", 0.5), (f"{turn}evil", 0.5), (" end", 0.5)), title=f"{turn}title"))
     left = page.locator(".deluge-line .deluge-token").evaluate_all(
         "all => all.map(e => e.getBoundingClientRect().left)"
@@ -77,7 +77,7 @@ def test_no_token_turns_what_follows_it_around(host: Host, turn: str) -> None:
     assert turn not in "".join(drawn(page))
 
 
-def test_a_token_cannot_pass_for_the_legend_or_the_card(host: Host) -> None:
+def test_a_token_cannot_imitate_the_legend_or_the_card(host: Host) -> None:
     page = host(LogprobView(table(("everything else", 0.4, {"100 %": 0.5}), (" \u202e% 001", 0.5))))
     page.locator('[data-token="0"]').click()
     rows = page.locator(".deluge-card .deluge-row")
@@ -92,7 +92,7 @@ def test_a_token_cannot_pass_for_the_legend_or_the_card(host: Host) -> None:
     assert page.locator(".deluge-legend .deluge-line, .deluge-legend [data-token]").count() == 0
 
 
-def test_joiners_and_marks_piled_up_stay_in_their_line(host: Host) -> None:
+def test_stacked_joiners_and_marks_stay_in_their_line(host: Host) -> None:
     zalgo = "Z" + "\u0301\u0334\u0489" * 60
     family = "👩\u200d👩\u200d👧\u200d👦" * 40
     page = host(LogprobView(table(("a", 0.5), (zalgo, 0.5), (family, 0.5), ("\u200d" * 50, 0.5), ("b", 0.5))))
@@ -100,12 +100,12 @@ def test_joiners_and_marks_piled_up_stay_in_their_line(host: Host) -> None:
     assert box.evaluate("e => e.scrollWidth <= e.clientWidth")
     heights = page.locator(".deluge-line").evaluate_all("all => all.map(e => e.getBoundingClientRect().top)")
     assert all(b > a for a, b in pairwise(heights))
-    # What is piled up is cut at the edge of the box.
+    # Stacked marks are clipped at the edge of the box.
     assert box.evaluate("e => getComputedStyle(e).overflowY") == "auto"
 
 
 @pytest.mark.parametrize("unit", ["x", "ab ", "\U0001f1e6", "日", "\u202e"])
-def test_a_token_of_a_hundred_thousand_bytes_neither_breaks_nor_stalls_the_view(host: Host, unit: str) -> None:
+def test_a_token_of_a_hundred_thousand_bytes_does_not_break_the_view(host: Host, unit: str) -> None:
     huge = unit * (100_000 // len(unit.encode()))
     page = host(LogprobView(table(("start", 0.9), (huge, 0.5, {huge[:-1]: 0.2}), (" end", 0.9))))
     box = page.locator(".deluge-box")
@@ -124,7 +124,7 @@ def test_a_token_of_a_hundred_thousand_bytes_neither_breaks_nor_stalls_the_view(
 STRICT = "default-src 'none'; script-src 'nonce-a' blob:; style-src 'nonce-a'; base-uri 'none'; form-action 'none'"
 
 
-def test_the_widget_keeps_to_a_strict_policy(page: Page) -> None:
+def test_the_widget_works_under_a_strict_content_security_policy(page: Page) -> None:
     state, binary = encoded(LogprobView(table(*((token, 0.05) for token in MARKUP)), title="Strict"))
     known: dict[str, Any] = {"STATE": state, "BINARY": binary}
     known["SOURCE"] = (STATIC / "view.js").read_text(encoding="utf-8")
@@ -151,7 +151,7 @@ def test_the_widget_keeps_to_a_strict_policy(page: Page) -> None:
     assert page.evaluate("window.hacked") is None
 
 
-def test_names_of_what_is_found_cannot_be_forged_by_ids_in_text(host: Host) -> None:
+def test_tokens_named_like_object_properties_are_drawn_as_text(host: Host) -> None:
     page = host(
         LogprobView(table(("__proto__", 0.5, {"constructor": 0.2}), ("toString", 0.5), (" hasOwnProperty", 0.5)))
     )

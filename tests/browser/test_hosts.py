@@ -1,5 +1,4 @@
-"""The view where people meet it: in Jupyter's two interfaces, in marimo, in notebooks that were saved or converted, and
-in any other host that keeps to anywidget's contract."""
+"""The view in its hosts: JupyterLab, Notebook 7, marimo, saved and converted notebooks, and other hosts."""
 
 from __future__ import annotations
 
@@ -42,19 +41,19 @@ def tokens(view: Locator) -> Locator:
 
 
 def is_coloured(view: Locator) -> None:
-    """The colours that the browser computed differ as the probabilities do."""
+    """Check that the computed colours are ordered as the probabilities."""
     expect(tokens(view)).to_have_text(FRANCE.tokens)
     becomes(lambda: heats(tokens(view)), PROBABILITY, view.page)
     grounds = tokens(view).evaluate_all(GROUNDS)
     assert len(set(grounds)) == len(FRANCE)
-    # Lightness, the first of OKLab's three: the less probable, the further from the ground.
+    # Lightness, the first number of OKLab: it is further from the background for less probable tokens.
     light = [float(re.findall(r"[\d.]+", ground)[0]) for ground in grounds]
     likeliest_last = sorted(range(len(FRANCE)), key=lambda at: FRANCE.prob[at])
     assert sorted(light) == [light[at] for at in likeliest_last]
 
 
 def is_coloured_still(page: Page) -> None:
-    """What stands in for the view has its text and its colours."""
+    """Check that the static form has the text and the colours of the view."""
     spans = page.locator(".deluge-static").first.locator(".deluge-token")
     expect(spans).to_have_text(FRANCE.tokens)
     expect(spans.first).to_be_visible()
@@ -65,7 +64,7 @@ def shows_its_card(view: Locator) -> None:
     view.locator("[data-token='5']").hover()
     card = view.locator(".deluge-card")
     is_the_card_of_paris(card)
-    # In the top layer: nothing around it cuts it off.
+    # The card is in the top layer, so no element clips it.
     assert card.evaluate("e => e.matches(':popover-open')")
 
     def stands_below() -> bool:
@@ -79,7 +78,7 @@ def shows_its_card(view: Locator) -> None:
 
 
 @pytest.mark.parametrize("interface", ["lab/tree", "notebooks"])
-def test_in_jupyter_both_sides_know_what_is_chosen_and_how_it_is_coloured(
+def test_in_jupyter_python_and_browser_share_selection_and_colour(
     page: Page, jupyter: Jupyter, notebook: Notebook, interface: str
 ) -> None:
     open_and_run(page, jupyter, notebook(f"host-{interface[:3]}.ipynb", SHOW), interface)
@@ -103,7 +102,7 @@ def fills(shown: Locator) -> list[list[int]]:
     return [one["fill"] for one in shown.evaluate_all(PAINTED.replace("e.style", "style"))]
 
 
-def test_a_notebook_that_jupyterlab_saved_is_coloured_alike_when_it_is_converted(
+def test_a_notebook_saved_by_jupyterlab_keeps_its_colours_when_converted(
     page: Page, offline: Page, jupyter: Jupyter, notebook: Notebook, tmp_path: Path
 ) -> None:
     name = notebook("kept.ipynb", SHOW)
@@ -118,11 +117,11 @@ def test_a_notebook_that_jupyterlab_saved_is_coloured_alike_when_it_is_converted
     offline.goto((tmp_path / "kept.html").as_uri(), wait_until="domcontentloaded")
     static = offline.locator(".deluge-static .deluge-token")
     expect(static.nth(5)).to_be_visible()
-    # The widget's colours are in 64 steps.
+    # The colours of the widget have 64 steps.
     for still, moving in zip(fills(static), fills(tokens(live)), strict=True):
         assert still == pytest.approx(moving, abs=3)
 
-    # Another person's notebook: Jupyter runs nothing in it and takes styles off, and the picture is what is left.
+    # In an untrusted notebook Jupyter runs nothing and strips styles; only the picture is left.
     saved["cells"][0]["source"] = "pass"
     (jupyter.root / "foreign.ipynb").write_text(json.dumps(saved))
     page.goto(jupyter.page_url("lab/workspaces/foreign/tree/foreign.ipynb"))
@@ -131,7 +130,7 @@ def test_a_notebook_that_jupyterlab_saved_is_coloured_alike_when_it_is_converted
     becomes(lambda: picture.evaluate("e => [e.complete, e.naturalWidth / e.width]"), [True, 2], page)
 
 
-def test_a_view_whose_state_jupyterlab_saved_works_when_its_kernel_is_gone(
+def test_a_view_saved_with_its_state_by_jupyterlab_works_without_a_kernel(
     page: Page, offline: Page, jupyter: Jupyter, notebook: Notebook, tmp_path: Path
 ) -> None:
     settings = jupyter.root.parent / "settings" / "@jupyter-widgets" / "jupyterlab-manager"
@@ -149,7 +148,7 @@ def test_a_view_whose_state_jupyterlab_saved_works_when_its_kernel_is_gone(
             states = metadata.get("widgets", {"application/vnd.jupyter.widget-state+json": {"state": {}}})
             return {one["model_name"] for one in states["application/vnd.jupyter.widget-state+json"]["state"].values()}
 
-        # Jupyter reads its setting when it has the time, and saves without the views until then.
+        # Jupyter reads this setting in idle time, and saves without the views until then.
         becomes(lambda: "AnyModel" in models_saved(), True, page)
         page.evaluate("() => window.jupyterapp.shell.currentWidget.sessionContext.shutdown()")
         page.goto(jupyter.page_url(f"lab/workspaces/again/tree/{name}"))
@@ -161,7 +160,7 @@ def test_a_view_whose_state_jupyterlab_saved_works_when_its_kernel_is_gone(
     finally:
         asked.unlink()
 
-    # With a state, nbconvert asks another machine for a loader of widgets; without a network the text stays.
+    # With a saved state, nbconvert loads a widget loader from the network; offline the text stays.
     converted, _ = HTMLExporter().from_filename(str(jupyter.root / name))
     (tmp_path / "state.html").write_text(converted, encoding="utf-8")
     offline.goto((tmp_path / "state.html").as_uri(), wait_until="domcontentloaded")
@@ -180,7 +179,7 @@ def test_a_notebook_opened_again_without_its_kernel_shows_the_coloured_text(
     )
     open_and_run(page, jupyter, name, interface)
     expect(page.locator("section.deluge")).to_have_count(2)
-    # Where the views are, there is nothing but them.
+    # The static forms are hidden while the views are shown.
     expect(page.locator(".deluge-still")).to_have_count(2)
     for still in page.locator(".jp-OutputArea-child:has(.deluge-still)").all():
         expect(still).to_be_hidden()
@@ -192,7 +191,7 @@ def test_a_notebook_opened_again_without_its_kernel_shows_the_coloured_text(
     expect(page.locator(".deluge-still")).to_have_count(2)
     for still in page.locator(".deluge-still").all():
         expect(still).to_be_visible()
-    # Jupyter has said by now that there is no widget, and that is not seen.
+    # By now Jupyter has written its message about the missing widget, and it is hidden.
     said = page.get_by_text("model not found")
     expect(said).to_have_count(2)
     for one in said.all():
@@ -200,7 +199,7 @@ def test_a_notebook_opened_again_without_its_kernel_shows_the_coloured_text(
 
 
 @pytest.mark.parametrize("options", [[], ["--ExecutePreprocessor.store_widget_state=False"]])
-def test_a_notebook_that_nbconvert_ran_is_coloured_without_a_network(
+def test_a_notebook_executed_by_nbconvert_is_coloured_offline(
     offline: Page, tmp_path: Path, options: list[str]
 ) -> None:
     nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(SHOW)]), tmp_path / "run.ipynb")
@@ -220,7 +219,7 @@ def marimo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 def shown(page: Page, marimo: str, app: str = "light") -> tuple[Locator, Locator]:
-    """The app's two views, the short and the long one."""
+    """Return the two views of the app, the short and the long one."""
     page.goto(f"{marimo}?file={app}.py")
     views = page.locator("section.deluge")
     expect(views).to_have_count(2)
@@ -230,14 +229,14 @@ def shown(page: Page, marimo: str, app: str = "light") -> tuple[Locator, Locator
 FOCUSED = "e => { const at = e.getRootNode().activeElement; return at && (at.closest('[class]') ?? at).className; }"
 
 
-def test_in_marimo_both_sides_know_what_is_chosen_and_how_it_is_coloured(page: Page, marimo: str) -> None:
+def test_in_marimo_python_and_browser_share_selection_and_colour(page: Page, marimo: str) -> None:
     view, _ = shown(page, marimo)
     assert view.evaluate("e => e.getRootNode() instanceof ShadowRoot")
     is_coloured(view)
     shows_its_card(view)
 
     view.locator("[data-token='1']").click()
-    # Another cell, which marimo runs again because of the click.
+    # marimo runs another cell again because of the click.
     expect(page.get_by_text("selected is 1")).to_be_visible()
     page.keyboard.press("ArrowRight")
     expect(page.get_by_text("selected is 2")).to_be_visible()
@@ -250,7 +249,7 @@ def test_in_marimo_both_sides_know_what_is_chosen_and_how_it_is_coloured(page: P
     expect(view.locator(".deluge-selected")).to_have_text(" Paris")
 
 
-def test_in_marimo_focus_search_and_copying_are_as_on_a_page_of_its_own(page: Page, marimo: str) -> None:
+def test_in_marimo_focus_search_and_copying_work(page: Page, marimo: str) -> None:
     view, _ = shown(page, marimo)
     view.locator("[data-token='5']").click()
     becomes(lambda: view.evaluate(FOCUSED), "deluge-box", page)
@@ -276,7 +275,7 @@ def test_in_marimo_focus_search_and_copying_are_as_on_a_page_of_its_own(page: Pa
     assert page.evaluate("window.copied") == " of France is Paris"
 
 
-def test_in_marimo_what_is_too_much_to_send_at_once_comes_when_wanted(page: Page, marimo: str) -> None:
+def test_in_marimo_chunks_of_a_long_text_are_fetched_on_demand(page: Page, marimo: str) -> None:
     _, long = shown(page, marimo)
     expect(long.locator(".deluge-summary")).to_contain_text("20000 tokens")
     assert evaluated(page, "len(long.measures)") == 0
@@ -291,8 +290,8 @@ def test_in_marimo_what_is_too_much_to_send_at_once_comes_when_wanted(page: Page
 
 
 @pytest.mark.model
-def test_in_marimo_the_embedded_model_goes_on_from_another_token(page: Page, marimo: str) -> None:
-    # Without mo.ui.anywidget: marimo shows a view that is a cell's value by itself.
+def test_in_marimo_the_embedded_model_continues_from_another_token(page: Page, marimo: str) -> None:
+    # Without mo.ui.anywidget: marimo displays a view that is the value of a cell.
     view, _ = shown(page, marimo, "more")
     expect(view.locator(".deluge-summary")).to_contain_text("6 tokens")
     view.locator("[data-token='0']").click()
@@ -300,9 +299,9 @@ def test_in_marimo_the_embedded_model_goes_on_from_another_token(page: Page, mar
     tree = view.get_by_role("tree")
     expect(tree.get_by_role("treeitem")).to_have_count(2)
     becomes(lambda: evaluated(page, "[one.status for one in widget.branches]"), ["ready"], page)
-    told = evaluated(page, "widget.branches[0].response.logprobs.tokens")
-    expect(tokens(view)).to_have_count(len(told))
-    becomes(lambda: [text.replace("·", " ") for text in tokens(view).all_text_contents()], told, page)
+    branch_tokens = evaluated(page, "widget.branches[0].response.logprobs.tokens")
+    expect(tokens(view)).to_have_count(len(branch_tokens))
+    becomes(lambda: [text.replace("·", " ") for text in tokens(view).all_text_contents()], branch_tokens, page)
 
 
 @pytest.mark.model
@@ -310,7 +309,7 @@ def test_in_marimo_a_chart_is_live_and_linked_with_its_view(page: Page, marimo: 
     view, _ = shown(page, marimo, "more")
     chart = page.locator("canvas.marks")
     expect(chart).to_be_visible()
-    # The pixels, for nothing else tells what a canvas shows.
+    # Compare pixels: a canvas has no other content to check.
     before = chart.evaluate("e => e.toDataURL()")
     view.locator("[data-token='0']").click()
     view.locator("[data-token='1']").click(modifiers=["Shift"])
@@ -323,7 +322,7 @@ def test_in_marimo_a_chart_is_live_and_linked_with_its_view(page: Page, marimo: 
 
 
 @pytest.mark.model
-def test_in_marimo_responses_are_compared(page: Page, marimo: str) -> None:
+def test_in_marimo_a_comparison_works(page: Page, marimo: str) -> None:
     _, other = shown(page, marimo, "more")
     first = other.locator(".deluge-line .deluge-token").nth(1)
     first.click()
@@ -331,14 +330,14 @@ def test_in_marimo_responses_are_compared(page: Page, marimo: str) -> None:
     becomes(lambda: evaluated(page, "other.selected") is not None, True, page)
 
 
-def test_in_marimo_a_table_grows_where_it_stands(page: Page, marimo: str) -> None:
+def test_in_marimo_a_table_grows_in_place(page: Page, marimo: str) -> None:
     view, _ = shown(page, marimo)
     evaluated(page, "widget.update(grown[:30])")
     expect(view.locator(".deluge-summary")).to_contain_text("30 tokens")
     view.locator("[data-token='3']").click()
     expect(page.get_by_text("selected is 3")).to_be_visible()
     tokens(view).first.evaluate("e => { e.there = true; }")
-    # Fewer than as many again: they come as messages.
+    # Fewer new rows than old ones are sent as messages.
     evaluated(page, "[widget.update(grown[:stop]) for stop in range(31, 50)]")
     expect(view.locator(".deluge-summary")).to_contain_text("49 tokens")
     assert tokens(view).first.evaluate("e => e.there") is True
@@ -349,7 +348,7 @@ def test_in_marimo_a_table_grows_where_it_stands(page: Page, marimo: str) -> Non
     expect(view.locator(".deluge-card-list")).to_contain_text("·v48")
 
 
-def test_in_marimo_the_theme_is_the_page_s_and_not_the_system_s(page: Page, marimo: str) -> None:
+def test_in_marimo_the_theme_is_that_of_the_page(page: Page, marimo: str) -> None:
     page.emulate_media(color_scheme="light")
     view, _ = shown(page, marimo, "dark")
     expect(tokens(view).first).to_have_css("color", "rgb(232, 230, 227)")
@@ -357,7 +356,7 @@ def test_in_marimo_the_theme_is_the_page_s_and_not_the_system_s(page: Page, mari
 
 # Any other host -------------------------------------------------------------------------------------------------------
 
-# What hosts promise to an anywidget, watched: https://anywidget.dev/en/afm/
+# Host objects that record the properties used; the interface that hosts guarantee: https://anywidget.dev/en/afm/
 WATCHED = """() => {
     window.end();
     window.used = new Set();
@@ -377,7 +376,7 @@ WATCHED = """() => {
 }"""
 
 
-def test_nothing_is_asked_of_a_host_but_what_anywidget_promises(host: Host) -> None:
+def test_the_widget_uses_only_the_interface_that_anywidget_guarantees(host: Host) -> None:
     page = host(LogprobView(long_table(20_000)))
     page.evaluate(WATCHED)
     page.locator("[data-token='7']").first.click()
@@ -397,7 +396,7 @@ def test_nothing_is_asked_of_a_host_but_what_anywidget_promises(host: Host) -> N
 
 
 @pytest.mark.parametrize(("kind", "offset"), [("DataView", 8), ("DataView", 3), ("Uint8Array", 3)])
-def test_bytes_are_read_wherever_they_lie_in_a_host_s_buffer(host: Host, kind: str, offset: int) -> None:
+def test_bytes_are_read_at_any_offset_of_a_buffer(host: Host, kind: str, offset: int) -> None:
     page = host(LogprobView(FRANCE))
     page.evaluate(
         """([offset, kind]) => {
@@ -408,13 +407,13 @@ def test_bytes_are_read_wherever_they_lie_in_a_host_s_buffer(host: Host, kind: s
                 larger.set(new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength), offset);
                 return new window[kind](larger.buffer, offset, bytes.byteLength);
             };
-            const told = (value) => ArrayBuffer.isView(value) ? shifted(value) : value;
+            const moved = (value) => ArrayBuffer.isView(value) ? shifted(value) : value;
             const methods = Object.fromEntries(
                 ['set', 'save_changes', 'on', 'off', 'send'].map((name) => [name, model[name].bind(model)]),
             );
             const el = document.querySelector('main');
             el.replaceChildren();
-            window.widget.render({model: {...methods, get: (name) => told(model.get(name))}, el});
+            window.widget.render({model: {...methods, get: (name) => moved(model.get(name))}, el});
         }""",
         [offset, kind],
     )
@@ -423,7 +422,7 @@ def test_bytes_are_read_wherever_they_lie_in_a_host_s_buffer(host: Host, kind: s
     shows_its_card(view)
 
 
-# What a host writes on the page, and what is shown then where the system is light and where it is dark.
+# The attribute that a host sets, and the theme shown then under a light and under a dark system.
 THEMES = [
     ("data-jp-theme-light", "false", "dark", "dark"),
     ("data-jp-theme-light", "true", "light", "light"),
@@ -441,7 +440,7 @@ SYSTEMS: list[Literal["light", "dark"]] = ["light", "dark"]
 
 
 @pytest.mark.parametrize("tree", ["page", "shadow tree"])
-def test_a_host_s_theme_is_followed_and_else_the_system_s(host: Host, tree: str) -> None:
+def test_the_theme_of_the_host_applies_or_else_that_of_the_system(host: Host, tree: str) -> None:
     page = host(LogprobView(FRANCE))
     if tree == "shadow tree":
         page.evaluate(
@@ -472,7 +471,7 @@ def test_a_host_s_theme_is_followed_and_else_the_system_s(host: Host, tree: str)
             expect(first).to_have_css("color", ink[theme])
 
 
-def test_a_view_s_state_is_json_and_bytes_by_names_that_no_host_keeps_for_itself() -> None:
+def test_the_state_of_a_view_is_json_and_bytes_under_names_that_no_host_reserves() -> None:
     state = LogprobView(FRANCE).get_state()
     own = {name: state[name] for name in LogprobView.class_own_traits() if name in state}
     assert not {"comm", "keys", "layout", "log", "tabbable", "tooltip"} & own.keys()

@@ -1,4 +1,4 @@
-"""The magic as a person meets it: in JupyterLab and in Notebook 7, on the embedded model."""
+"""The magic as users see it: in JupyterLab and in Notebook 7, on the embedded model."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ EVALUATE = """async (code) => {
 
 
 def open_and_run(page: Page, jupyter: Jupyter, name: str, interface: str) -> None:
-    if interface == "lab/tree":  # a workspace of its own, or the notebooks of other tests would be opened again
+    if interface == "lab/tree":  # Its own workspace, or JupyterLab opens the notebooks of other tests again.
         interface = f"lab/workspaces/{name.removesuffix('.ipynb')}/tree"
     page.goto(jupyter.page_url(f"{interface}/{name}"))
     page.wait_for_selector(".jp-NotebookPanel")
@@ -44,7 +44,7 @@ def open_and_run(page: Page, jupyter: Jupyter, name: str, interface: str) -> Non
 
 
 def in_kernel(page: Page, expression: str) -> Any:
-    """The value of an expression in the notebook's kernel."""
+    """Return the value of an expression in the notebook's kernel."""
     return json.loads(page.evaluate(EVALUATE, f"import json; print(json.dumps({expression}))"))
 
 
@@ -83,7 +83,7 @@ def test_the_charts_are_drawn_without_a_network(page: Page, jupyter: Jupyter, no
     assert in_kernel(page, "_.completion == answer.completion")
 
 
-def test_the_cell_s_value_is_not_shown_a_second_time(
+def test_the_value_of_the_cell_is_not_displayed_twice(
     page: Page, jupyter: Jupyter, notebook: Callable[..., str]
 ) -> None:
     open_and_run(page, jupyter, notebook("once.ipynb", LOAD, ASK, "answer"), "lab/tree")
@@ -99,7 +99,7 @@ def test_a_mistake_is_one_line_in_the_notebook(page: Page, jupyter: Jupyter, not
     assert "Traceback" not in (output.text_content() or "")
 
 
-def test_the_dark_theme_is_followed(page: Page, jupyter: Jupyter, notebook: Callable[..., str]) -> None:
+def test_the_view_follows_the_dark_theme(page: Page, jupyter: Jupyter, notebook: Callable[..., str]) -> None:
     open_and_run(page, jupyter, notebook("dark.ipynb", LOAD, ASK), "lab/tree")
     expect(page.locator(".deluge-box")).to_be_visible()
     page.evaluate("window.jupyterapp.commands.execute('apputils:change-theme', {theme: 'JupyterLab Dark'})")
@@ -112,25 +112,23 @@ def test_the_dark_theme_is_followed(page: Page, jupyter: Jupyter, notebook: Call
     page.wait_for_selector('body[data-jp-theme-light="true"]', state="attached")
 
 
-def test_tokens_are_shown_while_the_model_still_writes(
-    page: Page, jupyter: Jupyter, notebook: Callable[..., str]
-) -> None:
+def test_tokens_are_shown_while_the_model_writes(page: Page, jupyter: Jupyter, notebook: Callable[..., str]) -> None:
     ask = "%%deluge --raw --temperature 0 --max-tokens 300 -o answer\n1, 2, 3, 4,"
     page.goto(jupyter.page_url(f"lab/workspaces/live/tree/{notebook('live.ipynb', LOAD, ask)}"))
     page.wait_for_selector(".jp-NotebookPanel")
     page.wait_for_function("() => window.jupyterapp?.shell?.currentWidget?.sessionContext")
-    # Every count of tokens that is drawn, whenever this process has the time to look.
+    # Record every count of tokens in the page itself: this process may look too late.
     page.evaluate(
         """() => {
             window.counts = new Set();
             const look = () => {
-                const told = document.querySelector('.deluge-summary')?.textContent;
-                if (told) window.counts.add(parseInt(told));
+                const text = document.querySelector('.deluge-summary')?.textContent;
+                if (text) window.counts.add(parseInt(text));
             };
             new MutationObserver(look).observe(document, {childList: true, subtree: true, characterData: true});
         }"""
     )
-    # Not awaited: it ends when the model does.
+    # Do not wait for it: it ends with the answer of the model.
     page.evaluate(f"() => {{ ({RUN_ALL})(); }}")
     tokens = page.locator(".deluge-line [role=option]")
     expect(tokens.first).to_be_visible()

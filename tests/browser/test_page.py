@@ -1,4 +1,4 @@
-"""The widget on a page of its own: what is drawn, pointed at, typed and copied."""
+"""The view on a page of its own: drawing, pointing, keys and copying."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def test_less_probable_tokens_are_more_coloured_and_underlined_more(host: Host) 
     assert lines[5] != lines[2]
 
 
-def test_pointing_at_a_token_shows_what_was_weighed(host: Host) -> None:
+def test_pointing_at_a_token_shows_its_alternatives(host: Host) -> None:
     page = host(LogprobView(FRANCE))
     tokens(page).nth(5).hover()
     card = page.locator(".deluge-card")
@@ -181,13 +181,13 @@ def test_a_character_cut_across_tokens_is_drawn_where_it_is_complete(host: Host)
     expect(page.locator(".deluge-card-head code")).to_have_text("⟨F0 9F⟩")
 
 
-def test_white_space_can_be_seen_and_lines_break_where_the_text_does(host: Host) -> None:
+def test_white_space_is_visible_and_lines_break_at_newlines(host: Host) -> None:
     page = host(LogprobView(table(("a", 0.9), (" ", 0.5), ("\n\n", 0.5), ("\u200b", 0.5), ("b\tc", 0.5))))
     assert texts(page) == ["a", "·", "↵", "↵", "⟨U+200B⟩", "b⇥   c"]
     assert page.locator(".deluge-line").count() == 3
 
 
-def test_words_are_not_cut_at_the_end_of_a_line(host: Host) -> None:
+def test_words_are_not_split_at_the_end_of_a_line(host: Host) -> None:
     pieces = [(" inter", 0.9), ("nation", 0.9), ("alis", 0.9), ("ation", 0.9)] * 12
     page = host(LogprobView(table(*pieces)))
     lines = page.locator(".deluge-line").all_text_contents()
@@ -225,7 +225,7 @@ def test_only_the_lines_in_sight_are_elements(host: Host) -> None:
     assert page.locator(".deluge *").count() < 2500
 
 
-def test_alternatives_of_a_long_text_are_fetched_when_wanted(host: Host) -> None:
+def test_alternatives_of_a_long_text_are_fetched_on_demand(host: Host) -> None:
     view = LogprobView(long_table(20_000))
     page = host(view)
     page.evaluate("window.model.set('selected', 5000)")
@@ -259,7 +259,7 @@ def test_the_card_stays_within_the_window(host: Host) -> None:
     assert at["y"] + at["height"] <= 500
 
 
-def test_nothing_is_left_when_the_view_ends(host: Host) -> None:
+def test_an_ended_view_leaves_nothing_on_the_page(host: Host) -> None:
     page = host(LogprobView(FRANCE))
     tokens(page).nth(1).hover()
     page.evaluate("window.end()")
@@ -267,7 +267,7 @@ def test_nothing_is_left_when_the_view_ends(host: Host) -> None:
     expect(page.locator(".deluge-card")).to_be_hidden()
 
 
-def test_what_stands_in_for_a_view_is_away_while_the_view_is_there(host: Host) -> None:
+def test_the_static_form_is_hidden_while_the_view_is_on_the_page(host: Host) -> None:
     view, another = LogprobView(FRANCE), LogprobView(FRANCE)
     page = host(view)
     for one in (view, another):
@@ -311,7 +311,7 @@ def test_an_empty_completion_is_accessible(host: Host) -> None:
     assert found.violations_count == 0, found.generate_report()
 
 
-# Contrast as WCAG reckons it, of a text on its background over the ground, as they are painted.
+# Contrast by WCAG of each text on its background over the page, in painted colours.
 CONTRAST = """all => {
     const context = document.createElement('canvas').getContext('2d', {willReadFrequently: true});
     const ground = getComputedStyle(document.querySelector('.deluge-box')).backgroundColor;
@@ -338,14 +338,14 @@ def test_words_and_marks_can_be_read_on_every_shade(host: Host, theme: str) -> N
     assert min(measured) >= 4.5
 
 
-def test_a_line_that_runs_from_right_to_left_has_its_tokens_in_that_order(host: Host) -> None:
+def test_a_right_to_left_line_has_its_tokens_in_that_order(host: Host) -> None:
     page = host(LogprobView(table(("שלום", 0.5), (" עולם", 0.5), ("\n", 0.5), ("one", 0.5), (" two", 0.5))))
     left = tokens(page).evaluate_all("all => all.map(e => e.getBoundingClientRect().left)")
     assert left[0] > left[1] > left[2]
     assert left[3] < left[4]
 
 
-def test_an_accent_by_itself_can_be_pointed_at(host: Host) -> None:
+def test_an_accent_token_can_be_pointed_at(host: Host) -> None:
     page = host(LogprobView(table(("cafe", 0.9), ("\u0301", 0.1))))
     box = tokens(page).nth(1).bounding_box()
     assert box is not None
@@ -354,7 +354,7 @@ def test_an_accent_by_itself_can_be_pointed_at(host: Host) -> None:
     expect(page.locator(".deluge-card-head")).to_have_text("◌\u030110 %")
 
 
-def test_of_tokens_that_look_alike_only_the_chosen_one_is_marked(host: Host) -> None:
+def test_only_the_chosen_one_of_tokens_that_look_alike_is_marked(host: Host) -> None:
     page = host(LogprobView(table((" ", 0.6, {"·": 0.3}))))
     tokens(page).hover()
     rows = page.locator(".deluge-card-list code")
@@ -362,7 +362,7 @@ def test_of_tokens_that_look_alike_only_the_chosen_one_is_marked(host: Host) -> 
     assert page.locator(".deluge-card-list .deluge-own").count() == 1
 
 
-def test_an_entropy_that_the_list_only_bounds_is_called_at_least(host: Host) -> None:
+def test_a_lower_bound_of_the_entropy_is_shown_as_at_least(host: Host) -> None:
     page = host(LogprobView(table(("a", 0.5, {"b": 0.5}), ("c", 0.5, {"d": 0.1}))))
     tokens(page).nth(0).hover()
     expect(page.locator(".deluge-card-facts").first).to_contain_text("entropy 1.00 bits")
@@ -375,9 +375,9 @@ def test_a_view_opens_at_its_selection(host: Host) -> None:
     expect(page.locator('[data-token="2500"]').first).to_be_in_viewport()
 
 
-def test_what_was_at_the_top_stays_there_when_the_width_changes(host: Host) -> None:
+def test_the_top_line_stays_at_the_top_when_the_width_changes(host: Host) -> None:
     page = host(LogprobView(table(*((f" word{i}", 0.9) for i in range(4000)))))
-    # So that the line at the top is whole.
+    # Align the scroll position, so that the line at the top is whole.
     page.locator(".deluge-box").evaluate(
         "e => e.scrollTo(0, 100 * e.querySelector('.deluge-line').getBoundingClientRect().height)"
     )
@@ -387,18 +387,18 @@ def test_what_was_at_the_top_stays_there_when_the_width_changes(host: Host) -> N
             (e) => [e.getBoundingClientRect(), Number(e.dataset.token)]).filter(([at]) => at.bottom > box.top + 12);
         return Math.min(...seen.map(([, token]) => token));
     }"""
-    # Where no line has been drawn yet it is infinite.
+    # The value is infinite until a line has been drawn.
     page.wait_for_function(f"({top})() > 1000 && ({top})() < 4000")
     before = settled(lambda: page.evaluate(top), page)
-    for width in range(1200, 480, -60):  # as when somebody drags the edge
+    for width in range(1200, 480, -60):  # as if the user drags the edge
         lines = page.locator(".deluge-sheet").evaluate("e => e.style.height")
         page.set_viewport_size({"width": width, "height": 800})
         page.wait_for_function(f"document.querySelector('.deluge-sheet').style.height !== '{lines}'")
-    # On its line, once a frame has been drawn: the size is told before the frame.
+    # Wait for a frame: changes of size are reported before the frame is drawn.
     page.wait_for_function(f"{before - 20} < ({top})() && ({top})() <= {before}")
 
 
-def test_lines_leave_room_for_the_scrollbar_from_the_first(host: Host) -> None:
+def test_the_first_layout_leaves_room_for_the_scrollbar(host: Host) -> None:
     page = host(LogprobView(table(*((f" word{i}", 0.9) for i in range(2000)))))
     assert page.locator(".deluge-box").evaluate("e => e.offsetWidth - e.clientWidth") > 4
     fits = page.evaluate(
@@ -416,14 +416,14 @@ def test_lines_leave_room_for_the_scrollbar_from_the_first(host: Host) -> None:
 
 
 @pytest.mark.parametrize("count", [513, 530, 560])
-def test_a_text_that_is_little_longer_than_what_is_laid_out_first_has_its_whole_height(host: Host, count: int) -> None:
+def test_a_text_slightly_longer_than_the_first_layout_has_its_whole_height(host: Host, count: int) -> None:
     page = host(LogprobView(table(*((" a" if i < 512 else " much longer words", 0.9) for i in range(count)))))
     assert page.locator(".deluge-sheet").evaluate(
         "e => e.getBoundingClientRect().bottom - e.lastElementChild.getBoundingClientRect().bottom"
     ) == pytest.approx(0, abs=1)
 
 
-def test_a_token_longer_than_a_line_goes_on_on_the_next(host: Host) -> None:
+def test_a_token_longer_than_a_line_continues_on_the_next(host: Host) -> None:
     page = host(LogprobView(table(("x" * 400, 0.5), (" end", 0.5))))
     box = page.locator(".deluge-box")
     assert box.evaluate("e => e.scrollWidth <= e.clientWidth")
@@ -432,14 +432,14 @@ def test_a_token_longer_than_a_line_goes_on_on_the_next(host: Host) -> None:
     assert tokens(page).nth(0).get_attribute("data-token") == tokens(page).nth(1).get_attribute("data-token") == "0"
 
 
-def test_nothing_unseen_makes_the_output_scroll(host: Host) -> None:
+def test_no_hidden_element_makes_the_output_scroll(host: Host) -> None:
     page = host(LogprobView(FRANCE))
     main = page.locator("main")
     main.evaluate("e => { e.style.overflow = 'auto'; e.style.padding = '0'; }")
     assert main.evaluate("e => e.scrollHeight - e.clientHeight") == 0
 
 
-def test_the_card_goes_along_when_the_page_scrolls_and_away_when_its_token_does(host: Host) -> None:
+def test_the_card_follows_its_token_while_scrolling_and_closes_when_it_is_out_of_sight(host: Host) -> None:
     page = host(LogprobView(FRANCE))
     page.locator("main").evaluate("e => { e.style.margin = '300px 0 3000px'; }")
     tokens(page).nth(3).click()
@@ -459,7 +459,7 @@ def test_the_card_goes_along_when_the_page_scrolls_and_away_when_its_token_does(
     expect(card).to_be_hidden()
 
 
-def test_the_card_goes_along_when_something_above_the_view_grows(host: Host) -> None:
+def test_the_card_follows_its_token_when_something_above_the_view_grows(host: Host) -> None:
     page = host(LogprobView(FRANCE))
     tokens(page).nth(3).click()
     card = page.locator(".deluge-card")
@@ -472,7 +472,7 @@ def test_the_card_goes_along_when_something_above_the_view_grows(host: Host) -> 
 
 
 @pytest.mark.parametrize("width", ["500px", "1000px"])
-def test_a_card_that_is_read_stays_when_the_width_changes(host: Host, width: str) -> None:
+def test_an_open_card_stays_when_the_width_changes(host: Host, width: str) -> None:
     page = host(LogprobView(table(*((f" word{i}", 0.9) for i in range(3000)))))
     page.get_by_role("listbox").focus()
     page.keyboard.press("End")
@@ -500,14 +500,14 @@ def test_a_new_title_is_shown(host: Host) -> None:
 
 
 @pytest.mark.context(color_scheme="dark")
-def test_the_operating_system_s_theme_counts_where_the_host_has_none(host: Host) -> None:
+def test_the_theme_of_the_system_applies_if_the_host_has_none(host: Host) -> None:
     page = host(LogprobView(FRANCE))
     text = tokens(page).nth(0).evaluate("e => getComputedStyle(e).color")
     assert text == "rgb(232, 230, 227)"
 
 
 @pytest.mark.context(forced_colors="active")
-def test_forced_colours_leave_the_second_cue(host: Host) -> None:
+def test_forced_colours_keep_the_underline_as_a_second_cue(host: Host) -> None:
     page = host(LogprobView(FRANCE))
     widths = tokens(page).evaluate_all("all => all.map(e => parseFloat(getComputedStyle(e).borderBottomWidth))")
     assert widths[5] > widths[0] > widths[2] == 0
@@ -539,12 +539,12 @@ FRANCE_PAGE = france_page()
 
 
 def grown(page: Page, table: Logprobs) -> None:
-    """Give the view another table, as the kernel does while an answer comes."""
+    """Give the view another table, as the kernel does while an answer is streamed."""
     state, binary = encoded(LogprobView(table))
-    page.evaluate("told => window.model.take(told)", {name: state[name] for name in binary if state[name]})
+    page.evaluate("state => window.model.take(state)", {name: state[name] for name in binary if state[name]})
 
 
-def test_a_table_that_has_grown_takes_the_place_of_the_old_one(host: Host) -> None:
+def test_a_grown_table_replaces_the_old_one(host: Host) -> None:
     page = host(LogprobView(FRANCE[:3]))
     assert texts(page) == FRANCE.tokens[:3]
     listeners = page.evaluate("window.listeners")
@@ -565,7 +565,7 @@ def test_the_selection_and_the_focus_stay_while_a_table_grows(host: Host) -> Non
     assert selected(page) == 2
 
 
-def test_the_end_stays_in_sight_of_whoever_reads_it(host: Host) -> None:
+def test_a_box_scrolled_to_its_end_follows_a_growing_text(host: Host) -> None:
     page = host(LogprobView(long_table(2000)))
     box = page.locator(".deluge-box")
     box.evaluate("e => { e.scrollTop = e.scrollHeight }")

@@ -1,4 +1,4 @@
-"""Pictures and static pages in Chromium: the same colours, the same order, and the one where the other cannot be."""
+"""Pictures and static pages in Chromium: the same colours and order, and the picture only if styles are stripped."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.browser
 
 Host = Callable[..., Page]
 
-# Colours as they are painted: Chromium keeps what it mixed in OKLab as OKLab.
+# Painted colours as sRGB: Chromium reports colours mixed in OKLab as OKLab.
 PAINTED = """all => {
     const context = document.createElement('canvas').getContext('2d', {willReadFrequently: true});
     const painted = (color) => {
@@ -58,10 +58,10 @@ def painted(page: Page) -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize("theme", THEMES)
 @pytest.mark.parametrize("palette", PALETTES)
-def test_the_browsers_colours_are_ours(page: Page, palette: Any, theme: Any) -> None:
+def test_the_browser_and_the_picture_have_the_same_colours(page: Page, palette: Any, theme: Any) -> None:
     page.emulate_media(color_scheme=theme)
     heats = np.linspace(0, 1, 33)
-    # Each a word and a mark.
+    # Each token is a word and a mark.
     table = Logprobs.from_entries(entry(token, 1 - heat**2 or 1e-12) for heat in heats for token in ("word", " "))
     page.set_content(to_html(table, palette=palette, standalone=True))
     own = inks_for(palette, theme)
@@ -77,9 +77,9 @@ def test_the_browsers_colours_are_ours(page: Page, palette: Any, theme: Any) -> 
 
 
 @pytest.mark.parametrize("tokens", RIGHT_TO_LEFT)
-def test_tokens_are_in_the_order_that_the_browser_puts_them_in(host: Host, tokens: list[str]) -> None:
-    # In the widget, whose lines are paragraphs of their own; in one paragraph after another of the same block, Chromium
-    # gives brackets the direction of the first.
+def test_tokens_are_in_the_order_of_the_browser(host: Host, tokens: list[str]) -> None:
+    # Compare with the widget, in which every line is a paragraph: for several paragraphs in one block, Chromium gives
+    # brackets the direction of the first.
     page = host(LogprobView([entry(token, 0.5) for token in tokens]))
     boxes = page.locator(".deluge-line .deluge-token").evaluate_all(
         "all => all.flatMap((e) => [...e.getClientRects()].map((box) =>"
@@ -91,11 +91,11 @@ def test_tokens_are_in_the_order_that_the_browser_puts_them_in(host: Host, token
     for line, top in enumerate(tops):
         browsers = [at for row, _, at in sorted(boxes) if row == top]
         ours = [one.token for one in sorted(drawn.patches, key=lambda one: one.column) if one.line == line]
-        assert joined(browsers) == joined(ours)
+        assert merge_repeated(browsers) == merge_repeated(ours)
 
 
-def joined(places: list[int]) -> list[int]:
-    """Without repetitions side by side: a box may come in parts."""
+def merge_repeated(places: list[int]) -> list[int]:
+    """Return the positions without adjacent repetitions: the box of a token may have several parts."""
     return [one for at, one in enumerate(places) if not at or places[at - 1] != one]
 
 
@@ -106,7 +106,7 @@ STRIPPED = """() => {
 }"""
 
 
-def test_where_styles_are_taken_off_the_picture_is_seen_and_else_the_text(page: Page) -> None:
+def test_the_picture_is_shown_if_styles_are_stripped_and_else_the_text(page: Page) -> None:
     page.set_content(f"<!doctype html><main>{static_bundle(FRANCE, title='Where?')['text/html']}</main>")
     picture, spans = page.locator("main img"), page.locator("main span[title]")
     expect(picture).to_be_hidden()

@@ -1,4 +1,4 @@
-"""Reading with the widget: what colours say, what is dimmed, found and chosen."""
+"""Reading with the widget: colours, limits, overview, surprises, search, selection and copying."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def put(page: Page, name: str, value: Any) -> None:
 
 
 @pytest.mark.parametrize("color_by", ["probability", "surprisal", "entropy", "margin", "rank"])
-def test_colours_say_what_they_are_asked_to(host: Host, color_by: str) -> None:
+def test_colours_follow_color_by(host: Host, color_by: str) -> None:
     page = host(LogprobView(FRANCE, color_by=color_by))  # type: ignore[arg-type]
     heat: dict[str, Any] = {
         "probability": [math.sqrt(1 - p) for p in FRANCE.prob],
@@ -47,7 +47,7 @@ def test_colours_say_what_they_are_asked_to(host: Host, color_by: str) -> None:
 
 
 @pytest.mark.parametrize("color_by", ["probability", "surprisal", "entropy", "margin", "rank"])
-def test_no_text_of_the_legend_lies_over_another_or_beside_it(host: Host, color_by: str) -> None:
+def test_texts_of_the_legend_do_not_overlap_or_overflow(host: Host, color_by: str) -> None:
     page = host(LogprobView(FRANCE, color_by=color_by))  # type: ignore[arg-type]
     around = page.locator(".deluge-legend").bounding_box()
     assert around is not None
@@ -76,7 +76,7 @@ def test_a_drag_over_the_legend_dims_the_rest(host: Host) -> None:
     expect(page.locator(".deluge-dim")).to_have_count(0)
 
 
-def test_the_legend_s_handles_move_by_keys(host: Host) -> None:
+def test_keys_move_the_handles_of_the_legend(host: Host) -> None:
     page = host(LogprobView(FRANCE))
     handle = page.get_by_role("slider", name="Show from")
     handle.focus()
@@ -89,7 +89,7 @@ def test_the_legend_s_handles_move_by_keys(host: Host) -> None:
     assert trait(page, "limits") == []
 
 
-def test_python_dims_by_limits(host: Host) -> None:
+def test_limits_set_in_python_dim_tokens(host: Host) -> None:
     page = host(LogprobView(FRANCE, color_by="surprisal", limits=[1, 10]))
     dimmed = page.locator(".deluge-dim").evaluate_all("all => all.map(e => Number(e.dataset.token))")
     assert dimmed == [0, 1, 2, 3, 4, 6]
@@ -97,7 +97,7 @@ def test_python_dims_by_limits(host: Host) -> None:
     expect(page.locator(".deluge-dim")).to_have_count(0)
 
 
-def test_another_scale_forgets_the_part_of_the_last(host: Host) -> None:
+def test_another_scale_resets_the_selected_part(host: Host) -> None:
     page = host(LogprobView(FRANCE, limits=[0.5, 1]))
     page.get_by_label("Colour by").select_option("rank")
     assert trait(page, "limits") == []
@@ -105,7 +105,7 @@ def test_another_scale_forgets_the_part_of_the_last(host: Host) -> None:
 
 @pytest.mark.parametrize("palette", ["amber", "blue", "green", "grey"])
 @pytest.mark.parametrize("theme", ["true", "false"])
-def test_every_palette_is_even_steps_of_lightness(host: Host, palette: str, theme: str) -> None:
+def test_every_palette_has_even_steps_of_lightness(host: Host, palette: str, theme: str) -> None:
     steps = [1 - (at / 16) ** 2 for at in range(17)]
     page = host(
         LogprobView(table(*(("a", min(max(p, 1e-9), 1.0)) for p in steps)), palette=palette),
@@ -120,7 +120,7 @@ def test_every_palette_is_even_steps_of_lightness(host: Host, palette: str, them
     assert abs(lightness[-1] - lightness[0]) > 0.12
 
 
-def test_the_strip_shows_where_the_text_is_uncertain_and_goes_there(host: Host) -> None:
+def test_the_overview_shows_uncertain_parts_and_a_click_scrolls_there(host: Host) -> None:
     rows = [("word ", 0.99)] * 6000
     rows[4500] = ("odd ", 0.001)
     page = host(LogprobView(table(*rows)))
@@ -131,7 +131,7 @@ def test_the_strip_shows_where_the_text_is_uncertain_and_goes_there(host: Host) 
         for (let x = 0; x < canvas.width; x++) if (data[4 * x + 3]) found.push(x / canvas.width);
         return found;
     }"""
-    # Drawn while nobody waits.
+    # The overview is drawn in idle time.
     page.wait_for_function(f"({bars})(document.querySelector('.deluge-canvas')).length > 0")
     high = strip.evaluate(bars)
     assert min(high) == pytest.approx(0.75, abs=0.01)
@@ -143,7 +143,7 @@ def test_the_strip_shows_where_the_text_is_uncertain_and_goes_there(host: Host) 
     expect(token(page, trait(page, "selected"))).to_be_in_viewport()
 
 
-def test_a_drag_over_the_strip_chooses_tokens(host: Host) -> None:
+def test_a_drag_over_the_overview_selects_tokens(host: Host) -> None:
     page = host(LogprobView(long_table(1000)))
     at = page.locator(".deluge-canvas").bounding_box()
     assert at is not None
@@ -155,11 +155,11 @@ def test_a_drag_over_the_strip_chooses_tokens(host: Host) -> None:
     assert (start, stop) == (pytest.approx(100, abs=3), pytest.approx(201, abs=3))
     marked = page.locator(".deluge-ranged").evaluate_all("all => all.map(e => Number(e.dataset.token))")
     assert min(marked) == start
-    told = page.locator(".deluge-ranged-sum").text_content() or ""
-    assert f"tokens {start + 1} to {stop}: {stop - start} tokens" in told
+    summary = page.locator(".deluge-ranged-sum").text_content() or ""
+    assert f"tokens {start + 1} to {stop}: {stop - start} tokens" in summary
 
 
-def test_a_range_is_summed_up(host: Host) -> None:
+def test_a_range_shows_its_sum(host: Host) -> None:
     page = host(LogprobView(FRANCE))
     put(page, "selection", [1, 4])
     total = sum(math.log(p) for p in FRANCE.prob[1:4])
@@ -169,7 +169,7 @@ def test_a_range_is_summed_up(host: Host) -> None:
     )
 
 
-def test_keys_walk_from_surprise_to_surprise(host: Host) -> None:
+def test_keys_move_from_surprise_to_surprise(host: Host) -> None:
     page = host(LogprobView(table(("a", 0.05), (" b", 0.9), (" c", 0.01), (" d", 0.8)), threshold=0.1))
     expect(page.get_by_role("button", name="surprises")).to_have_text("2 surprises")
     page.get_by_role("listbox").focus()
@@ -180,7 +180,7 @@ def test_keys_walk_from_surprise_to_surprise(host: Host) -> None:
     expect(page.get_by_role("button", name="1 surprise (tokens below 2 %)")).to_have_text("1 surprise")
 
 
-def test_surprises_are_listed_the_least_probable_first(host: Host) -> None:
+def test_surprises_are_listed_with_the_least_probable_first(host: Host) -> None:
     page = host(LogprobView(table(("a", 0.05), (" b", 0.9), (" c", 0.01), (" d", 0.8))))
     page.get_by_role("listbox").focus()
     page.keyboard.press("s")
@@ -200,7 +200,7 @@ def test_a_text_is_found_across_tokens(host: Host) -> None:
     page.get_by_role("listbox").focus()
     page.keyboard.press("/")
     page.keyboard.type("CAPITAL OF fr")
-    # Each letter is searched for, and until the last has been there is a hit as well, of what was typed before.
+    # Every letter starts a search; until the last one ends, the hit is that of an earlier text.
     hits = page.locator(".deluge-hit")
     becomes(lambda: hits.evaluate_all("all => all.map(e => Number(e.dataset.token))"), [1, 2, 3], page)
     expect(page.locator(".deluge-count")).to_have_text("1")
@@ -211,7 +211,7 @@ def test_a_text_is_found_across_tokens(host: Host) -> None:
     expect(page.get_by_role("listbox")).to_be_focused()
 
 
-def test_a_hit_far_away_is_brought_into_sight(host: Host) -> None:
+def test_a_distant_hit_is_scrolled_into_view(host: Host) -> None:
     rows = [(" word", 0.9)] * 9000
     rows[7000] = (" needle", 0.9)
     page = host(LogprobView(table(*rows)))
@@ -228,7 +228,7 @@ def test_a_hit_far_away_is_brought_into_sight(host: Host) -> None:
         ("plain", ["a b", " ", "c", " "]),
     ],
 )
-def test_white_space_is_marked_as_wanted(host: Host, spaces: str, drawn: list[str]) -> None:
+def test_white_space_is_marked_as_set(host: Host, spaces: str, drawn: list[str]) -> None:
     page = host(LogprobView(table(("a b", 0.9), (" ", 0.9), ("c", 0.9), ("\n", 0.9)), spaces=spaces))
     assert page.locator(".deluge-line .deluge-token").all_text_contents() == drawn
 
@@ -255,14 +255,14 @@ def test_lines_fill_their_width_in_either_font(host: Host, font: str) -> None:
     assert box.evaluate("e => e.scrollWidth <= e.clientWidth")
 
 
-def test_tokens_of_unknown_probability_have_a_pattern_and_not_a_colour(host: Host) -> None:
+def test_tokens_of_unknown_probability_have_a_pattern_instead_of_a_colour(host: Host) -> None:
     rows: list[dict[str, Any]] = [{"token": "x", "logprob": None, "bytes": None, "top_logprobs": []}]
     page = host(LogprobView(Logprobs.from_entries(rows)))
     assert "gradient" in token(page, 0).evaluate("e => getComputedStyle(e).backgroundImage")
 
 
 @pytest.mark.context(permissions=["clipboard-read", "clipboard-write"])
-def test_all_of_a_long_text_is_copied_though_little_of_it_is_on_the_page(host: Host) -> None:
+def test_the_whole_of_a_long_text_is_copied(host: Host) -> None:
     found = long_table(4000)
     page = host(LogprobView(found))
     page.get_by_role("listbox").focus()
@@ -275,7 +275,7 @@ def test_all_of_a_long_text_is_copied_though_little_of_it_is_on_the_page(host: H
     assert page.locator("textarea").input_value() == found.text
 
 
-def test_what_is_chosen_is_copied_where_the_browser_tells_the_page_and_not_the_focus(host: Host) -> None:
+def test_a_selection_is_copied_when_the_copy_event_goes_to_the_page(host: Host) -> None:
     page = host(LogprobView(FRANCE))
     copied = """() => {
         const clipboardData = new DataTransfer();
@@ -291,7 +291,7 @@ def test_what_is_chosen_is_copied_where_the_browser_tells_the_page_and_not_the_f
     assert page.evaluate(copied) == ["", False]
 
 
-def test_a_rank_is_reached_by_keys_though_a_step_along_the_ramp_is_less(host: Host) -> None:
+def test_a_key_moves_a_handle_by_at_least_one_rank(host: Host) -> None:
     page = host(LogprobView(table(("a", 0.5), (" b", 0.2, {" x": 0.5}), (" c", 0.1, {" x": 0.5, " y": 0.2}))))
     put(page, "color_by", "rank")
     page.get_by_label("Show from").focus()
@@ -304,7 +304,7 @@ def test_a_rank_is_reached_by_keys_though_a_step_along_the_ramp_is_less(host: Ho
 
 
 @pytest.mark.parametrize("part", [".deluge-strip", ".deluge-ramp"])
-def test_a_drag_that_the_system_took_over_does_not_go_on(host: Host, part: str) -> None:
+def test_a_cancelled_drag_ends(host: Host, part: str) -> None:
     page = host(LogprobView(long_table(1000)))
     page.locator(part).evaluate(
         """e => {
@@ -321,7 +321,7 @@ def test_a_drag_that_the_system_took_over_does_not_go_on(host: Host, part: str) 
     assert trait(page, "limits") == []
 
 
-def test_a_click_with_shift_chooses_the_tokens_in_between(host: Host) -> None:
+def test_shift_click_selects_a_range(host: Host) -> None:
     page = host(LogprobView(FRANCE))
     token(page, 1).click()
     page.keyboard.press("Escape")
@@ -333,7 +333,7 @@ def test_a_click_with_shift_chooses_the_tokens_in_between(host: Host) -> None:
     expect(page.get_by_role("listbox")).to_be_focused()
 
 
-def test_enter_finds_what_was_typed_though_the_search_is_still_under_way(host: Host) -> None:
+def test_enter_finds_the_typed_text_while_the_search_is_running(host: Host) -> None:
     page = host(LogprobView(long_table(3000)))
     found = page.get_by_label("Search the text").evaluate(
         """e => {
@@ -346,7 +346,7 @@ def test_enter_finds_what_was_typed_though_the_search_is_still_under_way(host: H
     assert found == 2
 
 
-def test_what_was_chosen_in_a_longer_text_ends_where_this_one_does(host: Host) -> None:
+def test_a_selection_of_a_longer_text_ends_at_the_end_of_a_shorter_one(host: Host) -> None:
     page = host(LogprobView(FRANCE))
     put(page, "selection", [5, 40])
     put(page, "selected", 30)
@@ -366,7 +366,7 @@ def test_what_was_chosen_in_a_longer_text_ends_where_this_one_does(host: Host) -
     assert trait(page, "selected") == 6
 
 
-def test_in_an_empty_text_there_is_nowhere_to_go(host: Host) -> None:
+def test_navigation_in_an_empty_text_does_nothing(host: Host) -> None:
     page = host(LogprobView([]))
     page.locator(".deluge-strip").click()
     page.get_by_role("listbox").focus()

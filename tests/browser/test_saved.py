@@ -1,4 +1,4 @@
-"""A view that was saved: one page that works from a file, with no network, in print too."""
+"""Saved views and comparisons: one page that works from a file, offline and in print."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def opened(page: Page, view: LogprobView | LogprobCompare, folder: Path) -> Page
     return page
 
 
-def test_a_saved_page_shows_colours_and_cards_and_follows_keys(page: Page, tmp_path: Path) -> None:
+def test_a_saved_page_has_colours_cards_and_keys(page: Page, tmp_path: Path) -> None:
     page.add_init_script(
         "window.refused = []; addEventListener('securitypolicyviolation', (e) => refused.push(e.violatedDirective));"
     )
@@ -50,7 +50,7 @@ def test_a_saved_page_has_the_alternatives_of_every_token(page: Page, tmp_path: 
     assert (tmp_path / "saved.html").stat().st_size < 1_000_000
 
 
-def test_a_saved_page_of_hostile_text_shows_it_and_runs_none_of_it(page: Page, tmp_path: Path) -> None:
+def test_a_saved_page_shows_hostile_text_without_running_it(page: Page, tmp_path: Path) -> None:
     texts = [
         "</script><script>window.hacked = 1</script>",
         "<!--",
@@ -68,7 +68,7 @@ def test_a_saved_page_of_hostile_text_shows_it_and_runs_none_of_it(page: Page, t
     assert page.title() == title
 
 
-def test_a_saved_page_tells_the_text_where_scripts_are_off(page: Page, tmp_path: Path) -> None:
+def test_a_saved_page_shows_the_text_without_scripts(page: Page, tmp_path: Path) -> None:
     LogprobView(table(("<b>one</b>", 0.5), (" two", 0.5))).save_html(tmp_path / "saved.html")
     context = page.context.browser.new_context(java_script_enabled=False)  # type: ignore[union-attr]
     other = context.new_page()
@@ -77,7 +77,7 @@ def test_a_saved_page_tells_the_text_where_scripts_are_off(page: Page, tmp_path:
     context.close()
 
 
-def test_a_page_is_printed_whole(page: Page, tmp_path: Path) -> None:
+def test_the_whole_page_is_printed(page: Page, tmp_path: Path) -> None:
     opened(page, LogprobView(long_table(3000)), tmp_path)
     page.evaluate("dispatchEvent(new Event('beforeprint'))")
     page.emulate_media(media="print")
@@ -93,7 +93,7 @@ def test_a_page_is_printed_whole(page: Page, tmp_path: Path) -> None:
     assert page.locator(".deluge-line [role=option]").count() < 1500
 
 
-def test_a_page_saved_twice_is_the_same_page(tmp_path: Path) -> None:
+def test_saving_twice_writes_the_same_page(tmp_path: Path) -> None:
     view = LogprobView(FRANCE)
     view.save_html(tmp_path / "a.html")
     view.save_html(tmp_path / "b.html")
@@ -107,7 +107,7 @@ def test_a_page_saved_twice_is_the_same_page(tmp_path: Path) -> None:
 LYON = table(("The", 0.7), (" capital", 0.5), (" of", 0.99), (" France", 0.9), (" is", 0.9), (" Lyon", 0.6), (".", 0.9))
 
 
-def test_a_saved_comparison_shows_differences_and_cards_and_follows_keys(page: Page, tmp_path: Path) -> None:
+def test_a_saved_comparison_has_differences_cards_and_keys(page: Page, tmp_path: Path) -> None:
     page.add_init_script(
         "window.refused = []; addEventListener('securitypolicyviolation', (e) => refused.push(e.violatedDirective));"
     )
@@ -133,7 +133,7 @@ def test_a_saved_comparison_has_the_alternatives_of_every_token(page: Page, tmp_
     expect(page.locator(".deluge-card-list").first).to_contain_text("·other")
 
 
-def test_a_saved_comparison_of_hostile_text_shows_it_and_runs_none_of_it(page: Page, tmp_path: Path) -> None:
+def test_a_saved_comparison_shows_hostile_text_without_running_it(page: Page, tmp_path: Path) -> None:
     evil = "</script><script>window.hacked = 1</script>"
     opened(page, LogprobCompare(table((evil, 0.5)), table((evil, 0.2)), names=[evil, "<!--"], title=evil), tmp_path)
     assert page.evaluate("window.hacked") is None
@@ -142,7 +142,7 @@ def test_a_saved_comparison_of_hostile_text_shows_it_and_runs_none_of_it(page: P
     assert page.title() == evil
 
 
-def test_a_saved_comparison_tells_the_texts_where_scripts_are_off(page: Page, tmp_path: Path) -> None:
+def test_a_saved_comparison_shows_the_texts_without_scripts(page: Page, tmp_path: Path) -> None:
     LogprobCompare(table(("<b>one</b>", 0.5)), LYON, names=["a", "b"]).save_html(tmp_path / "saved.html")
     context = page.context.browser.new_context(java_script_enabled=False)  # type: ignore[union-attr]
     other = context.new_page()
@@ -151,7 +151,7 @@ def test_a_saved_comparison_tells_the_texts_where_scripts_are_off(page: Page, tm
     context.close()
 
 
-def test_a_comparison_is_printed_whole(page: Page, tmp_path: Path) -> None:
+def test_the_whole_comparison_is_printed(page: Page, tmp_path: Path) -> None:
     opened(page, LogprobCompare(long_table(3000), long_table(3001)), tmp_path)
     page.evaluate("dispatchEvent(new Event('beforeprint'))")
     page.emulate_media(media="print")

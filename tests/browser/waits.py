@@ -1,4 +1,4 @@
-"""Waiting for what comes with a later frame or from another process: nothing is read once that may still change."""
+"""Wait for values that a later frame or another process changes, instead of reading them once."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from typing import Any
 
 from playwright.sync_api import Page
 
-# In seconds: what takes longer than this on a busy machine does not come at all.
+# Seconds after which a value is taken not to come, even on a busy machine.
 LIMIT = 60
 
 
-def becomes(read: Callable[[], Any], wanted: Any, page: Page) -> None:
-    """Wait until something is as wanted."""
+def becomes(read: Callable[[], Any], expected: Any, page: Page) -> None:
+    """Wait until a value equals the expected one."""
     end = time.monotonic() + LIMIT
-    while read() != wanted and time.monotonic() < end:
+    while read() != expected and time.monotonic() < end:
         page.wait_for_timeout(50)
-    assert read() == wanted
+    assert read() == expected
 
 
 def settled(read: Callable[[], Any], page: Page) -> Any:
-    """What something is once it has been the same for half a second."""
+    """Return a value once it has been the same for half a second."""
     end = time.monotonic() + LIMIT
     last, same = read(), 0
     while same < 5 and time.monotonic() < end:
