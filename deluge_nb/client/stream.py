@@ -243,7 +243,7 @@ class Stream:
         from ..logprobs.table import Logprobs
 
         builder = Builder(self._vocabulary)
-        builder.token(text, None)
+        builder.add_token(text, None)
         return Logprobs(builder.vocabulary, *builder.columns())
 
     def _stop_on_loop(self) -> None:

@@ -98,7 +98,7 @@ def _table(items: list[_Item] | None, ask: Ask) -> Logprobs | None:
             logprobs = item.logprobs or []
             # The text belongs to the whole span, so its first token gets it.
             text = (item.text or "") if position == 0 else ""
-            builder.token(text, logprobs[position] if position < len(logprobs) else None, token_id=token_id)
+            builder.add_token(text, logprobs[position] if position < len(logprobs) else None, token_id=token_id)
     return Logprobs(builder.vocabulary, *builder.columns(), vocab_size=ask.vocab_size)
 
 

@@ -237,9 +237,9 @@ def _table(result: _Result | None, ask: Ask) -> Logprobs | None:
         return None
     builder, lists = Builder(ask.vocabulary), result.top_candidates or []
     for position, chosen in enumerate(result.chosen_candidates):
-        builder.token(chosen.token, chosen.log_probability, token_id=chosen.token_id)
+        builder.add_token(chosen.token, chosen.log_probability, token_id=chosen.token_id)
         for other in (lists[position].candidates if position < len(lists) else None) or ():
-            builder.alternative(other.token, other.log_probability, token_id=other.token_id)
+            builder.add_alternative(other.token, other.log_probability, token_id=other.token_id)
     return Logprobs(builder.vocabulary, *builder.columns(), vocab_size=ask.vocab_size)
 
 

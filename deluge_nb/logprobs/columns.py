@@ -1,4 +1,4 @@
-"""What a table of log-probabilities is made of: a vocabulary of distinct tokens, and columns being filled."""
+"""Vocabulary of distinct tokens, and a builder that collects the columns of a table."""
 
 from __future__ import annotations
 
@@ -20,86 +20,87 @@ Columns = tuple[Ints, Floats, Ints, Floats, Ints]
 
 
 class Vocabulary:
-    """The distinct tokens of one or more tables; grows, never shrinks.
+    """Distinct tokens of one or more tables. It grows and never shrinks.
 
-    A token is its text, its bytes and its id in the model's own vocabulary (None where unknown). Tokens of the same
-    text may differ in the others: every half of an emoji reads U+FFFD.
+    A token is its text, its bytes and its id in the model's own vocabulary (None where unknown). Several tokens may
+    have the same text: every half of an emoji reads U+FFFD.
     """
 
-    __slots__ = ("_first", "_index", "_spellings", "ids", "raw", "spelt", "texts")
+    __slots__ = ("_first_index", "_index", "_text_groups", "ids", "raw", "spelt", "texts")
 
     def __init__(self) -> None:
         self.texts: list[str] = []
         self.raw: list[RawBytes] = []
         self.ids: list[int | None] = []
         self.spelt: dict[tuple[str, bytes], int] = {}
-        """What a dialect has entered, by token and the JSON of its bytes: these need reading once only."""
+        """Indices by token text and the JSON of its bytes, kept by dialects so that each is decoded only once."""
         self._index: dict[tuple[str, RawBytes, int | None], int] = {}
-        self._first: dict[str, int] = {}
-        self._spellings = np.zeros(0, np.int32)
+        self._first_index: dict[str, int] = {}
+        self._text_groups = np.zeros(0, np.int32)
 
     @classmethod
     def of(cls, entries: Iterable[tuple[str, RawBytes, int | None]]) -> Self:
-        """A vocabulary of exactly these tokens, in this order."""
-        made = cls()
+        """Return a vocabulary of exactly these tokens (text, bytes, id), in this order."""
+        vocabulary = cls()
         for index, (text, raw, token_id) in enumerate(entries):
-            made._index.setdefault((text, raw, token_id), index)
-            made._enter(text, raw, token_id)
-        return made
+            vocabulary._index.setdefault((text, raw, token_id), index)
+            vocabulary._append(text, raw, token_id)
+        return vocabulary
 
     def __len__(self) -> int:
         return len(self.texts)
 
     def add(self, text: str, raw: RawBytes = ..., token_id: int | None = None) -> int:
-        """The index of a token, which is entered if it is new."""
+        """Return the index of a token, and append the token if it is new."""
         key = (text, raw, token_id)
-        found = self._index.get(key)
-        if found is None:
-            found = self._index[key] = len(self.texts)
-            self._enter(replace_surrogates(text), raw, token_id)
-        return found
+        index = self._index.get(key)
+        if index is None:
+            index = self._index[key] = len(self.texts)
+            self._append(replace_surrogates(text), raw, token_id)
+        return index
 
     def clear_spelling_cache(self) -> None:
-        """Drop what only finding tokens again takes: they are as many as the tokens themselves."""
+        """Empty ``spelt``, which takes as much memory as the tokens themselves."""
         self.spelt.clear()
 
-    def _enter(self, text: str, raw: RawBytes, token_id: int | None) -> None:
-        self._first.setdefault(text, len(self.texts))
+    def _append(self, text: str, raw: RawBytes, token_id: int | None) -> None:
+        self._first_index.setdefault(text, len(self.texts))
         self.texts.append(text)
         self.raw.append(raw)
         self.ids.append(token_id)
 
     @property
-    def has_namesakes(self) -> bool:
-        """Whether two tokens have the same text."""
-        return len(self._first) < len(self.texts)
+    def has_duplicate_texts(self) -> bool:
+        """True if two tokens have the same text."""
+        return len(self._first_index) < len(self.texts)
 
     @property
-    def spellings(self) -> Ints:
-        """For each token the first that has its text; grows with the vocabulary and is counted on only once."""
-        known, count = len(self._spellings), len(self.ids)
+    def text_groups(self) -> Ints:
+        """For each token, the index of the first token with the same text; shape (len(self),)."""
+        # Extended rather than computed again: tables that share a vocabulary ask for this while it grows.
+        known, count = len(self._text_groups), len(self.ids)
         if known < count:
-            fresh = [self._first[text] for text in self.texts[known:count]]
-            self._spellings = np.concatenate((self._spellings, np.array(fresh, np.int32)))
-        return self._spellings
+            new = [self._first_index[text] for text in self.texts[known:count]]
+            self._text_groups = np.concatenate((self._text_groups, np.array(new, np.int32)))
+        return self._text_groups
 
     def entry(self, index: int) -> tuple[str, RawBytes, int | None]:
-        """A token's text, bytes and id."""
+        """Return a token's text, bytes and id."""
         return self.texts[index], self.raw[index], self.ids[index]
 
     def true_bytes(self, index: int) -> bytes:
-        """The bytes of a token: as the provider gave them, else its text as UTF-8."""
+        """Return a token's bytes: the provider's where it sent them, else the text as UTF-8."""
         raw = self.raw[index]
         return raw if isinstance(raw, bytes) else self.texts[index].encode()
 
 
 class Builder:
-    """Collects tokens one after the other, each followed by its alternatives."""
+    """Collector of tokens, each followed by its alternatives."""
 
     __slots__ = ("_alternative", "_alternative_logprob", "_chosen", "_chosen_logprob", "_offsets", "vocabulary")
 
     def __init__(self, vocabulary: Vocabulary | None = None) -> None:
-        # An empty vocabulary is false, and is the one to be filled.
+        # Not `or`: an empty vocabulary is false, and yet the one to fill.
         self.vocabulary = Vocabulary() if vocabulary is None else vocabulary
         self._chosen: list[int] = []
         self._chosen_logprob: list[float | None] = []
@@ -110,19 +111,21 @@ class Builder:
     def __len__(self) -> int:
         return len(self._chosen)
 
-    def token(self, text: str, logprob: float | None, raw: RawBytes = None, token_id: int | None = None) -> None:
-        """Add a chosen token; the alternatives that follow are its own."""
+    def add_token(self, text: str, logprob: float | None, raw: RawBytes = None, token_id: int | None = None) -> None:
+        """Add a chosen token. Alternatives added next belong to it."""
         self._chosen.append(self.vocabulary.add(text, raw, token_id))
         self._chosen_logprob.append(logprob)
         self._offsets.append(len(self._alternative))
 
-    def alternative(self, text: str, logprob: float | None, raw: RawBytes = ..., token_id: int | None = None) -> None:
+    def add_alternative(
+        self, text: str, logprob: float | None, raw: RawBytes = ..., token_id: int | None = None
+    ) -> None:
         """Add an alternative to the last token."""
         self._alternative.append(self.vocabulary.add(text, raw, token_id))
         self._alternative_logprob.append(logprob)
 
     def columns(self) -> Columns:
-        """What has been collected, as arrays; null becomes NaN."""
+        """Return the collected tokens as arrays, with NaN for null."""
         return (
             np.array(self._chosen, dtype=np.int32),
             np.array(self._chosen_logprob, dtype=np.float64),
@@ -133,7 +136,7 @@ class Builder:
 
 
 def replace_surrogates(text: str) -> str:
-    """The text with lone surrogates, which no encoder takes, replaced by U+FFFD."""
+    """Return the text with U+FFFD for each lone surrogate, which no encoding can represent."""
     try:
         text.encode()
     except UnicodeEncodeError:

@@ -40,9 +40,9 @@ def read_entries(entries: Iterable[Mapping[str, Any]]) -> Builder:
     for position, entry in enumerate(entries):
         where = f"logprobs[{position}]"
         token, logprob, raw, token_id = _read(entry, where)
-        builder.token(token, logprob, None if raw is ... else raw, token_id)
+        builder.add_token(token, logprob, None if raw is ... else raw, token_id)
         for rank, alternative in enumerate(_alternatives(entry, where)):
-            builder.alternative(*_read(alternative, f"{where}['top_logprobs'][{rank}]"))
+            builder.add_alternative(*_read(alternative, f"{where}['top_logprobs'][{rank}]"))
     return builder
 
 

@@ -1,9 +1,9 @@
 """Per-token measures of a table of log-probabilities, vectorised over its columns.
 
-A table is gone through once, in blocks of tokens with equally long lists that fit into the processor's cache; what is
-kept of each list (:class:`Observed`) is what every measure needs. Results are one float64 per token, NaN where nothing
-is known. The list of alternatives is the top of a distribution whose rest is hidden: the bounds below say what that
-allows.
+:func:`observe` reads a table once, in blocks of tokens with equally long lists that fit into the processor's cache, and
+returns the summary (:class:`Observed`) from which every measure is computed. Results are one float64 per token, NaN
+where nothing is known. A list of alternatives is the top of a distribution whose tail is hidden; the bounds hold
+whatever that tail is.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ from .values import ROUNDING, SENTINEL
 
 Bools = NDArray[np.bool_]
 
-# So many numbers at a time: they and their exponentials stay in a core's own cache.
+# Numbers per block: they and their exponentials stay in the cache of one core.
 BLOCK = 49_152
-# So many tokens, where there are several numbers for each.
+# Tokens per block, where each has several numbers.
 _ROWS = 16_384
 _ULP = 2.0**-52
 
 
 class Bounds(NamedTuple):
-    """An interval per token: ``lower`` and ``upper`` are float64 arrays."""
+    """Interval per token: ``lower`` and ``upper`` are float64 arrays of shape (n,)."""
 
     lower: Floats
     upper: Floats
@@ -38,13 +38,13 @@ class Bounds(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """What is known of each position's distribution; shape (n,) each.
+    """Known part of each position's distribution; each array has shape (n,).
 
-    ``known`` counts the tokens of which it is, in the list or chosen from outside it. ``first``, ``second`` and ``cap``
-    are the largest, second and least log-probability of the list, ``extra`` that of a chosen token outside it (``-inf``
-    where there is none such). ``plugin`` is the sum of -p ln p over the known ones, ``tail`` the probability of all
-    others: exact where it is tiny, negative where the known ones exceed 1 in total, 0 where it is no more than
-    rounding.
+    ``counts`` is the length of the list. ``known`` counts the tokens of known probability: those of the list, and a
+    chosen token outside it. ``first``, ``second`` and ``cap`` are the largest, second and least log-probability of the
+    list, ``extra`` that of a chosen token outside it (``-inf`` where the list contains it). ``plugin`` is the sum of
+    -p ln p (nats) over the known tokens. ``tail`` is the probability of all others: exact where it is tiny, negative
+    where the known probabilities add up to more than 1, and 0 where it is no more than rounding.
     """
 
     counts: NDArray[np.integer]
@@ -58,31 +58,31 @@ class Observed:
 
 
 def is_censored(logprob: Floats) -> Bools:
-    """Where a value is no log-probability: null, a sentinel, or above 0 by more than rounding explains."""
+    """Return True where a value is null, a sentinel, or above 0 by more than rounding explains."""
     return ~((logprob > SENTINEL) & (logprob <= ROUNDING))
 
 
 def mask_censored(logprob: Floats) -> Floats:
-    """The column with censored values as NaN and rounding above 0 taken off."""
+    """Return the column with NaN for censored values, and 0 for values that rounding put above it."""
     return np.where(is_censored(logprob), np.nan, np.minimum(logprob, 0.0))
 
 
 def log_sum_rows(logprob: Floats) -> Floats:
-    """:func:`~deluge_nb.logprobs.values.log_sum` of each row: shape (n, k) to (n,)."""
+    """Return :func:`~deluge_nb.logprobs.values.log_sum` of each row; shape (n, k) to (n,)."""
     if not logprob.shape[1]:
         return np.full(len(logprob), -np.inf)
-    at = np.argmax(logprob, axis=1)[:, None]
-    peak = np.take_along_axis(logprob, at, axis=1)
+    argmax = np.argmax(logprob, axis=1)[:, None]
+    peak = np.take_along_axis(logprob, argmax, axis=1)
     rest = np.exp(logprob - np.where(np.isfinite(peak), peak, 0.0))
-    np.put_along_axis(rest, at, 0.0, axis=1)
+    np.put_along_axis(rest, argmax, 0.0, axis=1)
     return peak[:, 0] + np.log1p(rest.sum(axis=1))
 
 
 def blocks(offsets: NDArray[np.integer]) -> Iterator[tuple[slice | NDArray[np.intp], slice | NDArray[np.intp], int]]:
-    """Tokens with equally long lists, a few thousand numbers at a time.
+    """Yield blocks of tokens with equally long lists, at most :data:`BLOCK` alternatives at a time.
 
-    Yields the tokens' rows, where their alternatives are in the columns (a slice, or a matrix of places), and how many
-    each has.
+    Each block is the rows of its tokens, the positions of their alternatives in the columns (a slice, or a matrix with
+    a row per token), and the length of their lists.
     """
     counts = np.diff(offsets)
     if not len(counts):
@@ -104,21 +104,21 @@ def blocks(offsets: NDArray[np.integer]) -> Iterator[tuple[slice | NDArray[np.in
 
 
 def clip_to_support(values: Floats) -> Floats:
-    """A block without what is no log-probability (``-inf`` in its place) and rounding above 0."""
-    # Nearly always there is nothing to do, and two reductions tell; NaN fails both.
+    """Return a block with ``-inf`` for censored values, and 0 for values that rounding put above it."""
+    # Two reductions show that nearly every block needs no change; NaN fails both comparisons.
     if not len(values) or not values.shape[-1] or (values.max() <= 0 and values.min() > SENTINEL):
         return values
     return np.where(is_censored(values), -np.inf, np.minimum(values, 0.0))
 
 
 def descending(values: Floats) -> Floats:
-    """A block with each list from the likeliest on, as nearly all servers send it."""
+    """Return a block with each list in descending order, as nearly all servers send it."""
     if values.shape[1] < 2:
         return values
-    # Looked at end to end, which is several times faster: rises are then allowed between lists alone.
+    # One pass over the flat block is several times faster than a pass per list. Rises between lists are allowed.
     flat = values.reshape(-1)
-    between = np.count_nonzero(values[1:, 0] > values[:-1, -1])
-    if np.count_nonzero(flat[1:] > flat[:-1]) == between:
+    rises_between = np.count_nonzero(values[1:, 0] > values[:-1, -1])
+    if np.count_nonzero(flat[1:] > flat[:-1]) == rises_between:
         return values
     return -np.sort(-values, axis=1)
 
@@ -131,89 +131,95 @@ def observe(
     alternative_logprob: Floats,
     offsets: NDArray[np.integer],
 ) -> Observed:
-    """Go through a table's columns and keep of each list what the measures need.
+    """Return the summary of each list that the measures need.
 
-    Without a vocabulary and tokens there are only lists: nothing is known of a chosen token.
+    Without a vocabulary and chosen tokens, the columns are lists alone, and no chosen token adds to them.
     """
     n = len(offsets) - 1
-    made = Observed(np.diff(offsets), np.empty(n, np.int32), *(np.empty(n) for _ in range(6)))
-    outside = None if chosen_logprob is None else clip_to_support(np.asarray(chosen_logprob, np.float64))
-    for rows, places, length in blocks(offsets):
+    observed = Observed(np.diff(offsets), np.empty(n, np.int32), *(np.empty(n) for _ in range(6)))
+    chosen_values = None if chosen_logprob is None else clip_to_support(np.asarray(chosen_logprob, np.float64))
+    for rows, positions, length in blocks(offsets):
         size = rows.stop - rows.start if isinstance(rows, slice) else len(rows)
-        extra = np.full(size, -np.inf) if outside is None else outside[rows]
+        unlisted = np.full(size, -np.inf) if chosen_values is None else chosen_values[rows]
         if length:
-            raw = alternative_logprob[places]
+            raw = alternative_logprob[positions]
             values = descending(clip_to_support(raw.reshape(-1, length)))
             if vocabulary is not None and chosen is not None and alternative is not None:
-                ids = alternative[places].reshape(-1, length)
-                extra = np.where(contains_chosen(vocabulary, ids, chosen[rows]), -np.inf, extra)
+                ids = alternative[positions].reshape(-1, length)
+                unlisted = np.where(contains_chosen(vocabulary, ids, chosen[rows]), -np.inf, unlisted)
         else:
             values = np.full((size, 1), -np.inf)
-        made.first[rows] = values[:, 0]
-        made.second[rows] = values[:, 1] if length > 1 else -np.inf
-        made.extra[rows] = extra
-        _weigh(made, rows, values, extra)
-    return made
+        observed.first[rows] = values[:, 0]
+        observed.second[rows] = values[:, 1] if length > 1 else -np.inf
+        observed.extra[rows] = unlisted
+        _summarize(observed, rows, values, unlisted)
+    return observed
 
 
-def _weigh(made: Observed, rows: slice | NDArray[np.intp], values: Floats, extra: Floats) -> None:
+def _summarize(observed: Observed, rows: slice | NDArray[np.intp], values: Floats, unlisted: Floats) -> None:
+    """Fill in ``known``, ``cap``, ``plugin`` and ``tail`` of a block's rows.
+
+    ``values`` are the lists in descending order, shape (n, k); ``unlisted`` is the log-probability of a chosen token
+    outside its list, else ``-inf``, shape (n,).
+    """
     p = np.exp(values)
-    last = values[:, -1]
-    if last.min() > -np.inf:
+    cap = values[:, -1]
+    if cap.min() > -np.inf:
         plugin = np.einsum("ij,ij->i", p, values)
         counts: Ints | int = values.shape[1]
     else:
         plugin = np.einsum("ij,ij->i", p, np.where(values > -np.inf, values, 0.0))
         counts = (values > -np.inf).sum(axis=1, dtype=np.int32)
-        last = np.take_along_axis(values, np.maximum(counts - 1, 0)[:, None], axis=1)[:, 0]
+        cap = np.take_along_axis(values, np.maximum(counts - 1, 0)[:, None], axis=1)[:, 0]
     best = values[:, 0]
     rest = np.einsum("ij->i", p[:, 1:])
-    if extra.max() > -np.inf:
-        outside = extra > -np.inf
-        q = np.exp(extra)
-        plugin = plugin + q * np.where(outside, extra, 0.0)
-        rest = rest + np.where(extra > best, p[:, 0], q)
-        best = np.maximum(best, extra)
-        counts = counts + outside.astype(np.int32)
+    if unlisted.max() > -np.inf:
+        is_unlisted = unlisted > -np.inf
+        q = np.exp(unlisted)
+        plugin = plugin + q * np.where(is_unlisted, unlisted, 0.0)
+        rest = rest + np.where(unlisted > best, p[:, 0], q)
+        best = np.maximum(best, unlisted)
+        counts = counts + is_unlisted.astype(np.int32)
     # 1 - p of the largest keeps the digits that a sum near 1 would lose.
     tail = -np.expm1(best) - rest
     if tail.min() < 1e-12:
         tail[np.abs(tail) <= _ULP * (rest - plugin)] = 0.0
-    made.known[rows] = counts
-    made.cap[rows] = last
-    made.plugin[rows] = 0.0 - plugin
-    made.tail[rows] = tail
+    observed.known[rows] = counts
+    observed.cap[rows] = cap
+    observed.plugin[rows] = 0.0 - plugin
+    observed.tail[rows] = tail
 
 
 def surprisal(logprob: Floats, base: float) -> Floats:
-    """Minus the logarithm of each probability."""
+    """Return minus the logarithm of each probability; NaN where censored."""
     return 0.0 - mask_censored(logprob) / log_of(base)
 
 
-def observed_mass(seen: Observed) -> Floats:
-    """The probability that is accounted for at each position."""
-    return 1.0 - np.maximum(seen.tail, 0.0)
+def observed_mass(observed: Observed) -> Floats:
+    """Return the known probability at each position, at most 1."""
+    return 1.0 - np.maximum(observed.tail, 0.0)
 
 
-def margin(seen: Observed) -> Floats:
-    """The lead of the likeliest token over the runner-up, as a difference of probabilities."""
-    # One known alternative: the runner-up is hidden and holds at most the rest, or it is the chosen token.
-    best, extra = np.exp(seen.first), np.exp(seen.extra)
-    hidden = np.where(seen.second == -np.inf, np.minimum(np.maximum(seen.tail, 0.0), best), 0.0)
-    lead = np.maximum(best, extra) - np.maximum(np.maximum(np.exp(seen.second), hidden), np.minimum(best, extra))
-    return np.where(seen.first == -np.inf, np.nan, lead)
+def margin(observed: Observed) -> Floats:
+    """Return the lead of the likeliest token over the runner-up, as a difference of probabilities."""
+    # Where one alternative is known, the runner-up is the chosen token, or hidden: it then holds at most the tail.
+    best, unlisted = np.exp(observed.first), np.exp(observed.extra)
+    hidden = np.where(observed.second == -np.inf, np.minimum(np.maximum(observed.tail, 0.0), best), 0.0)
+    runner_up = np.maximum(np.maximum(np.exp(observed.second), hidden), np.minimum(best, unlisted))
+    lead = np.maximum(best, unlisted) - runner_up
+    return np.where(observed.first == -np.inf, np.nan, lead)
 
 
 def is_listed(
     vocabulary: Vocabulary, chosen: NDArray[np.integer], alternative: NDArray[np.integer], offsets: NDArray[np.integer]
 ) -> Bools:
-    """Whether each chosen token is in its list."""
-    found = np.zeros(len(chosen), np.bool_)
-    for rows, places, length in blocks(offsets):
+    """Return True where the chosen token is in its list."""
+    listed = np.zeros(len(chosen), np.bool_)
+    for rows, positions, length in blocks(offsets):
         if length:
-            ids = alternative[places].reshape(-1, length)
-            found[rows] = contains_chosen(vocabulary, ids, chosen[rows])
-    return found
+            ids = alternative[positions].reshape(-1, length)
+            listed[rows] = contains_chosen(vocabulary, ids, chosen[rows])
+    return listed
 
 
 def rank(
@@ -223,97 +229,103 @@ def rank(
     alternative_logprob: Floats,
     offsets: NDArray[np.integer],
 ) -> Floats:
-    """The chosen token's place among the alternatives; one past the end where it is not among them."""
-    place = np.full(len(chosen), np.nan)
-    for rows, places, length in blocks(offsets):
+    """Return the rank of each chosen token in its list, from 1; one more than the length where it is not listed."""
+    ranks = np.full(len(chosen), np.nan)
+    for rows, positions, length in blocks(offsets):
         if not length:
             continue
-        values = clip_to_support(alternative_logprob[places].reshape(-1, length))
-        same = same_token(vocabulary, alternative[places].reshape(-1, length), chosen[rows])
-        # Duplicates of the chosen token may be listed (as text, tokens are not unique): the likeliest is meant.
-        own = np.where(same, values, -np.inf).max(axis=1)
-        above = (values > own[:, None]).sum(axis=1)
-        place[rows] = np.where(same.any(axis=1), above, length) + 1.0
-    return place
+        values = clip_to_support(alternative_logprob[positions].reshape(-1, length))
+        same = same_token(vocabulary, alternative[positions].reshape(-1, length), chosen[rows])
+        # Several listed tokens may match the chosen one, as texts are not unique. The likeliest of them counts.
+        matched = np.where(same, values, -np.inf).max(axis=1)
+        above = (values > matched[:, None]).sum(axis=1)
+        ranks[rows] = np.where(same.any(axis=1), above, length) + 1.0
+    return ranks
 
 
-def lower_entropy(seen: Observed) -> Floats:
-    """The least entropy (nats) that each position's list allows.
+def lower_entropy(observed: Observed) -> Floats:
+    """Return the least entropy (nats) that each position's list allows.
 
     No hidden token exceeds the list's least probability c, so that the entropy is least where floor(r / c) hidden
     tokens have c and one the remainder of the tail r (``-x ln x`` is concave, and its sum least at an extreme point).
     """
-    made = np.empty(len(seen.tail))
-    for start in range(0, len(made), _ROWS):
-        part = slice(start, start + _ROWS)
-        tail, cap, plugin = seen.tail[part], seen.cap[part], seen.plugin[part]
+    entropy = np.empty(len(observed.tail))
+    for start in range(0, len(entropy), _ROWS):
+        rows = slice(start, start + _ROWS)
+        tail, cap, plugin = observed.tail[rows], observed.cap[rows], observed.plugin[rows]
         c = np.exp(cap)
         left = np.maximum(tail, 0.0)
         with np.errstate(divide="ignore", invalid="ignore"):
             full = np.floor(left / c * (1 + 1e-13))
-            # Where nothing is listed, nothing caps the tail.
+            # Without a list there is no c, and the whole tail may be one token.
             full = np.where(c > 0, full, 0.0)
             left = np.maximum(left - full * c, 0.0)
             low = plugin - np.where(left > 0, left * np.log(left), 0.0)
             low -= np.where(full > 0, full * c * cap, 0.0)
         if (tail < 0).any():
-            low = np.where(tail < 0, _relative(plugin, tail), low)
-        made[part] = np.where(seen.known[part] > 0, np.maximum(low, 0.0), np.nan)
-    return made
+            low = np.where(tail < 0, _normalized_entropy(plugin, tail), low)
+        entropy[rows] = np.where(observed.known[rows] > 0, np.maximum(low, 0.0), np.nan)
+    return entropy
 
 
-def entropy_bounds(seen: Observed, vocab_size: int | None, base: float) -> Bounds:
-    """The interval each position's entropy lies in; greatest where the tail is spread evenly over all hidden tokens."""
+def entropy_bounds(observed: Observed, vocab_size: int | None, base: float) -> Bounds:
+    """Return the interval that contains each position's entropy.
+
+    The upper bound spreads the tail evenly over all hidden tokens.
+    """
     scale = log_of(base)
-    lower = lower_entropy(seen)
-    tail = np.maximum(seen.tail, 0.0)
+    lower = lower_entropy(observed)
+    tail = np.maximum(observed.tail, 0.0)
     if vocab_size is None:
         upper = np.where(tail > 0, np.inf, lower)
     else:
-        most = int(seen.known.max(initial=0))
+        most = int(observed.known.max(initial=0))
         if vocab_size < most:
             raise SettingError(
                 f"vocab_size must be at least the number of alternatives, {most}, not {vocab_size!r}.",
                 setting="vocab_size",
                 value=vocab_size,
             )
-        # A complete list that misses 1: the numbers are to be read relatively.
-        complete = seen.known == vocab_size
+        # The whole vocabulary is listed, so a sum other than 1 is an error of the numbers: normalize them.
+        complete = observed.known == vocab_size
         if complete.any():
-            lower = np.where(complete, np.maximum(_relative(seen.plugin, seen.tail), 0.0), lower)
+            lower = np.where(complete, np.maximum(_normalized_entropy(observed.plugin, observed.tail), 0.0), lower)
             tail = np.where(complete, 0.0, tail)
-        hidden = np.maximum(vocab_size - seen.known, 1)
+        hidden = np.maximum(vocab_size - observed.known, 1)
         with np.errstate(divide="ignore", invalid="ignore"):
-            spread = seen.plugin - np.where(tail > 0, tail * np.log(tail / hidden), 0.0)
+            spread = observed.plugin - np.where(tail > 0, tail * np.log(tail / hidden), 0.0)
         upper = np.where(tail > 0, np.maximum(spread, lower), lower)
-    upper = np.where(seen.known > 0, upper, np.nan)
+    upper = np.where(observed.known > 0, upper, np.nan)
     return Bounds(lower / scale, upper / scale)
 
 
-def _relative(plugin: Floats, tail: Floats) -> Floats:
-    """The entropy of lists that are made to add up to 1."""
+def _normalized_entropy(plugin: Floats, tail: Floats) -> Floats:
+    """Return the entropy (nats) of the known probabilities, normalized to add up to 1."""
     total = 1.0 - tail
     with np.errstate(divide="ignore", invalid="ignore"):
         return plugin / total + np.log(total)
 
 
 def contains_chosen(vocabulary: Vocabulary, listed: NDArray[np.integer], chosen: NDArray[np.integer]) -> Bools:
-    """Whether lists, shape (n, k), hold their chosen token, shape (n,)."""
-    # Most tokens are the likeliest of their list, which stands first.
-    found = listed[:, 0] == chosen
-    others = np.flatnonzero(~found)
+    """Return True where a list, shape (n, k), contains the chosen token, shape (n,)."""
+    # Most chosen tokens are the likeliest, which is first in the list.
+    contained = listed[:, 0] == chosen
+    others = np.flatnonzero(~contained)
     if len(others):
-        found[others] = same_token(vocabulary, listed[others], chosen[others]).any(axis=1)
-    return found
+        contained[others] = same_token(vocabulary, listed[others], chosen[others]).any(axis=1)
+    return contained
 
 
 def same_token(vocabulary: Vocabulary, listed: NDArray[np.integer], chosen: NDArray[np.integer]) -> Bools:
-    """Where lists, shape (n, k), hold their chosen token, shape (n,): by bytes where both are known, else by text."""
+    """Return True where a listed token, shape (n, k), is the chosen one, shape (n,).
+
+    Tokens of one text are compared by id where both ids are known, else by bytes where both are known.
+    """
     same = listed == chosen[:, None]
-    if not vocabulary.has_namesakes:
+    if not vocabulary.has_duplicate_texts:
         return same
-    spelling = vocabulary.spellings
-    for row, column in np.argwhere(~same & (spelling[listed] == spelling[chosen][:, None])):
+    group = vocabulary.text_groups
+    for row, column in np.argwhere(~same & (group[listed] == group[chosen][:, None])):
         a, b = int(listed[row, column]), int(chosen[row])
         ids = vocabulary.ids[a], vocabulary.ids[b]
         raws = vocabulary.raw[a], vocabulary.raw[b]
@@ -325,12 +337,12 @@ def same_token(vocabulary: Vocabulary, listed: NDArray[np.integer], chosen: NDAr
 
 
 def log_of(base: float) -> float:
-    """The natural logarithm of a base.
+    """Return the natural logarithm of a base.
 
     Raises
     ------
     SettingError
-        When it is no base.
+        When the base is not a positive finite number other than 1.
     """
     if not base > 0 or base == 1 or math.isinf(base):
         raise SettingError(

@@ -1,6 +1,6 @@
 """The table of a response's log-probabilities: one row per generated token, each with a short list of alternatives.
 
-Two rules about what providers send live in this package only:
+Two rules for what providers send are implemented in this package only:
 
 * lone surrogates in the text of a token become U+FFFD, and its bytes keep what was sent
   (:mod:`~deluge_nb.logprobs.columns`);
@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import LogprobsMissingError
+from ..text.counts import pluralize
 from . import export, measures
 from .columns import Floats, Ints, Vocabulary
 from .entries import TokenLogprob, TopLogprob, read_entries
@@ -29,13 +30,29 @@ if TYPE_CHECKING:
 
 
 class Logprobs(TokenColumns, Sequence[TokenLogprob]):
-    """An immutable table of token log-probabilities that behaves as the documented list of dicts.
+    """Immutable table of token log-probabilities that behaves as the documented list of dicts.
 
-    Build one with :meth:`from_entries`; the client fills them straight from a response. ``len``, indexing, iteration
-    and ``==`` work as on a list of dicts (each access makes a fresh one); a slice is a table again.
+    Create one with :meth:`from_entries` or :func:`deluge_nb.as_logprobs`; the client fills them straight from a
+    response. ``len``, indexing, iteration and ``==`` work as for a list of dicts (each access creates a new dict); a
+    slice is a table again.
 
-    All log-probabilities are natural logarithms. Per-token methods return one float64 per token, NaN where the provider
-    did not say enough.
+    All log-probabilities are natural logarithms. Per-token measures return one float64 per token, NaN where the
+    provider sent too little to compute it.
+
+    Parameters
+    ----------
+    vocabulary, chosen, chosen_logprob, alternative, alternative_logprob, offsets, vocab_size
+        Columns, as :class:`~deluge_nb.logprobs.token_columns.TokenColumns` describes them.
+
+    Examples
+    --------
+    >>> from deluge_nb import Logprobs
+    >>> top = [{"token": "Paris", "logprob": -0.25}, {"token": "Lyon", "logprob": -2.0}]
+    >>> table = Logprobs.from_entries([{"token": "Paris", "logprob": -0.25, "top_logprobs": top}])
+    >>> table
+    Logprobs(1 token, top 2: 'Paris')
+    >>> table[0]["token"], table.prob.round(2).tolist(), table.entropy(base=2).round(2).tolist()
+    ('Paris', [0.78], [0.98])
     """
 
     __slots__ = ("_observed",)
@@ -58,19 +75,24 @@ class Logprobs(TokenColumns, Sequence[TokenLogprob]):
 
     @classmethod
     def from_entries(cls, entries: Iterable[Mapping[str, Any]], *, vocab_size: int | None = None) -> Self:
-        """Make a table from the documented list of dicts; ``list(table)`` gives it back.
+        """Create a table from the documented list of dicts; ``list(table)`` returns an equal list.
 
         Parameters
         ----------
         entries
             One mapping per token with ``token`` and ``logprob``, and where known ``bytes`` and ``top_logprobs``.
         vocab_size
-            How many tokens the model can choose from, if you know it.
+            Number of tokens that the model can choose from, if you know it.
+
+        Returns
+        -------
+        Logprobs
+            One row per entry.
 
         Raises
         ------
         SettingError
-            When an entry is not of that structure; it names the position and the field.
+            When an entry does not have that structure. The message names the position and the field.
         """
         builder = read_entries(entries)
         return cls(builder.vocabulary, *builder.columns(), vocab_size=vocab_size)
@@ -107,69 +129,42 @@ class Logprobs(TokenColumns, Sequence[TokenLogprob]):
     __hash__ = None  # type: ignore[assignment]
 
     def top(self, position: int) -> list[TopLogprob]:
-        """The alternatives at a position as fresh dicts, in the provider's order."""
+        """Return the alternatives at a position as new dicts.
+
+        Parameters
+        ----------
+        position
+            Index of a token; negative ones count from the end.
+
+        Returns
+        -------
+        list of TopLogprob
+            In the provider's order.
+
+        Raises
+        ------
+        IndexError
+            When there is no such token.
+        """
         position = self._row(position)
-        span = slice(self._offsets[position], self._offsets[position + 1])
+        rows = slice(self._offsets[position], self._offsets[position + 1])
         vocabulary = self._vocabulary
-        found: list[TopLogprob] = []
+        top: list[TopLogprob] = []
         for index, logprob in zip(
-            self._alternative[span].tolist(), self._alternative_logprob[span].tolist(), strict=True
+            self._alternative[rows].tolist(), self._alternative_logprob[rows].tolist(), strict=True
         ):
             entry: TopLogprob = {"token": vocabulary.texts[index], "logprob": _plain(logprob)}
             raw = vocabulary.raw[index]
             if raw is not ...:
                 entry["bytes"] = list(raw) if isinstance(raw, bytes) else None
-            found.append(entry)
-        return found
+            top.append(entry)
+        return top
 
-    def top_logprob(self, position: int) -> Floats:
-        """The log-probabilities of the alternatives at a position, as listed: what :mod:`deluge_nb.stats` takes."""
-        position = self._row(position)
-        return measures.mask_censored(self._alternative_logprob[self._offsets[position] : self._offsets[position + 1]])
-
-    # Columns and text -----------------------------------------------------------------------------------------------
-
-    @property
-    def tokens(self) -> list[str]:
-        """The text of each chosen token, as the provider spelt it."""
-        texts = self._vocabulary.texts
-        return [texts[index] for index in self._chosen.tolist()]
-
-    @property
-    def token_ids(self) -> list[int | None]:
-        """Each chosen token's id in the model's vocabulary, where the provider tells it."""
-        ids = self._vocabulary.ids
-        return [ids[index] for index in self._chosen.tolist()]
-
-    @property
-    def token_bytes(self) -> list[bytes]:
-        """The bytes of each chosen token: the provider's where it gives them, else the text as UTF-8."""
-        vocabulary = self._vocabulary
-        return [vocabulary.true_bytes(index) for index in self._chosen.tolist()]
-
-    @property
-    def text(self) -> str:
-        """The completion's text, joined from bytes, so that a character cut across tokens reads right."""
-        return b"".join(self.token_bytes).decode("utf-8", "replace")
-
-    @property
-    def censored(self) -> NDArray[np.bool_]:
-        """Where the provider sent a sentinel or null in place of the chosen token's log-probability."""
-        return measures.is_censored(self._chosen_logprob)
-
-    @property
-    def logprob(self) -> Floats:
-        """The chosen tokens' log-probabilities in nats; NaN where censored."""
-        return measures.mask_censored(self._chosen_logprob)
-
-    @property
-    def prob(self) -> Floats:
-        """The chosen tokens' probabilities; NaN where censored."""
-        return np.exp(self.logprob)
+    # Columns --------------------------------------------------------------------------------------------------------
 
     @property
     def observed(self) -> measures.Observed:
-        """All that is known of each position's distribution; what the measures are computed from."""
+        """Summary of each position's known probabilities, from which the measures are computed."""
         if self._observed is None:
             self._observed = measures.observe(
                 self._vocabulary,
@@ -183,89 +178,135 @@ class Logprobs(TokenColumns, Sequence[TokenLogprob]):
 
     @property
     def is_listed(self) -> NDArray[np.bool_]:
-        """Whether each chosen token is among its alternatives."""
+        """True where the chosen token is among its alternatives."""
         return measures.is_listed(self._vocabulary, self._chosen, self._alternative, self._offsets)
 
     # Measures -------------------------------------------------------------------------------------------------------
 
     def surprisal(self, base: float = math.e) -> Floats:
-        """How surprising each chosen token is: minus the logarithm of its probability.
+        """Return the surprisal of each chosen token: minus the logarithm of its probability.
 
         Parameters
         ----------
         base
             2 for bits; e (nats) by default.
+
+        Returns
+        -------
+        numpy.ndarray
+            Shape (n,); NaN where censored.
+
+        Examples
+        --------
+        >>> from deluge_nb import Logprobs
+        >>> Logprobs.from_entries([{"token": "heads", "logprob": -0.6931471805599453}]).surprisal(base=2)
+        array([1.])
         """
         return measures.surprisal(self._chosen_logprob, base)
 
     def entropy(self, base: float = math.e) -> Floats:
-        """The uncertainty before each token: the least entropy its alternatives leave possible.
+        """Return the uncertainty before each token: the least entropy that its alternatives allow.
 
-        Exact where all alternatives are known. Elsewhere it is a lower bound, and a tight one: the mass outside the
-        list is spread as narrowly as the list's smallest probability allows. (Leaving that mass out, as in a plain sum
-        over the list, would call a nearly flat distribution certain.)
+        Exact where all alternatives are known. Elsewhere it is a tight lower bound: the mass outside the list is spread
+        as narrowly as the list's smallest probability allows. (A plain sum over the list leaves that mass out, and
+        would call a nearly flat distribution certain.)
 
         Parameters
         ----------
         base
             2 for bits; e (nats) by default.
+
+        Returns
+        -------
+        numpy.ndarray
+            Shape (n,); NaN where nothing is known.
+
+        Examples
+        --------
+        >>> from deluge_nb import Logprobs
+        >>> top = [{"token": token, "logprob": -1.3862943611198906} for token in "abcd"]
+        >>> Logprobs.from_entries([{"token": "a", **top[0], "top_logprobs": top}]).entropy(base=2)
+        array([2.])
         """
         return measures.lower_entropy(self.observed) / measures.log_of(base)
 
     def entropy_bounds(self, vocab_size: int | None = None, *, base: float = math.e) -> measures.Bounds:
-        """The interval the entropy before each token must lie in, given the listed alternatives.
+        """Return the interval that contains the entropy before each token, given the listed alternatives.
 
         Parameters
         ----------
         vocab_size
-            How many tokens the model can choose from; :attr:`vocab_size` if left out. Without either, the upper bound
-            is infinite wherever some probability is not listed.
+            Number of tokens that the model can choose from; :attr:`vocab_size` if left out. Without either, the upper
+            bound is infinite wherever some probability is not listed.
         base
             2 for bits; e (nats) by default.
 
         Returns
         -------
         Bounds
-            ``lower`` and ``upper``, each one float64 per token.
+            ``lower`` and ``upper``, each of shape (n,).
 
         Raises
         ------
         SettingError
             When the vocabulary is smaller than the list of alternatives.
+
+        Examples
+        --------
+        >>> from deluge_nb import Logprobs
+        >>> top = [{"token": "Paris", "logprob": -0.25}, {"token": "Lyon", "logprob": -2.0}]
+        >>> table = Logprobs.from_entries([{"token": "Paris", "logprob": -0.25, "top_logprobs": top}])
+        >>> lower, upper = table.entropy_bounds(50_000, base=2)
+        >>> lower.round(2).tolist(), upper.round(2).tolist()
+        ([0.98], [2.32])
         """
         size = self.vocab_size if vocab_size is None else vocab_size
         return measures.entropy_bounds(self.observed, size, base)
 
     def margin(self) -> Floats:
-        """How far the likeliest token leads the runner-up, as a difference of probabilities.
+        """Return the lead of the likeliest token over the runner-up, as a difference of probabilities.
 
-        Where only one alternative is known the runner-up may hold all the rest, and the least possible lead is given.
-        NaN where there are no alternatives.
+        Where only one alternative is known, the runner-up may hold all the rest, and the least possible lead is
+        returned.
+
+        Returns
+        -------
+        numpy.ndarray
+            From 0 to 1, shape (n,); NaN where there are no alternatives.
         """
         return measures.margin(self.observed)
 
     def rank(self) -> Floats:
-        """The chosen token's place among the alternatives, 1 for the likeliest.
+        """Return the rank of each chosen token among the alternatives, 1 for the likeliest.
 
-        A chosen token that is not listed gets one more than the length of the list: its rank is that or worse. NaN
-        where there are no alternatives.
+        Returns
+        -------
+        numpy.ndarray
+            Shape (n,). A chosen token that is not listed gets one more than the length of the list: its rank is that or
+            worse. NaN where there are no alternatives.
         """
         return measures.rank(
             self._vocabulary, self._chosen, self._alternative, self._alternative_logprob, self._offsets
         )
 
     def top_mass(self) -> Floats:
-        """The probability that is accounted for: the listed alternatives and the chosen token together."""
+        """Return the known probability at each position: that of the listed alternatives and the chosen token.
+
+        Returns
+        -------
+        numpy.ndarray
+            From 0 to 1, shape (n,).
+        """
         return measures.observed_mass(self.observed)
 
     @property
     def total_logprob(self) -> float:
-        """The sum of the chosen tokens' log-probabilities in nats, censored ones left out."""
+        """Sum of the chosen tokens' log-probabilities in nats, without censored ones."""
         return math.fsum(self.logprob[~self.censored])
 
     @property
     def perplexity(self) -> float:
-        """The exponential of the mean surprisal of the tokens whose log-probability is known.
+        """Exponential of the mean surprisal (nats) of the tokens whose log-probability is known.
 
         Raises
         ------
@@ -280,10 +321,17 @@ class Logprobs(TokenColumns, Sequence[TokenLogprob]):
         except OverflowError:
             return math.inf
 
-    # Tables for people ----------------------------------------------------------------------------------------------
+    # Conversion -----------------------------------------------------------------------------------------------------
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain columns, one value per token: what any data frame library takes."""
+        """Return plain columns with one value per token, for any data frame library.
+
+        Returns
+        -------
+        dict
+            Columns ``position``, ``token``, ``logprob``, ``prob``, ``surprisal``, ``entropy``, ``entropy_upper`` (all
+            logarithms in nats), ``margin``, ``rank`` and ``top_mass``.
+        """
         bounds = self.entropy_bounds()
         return {
             "position": np.arange(len(self)),
@@ -299,7 +347,17 @@ class Logprobs(TokenColumns, Sequence[TokenLogprob]):
         }
 
     def to_pandas(self, *, alternatives: bool = False) -> pandas.DataFrame:
-        """A data frame with one row per token, or one per token and alternative.
+        """Return a data frame with one row per token, or one per token and alternative.
+
+        Parameters
+        ----------
+        alternatives
+            One row per token and alternative, with the columns ``position``, ``token``, ``alternative``, ``logprob``
+            (nats) and ``prob``; else one row per token, with the columns of :meth:`to_dict`.
+
+        Returns
+        -------
+        pandas.DataFrame
 
         Raises
         ------
@@ -311,7 +369,11 @@ class Logprobs(TokenColumns, Sequence[TokenLogprob]):
         return export.to_pandas(self.to_dict())
 
     def to_arrow(self) -> pyarrow.Table:
-        """An Arrow table in the documented structure: ``top_logprobs`` is a list of structs.
+        """Return an Arrow table in the documented structure: ``top_logprobs`` is a list of structs.
+
+        Returns
+        -------
+        pyarrow.Table
 
         Raises
         ------
@@ -332,7 +394,7 @@ class Logprobs(TokenColumns, Sequence[TokenLogprob]):
         top = int(counts.max()) if len(counts) else 0
         text = self.text
         text = text if len(text) <= 60 else text[:59] + "…"
-        return f"Logprobs({len(self)} tokens, top {top}: {text!r})"
+        return f"Logprobs({pluralize(len(self), 'token')}, top {top}: {text!r})"
 
 
 def _plain(logprob: float) -> float | None:

@@ -1,4 +1,4 @@
-"""The columns of a table of log-probabilities: how they are stored, sliced, copied and pickled.
+"""Store, slice, copy and pickle the columns of a table of log-probabilities.
 
 This is Arrow's layout for a list of structs with dictionary-encoded tokens: a vocabulary of the distinct tokens, an
 index and a float64 per chosen token, the same two columns for all alternatives end to end, and int32 offsets (the
@@ -13,10 +13,12 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from ..text.counts import pluralize
+from . import measures
 from .columns import Columns, Floats, Ints, RawBytes, Vocabulary
 from .packed import pack_columns
 
-# Indices into a vocabulary of at most this size are stored as uint16: they are most bytes of thousands of answers.
+# Tokens. Indices into a vocabulary of at most this size are stored as uint16, which halves the memory of many answers.
 _NARROW_VOCABULARY = 1 << 16
 
 
@@ -26,15 +28,15 @@ class TokenColumns:
     Parameters
     ----------
     vocabulary
-        The distinct tokens; other tables may have the same.
+        Distinct tokens, which other tables may share.
     chosen, chosen_logprob
-        Shape (n,): each chosen token's index in the vocabulary, and its log-probability in nats.
+        Index of each chosen token in the vocabulary, and its log-probability in nats; shape (n,).
     alternative, alternative_logprob
-        Shape (m,): the same of all alternatives, end to end.
+        The same for all alternatives, end to end; shape (m,).
     offsets
-        Shape (n + 1,): the alternatives of token ``i`` are ``offsets[i]:offsets[i + 1]``.
+        The alternatives of token ``i`` are ``offsets[i]:offsets[i + 1]``; shape (n + 1,).
     vocab_size
-        How many tokens the model can choose from, where that is known.
+        Number of tokens that the model can choose from, if known.
     """
 
     __slots__ = (
@@ -49,9 +51,9 @@ class TokenColumns:
     )
 
     packed: bytes | None
-    """The columns in one block, for code that reads very many tables; None for a long table."""
+    """Columns in one block, for code that reads thousands of tables; None for a long table."""
     vocab_size: int | None
-    """How many tokens the model can choose from, where that is known. It closes the entropy bounds."""
+    """Number of tokens that the model can choose from, if known. It makes the upper entropy bound finite."""
 
     def __init__(
         self,
@@ -80,17 +82,20 @@ class TokenColumns:
 
     @property
     def vocabulary(self) -> Vocabulary:
-        """The distinct tokens that the columns refer to. Other tables may have the same."""
+        """Distinct tokens that the columns refer to. Other tables may share them."""
         return self._vocabulary
 
     @property
     def chosen(self) -> NDArray[np.integer]:
-        """The index of each chosen token in the vocabulary, shape (n,)."""
+        """Index of each chosen token in the vocabulary; shape (n,)."""
         return self._chosen
 
     @property
     def columns(self) -> Columns:
-        """Read-only columns as they were sent: chosen, its logprob, alternatives, their logprobs, offsets from 0."""
+        """Read-only columns: chosen tokens, their logprobs, alternatives, their logprobs, offsets from 0.
+
+        Log-probabilities are in nats and as the provider sent them, sentinels included.
+        """
         start, stop = int(self._offsets[0]), int(self._offsets[-1])
         return (
             _read_only(self._chosen.astype(np.int32)),
@@ -102,16 +107,98 @@ class TokenColumns:
 
     @property
     def top_counts(self) -> Ints:
-        """The number of alternatives of each token, shape (n,)."""
+        """Number of alternatives of each token; shape (n,)."""
         return np.diff(self._offsets)
 
     @property
     def most_alternatives(self) -> int:
-        """The length of the longest list of alternatives."""
+        """Length of the longest list of alternatives."""
         return int(self.top_counts.max(initial=0))
 
+    @property
+    def tokens(self) -> list[str]:
+        """Text of each chosen token, as the provider sent it."""
+        texts = self._vocabulary.texts
+        return [texts[index] for index in self._chosen.tolist()]
+
+    @property
+    def token_ids(self) -> list[int | None]:
+        """Id of each chosen token in the model's vocabulary; None where the provider does not send it."""
+        ids = self._vocabulary.ids
+        return [ids[index] for index in self._chosen.tolist()]
+
+    @property
+    def token_bytes(self) -> list[bytes]:
+        """Bytes of each chosen token: the provider's where it sent them, else the text as UTF-8."""
+        vocabulary = self._vocabulary
+        return [vocabulary.true_bytes(index) for index in self._chosen.tolist()]
+
+    @property
+    def text(self) -> str:
+        """Text of the completion, joined from bytes: a character may be split across tokens."""
+        return b"".join(self.token_bytes).decode("utf-8", "replace")
+
+    @property
+    def censored(self) -> NDArray[np.bool_]:
+        """True where the provider sent a sentinel or null instead of the chosen token's log-probability."""
+        return measures.is_censored(self._chosen_logprob)
+
+    @property
+    def logprob(self) -> Floats:
+        """Log-probabilities of the chosen tokens in nats; NaN where censored."""
+        return measures.mask_censored(self._chosen_logprob)
+
+    @property
+    def prob(self) -> Floats:
+        """Probabilities of the chosen tokens; NaN where censored."""
+        return np.exp(self.logprob)
+
+    def top_logprob(self, position: int) -> Floats:
+        """Return the log-probabilities of the alternatives at a position, for :mod:`deluge_nb.stats`.
+
+        Parameters
+        ----------
+        position
+            Index of a token; negative ones count from the end.
+
+        Returns
+        -------
+        numpy.ndarray
+            Nats in the provider's order, shape (k,); NaN where censored.
+
+        Raises
+        ------
+        IndexError
+            When there is no such token.
+
+        Examples
+        --------
+        >>> from deluge_nb import Logprobs
+        >>> from deluge_nb.stats import entropy_bounds
+        >>> top = [{"token": "Paris", "logprob": -0.25}, {"token": "Lyon", "logprob": -2.0}]
+        >>> table = Logprobs.from_entries([{"token": "Paris", "logprob": -0.25, "top_logprobs": top}])
+        >>> round(entropy_bounds(table.top_logprob(0)).mass, 3)
+        0.914
+        """
+        position = self._row(position)
+        return measures.mask_censored(self._alternative_logprob[self._offsets[position] : self._offsets[position + 1]])
+
     def compact(self) -> Self:
-        """Return an equal table over a vocabulary of its own, with only the tokens that it uses."""
+        """Return an equal table over a vocabulary of its own, with only the tokens that it uses.
+
+        Returns
+        -------
+        Logprobs
+            The same rows. It needs little memory where the original shares the vocabulary of many responses.
+
+        Examples
+        --------
+        >>> from deluge_nb import Logprobs
+        >>> table = Logprobs.from_entries({"token": text, "logprob": -0.5} for text in ("a", "b", "c"))
+        >>> last = table[2:]
+        >>> len(last.vocabulary), len(last.compact().vocabulary), last == last.compact()
+        (3, 1, True)
+        """
         chosen, chosen_logprob, alternative, alternative_logprob, offsets = self.columns
         used, local = np.unique(np.concatenate((chosen, alternative)), return_inverse=True)
         entries = [self._vocabulary.entry(index) for index in used.tolist()]
@@ -127,18 +214,18 @@ class TokenColumns:
         )
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # Compact, because thousands of responses may have the same vocabulary.
-        own = self.compact()
-        entries = [own._vocabulary.entry(index) for index in range(len(own._vocabulary))]
-        return _restore, (type(self), entries, tuple(np.array(column) for column in own.columns), self.vocab_size)
+        # Thousands of responses may share a vocabulary, which each pickle would contain.
+        table = self.compact()
+        entries = [table._vocabulary.entry(index) for index in range(len(table._vocabulary))]
+        return _restore, (type(self), entries, tuple(np.array(column) for column in table.columns), self.vocab_size)
 
     def _row(self, index: int) -> int:
-        """Return the row of an index, which may count from the end."""
+        """Return the row of an index; negative ones count from the end."""
         row = operator.index(index)
         if row < 0:
             row += len(self)
         if not 0 <= row < len(self):
-            raise IndexError(f"There is no token {index} in a completion of {len(self)} tokens.")
+            raise IndexError(f"There is no token {index} in a completion of {pluralize(len(self), 'token')}.")
         return row
 
     def _slice(self, index: slice) -> Self:
@@ -155,12 +242,12 @@ class TokenColumns:
             )
         rows = np.arange(start, stop, step)
         parts = [np.arange(self._offsets[row], self._offsets[row + 1]) for row in rows]
-        places = np.concatenate(parts) if parts else np.zeros(0, np.intp)
+        positions = np.concatenate(parts) if parts else np.zeros(0, np.intp)
         return self._like(
             self._chosen[rows],
             self._chosen_logprob[rows],
-            self._alternative[places],
-            self._alternative_logprob[places],
+            self._alternative[positions],
+            self._alternative_logprob[positions],
             np.concatenate(([0], np.cumsum(self.top_counts[rows]))).astype(np.int32),
         )
 

@@ -108,7 +108,8 @@ def test_an_index_finds_what_it_finds_in_the_list(rows: list[dict[str, Any]], in
         assert made[index] == rows[index]
         assert made.top(index) == rows[index]["top_logprobs"]
     else:
-        with pytest.raises(IndexError, match=f"of {len(rows)} tokens"):
+        count = "1 token" if len(rows) == 1 else f"{len(rows)} tokens"
+        with pytest.raises(IndexError, match=rf"of {count}\.$"):
             made[index]
         with pytest.raises(IndexError):
             made.top(index)
@@ -313,6 +314,7 @@ def test_ids_are_known_where_they_are_given() -> None:
 
 def test_a_repr_is_one_short_line() -> None:
     assert repr(table()) == "Logprobs(3 tokens, top 3: 'Paris is!')"
+    assert repr(table()[:1]) == "Logprobs(1 token, top 2: 'Paris')"
     assert repr(Logprobs.from_entries([])) == "Logprobs(0 tokens, top 0: '')"
     long = repr(table(*(entry("line\n", -0.1) for _ in range(500))))
     assert "\n" not in long

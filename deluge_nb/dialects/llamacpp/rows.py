@@ -248,10 +248,10 @@ def build_table(ask: Ask, rows: Sequence[Row]) -> Logprobs:
     for row in rows:
         # In single precision the probabilities of a whole vocabulary do not quite add up to 1.
         excess = log_sum(other.logprob for other in row.top if other.logprob is not None) if full and row.top else 0.0
-        builder.token(row.octets.decode("utf-8", "replace"), _normalize(row.logprob, excess), row.octets, row.id)
+        builder.add_token(row.octets.decode("utf-8", "replace"), _normalize(row.logprob, excess), row.octets, row.id)
         for other in row.top[:width]:
             octets = bytes(other.bytes)
-            builder.alternative(octets.decode("utf-8", "replace"), _normalize(other.logprob, excess), octets, other.id)
+            builder.add_alternative(octets.decode("utf-8", "replace"), _normalize(other.logprob, excess), octets, other.id)
     return Logprobs(builder.vocabulary, *builder.columns(), vocab_size=ask.vocab_size)
 
 
