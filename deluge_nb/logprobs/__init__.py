@@ -1,4 +1,4 @@
-"""The table of a response's log-probabilities: columns, measures, conversion."""
+"""Table of a response's log-probabilities: columns, measures, conversion."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["Logprobs", "TokenLogprob", "TopLogprob"]
 
 
 def __getattr__(name: str) -> Any:
-    # Imported when first used: the table needs numpy, and a script that only asks a model does not.
+    # Imported on first use: the table needs numpy, and a script that only asks a model does not.
     if name == "Logprobs":
         from .table import Logprobs
 

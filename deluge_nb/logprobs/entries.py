@@ -1,4 +1,4 @@
-"""The documented list of dicts: its types, and reading it into columns."""
+"""Types of the documented list of dicts, and a reader that turns it into columns."""
 
 from __future__ import annotations
 
@@ -12,7 +12,17 @@ from .columns import Builder, RawBytes
 
 
 class TopLogprob(TypedDict):
-    """One alternative the model weighed. ``logprob`` is in nats; None where the provider sent null."""
+    """Alternative at the position of a token.
+
+    ``logprob`` is in nats, or None where the provider sent null. ``bytes`` is absent where the provider sent no such
+    field.
+
+    Examples
+    --------
+    >>> from deluge_nb import TopLogprob
+    >>> TopLogprob(token="Lyon", logprob=-2.0)
+    {'token': 'Lyon', 'logprob': -2.0}
+    """
 
     token: str
     logprob: float | None
@@ -20,7 +30,17 @@ class TopLogprob(TypedDict):
 
 
 class TokenLogprob(TypedDict):
-    """One generated token with its alternatives, in the structure of the OpenAI chat API."""
+    """Generated token with its alternatives, in the structure of the OpenAI chat API.
+
+    ``logprob`` is in nats, or None where the provider sent null.
+
+    Examples
+    --------
+    >>> from deluge_nb import Logprobs, TokenLogprob
+    >>> entry = TokenLogprob(token="Paris", logprob=-0.25, bytes=[80, 97, 114, 105, 115], top_logprobs=[])
+    >>> Logprobs.from_entries([entry])[0] == entry
+    True
+    """
 
     token: str
     logprob: float | None
@@ -47,12 +67,12 @@ def read_entries(entries: Iterable[Mapping[str, Any]]) -> Builder:
 
 
 def _alternatives(entry: Mapping[str, Any], where: str) -> Iterator[Mapping[str, Any]]:
-    found = entry.get("top_logprobs")
-    if found is None:
+    alternatives = entry.get("top_logprobs")
+    if alternatives is None:
         return iter(())
-    if isinstance(found, str | bytes | Mapping) or not isinstance(found, Iterable):
-        raise _bad(f"{where}['top_logprobs']", found, "a list of alternatives")
-    return iter(found)
+    if isinstance(alternatives, str | bytes | Mapping) or not isinstance(alternatives, Iterable):
+        raise _bad(f"{where}['top_logprobs']", alternatives, "a list of alternatives")
+    return iter(alternatives)
 
 
 def _read(entry: Mapping[str, Any], where: str) -> tuple[str, float | None, RawBytes, int | None]:
@@ -80,7 +100,7 @@ def _number(value: object) -> float:
     return float(value)
 
 
-def _bad(where: str, value: object, wanted: str) -> SettingError:
-    shown = repr(value)
-    shown = shown if len(shown) <= 80 else f"{shown[:79]}…"
-    return SettingError(f"{where} must be {wanted}, not {shown}.", setting=where, value=value)
+def _bad(where: str, value: object, expected: str) -> SettingError:
+    text = repr(value)
+    text = text if len(text) <= 80 else f"{text[:79]}…"
+    return SettingError(f"{where} must be {expected}, not {text}.", setting=where, value=value)

@@ -1,4 +1,4 @@
-"""Columns as tables of other libraries. Each library is imported when its function is called."""
+"""Convert tables to pandas and Arrow. Each library is imported when its function is called."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def to_pandas(columns: Mapping[str, Any]) -> pandas.DataFrame:
-    """Return a data frame of columns that have one value per token."""
+    """Return a data frame of columns with one value per token."""
     return import_extra("pandas", "to_pandas()").DataFrame(columns)
 
 
@@ -27,22 +27,21 @@ def alternatives_to_pandas(tokens: Sequence[str], texts: Sequence[str], columns:
     Parameters
     ----------
     tokens
-        The text of each chosen token.
+        Text of each chosen token.
     texts
-        The text of each token of the vocabulary.
+        Text of each token of the vocabulary.
     columns
-        The table's columns.
+        Columns of the table.
     """
     pd = import_extra("pandas", "to_pandas()")
     _, _, alternative, alternative_logprob, offsets = columns
     counts = np.diff(offsets)
     logprob = measures.mask_censored(alternative_logprob)
-    # The empty text at the end keeps numpy from making an array of characters of an empty list.
     return pd.DataFrame(
         {
             "position": np.repeat(np.arange(len(tokens)), counts),
-            "token": np.repeat(np.array([*tokens, ""], dtype=object)[:-1], counts),
-            "alternative": np.array([*texts, ""], dtype=object)[alternative],
+            "token": np.repeat(np.array(tokens, dtype=object), counts),
+            "alternative": np.array(texts, dtype=object)[alternative],
             "logprob": logprob,
             "prob": np.exp(logprob),
         }

@@ -1,4 +1,4 @@
-"""One number out of a table: the probability of a given answer at a given token."""
+"""Read the probability of a given answer at a given token of a table."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..errors import LogprobsMissingError, SettingError
+from ..text.counts import pluralize
 from ..text.matching import Matcher, is_match
 from .values import is_known, log_sum
 
@@ -25,39 +26,50 @@ def extract_prob(
     token_index: int = 0,
     token_match_fn: Matcher | None = is_match,
 ) -> float:
-    """The probability of an answer at one token of a completion.
+    """Return the probability of an answer at one token of a completion.
 
     Parameters
     ----------
     token
-        The answer that is looked for, such as ``"yes"`` or ``"A"``.
+        Answer to look for, such as ``"yes"`` or ``"A"``.
     logprobs
-        A response's ``logprobs``, or the documented list of dicts.
+        ``logprobs`` of a response, or the documented list of dicts.
     use_top_logprobs
-        Look at everything the model weighed: add up all alternatives that match, and the chosen token where the list
-        does not hold it. Otherwise only the chosen token is looked at.
+        Add up the probabilities of all alternatives that match, and of the chosen token if the list does not contain
+        it. Otherwise only the chosen token is read.
     normalize_top_logprobs
-        With ``use_top_logprobs``: divide by the sum over all that is listed. This makes answers comparable and hides
-        how much was not listed; without it the result is the probability that is accounted for, a lower bound.
+        With ``use_top_logprobs``: divide by the sum over the list. This makes answers comparable, but hides how much
+        probability was not listed. Without it the result is the listed probability, a lower bound.
     use_complement
-        Where nothing matches, return 1 minus the probability of the chosen token in place of 0. That assumes that there
-        are two answers and the chosen token is the other one.
+        If nothing matches, return 1 minus the probability of the chosen token instead of 0. This assumes that there are
+        two answers and the chosen token is the other one.
     token_index
-        Which token of the completion; 0 is the first.
+        Position of the token in the completion; 0 is the first.
     token_match_fn
-        Called with a token's text and ``token``; :func:`is_match` if None.
+        Function of a token's text and ``token``; :func:`is_match` if None.
 
     Returns
     -------
     float
-        From 0 to 1. Tokens whose log-probability the provider withheld (-9999, null) count 0.
+        From 0 to 1. Tokens whose log-probability the provider withheld (-9999, null) count as 0.
 
     Raises
     ------
     LogprobsMissingError
-        When there are no log-probabilities, or those that the answer hangs on were withheld.
+        When there are no log-probabilities, or the ones that decide the answer were withheld.
     SettingError
         When ``token_index`` is not a position of the completion.
+
+    Examples
+    --------
+    >>> from deluge_nb import extract_prob
+    >>> top = [("Yes", -0.4), ("No", -1.6), (" yes", -3.0)]
+    >>> top_logprobs = [{"token": token, "logprob": logprob} for token, logprob in top]
+    >>> logprobs = [{"token": "Yes", "logprob": -0.4, "top_logprobs": top_logprobs}]
+    >>> round(extract_prob("yes", logprobs), 2)
+    0.67
+    >>> round(extract_prob("yes", logprobs, use_top_logprobs=True), 2)
+    0.78
     """
     entry = entry_at(logprobs, token_index)
     matches = is_match if token_match_fn is None else token_match_fn
@@ -66,27 +78,27 @@ def extract_prob(
         if matches(entry["token"], token):
             return 0.0 if chosen is None else math.exp(chosen)
         return _complement(chosen, token_index) if use_complement else 0.0
-    weighed = candidates(entry)
-    found = [logprob for text, logprob, _ in weighed if matches(text, token)]
+    listed = candidates(entry)
+    matching = [logprob for text, logprob, _ in listed if matches(text, token)]
     total = 0.0
     if normalize_top_logprobs and entry.get("top_logprobs"):
-        total = log_sum([logprob for _, logprob, _ in weighed])
+        total = log_sum([logprob for _, logprob, _ in listed])
         if total == -math.inf:
             raise _withheld(token_index)
-    if not found and use_complement:
+    if not matching and use_complement:
         return _complement(None if chosen is None else min(chosen - total, 0.0), token_index)
-    return min(math.exp(min(log_sum(found) - total, 0.0)), 1.0)
+    return min(math.exp(min(log_sum(matching) - total, 0.0)), 1.0)
 
 
 def entry_at(logprobs: Logprobs | Sequence[Entry] | None, index: int) -> Entry:
-    """One token of a completion, for a question that needs it.
+    """Return the entry of one token of a completion.
 
     Raises
     ------
     LogprobsMissingError
-        When there is no table, or none with tokens.
+        When there is no table, or it has no tokens.
     SettingError
-        When the index is not a position in it.
+        When ``logprobs`` is not a sequence of entries, or the index is not a position in it.
     """
     if logprobs is None:
         raise LogprobsMissingError(
@@ -100,11 +112,11 @@ def entry_at(logprobs: Logprobs | Sequence[Entry] | None, index: int) -> Entry:
             value=logprobs,
         )
     if not logprobs:
-        raise LogprobsMissingError("There are no log-probabilities to look at: the completion has no tokens.")
+        raise LogprobsMissingError("There are no log-probabilities: the completion has no tokens.")
     if isinstance(index, bool) or not isinstance(index, int) or not 0 <= index < len(logprobs):
         raise SettingError(
-            f"token_index must be from 0 to {len(logprobs) - 1}, for the completion has {len(logprobs)} tokens, not "
-            f"{index!r}.",
+            f"token_index must be from 0 to {len(logprobs) - 1}, for the completion has "
+            f"{pluralize(len(logprobs), 'token')}, not {index!r}.",
             setting="token_index",
             value=index,
         )
@@ -112,13 +124,13 @@ def entry_at(logprobs: Logprobs | Sequence[Entry] | None, index: int) -> Entry:
 
 
 def candidates(entry: Entry) -> list[tuple[str, float, Sequence[int] | None]]:
-    """All that is known of one position, as (text, logprob, bytes) with ``-inf`` for what was withheld.
+    """Return the tokens of known probability at a position: its alternatives, and the chosen token if not among them.
 
-    The alternatives, and the chosen token where they do not hold it.
+    Each is (text, log-probability in nats, bytes); the log-probability is ``-inf`` where it was withheld.
     """
     listed = entry.get("top_logprobs") or []
-    every = listed if any(_same(entry, other) for other in listed) else [*listed, entry]
-    known = ((other["token"], _known(other.get("logprob")), other.get("bytes")) for other in every)
+    entries = listed if any(_same(entry, other) for other in listed) else [*listed, entry]
+    known = ((other["token"], _known(other.get("logprob")), other.get("bytes")) for other in entries)
     return [(text, -math.inf if logprob is None else logprob, raw) for text, logprob, raw in known]
 
 
@@ -133,14 +145,14 @@ def _known(logprob: float | None) -> float | None:
 
 
 def _same(left: Entry, right: Entry) -> bool:
-    """Whether two entries are the same token: halves of different emoji share a text."""
+    """Compare two entries by text and by bytes, as halves of different emoji have the same text."""
     a, b = left.get("bytes"), right.get("bytes")
     return left["token"] == right["token"] and (a is None or b is None or list(a) == list(b))
 
 
 def _withheld(index: int) -> LogprobsMissingError:
     return LogprobsMissingError(
-        f"The provider withheld the log-probabilities at token {index} (-9999 or null); ask for more top_logprobs or "
-        "look at another token.",
+        f"The provider withheld the log-probabilities at token {index} (-9999 or null); ask for more top_logprobs, or "
+        "read another token.",
         position=index,
     )

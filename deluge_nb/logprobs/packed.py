@@ -1,6 +1,6 @@
-"""A small table's columns in one block of memory, and many such blocks as one array.
+"""Pack the columns of a small table into one block of memory, and stack many blocks into one array.
 
-Code that goes through a hundred thousand tables waits mostly for memory, and waits less for one block than for five.
+Code that reads a hundred thousand tables spends its time on memory access, and one block per table is faster than five.
 A block has a header (the numbers of tokens and of alternatives, and the vocabulary's ``id``), both columns of
 log-probabilities, the offsets, and both columns of indices.
 """
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from .columns import Floats, Ints, Vocabulary
 
-# Larger tables keep their columns as they are.
+# Bytes. Packing a larger table would cost more than it saves.
 _MOST_BYTES = 1 << 16
 _HEADER = np.dtype([("n", "<i4"), ("m", "<i4"), ("vocabulary", "<i8")])
 
@@ -27,7 +27,7 @@ def pack_columns(
     alternative_logprob: Floats,
     offsets: Ints,
 ) -> tuple[bytes | None, tuple[Any, ...]]:
-    """Return a small table's columns as one block, and as views of it; for a large table None, and the columns."""
+    """Return a small table's columns as one block and as views of it; for a large table, None and the columns."""
     n, m = len(chosen), len(alternative)
     size = 8 * (n + m) + 4 * (n + 1) + 4 * (n + m)
     is_whole = len(offsets) == n + 1 and int(offsets[0]) == 0 and int(offsets[-1]) == m
@@ -38,25 +38,25 @@ def pack_columns(
     parts = (header, chosen_logprob, alternative_logprob, offsets, chosen, alternative)
     block = b"".join([part.tobytes() for part in parts])
     logprobs = np.frombuffer(block, np.float64, n + m, _HEADER.itemsize)
-    position = _HEADER.itemsize + 8 * (n + m)
-    edges = np.frombuffer(block, np.int32, n + 1, position)
-    indices = np.frombuffer(block, chosen.dtype, n + m, position + 4 * (n + 1))
-    return block, (indices[:n], logprobs[:n], indices[n:], logprobs[n:], edges)
+    start = _HEADER.itemsize + 8 * (n + m)
+    packed_offsets = np.frombuffer(block, np.int32, n + 1, start)
+    indices = np.frombuffer(block, chosen.dtype, n + m, start + 4 * (n + 1))
+    return block, (indices[:n], logprobs[:n], indices[n:], logprobs[n:], packed_offsets)
 
 
 def stack_packed(blocks: list[Any]) -> NDArray[np.void] | None:
     """Return many blocks as the rows of a structured array, with fields named like the columns.
 
-    Returns None where a block is missing (None), or where shapes or vocabularies differ; equal ``id`` means the same
-    vocabulary, as all tables are alive. The blocks' lengths are not compared one by one, because that would wait for
-    their memory twice. It is enough that all headers are equal and the total length fits: with equal headers only the
-    width of an index can differ, which would make the total too long or too short.
+    Return None if a block is missing (None), or if shapes or vocabularies differ. Equal ``id`` means the same
+    vocabulary, because all tables are alive. The lengths of the blocks are not compared one by one, which would access
+    their memory twice. Equal headers and a total length that fits are enough: with equal headers only the width of an
+    index can differ, and would make the total too long or too short.
     """
     try:
-        joined = b"".join(blocks)
+        data = b"".join(blocks)
     except TypeError:
         return None
-    if len(joined) != len(blocks) * len(blocks[0]):
+    if len(data) != len(blocks) * len(blocks[0]):
         return None
     header = np.frombuffer(blocks[0], _HEADER, 1)[0]
     n, m = int(header["n"]), int(header["m"])
@@ -72,7 +72,7 @@ def stack_packed(blocks: list[Any]) -> NDArray[np.void] | None:
         ("chosen", index_type, (n,)),
         ("alternative", index_type, (m,)),
     ]
-    rows = np.frombuffer(joined, np.dtype(fields))
+    rows = np.frombuffer(data, np.dtype(fields))
     headers = rows["header"]
     are_equal = all((headers[name] == header[name]).all() for name in ("n", "m", "vocabulary"))
     return rows if are_equal else None

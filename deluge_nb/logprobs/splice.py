@@ -1,4 +1,4 @@
-"""Tables of log-probabilities put together: the rows before a token, another token there, the rows of what followed."""
+"""Replace the token at a position by one of its alternatives, and concatenate tables."""
 
 from __future__ import annotations
 
@@ -12,95 +12,115 @@ from .columns import RawBytes
 from .table import Logprobs
 
 
-def with_alternative(table: Logprobs, position: int, place: int, *, ends: bool = False) -> Logprobs:
-    """The rows before a position, and the row there with another of its alternatives chosen.
+def with_alternative(table: Logprobs, position: int, index: int, *, ends: bool = False) -> Logprobs:
+    """Return the rows up to a position, with another alternative chosen in the last of them.
 
     Parameters
     ----------
     table
-        The rows.
-    position, place
-        Which row, and which of its alternatives.
+        Log-probabilities of a response.
+    position, index
+        Position of the row, and index of the alternative in its list.
     ends
-        Whether the alternative ends the answer: it is then no part of the text.
+        True if the alternative ends the answer, and is therefore not part of the text.
+
+    Returns
+    -------
+    Logprobs
+        ``position + 1`` rows over a vocabulary of their own.
     """
-    first = table[: position + 1].compact()
-    chosen, logprob, alternative, others, offsets = first.columns
+    rows = table[: position + 1].compact()
+    chosen, logprob, alternative, alternative_logprob, offsets = rows.columns
     chosen, logprob, alternative = chosen.copy(), logprob.copy(), alternative.copy()
-    index, value = alternative[offsets[position] + place], others[offsets[position] + place]
-    if ends and first.vocabulary.true_bytes(int(index)):
-        text, _, token_id = first.vocabulary.entry(int(index))
-        silent = first.vocabulary.add(text, b"", token_id)
-        alternative[offsets[position] + place] = index = silent
-    chosen[position], logprob[position] = index, value
-    return Logprobs(first.vocabulary, chosen, logprob, alternative, others, offsets, vocab_size=table.vocab_size)
+    entry = offsets[position] + index
+    token = alternative[entry]
+    if ends and rows.vocabulary.true_bytes(int(token)):
+        text, _, token_id = rows.vocabulary.entry(int(token))
+        alternative[entry] = token = rows.vocabulary.add(text, b"", token_id)
+    chosen[position], logprob[position] = token, alternative_logprob[entry]
+    return Logprobs(
+        rows.vocabulary, chosen, logprob, alternative, alternative_logprob, offsets, vocab_size=table.vocab_size
+    )
 
 
 def concatenate(before: Logprobs, after: Logprobs) -> Logprobs:
-    """The rows of two tables, one after the other, over a vocabulary of their own."""
+    """Return the rows of two tables, one after the other, over a vocabulary of their own."""
     first, second = before.compact(), after.compact()
     vocabulary = first.vocabulary
-    moved = np.array(
-        [vocabulary.add(*second.vocabulary.entry(index)) for index in range(len(second.vocabulary))], np.int32
-    )
-    mine, its = first.columns, second.columns
+    entries = map(second.vocabulary.entry, range(len(second.vocabulary)))
+    new_index = np.array([vocabulary.add(*entry) for entry in entries], np.int32)
+    left, right = first.columns, second.columns
     return Logprobs(
         vocabulary,
-        np.concatenate((mine[0], moved[its[0]])),
-        np.concatenate((mine[1], its[1])),
-        np.concatenate((mine[2], moved[its[2]])),
-        np.concatenate((mine[3], its[3])),
-        np.concatenate((mine[4], its[4][1:] + mine[4][-1])).astype(np.int32),
+        np.concatenate((left[0], new_index[right[0]])),
+        np.concatenate((left[1], right[1])),
+        np.concatenate((left[2], new_index[right[2]])),
+        np.concatenate((left[3], right[3])),
+        np.concatenate((left[4], right[4][1:] + left[4][-1])).astype(np.int32),
         vocab_size=before.vocab_size if before.vocab_size is not None else after.vocab_size,
     )
 
 
 def locate_alternative(table: Logprobs, position: int, alternative: str | int) -> tuple[int, int]:
-    """A position as it counts from 0, and the place of an alternative there that is given by its text or its place.
+    """Return a position counted from 0, and the index of an alternative in the list at that position.
+
+    Parameters
+    ----------
+    table
+        Log-probabilities of a response.
+    position
+        Position of a token; negative ones count from the end.
+    alternative
+        Text of an alternative there, or its index.
+
+    Returns
+    -------
+    tuple of int
+        Position and index.
 
     Raises
     ------
     SettingError
-        When there is no such row, or no such alternative in it.
+        When there is no such position, or no such alternative.
     """
     try:
-        at = operator.index(position)
+        row = operator.index(position)
     except TypeError:
-        at = len(table)
-    at += len(table) if at < 0 else 0
-    if not 0 <= at < len(table):
+        row = len(table)
+    row += len(table) if row < 0 else 0
+    if not 0 <= row < len(table):
+        tokens = "the only token" if len(table) == 1 else f"one of the {len(table)} tokens"
         raise SettingError(
-            f"position must be one of the {len(table)} tokens, counted from 0, not {position!r}.",
+            f"position must be that of {tokens}, counted from 0, not {position!r}.",
             setting="position",
             value=position,
         )
-    top = table.top(at)
-    texts = [one["token"] for one in top]
+    texts = [entry["token"] for entry in table.top(row)]
     if isinstance(alternative, str) and alternative in texts:
-        return at, texts.index(alternative)
+        return row, texts.index(alternative)
     if isinstance(alternative, int) and not isinstance(alternative, bool) and 0 <= alternative < len(texts):
-        return at, alternative
+        return row, alternative
     listed = ", ".join(map(repr, texts[:5])) + (", …" if len(texts) > 5 else "") if texts else "nothing"
     raise SettingError(
-        f"alternative must be the text or the place of one that is listed at token {at}, which has {listed}; not "
+        f"alternative must be the text or the index of one that is listed at token {row}, which has {listed}; not "
         f"{alternative!r}.",
         setting="alternative",
         value=alternative,
     )
 
 
-def alternative_logprob(table: Logprobs, position: int, place: int) -> float | None:
-    """How probable an alternative was, in nats; None where that was not told."""
-    value = float(table.top_logprob(position)[place])
+def alternative_logprob(table: Logprobs, position: int, index: int) -> float | None:
+    """Return the log-probability (nats) of an alternative; None where it was withheld."""
+    value = float(table.top_logprob(position)[index])
     return None if math.isnan(value) else value
 
 
-def alternative_at(table: Logprobs, position: int, place: int) -> tuple[str, RawBytes, int | None]:
-    """An alternative's text, its bytes as they were told, and its id."""
+def alternative_at(table: Logprobs, position: int, index: int) -> tuple[str, RawBytes, int | None]:
+    """Return the text of an alternative, its bytes as the provider sent them, and its id."""
     _, _, alternative, _, offsets = table[position : position + 1].columns
-    return table.vocabulary.entry(int(alternative[int(offsets[0]) + place]))
+    return table.vocabulary.entry(int(alternative[int(offsets[0]) + index]))
 
 
 def token_bytes(text: str, raw: RawBytes) -> bytes:
-    """The bytes of a token: as they were told, else its text as UTF-8."""
+    """Return the bytes of a token: the provider's where it sent them, else the text as UTF-8."""
     return raw if isinstance(raw, bytes) else text.encode()

@@ -1,7 +1,7 @@
-"""Single log-probabilities: which values mean "not told", what rounding explains, and the logarithm of their sum.
+"""Single log-probabilities: sentinels, the allowance for rounding, and the logarithm of a sum.
 
-Standard library only, so that a script that reads one number loads no numpy. :mod:`deluge_nb.logprobs.measures` does
-the same for columns, with these constants.
+Standard library only, so that a script that reads one number loads no numpy. :mod:`deluge_nb.logprobs.measures` applies
+these constants to columns.
 """
 
 from __future__ import annotations
@@ -10,15 +10,15 @@ import math
 from collections.abc import Iterable
 
 SENTINEL = -9999.0
-"""OpenAI's value for "not within the top 20". No real log-probability comes near it."""
+"""OpenAI's value (nats) for "not within the top 20". No real log-probability comes near it."""
 SENTINELS: tuple[float, ...] = (SENTINEL,)
-"""Values that stand for "not told". A few servers send others (-100, -1000), which `stats` takes by keyword."""
+"""Values that mean "withheld". A few servers send others (-100, -1000), which `stats` takes by keyword."""
 LOWEST = -3e38
-"""At or below this, a value is the lowest float of single precision, which some servers send for a probability of 0."""
+"""Upper bound of sentinels near the lowest single-precision float, which some servers send for a probability of 0."""
 ROUNDING = 1e-6
-"""Providers round: a log-probability may exceed 0 by this much and still mean certainty."""
+"""Excess (nats) over 0 that rounding explains: up to it, a log-probability means certainty."""
 SINGLE_PRECISION = 2.0**-24
-"""Half the last bit of 1 in single precision, relative: how far off a provider's probability may be."""
+"""Half the last bit of 1 in single precision: the relative error of a provider's probability."""
 
 
 def is_known(logprob: float | None) -> bool:
@@ -27,24 +27,26 @@ def is_known(logprob: float | None) -> bool:
 
 
 def log_sum(logprobs: Iterable[float]) -> float:
-    """Return the logarithm of a sum of probabilities, from their logarithms.
+    """Return the logarithm of a sum of probabilities, given their logarithms.
 
-    The largest is taken out of the sum, so that digits near 1 are kept and nothing overflows.
+    The largest is taken out of the sum, which keeps the digits near 1 and cannot overflow.
 
     Parameters
     ----------
     logprobs
-        Natural logarithms, also as an array of shape (n,).
+        Natural logarithms; an iterable, or an array of shape (n,).
 
     Returns
     -------
     float
-        ``-inf`` for no values, or for nothing but ``-inf``.
+        The logarithm in nats; ``-inf`` for no values, or if all are ``-inf``.
 
     Examples
     --------
-    >>> round(log_sum([math.log(0.25), math.log(0.5)]), 12) == round(math.log(0.75), 12)
-    True
+    >>> import math
+    >>> from deluge_nb.logprobs.values import log_sum
+    >>> round(math.exp(log_sum([math.log(0.25), math.log(0.5)])), 12)
+    0.75
     >>> log_sum([0.0, -40.0])
     4.248354255291589e-18
     """
