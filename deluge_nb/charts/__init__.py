@@ -1,1 +1,1 @@
-"""Altair charts of tokens, comparisons and calibration, seen without a network."""
+"""Draw Altair charts of tokens, comparisons and calibration; they work offline."""

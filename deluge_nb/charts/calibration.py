@@ -1,4 +1,4 @@
-"""The charts of a calibration report."""
+"""Draw the charts of a calibration report."""
 
 from __future__ import annotations
 
@@ -14,31 +14,31 @@ from ..stats.selective import RiskCoverage
 from .offline import CALM, HEAT, INK, OfflineChart, inline_data
 
 _WIDTH, _HEIGHT = 320, 300
-# A share of fewer points than this is hardly known, and drawn hollow.
+# Answers. The accuracy of a bin with fewer is uncertain, and its point is drawn hollow.
 _FEW = 10
-# More points of a curve than there are pixels make the notebook heavy and the curve no finer.
+# Points of a curve. More than there are pixels make the notebook larger and the curve no finer.
 _POINTS = 2000
 _SHARE = alt.Scale(domain=[0, 1])
 _PERCENT = alt.Axis(format=".0%")
 
 
 def reliability_chart(bins: Sequence[CalibrationBin], n_bins: int, ece: object) -> alt.VConcatChart:
-    """Accuracy against confidence with Wilson's intervals, above the number of points in each bin.
+    """Return a chart of accuracy against confidence with Wilson's intervals, above the number of answers in each bin.
 
-    On the line, confidence is what it says. Bins of fewer than ten points are hollow: they say little.
+    On the dashed line, confidence equals accuracy. Bins of fewer than ten answers are hollow, as they are uncertain.
     """
     rows = [
         {
-            "confidence": one.confidence,
-            "accuracy": one.accuracy,
-            "low": one.wilson_low,
-            "high": one.wilson_high,
-            "count": one.count,
-            "from": one.bin / n_bins,
-            "to": (one.bin + 1) / n_bins,
-            "points": f"fewer than {_FEW}" if one.count < _FEW else f"{_FEW} or more",
+            "confidence": row.confidence,
+            "accuracy": row.accuracy,
+            "low": row.wilson_low,
+            "high": row.wilson_high,
+            "count": row.count,
+            "from": row.bin / n_bins,
+            "to": (row.bin + 1) / n_bins,
+            "points": f"fewer than {_FEW}" if row.count < _FEW else f"{_FEW} or more",
         }
-        for one in bins
+        for row in bins
     ]
     tooltip = [
         alt.Tooltip("confidence:Q", format=".1%", title="mean confidence"),
@@ -85,15 +85,15 @@ def reliability_chart(bins: Sequence[CalibrationBin], n_bins: int, ece: object) 
 
 
 def risk_coverage_chart(risk_coverage: RiskCoverage, accuracy: float) -> alt.LayerChart:
-    """The share of wrong answers against the share of questions that are answered, the surest first.
+    """Return a chart of the share of wrong answers against the share of questions answered, most confident first.
 
-    The dashed line is what a perfect order of the same answers would give.
+    The dashed line is that of a perfect ranking of the same answers.
     """
     curve = risk_coverage.curve
-    kept = np.unique(np.linspace(0, len(curve) - 1, min(len(curve), _POINTS)).astype(int))
+    points = np.unique(np.linspace(0, len(curve) - 1, min(len(curve), _POINTS)).astype(int))
     rows = [
-        {"coverage": float(curve.coverage[at]), "risk": float(curve.risk[at]), "threshold": float(curve.threshold[at])}
-        for at in kept
+        {"coverage": float(curve.coverage[i]), "risk": float(curve.risk[i]), "threshold": float(curve.threshold[i])}
+        for i in points
     ]
     best = [{"coverage": 0.0, "risk": 0.0}]
     best += [
@@ -120,7 +120,7 @@ def risk_coverage_chart(risk_coverage: RiskCoverage, accuracy: float) -> alt.Lay
 
 
 def histogram_chart(confidence: Floats, correct: Floats, n_bins: int) -> alt.Chart:
-    """How often each confidence was given, right and wrong answers apart."""
+    """Return a histogram of confidences, with right and wrong answers in different colours."""
     edges = np.linspace(0, 1, 2 * n_bins + 1)
     rows: list[dict[str, Any]] = []
     for name, value in (("right", 1.0), ("wrong", 0.0)):

@@ -1,8 +1,8 @@
-"""Charts that are linked with a view, in the browser alone: what is chosen in one is marked in the other.
+"""Link charts with a view in the browser: a selection in one is marked in the other, without a kernel.
 
-Vega binds a signal to an element that has a ``value`` and tells of its changes by an event. Here that element is the
-page's body, and the event has a name of the link's own: whoever knows the name takes part, whichever came first, with
-no kernel and no script but Vega's and the view's. The other end is ``js/src/host/chart_link.ts``.
+Vega can bind a signal to an element that has a ``value`` and reports changes by an event. Here that element is the
+page's body, and the event is named after the link. Every chart and view of that name takes part, in any order of
+loading, and no script but Vega's and the view's is needed. The other end is ``js/src/host/chart_link.ts``.
 """
 
 from __future__ import annotations
@@ -16,65 +16,76 @@ _BRUSH, _SIGNAL = "brush_", "picked_"
 _HAIR = 0.6
 
 
-def link_of(shown: Any) -> str:
-    """The name of a view's link; empty for what is no view."""
-    link = getattr(shown, "link", "")
+def link_of(source: Any) -> str:
+    """Return the name of a view's link; empty for anything but a view."""
+    link = getattr(source, "link", "")
     return link if isinstance(link, str) else ""
 
 
 def zoom_selection() -> Any:
-    """Zoom by the wheel and move with Alt held, for dragging alone chooses tokens."""
-    moving = "[pointerdown[event.altKey], window:pointerup] > window:pointermove!"
-    return alt.selection_interval(bind="scales", encodings=["x"], translate=moving)
+    """Return a selection that zooms by the wheel and pans with Alt held; dragging alone selects tokens."""
+    pan = "[pointerdown[event.altKey], window:pointerup] > window:pointermove!"
+    return alt.selection_interval(bind="scales", encodings=["x"], translate=pan)
 
 
 def link_to_view(chart: Any, link: str, ink: str | None = None) -> Any:
-    """A chart over tokens, of rows with ``position`` and ``last``, linked by a name; the same one where it is empty.
+    """Return a chart of tokens linked under a name; unchanged if the name is empty.
 
-    What is selected has a thicker outline: of that ink, or, without one, of the marks' own colour.
+    Parameters
+    ----------
+    chart
+        Chart whose rows have ``position`` and ``last``, the first and last token of each mark.
+    link
+        Name of the link.
+    ink
+        Colour of the outline of selected marks; that of the marks if None.
     """
     if not link:
         return chart
-    # A rectangle would stay where the view has chosen something else since; what is chosen is marked below.
-    unseen = alt.BrushConfig(fillOpacity=0, strokeOpacity=0)
-    dragging = "[pointerdown[!event.altKey], window:pointerup] > window:pointermove!"
-    choosing = alt.selection_interval(
+    # Vega would keep the brush's rectangle after a later selection in the view. The marks show the selection instead.
+    invisible = alt.BrushConfig(fillOpacity=0, strokeOpacity=0)
+    drag = "[pointerdown[!event.altKey], window:pointerup] > window:pointermove!"
+    brush = alt.selection_interval(
         name=f"{_BRUSH}{link}",
         encodings=["x"],
-        mark=unseen,
-        on=dragging,
+        mark=invisible,
+        on=drag,
         translate=False,
         zoom=False,
         clear="dblclick",
     )
     signal = f"{_SIGNAL}{link}"
     bound = alt.param(name=signal, bind=alt.BindDirect(element="body", event=f"deluge-{link}"))
-    ours = f"isValid({signal}) && {signal}.link === {json.dumps(link)}"
-    aside = f"{ours} && isValid({signal}.from) && !(datum.position < {signal}.to && datum.last >= {signal}.from)"
-    here = f"{ours} && isValid({signal}.token) && datum.position <= {signal}.token && {signal}.token <= datum.last"
-    marked = chart.add_params(choosing, bound).encode(
-        opacity=alt.condition(aside, alt.value(0.25), alt.value(1)),
-        strokeWidth=alt.condition(here, alt.value(3), alt.value(_HAIR)),
+    is_linked = f"isValid({signal}) && {signal}.link === {json.dumps(link)}"
+    is_outside = (
+        f"{is_linked} && isValid({signal}.from) && !(datum.position < {signal}.to && datum.last >= {signal}.from)"
     )
-    return marked.encode(stroke=alt.condition(here, alt.value(ink), alt.value("transparent"))) if ink else marked
+    is_selected = (
+        f"{is_linked} && isValid({signal}.token) && datum.position <= {signal}.token && {signal}.token <= datum.last"
+    )
+    marked = chart.add_params(brush, bound).encode(
+        opacity=alt.condition(is_outside, alt.value(0.25), alt.value(1)),
+        strokeWidth=alt.condition(is_selected, alt.value(3), alt.value(_HAIR)),
+    )
+    return marked.encode(stroke=alt.condition(is_selected, alt.value(ink), alt.value("transparent"))) if ink else marked
 
 
 def with_named_views(spec: Any) -> Any:
-    """A whole spec, with what makes the signals of its links change: Vega-Lite has no word for it, and hands it on."""
+    """Return a specification whose link signals follow brush and click, which Vega-Lite passes on to Vega unchecked."""
     for param in spec.get("params", []):
         name = param.get("name", "")
         if not name.startswith(_SIGNAL):
             continue
         link = name.removeprefix(_SIGNAL)
-        brush, told = f"{_BRUSH}{link}", json.dumps(link)
-        places, numbers = (
-            f"{{link: {told}, from: round(extent({ends})[0]), to: round(extent({ends})[1]) + 1}}"
+        brush, quoted = f"{_BRUSH}{link}", json.dumps(link)
+        by_position, by_axis = (
+            f"{{link: {quoted}, from: round(extent({ends})[0]), to: round(extent({ends})[1]) + 1}}"
             for ends in (f"{brush}.position", f"{brush}.at")
         )
-        chosen = f"{brush}.position ? {places} : {brush}.at ? {numbers} : null"
-        clicked = f"datum && isValid(datum.position) ? {{link: {told}, go: datum.position}} : {name}"
+        selected = f"{brush}.position ? {by_position} : {brush}.at ? {by_axis} : null"
+        clicked = f"datum && isValid(datum.position) ? {{link: {quoted}, go: datum.position}} : {name}"
         param["on"] = [
-            {"events": {"signal": brush}, "update": chosen},
+            {"events": {"signal": brush}, "update": selected},
             {"events": "click", "update": clicked},
         ]
     return spec

@@ -1,4 +1,4 @@
-"""The chart of a comparison: the log-probabilities, or entropies, of several responses over one axis."""
+"""Draw the chart of a comparison: log-probability or entropy of several responses over one axis."""
 
 from __future__ import annotations
 
@@ -10,42 +10,55 @@ import numpy as np
 
 from ..logprobs.alignment import Alignment
 from ..logprobs.columns import Floats
+from ..text.counts import pluralize
 from ..text.glyphs import label
 from .offline import INK, OfflineChart, inline_data
 
-# Told apart by lightness and by their dashes, not only by hue.
+# Distinguishable by lightness and dashes, not only by hue.
 LINES = (INK, "#a23bc9", "#1a7f37", "#0969da", "#b35900", "#57606a", "#c2255c", "#0b7285")
 _DASHES = ([1, 0], [6, 2], [2, 2], [8, 2, 2, 2], [1, 0], [6, 2], [2, 2], [8, 2, 2, 2])
 _WIDTH, _HEIGHT = 640, 170
-# With more than this along the axis, neighbours are taken together.
+# Tokens along the axis. Beyond, neighbours share a point.
 _SINGLE = 2500
-_LONGEST = 24
+_MAX_LABEL = 24
 
 
 def compare_chart(compared: Alignment, names: Sequence[str], measure: str = "logprob") -> alt.Chart:
-    """Lines over the axis that all responses share; of neighbours that are taken together, their mean."""
+    """Return a chart with a line per response over their shared axis.
+
+    Parameters
+    ----------
+    compared
+        Aligned responses.
+    names
+        Name of each response.
+    measure
+        ``"logprob"`` (nats) or ``"entropy"`` (bits). Neighbours that share a point have their mean.
+    """
     axis, length = compared.axis()
     size = max(1, -(-length // _SINGLE))
     rows: list[dict[str, Any]] = []
-    for side, (table, places) in enumerate(zip(compared.tables, axis, strict=True)):
+    for side, (table, edges) in enumerate(zip(compared.tables, axis, strict=True)):
         values = table.logprob if measure == "logprob" else table.entropy(base=2)
-        rows += _points(table.token_bytes, values, places, size, names[side])
+        rows += _points(table.token_bytes, values, edges, size, names[side])
     unit = "Log-probability (nats)" if measure == "logprob" else "Entropy (bits)"
     domain = list(names)
     x = alt.X(
         "at:Q",
-        title="Token, along what is common",
+        title="Token, along the shared text",
         scale=alt.Scale(domain=[0, max(length, 1)], nice=False),
         axis=alt.Axis(grid=False, format="d", tickMinStep=1),
     )
     legend = alt.Legend(orient="top", symbolType="stroke", symbolSize=400)
-    told = [
+    tooltip = [
         alt.Tooltip("response:N"),
         alt.Tooltip("token:N"),
         alt.Tooltip("place:N", title="position"),
         alt.Tooltip("value:Q", title=unit, format=".3f"),
     ]
-    chart = OfflineChart(inline_data(rows), description=f"{unit} of {len(names)} responses, along {length} tokens")
+    chart = OfflineChart(
+        inline_data(rows), description=f"{unit} of {len(names)} responses, along {pluralize(length, 'token')}"
+    )
     return (
         chart.mark_line(interpolate="step-after", strokeWidth=1.6, clip=True)
         .encode(
@@ -60,7 +73,7 @@ def compare_chart(compared: Alignment, names: Sequence[str], measure: str = "log
                 scale=alt.Scale(domain=domain, range=list(_DASHES[: len(names)])),
                 legend=legend,
             ),
-            tooltip=told,
+            tooltip=tooltip,
         )
         .properties(width=_WIDTH, height=_HEIGHT)
         .interactive(bind_y=False)
@@ -68,32 +81,32 @@ def compare_chart(compared: Alignment, names: Sequence[str], measure: str = "log
 
 
 def _points(
-    octets: Sequence[bytes], values: Floats, places: tuple[Floats, Floats], size: int, name: str
+    octets: Sequence[bytes], values: Floats, edges: tuple[Floats, Floats], size: int, name: str
 ) -> list[dict[str, Any]]:
-    """A point per token, or per group of tokens; where a response pauses its line ends, to go on after."""
+    """Return a point per token, or per group of tokens. A line is interrupted where its response has no token."""
     if not len(values):
         return []
-    starts, ends = places
+    starts, ends = edges
     groups = (starts // size).astype(np.int64)
     first = np.flatnonzero(np.diff(groups, prepend=-1))
     last = np.append(first[1:], len(values))
-    found: list[dict[str, Any]] = []
-    reached = 0.0
+    points: list[dict[str, Any]] = []
+    end = 0.0
     for start, stop in zip(first.tolist(), last.tolist(), strict=True):
         part = values[start:stop]
         known = part[np.isfinite(part)]
         text = "".join(label(raw) for raw in octets[start : min(stop, start + 8)])
         at = float(starts[start]) if size == 1 else float(groups[start] * size)
-        if found and at > reached + size / 2:
-            found += [{**found[-1], "at": reached}, {"response": name, "at": reached, "value": None}]
-        reached = float(ends[stop - 1]) if size == 1 else at + size
-        found.append(
+        if points and at > end + size / 2:
+            points += [{**points[-1], "at": end}, {"response": name, "at": end, "value": None}]
+        end = float(ends[stop - 1]) if size == 1 else at + size
+        points.append(
             {
                 "response": name,
                 "at": at,
                 "value": float(known.mean()) if len(known) else None,
                 "place": str(start) if stop - start == 1 else f"{start}–{stop - 1}",
-                "token": text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…",
+                "token": text if len(text) <= _MAX_LABEL else f"{text[: _MAX_LABEL - 1]}…",
             }
         )
-    return [*found, {**found[-1], "at": reached}]
+    return [*points, {**points[-1], "at": end}]

@@ -1,7 +1,7 @@
-"""Altair charts that need no network to be seen: their classes, their colours, their MIME bundle.
+"""Altair charts that work offline: their classes, colours and MIME bundle.
 
-They display themselves live in JupyterLab and Notebook, which bring Vega-Lite 5, and as a picture where there is no
-Vega. (Altair's own default asks a server for Vega, and newer Altair names a version that JupyterLab does not know.)
+They are live in JupyterLab and Notebook, which include Vega-Lite 5, and a picture where there is no Vega. (Altair's
+default loads Vega from a server, and newer versions of Altair ask for a Vega-Lite that JupyterLab does not have.)
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ from ..extras import has_extra
 from ..render.picture import png
 from .chart_link import with_named_views
 
-# JupyterLab 4 ships Vega-Lite 5.6: nothing newer may be used in a spec.
+# JupyterLab 4 includes Vega-Lite 5.6, so specifications must not use newer features.
 _SCHEMA = "https://vega.github.io/schema/vega-lite/v5.json"
 _VEGA_LITE = "application/vnd.vegalite.v5+json"
 _PICTURE_SCALE = 2
-# Orange for what is uncertain, blue-grey for what is not, as in the widget; told apart by every kind of eye.
+# Orange for uncertain, blue-grey for certain, as in the widget; distinguishable with colour blindness too.
 HEAT, PALE, CALM, INK = "#e07b1f", "#f6d3ad", "#6f8fb3", "#3c444d"
-# On white, whatever the theme of the notebook: Vega draws dark text on nothing. The keys are those that Altair's themes
-# set, so that a theme of the user's replaces them together.
-_DRESS: dict[str, Any] = {
+# White in every theme of the notebook, because Vega draws dark text on a transparent background. The keys are those that
+# Altair's themes set, so that a theme of the user replaces all of them.
+_STYLE: dict[str, Any] = {
     "config": {
         "background": "white",
         "padding": 8,
@@ -40,34 +40,34 @@ _DRESS: dict[str, Any] = {
 
 
 class _Offline:
-    """What needs no server to be seen, by itself or put together with other charts."""
+    """Mixin of charts that display offline, alone or concatenated with other charts."""
 
     def to_dict(self, *args: Any, **kwargs: Any) -> Any:
         spec = super().to_dict(*args, **kwargs)  # type: ignore[missing-attribute]
-        if "vega-lite" not in spec.get("$schema", ""):  # a part of another chart, which may not have a style of its own
+        if "vega-lite" not in spec.get("$schema", ""):  # part of another chart, and may not have a style
             return spec
-        return alt.utils.update_nested(_DRESS, with_named_views(spec), copy=True)
+        return alt.utils.update_nested(_STYLE, with_named_views(spec), copy=True)
 
     def _repr_mimebundle_(self, *args: Any, **kwargs: Any) -> Any:
-        if alt.renderers.active != "default":  # the user has chosen another way
+        if alt.renderers.active != "default":  # chosen by the user
             return super()._repr_mimebundle_(*args, **kwargs)  # type: ignore[missing-attribute]
         spec = self.to_dict()
-        # marimo shows a picture where there is one, and has a Vega of its own.
+        # marimo includes Vega, but prefers a picture to it.
         return _live(spec) if _in_marimo() else _bundle(spec)
 
     def __and__(self, other: Any) -> Any:
         charts: list[Any] = [self, other]
-        with _zooming_as_one():
+        with _shared_zoom():
             return OfflineVConcatChart(vconcat=charts)
 
     def __or__(self, other: Any) -> Any:
         charts: list[Any] = [self, other]
-        with _zooming_as_one():
+        with _shared_zoom():
             return OfflineHConcatChart(hconcat=charts)
 
 
 class OfflineChart(_Offline, alt.Chart):
-    """An Altair chart that needs no server to be seen."""
+    """Altair chart that works offline."""
 
     def __add__(self, other: Any) -> Any:
         charts: list[Any] = [self, other]
@@ -75,37 +75,37 @@ class OfflineChart(_Offline, alt.Chart):
 
 
 class OfflineLayerChart(_Offline, alt.LayerChart):
-    """Such charts, one over the other."""
+    """Offline charts in layers."""
 
 
 class OfflineHConcatChart(_Offline, alt.HConcatChart):
-    """Such charts, side by side."""
+    """Offline charts side by side."""
 
     def __or__(self, other: Any) -> Any:
-        with _zooming_as_one():
-            return alt.HConcatChart.__or__(self, other)  # one more at the side, not a row within a row
+        with _shared_zoom():
+            return alt.HConcatChart.__or__(self, other)  # a third chart extends the row
 
 
 class OfflineVConcatChart(_Offline, alt.VConcatChart):
-    """Such charts, one below the other."""
+    """Offline charts one below the other."""
 
     def __and__(self, other: Any) -> Any:
-        with _zooming_as_one():
+        with _shared_zoom():
             return alt.VConcatChart.__and__(self, other)
 
 
 @contextmanager
-def _zooming_as_one() -> Iterator[None]:
-    """Altair warns that charts put together share their zoom: for charts of the same tokens that is what is wanted."""
+def _shared_zoom() -> Iterator[None]:
+    """Suppress Altair's warning that concatenated charts share their zoom, which charts of the same tokens should."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Automatically deduplicated selection parameter")
         yield
 
 
 def inline_data(rows: list[dict[str, Any]]) -> alt.InlineData:
-    """Rows as Altair's data, which it puts into a specification as they are.
+    """Return rows as Altair's inline data, without validation.
 
-    Altair holds all else that it is given against its schema, field by field: of thousands of rows for seconds.
+    Altair would validate every field against its schema, which takes seconds for thousands of rows.
     """
     with alt.utils.schemapi.debug_mode(False):
         return alt.InlineData(values=rows)
@@ -121,7 +121,7 @@ def _live(spec: dict[str, Any]) -> dict[str, Any]:
 
 
 def _bundle(spec: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """A spec for the Vega that a notebook brings, and a picture for where there is none (with the extra for it)."""
+    """Return the MIME bundle and its metadata: a specification for Vega, and a picture if the extra is installed."""
     data = {**_live(spec), "text/plain": spec.get("description", "a chart")}
     if not has_extra("vl_convert"):
         return data, {}
@@ -130,5 +130,5 @@ def _bundle(spec: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     picture = png.smaller(vl_convert.vegalite_to_png(spec, scale=_PICTURE_SCALE))
     width, height = png.size(picture)
     data["image/png"] = base64.b64encode(picture).decode()
-    # Without its size the picture would be shown twice as large.
+    # The size in CSS pixels; without it the picture would be shown twice as large.
     return data, {"image/png": {"width": width // _PICTURE_SCALE, "height": height // _PICTURE_SCALE}}

@@ -1,8 +1,8 @@
-"""Two tables aligned by their texts, and exactly what one says more or less than the other of what they share.
+"""Align tables by their text, and compare the log-probabilities of the text that they share.
 
-Tokenisations differ, so tokens cannot be compared one by one. But the log-probabilities of tokens that follow each
-other add up to that of their text. A *span* is what lies between two boundaries of tokens that both sides have, in a
-text that both sides have: there the sums can be compared, however each side cuts the text in between.
+Tokenisations differ, so tokens cannot be compared one by one. But the log-probabilities of consecutive tokens add up to
+that of their text. A *span* is a shared text between two token boundaries that both sides have: there the sums can be
+compared, however each side splits the text in between.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..extras import import_extra
+from ..text.counts import pluralize
 from ..text.diff import Run, common_runs
 from ..text.glyphs import label
 from .columns import Floats
@@ -25,27 +26,38 @@ from .values import is_known
 if TYPE_CHECKING:
     import pandas
 
-Places = NDArray[np.int64]
+Positions = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, eq=False)
 class Spans:
-    """What two responses share, and what only one of them has, in the order of their texts.
+    """Spans of two or more responses, in the order of their texts: shared text, and text of one response only.
 
-    One row per span. ``other`` is the response that the first is compared with; ``a_start``, ``a_stop``, ``b_start``
-    and ``b_stop`` say which tokens of the first and of the other it has. They cover each side exactly once. Where
-    ``common``, both sides have the same text, and no smaller part of it has boundaries of tokens on both sides;
-    elsewhere the tokens are only on their own side. ``a_logprob`` and ``b_logprob`` are the sums of the tokens'
+    Each column has one row per span. ``other`` is the index of the response that the first is compared with. The span
+    has the tokens ``a_start:a_stop`` of the first and ``b_start:b_stop`` of the other; the spans cover each side
+    exactly once. Where ``common`` is True, both sides have the same text, and no smaller part of it has token
+    boundaries on both sides; elsewhere the tokens are on one side only. ``a_logprob`` and ``b_logprob`` are sums of
     log-probabilities (nats; NaN where one is withheld).
+
+    Examples
+    --------
+    >>> from deluge_nb import LogprobCompare
+    >>> a = [{"token": "It", "logprob": -0.2}, {"token": " rains", "logprob": -0.5}]
+    >>> b = [{"token": "It", "logprob": -0.1}, {"token": " snows", "logprob": -1.5}]
+    >>> spans = LogprobCompare(a, b).spans
+    >>> spans
+    Spans(2 spans, 1 of them common)
+    >>> spans.a_text, spans.difference.round(2).tolist()
+    (['It', ' rains'], [-0.1, nan])
     """
 
     tables: Sequence[Logprobs]
-    other: Places
-    a_start: Places
-    a_stop: Places
-    b_start: Places
-    b_stop: Places
+    other: Positions
+    a_start: Positions
+    a_stop: Positions
+    b_start: Positions
+    b_stop: Positions
     common: Bools
     a_logprob: Floats
     b_logprob: Floats
@@ -55,30 +67,37 @@ class Spans:
 
     @cached_property
     def difference(self) -> Floats:
-        """How much more probable the first response calls a common text than the other: nats; NaN elsewhere."""
-        found = np.full(len(self), np.nan)
+        """Log-probability of each common text in the first response minus that in the other; nats, NaN elsewhere."""
+        difference = np.full(len(self), np.nan)
         with np.errstate(invalid="ignore"):
-            found[self.common] = (self.a_logprob - self.b_logprob)[self.common]
-        return found
+            difference[self.common] = (self.a_logprob - self.b_logprob)[self.common]
+        return difference
 
     @property
     def a_text(self) -> list[str]:
-        """The text of each span in the first response."""
+        """Text of each span in the first response."""
         return _texts(self.tables[0], self.a_start, self.a_stop)
 
     @property
     def b_text(self) -> list[str]:
-        """The text of each span in the other response."""
-        found = [""] * len(self)
-        for place in np.unique(self.other).tolist():
-            rows = np.flatnonzero(self.other == place)
-            texts = _texts(self.tables[place], self.b_start[rows], self.b_stop[rows])
-            for row, text in zip(rows.tolist(), texts, strict=True):
-                found[row] = text
-        return found
+        """Text of each span in the other response."""
+        texts = [""] * len(self)
+        for side in np.unique(self.other).tolist():
+            rows = np.flatnonzero(self.other == side)
+            side_texts = _texts(self.tables[side], self.b_start[rows], self.b_stop[rows])
+            for row, text in zip(rows.tolist(), side_texts, strict=True):
+                texts[row] = text
+        return texts
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain columns, one value per span: what any data frame library takes."""
+        """Return plain columns with one value per span, for any data frame library.
+
+        Returns
+        -------
+        dict
+            Columns ``other``, ``common``, ``a_start``, ``a_stop``, ``a_text``, ``a_logprob``, ``b_start``, ``b_stop``,
+            ``b_text``, ``b_logprob`` and ``difference``.
+        """
         return {
             "other": self.other,
             "common": self.common,
@@ -94,7 +113,12 @@ class Spans:
         }
 
     def to_pandas(self) -> pandas.DataFrame:
-        """A data frame with one row per span.
+        """Return a data frame with one row per span.
+
+        Returns
+        -------
+        pandas.DataFrame
+            With the columns of :meth:`to_dict`.
 
         Raises
         ------
@@ -104,14 +128,14 @@ class Spans:
         return import_extra("pandas", "to_pandas()").DataFrame(self.to_dict())
 
     def __repr__(self) -> str:
-        return f"Spans({len(self)} spans, {int(self.common.sum())} of them common)"
+        return f"Spans({pluralize(len(self), 'span')}, {int(self.common.sum())} of them common)"
 
 
 class Units(NamedTuple):
-    """The texts of any number of responses cut where all of them can be: what is laid out together.
+    """Units of layout: the texts of any number of responses, split where every pair has a span boundary.
 
-    ``starts`` has a row per response and a column per unit, and one more with the numbers of tokens; ``common`` says
-    whether all of them share the unit's text.
+    ``starts`` is the first token of each unit: a row per response, a column per unit, and a last column with the
+    numbers of tokens. ``common`` is True where all responses share the unit's text.
     """
 
     starts: NDArray[np.int64]
@@ -119,11 +143,19 @@ class Units(NamedTuple):
 
 
 def align(a: Logprobs, b: Logprobs, tables: Sequence[Logprobs] = (), other: int = 1) -> Spans:
-    """The spans of two tables; ``tables`` are all that are compared, the second of these being ``other`` of them."""
+    """Return the spans of two tables.
+
+    Parameters
+    ----------
+    a, b
+        Tables of log-probabilities.
+    tables, other
+        All tables of a comparison whose first is ``a``, and the index of ``b`` among them.
+    """
     left, right = a.token_bytes, b.token_bytes
     runs = common_runs(b"".join(left), b"".join(right))
     shared = _shared_spans(_boundaries(left), _boundaries(right), runs)
-    a_start, a_stop, b_start, b_stop, common = _covering(shared, len(left), len(right))
+    a_start, a_stop, b_start, b_stop, common = _with_gaps(shared, len(left), len(right))
     return Spans(
         tables or (a, b),
         np.full(len(common), other, np.int64),
@@ -132,135 +164,134 @@ def align(a: Logprobs, b: Logprobs, tables: Sequence[Logprobs] = (), other: int 
         b_start,
         b_stop,
         common,
-        _summed(a.logprob, a_start, a_stop),
-        _summed(b.logprob, b_start, b_stop),
+        _span_sums(a.logprob, a_start, a_stop),
+        _span_sums(b.logprob, b_start, b_stop),
     )
 
 
 class Alignment:
-    """Responses aligned with the first of them.
+    """Alignment of several responses with the first of them.
 
-    Each is compared with the first, and the first with the second; ``pairs`` has the spans of the first with each
-    other one, ``units`` where all can be cut together.
+    Each response is compared with the first, and the first with the second. ``pairs`` has the spans of the first with
+    each other response, ``units`` the split into units that is common to all.
     """
 
     def __init__(self, tables: Sequence[Logprobs]) -> None:
         self.tables = tuple(tables)
         self.counts = [len(table) for table in self.tables]
         first = self.tables[0]
-        self.pairs = [align(first, table, self.tables, at + 1) for at, table in enumerate(self.tables[1:])]
+        self.pairs = [align(first, table, self.tables, side) for side, table in enumerate(self.tables[1:], 1)]
         self.units = units(self.pairs, self.counts)
 
     @cached_property
     def spans(self) -> Spans:
-        """The spans of all pairs, end to end."""
+        """Spans of all pairs, end to end."""
         if len(self.pairs) == 1:
             return self.pairs[0]
         names = ("other", "a_start", "a_stop", "b_start", "b_stop", "common", "a_logprob", "b_logprob")
         return Spans(self.tables, *(np.concatenate([getattr(pair, name) for pair in self.pairs]) for name in names))
 
     def pair(self, side: int) -> Spans:
-        """What a response is compared by."""
+        """Return the spans by which a response is compared."""
         return self.pairs[max(side - 1, 0)]
 
-    def span_of(self, side: int) -> Places:
-        """For each token of a response the span it is in, among those of its pair."""
+    def span_of(self, side: int) -> Positions:
+        """Return the span of each token of a response, as an index into its pair."""
         return span_of(self.pair(side), self.counts[side], first=side == 0)
 
     def difference(self, side: int) -> Floats:
-        """For each token of a response how much more probable its span is there: nats, NaN where it is only there."""
-        found = self.pair(side).difference
-        return (found if side == 0 else 0.0 - found)[self.span_of(side)]
+        """Return the difference (nats) of the span of each token, positive if more probable here; NaN if only here."""
+        difference = self.pair(side).difference
+        return (difference if side == 0 else 0.0 - difference)[self.span_of(side)]
 
     def common(self, side: int) -> Bools:
-        """For each token of a response whether its text is common."""
+        """Return True for each token of a response whose text is common."""
         return self.pair(side).common[self.span_of(side)]
 
     def axis(self) -> tuple[list[tuple[Floats, Floats]], int]:
-        """Where each token of each response begins and ends on an axis that all share, and how long that is.
+        """Return the start and end of each token on an axis that all responses share, and the length of the axis.
 
-        A unit is as long as the most tokens that one response has in it; the tokens of the others are spread over it.
+        A unit is as long as the largest number of tokens that one response has in it; the tokens of the others are
+        spread evenly over it.
         """
         starts = self.units.starts
         sizes = np.diff(starts, axis=1)
         widths = sizes.max(axis=0, initial=0)
         left = np.cumsum(widths) - widths
-        found = []
+        edges = []
         for side, count in enumerate(self.counts):
             unit = np.repeat(np.arange(len(widths)), sizes[side])
             within = np.arange(count) - starts[side][unit]
-            each = widths[unit] / np.maximum(sizes[side][unit], 1)
-            found.append((left[unit] + within * each, left[unit] + (within + 1) * each))
-        return found, int(widths.sum())
+            step = widths[unit] / np.maximum(sizes[side][unit], 1)
+            edges.append((left[unit] + within * step, left[unit] + (within + 1) * step))
+        return edges, int(widths.sum())
 
 
-def span_of(spans: Spans, count: int, *, first: bool) -> Places:
-    """For each token of one side of a pair the span it is in."""
+def span_of(spans: Spans, count: int, *, first: bool) -> Positions:
+    """Return the span of each token of one side of a pair: of the first side, or of the other."""
     starts, stops = (spans.a_start, spans.a_stop) if first else (spans.b_start, spans.b_stop)
-    found = np.repeat(np.arange(len(spans)), stops - starts)
-    assert len(found) == count, "spans cover each side exactly once"
-    return found
+    span = np.repeat(np.arange(len(spans)), stops - starts)
+    assert len(span) == count, "spans cover each side exactly once"
+    return span
 
 
 def units(pairs: Sequence[Spans], counts: Sequence[int]) -> Units:
-    """Where all responses can be cut together, given the spans of the first with each other one."""
+    """Return the units of all responses, given the spans of the first with each other one."""
     size = counts[0]
-    cut = np.ones(size + 1, np.bool_)
+    is_shared = np.ones(size + 1, np.bool_)
     for pair in pairs:
-        here = np.zeros(size + 1, np.bool_)
-        here[0] = here[size] = here[pair.a_start] = True
-        cut &= here
-    places = np.flatnonzero(cut)
-    # At a place the others may have tokens that the first has not: these are a unit of their own before it goes on.
-    before, after = [places], [places]
+        is_boundary = np.zeros(size + 1, np.bool_)
+        is_boundary[0] = is_boundary[size] = is_boundary[pair.a_start] = True
+        is_shared &= is_boundary
+    cuts = np.flatnonzero(is_shared)
+    # At a cut, other responses may have tokens that the first lacks. These are a unit of their own.
+    before, after = [cuts], [cuts]
     for pair, count in zip(pairs, counts[1:], strict=True):
-        edges = np.append(pair.b_start, count)
-        before.append(edges[np.searchsorted(pair.a_start, places, "left")])
-        # The first span from there on that has something of the first side.
+        starts = np.append(pair.b_start, count)
+        before.append(starts[np.searchsorted(pair.a_start, cuts, "left")])
+        # The unit of the first side's next tokens begins at the next span that has any.
         wide = np.flatnonzero(pair.a_stop > pair.a_start)
-        edges = np.append(pair.b_start[wide], count)
-        after.append(edges[np.searchsorted(pair.a_start[wide], places, "left")])
+        starts = np.append(pair.b_start[wide], count)
+        after.append(starts[np.searchsorted(pair.a_start[wide], cuts, "left")])
     rows = np.stack((np.array(before), np.array(after)), axis=2).reshape(len(counts), -1)
-    fresh = np.append(True, (np.diff(rows, axis=1) > 0).any(axis=0))
-    starts = rows[:, fresh]
+    is_new = np.append(True, (np.diff(rows, axis=1) > 0).any(axis=0))
+    starts = rows[:, is_new]
     common = np.ones(starts.shape[1] - 1, np.bool_)
-    for at, pair in enumerate(pairs):
-        # A span that is not common lies in one unit; one without tokens of the first side is found by its own.
-        odd = ~pair.common
+    for side, pair in enumerate(pairs, 1):
+        # Every span lies in one unit. A span without tokens of the first side is located by those of the other.
         unit = np.where(
             pair.a_stop > pair.a_start,
             np.searchsorted(starts[0], pair.a_start, "right"),
-            np.searchsorted(starts[at + 1], pair.b_start, "right"),
+            np.searchsorted(starts[side], pair.b_start, "right"),
         )
-        common[unit[odd] - 1] = False
+        common[unit[~pair.common] - 1] = False
     return Units(starts, common)
 
 
 def common_prefix_length(a: Logprobs, b: Logprobs) -> int:
-    """How many tokens two tables begin with alike."""
-    left, right = a.vocabulary.true_bytes, b.vocabulary.true_bytes
-    for place, (one, other) in enumerate(zip(a.chosen.tolist(), b.chosen.tolist(), strict=False)):
-        if left(one) != right(other):
-            return place
+    """Return the number of tokens at the beginning that two tables have in common."""
+    left_bytes, right_bytes = a.vocabulary.true_bytes, b.vocabulary.true_bytes
+    for position, (left, right) in enumerate(zip(a.chosen.tolist(), b.chosen.tolist(), strict=False)):
+        if left_bytes(left) != right_bytes(right):
+            return position
     return min(len(a), len(b))
 
 
 def distribution_at(table: Logprobs, position: int) -> dict[str, float]:
-    """What is known of a position's distribution: from token, told apart by its bytes, to log-probability (nats)."""
+    """Return the known log-probabilities (nats) at a position, by the hexadecimal bytes of each token."""
     _, _, alternative, logprob, offsets = table.columns
     rows = slice(int(offsets[position]), int(offsets[position + 1]))
     octets = table.vocabulary.true_bytes
-    found = {
+    by_bytes = {
         octets(index): value for index, value in zip(alternative[rows].tolist(), logprob[rows].tolist(), strict=True)
     }
-    chosen = float(table.logprob[position])
-    found.setdefault(octets(int(table.chosen[position])), chosen)
-    # By the bytes as they are: labels of different tokens may look alike.
-    return {raw.hex(): value for raw, value in found.items() if is_known(value)}
+    by_bytes.setdefault(octets(int(table.chosen[position])), float(table.logprob[position]))
+    # Keys are bytes because the labels of different tokens may look alike.
+    return {raw.hex(): value for raw, value in by_bytes.items() if is_known(value)}
 
 
 def token_label(table: Logprobs, position: int) -> str | None:
-    """A token's label; None past the end."""
+    """Return the label of a token; None past the end."""
     return label(table.vocabulary.true_bytes(int(table.chosen[position]))) if position < len(table) else None
 
 
@@ -268,73 +299,78 @@ def token_label(table: Logprobs, position: int) -> str | None:
 
 
 class _Boundaries(NamedTuple):
-    """Each place in a text where a token begins or ends, and the number of the first token from there and of the first
-    one that is not empty; they differ where tokens stand for no text.
+    """Token boundaries of a text: offsets in bytes, ascending and each once.
+
+    ``first`` is the first token that begins at the boundary, ``first_with_text`` the first of these that is not empty.
     """
 
-    places: Places
-    first: Places
-    past: Places
+    offsets: Positions
+    first: Positions
+    first_with_text: Positions
 
 
 def _boundaries(octets: Sequence[bytes]) -> _Boundaries:
     ends = np.concatenate(([0], np.cumsum(np.fromiter(map(len, octets), np.int64, len(octets)))))
-    places, first, counts = np.unique(ends, return_index=True, return_counts=True)
-    return _Boundaries(places, first, first + counts - 1)
+    offsets, first, counts = np.unique(ends, return_index=True, return_counts=True)
+    return _Boundaries(offsets, first, first + counts - 1)
 
 
-def _shared_spans(a: _Boundaries, b: _Boundaries, runs: list[Run]) -> Places:
-    """The spans that both sides share, a row each: start and stop in the one, start and stop in the other."""
-    ends = (int(a.places[-1]), int(b.places[-1]))
-    every = [Run(0, 0, 0), *runs, Run(*ends, 0)]
-    run_a, run_b, length = np.array(every, np.int64).T
-    # All boundaries of the one side within each run, as far as the other side has them as well.
-    low = np.searchsorted(a.places, run_a, "left")
-    counts = np.searchsorted(a.places, run_a + length, "right") - low
-    run = np.repeat(np.arange(len(every)), counts)
-    at_a = np.arange(len(run)) - np.repeat(np.cumsum(counts) - counts, counts) + low[run]
-    wanted = a.places[at_a] - run_a[run] + run_b[run]
-    at_b = np.minimum(np.searchsorted(b.places, wanted), len(b.places) - 1)
-    held = b.places[at_b] == wanted
-    run, at_a, at_b = run[held], at_a[held], at_b[held]
-    inside = run[:-1] == run[1:]
-    p, q = np.flatnonzero(inside), np.flatnonzero(inside) + 1
-    texts = np.column_stack((a.past[at_a[p]], a.first[at_a[q]], b.past[at_b[p]], b.first[at_b[q]]))
-    # Tokens of no text count where the text goes on alike on either side of them, or begins or ends for both.
-    within = np.zeros(len(run), np.bool_)
-    within[1:-1] = inside[:-1] & inside[1:]
-    within |= (a.places[at_a] == 0) & (b.places[at_b] == 0)
-    within |= (a.places[at_a] == ends[0]) & (b.places[at_b] == ends[1])
-    here, there = at_a[within], at_b[within]
-    many = a.past[here] - a.first[here]
-    same = (many > 0) & (many == b.past[there] - b.first[there])
-    here, there = here[same], there[same]
-    empty = np.column_stack((a.first[here], a.past[here], b.first[there], b.past[there]))
-    return np.unique(np.concatenate((texts, empty)), axis=0)
+def _shared_spans(a: _Boundaries, b: _Boundaries, runs: list[Run]) -> Positions:
+    """Return the spans that both sides share, one per row: ``a_start``, ``a_stop``, ``b_start`` and ``b_stop``."""
+    ends = (int(a.offsets[-1]), int(b.offsets[-1]))
+    all_runs = [Run(0, 0, 0), *runs, Run(*ends, 0)]
+    run_a, run_b, length = np.array(all_runs, np.int64).T
+    # Boundaries of the first side within each run that the other side has as well.
+    low = np.searchsorted(a.offsets, run_a, "left")
+    counts = np.searchsorted(a.offsets, run_a + length, "right") - low
+    run = np.repeat(np.arange(len(all_runs)), counts)
+    in_a = np.arange(len(run)) - np.repeat(np.cumsum(counts) - counts, counts) + low[run]
+    target = a.offsets[in_a] - run_a[run] + run_b[run]
+    in_b = np.minimum(np.searchsorted(b.offsets, target), len(b.offsets) - 1)
+    is_shared = b.offsets[in_b] == target
+    run, in_a, in_b = run[is_shared], in_a[is_shared], in_b[is_shared]
+    same_run = run[:-1] == run[1:]
+    p, q = np.flatnonzero(same_run), np.flatnonzero(same_run) + 1
+    with_text = np.column_stack(
+        (a.first_with_text[in_a[p]], a.first[in_a[q]], b.first_with_text[in_b[p]], b.first[in_b[q]])
+    )
+    # Empty tokens are common between two shared spans of one run, and at a beginning or end of both texts.
+    between = np.zeros(len(run), np.bool_)
+    between[1:-1] = same_run[:-1] & same_run[1:]
+    between |= (a.offsets[in_a] == 0) & (b.offsets[in_b] == 0)
+    between |= (a.offsets[in_a] == ends[0]) & (b.offsets[in_b] == ends[1])
+    in_a, in_b = in_a[between], in_b[between]
+    count = a.first_with_text[in_a] - a.first[in_a]
+    same = (count > 0) & (count == b.first_with_text[in_b] - b.first[in_b])
+    in_a, in_b = in_a[same], in_b[same]
+    empty = np.column_stack((a.first[in_a], a.first_with_text[in_a], b.first[in_b], b.first_with_text[in_b]))
+    return np.unique(np.concatenate((with_text, empty)), axis=0)
 
 
-def _covering(shared: Places, count_a: int, count_b: int) -> tuple[Places, Places, Places, Places, Bools]:
-    """The shared spans and what lies between them, so that all tokens of both sides are in one."""
+def _with_gaps(
+    shared: Positions, count_a: int, count_b: int
+) -> tuple[Positions, Positions, Positions, Positions, Bools]:
+    """Return the columns of the shared spans and the gaps between them, which together cover all tokens."""
     edges = np.concatenate(([[0, 0, 0, 0]], shared, [[count_a, count_a, count_b, count_b]]))
-    between = np.column_stack((edges[:-1, 1], edges[1:, 0], edges[:-1, 3], edges[1:, 2]))
-    both = np.empty((2 * len(shared) + 1, 4), np.int64)
-    both[0::2], both[1::2] = between, shared
-    common = np.arange(len(both)) % 2 == 1
-    kept = (both[:, 1] > both[:, 0]) | (both[:, 3] > both[:, 2])
-    both, common = both[kept], common[kept]
-    return both[:, 0], both[:, 1], both[:, 2], both[:, 3], common
+    gaps = np.column_stack((edges[:-1, 1], edges[1:, 0], edges[:-1, 3], edges[1:, 2]))
+    rows = np.empty((2 * len(shared) + 1, 4), np.int64)
+    rows[0::2], rows[1::2] = gaps, shared
+    common = np.arange(len(rows)) % 2 == 1
+    has_tokens = (rows[:, 1] > rows[:, 0]) | (rows[:, 3] > rows[:, 2])
+    rows, common = rows[has_tokens], common[has_tokens]
+    return rows[:, 0], rows[:, 1], rows[:, 2], rows[:, 3], common
 
 
-def _summed(values: Floats, starts: Places, stops: Places) -> Floats:
-    """The sum over each span, each by itself: a running sum would carry the rounding of all that went before."""
-    found = np.zeros(len(starts))
-    wide = stops > starts
-    if wide.any():
-        found[wide] = np.add.reduceat(values, starts[wide])
-    return found
+def _span_sums(values: Floats, starts: Positions, stops: Positions) -> Floats:
+    """Return the sum over each span. Differences of a running sum would carry the rounding of all earlier tokens."""
+    sums = np.zeros(len(starts))
+    has_tokens = stops > starts
+    if has_tokens.any():
+        sums[has_tokens] = np.add.reduceat(values, starts[has_tokens])
+    return sums
 
 
-def _texts(table: Logprobs, starts: Places, stops: Places) -> list[str]:
+def _texts(table: Logprobs, starts: Positions, stops: Positions) -> list[str]:
     octets = table.token_bytes
     spans = zip(starts.tolist(), stops.tolist(), strict=True)
     return [b"".join(octets[start:stop]).decode("utf-8", "replace") for start, stop in spans]

@@ -1,1 +1,1 @@
-"""Static forms of a completion: HTML, terminal text, pictures."""
+"""Render a completion as static HTML, terminal text or a picture."""

@@ -14,7 +14,7 @@ COMPARE_STYLESHEET = "compare.css"
 
 @cache
 def read_asset(name: str) -> str:
-    """Return the text of a file of the built front end.
+    """Return the text of a file in the built front end.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""How much of a table is shown, and the checks that all that show one share."""
+"""Truncate a table for display, and validate the arguments that all renderers share."""
 
 from __future__ import annotations
 
@@ -7,15 +7,22 @@ import math
 from ..errors import SettingError
 from ..logprobs.measures import mask_censored
 from ..logprobs.table import Logprobs
+from ..text.counts import pluralize
 from ..text.glyphs import label
 from .scale import COLOR_BY, percent
 
-# How many alternatives a tooltip names.
-_TITLED = 3
+# Alternatives in a tooltip.
+_IN_TOOLTIP = 3
 
 
 def truncate(table: Logprobs, limit: int | None) -> tuple[Logprobs, int]:
-    """The first tokens of a table, and how many more it has."""
+    """Return the first tokens of a table, and the number of omitted ones.
+
+    Raises
+    ------
+    SettingError
+        When ``limit`` is negative.
+    """
     if limit is not None and limit < 0:
         raise SettingError(f"limit must be a number of tokens from 0, not {limit!r}.", setting="limit", value=limit)
     if limit is None or len(table) <= limit:
@@ -24,12 +31,12 @@ def truncate(table: Logprobs, limit: int | None) -> tuple[Logprobs, int]:
 
 
 def count_omitted(rest: int) -> str:
-    """What is said of tokens that are not shown; nothing where there are none."""
-    return f"… {rest} more token{'s' * (rest != 1)}" if rest else ""
+    """Return a note with the number of omitted tokens; empty for 0."""
+    return f"… {pluralize(rest, 'more token')}" if rest else ""
 
 
 def check_color_by(color_by: object) -> None:
-    """Raise a :class:`SettingError` when no colour can say that."""
+    """Raise a :class:`SettingError` unless a measure of this name can be shown as colour."""
     if color_by not in COLOR_BY:
         raise SettingError(
             f"color_by must be one of {', '.join(COLOR_BY)}, not {color_by!r}.", setting="color_by", value=color_by
@@ -37,7 +44,7 @@ def check_color_by(color_by: object) -> None:
 
 
 class AlternativeLabels:
-    """What a table weighed at its positions, with each label written once."""
+    """Labels of the tokens of a table and of their alternatives, each computed once."""
 
     def __init__(self, table: Logprobs) -> None:
         chosen, _, alternative, logprob, offsets = table.columns
@@ -46,25 +53,25 @@ class AlternativeLabels:
         self._vocabulary = table.vocabulary
         self._labels: dict[int, str] = {}
 
-    def at(self, place: int) -> str:
-        """The first alternatives at a position, without the chosen token."""
-        chosen = self._chosen[place]
-        span = slice(self._offsets[place], self._offsets[place + 1])
-        found: list[str] = []
-        for other, logprob in zip(self._alternative[span].tolist(), self._logprob[span].tolist(), strict=True):
+    def alternatives(self, position: int) -> str:
+        """Return the first alternatives at a position with their probabilities, without the chosen token."""
+        chosen = self._chosen[position]
+        rows = slice(self._offsets[position], self._offsets[position + 1])
+        parts: list[str] = []
+        for other, logprob in zip(self._alternative[rows].tolist(), self._logprob[rows].tolist(), strict=True):
             if other != chosen and self._vocabulary.true_bytes(other) != self._vocabulary.true_bytes(chosen):
-                shown = "?" if math.isnan(logprob) else percent(math.exp(logprob))
-                found.append(f"{self.label(other)} {shown}")
-            if len(found) == _TITLED:
+                probability = "?" if math.isnan(logprob) else percent(math.exp(logprob))
+                parts.append(f"{self.label(other)} {probability}")
+            if len(parts) == _IN_TOOLTIP:
                 break
-        return ", ".join(found)
+        return ", ".join(parts)
 
-    def own(self, place: int) -> str:
-        """The token itself."""
-        return self.label(self._chosen[place])
+    def chosen(self, position: int) -> str:
+        """Return the label of the chosen token."""
+        return self.label(self._chosen[position])
 
     def label(self, index: int) -> str:
-        """An entry of the vocabulary, as people read it."""
+        """Return the label of an entry of the vocabulary."""
         if index not in self._labels:
             self._labels[index] = label(self._vocabulary.true_bytes(index))
         return self._labels[index]

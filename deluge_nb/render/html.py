@@ -1,4 +1,4 @@
-"""A table of log-probabilities without a widget: static HTML for pages, text for terminals."""
+"""Render a table of log-probabilities as static HTML, and as the MIME bundle beside a widget."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .excerpt import AlternativeLabels, check_color_by, count_omitted, truncate
 from .scale import SCALES, ColorBy, percent, scale_values
 from .terminal import to_text
 
-# A notebook holds its outputs: past this many tokens a static form beside the widget is cut.
+# Tokens of the static forms beside a widget, which add to the size of every saved notebook.
 FALLBACK_LIMIT = 2000
 
 
@@ -32,58 +32,69 @@ def to_html(
     picture: bool = False,
     limit: int | None = None,
 ) -> str:
-    """The completion as HTML, each token coloured, with what else was weighed in its tooltip.
+    """Return the completion as HTML, with each token coloured and its alternatives in a tooltip.
 
     Parameters
     ----------
     logprobs
-        A table, or a response that has one: see :func:`deluge_nb.as_logprobs`.
+        Table, or a response with log-probabilities: see :func:`deluge_nb.as_logprobs`.
     color_by
-        What the colour says.
+        Measure that is shown as colour: ``"probability"``, ``"surprisal"``, ``"entropy"``, ``"margin"`` or ``"rank"``.
     title
-        A line above the tokens; none by default.
+        Line above the tokens; none by default.
     palette
-        ``"amber"``, ``"blue"``, ``"green"`` or ``"grey"``; light or dark is the page's choice.
+        ``"amber"``, ``"blue"``, ``"green"`` or ``"grey"``. The page decides between light and dark.
     standalone
-        A whole page, to be saved or sent, in place of an element.
+        Return a whole page, to save or send, instead of an element.
     picture
-        Bring a picture of the first 600 tokens as well, which is seen in place of them where styles are taken off, as
-        on GitHub.
+        Include a picture of the first 600 tokens, shown instead of them where styles are stripped, as on GitHub.
     limit
-        Show at most so many tokens, and say how many more there are; all by default.
+        Largest number of tokens to show; a note counts the omitted ones. All by default.
+
+    Returns
+    -------
+    str
+        HTML that loads nothing and runs no scripts.
 
     Raises
     ------
     LogprobsMissingError
-        When there is nothing to show.
+        When there are no log-probabilities.
     SettingError
-        When an argument has a value it cannot have.
+        When an argument has an invalid value.
+
+    Examples
+    --------
+    >>> from deluge_nb import to_html
+    >>> page = to_html([{"token": "Paris", "logprob": -0.25}], standalone=True)
+    >>> page.startswith("<!doctype html>"), "Paris: 77.9 %" in page
+    (True, True)
     """
     check_color_by(color_by)
     check_palette(palette)
     whole = as_logprobs(logprobs)
     table, rest = truncate(whole, limit)
-    drawn = "".join(_spans(table, color_by))
+    tokens = "".join(_spans(table, color_by))
     heading = f'<div class="deluge-title">{html.escape(title)}</div>' if title else ""
     scale = SCALES[color_by]
     unit, steps = scale.unit, scale.steps
-    # The stylesheet writes the legend: where it is stripped, as on GitHub, a scale without colours would be noise.
+    # The stylesheet writes the legend's text. Where it is stripped, as on GitHub, there are no colours to explain.
     samples = "".join(
         f'<span class="deluge-token" style="--u:{heat:.4g}" data-text="{text}"></span>'
         for (text, _), heat in zip(steps, scale.heat([value for _, value in steps]), strict=True)
     )
-    told = f"{color_by} from {steps[0][0]} to {steps[-1][0]} {unit}".rstrip()
+    scale_label = f"{color_by} from {steps[0][0]} to {steps[-1][0]} {unit}".rstrip()
     legend = (
-        f'<div class="deluge-bar"><span class="deluge-samples" role="img" aria-label="{told}">'
+        f'<div class="deluge-bar"><span class="deluge-samples" role="img" aria-label="{scale_label}">'
         f'<span data-text="{color_by}"></span>{samples}<span data-text="{unit}"></span></span></div>'
     )
     if rest:
-        drawn += f'<div class="deluge-summary">{count_omitted(rest)}</div>'
+        tokens += f'<div class="deluge-summary">{count_omitted(rest)}</div>'
     style = read_asset(VIEW_STYLESHEET)
-    shown = f'{heading}{legend}<div class="deluge-static">{drawn}</div>'
+    content = f'{heading}{legend}<div class="deluge-static">{tokens}</div>'
     element = (
         f'<div class="deluge" data-color="{color_by}" data-palette="{palette}"><style>{style}</style>'
-        f"{_with_picture(shown, whole, color_by, title or '', palette) if picture else shown}</div>"
+        f"{_with_picture(content, whole, color_by, title or '', palette) if picture else content}</div>"
     )
     if not standalone:
         return element
@@ -98,9 +109,9 @@ def to_html(
 def static_bundle(
     table: Logprobs, color_by: ColorBy = "probability", title: str = "", palette: Palette = "amber"
 ) -> dict[str, str]:
-    """Return the static forms by their MIME types, cut to what may stand beside a widget.
+    """Return the static forms of a table by MIME type, truncated to :data:`FALLBACK_LIMIT` tokens.
 
-    The HTML has a picture where the extra for pictures is installed.
+    The HTML includes a picture if the extra for pictures is installed.
     """
     picture = has_extra("vl_convert")
     return {
@@ -111,30 +122,30 @@ def static_bundle(
     }
 
 
-def _with_picture(shown: str, table: Logprobs, color_by: ColorBy, title: str, palette: Palette) -> str:
-    """A picture, and what the stylesheet shows in its place: hidden for whoever has no stylesheet."""
+def _with_picture(content: str, table: Logprobs, color_by: ColorBy, title: str, palette: Palette) -> str:
+    """Return a picture followed by hidden content. The stylesheet shows the content instead of the picture."""
     from .picture.api import fallback_picture
 
-    drawn, width, told = fallback_picture(table, color_by, title, palette)
-    source = base64.b64encode(drawn).decode()
+    png, width, description = fallback_picture(table, color_by, title, palette)
+    source = base64.b64encode(png).decode()
     return (
-        f'<img class="deluge-picture" width="{width}" alt="{html.escape(told, quote=True)}" '
-        f'src="data:image/png;base64,{source}"><div class="deluge-pictured" hidden>{shown}</div>'
+        f'<img class="deluge-picture" width="{width}" alt="{html.escape(description, quote=True)}" '
+        f'src="data:image/png;base64,{source}"><div class="deluge-pictured" hidden>{content}</div>'
     )
 
 
 def _spans(table: Logprobs, color_by: ColorBy) -> Iterator[str]:
     probabilities = table.prob.tolist()
     heats = SCALES[color_by].heat(scale_values(table, color_by)).tolist()
-    weighed = AlternativeLabels(table)
+    labels = AlternativeLabels(table)
     for fragment in fragments(table.token_bytes):
-        place = fragment.token
-        heat = heats[place]
+        position = fragment.token
+        heat = heats[position]
         style = "" if math.isnan(heat) else f' style="--u:{heat:.4g}"'
-        told = f"{weighed.own(place)}: {percent(probabilities[place])}"
-        others = weighed.at(place)
-        tip = html.escape(f"{told} — {others}" if others else told, quote=True)
-        yield f'<span class="{_class(fragment, heat)}"{style} title="{tip}">'
+        chosen = f"{labels.chosen(position)}: {percent(probabilities[position])}"
+        alternatives = labels.alternatives(position)
+        tooltip = html.escape(f"{chosen} — {alternatives}" if alternatives else chosen, quote=True)
+        yield f'<span class="{_class(fragment, heat)}"{style} title="{tooltip}">'
         yield f"{html.escape(fragment.shown)}</span>{'<br>' if fragment.breaks else ''}"
 
 

@@ -1,4 +1,4 @@
-"""A widget as one page that needs nothing else: no kernel, no network, no server."""
+"""Save a widget as one HTML page that works without a kernel, a network or a server."""
 
 from __future__ import annotations
 
@@ -14,9 +14,20 @@ from .assets import read_asset
 
 
 def saved_page(state: Mapping[str, Any], *, title: str, text: str, script: str, style: str) -> str:
-    """A page of a widget's traits; ``text`` is what stands there where scripts are not run.
+    """Return a page that shows a widget from its traits.
 
-    Its own policy forbids it to load anything, and to run any script but the widget's.
+    The page's content security policy forbids it to load anything, and to run any script but the widget's.
+
+    Parameters
+    ----------
+    state
+        Traits of the widget.
+    title
+        Title of the page.
+    text
+        Text for readers whose browser runs no scripts.
+    script, style
+        Names of the widget's files in the built front end.
     """
     binary = {name: value for name, value in state.items() if isinstance(value, bytes)}
     plain = {name: value for name, value in state.items() if name not in binary}
@@ -49,7 +60,7 @@ def _digest(content: str) -> str:
 
 
 def _json(value: Any) -> str:
-    # No text may end the element that it stands in.
+    # "</script>" inside a text would end the element.
     return json.dumps(value, ensure_ascii=False).replace("<", "\\u003c")
 
 

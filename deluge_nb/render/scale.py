@@ -1,7 +1,7 @@
-"""What a colour can say: values to heat, the steps a legend shows, and how a probability is written.
+"""Map values to heat, list the steps of a legend, and format probabilities.
 
-Heat is a number from 0 (sure) to 1 (unsure); the stylesheet alone turns it into a colour. ``js/src/data/scale.ts``
-computes it by the same curves, which travel with the tokens.
+Heat is a number from 0 (sure) to 1 (unsure); only the stylesheet turns it into a colour. ``js/src/data/scale.ts``
+computes it by the same curves, which are sent with the tokens.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ if TYPE_CHECKING:
 
 ColorBy = Literal["probability", "surprisal", "entropy", "margin", "rank"]
 COLOR_BY: tuple[ColorBy, ...] = get_args(ColorBy)
-# More than the rounding of a log-probability in single precision takes off a probability.
+# Relative; larger than the error that a probability gets from a log-probability in single precision.
 _SINGLE_PRECISION = 1e-6
 
 
 class Scale(NamedTuple):
-    """A curve from values to heat, the unit of the values, and the steps of the legend: text and value.
+    """Curve from values to heat, with the unit of the values and the steps of the legend (text and value).
 
-    The curve is ``"root"`` (the square root of what a share misses of 1), ``"linear"`` up to a cap, or ``"log"`` (the
-    logarithm of a rank as a share of the cap's).
+    The curve is ``"root"`` (the square root of 1 minus a share), ``"linear"`` up to a cap, or ``"log"`` (the logarithm
+    of a rank divided by that of the cap).
     """
 
     curve: Literal["root", "linear", "log"]
@@ -35,28 +35,29 @@ class Scale(NamedTuple):
     steps: list[tuple[str, float]]
 
     def heat(self, values: Any) -> Floats:
-        """Heat from 0 to 1 of each value; NaN where the value is."""
-        given = np.asarray(values, np.float64)
+        """Return the heat of each value, from 0 to 1; NaN where the value is NaN."""
+        column = np.asarray(values, np.float64)
         if self.curve == "root":
-            return np.sqrt(np.clip(1 - given, 0, 1))
+            return np.sqrt(np.clip(1 - column, 0, 1))
         if self.curve == "linear":
-            return np.clip(given / self.cap, 0, 1)
-        return np.clip(np.log(np.maximum(given, 1)) / math.log(self.cap), 0, 1)
+            return np.clip(column / self.cap, 0, 1)
+        return np.clip(np.log(np.maximum(column, 1)) / math.log(self.cap), 0, 1)
 
     def sent(self) -> dict[str, Any]:
-        """As it travels: with the heat of each step, so that what paints them need not compute it."""
+        """Return the message for the browser, with the heat of each step, so that the legend need not compute it."""
         return {**self._asdict(), "heats": self.heat([value for _, value in self.steps]).tolist()}
 
 
 def percent(probability: float) -> str:
-    """Write a probability for people: ``93.1 %``, and never a rounded 0 or 100.
+    """Format a probability for people: ``93.1 %``, and never a rounded 0 or 100.
 
     Halves are rounded up. A value less than a millionth (relative) below a half or a limit counts as that half or
-    limit, for log-probabilities reach the browser in single precision: both sides write the same, which the vectors in
-    ``tests/fixtures/percent_vectors.json`` test.
+    limit, because the browser receives log-probabilities in single precision. Python and the browser write the same
+    text; the vectors in ``tests/fixtures/percent_vectors.json`` test both.
 
     Examples
     --------
+    >>> from deluge_nb.render.scale import percent
     >>> percent(0.931), percent(0.0125), percent(0.99999), percent(0.00001)
     ('93.1 %', '1.3 %', '>99.99 %', '<0.01 %')
     """
@@ -75,7 +76,7 @@ def percent(probability: float) -> str:
 
 
 def scale_values(table: Logprobs, color_by: ColorBy) -> Floats:
-    """For each token the value that a scale is of: probabilities and leads as shares, the others in bits or places."""
+    """Return the values of a scale, one per token: shares for probability and margin, bits, or ranks."""
     match color_by:
         case "probability":
             return table.prob
@@ -94,7 +95,7 @@ def _shares(*steps: float) -> list[tuple[str, float]]:
 
 
 def _capped(*steps: int) -> list[tuple[str, float]]:
-    """Steps whose last stands for all that is beyond."""
+    """Return steps of which the last includes all larger values."""
     return [(f"≥ {step}" if step == steps[-1] else f"{step}", step) for step in steps]
 
 

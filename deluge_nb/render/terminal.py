@@ -1,4 +1,4 @@
-"""A table of log-probabilities as text for a terminal."""
+"""Render a table of log-probabilities as text for a terminal."""
 
 from __future__ import annotations
 
@@ -8,38 +8,56 @@ from typing import Any
 from ..errors import SettingError
 from ..interop.readers import as_logprobs
 from ..logprobs.table import Logprobs
+from ..text.counts import pluralize
 from ..text.glyphs import Fragment, fragments
 from ..text.lines import display_width, wrap_lines
 from .excerpt import AlternativeLabels, count_omitted, truncate
 from .scale import percent
 
-# The stylesheet's strongest colour, and the text that can be read on all of its shades.
+# The strongest colour of the stylesheet, and a text colour that is legible on all of its shades.
 _HEAT, _INK = (255, 154, 60), (20, 20, 20)
+# Heat below which a token keeps the terminal's own colours.
 _FAINT = 0.1
-# How many tokens are listed below a plain text.
-_FEWEST = 5
+# Tokens that are listed below plain text.
+_LEAST_PROBABLE = 5
 
 
 def to_text(logprobs: Any, *, color: bool = False, width: int | None = None, limit: int | None = None) -> str:
-    """The completion for a terminal.
+    """Return the completion as text for a terminal.
 
     Parameters
     ----------
     logprobs
-        A table, or a response that has one: see :func:`deluge_nb.as_logprobs`.
+        Table, or a response with log-probabilities: see :func:`deluge_nb.as_logprobs`.
     color
-        Colour the tokens with ANSI sequences; otherwise the least probable ones are listed below the text.
+        Colour the tokens with ANSI sequences. Otherwise the least probable tokens are listed below the text.
     width
-        Break lines at so many columns, between words where there are any; by default only where the text does.
+        Columns at which lines are wrapped, between words if possible; by default lines end only where the text has a
+        line break.
     limit
-        Show at most so many tokens, and say how many more there are; all by default.
+        Largest number of tokens to show; a note counts the omitted ones. All by default.
+
+    Returns
+    -------
+    str
+        One or more lines.
 
     Raises
     ------
     LogprobsMissingError
-        When there is nothing to show.
+        When there are no log-probabilities.
     SettingError
-        When an argument has a value it cannot have.
+        When an argument has an invalid value.
+
+    Examples
+    --------
+    >>> from deluge_nb import to_text
+    >>> top = [{"token": " Rome", "logprob": -0.2}, {"token": " Milan", "logprob": -2.5}]
+    >>> print(to_text([{"token": "In", "logprob": -0.1}, {"token": " Milan", "logprob": -2.5, "top_logprobs": top}]))
+    In Milan
+    <BLANKLINE>
+    The least probable of 2 tokens:
+      ·Milan     8.2 %  ·Rome 81.9 %
     """
     if width is not None and width < 1:
         raise SettingError(f"width must be a number of columns from 1, not {width!r}.", setting="width", value=width)
@@ -47,7 +65,7 @@ def to_text(logprobs: Any, *, color: bool = False, width: int | None = None, lim
     probabilities = table.prob.tolist()
     lines = wrap_lines(fragments(table.token_bytes), width)
     text = "\n".join(
-        "".join(ansi(one, probabilities[one.token]) if color else one.shown for one in line) for line in lines
+        "".join(ansi(part, probabilities[part.token]) if color else part.shown for part in line) for line in lines
     )
     if rest:
         text += f"\n{count_omitted(rest)}"
@@ -55,14 +73,14 @@ def to_text(logprobs: Any, *, color: bool = False, width: int | None = None, lim
 
 
 def ansi(fragment: Fragment, probability: float) -> str:
-    """A fragment in its colour: from the terminal's own ground to orange with √(1 − p), as in the stylesheet."""
+    """Return a fragment in its colour: from the terminal's background to orange with √(1 − p), as in the stylesheet."""
     if math.isnan(probability):
         codes = ["2", "9"]
     else:
         heat = math.sqrt(max(0.0, 1 - probability))
         codes: list[str] = []
         if heat > _FAINT:
-            # Dark on orange; the terminal's own colours where the token was all but certain.
+            # Dark on orange. Almost certain tokens keep the terminal's own colours.
             shade = (round(255 - (255 - strongest) * heat) for strongest in _HEAT)
             codes = ["38", "2", *map(str, _INK), "48", "2", *map(str, shade)]
         if probability < 0.5:
@@ -71,17 +89,18 @@ def ansi(fragment: Fragment, probability: float) -> str:
 
 
 def _with_least_probable(text: str, table: Logprobs, probabilities: list[float]) -> str:
-    unsure = sorted(
-        (place for place in range(len(table)) if probabilities[place] < 0.5), key=lambda place: probabilities[place]
-    )[:_FEWEST]
+    """Add a list of the least probable tokens, of those below 50 %."""
+    unsure = [position for position in range(len(table)) if probabilities[position] < 0.5]
+    unsure = sorted(unsure, key=lambda position: probabilities[position])[:_LEAST_PROBABLE]
     if not unsure:
         return text
-    weighed = AlternativeLabels(table)
-    names = [weighed.own(place) for place in unsure]
+    labels = AlternativeLabels(table)
+    names = [labels.chosen(position) for position in unsure]
     width = max(map(display_width, names))
     padded = [name + " " * (width - display_width(name)) for name in names]
     rows = [
-        f"  {name}  {percent(probabilities[place]):>8}  {weighed.at(place)}".rstrip()
-        for name, place in zip(padded, unsure, strict=True)
+        f"  {name}  {percent(probabilities[position]):>8}  {labels.alternatives(position)}".rstrip()
+        for name, position in zip(padded, unsure, strict=True)
     ]
-    return "\n".join([text, "", f"The {len(rows)} least probable of {len(table)} tokens:", *rows])
+    count = f"{len(rows)} " if len(rows) > 1 else ""
+    return "\n".join([text, "", f"The {count}least probable of {pluralize(len(table), 'token')}:", *rows])

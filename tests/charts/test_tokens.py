@@ -102,7 +102,7 @@ def test_a_chosen_token_outside_the_list_is_shown() -> None:
     assert {row["token"]: row["kind"] for row in rows}["z"] == "chosen"
 
 
-def test_tokens_of_the_same_text_stay_apart() -> None:
+def test_tokens_of_the_same_text_have_rows_of_their_own() -> None:
     rows = values(confidence_chart([entry("a", 0.5), entry("a", 0.25), entry("a", 0.125)]))
     assert [row["position"] for row in rows] == [0, 1, 2]
 

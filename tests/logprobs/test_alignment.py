@@ -42,7 +42,7 @@ def table(tokens: list[tuple[bytes, float]]) -> Logprobs:
     )
 
 
-def told(*words: str | tuple[str, float]) -> Logprobs:
+def written(*words: str | tuple[str, float]) -> Logprobs:
     return table([(word.encode(), -1.0) if isinstance(word, str) else (word[0].encode(), word[1]) for word in words])
 
 
@@ -111,7 +111,7 @@ def test_a_word_is_found_where_there_are_no_spaces() -> None:
 
 
 def test_texts_of_few_words_are_compared_near_by() -> None:
-    # More pairs of equal words than are looked at: what is near is compared all the same.
+    # More pairs of equal words than are compared: near ones are compared nevertheless.
     a = [b" a"] * 2000 + [b" b"] * 2000
     b = [*a[:500], b" b", *a[500:3000], b" a", *a[3000:]]
     runs = common_runs(b"".join(a), b"".join(b))
@@ -240,20 +240,20 @@ def test_every_token_has_its_span(a: Any, b: Any) -> None:
 
 def test_two_ways_to_cut_a_word_are_compared_as_a_whole() -> None:
     spans = align(
-        told(("un", -1.0), ("believ", -2.0), ("able", -0.5), ("!", -0.1)),
-        told(("unbel", -3.0), ("ievable", -0.25), ("!", -0.2)),
+        written(("un", -1.0), ("believ", -2.0), ("able", -0.5), ("!", -0.1)),
+        written(("unbel", -3.0), ("ievable", -0.25), ("!", -0.2)),
     )
     assert rows(spans) == [("unbelievable", "unbelievable", True), ("!", "!", True)]
     assert spans.difference == pytest.approx([-0.25, 0.1])
 
 
 def test_a_token_that_reaches_into_what_differs_is_not_common() -> None:
-    spans = align(told("The", " capital", " of"), told("The", " cap", "ital city", " of"))
+    spans = align(written("The", " capital", " of"), written("The", " cap", "ital city", " of"))
     assert rows(spans) == [("The", "The", True), (" capital", " capital city", False), (" of", " of", True)]
 
 
 def test_the_common_beginning_of_a_word_is_common_where_both_cut_it_alike() -> None:
-    assert rows(align(told("It", " is", " un", "able"), told("It", " is", " un", "likely"))) == [
+    assert rows(align(written("It", " is", " un", "able"), written("It", " is", " un", "likely"))) == [
         ("It", "It", True),
         (" is", " is", True),
         (" un", " un", True),
@@ -262,29 +262,29 @@ def test_the_common_beginning_of_a_word_is_common_where_both_cut_it_alike() -> N
 
 
 def test_tokens_of_no_text_at_the_ends_of_both_are_common() -> None:
-    spans = align(told(("", -0.5), "a", ("", -1.0)), told(("", -0.25), "a", ("", -3.0)))
+    spans = align(written(("", -0.5), "a", ("", -1.0)), written(("", -0.25), "a", ("", -3.0)))
     assert rows(spans) == [("", "", True), ("a", "a", True), ("", "", True)]
     assert spans.difference.tolist() == [-0.25, 0.0, 2.0]
 
 
 def test_a_token_of_no_text_that_only_one_has_is_only_there() -> None:
-    assert align(told("a", ""), told("a")).common.tolist() == [True, False]
+    assert align(written("a", ""), written("a")).common.tolist() == [True, False]
 
 
 def test_a_withheld_log_probability_leaves_the_difference_unknown() -> None:
-    spans = align(told(("a", -9999.0), "b"), told("a", "b"))
+    spans = align(written(("a", -9999.0), "b"), written("a", "b"))
     assert np.isnan(spans.difference[0])
     assert spans.difference[1] == 0
 
 
 def test_an_impossible_token_on_both_sides_differs_by_an_unknown_amount() -> None:
-    spans = align(told(("a", -math.inf)), told(("a", -math.inf)))
+    spans = align(written(("a", -math.inf)), written(("a", -math.inf)))
     assert np.isnan(spans.difference[0])
 
 
 @pytest.mark.parametrize(("left", "right"), [(0, 0), (0, 3), (3, 0)])
 def test_an_empty_side_has_nothing_in_common(left: int, right: int) -> None:
-    a, b = told(*"abc"[:left]), told(*"abc"[:right])
+    a, b = written(*"abc"[:left]), written(*"abc"[:right])
     spans = align(a, b)
     assert not spans.common.any()
     assert len(spans) == (left + right > 0)
@@ -292,17 +292,22 @@ def test_an_empty_side_has_nothing_in_common(left: int, right: int) -> None:
 
 
 def test_a_span_is_a_row_of_a_data_frame() -> None:
-    frame = align(told("a", " b"), told("a", (" c", -0.5))).to_pandas()
+    frame = align(written("a", " b"), written("a", (" c", -0.5))).to_pandas()
     assert frame["a_text"].tolist() == ["a", " b"]
     assert frame["b_text"].tolist() == ["a", " c"]
     assert frame["b_logprob"].tolist() == [-1.0, -0.5]
     assert frame["common"].tolist() == [True, False]
 
 
+def test_one_span_is_written_in_the_singular() -> None:
+    assert repr(align(written("a"), written("a"))) == "Spans(1 span, 1 of them common)"
+    assert repr(align(written("a", " b"), written("a", " c"))) == "Spans(2 spans, 1 of them common)"
+
+
 def test_tables_that_begin_alike_are_alike_so_far() -> None:
-    assert common_prefix_length(told("a", "b", "c"), told("a", "b", "d")) == 2
-    assert common_prefix_length(told("a"), told("a", "b")) == 1
-    assert common_prefix_length(told("ab"), told("a", "b")) == 0
+    assert common_prefix_length(written("a", "b", "c"), written("a", "b", "d")) == 2
+    assert common_prefix_length(written("a"), written("a", "b")) == 1
+    assert common_prefix_length(written("ab"), written("a", "b")) == 0
 
 
 def test_a_distribution_has_the_chosen_token_and_nothing_withheld() -> None:

@@ -141,7 +141,7 @@ def test_halves_of_different_characters_are_different_tokens() -> None:
     assert mass == pytest.approx(0.75)
 
 
-def test_ratings_are_told_apart() -> None:
+def test_ratings_are_different_answers() -> None:
     entries = position("4", {"4": 0.95, "5": 0.03, "3": 0.02})
     found = {label: extract_prob(label, entries, use_top_logprobs=True) for label in "12345"}
     assert found == pytest.approx({"1": 0.0, "2": 0.0, "3": 0.02, "4": 0.95, "5": 0.03})

@@ -112,13 +112,13 @@ def test_a_withheld_probability_leaves_everything_open(withheld: float | None) -
     assert (field.lower, field.upper) == (0, 1)
 
 
-def test_what_is_no_json_is_told() -> None:
+def test_an_answer_that_is_not_json_or_not_that_of_the_tokens_is_refused() -> None:
     table = Logprobs.from_entries([row("Hello", 1)])
-    with pytest.raises(SettingError, match="field_probs is for answers in JSON"):
+    with pytest.raises(SettingError, match="field_probs needs an answer in JSON, which this is not"):
         field_probs("Hello", table)
     with pytest.raises(LogprobsMissingError, match="There are no log-probabilities"):
         field_probs("[1]", None)
-    with pytest.raises(LogprobsMissingError, match="are not those of the completion's text"):
+    with pytest.raises(LogprobsMissingError, match="The log-probabilities belong to another text: the tokens spell"):
         field_probs("[1]", table)
 
 

@@ -267,7 +267,7 @@ def test_half_a_character_alone_reads_as_one_replacement() -> None:
     assert table(entry("\ufffd", -0.5, raw=smile[:2]), entry("!", -0.2))[:1].text == "\ufffd"
 
 
-def test_halves_that_read_alike_are_kept_apart() -> None:
+def test_halves_of_the_same_text_are_different_tokens() -> None:
     smile = "😀".encode()
     rows = [entry("\ufffd", -0.5, raw=smile[:2]), entry("\ufffd", -0.1, raw=smile[2:])]
     assert Logprobs.from_entries(rows) == rows

@@ -54,7 +54,7 @@ def test_what_is_far_below_the_largest_still_counts() -> None:
         *[(SENTINEL, False), (-12000.0, False), (-3.4e38, False), (0.5, False)],
     ],
 )
-def test_a_table_and_a_list_of_dicts_agree_on_what_was_told(value: float | None, known: bool) -> None:
+def test_a_table_and_a_list_of_dicts_agree_on_withheld_values(value: float | None, known: bool) -> None:
     entries: list[dict[str, Any]] = [{"token": "yes", "logprob": value, "bytes": None, "top_logprobs": None}]
     table = Logprobs.from_entries(entries)
     assert is_known(value) is known

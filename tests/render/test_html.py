@@ -97,7 +97,7 @@ def test_a_title_is_only_text(token: str) -> None:
 
 
 @given(st.lists(st.text(max_size=8), max_size=8))
-def test_whatever_the_tokens_the_elements_are_ours(tokens: list[str]) -> None:
+def test_no_token_adds_an_element(tokens: list[str]) -> None:
     page = Spans(to_html([entry(token, 0.5) for token in tokens]))
     assert set(page.tags) <= {"div", "span", "style", "br"}
     data = {"data-color", "data-palette", "data-text"}
@@ -135,7 +135,7 @@ def test_a_page_to_send_is_complete_and_an_element_is_not() -> None:
     assert "<html" not in to_html(FRANCE)
 
 
-def test_what_is_left_out_is_told() -> None:
+def test_the_number_of_omitted_tokens_is_shown() -> None:
     assert Spans(to_html(FRANCE, limit=2)).text == "The capital… 3 more tokens"
     assert to_text(FRANCE, limit=4).splitlines()[1] == "… 1 more token"
     assert "more token" not in to_html(FRANCE, limit=5)
@@ -182,8 +182,14 @@ def test_what_stands_beside_a_widget_is_bounded() -> None:
 
 def test_plain_text_lists_the_least_probable_tokens() -> None:
     assert to_text(FRANCE) == (
-        "The capital is Paris.\n\nThe 1 least probable of 5 tokens:\n  ·Paris       4 %  ·Lyon 70 %, ··Nice 10 %"
+        "The capital is Paris.\n\nThe least probable of 5 tokens:\n  ·Paris       4 %  ·Lyon 70 %, ··Nice 10 %"
     )
+
+
+def test_counts_of_one_are_in_the_singular() -> None:
+    assert "\n\nThe least probable of 1 token:\n" in to_text([entry("a", 0.25)])
+    assert "\n\nThe 2 least probable of 2 tokens:\n" in to_text([entry("a", 0.25), entry("b", 0.25)])
+    assert to_text(FRANCE, limit=4).splitlines()[1] == "… 1 more token"
 
 
 def test_plain_text_of_a_sure_completion_is_only_the_text() -> None:

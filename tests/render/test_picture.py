@@ -217,7 +217,7 @@ def test_no_more_lines_are_laid_out_than_are_asked_for() -> None:
 # SVG ----------------------------------------------------------------------------------------------------------------
 
 
-def test_the_text_is_there_as_text_and_told_to_those_who_cannot_see_it() -> None:
+def test_the_text_is_selectable_and_part_of_the_description() -> None:
     svg = to_svg(FRANCE, title="Capitals & cities")
     assert [text for text, _, y in texts(svg) if y == max(y for _, _, y in texts(svg))] == [
         "The", "capital", "is", "Paris", "."
@@ -260,7 +260,7 @@ def test_a_narrow_picture_has_its_legend_on_several_lines() -> None:
     assert len(lines) == 3
 
 
-def test_what_a_picture_leaves_out_is_told() -> None:
+def test_a_picture_shows_the_number_of_omitted_tokens() -> None:
     found = [text for text, _, _ in texts(to_svg(FRANCE, limit=2))]
     assert found[-4:] == ["…", "3", "more", "tokens"]
     assert "Paris" not in found
@@ -277,7 +277,7 @@ def test_hostile_text_makes_no_element_and_no_command(token: str) -> None:
 
 
 @given(st.lists(st.text(max_size=6), max_size=6), st.text(max_size=6))
-def test_whatever_the_tokens_a_picture_is_well_formed(tokens: list[str], title: str) -> None:
+def test_any_tokens_give_well_formed_svg(tokens: list[str], title: str) -> None:
     svg = to_svg([entry(token, 0.5) for token in tokens], title=title)
     assert {key for one in root(svg).iter() for key in one.attrib} & {"onload", "href", "style"} == set()
 
@@ -329,7 +329,7 @@ def test_a_pictograph_has_its_colours() -> None:
 
 @example(["ב", "..\u200d\t"])
 @given(st.lists(TEXTS, max_size=6))
-def test_whatever_the_tokens_there_is_a_png(tokens: list[str]) -> None:
+def test_any_tokens_give_a_png(tokens: list[str]) -> None:
     assert decoded(to_png([entry(token, 0.3) for token in tokens], scale=1)).shape[2] == 3
 
 

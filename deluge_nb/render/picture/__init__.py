@@ -1,1 +1,1 @@
-"""The coloured completion as a picture: layout, SVG, rasteriser, PNG."""
+"""Draw the coloured completion as a picture: layout, SVG, rasteriser, PNG."""

@@ -1,4 +1,4 @@
-"""A completion as a picture: SVG to print and to edit, PNG for wherever styles are taken off."""
+"""Draw a completion as a picture: SVG to print and edit, PNG for places that strip styles."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from .scene import compose, describe, svg
 
 _NARROWEST, _WIDEST = 20, 1000
 _SCALES = (0.5, 8)
-# Beside a widget: the tokens and the lines that are in a picture, and up to how many it is sharp on fine screens too.
-_BESIDE, _BESIDE_LINES, _SHARP = 600, 60, 150
+# Limits of the picture beside a widget: tokens, lines, and tokens up to which it has twice the resolution.
+_FALLBACK_TOKENS, _FALLBACK_LINES, _SHARP_TOKENS = 600, 60, 150
 
 
 def to_svg(
@@ -29,18 +29,18 @@ def to_svg(
     width: int = 80,
     limit: int | None = None,
 ) -> str:
-    """A picture of the coloured completion with its legend, as an SVG file.
+    """Return a picture of the coloured completion with its legend, as an SVG file.
 
-    Text stays text: it can be searched, copied and edited, and is drawn in a monospaced font of whoever looks at it.
+    Text stays text: it can be searched, copied and edited, and is drawn in a monospaced font of the reader's machine.
 
     Parameters
     ----------
     logprobs
-        A table, or a response that has one: see :func:`deluge_nb.as_logprobs`.
+        Table, or a response with log-probabilities: see :func:`deluge_nb.as_logprobs`.
     color_by
-        What the colour says.
+        Measure that is shown as colour: ``"probability"``, ``"surprisal"``, ``"entropy"``, ``"margin"`` or ``"rank"``.
     title
-        A line above the tokens; none by default.
+        Line above the tokens; none by default.
     palette
         ``"amber"``, ``"blue"``, ``"green"`` or ``"grey"``.
     theme
@@ -48,14 +48,26 @@ def to_svg(
     width
         Columns of a line, from 20 to 1000; a wide letter takes two.
     limit
-        Show at most so many tokens, and say how many more there are; all by default.
+        Largest number of tokens to show; a note counts the omitted ones. All by default.
+
+    Returns
+    -------
+    str
+        SVG.
 
     Raises
     ------
     LogprobsMissingError
-        When there is nothing to show.
+        When there are no log-probabilities.
     SettingError
-        When an argument has a value it cannot have.
+        When an argument has an invalid value.
+
+    Examples
+    --------
+    >>> from deluge_nb import to_svg
+    >>> picture = to_svg([{"token": "Paris", "logprob": -0.25}], title="Capital", theme="dark")
+    >>> picture.startswith("<svg "), ">Paris</text>" in picture
+    (True, True)
     """
     check_color_by(color_by)
     _check_width(width)
@@ -76,23 +88,36 @@ def to_png(
     limit: int | None = None,
     scale: float = 2,
 ) -> bytes:
-    """A picture of the coloured completion with its legend, as a PNG file.
+    """Return a picture of the coloured completion with its legend, as a PNG file.
 
-    Letters are drawn with the fonts of this machine; a letter that none of them has is an empty box.
+    Letters are drawn with the fonts of this machine; a letter that no font has is an empty box.
 
     Parameters
     ----------
     logprobs, color_by, title, palette, theme, width, limit
         As for :func:`to_svg`.
     scale
-        Pixels for each of the SVG's, from 0.5 to 8, rounded to eighths; 2 is sharp on a fine screen.
+        Pixels per pixel of the SVG, from 0.5 to 8, rounded to eighths; 2 is sharp on a high-resolution screen.
+
+    Returns
+    -------
+    bytes
+        PNG.
 
     Raises
     ------
     LogprobsMissingError
-        When there is nothing to show.
+        When there are no log-probabilities.
+    MissingDependencyError
+        When the extra for pictures is not installed.
     SettingError
-        When an argument has a value it cannot have, or the picture would have more than 134 million pixels.
+        When an argument has an invalid value, or the picture would have more than 134 million pixels.
+
+    Examples
+    --------
+    >>> from deluge_nb import to_png
+    >>> to_png([{"token": "Paris", "logprob": -0.25}], scale=1)[:4]
+    b'\\x89PNG'
     """
     check_color_by(color_by)
     _check_width(width)
@@ -107,11 +132,11 @@ def to_png(
 
 
 def fallback_picture(logprobs: Any, color_by: ColorBy, title: str, palette: Palette) -> tuple[bytes, int, str]:
-    """What stands in for the spans where styles are taken off: a small PNG, its width on the page, and its text."""
+    """Return a small PNG for places that strip styles, its width on the page in pixels, and its description."""
     colors = inks_for(palette, "light")
-    table, more = truncate(as_logprobs(logprobs), _BESIDE)
-    scene, shown = compose(table, color_by, title, colors, 80, more=more, most=_BESIDE_LINES)
-    return png(scene, 2 if shown <= _SHARP else 1, COARSE), scene.width, describe(table[:shown], color_by)
+    table, more = truncate(as_logprobs(logprobs), _FALLBACK_TOKENS)
+    scene, shown = compose(table, color_by, title, colors, 80, more=more, most=_FALLBACK_LINES)
+    return png(scene, 2 if shown <= _SHARP_TOKENS else 1, COARSE), scene.width, describe(table[:shown], color_by)
 
 
 def _check_width(width: object) -> None:

@@ -1,4 +1,4 @@
-"""PNG files: read as pixels, written from a palette, and packed smaller."""
+"""Read PNG files as pixels, write them from a palette, and compress them better."""
 
 from __future__ import annotations
 
@@ -11,33 +11,36 @@ import numpy as np
 from ..colors import RGB
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
-# Beyond this level the time doubles for a twentieth of the size.
-_PACKED = 6
+# zlib level. Higher ones take twice the time and save a twentieth of the size.
+_COMPRESSION = 6
 
 
 def smaller(picture: bytes) -> bytes:
-    """The same PNG, its pixels compressed well: every saved notebook keeps it, and it comes five times as large."""
-    kept, pixels = [_SIGNATURE], b""
+    """Return the same PNG with its pixels compressed better.
+
+    vl-convert's are five times as large, and every saved notebook contains them.
+    """
+    chunks, pixels = [_SIGNATURE], b""
     for kind, content in _chunks(picture):
         if kind == b"IDAT":
             pixels += content
             continue
         if kind == b"IEND":
-            kept.append(_chunk(b"IDAT", zlib.compress(zlib.decompress(pixels), _PACKED)))
-        kept.append(_chunk(kind, content))
-    return b"".join(kept)
+            chunks.append(_chunk(b"IDAT", zlib.compress(zlib.decompress(pixels), _COMPRESSION)))
+        chunks.append(_chunk(kind, content))
+    return b"".join(chunks)
 
 
 def size(picture: bytes) -> tuple[int, int]:
-    """Width and height in pixels."""
+    """Return width and height in pixels."""
     width, height = struct.unpack_from(">II", picture, 16)
     return width, height
 
 
 def from_palette(pixels: np.ndarray, palette: Sequence[RGB]) -> bytes:
-    """A PNG of rows of places in a palette of at most 256 colours."""
+    """Return a PNG of pixels that are indices into a palette of at most 256 colours; shape (height, width)."""
     height, width = pixels.shape
-    rows = np.zeros((height, width + 1), np.uint8)  # each row begins with its filter, which is none
+    rows = np.zeros((height, width + 1), np.uint8)  # each row begins with its filter type, 0 for none
     rows[:, 1:] = pixels
     head = struct.pack(">IIBBBBB", width, height, 8, 3, 0, 0, 0)
     return b"".join(
@@ -45,14 +48,14 @@ def from_palette(pixels: np.ndarray, palette: Sequence[RGB]) -> bytes:
             _SIGNATURE,
             _chunk(b"IHDR", head),
             _chunk(b"PLTE", b"".join(map(bytes, palette))),
-            _chunk(b"IDAT", zlib.compress(rows.tobytes(), _PACKED)),
+            _chunk(b"IDAT", zlib.compress(rows.tobytes(), _COMPRESSION)),
             _chunk(b"IEND", b""),
         ]
     )
 
 
 def to_pixels(picture: bytes) -> np.ndarray:
-    """Rows of red, green, blue and opacity, of a PNG that has eight bits of each and is not interlaced."""
+    """Return red, green, blue and opacity, shape (height, width, 4), of an 8-bit RGBA PNG that is not interlaced."""
     width, height = size(picture)
     packed = b"".join(content for kind, content in _chunks(picture) if kind == b"IDAT")
     rows = np.frombuffer(zlib.decompress(packed), np.uint8).reshape(height, 1 + 4 * width)
@@ -64,18 +67,18 @@ def to_pixels(picture: bytes) -> np.ndarray:
         elif kind == 2:
             row += above
         elif kind:
-            _guessed(row, above, _mean if kind == 3 else _paeth)
+            _undo_filter(row, above, _mean if kind == 3 else _paeth)
         above = row
     return pixels
 
 
-def _guessed(row: np.ndarray, above: np.ndarray, guess: Callable[[int, int, int], int]) -> None:
-    """Undo a filter that goes by the pixel to the left, the one above and the one above to the left."""
+def _undo_filter(row: np.ndarray, above: np.ndarray, predict: Callable[[int, int, int], int]) -> None:
+    """Undo a filter that predicts from the pixels to the left, above, and above to the left."""
     left, before = [0] * 4, [0] * 4
-    for at, (pixel, up) in enumerate(zip(row.tolist(), above.tolist(), strict=True)):
-        left = [(kept + guess(*near)) % 256 for kept, *near in zip(pixel, left, up, before, strict=True)]
+    for column, (pixel, up) in enumerate(zip(row.tolist(), above.tolist(), strict=True)):
+        left = [(value + predict(*near)) % 256 for value, *near in zip(pixel, left, up, before, strict=True)]
         before = up
-        row[at] = left
+        row[column] = left
 
 
 def _mean(left: int, up: int, _: int) -> int:
@@ -83,17 +86,17 @@ def _mean(left: int, up: int, _: int) -> int:
 
 
 def _paeth(left: int, up: int, before: int) -> int:
-    """The one of three neighbours that is nearest to what their plane would have here."""
+    """Return the neighbour that is nearest to the plane through all three (PNG's Paeth filter)."""
     plane = left + up - before
-    return min((left, up, before), key=lambda one: abs(plane - one))
+    return min((left, up, before), key=lambda value: abs(plane - value))
 
 
 def _chunks(picture: bytes) -> Iterator[tuple[bytes, bytes]]:
-    at = len(_SIGNATURE)
-    while at < len(picture):
-        length = struct.unpack_from(">I", picture, at)[0]
-        yield picture[at + 4 : at + 8], picture[at + 8 : at + 8 + length]
-        at += 12 + length
+    start = len(_SIGNATURE)
+    while start < len(picture):
+        length = struct.unpack_from(">I", picture, start)[0]
+        yield picture[start + 4 : start + 8], picture[start + 8 : start + 8 + length]
+        start += 12 + length
 
 
 def _chunk(kind: bytes, content: bytes) -> bytes:
