@@ -25,8 +25,8 @@ _VEGA_LITE = "application/vnd.vegalite.v5+json"
 _PICTURE_SCALE = 2
 # Orange for uncertain, blue-grey for certain, as in the widget; distinguishable with colour blindness too.
 HEAT, PALE, CALM, INK = "#e07b1f", "#f6d3ad", "#6f8fb3", "#3c444d"
-# White in every theme of the notebook, because Vega draws dark text on a transparent background. The keys are those that
-# Altair's themes set, so that a theme of the user replaces all of them.
+# White in every theme of the notebook, because Vega draws dark text on a transparent background. The keys are those
+# that Altair's themes set, so that a theme of the user replaces all of them.
 _STYLE: dict[str, Any] = {
     "config": {
         "background": "white",

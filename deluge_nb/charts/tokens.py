@@ -111,7 +111,7 @@ def confidence_chart(logprobs: Any) -> alt.Chart:
     --------
     >>> from deluge_nb import confidence_chart
     >>> chart = confidence_chart([{"token": "Paris", "logprob": -0.25}, {"token": "!", "logprob": -0.5}])
-    >>> [round(row["probability"], 2) for row in chart.to_dict()["data"]["values"]]
+    >>> [round(row["probability"], 2) for row in chart.data["values"]]
     [0.78, 0.61]
     """
     table = as_logprobs(logprobs)
@@ -160,14 +160,14 @@ def alternatives_chart(logprobs: Any, position: int = 0) -> alt.Chart:
     >>> from deluge_nb import alternatives_chart
     >>> top = [{"token": "Paris", "logprob": -0.25}, {"token": "Lyon", "logprob": -2.0}]
     >>> chart = alternatives_chart([{"token": "Paris", "logprob": -0.25, "top_logprobs": top}])
-    >>> [(row["token"], row["told"]) for row in chart.to_dict()["data"]["values"]]
-    [('Paris', '77.9 %'), ('Lyon', '13.5 %'), ('other tokens', '8.6 %')]
+    >>> [(row["token"], round(row["probability"], 3)) for row in chart.data["values"]]
+    [('Paris', 0.779), ('Lyon', 0.135), ('other tokens', 0.086)]
     """
     table = as_logprobs(logprobs)
     if isinstance(position, bool) or not isinstance(position, int) or not 0 <= position < len(table):
         raise SettingError(
-            f"position must be from 0 to {len(table) - 1}, for the completion has {pluralize(len(table), 'token')}, not "
-            f"{position!r}.",
+            f"position must be from 0 to {len(table) - 1}, for the completion has "
+            f"{pluralize(len(table), 'token')}, not {position!r}.",
             setting="position",
             value=position,
         )
@@ -189,9 +189,7 @@ def alternatives_chart(logprobs: Any, position: int = 0) -> alt.Chart:
     return (
         chart.mark_bar()
         .encode(
-            y=alt.Y(
-                "place:O", title=None, axis=alt.Axis(labelExpr=_label_expression(names), labelLimit=200, ticks=False)
-            ),
+            y=alt.Y("place:O", title=None, axis=alt.Axis(labelExpr=_label_expr(names), labelLimit=200, ticks=False)),
             x=alt.X("probability:Q", title="Probability", scale=alt.Scale(domain=[0, 1])),
             color=alt.Color("kind:N", title=None, scale=kinds, legend=alt.Legend(orient="top")),
             tooltip=[alt.Tooltip("token:N"), alt.Tooltip("told:N", title="probability"), alt.Tooltip("kind:N")],
@@ -218,9 +216,7 @@ def _over_tokens(
     y2 = alt.Y2(base) if isinstance(base, str) else alt.Y2Datum(base)
     if count <= _LABELLED:
         names = list({row["position"]: row["token"] for row in rows}.values())
-        axis = alt.Axis(
-            labelExpr=_label_expression(names), labelAngle=-45, labelLimit=110, labelOverlap=False, ticks=False
-        )
+        axis = alt.Axis(labelExpr=_label_expr(names), labelAngle=-45, labelLimit=110, labelOverlap=False, ticks=False)
         chart = chart.mark_bar().encode(alt.X("position:O", title="Token", axis=axis), y, y2, color, tooltip=tooltip)
         return link_to_view(chart.properties(width=min(count * _STEP, _WIDTH), height=_HEIGHT), link, INK)
     scale = alt.Scale(domain=[-0.5, count - 0.5], nice=False, zero=False)
@@ -263,7 +259,7 @@ def _candidates(row: Any) -> Iterator[tuple[str, float, bool]]:
         yield label(octets), math.exp(logprob), octets == chosen
 
 
-def _label_expression(names: list[str]) -> str:
+def _label_expr(names: list[str]) -> str:
     """Return a Vega expression from an index to a name, in which JSON's texts are literals."""
     return f"{json.dumps(names)}[datum.value]"
 

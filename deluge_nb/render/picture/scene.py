@@ -1,4 +1,4 @@
-"""A picture of a completion before it is drawn: what stands where, in pixels at a scale of 1; and it as SVG."""
+"""Compose a picture of a completion from rectangles and words, in pixels at a scale of 1, and write it as SVG."""
 
 from __future__ import annotations
 
@@ -15,12 +15,14 @@ from ..excerpt import count_omitted
 from ..scale import SCALES, ColorBy, scale_values
 from .grid import Face, Layout, Piece, lay_out
 
-# A cell, a line, where letters stand in it, and what a token fills of it.
+# Pixels: width of a cell, height of a line, and within a line the baseline, the top and the bottom of a fill.
 CELL, LINE, BASELINE, TOP, BOTTOM = 8, 24, 16, 1, 23
 _MARGIN, _PADDING, _GAP, ROUND = 8, 10, 4, 6
-# The widest letter of a DejaVu Sans Mono is this part of its size, as that of most monospaced fonts.
+# Font size. In DejaVu Sans Mono and most monospaced fonts the advance width is 0.602 of the size.
 _SIZE = CELL / 0.602
-_DISTINCT = 200
+# Distinct heats in an SVG.
+_HEAT_STEPS = 200
+# Characters of the description.
 _DESCRIBED = 2000
 _FONTS: dict[Face, str] = {
     "mono": "'DejaVu Sans Mono', Menlo, Consolas, 'Liberation Mono', 'Noto Sans Mono', monospace",
@@ -30,14 +32,14 @@ _FONTS: dict[Face, str] = {
     "'Malgun Gothic', 'WenQuanYi Zen Hei', 'DejaVu Sans', sans-serif",
     "emoji": "'Noto Color Emoji', 'Apple Color Emoji', 'Segoe UI Emoji', sans-serif",
 }
-# What XML has not, and what would be a command to whatever shows the text.
+# Characters that XML does not allow, and controls that could act on the program that shows the text.
 _UNSAFE = re.compile(
     "[^\t\n\r\u0020-\u007e\u00a0-\u200d\u2010-\u2029\u202f-\u2065\u206a-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
 )
 
 
 class Fill(NamedTuple):
-    """A rectangle of whole cells in the colour of a heat; NaN where that is unknown."""
+    """Rectangle of whole cells in the colour of a heat; NaN if that is unknown."""
 
     x: int
     y: int
@@ -47,7 +49,7 @@ class Fill(NamedTuple):
 
 
 class Word(NamedTuple):
-    """A text of whole cells, and the heat of what it stands on: None on the ground."""
+    """Text of whole cells, and the heat of its background: None on the picture's own."""
 
     x: int
     y: int
@@ -60,7 +62,7 @@ class Word(NamedTuple):
 
 
 class Scene(NamedTuple):
-    """All that is drawn; ``box`` is the top and the height of the frame around the tokens."""
+    """Contents of a picture; ``box`` is the top and the height of the frame around the tokens."""
 
     width: int
     height: int
@@ -73,9 +75,24 @@ class Scene(NamedTuple):
 def compose(
     table: Logprobs, color_by: ColorBy, title: str, inks: Inks, width: int, *, more: int, most: int | None = None
 ) -> tuple[Scene, int]:
-    """A table on lines of so many columns, at most so many; and how many of its tokens are in it.
+    """Return the scene of a table, and the number of its tokens in the scene.
 
-    ``more`` is how many tokens the table was cut by before.
+    Parameters
+    ----------
+    table
+        Log-probabilities to draw.
+    color_by
+        Measure that is shown as colour.
+    title
+        Line above the tokens; none if empty.
+    inks
+        Colours.
+    width
+        Columns of a line.
+    more
+        Number of tokens by which the table was truncated before.
+    most
+        Largest number of lines; all by default.
     """
     fills: list[Fill] = []
     words: list[Word] = []
@@ -83,9 +100,9 @@ def compose(
     if title:
         parts = title.split()
         above = lay_out(
-            [(b" " if at else b"") + part.encode("utf-8", "replace") for at, part in enumerate(parts)], width
+            [(b" " if index else b"") + part.encode("utf-8", "replace") for index, part in enumerate(parts)], width
         )
-        words += [_word(one._replace(face=_bold(one.face)), _MARGIN, y, None, soft=False) for one in above.pieces]
+        words += [_word(piece._replace(face=_bold(piece.face)), _MARGIN, y, None, soft=False) for piece in above.pieces]
         y += above.lines * LINE
     else:
         above = Layout([], [], 0, 0)
@@ -96,10 +113,10 @@ def compose(
     body = lay_out(table.token_bytes, width, most=most)
     heats = SCALES[color_by].heat(scale_values(table, color_by)).tolist()
     fills += [
-        Fill(left + one.column * CELL, y + one.line * LINE, one.cells, heats[one.token], one.marked)
-        for one in body.patches
+        Fill(left + patch.column * CELL, y + patch.line * LINE, patch.cells, heats[patch.token], patch.marked)
+        for patch in body.patches
     ]
-    words += [_word(one, left, y, heats[one.token], soft=one.marked) for one in body.pieces]
+    words += [_word(piece, left, y, heats[piece.token], soft=piece.marked) for piece in body.pieces]
     y += max(body.lines, 1) * LINE + _PADDING // 2
     box = (top, y - top)
     rest = len(table) - body.tokens + more
@@ -107,20 +124,20 @@ def compose(
         y += _GAP
         right = max(right, _note(count_omitted(rest), _MARGIN, y, words))
         y += LINE
-    widest = max([one.column + one.cells for one in (*body.patches, *above.patches)], default=0)
+    widest = max([patch.column + patch.cells for patch in (*body.patches, *above.patches)], default=0)
     full = max(left + widest * CELL + _PADDING, right) + _MARGIN
     return Scene(full, y + _MARGIN, box, fills, words, inks), body.tokens
 
 
 def describe(table: Logprobs, color_by: ColorBy) -> str:
-    """What a picture shows, for those who cannot see it."""
+    """Return a description of a picture for people who cannot see it."""
     text = _UNSAFE.sub("\ufffd", table[:_DESCRIBED].text.strip())
-    cut = "…" * (len(text) > _DESCRIBED or len(table) > _DESCRIBED)
-    return f"Tokens coloured by {color_by}: {text[:_DESCRIBED]}{cut}"
+    ellipsis = "…" * (len(text) > _DESCRIBED or len(table) > _DESCRIBED)
+    return f"Tokens coloured by {color_by}: {text[:_DESCRIBED]}{ellipsis}"
 
 
 def svg(scene: Scene, title: str, description: str) -> str:
-    """The scene as an SVG file."""
+    """Return the scene as an SVG file."""
     width, height, _, fills, words, inks = scene
     left, top, wide, tall = frame(scene)
     return (
@@ -133,81 +150,81 @@ def svg(scene: Scene, title: str, description: str) -> str:
         f'<rect width="{width}" height="{height}" fill="{to_css(inks.ground)}"/>'
         f'<rect x="{left + 0.5}" y="{top + 0.5}" width="{wide - 1}" height="{tall - 1}" rx="{ROUND}" '
         f'fill="none" stroke="{to_css(inks.line)}"/>'
-        + "".join(_filled(one, inks) for one in fills)
-        + written_on(((one, one.x, one.y, _ink(one, inks)) for one in words), to_css(inks.text))
+        + "".join(_fill_rects(fill, inks) for fill in fills)
+        + text_group(((word, word.x, word.y, _ink(word, inks)) for word in words), to_css(inks.text))
         + "</svg>"
     )
 
 
 def frame(scene: Scene) -> tuple[int, int, int, int]:
-    """Where the frame around the tokens is: left, top, width and height."""
+    """Return left, top, width and height of the frame around the tokens."""
     top, tall = scene.box
     return _MARGIN, top, scene.width - 2 * _MARGIN, tall
 
 
-def stepped(heat: float, steps: int) -> float:
-    """A heat in steps, so that there are not as many colours as tokens."""
+def quantize(heat: float, steps: int) -> float:
+    """Return a heat rounded to one of so many steps, which limits the number of colours."""
     return round(heat * steps) / steps
 
 
 def line_below(heat: float) -> float:
-    """How thick the line below a token is: the cue that is not colour."""
+    """Return the thickness of the line below a token, which shows the heat without colour."""
     start, slope = cue_thresholds()
     return max(0.0, (heat - start) * slope)
 
 
-def written_on(words: Iterable[tuple[Word, float, float, str | None]], color: str) -> str:
-    """Words, each at its place and in its colour where it has one, in a group that says what they share."""
-    inside = "".join(_text(*one) for one in words)
+def text_group(words: Iterable[tuple[Word, float, float, str | None]], color: str) -> str:
+    """Return an SVG group of words, each with its x, its y and a colour of its own or None for the group's."""
+    inside = "".join(_text(*word) for word in words)
     return f'<g fill="{color}" font-size="{_SIZE:.2f}" font-family="{_FONTS["mono"]}">{inside}</g>'
 
 
 def _text(word: Word, x: float, y: float, color: str | None) -> str:
-    """A word as an element of SVG, fitted to its cells whatever the font."""
+    """Return a word as an SVG element, fitted to its cells in any font."""
     font = "" if word.face in ("mono", "bold") else f' font-family="{_FONTS[word.face]}"'
     weight = ' font-weight="700"' if word.face == "bold" else ""
     fill = f' fill="{color}"' if color else ""
-    fitted = f' textLength="{word.cells * CELL}"'
-    if word.face == "wide":  # a square in the middle of two cells each
+    fit = f' textLength="{word.cells * CELL}"'
+    if word.face == "wide":  # a square in the middle of two cells
         x += round(CELL - _SIZE / 2, 2)
-        fitted = f' letter-spacing="{2 * CELL - _SIZE:.2f}"'
+        fit = f' letter-spacing="{2 * CELL - _SIZE:.2f}"'
     elif word.turned or word.face in ("sans", "emoji"):
-        # Not of the width of cells: stretched, for set apart they would not be joined.
-        fitted += ' lengthAdjust="spacingAndGlyphs"'
-    return f'<text x="{x:g}" y="{y + BASELINE:g}"{font}{weight}{fill}{fitted}>{escaped(word.text)}</text>'
+        # Glyphs are not as wide as cells. They are stretched, because letter spacing would break joined letters.
+        fit += ' lengthAdjust="spacingAndGlyphs"'
+    return f'<text x="{x:g}" y="{y + BASELINE:g}"{font}{weight}{fill}{fit}>{escaped(word.text)}</text>'
 
 
 def escaped(raw: str) -> str:
-    """Text as XML has it; what is not fit to be shown is replaced."""
+    """Return text escaped for XML, with U+FFFD for unsafe characters."""
     return escape(_UNSAFE.sub("\ufffd", raw), quote=True)
 
 
-def _filled(one: Fill, inks: Inks) -> str:
-    x, y, wide, tall = one.x, one.y + TOP, one.cells * CELL, BOTTOM - TOP
-    if math.isnan(one.heat):
+def _fill_rects(fill: Fill, inks: Inks) -> str:
+    x, y, wide, tall = fill.x, fill.y + TOP, fill.cells * CELL, BOTTOM - TOP
+    if math.isnan(fill.heat):
         return f'<rect x="{x}" y="{y}" width="{wide}" height="{tall}" rx="2" fill="url(#unknown)"/>'
-    heat = stepped(one.heat, _DISTINCT)
-    drawn = f'<rect x="{x}" y="{y}" width="{wide}" height="{tall}" rx="2" fill="{to_css(inks.fill(heat))}"/>'
-    thick = line_below(one.heat)
+    heat = quantize(fill.heat, _HEAT_STEPS)
+    rects = f'<rect x="{x}" y="{y}" width="{wide}" height="{tall}" rx="2" fill="{to_css(inks.fill(heat))}"/>'
+    thick = line_below(fill.heat)
     if thick:
-        drawn += (
+        rects += (
             f'<rect x="{x}" y="{y + tall - thick:.2f}" width="{wide}" height="{thick:.2f}" fill="{to_css(inks.edge)}"/>'
         )
-    return drawn
+    return rects
 
 
 def _ink(word: Word, inks: Inks) -> str | None:
-    """The colour of a word, where it is not that of the text."""
+    """Return the colour of a word, None if it is that of the text."""
     if not word.soft:
         return None
     if word.heat is None or math.isnan(word.heat):
         return to_css(inks.soft)
-    return to_css(inks.mark(stepped(word.heat, _DISTINCT)))
+    return to_css(inks.mark(quantize(word.heat, _HEAT_STEPS)))
 
 
-def _word(one: Piece, left: int, top: int, heat: float | None, *, soft: bool) -> Word:
-    x, y = left + one.column * CELL, top + one.line * LINE
-    return Word(x, y, one.cells, one.text, one.face, one.turned, heat, soft)
+def _word(piece: Piece, left: int, top: int, heat: float | None, *, soft: bool) -> Word:
+    x, y = left + piece.column * CELL, top + piece.line * LINE
+    return Word(x, y, piece.cells, piece.text, piece.face, piece.turned, heat, soft)
 
 
 def _bold(face: Face) -> Face:
@@ -215,7 +232,7 @@ def _bold(face: Face) -> Face:
 
 
 def _legend(color_by: ColorBy, end: int, y: int, fills: list[Fill], words: list[Word]) -> tuple[int, int]:
-    """The scale's steps in their colours, on as many lines as they need; where it ends below and to the right."""
+    """Add the steps of the scale in their colours, on as many lines as needed; return the bottom and the right end."""
     scale = SCALES[color_by]
     x = right = _MARGIN
     heats = scale.heat([value for _, value in scale.steps]).tolist()
@@ -237,8 +254,8 @@ def _legend(color_by: ColorBy, end: int, y: int, fills: list[Fill], words: list[
     return y + LINE, right
 
 
-def _note(told: str, x: int, y: int, words: list[Word], heat: float | None = None) -> int:
-    """A line of our own, soft where it stands on the ground; where it ends."""
-    for one in lay_out([told.encode()], display_width(told)).pieces:
-        words.append(_word(one, x, y, heat, soft=heat is None))
-    return x + display_width(told) * CELL
+def _note(text: str, x: int, y: int, words: list[Word], heat: float | None = None) -> int:
+    """Add a line that is not part of the completion, in a soft colour if it has no heat; return its right end."""
+    for piece in lay_out([text.encode()], display_width(text)).pieces:
+        words.append(_word(piece, x, y, heat, soft=heat is None))
+    return x + display_width(text) * CELL
