@@ -73,13 +73,13 @@ def temperature_topk_batch(
     >>> result.conditional.round(3).tolist(), result.offsets.tolist()
     ([0.8, 0.2, 0.985, 0.015], [0, 2, 4])
     """
-    heat = read_temperature(temperature)
+    temperature = read_temperature(temperature)
     check_policy(policy)
     size = None if vocab_size is None else count(vocab_size, "vocab_size", 1)
     lists = read_lists(logprobs)
     if lists is not None:
         (flat, offsets), seen = lists, observe_lists(lists)
-        return TemperatureTopKBatch(*_rescale(seen, flat, offsets, heat, size, policy), offsets=offsets)
+        return TemperatureTopKBatch(*_rescale(seen, flat, offsets, temperature, size, policy), offsets=offsets)
     tables = tables_of(logprobs, lists=True)
     counts = np.concatenate([np.zeros(1, np.intp), *(table.top_counts for table in tables if table is not None)])
     offsets = np.cumsum(counts, dtype=np.intp)
@@ -92,14 +92,14 @@ def temperature_topk_batch(
         shift = np.repeat(offsets[:-1][rows] - group.offsets[:-1], np.diff(group.offsets))
         positions = np.arange(len(group.alternative)) + shift
         seen = measures.observe(None, None, None, None, group.alternative_logprob, group.offsets)
-        values = _rescale(seen, group.alternative_logprob, group.offsets, heat, known_size, policy)
+        values = _rescale(seen, group.alternative_logprob, group.offsets, temperature, known_size, policy)
         for column, part in zip(columns, values, strict=True):
             column[positions] = part
     return TemperatureTopKBatch(*columns, offsets=offsets)
 
 
 def _rescale(
-    seen: measures.Observed, flat: Floats, offsets: NDArray[np.intp], heat: float, size: int | None, policy: str
+    seen: measures.Observed, flat: Floats, offsets: NDArray[np.intp], temperature: float, size: int | None, policy: str
 ) -> tuple[Floats, Floats, Floats]:
     """Return conditional, lower and upper probability of every alternative."""
     wrong = invalid_lists(flat, offsets, seen, policy, size)
@@ -112,7 +112,7 @@ def _rescale(
         values = values - np.log1p(np.maximum(-seen.tail[rows], 0.0))[:, None]
         wrong_rows = wrong[rows] | (seen.first[rows] == -np.inf)
         with np.errstate(divide="ignore", invalid="ignore"):
-            blocks = _rescale_block(values, tail, cap, seen.known[rows], heat, size)
+            blocks = _rescale_block(values, tail, cap, seen.known[rows], temperature, size)
         for column, block in zip(columns, blocks, strict=True):
             block[wrong_rows] = np.nan
             column[positions] = block.reshape(-1) if isinstance(positions, slice) else block
@@ -120,20 +120,20 @@ def _rescale(
 
 
 def _rescale_block(
-    values: Floats, tail: Floats, cap: Floats, known: NDArray[np.integer], heat: float, size: int | None
+    values: Floats, tail: Floats, cap: Floats, known: NDArray[np.integer], temperature: float, size: int | None
 ) -> tuple[Floats, Floats, Floats]:
     c = np.exp(cap)
-    if heat == 0:
+    if temperature == 0:
         best = (values == values.max(axis=1)[:, None]).astype(np.float64)
         every = best.sum(axis=1)
         rivals = np.where(every == known, np.floor(tail / c * (1 + 1e-13)), 0.0)
         conditional = best / every[:, None]
         return conditional, best / (every + rivals)[:, None], conditional.copy()
-    beta = 1 / heat
+    beta = 1 / temperature
     scaled = np.where(np.isfinite(values), values * beta, -np.inf)
     total = measures.log_sum_rows(scaled)
     conditional = np.exp(scaled - total[:, None])
-    if heat == 1:
+    if temperature == 1:
         p = np.exp(values)
         return conditional, p, p.copy()
     unsure = known * SINGLE_PRECISION if beta < 1 else np.zeros(len(known))

@@ -146,14 +146,14 @@ def softmax(logits: ArrayLike, temperature: float = 1.0) -> Floats:
     [1.0, 0.0, 0.0]
     """
     values = vector(logits, "logits")
-    heat = read_temperature(temperature)
+    temperature = read_temperature(temperature)
     if not len(values) or np.isposinf(values).any() or np.isneginf(values).all():
         raise invalid_argument("logits", logits, "a list of numbers of which at least one is finite and none is +inf")
-    if heat == 0:
+    if temperature == 0:
         weights = (values == values.max()).astype(np.float64)
-    elif math.isinf(heat):
+    elif math.isinf(temperature):
         weights = np.isfinite(values).astype(np.float64)
     else:
         with np.errstate(over="ignore"):  # to -inf, whose exponential is the right 0
-            weights = np.exp((values - values.max()) / heat)
+            weights = np.exp((values - values.max()) / temperature)
     return weights / math.fsum(weights.tolist())

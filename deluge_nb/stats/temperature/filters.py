@@ -124,13 +124,13 @@ def top_p(
     if total == 0:
         raise invalid_argument("p", p, "above 0")
     ranking = _Ranking(logprobs, sentinels)
-    heat = read_temperature(temperature)
-    early = temperature_first and heat != 1
-    listed_p = softmax(ranking.ordered, heat) if early else np.exp(ranking.ordered)
+    temperature = read_temperature(temperature)
+    early = temperature_first and temperature != 1
+    listed_p = softmax(ranking.ordered, temperature) if early else np.exp(ranking.ordered)
     reached = np.cumsum(listed_p, dtype=np.longdouble) >= total - _GUARD
     crossing = int(np.argmax(reached)) + 1 if reached.any() else ranking.n
     complete = ranking.seen.tail == 0 or (bool(reached.any()) and not early)
-    return ranking.keep(crossing if complete else ranking.n, complete, heat)
+    return ranking.keep(crossing if complete else ranking.n, complete, temperature)
 
 
 def min_p(
@@ -180,11 +180,11 @@ def min_p(
     """
     share = between(min_p, "min_p", 0, 1)
     ranking = _Ranking(logprobs, sentinels)
-    heat = read_temperature(temperature)
-    ordered = ranking.ordered / heat if temperature_first and 0 < heat < math.inf else ranking.ordered
+    temperature = read_temperature(temperature)
+    ordered = ranking.ordered / temperature if temperature_first and 0 < temperature < math.inf else ranking.ordered
     least = ordered[0] + math.log(share) - _GUARD if share else -math.inf
     size = int((ordered >= least).sum())
-    return ranking.keep(size, size < ranking.n or ranking.seen.tail == 0, heat)
+    return ranking.keep(size, size < ranking.n or ranking.seen.tail == 0, temperature)
 
 
 class _Ranking:

@@ -122,19 +122,19 @@ def temperature_topk(
     ([0.8, 0.2], [0.783, 0.196], [0.8, 0.2])
     """
     values = drop_sentinels(read_logprobs(top_logprobs, "top_logprobs"), sentinels)
-    heat = read_temperature(temperature)
+    temperature = read_temperature(temperature)
     seen = read_truncated(values, vocab_size=vocab_size)
-    conditional = softmax(seen.logprob, heat)
-    if heat == 1:
+    conditional = softmax(seen.logprob, temperature)
+    if temperature == 1:
         return TemperatureTopK(conditional, seen.p, seen.p)
-    if heat == 0:
+    if temperature == 0:
         best = seen.logprob == seen.logprob.max()
         # Hidden tokens can tie with the likeliest only if the whole list does.
         rivals = seen.full if bool(best.all()) and seen.cap > 0 else 0.0
         return TemperatureTopK(conditional, best / (best.sum() + rivals), conditional.copy())
-    least, most = _hidden_power_sums(seen, 1 / heat, vocab_size)
+    least, most = _hidden_power_sums(seen, 1 / temperature, vocab_size)
     # In logarithms, because p^b underflows at low temperatures.
-    scaled = seen.logprob / heat
+    scaled = seen.logprob / temperature
     total = log_sum(scaled)
     return TemperatureTopK(
         conditional,
@@ -247,12 +247,12 @@ def binary_temperature(log_odds: float, temperature: float) -> float:
     0.707
     """
     odds = number(log_odds, "log_odds")
-    heat = read_temperature(temperature)
-    if math.isinf(heat):
+    temperature = read_temperature(temperature)
+    if math.isinf(temperature):
         if math.isinf(odds):
             raise invalid_argument("log_odds", log_odds, "finite where the temperature is infinite")
         return 0.5
-    if heat == 0:
+    if temperature == 0:
         return 0.5 if odds == 0 else float(odds > 0)
-    scaled = odds / heat
+    scaled = odds / temperature
     return 1 / (1 + math.exp(-scaled)) if scaled > -700 else math.exp(scaled)
