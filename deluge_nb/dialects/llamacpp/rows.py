@@ -251,7 +251,9 @@ def build_table(ask: Ask, rows: Sequence[Row]) -> Logprobs:
         builder.add_token(row.octets.decode("utf-8", "replace"), _normalize(row.logprob, excess), row.octets, row.id)
         for other in row.top[:width]:
             octets = bytes(other.bytes)
-            builder.add_alternative(octets.decode("utf-8", "replace"), _normalize(other.logprob, excess), octets, other.id)
+            builder.add_alternative(
+                octets.decode("utf-8", "replace"), _normalize(other.logprob, excess), octets, other.id
+            )
     return Logprobs(builder.vocabulary, *builder.columns(), vocab_size=ask.vocab_size)
 
 
