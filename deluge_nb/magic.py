@@ -25,9 +25,10 @@ from .models import REGISTRY
 from .prompts import Conversation, RawPrompt
 from .response import APIResponse
 from .sampling import SamplingParams
+from .text.counts import pluralize
 from .widget.fallback import display_with_fallback, require_kernel
 from .widget.live import LiveView
-from .widget.view import LogprobView, count_tokens
+from .widget.view import LogprobView
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import ExecutionResult, InteractiveShell
@@ -156,7 +157,7 @@ class DelugeMagics(Magics):
         if live.interrupted:
             cast(Any, self.shell).displayhook.update_user_ns(response)
             where = options.out or "_"
-            received = count_tokens(len(response.logprobs or ()))
+            received = pluralize(len(response.logprobs or ()), "token")
             raise UsageError(f"Interrupted: {where} has the {received} received so far.")
         return response
 

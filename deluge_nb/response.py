@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from .text.counts import pluralize
+
 if TYPE_CHECKING:
     from .logprobs.json_fields import FieldProbs
     from .logprobs.table import Logprobs
@@ -105,7 +107,7 @@ class APIResponse:
             return f"APIResponse({self.model!r}, error: {_excerpt(self.error_message or '')})"
         tokens = ""
         if self.logprobs is not None:
-            tokens = f", {len(self.logprobs)} token{'' if len(self.logprobs) == 1 else 's'} with logprobs"
+            tokens = f", {pluralize(len(self.logprobs), 'token')} with logprobs"
         calls = "".join(f", calls {call.name}" for call in self.tool_calls)
         return f"APIResponse({self.model!r}, {_excerpt(self.completion)!r}{tokens}{calls})"
 

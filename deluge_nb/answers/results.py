@@ -10,6 +10,7 @@ import numpy as np
 
 from ..extras import import_extra
 from ..logprobs.columns import Floats
+from ..text.counts import pluralize
 
 if TYPE_CHECKING:
     import pandas
@@ -177,9 +178,8 @@ class Classifications(Sequence[Classification]):
     def __repr__(self) -> str:
         failed = sum(result.is_error for result in self._results)
         failures = f", {failed} failed" if failed else ""
-        inputs = "1 input" if len(self) == 1 else f"{len(self)} inputs"
         answers = " / ".join(self.names) or "different answers"
-        return f"Classifications({inputs}, {answers}, by {self.method}{failures})"
+        return f"Classifications({pluralize(len(self), 'input')}, {answers}, by {self.method}{failures})"
 
 
 def format_value(value: Any) -> str:

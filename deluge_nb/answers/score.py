@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 from ..errors import DelugeError, LogprobsNotSupportedError, SettingError
 from ..logprobs.extract import candidates, extract_prob
 from ..logprobs.values import log_sum
+from ..text.counts import pluralize
 from ..text.matching import Labels
 from ..text.normalize import normalize
 
@@ -180,7 +181,7 @@ def fill_template(template: str, values: Input, where: str = "inputs", setting: 
             return str(by_name[name])
         if not name.isdigit() and not is_named:
             return placeholder[0]
-        available = ", ".join(map(repr, by_name)) if is_named else _count_values(len(by_name))
+        available = ", ".join(map(repr, by_name)) if is_named else pluralize(len(by_name), "value")
         raise SettingError(
             f"{setting} asks for {{{name}}}, and {where} has {available or 'none'}.", setting=where, value=values
         )
@@ -190,10 +191,6 @@ def fill_template(template: str, values: Input, where: str = "inputs", setting: 
     if not any(match[1] in by_name or not match[1] for match in placeholders):
         raise _without_placeholder(template, placeholders, where, setting)
     return text
-
-
-def _count_values(count: int) -> str:
-    return "1 value" if count == 1 else f"{count} values"
 
 
 def _without_placeholder(template: str, named: list[re.Match[str]], where: str, setting: str) -> SettingError:

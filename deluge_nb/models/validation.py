@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from ..errors import DelugeError, LogprobsNotSupportedError, SettingError
 from ..prompts import Prompt
 from ..sampling import SamplingParams
+from ..text.counts import pluralize
 from .observations import Outcome
 from .spec import Endpoint, LogprobSupport, Target
 
@@ -116,7 +117,7 @@ def _gives_that_many_alternatives(request: Request) -> DelugeError | None:
     limit = request.support.max_top
     if (request.params.top_logprobs or 0) <= limit:
         return None
-    returned = f"at most {limit} alternative{'' if limit == 1 else 's'}" if limit else "the chosen tokens only"
+    returned = f"at most {pluralize(limit, 'alternative')}" if limit else "the chosen tokens only"
     return SettingError(
         f"{request.model!r} gives {returned}, so top_logprobs cannot be {request.params.top_logprobs}.",
         setting="top_logprobs",

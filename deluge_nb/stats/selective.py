@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike
 from ..errors import invalid_argument
 from ..extras import import_extra
 from ..logprobs.columns import Floats
+from ..text.counts import pluralize
 from .core.records import Result
 from .core.validation import between, check_paired, number, outcomes, vector
 
@@ -60,7 +61,7 @@ class RiskCurve(Sequence[RiskPoint]):
     __hash__ = None  # type: ignore[assignment]
 
     def __repr__(self) -> str:
-        return f"RiskCurve({len(self)} threshold{'' if len(self) == 1 else 's'})"
+        return f"RiskCurve({pluralize(len(self), 'threshold')})"
 
 
 @dataclass(frozen=True, slots=True, eq=False)

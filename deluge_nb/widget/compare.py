@@ -18,13 +18,14 @@ from ..render.colors import PALETTES
 from ..render.comparison import COMPARE_BY, LETTERS, CompareBy
 from ..render.html import FALLBACK_LIMIT
 from ..stats.samples import Divergences
+from ..text.counts import pluralize
 from .compare_codec import pack_alignment, pack_responses
 from .divergence import FirstDivergence, divergence_at, first_divergence
 from .fallback import FallbackWidget
 from .packer import CHUNK, Packer, pack_measures
 from .table_sync import with_small_vocabulary
 from .validation import invalid
-from .view import FONTS, count_tokens
+from .view import FONTS
 
 if TYPE_CHECKING:
     import altair
@@ -354,7 +355,7 @@ class LogprobCompare(FallbackWidget):
         return {"text/html": self.to_html(limit=FALLBACK_LIMIT), "text/plain": self.to_text(limit=FALLBACK_LIMIT)}
 
     def __repr__(self) -> str:
-        return f"LogprobCompare({', '.join(count_tokens(len(table)) for table in self.tables)})"
+        return f"LogprobCompare({', '.join(pluralize(len(table), 'token') for table in self.tables)})"
 
 
 def _names(responses: Sequence[Any], names: Sequence[str] | None) -> list[str]:

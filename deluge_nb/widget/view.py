@@ -14,6 +14,7 @@ from ..render import html
 from ..render.assets import STATIC
 from ..render.colors import PALETTES, Palette
 from ..render.scale import COLOR_BY, ColorBy
+from ..text.counts import pluralize
 from . import validation
 from .branches import BranchTree, resolve_continuer
 from .fallback import FallbackWidget
@@ -371,9 +372,4 @@ class LogprobView(PictureExport, FallbackWidget):
         return validation.between("temperature", proposal["value"], 0, 100, "from 0 to 100")
 
     def __repr__(self) -> str:
-        return f"LogprobView({count_tokens(len(self.table))})"
-
-
-def count_tokens(count: int) -> str:
-    """Return a number of tokens in words: ``"1 token"``, ``"2 tokens"``."""
-    return "1 token" if count == 1 else f"{count} tokens"
+        return f"LogprobView({pluralize(len(self.table), 'token')})"

@@ -85,7 +85,20 @@ class Cache:
             ) from None
 
     async def get(self, key: bytes, ask: Ask) -> Completion | None:
-        """Return the cached answer to a request; None if there is none with enough alternatives."""
+        """Return the cached answer to a request.
+
+        Parameters
+        ----------
+        key
+            The request's :func:`cache_key`.
+        ask
+            The request.
+
+        Returns
+        -------
+        Completion or None
+            None if there is no answer with enough alternatives.
+        """
         packed = await self._in_thread(self._read, key, _top(ask))
         if packed is None:
             return None
@@ -97,7 +110,17 @@ class Cache:
             return None
 
     async def put(self, key: bytes, ask: Ask, answer: Completion) -> None:
-        """Cache an answer. A failure to do so gives one warning and has no other effect."""
+        """Cache an answer. A failure to do so gives one warning and has no other effect.
+
+        Parameters
+        ----------
+        key
+            The request's :func:`cache_key`.
+        ask
+            The request.
+        answer
+            Its answer.
+        """
         if ask.params.logprobs and answer.logprobs is None and not answer.tool_calls:
             return
         from .codec import encode_completion

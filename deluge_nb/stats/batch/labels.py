@@ -13,6 +13,7 @@ from ...errors import SettingError, invalid_argument
 from ...logprobs import measures
 from ...logprobs.columns import Floats, Vocabulary
 from ...logprobs.table import Logprobs
+from ...text.counts import pluralize
 from ...text.matching import Labels
 from ..core.records import Result
 from ..core.stacked import (
@@ -210,8 +211,8 @@ def _select_positions(
         if short is not None:
             size = len(tables[short] or ())
             raise SettingError(
-                f"position must be the index of a token in every response, not {fixed}: responses[{short}] has {size} "
-                f"token{'' if size == 1 else 's'}.",
+                f"position must be the index of a token in every response, not {fixed}: responses[{short}] has "
+                f"{pluralize(size, 'token')}.",
                 setting="position",
                 value=fixed,
             )

@@ -15,7 +15,13 @@ class Result:
     __slots__ = ()
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the fields as plain Python objects; arrays become lists."""
+        """Return the fields as plain Python objects.
+
+        Returns
+        -------
+        dict of str to object
+            Arrays and tuples as lists, nested results as dicts.
+        """
         return {name: _plain(getattr(self, name)) for name in _names(self)}
 
     def __eq__(self, other: object) -> bool:
