@@ -27,7 +27,7 @@ window.model = {
     send(content) { sent.push(content); },
     on(name, heed) { (heard[name] ??= []).push(heed); },
     off(name, heed) { heard[name] = heard[name].filter((one) => one !== heed); },
-    say(name, ...told) { for (const heed of heard[name] ?? []) heed(...told); },
+    say(name, ...values) { for (const listener of heard[name] ?? []) listener(...values); },
     take(values) {
         Object.assign(state, values);
         for (const name of Object.keys(values)) this.say(`change:${name}`);
@@ -109,8 +109,8 @@ def painter(browser: Browser, table: Logprobs) -> Callable[[], dict[str, Any]]:
 
     def paint() -> dict[str, Any]:
         with fresh(browser, served) as opened:
-            told = opened.timed(PAINT)
-            return {**told, "elements": opened.page.evaluate(ELEMENTS)}
+            timings = opened.timed(PAINT)
+            return {**timings, "elements": opened.page.evaluate(ELEMENTS)}
 
     return paint
 

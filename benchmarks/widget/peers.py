@@ -61,8 +61,8 @@ def painter(browser: Browser, name: str, packages: Path, table: Logprobs) -> Cal
 
     def paint() -> dict[str, Any]:
         with fresh(browser, served) as opened:
-            told = opened.timed(f"() => clock(() => {{ {peer.act} }}, () => {peer.whole}, {LATE})")
-            return {**told, "elements": opened.page.evaluate("document.getElementsByTagName('*').length")}
+            timings = opened.timed(f"() => clock(() => {{ {peer.act} }}, () => {peer.whole}, {LATE})")
+            return {**timings, "elements": opened.page.evaluate("document.getElementsByTagName('*').length")}
 
     return paint
 
@@ -102,13 +102,13 @@ def _circuitsvis(packages: Path, table: Logprobs) -> dict[str, str | bytes]:
 def _inspectus(packages: Path, table: Logprobs) -> dict[str, str | bytes]:
     tokens, words, top = _rows(table)
     # It can show alternatives only as a text.
-    told = [
+    info = [
         "\n".join(f"{word!r} {np.exp(value):.3f}" for word, value in zip(names, values, strict=True))
         for names, values in zip(words, top, strict=True)
     ]
     values = table.prob
     normal = (values - values.min()) / (values.max() - values.min())
-    given = {"tokens": tokens, "values": [values.tolist()], "normal": [normal.tolist()], "info": told}
+    given = {"tokens": tokens, "values": [values.tolist()], "normal": [normal.tolist()], "info": info}
     style = (packages / "inspectus/static/css/charts.css").read_text(encoding="utf-8")
     bundle = (packages / "inspectus/static/js/charts.js").read_text(encoding="utf-8")
     page = document('<div id="view"></div><script src="bundle.js"></script>' + script(READY), f"<style>{style}</style>")

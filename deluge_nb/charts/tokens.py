@@ -119,7 +119,7 @@ def confidence_chart(logprobs: Any) -> alt.Chart:
     rows = []
     for tokens, fields in _groups(table):
         value = _mean(probabilities[tokens])
-        rows.append({**fields, "probability": value, "told": percent(math.nan if value is None else value)})
+        rows.append({**fields, "probability": value, "percent": percent(math.nan if value is None else value)})
     return _over_tokens(
         rows,
         len(table),
@@ -127,7 +127,7 @@ def confidence_chart(logprobs: Any) -> alt.Chart:
         dots=True,
         y=alt.Y("probability:Q", title="Probability", scale=alt.Scale(domain=[0, 1])),
         color=alt.Color("probability:Q", scale=_SHADES, legend=None),
-        tooltip=[alt.Tooltip("told:N", title="probability")],
+        tooltip=[alt.Tooltip("percent:N", title="probability")],
         description=f"Probability of each of {pluralize(len(table), 'token')}",
         link=link_of(logprobs),
     )
@@ -173,7 +173,7 @@ def alternatives_chart(logprobs: Any, position: int = 0) -> alt.Chart:
         )
     row = table[position : position + 1]
     rows: list[dict[str, Any]] = [
-        {"token": _short(text), "probability": p, "told": percent(p), "kind": "chosen" if chosen else "alternative"}
+        {"token": _short(text), "probability": p, "percent": percent(p), "kind": "chosen" if chosen else "alternative"}
         for text, p, chosen in _candidates(row)
     ]
     rows.sort(key=lambda row: -row["probability"])
@@ -181,8 +181,8 @@ def alternatives_chart(logprobs: Any, position: int = 0) -> alt.Chart:
     hidden += math.fsum(row["probability"] for row in rows[_LABELLED:] if row["kind"] != "chosen")
     rows = [row for i, row in enumerate(rows) if i < _LABELLED or row["kind"] == "chosen"]
     if hidden > 5e-5:
-        rows.append({"token": "other tokens", "probability": hidden, "told": percent(hidden), "kind": "not listed"})
-    names = [f"{row['token']}  {row['told']}" for row in rows]
+        rows.append({"token": "other tokens", "probability": hidden, "percent": percent(hidden), "kind": "not listed"})
+    names = [f"{row['token']}  {row['percent']}" for row in rows]
     bars = [{**bar, "place": index} for index, bar in enumerate(rows)]
     kinds = alt.Scale(domain=["chosen", "alternative", "not listed"], range=[HEAT, CALM, "#c5ccd3"])
     chart = OfflineChart(inline_data(bars), description=f"Alternatives at token {position}")
@@ -192,7 +192,7 @@ def alternatives_chart(logprobs: Any, position: int = 0) -> alt.Chart:
             y=alt.Y("place:O", title=None, axis=alt.Axis(labelExpr=_label_expr(names), labelLimit=200, ticks=False)),
             x=alt.X("probability:Q", title="Probability", scale=alt.Scale(domain=[0, 1])),
             color=alt.Color("kind:N", title=None, scale=kinds, legend=alt.Legend(orient="top")),
-            tooltip=[alt.Tooltip("token:N"), alt.Tooltip("told:N", title="probability"), alt.Tooltip("kind:N")],
+            tooltip=[alt.Tooltip("token:N"), alt.Tooltip("percent:N", title="probability"), alt.Tooltip("kind:N")],
         )
         .properties(width=420, height=alt.Step(18))
     )

@@ -15,7 +15,7 @@ from ..logprobs.columns import Floats
 from .core.records import Result
 from .core.validation import check_paired, classes, matrix, outcomes, vector
 
-# Temperatures beyond these make probabilities of 0 and 1, or all the same: a fit there has no useful value.
+# Temperatures beyond these make all probabilities 0 and 1, or equal: a fit there has no useful value.
 COLDEST, HOTTEST = 0.01, 100.0
 
 

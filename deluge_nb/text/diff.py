@@ -20,7 +20,7 @@ _LETTERS = "\u3041-\u30fa\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U000
 _WORD = re.compile(rf" ?[^\W{_LETTERS}]+|.", re.DOTALL)
 # Pairs of equal words that are always considered, in addition to the number of words.
 _MIN_PAIRS = 10_000
-# In texts made of very few different words, only pairs at most this many words apart are considered.
+# In texts made of very few different words, only pairs within this many words of each other are considered.
 _BAND = 8
 # A common run is chance where the differences before and after it are both this many times as long.
 _CHANCE = 6

@@ -173,7 +173,7 @@ def test_the_picture_is_the_one_that_was_drawn() -> None:
 
 
 def pixels(picture: bytes) -> bytes:
-    """What a PNG's image chunks unpack to; checks each chunk's sum."""
+    """Return the unpacked image chunks of a PNG; check each chunk's sum."""
     at, packed = 8, b""
     while at < len(picture):
         length = struct.unpack_from(">I", picture, at)[0]

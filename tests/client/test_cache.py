@@ -53,7 +53,7 @@ def ask(asked: LLMClient, *prompts: Any, **options: Any) -> list[APIResponse]:
     return asked.process_prompts_sync(list(prompts) or ["?"], show_progress=False, **options)
 
 
-def told(response: APIResponse) -> tuple[Any, ...]:
+def facts_of(response: APIResponse) -> tuple[Any, ...]:
     return response.completion, response.logprobs, response.usage, response.finish_reason, response.raw_response
 
 
@@ -61,7 +61,7 @@ def test_a_second_call_sends_nothing_and_is_told_the_same(server: ChatServer, fi
     server.always(("a", WIDE), ("b", WIDE))
     (first,), (second,) = ask(client(file)), ask(client(file))
     assert len(server.seen) == 1
-    assert told(second) == told(first)
+    assert facts_of(second) == facts_of(first)
     assert (first.from_cache, second.from_cache) == (False, True)
 
 
@@ -364,7 +364,7 @@ def test_the_embedded_model_is_kept_as_well(file: Path) -> None:
     (first,) = ask(asked, RawPrompt("One, two,"))
     (second,) = asyncio.run(asked.process_prompts_async([RawPrompt("One, two,")], show_progress=False))
     assert second.from_cache
-    assert told(second) == told(first)
+    assert facts_of(second) == facts_of(first)
     (scored,) = asked.score_continuations_sync([("One, two,", " three")], show_progress=False)
     (again,) = asked.score_continuations_sync([("One, two,", " three")], show_progress=False)
     assert again.from_cache

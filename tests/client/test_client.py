@@ -467,8 +467,15 @@ def test_a_key_shows_nowhere(server: ChatServer) -> None:
     server.answer = lambda seen, number: error(f"Incorrect API key provided: {KEY}", status=401)
     client = LLMClient("gpt-4o-mini", api_key=KEY, max_attempts=1)
     response = ask(client)[0]
-    told = "".join(traceback.TracebackException.from_exception(response.error, capture_locals=True).format())
-    shown = [repr(client), repr(response), response.error_message, str(response.raw_response), told, repr(vars(client))]
+    trace = "".join(traceback.TracebackException.from_exception(response.error, capture_locals=True).format())
+    shown = [
+        repr(client),
+        repr(response),
+        response.error_message,
+        str(response.raw_response),
+        trace,
+        repr(vars(client)),
+    ]
     assert "[key]" in response.error_message
     assert not [text for text in shown if KEY in text]
 
@@ -476,8 +483,8 @@ def test_a_key_shows_nowhere(server: ChatServer) -> None:
 def test_a_key_shows_in_no_traceback_of_a_failed_connection() -> None:
     client = LLMClient("gpt-4o-mini", api_key=KEY, base_url="http://127.0.0.1:9", max_attempts=1)
     failed = ask(client)[0].error
-    told = "".join(traceback.TracebackException.from_exception(failed, capture_locals=True).format())
-    assert KEY not in told
+    trace = "".join(traceback.TracebackException.from_exception(failed, capture_locals=True).format())
+    assert KEY not in trace
     assert failed.__context__ is None or KEY not in repr(vars(failed.__context__))
 
 

@@ -1,4 +1,4 @@
-"""Where keys are found, and where they never show."""
+"""Places where keys are found, and places where they never show."""
 
 from __future__ import annotations
 
@@ -171,7 +171,7 @@ ENDS: dict[str, Any] = {
 
 
 def everything(value: Any) -> str:
-    """What a person may see of an object."""
+    """Every text form of an object that a person may see."""
     text = io.StringIO()
     packed = pickle.dumps(value)
     for one in (value, copy.copy(value), pickle.loads(packed), packed):
@@ -225,12 +225,12 @@ def verbose(error: BaseException) -> str:
     try:
         raise error
     except BaseException as raised:
-        told = "".join(traceback.TracebackException.from_exception(raised, capture_locals=True).format())
+        trace = "".join(traceback.TracebackException.from_exception(raised, capture_locals=True).format())
         shell = InteractiveShell.instance()
         shell.InteractiveTB.set_mode("Verbose")
         found = shell.InteractiveTB.text(type(raised), raised, raised.__traceback__)
         # These lines are this file's own, which names the key.
-        return "\n".join(line for line in (told + found).splitlines() if "KEY" not in line)
+        return "\n".join(line for line in (trace + found).splitlines() if "KEY" not in line)
 
 
 def test_a_key_shows_in_no_executed_notebook(faulty: FaultServer, tmp_path: Path) -> None:

@@ -506,7 +506,7 @@ def test_the_embedded_models_stream_is_its_whole_answer_to_the_last_row(prompt: 
     response = stream.response
     assert response is not None
     assert whole.completion is not None
-    # A character that the last token leaves unfinished is told by nobody.
+    # Nothing reports a character that the last token leaves unfinished.
     assert whole.completion.rstrip("�") == text == response.completion
     assert whole.logprobs is not None
     assert response.logprobs is not None

@@ -1,4 +1,4 @@
-"""What a client has used, and how fast it asks."""
+"""Usage of a client, and its limits on the rate of requests."""
 
 from __future__ import annotations
 

@@ -64,7 +64,7 @@ def played(exchange: Exchange, replies: Iterator[tuple[Request, bytes]]) -> Comp
 
 
 def recording(name: str) -> Iterator[tuple[Request, bytes]]:
-    """What was sent and what came back."""
+    """A request and its reply."""
     for request, reply in json.loads(RECORDED.read_text(encoding="utf-8"))[name]:
         yield Request(**request), json.dumps(reply).encode()
 

@@ -315,7 +315,7 @@ def weight(context: list[int], token: int) -> float:
 
 
 class Machine:
-    """What the real server does, as far as its source tells: which tokens get an entry, and with which bytes."""
+    """The real server's rule, from its source: the tokens that get an entry, and their bytes."""
 
     def __init__(self, drawn: list[int], *, ended: bool) -> None:
         self.drawn = drawn
@@ -397,7 +397,7 @@ def cut(text: bytes) -> bool:
 
 
 def held(text: bytes, stop: bytes) -> bool:
-    """Whether the end of the text may be the beginning of a stop string."""
+    """Return whether the end of the text may be the beginning of a stop string."""
     return any(text.endswith(stop[:length]) for length in range(1, len(stop) + 1))
 
 

@@ -457,7 +457,7 @@ def test_a_combination_that_was_refused_is_not_asked_again_and_leaves_the_rest_a
 
 
 def table_of(server: ChatServer, *rows: dict[str, Any], text: str) -> APIResponse:
-    """What is made of a chat completion with these entries."""
+    """Return the response made of a chat completion with these entries."""
     choice = {"message": {"role": "assistant", "content": text}, "logprobs": {"content": rows}, "finish_reason": "stop"}
     server.answer = lambda seen, number: Reply({"choices": [choice]})
     client = LLMClient("own-model", base_url=server.url, sampling_params=ASKED)

@@ -53,7 +53,7 @@ def ask(request: pytest.FixtureRequest) -> Ask:
 
 
 def native(prompt: Any) -> APIResponse:
-    """What the embedded model's own dialect finds, row for row."""
+    """Return the rows that the embedded model's own dialect reads."""
     return LLMClient("local").process_prompts_sync([prompt], sampling_params=ASKED, show_progress=False)[0]
 
 

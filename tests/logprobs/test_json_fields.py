@@ -1,4 +1,4 @@
-"""How probable each value of an answer in JSON was: against every text that a small model can write."""
+"""Probabilities of the values of a JSON answer, checked against every text that a small model can write."""
 
 from __future__ import annotations
 
@@ -173,7 +173,7 @@ class Toy:
         return {word: weight / sum(weights) for word, weight in zip(WORDS, weights, strict=True)}
 
     def begins(self, before: tuple[bytes, ...], wanted: bytes, number: bool) -> float:
-        """How probable it is that what follows begins so; a number must also end there."""
+        """Return the probability that the rest begins with this text; a number must also end there."""
         if not wanted and not number:
             return 1.0
         total = 0.0

@@ -1,4 +1,4 @@
-"""What the measures make of a table: entropy bounds, margin, rank, mass and surprisal."""
+"""The measures of a table: entropy bounds, margin, rank, mass and surprisal."""
 
 from __future__ import annotations
 

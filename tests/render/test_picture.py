@@ -45,7 +45,7 @@ def root(svg: str) -> ElementTree.Element:
 
 
 def texts(svg: str) -> list[tuple[str, float, float]]:
-    """What is written, and where."""
+    """Texts and their positions."""
     return [(one.text or "", float(one.get("x", "")), float(one.get("y", ""))) for one in root(svg).iter(f"{SVG}text")]
 
 
@@ -353,10 +353,10 @@ def test_letters_are_drawn_where_they_are_in_the_svg() -> None:
 def test_what_stands_beside_a_widget_is_small() -> None:
     words = [" the", " model", " was", " sure", " of", " this", ",", " entropy", "ing", "."]
     table = Logprobs.from_entries(entry(words[i % 10], 1 - ((i * 37) % 100 / 100) ** 3) for i in range(1000))
-    drawn, width, told = fallback_picture(table, "probability", "", "amber")
+    drawn, width, description = fallback_picture(table, "probability", "", "amber")
     assert len(drawn) < 60_000
     assert size(drawn)[0] == width
-    assert told.startswith("Tokens coloured by probability: the model was sure of this, entropy")
+    assert description.startswith("Tokens coloured by probability: the model was sure of this, entropy")
     sharp, width, _ = fallback_picture(table[:20], "probability", "", "amber")
     assert size(sharp)[0] == 2 * width
     flood, _, _ = fallback_picture([entry("\n", 0.5)] * 600, "probability", "", "amber")

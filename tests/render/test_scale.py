@@ -1,4 +1,4 @@
-"""What a colour can say, and how a probability is written."""
+"""Scales of colour, and probabilities as text."""
 
 from __future__ import annotations
 

@@ -59,7 +59,7 @@ def raising(error: BaseException, when: threading.Event) -> Callable[[], None]:
 
 
 def script(source: str) -> str:
-    """What a fresh interpreter prints; it fails if the interpreter does."""
+    """Return the output of a fresh interpreter, which must succeed."""
     run = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(source)], capture_output=True, text=True, check=False, timeout=60
     )

@@ -107,7 +107,7 @@ def test_any_text_is_a_time_ahead_or_none(text: str) -> None:
 
 
 def arrivals(server: ChatServer, *replies: Reply) -> list[float]:
-    """When requests came; the first of them are answered so, the others well."""
+    """Return the times of requests; the first get the given replies, the others succeed."""
     times: list[float] = []
 
     def answer(seen: Any, number: int) -> Reply:

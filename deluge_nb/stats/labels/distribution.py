@@ -26,8 +26,8 @@ class LabelDistribution(Result):
     and opening marks, ``other_mass`` on tokens that are none of the answers, and ``tail_mass`` is not listed.
 
     ``normalized`` is ``lower`` divided by its sum, with bounds of its own; all three are empty where nothing matched.
-    ``entropy`` is its entropy in nats. ``certified`` is True where ``argmax`` beats every other answer whatever is
-    hidden.
+    ``entropy`` is its entropy in nats. ``certified`` is True where ``argmax`` beats every other answer, however the
+    hidden probability is distributed.
     """
 
     lower: dict[str, float]
