@@ -8,9 +8,10 @@ refuses a request. The functions of this module are the methods of :data:`REGIST
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
 
 from ..errors import SettingError, UnknownModelError
 from ..prompts import Prompt
@@ -22,6 +23,9 @@ from .observations import Observations
 from .spec import Endpoint, Kind, LogprobSupport, ModelSpec, ServedModel, Target
 from .support_table import SupportTable, table_of
 from .validation import DEFAULT_MODELS, Request, check
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 DIALECTS = ("openai", "responses", "completions", "gemini", "anthropic", "cohere", "ollama", "llamacpp")
 
@@ -377,11 +381,20 @@ def _examples(spec: ModelSpec) -> list[str]:
 
 
 REGISTRY = Registry()
-"""The registry of this session."""
 
-register_model = REGISTRY.register_model
-register_endpoint = REGISTRY.register_endpoint
-find_models = REGISTRY.find_models
-resolve = REGISTRY.resolve
-validate = REGISTRY.validate
-support_table = REGISTRY.support_table
+
+def _as_function(method: Callable[P, T]) -> Callable[P, T]:
+    # Documentation tools take the first parameter of a bound method for `self`, and drop it.
+    @wraps(method)
+    def function(*args: P.args, **kwargs: P.kwargs) -> T:
+        return method(*args, **kwargs)
+
+    return function
+
+
+register_model = _as_function(REGISTRY.register_model)
+register_endpoint = _as_function(REGISTRY.register_endpoint)
+find_models = _as_function(REGISTRY.find_models)
+resolve = _as_function(REGISTRY.resolve)
+validate = _as_function(REGISTRY.validate)
+support_table = _as_function(REGISTRY.support_table)
