@@ -100,7 +100,7 @@ class DelugeMagics(Magics):
         "--cache",
         action="store_true",
         default=None,
-        help="show the cached response, or cache the new one",
+        help="return the cached response, or cache the new one",
     )
     @argument("--no-cache", dest="cache", action="store_false", default=None, help="ask again and do not cache")
     @argument("--fill", action="store_true", help="replace $name by the notebook's variables ($$ is a dollar sign)")
@@ -141,7 +141,7 @@ class DelugeMagics(Magics):
         options = parse_argstring(self.deluge, line)
         if cell is None:
             if line.strip():
-                raise UsageError("The prompt goes into the lines below %%deluge, with two percent signs.")
+                raise UsageError("Use %%deluge, with two percent signs, and write the prompt on the lines below it.")
             return Overview(self)
         live = LiveView(shown=self._shows_tokens(options))
         try:
@@ -199,7 +199,7 @@ class DelugeMagics(Magics):
             client.close()
 
     def _settings(self, options: Any) -> tuple[SamplingParams, dict[str, Any]]:
-        """Return the settings of this cell, and separately those from its line."""
+        """Return the settings of this cell, and those of them that its line gives."""
         names = {"top_logprobs": "top_logprobs", "temperature": "temperature", "max_tokens": "max_new_tokens"}
         names["seed"] = "seed"
         from_line = {own: getattr(options, name) for name, own in names.items() if getattr(options, name) is not None}

@@ -57,7 +57,7 @@ class RawPrompt:
 
 @dataclass(frozen=True, slots=True)
 class Conversation(Sequence[Message]):
-    """Immutable sequence of messages; each method returns a new conversation with one more turn.
+    """Immutable sequence of messages; its methods return copies with one more turn or with a prefill.
 
     Parameters
     ----------
@@ -77,7 +77,7 @@ class Conversation(Sequence[Message]):
     prefill: str | None = None
 
     def system(self, content: str) -> Conversation:
-        """Add an instruction.
+        """Return a copy with a system message added.
 
         Parameters
         ----------
@@ -92,7 +92,7 @@ class Conversation(Sequence[Message]):
         return self._append("system", content)
 
     def user(self, content: str) -> Conversation:
-        """Add a turn of the user.
+        """Return a copy with a turn of the user added.
 
         Parameters
         ----------
@@ -107,7 +107,7 @@ class Conversation(Sequence[Message]):
         return self._append("user", content)
 
     def assistant(self, content: str) -> Conversation:
-        """Add a turn of the model.
+        """Return a copy with a turn of the model added.
 
         Parameters
         ----------
@@ -122,9 +122,10 @@ class Conversation(Sequence[Message]):
         return self._append("assistant", content)
 
     def assistant_prefix(self, content: str) -> Conversation:
-        """Set the beginning of the answer, for models that can continue it.
+        """Return a copy with the beginning of the answer, for models that can continue it.
 
-        White space at the end is removed: most tokens begin with their space, so no likely token follows a space.
+        White space at the end is removed: most tokens begin with a space, so a beginning that ends in one makes them
+        unlikely.
 
         Parameters
         ----------

@@ -93,7 +93,7 @@ def test_a_variable_with_a_client_can_be_the_model(shell: InteractiveShell, serv
         ("%%deluge --chart pie\nHi", "invalid choice: 'pie'"),
         ("%%deluge --fill\nHi $nobody", "no variable 'nobody'"),
         ("%%deluge --fill\nIt costs $5", "write $$ for a dollar"),
-        ("%deluge -k 3", "The prompt goes into the lines below"),
+        ("%deluge -k 3", "write the prompt on the lines below it"),
     ],
 )
 def test_a_mistake_is_one_line(shell: InteractiveShell, server: ChatServer, cell: str, sentence: str) -> None:

@@ -40,7 +40,7 @@ def calibrate(
         return result
     failed = next((reference for reference in references if reference.is_error or not reference.uncalibrated), None)
     if failed is not None:
-        reason = failed.error_message or "an input of content_free settles on no answer."
+        reason = failed.error_message or "for an input of content_free, the model gave none of the answers."
         return dataclasses.replace(result, error_message=f"Calibration failed: {reason}")
     try:
         if calibration == "contextual":
@@ -63,7 +63,7 @@ def _contextual_shares(result: Classification, references: list[Classification],
 
 
 def _settled_probabilities(result: Classification, names: list[str]) -> list[float]:
-    """Return the settled probability of each answer, not normalised: inputs that settle more weigh more in a mean."""
+    """Return the settled probability of each answer, not normalised, so larger probabilities weigh more in a mean."""
     if result.loglik is not None:
         return [result.uncalibrated[name] for name in names]
     return [result.lower[name] for name in names]

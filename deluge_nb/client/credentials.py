@@ -16,14 +16,14 @@ from pydantic import SecretStr
 from ..extras import has_extra
 
 SERVICE = "deluge_nb"
-"""Service name in the keyring; the user name there is that of the environment variable."""
+"""Service name in the keyring. The user name there is the name of the environment variable."""
 
 # Cached, because every call of a client looks up its keys.
 _has_extra = cache(has_extra)
 
 
 def find_key(variables: Iterable[str]) -> SecretStr | None:
-    """Return the current key in one of these variables; None if none is set.
+    """Return the key from the environment, a ``.env`` file or the keyring; None if there is none.
 
     Parameters
     ----------

@@ -19,13 +19,14 @@ class LogprobSupport:
     ----------
     kind
         ``"full"``; ``"limited"`` (to some models or to the chosen tokens); ``"conditional"`` (on the request, for
-        example on reasoning effort); ``"none"``; or ``"unknown"``, which is tried.
+        example on reasoning effort); ``"none"``; or ``"unknown"``: they are requested, and the
+        reply decides.
     max_top
         Maximum number of alternatives per token.
     requires
         Settings that a request for log-probabilities must have. They are filled in; another value is refused.
     body
-        Fields of the request's body that it must have, in the same way.
+        Fields that the body of such a request must have. They are filled in, too.
     forbids
         Features that exclude log-probabilities: ``"tools"``, ``"output_schema"``.
     note
@@ -127,7 +128,7 @@ class Endpoint:
     prefill_flag
         Field that marks a message as the beginning of an answer, or a request as a continuation of its last message.
     stream_usage
-        True if the server counts the tokens of a stream only on request, and accepts such a request.
+        True if a stream reports its token usage only when asked (``stream_options``).
     headers
         Headers of every request.
     bearer_prefix

@@ -166,7 +166,9 @@ def test_an_impossible_calibration_is_reported_and_keeps_the_uncalibrated_shares
 
     server.answer = answer
     found = classify(["good"], FEELINGS, client(), template="{0}?", calibration="contextual", show_progress=False)[0]
-    assert found.error_message == "Calibration failed: an input of content_free settles on no answer."
+    assert (
+        found.error_message == "Calibration failed: for an input of content_free, the model gave none of the answers."
+    )
     assert found.uncalibrated["positive"] == pytest.approx(1)
 
 

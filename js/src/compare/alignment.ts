@@ -20,7 +20,7 @@ interface Pair {
   a: Column;
   b: Column;
   common: Column;
-  /** How much more probable a common text is in the first response: nats; NaN for other spans. */
+  /** The log-probability of a common text in the first response minus that in the other: nats; NaN for other spans. */
   difference: Float32Array;
   /** The number of the pair's first span. */
   firstSpan: number;
@@ -128,7 +128,7 @@ export class Alignment {
     return pair?.common[span - pair.firstSpan] === 1;
   }
 
-  /** How much more probable a token's span is in its response than in the other: nats; NaN if it is only here. */
+  /** The log-probability of a token's span in its response minus that in the other: nats; NaN if it is only here. */
   difference(ref: TokenRef): number {
     const pair = this.#pairOf(ref.side);
     const difference = pair.difference[this.spanOf(ref) - pair.firstSpan] ?? Number.NaN;

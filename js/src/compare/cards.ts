@@ -6,7 +6,7 @@ import type { Alignment, TokenRef } from "./alignment.ts";
 import { renderComparison } from "./card_content.ts";
 import { LETTERS } from "./letters.ts";
 
-/** What the card needs of its view. */
+/** The view, as the card uses it. */
 export interface CardsHost {
   box: HTMLElement;
   names: string[];

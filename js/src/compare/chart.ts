@@ -24,7 +24,7 @@ export class Chart {
   readonly #scaleLabels = [element("span"), element("span")] as const;
   /** Hidden elements from which the colours of the lines are read. */
   readonly #swatches: HTMLElement[];
-  /** Where each unit begins on the axis. A unit is as long as the most tokens that a response has in it. */
+  /** The start of each unit on the axis. A unit is as long as the most tokens that a response has in it. */
   readonly #unitStarts: Float64Array;
   readonly #length: number;
   /** For each response: the largest value (nats or bits) of each group of positions; NaN if none is known. */
@@ -180,7 +180,7 @@ export class Chart {
     context.globalAlpha = 1;
   }
 
-  /** Where a token begins and ends on the axis. */
+  /** The start and the end of a token on the axis. */
   #extentOf(ref: TokenRef): [number, number] {
     const unit = this.alignment.unitOf(ref);
     const starts = this.alignment.units[ref.side] ?? [];

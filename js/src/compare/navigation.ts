@@ -4,7 +4,7 @@ import { movePosition } from "../ui/keyboard.ts";
 import type { Alignment, TokenRef } from "./alignment.ts";
 import type { ResponseBox } from "./response_box.ts";
 
-/** What navigation needs of its view. */
+/** The view, as navigation uses it. */
 export interface NavigationHost {
   threshold: number;
   /** Show the token that was moved to. `isOtherSide` tells whether it is in another response than the last one. */

@@ -12,9 +12,9 @@ const MIN_COLUMN_WIDTH = 250;
 const COLUMN_PADDING = 12;
 const LETTER_WIDTH = 26;
 
-/** What the box needs of its view. */
+/** The view, as the box uses it. */
 export interface ResponseBoxHost extends ScrollHost, RowHost {
-  /** Whether the user has chosen interleaved lines. */
+  /** True if the user has chosen interleaved lines. */
   prefersInterleaved(): boolean;
   /** Called before each layout. */
   setInterleaved(isInterleaved: boolean): void;

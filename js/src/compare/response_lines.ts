@@ -11,7 +11,7 @@ interface MeasuredText {
   cells: Cell[];
   width: number;
   flags: number;
-  /** Whether a line ends after it. */
+  /** True if a line ends after it. */
   breaks: boolean;
   isSplit: boolean;
 }

@@ -17,7 +17,7 @@ export class RowLayout {
   #nextUnit = 0;
   #width = 0;
   #isInterleaved = false;
-  /** Whether each response wraps by itself until the end of the current unit. */
+  /** True if each response wraps by itself until the end of the current unit. */
   #isWrapping = false;
   /** For each row: the lines drawn above it. Known for the first `countedRows` rows. */
   #linesAbove = new Uint32Array(256);
@@ -175,7 +175,7 @@ export class RowLayout {
     return count;
   }
 
-  /** Whether all responses may break a line before a unit. */
+  /** True if all responses may break a line before a unit. */
   #canBreakBefore(unit: number): boolean {
     const { units } = this.alignment;
     let hasText = false;
@@ -192,7 +192,7 @@ export class RowLayout {
     return hasText;
   }
 
-  /** Whether tokens fit on the current row; null if they would not fit on a row of their own either. */
+  /** True if tokens fit on the current row; null if they would not fit on a row of their own either. */
   #fitsOnRow(ends: number[]): boolean | null {
     let fits = true;
     for (let side = 0; side < this.#responses.length; side++) {

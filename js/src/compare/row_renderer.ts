@@ -10,19 +10,19 @@ import type { Alignment, TokenRef } from "./alignment.ts";
 import { LETTERS } from "./letters.ts";
 import type { RowLayout } from "./row_layout.ts";
 
-/** How many rows are rendered above and below the visible ones, so that scrolling shows no gap. */
+/** Rows rendered above and below the visible ones, so that scrolling shows no gap. */
 const OVERSCAN = 6;
 /** The space between two rows if the responses are interleaved: px. */
 const GAP = 8;
 
-/** What the rows need of the view. */
+/** The view, as the rows use it. */
 export interface RowHost {
   idOf(ref: TokenRef): string;
   appearanceOf(ref: TokenRef): Appearance;
 }
 
 export class RowRenderer {
-  /** Whether the lines of a row stand one below the other, and not side by side. */
+  /** True if the lines of a row stand one below the other, and not side by side. */
   isInterleaved = false;
   readonly #lines: VirtualLines;
 

@@ -10,7 +10,7 @@ export interface Chunk {
   last: number;
   /** The token of row 0; below `first` if a newer chunk has replaced the first rows. */
   firstRow: number;
-  /** Where the alternatives of each row start in the two columns, and where the last row ends. */
+  /** The start of each row's alternatives in the two columns, and the end of the last row. */
   offsets: Uint32Array;
   labelAt: Column;
   logprob: Float32Array;

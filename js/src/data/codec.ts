@@ -3,7 +3,7 @@
 
 export type Column = Float32Array | Uint32Array | Int32Array | Uint16Array | Uint8Array;
 
-/** Where a column lies in its block, and its type. */
+/** The position of a column in its block, and its type. */
 interface ColumnSpec {
   type: "float32" | "uint32" | "int32" | "uint16" | "uint8";
   offset: number;

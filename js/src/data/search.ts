@@ -44,7 +44,7 @@ export class Search {
     return !this.#query || this.#nextToken >= this.store.count;
   }
 
-  /** Whether a token is part of a match. */
+  /** True if a token is part of a match. */
   has(token: number): boolean {
     const match = this.matches[this.#countUpTo(token) - 1];
     return match !== undefined && token <= match[1];

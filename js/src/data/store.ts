@@ -8,12 +8,12 @@ import type { ColorBy, Scale } from "./scale.ts";
 
 /** A part of a token within one line, as in deluge_nb/text/glyphs.py. */
 export interface Fragment {
-  /** What is drawn, and the text that it stands for. */
+  /** The text that is drawn, and the text that it stands for. */
   shown: string;
   copied: string;
-  /** Whether the line ends after it. */
+  /** True if the line ends after it. */
   breaks: boolean;
-  /** Whether it is a visible mark for something without a shape, such as white space. */
+  /** True if it is a visible mark for something without a shape, such as white space. */
   marked: boolean;
 }
 
@@ -157,7 +157,7 @@ export class Store {
     this.#measuredCount = end;
   }
 
-  /** Whether the measures of a token have arrived. */
+  /** True if the measures of a token have arrived. */
   isMeasured(token: number): boolean {
     return token < this.#measuredCount;
   }

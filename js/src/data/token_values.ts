@@ -19,7 +19,7 @@ export function valueFor(store: Store, colorBy: ColorBy, token: number): number 
   }
 }
 
-/** Whether a scale needs measures of the alternatives, which may arrive later than the tokens. */
+/** True if a scale needs measures of the alternatives, which may arrive later than the tokens. */
 export function needsMeasures(colorBy: ColorBy): boolean {
   return colorBy === "entropy" || colorBy === "margin" || colorBy === "rank";
 }

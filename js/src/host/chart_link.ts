@@ -1,7 +1,7 @@
 // The view's end of the link between a view and its charts. The charts' end is deluge_nb/charts/chart_link.py.
 // Messages pass through the body of the page: it exists before all views and charts, and any number of them can listen.
 
-/** What is selected in a view or in one of its charts. */
+/** The selection in a view or in one of its charts. */
 export interface LinkMessage {
   link: string;
   /** The selected range, `to` excluded, and the selected token. */

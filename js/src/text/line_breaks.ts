@@ -15,7 +15,7 @@ const CAN_BREAK_AFTER = 2;
 const HELD_BEFORE = 4;
 const HELD_AFTER = 8;
 
-/** What a text allows at its two ends, as bits for {@link canBreak}. */
+/** The break rules of a text's two ends, as bits for {@link canBreak}. */
 export function breakFlags(text: string): number {
   return (
     (BEFORE.test(text) ? CAN_BREAK_BEFORE : 0) |
@@ -25,7 +25,7 @@ export function breakFlags(text: string): number {
   );
 }
 
-/** How well a line may end between two texts, given their flags: not at all, within a word, or before a word. */
+/** The kind of line end that is possible between two texts: none, within a word, or before a word. */
 enum Break {
   None,
   WithinWord,
@@ -38,7 +38,7 @@ const breakBetween = (before: number, after: number): Break =>
       ? Break.BeforeWord
       : Break.WithinWord;
 
-/** Whether a word may begin on a new line between two texts, given their flags. */
+/** True if a word may begin on a new line between two texts, given their flags. */
 export const canBreak = (before: number, after: number): boolean =>
   breakBetween(before, after) === Break.BeforeWord;
 
@@ -53,7 +53,7 @@ interface BreakPoint {
 export class LastLine {
   /** The width of the cells on the line. */
   used = 0;
-  /** Whether the next cell begins a new line. */
+  /** True if the next cell begins a new line. */
   mustBreak = false;
   #isEmpty = true;
   /** The break flags of the last cell. */
@@ -73,7 +73,7 @@ export class LastLine {
     this.forgetBreaks();
   }
 
-  /** Keep the cells of the line on it. */
+  /** Discard the break points, so that the cells stay on this line. */
   forgetBreaks(): void {
     this.#word = this.#cut = null;
   }
@@ -86,7 +86,7 @@ export class LastLine {
     this.mustBreak = breaks;
   }
 
-  /** Add a cell, after as many line ends as keep the lines within `limit`. */
+  /** Add a cell; end the line first where it would exceed `limit`. */
   place(token: number, cell: number, width: number, flags: number, breaks: boolean, limit: number): void {
     if (this.mustBreak) {
       this.clear();

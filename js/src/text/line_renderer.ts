@@ -8,12 +8,12 @@ import type { ScrollBox } from "./scroll_box.ts";
 import { type Appearance, paintCell, renderCell } from "./token_span.ts";
 import { VirtualLines } from "./virtual_lines.ts";
 
-/** How many lines are rendered above and below the visible ones, so that scrolling shows no gap. */
+/** Lines rendered above and below the visible ones, so that scrolling shows no gap. */
 const OVERSCAN = 4;
 /** Tokens to lay out at a time until there are enough lines to draw. The rest follows in idle time. */
 const LAYOUT_STEP = 512;
 
-/** What the lines need of the view. */
+/** The view, as the lines use it. */
 export interface LineHost {
   idOf(token: number): string;
   appearanceOf(token: number): Appearance;

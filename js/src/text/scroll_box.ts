@@ -5,7 +5,7 @@ import { IdleTask } from "../ui/idle_tasks.ts";
 import { lineLayer, listbox, MAX_PRINTED_LINES, sampleToken } from "../ui/shell.ts";
 import { TextWidth } from "./text_width.ts";
 
-/** What a box needs of its view. */
+/** The view, as a box uses it. */
 export interface ScrollHost {
   /** Called when other tokens may have become visible. */
   scrolled(): void;
@@ -13,7 +13,7 @@ export interface ScrollHost {
   resized(): void;
 }
 
-/** What `arrange` did: the first layout, another one, or none because a box of the same width was hidden. */
+/** The result of `arrange`: the first layout, another one, or none because a box of the same width was hidden. */
 export type Change = "first" | "again" | "shown" | null;
 
 /** `Top` identifies the token at the top of the box. */
@@ -63,7 +63,7 @@ export abstract class ScrollBox<Top> {
     return this.#height || 24;
   }
 
-  /** Whether the text has been laid out, even if the layout is invalid now. */
+  /** True if the text has been laid out, even if the layout is invalid now. */
   get hasLayout(): boolean {
     return this.#width >= 0;
   }

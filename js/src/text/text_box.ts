@@ -10,7 +10,7 @@ const MAX_BACKLOG = 65_536;
 /** Tokens to lay out between two pauses. */
 const IDLE_STEP = 256;
 
-/** What the box needs of its view. */
+/** The view, as the box uses it. */
 export interface TextBoxHost extends ScrollHost, LineHost {
   shownText(fragment: Fragment): string;
 }
@@ -49,7 +49,7 @@ export class TextBox extends ScrollBox<number> {
     if (this.hasValidLayout) this.lines.reveal(token);
   }
 
-  /** Whether the box is scrolled to the end; it then stays there as the text grows. */
+  /** True if the box is scrolled to the end; it then stays there as the text grows. */
   get isAtEnd(): boolean {
     const { scrollTop, clientHeight, scrollHeight } = this.box;
     return scrollTop > 0 && scrollTop + clientHeight >= scrollHeight - 2;

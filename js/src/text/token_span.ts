@@ -13,7 +13,7 @@ FIRST_CELL.setAttribute("aria-selected", "false");
 const FURTHER_CELL = element("span");
 FURTHER_CELL.setAttribute("aria-hidden", "true");
 
-/** How a token is painted. */
+/** The painting of a token. */
 export interface Appearance {
   /** From 0 to 1; NaN if unknown, null if it has not arrived. */
   heat: number | null;

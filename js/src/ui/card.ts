@@ -7,7 +7,7 @@ import { isVisible } from "./shell.ts";
 /** Distance between card, token and window edge: px. */
 const GAP = 6;
 
-/** What a card needs of the view that shows it. */
+/** The view, as a card uses it. */
 export interface CardHost {
   /** The scrolling box of the text. */
   readonly box: HTMLElement;
@@ -23,7 +23,7 @@ export class Card {
   token: number | null = null;
   isOpen = false;
   #anchor: HTMLElement | null = null;
-  /** Where the anchor was when the card was placed beside it, and whether it was visible. */
+  /** The position of the anchor when the card was placed, and whether it was visible. */
   #anchorPosition = [0, 0];
   #wasVisible = false;
   #frameRequest = 0;

@@ -21,7 +21,7 @@ interface CardRow {
   rank: string;
 }
 
-/** What a card says of a token, as text and numbers without elements. */
+/** The content of a token's card, as text and numbers without elements. */
 export class CardContent {
   readonly label: string;
   readonly logprob: number;

@@ -2,7 +2,7 @@
 
 import { listenUntil } from "./dom.ts";
 
-/** What to do during one drag. */
+/** The handlers of one drag. */
 export interface Drag {
   move(event: PointerEvent): void;
   /** The pointer was released. Not called if the browser cancels the drag. */

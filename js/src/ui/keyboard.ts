@@ -19,7 +19,7 @@ export type Action =
   | { kind: "list" }
   | { kind: "help" };
 
-/** How many lines a page key moves. */
+/** Lines that a page key moves. */
 const PAGE = 10;
 
 /** The action of a key; null if the key belongs to the host. */

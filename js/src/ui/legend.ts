@@ -8,7 +8,7 @@ import { onDrag } from "./drag.ts";
 
 /** The smallest distance between two ticks, as a share of the ramp: closer ones would overlap. */
 const MIN_TICK_GAP = 0.12;
-/** How far an arrow key moves a handle, in heat. */
+/** Step of a handle for an arrow key, in heat. */
 const KEY_STEP = 0.05;
 
 export class Legend {

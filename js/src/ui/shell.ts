@@ -79,7 +79,7 @@ export function onFocusLeave(root: HTMLElement, listener: () => void, signal: Ab
   });
 }
 
-/** Whether the centre of a token is on the screen and not covered by anything but the token's card. */
+/** True if the centre of a token is on the screen; only the token's own card may cover it. */
 export function isVisible(token: Element | null, box: HTMLElement, card: HTMLElement): boolean {
   // A host may remove the view from the page without notice.
   const bounds = box.isConnected ? token?.getBoundingClientRect() : null;

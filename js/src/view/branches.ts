@@ -45,7 +45,7 @@ export function nodeForKey(nodes: BranchNode[], from: number, key: string): numb
   }
 }
 
-/** What a branch is called: what it says, and where. */
+/** The label of a branch: its token and its position. */
 export function branchName(node: BranchNode): string {
   const position = `token ${node.position + 1}`;
   const probability = node.logprob === null ? "" : ` (${percent(Math.exp(node.logprob))})`;

@@ -8,7 +8,7 @@ import { CardContent, renderContent } from "../ui/card_content.ts";
 import { button, element, focusedFrom, input, keepFocus } from "../ui/dom.ts";
 import type { Model } from "./model.ts";
 
-/** What the cards need of their view. */
+/** The view, as the cards use it. */
 export interface CardsHost {
   root: HTMLElement;
   box: HTMLElement;

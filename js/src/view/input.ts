@@ -166,7 +166,7 @@ export class Input {
     }
   }
 
-  /** Whether Escape has anything to close or clear; if not, the key is passed to the notebook. */
+  /** True if Escape has anything to close or clear; if not, the key is passed to the notebook. */
   get #canEscape(): boolean {
     const { selection, cards } = this.parts;
     return cards.card.token !== null || selection.range !== null || selection.token !== null;

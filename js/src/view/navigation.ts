@@ -6,7 +6,7 @@ import { type Move, movePosition } from "../ui/keyboard.ts";
 import type { Cards } from "./cards.ts";
 import type { Selection } from "./selection.ts";
 
-/** What navigation needs of its view. */
+/** The view, as navigation uses it. */
 export interface NavigationHost {
   announce(text: string): void;
   /** Called when other tokens may have become visible. */

@@ -17,7 +17,7 @@ const MAX_GROUPS = 2048;
 /** Distinct colours of the bars. */
 const COLOR_STEPS = 24;
 
-/** What the overview needs of its view. */
+/** The view, as the overview uses it. */
 export interface OverviewHost {
   /** The colours that the stylesheet gives to tokens with these heats. */
   colorsOf(heats: number[]): string[];

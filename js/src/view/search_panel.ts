@@ -12,7 +12,7 @@ import type { Toolbar, ToolbarActions } from "./toolbar.ts";
 /** Surprises in the list, at most. */
 const MAX_LISTED = 100;
 
-/** What the panel needs of its view. */
+/** The view, as the panel uses it. */
 export interface SearchPanelHost {
   toolbar: Toolbar;
   selection: Selection;
@@ -57,7 +57,7 @@ export class SearchPanel implements ToolbarActions {
     });
   }
 
-  /** Whether a token is part of a search match. */
+  /** True if a token is part of a search match. */
   isMatch(token: number): boolean {
     return this.#search?.has(token) ?? false;
   }

@@ -29,11 +29,11 @@ import { Toolbar } from "./toolbar.ts";
 
 let viewCount = 0;
 
-/** What a view hands on to the view that replaces it. */
+/** The state that a view passes to the view that replaces it. */
 export interface ViewState {
   scrollTop: number;
   isAtEnd: boolean;
-  /** Whether the text, or its card, had the focus. */
+  /** True if the text, or its card, had the focus. */
   textHadFocus: boolean;
   branchesHadFocus: boolean;
   query: string;
