@@ -64,7 +64,7 @@ if TYPE_CHECKING:
 
 # Each name is imported from its module on first use, so that a script that only scores loads no notebook or chart
 # library.
-_HOMES = {
+_MODULES = {
     "APIResponse": "response",
     "Branch": "client.continuation",
     "Cache": "client.cache.store",
@@ -183,8 +183,8 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    home = _HOMES.get(name)
-    if home is None:
+    module = _MODULES.get(name)
+    if module is None:
         if name == "stats":
             return import_module(f"{__name__}.stats")
         if name == "__version__":
@@ -192,7 +192,7 @@ def __getattr__(name: str) -> Any:
 
             return version("deluge-nb")
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = globals()[name] = getattr(import_module(f"{__name__}.{home}"), name)
+    value = globals()[name] = getattr(import_module(f"{__name__}.{module}"), name)
     return value
 
 

@@ -256,7 +256,7 @@ def _check_key(route: Route) -> None:
         variable = route.endpoint.key_variables[0]
         raise MissingKeyError(
             f"{route.model!r} is served by {route.endpoint.label}, which wants a key: set {variable}"
-            f"{credentials.key_places()} or give api_key=; the embedded model 'local' needs none.",
+            f"{credentials.key_sources()} or give api_key=; the embedded model 'local' needs none.",
             endpoint=route.endpoint.name,
             variable=variable,
         )

@@ -40,7 +40,7 @@ def find_key(variables: Iterable[str]) -> SecretStr | None:
     return value or _from_keyring(names)
 
 
-def key_places() -> str:
+def key_sources() -> str:
     """Return the places for a key besides the environment, as a part of an error message."""
     places = [*(["a .env file"] if _has_extra("dotenv") else []), *(["the keyring"] if _has_extra("keyring") else [])]
     return f", also in {' or '.join(places)}," if places else ""

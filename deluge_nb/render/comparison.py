@@ -40,7 +40,7 @@ def heat(difference: Any) -> Floats:
     return np.clip(np.abs(np.asarray(difference, np.float64)) / DIFFERENCE_CAP, 0, 1)
 
 
-def signed(nats: float) -> str:
+def format_signed(nats: float) -> str:
     """Format a difference in nats for people, always with its sign."""
     return (
         "unknown"
@@ -147,7 +147,7 @@ def _largest_differences(compared: Alignment, side: int) -> list[str]:
     for row in largest:
         text = label(b"".join(octets[pair.a_start[row] : pair.a_stop[row]]))
         a, b = (percent(math.exp(min(float(logprob[row]), 0.0))) for logprob in (pair.a_logprob, pair.b_logprob))
-        lines.append(f"  {text}  A {a}  {letter} {b}  {signed(float(pair.difference[row]))}")
+        lines.append(f"  {text}  A {a}  {letter} {b}  {format_signed(float(pair.difference[row]))}")
     return lines
 
 
@@ -237,7 +237,7 @@ def _tokens(compared: Alignment, side: int, color_by: CompareBy, count: int) -> 
             names.append("deluge-unknown")
         style = "" if math.isnan(heats[token]) or plain else f' style="--u:{heats[token]:.4g}"'
         tooltip = f"{label(octets[token])}: {percent(probabilities[token])} — "
-        tooltip += "only here" if only else f"difference {signed(float(difference[token]))} nats"
+        tooltip += "only here" if only else f"difference {format_signed(float(difference[token]))} nats"
         # Underlined even where styles are stripped, as on GitHub.
         tag = "ins" if only else "span"
         elements.append(

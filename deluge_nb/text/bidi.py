@@ -17,7 +17,7 @@ _BRACKETS = {"(": ")", "[": "]", "{": "}", "⟨": "⟩"}
 _MIRRORED = str.maketrans("()[]{}<>«»‹›⟨⟩≤≥", ")(][}{><»«›‹⟩⟨≥≤")
 
 
-def turns(text: str) -> bool:
+def has_right_to_left(text: str) -> bool:
     """Return whether a text has characters that may run from right to left."""
     return not text.isascii() and _MAY_TURN.search(text) is not None
 
@@ -46,7 +46,7 @@ def levels(text: str, base: int) -> list[int]:
     return result
 
 
-def visual(depths: Sequence[int]) -> list[int]:
+def visual_order(depths: Sequence[int]) -> list[int]:
     """Return the indices of a line's characters from left to right (rule L2)."""
     order = list(range(len(depths)))
     for depth in range(max(depths, default=0), 0, -1):
@@ -60,7 +60,7 @@ def visual(depths: Sequence[int]) -> list[int]:
     return order
 
 
-def mirrored(text: str) -> str:
+def mirror(text: str) -> str:
     """Return a text with mirrored brackets, as it is drawn from right to left (rule L4)."""
     return text.translate(_MIRRORED)
 

@@ -168,7 +168,7 @@ def test_letters_of_one_word_are_written_together_whatever_their_tokens() -> Non
 
 @given(st.lists(st.integers(0, 4), max_size=12))
 def test_an_order_has_every_place_once(depths: list[int]) -> None:
-    assert sorted(bidi.visual(depths)) == list(range(len(depths)))
+    assert sorted(bidi.visual_order(depths)) == list(range(len(depths)))
 
 
 @given(st.text(st.characters(codec="utf-8", categories=["L", "N", "P", "S", "Z"]), max_size=12), st.integers(0, 1))

@@ -11,7 +11,7 @@ import pytest
 import traitlets
 
 from deluge_nb import LogprobCompare, Logprobs, LogprobsMissingError, LogprobView, SettingError, stats
-from deluge_nb.render.comparison import COMPARE_BY, heat, signed
+from deluge_nb.render.comparison import COMPARE_BY, format_signed, heat
 from deluge_nb.render.scale import COLOR_BY
 from deluge_nb.widget.codec import unpack
 from deluge_nb.widget.packer import CHUNK, EAGER
@@ -278,7 +278,7 @@ def test_a_response_without_a_name_has_its_letter_only_once() -> None:
 
 def test_the_colour_of_a_difference_is_full_at_two_nats() -> None:
     assert heat([0, 1, -2, 9, math.nan]) == pytest.approx([0, 0.5, 1, 1, math.nan], nan_ok=True)
-    assert [signed(x) for x in (1.5, -0.25, 0.001, -0.001, math.nan)] == [
+    assert [format_signed(x) for x in (1.5, -0.25, 0.001, -0.001, math.nan)] == [
         "+1.50",
         "−0.25",
         "±0",

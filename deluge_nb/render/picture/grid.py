@@ -91,7 +91,7 @@ def lay_out(octets: Sequence[bytes], width: int, *, most: int | None = None) -> 
     start = 0
     for number, row in enumerate(visible):
         text = "".join(part.shown for part in row)
-        if base is None and bidi.turns(text):
+        if base is None and bidi.has_right_to_left(text):
             base = bidi.base_level(_paragraph(rows, start))
         if base is None and _PLAIN.fullmatch(text):
             _place_plain(row, number, patches, pieces)
@@ -196,7 +196,7 @@ def _place(
     clusters: list[_Cluster], depths: list[int] | None, line: int, patches: list[Patch], pieces: list[Piece]
 ) -> None:
     """Add the patches and pieces of a line, in visual order."""
-    order = list(range(len(clusters)) if depths is None else bidi.visual(depths))
+    order = list(range(len(clusters)) if depths is None else bidi.visual_order(depths))
     column = 0
     starts: dict[int, int] = {}
     for _, group in groupby(order, lambda index: id(clusters[index].fragment)):
@@ -235,6 +235,6 @@ def _run_pieces(
     turned = bool(depths and depths[run[0]] % 2)
     if turned and not bidi.is_letter(texts[0][0]):
         # In visual order, with mirrored brackets.
-        texts, turned = [bidi.mirrored(text) for text in reversed(texts)], False
+        texts, turned = [bidi.mirror(text) for text in reversed(texts)], False
     text = "".join(texts)
     yield Piece(fragment.token, text, line, starts[run[0]], cells, face, fragment.marked, turned)

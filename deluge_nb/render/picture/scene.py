@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import html
 import math
 import re
 from collections.abc import Iterable, Iterator
-from html import escape
 from typing import NamedTuple
 
 from ...logprobs.table import Logprobs
@@ -142,8 +142,9 @@ def svg(scene: Scene, title: str, description: str) -> str:
     left, top, wide, tall = frame(scene)
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}" '
-        f'role="img" aria-labelledby="title desc"><title id="title">{escaped(title or "Token probabilities")}</title>'
-        f'<desc id="desc">{escaped(description)}</desc>'
+        f'role="img" aria-labelledby="title desc">'
+        f'<title id="title">{escape_xml(title or "Token probabilities")}</title>'
+        f'<desc id="desc">{escape_xml(description)}</desc>'
         f'<defs><pattern id="unknown" width="6" height="6" patternUnits="userSpaceOnUse" '
         f'patternTransform="rotate(45)"><path d="M0 0V6" stroke="{to_css(inks.line)}" stroke-width="2"/>'
         "</pattern></defs>"
@@ -191,12 +192,12 @@ def _text(word: Word, x: float, y: float, color: str | None) -> str:
     elif word.turned or word.face in ("sans", "emoji"):
         # Glyphs are not as wide as cells. They are stretched, because letter spacing would break joined letters.
         fit += ' lengthAdjust="spacingAndGlyphs"'
-    return f'<text x="{x:g}" y="{y + BASELINE:g}"{font}{weight}{fill}{fit}>{escaped(word.text)}</text>'
+    return f'<text x="{x:g}" y="{y + BASELINE:g}"{font}{weight}{fill}{fit}>{escape_xml(word.text)}</text>'
 
 
-def escaped(raw: str) -> str:
+def escape_xml(raw: str) -> str:
     """Return text escaped for XML, with U+FFFD for unsafe characters."""
-    return escape(_UNSAFE.sub("\ufffd", raw), quote=True)
+    return html.escape(_UNSAFE.sub("\ufffd", raw), quote=True)
 
 
 def _fill_rects(fill: Fill, inks: Inks) -> str:
