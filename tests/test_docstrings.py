@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import builtins
 import doctest
 import inspect
 import re
@@ -150,4 +151,6 @@ def test_an_example_prints_what_it_says(name: str) -> None:
     test = doctest.DocTestParser().get_doctest(text, {}, name, None, 0)
     printed: list[str] = []
     doctest.DocTestRunner(optionflags=doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS).run(test, out=printed.append)
+    # Printing a value leaves it in `builtins._`, and IPython then no longer sets its own `_`.
+    vars(builtins).pop("_", None)
     assert not printed, "".join(printed)

@@ -27,6 +27,7 @@ from deluge_nb.answers.results import Classifications
 from deluge_nb.extras import _EXTRAS, has_extra, import_extra
 from deluge_nb.logprobs.alignment import align
 from deluge_nb.logprobs.json_fields import field_probs
+from deluge_nb.render.picture import raster
 from deluge_nb.stats import clopper_pearson
 from tests.browser.tables import FRANCE
 from tests.sources import nodes
@@ -53,6 +54,9 @@ FEATURES: list[tuple[str, Callable[[], Any]]] = [
 @pytest.fixture
 def without(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
     """Make a package impossible to import, as where it is not installed."""
+
+    # Letters that another test has drawn need no package.
+    monkeypatch.setattr(raster, "_masks", {})
 
     def leave_out(package: str) -> None:
         for name in [name for name in sys.modules if name.split(".")[0] == package]:
