@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import os
@@ -19,6 +20,7 @@ import numpy as np
 import pytest
 
 from deluge_nb import (
+    APIResponse,
     Conversation,
     LLMClient,
     LocalModel,
@@ -30,6 +32,7 @@ from deluge_nb import (
     extract_prob,
     score_llm,
 )
+from deluge_nb.client.batch import Batch
 from deluge_nb.local import default_server, weights
 from deluge_nb.local.server import LlamaServer
 from tests.processes import ends
@@ -336,13 +339,20 @@ def while_killed(server: LlamaServer, times: int) -> None:
         time.sleep(0.3)
 
 
-def test_an_interrupted_batch_leaves_the_server_usable(client: Any) -> None:
+def test_an_interrupted_batch_leaves_the_server_usable(client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     ask(client, RawPrompt("1, 2,"))
     prompts = [f"Tell me story number {number}." for number in range(2000)]
-    timer = subprocess.Popen([sys.executable, "-c", f"import os,time; time.sleep(2); os.kill({os.getpid()}, 2)"])
+    answers, answer_one = itertools.count(1), Batch._ask
+
+    async def answer_and_interrupt(batch: Batch, *arguments: Any) -> APIResponse:
+        response = await answer_one(batch, *arguments)
+        if next(answers) == 5:
+            os.kill(os.getpid(), signal.SIGINT)
+        return response
+
+    monkeypatch.setattr(Batch, "_ask", answer_and_interrupt)
     with pytest.raises(KeyboardInterrupt):
         client.process_prompts_sync(prompts, sampling_params=GREEDY.replace(max_new_tokens=1), show_progress=False)
-    timer.wait()
     finished = [response for response in client.interrupted if response is not None]
     assert 0 < len(finished) < 2000
     assert ask(client, RawPrompt("1, 2,")).completion
