@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import json
 import math
@@ -337,6 +338,13 @@ def while_killed(server: LlamaServer, times: int) -> None:
         server.address()
         os.kill(server.pid or 0, signal.SIGKILL)
         time.sleep(0.3)
+
+
+def test_awaited_scores_of_given_texts_are_those_that_are_waited_for(client: Any) -> None:
+    pairs = [(RawPrompt("The capital of France is"), text) for text in (" Paris", " Berlin")]
+    waited = client.score_continuations_sync(pairs, show_progress=False)
+    awaited = asyncio.run(client.score_continuations_async(pairs, show_progress=False))
+    assert [list(response.logprobs) for response in awaited] == [list(response.logprobs) for response in waited]
 
 
 def test_an_interrupted_batch_leaves_the_server_usable(client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
