@@ -50,10 +50,8 @@ def calibrate(
     except SettingError as error:
         return dataclasses.replace(result, error_message=f"Calibration failed: {error}")
     label = max(names, key=shares.__getitem__)
-    certified = result.certified and label == result.label
-    return dataclasses.replace(
-        result, label=label, probability=shares[label], probabilities=shares, certified=certified
-    )
+    decided = result.decided and label == result.label
+    return dataclasses.replace(result, label=label, probability=shares[label], probabilities=shares, decided=decided)
 
 
 def _contextual_shares(result: Classification, references: list[Classification], names: list[str]) -> dict[str, float]:

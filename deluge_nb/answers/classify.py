@@ -2,43 +2,32 @@
 
 from __future__ import annotations
 
-import dataclasses
-import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
-from ..errors import LogprobError, LogprobsNotSupportedError, SettingError
-from ..logprobs.values import log_sum
+from ..errors import SettingError
 from ..prompts import Conversation, Message, Prompt, RawPrompt, as_prompt
-from ..stats.core.validation import Alternative
-from ..stats.entropy import log1mexp
-from ..stats.labels import LabelMass, LabelSet, walk_trie
+from ..stats.labels import LabelSet
 from ..text.matching import Labels
 from .calibrate import Calibration, calibrate
-from .first_token import NO_TOKENS, alternatives_at, classify_response, to_classification
-from .results import Classification, Classifications, failed_result
+from .exact import by_likelihood
+from .first_token import by_first_token
+from .results import Classification, Classifications
 from .score import fill_template
+from .trie import by_trie
 
 if TYPE_CHECKING:
     from ..client.client import LLMClient
     from ..prompts import PromptLike
-    from ..response import APIResponse
     from .score import Input
 
 Method = Literal["first-token", "trie", "exact"]
 Template = str | RawPrompt | Conversation
 Question = tuple[Prompt, Labels]
-Tokens = tuple[tuple[int | None, str], ...]
 
 _METHODS = ("first-token", "trie", "exact")
 # Inputs without content, from the paper that proposed contextual calibration.
 CONTENT_FREE = ("N/A", "[MASK]", "")
-# Enough for white space and Markdown before an answer, and for the tokens of most answers.
-_ANSWER_TOKENS = 4
-_ALTERNATIVES = 20
-# Beginnings of lower probability are not worth a request.
-_MIN_PROBABILITY = 1e-3
-_ROUNDS = 6
 
 
 def classify(
@@ -139,9 +128,9 @@ def classify(
             )
         baselines = [_fill_prompt(values, template, f"content_free[{row}]") for row, values in enumerate(neutral)]
     ask: Callable[..., list[Classification]] = {
-        "first-token": _by_first_token,
-        "trie": _by_trie,
-        "exact": _by_likelihood,
+        "first-token": by_first_token,
+        "trie": by_trie,
+        "exact": by_likelihood,
     }[method]
     # Inputs with the same answers share the measurements without content.
     distinct = list({id(answers): answers for answers in answer_sets}.values())
@@ -202,168 +191,3 @@ def _fill_prompt(values: Any, template: Template | None, where: str) -> Prompt:
     texts = [fill(part) if "{" in part else part for part in parts]
     messages = tuple(Message(message.role, text) for message, text in zip(template.messages, texts, strict=False))
     return as_prompt(Conversation(messages, texts[-1] if template.prefill is not None else None), where)
-
-
-# First token --------------------------------------------------------------------------------------------------------
-
-
-def _by_first_token(questions: list[Question], client: LLMClient, progress: bool) -> list[Classification]:
-    responses = _request_alternatives([prompt for prompt, _ in questions], client, _ANSWER_TOKENS, progress)
-    return [classify_response(response, labels) for response, (_, labels) in zip(responses, questions, strict=True)]
-
-
-def _request_alternatives(prompts: Sequence[Any], client: LLMClient, tokens: int, progress: bool) -> list[APIResponse]:
-    """Ask for at most ``tokens`` tokens per prompt, with as many alternatives as the model gives."""
-    limit = client.max_top_logprobs
-    if limit < 1:
-        raise LogprobsNotSupportedError(
-            f"classify needs alternatives, and {', '.join(client.models)} gives the chosen tokens only; use "
-            "method='exact' with a server that scores given texts.",
-            model=", ".join(client.models),
-            remedy="method='exact'",
-        )
-    settings = []
-    for params in client.sampling_params:
-        if not params.full_vocab:
-            params = params.replace(logprobs=True, top_logprobs=min(params.top_logprobs or _ALTERNATIVES, limit))
-        settings.append(params.replace(max_new_tokens=min(tokens, params.max_new_tokens or tokens)))
-    return client.process_prompts_sync(list(prompts), sampling_params=settings, show_progress=progress)
-
-
-# Trie of beginnings -------------------------------------------------------------------------------------------------
-
-
-def _by_trie(questions: list[Question], client: LLMClient, progress: bool) -> list[Classification]:
-    """Expand likely beginnings of answers, one request each, until none is worth a request."""
-    prompts, answer_sets = [prompt for prompt, _ in questions], [labels for _, labels in questions]
-    tries: list[dict[str, list[Alternative]]] = [{} for _ in prompts]
-    responses_of: list[list[APIResponse]] = [[] for _ in prompts]
-    reasons: list[str | None] = [None] * len(prompts)
-    frontier = [(row, "") for row in range(len(prompts))]
-    for turn in range(_ROUNDS):
-        requests = [_with_prefix(prompts[row], prefix) for row, prefix in frontier]
-        responses = _request_alternatives(requests, client, 1, progress and turn == 0)
-        for (row, prefix), response in zip(frontier, responses, strict=True):
-            responses_of[row].append(response)
-            table = response.logprobs
-            alternatives = alternatives_at(table, 0) if table is not None and len(table) else []
-            if alternatives:
-                tries[row][prefix] = alternatives
-            elif not prefix:
-                reasons[row] = response.error_message or response.note or NO_TOKENS
-        frontier = [
-            (row, prefix)
-            for row in range(len(prompts))
-            if reasons[row] is None
-            for prefix in _unexplored_prefixes(tries[row], answer_sets[row])
-            if _can_continue(prompts[row], prefix)
-        ]
-        if not frontier:
-            break
-    results = []
-    for row, reason in enumerate(reasons):
-        try:
-            if reason is None:
-                results.append(to_classification(walk_trie(tries[row], answer_sets[row]), responses_of[row]))
-                continue
-        except LogprobError as error:
-            reason = str(error)
-        results.append(failed_result(answer_sets[row].names, reason, responses_of[row]))
-    return results
-
-
-def _unexplored_prefixes(trie: dict[str, list[Alternative]], labels: Labels) -> list[str]:
-    """Return the beginnings that leave answers open, are likely enough, and have no node in the trie yet."""
-    best: dict[str, float] = {"": 0.0}
-    prefixes = []
-    for prefix in sorted(trie, key=len):
-        for alternative in trie[prefix]:
-            text, logprob = prefix + alternative.token, best.get(prefix, -math.inf) + alternative.logprob
-            if not alternative.token or not labels.read(text).is_undecided:
-                continue
-            best[text] = max(best.get(text, -math.inf), logprob)
-            if text not in trie and logprob > math.log(_MIN_PROBABILITY) and text not in prefixes:
-                prefixes.append(text)
-    return prefixes
-
-
-def _can_continue(prompt: Prompt, prefix: str) -> bool:
-    """Return whether a model continues exactly this beginning: chat servers strip white space at its end."""
-    return prompt.raw is not None or prefix == prefix.rstrip()
-
-
-def _with_prefix(prompt: Prompt, prefix: str) -> Prompt:
-    """Return the prompt with the beginning of its answer."""
-    if not prefix:
-        return prompt
-    if prompt.raw is not None:
-        return dataclasses.replace(prompt, raw=prompt.raw + prefix)
-    return dataclasses.replace(prompt, prefill=(prompt.prefill or "") + prefix)
-
-
-# Exact likelihood ---------------------------------------------------------------------------------------------------
-
-
-def _by_likelihood(questions: list[Question], client: LLMClient, progress: bool) -> list[Classification]:
-    """Ask for the likelihood of every spelling of every answer."""
-    requests = [
-        (row, name, _continuation(prompt, spelling))
-        for row, (prompt, labels) in enumerate(questions)
-        for name in labels.names
-        for spelling in labels.spellings[name]
-    ]
-    pairs: list[Any] = [(questions[row][0], text) for row, _, text in requests]
-    responses = client.score_continuations_sync(pairs, show_progress=progress)
-    scored: list[dict[str, list[APIResponse]]] = [{name: [] for name in labels.names} for _, labels in questions]
-    for (row, name, _), response in zip(requests, responses, strict=True):
-        scored[row][name].append(response)
-    return [_from_likelihoods(of_label, labels) for of_label, (_, labels) in zip(scored, questions, strict=True)]
-
-
-def _continuation(prompt: Prompt, spelling: str) -> str:
-    """Return a spelling as it follows the prompt: with a space in front, unless it begins the model's turn."""
-    begins_turn = prompt.raw is None and not prompt.prefill
-    return spelling if begins_turn or spelling[:1].isspace() else " " + spelling
-
-
-def _from_likelihoods(scored: dict[str, list[APIResponse]], labels: Labels) -> Classification:
-    """Return the result of the scored spellings of each answer."""
-    responses = [response for of_label in scored.values() for response in of_label]
-    failed = next((response for response in responses if response.is_error or response.logprobs is None), None)
-    if failed is not None:
-        return failed_result(
-            labels.names, failed.error_message or failed.note or "There are no log-probabilities.", responses
-        )
-    spelt = [
-        (answer, tuple(zip(table.token_ids, table.tokens, strict=True)), float(table.logprob.sum()))
-        for answer, of_label in enumerate(scored.values())
-        for response in of_label
-        if (table := response.logprobs) is not None
-    ]
-    logprob_of = {tokens: logprob for _, tokens, logprob in spelt}
-    label_mass = LabelMass(labels)
-    logliks: list[list[float]] = [[] for _ in labels.names]
-    for answer, tokens, logprob in {spelling[1]: spelling for spelling in spelt}.values():
-        complete = logprob + _log_complete_share(logprob, tokens, logprob_of)
-        label_mass.per_label[answer].append(math.exp(complete))
-        logliks[answer].append(complete)
-    matched = math.fsum(p for parts in label_mass.per_label for p in parts)
-    distribution = label_mass.to_distribution(max(1.0 - matched, 0.0), [math.inf] * len(labels))
-    loglik = {name: log_sum(values) for name, values in zip(labels.names, logliks, strict=True)}
-    # In logarithms: probabilities that underflow to 0 can still be compared.
-    total = log_sum(list(loglik.values()))
-    shares = {name: math.exp(value - total) for name, value in loglik.items()} if total > -math.inf else {}
-    return dataclasses.replace(to_classification(distribution, responses, shares), loglik=loglik)
-
-
-def _log_complete_share(logprob: float, tokens: Tokens, logprob_of: dict[Tokens, float]) -> float:
-    """Return the logarithm of the share of a spelling that is not continued to a longer one ("1" to "10")."""
-    longer = [other for other in logprob_of if len(other) > len(tokens) and other[: len(tokens)] == tokens]
-    # A spelling that continues another of the longer ones is already part of that one.
-    nearest = [
-        spelling
-        for spelling in longer
-        if not any(len(other) < len(spelling) and spelling[: len(other)] == other for other in longer)
-    ]
-    continued = log_sum([logprob_of[spelling] for spelling in nearest]) - logprob
-    return log1mexp(min(continued, 0.0))

@@ -1,22 +1,51 @@
-"""Classify one response by its tokens and their alternatives."""
+"""Classify by the first tokens of a response and their alternatives."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from ..errors import LogprobError
+from ..errors import LogprobError, LogprobsNotSupportedError
+from ..prompts import Prompt
 from ..stats.core.validation import Alternative
 from ..stats.labels import LabelDistribution, walk_trie
 from ..text.matching import Labels
 from .results import Classification, failed_result
 
 if TYPE_CHECKING:
+    from ..client.client import LLMClient
     from ..logprobs.table import Logprobs
     from ..response import APIResponse
 
+# Enough for white space and Markdown before an answer, and for the tokens of most answers.
+_ANSWER_TOKENS = 4
+_ALTERNATIVES = 20
 NO_TOKENS = "The response has no tokens."
+
+
+def by_first_token(questions: list[tuple[Prompt, Labels]], client: LLMClient, progress: bool) -> list[Classification]:
+    """Ask for the first tokens of each answer, and classify the responses."""
+    responses = request_alternatives([prompt for prompt, _ in questions], client, _ANSWER_TOKENS, progress)
+    return [classify_response(response, labels) for response, (_, labels) in zip(responses, questions, strict=True)]
+
+
+def request_alternatives(prompts: Sequence[Any], client: LLMClient, tokens: int, progress: bool) -> list[APIResponse]:
+    """Ask for at most ``tokens`` tokens per prompt, with as many alternatives as the model gives."""
+    limit = client.max_top_logprobs
+    if limit < 1:
+        raise LogprobsNotSupportedError(
+            f"classify needs alternatives, and {', '.join(client.models)} gives the chosen tokens only; use "
+            "method='exact' with a server that scores given texts.",
+            model=", ".join(client.models),
+            remedy="method='exact'",
+        )
+    settings = []
+    for params in client.sampling_params:
+        if not params.full_vocab:
+            params = params.replace(logprobs=True, top_logprobs=min(params.top_logprobs or _ALTERNATIVES, limit))
+        settings.append(params.replace(max_new_tokens=min(tokens, params.max_new_tokens or tokens)))
+    return client.process_prompts_sync(list(prompts), sampling_params=settings, show_progress=progress)
 
 
 def classify_response(response: APIResponse, labels: Labels) -> Classification:
@@ -71,10 +100,13 @@ def to_classification(
         label,
         shares[label] if label is not None else None,
         shares,
+        distribution.normalized_lower,
+        distribution.normalized_upper,
         distribution.lower,
         distribution.upper,
         distribution.matched_mass,
-        distribution.certified and label == distribution.argmax,
+        0.0,
+        distribution.decided and label == distribution.argmax,
         shares,
         responses=tuple(responses),
     )

@@ -31,12 +31,19 @@ class Classification:
     probabilities
         The share of each answer: its settled probability, normalised to add up to 1, and calibrated if you asked for
         it. Empty where nothing is settled on any answer.
+    share_lower, share_upper
+        Bounds of ``probabilities``, on the same scale: what is hidden or may still become an answer is given to the
+        other answers, or to this one.
     lower, upper
         Bounds of the probability of each answer among all texts of the model; they hold despite hidden tokens.
     matched_mass
-        The total probability settled on any answer. ``probabilities`` rest on it: near 0 they say little.
-    certified
-        True where ``label`` is the likeliest answer despite hidden tokens.
+        The total probability on any answer, settled or attributed. ``probabilities`` rest on it: near 0 they say
+        little.
+    attributed_mass
+        The part of ``matched_mass`` on texts that are not settled, but can become one answer only.
+    decided
+        True where ``label`` is the likeliest answer, whatever hidden tokens and unfinished texts become. False on
+        doubt.
     uncalibrated
         ``probabilities`` before calibration; the same without calibration.
     loglik
@@ -61,10 +68,13 @@ class Classification:
     label: str | None
     probability: float | None
     probabilities: dict[str, float]
+    share_lower: dict[str, float]
+    share_upper: dict[str, float]
     lower: dict[str, float]
     upper: dict[str, float]
     matched_mass: float
-    certified: bool
+    attributed_mass: float
+    decided: bool
     uncalibrated: dict[str, float]
     loglik: dict[str, float] | None = None
     responses: tuple[APIResponse, ...] = field(default=(), repr=False)
@@ -164,7 +174,7 @@ class Classifications(Sequence[Classification]):
             "label": self.labels,
             "probability": self.probability,
             "matched_mass": [result.matched_mass for result in self._results],
-            "certified": [result.certified for result in self._results],
+            "decided": [result.decided for result in self._results],
         }
         for column, name in enumerate(self.names):
             columns[f"p({name})"] = self.probabilities[:, column]
@@ -198,8 +208,11 @@ def failed_result(names: Sequence[str], reason: str, responses: Sequence[APIResp
         None,
         None,
         {},
+        {},
+        {},
         dict.fromkeys(names, 0.0),
         dict.fromkeys(names, 1.0),
+        0.0,
         0.0,
         False,
         {},

@@ -41,14 +41,14 @@ def test_the_share_of_each_answer_comes_with_bounds_and_the_mass_it_rests_on(ser
     assert found.lower == pytest.approx({"positive": 0.7, "negative": 0.1, "neutral": 0.0})
     assert found.upper == pytest.approx({"positive": 0.75, "negative": 0.15, "neutral": 0.05})
     assert found.matched_mass == pytest.approx(0.8)
-    assert found.certified
+    assert found.decided
     assert not found.is_error
 
 
-def test_an_answer_that_hidden_tokens_could_overtake_is_not_certified(server: ChatServer) -> None:
+def test_an_answer_that_hidden_tokens_could_overtake_is_not_decided(server: ChatServer) -> None:
     found = ask(server, ("Positive", {"Positive": 0.4, "negative": 0.3}))
     assert found.label == "positive"
-    assert not found.certified
+    assert not found.decided
 
 
 def test_later_tokens_settle_a_piece_of_a_word(server: ChatServer) -> None:

@@ -53,6 +53,7 @@ class LabelDistributionBatch(Result):
     normalized_lower: Floats
     normalized_upper: Floats
     certified: Bools
+    decided: Bools
 
     def __len__(self) -> int:
         return len(self.position)
@@ -77,6 +78,7 @@ class LabelDistributionBatch(Result):
             normalized_lower=by_label(self.normalized_lower) if best >= 0 else {},
             normalized_upper=by_label(self.normalized_upper) if best >= 0 else {},
             certified=bool(self.certified[index]),
+            decided=bool(self.decided[index]),
         )
 
     def __iter__(self) -> Iterator[LabelDistribution]:
@@ -298,7 +300,9 @@ class _LabelColumns:
         rival = upper.copy()
         rival[rows, np.maximum(best, 0)] = -np.inf
         ahead = np.nan_to_num(lower)[rows, np.maximum(best, 0)]
-        certified = is_matched & (ahead > rival.max(axis=1))
+        rival = np.maximum(rival.max(axis=1), 0.0)
+        certified = is_matched & (ahead > rival)
+        decided = is_matched & (ahead > rival + self.other)
         return LabelDistributionBatch(
             tuple(self.labels.names),
             positions,
@@ -315,6 +319,7 @@ class _LabelColumns:
             least,
             most,
             certified,
+            decided,
         )
 
 

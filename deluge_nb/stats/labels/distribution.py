@@ -27,7 +27,8 @@ class LabelDistribution(Result):
 
     ``normalized`` is ``lower`` divided by its sum, with bounds of its own; all three are empty where nothing matched.
     ``entropy`` is its entropy in nats. ``certified`` is True where ``argmax`` beats every other answer, however the
-    hidden probability is distributed.
+    hidden probability is distributed. ``decided`` says the same of texts that are no answer yet: it is True where
+    ``argmax`` wins even if all of ``other_mass`` ("The", "Sure", a reasoning tag) leads to one other answer.
     """
 
     lower: dict[str, float]
@@ -43,6 +44,7 @@ class LabelDistribution(Result):
     normalized_lower: dict[str, float]
     normalized_upper: dict[str, float]
     certified: bool
+    decided: bool
 
 
 class LabelMass:
@@ -100,18 +102,21 @@ class LabelMass:
             most = {name: (low + own) / (matched + own) for name, low, own in zip(names, lower, slack, strict=True)}
         best = max(range(len(names)), key=lower.__getitem__) if matched > 0 else None
         upper = [min(low + own, 1.0) for low, own in zip(lower, slack, strict=True)]
+        rival = max((high for index, high in enumerate(upper) if index != best), default=0.0)
+        other = math.fsum(self.other)
         return LabelDistribution(
             lower=dict(zip(names, lower, strict=True)),
             upper=dict(zip(names, upper, strict=True)),
             matched_mass=matched,
             partial_mass=math.fsum(p for _, p in self.partial),
             transparent_mass=transparent,
-            other_mass=math.fsum(self.other),
+            other_mass=other,
             tail_mass=tail,
             normalized=normalized,
             entropy=math.fsum(-p * math.log(p) for p in normalized.values() if p > 0) + 0.0 if normalized else None,
             argmax=None if best is None else names[best],
             normalized_lower=least,
             normalized_upper=most,
-            certified=best is not None and all(lower[best] > high for index, high in enumerate(upper) if index != best),
+            certified=best is not None and lower[best] > rival,
+            decided=best is not None and lower[best] > rival + other,
         )
