@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..errors import LogprobError, LogprobsNotSupportedError
 from ..prompts import Prompt
 from ..stats.core.validation import Alternative
 from ..stats.labels import LabelDistribution, walk_trie
 from ..text.matching import Labels
+from ..text.partial import join
 from .results import Classification, failed_result
 
 if TYPE_CHECKING:
@@ -27,7 +28,10 @@ NO_TOKENS = "The response has no tokens."
 def by_first_token(questions: list[tuple[Prompt, Labels]], client: LLMClient, progress: bool) -> list[Classification]:
     """Ask for the first tokens of each answer, and classify the responses."""
     responses = request_alternatives([prompt for prompt, _ in questions], client, _ANSWER_TOKENS, progress)
-    return [classify_response(response, labels) for response, (_, labels) in zip(responses, questions, strict=True)]
+    return [
+        classify_response(response, response.logprobs, labels, response.finish_reason)
+        for response, (_, labels) in zip(responses, questions, strict=True)
+    ]
 
 
 def request_alternatives(prompts: Sequence[Any], client: LLMClient, tokens: int, progress: bool) -> list[APIResponse]:
@@ -48,64 +52,102 @@ def request_alternatives(prompts: Sequence[Any], client: LLMClient, tokens: int,
     return client.process_prompts_sync(list(prompts), sampling_params=settings, show_progress=progress)
 
 
-def classify_response(response: APIResponse, labels: Labels) -> Classification:
+def classify_response(
+    response: APIResponse | None, table: Logprobs | None, labels: Labels, finish_reason: str | None
+) -> Classification:
     """Return the probability of each answer, from the alternatives along a response.
 
     The alternatives at the first token are read; and while the text so far leaves answers open (white space, the first
     piece of a word, a word that may go on), those at the next token, weighted by the probability of the text so far.
     """
-    table = response.logprobs
+    responses = [] if response is None else [response]
     if table is None or not len(table):
-        reason = response.error_message or response.note or NO_TOKENS
-        return failed_result(labels.names, reason, [response])
-    trie: dict[str, list[Alternative]] = {}
-    prefix = ""
-    for position, token in enumerate(table.tokens):
-        reading = labels.read(prefix)
-        if prefix in trie or reading.ended or reading.open == frozenset():
-            break
-        alternatives = alternatives_at(table, position)
-        if not alternatives:
-            break
-        trie[prefix] = alternatives
-        prefix += token
-    if not trie:
-        return failed_result(labels.names, "The provider withheld the log-probabilities of this answer.", [response])
+        reason = (response.error_message or response.note) if response is not None else None
+        return failed_result(labels.names, reason or NO_TOKENS, responses)
+    walk = _walk(table, labels, finish_reason)
+    if not walk.lists:
+        return failed_result(labels.names, "The provider withheld the log-probabilities of this answer.", responses)
     try:
-        return to_classification(walk_trie(trie, labels, to_the_end=True), [response])
+        distribution = walk_trie(walk.lists, labels, to_the_end=True, answers_end=walk.answers_end)
+        return to_classification(distribution, responses)
     except LogprobError as error:
-        return failed_result(labels.names, str(error), [response])
+        return failed_result(labels.names, str(error), responses)
+
+
+class _Walk(NamedTuple):
+    """Alternatives along a response by the text before them, and the texts after which an answer has ended."""
+
+    lists: dict[str, list[Alternative]]
+    answers_end: set[str]
+
+
+def _walk(table: Logprobs, labels: Labels, finish_reason: str | None) -> _Walk:
+    lists: dict[str, list[Alternative]] = {}
+    answers_end: set[str] = set()
+    prefix = previous = ""
+    for position, index in enumerate(table.chosen.tolist()):
+        reading = labels.read(prefix)
+        if reading.ended or reading.open == frozenset():
+            return _Walk(lists, answers_end)
+        token = table.vocabulary.exact_text(index)
+        alternatives = None if prefix in lists else alternatives_at(table, position)
+        if not alternatives:
+            # The text that follows may still show that the answer before it has ended.
+            if reading.equal is None or labels.read_after(prefix, token).label != reading.equal:
+                answers_end.discard(previous)
+            return _Walk(lists, answers_end)
+        lists[prefix] = alternatives
+        answers_end.add(prefix)
+        previous, prefix = prefix, join(prefix, token)
+    if finish_reason != "stop":
+        answers_end.discard(previous)
+    return _Walk(lists, answers_end)
 
 
 def alternatives_at(table: Logprobs, position: int) -> list[Alternative]:
     """Return the alternatives at a token, with the chosen token if it is not among them."""
     alternatives = [
-        Alternative(entry["token"], float(entry["logprob"]), None)
+        Alternative(entry["token"], float(entry["logprob"]), _raw(entry))
         for entry, logprob in zip(table.top(position), table.top_logprob(position).tolist(), strict=True)
         if entry["logprob"] is not None and not math.isnan(logprob)
     ]
     row = table[position : position + 1]
     if not row.is_listed[0] and not row.censored[0]:
-        alternatives.append(Alternative(row.tokens[0], float(row.logprob[0]), None))
+        alternatives.append(Alternative(row.tokens[0], float(row.logprob[0]), _raw(row[0])))
     return alternatives
+
+
+def _raw(entry: Mapping[str, Any]) -> bytes | None:
+    octets = entry.get("bytes")
+    return None if octets is None else bytes(octets)
 
 
 def to_classification(
     distribution: LabelDistribution, responses: Sequence[APIResponse], shares: dict[str, float] | None = None
 ) -> Classification:
     """Return the result for a distribution over answers; ``shares`` replace its normalised probabilities."""
-    shares = dict(distribution.normalized) if shares is None else shares
+    names = list(distribution.lower)
+    attributed_mass = math.fsum(distribution.attributed.values())
+    if shares is None:
+        masses = {name: distribution.lower[name] + distribution.attributed[name] for name in names}
+        total = math.fsum(masses.values())
+        shares = {name: mass / total for name, mass in masses.items()} if total > 0 else {}
     label = max(shares, key=shares.__getitem__) if shares else None
+    # Where nothing is settled, the hidden probability may give an answer any share.
+    least = distribution.normalized_lower or dict.fromkeys(shares, 0.0)
+    most = distribution.normalized_upper or {name: float(distribution.upper[name] > 0) for name in shares}
+    least = {name: min(least[name], share) for name, share in shares.items()}
+    most = {name: max(most[name], share) for name, share in shares.items()}
     return Classification(
         label,
         shares[label] if label is not None else None,
         shares,
-        distribution.normalized_lower,
-        distribution.normalized_upper,
+        least,
+        most,
         distribution.lower,
         distribution.upper,
-        distribution.matched_mass,
-        0.0,
+        distribution.matched_mass + attributed_mass,
+        attributed_mass,
         distribution.decided and label == distribution.argmax,
         shares,
         responses=tuple(responses),

@@ -3,28 +3,23 @@
 from __future__ import annotations
 
 import itertools
-import math
 import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, overload
 
-from ..errors import DelugeError, LogprobsNotSupportedError, SettingError
-from ..logprobs.extract import candidates, extract_prob
-from ..logprobs.values import log_sum
+from ..errors import LogprobsNotSupportedError, SettingError
 from ..text.counts import pluralize
 from ..text.matching import Labels
 from ..text.normalize import normalize
 
 if TYPE_CHECKING:
     from ..client.client import LLMClient
-    from ..response import APIResponse
     from .results import Classifications
 
 Input = str | Sequence[Any] | Mapping[str, Any]
 
 _PLACEHOLDER = re.compile(r"\{(\d*|[A-Za-z_]\w*)\}")
 _OPPOSITES = (("yes", "no"), ("true", "false"), ("correct", "incorrect"), ("right", "wrong"), ("positive", "negative"))
-_YES, _NO = 0, 1
 # Characters of a template that an error message shows: about one line.
 _EXCERPT = 80
 
@@ -91,9 +86,10 @@ def score_llm(
     list, or Classifications
         One result per input, in order. A failed request gives None.
 
-        A probability is ``P(yes) / (P(yes) + P(no))``. It is read from the alternatives of the first token after white
-        space and Markdown. Without alternatives it is the probability of a chosen yes, or 1 minus that of a chosen no.
-        It is None where the model weighed neither.
+        A probability is ``P(yes) / (P(yes) + P(no))``, read from the alternatives along the answer, as ``classify``
+        does. Without alternatives it is the probability of a chosen yes, or 1 minus that of a chosen no. It is None
+        where the model weighed neither. A ``yes_token`` without opposite has its own probability instead of a share: 0
+        if the model did not weigh it.
 
         A boolean is True where the first yes or no in the answer, as a whole word, is a yes.
 
@@ -132,15 +128,16 @@ def score_llm(
         )
     prompts = [fill_template(scoring_prompt_template, values, f"inputs[{i}]") for i, values in enumerate(inputs)]
     responses = scoring_model.process_prompts_sync(prompts, show_progress=show_progress)
-    if return_details:
-        from .first_token import classify_response
-        from .results import Classifications
+    # Deferred: these modules load numpy.
+    from .binary import read_binary, says_yes
+    from .results import Classifications
 
-        details = [classify_response(response, labels) for response in responses]
-        return Classifications(details, list(inputs), labels.names, "first-token")
-    if return_probabilities:
-        return [_yes_probability(response, yes_token, labels) for response in responses]
-    return [_says_yes(response, labels) for response in responses]
+    if return_details or return_probabilities:
+        details = [read_binary(response, labels) for response in responses]
+        if return_details:
+            return Classifications(details, list(inputs), labels.names, "first-token")
+        return [result.probabilities.get(yes_token) for result in details]
+    return [says_yes(response, labels) for response in responses]
 
 
 def fill_template(template: str, values: Input, where: str = "inputs", setting: str = "scoring_prompt_template") -> str:
@@ -212,39 +209,6 @@ def _excerpt(template: str, position: int) -> str:
     start = max(0, min(position - _EXCERPT // 2, len(template) - _EXCERPT))
     end = start + _EXCERPT
     return "…" * (start > 0) + template[start:end] + "…" * (end < len(template))
-
-
-def _yes_probability(response: APIResponse, yes: str, labels: Labels) -> float | None:
-    """Return P(yes), counting beginnings that can only become yes, or only no; None where the model weighed neither."""
-    table = response.logprobs
-    if table is None or not len(table):
-        return None
-    position = next((index for index, token in enumerate(table.tokens) if labels.read(token).open is not None), 0)
-    entry = table[position]
-    has_alternatives = bool(entry["top_logprobs"])
-    if len(labels) == 1:
-        return extract_prob(yes, table, use_top_logprobs=has_alternatives, token_index=position, use_complement=True)
-    if not has_alternatives:
-        answer = labels.read(entry["token"]).only
-        if answer is None:
-            return None
-        try:
-            return extract_prob(yes, table, token_index=position, use_complement=answer == _NO)
-        except DelugeError:
-            return None
-    sums = [
-        log_sum([logprob for text, logprob, _ in candidates(entry) if labels.read(text).only == answer])
-        for answer in (_YES, _NO)
-    ]
-    if max(sums) == -math.inf:
-        return None
-    return 0.0 if sums[_YES] == -math.inf else math.exp(sums[_YES] - log_sum(sums))
-
-
-def _says_yes(response: APIResponse, labels: Labels) -> bool | None:
-    if response.is_error or response.completion is None:
-        return None
-    return labels.find(response.completion) == _YES
 
 
 def _opposite(yes: str) -> str | None:

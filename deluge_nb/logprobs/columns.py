@@ -9,6 +9,8 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from ..text.partial import exact_text, is_odd
+
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int32]
 
@@ -87,6 +89,14 @@ class Vocabulary:
     def entry(self, index: int) -> tuple[str, RawBytes, int | None]:
         """Return a token's text, bytes and id."""
         return self.texts[index], self.raw[index], self.ids[index]
+
+    def exact_text(self, index: int) -> str:
+        """Return a token's text; where it ends inside a character, with its bytes as lone surrogates."""
+        text = self.texts[index]
+        if not is_odd(text):
+            return text
+        raw = self.raw[index]
+        return exact_text(text, raw if isinstance(raw, bytes) else None)
 
     def true_bytes(self, index: int) -> bytes:
         """Return a token's bytes: the provider's where it sent them, else the text as UTF-8."""

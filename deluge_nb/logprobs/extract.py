@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import LogprobsMissingError, SettingError
 from ..text.counts import pluralize
 from ..text.matching import Matcher, is_match
+from ..text.partial import exact_text
 from .values import is_known, log_sum
 
 if TYPE_CHECKING:
@@ -73,13 +74,15 @@ def extract_prob(
     """
     entry = entry_at(logprobs, token_index)
     matches = is_match if token_match_fn is None else token_match_fn
+    # Half a character has its bytes in the text that is matched, unless you match it yourself.
+    spell = exact_text if matches is is_match else _as_sent
     chosen = _known(entry.get("logprob"))
     if not use_top_logprobs:
-        if matches(entry["token"], token):
+        if matches(spell(entry["token"], entry.get("bytes")), token):
             return 0.0 if chosen is None else math.exp(chosen)
         return _complement(chosen, token_index) if use_complement else 0.0
     listed = candidates(entry)
-    matching = [logprob for text, logprob, _ in listed if matches(text, token)]
+    matching = [logprob for text, logprob, raw in listed if matches(spell(text, raw), token)]
     total = 0.0
     if normalize_top_logprobs and entry.get("top_logprobs"):
         total = log_sum([logprob for _, logprob, _ in listed])
@@ -132,6 +135,10 @@ def candidates(entry: Entry) -> list[tuple[str, float, Sequence[int] | None]]:
     entries = listed if any(_same(entry, other) for other in listed) else [*listed, entry]
     known = ((other["token"], _known(other.get("logprob")), other.get("bytes")) for other in entries)
     return [(text, -math.inf if logprob is None else logprob, raw) for text, logprob, raw in known]
+
+
+def _as_sent(text: str, _: object) -> str:
+    return text
 
 
 def _complement(logprob: float | None, index: int) -> float:

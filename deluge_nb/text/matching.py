@@ -1,8 +1,11 @@
 """Match texts to a set of answers: the one rule that every function of answers uses.
 
 A text *settles* an answer if it equals the answer, or continues it with something other than a letter or digit ("Yes.",
-"A)"). It leaves *open* every answer that it may still become ("Pos" of "Positive"). White space and marks before an
-answer are ignored. All other text is none of the answers.
+"A)"). It leaves *open* every answer that it may still become ("Pos" of "Positive", half an emoji). White space and
+marks before an answer are ignored. All other text is none of the answers.
+
+Where words are not separated by spaces, or take endings ("是的" for 是), text that goes on from an answer with letters
+is *attributed* to it: it counts for the answer, but does not settle it.
 """
 
 from __future__ import annotations
@@ -12,7 +15,9 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from ..errors import SettingError, invalid_argument
-from .normalize import NormalizedText, is_word, normalize
+from .end_tokens import is_end_token
+from .normalize import NormalizedText, is_number, is_unspaced, is_word, normalize
+from .partial import can_be_mark, can_become, exact_text, is_odd, join, split_unfinished
 
 Matcher = Callable[[str, str], bool]
 
@@ -21,7 +26,6 @@ _NUMBER_JOINTS = ".,'/"
 # A word continues over one of these and a letter: can't, no-one.
 _WORD_JOINTS = "'-"
 _SIGNS = "+-"
-_MINUSES = ("-", "\u2013")
 
 
 class Reading(NamedTuple):
@@ -29,17 +33,24 @@ class Reading(NamedTuple):
 
     ``label`` is the settled answer, or None. ``open`` holds the answers that the text is or may still become; None
     stands for all of them (white space and marks). It is empty where the text is none of the answers. ``ended`` is true
-    where the text after the settled answer ends it: "Yes." has ended, "Yes" may continue to "Yesterday".
+    where no text that follows changes the reading: "Yes." has ended, "Yes" may continue to "Yesterday". ``equal`` is
+    the answer that an open text spells: "1" is open to 1 and 10, and equal to 1.
     """
 
     label: int | None
     open: frozenset[int] | None
     ended: bool = False
+    equal: int | None = None
 
     @property
     def is_undecided(self) -> bool:
         """True where the text may become an answer and is none yet."""
-        return self.label is None and (self.open is None or bool(self.open))
+        return self.label is None and not self.ended and (self.open is None or bool(self.open))
+
+    @property
+    def attributed(self) -> int | None:
+        """Answer that a text which settles none counts for: the only one that it is open to; None without one."""
+        return self.only if self.label is None else None
 
     @property
     def only(self) -> int | None:
@@ -57,16 +68,22 @@ class _Form(NamedTuple):
 
 
 class _Match(NamedTuple):
-    """Match of a text with a form: start and length in the text, whole form or only its beginning, ended or not."""
+    """Match of a text with a form: start and length in the text, and how much of the form it is.
+
+    ``is_whole`` where the text holds the whole form, ``is_extended`` where letters of a script without spaces follow
+    it, ``ended`` where the text after it ends it.
+    """
 
     start: int
     length: int
     is_whole: bool
-    ended: bool
+    ended: bool = False
+    is_extended: bool = False
 
 
 _TRANSPARENT = Reading(None, None)
 _OTHER = Reading(None, frozenset())
+_ENDED = Reading(None, frozenset(), ended=True)
 
 
 def is_match(token: str, label: str) -> bool:
@@ -78,7 +95,8 @@ def is_match(token: str, label: str) -> bool:
     Case, white space and marks before the answer (quotes, brackets, bullets, Markdown, zero-width marks) are ignored in
     every script, unless the answer itself begins with them. A word continues over an apostrophe or a hyphen and a
     letter, a number over a separator and a digit: ``"can't"`` is not ``"can"``, ``"4.5"`` is not ``"4"``. A minus
-    directly before a digit belongs to the number.
+    directly before a digit belongs to the number. Letters of a script without spaces between words, or with endings
+    written on, make no other word: ``"是的"`` is ``"是"``.
 
     Parameters
     ----------
@@ -100,8 +118,13 @@ def is_match(token: str, label: str) -> bool:
     >>> is_match("yesterday", "yes"), is_match("1,000", "1"), is_match("-1", "1")
     (False, False, False)
     """
-    text = normalize(token)
-    return any(_compare(text, form) is not None for form in _forms(label))
+    if is_end_token(token):
+        return False
+    whole, unfinished = split_unfinished(token if token.isascii() and not is_odd(token) else exact_text(token))
+    text = normalize(whole)
+    if unfinished == b"":
+        return any(_compare(text, form) is not None for form in _forms(label))
+    return any(_can_finish(text, unfinished, form) for form in _forms(label))
 
 
 class Labels:
@@ -111,6 +134,9 @@ class Labels:
     ----------
     labels
         The answers, or a dict from each answer to its spellings.
+    single_tokens
+        Whether every answer is one token of the vocabulary, so that a token that equals one is that answer and nothing
+        more.
 
     Raises
     ------
@@ -125,7 +151,7 @@ class Labels:
     (0, frozenset({1}), Reading(label=None, open=frozenset(), ended=False))
     """
 
-    def __init__(self, labels: Mapping[str, Sequence[str]] | Sequence[str]) -> None:
+    def __init__(self, labels: Mapping[str, Sequence[str]] | Sequence[str], *, single_tokens: bool = False) -> None:
         self.spellings = _spellings(labels)
         self.names = list(self.spellings)
         owners: dict[_Form, int] = {}
@@ -150,36 +176,92 @@ class Labels:
                 for unmarked in others:
                     optional.setdefault(unmarked, index)
         self._forms = list({**optional, **owners}.items())
+        self._single_tokens = single_tokens
         self._readings: dict[str, Reading] = {}
 
     def __len__(self) -> int:
         return len(self.names)
 
-    def read(self, text: str) -> Reading:
-        """Return the reading of a text that begins a response."""
+    def read(self, text: str, *, is_complete: bool = False) -> Reading:
+        """Return the reading of a text that begins a response.
+
+        Parameters
+        ----------
+        text
+            The text; bytes of an unfinished character are lone surrogates, as :func:`~.partial.exact_text` returns it.
+        is_complete
+            Whether the response ends there, so that the text can no longer become a longer answer.
+        """
         reading = self._readings.get(text)
         if reading is None:
-            reading = self._readings[text] = self._read(normalize(text))
+            reading = self._readings[text] = self._read_token(text)
+        if is_complete and not reading.ended:
+            return self._complete(reading)
         return reading
 
-    def find(self, text: str) -> int | None:
-        """Return the index of the first answer that occurs in a text as a whole word or number; None without one."""
+    def read_after(self, text: str, token: str) -> Reading:
+        """Return the reading of a text and the next token; a token that ends the response completes the text."""
+        if is_end_token(token):
+            return self.read(text, is_complete=True)
+        return self.read(join(text, token) if text else token)
+
+    def find(self, text: str, *, is_complete: bool = True) -> int | None:
+        """Return the index of the first answer that occurs in a text as a whole word or number; None without one.
+
+        ``is_complete`` says that the text was not cut off, so that an answer at its end is not the beginning of another
+        one.
+        """
         whole = normalize(text).whole
         # Two characters after an answer decide whether it has ended.
         length = max(len(form.text) for form, _ in self._forms) + 2
         for start in _word_starts(whole):
             reading = self._read(normalize(whole[start : start + length]))
+            if is_complete and start + length >= len(whole):
+                reading = self._complete(reading)
             if reading.label is not None:
                 return reading.label
+            if reading.ended and reading.only is not None:
+                return reading.only
         return None
+
+    def _complete(self, reading: Reading) -> Reading:
+        """Return the reading of a text that nothing follows."""
+        label = reading.equal if reading.label is None else reading.label
+        if label is not None:
+            return Reading(label, frozenset({label}), ended=True)
+        return reading if reading.ended else _ENDED
+
+    def _read_token(self, text: str) -> Reading:
+        """Return the reading of a text that may end inside a character."""
+        if is_end_token(text):
+            return _ENDED
+        whole, unfinished = split_unfinished(text)
+        if unfinished == b"":
+            return self._read(normalize(text))
+        normalized = normalize(whole)
+        before = self._read(normalized)
+        if before.ended or before.open == frozenset():
+            return before
+        possible = {index for form, index in self._forms if _can_finish(normalized, unfinished, form)}
+        # What follows a whole answer may be a mark that ends it.
+        possible |= {before.label} if before.label is not None else set()
+        if self._single_tokens:
+            return _OTHER
+        if possible:
+            return Reading(None, frozenset(possible))
+        return _TRANSPARENT if before.open is None and can_be_mark(unfinished) else _OTHER
 
     def _read(self, text: NormalizedText) -> Reading:
         best: tuple[int, int] | None = None
         label, ended = None, False
         possible: set[int] = set()
+        extended: tuple[int, int] | None = None
         for form, index in self._forms:
             match = _compare(text, form)
             if match is None:
+                continue
+            if match.is_extended:
+                extended = max(extended or (0, 0), (match.length, index))
                 continue
             if not match.is_whole:
                 possible.add(index)
@@ -188,18 +270,17 @@ class Labels:
             rank = (-match.start, match.length)
             if best is None or rank > best:
                 best, label, ended = rank, index, match.ended
+        if self._single_tokens:
+            possible, ended = set(), True
         if label is None:
+            if extended is not None:
+                return Reading(None, frozenset(possible | {extended[1]}), ended=not possible)
             if not text.answer:
-                return self._read_marks(text.whole)
+                return _TRANSPARENT
             return Reading(None, frozenset(possible)) if possible else _OTHER
         if possible - {label}:
-            return Reading(None, frozenset(possible | {label}))
+            return Reading(None, frozenset(possible | {label}), equal=label)
         return Reading(label, frozenset({label}), ended)
-
-    def _read_marks(self, marks: str) -> Reading:
-        """Read a text without letters and digits: a minus begins negative numbers, other marks begin any answer."""
-        negative = {index for form, index in self._forms if form.text[0] == "-" and form.text[1:2].isdigit()}
-        return Reading(None, frozenset(negative)) if negative and marks[-1:] in _MINUSES else _TRANSPARENT
 
 
 def _compare(text: NormalizedText, form: _Form) -> _Match | None:
@@ -219,8 +300,19 @@ def _compare_at(text: str, form: str, start: int) -> _Match | None:
         return None
     if text.startswith(form):
         rest = text[len(form) :]
-        return None if _is_continued(form, rest) else _Match(start, len(form), True, _has_ended(form, rest))
-    return _Match(start, len(text), False, False) if form.startswith(text) else None
+        if not _is_continued(form, rest):
+            return _Match(start, len(form), True, _has_ended(form, rest))
+        return _Match(start, len(form), False, is_extended=True) if _is_extended(form, rest) else None
+    return _Match(start, len(text), False) if form.startswith(text) else None
+
+
+def _can_finish(text: NormalizedText, unfinished: bytes | None, form: _Form) -> bool:
+    """Return whether a text and an unfinished character after it may be the beginning of a form, or all of it."""
+    texts = [text.whole[start:] for start in range(text.marks + 1)] if form.marked else [text.answer]
+    return any(
+        form.text.startswith(begun) and len(begun) < len(form.text) and can_become(unfinished, form.text[len(begun)])
+        for begun in texts
+    )
 
 
 def _is_continued(form: str, rest: str) -> bool:
@@ -233,6 +325,11 @@ def _is_continued(form: str, rest: str) -> bool:
     if is_word(first):
         return True
     return _joins(last, first, second)
+
+
+def _is_extended(form: str, rest: str) -> bool:
+    """Return whether letters after an answer leave its word what it is, because the script has no spaces."""
+    return is_unspaced(rest[:1]) and not (is_number(form[-1]) and is_number(rest[:1]))
 
 
 def _has_ended(form: str, rest: str) -> bool:

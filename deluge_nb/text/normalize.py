@@ -32,6 +32,29 @@ _SPACES = re.compile(r"\s+")
 _OTHER_DIGITS = re.compile(r"[^\D0-9]")
 # A minus and a decimal point belong to the number directly after them; a plus changes nothing.
 _NUMBER_START = re.compile(r"([-\u2013]?)[\u00a2-\u00a5\u20a0-\u20c0$]?((?<![.,])[.,])?$")
+_UNSPACED = (
+    range(0x0E00, 0x0F00),  # Thai, Lao
+    range(0x1000, 0x10A0),  # Burmese
+    range(0x1100, 0x1200),  # Hangul
+    range(0x1780, 0x1800),  # Khmer
+    range(0x1950, 0x19E0),  # Tai Le, New Tai Lue
+    range(0x1A20, 0x1AB0),  # Tai Tham
+    range(0x1B00, 0x1B80),  # Balinese
+    range(0x3005, 0x3008),  # Han
+    range(0x3041, 0x3100),  # Hiragana, Katakana
+    range(0x3100, 0x3190),  # Bopomofo, Hangul
+    range(0x31A0, 0x31C0),  # Bopomofo
+    range(0x31F0, 0x3200),  # Katakana
+    range(0x3400, 0xA000),  # Han
+    range(0xA960, 0xA980),  # Hangul
+    range(0xA980, 0xAA00),  # Javanese, Burmese
+    range(0xAA60, 0xAAE0),  # Burmese, Tai Viet
+    range(0xAC00, 0xD800),  # Hangul
+    range(0xF900, 0xFB00),  # Han
+    range(0xFF66, 0xFFDD),  # Katakana, Hangul
+    range(0x1AFF0, 0x1B170),  # Hiragana, Katakana
+    range(0x20000, 0x40000),  # Han
+)
 # Characters. Longer texts are rarely tokens, and would fill the memory of the cache.
 _MAX_CACHED = 64
 
@@ -65,7 +88,23 @@ def normalize(text: str) -> NormalizedText:
 
 def is_word(character: str) -> bool:
     """Return whether a character is a letter, a combining mark or a digit of any script; False for an empty text."""
-    return bool(character) and (unicodedata.category(character)[0] in "LNM" or character == "\ufffd")
+    return bool(character) and unicodedata.category(character)[0] in "LNM"
+
+
+def is_number(character: str) -> bool:
+    """Return whether a character is a digit or a numeral of any script, such as 十 (ten)."""
+    return unicodedata.numeric(character, None) is not None
+
+
+@lru_cache(maxsize=1 << 12)
+def is_unspaced(character: str) -> bool:
+    """Return whether a character is a letter of a script without spaces between words, or with endings written on.
+
+    These are Han, Hiragana, Katakana, Thai, Lao, Khmer, Burmese and their neighbours, and Hangul.
+    """
+    if not character or not unicodedata.category(character).startswith("L"):
+        return False
+    return any(ord(character) in block for block in _UNSPACED)
 
 
 def _normalize(text: str) -> NormalizedText:

@@ -190,14 +190,14 @@ def test_a_value_is_inserted_unchanged(value: str) -> None:
 )
 def test_the_scores_of_yes_and_of_no_add_up_to_one(weighed: dict[str, float]) -> None:
     from deluge_nb import Logprobs
-    from deluge_nb.answers.score import _yes_probability
+    from deluge_nb.answers.binary import read_binary
     from deluge_nb.response import APIResponse
     from deluge_nb.text.matching import Labels
 
     top = [{"token": token, "logprob": math.log(p)} for token, p in weighed.items()]
     table = Logprobs.from_entries([{"token": "?!", "logprob": -9.0, "bytes": None, "top_logprobs": top}])
     pairs = (("yes", "no"), ("no", "yes"))
-    yes, no = (_yes_probability(APIResponse("m", logprobs=table), pair[0], Labels(pair)) for pair in pairs)
+    yes, no = (read_binary(APIResponse("m", logprobs=table), Labels(pair)).probabilities.get(pair[0]) for pair in pairs)
     assert (yes is None) == (no is None)
     if yes is not None and no is not None:
         assert yes + no == pytest.approx(1.0)

@@ -42,6 +42,7 @@ class LabelDistributionBatch(Result):
     position: NDArray[np.intp]
     lower: Floats
     upper: Floats
+    attributed: Floats
     matched_mass: Floats
     partial_mass: Floats
     transparent_mass: Floats
@@ -67,6 +68,7 @@ class LabelDistributionBatch(Result):
         return LabelDistribution(
             lower=by_label(self.lower),
             upper=by_label(self.upper),
+            attributed=by_label(self.attributed),
             matched_mass=float(self.matched_mass[index]),
             partial_mass=float(self.partial_mass[index]),
             transparent_mass=float(self.transparent_mass[index]),
@@ -103,6 +105,7 @@ def label_distribution_batch(
     position: int | None = None,
     forms_unseen: int | Mapping[str, int] | None = None,
     policy: str = "raise",
+    single_tokens: bool = False,
 ) -> LabelDistributionBatch:
     """Return the probabilities of answers, as :func:`~deluge_nb.stats.label_distribution` for one token.
 
@@ -118,6 +121,8 @@ def label_distribution_batch(
         As for :func:`~deluge_nb.stats.label_distribution`.
     policy
         Treatment of a list that cannot be the top of a distribution: ``"raise"``, or ``"skip"`` for NaN in its place.
+    single_tokens
+        As for :func:`~deluge_nb.stats.label_distribution`.
 
     Returns
     -------
@@ -140,7 +145,7 @@ def label_distribution_batch(
     >>> result.lower.round(3).tolist(), result[1].argmax
     ([[0.7, 0.0], [0.0, 0.9]], 'no')
     """
-    reader = Labels(labels)
+    reader = Labels(labels, single_tokens=single_tokens)
     if isinstance(logprobs, Logprobs):
         if position is not None:
             raise invalid_argument("position", position, "left out for a table, because every token of it is a row")
@@ -229,10 +234,10 @@ def _select_positions(
         if table is None or not len(table):
             selected.append(None)
             continue
-        ids, texts = stored_columns([table])[1][0], table.vocabulary.texts
+        ids = stored_columns([table])[1][0]
         first = 0
         for step in range(len(ids)):
-            text = texts[ids[step]]
+            text = table.vocabulary.exact_text(ids[step])
             content = is_content.get(text)
             if content is None:
                 content = is_content[text] = labels.read(text).open is not None
@@ -247,25 +252,24 @@ def _select_positions(
 class _LabelCodes:
     """The column that each token of a vocabulary counts in.
 
-    Columns are the answers, ``other`` (no answer), ``transparent`` (white space and marks), and one for each set of
-    answers that a token leaves open.
+    Columns are the answers, ``other`` (no answer), ``refused`` (no answer, and the response ends), ``transparent``
+    (white space and marks), and one for each set of answers that a token leaves open.
     """
 
     def __init__(self, labels: Labels, vocabulary: Vocabulary, used: NDArray[np.integer]) -> None:
-        self.other, self.transparent = len(labels), len(labels) + 1
+        self.other, self.refused, self.transparent = range(len(labels), len(labels) + 3)
         self.sets: dict[frozenset[int], int] = {}
         self.column = np.zeros(len(vocabulary), np.intp)
-        texts = vocabulary.texts
         for index in used.tolist():
-            reading = labels.read(texts[index])
+            reading = labels.read(vocabulary.exact_text(index))
             if reading.label is not None:
                 self.column[index] = reading.label
             elif reading.open is None:
                 self.column[index] = self.transparent
             elif reading.open:
-                self.column[index] = self.sets.setdefault(reading.open, len(labels) + 2 + len(self.sets))
+                self.column[index] = self.sets.setdefault(reading.open, self.transparent + 1 + len(self.sets))
             else:
-                self.column[index] = self.other
+                self.column[index] = self.refused if reading.ended else self.other
 
     @property
     def width(self) -> int:
@@ -279,8 +283,8 @@ class _LabelColumns:
     def __init__(self, rows: int, labels: Labels) -> None:
         self.labels = labels
         width = len(labels)
-        self.lower, self.own, self.rivals = (np.full((rows, width), np.nan) for _ in range(3))
-        self.partial, self.transparent, self.other, self.tail = (np.full(rows, np.nan) for _ in range(4))
+        self.lower, self.own, self.rivals, self.attributed = (np.full((rows, width), np.nan) for _ in range(4))
+        self.partial, self.transparent, self.other, self.refused, self.tail = (np.full(rows, np.nan) for _ in range(5))
 
     def to_batch(self, positions: NDArray[np.intp]) -> LabelDistributionBatch:
         """Return the result, with everything that follows from the columns."""
@@ -302,12 +306,13 @@ class _LabelColumns:
         ahead = np.nan_to_num(lower)[rows, np.maximum(best, 0)]
         rival = np.maximum(rival.max(axis=1), 0.0)
         certified = is_matched & (ahead > rival)
-        decided = is_matched & (ahead > rival + self.other)
+        decided = is_matched & (ahead > rival + self.other - self.refused)
         return LabelDistributionBatch(
             tuple(self.labels.names),
             positions,
             lower,
             upper,
+            self.attributed,
             matched,
             self.partial,
             self.transparent,
@@ -353,13 +358,16 @@ def _add_group(
     tail = np.where(wrong, np.nan, np.maximum(seen.tail, 0.0))
     caps = _hidden_caps(forms_unseen, labels, seen)
     width = len(labels)
-    transparent, partial = sums[:, codes.transparent], sums[:, width + 2 :]
+    transparent, partial = sums[:, codes.transparent], sums[:, codes.transparent + 1 :]
+    attributed = np.zeros((group.rows, width))
     own = np.minimum(tail[:, None], caps) + transparent[:, None]
     bounded = np.isfinite(caps).all()
     others = caps.sum(axis=1)[:, None] - caps if bounded else np.full((1, width), np.inf if width > 1 else 0.0)
     rivals = np.minimum(tail[:, None], others) + (transparent[:, None] if width > 1 else 0.0)
     for among, column in codes.sets.items():
-        mass = partial[:, column - width - 2]
+        mass = partial[:, column - codes.transparent - 1]
+        if len(among) == 1:
+            attributed[:, next(iter(among))] += mass
         for label in range(width):
             if label in among:
                 own[:, label] += mass
@@ -367,7 +375,10 @@ def _add_group(
                 rivals[:, label] += mass
     columns.lower[index] = sums[:, :width]
     columns.own[index], columns.rivals[index] = own, rivals
-    columns.transparent[index], columns.other[index] = transparent, sums[:, codes.other]
+    columns.transparent[index] = transparent
+    columns.refused[index] = sums[:, codes.refused]
+    columns.other[index] = sums[:, codes.other] + sums[:, codes.refused]
+    columns.attributed[index] = attributed
     columns.partial[index], columns.tail[index] = partial.sum(axis=1), tail
 
 

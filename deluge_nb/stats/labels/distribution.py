@@ -20,7 +20,9 @@ LabelSet = Mapping[str, Sequence[str]] | Sequence[str]
 class LabelDistribution(Result):
     """The probabilities of a set of answers.
 
-    ``lower`` is the probability settled on each answer; ``upper`` adds everything that may still become it. The
+    ``lower`` is the probability settled on each answer; ``upper`` adds everything that may still become it.
+    ``attributed`` is the part between them on texts that can become this answer only, or that are the answer with an
+    ending in a script without spaces. The
     probability of all tokens is divided into five parts that add up to 1: ``matched_mass`` is the sum of ``lower``,
     ``partial_mass`` is on tokens that only begin answers (or begin two of them), ``transparent_mass`` on white space
     and opening marks, ``other_mass`` on tokens that are none of the answers, and ``tail_mass`` is not listed.
@@ -33,6 +35,7 @@ class LabelDistribution(Result):
 
     lower: dict[str, float]
     upper: dict[str, float]
+    attributed: dict[str, float]
     matched_mass: float
     partial_mass: float
     transparent_mass: float
@@ -52,6 +55,8 @@ class LabelMass:
 
     ``per_label`` holds the probabilities settled on each answer, ``partial`` those that several answers may still
     take, with the answers, ``transparent`` those of white space and marks, and ``other`` those of no answer.
+    ``attributed`` holds the part of ``partial`` that counts for one answer, and ``refused`` the part of ``other`` that
+    cannot become an answer, because the response ended.
     """
 
     def __init__(self, labels: Labels) -> None:
@@ -60,17 +65,24 @@ class LabelMass:
         self.partial: list[tuple[frozenset[int], float]] = []
         self.transparent: list[float] = []
         self.other: list[float] = []
+        self.attributed: list[list[float]] = [[] for _ in labels.names]
+        self.refused: list[float] = []
 
-    def add(self, reading: Reading, p: float) -> None:
-        """Add the probability of a text."""
+    def add(self, reading: Reading, p: float, *, attribute_equal: bool = False) -> None:
+        """Add the probability of a text; ``attribute_equal`` attributes a text that spells an answer to it."""
         if reading.label is not None:
             self.per_label[reading.label].append(p)
         elif reading.open is None:
             self.transparent.append(p)
         elif reading.open:
             self.partial.append((reading.open, p))
+            answer = reading.equal if attribute_equal and reading.equal is not None else reading.attributed
+            if answer is not None:
+                self.attributed[answer].append(p)
         else:
             self.other.append(p)
+            if reading.ended:
+                self.refused.append(p)
 
     def to_distribution(self, tail: float, tail_caps: Sequence[float]) -> LabelDistribution:
         """Return the distribution, given the unlisted probability and the most of it that each answer can have."""
@@ -103,10 +115,11 @@ class LabelMass:
         best = max(range(len(names)), key=lower.__getitem__) if matched > 0 else None
         upper = [min(low + own, 1.0) for low, own in zip(lower, slack, strict=True)]
         rival = max((high for index, high in enumerate(upper) if index != best), default=0.0)
-        other = math.fsum(self.other)
+        other, refused = math.fsum(self.other), math.fsum(self.refused)
         return LabelDistribution(
             lower=dict(zip(names, lower, strict=True)),
             upper=dict(zip(names, upper, strict=True)),
+            attributed={name: math.fsum(parts) for name, parts in zip(names, self.attributed, strict=True)},
             matched_mass=matched,
             partial_mass=math.fsum(p for _, p in self.partial),
             transparent_mass=transparent,
@@ -118,5 +131,5 @@ class LabelMass:
             normalized_lower=least,
             normalized_upper=most,
             certified=best is not None and lower[best] > rival,
-            decided=best is not None and lower[best] > rival + other,
+            decided=best is not None and lower[best] > rival + other - refused,
         )

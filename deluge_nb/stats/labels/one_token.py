@@ -12,6 +12,7 @@ import numpy as np
 from ...errors import LogprobError, invalid_argument
 from ...logprobs.values import SENTINELS
 from ...text.matching import Labels
+from ...text.partial import exact_text
 from ..core.records import Result
 from ..core.truncated import read_truncated
 from ..core.validation import count, number
@@ -58,12 +59,14 @@ def label_distribution(
     forms_unseen: int | Mapping[str, int] | None = None,
     vocab_size: int | None = None,
     sentinels: Sequence[float] = SENTINELS,
+    single_tokens: bool = False,
 ) -> LabelDistribution:
     """Return the probability of each answer at one token, with bounds for everything that is not listed.
 
     A token settles on an answer that it spells, or that it continues with something other than a letter or digit
     ("Yes.", "A)"). A token that begins answers leaves them open ("Polit" of "Politics"), and so does an answer that
-    begins another ("1" of 1 and 10). White space and opening marks leave every answer open.
+    begins another ("1" of 1 and 10). White space and opening marks leave every answer open. Half a character leaves the
+    answers open that its bytes may become.
 
     Parameters
     ----------
@@ -81,6 +84,9 @@ def label_distribution(
         The number of tokens in the model's vocabulary, if known.
     sentinels
         Values that stand for a withheld log-probability; such tokens are left out.
+    single_tokens
+        Whether you know that every answer is one token of the vocabulary, as the numbers 0 to 999 are for OpenAI's
+        models. Then a token that equals an answer is that answer and nothing more.
 
     Returns
     -------
@@ -108,7 +114,7 @@ def label_distribution(
     >>> result.argmax, round(result.normalized["yes"], 3), round(result.upper["yes"], 3), result.certified
     ('yes', 0.778, 0.8, True)
     """
-    reader = Labels(labels)
+    reader = Labels(labels, single_tokens=single_tokens)
     alternatives, extra = observe(sampled, top_logprobs, sentinels)
     seen = read_truncated(
         np.array([alternative.logprob for alternative in alternatives]),
@@ -118,7 +124,7 @@ def label_distribution(
     every = [*alternatives, extra] if extra is not None else alternatives
     mass = LabelMass(reader)
     for alternative, p in zip(every, seen.p.tolist(), strict=True):
-        mass.add(reader.read(alternative.token), p)
+        mass.add(reader.read(exact_text(alternative.token, alternative.raw)), p)
     return mass.to_distribution(seen.tail, _hidden_caps(forms_unseen, reader, seen.cap))
 
 
@@ -196,6 +202,7 @@ def expected_score(
     sampled: Mapping[str, Any] | None = None,
     vocab_size: int | None = None,
     sentinels: Sequence[float] = SENTINELS,
+    single_tokens: bool = False,
 ) -> ExpectedScore:
     """Return the mean of a score that a model gives as a token, over all listed scores.
 
@@ -205,7 +212,7 @@ def expected_score(
         Alternatives: dicts with ``token`` and ``logprob`` (nats).
     scores
         The possible scores as numbers, or a dict from the text that the model writes to the number it means.
-    sampled, vocab_size, sentinels
+    sampled, vocab_size, sentinels, single_tokens
         As for :func:`label_distribution`.
 
     Returns
@@ -242,7 +249,14 @@ def expected_score(
     for text, score in values.items():
         if math.isinf(score):
             raise invalid_argument(f"scores[{text!r}]", score, "finite")
-    result = label_distribution(top_logprobs, list(values), sampled=sampled, vocab_size=vocab_size, sentinels=sentinels)
+    result = label_distribution(
+        top_logprobs,
+        list(values),
+        sampled=sampled,
+        vocab_size=vocab_size,
+        sentinels=sentinels,
+        single_tokens=single_tokens,
+    )
     matched = result.matched_mass
     if matched == 0:
         raise LogprobError(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,7 @@ import numpy as np
 
 from ...errors import invalid_argument
 from ...text.matching import Labels
+from ...text.partial import exact_text, join
 from ..core.records import Result
 from ..core.truncated import read_truncated
 from ..core.validation import Alternative, between, read_alternatives, read_logprobs
@@ -71,18 +72,33 @@ def trie_label_probability(nodes: Mapping[str, Any], labels: LabelSet) -> LabelB
     reader = Labels(labels)
     if not isinstance(nodes, Mapping) or "" not in nodes:
         raise invalid_argument("nodes", nodes, "a dict with a list of next tokens for each beginning, '' among them")
-    lists = {prefix: read_alternatives(top, f"nodes[{prefix!r}]") for prefix, top in nodes.items()}
+    lists = {exact_text(prefix): read_alternatives(top, f"nodes[{prefix!r}]") for prefix, top in nodes.items()}
     result = walk_trie(lists, reader)
     return LabelBounds(result.lower, result.upper)
 
 
 def walk_trie(
-    lists: Mapping[str, Sequence[Alternative]], labels: Labels, *, to_the_end: bool = False
+    lists: Mapping[str, Sequence[Alternative]],
+    labels: Labels,
+    *,
+    to_the_end: bool = False,
+    answers_end: Container[str] = (),
 ) -> LabelDistribution:
     """Return the distribution over answers of several tokens, from the next-token lists after each beginning.
 
-    With ``to_the_end``, an answer that may still continue to another word or number is followed too, if there is a list
-    after it.
+    Parameters
+    ----------
+    lists
+        The alternatives after each beginning, ``""`` for the first; with the bytes of unfinished characters as lone
+        surrogates.
+    labels
+        The answers.
+    to_the_end
+        Whether an answer that may still continue to another word or number is followed too, if there is a list after
+        it.
+    answers_end
+        Beginnings after which a text that spells an answer is attributed to it, although another answer goes on from it
+        ("1" of 1 and 10).
     """
     mass = LabelMass(labels)
     tail = 0.0
@@ -91,18 +107,19 @@ def walk_trie(
         prefix, reached = waiting.pop()
         node = lists[prefix]
         seen = read_truncated(np.array([alternative.logprob for alternative in node]), where=f"nodes[{prefix!r}]")
+        attribute = prefix in answers_end
         if prefix:
-            mass.add(labels.read(prefix), reached * seen.tail)
+            mass.add(labels.read(prefix), reached * seen.tail, attribute_equal=attribute)
         else:
             tail = seen.tail
         for alternative, p in zip(node, seen.p.tolist(), strict=True):
-            text, through = prefix + alternative.token, reached * p
-            reading = labels.read(text)
+            token, through = exact_text(alternative.token, alternative.raw), reached * p
+            text, reading = join(prefix, token), labels.read_after(prefix, token)
             follow = reading.is_undecided or (to_the_end and reading.label is not None and not reading.ended)
-            if follow and text in lists and alternative.token and through > 0:
+            if follow and text in lists and token and through > 0:
                 waiting.append((text, through))
             else:
-                mass.add(reading, through)
+                mass.add(reading, through, attribute_equal=attribute)
     return mass.to_distribution(tail, [math.inf] * len(labels))
 
 
