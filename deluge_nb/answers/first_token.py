@@ -132,7 +132,9 @@ def to_classification(
         masses = {name: distribution.lower[name] + distribution.attributed[name] for name in names}
         total = math.fsum(masses.values())
         shares = {name: mass / total for name, mass in masses.items()} if total > 0 else {}
-    label = max(shares, key=shares.__getitem__) if shares else None
+        label = distribution.likeliest
+    else:
+        label = max(shares, key=shares.__getitem__) if shares else None
     # Where nothing is settled, the hidden probability may give an answer any share.
     least = distribution.normalized_lower or dict.fromkeys(shares, 0.0)
     most = distribution.normalized_upper or {name: float(distribution.upper[name] > 0) for name in shares}

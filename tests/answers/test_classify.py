@@ -280,3 +280,32 @@ def test_a_number_that_begins_a_longer_one_does_not_count_its_probability(embedd
     assert found.matched_mass <= 1
     assert found.probabilities["10"] > 0
     assert math.fsum(found.probabilities.values()) == pytest.approx(1)
+
+
+@pytest.mark.parametrize("calibration", ["contextual", "pmi"])
+def test_an_answer_that_an_empty_input_does_not_list_is_as_likely_as_a_hidden_token(
+    server: ChatServer, calibration: str
+) -> None:
+    def answer(seen: Seen, number: int) -> Reply:
+        p = {"positive": 0.6, "negative": 0.4} if "good" in seen.question else {"negative": 0.7, "Well": 0.25}
+        return Reply(chat(seen, [(next(iter(p)), p)]))
+
+    server.answer = answer
+    options: dict[str, Any] = {"template": "{0}?", "calibration": calibration, "show_progress": False}
+    found = classify(["good"], ["positive", "negative"], client(), **options)[0]
+    first, second = 0.6 / 0.05, 0.4 / 0.7
+    assert found.error_message is None
+    assert found.probabilities["positive"] == pytest.approx(first / (first + second))
+    for name, share in found.probabilities.items():
+        assert found.share_lower[name] <= share <= found.share_upper[name]
+
+
+def test_a_tie_after_calibration_keeps_the_uncalibrated_winner(server: ChatServer) -> None:
+    def answer(seen: Seen, number: int) -> Reply:
+        p = {"Yes": 0.7, "No": 0.3} if "good" in seen.question else {"Yes": 0.63, "No": 0.27}
+        return Reply(chat(seen, [(next(iter(p)), p)]))
+
+    server.answer = answer
+    options: dict[str, Any] = {"template": "{0}?", "calibration": "contextual", "show_progress": False}
+    for labels in (["Yes", "No"], ["No", "Yes"]):
+        assert classify(["good"], labels, client(), **options)[0].label == "Yes"

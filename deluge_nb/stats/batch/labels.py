@@ -34,8 +34,8 @@ from ..labels.distribution import LabelDistribution, LabelSet
 class LabelDistributionBatch(Result):
     """As :class:`~deluge_nb.stats.labels.LabelDistribution` for n tokens: shape (n, len(labels)) or (n,).
 
-    ``argmax`` is the index of an answer, -1 where nothing matched. ``position`` is the index of the token that was
-    read, -1 where there was none. NaN where nothing is known. An index gives the record of one token.
+    ``argmax`` and ``likeliest`` are indices of an answer, -1 where there is none. ``position`` is the index of the
+    token that was read, -1 where there was none. NaN where nothing is known. An index gives the record of one token.
     """
 
     labels: tuple[str, ...]
@@ -51,6 +51,7 @@ class LabelDistributionBatch(Result):
     normalized: Floats
     entropy: Floats
     argmax: NDArray[np.intp]
+    likeliest: NDArray[np.intp]
     normalized_lower: Floats
     normalized_upper: Floats
     certified: Bools
@@ -60,7 +61,7 @@ class LabelDistributionBatch(Result):
         return len(self.position)
 
     def __getitem__(self, index: int) -> LabelDistribution:
-        best = int(self.argmax[index])
+        best, likeliest = int(self.argmax[index]), int(self.likeliest[index])
 
         def by_label(values: Floats) -> dict[str, float]:
             return dict(zip(self.labels, values[index].tolist(), strict=True))
@@ -77,6 +78,7 @@ class LabelDistributionBatch(Result):
             normalized=by_label(self.normalized) if best >= 0 else {},
             entropy=float(self.entropy[index]) if best >= 0 else None,
             argmax=self.labels[best] if best >= 0 else None,
+            likeliest=self.labels[likeliest] if likeliest >= 0 else None,
             normalized_lower=by_label(self.normalized_lower) if best >= 0 else {},
             normalized_upper=by_label(self.normalized_upper) if best >= 0 else {},
             certified=bool(self.certified[index]),
@@ -285,6 +287,8 @@ class _LabelColumns:
         width = len(labels)
         self.lower, self.own, self.rivals, self.attributed = (np.full((rows, width), np.nan) for _ in range(4))
         self.partial, self.transparent, self.other, self.refused, self.tail = (np.full(rows, np.nan) for _ in range(5))
+        # The most that one of several answers has at least of a probability that they share.
+        self.shared = np.zeros(rows)
 
     def to_batch(self, positions: NDArray[np.intp]) -> LabelDistributionBatch:
         """Return the result, with everything that follows from the columns."""
@@ -301,6 +305,10 @@ class _LabelColumns:
             entropy = np.where(is_matched, (np.where(normalized > 0, normalized, 0.0) * surprise).sum(axis=1), np.nan)
         best = np.where(is_matched, np.argmax(np.nan_to_num(lower), axis=1), -1)
         rows = np.arange(len(best))
+        masses = np.nan_to_num(lower + self.attributed)
+        likeliest = np.argmax(masses, axis=1)
+        largest = masses[rows, likeliest]
+        likeliest = np.where((largest > 0) & (largest >= self.shared), likeliest, -1)
         rival = upper.copy()
         rival[rows, np.maximum(best, 0)] = -np.inf
         ahead = np.nan_to_num(lower)[rows, np.maximum(best, 0)]
@@ -321,6 +329,7 @@ class _LabelColumns:
             normalized,
             entropy,
             best,
+            likeliest,
             least,
             most,
             certified,
@@ -359,7 +368,7 @@ def _add_group(
     caps = _hidden_caps(forms_unseen, labels, seen)
     width = len(labels)
     transparent, partial = sums[:, codes.transparent], sums[:, codes.transparent + 1 :]
-    attributed = np.zeros((group.rows, width))
+    attributed, shared = np.zeros((group.rows, width)), np.zeros(group.rows)
     own = np.minimum(tail[:, None], caps) + transparent[:, None]
     bounded = np.isfinite(caps).all()
     others = caps.sum(axis=1)[:, None] - caps if bounded else np.full((1, width), np.inf if width > 1 else 0.0)
@@ -368,6 +377,8 @@ def _add_group(
         mass = partial[:, column - codes.transparent - 1]
         if len(among) == 1:
             attributed[:, next(iter(among))] += mass
+        else:
+            shared = np.fmax(shared, mass / len(among))
         for label in range(width):
             if label in among:
                 own[:, label] += mass
@@ -378,7 +389,7 @@ def _add_group(
     columns.transparent[index] = transparent
     columns.refused[index] = sums[:, codes.refused]
     columns.other[index] = sums[:, codes.other] + sums[:, codes.refused]
-    columns.attributed[index] = attributed
+    columns.attributed[index], columns.shared[index] = attributed, shared
     columns.partial[index], columns.tail[index] = partial.sum(axis=1), tail
 
 

@@ -31,6 +31,9 @@ class LabelDistribution(Result):
     ``entropy`` is its entropy in nats. ``certified`` is True where ``argmax`` beats every other answer, however the
     hidden probability is distributed. ``decided`` says the same of texts that are no answer yet: it is True where
     ``argmax`` wins even if all of ``other_mass`` ("The", "Sure", a reasoning tag) leads to one other answer.
+
+    ``likeliest`` is the answer with the largest settled and attributed probability. It is None where there is none, and
+    where open texts show that another answer is likelier, but not which ("1" of 1 and 10).
     """
 
     lower: dict[str, float]
@@ -44,6 +47,7 @@ class LabelDistribution(Result):
     normalized: dict[str, float]
     entropy: float | None
     argmax: str | None
+    likeliest: str | None
     normalized_lower: dict[str, float]
     normalized_upper: dict[str, float]
     certified: bool
@@ -66,6 +70,7 @@ class LabelMass:
         self.transparent: list[float] = []
         self.other: list[float] = []
         self.attributed: list[list[float]] = [[] for _ in labels.names]
+        self.ambiguous: dict[frozenset[int], list[float]] = {}
         self.refused: list[float] = []
 
     def add(self, reading: Reading, p: float, *, attribute_equal: bool = False) -> None:
@@ -77,7 +82,9 @@ class LabelMass:
         elif reading.open:
             self.partial.append((reading.open, p))
             answer = reading.equal if attribute_equal and reading.equal is not None else reading.attributed
-            if answer is not None:
+            if answer is None:
+                self.ambiguous.setdefault(reading.open, []).append(p)
+            else:
                 self.attributed[answer].append(p)
         else:
             self.other.append(p)
@@ -114,12 +121,13 @@ class LabelMass:
             most = {name: (low + own) / (matched + own) for name, low, own in zip(names, lower, slack, strict=True)}
         best = max(range(len(names)), key=lower.__getitem__) if matched > 0 else None
         upper = [min(low + own, 1.0) for low, own in zip(lower, slack, strict=True)]
+        attributed = [math.fsum(parts) for parts in self.attributed]
         rival = max((high for index, high in enumerate(upper) if index != best), default=0.0)
         other, refused = math.fsum(self.other), math.fsum(self.refused)
         return LabelDistribution(
             lower=dict(zip(names, lower, strict=True)),
             upper=dict(zip(names, upper, strict=True)),
-            attributed={name: math.fsum(parts) for name, parts in zip(names, self.attributed, strict=True)},
+            attributed=dict(zip(names, attributed, strict=True)),
             matched_mass=matched,
             partial_mass=math.fsum(p for _, p in self.partial),
             transparent_mass=transparent,
@@ -128,8 +136,15 @@ class LabelMass:
             normalized=normalized,
             entropy=math.fsum(-p * math.log(p) for p in normalized.values() if p > 0) + 0.0 if normalized else None,
             argmax=None if best is None else names[best],
+            likeliest=self._likeliest([low + part for low, part in zip(lower, attributed, strict=True)]),
             normalized_lower=least,
             normalized_upper=most,
             certified=best is not None and lower[best] > rival,
             decided=best is not None and lower[best] > rival + other - refused,
         )
+
+    def _likeliest(self, masses: list[float]) -> str | None:
+        best = max(range(len(masses)), key=masses.__getitem__)
+        # One of the answers that share a mass has at least the mean of it.
+        shared = max((math.fsum(parts) / len(among) for among, parts in self.ambiguous.items()), default=0.0)
+        return self.labels.names[best] if masses[best] > 0 and masses[best] >= shared else None
