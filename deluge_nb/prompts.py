@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, get_args, overload
+from numbers import Number
+from typing import Any, Literal, TypeVar, get_args, overload
 
 from .errors import SettingError
 
 Role = Literal["system", "developer", "user", "assistant", "tool"]
+T = TypeVar("T")
+
+# Classes of pandas, polars and pyarrow that iterate over columns or their names, and classes derived from them.
+_TABLES = ("DataFrame", "LazyFrame", "Table", "RecordBatch")
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,29 +245,89 @@ def as_prompt(value: PromptLike, where: str = "prompt") -> Prompt:
     return Prompt(messages, prefill)
 
 
+def as_rows(values: Iterable[T], setting: str, entries: str) -> list[T]:
+    """Return the entries of a list, a column or another iterable; ``setting`` and ``entries`` name them in errors.
+
+    A single prompt is refused: iterating over a text would make a prompt of each letter. So is a table, because
+    iterating over one gives the names of its columns.
+
+    Raises
+    ------
+    SettingError
+        When the value is no list of entries.
+    """
+    if isinstance(values, str | bytes | RawPrompt | Conversation | Message | Mapping):
+        raise SettingError(
+            f"{setting} must be a list of {entries}; put the one you have in brackets: [{_excerpt(values)}].",
+            setting=setting,
+            value=values,
+        )
+    check_no_table(values, setting)
+    if not isinstance(values, Iterable):
+        raise SettingError(
+            f"{setting} must be a list of {entries}, not {_excerpt(values)}.", setting=setting, value=values
+        )
+    return to_list(values)
+
+
+def to_list(values: Iterable[T]) -> list[T]:
+    """Return the entries of an iterable; those of Arrow's columns as Python's own values."""
+    column: Any = values
+    return column.to_pylist() if hasattr(column, "to_pylist") else list(values)
+
+
+def check_no_table(value: object, setting: str, use: str = "") -> None:
+    """Raise a :class:`SettingError` for a data frame, with one of its columns, and ``use`` after it, as the remedy."""
+    kind = next((base.__name__ for base in type(value).__mro__ if base.__name__ in _TABLES), None)
+    names: Any = getattr(value, "column_names", None)
+    names = getattr(value, "columns", None) if names is None else names
+    if kind is None or names is None:
+        return
+    column = _text_column(value, list(names))
+    name = json.dumps(column, ensure_ascii=False) if isinstance(column, str) else repr(column)
+    raise SettingError(
+        f"{setting} must be one column, not a whole {kind}: write df[{name}]{use}.", setting=setting, value=value
+    )
+
+
+def check_present(value: object, where: str) -> None:
+    """Raise a :class:`SettingError` for a missing value (None, NaN, NaT, NA), which a model would read as a word."""
+    kind = type(value).__name__
+    # NaN and NumPy's NaT are the scalars that differ from themselves.
+    is_nan = (isinstance(value, Number) or kind == "datetime64") and value != value
+    if is_nan or kind in ("NoneType", "NAType", "NaTType"):
+        name = {"nan": "NaN", "<NA>": "NA"}.get(str(value), str(value))
+        raise SettingError(
+            f"{where} is missing ({name}): drop such rows, for example with .dropna(), or give it a text.",
+            setting=where,
+            value=value,
+        )
+
+
+def _text_column(table: Any, names: list[Any]) -> Any:
+    """Return the name of the column that is most likely to hold the texts: the longest text in the first row."""
+    lengths: dict[Any, int] = {}
+    for name in names:
+        try:
+            first = next(iter(table[name]))
+        except (TypeError, KeyError, ValueError, StopIteration):
+            continue
+        first = first.as_py() if hasattr(first, "as_py") else first
+        if isinstance(first, str):
+            lengths[name] = len(first)
+    return max(lengths, key=lengths.__getitem__) if lengths else next(iter(names), "text")
+
+
 def as_prompts(values: Iterable[PromptLike]) -> list[Prompt]:
     """Convert a list of prompts.
 
     Raises
     ------
     SettingError
-        When a prompt has none of the accepted forms. A single prompt is also refused: iterating over a string would
-        make a prompt of each letter.
+        When a prompt has none of the accepted forms, or there is no list of them.
     """
-    if isinstance(values, str | RawPrompt | Conversation | Mapping):
-        raise SettingError(
-            f"prompts must be a list of prompts; put the one you have in brackets: [{_excerpt(values)}].",
-            setting="prompts",
-            value=values,
-        )
-    if not isinstance(values, Iterable):
-        raise SettingError(
-            f"prompts must be a list of prompts, not {type(values).__name__}.",
-            setting="prompts",
-            value=values,
-        )
     prompts: list[Prompt] = []
-    for i, value in enumerate(values):
+    for i, value in enumerate(as_rows(values, "prompts", "prompts")):
         if isinstance(value, Message) or (isinstance(value, Mapping) and "role" in value):
             raise SettingError(
                 f"prompts[{i}] is a single message; a list of messages is one prompt, so put it in another pair of "
@@ -269,6 +335,7 @@ def as_prompts(values: Iterable[PromptLike]) -> list[Prompt]:
                 setting=f"prompts[{i}]",
                 value=value,
             )
+        check_present(value, f"prompts[{i}]")
         prompts.append(as_prompt(value, f"prompts[{i}]"))
     return prompts
 

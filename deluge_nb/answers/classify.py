@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Literal
 
 from ..errors import SettingError
-from ..prompts import Conversation, Message, Prompt, RawPrompt, as_prompt
-from ..stats.labels import LabelSet
+from ..prompts import Prompt, as_rows
 from ..text.matching import Labels
 from .calibrate import Calibration, calibrate
 from .exact import by_likelihood
 from .first_token import by_first_token
-from .results import Classification, Classifications
-from .score import fill_template
+from .inputs import AnswerSet, Input, Template, check_client, fill_prompt, read_answer_sets, read_inputs
+from .results import Classification, Classifications, warn_of_little_mass
 from .trie import by_trie
 
 if TYPE_CHECKING:
     from ..client.client import LLMClient
     from ..prompts import PromptLike
-    from .score import Input
 
 Method = Literal["first-token", "trie", "exact"]
-Template = str | RawPrompt | Conversation
 Question = tuple[Prompt, Labels]
 
 _METHODS = ("first-token", "trie", "exact")
@@ -31,14 +28,14 @@ CONTENT_FREE = ("N/A", "[MASK]", "")
 
 
 def classify(
-    inputs: Sequence[Input | PromptLike],
-    labels: LabelSet | Sequence[LabelSet],
+    inputs: Iterable[Input | PromptLike],
+    labels: AnswerSet | Iterable[AnswerSet],
     client: LLMClient,
     *,
     template: Template | None = None,
     method: Method = "first-token",
     calibration: Calibration | None = None,
-    content_free: Sequence[Input | PromptLike] = CONTENT_FREE,
+    content_free: Iterable[Input | PromptLike] = CONTENT_FREE,
     show_progress: bool = True,
 ) -> Classifications:
     """Ask a model which of a set of answers fits each input.
@@ -107,17 +104,14 @@ def classify(
             setting="calibration",
             value=calibration,
         )
-    if isinstance(inputs, str | RawPrompt | Conversation | Mapping):
-        raise SettingError(
-            f"inputs must be a list with one entry for each question, not {type(inputs).__name__}.",
-            setting="inputs",
-            value=inputs,
-        )
-    prompts = [_fill_prompt(values, template, f"inputs[{row}]") for row, values in enumerate(inputs)]
-    answer_sets = _answer_sets(labels, len(prompts))
+    check_client(client, "client")
+    values, index = read_inputs(inputs)
+    prompts = [fill_prompt(value, template, f"inputs[{row}]") for row, value in enumerate(values)]
+    answer_sets, names = read_answer_sets(labels, len(prompts))
+    without_content = as_rows(content_free, "content_free", "inputs")
     baselines: list[Prompt] = []
     if calibration is not None:
-        neutral = list(content_free)[:1] if calibration == "pmi" else list(content_free)
+        neutral = without_content[:1] if calibration == "pmi" else without_content
         if not neutral:
             raise SettingError("content_free must hold at least one input.", setting="content_free", value=content_free)
         if template is None and content_free is CONTENT_FREE:
@@ -126,7 +120,7 @@ def classify(
                 setting="content_free",
                 value=None,
             )
-        baselines = [_fill_prompt(values, template, f"content_free[{row}]") for row, values in enumerate(neutral)]
+        baselines = [fill_prompt(value, template, f"content_free[{row}]") for row, value in enumerate(neutral)]
     ask: Callable[..., list[Classification]] = {
         "first-token": by_first_token,
         "trie": by_trie,
@@ -149,45 +143,5 @@ def classify(
             calibrate(result, reference_of[id(answers)], answers.names, calibration)
             for result, answers in zip(results, answer_sets, strict=True)
         ]
-    return Classifications(results, list(inputs), distinct[0].names if len(distinct) == 1 else (), method)
-
-
-def _answer_sets(labels: LabelSet | Sequence[LabelSet], size: int) -> list[Labels]:
-    """Return the set of answers of each input."""
-    if (
-        isinstance(labels, str | Mapping)
-        or not isinstance(labels, Sequence)
-        or not labels
-        or isinstance(labels[0], str)
-    ):
-        return [Labels(labels)] * size  # type: ignore[arg-type]
-    if len(labels) != size:
-        raise SettingError(
-            f"labels must be one set of answers, or one for each of the {size} inputs, not {len(labels)}.",
-            setting="labels",
-            value=len(labels),
-        )
-    return [Labels(label_set) for label_set in labels]  # type: ignore[arg-type]
-
-
-def _fill_prompt(values: Any, template: Template | None, where: str) -> Prompt:
-    """Return the prompt of one input: the template with its values, or the input itself."""
-
-    def fill(text: str) -> str:
-        return fill_template(text, values, where, setting="template")
-
-    if template is None:
-        return as_prompt(values, where)
-    if isinstance(template, str):
-        return as_prompt(fill(template), where)
-    if isinstance(template, RawPrompt):
-        return as_prompt(RawPrompt(fill(template.text)), where)
-    # One placeholder in the whole conversation is enough.
-    parts = [message.content for message in template.messages]
-    if template.prefill is not None:
-        parts.append(template.prefill)
-    if not any("{" in part for part in parts):
-        fill("\n".join(parts))
-    texts = [fill(part) if "{" in part else part for part in parts]
-    messages = tuple(Message(message.role, text) for message, text in zip(template.messages, texts, strict=False))
-    return as_prompt(Conversation(messages, texts[-1] if template.prefill is not None else None), where)
+    warn_of_little_mass(results, stacklevel=2)
+    return Classifications(results, values, names, method, index=index)

@@ -100,9 +100,9 @@ def test_a_failed_request_is_a_result_with_the_reason(server: ChatServer) -> Non
     found = classify(["one", "two", "three"], FEELINGS, client(), template="Feel {0}.", show_progress=False)
     assert found.labels == ["positive", None, "positive"]
     assert "no such thing" in (found[1].error_message or "")
-    frame = found.to_pandas()
+    frame = found.to_pandas(details=True)
     assert frame["input"].tolist() == ["one", "two", "three"]
-    assert frame["p(positive)"].isna().tolist() == [False, True, False]
+    assert frame["p_positive"].isna().tolist() == [False, True, False]
     assert frame["error"].isna().tolist() == [True, False, True]
     assert found.probability.shape == (3,)
     assert found.probabilities.shape == (3, 3)
@@ -179,7 +179,7 @@ def test_each_input_may_have_its_own_answers(server: ChatServer) -> None:
     assert found.names == ()
     assert repr(found) == "Classifications(2 inputs, different answers, by first-token)"
     assert repr(found[:1]) == "Classifications(1 input, different answers, by first-token)"
-    assert found.to_pandas()["probabilities"].tolist()[1] == {"Paris": 1.0, "Bern": 0.0}
+    assert found.to_pandas(details=True)["probabilities"].tolist()[1] == {"Paris": 1.0, "Bern": 0.0}
     with pytest.raises(SettingError, match="one for each of the 2 inputs, not 1"):
         classify(["a", "b"], [["Rome"]], client(), show_progress=False)
 

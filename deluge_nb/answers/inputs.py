@@ -1,0 +1,287 @@
+"""Validate the arguments that ``classify`` and ``score_llm`` share: inputs, labels, template and client."""
+
+from __future__ import annotations
+
+import itertools
+import re
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from ..errors import SettingError, invalid_argument
+from ..prompts import (
+    Conversation,
+    Message,
+    Prompt,
+    RawPrompt,
+    as_prompt,
+    as_rows,
+    check_no_table,
+    check_present,
+    to_list,
+)
+from ..text.counts import pluralize
+from ..text.matching import Labels
+
+if TYPE_CHECKING:
+    import pandas
+
+Input = str | Sequence[Any] | Mapping[str, Any]
+Template = str | RawPrompt | Conversation
+AnswerSet = Mapping[str, str | Iterable[str]] | Iterable[str]
+"""A set of answers: texts, or a dict from each answer to its spellings."""
+
+_PLACEHOLDER = re.compile(r"\{(\d*|[A-Za-z_]\w*)\}")
+# Characters of a template that an error message shows: about one line.
+_EXCERPT = 80
+
+
+class Inputs(NamedTuple):
+    """Inputs of a call, and the index of the Series that held them, if it was one."""
+
+    values: list[Any]
+    index: pandas.Index | None
+
+
+def read_inputs(inputs: Iterable[Any]) -> Inputs:
+    """Return the inputs of a call as a list, with their index.
+
+    Parameters
+    ----------
+    inputs
+        A list, a Series, or anything else that is iterable.
+
+    Raises
+    ------
+    SettingError
+        When the value is a lone input, a data frame, or no list.
+    """
+    values = as_rows(inputs, "inputs", "inputs")
+    # A Series exists only where pandas has been imported.
+    pandas = sys.modules.get("pandas")
+    return Inputs(values, inputs.index if pandas is not None and isinstance(inputs, pandas.Series) else None)
+
+
+def check_client(client: object, setting: str) -> None:
+    """Raise an error for a model's name, or another value, in place of a client.
+
+    Parameters
+    ----------
+    client
+        The value to check.
+    setting
+        Name of the parameter in error messages.
+
+    Raises
+    ------
+    SettingError
+        When the value is no client.
+    """
+    if isinstance(client, str):
+        raise SettingError(
+            f"{setting} must be a client, not the name of a model: make one with LLMClient({client!r}).",
+            setting=setting,
+            value=client,
+        )
+    if isinstance(client, type) or not hasattr(client, "process_prompts_sync"):
+        raise invalid_argument(setting, client, 'a client, such as LLMClient("local")')
+
+
+def read_answer_sets(labels: AnswerSet | Iterable[AnswerSet], size: int) -> tuple[list[Labels], list[str]]:
+    """Return the set of answers of each input, and the names of the answers if all inputs share one set.
+
+    Parameters
+    ----------
+    labels
+        One set of answers, or a list with one set for each input.
+    size
+        The number of inputs.
+
+    Raises
+    ------
+    SettingError
+        When something other than texts is among the answers, or the number of sets is not that of the inputs.
+    """
+    entries = _entries(labels, "labels")
+    if isinstance(entries, dict) or isinstance(entries[0], str) or not isinstance(entries[0], Iterable):
+        shared = Labels(_answers(entries, "labels"))
+        return [shared] * size, shared.names
+    if len(entries) != size:
+        raise SettingError(
+            f"labels must be one set of answers, or one for each of the {size} inputs, not {len(entries)}.",
+            setting="labels",
+            value=len(entries),
+        )
+    known: dict[str, Labels] = {}
+    sets = []
+    for row, entry in enumerate(entries):
+        where = f"labels[{row}]"
+        answers = _answers(_entries(entry, where), where)
+        # Equal sets are one, so that their inputs share the measurements without content.
+        sets.append(known.setdefault(repr(answers), Labels(answers)))
+    return sets, sets[0].names if len(known) == 1 else []
+
+
+def _entries(labels: Any, where: str) -> dict[Any, Any] | list[Any]:
+    """Return a set of answers as a dict or a list; a set in sorted order, because its own order is random."""
+    check_no_table(labels, where, ".unique()")
+    if isinstance(labels, str | bytes):
+        raise SettingError(
+            f"{where} must be a list of answers, not the single text {labels!r}: write [{labels!r}, …].",
+            setting=where,
+            value=labels,
+        )
+    if not isinstance(labels, Iterable):
+        raise invalid_argument(where, labels, "a list of answers, or a dict from each answer to its spellings")
+    entries = dict(labels) if isinstance(labels, Mapping) else to_list(labels)
+    if not entries:
+        raise invalid_argument(where, labels, "a list of at least one answer")
+    if isinstance(entries, list) and isinstance(labels, set | frozenset) and all(isinstance(e, str) for e in entries):
+        entries.sort()
+    return entries
+
+
+def _answers(entries: dict[Any, Any] | list[Any], where: str) -> dict[str, list[str]]:
+    """Return the spellings of each answer, repeated ones once."""
+    for position, name in enumerate(entries):
+        _check_text(name, f"{where}[{position}]")
+    if isinstance(entries, list):
+        return {_plain(name): [_plain(name)] for name in entries}
+    spellings: dict[str, list[str]] = {}
+    for name, forms in entries.items():
+        at = f"{where}[{name!r}]"
+        texts = [forms] if isinstance(forms, str) else _entries(forms, at)
+        for position, text in enumerate(texts):
+            _check_text(text, f"{at}[{position}]")
+        spellings[_plain(name)] = list(dict.fromkeys(map(_plain, texts)))
+    return spellings
+
+
+def _check_text(value: object, where: str) -> None:
+    if not isinstance(value, str):
+        check_present(value, where)
+        remedy = f"; write {str(value)!r}" if isinstance(value, int | float) else ""
+        raise SettingError(
+            f"{where} must be a text, not {value!r} ({type(value).__name__}){remedy}.", setting=where, value=value
+        )
+
+
+def _plain(text: str) -> str:
+    """Return a text without its subclass, such as NumPy's or an enumeration's."""
+    return str.__str__(text)
+
+
+def fill_prompt(values: Any, template: Template | None, where: str, setting: str = "template") -> Prompt:
+    """Return the prompt of one input: the template with its values, or the input itself.
+
+    Parameters
+    ----------
+    values
+        The input.
+    template
+        The template, or None.
+    where, setting
+        The input and the template in error messages, as the user passed them.
+
+    Raises
+    ------
+    SettingError
+        When template and input do not fit together.
+    """
+    check_present(values, where)
+    if template is None:
+        return as_prompt(values, where)
+    if isinstance(template, str):
+        return as_prompt(fill_template(template, values, where, setting), where)
+    if isinstance(template, RawPrompt):
+        return as_prompt(RawPrompt(fill_template(template.text, values, where, setting)), where)
+    if not isinstance(template, Conversation):
+        raise invalid_argument(setting, template, "a text, a RawPrompt or a Conversation")
+    parts = [message.content for message in template.messages]
+    if template.prefill is not None:
+        parts.append(template.prefill)
+    texts = _fill_parts(parts, values, where, setting)
+    messages = tuple(Message(message.role, text) for message, text in zip(template.messages, texts, strict=False))
+    return as_prompt(Conversation(messages, texts[-1] if template.prefill is not None else None), where)
+
+
+def fill_template(template: str, values: Input, where: str = "inputs", setting: str = "scoring_prompt_template") -> str:
+    """Replace the placeholders of a template by an input's values; values are never read as templates.
+
+    Parameters
+    ----------
+    template
+        The text with placeholders.
+    values
+        The values of one input.
+    where, setting
+        The input and the template in error messages, as the user passed them.
+
+    Returns
+    -------
+    str
+        The filled template.
+
+    Raises
+    ------
+    SettingError
+        When the template has no placeholder, or asks for a value that the input does not have.
+    """
+    if not isinstance(template, str):
+        raise invalid_argument(setting, template, "a text")
+    return _fill_parts([template], values, where, setting)[0]
+
+
+def _fill_parts(parts: Sequence[str], values: Any, where: str, setting: str) -> list[str]:
+    """Fill the parts of one template; a part without placeholders is text, but one part must have some."""
+    if isinstance(values, str):
+        values = (values,)
+    check_present(values, where)
+    if not isinstance(values, Mapping | Sequence) or isinstance(values, bytes):
+        raise SettingError(
+            f"{where} must be a text, a tuple or a dict, not {type(values).__name__}.", setting=where, value=values
+        )
+    is_named = isinstance(values, Mapping)
+    by_name = dict(values) if isinstance(values, Mapping) else {str(i): value for i, value in enumerate(values)}
+    numbers = itertools.count()
+
+    def fill(placeholder: re.Match[str]) -> str:
+        name = placeholder[1] or str(next(numbers))
+        if name in by_name:
+            at = where if len(by_name) == 1 else f"{where}[{repr(name) if is_named else name}]"
+            check_present(by_name[name], at)
+            return str(by_name[name])
+        if not name.isdigit() and not is_named:
+            return placeholder[0]
+        available = ", ".join(map(repr, by_name)) if is_named else pluralize(len(by_name), "value")
+        raise SettingError(
+            f"{setting} asks for {{{name}}}, and {where} has {available or 'none'}.", setting=where, value=values
+        )
+
+    texts = [_PLACEHOLDER.sub(fill, part) for part in parts]
+    whole = "\n".join(parts)
+    placeholders = list(_PLACEHOLDER.finditer(whole))
+    if not any(match[1] in by_name or not match[1] for match in placeholders):
+        raise _without_placeholder(whole, placeholders, where, setting)
+    return texts
+
+
+def _without_placeholder(template: str, named: list[re.Match[str]], where: str, setting: str) -> SettingError:
+    """Return the error of a template that takes no value; only a dict can fill the named placeholders it has."""
+    if named:
+        position, placeholder = named[0].start(), named[0][0]
+        reason = f" for {where}: write {{0}} in place of {placeholder}, or pass a dict with {named[0][1]!r}"
+    else:
+        position, reason = max(template.find("{"), 0), ", so every question would be the same"
+    return SettingError(
+        f"{setting} has no placeholder such as {{0}}{reason}: {_excerpt(template, position)!r}.",
+        setting=setting,
+        value=template,
+    )
+
+
+def _excerpt(template: str, position: int) -> str:
+    """Return a part of a template that shows the given position, with … where it is cut."""
+    start = max(0, min(position - _EXCERPT // 2, len(template) - _EXCERPT))
+    end = start + _EXCERPT
+    return "…" * (start > 0) + template[start:end] + "…" * (end < len(template))
