@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from . import stats
     from .answers.classify import classify
     from .answers.extract_batch import extract_probs
+    from .answers.responses import classify_responses
     from .answers.results import Classification, Classifications
     from .answers.score import score_llm
     from .calibration.report import CalibrationReport, Calibrator
@@ -105,6 +106,7 @@ _MODULES = {
     "alternatives_chart": "charts.tokens",
     "as_logprobs": "interop.readers",
     "classify": "answers.classify",
+    "classify_responses": "answers.responses",
     "confidence_chart": "charts.tokens",
     "entropy_chart": "charts.tokens",
     "extract_prob": "logprobs.extract",
@@ -162,6 +164,7 @@ __all__ = [
     "alternatives_chart",
     "as_logprobs",
     "classify",
+    "classify_responses",
     "confidence_chart",
     "entropy_chart",
     "extract_prob",

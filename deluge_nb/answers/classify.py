@@ -36,6 +36,7 @@ def classify(
     method: Method = "first-token",
     calibration: Calibration | None = None,
     content_free: Iterable[Input | PromptLike] = CONTENT_FREE,
+    single_tokens: bool = False,
     show_progress: bool = True,
 ) -> Classifications:
     """Ask a model which of a set of answers fits each input.
@@ -64,6 +65,9 @@ def classify(
         the input make it?
     content_free
         Inputs without content: values for the template, or whole prompts where there is no template.
+    single_tokens
+        Whether you know that every answer is one token of the model's vocabulary, as the numbers 0 to 999 are for
+        OpenAI's models. Then a token that equals an answer is that answer and nothing more ("1" cannot become "10").
     show_progress
         Show a progress bar.
 
@@ -107,7 +111,7 @@ def classify(
     check_client(client, "client")
     values, index = read_inputs(inputs)
     prompts = [fill_prompt(value, template, f"inputs[{row}]") for row, value in enumerate(values)]
-    answer_sets, names = read_answer_sets(labels, len(prompts))
+    answer_sets, names = read_answer_sets(labels, len(prompts), single_tokens=single_tokens)
     without_content = as_rows(content_free, "content_free", "inputs")
     baselines: list[Prompt] = []
     if calibration is not None:

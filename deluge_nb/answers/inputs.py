@@ -87,7 +87,9 @@ def check_client(client: object, setting: str) -> None:
         raise invalid_argument(setting, client, 'a client, such as LLMClient("local")')
 
 
-def read_answer_sets(labels: AnswerSet | Iterable[AnswerSet], size: int) -> tuple[list[Labels], list[str]]:
+def read_answer_sets(
+    labels: AnswerSet | Iterable[AnswerSet], size: int, *, single_tokens: bool = False
+) -> tuple[list[Labels], list[str]]:
     """Return the set of answers of each input, and the names of the answers if all inputs share one set.
 
     Parameters
@@ -96,6 +98,8 @@ def read_answer_sets(labels: AnswerSet | Iterable[AnswerSet], size: int) -> tupl
         One set of answers, or a list with one set for each input.
     size
         The number of inputs.
+    single_tokens
+        Whether every answer is one token of the vocabulary.
 
     Raises
     ------
@@ -104,7 +108,7 @@ def read_answer_sets(labels: AnswerSet | Iterable[AnswerSet], size: int) -> tupl
     """
     entries = _entries(labels, "labels")
     if isinstance(entries, dict) or isinstance(entries[0], str) or not isinstance(entries[0], Iterable):
-        shared = Labels(_answers(entries, "labels"))
+        shared = Labels(_answers(entries, "labels"), single_tokens=single_tokens)
         return [shared] * size, shared.names
     if len(entries) != size:
         raise SettingError(
@@ -118,7 +122,7 @@ def read_answer_sets(labels: AnswerSet | Iterable[AnswerSet], size: int) -> tupl
         where = f"labels[{row}]"
         answers = _answers(_entries(entry, where), where)
         # Equal sets are one, so that their inputs share the measurements without content.
-        sets.append(known.setdefault(repr(answers), Labels(answers)))
+        sets.append(known.setdefault(repr(answers), Labels(answers, single_tokens=single_tokens)))
     return sets, sets[0].names if len(known) == 1 else []
 
 

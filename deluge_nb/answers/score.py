@@ -118,7 +118,7 @@ def score_llm(
     prompts = [fill_template(scoring_prompt_template, value, f"inputs[{row}]") for row, value in enumerate(values)]
     responses = scoring_model.process_prompts_sync(prompts, show_progress=show_progress)
     # Deferred: these modules load numpy.
-    from .binary import read_binary, says_yes
+    from .responses import read_binary, says_yes
     from .results import Classifications, warn_of_little_mass
 
     if return_details or return_probabilities:

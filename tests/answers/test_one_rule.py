@@ -209,6 +209,7 @@ def by_trie_requests(client: LLMClient, texts: Sequence[str], answers: Sequence[
 
 @pytest.mark.parametrize(("texts", "answers"), [(WORDS, YES_AND_NO), (NUMBERS, GRADES)], ids=["words", "numbers"])
 @pytest.mark.parametrize("read", [by_first_token, by_trie_requests], ids=lambda read: read.__name__)
+@pytest.mark.filterwarnings("ignore:.*less than 5 % of the probability on any label")
 def test_classify_reads_a_text_in_the_same_way(
     server: ChatServer,
     read: Callable[[LLMClient, Sequence[str], Sequence[str]], list[str | None]],

@@ -12,7 +12,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deluge_nb import LLMClient, Logprobs, SamplingParams, classify, extract_prob, extract_probs, is_match, score_llm
+from deluge_nb import (
+    LLMClient,
+    Logprobs,
+    SamplingParams,
+    SettingError,
+    classify,
+    classify_responses,
+    extract_prob,
+    extract_probs,
+    is_match,
+    score_llm,
+)
 from deluge_nb.answers.first_token import classify_response
 from deluge_nb.answers.results import Classification
 from deluge_nb.stats import (
@@ -384,3 +395,32 @@ def test_a_lone_yes_has_its_own_probability_and_not_a_share(server: ChatServer) 
     assert details.probabilities[0, 0] == pytest.approx(0.2)
     server.always(("ham", {"ham": 0.7, "eggs": 0.2}))
     assert score_llm("{0}", ["?"], client(), True, **options) == [0.0]
+
+
+# Responses that are there ---------------------------------------------------------------------------------------------
+
+
+def test_responses_are_classified_without_asking_again(server: ChatServer) -> None:
+    server.always(("1", GRADE_LIST))
+    asked = client()
+    responses = asked.process_prompts_sync(["a", "b"], show_progress=False)
+    found = classify_responses([*responses, None], GRADES, inputs=["a", "b", "c"])
+    assert len(server.seen) == 2
+    assert found.labels == ["1", "1", None]
+    assert found[2].is_error
+    assert found[0].probabilities == classify(["a"], GRADES, asked, show_progress=False)[0].probabilities
+    assert found.to_pandas()["input"].tolist() == ["a", "b", "c"]
+
+
+def test_tables_and_documented_lists_are_classified_too() -> None:
+    top = {"yes": 0.7, "no": 0.2}
+    found = classify_responses([Logprobs.from_entries([entry(top)]), [entry(top)]], ["yes", "no"])
+    assert found.labels == ["yes", "yes"]
+    assert found.probability == pytest.approx([7 / 9, 7 / 9])
+    promised = classify_responses([[entry(GRADE_LIST)]], GRADES, single_tokens=True)
+    assert (promised.labels, promised[0].attributed_mass) == (["1"], 0)
+
+
+def test_as_many_inputs_as_responses_are_needed() -> None:
+    with pytest.raises(SettingError, match="one entry for each response, 1 in all, not 2"):
+        classify_responses([None], ["yes", "no"], inputs=["a", "b"])

@@ -190,7 +190,7 @@ def test_a_value_is_inserted_unchanged(value: str) -> None:
 )
 def test_the_scores_of_yes_and_of_no_add_up_to_one(weighed: dict[str, float]) -> None:
     from deluge_nb import Logprobs
-    from deluge_nb.answers.binary import read_binary
+    from deluge_nb.answers.responses import read_binary
     from deluge_nb.response import APIResponse
     from deluge_nb.text.matching import Labels
 
