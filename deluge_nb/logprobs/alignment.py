@@ -96,7 +96,7 @@ class Spans:
         -------
         dict
             Columns ``other``, ``common``, ``a_start``, ``a_stop``, ``a_text``, ``a_logprob``, ``b_start``, ``b_stop``,
-            ``b_text``, ``b_logprob`` and ``difference``.
+            ``b_text``, ``b_logprob`` and ``difference_nats``.
         """
         return {
             "other": self.other,
@@ -109,7 +109,7 @@ class Spans:
             "b_stop": self.b_stop,
             "b_text": self.b_text,
             "b_logprob": self.b_logprob,
-            "difference": self.difference,
+            "difference_nats": self.difference,
         }
 
     def to_pandas(self) -> pandas.DataFrame:

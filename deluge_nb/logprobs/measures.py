@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import SettingError
+from ..errors import SettingError, invalid_argument
 from .columns import Floats, Ints, Vocabulary
 from .values import ROUNDING, SENTINEL
 
@@ -34,6 +34,13 @@ class Bounds(NamedTuple):
 
     lower: Floats
     upper: Floats
+
+
+class Ranks(NamedTuple):
+    """Least rank of each chosen token, NaN without a list, and whether it is the rank; each of shape (n,)."""
+
+    at_least: Floats
+    is_exact: Bools
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,15 +229,15 @@ def is_listed(
     return listed
 
 
-def rank(
+def ranks(
     vocabulary: Vocabulary,
     chosen: NDArray[np.integer],
     alternative: NDArray[np.integer],
     alternative_logprob: Floats,
     offsets: NDArray[np.integer],
-) -> Floats:
+) -> Ranks:
     """Return the rank of each chosen token in its list, from 1; one more than the length where it is not listed."""
-    ranks = np.full(len(chosen), np.nan)
+    result = Ranks(np.full(len(chosen), np.nan), np.zeros(len(chosen), np.bool_))
     for rows, positions, length in blocks(offsets):
         if not length:
             continue
@@ -239,8 +246,9 @@ def rank(
         # Several listed tokens may match the chosen one, as texts are not unique. The likeliest of them counts.
         matched = np.where(same, values, -np.inf).max(axis=1)
         above = (values > matched[:, None]).sum(axis=1)
-        ranks[rows] = np.where(same.any(axis=1), above, length) + 1.0
-    return ranks
+        result.at_least[rows] = np.where(same.any(axis=1), above, length) + 1.0
+        result.is_exact[rows] = matched > -np.inf
+    return result
 
 
 def lower_entropy(observed: Observed) -> Floats:
@@ -280,6 +288,8 @@ def entropy_bounds(observed: Observed, vocab_size: int | None, base: float) -> B
         upper = np.where(tail > 0, np.inf, lower)
     else:
         most = int(observed.known.max(initial=0))
+        if isinstance(vocab_size, bool) or not isinstance(vocab_size, int | np.integer):
+            raise invalid_argument("vocab_size", vocab_size, "a whole number, or None where it is unknown")
         if vocab_size < most:
             raise SettingError(
                 f"vocab_size must be at least the number of alternatives, {most}, not {vocab_size!r}.",
@@ -344,10 +354,8 @@ def log_of(base: float) -> float:
     SettingError
         When the base is not a positive finite number other than 1.
     """
-    if not base > 0 or base == 1 or math.isinf(base):
-        raise SettingError(
-            f"base must be a positive number other than 1 (2 for bits), not {base!r}.",
-            setting="base",
-            value=base,
-        )
+    is_number = isinstance(base, int | float | np.integer | np.floating)
+    # A bool is 0 or 1, and NaN fails both comparisons.
+    if not is_number or not 0 < base < math.inf or base == 1:
+        raise invalid_argument("base", base, "a positive number other than 1 (2 for bits)")
     return math.log(base)

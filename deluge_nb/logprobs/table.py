@@ -11,6 +11,7 @@ Two rules for what providers send are implemented in this package only:
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Self, overload
 
@@ -36,8 +37,8 @@ class Logprobs(TokenColumns, Sequence[TokenLogprob]):
     response. ``len``, indexing, iteration and ``==`` work as for a list of dicts (each access creates a new dict); a
     slice is a table again.
 
-    All log-probabilities are natural logarithms. Per-token measures return one float64 per token, NaN where the
-    provider sent too little to compute it.
+    Log-probabilities are natural logarithms (nats); surprisal and entropy are in bits. Per-token measures return one
+    float64 per token, NaN where the provider sent too little to compute it.
 
     Parameters
     ----------
@@ -51,7 +52,7 @@ class Logprobs(TokenColumns, Sequence[TokenLogprob]):
     >>> table = Logprobs.from_entries([{"token": "Paris", "logprob": -0.25, "top_logprobs": top}])
     >>> table
     Logprobs(1 token, top 2: 'Paris')
-    >>> table[0]["token"], table.prob.round(2).tolist(), table.entropy(base=2).round(2).tolist()
+    >>> table[0]["token"], table.prob.round(2).tolist(), table.entropy().round(2).tolist()
     ('Paris', [0.78], [0.98])
     """
 
@@ -183,13 +184,13 @@ class Logprobs(TokenColumns, Sequence[TokenLogprob]):
 
     # Measures -------------------------------------------------------------------------------------------------------
 
-    def surprisal(self, base: float = math.e) -> Floats:
-        """Return the surprisal of each chosen token: minus the logarithm of its probability.
+    def surprisal(self, base: float = 2) -> Floats:
+        """Return the surprisal of each chosen token in bits: minus the logarithm of its probability.
 
         Parameters
         ----------
         base
-            2 for bits; e (nats) by default.
+            Base of the logarithm: 2 (bits) by default; ``math.e`` for nats.
 
         Returns
         -------
@@ -199,13 +200,13 @@ class Logprobs(TokenColumns, Sequence[TokenLogprob]):
         Examples
         --------
         >>> from deluge_nb import Logprobs
-        >>> Logprobs.from_entries([{"token": "heads", "logprob": -0.6931471805599453}]).surprisal(base=2)
+        >>> Logprobs.from_entries([{"token": "heads", "logprob": -0.6931471805599453}]).surprisal()
         array([1.])
         """
         return measures.surprisal(self._chosen_logprob, base)
 
-    def entropy(self, base: float = math.e) -> Floats:
-        """Return the uncertainty before each token: the least entropy that its alternatives allow.
+    def entropy(self, base: float = 2) -> Floats:
+        """Return the uncertainty before each token in bits: the least entropy that its alternatives allow.
 
         Exact where all alternatives are known. Elsewhere it is a tight lower bound: the mass outside the list is spread
         as narrowly as the list's smallest probability allows. (A plain sum over the list leaves that mass out, and
@@ -214,7 +215,7 @@ class Logprobs(TokenColumns, Sequence[TokenLogprob]):
         Parameters
         ----------
         base
-            2 for bits; e (nats) by default.
+            Base of the logarithm: 2 (bits) by default; ``math.e`` for nats.
 
         Returns
         -------
@@ -225,13 +226,13 @@ class Logprobs(TokenColumns, Sequence[TokenLogprob]):
         --------
         >>> from deluge_nb import Logprobs
         >>> top = [{"token": token, "logprob": -1.3862943611198906} for token in "abcd"]
-        >>> Logprobs.from_entries([{"token": "a", **top[0], "top_logprobs": top}]).entropy(base=2)
+        >>> Logprobs.from_entries([{"token": "a", **top[0], "top_logprobs": top}]).entropy()
         array([2.])
         """
         return measures.lower_entropy(self.observed) / measures.log_of(base)
 
-    def entropy_bounds(self, vocab_size: int | None = None, *, base: float = math.e) -> measures.Bounds:
-        """Return the interval that contains the entropy before each token, given the listed alternatives.
+    def entropy_bounds(self, vocab_size: int | None = None, *, base: float = 2) -> measures.Bounds:
+        """Return the interval in bits that contains the entropy before each token, given the listed alternatives.
 
         Parameters
         ----------
@@ -239,7 +240,7 @@ class Logprobs(TokenColumns, Sequence[TokenLogprob]):
             Number of tokens that the model can choose from; :attr:`vocab_size` if left out. Without either, the upper
             bound is infinite wherever some probability is not listed.
         base
-            2 for bits; e (nats) by default.
+            Base of the logarithm: 2 (bits) by default; ``math.e`` for nats.
 
         Returns
         -------
@@ -256,7 +257,7 @@ class Logprobs(TokenColumns, Sequence[TokenLogprob]):
         >>> from deluge_nb import Logprobs
         >>> top = [{"token": "Paris", "logprob": -0.25}, {"token": "Lyon", "logprob": -2.0}]
         >>> table = Logprobs.from_entries([{"token": "Paris", "logprob": -0.25, "top_logprobs": top}])
-        >>> lower, upper = table.entropy_bounds(50_000, base=2)
+        >>> lower, upper = table.entropy_bounds(50_000)
         >>> lower.round(2).tolist(), upper.round(2).tolist()
         ([0.98], [2.32])
         """
@@ -285,9 +286,11 @@ class Logprobs(TokenColumns, Sequence[TokenLogprob]):
             Shape (n,). A chosen token that is not listed gets one more than the length of the list: its rank is that or
             worse. NaN where there are no alternatives.
         """
-        return measures.rank(
-            self._vocabulary, self._chosen, self._alternative, self._alternative_logprob, self._offsets
-        )
+        return self._ranks().at_least
+
+    def _ranks(self) -> measures.Ranks:
+        columns = self._chosen, self._alternative, self._alternative_logprob, self._offsets
+        return measures.ranks(self._vocabulary, *columns)
 
     def top_mass(self) -> Floats:
         """Return the known probability at each position: that of the listed alternatives and the chosen token.
@@ -308,6 +311,8 @@ class Logprobs(TokenColumns, Sequence[TokenLogprob]):
     def perplexity(self) -> float:
         """Exponential of the mean surprisal (nats) of the tokens whose log-probability is known.
 
+        Warns where some are not: the number is then about the others only.
+
         Raises
         ------
         LogprobsMissingError
@@ -316,6 +321,13 @@ class Logprobs(TokenColumns, Sequence[TokenLogprob]):
         known = len(self) - int(self.censored.sum())
         if known == 0:
             raise LogprobsMissingError("Perplexity needs at least one token with a log-probability.")
+        if known < len(self):
+            # The text has no numbers, so that Python shows it once for a loop over many tables.
+            warnings.warn(
+                "This perplexity leaves out the tokens whose log-probability the provider withheld; the table's "
+                "`censored` marks them.",
+                stacklevel=2,
+            )
         try:
             return math.exp(-self.total_logprob / known)
         except OverflowError:
@@ -329,20 +341,22 @@ class Logprobs(TokenColumns, Sequence[TokenLogprob]):
         Returns
         -------
         dict
-            Columns ``position``, ``token``, ``logprob``, ``prob``, ``surprisal``, ``entropy``, ``entropy_upper`` (all
-            logarithms in nats), ``margin``, ``rank`` and ``top_mass``.
+            Columns ``position``, ``token``, ``logprob`` (nats), ``prob``, ``surprisal_bits``, ``entropy_lower_bits``,
+            ``entropy_upper_bits``, ``margin``, ``rank`` (NaN where the token is not listed), ``rank_at_least`` (then
+            one more than the length of the list) and ``top_mass``.
         """
-        bounds = self.entropy_bounds()
+        bounds, ranks = self.entropy_bounds(), self._ranks()
         return {
             "position": np.arange(len(self)),
             "token": self.tokens,
             "logprob": self.logprob,
             "prob": self.prob,
-            "surprisal": self.surprisal(),
-            "entropy": bounds.lower,
-            "entropy_upper": bounds.upper,
+            "surprisal_bits": self.surprisal(),
+            "entropy_lower_bits": bounds.lower,
+            "entropy_upper_bits": bounds.upper,
             "margin": self.margin(),
-            "rank": self.rank(),
+            "rank": np.where(ranks.is_exact, ranks.at_least, np.nan),
+            "rank_at_least": ranks.at_least,
             "top_mass": self.top_mass(),
         }
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from ..logprobs.alignment import Alignment
 from ..logprobs.columns import Floats
+from ..stats.sequences import sequence_stats
 from ..text.counts import pluralize
 from ..text.glyphs import Fragment, fragments, label
 from .assets import COMPARE_STYLESHEET, read_asset
@@ -171,7 +172,12 @@ def _truncate(compared: Alignment, limit: int | None) -> Excerpt:
 def _summary(compared: Alignment, side: int) -> str:
     table = compared.tables[side]
     count = pluralize(len(table), "token")
-    return count if table.censored.all() else f"{count} · perplexity {table.perplexity:.3g}"
+    known = table.logprob[~table.censored]
+    perplexity = sequence_stats(known).perplexity
+    if perplexity is None:
+        return count
+    extent = f" (of {len(known)} of {count})" if len(known) < len(table) else ""
+    return f"{count} · perplexity {perplexity:.3g}{extent}"
 
 
 def _caption(compared: Alignment) -> str:

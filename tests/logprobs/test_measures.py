@@ -54,7 +54,7 @@ def observed(draw: st.DrawFn, least: int = 1) -> tuple[list[float], Logprobs]:
 def test_bounds_agree_with_numbers_computed_at_high_precision(vector: dict[str, Any]) -> None:
     top: dict[str, float | None] = {f"t{i}": value for i, value in enumerate(vector["top_logprobs"])}
     table = Logprobs.from_entries([row("t0", vector["top_logprobs"][0], top)])
-    lower, upper = table.entropy_bounds(vector["vocab_size"])
+    lower, upper = table.entropy_bounds(vector["vocab_size"], base=math.e)
     assert lower[0] == pytest.approx(vector["lower"], rel=1e-11)
     assert upper[0] == pytest.approx(float(vector["upper"]), rel=1e-11)
     assert table.top_mass()[0] == pytest.approx(vector["mass"], rel=1e-11)
@@ -78,7 +78,7 @@ def test_a_larger_vocabulary_only_raises_the_upper_bound(seen: tuple[list[float]
 @given(observed())
 def test_without_a_vocabulary_size_the_bounds_are_wider_still(seen: tuple[list[float], Logprobs]) -> None:
     full, table = seen
-    lower, upper = table.entropy_bounds()
+    lower, upper = table.entropy_bounds(base=math.e)
     assert lower[0] - 1e-9 <= entropy_of(full) <= upper[0] + 1e-9
 
 
@@ -101,7 +101,7 @@ def test_a_complete_list_has_one_entropy(scores: list[float], base: float) -> No
 @given(st.integers(1, 40), st.integers(1, 40))
 def test_the_lower_bound_of_an_even_distribution_is_reached(size: int, k: int) -> None:
     _, table = top_of([0.0] * size, min(k, size))
-    lower, upper = table.entropy_bounds(size)
+    lower, upper = table.entropy_bounds(size, base=math.e)
     assert lower[0] == pytest.approx(math.log(size), abs=1e-9)
     assert upper[0] == pytest.approx(math.log(size), abs=1e-9)
 
@@ -109,7 +109,7 @@ def test_the_lower_bound_of_an_even_distribution_is_reached(size: int, k: int) -
 @given(st.lists(st.floats(-3, 0), min_size=1, max_size=5), st.integers(1, 9))
 def test_the_upper_bound_is_reached_where_the_rest_is_spread_evenly(scores: list[float], hidden: int) -> None:
     full, table = top_of([*scores, *[-4.0] * hidden], len(scores))
-    assert table.entropy_bounds(len(full)).upper[0] == pytest.approx(entropy_of(full), abs=1e-9)
+    assert table.entropy_bounds(len(full), base=math.e).upper[0] == pytest.approx(entropy_of(full), abs=1e-9)
 
 
 @given(observed())
@@ -120,26 +120,26 @@ def test_entropy_is_the_lower_bound(seen: tuple[list[float], Logprobs]) -> None:
 
 def test_what_is_not_listed_is_not_taken_for_certainty() -> None:
     table = Logprobs.from_entries([row("a", math.log(0.01), {"a": math.log(0.01)})])
-    assert table.entropy()[0] == pytest.approx(math.log(100))
+    assert table.entropy()[0] == pytest.approx(math.log2(100))
 
 
 def test_the_size_of_the_vocabulary_is_remembered() -> None:
     entries = [row("a", math.log(0.5), {"a": math.log(0.5)})]
     table = Logprobs.from_entries(entries, vocab_size=3)
-    assert table.entropy_bounds().upper[0] == pytest.approx(1.5 * math.log(2))
-    assert table.entropy_bounds(5).upper[0] == pytest.approx(2 * math.log(2))
+    assert table.entropy_bounds().upper[0] == pytest.approx(1.5)
+    assert table.entropy_bounds(5).upper[0] == pytest.approx(2)
     assert Logprobs.from_entries(entries).entropy_bounds().upper[0] == math.inf
 
 
 @given(observed())
 def test_entropy_in_bits_is_entropy_over_ln_2(seen: tuple[list[float], Logprobs]) -> None:
     _, table = seen
-    np.testing.assert_allclose(table.entropy(2), table.entropy() / math.log(2), rtol=1e-12)
+    np.testing.assert_allclose(table.entropy(), table.entropy(math.e) / math.log(2), rtol=1e-12)
 
 
 def test_alternatives_that_exceed_one_in_total_are_read_relatively() -> None:
     table = Logprobs.from_entries([row("a", math.log(0.6), {"a": math.log(0.6), "b": math.log(0.6)})])
-    lower, upper = table.entropy_bounds()
+    lower, upper = table.entropy_bounds(base=math.e)
     assert lower[0] == upper[0] == pytest.approx(math.log(2))
     assert table.top_mass()[0] == 1.0
 
@@ -152,7 +152,7 @@ def test_rounding_above_certainty_is_certainty() -> None:
 
 def test_a_rest_smaller_than_rounding_keeps_its_digits() -> None:
     table = Logprobs.from_entries([row("a", -1e-18, {"a": -1e-18})], vocab_size=2)
-    assert table.entropy()[0] == pytest.approx(1e-18 * (1 - math.log(1e-18)), rel=1e-6)
+    assert table.entropy(math.e)[0] == pytest.approx(1e-18 * (1 - math.log(1e-18)), rel=1e-6)
 
 
 def test_a_vocabulary_smaller_than_the_list_is_refused() -> None:
@@ -164,12 +164,20 @@ def test_a_vocabulary_smaller_than_the_list_is_refused() -> None:
     assert (caught.value.setting, caught.value.value) == ("vocab_size", 3)
 
 
-@pytest.mark.parametrize("base", [1, 0, -2, math.inf, math.nan])
-def test_a_base_that_is_none_is_refused(base: float) -> None:
+@pytest.mark.parametrize("base", [1, 0, -2, math.inf, math.nan, "a", "2", None, True, 2j, [2]])
+def test_a_base_that_is_none_is_refused(base: Any) -> None:
     _, table = top_of([0.0, -1.0], 2)
-    for measure in (table.surprisal, table.entropy):
-        with pytest.raises(SettingError, match="base must be a positive number other than 1"):
-            measure(base)
+    for measure in ("surprisal", "entropy", "entropy_bounds"):
+        with pytest.raises(SettingError, match="base must be a positive number other than 1") as caught:
+            getattr(table, measure)(base=base)
+        assert repr(base) in str(caught.value)
+
+
+@pytest.mark.parametrize("size", ["a", 2.5, True, math.nan, [10]])
+def test_a_vocabulary_size_that_is_no_whole_number_is_refused(size: Any) -> None:
+    _, table = top_of([0.0, -1.0], 2)
+    with pytest.raises(SettingError, match="vocab_size must be a whole number, or None where it is unknown, not"):
+        table.entropy_bounds(size)
 
 
 # Margin
@@ -296,6 +304,62 @@ def test_surprisal_is_never_negative_nor_minus_zero(logprob: float) -> None:
     assert math.copysign(1.0, found) == 1.0
 
 
+# Units and columns
+
+
+@pytest.mark.parametrize("bits", [2, 10])
+def test_entropy_and_surprisal_are_in_bits_unless_another_base_is_given(bits: int) -> None:
+    table = Logprobs.from_entries([row("t0", -bits * math.log(2), {f"t{i}": -bits * math.log(2) for i in range(4)})])
+    assert table.surprisal()[0] == pytest.approx(bits)
+    assert table.surprisal(math.e)[0] == pytest.approx(bits * math.log(2))
+    assert table.entropy()[0] == table.entropy_bounds().lower[0] == pytest.approx(bits)
+    assert table.entropy_bounds(base=math.e).lower[0] == pytest.approx(bits * math.log(2))
+    assert table.entropy_bounds(2**bits, base=math.e).upper[0] == pytest.approx(bits * math.log(2))
+
+
+@given(observed(least=2))
+def test_every_column_of_the_frame_follows_from_the_log_probabilities(seen: tuple[list[float], Logprobs]) -> None:
+    full, table = seen
+    table = Logprobs.from_entries(list(table), vocab_size=len(full))
+    columns = table.to_dict()
+    number = int(table.tokens[0][1:])
+    listed = [entry["logprob"] for entry in table.top(0) if entry["logprob"] is not None]
+    known = listed if number < len(listed) else [*listed, full[number]]
+    expected = {
+        "position": 0,
+        "logprob": full[number],
+        "prob": math.exp(full[number]),
+        "surprisal_bits": -full[number] / math.log(2),
+        "margin": math.exp(full[0]) - math.exp(full[1]),
+        "rank": 1 + sum(value > full[number] for value in listed) if number < len(listed) else math.nan,
+        "rank_at_least": 1 + (sum(value > full[number] for value in listed) if number < len(listed) else len(listed)),
+        "top_mass": math.fsum(math.exp(value) for value in known),
+    }
+    for name, value in expected.items():
+        assert columns[name][0] == pytest.approx(value, abs=1e-9, nan_ok=True), name
+    truth = entropy_of(full, 2)
+    assert columns["entropy_lower_bits"][0] - 1e-9 <= truth <= columns["entropy_upper_bits"][0] + 1e-9
+    if len(known) == len(full):
+        assert columns["entropy_lower_bits"][0] == pytest.approx(truth, abs=1e-9)
+    assert set(columns) == {*expected, "token", "entropy_lower_bits", "entropy_upper_bits"}
+
+
+@given(observed())
+def test_a_rank_is_given_only_where_the_token_is_listed(seen: tuple[list[float], Logprobs]) -> None:
+    _, table = seen
+    columns = table.to_dict()
+    assert columns["rank_at_least"].tolist() == table.rank().tolist()
+    assert np.isfinite(columns["rank"]).tolist() == table.is_listed.tolist()
+
+
+@pytest.mark.parametrize("sentinel", [-9999.0, LOWEST, None])
+def test_a_token_that_is_listed_without_a_number_has_no_rank(sentinel: float | None) -> None:
+    known: dict[str, float | None] = {"a": math.log(0.6), "b": math.log(0.3), "c": sentinel}
+    columns = Logprobs.from_entries([row("c", sentinel, known)]).to_dict()
+    assert math.isnan(columns["rank"][0])
+    assert columns["rank_at_least"][0] == 3
+
+
 # Rows about which little is known
 
 
@@ -341,6 +405,6 @@ def test_rows_of_any_length_keep_to_themselves() -> None:
 
 def test_no_tokens_give_columns_of_no_values() -> None:
     table = Logprobs.from_entries([], vocab_size=10)
-    lower, upper = table.entropy_bounds()
+    lower, upper = table.entropy_bounds(base=math.e)
     for column in (lower, upper, table.margin(), table.rank(), table.top_mass(), table.surprisal(), table.prob):
         assert column.shape == (0,)

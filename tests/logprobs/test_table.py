@@ -6,7 +6,9 @@ import copy
 import math
 import pickle
 import sys
+import warnings
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
@@ -346,6 +348,7 @@ def test_the_perplexity_of_equal_tokens_is_their_inverse_probability(count: int,
     assert made.perplexity == pytest.approx(1 / p, rel=1e-12)
 
 
+@pytest.mark.filterwarnings("ignore:This perplexity leaves out")
 @given(entries)
 def test_a_certain_token_adds_nothing_and_perplexity_is_at_least_one(rows: list[dict[str, Any]]) -> None:
     made = Logprobs.from_entries([*rows, entry("a", 0.0)])
@@ -361,7 +364,8 @@ def test_a_sentinel_is_censored_and_never_summed(sentinel: float | None) -> None
     assert math.isnan(made.prob[3])
     assert math.isnan(made.surprisal()[3])
     assert made.total_logprob == table().total_logprob
-    assert made.perplexity == table().perplexity
+    with pytest.warns(UserWarning, match="leaves out the tokens whose log-probability the provider withheld"):
+        assert made.perplexity == table().perplexity
 
 
 @pytest.mark.parametrize("sentinel", SENTINELS)
@@ -398,6 +402,16 @@ def test_perplexity_of_nothing_known_is_refused() -> None:
         assert made.total_logprob == 0.0
         with pytest.raises(LogprobsMissingError, match="at least one token"):
             _ = made.perplexity
+
+
+def test_perplexity_warns_once_for_many_tables_and_never_for_whole_ones() -> None:
+    some = [table(*paris(), *[entry("?", None)] * count) for count in (1, 2, 3)]
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("default")
+        for made in [table(), *some, *some]:
+            assert made.perplexity == table().perplexity
+    assert [warning.category for warning in caught] == [UserWarning]
+    assert Path(caught[0].filename) == Path(__file__)
 
 
 def test_perplexity_beyond_a_float_is_infinite() -> None:
@@ -444,8 +458,9 @@ def test_plain_columns_have_one_value_per_token() -> None:
     columns = table().to_dict()
     assert {len(column) for column in columns.values()} == {3}
     assert columns["token"] == ["Paris", " is", "!"]
-    assert columns["rank"][:2].tolist() == [1.0, 1.0]
-    assert math.isnan(columns["rank"][2])
+    for name in ("rank", "rank_at_least"):
+        assert columns[name][:2].tolist() == [1.0, 1.0]
+        assert math.isnan(columns[name][2])
 
 
 def test_a_data_frame_has_a_row_per_token() -> None:

@@ -251,6 +251,13 @@ def test_hostile_tokens_are_escaped_and_control_characters_removed() -> None:
     assert not {"\x1b", "\u202e"} & set(compare.to_text() + compare.to_html())
 
 
+def test_the_static_form_names_how_many_tokens_a_perplexity_is_of() -> None:
+    withheld = Logprobs.from_entries([entry("a", 0.5), {"token": "b", "logprob": -9999.0}, entry("c", 0.5)])
+    text = LogprobCompare(withheld, table(("a", 0.25, {}))).to_text()
+    assert "A: 3 tokens · perplexity 2 (of 2 of 3 tokens)" in text
+    assert "B: 1 token · perplexity 4\n" in text
+
+
 def test_a_truncated_static_form_counts_the_omitted_tokens() -> None:
     compare = LogprobCompare(long_table(40), long_table(50))
     assert "… more tokens: 30 of A, 40 of B" in compare.to_text(limit=10)

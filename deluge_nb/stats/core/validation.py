@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 
 from ...errors import LogprobError, ProbabilityMassError, SettingError, invalid_argument
 from ...logprobs.columns import Floats, Ints
+from ...logprobs.measures import log_of
 from ...logprobs.values import LOWEST, ROUNDING, SENTINELS
 
 # A total of probabilities may exceed 1 by this much, because each of them is rounded.
@@ -55,12 +56,7 @@ def between(value: object, name: str, low: float, high: float, *, ends: bool = T
 
 def log_base(base: float | None) -> float:
     """Return the natural logarithm of a base; 1 for None, which means nats."""
-    if base is None:
-        return 1.0
-    value = number(base, "base", "a positive number other than 1 (2 for bits)")
-    if not 0 < value < math.inf or value == 1:
-        raise invalid_argument("base", base, "a positive number other than 1 (2 for bits)")
-    return math.log(value)
+    return 1.0 if base is None else log_of(base)
 
 
 def read_temperature(value: object) -> float:
