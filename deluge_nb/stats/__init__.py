@@ -12,7 +12,7 @@ from .batch.labels import binary_probability_batch, label_distribution_batch
 from .batch.sequences import deepconf_batch, sequence_stats_batch
 from .batch.temperature import temperature_topk_batch
 from .batch.tokens import entropy_bounds_batch, margin_batch, surprisal_batch
-from .conformal import conformal_aps_quantile, conformal_lac_quantile, conformal_lac_sets
+from .conformal import conformal_aps_quantile, conformal_aps_sets, conformal_lac_quantile, conformal_lac_sets
 from .entropy import (
     entropy_bounds,
     log1mexp,
@@ -44,15 +44,18 @@ from .samples import (
 from .scoring import (
     adaptive_ece,
     auroc,
+    average_precision,
     brier,
     brier_decomposition,
     brier_multiclass,
+    calibration_test,
     clopper_pearson,
     ece,
+    ece_multiclass,
     log_loss,
     wilson_interval,
 )
-from .selective import decision_threshold, risk_coverage, threshold_for_precision
+from .selective import decision_threshold, prr, risk_coverage, threshold_for_precision
 from .sequences import (
     choice_scores,
     contextual_calibration,
@@ -74,6 +77,7 @@ from .temperature import (
 __all__ = [
     "adaptive_ece",
     "auroc",
+    "average_precision",
     "bayes_posterior",
     "binary_probability",
     "binary_probability_batch",
@@ -81,10 +85,12 @@ __all__ = [
     "brier",
     "brier_decomposition",
     "brier_multiclass",
+    "calibration_test",
     "chi_square_gof",
     "choice_scores",
     "clopper_pearson",
     "conformal_aps_quantile",
+    "conformal_aps_sets",
     "conformal_lac_quantile",
     "conformal_lac_sets",
     "contextual_calibration",
@@ -94,6 +100,7 @@ __all__ = [
     "deepconf_batch",
     "divergence_lower_bounds",
     "ece",
+    "ece_multiclass",
     "entropy_bounds",
     "entropy_bounds_batch",
     "entropy_from_counts",
@@ -114,6 +121,7 @@ __all__ = [
     "min_p",
     "observed_set",
     "pmi_dc",
+    "prr",
     "rank_bounds",
     "risk_coverage",
     "semantic_entropy",

@@ -137,6 +137,46 @@ def risk_coverage(confidence: ArrayLike, correct: ArrayLike) -> RiskCoverage:
     return RiskCoverage(aurc, oracle, aurc - oracle, curve)
 
 
+def prr(confidence: ArrayLike, correct: ArrayLike) -> float | None:
+    """Return the prediction rejection ratio: how near the order of the confidences is to a perfect one.
+
+    It is (error rate - AURC) / (error rate - AURC of a perfect order), with the areas of :func:`risk_coverage`.
+
+    Parameters
+    ----------
+    confidence
+        Scores of any scale, higher for more confident, shape (n,).
+    correct
+        0 or 1, shape (n,).
+
+    Returns
+    -------
+    float or None
+        1 for a perfect order, 0 for an order that says nothing (equal scores), negative for a worse one. None where all
+        answers are right or all are wrong, because no order is better than another.
+
+    Raises
+    ------
+    ValueError
+        If the lists are empty, differ in length, or hold other values.
+
+    References
+    ----------
+    A. Malinin et al., "Incorporating Uncertainty in Deep Learning for Spoken Language Assessment", 2017.
+
+    Examples
+    --------
+    >>> from deluge_nb.stats import prr
+    >>> prr([0.9, 0.8, 0.7, 0.6], [1, 1, 1, 0]), round(prr([0.9, 0.8, 0.7, 0.6], [1, 1, 0, 1]), 3)
+    (1.0, 0.556)
+    """
+    areas = risk_coverage(confidence, correct)
+    error = float(areas.curve.risk[-1])
+    if error in (0.0, 1.0):
+        return None
+    return (error - areas.aurc) / (error - areas.oracle)
+
+
 def threshold_for_precision(
     confidence: ArrayLike, correct: ArrayLike, target: float, *, delta: float | None = None
 ) -> Threshold | None:

@@ -219,7 +219,7 @@ def mass_error(mass: float, where: str) -> ProbabilityMassError:
 
 
 def _as_array(values: ArrayLike | Iterable[Any], name: str) -> Floats:
-    if isinstance(values, str | bytes | Mapping):
+    if values is None or isinstance(values, str | bytes | Mapping):
         raise invalid_argument(name, values, "a list of numbers")
     if not hasattr(values, "__array__") and not isinstance(values, Sequence):
         values = list(values) if isinstance(values, Iterable) else [values]

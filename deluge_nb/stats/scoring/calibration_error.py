@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from ...logprobs.columns import Floats
 from ..core.records import Result
 from ..core.validation import count
-from .forecasts import read_forecasts
+from .forecasts import read_class_forecasts, read_forecasts
 from .intervals import wilson_interval
 
 # Points per pass: so many numbers stay in the cache of one processor core.
@@ -42,6 +42,19 @@ class CalibrationError(Result):
     mce: float
     rmsce: float
     bins: tuple[CalibrationBin, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MulticlassCalibration(Result):
+    """Calibration errors of forecasts over several classes.
+
+    ``top_label`` is the error of each row's largest probability, ``per_class`` the error of each column as a forecast
+    of its class, and ``classwise`` the mean of ``per_class``.
+    """
+
+    top_label: float
+    per_class: tuple[float, ...]
+    classwise: float
 
 
 def ece(confidence: ArrayLike, correct: ArrayLike, n_bins: int = 10) -> CalibrationError:
@@ -84,14 +97,14 @@ def ece(confidence: ArrayLike, correct: ArrayLike, n_bins: int = 10) -> Calibrat
     sums = np.zeros((3, bins))
     for start in range(0, len(p), _BLOCK):
         part = p[start : start + _BLOCK]
-        index = _bin_indices(part, bins)
+        index = bin_indices(part, bins)
         sums[0] += np.bincount(index, minlength=bins)
         sums[1] += np.bincount(index, part, bins)
         sums[2] += np.bincount(index, y[start : start + _BLOCK], bins)
     return _calibration_error(sums, len(p))
 
 
-def _bin_indices(p: Floats, bins: int) -> NDArray[np.intp]:
+def bin_indices(p: Floats, bins: int) -> NDArray[np.intp]:
     """Return the bin (low, high] of each probability, the first closed at 0.
 
     Edges are the doubles nearest to i / bins.
@@ -161,8 +174,55 @@ def adaptive_ece(confidence: ArrayLike, correct: ArrayLike, n_bins: int = 10) ->
     0.15
     """
     p, y = read_forecasts(confidence, correct, ("confidence", "correct"))
-    bins = count(n_bins, "n_bins", 1)
-    edges = np.unique(np.quantile(p, np.arange(bins + 1) / bins))
-    index = np.clip(np.searchsorted(edges, p, side="left") - 1, 0, max(len(edges) - 2, 0))
+    index = quantile_bin_indices(p, count(n_bins, "n_bins", 1))
     gaps = np.bincount(index, y - p)
     return math.fsum(np.abs(gaps).tolist()) / len(p)
+
+
+def quantile_bin_indices(p: Floats, bins: int) -> NDArray[np.intp]:
+    """Return the bin of each probability, between quantiles; equal probabilities share a bin."""
+    edges = np.unique(np.quantile(p, np.arange(bins + 1) / bins))
+    return np.clip(np.searchsorted(edges, p, side="left") - 1, 0, max(len(edges) - 2, 0))
+
+
+def ece_multiclass(p: ArrayLike, y: ArrayLike, n_bins: int = 10) -> MulticlassCalibration:
+    """Return the calibration errors over several classes: of the top label, of each class, and their mean.
+
+    Parameters
+    ----------
+    p
+        Probabilities, shape (n, k).
+    y
+        The index of the true class, from 0, shape (n,).
+    n_bins
+        The number of bins of equal width.
+
+    Returns
+    -------
+    MulticlassCalibration
+        Each error is that of :func:`ece`. The top label is the first of the likeliest classes.
+
+    Raises
+    ------
+    ValueError
+        If the shapes do not fit, a number is not a probability, or a row adds up to more than 1.
+
+    References
+    ----------
+    M. Kull et al., "Beyond temperature scaling", 2019, for the classwise error.
+
+    Examples
+    --------
+    >>> from deluge_nb.stats import ece_multiclass
+    >>> error = ece_multiclass([[0.7, 0.2, 0.1], [0.1, 0.8, 0.1]], [0, 2])
+    >>> round(error.top_label, 3), [round(value, 3) for value in error.per_class], round(error.classwise, 3)
+    (0.55, [0.2, 0.5, 0.4], 0.367)
+    """
+    rows, true = read_class_forecasts(p, y)
+    best = rows.argmax(axis=1)
+    errors = [ece(column, true == name, n_bins).ece for name, column in enumerate(rows.T)]
+    return MulticlassCalibration(
+        ece(rows[np.arange(len(rows)), best], best == true, n_bins).ece,
+        tuple(errors),
+        math.fsum(errors) / len(errors),
+    )

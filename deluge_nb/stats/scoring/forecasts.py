@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ...errors import ProbabilityMassError, SettingError, invalid_argument
-from ...logprobs.columns import Floats
+from ...logprobs.columns import Floats, Ints
 from ..core.records import Result
 from ..core.validation import MASS_TOLERANCE, between, check_paired, classes, matrix, outcomes, probabilities, vector
 
@@ -85,23 +85,10 @@ def brier_multiclass(p: ArrayLike, y: ArrayLike) -> float:
     >>> round(brier_multiclass([[0.7, 0.2, 0.1], [0.1, 0.8, 0.1]], [0, 1]), 3)
     0.1
     """
-    rows = matrix(p, "p")
-    n, k = rows.shape
-    for row, column in np.argwhere((rows < 0) | (rows > 1))[:1]:
-        raise invalid_argument(f"p[{row}][{column}]", float(rows[row, column]), "a probability from 0 to 1")
-    heavy = np.flatnonzero(rows.sum(axis=1) > 1 + MASS_TOLERANCE)
-    if len(heavy):
-        total = float(rows[heavy[0]].sum())
-        raise ProbabilityMassError(
-            f"p[{heavy[0]}] adds up to {total:.6g}; probabilities of classes that exclude each other must add up to 1.",
-            position=int(heavy[0]),
-            value=total,
-        )
-    true = classes(y, "y", k)
-    check_paired(rows[:, 0] if k else np.zeros(n), true.astype(np.float64), ("p", "y"))
+    rows, true = read_class_forecasts(p, y)
     squares = rows**2
-    own = rows[np.arange(n), true]
-    return math.fsum([*(squares.sum(axis=1) - own**2 + (own - 1) ** 2).tolist()]) / n
+    own = rows[np.arange(len(rows)), true]
+    return math.fsum((squares.sum(axis=1) - own**2 + (own - 1) ** 2).tolist()) / len(rows)
 
 
 def brier_decomposition(p: ArrayLike, y: ArrayLike) -> BrierDecomposition:
@@ -231,8 +218,70 @@ def auroc(score: ArrayLike, y: ArrayLike) -> float:
     return (int(below) + int(upto)) / (2 * len(positive) * len(negative))
 
 
+def average_precision(score: ArrayLike, y: ArrayLike) -> float:
+    """Return the area under the precision-recall curve: the mean precision at each 1, from the highest score down.
+
+    The curve has steps, and equal scores are one step, so the order of the data makes no difference.
+
+    Parameters
+    ----------
+    score
+        Numbers, also infinite ones, shape (n,): higher means more likely 1.
+    y
+        0 or 1, shape (n,).
+
+    Returns
+    -------
+    float
+        From 0 to 1. Scores without information have the share of 1 in ``y``.
+
+    Raises
+    ------
+    ValueError
+        If ``y`` has no 1, or the lists are empty, differ in length, or hold other values.
+
+    Notes
+    -----
+    The sum over thresholds of the precision times the increase in recall, as in scikit-learn's
+    ``average_precision_score``.
+
+    Examples
+    --------
+    >>> from deluge_nb.stats import average_precision
+    >>> round(average_precision([0.9, 0.8, 0.7, 0.6], [1, 0, 1, 0]), 4)
+    0.8333
+    """
+    values, outcome = vector(score, "score"), outcomes(y, "y")
+    check_paired(values, outcome, ("score", "y"))
+    if not outcome.any():
+        raise SettingError("y holds only 0; the area under the precision-recall curve needs a 1.", setting="y", value=0)
+    _, index, counts = np.unique(-values, return_inverse=True, return_counts=True)
+    hits = np.bincount(index, outcome)
+    found = np.cumsum(hits)
+    return math.fsum((hits * found / np.cumsum(counts)).tolist()) / float(found[-1])
+
+
 def read_forecasts(p: ArrayLike, y: ArrayLike, names: tuple[str, str]) -> tuple[Floats, Floats]:
     """Return forecasts (probabilities of 1) and their outcomes (0 or 1) as arrays of the same length."""
     forecast, outcome = probabilities(p, names[0]), outcomes(y, names[1])
     check_paired(forecast, outcome, names)
     return forecast, outcome
+
+
+def read_class_forecasts(p: ArrayLike, y: ArrayLike) -> tuple[Floats, Ints]:
+    """Return forecasts of classes, shape (n, k), and the index of each row's true class."""
+    rows = matrix(p, "p")
+    n, k = rows.shape
+    for row, column in np.argwhere((rows < 0) | (rows > 1))[:1]:
+        raise invalid_argument(f"p[{row}][{column}]", float(rows[row, column]), "a probability from 0 to 1")
+    heavy = np.flatnonzero(rows.sum(axis=1) > 1 + MASS_TOLERANCE)
+    if len(heavy):
+        total = float(rows[heavy[0]].sum())
+        raise ProbabilityMassError(
+            f"p[{heavy[0]}] adds up to {total:.6g}; probabilities of classes that exclude each other must add up to 1.",
+            position=int(heavy[0]),
+            value=total,
+        )
+    true = classes(y, "y", k)
+    check_paired(rows[:, 0] if k else np.zeros(n), true.astype(np.float64), ("p", "y"))
+    return rows, true
