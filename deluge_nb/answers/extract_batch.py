@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 
 from ..errors import SettingError
 from ..logprobs import measures
-from ..logprobs.columns import Floats, Vocabulary
-from ..logprobs.packed import stack_packed
+from ..logprobs.columns import Floats, Vocabulary, stack_packed
 from ..logprobs.table import Logprobs
 from ..stats.core.stacked import StoredColumns, stack, stored_columns, tables_of, unify_vocabularies
 from ..stats.core.validation import count

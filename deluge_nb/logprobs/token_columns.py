@@ -15,8 +15,7 @@ from numpy.typing import NDArray
 
 from ..text.counts import pluralize
 from . import measures
-from .columns import Columns, Floats, Ints, RawBytes, Vocabulary
-from .packed import pack_columns
+from .columns import Columns, Floats, Ints, RawBytes, Vocabulary, pack_columns
 
 # Tokens. Indices into a vocabulary of at most this size are stored as uint16, which halves the memory of many answers.
 _NARROW_VOCABULARY = 1 << 16
