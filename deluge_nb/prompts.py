@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from numbers import Number
 from typing import Any, Literal, TypeVar, get_args, overload
 
@@ -71,6 +71,9 @@ class Conversation(Sequence[Message]):
         The turns, oldest first.
     prefill
         Beginning of the answer, which the model continues; None for an answer from the start.
+    gap
+        White space that ``prefill`` ended in. It is not sent with the prefill: a text that is scored after it begins
+        with it.
 
     Examples
     --------
@@ -81,6 +84,7 @@ class Conversation(Sequence[Message]):
 
     messages: tuple[Message, ...] = ()
     prefill: str | None = None
+    gap: str = field(default="", compare=False)
 
     def system(self, content: str) -> Conversation:
         """Return a copy with a system message added.
@@ -131,7 +135,7 @@ class Conversation(Sequence[Message]):
         """Return a copy with the beginning of the answer, for models that can continue it.
 
         White space at the end is removed: most tokens begin with a space, so a beginning that ends in one makes them
-        unlikely.
+        unlikely. A text that is scored after the beginning gets it back.
 
         Parameters
         ----------
@@ -150,7 +154,7 @@ class Conversation(Sequence[Message]):
         'I think'
         """
         self._check_open()
-        return Conversation(self.messages, content.rstrip())
+        return Conversation(self.messages, *_split_gap(content))
 
     def _append(self, role: Role, content: str) -> Conversation:
         self._check_open()
@@ -190,6 +194,8 @@ class Prompt:
 
     messages: tuple[Mapping[str, Any], ...] = ()
     prefill: str | None = None
+    gap: str = field(default="", compare=False)
+    """White space that the prefill ended in: a text that is scored after the prompt begins with it."""
     raw: str | None = None
     begun: tuple[int, ...] = ()
     """Ids of tokens that follow the prompt and that the model continues; for the llamacpp dialect only."""
@@ -228,12 +234,12 @@ def as_prompt(value: PromptLike, where: str = "prompt") -> Prompt:
         return Prompt(raw=_checked_text(value.text, where))
     if isinstance(value, Conversation):
         messages = tuple(_message(message, where) for message in value.messages)
-        prefill = value.prefill
+        prefill = None if value.prefill is None else value.prefill + value.gap
     elif isinstance(value, Sequence) and not isinstance(value, bytes | bytearray):
         messages = tuple(_message(message, f"{where}[{i}]") for i, message in enumerate(value))
         prefill = None
         if messages and messages[-1]["role"] == "assistant" and isinstance(messages[-1]["content"], str):
-            messages, prefill = messages[:-1], messages[-1]["content"].rstrip()
+            messages, prefill = messages[:-1], messages[-1]["content"]
     else:
         raise SettingError(
             f"{where} must be text, a list of messages, a Conversation or a RawPrompt, not {type(value).__name__}.",
@@ -242,7 +248,7 @@ def as_prompt(value: PromptLike, where: str = "prompt") -> Prompt:
         )
     if not messages:
         raise SettingError(f"{where} has no message for the model to answer.", setting=where, value=value)
-    return Prompt(messages, prefill)
+    return Prompt(messages) if prefill is None else Prompt(messages, *_split_gap(prefill))
 
 
 def as_rows(values: Iterable[T], setting: str, entries: str) -> list[T]:
@@ -338,6 +344,12 @@ def as_prompts(values: Iterable[PromptLike]) -> list[Prompt]:
         check_present(value, f"prompts[{i}]")
         prompts.append(as_prompt(value, f"prompts[{i}]"))
     return prompts
+
+
+def _split_gap(beginning: str) -> tuple[str, str]:
+    """Return the beginning of an answer without the white space at its end, and that white space."""
+    prefill = beginning.rstrip()
+    return prefill, beginning[len(prefill) :]
 
 
 def _message(value: Message | Mapping[str, Any], where: str) -> Mapping[str, Any]:

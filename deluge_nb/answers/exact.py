@@ -4,83 +4,146 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..logprobs.values import log_sum
 from ..prompts import Prompt
-from ..stats.entropy import log1mexp
+from ..stats.core.validation import Alternative
 from ..stats.labels import LabelMass
+from ..text.boundary import space_between
 from ..text.matching import Labels
-from .first_token import to_classification
+from .first_token import alternatives_at, to_classification
 from .results import Classification, failed_result
 
 if TYPE_CHECKING:
     from ..client.client import LLMClient
+    from ..logprobs.table import Logprobs
     from ..response import APIResponse
+
+# After a spelling: enough to see how it ends.
+_ALTERNATIVES = 20
 
 Tokens = tuple[tuple[int | None, str], ...]
 
 
 def by_likelihood(questions: list[tuple[Prompt, Labels]], client: LLMClient, progress: bool) -> list[Classification]:
-    """Ask for the likelihood of every spelling of every answer."""
+    """Ask for the likelihood of every spelling of every answer, and for the tokens that may follow it."""
     requests = [
-        (row, name, _continuation(prompt, spelling))
+        (row, answer, _continuation(prompt, spelling))
         for row, (prompt, labels) in enumerate(questions)
-        for name in labels.names
+        for answer, name in enumerate(labels.names)
         for spelling in labels.spellings[name]
     ]
     pairs: list[Any] = [(questions[row][0], text) for row, _, text in requests]
-    responses = client.score_continuations_sync(pairs, show_progress=progress)
-    scored: list[dict[str, list[APIResponse]]] = [{name: [] for name in labels.names} for _, labels in questions]
-    for (row, name, _), response in zip(requests, responses, strict=True):
-        scored[row][name].append(response)
-    return [_from_likelihoods(of_label, labels) for of_label, (_, labels) in zip(scored, questions, strict=True)]
+    alternatives = min(_ALTERNATIVES, client.max_top_logprobs)
+    responses = client.score_continuations_sync(pairs, ends=True, top_logprobs=alternatives, show_progress=progress)
+    scored: list[list[tuple[int, str, APIResponse]]] = [[] for _ in questions]
+    for (row, answer, text), response in zip(requests, responses, strict=True):
+        scored[row].append((answer, text, response))
+    return [_from_likelihoods(of_row, labels) for of_row, (_, labels) in zip(scored, questions, strict=True)]
 
 
 def _continuation(prompt: Prompt, spelling: str) -> str:
-    """Return a spelling as it follows the prompt: with a space in front, unless it begins the model's turn."""
-    begins_turn = prompt.raw is None and not prompt.prefill
-    return spelling if begins_turn or spelling[:1].isspace() else " " + spelling
+    """Return a spelling as it follows the prompt; one that begins the model's turn is taken unchanged."""
+    before = prompt.raw if prompt.raw is not None else (prompt.prefill or "") + prompt.gap
+    return space_between(before, spelling) + spelling
 
 
-def _from_likelihoods(scored: dict[str, list[APIResponse]], labels: Labels) -> Classification:
+@dataclass(frozen=True, slots=True)
+class _Spelling:
+    """Scored spelling of an answer: its text, its tokens, their log-probability, and the tokens that may follow."""
+
+    answer: int
+    text: str
+    tokens: Tokens
+    logprob: float
+    next: list[Alternative]
+
+    def begins(self, other: _Spelling) -> bool:
+        """Return whether another spelling continues the tokens of this one."""
+        return len(other.tokens) > len(self.tokens) and other.tokens[: len(self.tokens)] == self.tokens
+
+
+def _from_likelihoods(scored: list[tuple[int, str, APIResponse]], labels: Labels) -> Classification:
     """Return the result of the scored spellings of each answer."""
-    responses = [response for of_label in scored.values() for response in of_label]
-    failed = next((response for response in responses if response.is_error or response.logprobs is None), None)
+    responses = [response for _, _, response in scored]
+    failed = next((response for response in responses if response.is_error or not response.logprobs), None)
     if failed is not None:
         return failed_result(
             labels.names, failed.error_message or failed.note or "There are no log-probabilities.", responses
         )
-    spelt = [
-        (answer, tuple(zip(table.token_ids, table.tokens, strict=True)), float(table.logprob.sum()))
-        for answer, of_label in enumerate(scored.values())
-        for response in of_label
-        if (table := response.logprobs) is not None
-    ]
-    logprob_of = {tokens: logprob for _, tokens, logprob in spelt}
-    label_mass = LabelMass(labels)
-    logliks: list[list[float]] = [[] for _ in labels.names]
-    for answer, tokens, logprob in {spelling[1]: spelling for spelling in spelt}.values():
-        complete = logprob + _log_complete_share(logprob, tokens, logprob_of)
-        label_mass.per_label[answer].append(math.exp(complete))
-        logliks[answer].append(complete)
-    matched = math.fsum(p for parts in label_mass.per_label for p in parts)
-    distribution = label_mass.to_distribution(max(1.0 - matched, 0.0), [math.inf] * len(labels))
-    loglik = {name: log_sum(values) for name, values in zip(labels.names, logliks, strict=True)}
+    spellings: dict[Tokens, _Spelling] = {}
+    shown: list[APIResponse] = []
+    for answer, text, response in scored:
+        table = response.logprobs
+        assert table is not None
+        shown.append(dataclasses.replace(response, logprobs=table[:-1]))
+        spelling = _read_spelling(answer, text, table)
+        spellings.setdefault(spelling.tokens, spelling)
+    mass = LabelMass(labels)
+    likely: list[list[float]] = [[] for _ in labels.names]
+    for spelling in spellings.values():
+        others = [other for other in spellings.values() if spelling.begins(other)]
+        endings = list(_endings(spelling, others, labels))
+        settled = log_sum([logprob for logprob, ended in endings if ended])
+        mass.per_label[spelling.answer].append(math.exp(spelling.logprob + settled))
+        likely[spelling.answer].append(spelling.logprob + log_sum([logprob for logprob, _ in endings]))
+    settled_mass = math.fsum(p for parts in mass.per_label for p in parts)
+    distribution = mass.to_distribution(max(1.0 - settled_mass, 0.0), [math.inf] * len(labels))
     # In logarithms: probabilities that underflow to 0 can still be compared.
-    total = log_sum(list(loglik.values()))
-    shares = {name: math.exp(value - total) for name, value in loglik.items()} if total > -math.inf else {}
-    return dataclasses.replace(to_classification(distribution, responses, shares), loglik=loglik)
+    logs = [log_sum(values) for values in likely]
+    total = log_sum(logs)
+    shares = {
+        name: math.exp(value - total) for name, value in zip(labels.names, logs, strict=True) if total > -math.inf
+    }
+    matched = max(min(math.exp(total), 1.0), settled_mass)
+    return dataclasses.replace(
+        to_classification(distribution, shown, shares),
+        matched_mass=matched,
+        attributed_mass=matched - settled_mass,
+        loglik=_logliks(list(spellings.values()), labels),
+    )
 
 
-def _log_complete_share(logprob: float, tokens: Tokens, logprob_of: dict[Tokens, float]) -> float:
-    """Return the logarithm of the share of a spelling that is not continued to a longer one ("1" to "10")."""
-    longer = [other for other in logprob_of if len(other) > len(tokens) and other[: len(tokens)] == tokens]
-    # A spelling that continues another of the longer ones is already part of that one.
-    nearest = [
-        spelling
-        for spelling in longer
-        if not any(len(other) < len(spelling) and spelling[: len(other)] == other for other in longer)
-    ]
-    continued = log_sum([logprob_of[spelling] for spelling in nearest]) - logprob
-    return log1mexp(min(continued, 0.0))
+def _read_spelling(answer: int, text: str, table: Logprobs) -> _Spelling:
+    """Return a scored spelling; the last row of its table is the token after it."""
+    rows = table[:-1]
+    return _Spelling(
+        answer,
+        text,
+        tuple(zip(rows.token_ids, rows.tokens, strict=True)),
+        float(rows.logprob.sum()),
+        alternatives_at(table, len(rows)),
+    )
+
+
+def _endings(spelling: _Spelling, longer: list[_Spelling], labels: Labels) -> Iterator[tuple[float, bool]]:
+    """Yield the log-probabilities of the next tokens after which the text is this answer; True where it has ended.
+
+    Text that has not ended ("1969,") may still become another number or word.
+    """
+    scored = {other.tokens[len(spelling.tokens)][1] for other in longer}
+    for alternative in spelling.next:
+        if not alternative.token:  # a token that ends the text
+            yield alternative.logprob, True
+        elif alternative.token not in scored:
+            reading = labels.read(spelling.text + alternative.token)
+            if reading.only == spelling.answer:
+                yield alternative.logprob, reading.label is not None and reading.ended
+
+
+def _logliks(spellings: list[_Spelling], labels: Labels) -> dict[str, float]:
+    """Return the log-likelihood of each answer's text; a spelling that continues another one is part of it."""
+    return {
+        name: log_sum(
+            [
+                spelling.logprob
+                for spelling in spellings
+                if spelling.answer == answer
+                and not any(other.answer == answer and other.begins(spelling) for other in spellings)
+            ]
+        )
+        for answer, name in enumerate(labels.names)
+    }

@@ -206,7 +206,8 @@ def fill_prompt(values: Any, template: Template | None, where: str, setting: str
         parts.append(template.prefill)
     texts = _fill_parts(parts, values, where, setting)
     messages = tuple(Message(message.role, text) for message, text in zip(template.messages, texts, strict=False))
-    return as_prompt(Conversation(messages, texts[-1] if template.prefill is not None else None), where)
+    prefill = texts[-1] if template.prefill is not None else None
+    return as_prompt(Conversation(messages, prefill, template.gap), where)
 
 
 def fill_template(template: str, values: Input, where: str = "inputs", setting: str = "scoring_prompt_template") -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ..errors import LogprobError
 from ..prompts import Prompt
 from ..stats.core.validation import Alternative
-from ..stats.labels import walk_trie
+from ..stats.labels import LabelDistribution, walk_trie
 from ..text.matching import Labels
 from .first_token import NO_TOKENS, alternatives_at, request_alternatives, to_classification
 from .results import Classification, failed_result
@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     from ..client.client import LLMClient
     from ..response import APIResponse
 
-# Beginnings of lower probability are not worth a request.
+# Beginnings of lower probability are not worth a request; nor are answers, to see whether they end there.
 _MIN_PROBABILITY = 1e-3
+_MIN_ANSWER_PROBABILITY = 1e-2
 _ROUNDS = 6
 
 
@@ -54,7 +55,7 @@ def by_trie(questions: list[tuple[Prompt, Labels]], client: LLMClient, progress:
     for row, reason in enumerate(reasons):
         try:
             if reason is None:
-                results.append(to_classification(walk_trie(tries[row], answer_sets[row]), responses_of[row]))
+                results.append(to_classification(_distribution(tries[row], answer_sets[row]), responses_of[row]))
                 continue
         except LogprobError as error:
             reason = str(error)
@@ -62,17 +63,37 @@ def by_trie(questions: list[tuple[Prompt, Labels]], client: LLMClient, progress:
     return results
 
 
+def _distribution(trie: dict[str, list[Alternative]], labels: Labels) -> LabelDistribution:
+    """Return the distribution over answers of a trie.
+
+    Probability of an answer that turned out to be another word or number ("1" of "15") is not counted for it. It stays
+    in the upper bound: a method that does not look so far counts it.
+    """
+    ended, begun = walk_trie(trie, labels, to_the_end=True), walk_trie(trie, labels)
+    return dataclasses.replace(
+        ended,
+        upper={name: max(high, begun.upper[name]) for name, high in ended.upper.items()},
+        normalized_upper={
+            name: max(high, begun.normalized_upper.get(name, high)) for name, high in ended.normalized_upper.items()
+        },
+        decided=ended.decided and begun.decided,
+    )
+
+
 def _unexplored_prefixes(trie: dict[str, list[Alternative]], labels: Labels) -> list[str]:
-    """Return the beginnings that leave answers open, are likely enough, and have no node in the trie yet."""
+    """Return the beginnings and answers that may go on, are likely enough, and have no node in the trie yet."""
     best: dict[str, float] = {"": 0.0}
     prefixes = []
     for prefix in sorted(trie, key=len):
         for alternative in trie[prefix]:
             text, logprob = prefix + alternative.token, best.get(prefix, -math.inf) + alternative.logprob
-            if not alternative.token or not labels.read(text).is_undecided:
+            reading = labels.read(text)
+            settled = reading.label is not None
+            if not alternative.token or reading.ended or not (settled or reading.is_undecided):
                 continue
             best[text] = max(best.get(text, -math.inf), logprob)
-            if text not in trie and logprob > math.log(_MIN_PROBABILITY) and text not in prefixes:
+            least = _MIN_ANSWER_PROBABILITY if settled else _MIN_PROBABILITY
+            if text not in trie and logprob > math.log(least) and text not in prefixes:
                 prefixes.append(text)
     return prefixes
 

@@ -153,10 +153,10 @@ class BaseClient:
             cache=self._cache if use_cache else None,
         )
 
-    def _scoring(self, pairs: Iterable[tuple[PromptLike, str]], top_logprobs: int) -> Batch:
+    def _scoring(self, pairs: Iterable[tuple[PromptLike, str]], top_logprobs: int, ends: bool) -> Batch:
         prompts = as_scoring_pairs(pairs, self._routes)
         settings = self._settings_for(SamplingParams(logprobs=True, top_logprobs=top_logprobs))
-        return plan(prompts, self._routes, settings, self._turns(), limit=self._limit, cache=self._cache)
+        return plan(prompts, self._routes, settings, self._turns(), limit=self._limit, ends=ends, cache=self._cache)
 
     def _continue(self, prompt: Prompt, params: SamplingParams, turn: int, *, use_cache: bool = True) -> APIResponse:
         """Ask the model of one turn for the rest of an answer."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from ..errors import MissingKeyError, SettingError
 from ..models import REGISTRY
 from ..models.observations import requested_features
-from ..prompts import Prompt, PromptLike, as_prompt
+from ..prompts import Prompt, PromptLike, RawPrompt, as_prompt
 from ..response import APIResponse
 from ..sampling import SamplingParams
 from ..tools import OutputSchema, Tool
@@ -38,6 +38,7 @@ def plan(
     next_turn: Callable[[], int],
     *,
     limit: int | None,
+    ends: bool = False,
     tools: tuple[Tool, ...] = (),
     output_schema: OutputSchema | None = None,
     cache: Cache | None = None,
@@ -54,6 +55,8 @@ def plan(
         Returns the index of the model that gets the next prompt.
     limit
         Requests at a time; None for the largest number recommended for the models in use.
+    ends
+        Also score the token that ends the turn after each text.
 
     Raises
     ------
@@ -67,7 +70,7 @@ def plan(
     for prompt, continuation in prompts:
         turn = next_turn()
         REGISTRY.validate(routes[turn].target, settings[turn], prompt, features)
-        items.append(Item(routes[turn], prompt, settings[turn], continuation))
+        items.append(Item(routes[turn], prompt, settings[turn], continuation, ends))
     in_use = _distinct_routes(items)
     for route in in_use:
         _check_key(route)
@@ -99,7 +102,10 @@ def as_scoring_pairs(
             raise SettingError(
                 f"pairs[{i}] must be a prompt and a text that is not empty, not {pair!r}.", setting="pairs", value=pair
             )
-        checked.append((as_prompt(pair[0], f"pairs[{i}][0]"), pair[1]))
+        # The likelihood of a whole text is that after an empty prompt, which nothing could answer.
+        whole_text = isinstance(pair[0], RawPrompt) and pair[0].text == ""
+        prompt = Prompt(raw="") if whole_text else as_prompt(pair[0], f"pairs[{i}][0]")
+        checked.append((prompt, prompt.gap + pair[1]))
     return checked
 
 

@@ -257,15 +257,23 @@ class LLMClient(BaseClient):
         self,
         pairs: Iterable[tuple[PromptLike, str]],
         *,
+        ends: bool = False,
         top_logprobs: int = 0,
         show_progress: bool = True,
     ) -> list[APIResponse]:
         """Compute the log-likelihood of given texts: the log-probability of each token of a text after its prompt.
 
+        Exactly the given text is scored after exactly the given prompt: no space is added. White space that a begun
+        answer (:meth:`Conversation.assistant_prefix`) ended in is scored as the beginning of the text, and so are
+        spaces at the end of a :class:`RawPrompt`, because tokens begin with them.
+
         Parameters
         ----------
         pairs
-            Prompts, each with the text to score after it.
+            Prompts, each with the text to score after it. ``RawPrompt("")`` gives the log-likelihood of a whole text.
+        ends
+            Also score the token that ends the model's turn after the text: ``exp(total_logprob)`` is then the
+            probability of this answer and nothing more. It is the last row; its token is empty.
         top_logprobs
             Alternatives to return at each token.
         show_progress
@@ -274,7 +282,8 @@ class LLMClient(BaseClient):
         Returns
         -------
         list of APIResponse
-            ``logprobs`` has a row for each token of the text; ``logprobs.total_logprob`` is its log-likelihood in nats.
+            ``logprobs`` has a row for each token of the text; ``logprobs.total_logprob`` is its log-likelihood in nats,
+            and ``logprobs.text`` is the text that was scored.
 
         Raises
         ------
@@ -289,12 +298,13 @@ class LLMClient(BaseClient):
         >>> paris.logprobs.total_logprob > berlin.logprobs.total_logprob
         True
         """
-        return self._run(self._scoring(pairs, top_logprobs), show_progress)
+        return self._run(self._scoring(pairs, top_logprobs, ends), show_progress)
 
     async def score_continuations_async(
         self,
         pairs: Iterable[tuple[PromptLike, str]],
         *,
+        ends: bool = False,
         top_logprobs: int = 0,
         show_progress: bool = True,
     ) -> list[APIResponse]:
@@ -302,7 +312,7 @@ class LLMClient(BaseClient):
 
         Parameters
         ----------
-        pairs, top_logprobs, show_progress
+        pairs, ends, top_logprobs, show_progress
             As in :meth:`score_continuations_sync`.
 
         Returns
@@ -315,7 +325,7 @@ class LLMClient(BaseClient):
         SettingError
             If a model's server cannot score given texts; the embedded model can.
         """
-        return await self._run_async(self._scoring(pairs, top_logprobs), show_progress)
+        return await self._run_async(self._scoring(pairs, top_logprobs, ends), show_progress)
 
 
 def _select(responses: list[APIResponse], completions_only: bool) -> list[Any]:

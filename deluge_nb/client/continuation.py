@@ -282,7 +282,7 @@ class Continuer:
             REGISTRY.validate(route.target, self._params_for(turn), prompt)
             prompt = Prompt(raw=_only_text(prompt, route.model))
         if ids:
-            begun = Prompt(prompt.messages, prompt.prefill, prompt.raw, tuple(ids))
+            begun = replace(prompt, begun=tuple(ids))
         elif prompt.raw is not None:
             begun = Prompt(raw=prompt.raw + (text or ""))
         elif endpoint.prefill is False:

@@ -34,6 +34,7 @@ class Item:
     prompt: Prompt
     params: SamplingParams
     continuation: str | None = None
+    ends: bool = False
 
 
 def build_ask(
@@ -60,6 +61,7 @@ def build_ask(
         tools=tools,
         output_schema=output_schema,
         continuation=item.continuation,
+        ends=item.ends,
         vocab_size=vocab_size,
         vocabulary=vocabulary,
         stream=stream,

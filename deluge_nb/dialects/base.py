@@ -34,8 +34,8 @@ class Ask:
     """Everything that a request can depend on.
 
     ``params`` includes the model's defaults and requirements. With ``continuation``, the request is for the
-    log-probabilities of this text after the prompt, in place of new text; only endpoints with ``continuations`` get
-    such requests.
+    log-probabilities of this text after the prompt, in place of new text, and with ``ends`` also that of the token that
+    ends the turn after it; only endpoints with ``continuations`` get such requests.
     """
 
     model: str
@@ -46,6 +46,7 @@ class Ask:
     tools: tuple[Tool, ...] = ()
     output_schema: OutputSchema | None = None
     continuation: str | None = None
+    ends: bool = False
     vocab_size: int | None = None
     vocabulary: Vocabulary | None = field(default=None, compare=False)
     """Vocabulary that new tokens are added to; the answers of one call share it."""

@@ -276,8 +276,11 @@ def cache_key(ask: Ask, address: str, draw: int) -> bytes:
         "schema": None if schema is None else [schema.name, schema.schema],
         "turn": draw,
     }
-    if ask.prompt.begun:  # only where present, so that keys of older versions stay valid
+    # Only where present, so that keys of older versions stay valid.
+    if ask.prompt.begun:
         parts["begun"] = list(ask.prompt.begun)
+    if ask.ends:
+        parts["ends"] = True
     return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).digest()
 
 

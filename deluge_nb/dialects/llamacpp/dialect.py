@@ -19,7 +19,19 @@ from .. import openai
 from ..base import Ask, Completion, Exchange, Request
 from ..decode import ServerError, decode
 from ..decode import parse_error as parse_server_error
-from .rows import NAME, WHOLE_VOCABULARY, Piece, Reply, Row, RowRequests, build_table, rows, tokenize
+from .rows import (
+    FORCING_BIAS,
+    NAME,
+    WHOLE_VOCABULARY,
+    Entry,
+    Piece,
+    Reply,
+    Row,
+    RowRequests,
+    build_table,
+    rows,
+    tokenize,
+)
 from .stream import CompletionReader, add_unreported_tokens
 
 # Alternatives; with this many, nearly every drawn token is among them, and their bytes are reliable.
@@ -28,8 +40,18 @@ _MIN_TOP_WITH_STOP = 20
 _SPECIAL_FIRST_CHARACTERS = frozenset("<[")
 
 
+# Tokens that models saw between two texts in training; the likelihood of a whole text is that after such a token.
+_SEPARATORS = ("<|endoftext|>", "<|end_of_text|>", "<|begin_of_text|>")
+_EMPTY = '""'
+
+
 class _Templated(msgspec.Struct):
     prompt: str
+
+
+class _Properties(msgspec.Struct):
+    bos_token: str = ""
+    eos_token: str = ""
 
 
 def exchange(ask: Ask) -> Exchange:
@@ -151,26 +173,15 @@ def _score(ask: Ask, prompt: str, continuation: str) -> Exchange:
     else:  # the boundary falls inside a token of the joined text
         pieces = yield from tokenize(continuation, special=False)
     ids = [piece.id for piece in pieces]
+    start = start or (yield from _start_of_text())
+    end = (yield from _end_of_turn(ask)) if ask.ends else []
     scored: list[Row] = []
     if ids and (yield from _fits_grammar(continuation, pieces)):
-        body = yield Request(
-            "/completion",
-            {
-                "prompt": start,
-                "grammar": f"root ::= {' '.join(f'<[{token}]>' for token in ids)}",
-                "n_predict": len(ids),
-                "n_probs": _width(ask.params),
-                "samplers": ["temperature"],
-                "temperature": 0,
-                "return_tokens": True,
-                "cache_prompt": True,
-            },
-        )
-        entries = decode(body, Reply, NAME).completion_probabilities
-        if [entry.id for entry in entries] == ids:
+        entries = yield from _force(ask, start, ids, end)
+        if [entry.id for entry in entries[: len(ids)]] == ids and len(entries) == len(ids) + ask.ends:
             scored = [
-                Row(entry.id, piece.octets, entry.logprob, entry.top_logprobs)
-                for entry, piece in zip(entries, pieces, strict=True)
+                Row(entry.id, octets, entry.logprob, entry.top_logprobs)
+                for entry, octets in zip(entries, [*(piece.octets for piece in pieces), b""], strict=False)
             ]
     if not scored:
         requests = RowRequests(start, ids, whole_vocabulary=ask.params.full_vocab)
@@ -178,10 +189,55 @@ def _score(ask: Ask, prompt: str, continuation: str) -> Exchange:
             row = yield from requests.row(position)
             # Not the row's bytes: the alternatives have none for the token that ends a turn.
             scored.append(Row(row.id, piece.octets, row.logprob, row.top))
+        if ask.ends:
+            entries = yield from _force(ask, [*start, *ids], [], end)
+            scored += [Row(entry.id, b"", entry.logprob, entry.top_logprobs) for entry in entries[:1]]
     count = {"prompt_tokens": len(start), "completion_tokens": len(ids), "total_tokens": len(start) + len(ids)}
     return Completion(
-        continuation, logprobs=build_table(ask, scored), finish_reason="length", usage=count, raw={"tokens": ids}
+        continuation,
+        logprobs=build_table(ask, scored),
+        finish_reason="stop" if ask.ends else "length",
+        usage=count,
+        raw={"tokens": [row.id for row in scored]},
     )
+
+
+def _force(ask: Ask, start: list[int], ids: list[int], end: list[int]) -> Generator[Request, bytes, list[Entry]]:
+    """Return the entries of tokens that a grammar forces, and with ``ask.ends`` that of the token after them.
+
+    Where the grammar is complete, the server draws the likeliest token that ends a text, or the given one.
+    """
+    body: dict[str, Any] = {
+        "prompt": start,
+        "grammar": f"root ::= {' '.join(f'<[{token}]>' for token in ids) or _EMPTY}",
+        "n_predict": len(ids) + ask.ends,
+        "n_probs": _width(ask.params),
+        "samplers": ["temperature"],
+        "temperature": 0,
+        "return_tokens": True,
+        "cache_prompt": True,
+    }
+    if end:
+        body["logit_bias"] = [[token, FORCING_BIAS] for token in end]
+    return decode((yield Request("/completion", body)), Reply, NAME).completion_probabilities
+
+
+def _end_of_turn(ask: Ask) -> Generator[Request, bytes, list[int]]:
+    """Return the token that ends a turn of a chat; none for raw text, which any token that ends a text may end."""
+    if ask.prompt.raw is not None:
+        return []
+    properties = decode((yield Request("/props", method="GET")), _Properties, NAME)
+    return [piece.id for piece in (yield from tokenize(properties.eos_token))][-1:]
+
+
+def _start_of_text() -> Generator[Request, bytes, list[int]]:
+    """Return the token that stands before the first one of a text, for tokenizers that put none there."""
+    for name in _SEPARATORS:
+        pieces = yield from tokenize(name)
+        if len(pieces) == 1:
+            return [piece.id for piece in pieces]
+    properties = decode((yield Request("/props", method="GET")), _Properties, NAME)
+    return [piece.id for piece in (yield from tokenize(properties.bos_token or properties.eos_token))][-1:]
 
 
 def _fits_grammar(text: str, pieces: list[Piece]) -> Generator[Request, bytes, bool]:

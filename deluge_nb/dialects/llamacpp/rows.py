@@ -30,7 +30,7 @@ WHOLE_VOCABULARY = 10_000_000
 # Alternatives; nearly every drawn token is among these, and the whole vocabulary takes twenty times as long.
 _FIRST_WIDTH = 300
 # Bias on a token's logit that makes greedy decoding draw this token.
-_FORCING_BIAS = 100
+FORCING_BIAS = 100
 
 
 Octets = list[Annotated[int, msgspec.Meta(ge=0, le=255)]]
@@ -232,7 +232,7 @@ class RowRequests:
                 "samplers": ["temperature"],
                 "temperature": 0,
                 # Any token of whole characters will do: for others the server sends no entry.
-                "logit_bias": [[self._forced_token, _FORCING_BIAS]],
+                "logit_bias": [[self._forced_token, FORCING_BIAS]],
                 "cache_prompt": True,
             },
         )
