@@ -45,9 +45,11 @@ def classify(
     ----------
     inputs
         Prompts; or, with a template, its values: a text, a tuple of values or a dict of named values for each input.
+        Any iterable will do; a Series keeps its index. A data frame or a missing text is refused.
     labels
-        The answers, or a dict from each answer to its spellings. Case, white space and opening marks are ignored, and
-        the spellings of an answer are added up. A list of such sets gives each input its own answers.
+        The answers, any iterable of texts, or a dict from each answer to its spellings. Repeated answers count once,
+        and those of a set are sorted. Case, white space and opening marks are ignored, and the spellings of an answer
+        are added up. A list of such sets gives each input its own answers.
     client
         The client to ask. Its settings are used, except where the method needs others.
     template
@@ -80,9 +82,15 @@ def classify(
     Raises
     ------
     SettingError
-        When labels, template and inputs do not fit together, or a server does not support the method.
+        When an argument has a wrong type, when labels, template and inputs do not fit together, or when a server does
+        not support the method.
     LogprobsNotSupportedError
         When a model gives no log-probabilities, or no alternatives.
+
+    Warns
+    -----
+    UserWarning
+        When more than half of at least ten inputs have less than 5 % of the probability on any answer.
 
     References
     ----------

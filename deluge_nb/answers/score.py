@@ -58,7 +58,8 @@ def score_llm(
         The question, with ``{0}``, ``{1}`` (or ``{}``, or ``{name}``) as placeholders for an input's values. Other
         braces are text.
     inputs
-        One entry per question: a tuple of values, a dict of named values, or a text for ``{0}``.
+        One entry per question: a tuple of values, a dict of named values, or a text for ``{0}``. Any iterable will do;
+        a Series keeps its index in the details. A data frame or a missing text is refused.
     scoring_model
         The client to ask.
     return_probabilities
@@ -91,7 +92,7 @@ def score_llm(
     LogprobsNotSupportedError
         When probabilities or details are asked of a client without log-probabilities.
     SettingError
-        When template and inputs do not fit together.
+        When an argument has a wrong type, or template and inputs do not fit together.
 
     Examples
     --------
