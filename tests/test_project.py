@@ -243,7 +243,7 @@ def test_the_code_in_the_form_for_wrong_numbers_prints_the_table(capsys: pytest.
         exec(code[1], {"response": response})
         printed.append(capsys.readouterr().out)
     assert json.loads(printed[0]) == list(response.logprobs or ())
-    assert "'entropy'" in printed[1]
+    assert "'entropy_lower_bits'" in printed[1]
 
 
 # Documents ------------------------------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ import numpy as np
 
 from ..errors import SettingError
 from ..logprobs.columns import Floats
+from ..logprobs.values import SINGLE_PRECISION
 from ..stats.sequences import contextual_calibration, pmi_dc
 from .first_token import alternatives_at
 from .results import Classification
@@ -19,7 +20,7 @@ Calibration = Literal["contextual", "pmi"]
 # Relative; shares that differ by less differ by the rounding of the division only.
 _TIE = 1e-12
 # Probability; less cannot be told from 0 in a number of single precision.
-_LEAST = 2.0**-24
+_LEAST = SINGLE_PRECISION
 
 
 def calibrate(

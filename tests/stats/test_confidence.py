@@ -68,7 +68,8 @@ def test_the_expected_error_is_that_of_all_outcomes_weighed_by_their_probability
 @pytest.mark.parametrize("n", [20, 200])
 def test_p_values_of_true_confidences_are_uniform_and_of_false_ones_small(n: int) -> None:
     rng = np.random.default_rng(5)
-    calibrated, overconfident = [], []
+    calibrated: list[float] = []
+    overconfident: list[float] = []
     for _ in range(200):
         p = rng.beta(2, 1, n)
         calibrated.append(calibration_test(p, rng.random(n) < p, resamples=99).p_value)
