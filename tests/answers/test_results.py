@@ -106,6 +106,21 @@ def test_every_share_lies_within_its_bounds(lists: list[dict[str, float]]) -> No
         assert (known[f"p_{name}"] <= known[f"p_upper_{name}"]).all()
 
 
+@pytest.mark.parametrize("calibration", [None, "contextual", "pmi"])
+def test_calibrated_shares_lie_within_their_bounds_too(server: ChatServer, calibration: Any) -> None:
+    def answer(seen: Seen, number: int) -> Reply:
+        p = {"Yes": 0.1 + 0.05 * (number % 7), "No": 0.3, "un": 0.1, "Well": 0.05}
+        return Reply(chat(seen, [("No", p)]))
+
+    server.answer = answer
+    texts = [f"text {i}" for i in range(12)]
+    found = classify(texts, ANSWERS, client(), template="{0}?", calibration=calibration, show_progress=False)
+    frame = found.to_pandas(details=True)
+    assert frame["error"].isna().all()
+    for name in ANSWERS:
+        assert frame[f"p_{name}"].between(frame[f"p_lower_{name}"], frame[f"p_upper_{name}"]).all()
+
+
 def different() -> Classifications:
     one = to_classification(label_distribution({"Rome": math.log(0.6), "Oslo": math.log(0.3)}, ["Rome", "Oslo"]), [])
     two = to_classification(label_distribution({"Bern": math.log(0.9)}, ["Bern", "Paris", "Lima"]), [])
@@ -344,7 +359,11 @@ def by_score(texts: list[str]) -> Any:
     return score_llm("{0}", texts, client(), True, show_progress=False, return_details=True)
 
 
-ASKERS = [by_classify, by_score]
+def by_score_alone(texts: list[str]) -> Any:
+    return score_llm("{0}", texts, client(), True, show_progress=False)
+
+
+ASKERS = [by_classify, by_score, by_score_alone]
 
 
 @pytest.fixture
