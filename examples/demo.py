@@ -36,7 +36,9 @@ def execute(path: Path) -> Any:
     """Execute a notebook in a fresh kernel and return it with its outputs."""
     notebook = nbformat.read(path, as_version=4)
     quiet = ["--Application.log_level=40"]
-    NotebookClient(notebook, timeout=600, kernel_name="python3", extra_arguments=quiet).execute()
+    # Jupyter, too, starts a notebook in its own folder, where its data are.
+    resources = {"metadata": {"path": str(path.parent)}}
+    NotebookClient(notebook, timeout=600, kernel_name="python3", extra_arguments=quiet, resources=resources).execute()
     return notebook
 
 
@@ -61,7 +63,7 @@ def widget_states(notebook: Any) -> dict[str, Any]:
     The static outputs carry the same ``link``.
     """
     states = {}
-    for model in notebook.metadata["widgets"][WIDGET_STATE]["state"].values():
+    for model in notebook.metadata.get("widgets", {}).get(WIDGET_STATE, {}).get("state", {}).values():
         traits = {name: value for name, value in model["state"].items() if not name.startswith("_")}
         if "link" not in traits:
             continue

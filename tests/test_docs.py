@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import csv
 import itertools
 import json
 import re
 import tomllib
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -151,3 +153,18 @@ def test_the_guide_names_only_options_of_the_magic_that_exist() -> None:
 
 def readme() -> str:
     return (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_every_notebook_is_a_page_of_the_site() -> None:
+    pages = (DOCS / "_extensions" / "repository_pages.py").read_text(encoding="utf-8")
+    listed = (DOCS / "index.md").read_text(encoding="utf-8")
+    for notebook in sorted((ROOT / "examples" / "notebooks").glob("*.ipynb")):
+        assert f'"examples/notebooks/{notebook.name}"' in pages
+        assert f"\nnotebooks/{notebook.stem}\n" in listed
+
+
+def test_the_tickets_of_the_notebook_are_four_hundred_different_ones_half_of_them_complaints() -> None:
+    with (ROOT / "examples" / "notebooks" / "tickets.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len({row["ticket"] for row in rows}) == len({row["text"] for row in rows}) == len(rows) == 400
+    assert Counter(row["truth"] for row in rows) == {"praise": 200, "complaint": 200}

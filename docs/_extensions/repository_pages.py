@@ -19,6 +19,7 @@ ROOT = Path(__file__).parents[2]
 PAGES = {
     "examples/notebooks/01_first_look.ipynb": "notebooks/01_first_look.ipynb",
     "examples/notebooks/02_reading_an_answer.ipynb": "notebooks/02_reading_an_answer.ipynb",
+    "examples/notebooks/03_four_hundred_tickets.ipynb": "notebooks/03_four_hundred_tickets.ipynb",
     "CHANGELOG.md": "project/changelog.md",
     "CONTRIBUTING.md": "project/contributing.md",
 }
