@@ -30,7 +30,8 @@ def extract_probs(
 ) -> Floats:
     """Return the probability of one or several answers at one token of many responses.
 
-    The numbers are those of :func:`~deluge_nb.extract_prob` for each response, about a hundred times as fast.
+    With the same arguments the numbers are those of :func:`~deluge_nb.extract_prob` for each response, about a hundred
+    times as fast. The defaults differ: ``use_top_logprobs`` is True here and False there.
 
     Parameters
     ----------

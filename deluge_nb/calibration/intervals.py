@@ -10,15 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..logprobs.columns import Floats
-from ..stats.core.records import Result
+from ..stats.core.records import Ends
 
 # Random numbers drawn per bootstrap, to bound its time: hundreds of resamples of thousands of points, 20 of a million.
 _DRAWS = 20_000_000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Estimate(Result):
-    """Number with the ends of its confidence interval."""
+class Estimate(Ends):
+    """Number with the ends of its confidence interval; ``low, high = estimate`` unpacks these."""
 
     value: float
     low: float

@@ -105,7 +105,14 @@ WITHOUT_VECTORS = {
     "calibration_test": "test_confidence.py",
     "conformal_aps_sets": "test_confidence.py",
     "ece_multiclass": "test_confidence.py",
+    "majority_vote": "test_functions.py",
+    "min_k": "test_functions.py",
+    "option_accuracy": "test_functions.py",
     "prr": "test_confidence.py",
+    "rank_options": "test_functions.py",
+    "self_consistency": "test_functions.py",
+    "uncertainty_split": "test_functions.py",
+    "word_surprisal": "test_functions.py",
 }
 
 

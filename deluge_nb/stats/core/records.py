@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
@@ -30,6 +30,15 @@ class Result:
         return all(_is_equal(getattr(self, name), getattr(other, name)) for name in _names(self))
 
     __hash__ = None  # type: ignore[assignment]
+
+
+class Ends(Result):
+    """A record whose last two fields are the ends of an interval. It unpacks: ``low, high = record``."""
+
+    __slots__ = ()
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter([getattr(self, name) for name in _names(self)[-2:]])
 
 
 def _names(record: Any) -> list[str]:

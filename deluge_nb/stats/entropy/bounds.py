@@ -22,9 +22,10 @@ class EntropyBounds(Result):
     """Bounds and estimates of the entropy of a distribution whose top is listed.
 
     ``mass`` and ``tail`` are the listed and the unlisted probability; all other fields are in nats, or in the base
-    asked for. The true entropy is at least ``lower`` and at most ``upper``. Three estimates never exceed ``lower``:
+    asked for. The true entropy is at least ``lower`` and at most ``upper``. Three estimates are too small:
     ``plugin`` sums over the list alone, ``renormalized`` divides the list by its sum first, and ``bucket`` counts the
-    tail as one token.
+    tail as one token. With ``top_is_true_topk=True`` none of them exceeds ``lower``. Otherwise ``lower`` is ``bucket``,
+    and ``renormalized`` may exceed it, and the true entropy.
     """
 
     mass: float

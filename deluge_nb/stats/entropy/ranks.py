@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 
 from ...errors import InconsistentTopKError
 from ...logprobs.values import ROUNDING, SENTINELS
-from ..core.records import Result
+from ..core.records import Ends, Result
 from ..core.truncated import read_truncated
 from ..core.validation import count, drop_sentinels, logprob_error, read_logprobs
 
@@ -32,8 +32,8 @@ class Margin(Result):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class RankBounds(Result):
-    """Bounds of a token's rank in its distribution, 1 for the likeliest; ``upper`` may be infinite."""
+class RankBounds(Ends):
+    """Bounds of a token's rank in its distribution, 1 for the likeliest; ``upper`` may be infinite. They unpack."""
 
     lower: int
     upper: float

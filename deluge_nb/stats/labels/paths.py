@@ -12,23 +12,23 @@ import numpy as np
 from ...errors import invalid_argument
 from ...text.matching import Labels
 from ...text.partial import exact_text, join
-from ..core.records import Result
+from ..core.records import Ends
 from ..core.truncated import read_truncated
 from ..core.validation import Alternative, between, read_alternatives, read_logprobs
 from .distribution import LabelDistribution, LabelMass, LabelSet
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class LabelBounds(Result):
-    """The least and the greatest probability that each answer can have."""
+class LabelBounds(Ends):
+    """The least and the greatest probability that each answer can have; ``lower, upper = bounds`` unpacks them."""
 
     lower: dict[str, float]
     upper: dict[str, float]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class ProbabilityBounds(Result):
-    """The least and the greatest value that a probability can have."""
+class ProbabilityBounds(Ends):
+    """The least and the greatest value that a probability can have; ``lower, upper = bounds`` unpacks them."""
 
     lower: float
     upper: float

@@ -1,6 +1,13 @@
 """Repeated samples: entropy estimates, sample sizes, and tests against predicted probabilities."""
 
-from .entropy import CountEntropy, SemanticEntropy, entropy_from_counts, semantic_entropy
+from .entropy import (
+    CountEntropy,
+    SemanticEntropy,
+    UncertaintySplit,
+    entropy_from_counts,
+    semantic_entropy,
+    uncertainty_split,
+)
 from .hypotheses import (
     BayesPosterior,
     ChiSquare,
@@ -10,17 +17,23 @@ from .hypotheses import (
     divergence_lower_bounds,
     mc_required_samples,
 )
+from .votes import MajorityVote, majority_vote, self_consistency
 
 __all__ = [
     "BayesPosterior",
     "ChiSquare",
     "CountEntropy",
     "Divergences",
+    "MajorityVote",
     "SemanticEntropy",
+    "UncertaintySplit",
     "bayes_posterior",
     "chi_square_gof",
     "divergence_lower_bounds",
     "entropy_from_counts",
+    "majority_vote",
     "mc_required_samples",
+    "self_consistency",
     "semantic_entropy",
+    "uncertainty_split",
 ]

@@ -8,13 +8,13 @@ from statistics import NormalDist
 
 from ...errors import invalid_argument
 from ...extras import import_extra
-from ..core.records import Result
+from ..core.records import Ends
 from ..core.validation import between, count
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Interval(Result):
-    """The ends of a confidence interval."""
+class Interval(Ends):
+    """The ends of a confidence interval; ``low, high = interval`` unpacks them."""
 
     low: float
     high: float
@@ -47,8 +47,8 @@ def wilson_interval(k: int, n: int, level: float = 0.95) -> Interval:
     Examples
     --------
     >>> from deluge_nb.stats import wilson_interval
-    >>> interval = wilson_interval(9, 10)
-    >>> round(interval.low, 3), round(interval.high, 3)
+    >>> low, high = wilson_interval(9, 10)
+    >>> round(low, 3), round(high, 3)
     (0.596, 0.982)
     """
     hits, total, z = _read_share(k, n, level)

@@ -15,7 +15,7 @@ from ...logprobs.columns import Floats
 from ...logprobs.values import SENTINELS, SINGLE_PRECISION
 from ..core.records import Result
 from ..core.truncated import read_truncated
-from ..core.validation import count, drop_sentinels, logprob_error, number, read_logprobs
+from ..core.validation import between, count, drop_sentinels, logprob_error, number, read_logprobs
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -92,16 +92,7 @@ def sequence_stats(
     >>> round(result.prob, 3), round(result.perplexity, 3), round(result.bits_per_byte, 3)
     (0.125, 2.828, 0.5)
     """
-    values = read_logprobs(logprobs)
-    withheld = np.flatnonzero(np.isin(values, sentinels))
-    if len(withheld):
-        position = int(withheld[0])
-        raise LogprobError(
-            f"logprobs[{position}] is {values[position]!r}, a placeholder that providers send for a withheld value: "
-            "it must not be added up. sequence_bounds gives the bounds that remain.",
-            position=position,
-            value=float(values[position]),
-        )
+    values = read_known(logprobs, sentinels)
     size = None if n_bytes is None else count(n_bytes, "n_bytes")
     n = len(values)
     loglik = math.fsum(values.tolist())
@@ -122,6 +113,71 @@ def sequence_stats(
         bits_per_byte=bits / size if size else None,
         gnmt=None if penalty is None else loglik / penalty,
     )
+
+
+def read_known(logprobs: ArrayLike, sentinels: Sequence[float] = SENTINELS) -> Floats:
+    """Return log-probabilities of which none was withheld.
+
+    Raises
+    ------
+    LogprobError
+        At the first value that is not a log-probability, or a placeholder.
+    """
+    values = read_logprobs(logprobs)
+    withheld = np.flatnonzero(np.isin(values, sentinels))
+    if len(withheld):
+        position, value = int(withheld[0]), float(values[withheld[0]])
+        raise LogprobError(
+            f"logprobs[{position}] is {value!r}, a placeholder that providers send for a withheld value: "
+            "it must not be added up. sequence_bounds gives the bounds that remain.",
+            position=position,
+            value=value,
+        )
+    return values
+
+
+def min_k(logprobs: ArrayLike, k: float = 0.2) -> float:
+    """Return the mean log-probability (nats) of the least likely tokens of a text: Min-K % Prob.
+
+    A text that a model was trained on has few very unlikely tokens. Compare texts of one model and one kind only: the
+    number has no scale of its own.
+
+    Parameters
+    ----------
+    logprobs
+        Log-probabilities of the text's tokens in nats, shape (n,).
+    k
+        The share of tokens to average, from 0 to 1: of n tokens the k * n least likely, rounded down, and at least one.
+
+    Returns
+    -------
+    float
+        The mean in nats, at most 0.
+
+    Raises
+    ------
+    LogprobError
+        If a number is not a log-probability, or was withheld.
+    ValueError
+        If there are no tokens, or ``k`` is not from 0 to 1.
+
+    References
+    ----------
+    W. Shi et al., "Detecting Pretraining Data from Large Language Models", 2024.
+
+    Examples
+    --------
+    >>> from deluge_nb.stats import min_k
+    >>> min_k([-0.5, -4.0, -1.0, -6.0, -0.1], k=0.4)
+    -5.0
+    """
+    share = between(k, "k", 0, 1)
+    values = read_known(logprobs)
+    if not len(values):
+        raise invalid_argument("logprobs", [], "the log-probabilities of at least one token")
+    # 1e-9: 0.29 of 100 tokens is a little less than 29 in binary.
+    size = max(1, math.floor(share * len(values) + 1e-9))
+    return math.fsum(np.sort(values)[:size].tolist()) / size
 
 
 def _exp_or_inf(value: float) -> float:
