@@ -296,12 +296,17 @@ def check_no_table(value: object, setting: str, use: str = "") -> None:
     )
 
 
-def check_present(value: object, where: str) -> None:
-    """Raise a :class:`SettingError` for a missing value (None, NaN, NaT, NA), which a model would read as a word."""
+def is_missing(value: object) -> bool:
+    """Return whether a value is None, NaN, NaT or NA, of Python, NumPy or pandas."""
     kind = type(value).__name__
     # NaN and NumPy's NaT are the scalars that differ from themselves.
-    is_nan = (isinstance(value, Number) or kind == "datetime64") and value != value
-    if is_nan or kind in ("NoneType", "NAType", "NaTType"):
+    is_nan = (isinstance(value, Number) or kind == "datetime64") and bool(value != value)
+    return is_nan or kind in ("NoneType", "NAType", "NaTType")
+
+
+def check_present(value: object, where: str) -> None:
+    """Raise a :class:`SettingError` for a missing value, which a model would read as a word."""
+    if is_missing(value):
         name = {"nan": "NaN", "<NA>": "NA"}.get(str(value), str(value))
         raise SettingError(
             f"{where} is missing ({name}): drop such rows, for example with .dropna(), or give it a text.",

@@ -32,7 +32,7 @@ from ..labels.distribution import LabelDistribution, LabelSet
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LabelDistributionBatch(Result):
-    """As :class:`~deluge_nb.stats.labels.LabelDistribution` for n tokens: shape (n, len(labels)) or (n,).
+    """As :class:`~deluge_nb.stats.labels.LabelDistribution` for n tokens: shape (n, len(labels)) or (n,), nats.
 
     ``argmax`` and ``likeliest`` are indices of an answer, -1 where there is none. ``position`` is the index of the
     token that was read, -1 where there was none. NaN where nothing is known. An index gives the record of one token.
@@ -115,6 +115,7 @@ def label_distribution_batch(
     ----------
     logprobs
         A table, every token of which is a row. Or responses, their tables, or lists of alternatives: one row for each.
+        Log-probabilities are in nats.
     labels
         The answers, or a dict from each answer to its spellings.
     position
@@ -183,7 +184,7 @@ def binary_probability_batch(
     Returns
     -------
     BinaryProbabilityBatch
-        Arrays of shape (n,).
+        Arrays of shape (n,); ``log_odds`` is in nats.
 
     Raises
     ------

@@ -28,7 +28,7 @@ from ..sequences.confidence import group_confidence
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SequenceStatsBatch(Result):
-    """As :class:`~deluge_nb.stats.sequences.SequenceStats`, one row per answer, shape (m,); NaN in place of None.
+    """As :class:`~deluge_nb.stats.sequences.SequenceStats` in nats, a row per answer, shape (m,); NaN in place of None.
 
     ``censored`` counts the tokens with a withheld log-probability. If there are any, ``loglik`` leaves them out and is
     an upper bound.

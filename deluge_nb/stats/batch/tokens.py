@@ -46,7 +46,7 @@ class EntropyBoundsBatch(Result):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class MarginBatch(Result):
-    """As :class:`~deluge_nb.stats.entropy.Margin`, float64 of shape (n,) each; NaN in place of None.
+    """As :class:`~deluge_nb.stats.entropy.Margin` (nats), float64 of shape (n,) each; NaN in place of None.
 
     The tokens of the i-th answer are ``starts[i]:starts[i + 1]``.
     """
@@ -189,7 +189,7 @@ def margin_batch(logprobs: Tables | Floats, *, policy: str = "raise") -> MarginB
     Returns
     -------
     MarginBatch
-        Arrays of shape (n,).
+        Arrays of shape (n,): differences of probabilities, and of log-probabilities in nats.
 
     Raises
     ------

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from numbers import Number
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -58,15 +57,6 @@ def between(value: object, name: str, low: float, high: float, *, ends: bool = T
 def log_base(base: float | None) -> float:
     """Return the natural logarithm of a base; 1 for None, which means nats."""
     return 1.0 if base is None else log_of(base)
-
-
-def is_missing(value: object) -> bool:
-    """Return whether a value is None, NaN, NaT or NA, of Python, NumPy or pandas."""
-    kind = type(value).__name__
-    if value is None or kind in ("NAType", "NaTType"):
-        return True
-    # NaN and NumPy's NaT are the scalars that differ from themselves.
-    return (isinstance(value, Number) or kind == "datetime64") and bool(value != value)
 
 
 def read_temperature(value: object) -> float:

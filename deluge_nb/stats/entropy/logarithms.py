@@ -19,7 +19,7 @@ def logsumexp(logprobs: ArrayLike) -> float:
     Parameters
     ----------
     logprobs
-        Natural logarithms, shape (n,).
+        Natural logarithms (nats), shape (n,).
 
     Returns
     -------
@@ -47,7 +47,7 @@ def log1mexp(logp: float) -> float:
     Parameters
     ----------
     logp
-        The natural logarithm of a probability, at most 0.
+        The natural logarithm of a probability (nats), at most 0.
 
     Returns
     -------

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...errors import SettingError, invalid_argument
+from ...prompts import is_missing
 from ...text.matching import Labels
 from ..core.records import Result
-from ..core.validation import between, is_missing
+from ..core.validation import between
 from ..labels.distribution import LabelSet
 from ..scoring.intervals import wilson_interval
 

@@ -11,8 +11,9 @@ from numpy.typing import ArrayLike
 
 from ...errors import SettingError, invalid_argument
 from ...logprobs.columns import Floats
+from ...prompts import is_missing
 from ..core.records import Result
-from ..core.validation import between, is_missing
+from ..core.validation import between
 from ..scoring.intervals import Interval, wilson_interval
 from .choices import choice_scores
 
