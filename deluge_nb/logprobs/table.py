@@ -11,14 +11,12 @@ Two rules for what providers send are implemented in this package only:
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Self, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import LogprobsMissingError
 from ..text.counts import pluralize
 from . import export, measures
 from .columns import Floats, Ints, Vocabulary
@@ -301,37 +299,6 @@ class Logprobs(TokenColumns, Sequence[TokenLogprob]):
             From 0 to 1, shape (n,).
         """
         return measures.observed_mass(self.observed)
-
-    @property
-    def total_logprob(self) -> float:
-        """Sum of the chosen tokens' log-probabilities in nats, without censored ones."""
-        return math.fsum(self.logprob[~self.censored])
-
-    @property
-    def perplexity(self) -> float:
-        """Exponential of the mean surprisal (nats) of the tokens whose log-probability is known.
-
-        Warns where some are not: the number is then about the others only.
-
-        Raises
-        ------
-        LogprobsMissingError
-            When there is no such token.
-        """
-        known = len(self) - int(self.censored.sum())
-        if known == 0:
-            raise LogprobsMissingError("Perplexity needs at least one token with a log-probability.")
-        if known < len(self):
-            # The text has no numbers, so that Python shows it once for a loop over many tables.
-            warnings.warn(
-                "This perplexity leaves out the tokens whose log-probability the provider withheld; the table's "
-                "`censored` marks them.",
-                stacklevel=2,
-            )
-        try:
-            return math.exp(-self.total_logprob / known)
-        except OverflowError:
-            return math.inf
 
     # Conversion -----------------------------------------------------------------------------------------------------
 

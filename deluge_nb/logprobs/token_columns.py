@@ -7,15 +7,19 @@ alternatives of token ``i`` are ``offsets[i]:offsets[i + 1]``).
 
 from __future__ import annotations
 
+import math
 import operator
+import warnings
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..errors import LogprobsMissingError
 from ..text.counts import pluralize
 from . import measures
 from .columns import Columns, Floats, Ints, RawBytes, Vocabulary, pack_columns
+from .values import exp_or_inf
 
 # Tokens. Indices into a vocabulary of at most this size are stored as uint16, which halves the memory of many answers.
 _NARROW_VOCABULARY = 1 << 16
@@ -151,6 +155,34 @@ class TokenColumns:
     def prob(self) -> Floats:
         """Probabilities of the chosen tokens; NaN where censored."""
         return np.exp(self.logprob)
+
+    @property
+    def total_logprob(self) -> float:
+        """Sum of the chosen tokens' log-probabilities in nats, without censored ones."""
+        return math.fsum(self.logprob[~self.censored])
+
+    @property
+    def perplexity(self) -> float:
+        """Exponential of the mean surprisal (nats) of the tokens whose log-probability is known.
+
+        Warns where some are not: the number is then about the others only.
+
+        Raises
+        ------
+        LogprobsMissingError
+            When there is no such token.
+        """
+        known = len(self) - int(self.censored.sum())
+        if known == 0:
+            raise LogprobsMissingError("Perplexity needs at least one token with a log-probability.")
+        if known < len(self):
+            # The text has no numbers, so that Python shows it once for a loop over many tables.
+            warnings.warn(
+                "This perplexity leaves out the tokens whose log-probability the provider withheld; the table's "
+                "`censored` marks them.",
+                stacklevel=2,
+            )
+        return exp_or_inf(-self.total_logprob / known)
 
     def top_logprob(self, position: int) -> Floats:
         """Return the log-probabilities of the alternatives at a position, for :mod:`deluge_nb.stats`.

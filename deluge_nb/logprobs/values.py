@@ -26,6 +26,14 @@ def is_known(logprob: float | None) -> bool:
     return logprob is not None and SENTINEL < logprob <= ROUNDING
 
 
+def exp_or_inf(value: float) -> float:
+    """Return the exponential, infinite where a float cannot hold it."""
+    try:
+        return math.exp(value)
+    except OverflowError:
+        return math.inf
+
+
 def log_sum(logprobs: Iterable[float]) -> float:
     """Return the logarithm of a sum of probabilities, given their logarithms.
 

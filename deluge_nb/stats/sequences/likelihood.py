@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 
 from ...errors import LogprobError, invalid_argument
 from ...logprobs.columns import Floats
-from ...logprobs.values import SENTINELS, SINGLE_PRECISION
+from ...logprobs.values import SENTINELS, SINGLE_PRECISION, exp_or_inf
 from ..core.records import Result
 from ..core.truncated import read_truncated
 from ..core.validation import between, count, drop_sentinels, logprob_error, number, read_logprobs
@@ -104,7 +104,7 @@ def sequence_stats(
         n=n,
         prob=math.exp(loglik),
         mean_logprob=mean,
-        perplexity=None if mean is None else _exp_or_inf(-mean),
+        perplexity=None if mean is None else exp_or_inf(-mean),
         geo_mean_prob=None if mean is None else math.exp(mean),
         min_prob=float(np.exp(values.min())) if n else None,
         prefix_logprobs=np.cumsum(values, dtype=np.longdouble).astype(np.float64),
@@ -178,14 +178,6 @@ def min_k(logprobs: ArrayLike, k: float = 0.2) -> float:
     # 1e-9: 0.29 of 100 tokens is a little less than 29 in binary.
     size = max(1, math.floor(share * len(values) + 1e-9))
     return math.fsum(np.sort(values)[:size].tolist()) / size
-
-
-def _exp_or_inf(value: float) -> float:
-    """Return the exponential, infinite where a float cannot hold it."""
-    try:
-        return math.exp(value)
-    except OverflowError:
-        return math.inf
 
 
 def sequence_bounds(

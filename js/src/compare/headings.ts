@@ -12,7 +12,7 @@ export function renderHeadings(alignment: Alignment, names: string[]): HTMLEleme
     const heading = element("div", "deluge-head");
     const [sum, known] = sumLogprobs(store, 0, store.count);
     const facts = [pluralize(store.count)];
-    if (known) facts.push(formatPerplexity(sum, known));
+    if (known) facts.push(formatPerplexity(sum, known, store.count));
     if (side > 1) facts.push(`${percent(alignment.commonShare(side))} shared with A`);
     const letter = badge(side);
     // A name equal to the letter would appear twice.

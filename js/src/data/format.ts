@@ -37,9 +37,10 @@ export function pluralize(count: number, noun = "token"): string {
   return `${count} ${noun}${count === 1 ? "" : "s"}`;
 }
 
-/** Format the perplexity of `known` tokens whose log-probabilities add up to `sum` nats. */
-export function formatPerplexity(sum: number, known: number): string {
-  return `perplexity ${Math.exp(-sum / known).toPrecision(3)}`;
+/** Format the perplexity of the `known` of `count` tokens, whose log-probabilities add up to `sum` nats. */
+export function formatPerplexity(sum: number, known: number, count: number): string {
+  const extent = known < count ? ` (of ${known} of ${pluralize(count)})` : "";
+  return `perplexity ${Math.exp(-sum / known).toPrecision(3)}${extent}`;
 }
 
 /** Format the probability of a whole answer: as a percentage, and in nats because it may be tiny. */

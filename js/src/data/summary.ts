@@ -37,7 +37,9 @@ export class Summary {
   /** The summary as text. The perplexity appears once all tokens are added up. */
   get text(): string {
     const facts = [pluralize(this.store.count)];
-    if (this.#known && this.done) facts.push(formatPerplexity(this.#sum, this.#known));
+    if (this.#known && this.done) {
+      facts.push(formatPerplexity(this.#sum, this.#known, this.store.count));
+    }
     return facts.join(" · ");
   }
 }
@@ -47,10 +49,12 @@ export function describeRange(store: Store, [start, stop]: [number, number]): st
   const [sum, known] = sumLogprobs(store, start, stop);
   const facts = [`tokens ${start + 1} to ${stop}: ${pluralize(stop - start)}`];
   if (known) {
+    // The tokens of unknown probability can only lower the sum.
+    const bound = known < stop - start ? "≤ " : "";
     facts.push(
-      `logprob ${sum.toFixed(3)} nats`,
-      `probability ${percent(Math.exp(sum))}`,
-      formatPerplexity(sum, known),
+      `logprob ${bound}${sum.toFixed(3)} nats`,
+      `probability ${bound}${percent(Math.exp(sum))}`,
+      formatPerplexity(sum, known, stop - start),
     );
   }
   return facts.join(" · ");
