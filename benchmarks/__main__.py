@@ -15,6 +15,7 @@ MODULES = {
     "calls": "client.calls",
     "client": "client.batches",
     "stats": "stats.functions",
+    "coverage": "stats.coverage",
     "widget": "widget.view",
 }
 

@@ -4,19 +4,38 @@ from __future__ import annotations
 
 import math
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..errors import SettingError, invalid_argument
 from ..extras import import_extra
-from ..logprobs.columns import Floats
+from ..logprobs.columns import Floats, Ints
 from .core.records import Result
 from .core.validation import check_paired, classes, matrix, outcomes, vector
 
 # Temperatures beyond these make all probabilities 0 and 1, or equal: a fit there has no useful value.
 COLDEST, HOTTEST = 0.01, 100.0
+# Scores that differ by less than this share of the largest are equal: the rest is rounding.
+_SPREAD = 1e-12
+
+FitProblem = Literal["", "equal", "one outcome", "separate", "reversed"]
+"""Reason why data do not determine a fit; empty where they do."""
+_TEMPERATURE_WARNINGS: dict[FitProblem, str] = {
+    "equal": "All logits are equal, so they say nothing about the outcomes: the temperature is set to 1.",
+    "one outcome": "All outcomes are the same, so no temperature can be fitted: it is set to 1.",
+    "separate": f"The logits separate the outcomes perfectly (or are too few): the temperature is set to {COLDEST:g}.",
+    "reversed": f"The logits predict nothing, or the opposite of the outcomes: the temperature is set to {HOTTEST:g}.",
+}
+_PLATT_WARNINGS: dict[FitProblem, str] = {
+    "equal": "All scores are equal, so they say nothing about the outcomes: the fit is the base rate.",
+    "one outcome": "All outcomes are the same, so the scores cannot be compared with them: the fit is the base rate.",
+    "separate": "The scores separate the outcomes perfectly, so no finite slope is best: use smooth=True.",
+    "reversed": "The scores order the outcomes the wrong way: the fitted line falls.",
+}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -53,7 +72,8 @@ def fit_temperature_binary(logits: ArrayLike, y: ArrayLike) -> TemperatureFit:
     -------
     TemperatureFit
         A temperature from 0.01 to 100. If the best one is outside (the logits separate the outcomes perfectly, or not
-        at all), it is the end of that range, with a RuntimeWarning.
+        at all), it is the end of that range. It is 1 if the data cannot say: all logits, or all outcomes, are equal.
+        Each of these gives a RuntimeWarning.
 
     Raises
     ------
@@ -73,6 +93,13 @@ def fit_temperature_binary(logits: ArrayLike, y: ArrayLike) -> TemperatureFit:
     >>> round(fit.temperature, 2), round(fit.nll_before, 2), round(fit.nll_after, 2)
     (3.64, 1.02, 0.56)
     """
+    fit, problem = solve_temperature(logits, y)
+    _warn(_TEMPERATURE_WARNINGS, problem)
+    return fit
+
+
+def solve_temperature(logits: ArrayLike, y: ArrayLike) -> tuple[TemperatureFit, FitProblem]:
+    """Return the fit of :func:`fit_temperature_binary`, and why the data do not determine it."""
     z, outcome = vector(logits, "logits"), outcomes(y, "y")
     check_paired(z, outcome, ("logits", "y"))
     _check_finite(z, "logits")
@@ -84,7 +111,7 @@ def fit_temperature_binary(logits: ArrayLike, y: ArrayLike) -> TemperatureFit:
     def slope(beta: float) -> float:
         return math.fsum((-signed * _sigmoid(-beta * signed)).tolist()) / len(signed)
 
-    return _fit_temperature(loss, slope)
+    return _fit_temperature(loss, slope, _find_problem(z, outcome))
 
 
 def fit_temperature_multiclass(logits: ArrayLike, y: ArrayLike) -> TemperatureFit:
@@ -135,23 +162,40 @@ def fit_temperature_multiclass(logits: ArrayLike, y: ArrayLike) -> TemperatureFi
         weights = np.exp(scaled - np.logaddexp.reduce(scaled, axis=1)[:, None])
         return math.fsum((weights * lead).sum(axis=1).tolist()) / len(lead)
 
-    return _fit_temperature(loss, slope)
+    # Rows that differ by a constant have the same softmax.
+    centred = rows - rows.mean(axis=1, keepdims=True)
+    fit, problem = _fit_temperature(loss, slope, _find_problem(centred, true))
+    _warn(_TEMPERATURE_WARNINGS, problem)
+    return fit
 
 
-def _fit_temperature(loss, slope) -> TemperatureFit:  # type: ignore[no-untyped-def]
+def _fit_temperature(
+    loss: Callable[[float], float], slope: Callable[[float], float], problem: FitProblem
+) -> tuple[TemperatureFit, FitProblem]:
     """Return the fit of a convex loss of the inverse temperature, from the root of its slope."""
     optimize = import_extra("scipy.optimize", "fitting a temperature")
-    if slope(1 / COLDEST) <= 0:
-        beta = 1 / COLDEST
-        message = f"The logits separate the outcomes perfectly (or are too few): the temperature is set to {COLDEST:g}."
+    if problem:
+        beta = 1.0
+    elif slope(1 / COLDEST) <= 0:
+        beta, problem = 1 / COLDEST, "separate"
     elif slope(1 / HOTTEST) >= 0:
-        beta = 1 / HOTTEST
-        message = f"The logits predict nothing, or the opposite of the outcomes: the temperature is set to {HOTTEST:g}."
+        beta, problem = 1 / HOTTEST, "reversed"
     else:
-        beta, message = optimize.brentq(slope, 1 / HOTTEST, 1 / COLDEST, xtol=1e-15, rtol=1e-14, maxiter=500), ""
-    if message:
-        warnings.warn(message, RuntimeWarning, stacklevel=3)
-    return TemperatureFit(1 / beta, loss(1.0), loss(beta))
+        beta = optimize.brentq(slope, 1 / HOTTEST, 1 / COLDEST, xtol=1e-15, rtol=1e-14, maxiter=500)
+    return TemperatureFit(1 / beta, loss(1.0), loss(beta)), problem
+
+
+def _find_problem(scores: Floats, outcome: Floats | Ints) -> FitProblem:
+    """Return why scores, or rows of scores, cannot be compared with outcomes."""
+    if float(np.ptp(scores, axis=0).max(initial=0.0)) <= _SPREAD * float(np.abs(scores).max(initial=0.0)):
+        return "equal"
+    return "one outcome" if bool((outcome == outcome[0]).all()) else ""
+
+
+def _warn(messages: dict[FitProblem, str], problem: FitProblem) -> None:
+    """Warn the caller of a public function about a problem, if there is one."""
+    if problem:
+        warnings.warn(messages[problem], RuntimeWarning, stacklevel=3)
 
 
 def fit_platt(scores: ArrayLike, y: ArrayLike, smooth: bool = True) -> PlattFit:
@@ -170,7 +214,9 @@ def fit_platt(scores: ArrayLike, y: ArrayLike, smooth: bool = True) -> PlattFit:
     Returns
     -------
     PlattFit
-        The slope ``a`` and the offset ``b`` of P(1) = 1 / (1 + exp(-(a score + b))).
+        The slope ``a`` and the offset ``b`` of P(1) = 1 / (1 + exp(-(a score + b))). The slope is 0, and the fit is the
+        mean target, if all scores or all outcomes are equal; it is negative if the scores order the outcomes the wrong
+        way. Each of these gives a RuntimeWarning.
 
     Raises
     ------
@@ -191,6 +237,13 @@ def fit_platt(scores: ArrayLike, y: ArrayLike, smooth: bool = True) -> PlattFit:
     >>> round(fit.a, 3), round(fit.b, 3)
     (0.908, 0.454)
     """
+    fit, problem = solve_platt(scores, y, smooth)
+    _warn(_PLATT_WARNINGS, problem)
+    return fit
+
+
+def solve_platt(scores: ArrayLike, y: ArrayLike, smooth: bool = True) -> tuple[PlattFit, FitProblem]:
+    """Return the fit of :func:`fit_platt`, and why the data do not determine it."""
     s, outcome = vector(scores, "scores"), outcomes(y, "y")
     check_paired(s, outcome, ("scores", "y"))
     _check_finite(s, "scores")
@@ -203,9 +256,13 @@ def fit_platt(scores: ArrayLike, y: ArrayLike, smooth: bool = True) -> PlattFit:
             value=hits,
         )
     target = np.where(outcome == 1, (hits + 1) / (hits + 2), 1 / (misses + 2)) if smooth else outcome
+    optimize = import_extra("scipy.optimize", "fit_platt")
+    problem = _find_problem(s, outcome)
+    if problem:
+        rate = math.fsum(target.tolist()) / len(target)
+        return PlattFit(0.0, math.log(rate / (1 - rate))), problem
     # In standard units the fit does not depend on the unit of the scores.
     centre, spread = float(s.mean()), float(s.std())
-    spread = spread if spread > 0 else 1.0
     x = np.column_stack(((s - centre) / spread, np.ones(len(s))))
 
     def loss(w: Floats) -> float:
@@ -219,7 +276,6 @@ def fit_platt(scores: ArrayLike, y: ArrayLike, smooth: bool = True) -> PlattFit:
         p = _sigmoid(x @ w)
         return (x * (p * (1 - p))[:, None]).T @ x / len(x)
 
-    optimize = import_extra("scipy.optimize", "fit_platt")
     start = np.array([0.0, math.log((hits + 1) / (misses + 1))])
     solution = optimize.minimize(loss, start, jac=gradient, hess=hessian, method="trust-exact", options={"gtol": 1e-8})
     w = solution.x
@@ -227,14 +283,11 @@ def fit_platt(scores: ArrayLike, y: ArrayLike, smooth: bool = True) -> PlattFit:
     for _ in range(5):
         w = w - np.linalg.lstsq(hessian(w), gradient(w), rcond=None)[0]
     if not np.isfinite(w).all() or np.abs(w).max() > 1e3:
-        w = solution.x
-        warnings.warn(
-            "The scores separate the outcomes perfectly, so no finite slope is best: use smooth=True.",
-            RuntimeWarning,
-            stacklevel=2,
-        )
+        w, problem = solution.x, "separate"
+    elif w[0] < 0:
+        problem = "reversed"
     a = float(w[0]) / spread
-    return PlattFit(a, float(w[1]) - a * centre)
+    return PlattFit(a, float(w[1]) - a * centre), problem
 
 
 def fit_isotonic(x: ArrayLike, y: ArrayLike) -> Floats:

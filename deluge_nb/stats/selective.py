@@ -219,25 +219,19 @@ def threshold_for_precision(
     """
     precision = between(target, "target", 0, 1)
     ranking = _Ranking(confidence, correct)
-    right = ranking.answered - ranking.wrong
-    reached = right / ranking.answered
-    if delta is not None:
-        share = between(delta, "delta", 0, 1, ends=False) / len(reached)
-        special = import_extra("scipy.special", "threshold_for_precision(delta=…)")
-        with np.errstate(invalid="ignore"):
-            lower = special.betaincinv(right, ranking.wrong + 1, share)
-        enough = np.where(right > 0, lower, 0.0) >= precision
-    else:
-        enough = reached >= precision
-    if not enough.any():
-        return None
-    last = int(np.flatnonzero(enough)[-1])
-    return Threshold(
-        float(ranking.threshold[last]),
-        float(reached[last]),
-        float(ranking.answered[last] / ranking.n),
-        int(ranking.answered[last]),
-    )
+    enough = np.flatnonzero(ranking.promised_precision(delta) >= precision)
+    return ranking.threshold_at(int(enough[-1])) if len(enough) else None
+
+
+def most_precise_threshold(confidence: ArrayLike, correct: ArrayLike, delta: float | None) -> tuple[Threshold, float]:
+    """Return the lowest threshold of the highest precision, and the precision that it promises.
+
+    With ``delta``, as in :func:`threshold_for_precision`, it is the threshold that promises the highest precision.
+    """
+    ranking = _Ranking(confidence, correct)
+    promised = ranking.promised_precision(delta)
+    best = int(np.flatnonzero(promised >= promised.max())[-1])
+    return ranking.threshold_at(best), float(promised[best])
 
 
 def decision_threshold(cost_false_positive: float, cost_false_negative: float) -> float:
@@ -295,3 +289,19 @@ class _Ranking:
         self.threshold = ordered[last]
         self.answered = (last + 1).astype(np.float64)
         self.wrong = np.cumsum(1.0 - outcome[order])[last]
+
+    def promised_precision(self, delta: float | None) -> Floats:
+        """Return the precision at each threshold, or its lower bound at ``delta`` divided by their number."""
+        right = self.answered - self.wrong
+        if delta is None:
+            return right / self.answered
+        share = between(delta, "delta", 0, 1, ends=False) / len(right)
+        special = import_extra("scipy.special", "threshold_for_precision(delta=…)")
+        with np.errstate(invalid="ignore"):
+            lower = special.betaincinv(right, self.wrong + 1, share)
+        return np.where(right > 0, lower, 0.0)
+
+    def threshold_at(self, index: int) -> Threshold:
+        """Return the threshold of this number, strictest first."""
+        answered, wrong = float(self.answered[index]), float(self.wrong[index])
+        return Threshold(float(self.threshold[index]), (answered - wrong) / answered, answered / self.n, int(answered))

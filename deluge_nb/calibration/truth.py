@@ -1,0 +1,85 @@
+"""Pair the results of a classification with the truth."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+
+from ..errors import SettingError, invalid_argument
+from ..logprobs.columns import Floats
+from ..text.counts import pluralize
+
+
+class LabelledResults(Protocol):
+    """Results with a label and its probability for each input, such as those of :func:`deluge_nb.classify`."""
+
+    @property
+    def labels(self) -> Sequence[str | None]:
+        """Likeliest answer to each input; None where there is none."""
+        ...
+
+    @property
+    def probability(self) -> Floats:
+        """Share of each label, shape (n,); NaN where there is none."""
+        ...
+
+
+def pair_with_truth(found: LabelledResults, truth: Iterable[Any]) -> tuple[Floats, Floats, int]:
+    """Return confidences, outcomes, and the number of rows left out: failed ones, and those without a truth."""
+    labels = list(found.labels)
+    if isinstance(truth, str | bytes) or hasattr(truth, "columns") or not isinstance(truth, Iterable):
+        raise SettingError(
+            f"truth must be one column of labels, such as df['truth'], not {type(truth).__name__}.",
+            setting="truth",
+            value=truth,
+        )
+    true = list(truth)
+    if len(labels) != len(true):
+        raise SettingError(
+            f"truth must have one label for each of the {pluralize(len(labels), 'result')}, not {len(true)}.",
+            setting="truth",
+            value=len(true),
+        )
+    _check_index(_read_index(found), _read_index(truth))
+    confidence: list[float] = []
+    correct: list[float] = []
+    for row, (label, probability, right) in enumerate(zip(labels, found.probability, true, strict=True)):
+        if is_missing(right) or label is None or is_missing(probability):
+            continue
+        if not isinstance(right, str):
+            raise invalid_argument(f"truth[{row}]", right, f"a label (text, such as {label!r}) or missing")
+        confidence.append(float(probability))
+        correct.append(float(right == label))
+    if not confidence:
+        raise SettingError(
+            f"Nothing is left to report on: of {pluralize(len(labels), 'result')}, each failed or has no truth.",
+            setting="truth",
+            value=len(labels),
+        )
+    return np.array(confidence), np.array(correct), len(labels) - len(confidence)
+
+
+def is_missing(value: Any) -> bool:
+    """Return True for None, NaN, and pandas' NA and NaT."""
+    try:
+        return value is None or bool(value != value)
+    except (TypeError, ValueError):
+        return type(value).__name__ == "NAType"
+
+
+def _read_index(values: Any) -> Any:
+    """Return the index of a Series or of results that keep one; None for other sequences, whose index is a method."""
+    index = getattr(values, "index", None)
+    return None if callable(index) else index
+
+
+def _check_index(found: Any, truth: Any) -> None:
+    if found is not None and truth is not None and not found.equals(truth):
+        raise SettingError(
+            "truth has another index than the results, so its rows may belong to other inputs: "
+            "reorder it with truth.loc[found.index], or pass truth.to_numpy() if the order is right.",
+            setting="truth",
+            value=list(truth[:3]),
+        )
