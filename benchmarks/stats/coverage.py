@@ -16,10 +16,11 @@ from deluge_nb.stats.scoring.calibration_error import bin_indices, quantile_bin_
 
 Floats = NDArray[np.float64]
 
-LEVEL, BINS, RESAMPLES, SIZES, DRAWS = 0.95, 10, 150, (30, 100, 1000), 150
-# Two points below the level, over all laws of one size; and for each of them less two standard errors of its draws.
+LEVEL, BINS, RESAMPLES, SIZES, DRAWS = 0.95, 10, 150, (30, 100, 1000), 300
+# Two points below the level, over all laws of one size; and for each of them less three standard errors of its draws,
+# because the least of 156 shares is compared.
 BAR = LEVEL - 0.02
-BAR_OF_ONE = BAR - 2 * math.sqrt(LEVEL * (1 - LEVEL) / DRAWS)
+BAR_OF_ONE = BAR - 3 * math.sqrt(LEVEL * (1 - LEVEL) / DRAWS)
 # Confidences of which the population is made.
 MANY = 100_000
 ROUNDING = 1e-9
