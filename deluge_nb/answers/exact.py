@@ -13,7 +13,9 @@ from ..prompts import Prompt
 from ..stats.core.validation import Alternative
 from ..stats.labels import LabelMass
 from ..text.boundary import space_between
+from ..text.end_tokens import is_end_token
 from ..text.matching import Labels
+from ..text.partial import exact_text
 from .first_token import alternatives_at, to_classification
 from .results import Classification, failed_result
 
@@ -122,14 +124,15 @@ def _read_spelling(answer: int, text: str, table: Logprobs) -> _Spelling:
 def _endings(spelling: _Spelling, longer: list[_Spelling], labels: Labels) -> Iterator[tuple[float, bool]]:
     """Yield the log-probabilities of the next tokens after which the text is this answer; True where it has ended.
 
-    Text that has not ended ("1969,") may still become another number or word.
+    Text that has not ended ("1969,") may still become another number or word: it is attributed to the answer.
     """
     scored = {other.tokens[len(spelling.tokens)][1] for other in longer}
     for alternative in spelling.next:
-        if not alternative.token:  # a token that ends the text
+        token = exact_text(alternative.token, alternative.raw)
+        if not token or is_end_token(token):
             yield alternative.logprob, True
         elif alternative.token not in scored:
-            reading = labels.read(spelling.text + alternative.token)
+            reading = labels.read_after(spelling.text, token)
             if reading.only == spelling.answer:
                 yield alternative.logprob, reading.label is not None and reading.ended
 

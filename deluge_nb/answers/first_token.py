@@ -45,7 +45,7 @@ def request_alternatives(prompts: Sequence[Any], client: LLMClient, tokens: int,
             remedy="method='exact'",
         )
     settings = []
-    for params in client.sampling_params:
+    for params in client.greedy_settings():
         if not params.full_vocab:
             params = params.replace(logprobs=True, top_logprobs=min(params.top_logprobs or _ALTERNATIVES, limit))
         settings.append(params.replace(max_new_tokens=min(tokens, params.max_new_tokens or tokens)))

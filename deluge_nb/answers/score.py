@@ -117,7 +117,8 @@ def score_llm(
         )
     values, index = read_inputs(inputs)
     prompts = [fill_template(scoring_prompt_template, value, f"inputs[{row}]") for row, value in enumerate(values)]
-    responses = scoring_model.process_prompts_sync(prompts, show_progress=show_progress)
+    settings = scoring_model.greedy_settings()
+    responses = scoring_model.process_prompts_sync(prompts, sampling_params=settings, show_progress=show_progress)
     # Deferred: these modules load numpy.
     from .responses import read_binary, says_yes
     from .results import Classifications, warn_of_little_mass

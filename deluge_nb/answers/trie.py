@@ -10,7 +10,9 @@ from ..errors import LogprobError
 from ..prompts import Prompt
 from ..stats.core.validation import Alternative
 from ..stats.labels import LabelDistribution, walk_trie
+from ..text.end_tokens import is_end_token
 from ..text.matching import Labels
+from ..text.partial import exact_text, join, split_unfinished
 from .first_token import NO_TOKENS, alternatives_at, request_alternatives, to_classification
 from .results import Classification, failed_result
 
@@ -22,10 +24,20 @@ if TYPE_CHECKING:
 _MIN_PROBABILITY = 1e-3
 _MIN_ANSWER_PROBABILITY = 1e-2
 _ROUNDS = 6
+# Share of the probability: lists after different texts have little in common.
+_MOST_SHARED = 0.9
 
 
 def by_trie(questions: list[tuple[Prompt, Labels]], client: LLMClient, progress: bool) -> list[Classification]:
-    """Expand likely beginnings of answers, one request each, until none is worth a request."""
+    """Expand likely beginnings of answers, one request each, until none is worth a request.
+
+    Raises
+    ------
+    SettingError
+        When a chat server is not proven to continue the beginning of an answer; nothing is sent then.
+    """
+    if any(prompt.raw is None for prompt, _ in questions):
+        client.require_continuing()
     prompts, answer_sets = [prompt for prompt, _ in questions], [labels for _, labels in questions]
     tries: list[dict[str, list[Alternative]]] = [{} for _ in prompts]
     responses_of: list[list[APIResponse]] = [[] for _ in prompts]
@@ -38,7 +50,13 @@ def by_trie(questions: list[tuple[Prompt, Labels]], client: LLMClient, progress:
             responses_of[row].append(response)
             table = response.logprobs
             alternatives = alternatives_at(table, 0) if table is not None and len(table) else []
-            if alternatives:
+            begun = bool(prefix) and prompts[row].raw is None
+            if begun and alternatives and _restarts(tries[row][""], prefix, alternatives):
+                reasons[row] = (
+                    f"After the beginning {prefix!r} the model gave the alternatives of the first token again: the "
+                    "server seems to start a new answer instead of continuing one. Use method='first-token'."
+                )
+            elif alternatives:
                 tries[row][prefix] = alternatives
             elif not prefix:
                 reasons[row] = response.error_message or response.note or NO_TOKENS
@@ -86,10 +104,13 @@ def _unexplored_prefixes(trie: dict[str, list[Alternative]], labels: Labels) -> 
     prefixes = []
     for prefix in sorted(trie, key=len):
         for alternative in trie[prefix]:
-            text, logprob = prefix + alternative.token, best.get(prefix, -math.inf) + alternative.logprob
+            token = exact_text(alternative.token, alternative.raw)
+            if not token or is_end_token(token):
+                continue
+            text, logprob = join(prefix, token), best.get(prefix, -math.inf) + alternative.logprob
             reading = labels.read(text)
             settled = reading.label is not None
-            if not alternative.token or reading.ended or not (settled or reading.is_undecided):
+            if reading.ended or not (settled or reading.is_undecided):
                 continue
             best[text] = max(best.get(text, -math.inf), logprob)
             least = _MIN_ANSWER_PROBABILITY if settled else _MIN_PROBABILITY
@@ -98,9 +119,31 @@ def _unexplored_prefixes(trie: dict[str, list[Alternative]], labels: Labels) -> 
     return prefixes
 
 
+def _restarts(first: list[Alternative], prefix: str, alternatives: list[Alternative]) -> bool:
+    """Return whether the alternatives after a beginning look like those at the start of the answer.
+
+    They do if they share most of the probability, and the token that began the answer is listed again.
+    """
+    start, here = _probabilities(first), _probabilities(alternatives)
+    shared = math.fsum(min(p, here[token]) for token, p in start.items() if token in here)
+    repeated = any(prefix.startswith(token) and token for token in here if token in start)
+    return repeated and shared > _MOST_SHARED * min(sum(start.values()), sum(here.values()))
+
+
+def _probabilities(alternatives: list[Alternative]) -> dict[str, float]:
+    probabilities: dict[str, float] = {}
+    for alternative in alternatives:
+        token = exact_text(alternative.token, alternative.raw)
+        probabilities[token] = probabilities.get(token, 0.0) + math.exp(alternative.logprob)
+    return probabilities
+
+
 def _can_continue(prompt: Prompt, prefix: str) -> bool:
-    """Return whether a model continues exactly this beginning: chat servers strip white space at its end."""
-    return prompt.raw is not None or prefix == prefix.rstrip()
+    """Return whether a model continues exactly this beginning.
+
+    No server takes a half character as text, and chat servers strip white space at the end.
+    """
+    return split_unfinished(prefix)[1] == b"" and (prompt.raw is not None or prefix == prefix.rstrip())
 
 
 def _with_prefix(prompt: Prompt, prefix: str) -> Prompt:

@@ -18,7 +18,7 @@ from ..response import APIResponse
 from ..sampling import SamplingParams
 from ..tools import Tool, as_output_schema
 from ..transport.throttle import Pace
-from .batch import Batch, as_scoring_pairs, plan
+from .batch import Batch, as_scoring_pairs, plan, prove_continuing
 from .options import (
     Settings,
     as_cache,
@@ -29,7 +29,7 @@ from .options import (
     weighted_round_robin,
     with_shortcuts,
 )
-from .route import Route
+from .route import Route, greedy
 from .usage import Usage, total_usage
 
 if TYPE_CHECKING:
@@ -58,6 +58,7 @@ class BaseClient:
         max_tokens_per_minute: float | None = None,
         max_attempts: int = 5,
         timeout: float = 120.0,
+        continues: bool | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
         cache: bool | str | os.PathLike[str] | Cache | None = None,
         **settings: Any,
@@ -69,6 +70,10 @@ class BaseClient:
             raise SettingError("The list of models is empty; name at least one.", setting="model", value=models)
         check_counts(max_concurrent_requests=max_concurrent_requests, max_attempts=max_attempts)
         check_positive(timeout=timeout)
+        if continues is not None and not isinstance(continues, bool):
+            raise SettingError(
+                f"continues must be True, False or None, not {continues!r}.", setting="continues", value=continues
+            )
         rates = {"max_requests_per_minute": max_requests_per_minute, "max_tokens_per_minute": max_tokens_per_minute}
         check_positive(**{name: rate for name, rate in rates.items() if rate is not None})
         pace = Pace(*rates.values()) if any(rates.values()) else None
@@ -83,6 +88,7 @@ class BaseClient:
                 timeout=timeout,
                 transport=transport,
                 pace=pace,
+                continues=continues,
             )
             for model in models
         ]
@@ -106,6 +112,47 @@ class BaseClient:
     def max_top_logprobs(self) -> int:
         """Largest ``top_logprobs`` that all models accept."""
         return min(route.target.spec.support.max_top for route in self._routes)
+
+    def greedy_settings(self) -> list[SamplingParams]:
+        """Return the settings of each model, with ``temperature=0`` where they leave it open.
+
+        Results that are read from probabilities should not depend on the token that is drawn. Models that refuse a
+        temperature, according to the registry, get none.
+
+        Returns
+        -------
+        list of SamplingParams
+            One for each model.
+
+        Examples
+        --------
+        >>> from deluge_nb import LLMClient
+        >>> LLMClient("local", logprobs=True).greedy_settings()
+        [SamplingParams(logprobs=True, temperature=0.0)]
+        """
+        settings = self._settings_for(None)
+        return [greedy(params, route.target) for route, params in zip(self._routes, settings, strict=True)]
+
+    def require_continuing(self) -> None:
+        """Check that the server of every model continues the beginning of an answer.
+
+        Where that is not known, the server is asked once to continue a count from 1 to 6, and the client remembers
+        whether it did.
+
+        Raises
+        ------
+        SettingError
+            If a server starts a new answer instead, or it cannot be found out.
+        MissingKeyError
+            If a server needs a key and has none.
+
+        Examples
+        --------
+        >>> from deluge_nb import LLMClient
+        >>> LLMClient("local").require_continuing()
+        """
+        for route in self._routes:
+            prove_continuing(route)
 
     def close(self) -> None:
         """Close the connections; the client opens new ones when it is used again."""

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import warnings
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ..errors import MissingKeyError, SettingError
+from ..errors import DelugeError, MissingKeyError, SettingError
 from ..models import REGISTRY
 from ..models.observations import requested_features
 from ..prompts import Prompt, PromptLike, RawPrompt, as_prompt
@@ -18,7 +19,17 @@ from ..sampling import SamplingParams
 from ..tools import OutputSchema, Tool
 from ..transport import portal
 from . import credentials
-from .request import DrawCache, Item, as_failure, as_response, build_ask, is_cut_off, send
+from .request import (
+    DrawCache,
+    Item,
+    as_failure,
+    as_response,
+    as_unsent,
+    build_ask,
+    continues_counting,
+    is_cut_off,
+    send,
+)
 from .route import Route
 
 if TYPE_CHECKING:
@@ -29,6 +40,9 @@ if TYPE_CHECKING:
 
 # Seconds between two looks at the progress of a batch.
 _TICK = 0.1
+_SEEDS = 2**63
+# A wrong key, no permission, no such model: the next request would be refused, too.
+_REFUSALS = frozenset({401, 403, 404})
 
 
 def plan(
@@ -67,10 +81,17 @@ def plan(
     """
     features = requested_features(tools=bool(tools), output_schema=output_schema is not None)
     items: list[Item] = []
+    repetitions: Counter[tuple[int, str]] = Counter()
     for prompt, continuation in prompts:
         turn = next_turn()
-        REGISTRY.validate(routes[turn].target, settings[turn], prompt, features)
-        items.append(Item(routes[turn], prompt, settings[turn], continuation, ends))
+        params = settings[turn]
+        REGISTRY.validate(routes[turn].target, params, prompt, features)
+        if params.seed is not None and continuation is None:
+            # Equal prompts with one seed would be the same draw again.
+            question = (turn, repr(prompt))
+            params = params.replace(seed=(params.seed + repetitions[question]) % _SEEDS)
+            repetitions[question] += 1
+        items.append(Item(routes[turn], prompt, params, continuation, ends))
     in_use = _distinct_routes(items)
     for route in in_use:
         _check_key(route)
@@ -141,6 +162,8 @@ class Batch:
         self._draws = DrawCache(cache)
         self._vocab_sizes: dict[int, int | None] = {}
         self._transports: dict[int, Transport] = {}
+        self._refusals: dict[int, APIResponse | None] = {}
+        self._unsent = 0
         self._done = 0
 
     def run_sync(self, *, show_progress: bool) -> None:
@@ -176,6 +199,8 @@ class Batch:
             self._vocab_sizes[id(route)] = None if served is None else served.address().vocab_size
             # The key is looked up here, once per call.
             self._transports[id(route)] = route.transport()
+        for route in _distinct_routes(item for item in self.items if _begins_answer(item.prompt)):
+            prove_continuing(route)
 
     async def _run(self) -> None:
         from ..logprobs.columns import Vocabulary
@@ -185,7 +210,13 @@ class Batch:
 
         async def work() -> None:
             for index, item in waiting:
-                self.responses[index] = await self._ask(item, vocabulary)
+                refused = self._refusals.get(id(item.route))
+                if refused is not None:
+                    self.responses[index] = as_unsent(refused)
+                    self._unsent += 1
+                else:
+                    self.responses[index] = response = await self._ask(item, vocabulary)
+                    self._record(item.route, response)
                 self._done += 1
 
         try:
@@ -194,6 +225,13 @@ class Batch:
                     group.create_task(work())
         finally:
             vocabulary.clear_spelling_cache()
+
+    def _record(self, route: Route, response: APIResponse) -> None:
+        """Remember whether a server has refused every request so far; answers from the cache are no requests."""
+        if response.is_error and response.status_code in _REFUSALS:
+            self._refusals.setdefault(id(route), response)
+        elif not response.from_cache:
+            self._refusals[id(route)] = None
 
     async def _ask(self, item: Item, vocabulary: Vocabulary, listener: StreamListener | None = None) -> APIResponse:
         """Answer one item from the cache or from its server; a failure becomes a response, too."""
@@ -219,8 +257,16 @@ class Batch:
         return as_response(ask, completion, listener)
 
     def collect(self) -> list[APIResponse]:
-        """Return the responses once all are there; warn where log-probabilities were asked for and are missing."""
+        """Return the responses once all are there; warn of refused requests and of missing log-probabilities."""
         responses = [response for response in self.responses if response is not None]
+        refused = next((response for response in self._refusals.values() if response is not None), None)
+        if refused is not None and len(responses) > 1:
+            failed = sum(response.is_error for response in responses)
+            warnings.warn(
+                f"{failed} of {len(responses)} prompts failed, and {self._unsent} of them were not sent, because the "
+                f"server refused every request: {refused.error_message}",
+                stacklevel=4,  # the caller of the client
+            )
         asked = [
             response
             for item, response in zip(self.items, responses, strict=True)
@@ -255,6 +301,43 @@ class Batch:
 
 def _distinct_routes(items: Iterable[Item]) -> list[Route]:
     return list({id(item.route): item.route for item in items}.values())
+
+
+def _begins_answer(prompt: Prompt) -> bool:
+    """Return whether a prompt begins an answer as text; token ids are continued by every server that takes them."""
+    return prompt.prefill is not None and not prompt.begun
+
+
+def prove_continuing(route: Route) -> None:
+    """Check that a server continues the beginning of an answer; if that is not known, ask it once, and remember.
+
+    Raises
+    ------
+    SettingError
+        If the server starts a new answer, or it cannot be found out.
+    MissingKeyError
+        If it needs a key and has none.
+    """
+    with route.proof:
+        continues, reason = route.endpoint.prefill, f"{route.endpoint.label} starts a new one"
+        if continues is None:
+            _check_key(route)
+            try:
+                continues = portal.run(continues_counting(route, route.transport()))
+            except DelugeError as error:
+                refused = getattr(error, "status_code", None) in (400, 422)
+                continues = False if refused else None
+                reason = f"asked to continue one, it failed ({str(error).rstrip('.')})"
+            if continues is not None:
+                route.target = route.target.with_prefill(continues)
+    if not continues:
+        raise SettingError(
+            f"{route.model!r} is not proven to continue the beginning of an answer: {reason}. If you know that it "
+            f"does, give LLMClient(…, continues=True) or name its server, as in 'vllm/{route.model}'; the embedded "
+            "model 'local' does.",
+            setting="continues",
+            value=route.model,
+        )
 
 
 def _check_key(route: Route) -> None:

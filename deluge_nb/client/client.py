@@ -48,6 +48,9 @@ class LLMClient(BaseClient):
         Attempts per request, the first included.
     timeout
         Seconds without a byte after which an attempt is given up.
+    continues
+        Whether the server continues the beginning of an answer: True or False if you know it of your own server. By
+        default the registry says so; for a server that it does not know, one request finds out when it is needed.
     transport
         An httpx transport that replaces the network, for tests and proxies of your own.
     cache

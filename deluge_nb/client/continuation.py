@@ -112,7 +112,6 @@ class PartialAnswer:
     prompt: Prompt | None
     params: SamplingParams
     finish_reason: str | None = None
-    note: str | None = None
 
 
 class Continuer:
@@ -199,10 +198,7 @@ class Continuer:
             prompt = self._extend_prompt(turn, None, cast("list[int]", ids))
         else:
             prompt = self._extend_prompt(turn, _check_text(text, rows, self._prompt.raw is None))
-        note = None
-        if prompt.prefill is not None and not prompt.begun and route.endpoint.prefill is None:
-            note = f"it is not known whether {route.endpoint.label} continues an answer that was begun"
-        return PartialAnswer(rows, text, prompt, params, note=note)
+        return PartialAnswer(rows, text, prompt, params)
 
     def continue_from(self, answer: object, position: int, place: int) -> APIResponse:
         """Return the whole answer with an alternative in it; waits for the model to write the rest.
@@ -317,8 +313,7 @@ def complete_answer(beginning: PartialAnswer, rest: APIResponse) -> APIResponse:
         text = whole.text
     else:
         text = beginning.text + added
-    note = "; ".join(filter(None, (beginning.note, rest.note))) or None
-    return replace(rest, completion=text, logprobs=whole, note=note)
+    return replace(rest, completion=text, logprobs=whole)
 
 
 def _decode(octets: bytes) -> str | None:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -16,7 +17,7 @@ from ..response import APIResponse
 from ..sampling import SamplingParams
 from ..tools import OutputSchema, Tool
 from .diagnosis import as_refusal, missing_notes, retry_differently
-from .route import Route, with_model_defaults
+from .route import Route, greedy, with_model_defaults
 
 if TYPE_CHECKING:
     from ..dialects.base import Ask, Completion
@@ -124,6 +125,27 @@ async def send(ask: Ask, transport: Transport, listener: StreamListener | None =
     return await transport.carry(dialect.exchange(other), ask.model, listener)
 
 
+# Counting goes on in one way only. A server that starts again cannot reach the end of it in so few tokens.
+_COUNTING = Prompt(({"role": "user", "content": "Count from 1 to 10, separated by commas."},), "1, 2, 3, 4, 5, 6,")
+_COUNTING_TOKENS = 4
+_NEXT_NUMBER = re.compile(r"\s*7(?!\d)")
+
+
+async def continues_counting(route: Route, transport: Transport) -> bool:
+    """Ask a server to continue the beginning of an answer, and return whether it did.
+
+    Raises
+    ------
+    DelugeError
+        When the server gave no answer.
+    """
+    params = greedy(SamplingParams(max_new_tokens=_COUNTING_TOKENS), route.target)
+    completion = await send(build_ask(Item(route, _COUNTING, params)), transport)
+    route.charge(completion)
+    text = (completion.text or "").removeprefix(_COUNTING.prefill or "")
+    return _NEXT_NUMBER.match(text) is not None
+
+
 def is_cut_off(listener: StreamListener | None) -> bool:
     """Return whether a stream ended before its answer did."""
     return listener is not None and (listener.stopped or listener.error is not None)
@@ -166,6 +188,12 @@ def as_response(ask: Ask, completion: Completion, listener: StreamListener | Non
         return response
     failure = as_failure(ask, listener.error)
     return replace(response, is_error=True, error=failure.error, error_message=failure.error_message, status_code=None)
+
+
+def as_unsent(refused: APIResponse) -> APIResponse:
+    """Return the response of a prompt that was not sent, because the server had refused all requests before it."""
+    reason = (refused.error_message or "").rstrip(".")
+    return replace(refused, error_message=f"{reason}. Every request so far was refused, so this one was not sent.")
 
 
 def as_failure(ask: Ask, error: Exception, listener: StreamListener | None = None) -> APIResponse:

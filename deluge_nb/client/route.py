@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from dataclasses import replace
 from importlib import import_module
 from typing import TYPE_CHECKING
@@ -38,9 +39,13 @@ class Route:
         timeout: float,
         transport: httpx.AsyncBaseTransport | None,
         pace: Pace | None = None,
+        continues: bool | None = None,
     ) -> None:
         self._pace = pace
-        self.target = _locate(model, base_url)
+        located = _locate(model, base_url)
+        self.target = located if continues is None else located.with_prefill(continues)
+        self.proof = threading.Lock()
+        """Held while the server is asked whether it continues the beginning of an answer."""
         self._given_key = SecretStr(api_key) if api_key else None
         self._attempts = attempts
         self._timeout = timeout
@@ -147,6 +152,9 @@ def _locate(model: str | ServedModel, base_url: str | None) -> Target:
         endpoint = endpoints.COMPATIBLE
     address = (url or "").rstrip("/").removesuffix(endpoint.no_suffix)
     endpoint = replace(endpoint, base_url=address, key_required=False)
+    if base_url is not None and endpoint.name == endpoints.OPENAI.name and "openai.com" not in address:
+        # Another server that serves a model of this name: what the registry says of OpenAI's does not hold.
+        endpoint = replace(endpoint, prefill=None)
     # The user's own server gets the name as written: for a router, "openai/gpt-4o" is the whole name.
     name = model.strip() if base_url is not None and not is_own and isinstance(model, str) else target.model
     return replace(target, model=name, spec=replace(target.spec, endpoint=endpoint))
@@ -170,3 +178,14 @@ def with_model_defaults(params: SamplingParams, target: Target) -> SamplingParam
         if target.spec.support.body:
             defaults["extra_body"] = {**target.spec.support.body, **(params.extra_body or {})}
     return params.replace(**defaults) if defaults else params
+
+
+def greedy(params: SamplingParams, target: Target) -> SamplingParams:
+    """Return the settings with temperature 0, where they leave the temperature open and the model accepts one."""
+    if params.temperature is not None or "temperature" in target.spec.refuses:
+        return params
+    # A model that may reason accepts a temperature only where it does not.
+    effort = target.spec.support.requires.get("reasoning_effort")
+    if effort is not None and not params.logprobs and params.reasoning_effort != effort:
+        return params
+    return params.replace(temperature=0)

@@ -24,14 +24,16 @@ UNKNOWN_SUPPORT = LogprobSupport(
 def _row(
     pattern: str, endpoint: Endpoint, kind: Kind, note: str, shown_as: str, *, source: str = "provider", **more: Any
 ) -> ModelSpec:
+    refuses = more.pop("refuses", ())
     support = LogprobSupport(kind, note=note, source=source, checked=_CHECKED, **more)
-    return ModelSpec(
-        pattern, endpoint, support, shown_as=shown_as, prefixed=pattern == "*" or endpoint in (at.VERTEX, at.RESPONSES)
-    )
+    prefixed = pattern == "*" or endpoint in (at.VERTEX, at.RESPONSES)
+    return ModelSpec(pattern, endpoint, support, shown_as=shown_as, prefixed=prefixed, refuses=refuses)
 
 
 _NEVER = "OpenAI answers 403: these models always reason and return no log-probabilities."
 _REASONING = {"requires": {"reasoning_effort": "none"}}
+# Models that always reason draw their tokens as OpenAI chooses.
+_FIXED = ("temperature", "top_p")
 
 BUILT_IN = (
     ModelSpec(
@@ -62,6 +64,7 @@ BUILT_IN = (
             checked=_CHECKED,
         ),
         shown_as="GPT-5",
+        refuses=_FIXED,
     ),
     ModelSpec(
         "gpt-5.*",
@@ -125,11 +128,19 @@ BUILT_IN = (
         )
     ),
     *(
-        _row(pattern, at.OPENAI, "none", _NEVER, shown_as, source="measured by others")
+        _row(pattern, at.OPENAI, "none", _NEVER, shown_as, source="measured by others", refuses=_FIXED)
         for pattern, shown_as in (("o1*", "o1"), ("o3*", "o3"), ("o4*", "o4"))
     ),
     *(
-        _row(pattern, at.OPENAI, "none", "Reasoning cannot be switched off.", shown_as, source="measured by others")
+        _row(
+            pattern,
+            at.OPENAI,
+            "none",
+            "Reasoning cannot be switched off.",
+            shown_as,
+            source="measured by others",
+            refuses=_FIXED,
+        )
         for pattern, shown_as in (("gpt-6-astra*", "GPT-6 Astra"), ("gpt-6.1-sol*", "GPT-6.1 Sol"))
     ),
     *(
@@ -169,7 +180,7 @@ BUILT_IN = (
         )
     ),
     *(
-        _row(pattern, at.RESPONSES, "none", _NEVER, f"`openai-responses/{pattern.rstrip('*')}…`")
+        _row(pattern, at.RESPONSES, "none", _NEVER, f"`openai-responses/{pattern.rstrip('*')}…`", refuses=_FIXED)
         for pattern in ("o1*", "o3*", "o4*")
     ),
     _row("*", at.AZURE, "conditional", "Depends on the deployed model; set AZURE_OPENAI_BASE_URL.", "`azure/…`"),

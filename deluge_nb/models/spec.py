@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any, Literal, NamedTuple, Protocol
 
@@ -200,6 +200,8 @@ class ModelSpec:
         Instruction for prompts without one.
     prefixed
         True if the row matches only names with the endpoint's name and a slash in front.
+    refuses
+        Names of settings that the model's server refuses, such as ``temperature``.
 
     Examples
     --------
@@ -216,6 +218,7 @@ class ModelSpec:
     defaults: Mapping[str, Any] = field(default_factory=dict)
     system: str | None = None
     prefixed: bool = False
+    refuses: tuple[str, ...] = ()
 
     def covers(self, model: str) -> bool:
         """Return True if a model's name matches this row.
@@ -288,3 +291,8 @@ class Target:
     def endpoint(self) -> Endpoint:
         """Server of the model."""
         return self.spec.endpoint
+
+    def with_prefill(self, continues: bool) -> Target:
+        """Return the target with what is known of its server: whether it continues the beginning of an answer."""
+        endpoint = replace(self.spec.endpoint, prefill=continues)
+        return replace(self, spec=replace(self.spec, endpoint=endpoint))

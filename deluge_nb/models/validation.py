@@ -164,7 +164,8 @@ def _continues_prefilled_answers(request: Request) -> DelugeError | None:
         return None
     return SettingError(
         f"{request.model!r} cannot continue the beginning of an answer: {request.endpoint.label} starts a new one; "
-        f"leave out the last assistant message, or use {LOCAL_MODEL!r}.",
+        f"leave out the last assistant message, use {LOCAL_MODEL!r}, or say that your own server continues it "
+        "(continues=True).",
         setting="prompt",
         value=request.prompt.prefill,
     )

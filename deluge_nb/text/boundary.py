@@ -9,12 +9,9 @@ from __future__ import annotations
 import re
 import unicodedata
 
-# Blocks of scripts whose words are not parted by spaces: Thai, Lao, Burmese, Khmer, Kana, Bopomofo, Han.
-_UNSPACED = re.compile(
-    r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u19e0-\u19ff\ua9e0-\ua9ff\uaa60-\uaa7f\u3040-\u312f\u31a0-\u31ff"
-    r"\u2e80-\u2fdf\u3000-\u3007\u3021-\u303f\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff00-\uffef"
-    r"\U0001b000-\U0001b16f\U00020000-\U0003ffff]"
-)
+from .normalize import is_unspaced, is_word
+
+_HANGUL = re.compile(r"[\u1100-\u11ff\u3130-\u318f\ua960-\ua97f\uac00-\ud7ff]")
 # A sign, a currency and a decimal point belong to the number after them.
 _BEFORE_NUMBER = re.compile(r"[-+\u2212\u2013]?[$\u00a3\u00a5\u20a0-\u20c0]?[.,]?(?=\d)")
 # One sign opens and closes: the second one of a pair closes.
@@ -65,7 +62,7 @@ def _begins_word(answer: str) -> bool:
     rest = answer
     while (
         rest
-        and not _UNSPACED.match(rest)
+        and not _is_unspaced(rest[0])
         and (rest[0] in _QUOTES + _MARKDOWN or unicodedata.category(rest[0]) in ("Ps", "Pi"))
     ):
         rest = rest[1:]
@@ -76,10 +73,14 @@ def _begins_word(answer: str) -> bool:
 def _ends_word(before: str) -> bool:
     """Return whether a text ends in a word, a number, or a closing or sentence mark of a script with spaces."""
     last = before[-1:]
-    if not last or _UNSPACED.match(last):
+    if not last:
         return False
     category = unicodedata.category(last)
-    if category[0] in "LNM":
+    if category.startswith("M"):
+        return _ends_word(before[:-1])
+    if _is_unspaced(last):
+        return False
+    if is_word(last):
         return True
     if last in _QUOTES + _MARKDOWN:
         return _closes_pair(before, last)
@@ -91,7 +92,14 @@ def _ends_word(before: str) -> bool:
 
 
 def _is_spaced_word(character: str) -> bool:
-    return bool(character) and unicodedata.category(character)[0] in "LNM" and not _UNSPACED.match(character)
+    return is_word(character) and not _is_unspaced(character)
+
+
+def _is_unspaced(character: str) -> bool:
+    """Return whether a character is of a script without spaces between words, or one of its wide marks."""
+    if _HANGUL.match(character):  # endings are written on, but words are parted
+        return False
+    return is_unspaced(character) or unicodedata.east_asian_width(character) in ("W", "F")
 
 
 def _closes_pair(before: str, sign: str) -> bool:

@@ -59,7 +59,7 @@ class BranchTree:
     Parameters
     ----------
     host
-        The view; its traits ``tree``, ``node`` and ``branched`` are set here.
+        The view; its traits ``tree``, ``node``, ``branched`` and ``branching`` are set here.
     answer
         The response or table that the view was given.
     continuer
@@ -160,6 +160,7 @@ class BranchTree:
             response = self._continuer.continue_from(self._answer_of(branch.parent), position, index)
         except BaseException:
             self.branches.remove(branch)
+            self._host.set_trait("branching", self.why_not)  # the server may have shown that it continues no answer
             raise
         self._finish(branch, response)
         self._publish(branch, move_from=None)
@@ -252,6 +253,8 @@ class BranchTree:
             return
         host, table = self._host, branch.table
         with host.hold_sync():
+            if branch.status == "failed":  # It may have shown that the server continues no answer.
+                host.set_trait("branching", self.why_not)
             if table is not None:
                 packer = self._packers[branch.id] = Packer()
                 self._blocks[f"data{branch.id}"] = _as_column(packer.tokens(table))

@@ -300,7 +300,7 @@ def test_a_prefill_that_the_server_repeats_is_not_part_of_the_completion(server:
 
     server.answer = answer
     prompt = Conversation().user("Capital of France?").assistant_prefix("The capital is ")
-    response = ask(LLMClient("my-model", base_url=server.url, logprobs=True), prompt)[0]
+    response = ask(LLMClient("my-model", base_url=server.url, logprobs=True, continues=True), prompt)[0]
     assert server.seen[0].body["messages"][-1] == {"role": "assistant", "content": "The capital is"}
     assert response.completion == " Paris"
 

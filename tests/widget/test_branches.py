@@ -266,11 +266,34 @@ def test_an_end_token_ends_the_branch_and_adds_no_text(vllm: ChatServer) -> None
     assert rows_of(branch).is_listed.tolist() == [True, True]
 
 
-def test_the_answer_of_an_unknown_server_has_a_note(server: ChatServer) -> None:
-    server.answer = in_chat
+def test_an_unknown_server_is_asked_once_whether_it_continues_an_answer(server: ChatServer) -> None:
+    def answer(seen: Seen, number: int) -> Reply:
+        if seen.question.endswith("5, 6,"):
+            return Reply(chat(seen, says(" 7", ", 8")))
+        return in_chat(seen, number)
+
+    server.answer = answer
     view = view_of(LLMClient("m", base_url=server.url, logprobs=True, top_logprobs=2))
     assert view.branching == ""
-    assert "it is not known whether" in (answer_of(view.branch(2, " blue")).note or "")
+    for _ in range(2):
+        assert answer_of(view.branch(2, " blue")).note is None
+    assert sum(seen.question.endswith("5, 6,") for seen in server.seen) == 1
+
+
+def test_the_view_says_why_a_server_that_starts_again_cannot_branch(server: ChatServer) -> None:
+    def answer(seen: Seen, number: int) -> Reply:
+        if seen.question.endswith("5, 6,"):
+            return Reply(chat(seen, says("1", ", 2")))
+        return in_chat(seen, number)
+
+    server.answer = answer
+    view = view_of(LLMClient("m", base_url=server.url, logprobs=True, top_logprobs=2))
+    with pytest.raises(SettingError, match="not proven to continue"):
+        view.branch(2, " blue")
+    assert not view.branches
+    assert "starts a new answer" in (view.branching or "")
+    with pytest.raises(SettingError, match="cannot branch"):
+        view.branch(2, " blue")
 
 
 def test_the_text_of_a_stripped_answer_comes_from_its_rows(vllm: ChatServer) -> None:
