@@ -60,7 +60,8 @@ class SamplingParams(BaseModel):
     max_new_tokens
         Maximum length of the completion, in tokens.
     seed
-        Integer that makes sampling repeatable, if the server supports it.
+        Integer that makes sampling repeatable, if the server supports it. Equal prompts in one call get ``seed``,
+        ``seed + 1`` and so on, so that they are different draws.
     stop
         One or more strings at which the completion ends.
     presence_penalty, frequency_penalty

@@ -30,7 +30,7 @@ from .request import (
     is_cut_off,
     send,
 )
-from .route import Route
+from .route import Route, with_prefill
 
 if TYPE_CHECKING:
     from ..logprobs.columns import Vocabulary
@@ -329,7 +329,7 @@ def prove_continuing(route: Route) -> None:
                 continues = False if refused else None
                 reason = f"asked to continue one, it failed ({str(error).rstrip('.')})"
             if continues is not None:
-                route.target = route.target.with_prefill(continues)
+                route.target = with_prefill(route.target, continues)
     if not continues:
         raise SettingError(
             f"{route.model!r} is not proven to continue the beginning of an answer: {reason}. If you know that it "

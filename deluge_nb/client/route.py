@@ -43,7 +43,7 @@ class Route:
     ) -> None:
         self._pace = pace
         located = _locate(model, base_url)
-        self.target = located if continues is None else located.with_prefill(continues)
+        self.target = located if continues is None else with_prefill(located, continues)
         self.proof = threading.Lock()
         """Held while the server is asked whether it continues the beginning of an answer."""
         self._given_key = SecretStr(api_key) if api_key else None
@@ -166,6 +166,11 @@ def _is_address(url: str) -> bool:
         return parts.scheme in ("http", "https") and bool(parts.hostname)
     except ValueError:
         return False
+
+
+def with_prefill(target: Target, continues: bool) -> Target:
+    """Return a model with what is known of its server: whether it continues the beginning of an answer."""
+    return replace(target, spec=replace(target.spec, endpoint=replace(target.endpoint, prefill=continues)))
 
 
 def with_model_defaults(params: SamplingParams, target: Target) -> SamplingParams:

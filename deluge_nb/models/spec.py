@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import date
 from typing import Any, Literal, NamedTuple, Protocol
 
@@ -291,8 +291,3 @@ class Target:
     def endpoint(self) -> Endpoint:
         """Server of the model."""
         return self.spec.endpoint
-
-    def with_prefill(self, continues: bool) -> Target:
-        """Return the target with what is known of its server: whether it continues the beginning of an answer."""
-        endpoint = replace(self.spec.endpoint, prefill=continues)
-        return replace(self, spec=replace(self.spec, endpoint=endpoint))
