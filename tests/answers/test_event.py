@@ -6,6 +6,7 @@ import math
 import random
 import re
 from functools import cache, lru_cache
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -67,7 +68,8 @@ def begun(seed: int) -> dict[str, float]:
 
 def reached_texts(seed: int, stop: str | None) -> dict[str, float]:
     """The probability of reaching each text token by token, without going on from one that spells ``stop``."""
-    texts, waiting = {}, {"": 1.0}
+    texts: dict[str, float] = {}
+    waiting = {"": 1.0}
     # Texts of equal length merge: the model looks at the text, not at its tokens.
     for length in range(LONGEST + 2):
         for prefix in [text for text in waiting if len(text) == length]:
@@ -82,7 +84,8 @@ def reached_texts(seed: int, stop: str | None) -> dict[str, float]:
 
 def reply(seed: int, k: int, draw: random.Random) -> tuple[Logprobs, str]:
     """A drawn reply of at most four tokens with k alternatives, and why it ended."""
-    prefix, entries = "", []
+    prefix = ""
+    entries: list[dict[str, Any]] = []
     for _ in range(4):
         top = next_tokens(seed, prefix)
         token = draw.choices(list(top), list(top.values()))[0]
