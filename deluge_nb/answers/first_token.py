@@ -27,6 +27,9 @@ NO_TOKENS = "The response has no tokens."
 
 def by_first_token(questions: list[tuple[Prompt, Labels]], client: LLMClient, progress: bool) -> list[Classification]:
     """Ask for the first tokens of each answer, and classify the responses."""
+    if any(prompt.prefill is not None for prompt, _ in questions):
+        # A new answer would be read as the rest of the begun one.
+        client.require_continuing()
     responses = request_alternatives([prompt for prompt, _ in questions], client, _ANSWER_TOKENS, progress)
     return [
         classify_response(response, response.logprobs, labels, response.finish_reason)

@@ -208,6 +208,9 @@ class BaseClient:
     def _continue(self, prompt: Prompt, params: SamplingParams, turn: int, *, use_cache: bool = True) -> APIResponse:
         """Ask the model of one turn for the rest of an answer."""
         route, cache = self._routes[turn], self._cache if use_cache else None
+        # Token ids are continued by every server that takes them.
+        if prompt.prefill is not None and not prompt.begun:
+            prove_continuing(route)
         batch = plan([(prompt, None)], [route], [params], lambda: 0, limit=self._limit, cache=cache)
         return self._run(batch, show_progress=False)[0]
 

@@ -199,8 +199,6 @@ class Batch:
             self._vocab_sizes[id(route)] = None if served is None else served.address().vocab_size
             # The key is looked up here, once per call.
             self._transports[id(route)] = route.transport()
-        for route in _distinct_routes(item for item in self.items if _begins_answer(item.prompt)):
-            prove_continuing(route)
 
     async def _run(self) -> None:
         from ..logprobs.columns import Vocabulary
@@ -301,11 +299,6 @@ class Batch:
 
 def _distinct_routes(items: Iterable[Item]) -> list[Route]:
     return list({id(item.route): item.route for item in items}.values())
-
-
-def _begins_answer(prompt: Prompt) -> bool:
-    """Return whether a prompt begins an answer as text; token ids are continued by every server that takes them."""
-    return prompt.prefill is not None and not prompt.begun
 
 
 def prove_continuing(route: Route) -> None:

@@ -162,6 +162,9 @@ def as_response(ask: Ask, completion: Completion, listener: StreamListener | Non
         notes.append("interrupted")
     if ask.params.logprobs:
         notes += missing_notes(completion, ask)
+    # Token ids are continued by every server that takes them.
+    if ask.prompt.prefill is not None and not ask.prompt.begun and ask.endpoint.prefill is None:
+        notes.append(f"it is not known whether {ask.endpoint.label} continues an answer that was begun")
     if completion.refusal is not None:
         notes.append("the model refused to answer")
     parsed = None

@@ -75,12 +75,24 @@ def test_a_trie_is_refused_before_anything_is_sent_for_the_inputs(
     assert [seen.question for seen in server.seen] == ["1, 2, 3, 4, 5, 6,"]
 
 
-def test_a_begun_answer_is_refused_by_a_server_that_starts_again(server: ChatServer) -> None:
+def test_a_begun_answer_is_not_read_where_the_server_starts_again(server: ChatServer) -> None:
     server.answer = restarting
     prompt = Conversation().user("Which department?").assistant_prefix("It is")
     with pytest.raises(SettingError, match="not proven to continue"):
-        own(server).process_prompts_sync([prompt], show_progress=False)
+        classify([prompt], DEPARTMENTS, own(server), show_progress=False)
     assert len(server.seen) == 1
+
+
+def test_a_begun_answer_that_the_user_sends_says_that_its_continuation_is_not_known(server: ChatServer) -> None:
+    server.answer = continuing
+    prompt = Conversation().user("Which department?").assistant_prefix("Shippi")
+    client = own(server)
+    (response,) = client.process_prompts_sync([prompt], show_progress=False)
+    assert response.completion == "ng"
+    assert "not known whether" in (response.note or "")
+    client.require_continuing()
+    (proven,) = client.process_prompts_sync([prompt], show_progress=False)
+    assert "not known whether" not in (proven.note or "")
 
 
 def test_a_failure_to_find_out_is_not_remembered(server: ChatServer) -> None:
