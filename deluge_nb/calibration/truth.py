@@ -9,6 +9,7 @@ import numpy as np
 
 from ..errors import SettingError, invalid_argument
 from ..logprobs.columns import Floats
+from ..prompts import is_missing
 from ..text.counts import pluralize
 
 
@@ -61,14 +62,6 @@ def pair_with_truth(found: LabelledResults, truth: Iterable[Any]) -> tuple[Float
     return np.array(confidence), np.array(correct), len(labels) - len(confidence)
 
 
-def is_missing(value: Any) -> bool:
-    """Return True for None, NaN, and pandas' NA and NaT."""
-    try:
-        return value is None or bool(value != value)
-    except (TypeError, ValueError):
-        return type(value).__name__ == "NAType"
-
-
 def _read_index(values: Any) -> Any:
     """Return the index of a Series or of results that keep one; None for other sequences, whose index is a method."""
     index = getattr(values, "index", None)
@@ -76,7 +69,11 @@ def _read_index(values: Any) -> Any:
 
 
 def _check_index(found: Any, truth: Any) -> None:
-    if found is not None and truth is not None and not found.equals(truth):
+    if found is None or truth is None:
+        return
+    # The rows of a part of results without an index are numbered by an array.
+    equals = found.equals(truth) if hasattr(found, "equals") else list(found) == list(truth)
+    if not equals:
         raise SettingError(
             "truth has another index than the results, so its rows may belong to other inputs: "
             "reorder it with truth.loc[found.index], or pass truth.to_numpy() if the order is right.",

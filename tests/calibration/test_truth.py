@@ -59,6 +59,14 @@ def test_results_of_classify_are_results() -> None:
     assert (report.confidence.tolist(), report.correct.tolist(), report.dropped) == ([0.9, 0.7], [1, 0], 1)
 
 
+def test_a_part_of_results_meets_the_rows_of_a_series() -> None:
+    part = Results(["yes", "no"], np.array([0.9, 0.6]), np.array([2, 0]))
+    truth = pd.Series(["no", "yes", "yes"])
+    assert CalibrationReport.from_results(part, truth.loc[part.index]).correct.tolist() == [1, 1]
+    with pytest.raises(SettingError, match="another index"):
+        CalibrationReport.from_results(part, truth[:2])
+
+
 @pytest.mark.parametrize(
     ("truth", "message"),
     [

@@ -221,7 +221,8 @@ def test_platts_targets_keep_separable_scores_finite() -> None:
     assert 0 < fit.a < 10
     with pytest.raises(SettingError, match="only 1"):
         fit_platt([0.1, 0.2], [1, 1], smooth=False)
-    assert math.isfinite(fit_platt([0.1, 0.2], [1, 1]).b)
+    with pytest.warns(RuntimeWarning, match="All outcomes are the same"):
+        assert math.isfinite(fit_platt([0.1, 0.2], [1, 1]).b)
 
 
 @given(CASES)
