@@ -46,7 +46,7 @@ def test_a_function_of_logarithms_names_their_unit(name: str) -> None:
     assert re.search(r"\bnats\b", getattr(stats, name).__doc__)
 
 
-@pytest.mark.parametrize("record", records(), ids=lambda record: record.__name__)
+@pytest.mark.parametrize("record", list(records()), ids=lambda record: record.__name__)
 def test_a_record_of_logarithms_names_their_unit(record: type[Result]) -> None:
     assert re.search(r"\b(nats|bits)\b", record.__doc__ or "")
 
