@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from functools import reduce
 from typing import TYPE_CHECKING, Any, Self
 
 from ..response import APIResponse
@@ -317,11 +318,13 @@ def _token(text: str, entry: TokenLogprob) -> StreamedToken:
 def _join_tables(tables: list[Logprobs]) -> Logprobs | None:
     if len(tables) < 2:
         return tables[0] if tables else None
+    from ..logprobs.rounding import coarser
     from ..logprobs.table import Logprobs
 
     first, size = tables[0].vocabulary, tables[0].vocab_size
+    rounding = reduce(coarser, (table.rounding for table in tables))
     if any(table.vocabulary is not first for table in tables):
-        return Logprobs.from_entries((entry for table in tables for entry in table), vocab_size=size)
+        return Logprobs.from_entries((entry for table in tables for entry in table), vocab_size=size, rounding=rounding)
     import numpy as np
 
     chosen, logprob, alternative, alternative_logprob, offsets = zip(*(table.columns for table in tables), strict=True)
@@ -334,4 +337,5 @@ def _join_tables(tables: list[Logprobs]) -> Logprobs | None:
         np.concatenate(alternative_logprob),
         np.concatenate(([0], np.cumsum(counts))).astype(np.int32),
         vocab_size=size,
+        rounding=rounding,
     )

@@ -18,7 +18,17 @@ from numpy.typing import NDArray
 
 from ..errors import SettingError, invalid_argument
 from .columns import Floats, Ints, Vocabulary
-from .values import ROUNDING, SENTINEL
+from .rounding import (
+    entropy_error,
+    excess_of,
+    greatest_entropy,
+    is_exact,
+    least_entropy,
+    misfits,
+    room,
+    tail_limits,
+)
+from .values import LOWEST, ROUNDING, SENTINEL
 
 Bools = NDArray[np.bool_]
 
@@ -48,10 +58,12 @@ class Observed:
     """Known part of each position's distribution; each array has shape (n,).
 
     ``counts`` is the length of the list. ``known`` counts the tokens of known probability: those of the list, and a
-    chosen token outside it. ``first``, ``second`` and ``cap`` are the largest, second and least log-probability of the
-    list, ``extra`` that of a chosen token outside it (``-inf`` where the list contains it). ``plugin`` is the sum of
-    -p ln p (nats) over the known tokens. ``tail`` is the probability of all others: exact where it is tiny, negative
-    where the known probabilities add up to more than 1, and 0 where it is no more than rounding.
+    chosen token outside it. ``first`` and ``second`` are the largest and second log-probability of the list, ``extra``
+    that of a chosen token outside it (``-inf`` where the list contains it). ``cap`` is the least log-probability of the
+    list, which no hidden token exceeds: ``-inf`` where the list has a token of probability 0, and 0 where nothing in it
+    is known. ``plugin`` is the sum of -p ln p (nats) over the known tokens. ``tail`` is the probability of all others:
+    exact where it is tiny, negative where the known probabilities add up to more than 1, and 0 where it is no more than
+    the last bits of double precision.
     """
 
     counts: NDArray[np.integer]
@@ -137,10 +149,14 @@ def observe(
     alternative: NDArray[np.integer] | None,
     alternative_logprob: Floats,
     offsets: NDArray[np.integer],
+    *,
+    zeros: bool = False,
 ) -> Observed:
     """Return the summary of each list that the measures need.
 
-    Without a vocabulary and chosen tokens, the columns are lists alone, and no chosen token adds to them.
+    Without a vocabulary and chosen tokens, the columns are lists alone, and no chosen token adds to them. With
+    ``zeros``, ``-inf`` and the lowest floats are probabilities of 0, as in :mod:`deluge_nb.stats`; else they are
+    censored, as in a table.
     """
     n = len(offsets) - 1
     observed = Observed(np.diff(offsets), np.empty(n, np.int32), *(np.empty(n) for _ in range(6)))
@@ -149,25 +165,29 @@ def observe(
         size = rows.stop - rows.start if isinstance(rows, slice) else len(rows)
         unlisted = np.full(size, -np.inf) if chosen_values is None else chosen_values[rows]
         if length:
-            raw = alternative_logprob[positions]
-            values = descending(clip_to_support(raw.reshape(-1, length)))
+            raw = alternative_logprob[positions].reshape(-1, length)
+            clipped = clip_to_support(raw)
+            impossible = (raw <= LOWEST).sum(axis=1, dtype=np.int32) if zeros and clipped is not raw else None
+            values = descending(clipped)
             if vocabulary is not None and chosen is not None and alternative is not None:
                 ids = alternative[positions].reshape(-1, length)
                 unlisted = np.where(contains_chosen(vocabulary, ids, chosen[rows]), -np.inf, unlisted)
         else:
-            values = np.full((size, 1), -np.inf)
+            values, impossible = np.full((size, 1), -np.inf), None
         observed.first[rows] = values[:, 0]
         observed.second[rows] = values[:, 1] if length > 1 else -np.inf
         observed.extra[rows] = unlisted
-        _summarize(observed, rows, values, unlisted)
+        _summarize(observed, rows, values, unlisted, impossible)
     return observed
 
 
-def _summarize(observed: Observed, rows: slice | NDArray[np.intp], values: Floats, unlisted: Floats) -> None:
+def _summarize(
+    observed: Observed, rows: slice | NDArray[np.intp], values: Floats, unlisted: Floats, impossible: Ints | None
+) -> None:
     """Fill in ``known``, ``cap``, ``plugin`` and ``tail`` of a block's rows.
 
     ``values`` are the lists in descending order, shape (n, k); ``unlisted`` is the log-probability of a chosen token
-    outside its list, else ``-inf``, shape (n,).
+    outside its list, else ``-inf``, shape (n,). ``impossible`` counts the tokens of probability 0 in each list.
     """
     p = np.exp(values)
     cap = values[:, -1]
@@ -177,7 +197,10 @@ def _summarize(observed: Observed, rows: slice | NDArray[np.intp], values: Float
     else:
         plugin = np.einsum("ij,ij->i", p, np.where(values > -np.inf, values, 0.0))
         counts = (values > -np.inf).sum(axis=1, dtype=np.int32)
-        cap = np.take_along_axis(values, np.maximum(counts - 1, 0)[:, None], axis=1)[:, 0]
+        least = np.take_along_axis(values, np.maximum(counts - 1, 0)[:, None], axis=1)[:, 0]
+        cap = np.where(counts > 0, least, 0.0)
+        if impossible is not None and impossible.any():
+            cap, counts = np.where(impossible > 0, -np.inf, cap), counts + impossible
     best = values[:, 0]
     rest = np.einsum("ij->i", p[:, 1:])
     if unlisted.max() > -np.inf:
@@ -207,11 +230,12 @@ def observed_mass(observed: Observed) -> Floats:
     return 1.0 - np.maximum(observed.tail, 0.0)
 
 
-def margin(observed: Observed) -> Floats:
+def margin(observed: Observed, vocab_size: int | None = None, rounding: float | None = None) -> Floats:
     """Return the lead of the likeliest token over the runner-up, as a difference of probabilities."""
     # Where one alternative is known, the runner-up is the chosen token, or hidden: it then holds at most the tail.
     best, unlisted = np.exp(observed.first), np.exp(observed.extra)
-    hidden = np.where(observed.second == -np.inf, np.minimum(np.maximum(observed.tail, 0.0), best), 0.0)
+    tail = tail_limits(observed.tail, observed.known, observed.cap, vocab_size, rounding).high
+    hidden = np.where(observed.second == -np.inf, np.minimum(tail, best), 0.0)
     runner_up = np.maximum(np.maximum(np.exp(observed.second), hidden), np.minimum(best, unlisted))
     lead = np.maximum(best, unlisted) - runner_up
     return np.where(observed.first == -np.inf, np.nan, lead)
@@ -251,69 +275,58 @@ def ranks(
     return result
 
 
-def lower_entropy(observed: Observed) -> Floats:
-    """Return the least entropy (nats) that each position's list allows.
+def lower_entropy(observed: Observed, vocab_size: int | None = None, rounding: float | None = None) -> Floats:
+    """Return the least entropy (nats) that each position's list allows; see :mod:`~deluge_nb.logprobs.rounding`."""
+    return _entropy_limits(observed, vocab_size, rounding, upper=False)[0]
 
-    No hidden token exceeds the list's least probability c, so that the entropy is least where floor(r / c) hidden
-    tokens have c and one the remainder of the tail r (``-x ln x`` is concave, and its sum least at an extreme point).
+
+def entropy_bounds(observed: Observed, vocab_size: int | None, base: float, rounding: float | None = None) -> Bounds:
+    """Return the interval that contains each position's entropy; NaN where nothing is known, or a list is impossible.
+
+    Raises
+    ------
+    SettingError
+        When the size is not a whole number, or the vocabulary is smaller than a list.
     """
-    entropy = np.empty(len(observed.tail))
-    for start in range(0, len(entropy), _ROWS):
-        rows = slice(start, start + _ROWS)
-        tail, cap, plugin = observed.tail[rows], observed.cap[rows], observed.plugin[rows]
-        c = np.exp(cap)
-        left = np.maximum(tail, 0.0)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            full = np.floor(left / c * (1 + 1e-13))
-            # Without a list there is no c, and the whole tail may be one token.
-            full = np.where(c > 0, full, 0.0)
-            left = np.maximum(left - full * c, 0.0)
-            low = plugin - np.where(left > 0, left * np.log(left), 0.0)
-            low -= np.where(full > 0, full * c * cap, 0.0)
-        if (tail < 0).any():
-            low = np.where(tail < 0, _normalized_entropy(plugin, tail), low)
-        entropy[rows] = np.where(observed.known[rows] > 0, np.maximum(low, 0.0), np.nan)
-    return entropy
-
-
-def entropy_bounds(observed: Observed, vocab_size: int | None, base: float) -> Bounds:
-    """Return the interval that contains each position's entropy.
-
-    The upper bound spreads the tail evenly over all hidden tokens.
-    """
+    most = int(observed.known.max(initial=0))
+    if isinstance(vocab_size, bool) or not isinstance(vocab_size, int | np.integer | None):
+        raise invalid_argument("vocab_size", vocab_size, "a whole number, or None where it is unknown")
+    if vocab_size is not None and vocab_size < most:
+        raise SettingError(
+            f"vocab_size must be at least the number of alternatives, {most}, not {vocab_size!r}.",
+            setting="vocab_size",
+            value=vocab_size,
+        )
     scale = log_of(base)
-    lower = lower_entropy(observed)
-    tail = np.maximum(observed.tail, 0.0)
-    if vocab_size is None:
-        upper = np.where(tail > 0, np.inf, lower)
-    else:
-        most = int(observed.known.max(initial=0))
-        if isinstance(vocab_size, bool) or not isinstance(vocab_size, int | np.integer):
-            raise invalid_argument("vocab_size", vocab_size, "a whole number, or None where it is unknown")
-        if vocab_size < most:
-            raise SettingError(
-                f"vocab_size must be at least the number of alternatives, {most}, not {vocab_size!r}.",
-                setting="vocab_size",
-                value=vocab_size,
-            )
-        # The whole vocabulary is listed, so a sum other than 1 is an error of the numbers: normalize them.
-        complete = observed.known == vocab_size
-        if complete.any():
-            lower = np.where(complete, np.maximum(_normalized_entropy(observed.plugin, observed.tail), 0.0), lower)
-            tail = np.where(complete, 0.0, tail)
-        hidden = np.maximum(vocab_size - observed.known, 1)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            spread = observed.plugin - np.where(tail > 0, tail * np.log(tail / hidden), 0.0)
-        upper = np.where(tail > 0, np.maximum(spread, lower), lower)
-    upper = np.where(observed.known > 0, upper, np.nan)
+    lower, upper = _entropy_limits(observed, vocab_size, rounding)
     return Bounds(lower / scale, upper / scale)
 
 
-def _normalized_entropy(plugin: Floats, tail: Floats) -> Floats:
-    """Return the entropy (nats) of the known probabilities, normalized to add up to 1."""
-    total = 1.0 - tail
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return plugin / total + np.log(total)
+def _entropy_limits(
+    observed: Observed, vocab_size: int | None, rounding: float | None, *, upper: bool = True
+) -> tuple[Floats, Floats]:
+    lowest, highest = np.empty(len(observed.tail)), np.empty(len(observed.tail) if upper else 0)
+    for start in range(0, len(lowest), _ROWS):
+        rows = slice(start, start + _ROWS)
+        tail, cap, known = observed.tail[rows], observed.cap[rows], observed.known[rows]
+        limits = tail_limits(tail, known, cap, vocab_size, rounding)
+        plugin, excess = observed.plugin[rows], excess_of(tail, limits)
+        if excess.any():
+            plugin = plugin / np.exp(excess) + excess
+        error = 0.0
+        if rounding:
+            mass = 1.0 - np.minimum(np.maximum(tail, 0.0), room(limits.cap, limits.hidden))
+            error = entropy_error(plugin, mass, rounding + np.abs(excess))
+        unknown = known == 0
+        if limits.cap.min() == -np.inf:
+            unknown |= (cap == -np.inf) & misfits(tail, cap, limits.hidden, rounding)
+        low = np.maximum(plugin - error + least_entropy(limits), 0.0)
+        lowest[rows] = np.where(unknown, np.nan, low)
+        if upper:
+            exact = is_exact(tail, known, np.maximum(observed.first[rows], observed.extra[rows]), rounding)
+            high = np.maximum(plugin + error + np.where(exact, 0.0, greatest_entropy(limits)), low)
+            highest[rows] = np.where(unknown, np.nan, high)
+    return lowest, highest
 
 
 def contains_chosen(vocabulary: Vocabulary, listed: NDArray[np.integer], chosen: NDArray[np.integer]) -> Bools:

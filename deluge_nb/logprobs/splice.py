@@ -9,6 +9,7 @@ import numpy as np
 
 from ..errors import SettingError
 from .columns import RawBytes
+from .rounding import coarser
 from .table import Logprobs
 
 
@@ -38,9 +39,8 @@ def with_alternative(table: Logprobs, position: int, index: int, *, ends: bool =
         text, _, token_id = rows.vocabulary.entry(int(token))
         alternative[entry] = token = rows.vocabulary.add(text, b"", token_id)
     chosen[position], logprob[position] = token, alternative_logprob[entry]
-    return Logprobs(
-        rows.vocabulary, chosen, logprob, alternative, alternative_logprob, offsets, vocab_size=table.vocab_size
-    )
+    columns = (chosen, logprob, alternative, alternative_logprob, offsets)
+    return Logprobs(rows.vocabulary, *columns, vocab_size=table.vocab_size, rounding=table.rounding)
 
 
 def concatenate(before: Logprobs, after: Logprobs) -> Logprobs:
@@ -58,6 +58,7 @@ def concatenate(before: Logprobs, after: Logprobs) -> Logprobs:
         np.concatenate((left[3], right[3])),
         np.concatenate((left[4], right[4][1:] + left[4][-1])).astype(np.int32),
         vocab_size=before.vocab_size if before.vocab_size is not None else after.vocab_size,
+        rounding=coarser(before.rounding, after.rounding),
     )
 
 

@@ -40,7 +40,7 @@ class Logprobs(TokenColumns, Sequence[TokenLogprob]):
 
     Parameters
     ----------
-    vocabulary, chosen, chosen_logprob, alternative, alternative_logprob, offsets, vocab_size
+    vocabulary, chosen, chosen_logprob, alternative, alternative_logprob, offsets, vocab_size, rounding
         Columns, as :class:`~deluge_nb.logprobs.token_columns.TokenColumns` describes them.
 
     Examples
@@ -66,15 +66,23 @@ class Logprobs(TokenColumns, Sequence[TokenLogprob]):
         offsets: Ints,
         *,
         vocab_size: int | None = None,
+        rounding: float | None = None,
     ) -> None:
-        super().__init__(
-            vocabulary, chosen, chosen_logprob, alternative, alternative_logprob, offsets, vocab_size=vocab_size
-        )
+        columns = (chosen, chosen_logprob, alternative, alternative_logprob, offsets)
+        super().__init__(vocabulary, *columns, vocab_size=vocab_size, rounding=rounding)
         self._observed: measures.Observed | None = None
 
     @classmethod
-    def from_entries(cls, entries: Iterable[Mapping[str, Any]], *, vocab_size: int | None = None) -> Self:
+    def from_entries(
+        cls,
+        entries: Iterable[Mapping[str, Any]],
+        *,
+        vocab_size: int | None = None,
+        rounding: float | None = None,
+    ) -> Self:
         """Create a table from the documented list of dicts; ``list(table)`` returns an equal list.
+
+        An alternative that is listed twice (equal text, bytes, id and log-probability) is one token and kept once.
 
         Parameters
         ----------
@@ -82,6 +90,9 @@ class Logprobs(TokenColumns, Sequence[TokenLogprob]):
             One mapping per token with ``token`` and ``logprob``, and where known ``bytes`` and ``top_logprobs``.
         vocab_size
             Number of tokens that the model can choose from, if you know it.
+        rounding
+            By how much a log-probability may be off (nats), such as 5e-5 for four decimals; 0 for exact numbers. None:
+            as single precision rounds.
 
         Returns
         -------
@@ -94,7 +105,7 @@ class Logprobs(TokenColumns, Sequence[TokenLogprob]):
             When an entry does not have that structure. The message names the position and the field.
         """
         builder = read_entries(entries)
-        return cls(builder.vocabulary, *builder.columns(), vocab_size=vocab_size)
+        return cls(builder.vocabulary, *builder.columns(), vocab_size=vocab_size, rounding=rounding)
 
     # As a list of dicts ---------------------------------------------------------------------------------------------
 
@@ -227,7 +238,7 @@ class Logprobs(TokenColumns, Sequence[TokenLogprob]):
         >>> Logprobs.from_entries([{"token": "a", **top[0], "top_logprobs": top}]).entropy()
         array([2.])
         """
-        return measures.lower_entropy(self.observed) / measures.log_of(base)
+        return measures.lower_entropy(self.observed, self.vocab_size, self.rounding) / measures.log_of(base)
 
     def entropy_bounds(self, vocab_size: int | None = None, *, base: float = 2) -> measures.Bounds:
         """Return the interval in bits that contains the entropy before each token, given the listed alternatives.
@@ -260,7 +271,7 @@ class Logprobs(TokenColumns, Sequence[TokenLogprob]):
         ([0.98], [2.32])
         """
         size = self.vocab_size if vocab_size is None else vocab_size
-        return measures.entropy_bounds(self.observed, size, base)
+        return measures.entropy_bounds(self.observed, size, base, self.rounding)
 
     def margin(self) -> Floats:
         """Return the lead of the likeliest token over the runner-up, as a difference of probabilities.
@@ -273,7 +284,7 @@ class Logprobs(TokenColumns, Sequence[TokenLogprob]):
         numpy.ndarray
             From 0 to 1, shape (n,); NaN where there are no alternatives.
         """
-        return measures.margin(self.observed)
+        return measures.margin(self.observed, self.vocab_size, self.rounding)
 
     def rank(self) -> Floats:
         """Return the rank of each chosen token among the alternatives, 1 for the likeliest.

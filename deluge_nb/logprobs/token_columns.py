@@ -19,6 +19,7 @@ from ..errors import LogprobsMissingError
 from ..text.counts import pluralize
 from . import measures
 from .columns import Columns, Floats, Ints, RawBytes, Vocabulary, pack_columns
+from .rounding import check_rounding
 from .values import exp_or_inf
 
 # Tokens. Indices into a vocabulary of at most this size are stored as uint16, which halves the memory of many answers.
@@ -40,6 +41,8 @@ class TokenColumns:
         The alternatives of token ``i`` are ``offsets[i]:offsets[i + 1]``; shape (n + 1,).
     vocab_size
         Number of tokens that the model can choose from, if known.
+    rounding
+        By how much a log-probability may be off (nats); see :attr:`rounding`.
     """
 
     __slots__ = (
@@ -50,6 +53,7 @@ class TokenColumns:
         "_offsets",
         "_vocabulary",
         "packed",
+        "rounding",
         "vocab_size",
     )
 
@@ -57,6 +61,9 @@ class TokenColumns:
     """Columns in one block, for code that reads thousands of tables; None for a long table."""
     vocab_size: int | None
     """Number of tokens that the model can choose from, if known. It makes the upper entropy bound finite."""
+    rounding: float | None
+    """By how much a listed log-probability may be off (nats), which all bounds allow for. None means as much as single
+    precision rounds; 0 means that the numbers are exact. See :mod:`deluge_nb.logprobs.rounding`."""
 
     def __init__(
         self,
@@ -68,6 +75,7 @@ class TokenColumns:
         offsets: Ints,
         *,
         vocab_size: int | None = None,
+        rounding: float | None = None,
     ) -> None:
         if len(vocabulary) <= _NARROW_VOCABULARY:
             chosen, alternative = chosen.astype(np.uint16, copy=False), alternative.astype(np.uint16, copy=False)
@@ -79,6 +87,7 @@ class TokenColumns:
         self._chosen, self._chosen_logprob, self._alternative, self._alternative_logprob, self._offsets = columns
         self._vocabulary = vocabulary
         self.vocab_size = vocab_size
+        self.rounding = check_rounding(rounding)
 
     def __len__(self) -> int:
         return len(self._chosen)
@@ -143,7 +152,7 @@ class TokenColumns:
 
     @property
     def censored(self) -> NDArray[np.bool_]:
-        """True where the provider sent a sentinel or null instead of the chosen token's log-probability."""
+        """True where the provider sent no log-probability of the chosen token: a sentinel, null or a number above 0."""
         return measures.is_censored(self._chosen_logprob)
 
     @property
@@ -242,13 +251,15 @@ class TokenColumns:
             alternative_logprob,
             offsets,
             vocab_size=self.vocab_size,
+            rounding=self.rounding,
         )
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Thousands of responses may share a vocabulary, which each pickle would contain.
         table = self.compact()
         entries = [table._vocabulary.entry(index) for index in range(len(table._vocabulary))]
-        return _restore, (type(self), entries, tuple(np.array(column) for column in table.columns), self.vocab_size)
+        columns = tuple(np.array(column) for column in table.columns)
+        return _restore, (type(self), entries, columns, self.vocab_size, self.rounding)
 
     def _row(self, index: int) -> int:
         """Return the row of an index; negative ones count from the end."""
@@ -283,7 +294,7 @@ class TokenColumns:
         )
 
     def _like(self, *columns: Any) -> Self:
-        return type(self)(self._vocabulary, *columns, vocab_size=self.vocab_size)
+        return type(self)(self._vocabulary, *columns, vocab_size=self.vocab_size, rounding=self.rounding)
 
 
 def _restore(
@@ -291,8 +302,9 @@ def _restore(
     entries: list[tuple[str, RawBytes, int | None]],
     columns: Columns,
     vocab_size: int | None,
+    rounding: float | None = None,
 ) -> TokenColumns:
-    return table_class(Vocabulary.of(entries), *columns, vocab_size=vocab_size)
+    return table_class(Vocabulary.of(entries), *columns, vocab_size=vocab_size, rounding=rounding)
 
 
 def _read_only(column: Ints) -> Ints:

@@ -36,6 +36,7 @@ from .offsets import decode_tokens
 from .samples import (
     bayes_posterior,
     chi_square_gof,
+    divergence_bounds,
     divergence_lower_bounds,
     entropy_from_counts,
     majority_vote,
@@ -105,6 +106,7 @@ __all__ = [
     "decode_tokens",
     "deepconf",
     "deepconf_batch",
+    "divergence_bounds",
     "divergence_lower_bounds",
     "ece",
     "ece_multiclass",

@@ -27,12 +27,12 @@ def row(chosen: str, logprob: float | None, top: dict[str, float | None]) -> dic
     return {"token": chosen, "logprob": logprob, "bytes": None, "top_logprobs": listed}
 
 
-def top_of(scores: list[float], k: int, chosen: int = 0) -> tuple[list[float], Logprobs]:
+def top_of(scores: list[float], k: int, chosen: int = 0, rounding: float | None = None) -> tuple[list[float], Logprobs]:
     """A full distribution, and the table of a server that lists the likeliest ``k`` and the ``chosen``-th token."""
     total = max(scores) + math.log(math.fsum(math.exp(score - max(scores)) for score in scores))
     full = sorted((min(score - total, 0.0) for score in scores), reverse=True)
     listed: dict[str, float | None] = {f"t{i}": value for i, value in enumerate(full[:k])}
-    return full, Logprobs.from_entries([row(f"t{chosen}", full[chosen], listed)])
+    return full, Logprobs.from_entries([row(f"t{chosen}", full[chosen], listed)], rounding=rounding)
 
 
 def entropy_of(full: list[float], base: float = math.e) -> float:
@@ -85,7 +85,9 @@ def test_without_a_vocabulary_size_the_bounds_are_wider_still(seen: tuple[list[f
 @given(logits, st.data())
 def test_each_further_alternative_narrows_the_bounds(scores: list[float], data: st.DataObject) -> None:
     k = data.draw(st.integers(1, len(scores)))
-    fewer, more = (top_of(scores, count)[1].entropy_bounds(len(scores)) for count in (k, min(k + 1, len(scores))))
+    fewer, more = (
+        top_of(scores, count, rounding=0)[1].entropy_bounds(len(scores)) for count in (k, min(k + 1, len(scores)))
+    )
     assert fewer.lower[0] <= more.lower[0] + 1e-9
     assert more.upper[0] <= fewer.upper[0] + 1e-9
 
@@ -147,7 +149,10 @@ def test_alternatives_that_exceed_one_in_total_are_read_relatively() -> None:
 def test_rounding_above_certainty_is_certainty() -> None:
     table = Logprobs.from_entries([row("a", 1e-7, {"a": 1e-7, "b": -30.0})], vocab_size=50_000)
     assert table.entropy()[0] == pytest.approx(0.0, abs=1e-10)
-    assert table.entropy_bounds().upper[0] == pytest.approx(0.0, abs=1e-10)
+    exact = Logprobs.from_entries(table, vocab_size=50_000, rounding=0)
+    assert exact.entropy_bounds().upper[0] == pytest.approx(0.0, abs=1e-10)
+    # In single precision a hidden token may have up to the least listed probability, exp(-30).
+    assert 0 < table.entropy_bounds().upper[0] < 50_000 * math.exp(-30) * 31
 
 
 def test_a_rest_smaller_than_rounding_keeps_its_digits() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import math
 import pickle
@@ -49,6 +50,8 @@ def compare(got: Any, expected: Any, rtol: float, atol: float, where: str) -> No
 def test_the_function_matches_its_reference_vector(vector: dict[str, Any]) -> None:
     function = getattr(stats, vector["function"])
     inputs, expected = decoded(vector["inputs"]), decoded(vector["expected"])
+    if "rounding" in inspect.signature(function).parameters:
+        inputs["rounding"] = 0  # the numbers of the vectors are exact
     if isinstance(expected, dict) and "error" in expected:
         with pytest.raises(ValueError, match=r"."):
             function(**inputs)
@@ -103,6 +106,7 @@ def test_results_compare_print_pickle_and_serialise() -> None:
 WITHOUT_VECTORS = {
     "average_precision": "test_confidence.py",
     "calibration_test": "test_confidence.py",
+    "divergence_bounds": "test_rounding.py",
     "conformal_aps_sets": "test_confidence.py",
     "ece_multiclass": "test_confidence.py",
     "majority_vote": "test_functions.py",

@@ -26,6 +26,7 @@ class _Table(msgspec.Struct, array_like=True):
     ids: list[int | None]
     columns: list[bytes]
     vocab_size: int | None
+    rounding: float | None = None
 
 
 class _Answer(msgspec.Struct, array_like=True):
@@ -79,6 +80,7 @@ def truncate_alternatives(table: Logprobs, most: int) -> Logprobs:
         alternative_logprob[kept],
         new_offsets,
         vocab_size=table.vocab_size,
+        rounding=table.rounding,
     )
     return shorter.compact()
 
@@ -87,7 +89,7 @@ def _pack_table(table: Logprobs) -> _Table:
     vocabulary = table.vocabulary
     columns = [column.astype(kind).tobytes() for column, kind in zip(table.columns, _TYPES, strict=True)]
     raw = [False if octets is ... else octets for octets in vocabulary.raw]
-    return _Table(vocabulary.texts, raw, vocabulary.ids, columns, table.vocab_size)
+    return _Table(vocabulary.texts, raw, vocabulary.ids, columns, table.vocab_size, table.rounding)
 
 
 def _unpack_table(packed: _Table) -> Logprobs:
@@ -98,7 +100,7 @@ def _unpack_table(packed: _Table) -> Logprobs:
     columns: list[NDArray[Any]] = [
         np.frombuffer(column, kind).astype(kind[1:]) for column, kind in zip(packed.columns, _TYPES, strict=True)
     ]
-    return Logprobs(vocabulary, *columns, vocab_size=packed.vocab_size)
+    return Logprobs(vocabulary, *columns, vocab_size=packed.vocab_size, rounding=packed.rounding)
 
 
 __all__ = ["decode_completion", "encode_completion", "truncate_alternatives"]

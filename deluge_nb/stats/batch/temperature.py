@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ...logprobs import measures
 from ...logprobs.columns import Floats
-from ...logprobs.values import SINGLE_PRECISION
+from ...logprobs.rounding import TailLimits, check_rounding, excess_of, most_tokens, power_sums, tail_limits
 from ..core.records import Result
 from ..core.stacked import (
     Tables,
@@ -22,6 +22,7 @@ from ..core.stacked import (
     table_starts,
     tables_of,
 )
+from ..core.truncated import coldest_limits, rescaled_limits
 from ..core.validation import count, read_temperature
 
 
@@ -39,7 +40,12 @@ class TemperatureTopKBatch(Result):
 
 
 def temperature_topk_batch(
-    logprobs: Tables | Floats, temperature: float, vocab_size: int | None = None, *, policy: str = "raise"
+    logprobs: Tables | Floats,
+    temperature: float,
+    vocab_size: int | None = None,
+    *,
+    policy: str = "raise",
+    rounding: float | None = None,
 ) -> TemperatureTopKBatch:
     """Return every list at another temperature, as :func:`~deluge_nb.stats.temperature_topk` for one.
 
@@ -54,6 +60,8 @@ def temperature_topk_batch(
         The number of tokens in the model's vocabulary; by default that of each table, if known.
     policy
         Treatment of a list that cannot be the top of a distribution: ``"raise"``, or ``"skip"`` for NaN in its place.
+    rounding
+        As for :func:`~deluge_nb.stats.entropy_bounds`; by default that of each table.
 
     Returns
     -------
@@ -73,46 +81,55 @@ def temperature_topk_batch(
     >>> result.conditional.round(3).tolist(), result.offsets.tolist()
     ([0.8, 0.2, 0.985, 0.015], [0, 2, 4])
     """
-    temperature = read_temperature(temperature)
+    temperature, rounding = read_temperature(temperature), check_rounding(rounding)
     check_policy(policy)
     size = None if vocab_size is None else count(vocab_size, "vocab_size", 1)
     lists = read_lists(logprobs)
     if lists is not None:
-        (flat, offsets), seen = lists, observe_lists(lists)
-        return TemperatureTopKBatch(*_rescale(seen, flat, offsets, temperature, size, policy), offsets=offsets)
+        offsets, seen = lists[1], observe_lists(lists)
+        return TemperatureTopKBatch(*_rescale(seen, lists, temperature, size, policy, rounding), offsets=offsets)
     tables = tables_of(logprobs, lists=True)
     counts = np.concatenate([np.zeros(1, np.intp), *(table.top_counts for table in tables if table is not None)])
     offsets = np.cumsum(counts, dtype=np.intp)
     starts = table_starts(tables)
     columns = tuple(np.full(int(offsets[-1]), np.nan) for _ in range(3))
     for group in stack_tables(tables):
-        own = tables[int(group.tables[0])]
-        known_size = size if size is not None or own is None else own.vocab_size
+        known_size = group.vocab_size if size is None else size
+        allowed = group.rounding if rounding is None else rounding
         rows = np.arange(int(starts[-1]))[group_rows(group, starts)]
         shift = np.repeat(offsets[:-1][rows] - group.offsets[:-1], np.diff(group.offsets))
         positions = np.arange(len(group.alternative)) + shift
-        seen = measures.observe(None, None, None, None, group.alternative_logprob, group.offsets)
-        values = _rescale(seen, group.alternative_logprob, group.offsets, temperature, known_size, policy)
+        seen = observe_lists((group.alternative_logprob, group.offsets))
+        columns_of_lists = group.alternative_logprob, group.offsets
+        values = _rescale(seen, columns_of_lists, temperature, known_size, policy, allowed)
         for column, part in zip(columns, values, strict=True):
             column[positions] = part
     return TemperatureTopKBatch(*columns, offsets=offsets)
 
 
 def _rescale(
-    seen: measures.Observed, flat: Floats, offsets: NDArray[np.intp], temperature: float, size: int | None, policy: str
+    seen: measures.Observed,
+    lists: tuple[Floats, NDArray[np.intp]],
+    temperature: float,
+    size: int | None,
+    policy: str,
+    rounding: float | None,
 ) -> tuple[Floats, Floats, Floats]:
     """Return conditional, lower and upper probability of every alternative."""
-    wrong = invalid_lists(flat, offsets, seen, policy, size)
+    flat, offsets = lists
+    wrong = invalid_lists(flat, offsets, seen, policy, size, rounding)
     columns = tuple(np.full(len(flat), np.nan) for _ in range(3))
     for rows, positions, length in measures.blocks(offsets):
         if not length:
             continue
         values = measures.clip_to_support(flat[positions].reshape(-1, length))
-        tail, cap = np.maximum(seen.tail[rows], 0.0), seen.cap[rows]
-        values = values - np.log1p(np.maximum(-seen.tail[rows], 0.0))[:, None]
+        limits = tail_limits(seen.tail[rows], seen.known[rows], seen.cap[rows], size, rounding)
+        excess = excess_of(seen.tail[rows], limits)
+        values = values - excess[:, None]
+        error = rounding + np.abs(excess) if rounding else np.zeros(len(values))
         wrong_rows = wrong[rows] | (seen.first[rows] == -np.inf)
         with np.errstate(divide="ignore", invalid="ignore"):
-            blocks = _rescale_block(values, tail, cap, seen.known[rows], temperature, size)
+            blocks = _rescale_block(values, limits, error, temperature)
         for column, block in zip(columns, blocks, strict=True):
             block[wrong_rows] = np.nan
             column[positions] = block.reshape(-1) if isinstance(positions, slice) else block
@@ -120,51 +137,21 @@ def _rescale(
 
 
 def _rescale_block(
-    values: Floats, tail: Floats, cap: Floats, known: NDArray[np.integer], temperature: float, size: int | None
+    values: Floats, limits: TailLimits, error: Floats, temperature: float
 ) -> tuple[Floats, Floats, Floats]:
-    c = np.exp(cap)
     if temperature == 0:
-        best = (values == values.max(axis=1)[:, None]).astype(np.float64)
-        every = best.sum(axis=1)
-        rivals = np.where(every == known, np.floor(tail / c * (1 + 1e-13)), 0.0)
-        conditional = best / every[:, None]
-        return conditional, best / (every + rivals)[:, None], conditional.copy()
+        peak = values.max(axis=1)
+        best = values == peak[:, None]
+        # Hidden tokens can tie with the likeliest only if the whole list does.
+        least = values.min(axis=1)
+        rivals = np.where(least == peak, most_tokens(limits, np.exp(least - error)), 0.0)
+        low, high = coldest_limits(values, rivals, error, np.where(limits.high > 0, limits.cap, -np.inf))
+        return best / best.sum(axis=1)[:, None], low.astype(np.float64), high.astype(np.float64)
     beta = 1 / temperature
     scaled = np.where(np.isfinite(values), values * beta, -np.inf)
     total = measures.log_sum_rows(scaled)
     conditional = np.exp(scaled - total[:, None])
     if temperature == 1:
-        p = np.exp(values)
-        return conditional, p, p.copy()
-    unsure = known * SINGLE_PRECISION if beta < 1 else np.zeros(len(known))
-    unsure = np.where(tail < 16 * unsure, unsure, 0.0)
-    least = _power_sum_bounds(np.maximum(tail - unsure, 0.0), cap, c, known, beta, size)[0]
-    most = _power_sum_bounds(tail + unsure, cap, c, known, beta, size)[1]
-    return (
-        conditional,
-        np.exp(scaled - np.logaddexp(total, most)[:, None]),
-        np.exp(scaled - np.logaddexp(total, least)[:, None]),
-    )
-
-
-def _power_sum_bounds(
-    tail: Floats, cap: Floats, c: Floats, known: NDArray[np.integer], beta: float, size: int | None
-) -> tuple[Floats, Floats]:
-    """Return the logarithms of the least and the greatest sum of p^beta over the unlisted tokens."""
-    full = np.floor(tail / c * (1 + 1e-13))
-    rest = tail - full * c
-    # A rest that is only rounding counts as zero: raised to a small power it would look like a token.
-    rest = np.where(rest > 1e-12 * tail, rest, 0.0)
-    narrow = np.logaddexp(
-        np.where(full > 0, np.log(full) + beta * cap, -np.inf), np.where(rest > 0, beta * np.log(rest), -np.inf)
-    )
-    if size is None:
-        open_end = np.full(len(tail), -np.inf if beta > 1 else np.inf)
-        least, most = (open_end, narrow) if beta > 1 else (narrow, open_end)
-    else:
-        hidden = size - known
-        even = np.log(hidden) + beta * np.log(tail / hidden)
-        least, most = np.minimum(even, narrow), np.maximum(even, narrow)
-        tail = np.where(hidden > 0, tail, 0.0)
-    empty = tail <= 0
-    return np.where(empty, -np.inf, least), np.where(empty, -np.inf, most)
+        return conditional, np.exp(values - error[:, None]), np.exp(np.minimum(values + error[:, None], 0.0))
+    low, high = rescaled_limits(scaled, total, *power_sums(limits, beta), error * beta)
+    return conditional, low, high

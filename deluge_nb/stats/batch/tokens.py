@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from ...logprobs import measures
 from ...logprobs.columns import Floats
+from ...logprobs.rounding import check_rounding, excess_of, room, tail_limits
 from ..core.records import Result
 from ..core.stacked import (
     Bools,
@@ -105,7 +106,12 @@ def surprisal_batch(logprobs: Tables | Floats, base: float | None = None, *, pol
 
 
 def entropy_bounds_batch(
-    logprobs: Tables | Floats, vocab_size: int | None = None, *, base: float | None = None, policy: str = "raise"
+    logprobs: Tables | Floats,
+    vocab_size: int | None = None,
+    *,
+    base: float | None = None,
+    policy: str = "raise",
+    rounding: float | None = None,
 ) -> EntropyBoundsBatch:
     """Return bounds of the entropy before every token, as :func:`~deluge_nb.stats.entropy_bounds` for one.
 
@@ -119,7 +125,10 @@ def entropy_bounds_batch(
     base
         2 for bits; None for nats.
     policy
-        Treatment of a list that cannot be the top of a distribution: ``"raise"``, or ``"skip"`` for NaN in its place.
+        Treatment of a list that cannot be the top of a distribution: ``"raise"``, or ``"skip"`` for NaN in its place. A
+        list that misses some of 1 and has a token of probability 0 is always NaN.
+    rounding
+        As for :func:`~deluge_nb.stats.entropy_bounds`; by default that of each table.
 
     Returns
     -------
@@ -139,37 +148,41 @@ def entropy_bounds_batch(
     >>> bounds.lower.round(2).tolist(), bounds.upper.round(2).tolist()
     ([1.5, 0.57], [5.4, 1.35])
     """
-    scale = log_base(base)
+    scale, rounding = log_base(base), check_rounding(rounding)
     size = None if vocab_size is None else count(vocab_size, "vocab_size", 1)
     lists = read_lists(logprobs)
     if lists is not None:
         (flat, offsets), seen = lists, observe_lists(lists)
-        wrong = invalid_lists(flat, offsets, seen, policy, size)
+        wrong = invalid_lists(flat, offsets, seen, policy, size, rounding)
         starts = np.array([0, len(wrong)], np.intp)
-        return EntropyBoundsBatch(*_entropies(seen, wrong, size, scale), starts=starts)
+        return EntropyBoundsBatch(*_entropies(seen, wrong, size, scale, rounding), starts=starts)
     tables = tables_of(logprobs, lists=True)
     starts = table_starts(tables)
     columns = tuple(np.full(int(starts[-1]), np.nan) for _ in range(7))
     for group in stack_tables(tables):
-        own = tables[int(group.tables[0])]
-        known_size = size if size is not None or own is None else own.vocab_size
+        known_size = group.vocab_size if size is None else size
+        allowed = group.rounding if rounding is None else rounding
         seen = observe_columns(group)
-        wrong = invalid_lists(group.alternative_logprob, group.offsets, seen, policy, known_size)
+        wrong = invalid_lists(group.alternative_logprob, group.offsets, seen, policy, known_size, allowed)
         rows = group_rows(group, starts)
-        for column, values in zip(columns, _entropies(seen, wrong, known_size, scale), strict=True):
+        for column, values in zip(columns, _entropies(seen, wrong, known_size, scale, allowed), strict=True):
             column[rows] = values
     return EntropyBoundsBatch(*columns, starts=starts)
 
 
-def _entropies(seen: measures.Observed, wrong: Bools, size: int | None, scale: float) -> tuple[Floats, ...]:
+def _entropies(
+    seen: measures.Observed, wrong: Bools, size: int | None, scale: float, rounding: float | None
+) -> tuple[Floats, ...]:
     """Return the columns of the bounds, NaN where a list is wrong or nothing is known."""
-    lower, upper = measures.entropy_bounds(seen, size, math.e)
-    tail = np.maximum(seen.tail, 0.0)
+    lower, upper = measures.entropy_bounds(seen, size, math.e, rounding)
+    limits = tail_limits(seen.tail, seen.known, seen.cap, size, rounding)
+    excess = excess_of(seen.tail, limits)
+    tail = np.minimum(np.maximum(seen.tail, 0.0), room(limits.cap, limits.hidden))
     mass = 1.0 - tail
     total = 1.0 - seen.tail
     with np.errstate(divide="ignore", invalid="ignore"):
         renormalized = seen.plugin / total + np.log(total)
-        plugin = np.where(seen.tail < 0, renormalized, seen.plugin)
+        plugin = np.where(excess == 0, seen.plugin, renormalized)
         bucket = plugin - np.where(tail > 0, tail * np.log(tail), 0.0)
     entropies = [np.maximum(entropy, 0.0) / scale for entropy in (plugin, renormalized, bucket, lower, upper)]
     unknown = wrong | (seen.known == 0)
@@ -178,12 +191,12 @@ def _entropies(seen: measures.Observed, wrong: Bools, size: int | None, scale: f
     return (mass, tail, *entropies)
 
 
-def margin_batch(logprobs: Tables | Floats, *, policy: str = "raise") -> MarginBatch:
+def margin_batch(logprobs: Tables | Floats, *, policy: str = "raise", rounding: float | None = None) -> MarginBatch:
     """Return the lead of the likeliest token at every position, as :func:`~deluge_nb.stats.margin` for one.
 
     Parameters
     ----------
-    logprobs, policy
+    logprobs, policy, rounding
         As for :func:`entropy_bounds_batch`.
 
     Returns
@@ -203,36 +216,45 @@ def margin_batch(logprobs: Tables | Floats, *, policy: str = "raise") -> MarginB
     >>> margin_batch(np.log([[0.5, 0.25], [0.9, 0.05]])).prob_margin.round(3).tolist()
     [0.25, 0.85]
     """
+    rounding = check_rounding(rounding)
     lists = read_lists(logprobs)
     if lists is not None:
         (flat, offsets), seen = lists, observe_lists(lists)
-        wrong = invalid_lists(flat, offsets, seen, policy)
-        return MarginBatch(*_margins(seen, wrong), starts=np.array([0, len(wrong)], np.intp))
+        wrong = invalid_lists(flat, offsets, seen, policy, None, rounding)
+        return MarginBatch(*_margins(seen, wrong, None, rounding), starts=np.array([0, len(wrong)], np.intp))
     tables = tables_of(logprobs, lists=True)
     starts = table_starts(tables)
     columns = tuple(np.full(int(starts[-1]), np.nan) for _ in range(5))
     for group in stack_tables(tables):
+        allowed = group.rounding if rounding is None else rounding
         seen = observe_columns(group)
-        wrong = invalid_lists(group.alternative_logprob, group.offsets, seen, policy)
+        wrong = invalid_lists(group.alternative_logprob, group.offsets, seen, policy, None, allowed)
         rows = group_rows(group, starts)
-        for column, values in zip(columns, _margins(seen, wrong), strict=True):
+        for column, values in zip(columns, _margins(seen, wrong, group.vocab_size, allowed), strict=True):
             column[rows] = values
     return MarginBatch(*columns, starts=starts)
 
 
-def _margins(seen: measures.Observed, wrong: Bools) -> tuple[Floats, ...]:
+def _margins(seen: measures.Observed, wrong: Bools, size: int | None, rounding: float | None) -> tuple[Floats, ...]:
     """Return the columns of the margins, NaN where a list is wrong or nothing is known."""
+    limits = tail_limits(seen.tail, seen.known, seen.cap, size, rounding)
     # A list that exceeds 1 by no more than rounding is scaled, as everywhere.
-    over = np.log1p(np.maximum(-seen.tail, 0.0))
+    over = excess_of(seen.tail, limits)
     first, second = seen.first - over, seen.second - over
+    error = rounding + np.abs(over) if rounding else np.zeros(len(over))
     alone = second == -np.inf
-    p = np.exp(first)
     with np.errstate(invalid="ignore"):
-        lead = -p * np.expm1(np.where(alone, -np.inf, second - first)) + 0.0
-        gap = np.where(alone, np.inf, first - second)
-    tail = np.maximum(seen.tail, 0.0)
-    hidden = alone & (tail > 0)
+        lead, gap = _leads(first, second), np.where(alone, np.inf, first - second)
+    least, most = (_leads(first - error, second + error), _leads(np.minimum(first + error, 0.0), second - error))
+    hidden = alone & (limits.high > 0)
+    least = np.where(hidden, np.maximum(least - limits.high, 0.0), least)
     unknown = wrong | (first == -np.inf)
-    least = np.where(hidden, p - np.minimum(tail, p), lead)
-    columns = (np.where(hidden, np.nan, lead), np.where(hidden, np.nan, gap), 0.0 - first, least, lead)
+    columns = (np.where(hidden, np.nan, lead), np.where(hidden, np.nan, gap), 0.0 - first, least, most)
     return tuple(np.where(unknown, np.nan, column) for column in columns)
+
+
+def _leads(first: Floats, second: Floats) -> Floats:
+    """Return differences of probabilities by their logarithms, 0 where the second is larger."""
+    with np.errstate(invalid="ignore"):
+        gap = np.where(second == -np.inf, -np.inf, np.minimum(second - first, 0.0))
+        return -np.exp(first) * np.expm1(gap) + 0.0

@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from ...errors import InconsistentTopKError, ProbabilityMassError, invalid_argument
 from ...logprobs import measures
 from ...logprobs.columns import Floats, Ints, Vocabulary
+from ...logprobs.rounding import mass_tolerance, misfits
 from ...logprobs.table import Logprobs
 from ...logprobs.values import ROUNDING
-from .validation import MASS_TOLERANCE, logprob_error
+from .validation import logprob_error
 
 Tables = Logprobs | Iterable[Any]
 """A table, or a list of tables, of responses that hold one, or of None for an answer without a table."""
@@ -35,6 +36,7 @@ class Columns:
     """The columns of tables with one vocabulary, end to end.
 
     ``tables`` are the indices of these tables among all that were passed in; ``starts`` are the first tokens of each.
+    ``vocab_size`` and ``rounding`` are those of every table.
     """
 
     vocabulary: Vocabulary
@@ -45,6 +47,8 @@ class Columns:
     alternative: NDArray[np.integer]
     alternative_logprob: Floats
     offsets: NDArray[np.intp]
+    vocab_size: int | None
+    rounding: float | None
 
     @property
     def rows(self) -> int:
@@ -98,12 +102,12 @@ def stored_columns(tables: Sequence[Logprobs]) -> StoredColumns:
 
 
 def stack_tables(tables: Sequence[Logprobs | None]) -> list[Columns]:
-    """Return the tables stacked by vocabulary; those of one client share one."""
+    """Return the tables stacked by vocabulary and by what is known of their numbers; those of one client share both."""
     tables = unify_vocabularies(tables)
-    groups: dict[tuple[int, int | None], list[int]] = {}
+    groups: dict[tuple[int, int | None, float | None], list[int]] = {}
     for index, table in enumerate(tables):
         if table is not None and len(table):
-            groups.setdefault((id(table.vocabulary), table.vocab_size), []).append(index)
+            groups.setdefault((id(table.vocabulary), table.vocab_size, table.rounding), []).append(index)
     return [
         _stack_group([table for index in indices if (table := tables[index]) is not None], indices)
         for indices in groups.values()
@@ -133,6 +137,7 @@ def unify_vocabularies(tables: Sequence[Logprobs | None]) -> Sequence[Logprobs |
                 alternative_logprob,
                 offsets,
                 vocab_size=table.vocab_size,
+                rounding=table.rounding,
             )
         result.append(table)
     return result
@@ -156,6 +161,8 @@ def _stack_group(tables: list[Logprobs], indices: list[int]) -> Columns:
         stack(alternative),
         stack(alternative_logprob),
         np.concatenate(([0], np.cumsum(counts))),
+        tables[0].vocab_size,
+        tables[0].rounding,
     )
 
 
@@ -193,6 +200,7 @@ def observe_columns(columns: Columns) -> measures.Observed:
         columns.alternative,
         columns.alternative_logprob,
         columns.offsets,
+        zeros=True,
     )
 
 
@@ -220,7 +228,7 @@ def read_lists(values: Any) -> tuple[Floats, NDArray[np.intp]] | None:
 
 def observe_lists(lists: tuple[Floats, NDArray[np.intp]]) -> measures.Observed:
     """Return the known part of the distributions of plain lists, which have no chosen token."""
-    return measures.observe(None, None, None, None, *lists)
+    return measures.observe(None, None, None, None, *lists, zeros=True)
 
 
 def check_policy(policy: str) -> None:
@@ -235,8 +243,12 @@ def invalid_lists(
     seen: measures.Observed,
     policy: str,
     vocab_size: int | None = None,
+    rounding: float | None = None,
 ) -> Bools:
     """Return a mask of the lists that are not the top of a distribution, or raise an error at the first of them.
+
+    A list that misses some of 1 and has a token of probability 0, so that no hidden token can hold the rest, is masked
+    under any policy: one list of many must not cost the others.
 
     Raises
     ------
@@ -257,7 +269,7 @@ def invalid_lists(
         if policy == "raise":
             raise logprob_error(float(logprob[positions[0]]), "logprobs", int(rows[0]))
         wrong[rows] = True
-    heavy = seen.tail < -MASS_TOLERANCE
+    heavy = seen.tail < -mass_tolerance(rounding)
     if heavy.any():
         if policy == "raise":
             row = int(np.argmax(heavy))
@@ -269,21 +281,20 @@ def invalid_lists(
                 value=total,
             )
         wrong |= heavy
-    if vocab_size is not None:
-        room = np.exp(seen.cap) * np.maximum(vocab_size - seen.known, 0)
-        crammed = (seen.counts > 0) & (seen.tail > room + MASS_TOLERANCE)
-        if crammed.any():
-            if policy == "raise":
-                row = int(np.argmax(crammed))
-                tail = float(seen.tail[row])
-                raise InconsistentTopKError(
-                    f"The alternatives at token {row} cannot be the likeliest of a vocabulary of {vocab_size}: the "
-                    f"{tail:.6g} that they leave does not fit into the other tokens; policy='skip' leaves such tokens "
-                    "out.",
-                    position=row,
-                    value=tail,
-                )
-            wrong |= crammed
+    if vocab_size is not None or (len(seen.cap) and seen.cap.min() == -np.inf):
+        hidden = np.full(len(seen.tail), np.inf) if vocab_size is None else np.maximum(vocab_size - seen.known, 0.0)
+        misfit = (seen.counts > 0) & misfits(seen.tail, seen.cap, hidden, rounding)
+        wrong |= misfit
+        crammed = misfit & (seen.cap > -np.inf)
+        if policy == "raise" and crammed.any():
+            row = int(np.argmax(crammed))
+            tail = float(seen.tail[row])
+            raise InconsistentTopKError(
+                f"The alternatives at token {row} cannot be the likeliest of a vocabulary of {vocab_size}: the "
+                f"{tail:.6g} that they leave does not fit into the other tokens; policy='skip' leaves such tokens out.",
+                position=row,
+                value=tail,
+            )
     return wrong
 
 

@@ -14,9 +14,6 @@ from ...logprobs.columns import Floats, Ints
 from ...logprobs.measures import log_of
 from ...logprobs.values import LOWEST, ROUNDING, SENTINELS
 
-# A total of probabilities may exceed 1 by this much, because each of them is rounded.
-MASS_TOLERANCE = 1e-4
-
 
 class Alternative(NamedTuple):
     """A token of a list of alternatives, with its log-probability (nats) and its bytes if they are known."""

@@ -11,10 +11,11 @@ from numpy.typing import ArrayLike
 
 from ...errors import ProbabilityMassError, invalid_argument
 from ...logprobs.columns import Floats
+from ...logprobs.rounding import MASS_TOLERANCE, entropy_error, greatest_entropy, least_entropy
 from ...logprobs.values import SENTINELS, log_sum
 from ..core.records import Result
 from ..core.truncated import read_truncated
-from ..core.validation import MASS_TOLERANCE, drop_sentinels, log_base, read_logprobs
+from ..core.validation import drop_sentinels, log_base, read_logprobs
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -22,10 +23,10 @@ class EntropyBounds(Result):
     """Bounds and estimates of the entropy of a distribution whose top is listed.
 
     ``mass`` and ``tail`` are the listed and the unlisted probability; all other fields are in nats, or in the base
-    asked for. The true entropy is at least ``lower`` and at most ``upper``. Three estimates are too small:
-    ``plugin`` sums over the list alone, ``renormalized`` divides the list by its sum first, and ``bucket`` counts the
-    tail as one token. With ``top_is_true_topk=True`` none of them exceeds ``lower``. Otherwise ``lower`` is ``bucket``,
-    and ``renormalized`` may exceed it, and the true entropy.
+    asked for. The true entropy is at least ``lower`` and at most ``upper``. Three are common estimates: ``plugin`` sums
+    over the list alone, ``renormalized`` divides the list by its sum first, and ``bucket`` counts the tail as one
+    token. None of them exceeds ``lower`` by more than the allowance for rounding, where the list is the top of the
+    distribution (``top_is_true_topk=True``); else only ``plugin`` and ``bucket`` stay below it.
     """
 
     mass: float
@@ -53,6 +54,7 @@ def entropy_bounds(
     sampled_logprob: float | None = None,
     base: float | None = None,
     sentinels: Sequence[float] = SENTINELS,
+    rounding: float | None = None,
 ) -> EntropyBounds:
     """Return bounds of the entropy of a distribution of which only the top is known.
 
@@ -76,11 +78,14 @@ def entropy_bounds(
         2 for bits; None for nats.
     sentinels
         Values that stand for a withheld log-probability and are left out.
+    rounding
+        By how much a listed log-probability may be off (nats), such as 5e-5 for four decimals. None: as single
+        precision rounds, which leaves a tail of less than 16 k 2**-24 open by k 2**-24. 0: the numbers are exact.
 
     Returns
     -------
     EntropyBounds
-        The bounds, and three common estimates below them.
+        The bounds, and three common estimates.
 
     Raises
     ------
@@ -89,7 +94,8 @@ def entropy_bounds(
     ProbabilityMassError
         If the list adds up to more than 1 + 1e-4. A smaller excess counts as rounding and is scaled away.
     InconsistentTopKError
-        If the tail does not fit into ``vocab_size - k`` tokens of at most c.
+        If the tail does not fit into ``vocab_size - k`` tokens of at most c; a listed probability of 0 leaves no token
+        to hold it.
 
     References
     ----------
@@ -107,22 +113,16 @@ def entropy_bounds(
     scale = log_base(base)
     known = drop_sentinels(read_logprobs(top_logprobs, "top_logprobs"), sentinels)
     extra = _read_sampled(sampled_logprob, sentinels)
-    seen = read_truncated(known, extra=extra, vocab_size=vocab_size, true_topk=top_is_true_topk)
+    seen = read_truncated(known, extra=extra, vocab_size=vocab_size, true_topk=top_is_true_topk, rounding=rounding)
     plugin = math.fsum(_xlogx_array(seen.p, seen.logprob).tolist()) * -1.0
     tail, mass = seen.tail, seen.mass
     bucket = plugin - _xlogx(tail)
     # H(p / m): logarithms first, because a division would lose digits.
     total = log_sum(seen.logprob)
     renormalized = plugin / math.exp(total) + total if total > -math.inf else 0.0
-    lower = bucket
-    if top_is_true_topk and len(known) and tail > seen.cap:
-        lower = plugin - seen.full * _xlogx(seen.cap) - _xlogx(seen.remainder)
-    if tail == 0:
-        upper = plugin
-    elif vocab_size is None:
-        upper = math.inf
-    else:
-        upper = plugin - _xlogx(tail) + tail * math.log(vocab_size - len(seen.logprob))
+    error = float(entropy_error(np.array(plugin), np.array(mass), seen.error))
+    lower = plugin - error + float(least_entropy(seen.limits)[0])
+    upper = plugin + error + (0.0 if seen.is_exact else float(greatest_entropy(seen.limits)[0]))
     entropies = (plugin, renormalized, bucket, lower, max(upper, lower))
     return EntropyBounds(mass, tail, *(max(entropy, 0.0) / scale for entropy in entropies))
 

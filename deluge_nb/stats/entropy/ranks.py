@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ...errors import InconsistentTopKError
+from ...logprobs.rounding import check_rounding
 from ...logprobs.values import ROUNDING, SENTINELS
 from ..core.records import Ends, Result
 from ..core.truncated import read_truncated
@@ -39,7 +40,13 @@ class RankBounds(Ends):
     upper: float
 
 
-def margin(top_logprobs: ArrayLike, *, vocab_size: int | None = None, sentinels: Sequence[float] = SENTINELS) -> Margin:
+def margin(
+    top_logprobs: ArrayLike,
+    *,
+    vocab_size: int | None = None,
+    sentinels: Sequence[float] = SENTINELS,
+    rounding: float | None = None,
+) -> Margin:
     """Return the lead of the likeliest token over the runner-up.
 
     Parameters
@@ -50,6 +57,8 @@ def margin(top_logprobs: ArrayLike, *, vocab_size: int | None = None, sentinels:
         The number of tokens in the model's vocabulary, if known.
     sentinels
         Values that stand for a withheld log-probability and are left out.
+    rounding
+        As for :func:`entropy_bounds`. With a number, the bounds also hold what it changes in the listed probabilities.
 
     Returns
     -------
@@ -70,17 +79,29 @@ def margin(top_logprobs: ArrayLike, *, vocab_size: int | None = None, sentinels:
     (0.3, 0.693)
     """
     known = drop_sentinels(read_logprobs(top_logprobs, "top_logprobs"), sentinels)
-    seen = read_truncated(known, vocab_size=vocab_size)
+    seen = read_truncated(known, vocab_size=vocab_size, rounding=rounding)
     ordered = np.sort(seen.logprob)[::-1]
     first = float(ordered[0])
     if len(ordered) == 1:
+        high = float(seen.limits.high[0])
+        alone = high == 0
+        least, most = float(seen.least[0]), float(seen.most[0])
         p = math.exp(first)
-        alone = seen.tail == 0
-        return Margin(p if alone else None, math.inf if alone else None, 0.0 - first, p - min(seen.tail, p), p)
+        return Margin(p if alone else None, math.inf if alone else None, 0.0 - first, max(least - high, 0.0), most)
     second = float(ordered[1])
+    return Margin(
+        _lead(first, second),
+        first - second,
+        0.0 - first,
+        _lead(first - seen.error, second + seen.error),
+        _lead(min(first + seen.error, 0.0), second - seen.error),
+    )
+
+
+def _lead(first: float, second: float) -> float:
+    """Return the difference of two probabilities by their logarithms, 0 if the second is larger."""
     # One exponential of the difference: the difference of two would lose the digits in which close rivals differ.
-    lead = -math.exp(first) * math.expm1(second - first) if second > -math.inf else math.exp(first)
-    return Margin(lead + 0.0, first - second, 0.0 - first, lead + 0.0, lead + 0.0)
+    return max(-math.exp(first) * math.expm1(min(second - first, 0.0)), 0.0) if second > -math.inf else math.exp(first)
 
 
 def rank_bounds(
@@ -89,6 +110,7 @@ def rank_bounds(
     vocab_size: int | None = None,
     *,
     sentinels: Sequence[float] = SENTINELS,
+    rounding: float | None = None,
 ) -> RankBounds:
     """Return bounds of a token's rank in its distribution.
 
@@ -104,6 +126,9 @@ def rank_bounds(
         The number of tokens in the model's vocabulary; no rank exceeds it.
     sentinels
         Values that stand for a withheld log-probability: such a token can have any rank below the list.
+    rounding
+        As for :func:`entropy_bounds`. With a number, listed tokens that it does not tell from the given one may rank
+        above or below it.
 
     Returns
     -------
@@ -129,8 +154,14 @@ def rank_bounds(
     if sampled_logprob is None or math.isnan(sampled_logprob):
         raise logprob_error(math.nan, "sampled_logprob", 0)
     value = float(read_logprobs([sampled_logprob], "sampled_logprob")[0])
-    if value in known:
-        return RankBounds(int((known > value).sum()) + 1, int((known >= value).sum()))
+    slack = 2 * (check_rounding(rounding) or 0.0)
+    if value in known or (slack and (np.abs(known - value) <= slack).any()):
+        above, level = int((known > value + slack).sum()), int((known >= value - slack).sum())
+        if not slack or value > known.min() + slack:
+            return RankBounds(above + 1, level)
+        # Within the rounding of the least listed token, unlisted ones may be likelier.
+        more = read_truncated(known, vocab_size=vocab_size, rounding=rounding).most_tokens(value)
+        return RankBounds(above + 1, min(int(level + more) if more < math.inf else more, size))
     lower = len(known) + 1
     if lower > size:
         raise InconsistentTopKError(
@@ -140,16 +171,15 @@ def rank_bounds(
         )
     if value in sentinels or value == -math.inf:
         if len(known):
-            read_truncated(known, vocab_size=vocab_size)
+            read_truncated(known, vocab_size=vocab_size, rounding=rounding)
         return RankBounds(lower, size)
-    if len(known) and value > known.min() + ROUNDING:
+    if len(known) and value > known.min() + max(slack, ROUNDING):
         raise InconsistentTopKError(
             f"sampled_logprob, {value!r}, is not in top_logprobs and yet above their least, {float(known.min())!r}: "
             "the list is not the top of the distribution.",
             value=sampled_logprob,
         )
-    seen = read_truncated(known, extra=value, vocab_size=vocab_size)
-    # Rounding of the inputs must not make the bound too small.
-    rest = seen.tail + 2.0**-50 if seen.tail > 0 else 0.0
-    more = math.floor(rest / math.exp(value) * (1 + 1e-12))
-    return RankBounds(lower, min(lower + more, size))
+    seen = read_truncated(known, extra=value, vocab_size=vocab_size, rounding=rounding)
+    more = seen.most_tokens(value)
+    highest = int(lower + more) if more < math.inf else more
+    return RankBounds(int((known > value + slack).sum()) + 1, min(highest, size))

@@ -1,5 +1,6 @@
 """Repeated samples: entropy estimates, sample sizes, and tests against predicted probabilities."""
 
+from .divergence import DivergenceBounds, Divergences, divergence_bounds, divergence_lower_bounds
 from .entropy import (
     CountEntropy,
     SemanticEntropy,
@@ -11,10 +12,8 @@ from .entropy import (
 from .hypotheses import (
     BayesPosterior,
     ChiSquare,
-    Divergences,
     bayes_posterior,
     chi_square_gof,
-    divergence_lower_bounds,
     mc_required_samples,
 )
 from .votes import MajorityVote, majority_vote, self_consistency
@@ -23,12 +22,14 @@ __all__ = [
     "BayesPosterior",
     "ChiSquare",
     "CountEntropy",
+    "DivergenceBounds",
     "Divergences",
     "MajorityVote",
     "SemanticEntropy",
     "UncertaintySplit",
     "bayes_posterior",
     "chi_square_gof",
+    "divergence_bounds",
     "divergence_lower_bounds",
     "entropy_from_counts",
     "majority_vote",

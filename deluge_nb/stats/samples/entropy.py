@@ -11,9 +11,10 @@ from numpy.typing import ArrayLike
 
 from ...errors import ProbabilityMassError, SettingError, invalid_argument
 from ...logprobs.columns import Floats
+from ...logprobs.rounding import MASS_TOLERANCE
 from ...logprobs.values import log_sum
 from ..core.records import Result
-from ..core.validation import MASS_TOLERANCE, check_paired, matrix, probabilities, read_counts, read_logprobs
+from ..core.validation import check_paired, matrix, probabilities, read_counts, read_logprobs
 
 
 @dataclass(frozen=True, slots=True, eq=False)

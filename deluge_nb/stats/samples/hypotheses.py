@@ -1,11 +1,9 @@
-"""Comparison of samples and distributions: posterior, divergence, goodness of fit and sample size."""
+"""Comparison of samples and hypotheses: posterior, goodness of fit and sample size."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -13,34 +11,19 @@ from numpy.typing import ArrayLike
 from ...errors import ProbabilityMassError, SettingError, invalid_argument
 from ...extras import import_extra
 from ...logprobs.columns import Floats
+from ...logprobs.rounding import MASS_TOLERANCE
 from ...logprobs.values import log_sum
 from ..core.records import Result
-from ..core.truncated import read_truncated
 from ..core.validation import (
-    MASS_TOLERANCE,
     between,
     check_paired,
     matrix,
     probabilities,
-    read_alternatives,
     read_counts,
     read_logprobs,
     vector,
 )
 from ..scoring.intervals import normal_quantile
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Divergences(Result):
-    """Lower bounds of three divergences of p and q.
-
-    ``kl_lower`` bounds the Kullback-Leibler divergence of p from q and ``js_lower`` the Jensen-Shannon divergence, both
-    in nats. ``tv_lower`` bounds the total variation distance, from 0 to 1.
-    """
-
-    kl_lower: float
-    js_lower: float
-    tv_lower: float
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -64,73 +47,6 @@ class ChiSquare(Result):
     statistic: float
     dof: int
     p_value: float
-
-
-def divergence_lower_bounds(p: Mapping[str, Any], q: Mapping[str, Any]) -> Divergences:
-    """Return lower bounds of the divergences of two distributions of which only the top is known.
-
-    Both are reduced to the tokens that both lists name, and one token for the rest. By the data processing inequality,
-    no divergence grows by that.
-
-    Parameters
-    ----------
-    p, q
-        Dicts from token to log-probability (nats).
-
-    Returns
-    -------
-    Divergences
-        Kullback-Leibler and Jensen-Shannon divergence in nats, and total variation distance.
-
-    Raises
-    ------
-    ValueError
-        If a list is empty or adds up to more than 1, or a number is not a log-probability.
-
-    References
-    ----------
-    T. Cover, J. Thomas, "Elements of Information Theory", 2006, section 2.8.
-
-    Examples
-    --------
-    >>> from math import log
-    >>> from deluge_nb.stats import divergence_lower_bounds
-    >>> p, q = {"a": log(0.7), "b": log(0.2)}, {"a": log(0.4), "b": log(0.5)}
-    >>> bounds = divergence_lower_bounds(p, q)
-    >>> round(bounds.kl_lower, 3), round(bounds.tv_lower, 3)
-    (0.208, 0.3)
-    """
-    left, right = _read_distribution(p, "p"), _read_distribution(q, "q")
-    shared = [token for token in left if token in right]
-    first = _append_rest([left[token] for token in shared])
-    second = _append_rest([right[token] for token in shared])
-    middle = (first + second) / 2
-    return Divergences(
-        _kl_divergence(first, second),
-        max((_kl_divergence(first, middle) + _kl_divergence(second, middle)) / 2, 0.0),
-        math.fsum(np.abs(first - second).tolist()) / 2,
-    )
-
-
-def _read_distribution(values: Mapping[str, Any], name: str) -> dict[str, float]:
-    if not isinstance(values, Mapping):
-        raise invalid_argument(name, values, "a dict from token to log-probability")
-    alternatives = read_alternatives(values, name)
-    logprob = np.array([alternative.logprob for alternative in alternatives])
-    seen = read_truncated(logprob, true_topk=False, where=name)
-    return dict(zip((alternative.token for alternative in alternatives), seen.p.tolist(), strict=True))
-
-
-def _append_rest(p: Sequence[float]) -> Floats:
-    return np.array([*p, max(math.fsum([1.0, *(-value for value in p)]), 0.0)])
-
-
-def _kl_divergence(p: Floats, q: Floats) -> float:
-    """Return the Kullback-Leibler divergence; infinite where q excludes an outcome that p allows."""
-    possible = p > 0
-    if (q[possible] == 0).any():
-        return math.inf
-    return max(math.fsum((p[possible] * np.log(p[possible] / q[possible])).tolist()), 0.0)
 
 
 def bayes_posterior(log_prior: ArrayLike, token_logliks: ArrayLike) -> BayesPosterior:

@@ -10,8 +10,9 @@ from numpy.typing import ArrayLike
 
 from ...errors import ProbabilityMassError, SettingError, invalid_argument
 from ...logprobs.columns import Floats, Ints
+from ...logprobs.rounding import MASS_TOLERANCE
 from ..core.records import Result
-from ..core.validation import MASS_TOLERANCE, between, check_paired, classes, matrix, outcomes, probabilities, vector
+from ..core.validation import between, check_paired, classes, matrix, outcomes, probabilities, vector
 
 
 @dataclass(frozen=True, slots=True, eq=False)

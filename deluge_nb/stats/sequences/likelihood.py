@@ -12,7 +12,8 @@ from numpy.typing import ArrayLike
 
 from ...errors import LogprobError, invalid_argument
 from ...logprobs.columns import Floats
-from ...logprobs.values import SENTINELS, SINGLE_PRECISION, exp_or_inf
+from ...logprobs.rounding import check_rounding
+from ...logprobs.values import SENTINELS, exp_or_inf
 from ..core.records import Result
 from ..core.truncated import read_truncated
 from ..core.validation import between, count, drop_sentinels, logprob_error, number, read_logprobs
@@ -181,7 +182,11 @@ def min_k(logprobs: ArrayLike, k: float = 0.2) -> float:
 
 
 def sequence_bounds(
-    tokens: Iterable[Mapping[str, Any]], *, policy: str = "raise", sentinels: Sequence[float] = SENTINELS
+    tokens: Iterable[Mapping[str, Any]],
+    *,
+    policy: str = "raise",
+    sentinels: Sequence[float] = SENTINELS,
+    rounding: float | None = None,
 ) -> SequenceBounds:
     """Return bounds of a completion's log-likelihood where some log-probabilities were withheld.
 
@@ -196,11 +201,14 @@ def sequence_bounds(
         Treatment of a ``logprob`` that is None or NaN: ``"raise"``, or ``"skip"`` to count it as withheld.
     sentinels
         Values that stand for a withheld log-probability.
+    rounding
+        As for :func:`deluge_nb.stats.entropy_bounds`.
 
     Returns
     -------
     SequenceBounds
-        The bounds are equal if nothing was withheld; otherwise the lower one is ``-inf``.
+        The bounds are equal if nothing was withheld and no number was given for rounding. The lower one is ``-inf`` if
+        something was withheld.
 
     Raises
     ------
@@ -217,6 +225,7 @@ def sequence_bounds(
     """
     if policy not in ("raise", "skip"):
         raise invalid_argument("policy", policy, "'raise' or 'skip'")
+    error = check_rounding(rounding) or 0.0
     known: list[float] = []
     most: list[float] = []
     censored: list[int] = []
@@ -236,18 +245,23 @@ def sequence_bounds(
                     raise logprob_error(value, "tokens", position, entry.get("token")) from None
                 continue
         censored.append(position)
-        most.append(_largest_hidden_logprob(entry.get("top_logprobs"), position, sentinels))
+        most.append(_largest_hidden_logprob(entry.get("top_logprobs"), position, sentinels, rounding))
     total = math.fsum(known)
     if not censored:
-        return SequenceBounds(total, total, ())
-    return SequenceBounds(-math.inf, math.fsum([total, *most]), tuple(censored))
+        return SequenceBounds(total - len(known) * error, _sum_of_most(known, error), ())
+    return SequenceBounds(-math.inf, math.fsum([_sum_of_most(known, error), *most]), tuple(censored))
 
 
-def _largest_hidden_logprob(top: Any, position: int, sentinels: Sequence[float]) -> float:
+def _sum_of_most(logprobs: Sequence[float], error: float) -> float:
+    return math.fsum(min(logprob + error, 0.0) for logprob in logprobs)
+
+
+def _largest_hidden_logprob(top: Any, position: int, sentinels: Sequence[float], rounding: float | None) -> float:
     """Return the greatest log-probability that a token outside a list can have."""
     values = [entry.get("logprob") if isinstance(entry, Mapping) else entry for entry in top or ()]
     listed = drop_sentinels(read_logprobs(values, f"tokens[{position}]['top_logprobs']"), sentinels)
     if not len(listed):
         return 0.0
-    tail = read_truncated(listed, true_topk=False, where=f"tokens[{position}]['top_logprobs']").tail
-    return min(float(listed.min()), math.log(max(tail, len(listed) * SINGLE_PRECISION)))
+    seen = read_truncated(listed, true_topk=False, rounding=rounding, where=f"tokens[{position}]['top_logprobs']")
+    high = float(seen.limits.high[0])
+    return min(float(listed.min()) + seen.error, math.log(high)) if high > 0 else -math.inf

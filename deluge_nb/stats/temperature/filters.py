@@ -36,7 +36,15 @@ class Filtered(Result):
     probs: Floats | None
 
 
-def top_k(logprobs: ArrayLike, k: int, *, temperature: float = 1.0, sentinels: Sequence[float] = SENTINELS) -> Filtered:
+def top_k(
+    logprobs: ArrayLike,
+    k: int,
+    *,
+    temperature: float = 1.0,
+    sentinels: Sequence[float] = SENTINELS,
+    vocab_size: int | None = None,
+    rounding: float | None = None,
+) -> Filtered:
     """Return the k likeliest tokens. Exact from any list of at least k tokens.
 
     Parameters
@@ -49,6 +57,8 @@ def top_k(logprobs: ArrayLike, k: int, *, temperature: float = 1.0, sentinels: S
         The temperature at which the kept tokens are sampled.
     sentinels
         Values that stand for a withheld log-probability and are left out.
+    vocab_size, rounding
+        As for :func:`top_p`.
 
     Returns
     -------
@@ -69,8 +79,9 @@ def top_k(logprobs: ArrayLike, k: int, *, temperature: float = 1.0, sentinels: S
     ((1, 0), 0.8, [0.75, 0.25])
     """
     size = count(k, "k", 1)
-    ranking = _Ranking(logprobs, sentinels)
-    return ranking.keep(min(size, ranking.n), ranking.n >= size or ranking.seen.tail == 0, temperature)
+    temperature = read_temperature(temperature)
+    ranking = _Ranking(logprobs, sentinels, vocab_size, rounding)
+    return ranking.keep(min(size, ranking.n), ranking.n >= size or ranking.seen.is_whole(temperature), temperature)
 
 
 def top_p(
@@ -80,6 +91,8 @@ def top_p(
     temperature: float = 1.0,
     temperature_first: bool = True,
     sentinels: Sequence[float] = SENTINELS,
+    vocab_size: int | None = None,
+    rounding: float | None = None,
 ) -> Filtered:
     """Return the likeliest tokens up to a total probability, including the one that reaches it.
 
@@ -97,6 +110,12 @@ def top_p(
         1.
     sentinels
         Values that stand for a withheld log-probability and are left out.
+    vocab_size
+        The number of tokens in the model's vocabulary. A list of that length is the whole distribution.
+    rounding
+        As for :func:`deluge_nb.stats.entropy_bounds`. A list whose tail is within it counts as the whole distribution,
+        up to temperature 1. Above 1, tokens of little probability grow, so that a list is known to be whole only by
+        ``vocab_size``, or by a sum of 1 to the last bits of double precision.
 
     Returns
     -------
@@ -123,13 +142,13 @@ def top_p(
     total = between(p, "p", 0, 1)
     if total == 0:
         raise invalid_argument("p", p, "above 0")
-    ranking = _Ranking(logprobs, sentinels)
+    ranking = _Ranking(logprobs, sentinels, vocab_size, rounding)
     temperature = read_temperature(temperature)
     early = temperature_first and temperature != 1
     listed_p = softmax(ranking.ordered, temperature) if early else np.exp(ranking.ordered)
     reached = np.cumsum(listed_p, dtype=np.longdouble) >= total - _GUARD
     crossing = int(np.argmax(reached)) + 1 if reached.any() else ranking.n
-    complete = ranking.seen.tail == 0 or (bool(reached.any()) and not early)
+    complete = ranking.seen.is_whole(temperature) or (bool(reached.any()) and not early)
     return ranking.keep(crossing if complete else ranking.n, complete, temperature)
 
 
@@ -140,6 +159,8 @@ def min_p(
     temperature: float = 1.0,
     temperature_first: bool = True,
     sentinels: Sequence[float] = SENTINELS,
+    vocab_size: int | None = None,
+    rounding: float | None = None,
 ) -> Filtered:
     """Return the tokens whose probability is at least a given share of the likeliest token's.
 
@@ -155,6 +176,8 @@ def min_p(
         Whether the filter is applied after the temperature, or before it.
     sentinels
         Values that stand for a withheld log-probability and are left out.
+    vocab_size, rounding
+        As for :func:`top_p`.
 
     Returns
     -------
@@ -179,21 +202,25 @@ def min_p(
     ((0, 1), True, [0.667, 0.333])
     """
     share = between(min_p, "min_p", 0, 1)
-    ranking = _Ranking(logprobs, sentinels)
+    ranking = _Ranking(logprobs, sentinels, vocab_size, rounding)
     temperature = read_temperature(temperature)
     ordered = ranking.ordered / temperature if temperature_first and 0 < temperature < math.inf else ranking.ordered
     least = ordered[0] + math.log(share) - _GUARD if share else -math.inf
     size = int((ordered >= least).sum())
-    return ranking.keep(size, size < ranking.n or ranking.seen.tail == 0, temperature)
+    return ranking.keep(size, size < ranking.n or ranking.seen.is_whole(temperature), temperature)
 
 
 class _Ranking:
     """A list in descending order of probability, with the index of each token in the original list."""
 
-    def __init__(self, logprobs: ArrayLike, sentinels: Sequence[float]) -> None:
+    def __init__(
+        self, logprobs: ArrayLike, sentinels: Sequence[float], vocab_size: int | None, rounding: float | None
+    ) -> None:
         values = read_logprobs(logprobs)
         known = np.flatnonzero(~np.isin(values, sentinels))
-        self.seen = read_truncated(values[known], true_topk=False, where="logprobs")
+        self.seen = read_truncated(
+            values[known], vocab_size=vocab_size, true_topk=False, rounding=rounding, where="logprobs"
+        )
         order = np.argsort(-self.seen.logprob, kind="stable")
         self.indices = known[order]
         self.ordered = self.seen.logprob[order]

@@ -11,10 +11,11 @@ from numpy.typing import ArrayLike
 
 from ...errors import ProbabilityMassError, invalid_argument
 from ...logprobs.columns import Floats
-from ...logprobs.values import SENTINELS, SINGLE_PRECISION, log_sum
+from ...logprobs.rounding import MASS_TOLERANCE, power_sums
+from ...logprobs.values import SENTINELS, log_sum
 from ..core.records import Result
-from ..core.truncated import TruncatedDistribution, read_truncated, tokens_at_cap
-from ..core.validation import MASS_TOLERANCE, check_paired, drop_sentinels, number, read_logprobs, read_temperature
+from ..core.truncated import coldest_limits, read_truncated, rescaled_limits
+from ..core.validation import check_paired, drop_sentinels, number, read_logprobs, read_temperature
 from ..entropy.logarithms import softmax
 
 
@@ -85,6 +86,7 @@ def temperature_topk(
     vocab_size: int | None = None,
     *,
     sentinels: Sequence[float] = SENTINELS,
+    rounding: float | None = None,
 ) -> TemperatureTopK:
     """Return the top of a distribution at another temperature, with bounds.
 
@@ -102,6 +104,8 @@ def temperature_topk(
         The number of tokens in the model's vocabulary. Without it, nothing bounds the tail above temperature 1.
     sentinels
         Values that stand for a withheld log-probability and are left out.
+    rounding
+        As for :func:`deluge_nb.stats.entropy_bounds`.
 
     Returns
     -------
@@ -123,51 +127,23 @@ def temperature_topk(
     """
     values = drop_sentinels(read_logprobs(top_logprobs, "top_logprobs"), sentinels)
     temperature = read_temperature(temperature)
-    seen = read_truncated(values, vocab_size=vocab_size)
+    seen = read_truncated(values, vocab_size=vocab_size, rounding=rounding)
     conditional = softmax(seen.logprob, temperature)
     if temperature == 1:
-        return TemperatureTopK(conditional, seen.p, seen.p)
+        return TemperatureTopK(conditional, seen.least, seen.most)
+    rows = seen.logprob[None]
     if temperature == 0:
-        best = seen.logprob == seen.logprob.max()
         # Hidden tokens can tie with the likeliest only if the whole list does.
-        rivals = seen.full if bool(best.all()) and seen.cap > 0 else 0.0
-        return TemperatureTopK(conditional, best / (best.sum() + rivals), conditional.copy())
-    least, most = _hidden_power_sums(seen, 1 / temperature, vocab_size)
+        tied = bool((seen.logprob == seen.logprob.max()).all())
+        rivals = seen.most_tokens(float(seen.logprob.min())) if tied else 0.0
+        cap = seen.limits.cap if seen.limits.high[0] > 0 else np.array([-math.inf])
+        low, high = coldest_limits(rows, np.array([rivals]), np.array([seen.error]), cap)
+        return TemperatureTopK(conditional, low[0].astype(np.float64), high[0].astype(np.float64))
     # In logarithms, because p^b underflows at low temperatures.
-    scaled = seen.logprob / temperature
-    total = log_sum(scaled)
-    return TemperatureTopK(
-        conditional,
-        np.exp(scaled - np.logaddexp(total, most)),
-        np.exp(scaled - np.logaddexp(total, least)),
-    )
-
-
-def _hidden_power_sums(seen: TruncatedDistribution, beta: float, vocab_size: int | None) -> tuple[float, float]:
-    """Return the logarithms of the least and the greatest sum of p^beta over the unlisted tokens."""
-    hidden = math.inf if vocab_size is None else vocab_size - len(seen.logprob)
-    if hidden == 0:
-        return -math.inf, -math.inf
-    # A tail as small as the rounding may be zero or twice as large, and above temperature 1 small numbers grow.
-    unsure = len(seen.logprob) * SINGLE_PRECISION if beta < 1 else 0.0
-    unsure = unsure if seen.tail < 16 * unsure else 0.0
-    least, most = _power_sum_bounds(max(seen.tail - unsure, 0.0), seen.cap, hidden, beta)
-    return least, _power_sum_bounds(seen.tail + unsure, seen.cap, hidden, beta)[1] if unsure else most
-
-
-def _power_sum_bounds(tail: float, cap: float, hidden: float, beta: float) -> tuple[float, float]:
-    if tail <= 0:
-        return -math.inf, -math.inf
-    full = tokens_at_cap(tail, cap)
-    rest = tail - full * cap
-    # A rest that is only rounding counts as zero: raised to a small power it would look like a token.
-    rest = rest if rest > 1e-12 * tail else 0.0
-    parts = [math.log(full) + beta * math.log(cap)] if full else []
-    narrow = log_sum([*parts, beta * math.log(rest)] if rest > 0 else parts)
-    if math.isinf(hidden):
-        return (-math.inf, narrow) if beta > 1 else (narrow, math.inf)
-    even = math.log(hidden) + beta * math.log(tail / hidden)
-    return (min(even, narrow), max(even, narrow))
+    scaled = np.where(np.isfinite(rows), np.where(np.isfinite(rows), rows, 0.0) / temperature, -np.inf)
+    total = np.array([log_sum(scaled[0])])
+    low, high = rescaled_limits(scaled, total, *power_sums(seen.limits, 1 / temperature), seen.error / temperature)
+    return TemperatureTopK(conditional, low[0], high[0])
 
 
 def infer_temperature(raw: ArrayLike, scaled: ArrayLike) -> InferredTemperature:
