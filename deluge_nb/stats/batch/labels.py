@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from ...errors import SettingError, invalid_argument
 from ...logprobs import measures
 from ...logprobs.columns import Floats, Vocabulary
+from ...logprobs.rounding import check_rounding, excess_of, is_exact, room, tail_limits
 from ...logprobs.table import Logprobs
 from ...text.counts import pluralize
 from ...text.matching import Labels
@@ -108,6 +109,7 @@ def label_distribution_batch(
     forms_unseen: int | Mapping[str, int] | None = None,
     policy: str = "raise",
     single_tokens: bool = False,
+    rounding: float | None = None,
 ) -> LabelDistributionBatch:
     """Return the probabilities of answers, as :func:`~deluge_nb.stats.label_distribution` for one token.
 
@@ -124,8 +126,8 @@ def label_distribution_batch(
         As for :func:`~deluge_nb.stats.label_distribution`.
     policy
         Treatment of a list that cannot be the top of a distribution: ``"raise"``, or ``"skip"`` for NaN in its place.
-    single_tokens
-        As for :func:`~deluge_nb.stats.label_distribution`.
+    single_tokens, rounding
+        As for :func:`~deluge_nb.stats.label_distribution`; by default the rounding of each table.
 
     Returns
     -------
@@ -160,7 +162,7 @@ def label_distribution_batch(
     columns = _LabelColumns(rows, reader)
     for group in stack_tables(tables):
         group_index = slice(None) if isinstance(logprobs, Logprobs) else group.tables
-        _add_group(group, reader, columns, group_index, forms_unseen, policy)
+        _add_group(group, reader, columns, group_index, forms_unseen, policy, check_rounding(rounding))
     return columns.to_batch(positions)
 
 
@@ -171,12 +173,13 @@ def binary_probability_batch(
     *,
     position: int | None = None,
     policy: str = "raise",
+    rounding: float | None = None,
 ) -> BinaryProbabilityBatch:
     """Return the probability of the first of two answers, as :func:`~deluge_nb.stats.binary_probability` for one token.
 
     Parameters
     ----------
-    logprobs, position, policy
+    logprobs, position, policy, rounding
         As for :func:`label_distribution_batch`.
     positive, negative
         The two answers, or a list of spellings for each.
@@ -204,7 +207,7 @@ def binary_probability_batch(
         "positive": [positive] if isinstance(positive, str) else list(positive),
         "negative": [negative] if isinstance(negative, str) else list(negative),
     }
-    result = label_distribution_batch(logprobs, sides, position=position, policy=policy)
+    result = label_distribution_batch(logprobs, sides, position=position, policy=policy, rounding=rounding)
     yes, no = result.lower.T
     with np.errstate(divide="ignore", invalid="ignore"):
         odds = np.where((yes == 0) & (no == 0), np.nan, np.log(yes) - np.log(no))
@@ -345,10 +348,12 @@ def _add_group(
     index: slice | NDArray[np.intp],
     forms_unseen: int | Mapping[str, int] | None,
     policy: str,
+    rounding: float | None,
 ) -> None:
     """Fill the rows of one group of tables."""
+    rounding = group.rounding if rounding is None else rounding
     seen = observe_columns(group)
-    wrong = invalid_lists(group.alternative_logprob, group.offsets, seen, policy) | (seen.known == 0)
+    wrong = invalid_lists(group.alternative_logprob, group.offsets, seen, policy, None, rounding) | (seen.known == 0)
     used = np.zeros(len(group.vocabulary), np.bool_)
     used[group.alternative] = True
     used[group.chosen] = True
@@ -363,10 +368,17 @@ def _add_group(
         sums[rows] = np.bincount(flat.reshape(-1), p.reshape(-1), len(p) * codes.width).reshape(-1, codes.width)
     outside = np.flatnonzero(seen.extra > -np.inf)
     sums[outside, codes.column[group.chosen[outside]]] += np.exp(seen.extra[outside])
-    sums /= np.where(seen.tail < 0, 1.0 - seen.tail, 1.0)[:, None]
+    limits = tail_limits(seen.tail, seen.known, seen.cap, group.vocab_size, rounding)
+    excess = excess_of(seen.tail, limits)
+    error = rounding + np.abs(excess) if rounding else np.zeros(group.rows)
+    sums /= np.exp(excess + error)[:, None]
     sums[wrong] = np.nan
-    tail = np.where(wrong, np.nan, np.maximum(seen.tail, 0.0))
-    caps = _hidden_caps(forms_unseen, labels, seen)
+    tail = np.minimum(np.maximum(seen.tail, 0.0), room(limits.cap, limits.hidden))
+    tail = np.where(wrong, np.nan, 1.0 - (1.0 - tail) * np.exp(-error) if rounding else tail)
+    exact = is_exact(seen.tail, seen.known, np.maximum(seen.first, seen.extra), rounding)
+    unlisted, tail = tail, tail if rounding else np.where(wrong | exact, tail, limits.high)
+    # What rounding took from the listed tokens of an answer is in the tail, too, and is no unlisted token.
+    caps = _hidden_caps(forms_unseen, labels, limits.cap) + (np.expm1(2 * error) * (1.0 - tail))[:, None]
     width = len(labels)
     transparent, partial = sums[:, codes.transparent], sums[:, codes.transparent + 1 :]
     attributed, shared = np.zeros((group.rows, width)), np.zeros(group.rows)
@@ -391,10 +403,10 @@ def _add_group(
     columns.refused[index] = sums[:, codes.refused]
     columns.other[index] = sums[:, codes.other] + sums[:, codes.refused]
     columns.attributed[index], columns.shared[index] = attributed, shared
-    columns.partial[index], columns.tail[index] = partial.sum(axis=1), tail
+    columns.partial[index], columns.tail[index] = partial.sum(axis=1), unlisted
 
 
-def _hidden_caps(forms: int | Mapping[str, int] | None, labels: Labels, seen: measures.Observed) -> Floats:
+def _hidden_caps(forms: int | Mapping[str, int] | None, labels: Labels, cap: Floats) -> Floats:
     """Return the greatest probability that the unlisted tokens of each answer can have, shape (n, labels)."""
     counts = [math.inf] * len(labels)
     if isinstance(forms, Mapping):
@@ -405,5 +417,5 @@ def _hidden_caps(forms: int | Mapping[str, int] | None, labels: Labels, seen: me
     elif forms is not None:
         counts = [count(forms, "forms_unseen")] * len(labels)
     with np.errstate(invalid="ignore"):
-        caps = np.exp(seen.cap)[:, None] * np.array(counts, np.float64)
+        caps = np.exp(cap)[:, None] * np.array(counts, np.float64)
     return np.where(np.isnan(caps), np.inf, caps)

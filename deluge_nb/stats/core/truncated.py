@@ -72,7 +72,7 @@ class TruncatedDistribution:
     @property
     def most_open(self) -> float:
         """The most probability that can be beyond ``least``."""
-        return self.open_mass if self.error else float(self.limits.high[0])
+        return self.open_mass if self.error or self.is_exact else float(self.limits.high[0])
 
     @property
     def cap(self) -> float:
@@ -106,7 +106,7 @@ def read_truncated(
     if not len(known):
         raise LogprobError(f"{where} is empty: nothing is known of this position.")
     total = log_sum(known)
-    raw_tail = tail = -math.expm1(total)
+    raw_tail = tail = _tail_of(logprob, extra)
     # A tail within the last bit of each number is rounding.
     finite = known[known > -np.inf]
     p = np.exp(finite)
@@ -134,6 +134,18 @@ def read_truncated(
     exact = is_exact(np.array([raw_tail]), np.array([len(known)]), np.array([float(known.max())]), rounding)
     scaled = known - excess if excess else known
     return TruncatedDistribution(scaled, tail, limits, error, raw_tail, bool(exact[0]))
+
+
+def _tail_of(logprob: Floats, extra: float | None) -> float:
+    """Return 1 minus the listed probabilities, added up in the order of the batch functions to agree in every digit."""
+    ordered = -np.sort(-logprob)
+    best = float(ordered[0]) if len(ordered) else -math.inf
+    rest = float(np.einsum("ij->i", np.exp(ordered)[None, 1:])[0]) if len(ordered) else 0.0
+    if extra is not None and extra > -math.inf:
+        rest += math.exp(best if extra > best else extra)
+        best = max(best, extra)
+    # 1 - p of the largest keeps the digits that a sum near 1 would lose.
+    return -math.expm1(best) - rest
 
 
 def rescaled_limits(

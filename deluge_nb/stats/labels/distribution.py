@@ -91,9 +91,21 @@ class LabelMass:
             if reading.ended:
                 self.refused.append(p)
 
-    def to_distribution(self, tail: float, tail_caps: Sequence[float]) -> LabelDistribution:
-        """Return the distribution, given the unlisted probability and the most of it that each answer can have."""
+    def to_distribution(
+        self, tail: float, tail_caps: Sequence[float], *, most_open: float | None = None, error: float = 0.0
+    ) -> LabelDistribution:
+        """Return the distribution, given the unlisted probability and the most of it that each answer can have.
+
+        ``most_open`` is the most that the unlisted probability can be, as the numbers are rounded. If each of them may
+        be off by ``error``, the collected probabilities are the least that they can be.
+        """
         names = self.labels.names
+        listed = tail_caps
+        if error:
+            # What rounding took from the listed tokens of an answer is in the tail, too, and is no unlisted token.
+            growth = math.expm1(2 * error) * (1.0 - tail)
+            listed = [cap + growth for cap in tail_caps]
+        tail_mass, tail, tail_caps = tail, tail if most_open is None else most_open, listed
         lower = [math.fsum(parts) for parts in self.per_label]
         transparent = math.fsum(self.transparent)
         slack = [
@@ -132,7 +144,7 @@ class LabelMass:
             partial_mass=math.fsum(p for _, p in self.partial),
             transparent_mass=transparent,
             other_mass=other,
-            tail_mass=tail,
+            tail_mass=tail_mass,
             normalized=normalized,
             entropy=math.fsum(-p * math.log(p) for p in normalized.values() if p > 0) + 0.0 if normalized else None,
             argmax=None if best is None else names[best],

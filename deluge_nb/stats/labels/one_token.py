@@ -60,6 +60,7 @@ def label_distribution(
     vocab_size: int | None = None,
     sentinels: Sequence[float] = SENTINELS,
     single_tokens: bool = False,
+    rounding: float | None = None,
 ) -> LabelDistribution:
     """Return the probability of each answer at one token, with bounds for everything that is not listed.
 
@@ -87,6 +88,9 @@ def label_distribution(
     single_tokens
         Whether you know that every answer is one token of the vocabulary, as the numbers 0 to 999 are for OpenAI's
         models. Then a token that equals an answer is that answer and nothing more.
+    rounding
+        As for :func:`deluge_nb.stats.entropy_bounds`. With a number, ``lower`` is what the answers have at least, and
+        ``tail_mass`` holds what rounding may have taken from them.
 
     Returns
     -------
@@ -114,18 +118,42 @@ def label_distribution(
     >>> result.argmax, round(result.normalized["yes"], 3), round(result.upper["yes"], 3), result.certified
     ('yes', 0.778, 0.8, True)
     """
-    reader = Labels(labels, single_tokens=single_tokens)
+    return _read_token(
+        top_logprobs,
+        Labels(labels, single_tokens=single_tokens),
+        sampled=sampled,
+        forms_unseen=forms_unseen,
+        vocab_size=vocab_size,
+        sentinels=sentinels,
+        rounding=rounding,
+    )[0]
+
+
+def _read_token(
+    top_logprobs: Iterable[Any],
+    reader: Labels,
+    *,
+    sampled: Mapping[str, Any] | None,
+    forms_unseen: int | Mapping[str, int] | None = None,
+    vocab_size: int | None,
+    sentinels: Sequence[float],
+    rounding: float | None,
+) -> tuple[LabelDistribution, float]:
+    """Return the distribution, and the most probability that can be on no listed token."""
     alternatives, extra = observe(sampled, top_logprobs, sentinels)
     seen = read_truncated(
         np.array([alternative.logprob for alternative in alternatives]),
         extra=None if extra is None else extra.logprob,
         vocab_size=vocab_size,
+        rounding=rounding,
     )
     every = [*alternatives, extra] if extra is not None else alternatives
     mass = LabelMass(reader)
-    for alternative, p in zip(every, seen.p.tolist(), strict=True):
+    for alternative, p in zip(every, seen.least.tolist(), strict=True):
         mass.add(reader.read(exact_text(alternative.token, alternative.raw)), p)
-    return mass.to_distribution(seen.tail, _hidden_caps(forms_unseen, reader, seen.cap))
+    caps = _hidden_caps(forms_unseen, reader, seen.cap)
+    result = mass.to_distribution(seen.open_mass, caps, most_open=seen.most_open, error=seen.error)
+    return result, seen.most_open
 
 
 def _hidden_caps(forms: int | Mapping[str, int] | None, labels: Labels, cap: float) -> list[float]:
@@ -150,6 +178,7 @@ def binary_probability(
     sampled: Mapping[str, Any] | None = None,
     vocab_size: int | None = None,
     sentinels: Sequence[float] = SENTINELS,
+    rounding: float | None = None,
 ) -> BinaryProbability:
     """Return the probability of the first of two answers.
 
@@ -159,7 +188,7 @@ def binary_probability(
         Alternatives: dicts with ``token`` and ``logprob`` (nats).
     positive, negative
         The two answers, or a list of spellings for each.
-    sampled, vocab_size, sentinels
+    sampled, vocab_size, sentinels, rounding
         As for :func:`label_distribution`.
 
     Returns
@@ -187,7 +216,9 @@ def binary_probability(
         "positive": [positive] if isinstance(positive, str) else list(positive),
         "negative": [negative] if isinstance(negative, str) else list(negative),
     }
-    result = label_distribution(top_logprobs, sides, sampled=sampled, vocab_size=vocab_size, sentinels=sentinels)
+    result = label_distribution(
+        top_logprobs, sides, sampled=sampled, vocab_size=vocab_size, sentinels=sentinels, rounding=rounding
+    )
     yes, no = result.lower["positive"], result.lower["negative"]
     if yes == no == 0:
         return BinaryProbability(0.0, 1.0, None, None)
@@ -203,6 +234,7 @@ def expected_score(
     vocab_size: int | None = None,
     sentinels: Sequence[float] = SENTINELS,
     single_tokens: bool = False,
+    rounding: float | None = None,
 ) -> ExpectedScore:
     """Return the mean of a score that a model gives as a token, over all listed scores.
 
@@ -212,7 +244,7 @@ def expected_score(
         Alternatives: dicts with ``token`` and ``logprob`` (nats).
     scores
         The possible scores as numbers, or a dict from the text that the model writes to the number it means.
-    sampled, vocab_size, sentinels, single_tokens
+    sampled, vocab_size, sentinels, single_tokens, rounding
         As for :func:`label_distribution`.
 
     Returns
@@ -249,13 +281,13 @@ def expected_score(
     for text, score in values.items():
         if math.isinf(score):
             raise invalid_argument(f"scores[{text!r}]", score, "finite")
-    result = label_distribution(
+    result, most_open = _read_token(
         top_logprobs,
-        list(values),
+        Labels(list(values), single_tokens=single_tokens),
         sampled=sampled,
         vocab_size=vocab_size,
         sentinels=sentinels,
-        single_tokens=single_tokens,
+        rounding=rounding,
     )
     matched = result.matched_mass
     if matched == 0:
@@ -268,7 +300,7 @@ def expected_score(
     total = math.fsum((s * p).tolist())
     mean = total / matched
     variance = math.fsum((p * (s - mean) ** 2).tolist()) / matched
-    slack = math.fsum((result.tail_mass, result.partial_mass, result.transparent_mass))
+    slack = math.fsum((most_open, result.partial_mass, result.transparent_mass))
     return ExpectedScore(
         mean,
         variance,

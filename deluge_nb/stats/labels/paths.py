@@ -34,7 +34,7 @@ class ProbabilityBounds(Ends):
     upper: float
 
 
-def trie_label_probability(nodes: Mapping[str, Any], labels: LabelSet) -> LabelBounds:
+def trie_label_probability(nodes: Mapping[str, Any], labels: LabelSet, *, rounding: float | None = None) -> LabelBounds:
     """Return the probability of answers of several tokens, from the next-token lists after their beginnings.
 
     All ways to spell an answer are added up ("Neg" + "ative" and "Ne" + "gative"). Probability that a list leaves out,
@@ -47,6 +47,8 @@ def trie_label_probability(nodes: Mapping[str, Any], labels: LabelSet) -> LabelB
         dicts. ``""`` is the first beginning. A text that settles on an answer needs no list.
     labels
         The answers, or a dict from each answer to its spellings.
+    rounding
+        As for :func:`deluge_nb.stats.entropy_bounds`.
 
     Returns
     -------
@@ -73,7 +75,7 @@ def trie_label_probability(nodes: Mapping[str, Any], labels: LabelSet) -> LabelB
     if not isinstance(nodes, Mapping) or "" not in nodes:
         raise invalid_argument("nodes", nodes, "a dict with a list of next tokens for each beginning, '' among them")
     lists = {exact_text(prefix): read_alternatives(top, f"nodes[{prefix!r}]") for prefix, top in nodes.items()}
-    result = walk_trie(lists, reader)
+    result = walk_trie(lists, reader, rounding=rounding)
     return LabelBounds(result.lower, result.upper)
 
 
@@ -83,6 +85,7 @@ def walk_trie(
     *,
     to_the_end: bool = False,
     answers_end: Container[str] = (),
+    rounding: float | None = None,
 ) -> LabelDistribution:
     """Return the distribution over answers of several tokens, from the next-token lists after each beginning.
 
@@ -99,20 +102,23 @@ def walk_trie(
     answers_end
         Beginnings after which a text that spells an answer is attributed to it, although another answer goes on from it
         ("1" of 1 and 10).
+    rounding
+        By how much a log-probability may be off; see :mod:`deluge_nb.logprobs.rounding`.
     """
     mass = LabelMass(labels)
-    tail = 0.0
+    tail = most_open = 0.0
     waiting = [("", 1.0)]
     while waiting:
         prefix, reached = waiting.pop()
         node = lists[prefix]
-        seen = read_truncated(np.array([alternative.logprob for alternative in node]), where=f"nodes[{prefix!r}]")
+        logprob = np.array([alternative.logprob for alternative in node])
+        seen = read_truncated(logprob, rounding=rounding, where=f"nodes[{prefix!r}]")
         attribute = prefix in answers_end
         if prefix:
-            mass.add(labels.read(prefix), reached * seen.tail, attribute_equal=attribute)
+            mass.add(labels.read(prefix), reached * seen.most_open, attribute_equal=attribute)
         else:
-            tail = seen.tail
-        for alternative, p in zip(node, seen.p.tolist(), strict=True):
+            tail, most_open = seen.open_mass, seen.most_open
+        for alternative, p in zip(node, seen.least.tolist(), strict=True):
             token, through = exact_text(alternative.token, alternative.raw), reached * p
             text, reading = join(prefix, token), labels.read_after(prefix, token)
             follow = reading.is_undecided or (to_the_end and reading.label is not None and not reading.ended)
@@ -120,10 +126,12 @@ def walk_trie(
                 waiting.append((text, through))
             else:
                 mass.add(reading, through, attribute_equal=attribute)
-    return mass.to_distribution(tail, [math.inf] * len(labels))
+    return mass.to_distribution(tail, [math.inf] * len(labels), most_open=most_open)
 
 
-def total_probability(branches: Iterable[Mapping[str, Any]], unexplored: bool = True) -> ProbabilityBounds:
+def total_probability(
+    branches: Iterable[Mapping[str, Any]], unexplored: bool = True, *, rounding: float | None = None
+) -> ProbabilityBounds:
     """Return the law of total probability over explored branches: the sum of P(x) P(y | x).
 
     Parameters
@@ -133,6 +141,8 @@ def total_probability(branches: Iterable[Mapping[str, Any]], unexplored: bool = 
         bound. The branches exclude each other.
     unexplored
         Whether other branches exist. If so, their probability counts towards the upper bound.
+    rounding
+        As for :func:`deluge_nb.stats.entropy_bounds`.
 
     Returns
     -------
@@ -176,7 +186,8 @@ def total_probability(branches: Iterable[Mapping[str, Any]], unexplored: bool = 
         high.append(most)
     if not weights:
         return ProbabilityBounds(0.0, 1.0 if unexplored else 0.0)
-    seen = read_truncated(np.array(weights), true_topk=False, where="branches")
-    p = seen.p
-    rest = seen.tail if unexplored else 0.0
-    return ProbabilityBounds(math.fsum((p * low).tolist()), min(math.fsum([*(p * high).tolist(), rest]), 1.0))
+    seen = read_truncated(np.array(weights), true_topk=False, rounding=rounding, where="branches")
+    most, rest = (seen.least, seen.most_open) if unexplored else (seen.most, 0.0)
+    return ProbabilityBounds(
+        math.fsum((seen.least * low).tolist()), min(math.fsum([*(most * high).tolist(), rest]), 1.0)
+    )
