@@ -71,7 +71,9 @@ def classify_response(
     if not walk.lists:
         return failed_result(labels.names, "The provider withheld the log-probabilities of this answer.", responses)
     try:
-        distribution = walk_trie(walk.lists, labels, to_the_end=True, answers_end=walk.answers_end)
+        distribution = walk_trie(
+            walk.lists, labels, to_the_end=True, answers_end=walk.answers_end, rounding=table.rounding
+        )
         return to_classification(distribution, responses)
     except LogprobError as error:
         return failed_result(labels.names, str(error), responses)

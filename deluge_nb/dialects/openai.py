@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from ..errors import MalformedResponseError, SettingError
 from ..interop.entries import entries_from_columns
-from ..logprobs.columns import RawBytes, Vocabulary
+from ..logprobs.columns import RawBytes, Vocabulary, drop_repeats, has_repeats
 from ..logprobs.table import Logprobs
 from ..tools import Tool, ToolCall
 from .base import Ask, Completion, Exchange, Request, failure, load
@@ -240,13 +240,18 @@ def _build_table(tokens: Sequence[_Token], vocabulary: Vocabulary | None, vocab_
     # A missing field becomes null for a chosen token and stays missing for an alternative.
     chosen = _token_indices(vocabulary, [(token.token, bytes(token.bytes) or b"null") for token in tokens])
     alternatives = _token_indices(vocabulary, [(other.token, bytes(other.bytes)) for top in lists for other in top])
+    logprobs = [other.logprob for top in lists for other in top]
+    offsets = _offsets(tuple(map(len, lists)))
+    if has_repeats(alternatives, offsets.tolist()):
+        alternatives, logprobs, ends = drop_repeats(alternatives, logprobs, offsets.tolist())
+        offsets = np.array(ends, np.int32)
     return Logprobs(
         vocabulary,
         np.array(chosen, np.int32),
         np.array([token.logprob for token in tokens], np.float64),
         np.array(alternatives, np.int32),
-        np.array([other.logprob for top in lists for other in top], np.float64),
-        _offsets(tuple(map(len, lists))),
+        np.array(logprobs, np.float64),
+        offsets,
         vocab_size=vocab_size,
     )
 

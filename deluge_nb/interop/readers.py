@@ -6,6 +6,7 @@ message of a generation) are read like the whole response.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -46,7 +47,8 @@ def as_logprobs(response: Any, *, choice: int = 0, tokenizer: Any = None, top: i
         A response of this package, of the OpenAI SDK (chat, the chunks of its stream in a list, Responses, old
         completions), lm-deluge, LiteLLM, LangChain (message, generation, result), llama-cpp-python, Ollama, vLLM or
         Google's SDK; the output of Transformers' ``generate``; any of these as parsed JSON; the documented list of
-        dicts; or a table, which is returned unchanged. A list of one response is read as that response.
+        dicts; an Arrow table of :meth:`Logprobs.to_arrow`; or a table, which is returned unchanged. A list of one
+        response is read as that response.
     choice
         Index of the completion, where there are several.
     tokenizer
@@ -92,10 +94,21 @@ def _read(value: Any, options: _Options) -> Logprobs:
         raise LogprobsMissingError(f"There are no log-probabilities in None; {_REMEDY}.")
     if isinstance(value, list | tuple):
         return _from_list(value, options)
+    if has_field(value, "to_pylist") and has_field(value, "schema"):
+        return _from_arrow(value)
     for fields, read in _READERS:
         if all(has_field(value, field) for field in fields):
             return read(value, options)
     raise _unknown_form_error(value)
+
+
+def _from_arrow(value: Any) -> Logprobs:
+    """Read the Arrow table that a table of this package becomes, with what its schema says of the numbers."""
+    metadata = value.schema.metadata or {}
+    known = {
+        name: json.loads(metadata[name.encode()]) for name in ("vocab_size", "rounding") if name.encode() in metadata
+    }
+    return Logprobs.from_entries(value.to_pylist(), **known)
 
 
 def _from_list(values: Sequence[Any], options: _Options) -> Logprobs:
@@ -103,6 +116,13 @@ def _from_list(values: Sequence[Any], options: _Options) -> Logprobs:
         return _from_entries(values)
     if any(has_field(choice, "delta") for chunk in values for choice in as_sequence(get_field(chunk, "choices"))):
         return _from_chunks(values, options)
+    if isinstance(values[0], list | tuple | str | bytes):
+        raise SettingError(
+            "Log-probabilities are read from a list of dicts with 'token' and 'logprob', not from a list of "
+            f"{type_name(values[0])}s: write {{'token': 'a', 'logprob': -0.1}} for each token.",
+            setting="logprobs",
+            value=values,
+        )
     if len(values) == 1:
         return _read(values[0], options)
     raise SettingError(
@@ -290,7 +310,7 @@ _READERS: tuple[tuple[tuple[str, ...], Callable[[Any, _Options], Logprobs]], ...
     (("completion_probabilities",), _from_llamacpp),
     (("logprobs",), _from_choice),
     (("tokens", "token_logprobs"), _from_columns),
-    (("content", "refusal"), _from_content),
+    (("content",), _from_content),
 )
 
 

@@ -7,7 +7,8 @@ log-probabilities, the offsets, and both columns of indices.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from types import EllipsisType
 from typing import Any, Self
 
@@ -144,14 +145,41 @@ class Builder:
         self._alternative_logprob.append(logprob)
 
     def columns(self) -> Columns:
-        """Return the collected tokens as arrays, with NaN for null."""
+        """Return the collected tokens as arrays, with NaN for null, and each alternative of a token once."""
+        offsets = [*self._offsets, len(self._alternative)]
+        alternative, logprob = self._alternative, self._alternative_logprob
+        if has_repeats(alternative, offsets):
+            alternative, logprob, offsets = drop_repeats(alternative, logprob, offsets)
         return (
             np.array(self._chosen, dtype=np.int32),
             np.array(self._chosen_logprob, dtype=np.float64),
-            np.array(self._alternative, dtype=np.int32),
-            np.array(self._alternative_logprob, dtype=np.float64),
-            np.array([*self._offsets, len(self._alternative)], dtype=np.int32),
+            np.array(alternative, dtype=np.int32),
+            np.array(logprob, dtype=np.float64),
+            np.array(offsets, dtype=np.int32),
         )
+
+
+def has_repeats(alternative: list[int], offsets: Sequence[int]) -> bool:
+    """Return whether a list of alternatives, by their indices in a vocabulary, names one of them twice."""
+    if len(set(alternative)) == len(alternative):
+        return False
+    return any(len(set(alternative[start:stop])) < stop - start for start, stop in pairwise(offsets))
+
+
+def drop_repeats(
+    alternative: list[int], logprob: list[float | None], offsets: Sequence[int]
+) -> tuple[list[int], list[float | None], list[int]]:
+    """Return the columns of alternatives without those that repeat a token of their list to the last digit.
+
+    Some servers list the drawn token twice. Equal text, bytes and id (one index) with equal log-probability is one
+    token; with different log-probabilities it is two that read alike.
+    """
+    kept: list[tuple[int, float | None]] = []
+    ends = [0]
+    for start, stop in pairwise(offsets):
+        kept += dict.fromkeys(zip(alternative[start:stop], logprob[start:stop], strict=True))
+        ends.append(len(kept))
+    return [index for index, _ in kept], [value for _, value in kept], ends
 
 
 def replace_surrogates(text: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -48,8 +49,11 @@ def alternatives_to_pandas(tokens: Sequence[str], texts: Sequence[str], columns:
     )
 
 
-def to_arrow(entries: Iterable[Mapping[str, Any]]) -> pyarrow.Table:
-    """Return an Arrow table of the documented dicts, with ``top_logprobs`` as a list of structs."""
+def to_arrow(entries: Iterable[Mapping[str, Any]], metadata: Mapping[str, Any]) -> pyarrow.Table:
+    """Return an Arrow table of the documented dicts, with ``top_logprobs`` as a list of structs.
+
+    ``metadata`` is what the schema holds of the whole table, as JSON; None is left out.
+    """
     pa = import_extra("pyarrow", "to_arrow()")
     octets = pa.list_(pa.uint8())
     top = pa.struct([("token", pa.string()), ("logprob", pa.float64()), ("bytes", octets)])
@@ -59,6 +63,7 @@ def to_arrow(entries: Iterable[Mapping[str, Any]]) -> pyarrow.Table:
             ("logprob", pa.float64()),
             ("bytes", octets),
             ("top_logprobs", pa.list_(top)),
-        ]
+        ],
+        metadata={name: json.dumps(value) for name, value in metadata.items() if value is not None} or None,
     )
     return pa.Table.from_pylist([dict(entry) for entry in entries], schema=schema)

@@ -52,7 +52,7 @@ def extract_prob(
     Returns
     -------
     float
-        From 0 to 1. Tokens whose log-probability the provider withheld (-9999, null) count as 0.
+        From 0 to 1. Tokens without a log-probability (-9999, null, or a number above 0) count as 0.
 
     Raises
     ------
@@ -131,7 +131,7 @@ def candidates(entry: Entry) -> list[tuple[str, float, Sequence[int] | None]]:
 
     Each is (text, log-probability in nats, bytes); the log-probability is ``-inf`` where it was withheld.
     """
-    listed = entry.get("top_logprobs") or []
+    listed = _without_repeats(entry.get("top_logprobs") or [])
     entries = listed if any(_same(entry, other) for other in listed) else [*listed, entry]
     known = ((other["token"], _known(other.get("logprob")), other.get("bytes")) for other in entries)
     return [(text, -math.inf if logprob is None else logprob, raw) for text, logprob, raw in known]
@@ -139,6 +139,18 @@ def candidates(entry: Entry) -> list[tuple[str, float, Sequence[int] | None]]:
 
 def _as_sent(text: str, _: object) -> str:
     return text
+
+
+def _without_repeats(listed: Sequence[Entry]) -> Sequence[Entry]:
+    """Return a list without entries that repeat another to the last digit, as some servers list the drawn token."""
+    if len({other.get("logprob") for other in listed}) == len(listed):
+        return listed
+    unique: dict[tuple[Any, ...], Entry] = {}
+    for other in listed:
+        raw = other.get("bytes")
+        key = (other["token"], None if raw is None else bytes(raw), other.get("id"), other.get("logprob"))
+        unique.setdefault(key, other)
+    return list(unique.values())
 
 
 def _complement(logprob: float | None, index: int) -> float:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from ..text.counts import pluralize
 from . import export, measures
-from .columns import Floats, Ints, Vocabulary
+from .columns import Floats
 from .entries import TokenLogprob, TopLogprob, read_entries
 from .token_columns import TokenColumns
 
@@ -54,23 +54,7 @@ class Logprobs(TokenColumns, Sequence[TokenLogprob]):
     ('Paris', [0.78], [0.98])
     """
 
-    __slots__ = ("_observed",)
-
-    def __init__(
-        self,
-        vocabulary: Vocabulary,
-        chosen: NDArray[np.integer],
-        chosen_logprob: Floats,
-        alternative: NDArray[np.integer],
-        alternative_logprob: Floats,
-        offsets: Ints,
-        *,
-        vocab_size: int | None = None,
-        rounding: float | None = None,
-    ) -> None:
-        columns = (chosen, chosen_logprob, alternative, alternative_logprob, offsets)
-        super().__init__(vocabulary, *columns, vocab_size=vocab_size, rounding=rounding)
-        self._observed: measures.Observed | None = None
+    __slots__ = ()
 
     @classmethod
     def from_entries(
@@ -363,6 +347,9 @@ class Logprobs(TokenColumns, Sequence[TokenLogprob]):
     def to_arrow(self) -> pyarrow.Table:
         """Return an Arrow table in the documented structure: ``top_logprobs`` is a list of structs.
 
+        The metadata of its schema holds ``vocab_size`` and ``rounding`` where they are known;
+        :func:`deluge_nb.as_logprobs` reads them.
+
         Returns
         -------
         pyarrow.Table
@@ -372,7 +359,7 @@ class Logprobs(TokenColumns, Sequence[TokenLogprob]):
         MissingDependencyError
             When pyarrow is not installed.
         """
-        return export.to_arrow(self)
+        return export.to_arrow(self, {"vocab_size": self.vocab_size, "rounding": self.rounding})
 
     def __arrow_c_stream__(self, requested_schema: object = None) -> object:
         return self.to_arrow().__arrow_c_stream__(requested_schema)

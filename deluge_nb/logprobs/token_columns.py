@@ -50,6 +50,7 @@ class TokenColumns:
         "_alternative_logprob",
         "_chosen",
         "_chosen_logprob",
+        "_observed",
         "_offsets",
         "_vocabulary",
         "packed",
@@ -88,6 +89,7 @@ class TokenColumns:
         self._vocabulary = vocabulary
         self.vocab_size = vocab_size
         self.rounding = check_rounding(rounding)
+        self._observed: measures.Observed | None = None
 
     def __len__(self) -> int:
         return len(self._chosen)

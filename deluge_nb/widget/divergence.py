@@ -8,6 +8,7 @@ import numpy as np
 
 from ..errors import SettingError
 from ..logprobs.alignment import Alignment, common_prefix_length, distribution_at, token_label
+from ..logprobs.rounding import coarser
 from ..stats.samples import Divergences, divergence_lower_bounds
 
 
@@ -45,6 +46,11 @@ def first_divergence(alignment: Alignment, other: int) -> FirstDivergence | None
     row = int(different[0])
     a, b = int(pair.a_start[row]), int(pair.b_start[row])
     left, right = alignment.tables[0], alignment.tables[other]
+    # A span begins at a whole word, whose first tokens may be the same in both.
+    for ours, theirs in zip(left.token_bytes[a:], right.token_bytes[b:], strict=False):
+        if ours != theirs:
+            break
+        a, b = a + 1, b + 1
     rows_before = sum(len(pair) for pair in alignment.pairs[: other - 1])
     divergence = _divergence_if_known(alignment, a, b, other)
     return FirstDivergence(rows_before + row, a, b, token_label(left, a), token_label(right, b), divergence)
@@ -67,7 +73,8 @@ def divergence_at(alignment: Alignment, position: int, other: int) -> Divergence
             setting="position",
             value=position,
         )
-    return divergence_lower_bounds(distribution_at(left, position), distribution_at(right, position))
+    rounding = coarser(left.rounding, right.rounding)
+    return divergence_lower_bounds(distribution_at(left, position), distribution_at(right, position), rounding=rounding)
 
 
 def _divergence_if_known(alignment: Alignment, a: int, b: int, other: int) -> Divergences | None:

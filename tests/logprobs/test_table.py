@@ -28,9 +28,21 @@ alternatives = st.one_of(
     st.fixed_dictionaries({"token": texts, "logprob": values, "bytes": octets}),
     st.fixed_dictionaries({"token": texts, "logprob": values}),
 )
+
+
+def identity(alternative: dict[str, Any]) -> tuple[Any, ...]:
+    """Return what makes an alternative a token of its own: a list names equal ones once."""
+    return alternative["token"], alternative["logprob"], str(alternative.get("bytes", ...))
+
+
 entries = st.lists(
     st.fixed_dictionaries(
-        {"token": texts, "logprob": values, "bytes": octets, "top_logprobs": st.lists(alternatives, max_size=4)}
+        {
+            "token": texts,
+            "logprob": values,
+            "bytes": octets,
+            "top_logprobs": st.lists(alternatives, max_size=4, unique_by=identity),
+        }
     ),
     max_size=8,
 )

@@ -88,6 +88,16 @@ def test_the_first_divergence_compares_distributions_after_the_same_tokens() -> 
     )
 
 
+def test_the_first_divergence_is_at_tokens_that_differ() -> None:
+    shorter, longer = (
+        Logprobs.from_entries({"token": text, "logprob": -0.5} for text in texts) for texts in (["w0 "], ["w0 ", "w1 "])
+    )
+    first = LogprobCompare(shorter, longer).first_divergence
+    assert first is not None
+    assert (first.a, first.b, first.a_token is None) == (1, 1, True)
+    assert first.b_token != first.a_token
+
+
 def test_the_first_divergence_after_different_tokens_compares_no_distributions() -> None:
     first = LogprobCompare(PARIS, LYON).first_divergence
     assert first is not None

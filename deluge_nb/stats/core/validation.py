@@ -171,18 +171,21 @@ def read_alternatives(
 ) -> list[Alternative]:
     """Return the alternatives of one position, without withheld ones.
 
-    They are dicts with ``token`` and ``logprob``, pairs, or one dict from token to log-probability.
+    They are dicts with ``token`` and ``logprob``, pairs, or one dict from token to log-probability. Entries with equal
+    text, bytes, id and log-probability are one token.
     """
     if isinstance(values, Mapping):
         values = values.items()
     if isinstance(values, str | bytes) or not isinstance(values, Iterable):
         raise invalid_argument(name, values, "a list of alternatives, each with 'token' and 'logprob'")
-    result = []
+    result: dict[tuple[Alternative, Any], Alternative] = {}
     for position, entry in enumerate(values):
         alternative = read_alternative(entry, f"{name}[{position}]", name, position)
         if alternative.logprob not in sentinels:
-            result.append(alternative)
-    return result
+            # Some servers list the drawn token twice: what is equal to the last digit is one token.
+            token_id = entry.get("id") if isinstance(entry, Mapping) else None
+            result.setdefault((alternative, token_id), alternative)
+    return list(result.values())
 
 
 def read_alternative(entry: Any, where: str, name: str, position: int) -> Alternative:

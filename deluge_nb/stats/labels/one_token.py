@@ -72,7 +72,8 @@ def label_distribution(
     Parameters
     ----------
     top_logprobs
-        Alternatives: dicts with ``token`` and ``logprob`` (nats). A token that is listed twice counts twice.
+        Alternatives: dicts with ``token`` and ``logprob`` (nats). Two tokens that read alike count twice; entries that
+        are equal in text, bytes, id and log-probability are one token.
     labels
         The answers, or a dict from each answer to its spellings. Case, white space and opening marks do not count.
     sampled
