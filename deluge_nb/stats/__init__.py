@@ -8,7 +8,8 @@ same for every token of one or many responses at once.
 ``docs/probability.md`` explains which number answers which question.
 """
 
-from .batch.labels import binary_probability_batch, label_distribution_batch
+from .batch.binary import binary_probability_batch
+from .batch.labels import label_distribution_batch
 from .batch.sequences import deepconf_batch, sequence_stats_batch
 from .batch.temperature import temperature_topk_batch
 from .batch.tokens import entropy_bounds_batch, margin_batch, surprisal_batch
