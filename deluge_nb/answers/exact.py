@@ -55,13 +55,17 @@ def _continuation(prompt: Prompt, spelling: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Spelling:
-    """Scored spelling of an answer: its text, its tokens, their log-probability, and the tokens that may follow."""
+    """Scored spelling of an answer: its text, its tokens, their log-probability, and the tokens that may follow.
+
+    ``error`` is by how much the log-probability of the spelling and its end may be too high (nats).
+    """
 
     answer: int
     text: str
     tokens: Tokens
     logprob: float
     next: list[Alternative]
+    error: float
 
     def begins(self, other: _Spelling) -> bool:
         """Return whether another spelling continues the tokens of this one."""
@@ -90,7 +94,7 @@ def _from_likelihoods(scored: list[tuple[int, str, APIResponse]], labels: Labels
         others = [other for other in spellings.values() if spelling.begins(other)]
         endings = list(_endings(spelling, others, labels))
         settled = log_sum([logprob for logprob, ended in endings if ended])
-        mass.per_label[spelling.answer].append(math.exp(spelling.logprob + settled))
+        mass.per_label[spelling.answer].append(math.exp(spelling.logprob + settled - spelling.error))
         likely[spelling.answer].append(spelling.logprob + log_sum([logprob for logprob, _ in endings]))
     settled_mass = math.fsum(p for parts in mass.per_label for p in parts)
     distribution = mass.to_distribution(max(1.0 - settled_mass, 0.0), [math.inf] * len(labels))
@@ -118,6 +122,7 @@ def _read_spelling(answer: int, text: str, table: Logprobs) -> _Spelling:
         tuple(zip(rows.token_ids, rows.tokens, strict=True)),
         float(rows.logprob.sum()),
         alternatives_at(table, len(rows)),
+        (table.rounding or 0.0) * len(table),
     )
 
 

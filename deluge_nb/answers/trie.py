@@ -73,7 +73,9 @@ def by_trie(questions: list[tuple[Prompt, Labels]], client: LLMClient, progress:
     for row, reason in enumerate(reasons):
         try:
             if reason is None:
-                results.append(to_classification(_distribution(tries[row], answer_sets[row]), responses_of[row]))
+                results.append(
+                    to_classification(_distribution(tries[row], answer_sets[row], responses_of[row]), responses_of[row])
+                )
                 continue
         except LogprobError as error:
             reason = str(error)
@@ -81,13 +83,17 @@ def by_trie(questions: list[tuple[Prompt, Labels]], client: LLMClient, progress:
     return results
 
 
-def _distribution(trie: dict[str, list[Alternative]], labels: Labels) -> LabelDistribution:
+def _distribution(
+    trie: dict[str, list[Alternative]], labels: Labels, responses: list[APIResponse]
+) -> LabelDistribution:
     """Return the distribution over answers of a trie.
 
     Probability of an answer that turned out to be another word or number ("1" of "15") is not counted for it. It stays
     in the upper bound: a method that does not look so far counts it.
     """
-    ended, begun = walk_trie(trie, labels, to_the_end=True), walk_trie(trie, labels)
+    rounding = next((response.logprobs.rounding for response in responses if response.logprobs), None)
+    ended = walk_trie(trie, labels, to_the_end=True, rounding=rounding)
+    begun = walk_trie(trie, labels, rounding=rounding)
     return dataclasses.replace(
         ended,
         upper={name: max(high, begun.upper[name]) for name, high in ended.upper.items()},

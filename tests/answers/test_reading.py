@@ -8,6 +8,7 @@ import random
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -424,3 +425,39 @@ def test_tables_and_documented_lists_are_classified_too() -> None:
 def test_as_many_inputs_as_responses_are_needed() -> None:
     with pytest.raises(SettingError, match="one entry for each response, 1 in all, not 2"):
         classify_responses([None], ["yes", "no"], inputs=["a", "b"])
+
+
+# Order and rounding ---------------------------------------------------------------------------------------------------
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(["yes", "Yes", " yes", "no", "No.", "Y", "n", "The", " ", "zebra"]), st.integers(1, 10**6)
+    ).filter(bool),
+    st.floats(0.5, 0.999),
+    st.sampled_from([5, 6, 8, None]),
+    st.randoms(use_true_random=False),
+)
+def test_neither_order_nor_rounding_changes_an_answer(
+    weights: dict[str, int], listed: float, decimals: int | None, draw: random.Random
+) -> None:
+    labels, total = ["yes", "no"], sum(weights.values())
+    p = {token: listed * weight / total for token, weight in weights.items()}
+    exact = read(labels, entry(p))
+    tokens = list(p)
+    draw.shuffle(tokens)
+    shuffled = read(labels, entry({token: p[token] for token in tokens}))
+    assert shuffled.label == exact.label or exact.probability == pytest.approx(0.5)
+    assert shuffled.probabilities == pytest.approx(exact.probabilities)
+    rounded = {
+        token: float(np.float32(math.log(value))) if decimals is None else round(math.log(value), decimals)
+        for token, value in p.items()
+    }
+    top = [{"token": token, "logprob": min(logprob, 0.0)} for token, logprob in rounded.items()]
+    found = label_distribution(top, labels, rounding=None if decimals is None else 0.5 * 10.0**-decimals)
+    whole = label_distribution([{"token": token, "logprob": math.log(value)} for token, value in p.items()], labels)
+    for label in labels:
+        assert found.lower[label] <= whole.lower[label] * (1 + 1e-6) + 1e-9
+        assert found.upper[label] >= whole.upper[label] * (1 - 1e-6) - 1e-9
+    if found.decided:
+        assert whole.argmax == found.argmax
