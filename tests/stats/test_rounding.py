@@ -17,6 +17,8 @@ from deluge_nb.stats import (
     divergence_lower_bounds,
     entropy_bounds,
     entropy_bounds_batch,
+    label_distribution,
+    label_distribution_batch,
     margin,
     margin_batch,
     min_p,
@@ -320,3 +322,22 @@ def test_a_number_above_zero_is_no_log_probability() -> None:
         entropy_bounds([0.5])
     with pytest.raises(LogprobError, match="at most 0"):
         entropy_bounds_batch([[0.5]])
+
+
+@given(rounded(), st.integers(0, 2))
+def test_the_probability_of_an_answer_in_a_rounded_list_lies_within_its_bounds(case: Any, forms: int) -> None:
+    p, values, rounding, left = case
+    words = ["yes", "no", *(f"w{i}" for i in range(len(p)))][: len(p)]
+    top = [{"token": word, "logprob": value} for word, value in zip(words, values, strict=False)]
+    unseen = {name: max(forms, int(words.index(name) >= len(values))) for name in ("yes", "no") if name in words}
+    choices: list[dict[str, Any]] = [{}, {"forms_unseen": unseen}]
+    for options in choices:
+        got = label_distribution(top, ["yes", "no"], rounding=rounding, **options)
+        parts = (got.matched_mass, got.partial_mass, got.transparent_mass, got.other_mass, got.tail_mass)
+        assert math.fsum(parts) == pytest.approx(1, abs=1e-12)
+        for name, truth in zip(("yes", "no"), p.tolist(), strict=False):
+            assert got.lower[name] - left <= truth <= got.upper[name] + left
+        many = label_distribution_batch([top], ["yes", "no"], rounding=rounding, **options)
+        assert many[0].upper == pytest.approx(got.upper, abs=1e-12)
+        assert many[0].lower == pytest.approx(got.lower, abs=1e-12)
+        assert many[0].normalized_lower == pytest.approx(got.normalized_lower, abs=1e-12)

@@ -318,7 +318,6 @@ def _add_group(
     tail = np.where(wrong, np.nan, 1.0 - (1.0 - tail) * np.exp(-error) if rounding else tail)
     exact = is_exact(seen.tail, seen.known, np.maximum(seen.first, seen.extra), rounding)
     unlisted, tail = tail, tail if rounding else np.where(wrong | exact, tail, limits.high)
-    # What rounding took from the listed tokens of an answer is in the tail, too, and is no unlisted token.
     caps = _hidden_caps(forms_unseen, labels, limits.cap) + (np.expm1(2 * error) * (1.0 - tail))[:, None]
     width = len(labels)
     transparent, partial = sums[:, codes.transparent], sums[:, codes.transparent + 1 :]
