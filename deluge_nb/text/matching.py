@@ -16,8 +16,8 @@ from typing import Any, NamedTuple
 
 from ..errors import SettingError, invalid_argument
 from .end_tokens import is_end_token
-from .normalize import NormalizedText, is_number, is_unspaced, is_word, normalize
-from .partial import can_be_mark, can_become, exact_text, is_odd, join, split_unfinished
+from .normalize import MAX_CACHED, NormalizedText, is_number, is_unspaced, is_word, normalize
+from .partial import can_be_mark, can_become, exact_text, join, split_unfinished
 
 Matcher = Callable[[str, str], bool]
 
@@ -81,6 +81,8 @@ class _Match(NamedTuple):
     is_extended: bool = False
 
 
+# Texts; more than the distinct tokens of most runs.
+_MOST_READINGS = 1 << 16
 _TRANSPARENT = Reading(None, None)
 _OTHER = Reading(None, frozenset())
 _ENDED = Reading(None, frozenset(), ended=True)
@@ -118,13 +120,20 @@ def is_match(token: str, label: str) -> bool:
     >>> is_match("yesterday", "yes"), is_match("1,000", "1"), is_match("-1", "1")
     (False, False, False)
     """
+    return _cached_match(token, label) if len(token) <= MAX_CACHED else _matches(token, label)
+
+
+def _matches(token: str, label: str) -> bool:
     if is_end_token(token):
         return False
-    whole, unfinished = split_unfinished(token if token.isascii() and not is_odd(token) else exact_text(token))
+    whole, unfinished = split_unfinished(exact_text(token))
     text = normalize(whole)
     if unfinished == b"":
         return any(_compare(text, form) is not None for form in _forms(label))
     return any(_can_finish(text, unfinished, form) for form in _forms(label))
+
+
+_cached_match = lru_cache(maxsize=1 << 16)(_matches)
 
 
 class Labels:
@@ -194,7 +203,9 @@ class Labels:
         """
         reading = self._readings.get(text)
         if reading is None:
-            reading = self._readings[text] = self._read_token(text)
+            reading = self._read_token(text)
+            if len(text) <= MAX_CACHED and len(self._readings) < _MOST_READINGS:
+                self._readings[text] = reading
         if is_complete and not reading.ended:
             return self._complete(reading)
         return reading
@@ -281,6 +292,23 @@ class Labels:
         if possible - {label}:
             return Reading(None, frozenset(possible | {label}), equal=label)
         return Reading(label, frozenset({label}), ended)
+
+
+def shared_labels(labels: Mapping[str, Sequence[str]] | Sequence[str], *, single_tokens: bool = False) -> Labels:
+    """Return the set of answers, as one object for equal sets, so that calls share what they have read.
+
+    Parameters
+    ----------
+    labels, single_tokens
+        As for :class:`Labels`.
+    """
+    spellings = tuple((name, tuple(texts)) for name, texts in _spellings(labels).items())
+    return _labels_of(spellings, single_tokens)
+
+
+@lru_cache(maxsize=1 << 6)
+def _labels_of(spellings: tuple[tuple[str, tuple[str, ...]], ...], single_tokens: bool) -> Labels:
+    return Labels(dict(spellings), single_tokens=single_tokens)
 
 
 def _compare(text: NormalizedText, form: _Form) -> _Match | None:

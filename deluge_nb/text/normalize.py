@@ -56,7 +56,7 @@ _UNSPACED = (
     range(0x20000, 0x40000),  # Han
 )
 # Characters. Longer texts are rarely tokens, and would fill the memory of the cache.
-_MAX_CACHED = 64
+MAX_CACHED = 64
 
 
 class NormalizedText(NamedTuple):
@@ -83,7 +83,7 @@ def normalize(text: str) -> NormalizedText:
     >>> normalize("− 1").answer, normalize("−1").answer
     ('1', '-1')
     """
-    return _cached(text) if len(text) <= _MAX_CACHED else _normalize(text)
+    return _cached(text) if len(text) <= MAX_CACHED else _normalize(text)
 
 
 def is_word(character: str) -> bool:

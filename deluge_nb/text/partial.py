@@ -57,13 +57,13 @@ def exact_text(text: str, raw: bytes | Iterable[int] | None = None) -> str:
     >>> join(exact_text("?", [0xF0, 0x9F, 0x91]), exact_text("?", [0x8D]))
     '👍'
     """
+    if not is_odd(text):
+        return text
     if isinstance(raw, Iterable):
         octets = bytes(raw)
         # Bytes that were made from the text say no more than it does.
         if octets and _LOST not in octets:
             return octets.decode("utf-8", "surrogateescape")
-    if not is_odd(text):
-        return text
     spelt = _SPELT.fullmatch(text)
     if spelt is None:
         return text

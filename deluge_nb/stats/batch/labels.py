@@ -15,7 +15,7 @@ from ...logprobs.columns import Floats, Vocabulary
 from ...logprobs.rounding import check_rounding, excess_of, is_exact, room, tail_limits
 from ...logprobs.table import Logprobs
 from ...text.counts import pluralize
-from ...text.matching import Labels
+from ...text.matching import Labels, shared_labels
 from ..core.records import Result
 from ..core.stacked import (
     Bools,
@@ -139,7 +139,7 @@ def label_distribution_batch(
     >>> result.lower.round(3).tolist(), result[1].argmax
     ([[0.7, 0.0], [0.0, 0.9]], 'no')
     """
-    reader = Labels(labels, single_tokens=single_tokens)
+    reader = shared_labels(labels, single_tokens=single_tokens)
     if isinstance(logprobs, Logprobs):
         if position is not None:
             raise invalid_argument("position", position, "left out for a table, because every token of it is a row")

@@ -11,7 +11,7 @@ import numpy as np
 
 from ...errors import LogprobError, invalid_argument
 from ...logprobs.values import SENTINELS
-from ...text.matching import Labels
+from ...text.matching import Labels, shared_labels
 from ...text.partial import exact_text
 from ..core.records import Result
 from ..core.truncated import read_truncated
@@ -121,7 +121,7 @@ def label_distribution(
     """
     return _read_token(
         top_logprobs,
-        Labels(labels, single_tokens=single_tokens),
+        shared_labels(labels, single_tokens=single_tokens),
         sampled=sampled,
         forms_unseen=forms_unseen,
         vocab_size=vocab_size,
@@ -284,7 +284,7 @@ def expected_score(
             raise invalid_argument(f"scores[{text!r}]", score, "finite")
     result, most_open = _read_token(
         top_logprobs,
-        Labels(list(values), single_tokens=single_tokens),
+        shared_labels(list(values), single_tokens=single_tokens),
         sampled=sampled,
         vocab_size=vocab_size,
         sentinels=sentinels,

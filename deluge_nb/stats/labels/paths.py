@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ...errors import invalid_argument
-from ...text.matching import Labels
+from ...text.matching import Labels, shared_labels
 from ...text.partial import exact_text, join
 from ..core.records import Ends
 from ..core.truncated import read_truncated
@@ -71,7 +71,7 @@ def trie_label_probability(nodes: Mapping[str, Any], labels: LabelSet, *, roundi
     >>> round(bounds.lower["negative"], 3), round(bounds.upper["negative"], 3)
     (0.38, 0.5)
     """
-    reader = Labels(labels)
+    reader = shared_labels(labels)
     if not isinstance(nodes, Mapping) or "" not in nodes:
         raise invalid_argument("nodes", nodes, "a dict with a list of next tokens for each beginning, '' among them")
     lists = {exact_text(prefix): read_alternatives(top, f"nodes[{prefix!r}]") for prefix, top in nodes.items()}
