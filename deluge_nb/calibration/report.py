@@ -48,7 +48,7 @@ class CalibrationReport(CalibrationScores):
     - Shares (accuracy): Wilson's.
     - Means and areas (mean confidence, Brier score, log loss, AURC, AUPRC, PRR): Wilson's interval with the variance of
       the data, to which a further answer of the rarer outcome, or for areas a right and a wrong one, is added. Areas
-      use the influence of each answer.
+      use the influence of each answer. Where most answers are wrong, the added ones are ranked in both orders.
     - AUROC: Newcombe's (method 5), which inverts Hanley and McNeil's variance. For an area of 0 or 1 the bound
       (α/2)^(1/m), where m is the number of the rarer outcome.
     - Scores over bins (ECE, adaptive ECE, reliability, resolution): the scores from which simulated outcomes do not

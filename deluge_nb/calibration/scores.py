@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cached_property
 
 import numpy as np
@@ -147,8 +147,11 @@ class CalibrationScores:
         """Area under the precision-recall curve of right answers, their average precision; None if all are wrong."""
         if not self.correct.any():
             return None
-        centre, influence = self._ranked.average_precision()
-        return self._interval(average_precision(self.confidence, self.correct), influence, centre)
+        value, areas = (
+            average_precision(self.confidence, self.correct),
+            [ranked.average_precision() for ranked in self._ranked],
+        )
+        return _span([self._interval(value, influence, centre) for centre, influence in areas])
 
     @cached_property
     def prr(self) -> Estimate | None:
@@ -156,8 +159,9 @@ class CalibrationScores:
         value = prr(self.confidence, self.correct)
         if value is None:
             return None
-        centre, influence = self._ranked.excess_ratio()
-        return ratio_interval(value, centre, float(influence.var(ddof=1)), len(self), self.level)
+        ratios = [ranked.excess_ratio() for ranked in self._ranked]
+        n = len(self)
+        return _span([ratio_interval(value, centre, float(own.var(ddof=1)), n, self.level) for centre, own in ratios])
 
     @cached_property
     def risk_coverage(self) -> RiskCoverage:
@@ -167,8 +171,8 @@ class CalibrationScores:
     @cached_property
     def aurc(self) -> Estimate:
         """Area under the risk-coverage curve."""
-        centre, influence = self._ranked.aurc()
-        return self._interval(self.risk_coverage.aurc, influence, centre)
+        value, areas = self.risk_coverage.aurc, [ranked.aurc() for ranked in self._ranked]
+        return _span([self._interval(value, influence, centre) for centre, influence in areas])
 
     @cached_property
     def scores(self) -> dict[str, Estimate]:
@@ -205,17 +209,28 @@ class CalibrationScores:
         return self._interval(value, loss(p, np.append(self.correct, rarer)), top=top)
 
     @cached_property
-    def _ranked(self) -> RankedOutcomes:
-        """Influences on scores of the ranking. A wrong answer ranked high and a right one ranked low are added."""
+    def _ranked(self) -> list[RankedOutcomes]:
+        """Influences on scores of the ranking, with two more answers: a wrong one ranked high, and a right one low.
+
+        Where most answers are wrong, the data may miss right ones ranked high, too: so once more with the two swapped.
+        """
         low, high = np.quantile(self.confidence, [0.25, 0.75])
         if low == high:
             low, high = -math.inf, math.inf
-        return RankedOutcomes(np.append(self.confidence, [high, low]), np.append(self.correct, [0.0, 1.0]))
+        confidence = np.append(self.confidence, [high, low])
+        added = [[0.0, 1.0]] if self.accuracy.value > 0.5 else [[0.0, 1.0], [1.0, 0.0]]
+        return [RankedOutcomes(confidence, np.append(self.correct, two)) for two in added]
 
     @cached_property
     def _binned(self) -> BinnedScores:
         bins = bin_indices(self.confidence, self.n_bins)
         return BinnedScores(self.confidence, self.correct, bins, self.level, self._resamples, self._seed)
+
+
+def _span(estimates: Sequence[Estimate]) -> Estimate:
+    """Return the interval that holds all intervals of one score."""
+    lows, highs = zip(*estimates, strict=True)
+    return Estimate(estimates[0].value, min(lows), max(highs))
 
 
 def _mean(values: Floats) -> float:

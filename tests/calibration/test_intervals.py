@@ -73,6 +73,24 @@ def test_data_that_agree_by_chance_leave_room() -> None:
     assert sure.mean_confidence.low < 0.95
 
 
+@pytest.mark.parametrize("wrong", [0.02, 0.1, 0.5, 0.9, 0.98])
+@pytest.mark.parametrize("n", [20, 100])
+def test_the_interval_of_aurc_covers_where_answers_are_mostly_right_or_wrong(wrong: float, n: int) -> None:
+    """Equal confidences: the area is the rate of wrong answers."""
+    rng = np.random.default_rng(5)
+    draws = 200
+    hits = 0
+    for _ in range(draws):
+        area = CalibrationReport(np.full(n, 0.7), rng.random(n) >= wrong).aurc
+        hits += area.low <= wrong <= area.high
+    assert hits / draws >= 0.93 - 2.5 * math.sqrt(0.95 * 0.05 / draws)
+
+
+def test_twenty_wrong_answers_leave_as_much_room_as_twenty_right_ones() -> None:
+    right, wrong = (CalibrationReport([0.6] * 20, [outcome] * 20).aurc for outcome in (1, 0))
+    assert (1 - wrong.high, 1 - wrong.low) == (pytest.approx(right.low), pytest.approx(right.high))
+
+
 def test_the_lower_end_of_an_error_is_zero_where_its_null_distribution_reaches_it() -> None:
     """Twenty answers at .8: the error of k hits is |k - 16| / 20, and outcomes drawn from .8 are binomial."""
     for hits in range(21):
