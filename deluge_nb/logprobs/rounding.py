@@ -167,7 +167,12 @@ def is_whole(tail: float, limits: TailLimits, listed: int, temperature: float = 
     """
     if limits.high[0] == 0 or temperature <= 1:
         return bool(limits.low[0] == 0)
-    return abs(tail) <= (listed + _LOGIT_BITS) * _LAST_BIT
+    return abs(tail) <= float(sum_error(listed))
+
+
+def sum_error(listed: NDArray[np.integer] | int) -> Floats:
+    """Return the error of the sum of a whole softmax in double precision, from its number of tokens."""
+    return np.asarray((listed + _LOGIT_BITS) * _LAST_BIT, np.float64)
 
 
 def is_exact(tail: Floats, listed: NDArray[np.integer], peak: Floats, rounding: float | None) -> Bools:
@@ -177,7 +182,7 @@ def is_exact(tail: Floats, listed: NDArray[np.integer], peak: Floats, rounding: 
     """
     if rounding:
         return np.zeros(np.shape(tail), np.bool_)
-    return (np.abs(tail) <= (listed + _LOGIT_BITS) * _LAST_BIT) & (peak < 0)
+    return (np.abs(tail) <= sum_error(listed)) & (peak < 0)
 
 
 def least_entropy(limits: TailLimits) -> Floats:

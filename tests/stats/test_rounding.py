@@ -189,6 +189,25 @@ def test_divergences_of_rounded_lists_lie_within_their_bounds(
         assert lower.kl_lower < math.inf
 
 
+def test_a_tail_in_the_last_bits_of_a_sum_is_no_lower_bound() -> None:
+    """Four numbers that add up to 1 in double precision may leave a fifth token 5e-16."""
+    rest = [math.exp(-3.3923948393640853), math.exp(-8.780279336036088), math.exp(-20.850859063024537)]
+    hidden = 5.4e-16
+    top = {"a": math.log1p(-math.fsum([*rest, hidden])), **dict(zip("bcd", map(math.log, rest), strict=True))}
+    even = dict.fromkeys("abcde", math.log(0.2))
+    truth = divergences(np.full(5, 0.2), np.array([*map(math.exp, top.values()), hidden]))[0]
+    assert divergence_lower_bounds(even, top, vocab_size=5).kl_lower <= truth
+    assert divergence_bounds(even, top).kl_lower <= truth
+
+
+def test_a_list_that_may_have_lost_tokens_of_the_vocabulary_to_rounding_is_not_whole() -> None:
+    """In single precision 1 - 9e-10 is 1, and the rest may be on a token that is impossible for q."""
+    p, q = {"a": -8.9e-10}, {"a": math.log(0.5), "b": math.log(0.5)}
+    assert divergence_bounds(p, q, vocab_size=10).kl_upper == math.inf
+    assert divergence_bounds(p, q).kl_upper == pytest.approx(math.log(2))
+    assert divergence_bounds({"a": 0.0}, {"a": 0.0}, vocab_size=1).kl_upper == 0
+
+
 @given(st.integers(0, 2**32 - 1), st.integers(2, 12))
 def test_divergences_of_whole_distributions_are_exact(seed: int, size: int) -> None:
     rng = np.random.default_rng(seed)
@@ -332,6 +351,14 @@ def test_the_probability_of_an_answer_in_a_rounded_list_lies_within_its_bounds(c
     unseen = {name: max(forms, int(words.index(name) >= len(values))) for name in ("yes", "no") if name in words}
     choices: list[dict[str, Any]] = [{}, {"forms_unseen": unseen}]
     for options in choices:
+        among = label_distribution(top, ["yes", "no"], rounding=rounding, vocab_size=len(p), **options)
+        table = Logprobs.from_entries([{**top[0], "top_logprobs": top}], vocab_size=len(p), rounding=rounding)
+        for name, truth in zip(("yes", "no"), p.tolist(), strict=False):
+            assert among.lower[name] - left <= truth <= among.upper[name] + left
+        if values[-1] > -math.inf:
+            stacked = label_distribution_batch(table, ["yes", "no"], **options)
+            assert stacked[0].upper == pytest.approx(among.upper, abs=1e-12)
+            assert stacked[0].tail_mass == pytest.approx(among.tail_mass, abs=1e-12)
         got = label_distribution(top, ["yes", "no"], rounding=rounding, **options)
         parts = (got.matched_mass, got.partial_mass, got.transparent_mass, got.other_mass, got.tail_mass)
         assert math.fsum(parts) == pytest.approx(1, abs=1e-12)

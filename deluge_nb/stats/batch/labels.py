@@ -314,8 +314,9 @@ def _add_group(
     error = rounding + np.abs(excess) if rounding else np.zeros(group.rows)
     sums /= np.exp(excess + error)[:, None]
     sums[wrong] = np.nan
-    tail = np.minimum(np.maximum(seen.tail, 0.0), room(limits.cap, limits.hidden))
-    tail = np.where(wrong, np.nan, 1.0 - (1.0 - tail) * np.exp(-error) if rounding else tail)
+    tail = np.maximum(seen.tail, 0.0)
+    least = np.where(excess == 0, 1.0 - tail, 1.0) * np.exp(-error)
+    tail = np.where(wrong, np.nan, 1.0 - least if rounding else np.minimum(tail, room(limits.cap, limits.hidden)))
     exact = is_exact(seen.tail, seen.known, np.maximum(seen.first, seen.extra), rounding)
     unlisted, tail = tail, tail if rounding else np.where(wrong | exact, tail, limits.high)
     caps = _hidden_caps(forms_unseen, labels, limits.cap) + (np.expm1(2 * error) * (1.0 - tail))[:, None]

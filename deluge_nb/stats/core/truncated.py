@@ -67,7 +67,8 @@ class TruncatedDistribution:
     @property
     def open_mass(self) -> float:
         """The part of the probability that is not in ``least``."""
-        return self.tail if not self.error else 1.0 - self.mass * math.exp(-self.error)
+        # Not 1 - mass: where a small vocabulary leaves less room than the tail, rounding took the rest from the list.
+        return self.tail if not self.error else max(1.0 - math.fsum(self.least.tolist()), 0.0)
 
     @property
     def most_open(self) -> float:

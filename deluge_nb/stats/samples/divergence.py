@@ -10,12 +10,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ...errors import SettingError, invalid_argument
+from ...logprobs.rounding import sum_error
 from ..core.records import Result
 from ..core.truncated import TruncatedDistribution, read_truncated
 from ..core.validation import read_alternatives
-
-# Error of a sum of probabilities in double precision, for each of them.
-_LAST_BIT = 2.0**-53
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -200,7 +198,9 @@ class _List:
         seen = read_truncated(logprob, vocab_size=vocab_size, true_topk=False, rounding=rounding, where=name)
         limits = map(_Range, seen.least.tolist(), seen.most.tolist())
         self.ranges = dict(zip((alternative.token for alternative in alternatives), limits, strict=True))
-        self.is_whole = seen.is_exact or seen.is_whole()
+        # Where the vocabulary has more tokens, rounding may have hidden some of them.
+        hides_none = vocab_size is None or seen.limits.hidden[0] == 0
+        self.is_whole = seen.is_exact or (hides_none and seen.is_whole())
         self.tail = _tail_of(seen)
 
 
@@ -209,7 +209,7 @@ def _tail_of(seen: TruncatedDistribution) -> _Range:
         return _Range(0.0, 0.0)
     # Exact numbers, too, may have lost a small rest in their last bits: it must not make a divergence infinite.
     high = 0.0 if seen.is_exact else float(seen.limits.high[0])
-    return _Range(0.0 if seen.is_exact else float(seen.limits.low[0]), max(high, len(seen.logprob) * _LAST_BIT))
+    return _Range(0.0 if seen.is_exact else float(seen.limits.low[0]), high + float(sum_error(len(seen.logprob))))
 
 
 def _total(parts: Iterable[_Range]) -> _Range:
