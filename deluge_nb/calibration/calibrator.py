@@ -20,13 +20,16 @@ Kind = Literal["temperature", "platt", "isotonic"]
 
 # A confidence of 0 or 1 has infinite log-odds, so confidences are clipped to this distance from both.
 _EDGE = 1e-6
+# Confidences that differ by less are equal: the rest is rounding.
+_EQUAL = 1e-12
 _PARAMETERS = {"temperature": ("temperature",), "platt": ("a", "b"), "isotonic": ("x", "y")}
 _DATA_PROBLEMS: dict[FitProblem, str] = {
     "equal": "All confidences are equal, so they say nothing about which answers are right",
     "one outcome": "All answers are right, or all are wrong, so the confidences cannot be compared with the outcomes",
+    "unrelated": "The confidences say nothing about which answers are right",
     "reversed": "The confidences order the answers the wrong way: wrong answers have the higher ones",
 }
-_TEMPERATURE_PROBLEMS: dict[FitProblem, str] = {
+_SLOPELESS_PROBLEMS: dict[FitProblem, str] = {
     "separate": "The confidences separate right answers from wrong ones perfectly, or there are too few answers",
     "reversed": "The confidences say nothing about which answers are right, or order them the wrong way",
 }
@@ -125,12 +128,15 @@ def fit_calibrator(confidence: Floats, correct: Floats, kind: Kind) -> Calibrato
 
     Where the data do not determine it, one warning says why, and what the fit does instead.
     """
+    if np.ptp(confidence) <= _EQUAL:
+        confidence = np.full(len(confidence), np.median(confidence))
     if check_kind(kind) == "isotonic":
         x, _, y = isotonic_steps(confidence, correct)
         if y[0] == y[-1]:
             same = correct.min() == correct.max()
             problem: FitProblem = "equal" if len(x) == 1 else "one outcome" if same else "reversed"
-            _warn(_DATA_PROBLEMS[problem], f"the fit gives the base rate, {y[0]:.3f}, for every confidence")
+            reason = (_DATA_PROBLEMS | _SLOPELESS_PROBLEMS)[problem]
+            _warn(reason, f"the fit gives the base rate, {y[0]:.3f}, for every confidence")
         return Calibrator(kind, {"x": x, "y": y})
     z = _log_odds(confidence)
     if kind == "platt":
@@ -145,7 +151,7 @@ def fit_calibrator(confidence: Floats, correct: Floats, kind: Kind) -> Calibrato
     fit, problem = solve_temperature(z, correct)
     if problem:
         limit = {"separate": COLDEST, "reversed": HOTTEST}.get(problem, 1)
-        reason = (_DATA_PROBLEMS | _TEMPERATURE_PROBLEMS)[problem]
+        reason = (_DATA_PROBLEMS | _SLOPELESS_PROBLEMS)[problem]
         _warn(reason, f"the temperature is {limit:g}" + (", which changes nothing" if limit == 1 else ""))
     return Calibrator(kind, {"temperature": fit.temperature})
 

@@ -22,7 +22,10 @@ COLDEST, HOTTEST = 0.01, 100.0
 # Scores that differ by less than this share of the largest are equal: the rest is rounding.
 _SPREAD = 1e-12
 
-FitProblem = Literal["", "equal", "one outcome", "separate", "reversed"]
+# A slope below this, in standard units of the scores, is rounding.
+_FLAT = 1e-9
+
+FitProblem = Literal["", "equal", "one outcome", "separate", "unrelated", "reversed"]
 """Reason why data do not determine a fit; empty where they do."""
 _TEMPERATURE_WARNINGS: dict[FitProblem, str] = {
     "equal": "All logits are equal, so they say nothing about the outcomes: the temperature is set to 1.",
@@ -34,6 +37,7 @@ _PLATT_WARNINGS: dict[FitProblem, str] = {
     "equal": "All scores are equal, so they say nothing about the outcomes: the fit is the base rate.",
     "one outcome": "All outcomes are the same, so the scores cannot be compared with them: the fit is the base rate.",
     "separate": "The scores separate the outcomes perfectly, so no finite slope is best: use smooth=True.",
+    "unrelated": "The scores say nothing about the outcomes: the fit is the base rate.",
     "reversed": "The scores order the outcomes the wrong way: the fitted line falls.",
 }
 
@@ -215,8 +219,8 @@ def fit_platt(scores: ArrayLike, y: ArrayLike, smooth: bool = True) -> PlattFit:
     -------
     PlattFit
         The slope ``a`` and the offset ``b`` of P(1) = 1 / (1 + exp(-(a score + b))). The slope is 0, and the fit is the
-        mean target, if all scores or all outcomes are equal; it is negative if the scores order the outcomes the wrong
-        way. Each of these gives a RuntimeWarning.
+        mean target, if all scores or all outcomes are equal, or the scores say nothing about the outcomes. It is
+        negative if the scores order the outcomes the wrong way. Each of these gives a RuntimeWarning.
 
     Raises
     ------
@@ -284,6 +288,8 @@ def solve_platt(scores: ArrayLike, y: ArrayLike, smooth: bool = True) -> tuple[P
         w = w - np.linalg.lstsq(hessian(w), gradient(w), rcond=None)[0]
     if not np.isfinite(w).all() or np.abs(w).max() > 1e3:
         w, problem = solution.x, "separate"
+    elif abs(w[0]) < _FLAT:
+        w, problem = np.array([0.0, w[1]]), "unrelated"
     elif w[0] < 0:
         problem = "reversed"
     a = float(w[0]) / spread

@@ -71,6 +71,23 @@ def test_an_order_that_is_the_wrong_way_gives_one_warning(kind: Any) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
+def test_confidences_without_relation_to_the_outcomes_give_one_warning(kind: Any) -> None:
+    with pytest.warns(RuntimeWarning, match="say nothing about which answers are right") as caught:
+        fit = CalibrationReport([0.2, 0.8] * 4, [1, 0, 0, 1] * 2).fit(kind)
+    assert len(caught) == 1
+    assert fit.transform([0.1, 0.9]) == pytest.approx([0.5, 0.5], abs=0.01)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("score", [0.1 + 0.2, 0.5])
+def test_confidences_that_differ_by_rounding_are_equal(kind: Any, score: float) -> None:
+    with pytest.warns(RuntimeWarning, match="All confidences are equal") as caught:
+        fit = CalibrationReport([score, float(np.nextafter(score, 0))] * 3, [1, 0] * 3).fit(kind)
+    assert len(caught) == 1
+    assert fit.transform([0.1, 0.9]) == pytest.approx([0.1, 0.9] if kind == "temperature" else [0.5, 0.5])
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_informative_confidences_give_no_warning(kind: Any) -> None:
     rng = np.random.default_rng(0)
     p = rng.random(300)
