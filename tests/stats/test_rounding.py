@@ -194,7 +194,7 @@ def test_a_tail_in_the_last_bits_of_a_sum_is_no_lower_bound() -> None:
     rest = [math.exp(-3.3923948393640853), math.exp(-8.780279336036088), math.exp(-20.850859063024537)]
     hidden = 5.4e-16
     top = {"a": math.log1p(-math.fsum([*rest, hidden])), **dict(zip("bcd", map(math.log, rest), strict=True))}
-    even = dict.fromkeys("abcde", math.log(0.2))
+    even = {token: math.log(0.2) for token in "abcde"}
     truth = divergences(np.full(5, 0.2), np.array([*map(math.exp, top.values()), hidden]))[0]
     assert divergence_lower_bounds(even, top, vocab_size=5).kl_lower <= truth
     assert divergence_bounds(even, top).kl_lower <= truth
