@@ -20,6 +20,7 @@ from ..models import REGISTRY
 from ..prompts import Prompt, PromptLike, as_prompt
 from ..response import APIResponse
 from ..sampling import SamplingParams
+from ..text.end_tokens import is_end_token
 from .client import LLMClient
 from .route import with_model_defaults
 
@@ -30,13 +31,6 @@ if TYPE_CHECKING:
 Status = Literal["asking", "ready", "failed"]
 
 _ALTERNATIVES = 20
-# End-of-sequence tokens as servers without token ids spell them.
-_ENDS = frozenset(
-    (
-        *("</s>", "<eos>", "[EOS]", "<|eos|>", "<|end|>", "<|return|>", "<|im_end|>", "<|eot_id|>", "<|eom_id|>"),
-        *("<|endoftext|>", "<|end_of_text|>", "<end_of_turn>", "<|END_OF_TURN_TOKEN|>", "<｜end▁of▁sentence｜>"),
-    )
-)
 
 
 @dataclass(eq=False, repr=False)
@@ -179,7 +173,7 @@ class Continuer:
         exact = route.endpoint.dialect == "llamacpp" and self._same_ids(answer, table, route)
         token, raw, token_id = alternative_at(table, position, place)
         octets = token_bytes(token, raw)
-        ends = not octets or (not exact and octets.decode("utf-8", "replace").strip() in _ENDS)
+        ends = not octets or (not exact and is_end_token(octets.decode("utf-8", "replace")))
         rows = with_alternative(table, position, place, ends=ends)
         params = self._params_for(turn, table)
         before = b"".join(table[:position].token_bytes)

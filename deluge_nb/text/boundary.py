@@ -9,9 +9,8 @@ from __future__ import annotations
 import re
 import unicodedata
 
-from .normalize import is_unspaced, is_word
+from .normalize import is_hangul, is_unspaced, is_word
 
-_HANGUL = re.compile(r"[\u1100-\u11ff\u3130-\u318f\ua960-\ua97f\uac00-\ud7ff]")
 # A sign, a currency and a decimal point belong to the number after them.
 _BEFORE_NUMBER = re.compile(r"[-+\u2212\u2013]?[$\u00a3\u00a5\u20a0-\u20c0]?[.,]?(?=\d)")
 # One sign opens and closes: the second one of a pair closes.
@@ -97,7 +96,7 @@ def _is_spaced_word(character: str) -> bool:
 
 def _is_unspaced(character: str) -> bool:
     """Return whether a character is of a script without spaces between words, or one of its wide marks."""
-    if _HANGUL.match(character):  # endings are written on, but words are parted
+    if is_hangul(character):  # endings are written on, but words are parted
         return False
     return is_unspaced(character) or unicodedata.east_asian_width(character) in ("W", "F")
 

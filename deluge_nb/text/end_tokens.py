@@ -5,10 +5,20 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-# </s>, <eos>, <|im_end|>, <|end▁of▁sentence|> and the like: a word in angle brackets, with or without bars, or [EOS].
-_SPECIAL = re.compile(r"\s*(?:<[|｜]?\s*(/?[^<>|｜\s][^<>|｜]*?)\s*[|｜]?>|\[(/?[A-Za-z_]+)\])\s*")
+from .normalize import LEAKED_SPACES
+
+# </s>, <eos>, <|im_end|>, <|end▁of▁sentence|>, [|endofturn|] and the like: a word in angle brackets, with or without
+# bars, or in square ones with them; and [EOS].
+_SPECIAL = re.compile(r"\s*(?:<[|｜]?\s*(/?[^<>|｜\s][^<>|｜]*?)\s*[|｜]?>|\[\|(\w+)\|\]|\[(EOS|eos)\])\s*")
 _PARTS = re.compile(r"[^a-z0-9]+")
-_ENDS = frozenset({"eos", "eot", "eom", "eod", "eog", "eoa", "endoftext", "endofturn", "endofprompt", "return", "stop"})
+_ENDS = frozenset({"eos", "eot", "eom", "eod", "eog", "eoa", "return", "stop"})
+# What an end may be the end of. After the end of a prompt, a header or a thought the answer is still to come.
+_WHOLES = (
+    *("answer", "assistant", "chat", "completion", "conversation", "doc", "document", "generation", "im", "message"),
+    *("msg", "output", "response", "sentence", "seq", "sequence", "text", "turn", "utterance"),
+)
+_END_OF = frozenset({"end", "of", "id", "token", *_WHOLES})
+_JOINED = frozenset(f"endof{whole}" for whole in _WHOLES)
 
 
 @lru_cache(maxsize=1 << 14)
@@ -23,12 +33,12 @@ def is_end_token(text: str) -> bool:
     """
     if len(text) < 4:
         return False
-    special = _SPECIAL.fullmatch(text)
+    special = _SPECIAL.fullmatch(text.translate(LEAKED_SPACES))
     if special is None:
         return False
+    if special[3] is not None:
+        return True
     word = (special[1] or special[2]).lower()
-    if special[2] is not None:
-        return word == "eos"
     if word == "/s":
         return True
     parts = [part for part in _PARTS.split(word) if part]
@@ -36,6 +46,6 @@ def is_end_token(text: str) -> bool:
     if any(part in _ENDS for part in parts):
         # <return> and <stop> are words of markup; between bars they are tokens.
         return is_barred or not {"return", "stop"}.issuperset(part for part in parts if part in _ENDS)
-    if is_barred and any(part.startswith("endof") for part in parts):
+    if any(part in _JOINED for part in parts):
         return True
-    return "end" in parts and (is_barred or len(parts) > 1)
+    return "end" in parts and _END_OF.issuperset(parts) and (is_barred or len(parts) > 1)

@@ -16,9 +16,12 @@ from .normalize import is_word, normalize
 
 UNKNOWN = "\ufffd"
 _LOST = UNKNOWN.encode()
-# "\xf0\x9f" of OpenAI and DeepSeek, "bytes:\xf0\x9f" of completion servers, "<0xF0>" of sentencepiece.
-_SPELT = re.compile(r"(?:bytes:)?((?:\\x[0-9a-fA-F]{2})+)|((?:<0x[0-9a-fA-F]{2}>)+)")
+# "\xf0\x9f" of OpenAI and DeepSeek, also beside whole characters (" \xf0"), and "<0xF0>" of sentencepiece. Whole
+# characters of ASCII are never spelt as bytes.
+_SPELT = re.compile(r"(?:\\x[89a-fA-F][0-9a-fA-F])+|(?:<0x[89a-fA-F][0-9a-fA-F]>)+")
 _HEX = re.compile(r"x([0-9a-fA-F]{2})")
+# Completion servers write it in front of a token that is not whole characters.
+_BYTES = "bytes:"
 _UNFINISHED = re.compile("[\udc80-\udcff]+$")
 # Blocks of characters that normalise to other ones; the blocks between them hold none.
 _FOLDED = (
@@ -64,10 +67,14 @@ def exact_text(text: str, raw: bytes | Iterable[int] | None = None) -> str:
         # Bytes that were made from the text say no more than it does.
         if octets and _LOST not in octets:
             return octets.decode("utf-8", "surrogateescape")
-    spelt = _SPELT.fullmatch(text)
-    if spelt is None:
-        return text
-    return bytes(int(pair, 16) for pair in _HEX.findall(text)).decode("utf-8", "surrogateescape")
+    decoded = _SPELT.sub(_decode, text)
+    if decoded != text and text.startswith(_BYTES):
+        decoded = decoded.removeprefix(_BYTES)
+    return decoded
+
+
+def _decode(spelt: re.Match[str]) -> str:
+    return bytes(int(pair, 16) for pair in _HEX.findall(spelt[0])).decode("utf-8", "surrogateescape")
 
 
 def is_odd(text: str) -> bool:

@@ -69,6 +69,10 @@ WORDS = {
     "no\u2010one": None,
     "no's": None,
     "no\u2019s": None,
+    "no\u05beone": None,  # Hebrew and Armenian hyphens and apostrophes
+    "no\u058aone": None,
+    "no\u055as": None,
+    "no\u05f3s": None,
     "yes2": None,
     "№": None,
     "№ 5": None,
@@ -89,12 +93,22 @@ NUMBERS = {
     "④": "4",
     "٤": "4",
     "४": "4",
+    "❹": "4",
+    "➍": "4",
+    "⓸": "4",
+    "4️⃣": "4",
+    "4\u20e3.": "4",
+    "➊➎": None,
+    "⓬": None,
     "4.5": None,
     "4,5": None,
     "４．５": None,
     "٤٫٥": None,
     "4/5": None,
     "4⁄5": None,
+    "4∕5": None,
+    "4억": None,  # 400 million
+    "4만": None,
     "4'000": None,
     "4’000": None,
     "1,000": None,
@@ -276,9 +290,14 @@ def full_width(word: str) -> str:
 
 
 cases = st.sampled_from([str.lower, str.upper, str.title, full_width])
+# Apostrophes and hyphens, after which a word may go on.
+JOINTS = {"'", "-", *"\u2019\u2018\u2010\u055a\u05f3\u058a\u05be"}
 FULL_WIDTH = {ord(letter): ord(letter) + 0xFEE0 for letter in "abcdefghijklmnopqrstuvwxyz"}
 ends = st.text(st.characters(exclude_categories=("L", "N", "M", "Cs"), exclude_characters=NO_MARKS), max_size=1).filter(
-    lambda end: not end or unicodedata.normalize("NFKC", end)[:1] not in ("'", "-", "\u2019", "\u2018", "\u2010")
+    lambda end: (
+        not end
+        or unicodedata.normalize("NFKC", end)[:1] not in ("'", "-", *"\u2019\u2018\u2010\u055a\u05f3\u058a\u05be")
+    )
 )
 
 

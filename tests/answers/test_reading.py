@@ -128,6 +128,13 @@ def test_a_word_that_merely_holds_an_answer_is_not_it(server: ChatServer, script
         ("十一", "十", False),  # another number
         ("一百", "一", False),
         ("3点", "3", True),
+        ("4개", "4", True),
+        ("4천", "4", False),
+        ("HAYIR", "hayır", True),
+        ("Hayır", "HAYIR", True),
+        ("İYİ", "iyi", True),
+        ("iyi", "İyi", True),
+        ("כן־לא", "כן", False),
         ("A입니다", "A", True),
         ("нету", "нет", False),
         ("نعمة", "نعم", False),
@@ -167,6 +174,10 @@ PIECES: dict[str, Callable[[bytes], dict[str, Any]]] = {
     "replaced": lambda raw: {"token": "\ufffd", "bytes": list(raw)},
     "vLLM": lambda raw: {"token": "\ufffd", "bytes": list("\ufffd".encode())},
     "lost": lambda raw: {"token": "\ufffd", "bytes": None},
+}
+MIXED: dict[str, Callable[[str], str]] = {
+    "DeepSeek": lambda text: text,
+    "completions": lambda text: f"bytes:{text}",
 }
 HALVES = [("👍", "👎"), ("𠮷", "𠮸"), ("é", "è"), ("да", "нет"), ("好", "坏"), ("❤️", "💔")]
 
@@ -212,6 +223,19 @@ def test_a_walk_joins_the_bytes_of_its_tokens(answers: tuple[str, str], provider
             assert found.lower[answer] == pytest.approx(0.72)
 
 
+@pytest.mark.parametrize("provider", MIXED)
+@pytest.mark.parametrize("before", [" ", "**", "\n\n", "「"])
+def test_half_a_character_beside_a_whole_one_is_read_by_its_bytes(provider: str, before: str) -> None:
+    first, rest = "👍".encode()[:3], "👍".encode()[3:]
+    spelt = ["".join(f"\\x{byte:02x}" for byte in raw) for raw in (first, rest)]
+    head, tail = (MIXED[provider](text) for text in (before + spelt[0], spelt[1]))
+    top = entry({head: 0.9})
+    assert label_distribution(top["top_logprobs"], ["👍", "👎"]).partial_mass == pytest.approx(0.9)
+    assert extract_prob("👍", [top], True, False) == pytest.approx(0.9)
+    found = read(["👍", "👎"], top, entry({tail: 0.8}))
+    assert (found.label, found.lower["👍"]) == ("👍", pytest.approx(0.72))
+
+
 def _piece_or_text(piece: Any, raw: bytes) -> dict[str, Any]:
     return {"token": raw.decode(), "bytes": None} if raw.isascii() else piece(raw)
 
@@ -232,7 +256,12 @@ def test_half_a_full_width_letter_leaves_its_answer_open() -> None:
 
 GRADES = [str(grade) for grade in range(1, 11)]
 GRADE_LIST = {"1": 0.95, "2": 0.03, "3": 0.01, "10": 0.001}
-END_TOKENS = ["</s>", "<eos>", "<end_of_turn>", "<|im_end|>", "<|endoftext|>", "<|eot_id|>", "<|end|>", "<|eos|>"]
+END_TOKENS = [
+    *("</s>", "<eos>", "<end_of_turn>", "<|im_end|>", "<|endoftext|>", "<|eot_id|>", "<|end|>", "<|eos|>"),
+    *("▁</s>", "[|endofturn|]", "<｜end▁of▁sentence｜>", "<|END_OF_TURN_TOKEN|>", "<|message_end|>", "<|return|>"),
+]
+# Marks after which the answer is still to come.
+NO_END_TOKENS = ["<|end_of_thought|>", "<|END_THINKING|>", "<|end_header_id|>", "<|endofprompt|>", "</think>", "<end>"]
 
 
 def test_a_reply_that_ends_after_an_answer_is_that_answer() -> None:
@@ -258,6 +287,12 @@ def test_a_token_that_ends_the_answer_settles_it(end: str) -> None:
     assert (found.label, found.decided) == ("1", True)
     assert not is_match(end, "s")
     assert label_distribution(entry({end: 0.9})["top_logprobs"], ["s", "end", "eos"]).other_mass == pytest.approx(0.9)
+
+
+@pytest.mark.parametrize("token", NO_END_TOKENS)
+def test_the_end_of_a_thought_or_a_header_is_no_end_of_the_answer(token: str) -> None:
+    found = label_distribution(entry({token: 0.6, "yes": 0.3, "no": 0.05})["top_logprobs"], ["yes", "no"])
+    assert (found.argmax, found.other_mass, found.decided) == ("yes", pytest.approx(0.6), False)
 
 
 @pytest.mark.parametrize("follows", [".", "\n", ")", " is the grade"])
