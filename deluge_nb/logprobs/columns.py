@@ -15,7 +15,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from ..text.partial import exact_text, is_odd
+from ..text.partial import exact_text
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int32]
@@ -102,11 +102,8 @@ class Vocabulary:
 
     def exact_text(self, index: int) -> str:
         """Return a token's text; where it ends inside a character, with its bytes as lone surrogates."""
-        text = self.texts[index]
-        if not is_odd(text):
-            return text
         raw = self.raw[index]
-        return exact_text(text, raw if isinstance(raw, bytes) else None)
+        return exact_text(self.texts[index], raw if isinstance(raw, bytes) else None)
 
     def true_bytes(self, index: int) -> bytes:
         """Return a token's bytes: the provider's where it sent them, else the text as UTF-8."""

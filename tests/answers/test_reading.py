@@ -171,6 +171,8 @@ PIECES: dict[str, Callable[[bytes], dict[str, Any]]] = {
     "completions": lambda raw: {"token": "bytes:" + "".join(f"\\x{byte:02x}" for byte in raw), "bytes": None},
     "sentencepiece": lambda raw: {"token": "".join(f"<0x{byte:02X}>" for byte in raw), "bytes": None},
     "llama.cpp": lambda raw: {"token": "", "bytes": list(raw)},
+    "question mark": lambda raw: {"token": "?", "bytes": list(raw)},
+    "other letters": lambda raw: {"token": raw.decode("latin-1"), "bytes": list(raw)},
     "replaced": lambda raw: {"token": "\ufffd", "bytes": list(raw)},
     "vLLM": lambda raw: {"token": "\ufffd", "bytes": list("\ufffd".encode())},
     "lost": lambda raw: {"token": "\ufffd", "bytes": None},
