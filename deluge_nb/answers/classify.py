@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Literal
 
 from ..errors import SettingError
 from ..prompts import Prompt, as_rows
-from ..text.matching import Labels
 from .calibrate import Calibration, calibrate
 from .exact import by_likelihood
 from .first_token import by_first_token
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
     from ..prompts import PromptLike
 
 Method = Literal["first-token", "trie", "exact"]
-Question = tuple[Prompt, Labels]
 
 _METHODS = ("first-token", "trie", "exact")
 # Inputs without content, from the paper that proposed contextual calibration.
