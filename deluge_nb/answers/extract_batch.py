@@ -183,7 +183,7 @@ def _probabilities(
 ) -> Floats:
     """Return the probability of each answer, shape (n, m), as ``extract_prob`` would."""
     n, texts = len(column.chosen), column.vocabulary.texts
-    spell = column.vocabulary.exact_text if matches is is_match else texts.__getitem__
+    spelt = column.vocabulary.exact_texts if matches is is_match else texts
     chosen = np.exp(measures.mask_censored(column.chosen_logprob))
     used = np.zeros(len(texts), np.bool_)
     used[column.chosen] = True
@@ -192,11 +192,11 @@ def _probabilities(
     elif use_top:
         used[column.alternative.reshape(-1)] = True
     tokens = np.flatnonzero(used).tolist()
-    distinct = {spell(index) for index in tokens}
+    distinct = {spelt[index] for index in tokens}
     hits = np.zeros((len(labels), len(texts)), np.bool_)
     for answer, label in enumerate(labels):
         matching = {text for text in distinct if matches(text, label)}
-        hits[answer, [index for index in tokens if spell(index) in matching]] = True
+        hits[answer, [index for index in tokens if spelt[index] in matching]] = True
     own = hits[:, column.chosen].T
     other = np.where(np.isnan(chosen), np.nan, 1.0 - chosen) if complement else np.zeros(n)
     if not use_top:

@@ -38,7 +38,7 @@ class Vocabulary:
     have the same text: every half of an emoji reads U+FFFD.
     """
 
-    __slots__ = ("_first_index", "_index", "_text_groups", "ids", "raw", "spelt", "texts")
+    __slots__ = ("_exact_texts", "_first_index", "_index", "_text_groups", "ids", "raw", "spelt", "texts")
 
     def __init__(self) -> None:
         self.texts: list[str] = []
@@ -49,6 +49,7 @@ class Vocabulary:
         self._index: dict[tuple[str, RawBytes, int | None], int] = {}
         self._first_index: dict[str, int] = {}
         self._text_groups = np.zeros(0, np.int32)
+        self._exact_texts: list[str] = []
 
     @classmethod
     def of(cls, entries: Iterable[tuple[str, RawBytes, int | None]]) -> Self:
@@ -99,6 +100,15 @@ class Vocabulary:
     def entry(self, index: int) -> tuple[str, RawBytes, int | None]:
         """Return a token's text, bytes and id."""
         return self.texts[index], self.raw[index], self.ids[index]
+
+    @property
+    def exact_texts(self) -> list[str]:
+        """For each token, its text with the bytes of unfinished characters, as :meth:`exact_text` returns it."""
+        known, count = len(self._exact_texts), len(self.texts)
+        if known < count:
+            # At once, so that a thread beside this one cannot append the same tokens.
+            self._exact_texts[known:] = [self.exact_text(index) for index in range(known, count)]
+        return self._exact_texts
 
     def exact_text(self, index: int) -> str:
         """Return a token's text; where it ends inside a character, with its bytes as lone surrogates."""

@@ -657,9 +657,15 @@ def alternative_rows(draw: st.DrawFn) -> dict[str, Any]:
     return {"token": octets.decode("utf-8", "replace"), "logprob": logprob, "bytes": list(octets)}
 
 
+def identity(alternative: dict[str, Any]) -> tuple[Any, ...]:
+    return alternative["token"], tuple(alternative["bytes"]), alternative["logprob"]
+
+
 @st.composite
 def row(draw: st.DrawFn) -> dict[str, Any]:
-    return {**draw(alternative_rows()), "top_logprobs": draw(st.lists(alternative_rows(), min_size=1, max_size=4))}
+    # A table counts a repeated alternative once.
+    alternatives = st.lists(alternative_rows(), min_size=1, max_size=4, unique_by=identity)
+    return {**draw(alternative_rows()), "top_logprobs": draw(alternatives)}
 
 
 tables = st.lists(row(), max_size=6)
