@@ -97,7 +97,10 @@ class BaseClient:
         self.sampling_params: list[SamplingParams] = with_shortcuts(as_settings_list(sampling_params), settings)
         """Settings of every request: one for all models, or one for each."""
         self.interrupted: list[APIResponse | None] = []
-        """Responses that arrived before the last call was interrupted, by prompt; None for the rest."""
+        """Responses that arrived before the last call was interrupted, by prompt; None for the rest.
+
+        ``classify_responses(client.interrupted, labels)`` reads what an interrupted ``classify`` had received.
+        """
         self.usage = Usage()
         """Usage of all calls so far: prompts, tokens in and out, and the cost where the server reports it."""
         self._usage_lock = threading.Lock()
