@@ -37,6 +37,8 @@ _SAME = str.maketrans(
     }
 )
 _SPACES = re.compile(r"\s+")
+# Spaces that do not break, or are narrow, part the thousands of a number: 4\u202f000.
+_THOUSANDS = re.compile(r"(?<=\d)[\u00a0\u2007\u2009\u202f](?=\d)")
 _OTHER_DIGITS = re.compile(r"[^\D0-9]")
 # A minus and a decimal point belong to the number directly after them; a plus changes nothing.
 _NUMBER_START = re.compile(r"([-\u2013]?)[\u00a2-\u00a5\u20a0-\u20c0$]?((?<![.,])[.,])?$")
@@ -153,6 +155,7 @@ def _is_exempt(character: str) -> bool:
 def _fold(text: str) -> str:
     """Return a text without differences of case, compatibility forms, digits of scripts and white space."""
     if not text.isascii():
+        text = _THOUSANDS.sub(",", text)
         parts = (
             "".join(characters) if is_exempt else unicodedata.normalize("NFKC", "".join(characters))
             for is_exempt, characters in groupby(text, _is_exempt)
