@@ -29,7 +29,7 @@ Host = Callable[..., Page]
 @pytest.fixture
 def client(server: ChatServer) -> LLMClient:
     server.answer = in_chat
-    return LLMClient("m", base_url=server.url, logprobs=True, top_logprobs=2)
+    return LLMClient("m", base_url=server.url, logprobs=True, top_logprobs=2, continues=True)
 
 
 @pytest.fixture

@@ -252,6 +252,8 @@ def test_in_marimo_python_and_browser_share_selection_and_colour(page: Page, mar
 def test_in_marimo_focus_search_and_copying_work(page: Page, marimo: str) -> None:
     view, _ = shown(page, marimo)
     view.locator("[data-token='5']").click()
+    # marimo runs another cell again because of the click.
+    expect(page.get_by_text("selected is 5")).to_be_visible()
     becomes(lambda: view.evaluate(FOCUSED), "deluge-box", page)
     page.keyboard.press("Enter")
     inside = "e => e.contains(e.getRootNode().activeElement)"
