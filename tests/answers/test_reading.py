@@ -1,4 +1,4 @@
-"""How tokens become answers: scripts, half characters, ends, and the draw, through every entry point."""
+"""Readings of tokens as answers: scripts, half characters, ends, and the draw, through every entry point."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a client sends: begun answers to servers that continue them, no chance, and nothing after refusals."""
+"""Requests of a client: begun answers to servers that continue them, no chance, and nothing after refusals."""
 
 from __future__ import annotations
 
