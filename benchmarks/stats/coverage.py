@@ -1,4 +1,4 @@
-"""How often the intervals of a calibration report hold the true score, on simulated answers with fixed seeds."""
+"""Coverage of the intervals of a calibration report, on simulated answers with fixed seeds."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ Calibration = Literal["contextual", "pmi"]
 
 # Relative; shares that differ by less differ by the rounding of the division only.
 _TIE = 1e-12
-# Probability; less cannot be told from 0 in a number of single precision.
+# Probability; a number of single precision cannot distinguish less from 0.
 _LEAST = SINGLE_PRECISION
 
 

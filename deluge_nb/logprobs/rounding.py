@@ -42,7 +42,7 @@ _LOGIT_BITS = 64
 
 
 class TailLimits(NamedTuple):
-    """What the unlisted tokens of each list can have; float64 arrays of one shape.
+    """Limits of the unlisted tokens of each list; float64 arrays of one shape.
 
     ``low`` and ``high`` limit their total probability. ``cap`` is the logarithm of the most that one of them can have.
     ``hidden`` is their number (infinite if unknown). A remainder of at most ``unsure`` may be nothing.

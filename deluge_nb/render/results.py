@@ -126,7 +126,7 @@ def describe_mass(mass: float, decided: bool) -> str:
     mass
         The total probability on any answer.
     decided
-        True where the likeliest answer stays it, whatever is hidden.
+        True where hidden tokens cannot change the likeliest answer.
     """
     return f"{percent(mass)} of the probability is on any of these answers; {'' if decided else 'not '}decided"
 
