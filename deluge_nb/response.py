@@ -46,6 +46,10 @@ class APIResponse:
         Name of the model in the server's reply.
     from_cache
         True if the answer comes from the cache and no request was sent.
+    thinking
+        Text of the model's reasoning, if the server sends it; it is no part of the completion.
+    thinking_logprobs
+        Log-probabilities of the reasoning's tokens, or None.
 
     Examples
     --------
@@ -72,6 +76,8 @@ class APIResponse:
     served_model: str | None = None
     from_cache: bool = False
     error: Exception | None = None
+    thinking: str | None = None
+    thinking_logprobs: Logprobs | None = None
     _raw: Any = field(default=None)
     _dialect: str = field(default="openai")
 

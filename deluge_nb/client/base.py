@@ -18,7 +18,6 @@ from ..response import APIResponse
 from ..sampling import SamplingParams
 from ..tools import Tool, as_output_schema
 from ..transport.throttle import Pace
-from .batch import Batch, as_scoring_pairs, plan, prove_continuing
 from .options import (
     Settings,
     as_cache,
@@ -30,6 +29,7 @@ from .options import (
     with_shortcuts,
 )
 from .route import Route, greedy
+from .sending.batch import Batch, as_scoring_pairs, plan, prove_continuing
 from .usage import Usage, total_usage
 
 if TYPE_CHECKING:

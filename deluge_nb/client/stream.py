@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ..logprobs.entries import TokenLogprob, TopLogprob
     from ..logprobs.table import Logprobs
     from ..transport.streaming import StreamListener
-    from .batch import Batch
+    from .sending.batch import Batch
 
 # Seconds between two checks of a waiting thread: a wait without a limit cannot be interrupted on Windows.
 _TICK = 0.1

@@ -63,6 +63,8 @@ class Delta:
 
     text: str
     logprobs: Logprobs | None = None
+    thinking: bool = False
+    """True for a part of the model's reasoning, which is no part of the answer."""
 
 
 class StreamReader(ABC):
@@ -132,6 +134,9 @@ class Completion:
     ``logprobs`` is None if the server sent none. ``raw`` is the reply's body, parsed or as bytes. Plain entries of
     log-probabilities, a hundred times larger than the rest, are removed from it and restored on demand (see
     :attr:`deluge_nb.APIResponse.raw_response`).
+
+    ``thinking`` and ``thinking_logprobs`` are the model's reasoning, which is no part of ``text`` and ``logprobs``.
+    ``notes`` say what could not be read. ``others`` are the further choices of a request for several.
     """
 
     text: str | None
@@ -142,6 +147,10 @@ class Completion:
     tool_calls: tuple[ToolCall, ...] = ()
     refusal: str | None = None
     raw: Any = b"{}"
+    thinking: str | None = None
+    thinking_logprobs: Logprobs | None = None
+    notes: tuple[str, ...] = ()
+    others: tuple[Completion, ...] = ()
 
 
 Exchange = Generator[Request, bytes, Completion]

@@ -33,7 +33,7 @@ from deluge_nb import (
     extract_prob,
     score_llm,
 )
-from deluge_nb.client.batch import Batch
+from deluge_nb.client.sending.batch import Batch
 from deluge_nb.local import default_server, weights
 from deluge_nb.local.server import LlamaServer
 from tests.processes import ends

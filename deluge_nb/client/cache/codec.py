@@ -34,14 +34,16 @@ class _Answer(msgspec.Struct, array_like=True):
     calls: list[list[Any]]
     raw: Any
     table: _Table | None
+    thinking_table: _Table | None = None
+    others: list[_Answer] = []
+
+
+_FIELDS = ("text", "finish_reason", "usage", "model", "refusal", "thinking", "notes")
 
 
 def encode_completion(completion: Completion) -> bytes:
     """Return an answer as bytes."""
-    fields = {name: getattr(completion, name) for name in ("text", "finish_reason", "usage", "model", "refusal")}
-    calls = [[call.name, call.arguments, call.id, call.raw_arguments] for call in completion.tool_calls]
-    table = None if completion.logprobs is None else _pack_table(completion.logprobs.compact())
-    return zlib.compress(msgspec.msgpack.encode(_Answer(fields, calls, completion.raw, table)), _LEVEL)
+    return zlib.compress(msgspec.msgpack.encode(_pack(completion)), _LEVEL)
 
 
 def decode_completion(packed: bytes, ask: Ask) -> Completion:
@@ -52,12 +54,7 @@ def decode_completion(packed: bytes, ask: Ask) -> Completion:
     ValueError, zlib.error
         If the bytes are not an answer.
     """
-    answer = msgspec.msgpack.decode(zlib.decompress(packed), type=_Answer)
-    table = None if answer.table is None or not ask.params.logprobs else _unpack_table(answer.table)
-    if table is not None and not ask.params.full_vocab:
-        table = truncate_alternatives(table, ask.params.top_logprobs or 0)
-    calls = tuple(ToolCall(*call) for call in answer.calls)
-    return Completion(**answer.fields, logprobs=table, tool_calls=calls, raw=answer.raw)
+    return _unpack(msgspec.msgpack.decode(zlib.decompress(packed), type=_Answer), ask)
 
 
 def truncate_alternatives(table: Logprobs, most: int) -> Logprobs:
@@ -83,6 +80,36 @@ def truncate_alternatives(table: Logprobs, most: int) -> Logprobs:
         rounding=table.rounding,
     )
     return shorter.compact()
+
+
+def _pack(completion: Completion) -> _Answer:
+    fields = {name: getattr(completion, name) for name in _FIELDS}
+    calls = [[call.name, call.arguments, call.id, call.raw_arguments] for call in completion.tool_calls]
+    tables = [
+        None if table is None else _pack_table(table.compact())
+        for table in (completion.logprobs, completion.thinking_logprobs)
+    ]
+    return _Answer(fields, calls, completion.raw, *tables, others=[_pack(other) for other in completion.others])
+
+
+def _unpack(answer: _Answer, ask: Ask) -> Completion:
+    fields: dict[str, Any] = {**answer.fields, "notes": tuple(answer.fields.get("notes", ()))}
+    return Completion(
+        **fields,
+        logprobs=_unpack_asked(answer.table, ask),
+        thinking_logprobs=_unpack_asked(answer.thinking_table, ask),
+        tool_calls=tuple(ToolCall(*call) for call in answer.calls),
+        raw=answer.raw,
+        others=tuple(_unpack(other, ask) for other in answer.others),
+    )
+
+
+def _unpack_asked(packed: _Table | None, ask: Ask) -> Logprobs | None:
+    """Return a table as far as it was asked for."""
+    if packed is None or not ask.params.logprobs:
+        return None
+    table = _unpack_table(packed)
+    return table if ask.params.full_vocab else truncate_alternatives(table, ask.params.top_logprobs or 0)
 
 
 def _pack_table(table: Logprobs) -> _Table:

@@ -1,6 +1,7 @@
 """The steps of one request: build it, look in the cache, send it, turn the completion or the failure into a response.
 
-:class:`~deluge_nb.client.batch.Batch` runs them in this order. Each step works alone; none knows of other prompts.
+:class:`~deluge_nb.client.sending.batch.Batch` runs them in this order. Each step works alone; none knows of other
+prompts.
 """
 
 from __future__ import annotations
@@ -10,21 +11,21 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from ..errors import DelugeError
-from ..models import REGISTRY
-from ..prompts import Prompt
-from ..response import APIResponse
-from ..sampling import SamplingParams
-from ..tools import OutputSchema, Tool
+from ...errors import DelugeError
+from ...models import REGISTRY
+from ...prompts import Prompt
+from ...response import APIResponse
+from ...sampling import SamplingParams
+from ...tools import OutputSchema, Tool
+from ..route import Route, greedy, with_model_defaults
 from .diagnosis import as_refusal, missing_notes, retry_differently
-from .route import Route, greedy, with_model_defaults
 
 if TYPE_CHECKING:
-    from ..dialects.base import Ask, Completion
-    from ..logprobs.columns import Vocabulary
-    from ..transport.http import Transport
-    from ..transport.streaming import StreamListener
-    from .cache.store import Cache
+    from ...dialects.base import Ask, Completion
+    from ...logprobs.columns import Vocabulary
+    from ...transport.http import Transport
+    from ...transport.streaming import StreamListener
+    from ..cache.store import Cache
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,7 @@ def build_ask(
     stream: bool = False,
 ) -> Ask:
     """Return the request for an item, with its model's defaults and the form of ``logprobs`` its server takes."""
-    from ..dialects.base import Ask
+    from ...dialects.base import Ask
 
     route, endpoint = item.route, item.route.endpoint
     if endpoint.counted_logprobs and REGISTRY.observations.wants_boolean_logprobs(endpoint, route.model):
@@ -86,7 +87,7 @@ class DrawCache:
         """Return the key of the next draw of a request; None without a cache."""
         if self._cache is None:
             return None
-        from .cache.store import cache_key
+        from ..cache.store import cache_key
 
         served = route.served()
         address = served.fingerprint if served is not None else route.endpoint.base_url
@@ -113,7 +114,7 @@ async def send(ask: Ask, transport: Transport, listener: StreamListener | None =
     DelugeError
         When the server refuses, cannot be reached, or sends a reply that cannot be read.
     """
-    from ..dialects.base import load
+    from ...dialects.base import load
 
     dialect = load(ask.endpoint.dialect)
     try:
@@ -157,9 +158,8 @@ def as_response(ask: Ask, completion: Completion, listener: StreamListener | Non
     The response of a stream that was stopped has the note ``interrupted``; that of a stream that broke off is an error
     and keeps what arrived.
     """
-    notes: list[str] = []
-    if listener is not None and listener.stopped:
-        notes.append("interrupted")
+    notes = ["interrupted"] if listener is not None and listener.stopped else []
+    notes += completion.notes
     if ask.params.logprobs:
         notes += missing_notes(completion, ask)
     # Token ids are continued by every server that takes them.
@@ -184,6 +184,8 @@ def as_response(ask: Ask, completion: Completion, listener: StreamListener | Non
         parsed=parsed,
         note="; ".join(notes) or None,
         served_model=completion.model,
+        thinking=completion.thinking,
+        thinking_logprobs=completion.thinking_logprobs,
         _raw=completion.raw,
         _dialect=ask.endpoint.dialect,
     )

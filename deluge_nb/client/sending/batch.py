@@ -10,15 +10,16 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ..errors import DelugeError, MissingKeyError, SettingError
-from ..models import REGISTRY
-from ..models.observations import requested_features
-from ..prompts import Prompt, PromptLike, RawPrompt, as_prompt
-from ..response import APIResponse
-from ..sampling import SamplingParams
-from ..tools import OutputSchema, Tool
-from ..transport import portal
-from . import credentials
+from ...errors import DelugeError, MissingKeyError, SettingError
+from ...models import REGISTRY
+from ...models.observations import requested_features
+from ...prompts import Prompt, PromptLike, RawPrompt, as_prompt
+from ...response import APIResponse
+from ...sampling import SamplingParams
+from ...tools import OutputSchema, Tool
+from ...transport import portal
+from .. import credentials
+from ..route import Route, with_prefill
 from .request import (
     DrawCache,
     Item,
@@ -30,13 +31,12 @@ from .request import (
     is_cut_off,
     send,
 )
-from .route import Route, with_prefill
 
 if TYPE_CHECKING:
-    from ..logprobs.columns import Vocabulary
-    from ..transport.http import Transport
-    from ..transport.streaming import StreamListener
-    from .cache.store import Cache
+    from ...logprobs.columns import Vocabulary
+    from ...transport.http import Transport
+    from ...transport.streaming import StreamListener
+    from ..cache.store import Cache
 
 # Seconds between two looks at the progress of a batch.
 _TICK = 0.1
@@ -201,7 +201,7 @@ class Batch:
             self._transports[id(route)] = route.transport()
 
     async def _run(self) -> None:
-        from ..logprobs.columns import Vocabulary
+        from ...logprobs.columns import Vocabulary
 
         waiting = iter(enumerate(self.items))
         vocabulary = Vocabulary()

@@ -9,13 +9,13 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ..errors import DelugeError, LogprobsNotSupportedError
-from ..models import REGISTRY
-from ..models.observations import Outcome, requested_features
+from ...errors import DelugeError, LogprobsNotSupportedError
+from ...models import REGISTRY
+from ...models.observations import Outcome, requested_features
 
 if TYPE_CHECKING:
-    from ..dialects.base import Ask, Completion
-    from ..logprobs.table import Logprobs
+    from ...dialects.base import Ask, Completion
+    from ...logprobs.table import Logprobs
 
 # Some servers answer 403 to a request for log-probabilities although the key is valid.
 _REFUSING = frozenset({400, 403, 404, 422})
