@@ -13,12 +13,13 @@ from dataclasses import replace
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
-from ..errors import SettingError, UnknownModelError
+from ..errors import SettingError, UnknownModelError, invalid_argument
 from ..prompts import Prompt
 from ..sampling import SamplingParams
 from . import endpoints
 from .catalogue import BUILT_IN, EXAMPLES, UNKNOWN_SUPPORT
 from .endpoints import COMPATIBLE
+from .fields import check_fields
 from .observations import Observations
 from .spec import Endpoint, Kind, LogprobSupport, ModelSpec, ServedModel, Target
 from .support_table import SupportTable, table_of
@@ -91,14 +92,31 @@ class Registry:
         ModelSpec
             The new row of the registry.
 
+        Raises
+        ------
+        SettingError
+            When a value does not fit its field, or a default is no setting.
+
         Examples
         --------
         >>> from deluge_nb import register_model
         >>> register_model("my-model*", max_top=5).support.max_top
         5
         """
-        support = LogprobSupport(logprobs, max_top=max_top, note=note, forbids=tuple(forbids), source="registered here")
-        spec = ModelSpec(pattern.lower(), endpoint, support, defaults=defaults or {}, system=system)
+        capabilities = {"kind": logprobs, "max_top": max_top, "note": note, "forbids": _as_tuple(forbids)}
+        check_fields(LogprobSupport, capabilities, {"kind": "logprobs"})
+        fields = {
+            "pattern": pattern,
+            "endpoint": endpoint,
+            "defaults": {} if defaults is None else defaults,
+            "system": system,
+        }
+        check_fields(ModelSpec, fields)
+        if not pattern.strip():
+            raise invalid_argument("pattern", pattern, "a model's name")
+        SamplingParams(**fields["defaults"])
+        support = LogprobSupport(**capabilities, source="registered here")
+        spec = ModelSpec(**{**fields, "pattern": pattern.lower()}, support=support)
         self._specs.insert(0, spec)
         return spec
 
@@ -149,6 +167,11 @@ class Registry:
         >>> register_endpoint("lab", "http://127.0.0.1:8000/v1").base_url
         'http://127.0.0.1:8000/v1'
         """
+        given = {"label": label or "", "key_variable": key_variable, "url_variable": url_variable}
+        for field, value in {"name": name, "base_url": base_url, "dialect": dialect, **given}.items():
+            if not isinstance(value, str):
+                raise invalid_argument(field, value, "a text")
+        check_fields(Endpoint, more)
         if not name or "/" in name or name != name.strip():
             raise SettingError(
                 f"An endpoint's name must be a word without a slash, not {name!r}.", setting="name", value=name
@@ -161,21 +184,10 @@ class Registry:
         # Headers and capabilities default to those of a built-in server of the same dialect.
         built_in = (server for server in endpoints.BUILT_IN if server.dialect == dialect)
         template = COMPATIBLE if dialect == "openai" else next(built_in)
-        try:
-            endpoint = replace(
-                template,
-                name=name.lower(),
-                label=label or name,
-                base_url=base_url.rstrip("/"),
-                key_variables=(key_variable,) if key_variable else (),
-                url_variable=url_variable,
-                **more,
-            )
-        except TypeError:
-            known = ", ".join(Endpoint.__dataclass_fields__)
-            raise SettingError(
-                f"An endpoint has no field {next(iter(more))!r}; it has {known}.", setting="endpoint", value=more
-            ) from None
+        named = {"name": name.lower(), "label": label or name, "base_url": base_url.rstrip("/")}
+        keys = {"key_variables": (key_variable,) if key_variable else (), "url_variable": url_variable}
+        fields: dict[str, Any] = {**named, **keys, **more}
+        endpoint = replace(template, **fields)
         self._endpoints.insert(0, endpoint)
         return endpoint
 
@@ -221,6 +233,8 @@ class Registry:
         >>> find_models(provider="mistral")
         ['mistral-large-latest', 'mistral-medium-latest']
         """
+        if provider is not None and not isinstance(provider, str):
+            raise invalid_argument("provider", provider, "the name of a server, such as 'openai', or None")
         labels = {word for spec in self.specs for word in _provider_names(spec)}
         if provider is not None and provider.lower() not in labels:
             close = difflib.get_close_matches(provider.lower(), sorted(labels), n=1)
@@ -370,6 +384,11 @@ class Registry:
             model=model,
             suggestions=suggestions,
         )
+
+
+def _as_tuple(words: Any) -> Any:
+    """Return a list as a tuple, and anything else unchanged."""
+    return tuple(words) if isinstance(words, list) else words
 
 
 def _provider_names(spec: ModelSpec) -> tuple[str, str]:

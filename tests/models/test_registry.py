@@ -17,6 +17,7 @@ from deluge_nb import (
     SamplingParams,
     SettingError,
     UnknownModelError,
+    register_endpoint,
     register_model,
     support_table,
 )
@@ -340,3 +341,56 @@ def test_the_table_s_repr_is_aligned_text() -> None:
     column = lines[0].index("Log-probabilities")
     assert {line[column - 1] for line in lines} == {" "}
     assert all(line[column] != " " for line in lines)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"endpoint": "openai"},
+        {"logprobs": "some"},
+        {"max_top": "5"},
+        {"max_top": -1},
+        {"max_top": True},
+        {"note": 5},
+        {"forbids": "tools"},
+        {"forbids": [5]},
+        {"defaults": []},
+        {"defaults": {"temperature": -1}},
+        {"defaults": {"warmth": 1}},
+        {"system": 5},
+        {"pattern": ""},
+        {"pattern": 5},
+    ],
+)
+def test_a_row_with_a_field_that_does_not_fit_is_refused_and_named(wrong: dict[str, Any]) -> None:
+    ((name, _),) = wrong.items()
+    arguments: dict[str, Any] = {"pattern": "mine", **wrong}
+    with pytest.raises(SettingError) as raised:
+        register_model(**arguments)
+    assert raised.value.setting in (name, *wrong.get("defaults", ()))
+    assert str(raised.value).endswith(".")
+    assert not any(spec.pattern == "mine" for spec in REGISTRY.specs)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"raw": "yes"},
+        {"raw": True, "foo": 1},
+        {"concurrency": 0},
+        {"headers": {"X": 1}},
+        {"key_variable": 5},
+        {"base_url": 5},
+        {"name": 5},
+        {"label": 5},
+        {"dialect": 5},
+        {"prefill": "maybe"},
+        {"launch": 5},
+    ],
+)
+def test_a_server_with_a_field_that_does_not_fit_is_refused_and_named(wrong: dict[str, Any]) -> None:
+    name = list(wrong)[-1]
+    arguments: dict[str, Any] = {"name": "home", "base_url": "http://127.0.0.1:9", **wrong}
+    with pytest.raises(SettingError, match=name):
+        register_endpoint(**arguments)
+    assert REGISTRY.endpoint_named("home") is None
