@@ -9,7 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from ..errors import SettingError
+from ..errors import SettingError, invalid_argument
 from ..models import catalogue, endpoints
 from ..models.spec import ModelSpec
 from . import weights
@@ -47,7 +47,7 @@ class LocalModel:
     LocalModelError
         When the file is missing, truncated, or not GGUF.
     SettingError
-        When ``context`` is out of range.
+        When an argument has an invalid value.
 
     Examples
     --------
@@ -73,6 +73,12 @@ class LocalModel:
                 setting="context",
                 value=context,
             )
+        if path is not None and (not isinstance(path, str | os.PathLike) or not os.fspath(path)):
+            raise invalid_argument("path", path, "the path of a GGUF file, or None for the embedded model")
+        if name is not None and (not isinstance(name, str) or not name.strip()):
+            raise invalid_argument("name", name, "a text that is not empty, or None")
+        if system is not None and not isinstance(system, str):
+            raise invalid_argument("system", system, "a text or None")
         self._path = None if path is None else Path(path).expanduser()
         self._context = context
         self._server: LlamaServer | None = None

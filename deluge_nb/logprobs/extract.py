@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..errors import LogprobsMissingError, SettingError
+from ..errors import LogprobsMissingError, SettingError, invalid_argument
 from ..text.counts import pluralize
 from ..text.matching import Matcher, is_match
 from ..text.partial import exact_text
@@ -59,7 +59,7 @@ def extract_prob(
     LogprobsMissingError
         When there are no log-probabilities, or the ones that decide the answer were withheld.
     SettingError
-        When ``token_index`` is not a position of the completion.
+        When ``token`` is no text, or ``token_index`` is not a position of the completion.
 
     Examples
     --------
@@ -72,6 +72,8 @@ def extract_prob(
     >>> round(extract_prob("yes", logprobs, use_top_logprobs=True), 2)
     0.78
     """
+    if not isinstance(token, str):
+        raise invalid_argument("token", token, 'the text of an answer, such as "yes"')
     entry = entry_at(logprobs, token_index)
     matches = is_match if token_match_fn is None else token_match_fn
     # Half a character has its bytes in the text that is matched, unless you match it yourself.

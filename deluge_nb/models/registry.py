@@ -105,16 +105,12 @@ class Registry:
         """
         capabilities = {"kind": logprobs, "max_top": max_top, "note": note, "forbids": _as_tuple(forbids)}
         check_fields(LogprobSupport, capabilities, {"kind": "logprobs"})
-        fields = {
-            "pattern": pattern,
-            "endpoint": endpoint,
-            "defaults": {} if defaults is None else defaults,
-            "system": system,
-        }
+        given: Any = {} if defaults is None else defaults
+        fields = {"pattern": pattern, "endpoint": endpoint, "defaults": given, "system": system}
         check_fields(ModelSpec, fields)
         if not pattern.strip():
             raise invalid_argument("pattern", pattern, "a model's name")
-        SamplingParams(**fields["defaults"])
+        SamplingParams(**given)
         support = LogprobSupport(**capabilities, source="registered here")
         spec = ModelSpec(**{**fields, "pattern": pattern.lower()}, support=support)
         self._specs.insert(0, spec)

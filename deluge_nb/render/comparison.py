@@ -14,6 +14,7 @@ from ..logprobs.columns import Floats
 from ..stats.sequences import sequence_stats
 from ..text.counts import pluralize
 from ..text.glyphs import Fragment, fragments, label
+from .arguments import check_title
 from .assets import COMPARE_STYLESHEET, read_asset
 from .scale import SCALES, ColorBy, percent, scale_values
 
@@ -88,6 +89,7 @@ def to_html(
             for side, column in enumerate(columns)
         )
         rows.append(f"<tr>{cells}</tr>")
+    check_title(title)
     heading = f'<div class="deluge-title">{html.escape(title)}</div>' if title else ""
     note = f'<div class="deluge-summary">{html.escape(excerpt.note)}</div>' if excerpt.note else ""
     caption = _caption(compared)

@@ -12,6 +12,7 @@ from ..extras import has_extra
 from ..interop.readers import as_logprobs
 from ..logprobs.table import Logprobs
 from ..text.glyphs import Fragment, fragments
+from .arguments import check_title
 from .assets import VIEW_STYLESHEET, read_asset
 from .colors import Palette, check_palette
 from .excerpt import AlternativeLabels, check_color_by, count_omitted, truncate
@@ -72,6 +73,7 @@ def to_html(
     """
     check_color_by(color_by)
     check_palette(palette)
+    check_title(title)
     whole = as_logprobs(logprobs)
     table, rest = truncate(whole, limit)
     tokens = "".join(_spans(table, color_by))

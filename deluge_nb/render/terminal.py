@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from ..errors import SettingError
 from ..interop.readers import as_logprobs
 from ..logprobs.table import Logprobs
 from ..text.counts import pluralize
 from ..text.glyphs import Fragment, fragments
 from ..text.lines import display_width, wrap_lines
+from .arguments import check_columns
 from .excerpt import AlternativeLabels, count_omitted, truncate
 from .scale import percent
 
@@ -59,8 +59,8 @@ def to_text(logprobs: Any, *, color: bool = False, width: int | None = None, lim
     The least probable of 2 tokens:
       ·Milan     8.2 %  ·Rome 81.9 %
     """
-    if width is not None and width < 1:
-        raise SettingError(f"width must be a number of columns from 1, not {width!r}.", setting="width", value=width)
+    if width is not None:
+        check_columns(width, 1)
     table, rest = truncate(as_logprobs(logprobs), limit)
     probabilities = table.prob.tolist()
     lines = wrap_lines(fragments(table.token_bytes), width)

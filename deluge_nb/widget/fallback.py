@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import anywidget
 import traitlets
 
+from ..render.arguments import as_file, check_title
 from ..render.saved_page import saved_page
 
 if TYPE_CHECKING:
@@ -70,6 +71,8 @@ class FallbackWidget(anywidget.AnyWidget):
         ...     "<title>Capitals</title>" in page.read_text(encoding="utf-8")
         True
         """
+        file = as_file(path)
+        check_title(title)
         inherited = {*anywidget.AnyWidget.class_traits(), *FallbackWidget.class_traits()}
         own = [name for name in self.class_traits(sync=True) if name not in inherited and not name.startswith("_")]
         changed, text = self._page_state()
@@ -77,7 +80,7 @@ class FallbackWidget(anywidget.AnyWidget):
         state = {**widget.get_state(own), **changed}
         script, style = self._page_assets
         page = saved_page(state, title=title or widget.title, text=text, script=script, style=style)
-        Path(path).write_text(page, encoding="utf-8")
+        file.write_text(page, encoding="utf-8")
 
     def _page_state(self) -> tuple[dict[str, Any], str]:
         """Return the traits that differ in a saved page, and the text that it shows without scripts."""

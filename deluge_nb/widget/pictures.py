@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ..logprobs.table import Logprobs
+from ..render.arguments import as_file
 from ..render.colors import Theme
 from ..render.picture import api
 
@@ -95,7 +96,7 @@ class PictureExport:
         SettingError
             When an option has an invalid value.
         """
-        Path(path).write_bytes(self.to_png(**options))
+        as_file(path).write_bytes(self.to_png(**options))
 
     def save_svg(self, path: str | Path, **options: Any) -> None:
         """Write the view to an SVG file.
@@ -114,4 +115,4 @@ class PictureExport:
         SettingError
             When an option has an invalid value.
         """
-        Path(path).write_text(self.to_svg(**options), encoding="utf-8")
+        as_file(path).write_text(self.to_svg(**options), encoding="utf-8")

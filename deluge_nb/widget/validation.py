@@ -33,7 +33,8 @@ def positions(name: str, values: Sequence[Any], size: int) -> list[int]:
         When a value is not the position of a token.
     """
     if not all(isinstance(value, int) and 0 <= value < size for value in values):
-        raise invalid(name, f"positions from 0 to {size - 1}", list(values))
+        allowed = f"positions from 0 to {size - 1}" if size else "empty, as there are no tokens"
+        raise invalid(name, allowed, list(values))
     return list(values)
 
 
@@ -59,7 +60,10 @@ def limits(name: str, values: Sequence[Any]) -> list[float]:
     SettingError
         When it is neither.
     """
-    numbers = [float(value) for value in values]
+    try:
+        numbers = [float(value) for value in values]
+    except (TypeError, ValueError):
+        raise invalid(name, "empty or two numbers, the lower one first", values) from None
     if numbers and not (len(numbers) == 2 and numbers[0] <= numbers[1]):
         raise invalid(name, "empty or two values, the lower one first", numbers)
     return numbers

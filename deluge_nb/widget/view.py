@@ -146,7 +146,7 @@ class LogprobView(PictureExport, FallbackWidget):
             spaces=spaces,
             boundaries=boundaries,
             threshold=threshold,
-            limits=list(limits),
+            limits=validation.limits("limits", limits),
             temperature=temperature,
             branching=self._branches.why_not,
         )

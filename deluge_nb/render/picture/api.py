@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
-from ...errors import SettingError
+from ...errors import invalid_argument
 from ...interop.readers import as_logprobs
+from ..arguments import check_columns, check_title
 from ..colors import Palette, Theme, inks_for
 from ..excerpt import check_color_by, truncate
 from ..scale import ColorBy
@@ -70,7 +70,8 @@ def to_svg(
     (True, True)
     """
     check_color_by(color_by)
-    _check_width(width)
+    check_columns(width, _NARROWEST, _WIDEST)
+    check_title(title)
     colors = inks_for(palette, theme)
     table, more = truncate(as_logprobs(logprobs), limit)
     scene, _ = compose(table, color_by, title or "", colors, width, more=more)
@@ -120,11 +121,11 @@ def to_png(
     b'\\x89PNG'
     """
     check_color_by(color_by)
-    _check_width(width)
-    if not (math.isfinite(scale) and _SCALES[0] <= scale <= _SCALES[1]):
-        raise SettingError(
-            f"scale must be from {_SCALES[0]} to {_SCALES[1]}, not {scale!r}.", setting="scale", value=scale
-        )
+    check_columns(width, _NARROWEST, _WIDEST)
+    check_title(title)
+    number = isinstance(scale, int | float) and not isinstance(scale, bool)
+    if not number or not _SCALES[0] <= scale <= _SCALES[1]:
+        raise invalid_argument("scale", scale, f"a number from {_SCALES[0]} to {_SCALES[1]}")
     colors = inks_for(palette, theme)
     table, more = truncate(as_logprobs(logprobs), limit)
     scene, _ = compose(table, color_by, title or "", colors, width, more=more)
@@ -137,12 +138,3 @@ def fallback_picture(logprobs: Any, color_by: ColorBy, title: str, palette: Pale
     table, more = truncate(as_logprobs(logprobs), _FALLBACK_TOKENS)
     scene, shown = compose(table, color_by, title, colors, 80, more=more, most=_FALLBACK_LINES)
     return png(scene, 2 if shown <= _SHARP_TOKENS else 1, COARSE), scene.width, describe(table[:shown], color_by)
-
-
-def _check_width(width: object) -> None:
-    if isinstance(width, bool) or not isinstance(width, int) or not _NARROWEST <= width <= _WIDEST:
-        raise SettingError(
-            f"width must be a number of columns from {_NARROWEST} to {_WIDEST}, not {width!r}.",
-            setting="width",
-            value=width,
-        )
