@@ -83,7 +83,7 @@ class Branch:
 
     @property
     def total_logprob(self) -> float | None:
-        """Log-probability of the whole answer in nats, without censored tokens; None unless the branch is ready."""
+        """Log-probability of the whole answer in nats; None unless the branch is ready."""
         return None if self.table is None else self.table.total_logprob
 
     def __repr__(self) -> str:

@@ -169,8 +169,13 @@ class TokenColumns:
 
     @property
     def total_logprob(self) -> float:
-        """Sum of the chosen tokens' log-probabilities in nats, without censored ones."""
-        return math.fsum(self.logprob[~self.censored])
+        """Sum of the chosen tokens' log-probabilities in nats.
+
+        Warns where some are not known: the sum is then about the others only, and the text is less probable.
+        """
+        if self.censored.any():
+            _warn_of_censored("total")
+        return self._known_total()
 
     @property
     def perplexity(self) -> float:
@@ -187,13 +192,11 @@ class TokenColumns:
         if known == 0:
             raise LogprobsMissingError("Perplexity needs at least one token with a log-probability.")
         if known < len(self):
-            # The text has no numbers, so that Python shows it once for a loop over many tables.
-            warnings.warn(
-                "This perplexity leaves out the tokens whose log-probability the provider withheld; the table's "
-                "`censored` marks them.",
-                stacklevel=2,
-            )
-        return exp_or_inf(-self.total_logprob / known)
+            _warn_of_censored("perplexity")
+        return exp_or_inf(-self._known_total() / known)
+
+    def _known_total(self) -> float:
+        return math.fsum(self.logprob[~self.censored])
 
     def top_logprob(self, position: int) -> Floats:
         """Return the log-probabilities of the alternatives at a position, for :mod:`deluge_nb.stats`.
@@ -312,3 +315,12 @@ def _restore(
 def _read_only(column: Ints) -> Ints:
     column.flags.writeable = False
     return column
+
+
+def _warn_of_censored(number: str) -> None:
+    # The text has no numbers, so that Python shows it once for a loop over many tables.
+    warnings.warn(
+        f"This {number} leaves out the tokens whose log-probability the provider withheld; the table's `censored` "
+        "marks them.",
+        stacklevel=3,
+    )

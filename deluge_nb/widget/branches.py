@@ -283,7 +283,8 @@ class BranchTree:
             "label": _label(token_bytes(*alternative_at(row, 0, branch.place)[:2])),
             "instead": _label(row.token_bytes[0]),
             "logprob": branch.logprob,
-            "total": None if table is None else table.total_logprob,
+            # Without the censored tokens the sum would make the answer look too probable.
+            "total": None if table is None or table.censored.any() else table.total_logprob,
             "tokens": None if table is None else len(table),
             "status": branch.status,
             "message": branch.message,
