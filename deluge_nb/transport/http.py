@@ -5,28 +5,27 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import contextlib
-import email.utils
 import ipaddress
 import json
 import math
 import re
 import weakref
-from collections.abc import AsyncIterable, Iterator
+from collections.abc import AsyncIterable, Callable, Iterator
 from dataclasses import replace
-from datetime import UTC, datetime
+from functools import partial
 from http import HTTPStatus
 from importlib.metadata import version
 from typing import cast
 from urllib.parse import urlsplit
 
 import httpx
-import tenacity
 from pydantic import SecretStr
 
 from ..dialects.base import Completion, Exchange, Request, load
 from ..errors import DelugeError, RequestError
 from ..models.spec import Address, Endpoint, Served
 from .rate_limits import seconds_until_reset
+from .retries import FailedAttempt, plausible_wait, retry_after, with_retries
 from .streaming import StreamedReply, StreamListener
 from .throttle import Pace, Pause
 
@@ -58,26 +57,6 @@ _HEADERS = {
     "Accept-Encoding": "gzip, deflate",
     "User-Agent": f"deluge-nb/{version('deluge-nb')}",
 }
-
-
-class _FailedAttempt(Exception):
-    """Failure of one attempt.
-
-    Parameters
-    ----------
-    error
-        The error to raise if there is no further attempt.
-    retry
-        True for a transient failure.
-    wait
-        Seconds that the server asks to wait before the next attempt.
-    """
-
-    def __init__(self, error: RequestError, *, retry: bool, wait: float | None = None) -> None:
-        super().__init__(str(error))
-        self.error = error
-        self.retry = retry
-        self.wait = wait
 
 
 class Transport:
@@ -127,7 +106,13 @@ class Transport:
         self._backend: httpx.AsyncBaseTransport | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
-    async def carry(self, exchange: Exchange, model: str, listener: StreamListener | None = None) -> Completion:
+    async def carry(
+        self,
+        exchange: Exchange,
+        model: str,
+        listener: StreamListener | None = None,
+        on_request: Callable[[], None] | None = None,
+    ) -> Completion:
         """Send each request of an exchange, pass it the replies, and return its completion.
 
         Parameters
@@ -138,6 +123,8 @@ class Transport:
             Name of the model, for error messages.
         listener
             Receiver of streamed chunks. If it stops, or the stream breaks off, the part received so far is the reply.
+        on_request
+            Called for each request that is sent, retries included: a provider may bill each of them.
 
         Returns
         -------
@@ -154,10 +141,11 @@ class Transport:
         with contextlib.closing(exchange), self._redact_errors():
             request = next(exchange)
             while True:
-                if request.reader is None or listener is None:
-                    reply = await self._with_retries(request, model)
-                else:
-                    reply = await self._with_retries(request, model, StreamedReply(request.reader, listener))
+                streamed = None
+                if request.reader is not None and listener is not None:
+                    streamed = StreamedReply(request.reader, listener)
+                send = partial(self._attempt, request, model, streamed)
+                reply = await with_retries(send, self._max_attempts, on_request)
                 try:
                     request = exchange.send(reply)
                 except StopIteration as end:
@@ -175,33 +163,6 @@ class Transport:
                     setattr(error, name, _redact(value if isinstance(value, str) else json.dumps(value), key))
             error.args = tuple(_redact(str(part), key) for part in error.args)
             raise
-
-    async def _with_retries(self, request: Request, model: str, streamed: StreamedReply | None = None) -> bytes:
-        try:
-            return await self._attempt(request, model, streamed)
-        except _FailedAttempt as failure:
-            first: _FailedAttempt | None = failure
-        # Built only after a failure: most requests succeed at once.
-        retrying = tenacity.AsyncRetrying(
-            retry=tenacity.retry_if_exception(lambda error: isinstance(error, _FailedAttempt) and error.retry),
-            wait=_retry_delay,
-            stop=tenacity.stop_after_attempt(self._max_attempts),
-            reraise=True,
-        )
-
-        async def attempt() -> bytes:
-            nonlocal first
-            if first is not None:
-                failure, first = first, None
-                raise failure
-            return await self._attempt(request, model, streamed)
-
-        try:
-            return await retrying(attempt)
-        except _FailedAttempt as failure:
-            error = failure.error
-        # Raised outside the handler, so that no httpx object, whose headers hold the key, becomes the error's context.
-        raise error
 
     async def _attempt(self, request: Request, model: str, streamed: StreamedReply | None = None) -> bytes:
         if self._pace is not None:
@@ -233,12 +194,14 @@ class Transport:
                 body = await self._read_body(response, model)
             finally:
                 await response.aclose()
-        except httpx.TimeoutException:
-            failure = self._connection_failure(model, f"no answer within {self._timeout:g} seconds")
+        except httpx.TimeoutException as error:
+            billed = not isinstance(error, httpx.ConnectTimeout)
+            failure = self._connection_failure(model, f"no answer within {self._timeout:g} seconds", billed=billed)
         except (httpx.InvalidURL, httpx.UnsupportedProtocol, ValueError, TypeError) as error:
             failure = self._connection_failure(model, _redact(str(error), key), retry=False)
         except httpx.HTTPError as error:
-            failure = self._connection_failure(model, _redact(str(error) or type(error).__name__, key))
+            billed = not isinstance(error, httpx.ConnectError)
+            failure = self._connection_failure(model, _redact(str(error) or type(error).__name__, key), billed=billed)
         else:
             if response.is_success:
                 return body
@@ -274,13 +237,15 @@ class Transport:
             weakref.finalize(self, _close, self._backend, loop)
         return self._backend
 
-    def _connection_failure(self, model: str, reason: str, *, retry: bool = True) -> _FailedAttempt:
+    def _connection_failure(
+        self, model: str, reason: str, *, retry: bool = True, billed: bool = False
+    ) -> FailedAttempt:
         server = self._endpoint.base_url or self._endpoint.label
         message = f"{model!r} could not be reached at {server}: {reason}"
-        return _FailedAttempt(RequestError(message, model=model), retry=retry)
+        return FailedAttempt(RequestError(message, model=model), retry=retry, billed=billed)
 
-    def _body_failure(self, model: str, reason: str) -> _FailedAttempt:
-        return _FailedAttempt(RequestError(f"{model!r} at {self._endpoint.label}: {reason}", model=model), retry=False)
+    def _body_failure(self, model: str, reason: str) -> FailedAttempt:
+        return FailedAttempt(RequestError(f"{model!r} at {self._endpoint.label}: {reason}", model=model), retry=False)
 
     async def _read_body(self, response: httpx.Response, model: str) -> bytes:
         """Read a whole reply; its size and its time are limited unless the server runs on this machine."""
@@ -303,18 +268,16 @@ class Transport:
             raise self._body_failure(model, f"its answer is longer than {_MAX_REPLY_SIZE >> 20} MB")
         return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
-    def _status_failure(self, response: httpx.Response, content: bytes, model: str, key: str | None) -> _FailedAttempt:
+    def _status_failure(self, response: httpx.Response, content: bytes, model: str, key: str | None) -> FailedAttempt:
         """Return the failure for a reply with an error status or a redirect."""
         status, body = response.status_code, _redact(content.decode("utf-8", "replace"), key)
         reason = load(self._endpoint.dialect).parse_error(status, body.encode())
         if response.has_redirect_location:  # not followed: another server must not receive the key
             location = _redact(response.headers["location"], key)
             reason = replace(reason, message=f"it has moved to {location}; pass that as base_url, if you trust it")
-        wait = _retry_after(response.headers)
-        if wait is None:
-            wait = reason.wait
-        if wait is None and status == HTTPStatus.TOO_MANY_REQUESTS:
-            wait = seconds_until_reset(response.headers.raw)
+        is_limit = status == HTTPStatus.TOO_MANY_REQUESTS
+        reset = seconds_until_reset(response.headers.raw) if is_limit else None
+        wait = plausible_wait((retry_after(response.headers), reason.wait, reset))
         retry = status in _RETRY_STATUSES and reason.code not in _EXHAUSTED_CODES and not _NO_QUOTA.search(body)
         should_retry = response.headers.get("x-should-retry")
         if should_retry in ("true", "false"):
@@ -323,10 +286,10 @@ class Transport:
         if retry and wait is not None and wait > _LONGEST_WAIT:
             retry = False
             message = f"{message.rstrip('.')}; it asks to wait {wait:.0f} seconds"
-        if retry and wait and status == HTTPStatus.TOO_MANY_REQUESTS:
+        if retry and wait and is_limit:
             self._pause.hold(wait)  # other requests would be refused in the same way
         error = RequestError(message, model=model, status_code=status, body=reason.body, retry_after=wait)
-        return _FailedAttempt(error, retry=retry, wait=wait)
+        return FailedAttempt(error, retry=retry, wait=wait)
 
     def close(self) -> None:
         """Close the connections; they are opened again when needed."""
@@ -334,32 +297,6 @@ class Transport:
         self._backend = self._loop = None
         if backend is not None and loop is not None:
             _close(backend, loop)
-
-
-_backoff = tenacity.wait_random_exponential(multiplier=0.5, max=20)
-
-
-def _retry_delay(state: tenacity.RetryCallState) -> float:
-    """Return the seconds before the next attempt: those that the server asked for, else exponential backoff."""
-    error = state.outcome.exception() if state.outcome is not None else None
-    wait = error.wait if isinstance(error, _FailedAttempt) else None
-    return _backoff(state) if wait is None else wait
-
-
-def _retry_after(headers: httpx.Headers) -> float | None:
-    """Return the seconds to wait, from ``retry-after-ms`` or ``Retry-After`` as a number or a date."""
-    with contextlib.suppress(KeyError, ValueError):
-        return max(0.0, float(headers["retry-after-ms"]) / 1000)
-    value = headers.get("retry-after")
-    if value is None:
-        return None
-    with contextlib.suppress(ValueError):
-        return max(0.0, float(value))
-    try:
-        date = email.utils.parsedate_to_datetime(value)
-    except ValueError:
-        return None
-    return max(0.0, (date.replace(tzinfo=date.tzinfo or UTC) - datetime.now(UTC)).total_seconds())
 
 
 def _credentials(endpoint: Endpoint, key: str) -> dict[str, str]:

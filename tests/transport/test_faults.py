@@ -13,13 +13,18 @@ import sys
 import textwrap
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import psutil
 import pytest
 
 from deluge_nb import APIResponse, LLMClient, MalformedResponseError, RequestError, SamplingParams
+from deluge_nb.dialects.base import Ask, load
+from deluge_nb.models import REGISTRY
+from deluge_nb.prompts import as_prompt
 from deluge_nb.transport import portal
+from deluge_nb.transport.http import Transport
 from tests import fault_server
 from tests.fault_server import FaultServer, compressed, cut, good, reply, slowly
 from tests.openai_server import Seen, chat, says
@@ -67,6 +72,11 @@ WAITS = [
     {"anthropic_ratelimit_requests_remaining": "0", "anthropic_ratelimit_requests_reset": "2015-10-21T07:28:00Z"},
     {"x_ratelimit_remaining": "0", "x_ratelimit_reset": "0.01"},
     {"x_ratelimit_remaining_requests_day": "0", "x_ratelimit_reset_requests_day": "0.02", "retry_after": "0"},
+    {"retry_after": "Wed, 21 Oct 20150000000000000000 07:28:00 GMT"},
+    {"retry_after": "99999999999999999999"},
+    {"retry_after": "nan"},
+    {"retry_after": "inf"},
+    {"retry_after_ms": "1e400"},
     {"retry_after": "garbage", "x_ratelimit_remaining_requests": "\xff", "retry_after_ms": "1"},
 ]
 
@@ -174,8 +184,29 @@ def test_a_redirect_is_reported_and_not_followed(faulty: FaultServer) -> None:
 def test_a_silent_server_runs_into_the_timeout(faulty: FaultServer) -> None:
     faulty.answer = lambda seen, number: [30.0]
     (response,) = ask(faulty, timeout=0.1, max_attempts=2)
-    assert "no answer within 0.1 seconds" in (response.error_message or "")
+    assert "no answer within 0.1 seconds (2 tries, which may be billed)" in (response.error_message or "")
     assert len(faulty.seen) == 2
+
+
+def test_a_status_after_several_tries_names_their_number(faulty: FaultServer) -> None:
+    faulty.answer = lambda seen, number: reply(ENVELOPE, 503, retry_after="0")
+    (response,) = ask(faulty, max_attempts=3)
+    assert (response.error_message or "").endswith("answered 503: it is what it is (3 tries)")
+    assert len(faulty.seen) == 3
+
+
+def test_every_request_is_reported_retries_included(faulty: FaultServer) -> None:
+    first_then_good(faulty, *reply(ENVELOPE, 500, retry_after="0"))
+    endpoint = replace(REGISTRY.resolve("m", base_url=faulty.url).endpoint, base_url=faulty.url)
+    asked = Ask("m", endpoint, as_prompt("Hello?"), SamplingParams())
+    transport = Transport(endpoint, key=None)
+    sent: list[int] = []
+    completion = portal.run(
+        transport.carry(load(endpoint.dialect).exchange(asked), "m", on_request=lambda: sent.append(1))
+    )
+    transport.close()
+    assert completion.text == "Hello?"
+    assert len(sent) == len(faulty.seen) == 2
 
 
 def test_an_answer_that_comes_byte_by_byte_runs_into_the_total_timeout(faulty: FaultServer) -> None:

@@ -1,0 +1,135 @@
+"""Attempts of a request: which failures are transient, how long to wait, and what the last error says."""
+
+from __future__ import annotations
+
+import contextlib
+import email.utils
+from collections.abc import Awaitable, Callable, Iterable
+from datetime import UTC, datetime
+
+import httpx
+import tenacity
+
+from ..errors import RequestError
+
+# Seconds, about a year: a longer wait is a mistake of the server.
+_LONGEST_PLAUSIBLE_WAIT = 3e7
+
+
+class FailedAttempt(Exception):
+    """Failure of one attempt.
+
+    Parameters
+    ----------
+    error
+        The error to raise if there is no further attempt.
+    retry
+        True for a transient failure.
+    wait
+        Seconds that the server asks to wait before the next attempt.
+    billed
+        True if the server may have worked on an answer, and may charge for it.
+    """
+
+    def __init__(self, error: RequestError, *, retry: bool, wait: float | None = None, billed: bool = False) -> None:
+        super().__init__(str(error))
+        self.error = error
+        self.retry = retry
+        self.wait = wait
+        self.billed = billed
+
+
+async def with_retries(
+    send: Callable[[], Awaitable[bytes]], max_attempts: int, on_request: Callable[[], None] | None = None
+) -> bytes:
+    """Send a request until it succeeds, fails permanently or its attempts are used up.
+
+    Parameters
+    ----------
+    send
+        Makes one attempt and returns the reply's body, or raises :class:`FailedAttempt`.
+    max_attempts
+        Attempts, including the first.
+    on_request
+        Called before each attempt.
+
+    Raises
+    ------
+    RequestError
+        With the number of attempts in its message, if there were several.
+    """
+    try:
+        if on_request is not None:
+            on_request()
+        return await send()
+    except FailedAttempt as failure:
+        failures = [failure]
+    # Built only after a failure: most requests succeed at once.
+    retrying = tenacity.AsyncRetrying(
+        retry=tenacity.retry_if_exception(lambda error: isinstance(error, FailedAttempt) and error.retry),
+        wait=_retry_delay,
+        stop=tenacity.stop_after_attempt(max_attempts),
+        reraise=True,
+    )
+    started = False
+
+    async def attempt() -> bytes:
+        nonlocal started
+        if not started:
+            started = True
+            raise failures[0]
+        if on_request is not None:
+            on_request()
+        try:
+            return await send()
+        except FailedAttempt as failure:
+            failures.append(failure)
+            raise
+
+    try:
+        return await retrying(attempt)
+    except FailedAttempt:
+        error = _name_tries(failures)
+        failures.clear()
+    # Raised outside the handler, so that no httpx object, whose headers hold the key, becomes the error's context.
+    raise error
+
+
+def _name_tries(failures: list[FailedAttempt]) -> RequestError:
+    """Return the last failure's error, with the number of tries in its message if there were several."""
+    error = failures[-1].error
+    if len(failures) > 1:
+        cost = ", which may be billed" if any(failure.billed for failure in failures) else ""
+        error.args = (f"{str(error).rstrip('.')} ({len(failures)} tries{cost})",)
+    return error
+
+
+_backoff = tenacity.wait_random_exponential(multiplier=0.5, max=20)
+
+
+def _retry_delay(state: tenacity.RetryCallState) -> float:
+    """Return the seconds before the next attempt: those that the server asked for, else exponential backoff."""
+    error = state.outcome.exception() if state.outcome is not None else None
+    wait = error.wait if isinstance(error, FailedAttempt) else None
+    return _backoff(state) if wait is None else wait
+
+
+def plausible_wait(waits: Iterable[float | None]) -> float | None:
+    """Return the first of some waits that a server can have meant, in seconds; None if there is none."""
+    return next((wait for wait in waits if wait is not None and 0 <= wait <= _LONGEST_PLAUSIBLE_WAIT), None)
+
+
+def retry_after(headers: httpx.Headers) -> float | None:
+    """Return the seconds to wait, from ``retry-after-ms`` or ``Retry-After`` as a number or a date."""
+    with contextlib.suppress(KeyError, ValueError):
+        return max(0.0, float(headers["retry-after-ms"]) / 1000)
+    value = headers.get("retry-after")
+    if value is None:
+        return None
+    with contextlib.suppress(ValueError):
+        return max(0.0, float(value))
+    # A year of many digits raises OverflowError.
+    with contextlib.suppress(ValueError, TypeError, OverflowError):
+        date = email.utils.parsedate_to_datetime(value)
+        return max(0.0, (date.replace(tzinfo=date.tzinfo or UTC) - datetime.now(UTC)).total_seconds())
+    return None
