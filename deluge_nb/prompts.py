@@ -199,11 +199,23 @@ class Prompt:
     raw: str | None = None
     begun: tuple[int, ...] = ()
     """Ids of tokens that follow the prompt and that the model continues; for the llamacpp dialect only."""
+    given: PromptLike | None = field(default=None, compare=False, repr=False)
+    """The prompt in the form in which it was passed; None for one that was made of another."""
 
     @property
     def has_system(self) -> bool:
         """True if the prompt has an instruction of its own."""
         return any(message["role"] in ("system", "developer") for message in self.messages)
+
+    @property
+    def as_asked(self) -> PromptLike:
+        """The prompt in a public form: as it was passed, else as raw text or messages."""
+        if self.given is not None:
+            return self.given
+        if self.raw is not None:
+            return RawPrompt(self.raw)
+        begun = [] if self.prefill is None else [{"role": "assistant", "content": self.prefill + self.gap}]
+        return [*self.messages, *begun]
 
 
 def as_prompt(value: PromptLike, where: str = "prompt") -> Prompt:
@@ -229,14 +241,16 @@ def as_prompt(value: PromptLike, where: str = "prompt") -> Prompt:
     if isinstance(value, Prompt):
         return value
     if isinstance(value, str):
-        return Prompt(({"role": "user", "content": _checked_text(value, where)},))
+        return Prompt(({"role": "user", "content": _checked_text(value, where)},), given=value)
     if isinstance(value, RawPrompt):
-        return Prompt(raw=_checked_text(value.text, where))
+        return Prompt(raw=_checked_text(value.text, where), given=value)
     if isinstance(value, Conversation):
+        given = value
         messages = tuple(_message(message, where) for message in value.messages)
         prefill = None if value.prefill is None else value.prefill + value.gap
     elif isinstance(value, Sequence) and not isinstance(value, bytes | bytearray):
         messages = tuple(_message(message, f"{where}[{i}]") for i, message in enumerate(value))
+        given = list(messages)  # a copy: people append to their list of messages
         prefill = None
         if messages and messages[-1]["role"] == "assistant" and isinstance(messages[-1]["content"], str):
             messages, prefill = messages[:-1], messages[-1]["content"]
@@ -248,7 +262,9 @@ def as_prompt(value: PromptLike, where: str = "prompt") -> Prompt:
         )
     if not messages:
         raise SettingError(f"{where} has no message for the model to answer.", setting=where, value=value)
-    return Prompt(messages) if prefill is None else Prompt(messages, *_split_gap(prefill))
+    if prefill is None:
+        return Prompt(messages, given=given)
+    return Prompt(messages, *_split_gap(prefill), given=given)
 
 
 def as_rows(values: Iterable[T], setting: str, entries: str) -> list[T]:

@@ -22,7 +22,6 @@ from ..response import APIResponse
 from ..sampling import SamplingParams
 from ..text.end_tokens import is_end_token
 from .client import LLMClient
-from .route import with_model_defaults
 
 if TYPE_CHECKING:
     from ..models.spec import ServedModel
@@ -182,7 +181,7 @@ class Continuer:
             return PartialAnswer(rows, text, None, params, "stop")
         if text is not None and any(stop in text for stop in params.stop):
             return PartialAnswer(rows, text, None, params, "stop")
-        limit = with_model_defaults(params, route.target).max_new_tokens
+        limit = route.with_defaults(params).max_new_tokens
         if limit is not None:
             if position + 1 >= limit:
                 return PartialAnswer(rows, text, None, params, "length")
@@ -270,11 +269,11 @@ class Continuer:
         if prompt.raw is None and endpoint.dialect == "completions":
             # A completion server takes a chat of one message as text.
             REGISTRY.validate(route.target, self._params_for(turn), prompt)
-            prompt = Prompt(raw=_only_text(prompt, route.model))
+            prompt = Prompt(raw=_only_text(prompt, route.model), given=prompt.as_asked)
         if ids:
             begun = replace(prompt, begun=tuple(ids))
         elif prompt.raw is not None:
-            begun = Prompt(raw=prompt.raw + (text or ""))
+            begun = Prompt(raw=prompt.raw + (text or ""), given=prompt.as_asked)
         elif endpoint.prefill is False:
             raise SettingError(
                 f"{route.model!r} cannot branch: {endpoint.label} starts a new answer instead of continuing one; "
@@ -283,7 +282,7 @@ class Continuer:
                 value=route.model,
             )
         else:
-            begun = Prompt(prompt.messages, (prompt.prefill or "") + (text or ""))
+            begun = Prompt(prompt.messages, (prompt.prefill or "") + (text or ""), given=prompt.as_asked)
         REGISTRY.validate(route.target, self._params_for(turn), begun)
         return begun
 

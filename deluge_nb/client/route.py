@@ -51,6 +51,7 @@ class Route:
         self._timeout = timeout
         self._transport = transport
         self._open: tuple[tuple[str, SecretStr | None], Transport] | None = None
+        self._completed: tuple[SamplingParams, Target, SamplingParams] | None = None
 
     @property
     def model(self) -> str:
@@ -72,6 +73,16 @@ class Route:
     def key_missing(self) -> bool:
         """True if the endpoint needs a key and there is none."""
         return self.endpoint.key_required and self.key is None
+
+    def with_defaults(self, params: SamplingParams) -> SamplingParams:
+        """Return the settings with the model's defaults; the same object for the same settings.
+
+        The settings of thousands of prompts are one object, and their responses keep what this returns.
+        """
+        completed = self._completed
+        if completed is None or completed[0] is not params or completed[1] is not self.target:
+            completed = self._completed = (params, self.target, _with_model_defaults(params, self.target))
+        return completed[2]
 
     def served(self) -> Served | None:
         """Return the server on this machine; None for a model that has none."""
@@ -173,7 +184,7 @@ def with_prefill(target: Target, continues: bool) -> Target:
     return replace(target, spec=replace(target.spec, endpoint=replace(target.endpoint, prefill=continues)))
 
 
-def with_model_defaults(params: SamplingParams, target: Target) -> SamplingParams:
+def _with_model_defaults(params: SamplingParams, target: Target) -> SamplingParams:
     """Return the settings with the model's defaults and the settings its log-probabilities require."""
     defaults = {name: value for name, value in target.spec.defaults.items() if getattr(params, name) is None}
     if params.full_vocab:  # a token takes hundreds of kilobytes, so the user chooses how many

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
+from ..response.counts import count, dollars, tokens_in, tokens_out
+
 if TYPE_CHECKING:
     from ..response import APIResponse
 
@@ -64,30 +66,21 @@ def _usage_of(response: APIResponse) -> Usage:
     if response.from_cache:
         return Usage(answered=1, from_cache=1)
     counts = response.usage or {}
-    tokens_in, tokens_out = _in_and_out(counts)
     return Usage(
         answered=not response.is_error,
         failed=response.is_error,
-        prompt_tokens=tokens_in,
-        completion_tokens=tokens_out,
-        cached_tokens=_count(counts.get("prompt_tokens_details"), "cached_tokens")
-        or _count(counts, "prompt_cache_hit_tokens"),
-        reasoning_tokens=_count(counts.get("completion_tokens_details"), "reasoning_tokens")
-        or _count(counts, "reasoning_tokens"),
-        cost=float(cost) if isinstance(cost := counts.get("cost"), int | float) else 0.0,
+        prompt_tokens=tokens_in(counts) or 0,
+        completion_tokens=tokens_out(counts) or 0,
+        cached_tokens=count(counts.get("prompt_tokens_details"), "cached_tokens")
+        or count(counts, "prompt_cache_hit_tokens")
+        or 0,
+        reasoning_tokens=count(counts.get("completion_tokens_details"), "reasoning_tokens")
+        or count(counts, "reasoning_tokens")
+        or 0,
+        cost=dollars(counts) or 0.0,
     )
 
 
 def token_count(counts: Mapping[str, Any] | None) -> int:
     """Return the tokens in and out of one answer."""
-    return sum(_in_and_out(counts or {}))
-
-
-def _in_and_out(counts: Mapping[str, Any]) -> tuple[int, int]:
-    return _count(counts, "prompt_tokens", "input_tokens"), _count(counts, "completion_tokens", "output_tokens")
-
-
-def _count(counts: Any, *names: str) -> int:
-    """Return the first of these counts that is present, else 0."""
-    values = (counts.get(name) for name in names) if isinstance(counts, Mapping) else ()
-    return next((int(value) for value in values if isinstance(value, int | float)), 0)
+    return (tokens_in(counts) or 0) + (tokens_out(counts) or 0)

@@ -89,7 +89,8 @@ def plan(
         if params.seed is not None and continuation is None:
             # Equal prompts with one seed would be the same draw again.
             question = (turn, repr(prompt))
-            params = params.replace(seed=(params.seed + repetitions[question]) % _SEEDS)
+            if repetitions[question]:
+                params = params.replace(seed=(params.seed + repetitions[question]) % _SEEDS)
             repetitions[question] += 1
         items.append(Item(routes[turn], prompt, params, continuation, ends))
     in_use = _distinct_routes(items)
@@ -210,7 +211,7 @@ class Batch:
             for index, item in waiting:
                 refused = self._refusals.get(id(item.route))
                 if refused is not None:
-                    self.responses[index] = as_unsent(refused)
+                    self.responses[index] = as_unsent(refused, item)
                     self._unsent += 1
                 else:
                     self.responses[index] = response = await self._ask(item, vocabulary)

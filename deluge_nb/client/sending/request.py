@@ -17,7 +17,7 @@ from ...prompts import Prompt
 from ...response import APIResponse
 from ...sampling import SamplingParams
 from ...tools import OutputSchema, Tool
-from ..route import Route, greedy, with_model_defaults
+from ..route import Route, greedy
 from .diagnosis import as_refusal, missing_notes, retry_differently
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def build_ask(
         model=route.model,
         endpoint=endpoint,
         prompt=item.prompt,
-        params=with_model_defaults(item.params, route.target),
+        params=route.with_defaults(item.params),
         system=route.target.spec.system,
         tools=tools,
         output_schema=output_schema,
@@ -186,6 +186,8 @@ def as_response(ask: Ask, completion: Completion, listener: StreamListener | Non
         served_model=completion.model,
         thinking=completion.thinking,
         thinking_logprobs=completion.thinking_logprobs,
+        prompt=ask.prompt.as_asked,
+        sampling_params=ask.params,
         _raw=completion.raw,
         _dialect=ask.endpoint.dialect,
     )
@@ -195,10 +197,11 @@ def as_response(ask: Ask, completion: Completion, listener: StreamListener | Non
     return replace(response, is_error=True, error=failure.error, error_message=failure.error_message, status_code=None)
 
 
-def as_unsent(refused: APIResponse) -> APIResponse:
+def as_unsent(refused: APIResponse, item: Item) -> APIResponse:
     """Return the response of a prompt that was not sent, because the server had refused all requests before it."""
     reason = (refused.error_message or "").rstrip(".")
-    return replace(refused, error_message=f"{reason}. Every request so far was refused, so this one was not sent.")
+    message = f"{reason}. Every request so far was refused, so this one was not sent."
+    return replace(refused, error_message=message, prompt=item.prompt.as_asked, sampling_params=item.params)
 
 
 def as_failure(ask: Ask, error: Exception, listener: StreamListener | None = None) -> APIResponse:
@@ -217,6 +220,8 @@ def as_failure(ask: Ask, error: Exception, listener: StreamListener | None = Non
         error_message=message,
         status_code=getattr(error, "status_code", None),
         error=error,
+        prompt=ask.prompt.as_asked,
+        sampling_params=ask.params,
         _raw=body,
         _dialect=ask.endpoint.dialect,
     )
