@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -14,7 +15,6 @@ from ..tools import ToolCall
 from . import openai
 from .base import Ask, Completion, Delta, Exchange, Request, StreamReader, failure
 from .decode import decode
-from .events import ServerSentEvents
 
 NAME = "anthropic"
 
@@ -93,7 +93,7 @@ def build_request(ask: Ask) -> Request:
         body["tool_choice"] = {"type": "any"} if ask.tools else {"type": "tool", "name": _ANSWER_TOOL}
     if tools:
         body["tools"] = tools
-    return Request("/messages", body | (params.extra_body or {}))
+    return Request("/messages", body | (params.extra_body or {}), make_reader=partial(_Reader, ask))
 
 
 def parse_response(body: bytes, ask: Ask) -> Completion:
@@ -146,7 +146,7 @@ class _Reader(StreamReader):
     """Parser of a stream of events that build a message block by block."""
 
     def __init__(self, ask: Ask) -> None:
-        super().__init__(ask, ServerSentEvents())
+        super().__init__(ask)
         self._message: dict[str, Any] = {}
         self._blocks: dict[int, dict[str, Any]] = {}
         self._fragments: dict[int, list[str]] = {}

@@ -14,14 +14,14 @@ from collections.abc import Callable, Generator, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from ..errors import RequestError
 from ..models.spec import Endpoint
 from ..prompts import Prompt
 from ..sampling import SamplingParams
 from .decode import ServerError, parse_error
-from .events import Framing
+from .events import DONE, DetectedFraming
 
 if TYPE_CHECKING:
     from ..logprobs.columns import Vocabulary
@@ -76,16 +76,23 @@ class StreamReader(ABC):
     ----------
     ask
         The request.
-    framing
-        Splitter of the bytes into events: server-sent events, or lines of JSON.
+    lines
+        True if the dialect streams JSON lines, False for server-sent events. What arrives is read for what it is.
     """
 
-    def __init__(self, ask: Ask, framing: Framing) -> None:
+    final: ClassVar[bool] = True
+    """True if no event follows the one that makes the answer :attr:`complete`."""
+
+    def __init__(self, ask: Ask, *, lines: bool = False) -> None:
         self.ask = ask
-        self._framing = framing
+        self._lines = lines
+        self._framing = DetectedFraming(lines=lines)
+        self._stopped = False
+        self.begun = False
+        """True once an event has been read; until then, :meth:`restart` is possible."""
 
     def feed(self, data: bytes) -> list[Delta]:
-        """Return the additions of some bytes to the answer.
+        """Return the additions of some bytes to the answer; none for what follows its end.
 
         Raises
         ------
@@ -94,11 +101,43 @@ class StreamReader(ABC):
         RequestError
             When the server reports a failure in the middle of its answer.
         """
-        return [delta for event in self._framing.feed(data) for delta in self.read(event)]
+        return self._read(self._framing.feed(data)) if not self.ended else []
 
     def end(self) -> list[Delta]:
         """Return the additions of an unfinished last event, after the connection has ended."""
-        return [delta for event in self._framing.rest() for delta in self.read(event)]
+        return self._read(self._framing.rest()) if not self.ended else []
+
+    def restart(self) -> None:
+        """Forget what has been received, before another attempt."""
+        self._framing = DetectedFraming(lines=self._lines)
+
+    @property
+    def ended(self) -> bool:
+        """True if nothing of the answer can follow."""
+        return self._stopped or (self.final and self.complete)
+
+    @property
+    def document(self) -> bytes | None:
+        """The whole reply, if it turned out at its end to be one JSON document or no answer; else None."""
+        return self._framing.document
+
+    @property
+    def is_neither(self) -> bool:
+        """True if the reply turned out to be neither JSON nor an event stream."""
+        return self._framing.is_neither
+
+    def _read(self, events: list[bytes]) -> list[Delta]:
+        deltas: list[Delta] = []
+        for event in events:
+            if event.strip() == DONE:
+                self._stopped = True
+            if self.ended:
+                break
+            # An event whose data is empty says nothing: it keeps the connection open.
+            if event and not event.isspace():
+                self.begun = True
+                deltas += self.read(event)
+        return deltas
 
     @abstractmethod
     def read(self, event: bytes) -> Iterable[Delta]:
@@ -119,12 +158,14 @@ class Request:
     """HTTP request: a path under the endpoint's base URL, and a JSON body (None with GET).
 
     With a ``reader``, the reply is a stream, and the exchange receives the body that the reader assembles.
+    ``make_reader`` returns a reader for a server that streams its reply unasked; None where the dialect has none.
     """
 
     path: str
     body: Mapping[str, Any] | None = None
     method: Literal["GET", "POST"] = "POST"
     reader: StreamReader | None = field(default=None, compare=False)
+    make_reader: Callable[[], StreamReader] | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

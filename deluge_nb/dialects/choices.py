@@ -10,13 +10,8 @@ import msgspec
 from ..logprobs.table import Logprobs
 from .base import Ask, Delta, StreamReader, failure
 from .decode import decode
-from .events import ServerSentEvents
 
 _NO_TABLE = (b"", b"null")
-_DONE = b"[DONE]"
-
-TableParser = Callable[..., Logprobs | None]
-"""Function that parses the JSON of a table; its arguments are the JSON, True for a refusal's, and ``ask``."""
 
 
 class _Function(msgspec.Struct):
@@ -39,7 +34,8 @@ class _Message(msgspec.Struct):
 class _Choice(msgspec.Struct):
     index: int = 0
     delta: _Message | None = None
-    # Not `message`: some servers end a stream with the whole message, which has been streamed already.
+    # Some servers end a stream with the whole message, which has been streamed already; others send nothing else.
+    message: _Message | None = None
     text: str | None = None
     finish_reason: str | None = None
     logprobs: msgspec.Raw = msgspec.Raw(b"")
@@ -69,6 +65,9 @@ class ChoiceReader(StreamReader):
         True for chunks of the chat API, False for those of the completions API.
     """
 
+    # The number of tokens follows the finish reason.
+    final = False
+
     def __init__(
         self,
         ask: Ask,
@@ -77,7 +76,7 @@ class ChoiceReader(StreamReader):
         *,
         chat: bool,
     ) -> None:
-        super().__init__(ask, ServerSentEvents())
+        super().__init__(ask)
         self._dialect, self._table, self._chat = dialect, table, chat
         self._texts: list[str] = []
         self._refusals: list[str] = []
@@ -86,12 +85,11 @@ class ChoiceReader(StreamReader):
         self._finish: str | None = None
         self._usage: dict[str, Any] | None = None
         self._model: str | None = None
-        self._done = False
 
     @property
     def complete(self) -> bool:
-        """True if the server has sent a finish reason or the end of the stream."""
-        return self._done or self._finish is not None
+        """True if the server has sent a finish reason."""
+        return self._finish is not None
 
     def body(self) -> bytes:
         """Return the received part as the body of a reply that was not streamed."""
@@ -121,9 +119,6 @@ class ChoiceReader(StreamReader):
 
     def read(self, event: bytes) -> Iterable[Delta]:
         """Return the additions of one chunk to the answer."""
-        if event.strip() == _DONE:
-            self._done = True
-            return ()
         chunk = decode(event, _Chunk, self._dialect)
         if chunk.error is not None or chunk.object == "error":
             raise failure(self.ask, event)
@@ -134,7 +129,8 @@ class ChoiceReader(StreamReader):
 
     def _delta(self, choice: _Choice) -> Delta:
         self._finish = choice.finish_reason or self._finish
-        message = choice.delta or _Message()
+        has_parts = self._texts or self._refusals or self._calls
+        message = choice.delta or (None if has_parts else choice.message) or _Message()
         content = message.content if self._chat else choice.text
         if isinstance(content, list):
             content = "".join(part.get("text", "") for part in content if part.get("type", "text") == "text")

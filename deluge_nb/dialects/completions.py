@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -10,6 +11,7 @@ from ..errors import MalformedResponseError, SettingError
 from ..logprobs.table import Logprobs
 from . import openai
 from .base import Ask, Completion, Exchange, Request
+from .choices import ChoiceReader
 from .decode import decode
 
 NAME = "completions"
@@ -48,7 +50,8 @@ def build_request(ask: Ask) -> Request:
         body["stop"] = list(params.stop)
     if params.logit_bias is not None:
         body["logit_bias"] = {str(token): bias for token, bias in params.logit_bias.items()}
-    return Request("/completions", body | (params.extra_body or {}))
+    reader = partial(ChoiceReader, ask, NAME, partial(_table, ask=ask), chat=False)
+    return Request("/completions", body | (params.extra_body or {}), make_reader=reader)
 
 
 def parse_response(body: bytes, ask: Ask) -> Completion:
@@ -79,7 +82,7 @@ def parse_response(body: bytes, ask: Ask) -> Completion:
 def exchange(ask: Ask) -> Exchange:
     """Send one request and parse its reply, which may be streamed."""
     request = build_request(ask)
-    reply = yield openai.as_stream_request(request, ask, NAME, _table, chat=False) if ask.stream else request
+    reply = yield openai.as_stream_request(request, ask) if ask.stream else request
     return parse_response(reply, ask)
 
 

@@ -1,8 +1,31 @@
-"""Framing of streams: split chunks of any length into server-sent events, or into lines of JSON."""
+"""Framing of replies: split chunks of any length into server-sent events, or into lines of JSON."""
 
 from __future__ import annotations
 
+import contextlib
+import json
+import re
 from typing import Protocol
+
+import msgspec
+
+DONE = b"[DONE]"
+"""Data of the event that ends a stream."""
+
+_BOM = b"\xef\xbb\xbf"
+# Names of events that only keep a connection open.
+_PINGS = frozenset({b"ping", b"heartbeat", b"keepalive", b"keep-alive"})
+# Put before JSON by some gateways, so that a page cannot run it as a script.
+_GUARD = b")]}'"
+_FIELD = re.compile(rb"(?:data|event|id|retry)[:\r\n]")
+_LONGEST_FIELD = len(b"event:")
+_LINE_END = re.compile(rb"\r\n|\n|\r")
+# Bytes behind a document that are searched for the mark of the end.
+_LONGEST_TRAILER = 1 << 16
+# Objects of an array that may be events; a longer array is no stream.
+_MAX_ELEMENTS = 1 << 20
+# Bytes of a reply that is no answer.
+_KEPT = 4096
 
 
 class Framing(Protocol):
@@ -50,12 +73,14 @@ class ServerSentEvents:
     """Splitter into server-sent events, which returns the data of each.
 
     It follows the event-stream format of the HTML standard: comments, other fields and a byte order mark are ignored,
-    and several lines of data are joined.
+    and several lines of data are joined. Two things that servers do are read in addition: an event named ``error``
+    whose data is only the reason, and a line that is JSON without a field name.
     """
 
     def __init__(self) -> None:
         self._lines = JSONLines()
         self._data: list[bytes] = []
+        self._name = b""
         self._started = False
 
     def feed(self, data: bytes) -> list[bytes]:
@@ -70,10 +95,190 @@ class ServerSentEvents:
         events: list[bytes] = []
         for line in lines:
             if not self._started:
-                line, self._started = line.removeprefix(b"\xef\xbb\xbf"), True
-            if not line and self._data:
-                events.append(b"\n".join(self._data))
-                self._data = []
+                line, self._started = line.removeprefix(_BOM), True
+            if not line:
+                if self._data and self._name not in _PINGS:
+                    events.append(_named(self._name, b"\n".join(self._data)))
+                self._data.clear()
+                self._name = b""
             elif line == b"data" or line.startswith(b"data:"):
                 self._data.append(line[5:].removeprefix(b" "))
+            elif line.startswith(b"event:"):
+                self._name = line[6:].strip().lower()
+            elif line.startswith(b"{") and not self._data:
+                events.append(line)
         return events
+
+
+def _named(name: bytes, data: bytes) -> bytes:
+    """Return the data of an event; that of an error in the form ``{"error": …}``."""
+    if name != b"error" or b'"error"' in data or not data.strip():
+        return data
+    reason = data if is_json(data) else json.dumps(data.decode("utf-8", "replace")).encode()
+    return b'{"error":%b}' % reason
+
+
+def is_json(data: bytes) -> bool:
+    """Return True if some bytes are exactly one JSON value."""
+    try:
+        msgspec.json.decode(data, type=msgspec.Raw)
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
+class DetectedFraming:
+    """Framing that is chosen by the first bytes of a reply, whatever its Content-Type says.
+
+    A reply is an event stream, JSON lines, or one JSON document. Of a document, :attr:`document` has the bytes once
+    :meth:`rest` was called, and there are no events.
+
+    Parameters
+    ----------
+    lines
+        True if the dialect streams JSON lines: each line is an event as soon as it ends. Else the first line is held
+        back until a second one shows that the reply is no single document.
+    """
+
+    def __init__(self, *, lines: bool = False) -> None:
+        self.document: bytes | None = None
+        """The reply, if it is one JSON document or neither JSON nor an event stream."""
+        self.is_neither = False
+        """True if the reply is neither JSON nor an event stream."""
+        self._needed = 1 if lines else 2
+        self._head = b""
+        self._framing: Framing | None = None
+        self._pending = bytearray()
+        self._lines: JSONLines | None = JSONLines()
+        self._values: list[bytes] = []
+
+    def feed(self, data: bytes) -> list[bytes]:
+        """Return the events that end in these bytes."""
+        if self._framing is None and not self._pending:
+            data = self._begin(data)
+        elif self._framing is None:
+            self._pending += data
+        if self._framing is not None:
+            return self._framing.feed(data)
+        return self._feed_json(data) if self._pending else []
+
+    def rest(self) -> list[bytes]:
+        """Return the last events, after the reply has ended."""
+        if self._framing is not None:
+            return self._framing.rest()
+        if not self._pending:
+            is_comment = self._head.startswith(b":")
+            self.document, self.is_neither = None if is_comment else self._head, bool(self._head) and not is_comment
+            return []
+        if self._lines is not None:
+            values = [*self._values, *_values(self._lines.rest())]
+            if len(values) > 1 and all(map(is_json, values)):
+                return values
+        self.document, events = _split_document(bytes(self._pending))
+        return events
+
+    def _begin(self, data: bytes) -> bytes:
+        """Choose the framing, and return the bytes that belong to it."""
+        head = self._head + data
+        while True:
+            head = head.lstrip()
+            if head.startswith(b":"):
+                end = _LINE_END.search(head)
+                if end is None:
+                    head = b":"  # not kept: a comment may be endless
+                    break
+                head = head[end.end() :]
+            elif head.startswith((_BOM, _GUARD)):
+                head = head.removeprefix(_BOM).removeprefix(_GUARD).removeprefix(b",")
+            else:
+                break
+        self._head = head
+        if head[:1] in (b"{", b"["):
+            self._pending += head
+        elif _FIELD.match(head):
+            self._framing = ServerSentEvents()
+        elif len(head) > _LONGEST_FIELD:
+            self._framing = _NoFraming(self)
+        return head
+
+    def _feed_json(self, data: bytes) -> list[bytes]:
+        if self._lines is None:
+            return []
+        for value in _values(self._lines.feed(data)):
+            if not is_json(value):  # one document over several lines, or with something behind it
+                self._lines = None
+                return []
+            self._values.append(value)
+        if len(self._values) < self._needed:
+            return []
+        self._framing = _ValueLines(self._lines)
+        self._pending.clear()
+        return self._values
+
+
+class _ValueLines:
+    """Splitter into the values of JSON lines; comments and empty lines are ignored."""
+
+    def __init__(self, lines: JSONLines) -> None:
+        self._lines = lines
+
+    def feed(self, data: bytes) -> list[bytes]:
+        return _values(self._lines.feed(data))
+
+    def rest(self) -> list[bytes]:
+        return _values(self._lines.rest())
+
+
+class _NoFraming:
+    """Collector of a reply that is neither JSON nor an event stream; its first bytes are enough for a message."""
+
+    def __init__(self, detected: DetectedFraming) -> None:
+        self._detected = detected
+        self._kept = bytearray()
+
+    def feed(self, data: bytes) -> list[bytes]:
+        self._kept += data[: max(0, _KEPT - len(self._kept))]
+        return []
+
+    def rest(self) -> list[bytes]:
+        self._detected.document, self._detected.is_neither = bytes(self._kept), True
+        return []
+
+
+def _split_document(data: bytes) -> tuple[bytes | None, list[bytes]]:
+    """Return a document without the comments and the mark of the end that follow it, or the events of an array."""
+    if not is_json(data):
+        trimmed = _without_trailer(data)
+        data = trimmed if is_json(trimmed) else data
+    if data.startswith(b"[") and data[1:64].lstrip().startswith(b"{") and data.count(b"{") <= _MAX_ELEMENTS:
+        with contextlib.suppress(ValueError, RecursionError):
+            elements = [bytes(element) for element in msgspec.json.decode(data, type=list[msgspec.Raw])]
+            if all(element.startswith(b"{") for element in elements):
+                return None, elements
+    return data, []
+
+
+def _without_trailer(data: bytes) -> bytes:
+    tail = data[-_LONGEST_TRAILER:]
+    size = len(data) - len(tail)
+    while True:
+        tail = tail.rstrip()
+        start = max(tail.rfind(b"\n"), tail.rfind(b"\r")) + 1
+        if tail.endswith(DONE):
+            tail = tail.removesuffix(DONE).rstrip().removesuffix(b"data:")
+        elif start and tail.startswith(b":", start):
+            tail = tail[:start]
+        else:
+            return data[:size] + tail
+
+
+def _values(lines: list[bytes]) -> list[bytes]:
+    return [value for value in map(_value_of, lines) if value is not None]
+
+
+def _value_of(line: bytes) -> bytes | None:
+    """Return the value of a line of JSON; None for an empty line and a comment."""
+    line = line.strip()
+    if not line or line[:1] == b":":
+        return None
+    return line.removeprefix(b"data:").strip()

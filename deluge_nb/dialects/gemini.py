@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 from urllib.parse import quote
 
@@ -17,7 +18,6 @@ from ..tools import ToolCall
 from . import openai
 from .base import Ask, Completion, Delta, Exchange, Request, StreamReader, failure
 from .decode import decode, parse_error
-from .events import ServerSentEvents
 
 NAME = "gemini"
 
@@ -114,7 +114,9 @@ def build_request(ask: Ask) -> Request:
     config |= extra.pop("generationConfig", {})
     if config:
         body["generationConfig"] = config
-    return Request(f"/models/{quote(ask.model, safe='')}:generateContent", body | extra)
+    return Request(
+        f"/models/{quote(ask.model, safe='')}:generateContent", body | extra, make_reader=partial(_Reader, ask)
+    )
 
 
 def parse_response(body: bytes, ask: Ask) -> Completion:
@@ -159,8 +161,11 @@ def exchange(ask: Ask) -> Exchange:
 class _Reader(StreamReader):
     """Parser of a stream whose events are replies with parts of the answer."""
 
+    # Other events may follow the finish reason, with the token counts.
+    final = False
+
     def __init__(self, ask: Ask) -> None:
-        super().__init__(ask, ServerSentEvents())
+        super().__init__(ask)
         self._reply: dict[str, Any] = {}
         self._answer: dict[str, Any] = {}
         self._parts: list[Any] = []

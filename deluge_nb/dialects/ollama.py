@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -14,7 +15,6 @@ from ..logprobs.table import Logprobs
 from . import openai
 from .base import Ask, Completion, Delta, Exchange, Request, StreamReader, failure
 from .decode import decode
-from .events import JSONLines
 
 NAME = "ollama"
 
@@ -63,11 +63,11 @@ def build_request(ask: Ask) -> Request:
         body["format"] = dict(ask.output_schema.schema)
     if ask.prompt.raw is not None:
         body |= {"prompt": ask.prompt.raw, "raw": True}
-        return Request("/api/generate", body | (params.extra_body or {}))
+        return Request("/api/generate", body | (params.extra_body or {}), make_reader=partial(_Reader, ask))
     body["messages"] = [_convert_message(message) for message in openai.messages(ask)]
     if ask.tools:
         body["tools"] = openai.tool_definitions(ask.tools)
-    return Request("/api/chat", body | (params.extra_body or {}))
+    return Request("/api/chat", body | (params.extra_body or {}), make_reader=partial(_Reader, ask))
 
 
 def parse_response(body: bytes, ask: Ask) -> Completion:
@@ -113,7 +113,7 @@ class _Reader(StreamReader):
     """Parser of a stream whose lines are replies with parts of the answer."""
 
     def __init__(self, ask: Ask) -> None:
-        super().__init__(ask, JSONLines())
+        super().__init__(ask, lines=True)
         self._last: dict[str, Any] = {}
         self._texts: list[str] = []
         self._calls: list[Any] = []

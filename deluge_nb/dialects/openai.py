@@ -20,7 +20,7 @@ from ..logprobs.columns import RawBytes, Vocabulary, drop_repeats, has_repeats
 from ..logprobs.table import Logprobs
 from ..tools import Tool, ToolCall
 from .base import Ask, Completion, Exchange, Request, failure, load
-from .choices import ChoiceReader, TableParser
+from .choices import ChoiceReader
 from .decode import decode, excerpt, one_line
 
 if TYPE_CHECKING:
@@ -114,7 +114,8 @@ def build_request(ask: Ask) -> Request:
         body["response_format"] = {"type": "json_schema", "json_schema": shape}
     if ask.prompt.prefill is not None and ask.endpoint.prefill_flag == "continue_final_message":
         body |= {"continue_final_message": True, "add_generation_prompt": False}
-    return Request("/chat/completions", body | (params.extra_body or {}))
+    reader = partial(ChoiceReader, ask, NAME, partial(parse_table, ask=ask), chat=True)
+    return Request("/chat/completions", body | (params.extra_body or {}), make_reader=reader)
 
 
 def tool_definitions(tools: Sequence[Tool]) -> list[dict[str, Any]]:
@@ -185,14 +186,14 @@ def exchange(ask: Ask) -> Exchange:
     if ask.prompt.raw is not None:
         return (yield from load("completions").exchange(ask))
     request = build_request(ask)
-    reply = yield as_stream_request(request, ask, NAME, parse_table, chat=True) if ask.stream else request
+    reply = yield as_stream_request(request, ask) if ask.stream else request
     return parse_response(reply, ask)
 
 
-def as_stream_request(request: Request, ask: Ask, dialect: str, table: TableParser, *, chat: bool) -> Request:
+def as_stream_request(request: Request, ask: Ask) -> Request:
     """Return the request for a streamed answer, with its reader."""
     options = {"stream_options": {"include_usage": True}} if ask.endpoint.stream_usage else {}
-    reader = ChoiceReader(ask, dialect, partial(table, ask=ask), chat=chat)
+    reader = request.make_reader() if request.make_reader is not None else None
     return replace(request, body={**options, **(request.body or {}), "stream": True}, reader=reader)
 
 

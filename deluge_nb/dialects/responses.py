@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -13,7 +14,6 @@ from ..logprobs.table import Logprobs
 from . import openai
 from .base import Ask, Completion, Delta, Exchange, Request, StreamReader, failure
 from .decode import decode
-from .events import ServerSentEvents
 
 NAME = "responses"
 
@@ -96,7 +96,7 @@ def build_request(ask: Ask) -> Request:
     if ask.output_schema is not None:
         shape = {"name": ask.output_schema.name, "schema": dict(ask.output_schema.schema), "strict": True}
         body["text"] = {"format": {"type": "json_schema", **shape}}
-    return Request("/responses", body | (params.extra_body or {}))
+    return Request("/responses", body | (params.extra_body or {}), make_reader=partial(_Reader, ask))
 
 
 def parse_response(body: bytes, ask: Ask) -> Completion:
@@ -152,7 +152,7 @@ class _Reader(StreamReader):
     """Parser of a stream whose last event has the whole response; the tokens of earlier events have no bytes."""
 
     def __init__(self, ask: Ask) -> None:
-        super().__init__(ask, ServerSentEvents())
+        super().__init__(ask)
         self._texts: list[str] = []
         self._rows: list[Any] = []
         self._whole = b""

@@ -10,12 +10,11 @@ import json
 import math
 import re
 import weakref
-from collections.abc import AsyncIterable, Callable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
 from http import HTTPStatus
 from importlib.metadata import version
-from typing import cast
 from urllib.parse import urlsplit
 
 import httpx
@@ -25,8 +24,17 @@ from ..dialects.base import Completion, Exchange, Request, load
 from ..errors import DelugeError, RequestError
 from ..models.spec import Address, Endpoint, Served
 from .rate_limits import seconds_until_reset
+from .reading import (
+    ACCEPTED_CODINGS,
+    MAX_ERROR_SIZE,
+    MAX_REPLY_SIZE,
+    Body,
+    UnfinishedStreamError,
+    UnreadableBodyError,
+    as_document,
+)
 from .retries import FailedAttempt, plausible_wait, retry_after, with_retries
-from .streaming import StreamedReply, StreamListener
+from .streaming import Source, StreamedReply, StreamListener
 from .throttle import Pace, Pause
 
 # Statuses of transient failures: time-outs, conflicts, rate limits and server errors (Groq sends 498 and Anthropic 529
@@ -43,10 +51,9 @@ _EXHAUSTED_CODES = frozenset(
 )
 # Google's message for a tier without quota for the model; the delay that comes with it does not help.
 _NO_QUOTA = re.compile(r"\blimit: 0\b(?!\.\d)")
-# Bytes; a longer reply is no answer, and would fill the memory.
-_MAX_REPLY_SIZE = 64 << 20
-# A reply that trickles in never exceeds `timeout` between two bytes; a whole reply may take this many times as long.
+# A reply that trickles in never exceeds `timeout` between two bytes; a whole try may take this many times as long.
 _TOTAL_TIMEOUT_FACTOR = 10
+_LONGER = "increase timeout to wait longer"
 # A client sends to a few addresses only; the limit guards against a path that varies.
 _MAX_PARSED_URLS = 64
 # Seconds; if a server asks for a longer wait, an error with that number is more useful than a call that hangs.
@@ -54,7 +61,7 @@ _LONGEST_WAIT = 60.0
 
 _HEADERS = {
     "Accept": "application/json",
-    "Accept-Encoding": "gzip, deflate",
+    "Accept-Encoding": ACCEPTED_CODINGS,
     "User-Agent": f"deluge-nb/{version('deluge-nb')}",
 }
 
@@ -173,6 +180,9 @@ class Transport:
         base = address.base_url if address is not None else self._endpoint.base_url
         headers = {**self._headers, **_credentials(self._endpoint, key)} if key else self._headers
         url = base + request.path
+        limit = _TOTAL_TIMEOUT_FACTOR * self._timeout if self._served is None else None
+        body = Body(MAX_REPLY_SIZE if self._served is None else math.inf)
+        response = None
         try:
             sent = httpx.Request(
                 request.method,
@@ -181,19 +191,29 @@ class Transport:
                 json=request.body,
                 extensions={"timeout": self._timeouts},
             )
-            # Not through an httpx client: its cookies, redirects and authentication are not wanted, and cost as much as
-            # reading the answer.
-            response = await self._backend_for(base).handle_async_request(sent)
-            reset = seconds_until_reset(response.headers.raw)
-            # For a later reset the next request is sent anyway: if the server refuses it, it gives the reason.
-            if reset is not None and reset <= _LONGEST_WAIT:
-                self._pause.hold(reset)
-            try:
-                if streamed is not None and streamed.is_streamed(response):
-                    return await streamed.read(response, self._endpoint.label, model)
-                body = await self._read_body(response, model)
-            finally:
-                await response.aclose()
+            async with asyncio.timeout(limit) as clock:
+                # Not through an httpx client: its cookies, redirects and authentication are not wanted, and cost as
+                # much as reading the answer.
+                response = await self._backend_for(base).handle_async_request(sent)
+                reset = seconds_until_reset(response.headers.raw)
+                # For a later reset the next request is sent anyway: if the server refuses it, it gives the reason.
+                if reset is not None and reset <= _LONGEST_WAIT:
+                    self._pause.hold(reset)
+                try:
+                    if streamed is not None and response.is_success:
+                        deadline = clock.when()
+                        clock.reschedule(None)  # the part that came in time is kept
+                        source = Source(self._endpoint.label, model, self._endpoint.dialect)
+                        return await streamed.read(response, source, deadline, body.max_size)
+                    if not response.is_success:
+                        body.max_size = MAX_ERROR_SIZE
+                    await body.read(response)
+                finally:
+                    await response.aclose()
+        except TimeoutError:
+            failure = self._body_failure(model, f"its answer was still coming after {limit:g} seconds; {_LONGER}")
+        except UnreadableBodyError as error:
+            failure = self._body_failure(model, str(error))
         except httpx.TimeoutException as error:
             billed = not isinstance(error, httpx.ConnectTimeout)
             failure = self._connection_failure(model, f"no answer within {self._timeout:g} seconds", billed=billed)
@@ -203,10 +223,25 @@ class Transport:
             billed = not isinstance(error, httpx.ConnectError)
             failure = self._connection_failure(model, _redact(str(error) or type(error).__name__, key), billed=billed)
         else:
-            if response.is_success:
-                return body
-            failure = self._status_failure(response, body, model, key)
+            failure = None
+        if response is not None and response.is_success and (failure is None or body.is_whole):
+            return self._document(request, response, body.content, model)
+        if response is not None and not response.is_success:
+            # Whatever became of its body, the status says what to do.
+            failure = self._status_failure(response, body.content, model, key)
+        assert failure is not None
         raise failure
+
+    def _document(self, request: Request, response: httpx.Response, content: bytes, model: str) -> bytes:
+        """Return a reply as the document that the dialect parses."""
+        if self._served is not None:
+            return content
+        content_type = response.headers.get("content-type")
+        try:
+            return as_document(content, request.make_reader, content_type, self._endpoint.dialect)
+        except UnfinishedStreamError:
+            reason = "the connection ended before the answer did"
+        raise self._connection_failure(model, reason, billed=True)
 
     def _parse_url(self, url: str) -> httpx.URL:
         """Parse an address and remember the result."""
@@ -246,27 +281,6 @@ class Transport:
 
     def _body_failure(self, model: str, reason: str) -> FailedAttempt:
         return FailedAttempt(RequestError(f"{model!r} at {self._endpoint.label}: {reason}", model=model), retry=False)
-
-    async def _read_body(self, response: httpx.Response, model: str) -> bytes:
-        """Read a whole reply; its size and its time are limited unless the server runs on this machine."""
-        chunks: list[bytes] = []
-        size, max_size = 0, _MAX_REPLY_SIZE if self._served is None else math.inf
-        limit = None if self._served is not None else _TOTAL_TIMEOUT_FACTOR * self._timeout
-        try:
-            async with asyncio.timeout(limit):
-                # The raw stream is cheaper, and does where nothing has to be decompressed.
-                stream = response.aiter_bytes() if "content-encoding" in response.headers else response.stream
-                async for chunk in cast(AsyncIterable[bytes], stream):
-                    chunks.append(chunk)
-                    size += len(chunk)
-                    if size > max_size:
-                        break
-        except TimeoutError:
-            reason = f"its answer was still coming after {limit:g} seconds; increase timeout to wait longer"
-            raise self._body_failure(model, reason) from None
-        if size > max_size:
-            raise self._body_failure(model, f"its answer is longer than {_MAX_REPLY_SIZE >> 20} MB")
-        return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
     def _status_failure(self, response: httpx.Response, content: bytes, model: str, key: str | None) -> FailedAttempt:
         """Return the failure for a reply with an error status or a redirect."""

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import httpx
 
 from ..dialects.base import Delta, StreamReader
 from ..errors import DelugeError, RequestError
+from .reading import UnfinishedStreamError, UnreadableBodyError, assembled, body_stream, too_long
 
-# Content types of a streamed body; a body of any other type is a complete answer.
-_STREAM_TYPES = ("text/event-stream", "application/x-ndjson", "application/stream+json")
+# Seconds in which the connection may end after the answer, so that it can be used again.
+_AFTER_END = 0.1
+# Seconds of silence after the finish reason; only the number of tokens follows it.
+_AFTER_FINISH = 5.0
 
 
 class StreamListener:
@@ -71,38 +76,89 @@ class StreamedReply:
         self._reader = reader
         self._listener = listener
 
-    def is_streamed(self, response: httpx.Response) -> bool:
-        """Return True for a stream; some servers send a complete answer even when a stream is requested."""
-        content_type = response.headers.get("content-type", "text/event-stream")
-        return response.is_success and content_type.partition(";")[0].strip().lower() in _STREAM_TYPES
+    async def read(self, response: httpx.Response, source: Source, deadline: float | None, max_size: float) -> bytes:
+        """Read the reply until it ends, fails or is stopped.
 
-    async def read(self, response: httpx.Response, label: str, model: str) -> bytes:
-        """Read the stream until it ends, fails or is stopped.
+        Parameters
+        ----------
+        response
+            A reply without an error status; its body need not be a stream.
+        source
+            The server, for messages.
+        deadline
+            Time of the loop at which reading ends; None for no limit.
+        max_size
+            Bytes after which reading ends.
 
         Returns
         -------
         bytes
             The part that was received, in the form of a reply that was not streamed.
-        """
-        try:
-            await self._listener.read(asyncio.ensure_future(self._read_chunks(response)))
-        except httpx.HTTPError as error:
-            reason = "no more came in time" if isinstance(error, httpx.TimeoutException) else str(error)
-            self._listener.error = _interruption(label, model, reason or type(error).__name__)
-        except DelugeError as error:
-            self._listener.error = error
-        else:
-            if not self._reader.complete and not self._listener.stopped:
-                self._listener.error = _interruption(label, model, "the connection ended before the answer did")
-        return self._reader.body()
 
-    async def _read_chunks(self, response: httpx.Response) -> None:
-        async for chunk in response.aiter_bytes():
-            if deltas := self._reader.feed(chunk):
-                self._listener.on_deltas(deltas)
-        if deltas := self._reader.end():
+        Raises
+        ------
+        httpx.HTTPError, TimeoutError, UnreadableBodyError
+            When reading fails before anything was passed to the listener.
+        MalformedResponseError
+            When the reply is no answer in any form.
+        """
+        reader, listener = self._reader, self._listener
+        try:
+            await listener.read(asyncio.ensure_future(self._read_chunks(response, deadline, max_size)))
+        except (httpx.HTTPError, TimeoutError, UnreadableBodyError) as error:
+            if not reader.begun:
+                reader.restart()
+                raise
+            # What follows a complete answer is not needed.
+            if not reader.complete and not reader.ended:
+                listener.error = source.interruption(_reason(error))
+        except DelugeError as error:
+            listener.error = error
+        else:
+            try:
+                return assembled(reader, response.headers.get("content-type"), source.dialect)
+            except UnfinishedStreamError:
+                if not listener.stopped:
+                    listener.error = source.interruption("the connection ended before the answer did")
+        return reader.body()
+
+    async def _read_chunks(self, response: httpx.Response, deadline: float | None, max_size: float) -> None:
+        reader, now = self._reader, asyncio.get_running_loop().time
+        size, was_ended = 0, False
+        async with asyncio.timeout_at(deadline) as clock:
+            async for chunk in body_stream(response):
+                size += len(chunk)
+                if size > max_size:
+                    raise too_long()
+                deltas = reader.feed(chunk)
+                if deltas:
+                    self._listener.on_deltas(deltas)
+                if reader.ended and not was_ended:
+                    was_ended = True
+                    clock.reschedule(min(deadline or math.inf, now() + _AFTER_END))
+                elif reader.complete and not was_ended:
+                    clock.reschedule(min(deadline or math.inf, now() + _AFTER_FINISH))
+        if deltas := reader.end():
             self._listener.on_deltas(deltas)
 
 
-def _interruption(label: str, model: str, reason: str) -> RequestError:
-    return RequestError(f"{model!r} at {label} broke off in the middle of its answer: {reason}", model=model)
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Server and model of a reply, for error messages."""
+
+    label: str
+    model: str
+    dialect: str
+
+    def interruption(self, reason: str) -> RequestError:
+        """Return the error for an answer that broke off."""
+        message = f"{self.model!r} at {self.label} broke off in the middle of its answer: {reason}"
+        return RequestError(message, model=self.model)
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, httpx.TimeoutException):
+        return "no more came in time"
+    if isinstance(error, TimeoutError):
+        return "it was still coming when the time was up; increase timeout to wait longer"
+    return str(error) or type(error).__name__

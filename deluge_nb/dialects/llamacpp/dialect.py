@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Generator
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -114,7 +115,7 @@ def build_request(ask: Ask, prompt: str | list[int]) -> Request:
         body["logit_bias"] = [[token, bias] for token, bias in params.logit_bias.items()]
     if ask.output_schema is not None:
         body["json_schema"] = dict(ask.output_schema.schema)
-    return Request("/completion", body | (params.extra_body or {}))
+    return Request("/completion", body | (params.extra_body or {}), make_reader=partial(CompletionReader, ask))
 
 
 def with_entries(raw: dict[str, Any], entries: list[Any]) -> dict[str, Any]:

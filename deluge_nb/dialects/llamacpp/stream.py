@@ -15,7 +15,6 @@ import msgspec
 from ...errors import MalformedResponseError
 from ..base import Ask, Delta, Request, StreamReader, failure
 from ..decode import decode
-from ..events import ServerSentEvents
 from .rows import NAME, Entry, Reply, Row, RowRequests, build_table, vocabulary
 
 
@@ -40,7 +39,7 @@ class CompletionReader(StreamReader):
     """Parser of the events of one completion."""
 
     def __init__(self, ask: Ask) -> None:
-        super().__init__(ask, ServerSentEvents())
+        super().__init__(ask)
         self._texts: list[str] = []
         self._last: dict[str, Any] = {}
         self._count = 0

@@ -1,0 +1,221 @@
+"""Reading of a reply's body within limits of size, whatever its coding and its form."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import AsyncIterable, AsyncIterator, Callable
+from typing import cast
+
+import httpx
+
+from ..dialects.base import StreamReader
+from ..dialects.events import is_json
+from ..errors import MalformedResponseError
+
+MAX_REPLY_SIZE = 64 << 20
+"""Bytes of one answer, unpacked; a longer one would fill the memory."""
+MAX_ERROR_SIZE = 1 << 20
+"""Bytes of a failed reply that are read; the reason stands at its beginning."""
+ACCEPTED_CODINGS = "gzip, deflate"
+"""Codings that the client asks for; :mod:`zlib` unpacks each."""
+
+_ZLIB_BITS = {"gzip": 31, "x-gzip": 31, "deflate": 15}
+# Bytes that are unpacked before their number is checked.
+_STEP = 1 << 18
+# A longer list of pieces is joined, so that a body sent byte by byte makes no list of millions.
+_MAX_PIECES = 1024
+# Bytes of a reply that a reader gets at once.
+_SLICE = 1 << 16
+
+
+class UnreadableBodyError(Exception):
+    """Body that is not read: too long, or packed in a way that was not asked for."""
+
+
+class UnfinishedStreamError(Exception):
+    """Stream that ended before the answer did."""
+
+
+def body_stream(response: httpx.Response) -> AsyncIterable[bytes]:
+    """Return the unpacked pieces of a body.
+
+    Raises
+    ------
+    UnreadableBodyError
+        For a coding that was not asked for, and for more than one.
+    """
+    # The raw stream is cheaper, and does where nothing has to be unpacked.
+    stream = cast(AsyncIterable[bytes], response.stream)
+    if "content-encoding" not in response.headers:
+        return stream
+    named = (part.strip().lower() for part in response.headers["content-encoding"].split(","))
+    codings = [coding for coding in named if coding not in ("", "identity")]
+    if len(codings) > 1:
+        raise UnreadableBodyError(f"its answer is packed {len(codings)} times ({', '.join(codings)[:80]})")
+    if not codings:
+        return stream
+    if codings[0] not in _ZLIB_BITS:
+        raise UnreadableBodyError(
+            f"its answer is in the coding {codings[0][:40]!r}, which was not asked for ({ACCEPTED_CODINGS} were)"
+        )
+    return _unpack(stream, codings[0])
+
+
+async def _unpack(stream: AsyncIterable[bytes], coding: str) -> AsyncIterator[bytes]:
+    """Unpack a stream in steps of bounded size.
+
+    Raises
+    ------
+    httpx.DecodingError
+        When the bytes are not packed in this way, or end too early.
+    """
+    bits = _ZLIB_BITS[coding]
+    unpacker, has_begun = zlib.decompressobj(bits), False
+    try:
+        async for packed in stream:
+            if not has_begun and packed and coding == "deflate" and packed[0] & 0x0F != 8:
+                unpacker = zlib.decompressobj(-bits)  # some servers leave out the header
+            has_begun = has_begun or bool(packed)
+            while packed:
+                if unpacker.eof:
+                    if coding == "deflate" or not packed.strip(b"\0"):
+                        break  # padding
+                    unpacker = zlib.decompressobj(bits)  # gzip may have several members
+                piece = unpacker.decompress(packed, _STEP)
+                packed = unpacker.unconsumed_tail or unpacker.unused_data
+                if piece:
+                    yield piece
+            while not unpacker.eof and (piece := unpacker.decompress(b"", _STEP)):
+                yield piece
+    except zlib.error as error:
+        raise httpx.DecodingError(f"its answer is no valid {coding}: {error}") from None
+    if has_begun and not unpacker.eof:
+        raise httpx.DecodingError(f"its {coding} answer ended too early")
+
+
+class Body:
+    """Body of one reply, as far as it has been read.
+
+    Parameters
+    ----------
+    max_size
+        Bytes after which reading fails; may be changed before :meth:`read`.
+    """
+
+    def __init__(self, max_size: float) -> None:
+        self.max_size = max_size
+        self._joined = bytearray()
+        self._pieces: list[bytes] = []
+
+    async def read(self, response: httpx.Response) -> None:
+        """Read a body to its end.
+
+        Raises
+        ------
+        UnreadableBodyError
+            When it is too long, or in a coding that was not asked for.
+        httpx.HTTPError
+            When the connection ends early.
+        """
+        pieces, size = self._pieces, 0
+        async for piece in body_stream(response):
+            pieces.append(piece)
+            size += len(piece)
+            if size > self.max_size:
+                raise too_long()
+            if len(pieces) > _MAX_PIECES:
+                self._joined += b"".join(pieces)
+                pieces.clear()
+
+    @property
+    def content(self) -> bytes:
+        """The bytes that have been read."""
+        if len(self._pieces) == 1 and not self._joined:
+            return self._pieces[0]
+        return b"".join((self._joined, *self._pieces))
+
+    @property
+    def is_whole(self) -> bool:
+        """True if the bytes are a whole JSON document, so that nothing of the answer can follow."""
+        content = self.content.strip()
+        return content[:1] in (b"{", b"[") and is_json(content)
+
+
+def too_long() -> UnreadableBodyError:
+    """Return the error for an answer above :data:`MAX_REPLY_SIZE`."""
+    return UnreadableBodyError(f"its answer is longer than {MAX_REPLY_SIZE >> 20} MB")
+
+
+def as_document(
+    body: bytes, make_reader: Callable[[], StreamReader] | None, content_type: str | None, dialect: str
+) -> bytes:
+    """Return a reply as the JSON document that the dialect parses, in whatever form the server has sent it.
+
+    Parameters
+    ----------
+    body
+        The reply: a document with anything around it, an event stream, or JSON lines.
+    make_reader
+        Maker of the reader that assembles a stream; None where the dialect has none.
+    content_type
+        The server's header, for the message only.
+    dialect
+        Name of the dialect, for the message.
+
+    Raises
+    ------
+    MalformedResponseError
+        When the body is no answer in any form.
+    UnfinishedStreamError
+        When it is a stream that ends before the answer does.
+    RequestError
+        When it is a stream that reports a failure.
+    """
+    # Nearly every reply is a document of one line, or one whose first line is only its bracket.
+    if body[:1] == b"{" and body[-4:].rstrip().endswith(b"}") and b"\r" not in body:
+        end = body.find(b"\n")
+        if end in (-1, 1, len(body) - 1):
+            return body
+    if make_reader is None or not body.strip():
+        return body
+    reader = make_reader()
+    for start in range(0, len(body), _SLICE):
+        reader.feed(body[start : start + _SLICE])
+    reader.end()
+    return assembled(reader, content_type, dialect)
+
+
+def assembled(reader: StreamReader, content_type: str | None, dialect: str) -> bytes:
+    """Return the document that a reader has read or assembled.
+
+    Raises
+    ------
+    MalformedResponseError
+        When it has read neither JSON nor an event stream.
+    UnfinishedStreamError
+        When the stream ended before the answer did.
+    """
+    document = reader.document
+    if document is None:
+        if not reader.complete and not reader.ended:
+            raise UnfinishedStreamError
+        return reader.body()
+    if reader.is_neither:
+        kind = f" (Content-Type: {content_type[:60]})" if content_type else ""
+        excerpt = document[:200].decode("utf-8", "replace")
+        raise MalformedResponseError(f"The server sent no JSON: {excerpt!r}{kind}.", dialect=dialect, excerpt=excerpt)
+    return document
+
+
+__all__ = [
+    "ACCEPTED_CODINGS",
+    "MAX_ERROR_SIZE",
+    "MAX_REPLY_SIZE",
+    "Body",
+    "UnfinishedStreamError",
+    "UnreadableBodyError",
+    "as_document",
+    "assembled",
+    "body_stream",
+    "too_long",
+]
