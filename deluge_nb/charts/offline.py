@@ -18,6 +18,9 @@ import altair as alt
 from ..extras import has_extra
 from ..render.picture import png
 from .chart_link import with_named_views
+from .page import SOURCE_POLICY, escape_pages, is_page, page_settings, save_page, with_notice
+
+escape_pages()
 
 # JupyterLab 4 includes Vega-Lite 5.6, so specifications must not use newer features.
 _SCHEMA = "https://vega.github.io/schema/vega-lite/v5.json"
@@ -35,7 +38,8 @@ _STYLE: dict[str, Any] = {
         "axis": {"domainColor": "#a0a8b0", "gridColor": "#e6e9ec", "tickColor": "#a0a8b0"},
         "title": {"color": INK, "subtitleColor": INK},
         "style": {"guide-label": {"fill": INK}, "guide-title": {"fill": INK}},
-    }
+    },
+    "usermeta": {"embedOptions": {"sourceHeader": SOURCE_POLICY}},
 }
 
 
@@ -54,6 +58,19 @@ class _Offline:
         spec = self.to_dict()
         # marimo includes Vega, but prefers a picture to it.
         return _live(spec) if _in_marimo() else _bundle(spec)
+
+    def to_html(self, *args: Any, **settings: Any) -> str:
+        if not args:
+            settings = page_settings(settings)
+        page = super().to_html(*args, **settings)  # type: ignore[missing-attribute]
+        return page if settings.get("inline") else with_notice(page, settings)
+
+    def save(self, fp: Any, format: Any = None, *args: Any, **settings: Any) -> None:
+        save = super().save  # type: ignore[missing-attribute]
+        if args or not is_page(fp, format):
+            save(fp, format, *args, **settings)
+        else:
+            save_page(save, fp, settings)
 
     def __and__(self, other: Any) -> Any:
         charts: list[Any] = [self, other]

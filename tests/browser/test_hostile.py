@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import pytest
 from playwright.sync_api import Page, expect
 
-from deluge_nb import LogprobView
+from deluge_nb import LogprobView, confidence_chart, entropy_chart
 from deluge_nb.render.assets import STATIC, read_asset
 
 from .conftest import HOST, encoded
@@ -158,3 +159,24 @@ def test_tokens_named_like_object_properties_are_drawn_as_text(host: Host) -> No
     assert drawn(page) == ["__proto__", "toString", " hasOwnProperty"]
     page.locator('[data-token="0"]').hover()
     assert page.locator(".deluge-card .deluge-row code").all_text_contents()[:2] == ["__proto__", "constructor"]
+
+
+def test_a_saved_chart_runs_no_text_of_a_model(page: Page, tmp_path: Path) -> None:
+    tokens = ["</script><img src=x a='", "' onerror='window.hacked=1//", "'>", *MARKUP]
+    rows = table(*((token, 0.05, {MARKUP[1]: 0.9}) for token in tokens))
+    chart = (entropy_chart(rows) & confidence_chart(rows)).properties(title=MARKUP[2])
+    chart.save(tmp_path / "chart.html")
+    page.goto((tmp_path / "chart.html").as_uri())
+    expect(page.locator("#vis svg.marks, #vis canvas").first).to_be_visible()
+    page.locator("#vis svg.marks path[aria-roledescription=bar], #vis canvas").first.hover()
+    assert page.evaluate("window.hacked") is None
+    assert page.locator("body :is(img, iframe)").count() == 0
+    # The menu of Vega's charts writes the specification into a page of its own.
+    for entry in ("View Source", "View Compiled Vega"):
+        page.locator("#vis summary").click()
+        with page.expect_popup() as opened:
+            page.get_by_text(entry).click()
+        expect(opened.value.locator("code").first).to_contain_text('"config"')
+        assert opened.value.evaluate("window.hacked") is None
+        opened.value.close()
+        page.locator("#vis summary").click()

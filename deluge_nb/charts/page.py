@@ -1,0 +1,71 @@
+"""Write charts as HTML pages: no text of a chart becomes markup, and the page works offline where it can.
+
+Altair puts the specification into a script element and escapes nothing, so that a token ``</script>`` ends the script
+and the text after it becomes markup. Altair serializes in one place, for saved pages and for all renderers that write
+HTML. The rule is applied there, because it must also hold for compounds of Altair's own classes (``alt.vconcat``).
+"""
+
+from __future__ import annotations
+
+import html
+import io
+import json
+import re
+from pathlib import Path
+from types import SimpleNamespace
+from typing import IO, Any
+
+import altair.utils.html
+
+from ..extras import has_extra
+
+# Settings of a page that loads Vega from a server which the user has chosen, or that is only part of a page.
+_CHOSEN = frozenset({"base_url", "fullhtml", "requirejs", "inline", "template"})
+_ROOM = re.compile(r'(<div id="[^"]*">)(?=</div>)')
+_NEEDS = (
+    "This chart needs Vega from {server}, which could not be reached. After pip install 'deluge-nb[pictures]', saved "
+    "pages work offline."
+)
+# "View Source" in the menu of a chart writes the specification into a new page without escaping it.
+SOURCE_POLICY = '<meta http-equiv="Content-Security-Policy" content="default-src \'none\'">'
+"""Head of the page of "View Source", which forbids all scripts."""
+
+
+def _dumps(value: Any, **options: Any) -> str:
+    """Return JSON that can stand in a script element, or in any other place of a page's script."""
+    return json.dumps(value, **options).replace("<", "\\u003c")
+
+
+def escape_pages() -> None:
+    """Escape every specification that Altair writes into a page; the page draws the same chart."""
+    vars(altair.utils.html)["json"] = SimpleNamespace(dumps=_dumps)
+
+
+def page_settings(settings: dict[str, Any]) -> dict[str, Any]:
+    """Return the settings of a page with Vega embedded, if it can be and the user chose nothing else."""
+    embeds = not _CHOSEN & settings.keys() and has_extra("vl_convert")
+    return {**settings, "inline": True} if embeds else settings
+
+
+def with_notice(page: str, settings: dict[str, Any]) -> str:
+    """Return a page that says what it needs, in the place of the chart until Vega draws it."""
+    server = settings.get("base_url", "https://cdn.jsdelivr.net")
+    notice = html.escape(_NEEDS.format(server=server))
+    return _ROOM.sub(lambda match: match[1] + notice, page, count=1)
+
+
+def save_page(chart: Any, file: str | Path | IO[Any], settings: dict[str, Any]) -> None:
+    """Save a chart as a page, by the ``save`` of its Altair class."""
+    settings = page_settings(settings)
+    written = io.StringIO()
+    chart(written, format="html", **settings)
+    page = written.getvalue() if settings.get("inline") else with_notice(written.getvalue(), settings)
+    if isinstance(file, str | Path):
+        Path(file).write_text(page, encoding=settings.get("encoding", "utf-8"))
+    else:
+        file.write(page)
+
+
+def is_page(file: Any, format: str | None) -> bool:
+    """Return True if a file is to be saved as HTML, by its format or else by its name."""
+    return format == "html" or (format is None and isinstance(file, str | Path) and Path(file).suffix == ".html")
