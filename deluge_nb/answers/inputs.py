@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..errors import SettingError, invalid_argument
@@ -201,13 +201,24 @@ def fill_prompt(values: Any, template: Template | None, where: str, setting: str
         return as_prompt(RawPrompt(fill_template(template.text, values, where, setting)), where)
     if not isinstance(template, Conversation):
         raise invalid_argument(setting, template, "a text, a RawPrompt or a Conversation")
-    parts = [message.content for message in template.messages]
+    parts = [text for message in template.messages for text in _texts_of(message.content)]
     if template.prefill is not None:
         parts.append(template.prefill)
-    texts = _fill_parts(parts, values, where, setting)
-    messages = tuple(Message(message.role, text) for message, text in zip(template.messages, texts, strict=False))
-    prefill = texts[-1] if template.prefill is not None else None
-    return as_prompt(Conversation(messages, prefill, template.gap), where)
+    texts = iter(_fill_parts(parts, values, where, setting))
+    messages = tuple(Message(message.role, _with_texts(message.content, texts)) for message in template.messages)
+    return as_prompt(Conversation(messages, next(texts, None), template.gap), where)
+
+
+def _texts_of(content: str | list[dict[str, Any]]) -> list[str]:
+    """Return the texts of a message; its other parts, such as pictures, have no placeholders."""
+    return [content] if isinstance(content, str) else [part["text"] for part in content if "text" in part]
+
+
+def _with_texts(content: str | list[dict[str, Any]], texts: Iterator[str]) -> str | list[dict[str, Any]]:
+    """Return the content of a message with the next texts in place of its own."""
+    if isinstance(content, str):
+        return next(texts)
+    return [{**part, "text": next(texts)} if "text" in part else part for part in content]
 
 
 def fill_template(template: str, values: Input, where: str = "inputs", setting: str = "scoring_prompt_template") -> str:

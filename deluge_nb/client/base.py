@@ -8,7 +8,7 @@ import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from ..errors import SettingError
 from ..models import REGISTRY
@@ -50,7 +50,7 @@ class BaseClient:
         model_or_models: Model | Sequence[Model],
         *,
         sampling_params: Settings | None = None,
-        model_weights: Sequence[float] | None = None,
+        model_weights: Sequence[float] | Literal["uniform"] | None = None,
         base_url: str | None = None,
         api_key: str | None = None,
         max_concurrent_requests: int | None = None,

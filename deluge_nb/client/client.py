@@ -30,7 +30,8 @@ class LLMClient(BaseClient):
     sampling_params
         Settings of every request, or a list with one for each model.
     model_weights
-        One number for each model: its relative share of the prompts. By default, all get the same share.
+        One number for each model: its relative share of the prompts. By default, or with ``"uniform"``, all get the
+        same share.
     base_url
         Address of your own server, which speaks the OpenAI chat API. Models that the registry does not know are asked
         there.

@@ -6,7 +6,7 @@ import difflib
 import inspect
 from collections.abc import Callable, Sequence
 from math import inf
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from ..errors import SettingError
 from ..sampling import SamplingParams
@@ -15,6 +15,19 @@ if TYPE_CHECKING:
     from .cache.store import Cache
 
 Settings = SamplingParams | Sequence[SamplingParams]
+
+# Names that other clients use, and what to write here.
+_ELSEWHERE = {
+    "request_timeout": "write timeout=.",
+    "max_retries": "write max_attempts=, which counts the first attempt, too.",
+    "max_tokens": "write max_new_tokens=.",
+    "max_completion_tokens": "write max_new_tokens=.",
+    "default_headers": "write extra_headers=.",
+    "headers": "write extra_headers=.",
+    "default_query": "write the query into the address: base_url='https://…/v1?name=value'.",
+    "http_client": "write transport=, which takes an httpx transport.",
+    "system": "write the instruction into the prompts: Conversation().system(…).user(…).",
+}
 
 
 def check_counts(**given: int | None) -> None:
@@ -72,7 +85,7 @@ def as_cache(cache: Any) -> Cache | None:
     return open_cache(cache)
 
 
-def weighted_round_robin(weights: Sequence[float] | None, count: int) -> Callable[[], int]:
+def weighted_round_robin(weights: Sequence[float] | Literal["uniform"] | None, count: int) -> Callable[[], int]:
     """Return a function that gives the index of the next model: in proportion to its weight, evenly spread.
 
     Raises
@@ -80,12 +93,15 @@ def weighted_round_robin(weights: Sequence[float] | None, count: int) -> Callabl
     SettingError
         If the weights are not one number of at least 0 for each model, or all of them are 0.
     """
-    given = [1.0] * count if weights is None else list(weights) if isinstance(weights, Sequence) else []
+    if isinstance(weights, str):
+        given = [1.0] * count if weights == "uniform" else []
+    else:
+        given = [1.0] * count if weights is None else list(weights) if isinstance(weights, Sequence) else []
     valid = all(isinstance(item, int | float) and not isinstance(item, bool) and 0 <= item < inf for item in given)
-    if isinstance(weights, str) or len(given) != count or not valid or not sum(given) > 0:
+    if len(given) != count or not valid or not sum(given) > 0:
         raise SettingError(
-            f"model_weights must be one number for each of the {count} models, at least 0 and not all 0, not "
-            f"{weights!r}.",
+            f"model_weights must be 'uniform', or one number for each of the {count} models, at least 0 and not all 0, "
+            f"not {weights!r}.",
             setting="model_weights",
             value=weights,
         )
@@ -108,4 +124,5 @@ def check_names(settings: dict[str, Any], own: Callable[..., Any]) -> None:
         if name not in SamplingParams.model_fields:
             close = difflib.get_close_matches(name, known, n=1)
             hint = f"did you mean {close[0]!r}?" if close else "see help(LLMClient)."
+            hint = _ELSEWHERE.get(name, hint)
             raise SettingError(f"LLMClient has no setting {name!r}; {hint}", setting=name, value=settings[name])

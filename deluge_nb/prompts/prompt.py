@@ -1,191 +1,20 @@
-"""The types of a prompt: text, a list of messages, a conversation, or raw text to continue."""
+"""Read the forms of a prompt: text, a list of messages, a conversation, or raw text to continue."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from numbers import Number
-from typing import Any, Literal, TypeVar, get_args, overload
+from typing import Any, TypeVar, get_args
 
-from .errors import SettingError
+from ..errors import SettingError
+from .conversation import Conversation, Message, PromptLike, RawPrompt, Role, split_gap
 
-Role = Literal["system", "developer", "user", "assistant", "tool"]
 T = TypeVar("T")
 
 # Classes of pandas, polars and pyarrow that iterate over columns or their names, and classes derived from them.
 _TABLES = ("DataFrame", "LazyFrame", "Table", "RecordBatch")
-
-
-@dataclass(frozen=True, slots=True)
-class Message:
-    """One turn of a conversation.
-
-    Parameters
-    ----------
-    role
-        ``"system"``, ``"developer"``, ``"user"``, ``"assistant"`` or ``"tool"``.
-    content
-        The text.
-
-    Examples
-    --------
-    >>> from deluge_nb import Message
-    >>> Message("user", "What is the capital of France?")
-    Message(role='user', content='What is the capital of France?')
-    """
-
-    role: Role
-    content: str
-
-
-@dataclass(frozen=True, slots=True)
-class RawPrompt:
-    """Text for the model to continue, without a chat template around it.
-
-    Only servers with a completion endpoint can continue raw text. The embedded model can, and its distributions are
-    best this way.
-
-    Parameters
-    ----------
-    text
-        The text to continue.
-
-    Examples
-    --------
-    >>> from deluge_nb import RawPrompt
-    >>> RawPrompt("The capital of France is")
-    RawPrompt(text='The capital of France is')
-    """
-
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Conversation(Sequence[Message]):
-    """Immutable sequence of messages; its methods return copies with one more turn or with a prefill.
-
-    Parameters
-    ----------
-    messages
-        The turns, oldest first.
-    prefill
-        Beginning of the answer, which the model continues; None for an answer from the start.
-    gap
-        White space that ``prefill`` ended in. It is not sent with the prefill: a text that is scored after it begins
-        with it.
-
-    Examples
-    --------
-    >>> from deluge_nb import Conversation
-    >>> Conversation().system("Answer briefly.").user("What is the capital of France?")
-    Conversation(2 messages)
-    """
-
-    messages: tuple[Message, ...] = ()
-    prefill: str | None = None
-    gap: str = field(default="", compare=False)
-
-    def system(self, content: str) -> Conversation:
-        """Return a copy with a system message added.
-
-        Parameters
-        ----------
-        content
-            Text of the instruction.
-
-        Returns
-        -------
-        Conversation
-            The conversation with this turn.
-        """
-        return self._append("system", content)
-
-    def user(self, content: str) -> Conversation:
-        """Return a copy with a turn of the user added.
-
-        Parameters
-        ----------
-        content
-            Text of the turn.
-
-        Returns
-        -------
-        Conversation
-            The conversation with this turn.
-        """
-        return self._append("user", content)
-
-    def assistant(self, content: str) -> Conversation:
-        """Return a copy with a turn of the model added.
-
-        Parameters
-        ----------
-        content
-            Text of the turn.
-
-        Returns
-        -------
-        Conversation
-            The conversation with this turn.
-        """
-        return self._append("assistant", content)
-
-    def assistant_prefix(self, content: str) -> Conversation:
-        """Return a copy with the beginning of the answer, for models that can continue it.
-
-        White space at the end is removed: most tokens begin with a space, so a beginning that ends in one makes them
-        unlikely. A text that is scored after the beginning gets it back.
-
-        Parameters
-        ----------
-        content
-            Beginning of the answer.
-
-        Returns
-        -------
-        Conversation
-            The conversation, to which nothing more can be added.
-
-        Examples
-        --------
-        >>> from deluge_nb import Conversation
-        >>> Conversation().user("Is it raining?").assistant_prefix("I think ").prefill
-        'I think'
-        """
-        self._check_open()
-        return Conversation(self.messages, *_split_gap(content))
-
-    def _append(self, role: Role, content: str) -> Conversation:
-        self._check_open()
-        return Conversation((*self.messages, Message(role, content)))
-
-    def _check_open(self) -> None:
-        if self.prefill is not None:
-            raise SettingError(
-                "Nothing can follow an assistant_prefix: the model continues from there.",
-                setting="assistant_prefix",
-            )
-
-    def __len__(self) -> int:
-        return len(self.messages)
-
-    def __iter__(self) -> Iterator[Message]:
-        return iter(self.messages)
-
-    @overload
-    def __getitem__(self, index: int) -> Message: ...
-    @overload
-    def __getitem__(self, index: slice) -> tuple[Message, ...]: ...
-    def __getitem__(self, index: int | slice) -> Message | tuple[Message, ...]:
-        return self.messages[index]
-
-    def __repr__(self) -> str:
-        count = len(self.messages)
-        return f"Conversation({count} message{'' if count == 1 else 's'}{', prefilled' if self.prefill else ''})"
-
-
-PromptLike = str | RawPrompt | Conversation | Sequence[Message | Mapping[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,7 +93,7 @@ def as_prompt(value: PromptLike, where: str = "prompt") -> Prompt:
         raise SettingError(f"{where} has no message for the model to answer.", setting=where, value=value)
     if prefill is None:
         return Prompt(messages, given=given)
-    return Prompt(messages, *_split_gap(prefill), given=given)
+    return Prompt(messages, *split_gap(prefill), given=given)
 
 
 def as_rows(values: Iterable[T], setting: str, entries: str) -> list[T]:
@@ -365,12 +194,6 @@ def as_prompts(values: Iterable[PromptLike]) -> list[Prompt]:
         check_present(value, f"prompts[{i}]")
         prompts.append(as_prompt(value, f"prompts[{i}]"))
     return prompts
-
-
-def _split_gap(beginning: str) -> tuple[str, str]:
-    """Return the beginning of an answer without the white space at its end, and that white space."""
-    prefill = beginning.rstrip()
-    return prefill, beginning[len(prefill) :]
 
 
 def _message(value: Message | Mapping[str, Any], where: str) -> Mapping[str, Any]:

@@ -1,0 +1,41 @@
+"""Settings as people know them from other clients: taken, or refused with what to write here."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from deluge_nb import LLMClient, SettingError
+from tests.openai_server import ChatServer
+
+
+@pytest.mark.parametrize(
+    ("name", "remedy"),
+    [
+        ("request_timeout", "timeout="),
+        ("max_retries", "max_attempts="),
+        ("max_tokens", "max_new_tokens="),
+        ("max_completion_tokens", "max_new_tokens="),
+        ("default_headers", "extra_headers="),
+        ("default_query", "base_url="),
+        ("http_client", "transport="),
+    ],
+)
+def test_a_name_of_another_client_is_refused_with_the_name_here(name: str, remedy: str) -> None:
+    settings: dict[str, Any] = {name: 1}
+    with pytest.raises(SettingError, match=f"LLMClient has no setting '{name}'; write .*{remedy}") as info:
+        LLMClient("gpt-4o-mini", **settings)
+    assert info.value.setting == name
+
+
+def test_uniform_weights_deal_the_prompts_out_evenly(server: ChatServer) -> None:
+    client = LLMClient(["gpt-4o-mini", "gpt-4o"], model_weights="uniform")
+    responses = client.process_prompts_sync([str(i) for i in range(6)], show_progress=False)
+    assert [response.model for response in responses] == ["gpt-4o-mini", "gpt-4o"] * 3
+
+
+@pytest.mark.parametrize("weights", ["even", "", "uniform ", "11"])
+def test_any_other_word_for_weights_is_refused(weights: Any) -> None:
+    with pytest.raises(SettingError, match="model_weights must be 'uniform', or one number for each of the 2 models"):
+        LLMClient(["gpt-4o-mini", "gpt-4o"], model_weights=weights)
