@@ -197,5 +197,5 @@ def test_each_model_s_share_is_its_weight_at_every_point(weights: list[int]) -> 
 
 @pytest.mark.parametrize("weights", [[1], [1, 2, 3], [0, 0], [1, -1], [1, float("nan")], ["a", 1], "ab", 2])
 def test_weights_that_are_none_are_refused(weights: Any) -> None:
-    with pytest.raises(SettingError, match="model_weights must be one number for each of the 2 models"):
+    with pytest.raises(SettingError, match="one number for each of the 2 models"):
         LLMClient(["gpt-4o", "gpt-4o-mini"], model_weights=weights)
