@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Literal
 
+from ..client.recorder import Recorder
 from ..errors import SettingError
 from ..prompts import Prompt, as_rows
 from .calibrate import Calibration, calibrate
 from .exact import by_likelihood
 from .first_token import by_first_token
-from .inputs import AnswerSet, Input, Template, check_client, fill_prompt, read_answer_sets, read_inputs
+from .inputs import RESUME, AnswerSet, Input, Template, check_client, fill_prompt, read_answer_sets, read_inputs
 from .results import Classification, Classifications, warn_of_little_mass
 from .trie import by_trie
 
@@ -84,6 +85,10 @@ def classify(
         not support the method.
     LogprobsNotSupportedError
         When a model gives no log-probabilities, or no alternatives.
+    KeyboardInterrupt
+        If interrupted. As after any exception that ends the call early, ``client.interrupted`` has the responses that
+        arrived, in the order of the inputs; those of ``content_free`` follow them. Pass the former to
+        :func:`classify_responses`.
 
     Warns
     -----
@@ -142,16 +147,21 @@ def classify(
         *zip(prompts, answer_sets, strict=True),
         *((prompt, answers) for answers in distinct for prompt in baselines),
     ]
-    asked = ask(questions, client, show_progress)
-    results, references = asked[: len(prompts)], asked[len(prompts) :]
-    if calibration is not None:
-        size = len(baselines)
-        reference_of = {
-            id(answers): references[index * size : (index + 1) * size] for index, answers in enumerate(distinct)
-        }
-        results = [
-            calibrate(result, reference_of[id(answers)], answers.names, calibration)
-            for result, answers in zip(results, answer_sets, strict=True)
-        ]
-    warn_of_little_mass(results, stacklevel=2)
-    return Classifications(results, values, names, method, index=index)
+    recorder = Recorder(client)
+    try:
+        asked = ask(questions, recorder, show_progress)
+        results, references = asked[: len(prompts)], asked[len(prompts) :]
+        if calibration is not None:
+            size = len(baselines)
+            reference_of = {
+                id(answers): references[index * size : (index + 1) * size] for index, answers in enumerate(distinct)
+            }
+            results = [
+                calibrate(result, reference_of[id(answers)], answers.names, calibration)
+                for result, answers in zip(results, answer_sets, strict=True)
+            ]
+        warn_of_little_mass(results, stacklevel=2)
+        return Classifications(results, values, names, method, index=index)
+    except BaseException as error:
+        recorder.keep(error, "" if method == "exact" else RESUME)
+        raise

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ..client.interruption import as_reason
+from ..client.recorder import Recorder
 from ..logprobs.values import log_sum
 from ..prompts import Prompt
 from ..stats.core.validation import Alternative
@@ -20,7 +22,6 @@ from .first_token import alternatives_at, to_classification
 from .results import Classification, failed_result
 
 if TYPE_CHECKING:
-    from ..client.client import LLMClient
     from ..logprobs.table import Logprobs
     from ..response import APIResponse
 
@@ -30,7 +31,7 @@ _ALTERNATIVES = 20
 Tokens = tuple[tuple[int | None, str], ...]
 
 
-def by_likelihood(questions: list[tuple[Prompt, Labels]], client: LLMClient, progress: bool) -> list[Classification]:
+def by_likelihood(questions: list[tuple[Prompt, Labels]], recorder: Recorder, progress: bool) -> list[Classification]:
     """Ask for the likelihood of every spelling of every answer, and for the tokens that may follow it."""
     requests = [
         (row, answer, _continuation(prompt, spelling))
@@ -39,8 +40,8 @@ def by_likelihood(questions: list[tuple[Prompt, Labels]], client: LLMClient, pro
         for spelling in labels.spellings[name]
     ]
     pairs: list[Any] = [(questions[row][0], text) for row, _, text in requests]
-    alternatives = min(_ALTERNATIVES, client.max_top_logprobs)
-    responses = client.score_continuations_sync(pairs, ends=True, top_logprobs=alternatives, show_progress=progress)
+    alternatives = min(_ALTERNATIVES, recorder.client.max_top_logprobs)
+    responses = recorder.score(pairs, ends=True, top_logprobs=alternatives, show_progress=progress)
     scored: list[list[tuple[int, str, APIResponse]]] = [[] for _ in questions]
     for (row, answer, text), response in zip(requests, responses, strict=True):
         scored[row].append((answer, text, response))
@@ -80,6 +81,13 @@ def _from_likelihoods(scored: list[tuple[int, str, APIResponse]], labels: Labels
         return failed_result(
             labels.names, failed.error_message or failed.note or "There are no log-probabilities.", responses
         )
+    try:
+        return _combine(scored, labels)
+    except Exception as error:  # one answer that cannot be read costs no other
+        return failed_result(labels.names, as_reason(error), responses)
+
+
+def _combine(scored: list[tuple[int, str, APIResponse]], labels: Labels) -> Classification:
     spellings: dict[Tokens, _Spelling] = {}
     shown: list[APIResponse] = []
     for answer, text, response in scored:

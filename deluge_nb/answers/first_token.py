@@ -6,7 +6,9 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ..errors import LogprobError, LogprobsNotSupportedError
+from ..client.interruption import as_reason
+from ..client.recorder import Recorder
+from ..errors import LogprobsNotSupportedError
 from ..prompts import Prompt
 from ..stats.core.validation import Alternative
 from ..stats.labels import LabelDistribution, walk_trie
@@ -15,7 +17,6 @@ from ..text.partial import join
 from .results import Classification, failed_result
 
 if TYPE_CHECKING:
-    from ..client.client import LLMClient
     from ..logprobs.table import Logprobs
     from ..response import APIResponse
 
@@ -25,20 +26,21 @@ _ALTERNATIVES = 20
 NO_TOKENS = "The response has no tokens."
 
 
-def by_first_token(questions: list[tuple[Prompt, Labels]], client: LLMClient, progress: bool) -> list[Classification]:
+def by_first_token(questions: list[tuple[Prompt, Labels]], recorder: Recorder, progress: bool) -> list[Classification]:
     """Ask for the first tokens of each answer, and classify the responses."""
     if any(prompt.prefill is not None for prompt, _ in questions):
         # A new answer would be read as the rest of the begun one.
-        client.require_continuing()
-    responses = request_alternatives([prompt for prompt, _ in questions], client, _ANSWER_TOKENS, progress)
+        recorder.client.require_continuing()
+    responses = request_alternatives([prompt for prompt, _ in questions], recorder, _ANSWER_TOKENS, progress)
     return [
         classify_response(response, response.logprobs, labels, response.finish_reason)
         for response, (_, labels) in zip(responses, questions, strict=True)
     ]
 
 
-def request_alternatives(prompts: Sequence[Any], client: LLMClient, tokens: int, progress: bool) -> list[APIResponse]:
+def request_alternatives(prompts: Sequence[Any], recorder: Recorder, tokens: int, progress: bool) -> list[APIResponse]:
     """Ask for at most ``tokens`` tokens per prompt, with as many alternatives as the model gives."""
+    client = recorder.client
     limit = client.max_top_logprobs
     if limit < 1:
         raise LogprobsNotSupportedError(
@@ -52,7 +54,7 @@ def request_alternatives(prompts: Sequence[Any], client: LLMClient, tokens: int,
         if not params.full_vocab:
             params = params.replace(logprobs=True, top_logprobs=min(params.top_logprobs or _ALTERNATIVES, limit))
         settings.append(params.replace(max_new_tokens=min(tokens, params.max_new_tokens or tokens)))
-    return client.process_prompts_sync(list(prompts), sampling_params=settings, show_progress=progress)
+    return recorder.process(prompts, settings, progress)
 
 
 def classify_response(
@@ -67,16 +69,16 @@ def classify_response(
     if table is None or not len(table):
         reason = (response.error_message or response.note) if response is not None else None
         return failed_result(labels.names, reason or NO_TOKENS, responses)
-    walk = _walk(table, labels, finish_reason)
-    if not walk.lists:
-        return failed_result(labels.names, "The provider withheld the log-probabilities of this answer.", responses)
     try:
+        walk = _walk(table, labels, finish_reason)
+        if not walk.lists:
+            return failed_result(labels.names, "The provider withheld the log-probabilities of this answer.", responses)
         distribution = walk_trie(
             walk.lists, labels, to_the_end=True, answers_end=walk.answers_end, rounding=table.rounding
         )
         return to_classification(distribution, responses)
-    except LogprobError as error:
-        return failed_result(labels.names, str(error), responses)
+    except Exception as error:  # one answer that cannot be read costs no other
+        return failed_result(labels.names, as_reason(error), responses)
 
 
 class _Walk(NamedTuple):

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Literal, overload
 
+from ..client.recorder import Recorder
 from ..errors import LogprobsNotSupportedError
 from ..text.matching import Labels
 from ..text.normalize import normalize
-from .inputs import Input, check_client, fill_template, read_inputs
+from .inputs import RESUME, Input, check_client, fill_template, read_inputs
 
 if TYPE_CHECKING:
     from ..client.client import LLMClient
@@ -93,6 +94,9 @@ def score_llm(
         When probabilities or details are asked of a client without log-probabilities.
     SettingError
         When an argument has a wrong type, or template and inputs do not fit together.
+    KeyboardInterrupt
+        If interrupted. As after any exception that ends the call early, ``scoring_model.interrupted`` has the responses
+        that arrived, in the order of the inputs, and ``classify_responses`` reads them.
 
     Examples
     --------
@@ -118,18 +122,23 @@ def score_llm(
     values, index = read_inputs(inputs)
     prompts = [fill_template(scoring_prompt_template, value, f"inputs[{row}]") for row, value in enumerate(values)]
     settings = scoring_model.greedy_settings()
-    responses = scoring_model.process_prompts_sync(prompts, sampling_params=settings, show_progress=show_progress)
-    # Deferred: these modules load numpy.
-    from .responses import read_binary, says_yes
-    from .results import Classifications, warn_of_little_mass
+    recorder = Recorder(scoring_model)
+    try:
+        responses = recorder.process(prompts, settings, show_progress)
+        # Deferred: these modules load numpy.
+        from .responses import read_binary, says_yes
+        from .results import Classifications, warn_of_little_mass
 
-    if return_details or return_probabilities:
-        details = [read_binary(response, labels) for response in responses]
-        warn_of_little_mass(details, stacklevel=2)
-        if return_details:
-            return Classifications(details, values, labels.names, "first-token", index=index)
-        return [result.probabilities.get(yes_token) for result in details]
-    return [says_yes(response, labels) for response in responses]
+        if return_details or return_probabilities:
+            details = [read_binary(response, labels) for response in responses]
+            warn_of_little_mass(details, stacklevel=2)
+            if return_details:
+                return Classifications(details, values, labels.names, "first-token", index=index)
+            return [result.probabilities.get(yes_token) for result in details]
+        return [says_yes(response, labels) for response in responses]
+    except BaseException as error:
+        recorder.keep(error, RESUME)
+        raise
 
 
 def _opposite(yes: str) -> str | None:

@@ -6,7 +6,8 @@ import dataclasses
 import math
 from typing import TYPE_CHECKING
 
-from ..errors import LogprobError
+from ..client.interruption import as_reason
+from ..client.recorder import Recorder
 from ..prompts import Prompt
 from ..stats.core.validation import Alternative
 from ..stats.labels import LabelDistribution, walk_trie
@@ -17,7 +18,6 @@ from .first_token import NO_TOKENS, alternatives_at, request_alternatives, to_cl
 from .results import Classification, failed_result
 
 if TYPE_CHECKING:
-    from ..client.client import LLMClient
     from ..response import APIResponse
 
 # Beginnings of lower probability are not worth a request; nor are answers, to see whether they end there.
@@ -28,7 +28,7 @@ _ROUNDS = 6
 _MOST_SHARED = 0.9
 
 
-def by_trie(questions: list[tuple[Prompt, Labels]], client: LLMClient, progress: bool) -> list[Classification]:
+def by_trie(questions: list[tuple[Prompt, Labels]], recorder: Recorder, progress: bool) -> list[Classification]:
     """Expand likely beginnings of answers, one request each, until none is worth a request.
 
     Raises
@@ -37,7 +37,7 @@ def by_trie(questions: list[tuple[Prompt, Labels]], client: LLMClient, progress:
         When a chat server is not proven to continue the beginning of an answer; nothing is sent then.
     """
     if any(prompt.raw is None for prompt, _ in questions):
-        client.require_continuing()
+        recorder.client.require_continuing()
     prompts, answer_sets = [prompt for prompt, _ in questions], [labels for _, labels in questions]
     tries: list[dict[str, list[Alternative]]] = [{} for _ in prompts]
     responses_of: list[list[APIResponse]] = [[] for _ in prompts]
@@ -45,21 +45,13 @@ def by_trie(questions: list[tuple[Prompt, Labels]], client: LLMClient, progress:
     frontier = [(row, "") for row in range(len(prompts))]
     for turn in range(_ROUNDS):
         requests = [_with_prefix(prompts[row], prefix) for row, prefix in frontier]
-        responses = request_alternatives(requests, client, 1, progress and turn == 0)
+        responses = request_alternatives(requests, recorder, 1, progress and turn == 0)
         for (row, prefix), response in zip(frontier, responses, strict=True):
             responses_of[row].append(response)
-            table = response.logprobs
-            alternatives = alternatives_at(table, 0) if table is not None and len(table) else []
-            begun = bool(prefix) and prompts[row].raw is None
-            if begun and alternatives and _restarts(tries[row][""], prefix, alternatives):
-                reasons[row] = (
-                    f"After the beginning {prefix!r} the model gave the alternatives of the first token again: the "
-                    "server seems to start a new answer instead of continuing one. Use method='first-token'."
-                )
-            elif alternatives:
-                tries[row][prefix] = alternatives
-            elif not prefix:
-                reasons[row] = response.error_message or response.note or NO_TOKENS
+            try:
+                reasons[row] = _add_node(tries[row], prefix, response, prompts[row]) or reasons[row]
+            except Exception as error:  # one answer that cannot be read costs no other
+                reasons[row] = as_reason(error)
         frontier = [
             (row, prefix)
             for row in range(len(prompts))
@@ -77,10 +69,26 @@ def by_trie(questions: list[tuple[Prompt, Labels]], client: LLMClient, progress:
                     to_classification(_distribution(tries[row], answer_sets[row], responses_of[row]), responses_of[row])
                 )
                 continue
-        except LogprobError as error:
-            reason = str(error)
+        except Exception as error:  # one answer that cannot be read costs no other
+            reason = as_reason(error)
         results.append(failed_result(answer_sets[row].names, reason, responses_of[row]))
     return results
+
+
+def _add_node(trie: dict[str, list[Alternative]], prefix: str, response: APIResponse, prompt: Prompt) -> str | None:
+    """Add the alternatives after a beginning; return the reason if the input can have no result."""
+    table = response.logprobs
+    alternatives = alternatives_at(table, 0) if table is not None and len(table) else []
+    if prefix and prompt.raw is None and alternatives and _restarts(trie[""], prefix, alternatives):
+        return (
+            f"After the beginning {prefix!r} the model gave the alternatives of the first token again: the server "
+            "seems to start a new answer instead of continuing one. Use method='first-token'."
+        )
+    if alternatives:
+        trie[prefix] = alternatives
+    elif not prefix:
+        return response.error_message or response.note or NO_TOKENS
+    return None
 
 
 def _distribution(

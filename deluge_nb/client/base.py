@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import threading
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -18,6 +16,7 @@ from ..response import APIResponse
 from ..sampling import SamplingParams
 from ..tools import Tool, as_output_schema
 from ..transport.throttle import Pace
+from .interruption import keep
 from .options import (
     Settings,
     as_cache,
@@ -97,12 +96,13 @@ class BaseClient:
         self.sampling_params: list[SamplingParams] = with_shortcuts(as_settings_list(sampling_params), settings)
         """Settings of every request: one for all models, or one for each."""
         self.interrupted: list[APIResponse | None] = []
-        """Responses that arrived before the last call was interrupted, by prompt; None for the rest.
+        """Responses that arrived before an exception ended the last call, by prompt; None for the rest.
 
-        ``classify_responses(client.interrupted, labels)`` reads what an interrupted ``classify`` had received.
+        Set before any exception leaves a call that has sent something: an interrupt, a cancelled task, a warning as an
+        error. ``classify_responses(client.interrupted, labels)`` reads what an interrupted ``classify`` had received.
         """
         self.usage = Usage()
-        """Usage of all calls so far: prompts, tokens in and out, and the cost where the server reports it."""
+        """Usage of all calls so far: prompts, requests, tokens in and out, and the cost where servers report it."""
         self._usage_lock = threading.Lock()
         self._settings_for(None)
 
@@ -155,7 +155,7 @@ class BaseClient:
         >>> LLMClient("local").require_continuing()
         """
         for route in self._routes:
-            prove_continuing(route)
+            self._prove_continuing(route)
 
     def close(self) -> None:
         """Close the connections; the client opens new ones when it is used again."""
@@ -213,37 +213,45 @@ class BaseClient:
         route, cache = self._routes[turn], self._cache if use_cache else None
         # Token ids are continued by every server that takes them.
         if prompt.prefill is not None and not prompt.begun:
-            prove_continuing(route)
+            self._prove_continuing(route)
         batch = plan([(prompt, None)], [route], [params], lambda: 0, limit=self._limit, cache=cache)
         return self._run(batch, show_progress=False)[0]
 
-    def _run(self, batch: Batch, show_progress: bool) -> list[APIResponse]:
-        with self._accounting(batch):
-            batch.run_sync(show_progress=show_progress)
-        return batch.collect()
+    def _prove_continuing(self, route: Route) -> None:
+        prove_continuing(route, lambda: self._add(Usage(requests=1)))
 
-    async def _run_async(self, batch: Batch, show_progress: bool) -> list[APIResponse]:
-        with self._accounting(batch):
-            await batch.run_async(show_progress=show_progress)
-        return batch.collect()
-
-    @contextmanager
-    def _accounting(self, batch: Batch) -> Iterator[None]:
-        """Count what a batch used, and keep what arrived when it is interrupted."""
+    def _run(self, batch: Batch, show_progress: bool, completions_only: bool = False) -> list[Any]:
+        batch.on_settled = self._count
         try:
-            yield
-        except (KeyboardInterrupt, asyncio.CancelledError):
-            self.interrupted = list(batch.responses)
+            batch.run_sync(show_progress=show_progress)
+            # Inside, because an interrupt or a warning as an error may end the call until the very last step.
+            return _select(batch.collect(), completions_only)
+        except BaseException as error:
+            self._keep(batch, error)
             raise
-        finally:
-            self._count(batch.responses)
 
-    def _count(self, responses: Iterable[APIResponse | None]) -> None:
-        spent = total_usage(responses)
+    async def _run_async(self, batch: Batch, show_progress: bool, completions_only: bool = False) -> list[Any]:
+        batch.on_settled = self._count
+        try:
+            await batch.run_async(show_progress=show_progress)
+            return _select(batch.collect(), completions_only)
+        except BaseException as error:
+            self._keep(batch, error)
+            raise
+
+    def _keep(self, batch: Batch, error: BaseException | None = None) -> None:
+        """Keep the responses of a call that ends early, once no further ones are taken."""
+        if batch.asked:
+            batch.settle()
+            keep(self, batch.responses, error)
+
+    def _count(self, batch: Batch) -> None:
+        self._add(total_usage(batch.responses) + Usage(requests=batch.requests))
+
+    def _add(self, spent: Usage) -> None:
         with self._usage_lock:
             self.usage += spent
 
-    def _record_stream(self, response: APIResponse) -> None:
-        self._count([response])
-        if response.note is not None and response.note.startswith("interrupted"):
-            self.interrupted = [response]
+
+def _select(responses: list[APIResponse], completions_only: bool) -> list[Any]:
+    return [response.completion for response in responses] if completions_only else responses

@@ -144,7 +144,8 @@ class LLMClient(BaseClient):
         SettingError, LogprobsNotSupportedError, MissingKeyError, LocalModelError
             Before anything is sent, for an error that would affect every prompt.
         KeyboardInterrupt
-            If interrupted; the responses that arrived are in :attr:`interrupted`.
+            If interrupted; the responses that arrived are in :attr:`interrupted`. The same holds for any exception
+            that ends the call after a request has been sent, such as a warning as an error.
 
         Examples
         --------
@@ -155,7 +156,7 @@ class LLMClient(BaseClient):
         4
         """
         batch = self._batch(prompts, sampling_params, tools, output_schema, use_cache)
-        return _select(self._run(batch, show_progress), return_completions_only)
+        return self._run(batch, show_progress, return_completions_only)
 
     @overload
     async def process_prompts_async(
@@ -212,7 +213,7 @@ class LLMClient(BaseClient):
             If cancelled; the responses that arrived are in :attr:`interrupted`.
         """
         batch = self._batch(prompts, sampling_params, tools, output_schema, use_cache)
-        return _select(await self._run_async(batch, show_progress), return_completions_only)
+        return await self._run_async(batch, show_progress, return_completions_only)
 
     def stream(
         self,
@@ -255,7 +256,9 @@ class LLMClient(BaseClient):
         """
         from .stream import Stream
 
-        return Stream(self._batch([prompt], sampling_params, tools, output_schema, use_cache), self._record_stream)
+        batch = self._batch([prompt], sampling_params, tools, output_schema, use_cache)
+        batch.on_settled = self._count
+        return Stream(batch, self._keep)
 
     def score_continuations_sync(
         self,
@@ -330,7 +333,3 @@ class LLMClient(BaseClient):
             If a model's server cannot score given texts; the embedded model can.
         """
         return await self._run_async(self._scoring(pairs, top_logprobs, ends), show_progress)
-
-
-def _select(responses: list[APIResponse], completions_only: bool) -> list[Any]:
-    return [response.completion for response in responses] if completions_only else responses

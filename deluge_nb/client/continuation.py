@@ -22,6 +22,7 @@ from ..response import APIResponse
 from ..sampling import SamplingParams
 from ..text.end_tokens import is_end_token
 from .client import LLMClient
+from .interruption import keep
 
 if TYPE_CHECKING:
     from ..models.spec import ServedModel
@@ -221,8 +222,14 @@ class Continuer:
                 _raw={},
                 _dialect="completions",  # its body is returned unchanged, and there is none
             )
-        rest = self._client._continue(beginning.prompt, beginning.params, turn, use_cache=self._use_cache)
-        return complete_answer(beginning, rest)
+        rest = None
+        try:
+            rest = self._client._continue(beginning.prompt, beginning.params, turn, use_cache=self._use_cache)
+            return complete_answer(beginning, rest)
+        except BaseException as error:
+            if rest is not None:
+                keep(self._client, [rest], error)
+            raise
 
     # Model and settings -----------------------------------------------------------------------------------------------
 

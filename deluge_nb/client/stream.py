@@ -5,11 +5,9 @@ from __future__ import annotations
 import asyncio
 import codecs
 import math
-import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import Future
 from dataclasses import dataclass, field
 from functools import reduce
 from typing import TYPE_CHECKING, Any, Self
@@ -26,8 +24,6 @@ if TYPE_CHECKING:
 
 # Seconds between two checks of a waiting thread: a wait without a limit cannot be interrupted on Windows.
 _TICK = 0.1
-# Seconds that a stopped stream may take to build its response.
-_GRACE = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +58,7 @@ class StreamedToken:
     @property
     def probability(self) -> float | None:
         """Probability between 0 and 1; None where the server did not report it."""
-        return None if self.logprob is None else math.exp(self.logprob)
+        return None if self.logprob is None else math.exp(min(self.logprob, 0.0))
 
 
 class Stream:
@@ -74,8 +70,8 @@ class Stream:
     ----------
     batch
         The prompt; made by the client.
-    on_end
-        Called with the response when the stream ends.
+    keep
+        Called with the batch when the stream is left early, and with the exception that ends it, if there is one.
 
     Raises
     ------
@@ -94,7 +90,7 @@ class Stream:
     True
     """
 
-    def __init__(self, batch: Batch, on_end: Callable[[APIResponse], None]) -> None:
+    def __init__(self, batch: Batch, keep: Callable[[Batch, BaseException | None], None]) -> None:
         from ..logprobs.columns import Vocabulary
         from ..transport.streaming import StreamListener
 
@@ -102,13 +98,19 @@ class Stream:
         self._tokens: deque[StreamedToken] = deque()
         self._tables: list[Logprobs] = []
         self._texts = _Texts()
-        self._on_end = on_end
-        self._changed = threading.Condition()
+        self._keep = keep
+        self._batch = batch
+        self._changed = portal.Gate()
         self._waiting: tuple[asyncio.AbstractEventLoop, asyncio.Event] | None = None
         self._listener: StreamListener = StreamListener(self._append)
         self._response: APIResponse | None = None
         self._started = self._ended = False
-        self._future: Future[None] = portal.submit(self._run(batch))
+        self._work: portal.Work[None] = portal.Work(self._run())
+        try:
+            self._work.start()
+        except BaseException as error:
+            self._abandon(error)
+            raise
 
     @property
     def response(self) -> APIResponse | None:
@@ -137,24 +139,25 @@ class Stream:
             True if there is a token or the answer has ended; False if the time was up before.
         """
         deadline = time.monotonic() + timeout
-        with self._changed:
-            while not self._tokens and not self._ended:
-                remaining = deadline - time.monotonic()
-                if remaining <= 0:
-                    return False
-                self._changed.wait(min(_TICK, remaining))
+        while not self._tokens and not self._ended:
+            remaining = deadline - time.monotonic()
+            if remaining <= 0:
+                return False
+            # Several threads may wait, and the gate lets one of them pass.
+            self._changed.wait(min(_TICK, remaining))
         return True
 
     def close(self) -> None:
         """Stop the answer; :attr:`response` then has the tokens that arrived, with their log-probabilities."""
         self._stop()
-        with self._changed:
-            self._changed.wait_for(lambda: self._ended, _GRACE)
+        deadline = time.monotonic() + portal.GRACE
+        while not self._work.wait(_TICK) and time.monotonic() < deadline:
+            pass
 
     async def aclose(self) -> None:
         """Stop the answer as :meth:`close` does, and await its end."""
         self._stop()
-        await asyncio.wait((asyncio.wrap_future(self._future),), timeout=_GRACE)
+        await self._work.wait_async(portal.GRACE)
 
     def __iter__(self) -> Self:
         return self
@@ -163,13 +166,12 @@ class Stream:
         try:
             while not self.wait(_TICK):
                 pass
-            with self._changed:
-                if self._tokens:
-                    return self._tokens.popleft()
-        except KeyboardInterrupt:
-            self.close()
+            if (token := self._next_token()) is not None:
+                return token
+            self._raise_failure()
+        except BaseException as error:
+            self._abandon(error)
             raise
-        self._raise_failure()
         raise StopIteration
 
     def __aiter__(self) -> Self:
@@ -183,25 +185,35 @@ class Stream:
                 break
             try:
                 await event.wait()
-            except asyncio.CancelledError:
-                self._stop()
+            except asyncio.CancelledError as error:
+                await self.aclose()
+                self._keep(self._batch, error)
                 raise
-        if self._tokens:
-            return self._tokens.popleft()
-        self._raise_failure()
+        if (token := self._next_token()) is not None:
+            return token
+        try:
+            self._raise_failure()
+        except Exception as error:
+            self._keep(self._batch, error)
+            raise
         raise StopAsyncIteration
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self.close()
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+        if error is None:
+            self.close()
+        else:
+            self._abandon(error)
 
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(self, *_: object) -> None:
+    async def __aexit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
         await self.aclose()
+        if error is not None:
+            self._keep(self._batch, error)
 
     def __del__(self) -> None:
         if not getattr(self, "_ended", True):
@@ -212,29 +224,34 @@ class Stream:
 
     # On the portal's loop ---------------------------------------------------------------------------------------------
 
-    async def _run(self, batch: Batch) -> None:
+    async def _run(self) -> None:
         self._started = True
+        model = self._batch.items[0].route.model
         try:
             if self._listener.stopped:
                 raise asyncio.CancelledError
-            response = await batch.listen(self._listener, self._vocabulary)
-            self._response = response
-            self._on_end(response)
+            self._response = response = await self._batch.listen(self._listener, self._vocabulary)
             self._append(self._texts.rest(response))
         except Exception as error:  # a server that fails to start is an error of the loop
-            self._response = APIResponse(
-                batch.items[0].route.model, is_error=True, error_message=str(error), error=error
-            )
+            if self._response is None:
+                self._response = APIResponse(model, is_error=True, error_message=str(error), error=error)
         except asyncio.CancelledError:
-            self._response = APIResponse(batch.items[0].route.model, note="interrupted")
+            self._response = APIResponse(model, note="interrupted")
         finally:
+            self._batch.settle()
+            if self._listener.stopped:
+                self._keep(self._batch, None)
             self._ended = True
             self._wake()
 
     def _append(self, deltas: list[Delta]) -> None:
-        tokens = [token for delta in deltas for token in self._texts.tokens(delta.text, delta.logprobs)]
-        self._tables += [delta.logprobs or self._without_logprob(delta.text) for delta in deltas]
-        with self._changed:
+        for delta in deltas:
+            try:
+                tokens = self._texts.tokens(delta.text, delta.logprobs)
+                table = delta.logprobs or self._without_logprob(delta.text)
+            except Exception:  # a table that cannot be shown costs no text
+                tokens, table = [StreamedToken(delta.text)], self._without_logprob(delta.text)
+            self._tables.append(table)
             self._tokens.extend(tokens)
         self._wake()
 
@@ -251,13 +268,13 @@ class Stream:
         if self._texts.has_text or self._listener.reading or not self._started:
             self._listener.stop()
         else:  # nothing has arrived, so nothing needs to be kept
-            self._future.cancel()
+            self._listener.stopped = True
+            self._work.cancel()
 
     # Between the loop and the caller ----------------------------------------------------------------------------------
 
     def _wake(self) -> None:
-        with self._changed:
-            self._changed.notify_all()
+        self._changed.open()
         waiting = self._waiting
         if waiting is not None and not waiting[0].is_closed():
             waiting[0].call_soon_threadsafe(waiting[1].set)
@@ -271,6 +288,17 @@ class Stream:
     def _stop(self) -> None:
         if not self._ended:
             portal.loop().call_soon_threadsafe(self._stop_on_loop)
+
+    def _abandon(self, error: BaseException) -> None:
+        """Stop the answer because of an exception, and keep the part that arrived."""
+        self.close()
+        self._keep(self._batch, error)
+
+    def _next_token(self) -> StreamedToken | None:
+        try:
+            return self._tokens.popleft()
+        except IndexError:
+            return None
 
     def _raise_failure(self) -> None:
         if self._response is not None and self._response.error is not None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
@@ -29,7 +31,9 @@ class Usage:
     from_cache
         Answers from the client's cache; included in ``answered``. They use no tokens.
     cost
-        In US dollars, for servers that report it (such as OpenRouter); else 0.
+        In US dollars, summed over the answers whose server reports it (as OpenRouter does); None if none does.
+    requests
+        Requests that were sent, tries included; each may be billed.
 
     Examples
     --------
@@ -46,7 +50,8 @@ class Usage:
     cached_tokens: int = 0
     reasoning_tokens: int = 0
     from_cache: int = 0
-    cost: float = 0.0
+    cost: float | None = None
+    requests: int = 0
 
     @property
     def total_tokens(self) -> int:
@@ -54,33 +59,49 @@ class Usage:
         return self.prompt_tokens + self.completion_tokens
 
     def __add__(self, other: Usage) -> Usage:
-        return Usage(*(getattr(self, field.name) + getattr(other, field.name) for field in fields(self)))
+        costs = [usage.cost for usage in (self, other) if usage.cost is not None]
+        counts = {
+            field.name: getattr(self, field.name) + getattr(other, field.name)
+            for field in fields(self)
+            if field.name != "cost"
+        }
+        return Usage(**counts, cost=sum(costs) if costs else None)
 
 
 def total_usage(responses: Iterable[APIResponse | None]) -> Usage:
     """Return the usage of responses; None stands for a prompt that was not sent."""
-    return sum((_usage_of(response) for response in responses if response is not None), Usage())
-
-
-def _usage_of(response: APIResponse) -> Usage:
-    if response.from_cache:
-        return Usage(answered=1, from_cache=1)
-    counts = response.usage or {}
-    return Usage(
-        answered=not response.is_error,
-        failed=response.is_error,
-        prompt_tokens=tokens_in(counts) or 0,
-        completion_tokens=tokens_out(counts) or 0,
-        cached_tokens=count(counts.get("prompt_tokens_details"), "cached_tokens")
-        or count(counts, "prompt_cache_hit_tokens")
-        or 0,
-        reasoning_tokens=count(counts.get("completion_tokens_details"), "reasoning_tokens")
-        or count(counts, "reasoning_tokens")
-        or 0,
-        cost=dollars(counts) or 0.0,
-    )
+    totals: Counter[str] = Counter()
+    costs: list[float] = []
+    for response in responses:
+        if response is None:
+            continue
+        totals["failed" if response.is_error else "answered"] += 1
+        if response.from_cache:
+            totals["from_cache"] += 1
+            continue
+        counts = response.usage or {}
+        totals["prompt_tokens"] += tokens_in(counts) or 0
+        totals["completion_tokens"] += tokens_out(counts) or 0
+        totals["cached_tokens"] += (
+            count(_details(counts, "prompt_tokens_details"), "cached_tokens")
+            or count(counts, "prompt_cache_hit_tokens")
+            or 0
+        )
+        totals["reasoning_tokens"] += (
+            count(_details(counts, "completion_tokens_details"), "reasoning_tokens")
+            or count(counts, "reasoning_tokens")
+            or 0
+        )
+        cost = dollars(counts)
+        if cost is not None:
+            costs.append(cost)
+    return Usage(**totals, cost=math.fsum(costs) if costs else None)
 
 
 def token_count(counts: Mapping[str, Any] | None) -> int:
     """Return the tokens in and out of one answer."""
     return (tokens_in(counts) or 0) + (tokens_out(counts) or 0)
+
+
+def _details(counts: object, name: str) -> object:
+    return counts.get(name) if isinstance(counts, Mapping) else None

@@ -110,8 +110,19 @@ class LlamaServer:
 
     @property
     def fingerprint(self) -> str:
-        """Text that identifies the model's file and the length of its context."""
-        state = self.path.stat()
+        """Text that identifies the model's file and the length of its context.
+
+        Raises
+        ------
+        LocalModelError
+            When the file is gone.
+        """
+        try:
+            state = self.path.stat()
+        except OSError as error:
+            raise LocalModelError(
+                f"The model file {str(self.path)!r} cannot be read any more: {error.strerror}.", path=str(self.path)
+            ) from None
         return f"{self.path.name}:{state.st_size}:{state.st_mtime_ns}:{self._context}"
 
     def address(self) -> Address:

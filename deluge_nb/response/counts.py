@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+# A larger count is a mistake, and would hide all others in a sum.
+_LARGEST = 1e15
 _IN, _OUT = ("prompt_tokens", "input_tokens"), ("completion_tokens", "output_tokens")
 
 
@@ -20,13 +22,21 @@ def tokens_out(counts: Mapping[str, Any] | None) -> int | None:
 
 def dollars(counts: Mapping[str, Any] | None) -> float | None:
     """Return the cost in US dollars; None where the server does not report it."""
-    value = counts.get("cost") if isinstance(counts, Mapping) else None
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+    return _number(counts.get("cost")) if isinstance(counts, Mapping) else None
 
 
 def count(counts: Any, *names: str) -> int | None:
     """Return the first of these counts that is present; None where none is."""
-    values = (counts.get(name) for name in names) if isinstance(counts, Mapping) else ()
-    numbers = (value for value in values if isinstance(value, int | float) and not isinstance(value, bool))
-    # A number that is not finite is no count.
-    return next((int(value) for value in numbers if abs(value) < 1e300), None)
+    values = (_number(counts.get(name)) for name in names) if isinstance(counts, Mapping) else ()
+    return next((int(value) for value in values if value is not None), None)
+
+
+def _number(value: object) -> float | None:
+    """Return a count or a cost, also one that is written as a text; None for anything that is none."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    try:
+        number = float(value)
+    except (ValueError, OverflowError):
+        return None
+    return number if 0 <= number <= _LARGEST else None

@@ -2,48 +2,196 @@
 
 A notebook cell already runs inside an event loop and a script does not. Both, and any thread, submit coroutines to this
 loop and wait for them. All network objects live here, so that all calls of a client share its connections.
+
+An interrupt may arrive between any two steps of the waiting thread. Locks that are written in Python (those of
+`threading.Event`, `Condition` and futures) may stay held then, and the loop would wait for them forever. A thread that
+waits for the loop therefore uses a :class:`Gate`.
 """
 
 from __future__ import annotations
 
+import _thread
 import asyncio
 import concurrent.futures
+import contextlib
 import os
 import threading
+import time
 from collections.abc import Callable, Coroutine
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
 
 # Seconds between two looks of a waiting thread: a wait without a limit cannot be interrupted on Windows.
 _TICK = 0.1
 # Seconds that an interrupted call has to close its connections before the interrupt is raised anyway.
-_GRACE = 5.0
+GRACE = 5.0
+# Seconds that the loop may take to start.
+_START = 10.0
 
 _lock = threading.Lock()
 _loop: asyncio.AbstractEventLoop | None = None
-_thread: threading.Thread | None = None
+_thread_id: int | None = None
+
+
+class Gate:
+    """Wake-up of a waiting thread: one lock of the interpreter, which no interrupt can leave held."""
+
+    def __init__(self) -> None:
+        self._lock = _thread.allocate_lock()
+        self._lock.acquire()
+
+    def open(self) -> None:
+        """Wake a waiting thread, or the next thread that waits."""
+        with contextlib.suppress(RuntimeError):  # it is open
+            self._lock.release()
+
+    def wait(self, timeout: float) -> bool:
+        """Wait until the gate is open, and close it; False if the time was up before."""
+        return self._lock.acquire(timeout=max(timeout, 0.0))
 
 
 def loop() -> asyncio.AbstractEventLoop:
-    """Return the private loop, started on first use."""
-    global _loop, _thread
+    """Return the private loop, started on first use.
+
+    Raises
+    ------
+    RuntimeError
+        When the loop is needed for the first time while the interpreter is ending.
+    """
+    global _loop
     with _lock:
         if _loop is None:
-            _loop = asyncio.new_event_loop()
-            _thread = threading.Thread(target=_loop.run_forever, name="deluge-nb-portal", daemon=True)
-            _thread.start()
+            started = asyncio.new_event_loop()
+            running = Gate()
+            threading.Thread(target=_serve, args=(started, running), name="deluge-nb-portal", daemon=True).start()
+            if not running.wait(_START):
+                raise RuntimeError("the thread of the private event loop did not start")
+            _loop = started
         return _loop
+
+
+def _serve(started: asyncio.AbstractEventLoop, running: Gate) -> None:
+    global _thread_id
+    _thread_id = _thread.get_ident()
+    started.call_soon(running.open)
+    while not started.is_closed():
+        # A SystemExit in a callback ends `run_forever`; the other calls still need the loop.
+        with contextlib.suppress(BaseException):
+            started.run_forever()
 
 
 def _forget() -> None:
     """Reset the module in a forked child, which has no copy of the thread and may have inherited a held lock."""
-    global _loop, _thread, _lock
-    _lock, _loop, _thread = threading.Lock(), None, None
+    global _loop, _thread_id, _lock
+    _lock, _loop, _thread_id = threading.Lock(), None, None
 
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_forget)
+
+
+class Work(Generic[T]):
+    """Coroutine that runs on the private loop.
+
+    It exists before it is started: an interrupt while it starts leaves the caller a handle with which to cancel it.
+
+    Parameters
+    ----------
+    coroutine
+        The work.
+    """
+
+    def __init__(self, coroutine: Coroutine[Any, Any, T]) -> None:
+        self._coroutine = coroutine
+        self._task: asyncio.Task[T] | None = None
+        self._cancelled = False
+        self._gate = Gate()
+        self._ended = False
+        self._awaiting: list[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = []
+
+    @property
+    def ended(self) -> bool:
+        """True once the coroutine has returned, raised, or was cancelled."""
+        return self._ended
+
+    def start(self) -> None:
+        """Start the coroutine.
+
+        Raises
+        ------
+        RuntimeError
+            When called on the loop's own thread, which would wait for itself.
+        """
+        _loop_for(self._coroutine).call_soon_threadsafe(self._start)
+
+    def cancel(self) -> None:
+        """Cancel the coroutine, also one that has not started; it ends a moment later."""
+        if not self._ended and _loop is not None:
+            _loop.call_soon_threadsafe(self._cancel)
+
+    def wait(self, timeout: float) -> bool:
+        """Wait for the end of the coroutine; False if the time was up before."""
+        if not self._ended and self._gate.wait(timeout):
+            self._gate.open()  # for the next thread that waits
+        return self._ended
+
+    async def wait_async(self, seconds: float) -> bool:
+        """Await the end of the coroutine on any event loop; False if the time was up before."""
+        ended = asyncio.Event()
+        self._awaiting.append((asyncio.get_running_loop(), ended))
+        if self._ended:
+            return True
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(ended.wait(), seconds)
+        return self._ended
+
+    def result(self) -> T:
+        """Return the coroutine's result, or raise its exception; call it after the end.
+
+        Raises
+        ------
+        concurrent.futures.CancelledError
+            When the coroutine was cancelled.
+        """
+        if self._task is None or self._task.cancelled():
+            raise concurrent.futures.CancelledError
+        return self._task.result()
+
+    # On the loop ------------------------------------------------------------------------------------------------------
+
+    def _start(self) -> None:
+        if self._cancelled:
+            return
+        self._task = asyncio.get_running_loop().create_task(self._coroutine)
+        self._task.add_done_callback(lambda _: self._end())
+
+    def _cancel(self) -> None:
+        self._cancelled = True
+        if self._task is not None:
+            self._task.cancel()
+        elif not self._ended:
+            self._coroutine.close()
+            self._end()
+
+    def _end(self) -> None:
+        self._ended = True
+        self._gate.open()
+        for waiting, event in self._awaiting:
+            with contextlib.suppress(RuntimeError):  # a loop that was closed
+                waiting.call_soon_threadsafe(event.set)
+
+
+def _loop_for(coroutine: Coroutine[Any, Any, Any]) -> asyncio.AbstractEventLoop:
+    """Return the loop for a coroutine, which is closed where it cannot be waited for."""
+    try:
+        running = loop()
+        if _thread.get_ident() == _thread_id:
+            raise RuntimeError("the portal's own thread cannot wait for itself; await the coroutine")
+    except RuntimeError:
+        coroutine.close()
+        raise
+    return running
 
 
 def submit(coroutine: Coroutine[Any, Any, T]) -> concurrent.futures.Future[T]:
@@ -54,11 +202,7 @@ def submit(coroutine: Coroutine[Any, Any, T]) -> concurrent.futures.Future[T]:
     RuntimeError
         When called on the loop's own thread, which would wait for itself.
     """
-    running = loop()
-    if threading.current_thread() is _thread:
-        coroutine.close()
-        raise RuntimeError("the portal's own thread cannot wait for itself; await the coroutine")
-    return asyncio.run_coroutine_threadsafe(coroutine, running)
+    return asyncio.run_coroutine_threadsafe(coroutine, _loop_for(coroutine))
 
 
 def run(coroutine: Coroutine[Any, Any, T], *, tick: Callable[[], object] | None = None) -> T:
@@ -83,27 +227,26 @@ def run(coroutine: Coroutine[Any, Any, T], *, tick: Callable[[], object] | None 
         When the user interrupts. The coroutine is then cancelled and gets time to clean up, as it also does when `tick`
         raises.
     """
-    ended = threading.Event()
-
-    async def signal_end() -> T:
-        try:
-            return await coroutine
-        finally:
-            ended.set()
-
+    work = Work(coroutine)
     try:
-        future = submit(signal_end())
-    except BaseException:
-        coroutine.close()
-        raise
-    try:
-        while not concurrent.futures.wait((future,), timeout=_TICK).done:
+        work.start()
+        while not work.wait(_TICK):
             if tick is not None:
                 tick()
         if tick is not None:
             tick()
-        return future.result()
+        return work.result()
     except BaseException:  # an interrupt, or a tick that failed: the result is no longer needed
-        if future.cancel():
-            ended.wait(_GRACE)
+        end(work)
         raise
+
+
+def end(work: Work[Any]) -> None:
+    """Cancel a coroutine, and wait until it has cleaned up; return at once if it has ended."""
+    work.cancel()
+    deadline = time.monotonic() + GRACE
+    while not work.wait(_TICK) and time.monotonic() < deadline:
+        pass
+
+
+__all__ = ["GRACE", "Gate", "Work", "end", "loop", "run", "submit"]

@@ -21,7 +21,7 @@ def test_a_client_sums_what_all_of_its_calls_used(server: ChatServer) -> None:
     assert client.usage == Usage()
     client.process_prompts_sync(["a", "bad"], show_progress=False)
     client.process_prompts_sync(["b"], show_progress=False)
-    assert client.usage == Usage(answered=2, failed=1, prompt_tokens=18, completion_tokens=4)
+    assert client.usage == Usage(answered=2, failed=1, prompt_tokens=18, completion_tokens=4, requests=3)
     assert client.usage.total_tokens == 22
 
 

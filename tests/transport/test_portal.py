@@ -229,7 +229,7 @@ def test_an_interrupt_of_the_process_ends_the_wait() -> None:
 
 
 def test_an_interrupt_does_not_wait_forever_for_a_coroutine_that_does_not_stop(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(portal, "_GRACE", 0.01)
+    monkeypatch.setattr(portal, "GRACE", 0.01)
     started, release = threading.Event(), asyncio.Event()
 
     async def stubborn() -> str:

@@ -17,6 +17,8 @@ from ...tools import ToolCall
 _TYPES = ("<i4", "<f8", "<i4", "<f8", "<i4")
 # Log-probabilities hardly compress and the rest does at any level, so the fastest level is used.
 _LEVEL = 1
+# Bytes of one unpacked answer, which are held in memory. The largest are those of whole vocabularies.
+_MAX_SIZE = 128 << 20
 
 
 class _Table(msgspec.Struct, array_like=True):
@@ -29,21 +31,37 @@ class _Table(msgspec.Struct, array_like=True):
     rounding: float | None = None
 
 
+class _Fields(msgspec.Struct):
+    text: str | None
+    finish_reason: str | None = None
+    usage: dict[str, Any] | None = None
+    model: str | None = None
+    refusal: str | None = None
+    thinking: str | None = None
+    notes: tuple[str, ...] = ()
+
+
 class _Answer(msgspec.Struct, array_like=True):
-    fields: dict[str, Any]
-    calls: list[list[Any]]
+    fields: _Fields
+    calls: list[tuple[str, dict[str, Any] | None, str | None, str]]
     raw: Any
     table: _Table | None
     thinking_table: _Table | None = None
     others: list[_Answer] = []
 
 
-_FIELDS = ("text", "finish_reason", "usage", "model", "refusal", "thinking", "notes")
-
-
 def encode_completion(completion: Completion) -> bytes:
-    """Return an answer as bytes."""
-    return zlib.compress(msgspec.msgpack.encode(_pack(completion)), _LEVEL)
+    """Return an answer as bytes.
+
+    Raises
+    ------
+    ValueError
+        If the answer is too large to be read again.
+    """
+    packed = msgspec.msgpack.encode(_pack(completion))
+    if len(packed) > _MAX_SIZE:
+        raise ValueError(f"the answer takes {len(packed)} bytes, and at most {_MAX_SIZE} are cached")
+    return zlib.compress(packed, _LEVEL)
 
 
 def decode_completion(packed: bytes, ask: Ask) -> Completion:
@@ -54,7 +72,11 @@ def decode_completion(packed: bytes, ask: Ask) -> Completion:
     ValueError, zlib.error
         If the bytes are not an answer.
     """
-    return _unpack(msgspec.msgpack.decode(zlib.decompress(packed), type=_Answer), ask)
+    reader = zlib.decompressobj()
+    content = reader.decompress(packed, _MAX_SIZE)
+    if not reader.eof:
+        raise ValueError("the bytes are cut off, or unpack to more than an answer has")
+    return _unpack(msgspec.msgpack.decode(content, type=_Answer), ask)
 
 
 def truncate_alternatives(table: Logprobs, most: int) -> Logprobs:
@@ -83,8 +105,9 @@ def truncate_alternatives(table: Logprobs, most: int) -> Logprobs:
 
 
 def _pack(completion: Completion) -> _Answer:
-    fields = {name: getattr(completion, name) for name in _FIELDS}
-    calls = [[call.name, call.arguments, call.id, call.raw_arguments] for call in completion.tool_calls]
+    values: dict[str, Any] = {name: getattr(completion, name) for name in _Fields.__struct_fields__}
+    fields = _Fields(**values)
+    calls = [(call.name, call.arguments, call.id, call.raw_arguments) for call in completion.tool_calls]
     tables = [
         None if table is None else _pack_table(table.compact())
         for table in (completion.logprobs, completion.thinking_logprobs)
@@ -93,7 +116,7 @@ def _pack(completion: Completion) -> _Answer:
 
 
 def _unpack(answer: _Answer, ask: Ask) -> Completion:
-    fields: dict[str, Any] = {**answer.fields, "notes": tuple(answer.fields.get("notes", ()))}
+    fields = msgspec.structs.asdict(answer.fields)
     return Completion(
         **fields,
         logprobs=_unpack_asked(answer.table, ask),
@@ -127,7 +150,27 @@ def _unpack_table(packed: _Table) -> Logprobs:
     columns: list[NDArray[Any]] = [
         np.frombuffer(column, kind).astype(kind[1:]) for column, kind in zip(packed.columns, _TYPES, strict=True)
     ]
+    _check_columns(*columns, size=len(packed.texts))
     return Logprobs(vocabulary, *columns, vocab_size=packed.vocab_size, rounding=packed.rounding)
+
+
+def _check_columns(
+    chosen: NDArray[Any],
+    logprob: NDArray[Any],
+    alternative: NDArray[Any],
+    alternative_logprob: NDArray[Any],
+    offsets: NDArray[Any],
+    *,
+    size: int,
+) -> None:
+    """Check that the columns of a table fit each other and its vocabulary: else they would fail when they are used."""
+    if len(chosen) != len(logprob) or len(alternative) != len(alternative_logprob) or len(offsets) != len(chosen) + 1:
+        raise ValueError("the columns of a table have different lengths")
+    if offsets[0] != 0 or offsets[-1] != len(alternative) or (np.diff(offsets) < 0).any():
+        raise ValueError("the offsets of a table are not those of its rows")
+    for ids in (chosen, alternative):
+        if len(ids) and not 0 <= ids.min() <= ids.max() < size:
+            raise ValueError("a table has tokens that its vocabulary does not have")
 
 
 __all__ = ["decode_completion", "encode_completion", "truncate_alternatives"]

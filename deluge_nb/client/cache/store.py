@@ -7,8 +7,8 @@ import hashlib
 import json
 import os
 import sqlite3
+import stat
 import time
-import warnings
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
@@ -30,6 +30,9 @@ _TABLE = f"responses_v{_VERSION}"
 _LOCK_TIMEOUT = 30.0
 # Answers between two checks of the size, because summing all sizes takes time.
 _TRIM_INTERVAL = 100
+# Words with which servers say that an answer failed.
+_FAILURES = frozenset({"error", "network_error", "failed", "aborted", "cancelled"})
+_WRITABLE = stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH
 _NO_LOGPROBS, _FULL_VOCABULARY = -1, 1 << 30
 
 _SCHEMA = f"""
@@ -69,20 +72,22 @@ class Cache:
     """
 
     def __init__(self, path: str | os.PathLike[str], *, max_bytes: int = 1 << 30) -> None:
-        self.path = Path(path).expanduser()
+        try:
+            self.path = Path(path).expanduser()
+        except (TypeError, RuntimeError) as error:
+            raise _unusable(path, error) from None
         self._max_bytes = max_bytes
         self._puts = 0
         self._connection: sqlite3.Connection | None = None
+        self._identity = (0, 0)
         self._process = 0
         self._thread: ThreadPoolExecutor | None = None
-        self._warned = False
+        self._trouble: str | None = None
+        self._reported = False
         try:
             self._worker().submit(self._connect).result()
-        except (OSError, sqlite3.Error) as error:
-            reason = getattr(error, "strerror", None) or str(error)
-            raise SettingError(
-                f"cache={str(path)!r} cannot be used as a cache: {reason}.", setting="cache", value=str(path)
-            ) from None
+        except (OSError, sqlite3.Error, ValueError) as error:
+            raise _unusable(self.path, error) from None
 
     async def get(self, key: bytes, ask: Ask) -> Completion | None:
         """Return the cached answer to a request.
@@ -105,12 +110,15 @@ class Cache:
         from .codec import decode_completion
 
         try:
-            return decode_completion(packed, ask)
+            answer = decode_completion(packed, ask)
         except Exception:  # a damaged answer can be requested again
             return None
+        return answer if is_whole(answer) else None
 
     async def put(self, key: bytes, ask: Ask, answer: Completion) -> None:
-        """Cache an answer. A failure to do so gives one warning and has no other effect.
+        """Cache an answer, unless it failed or cannot be stored.
+
+        If the file cannot be used any more, :meth:`take_trouble` says so, and there is no other effect.
 
         Parameters
         ----------
@@ -121,11 +129,35 @@ class Cache:
         answer
             Its answer.
         """
-        if ask.params.logprobs and answer.logprobs is None and not answer.tool_calls:
+        if not is_whole(answer) or (ask.params.logprobs and answer.logprobs is None and not answer.tool_calls):
             return
         from .codec import encode_completion
 
-        await self._in_thread(self._write, key, _top(ask), encode_completion(answer))
+        try:
+            packed = encode_completion(answer)
+        except Exception:  # such as half a character, or a number of more than 64 bits
+            return
+        await self._in_thread(self._write, key, _top(ask), packed)
+
+    def take_trouble(self) -> str | None:
+        """Return why answers are not cached, as a sentence, the first time that it is asked for.
+
+        Returns
+        -------
+        str or None
+            None if answers are cached, or the sentence has been returned before.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> from deluge_nb import Cache
+        >>> Cache(tempfile.mkdtemp() + "/answers.sqlite3").take_trouble() is None
+        True
+        """
+        if self._trouble is None or self._reported:
+            return None
+        self._reported = True
+        return self._trouble
 
     def clear(self) -> None:
         """Delete all answers."""
@@ -150,10 +182,9 @@ class Cache:
     async def _in_thread(self, act: Callable[..., Any], *arguments: Any) -> Any:
         try:
             return await asyncio.get_running_loop().run_in_executor(self._worker(), act, *arguments)
-        except (OSError, sqlite3.Error) as error:
-            if not self._warned:
-                self._warned = True
-                warnings.warn(f"Answers are not cached in {self.path}: {error}", stacklevel=2)
+        except Exception as error:  # no trouble with the file, or with its thread, may cost an answer
+            # Reported by the call, at its end: as an error, a warning on this thread would cost an answer.
+            self._trouble = self._trouble or f"Answers are not cached in {self.path}: {error}."
             return None
 
     def _connect(self) -> sqlite3.Connection:
@@ -163,15 +194,42 @@ class Cache:
                 # Only the user may read the answers.
                 os.close(os.open(self.path, os.O_CREAT | os.O_RDWR, 0o600))
             connection = sqlite3.connect(self.path, timeout=_LOCK_TIMEOUT, isolation_level=None)
-            # With a write-ahead log, readers and a writer do not wait for each other.
-            _enable_wal(connection)
-            connection.execute("PRAGMA synchronous = NORMAL")
-            connection.execute(_SCHEMA)
+            try:
+                # With a write-ahead log, readers and a writer do not wait for each other.
+                _enable_wal(connection)
+                connection.execute("PRAGMA synchronous = NORMAL")
+                connection.execute(_SCHEMA)
+            except BaseException:
+                connection.close()
+                raise
             self._connection = connection
+            self._identity = _identity(self.path.stat())
         return self._connection
+
+    def _check_file(self) -> None:
+        """Check that the file is still there and may be written to; SQLite would go on with one that is gone.
+
+        Raises
+        ------
+        OSError
+            When it is not; a file that was deleted is made anew the next time.
+        """
+        try:
+            state = self.path.stat()
+        except FileNotFoundError:
+            state = None
+        if state is None or _identity(state) != self._identity:
+            connection, self._connection = self._connection, None
+            if connection is not None:
+                connection.close()
+            raise OSError("the file was deleted under way, and a new one has been begun")
+        # An open file could still be written to.
+        if not state.st_mode & _WRITABLE:
+            raise OSError("the file was made read-only under way")
 
     def _read(self, key: bytes, top: int) -> bytes | None:
         connection = self._connect()
+        self._check_file()
         row = connection.execute(
             f"SELECT top, answer FROM {_TABLE} WHERE key = ? AND top >= ? ORDER BY top LIMIT 1", (key, top)
         ).fetchone()
@@ -182,6 +240,7 @@ class Cache:
 
     def _write(self, key: bytes, top: int, answer: bytes) -> None:
         connection = self._connect()
+        self._check_file()
         row = (key, top, time.time(), len(answer), answer)
         connection.execute(f"INSERT OR REPLACE INTO {_TABLE} VALUES (?, ?, ?, ?, ?)", row)
         # Answers with fewer alternatives are now superfluous.
@@ -207,6 +266,25 @@ class Cache:
         connection = self._connect()
         connection.execute(f"DELETE FROM {_TABLE}")
         connection.execute("VACUUM")
+
+
+def is_whole(answer: Completion) -> bool:
+    """Return whether an answer came to its end; one that failed or was cut off must be asked for again."""
+    return answer.finish_reason not in _FAILURES and all(map(is_whole, answer.others))
+
+
+def _identity(state: os.stat_result) -> tuple[int, int]:
+    return state.st_dev, state.st_ino
+
+
+def _unusable(path: object, error: Exception) -> SettingError:
+    reason = (getattr(error, "strerror", None) or str(error)).rstrip(".")
+    remedy = ""
+    if isinstance(error, sqlite3.DatabaseError) and not isinstance(error, sqlite3.OperationalError):
+        remedy = "; it may be deleted, and a new one will be made"
+    return SettingError(
+        f"cache={str(path)!r} cannot be used as a cache: {reason}{remedy}.", setting="cache", value=path
+    )
 
 
 def _enable_wal(connection: sqlite3.Connection) -> None:
@@ -244,7 +322,7 @@ def open_cache(cache: bool | str | os.PathLike[str] | Cache | None) -> Cache | N
                 value=cache,
             )
         return Cache(folder / FILE)
-    if isinstance(cache, str | os.PathLike) and os.fspath(cache):
+    if isinstance(cache, str | os.PathLike) and cache != "":
         return Cache(cache)
     raise SettingError(
         f"cache must be True, False, a file's path or a Cache, not {cache!r}.", setting="cache", value=cache
@@ -281,7 +359,11 @@ def cache_key(ask: Ask, address: str, draw: int) -> bytes:
         parts["begun"] = list(ask.prompt.begun)
     if ask.ends:
         parts["ends"] = True
-    return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).digest()
+    try:
+        text = json.dumps(parts, sort_keys=True, default=str)
+    except TypeError:  # keys of several types have no order until they are texts
+        text = json.dumps(json.loads(json.dumps(parts, default=str)), sort_keys=True)
+    return hashlib.sha256(text.encode()).digest()
 
 
 def _top(ask: Ask) -> int:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -19,20 +19,26 @@ from ...sampling import SamplingParams
 from ...tools import OutputSchema, Tool
 from ...transport import portal
 from .. import credentials
+from ..interruption import describe
 from ..route import Route, with_prefill
+from .progress import ProgressBar
+from .refusals import Refusals
 from .request import (
     DrawCache,
     Item,
     as_failure,
     as_response,
+    as_unbuilt,
     as_unsent,
     build_ask,
     continues_counting,
     is_cut_off,
     send,
 )
+from .summary import failure_warning, missing_warning
 
 if TYPE_CHECKING:
+    from ...dialects.base import Completion
     from ...logprobs.columns import Vocabulary
     from ...transport.http import Transport
     from ...transport.streaming import StreamListener
@@ -41,8 +47,8 @@ if TYPE_CHECKING:
 # Seconds between two looks at the progress of a batch.
 _TICK = 0.1
 _SEEDS = 2**63
-# A wrong key, no permission, no such model: the next request would be refused, too.
-_REFUSALS = frozenset({401, 403, 404})
+# Seconds in which answers that a server has sent are still read after a call has been interrupted.
+_LAST_READ = 0.05
 
 
 def plan(
@@ -157,41 +163,68 @@ class Batch:
     ) -> None:
         self.items = items
         self.responses: list[APIResponse | None] = [None] * len(items)
+        self.requests = 0
+        """Requests sent so far, tries included."""
+        self.on_settled: Callable[[Batch], None] = lambda batch: None
+        """Callback that counts the responses of the call, once, when no further ones are taken."""
         self._limit = limit
         self._tools = tools
         self._schema = output_schema
         self._draws = DrawCache(cache)
         self._vocab_sizes: dict[int, int | None] = {}
         self._transports: dict[int, Transport] = {}
-        self._refusals: dict[int, APIResponse | None] = {}
+        self._refusals = Refusals()
         self._unsent = 0
         self._done = 0
+        self._asked = self._ending = self._settled = False
+        self._lock = threading.Lock()
+
+    @property
+    def asked(self) -> bool:
+        """True once a request may have been sent."""
+        return self._asked
 
     def run_sync(self, *, show_progress: bool) -> None:
         """Ask everything and wait, in any thread."""
         self._start_servers()
-        with self._progress(show_progress) as tick:
-            portal.run(self._run(), tick=tick)
+        bar = ProgressBar(len(self.items), show=show_progress)
+        self._asked = True
+        portal.run(self._run(), tick=lambda: bar.move(self._done))
+        bar.close()
 
     async def run_async(self, *, show_progress: bool) -> None:
-        """Ask everything; may be awaited on any event loop."""
+        """Ask everything; may be awaited on any event loop. A call that is cancelled ends after its requests."""
         await asyncio.to_thread(self._start_servers)
-        with self._progress(show_progress) as tick:
-            running = asyncio.wrap_future(portal.submit(self._run()))
-            try:
-                while not (await asyncio.wait((running,), timeout=_TICK))[0]:
-                    tick()
-                await running
-            except asyncio.CancelledError:
-                running.cancel()
-                raise
-            tick()
+        bar = ProgressBar(len(self.items), show=show_progress)
+        self._asked = True
+        work = portal.Work(self._run())
+        try:
+            work.start()
+            while not await work.wait_async(_TICK):
+                bar.move(self._done)
+            work.result()
+        except asyncio.CancelledError:
+            work.cancel()
+            await work.wait_async(portal.GRACE)
+            raise
+        except BaseException:
+            portal.end(work)
+            raise
+        bar.move(self._done)
+        bar.close()
 
     async def listen(self, listener: StreamListener, vocabulary: Vocabulary) -> APIResponse:
         """Ask the only item, and pass its answer to a listener as it arrives. Must run on the portal's loop."""
         await asyncio.to_thread(self._start_servers)
-        self.responses[0] = response = await self._ask(self.items[0], vocabulary, listener)
-        return response
+        self._asked = True
+        return await self._ask(0, vocabulary, listener)
+
+    def settle(self) -> None:
+        """Take no further responses, and count those that arrived; only the first call has an effect."""
+        with self._lock:
+            first, self._settled = not self._settled, True
+        if first:
+            self.on_settled(self)
 
     def _start_servers(self) -> None:
         # Before anything is asked: a server that does not start is an error of the call, not of every prompt.
@@ -204,106 +237,138 @@ class Batch:
     async def _run(self) -> None:
         from ...logprobs.columns import Vocabulary
 
-        waiting = iter(enumerate(self.items))
+        waiting = iter(range(len(self.items)))
         vocabulary = Vocabulary()
 
         async def work() -> None:
-            for index, item in waiting:
-                refused = self._refusals.get(id(item.route))
-                if refused is not None:
-                    self.responses[index] = as_unsent(refused, item)
-                    self._unsent += 1
-                else:
-                    self.responses[index] = response = await self._ask(item, vocabulary)
-                    self._record(item.route, response)
+            for index in waiting:
+                if self._ending:
+                    return
+                await self._ask_or_refuse(index, vocabulary)
                 self._done += 1
 
+        workers = [asyncio.create_task(work()) for _ in range(min(self._limit, len(self.items)))]
         try:
-            async with asyncio.TaskGroup() as group:
-                for _ in range(min(self._limit, len(self.items))):
-                    group.create_task(work())
+            if workers:
+                await asyncio.wait(workers)
+            for worker in workers:
+                worker.result()
         finally:
+            await self._end(workers)
+            # On this thread, where no interrupt arrives, and after the last response.
+            self.settle()
             vocabulary.clear_spelling_cache()
 
-    def _record(self, route: Route, response: APIResponse) -> None:
-        """Remember whether a server has refused every request so far; answers from the cache are no requests."""
-        if response.is_error and response.status_code in _REFUSALS:
-            self._refusals.setdefault(id(route), response)
-        elif not response.from_cache:
-            self._refusals[id(route)] = None
-
-    async def _ask(self, item: Item, vocabulary: Vocabulary, listener: StreamListener | None = None) -> APIResponse:
-        """Answer one item from the cache or from its server; a failure becomes a response, too."""
-        ask = build_ask(
-            item,
-            tools=self._tools,
-            output_schema=self._schema,
-            vocab_size=self._vocab_sizes.get(id(item.route)),
-            vocabulary=vocabulary,
-            stream=listener is not None,
-        )
+    async def _end(self, workers: list[asyncio.Task[None]]) -> None:
+        """Stop sending, give answers that have been sent already a moment to be read, and cancel the rest."""
+        self._ending = True
+        remaining = [worker for worker in workers if not worker.done()]
+        if not remaining:
+            return
         try:
+            await asyncio.wait(remaining, timeout=_LAST_READ)
+        finally:
+            for worker in remaining:
+                worker.cancel()
+        await asyncio.wait(remaining)
+
+    async def _ask_or_refuse(self, index: int, vocabulary: Vocabulary) -> None:
+        server = id(self.items[index].route)
+        refused = await self._refusals.before(server)
+        if refused is not None:
+            self._unsent += self._take(index, as_unsent(refused, self.items[index]))
+            return
+        response = None
+        try:
+            response = await self._ask(index, vocabulary)
+        finally:
+            self._refusals.after(server, response)
+
+    async def _ask(self, index: int, vocabulary: Vocabulary, listener: StreamListener | None = None) -> APIResponse:
+        """Answer one item from the cache or from its server; whatever fails, even a bug, becomes its response."""
+        item = self.items[index]
+        ask, key, completion = None, None, None
+        try:
+            ask = build_ask(
+                item,
+                tools=self._tools,
+                output_schema=self._schema,
+                vocab_size=self._vocab_sizes.get(id(item.route)),
+                vocabulary=vocabulary,
+                stream=listener is not None,
+            )
             key = self._draws.next_key(ask, item.route)
             cached = await self._draws.get(key, ask)
             if cached is not None:
-                return replace(as_response(ask, cached), from_cache=True)
-            completion = await send(ask, self._transports[id(item.route)], listener)
-            item.route.charge(completion)
-            if not is_cut_off(listener):
-                await self._draws.put(key, ask, completion)
-        except Exception as error:  # an error of this prompt, even a bug, must not cost the other answers
-            return as_failure(ask, error, listener)
-        return as_response(ask, completion, listener)
+                response = replace(as_response(ask, cached), from_cache=True)
+            else:
+                completion = await send(ask, self._transports[id(item.route)], listener, self._count_request)
+                response = as_response(ask, completion, listener, _charge(item.route, completion))
+        except BaseException as error:
+            if _ends_task(error):
+                raise
+            response = as_unbuilt(item, error) if ask is None else as_failure(ask, error, listener, completion)
+        self._take(index, response)
+        if ask is not None and completion is not None and not response.is_error and not is_cut_off(listener):
+            await self._draws.put(key, ask, completion)
+        return response
+
+    def _count_request(self) -> None:
+        self.requests += 1
+
+    def _take(self, index: int, response: APIResponse) -> bool:
+        """Record a response, unless the responses of the call have been counted."""
+        with self._lock:
+            if not self._settled:
+                self.responses[index] = response
+            return not self._settled
 
     def collect(self) -> list[APIResponse]:
-        """Return the responses once all are there; warn of refused requests and of missing log-probabilities."""
+        """Return the responses once all are there; warn of failures, and of missing log-probabilities."""
         responses = [response for response in self.responses if response is not None]
-        refused = next((response for response in self._refusals.values() if response is not None), None)
-        if refused is not None and len(responses) > 1:
-            failed = sum(response.is_error for response in responses)
-            warnings.warn(
-                f"{failed} of {len(responses)} prompts failed, and {self._unsent} of them were not sent, because the "
-                f"server refused every request: {refused.error_message}",
-                stacklevel=4,  # the caller of the client
-            )
-        asked = [
-            response
-            for item, response in zip(self.items, responses, strict=True)
-            if item.params.logprobs and not response.is_error
-        ]
-        missing = [response for response in asked if response.logprobs is None and not response.tool_calls]
-        if missing:
-            warnings.warn(
-                f"{len(missing)} of {len(asked)} answers came without the log-probabilities that were asked for "
-                f"({missing[0].note})",
-                stacklevel=4,  # the caller of the client
-            )
+        for message in (
+            failure_warning(responses, self._refusals.first, self._unsent),
+            missing_warning(self.items, responses),
+            self._draws.trouble(),
+        ):
+            if message is not None:
+                warnings.warn(message, stacklevel=4)  # the caller of the client
         return responses
 
-    @contextmanager
-    def _progress(self, show: bool) -> Iterator[Callable[[], None]]:
-        """Show a progress bar, and yield the function that moves it; both belong to the calling thread."""
-        if not show or not self.items:
-            yield lambda: None
-            return
-        with warnings.catch_warnings():
-            # Without ipywidgets tqdm falls back to text with a warning that is of no use here.
-            warnings.simplefilter("ignore")
-            from tqdm.auto import tqdm
-        with tqdm(total=len(self.items), unit="prompt") as bar:
 
-            def move() -> None:
-                bar.update(self._done - bar.n)
+def _charge(route: Route, completion: Completion) -> list[str]:
+    """Count an answer toward the limits of its route; return a note if that fails."""
+    try:
+        route.charge(completion)
+    except Exception as error:
+        return [f"its tokens could not be counted: {describe(error)}"]
+    return []
 
-            yield move
+
+def _ends_task(error: BaseException) -> bool:
+    """Return whether an exception ends the running task, rather than being one that the user's code raised in it."""
+    if not isinstance(error, asyncio.CancelledError | GeneratorExit):
+        return False
+    try:
+        task = asyncio.current_task()
+    except RuntimeError:
+        task = None
+    return task is None or task.cancelling() > 0
 
 
 def _distinct_routes(items: Iterable[Item]) -> list[Route]:
     return list({id(item.route): item.route for item in items}.values())
 
 
-def prove_continuing(route: Route) -> None:
+def prove_continuing(route: Route, on_request: Callable[[], None]) -> None:
     """Check that a server continues the beginning of an answer; if that is not known, ask it once, and remember.
+
+    Parameters
+    ----------
+    route
+        The route to the server.
+    on_request
+        Called for each request that is sent for it.
 
     Raises
     ------
@@ -317,7 +382,7 @@ def prove_continuing(route: Route) -> None:
         if continues is None:
             _check_key(route)
             try:
-                continues = portal.run(continues_counting(route, route.transport()))
+                continues = portal.run(continues_counting(route, route.transport(), on_request))
             except DelugeError as error:
                 refused = getattr(error, "status_code", None) in (400, 422)
                 continues = False if refused else None

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ...errors import DelugeError
 from ...models import REGISTRY
@@ -17,6 +18,7 @@ from ...prompts import Prompt
 from ...response import APIResponse
 from ...sampling import SamplingParams
 from ...tools import OutputSchema, Tool
+from ..interruption import describe
 from ..route import Route, greedy
 from .diagnosis import as_refusal, missing_notes, retry_differently
 
@@ -91,7 +93,10 @@ class DrawCache:
 
         served = route.served()
         address = served.fingerprint if served is not None else route.endpoint.base_url
-        first = cache_key(ask, address, 0)
+        try:
+            first = cache_key(ask, address, 0)
+        except Exception:  # a request that has no key is sent, and its answer is not cached
+            return None
         draw = self._draws[first]
         self._draws[first] += 1
         return first if draw == 0 else cache_key(ask, address, draw)
@@ -105,8 +110,17 @@ class DrawCache:
         if self._cache is not None and key is not None:
             await self._cache.put(key, ask, completion)
 
+    def trouble(self) -> str | None:
+        """Return why answers are not cached, as a sentence, the first time that it is asked for; else None."""
+        return None if self._cache is None else self._cache.take_trouble()
 
-async def send(ask: Ask, transport: Transport, listener: StreamListener | None = None) -> Completion:
+
+async def send(
+    ask: Ask,
+    transport: Transport,
+    listener: StreamListener | None = None,
+    on_request: Callable[[], None] | None = None,
+) -> Completion:
     """Send a request and read the completion; retry once in another form where the server's refusal names one.
 
     Raises
@@ -118,12 +132,12 @@ async def send(ask: Ask, transport: Transport, listener: StreamListener | None =
 
     dialect = load(ask.endpoint.dialect)
     try:
-        return await transport.carry(dialect.exchange(ask), ask.model, listener)
+        return await transport.carry(dialect.exchange(ask), ask.model, listener, on_request)
     except DelugeError as error:
         other = retry_differently(error, ask)
         if other is None:
             raise
-    return await transport.carry(dialect.exchange(other), ask.model, listener)
+    return await transport.carry(dialect.exchange(other), ask.model, listener, on_request)
 
 
 # Counting goes on in one way only. A server that starts again cannot reach the end of it in so few tokens.
@@ -132,7 +146,7 @@ _COUNTING_TOKENS = 4
 _NEXT_NUMBER = re.compile(r"\s*7(?!\d)")
 
 
-async def continues_counting(route: Route, transport: Transport) -> bool:
+async def continues_counting(route: Route, transport: Transport, on_request: Callable[[], None]) -> bool:
     """Ask a server to continue the beginning of an answer, and return whether it did.
 
     Raises
@@ -141,7 +155,7 @@ async def continues_counting(route: Route, transport: Transport) -> bool:
         When the server gave no answer.
     """
     params = greedy(SamplingParams(max_new_tokens=_COUNTING_TOKENS), route.target)
-    completion = await send(build_ask(Item(route, _COUNTING, params)), transport)
+    completion = await send(build_ask(Item(route, _COUNTING, params)), transport, on_request=on_request)
     route.charge(completion)
     text = (completion.text or "").removeprefix(_COUNTING.prefill or "")
     return _NEXT_NUMBER.match(text) is not None
@@ -152,27 +166,20 @@ def is_cut_off(listener: StreamListener | None) -> bool:
     return listener is not None and (listener.stopped or listener.error is not None)
 
 
-def as_response(ask: Ask, completion: Completion, listener: StreamListener | None = None) -> APIResponse:
+def as_response(
+    ask: Ask, completion: Completion, listener: StreamListener | None = None, notes: Iterable[str] = ()
+) -> APIResponse:
     """Return the response made of a completion: parsed by the schema, with notes on what is missing.
 
     The response of a stream that was stopped has the note ``interrupted``; that of a stream that broke off is an error
-    and keeps what arrived.
+    and keeps what arrived. No failure to check or parse an answer costs its text.
     """
-    notes = ["interrupted"] if listener is not None and listener.stopped else []
-    notes += completion.notes
-    if ask.params.logprobs:
-        notes += missing_notes(completion, ask)
-    # Token ids are continued by every server that takes them.
-    if ask.prompt.prefill is not None and not ask.prompt.begun and ask.endpoint.prefill is None:
-        notes.append(f"it is not known whether {ask.endpoint.label} continues an answer that was begun")
-    if completion.refusal is not None:
-        notes.append("the model refused to answer")
-    parsed = None
-    if ask.output_schema is not None and completion.text is not None and not completion.tool_calls:
-        try:
-            parsed = ask.output_schema.parse(completion.text)
-        except ValueError as error:
-            notes.append(f"the answer does not fit output_schema: {' '.join(str(error).split())[:200]}")
+    remarks = ["interrupted"] if listener is not None and listener.stopped else []
+    remarks += [*completion.notes, *notes]
+    try:
+        remarks += _missing(ask, completion)
+    except Exception as error:
+        remarks.append(f"the answer could not be checked: {describe(error)}")
     response = APIResponse(
         ask.model,
         completion=completion.text,
@@ -181,8 +188,8 @@ def as_response(ask: Ask, completion: Completion, listener: StreamListener | Non
         usage=completion.usage,
         status_code=200,
         tool_calls=completion.tool_calls,
-        parsed=parsed,
-        note="; ".join(notes) or None,
+        parsed=_parse(ask, completion, remarks),
+        note="; ".join(remarks) or None,
         served_model=completion.model,
         thinking=completion.thinking,
         thinking_logprobs=completion.thinking_logprobs,
@@ -197,6 +204,29 @@ def as_response(ask: Ask, completion: Completion, listener: StreamListener | Non
     return replace(response, is_error=True, error=failure.error, error_message=failure.error_message, status_code=None)
 
 
+def _missing(ask: Ask, completion: Completion) -> list[str]:
+    """Return notes on what was requested and is missing from an answer."""
+    notes = missing_notes(completion, ask) if ask.params.logprobs else []
+    # Token ids are continued by every server that takes them.
+    if ask.prompt.prefill is not None and not ask.prompt.begun and ask.endpoint.prefill is None:
+        notes.append(f"it is not known whether {ask.endpoint.label} continues an answer that was begun")
+    if completion.refusal is not None:
+        notes.append("the model refused to answer")
+    return notes
+
+
+def _parse(ask: Ask, completion: Completion, notes: list[str]) -> Any:
+    """Return the answer as an object of the schema's type; None and a note if it does not fit."""
+    if ask.output_schema is None or completion.text is None or completion.tool_calls:
+        return None
+    try:
+        return ask.output_schema.parse(completion.text)
+    except BaseException as error:  # validators are the user's code, and no interrupt arrives on the portal's thread
+        reason = describe(error)
+        notes.append(f"the answer does not fit output_schema: {reason}")
+    return None
+
+
 def as_unsent(refused: APIResponse, item: Item) -> APIResponse:
     """Return the response of a prompt that was not sent, because the server had refused all requests before it."""
     reason = (refused.error_message or "").rstrip(".")
@@ -204,24 +234,50 @@ def as_unsent(refused: APIResponse, item: Item) -> APIResponse:
     return replace(refused, error_message=message, prompt=item.prompt.as_asked, sampling_params=item.params)
 
 
-def as_failure(ask: Ask, error: Exception, listener: StreamListener | None = None) -> APIResponse:
-    """Return the response of a request that failed; one that a stream could not begin with has the stream's reason."""
+def as_unbuilt(item: Item, error: BaseException) -> APIResponse:
+    """Return the response of a prompt whose request could not be built."""
+    return _failure(item.route.model, item.route.endpoint.dialect, item.prompt, item.params, error)
+
+
+def as_failure(
+    ask: Ask, error: BaseException, listener: StreamListener | None = None, completion: Completion | None = None
+) -> APIResponse:
+    """Return the response of a request that failed; one that a stream could not begin with has the stream's reason.
+
+    With a completion, the failure came after the answer, whose text, table and usage are kept.
+    """
     if listener is not None and listener.error is not None and isinstance(error, DelugeError):
         error = listener.error
     if isinstance(error, DelugeError):
-        # The traceback would keep whole replies alive, and its frames are of no use to the caller.
-        error = as_refusal(error, ask).with_traceback(None)
-        error.__context__ = error.__cause__ = None
-    message = str(error) if isinstance(error, DelugeError) else f"internal error: {type(error).__name__}: {error}"
-    body = getattr(error, "body", None) or getattr(error, "excerpt", None) or None
+        error = as_refusal(error, ask)
+    failure = _failure(ask.model, ask.endpoint.dialect, ask.prompt, ask.params, error)
+    if completion is None:
+        return failure
+    return replace(
+        failure,
+        completion=completion.text,
+        logprobs=completion.logprobs,
+        finish_reason=completion.finish_reason,
+        usage=completion.usage,
+        tool_calls=completion.tool_calls,
+        served_model=completion.model,
+        _raw=completion.raw,
+    )
+
+
+def _failure(model: str, dialect: str, prompt: Prompt, params: SamplingParams, error: BaseException) -> APIResponse:
+    # The traceback would keep whole replies alive, and its frames are of no use to the caller.
+    error = error.with_traceback(None)
+    error.__context__ = error.__cause__ = None
     return APIResponse(
-        ask.model,
+        model,
         is_error=True,
-        error_message=message,
+        error_message=str(error) if isinstance(error, DelugeError) else f"internal error: {describe(error)}",
         status_code=getattr(error, "status_code", None),
-        error=error,
-        prompt=ask.prompt.as_asked,
-        sampling_params=ask.params,
-        _raw=body,
-        _dialect=ask.endpoint.dialect,
+        # An interrupt or an exit that a user's transport raises concerns this prompt alone.
+        error=error if isinstance(error, Exception) else RuntimeError(describe(error)),
+        prompt=prompt.as_asked,
+        sampling_params=params,
+        _raw=getattr(error, "body", None) or getattr(error, "excerpt", None) or None,
+        _dialect=dialect,
     )

@@ -1,0 +1,56 @@
+"""The progress bar of a call. It is decoration: if it fails, it disappears, and the call goes on."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+from ..interruption import is_from_signal
+
+
+class ProgressBar:
+    """Bar that counts the prompts of one call; only the thread of the call may use it.
+
+    Parameters
+    ----------
+    total
+        Number of prompts.
+    show
+        False shows nothing.
+    """
+
+    def __init__(self, total: int, *, show: bool) -> None:
+        self._bar: Any = None
+        if show and total:
+            self._attempt(lambda: self._open(total))
+
+    def move(self, done: int) -> None:
+        """Show how many prompts are done."""
+        if self._bar is not None:
+            self._attempt(lambda: self._bar.update(done - self._bar.n))
+
+    def close(self) -> None:
+        """Take the bar off the screen, or leave it there in its last state."""
+        if self._bar is not None:
+            self._attempt(self._bar.close)
+
+    def _open(self, total: int) -> None:
+        with warnings.catch_warnings():
+            # Without ipywidgets tqdm falls back to text with a warning that is of no use here.
+            warnings.simplefilter("ignore")
+            from tqdm.auto import tqdm
+
+        class Bar(tqdm):  # type: ignore[misc]
+            # Its monitor is a thread that would outlive the call.
+            monitor_interval = 0
+
+        self._bar = Bar(total=total, unit="prompt")
+
+    def _attempt(self, act: Callable[[], object]) -> None:
+        try:
+            act()
+        except Exception as error:
+            self._bar = None
+            if is_from_signal(error):
+                raise
