@@ -109,7 +109,8 @@ class Stream:
         try:
             self._work.start()
         except BaseException as error:
-            self._abandon(error)
+            portal.end(self._work)
+            self._keep(self._batch, error)
             raise
 
     @property
@@ -149,10 +150,14 @@ class Stream:
 
     def close(self) -> None:
         """Stop the answer; :attr:`response` then has the tokens that arrived, with their log-probabilities."""
-        self._stop()
-        deadline = time.monotonic() + portal.GRACE
-        while not self._work.wait(_TICK) and time.monotonic() < deadline:
-            pass
+        try:
+            self._stop()
+            deadline = time.monotonic() + portal.GRACE
+            while not self._work.wait(_TICK) and time.monotonic() < deadline:
+                pass
+        except BaseException as error:
+            self._keep(self._batch, error)
+            raise
 
     async def aclose(self) -> None:
         """Stop the answer as :meth:`close` does, and await its end."""
