@@ -1,0 +1,330 @@
+"""Replies in any form: what a server sends counts, not what its Content-Type says or what was asked for."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from deluge_nb import APIResponse, LLMClient, RequestError, SamplingParams
+from deluge_nb.dialects.base import Ask, Completion, Request, load
+from deluge_nb.models import REGISTRY
+from deluge_nb.prompts import as_prompt
+from deluge_nb.transport.reading import as_document
+from tests import fault_server
+from tests.fault_server import FaultServer, Step, reply
+
+TEXT = "Paris – sûr"
+ENDS = {"lf": b"\n", "crlf": b"\r\n", "cr": b"\r"}
+TYPES = [
+    "application/json",
+    "text/event-stream",
+    "application/x-ndjson",
+    "text/plain",
+    "application/octet-stream",
+    None,
+]
+
+
+def openai_whole() -> dict[str, Any]:
+    rows = [{"token": TEXT, "logprob": -0.25, "bytes": list(TEXT.encode()), "top_logprobs": []}]
+    message = {"role": "assistant", "content": TEXT}
+    choice = {"index": 0, "message": message, "logprobs": {"content": rows}, "finish_reason": "stop"}
+    return {"model": "m", "choices": [choice], "usage": {"prompt_tokens": 1, "completion_tokens": 2}}
+
+
+def openai_chunks() -> list[dict[str, Any]]:
+    rows: list[list[dict[str, Any]]] = [[{"token": part, "logprob": -0.25}] for part in (TEXT[:3], TEXT[3:])]
+    chunks: list[dict[str, Any]] = [
+        {"model": "m", "choices": [{"index": 0, "delta": {"content": row[0]["token"]}, "logprobs": {"content": row}}]}
+        for row in rows
+    ]
+    last: dict[str, Any] = {"model": "m", "choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}
+    return [*chunks, last, {"choices": [], "usage": {"prompt_tokens": 1, "completion_tokens": 2}}]
+
+
+WHOLE: dict[str, dict[str, Any]] = {
+    "openai": openai_whole(),
+    "completions": {"model": "m", "choices": [{"text": TEXT, "finish_reason": "stop"}]},
+    "ollama": {"model": "m", "message": {"content": TEXT}, "done": True, "done_reason": "stop"},
+    "gemini": {"candidates": [{"content": {"parts": [{"text": TEXT}]}, "finishReason": "STOP"}]},
+    "anthropic": {"content": [{"type": "text", "text": TEXT}], "stop_reason": "end_turn", "model": "m"},
+    "responses": {
+        "status": "completed",
+        "output": [{"type": "message", "content": [{"type": "output_text", "text": TEXT}]}],
+    },
+}
+CHUNKS: dict[str, list[dict[str, Any]]] = {
+    "openai": openai_chunks(),
+    "completions": [
+        {"choices": [{"index": 0, "text": TEXT[:3]}]},
+        {"choices": [{"index": 0, "text": TEXT[3:], "finish_reason": "stop"}]},
+    ],
+    "ollama": [
+        {"message": {"content": TEXT[:3]}, "done": False},
+        {"message": {"content": TEXT[3:]}, "done": False},
+        {"message": {"content": ""}, "done": True, "done_reason": "stop"},
+    ],
+    "gemini": [
+        {"candidates": [{"content": {"parts": [{"text": TEXT[:3]}]}}]},
+        {"candidates": [{"content": {"parts": [{"text": TEXT[3:]}]}, "finishReason": "STOP"}]},
+    ],
+    "anthropic": [
+        {"type": "message_start", "message": {"content": [], "model": "m"}},
+        {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}},
+        {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": TEXT[:3]}},
+        {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": TEXT[3:]}},
+        {"type": "message_delta", "delta": {"stop_reason": "end_turn"}},
+        {"type": "message_stop"},
+    ],
+    "responses": [
+        {"type": "response.output_text.delta", "delta": TEXT[:3]},
+        {"type": "response.output_text.delta", "delta": TEXT[3:]},
+        {"type": "response.completed", "response": WHOLE["responses"]},
+    ],
+}
+
+
+def dump(value: Any, **options: Any) -> bytes:
+    return json.dumps(value, ensure_ascii=False, **options).encode()
+
+
+def document(dialect: str, end: bytes = b"\n") -> bytes:
+    return dump(WHOLE[dialect]) + end
+
+
+def pretty(dialect: str, end: bytes = b"\n") -> bytes:
+    return dump(WHOLE[dialect], indent=2).replace(b"\n", end) + end
+
+
+def events(dialect: str, end: bytes = b"\n") -> bytes:
+    parts = [b"data: " + dump(chunk) + end + end for chunk in CHUNKS[dialect]]
+    return b"".join([*parts, b"data: [DONE]" + end + end])
+
+
+def lines(dialect: str, end: bytes = b"\n") -> bytes:
+    return b"".join(dump(chunk) + end for chunk in CHUNKS[dialect])
+
+
+FORMS = {"document": document, "pretty": pretty, "events": events, "lines": lines}
+
+
+def ask(dialect: str, *, stream: bool = False) -> Ask:
+    endpoint = replace(REGISTRY.resolve("m", base_url="http://127.0.0.1:1/v1").endpoint, dialect=dialect)
+    raw = dialect == "completions"
+    prompt = as_prompt("Capital of France?")
+    return Ask("m", endpoint, prompt, SamplingParams(logprobs=dialect in ("openai",)), stream=stream and not raw)
+
+
+def first_request(asked: Ask) -> tuple[Any, Request]:
+    exchange = load(asked.endpoint.dialect).exchange(asked)
+    return exchange, next(exchange)
+
+
+def completion_of(exchange: Any, body: bytes) -> Completion:
+    try:
+        exchange.send(body)
+    except StopIteration as end:
+        return end.value
+    raise AssertionError("the exchange wanted more")
+
+
+def read_at_once(dialect: str, body: bytes) -> Completion:
+    exchange, request = first_request(ask(dialect))
+    return completion_of(exchange, as_document(body, request.make_reader, None, dialect))
+
+
+def read_in_pieces(dialect: str, pieces: list[bytes]) -> tuple[Completion, str]:
+    """Return what a streamed request makes of the pieces, and the text that was shown on the way."""
+    exchange, request = first_request(ask(dialect, stream=True))
+    reader = request.reader or (request.make_reader() if request.make_reader is not None else None)
+    assert reader is not None
+    shown = [delta.text for piece in pieces for delta in reader.feed(piece)] + [delta.text for delta in reader.end()]
+    return completion_of(exchange, reader.document or reader.body()), "".join(shown)
+
+
+@pytest.mark.parametrize("end", ENDS)
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("dialect", WHOLE)
+def test_a_plain_request_reads_every_form(dialect: str, form: str, end: str) -> None:
+    completion = read_at_once(dialect, FORMS[form](dialect, ENDS[end]))
+    assert completion.text == TEXT
+    assert completion.finish_reason == "stop"
+
+
+@pytest.mark.parametrize("end", ENDS)
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("dialect", WHOLE)
+def test_a_stream_request_reads_every_form_cut_at_every_byte(dialect: str, form: str, end: str) -> None:
+    body = FORMS[form](dialect, ENDS[end])
+    for cut in range(len(body) + 1):
+        completion, shown = read_in_pieces(dialect, [body[:cut], body[cut:]])
+        assert completion.text == TEXT, cut
+        assert shown in ("", TEXT), cut
+    completion, shown = read_in_pieces(dialect, [bytes([byte]) for byte in body])
+    assert completion.text == TEXT
+
+
+@pytest.mark.parametrize("dialect", WHOLE)
+def test_a_stream_shows_its_first_words_before_it_ends(dialect: str) -> None:
+    form = lines if dialect == "ollama" else events
+    body = form(dialect)
+    _, request = first_request(ask(dialect, stream=True))
+    reader = request.reader or (request.make_reader() if request.make_reader is not None else None)
+    assert reader is not None
+    first = body.index(TEXT[3:].encode())
+    assert [delta.text for delta in reader.feed(body[:first])] == [TEXT[:3]]
+
+
+# What servers and gateways put around an answer -----------------------------------------------------------------------
+
+BEFORE = [
+    b"",
+    b"\xef\xbb\xbf",
+    b"\n\n  ",
+    b" \xef\xbb\xbf\n",
+    b": OPENROUTER PROCESSING\n\n: more\n\n",
+    b":\r\n\r\n",
+    b")]}'\n",
+    b")]}',\n",
+]
+AFTER = [
+    b"",
+    b"\n\ndata: [DONE]\n\n",
+    b"data: [DONE]",
+    b"\n[DONE]",
+    b"\n: bye\n\n",
+    b"\r\n\r\ndata:[DONE]\r\n\r\n: bye\r\n",
+]
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("form", ["document", "pretty"])
+@pytest.mark.parametrize(("before", "after"), list(itertools.product(BEFORE, AFTER)))
+def test_a_document_is_read_whatever_stands_around_it(form: str, before: bytes, after: bytes, stream: bool) -> None:
+    body = before + FORMS[form]("openai", b"\n").strip() + after
+    if not stream:
+        assert read_at_once("openai", body).text == TEXT
+        return
+    for cut in range(0, len(body), 7):
+        completion, _ = read_in_pieces("openai", [body[:cut], body[cut:]])
+        assert completion.text == TEXT, cut
+
+
+PASSED_OVER = [
+    b"data:\n\n",
+    b"data: \n\n",
+    b"event: ping\ndata:\n\n",
+    b"event: ping\ndata: still here\n\n",
+    b"event: heartbeat\ndata: {}\n\n",
+    b"retry: 3000\ndata:\n\n",
+    b"retry: 3000\n\n",
+    b"id: 7\n\n",
+    b": comment\n\n",
+    b"\n\n\n",
+    b"id: 7\nunknown: field\n\n",
+    b"data\n\n",
+]
+
+
+@pytest.mark.parametrize("place", ["first", "middle", "last"])
+@pytest.mark.parametrize("event", PASSED_OVER)
+def test_an_event_that_says_nothing_is_passed_over(event: bytes, place: str) -> None:
+    parts = events("openai").split(b"\n\n")[:-1]
+    at = {"first": 0, "middle": 2, "last": len(parts) - 1}[place]
+    body = b"".join([part + b"\n\n" for part in parts[:at]] + [event] + [part + b"\n\n" for part in parts[at:]])
+    assert read_at_once("openai", body).text == TEXT
+    assert read_in_pieces("openai", [body])[0].text == TEXT
+
+
+@pytest.mark.parametrize(
+    "behind", [b"Thank you for using us!", b"data: {broken\n\n", b"<html>", b'data: {"error": "x"}\n\n', b"\0" * 99]
+)
+def test_what_stands_behind_the_end_of_a_stream_is_not_read(behind: bytes) -> None:
+    body = events("openai") + behind
+    assert read_at_once("openai", body).text == TEXT
+    for cut in range(0, len(body), 5):
+        assert read_in_pieces("openai", [body[:cut], body[cut:]])[0].text == TEXT
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        b'event: error\ndata: {"message": "out of memory"}\n\n',
+        b"event: error\ndata: out of memory\n\n",
+        b'data: {"error": {"message": "out of memory"}}\n\n',
+        b'{"error": "out of memory"}\n',
+    ],
+)
+def test_an_error_in_the_middle_of_a_stream_is_an_error(event: bytes) -> None:
+    first = events("openai").split(b"\n\n")[0] + b"\n\n"
+    with pytest.raises(RequestError, match="out of memory"):
+        read_at_once("openai", first + event)
+
+
+def test_a_whole_reply_in_one_event_is_read() -> None:
+    body = b"data: " + dump(WHOLE["openai"]) + b"\n\ndata: [DONE]\n\n"
+    assert read_at_once("openai", body).text == TEXT
+    assert read_in_pieces("openai", [body])[0].text == TEXT
+
+
+def test_an_array_of_events_is_read() -> None:
+    for dialect in ("gemini", "openai"):
+        body = dump(CHUNKS[dialect], indent=1)
+        assert read_at_once(dialect, body).text == TEXT
+        assert read_in_pieces(dialect, [body])[0].text == TEXT
+
+
+# Through a server -----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def faulty() -> Iterator[FaultServer]:
+    with fault_server.running() as server:
+        yield server
+
+
+def answered(server: FaultServer, steps: list[Step], *, stream: bool, **options: Any) -> APIResponse:
+    server.answer = lambda seen, number: steps
+    client = LLMClient("m", base_url=server.url, logprobs=True, max_attempts=1, **options)
+    try:
+        if not stream:
+            return client.process_prompts_sync(["?"], show_progress=False)[0]
+        with client.stream("?") as streamed:
+            text = "".join(token.text for token in streamed)
+        assert streamed.response is not None
+        assert text == streamed.response.completion
+        return streamed.response
+    finally:
+        client.close()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("stream", [False, True], ids=["plain", "stream"])
+@pytest.mark.parametrize("form", FORMS)
+def test_any_content_type_is_as_good_as_another(faulty: FaultServer, form: str, stream: bool) -> None:
+    for kind, end in itertools.product(TYPES, ENDS.values()):
+        response = answered(faulty, reply(FORMS[form]("openai", end), kind=kind), stream=stream)
+        assert response.completion == TEXT, (kind, end, response.error_message)
+        assert response.logprobs is not None
+        assert response.logprobs.text == TEXT
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("stream", [False, True], ids=["plain", "stream"])
+def test_a_reply_that_is_no_answer_names_its_content_type(faulty: FaultServer, stream: bool) -> None:
+    faulty.answer = lambda seen, number: reply(b"<html>Welcome</html>", kind="text/html")
+    client = LLMClient("m", base_url=faulty.url, max_attempts=1)
+    if stream:
+        streamed = client.stream("?")
+        streamed.wait(10)
+        streamed.close()
+        message = streamed.response.error_message if streamed.response is not None else None
+    else:
+        message = client.process_prompts_sync(["?"], show_progress=False)[0].error_message
+    client.close()
+    assert message == "The server sent no JSON: '<html>Welcome</html>' (Content-Type: text/html)."
