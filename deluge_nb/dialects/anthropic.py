@@ -14,7 +14,7 @@ from ..errors import MalformedResponseError, SettingError
 from ..tools import ToolCall
 from . import openai
 from .base import Ask, Completion, Delta, Exchange, Request, StreamReader, failure
-from .decode import decode
+from .decode import decode, parse_json
 
 NAME = "anthropic"
 
@@ -219,7 +219,7 @@ def _turns(messages: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
 
 def _parse_arguments(text: str) -> Any:
     try:
-        return json.loads(text or "{}")
+        return parse_json(text or "{}")
     except ValueError:  # the stream broke off
         return text
 

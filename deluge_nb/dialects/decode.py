@@ -24,6 +24,9 @@ _WAIT = re.compile(
 )
 _PART = re.compile(r"(\d+(?:\.\d+)?)\s*(h|ms|m|s)", re.IGNORECASE)
 _SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
+# Levels; the schemas of tools have a dozen, and Python's own limit is near a thousand.
+_MAX_DEPTH = 200
+_BRACKET = re.compile(r'"(?:[^"\\]|\\.)*+"|[\[\]{}]', re.DOTALL)
 _PATH = re.compile(r" - at `\$\.?(.*?)`$")
 
 
@@ -69,7 +72,7 @@ def decode(body: bytes, type_: type[T], dialect: str, *, at: str = "") -> T:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         pass
     try:
-        value = json.loads(body.decode("utf-8-sig", "replace"), parse_int=_parse_integer)
+        value = parse_json(body.decode("utf-8-sig", "replace"), parse_int=_parse_integer)
         return msgspec.json.decode(msgspec.json.encode(_clean(value)), type=type_)
     except msgspec.ValidationError as error:
         reason = str(error)
@@ -81,11 +84,34 @@ def decode(body: bytes, type_: type[T], dialect: str, *, at: str = "") -> T:
     raise MalformedResponseError(f"The server sent {content}.", dialect=dialect, field=at, excerpt=excerpt(body))
 
 
+class _NestingError(ValueError):
+    """Nesting that would exhaust the stack."""
+
+
+def parse_json(text: str, **options: Any) -> Any:
+    """Return the value of a JSON text that is not nested too deeply to be processed.
+
+    Raises
+    ------
+    ValueError
+        When it is not JSON, or nested deeper than any honest value.
+    """
+    if text.count("[") + text.count("{") > _MAX_DEPTH:
+        depth = 0
+        for bracket in _BRACKET.findall(text):
+            depth += 1 if bracket in ("[", "{") else -1 if bracket in ("]", "}") else 0
+            if depth > _MAX_DEPTH:
+                raise _NestingError
+    return json.loads(text, **options)
+
+
 def parse_error(status: int, body: bytes) -> ServerError:
     """Return the reason in the body of a failed reply, in any of the forms that servers use; never raises."""
     text = body.decode("utf-8", "replace").strip()
     try:
-        value: Any = json.loads(text)
+        value: Any = parse_json(text)
+    except _NestingError:
+        return ServerError(f"status {status} with a body nested more than {_MAX_DEPTH} levels deep", body=text)
     except ValueError:
         if text[:1] == "<":  # an HTML page, as proxies send, is not a useful message
             text = ""

@@ -21,7 +21,7 @@ from ..logprobs.table import Logprobs
 from ..tools import Tool, ToolCall
 from .base import Ask, Completion, Exchange, Request, failure, load
 from .choices import ChoiceReader
-from .decode import decode, excerpt, one_line
+from .decode import decode, excerpt, one_line, parse_json
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -348,7 +348,7 @@ def parse_tool_call(call: WireToolCall) -> ToolCall:
     if isinstance(written, dict):
         return ToolCall(call.function.name, written, call.id, json.dumps(written))
     try:
-        arguments = json.loads(written or "{}")
+        arguments = parse_json(written or "{}")
     except ValueError:
         arguments = None
     return ToolCall(call.function.name, arguments if isinstance(arguments, dict) else None, call.id, written or "")
