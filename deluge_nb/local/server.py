@@ -6,6 +6,7 @@ It runs in a child, because an invalid file or parameter aborts the process that
 from __future__ import annotations
 
 import contextlib
+import http.client
 import json
 import os
 import queue
@@ -20,6 +21,7 @@ import weakref
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from ..errors import LocalModelError
 from ..extras import has_extra, missing_extra
@@ -35,6 +37,8 @@ _START_LIMIT = 120.0
 _MAX_CRASHES, _CRASH_WINDOW = 3, 60.0
 # Seconds; an idle child exits at once when its input ends, and a computation of a busy one is not waited for.
 _END_LIMIT = 2.0
+# Seconds for the answer to a health check, which needs no computation.
+_HEALTH_LIMIT = 2.0
 # Seconds; waits are short so that interrupts are noticed on every platform.
 _TICK = 0.2
 
@@ -148,6 +152,29 @@ class LlamaServer:
                         path=str(self.path),
                     )
             return self._address or self._start()
+
+    def restart_if_hung(self, address: Address) -> bool:
+        """End the process that listens at an address, unless it answers its health check; one that is busy does.
+
+        Parameters
+        ----------
+        address
+            Address of a request that was not answered in time.
+
+        Returns
+        -------
+        bool
+            True if that process does not run any more, so that :meth:`address` starts another.
+        """
+        with self._lock:
+            if self._child is None or self._address != address:
+                return True
+            if _is_healthy(address.base_url):
+                return False
+            self._crash_times.append(time.monotonic())
+            self._child.process.kill()
+            self.stop()
+            return True
 
     @property
     def pid(self) -> int | None:
@@ -295,6 +322,20 @@ def server_for(path: Path, name: str, context: int) -> LlamaServer:
         if server is None:
             _servers[key] = server = LlamaServer(path, name, context)
         return server
+
+
+def _is_healthy(base_url: str) -> bool:
+    """Return True if a server answers anything; it does so in a thread that computes nothing."""
+    parts = urlsplit(base_url)
+    connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=_HEALTH_LIMIT)
+    try:
+        connection.request("GET", "/health")
+        connection.getresponse()
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+    return True
 
 
 def _cores() -> int:

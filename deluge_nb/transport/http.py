@@ -15,6 +15,7 @@ from dataclasses import replace
 from functools import partial
 from http import HTTPStatus
 from importlib.metadata import version
+from typing import Protocol, runtime_checkable
 from urllib.parse import urlsplit
 
 import httpx
@@ -64,6 +65,13 @@ _HEADERS = {
     "Accept-Encoding": ACCEPTED_CODINGS,
     "User-Agent": f"deluge-nb/{version('deluge-nb')}",
 }
+
+
+@runtime_checkable
+class _Restartable(Protocol):
+    """Server on this machine whose process can be replaced."""
+
+    def restart_if_hung(self, address: Address) -> bool: ...
 
 
 class Transport:
@@ -151,7 +159,8 @@ class Transport:
                 streamed = None
                 if request.reader is not None and listener is not None:
                     streamed = StreamedReply(request.reader, listener)
-                send = partial(self._attempt, request, model, streamed)
+                attempt = self._attempt_served if isinstance(self._served, _Restartable) else self._attempt
+                send = partial(attempt, request, model, streamed)
                 reply = await with_retries(send, self._max_attempts, on_request)
                 try:
                     request = exchange.send(reply)
@@ -217,6 +226,7 @@ class Transport:
         except httpx.TimeoutException as error:
             billed = not isinstance(error, httpx.ConnectTimeout)
             failure = self._connection_failure(model, f"no answer within {self._timeout:g} seconds", billed=billed)
+            failure.timed_out = True
         except (httpx.InvalidURL, httpx.UnsupportedProtocol, ValueError, TypeError) as error:
             failure = self._connection_failure(model, _redact(str(error), key), retry=False)
         except httpx.HTTPError as error:
@@ -242,6 +252,22 @@ class Transport:
         except UnfinishedStreamError:
             reason = "the connection ended before the answer did"
         raise self._connection_failure(model, reason, billed=True)
+
+    async def _attempt_served(self, request: Request, model: str, streamed: StreamedReply | None) -> bytes:
+        """Make one attempt; if the server's process hangs, replace the process and ask again."""
+        served, address = self._served, await self._address()
+        if not isinstance(served, _Restartable) or address is None:
+            return await self._attempt(request, model, streamed)
+        try:
+            reply = await self._attempt(request, model, streamed)
+        except FailedAttempt as failure:
+            if not failure.timed_out or not await asyncio.to_thread(served.restart_if_hung, address):
+                raise
+        else:
+            if streamed is not None and streamed.timed_out:
+                await asyncio.to_thread(served.restart_if_hung, address)
+            return reply
+        return await self._attempt(request, model, streamed)
 
     def _parse_url(self, url: str) -> httpx.URL:
         """Parse an address and remember the result."""

@@ -37,6 +37,8 @@ class FailedAttempt(Exception):
         self.retry = retry
         self.wait = wait
         self.billed = billed
+        self.timed_out = False
+        """True if the server was silent for too long."""
 
 
 async def with_retries(

@@ -75,6 +75,8 @@ class StreamedReply:
     def __init__(self, reader: StreamReader, listener: StreamListener) -> None:
         self._reader = reader
         self._listener = listener
+        self.timed_out = False
+        """True if the server fell silent in the middle of its answer."""
 
     async def read(self, response: httpx.Response, source: Source, deadline: float | None, max_size: float) -> bytes:
         """Read the reply until it ends, fails or is stopped.
@@ -112,6 +114,7 @@ class StreamedReply:
             # What follows a complete answer is not needed.
             if not reader.complete and not reader.ended:
                 listener.error = source.interruption(_reason(error))
+                self.timed_out = isinstance(error, httpx.TimeoutException)
         except DelugeError as error:
             listener.error = error
         else:

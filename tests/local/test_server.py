@@ -17,7 +17,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from deluge_nb import LocalModel, LocalModelError, MissingDependencyError, SettingError
+from deluge_nb import LLMClient, LocalModel, LocalModelError, MissingDependencyError, SettingError
 from deluge_nb.local import server as servers
 from deluge_nb.local import weights
 from deluge_nb.local.server import LlamaServer, server_for
@@ -357,3 +357,34 @@ def test_an_interrupt_of_the_kernel_does_not_reach_the_server(server: LlamaServe
     pid = server.pid
     assert pid is not None
     assert os.getsid(pid) == pid
+
+
+# A process that does not answer ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows cannot stop a process")
+@pytest.mark.parametrize("way", ["plain", "stream"])
+def test_a_hung_process_is_replaced_and_the_prompts_are_asked_again(real: Path, way: str) -> None:
+    client = LLMClient(LocalModel(real, context=300), max_new_tokens=1, timeout=5.0, max_attempts=1)
+    client.process_prompts_sync(["Hello"], show_progress=False)
+    hung = server_for(real, real.name, 300).pid
+    assert hung is not None
+    os.kill(hung, signal.SIGSTOP)
+    if way == "stream":
+        with client.stream("Hello") as stream:
+            assert [token.text for token in stream]
+    else:
+        responses = client.process_prompts_sync(["Hello", "Bye"], show_progress=False)
+        assert [response.error_message for response in responses] == [None, None]
+    assert ends(hung)
+
+
+def test_a_busy_process_is_left_alone(real: Path) -> None:
+    client = LLMClient(LocalModel(real, context=1024), max_new_tokens=900, timeout=0.3, max_attempts=1)
+    served = server_for(real, real.name, 1024)
+    served.address()
+    busy = served.pid
+    response = client.process_prompts_sync(["Tell a long story."], show_progress=False)[0]
+    assert "no answer within 0.3 seconds" in (response.error_message or "")
+    assert served.pid == busy
+    served.stop()
