@@ -60,6 +60,7 @@ if TYPE_CHECKING:
     from .sampling import SamplingParams
     from .text.matching import is_match
     from .tools import Tool
+    from .transport.throttle import Pace
     from .widget.compare import LogprobCompare
     from .widget.view import LogprobView
 
@@ -91,6 +92,7 @@ _MODULES = {
     "Message": "prompts",
     "MissingDependencyError": "errors",
     "MissingKeyError": "errors",
+    "Pace": "transport.throttle",
     "ProbabilityMassError": "errors",
     "RawPrompt": "prompts",
     "RequestError": "errors",
@@ -149,6 +151,7 @@ __all__ = [
     "Message",
     "MissingDependencyError",
     "MissingKeyError",
+    "Pace",
     "ProbabilityMassError",
     "RawPrompt",
     "RequestError",

@@ -15,11 +15,12 @@ from ..prompts import Prompt, PromptLike, as_prompts
 from ..response import APIResponse
 from ..sampling import SamplingParams
 from ..tools import Tool, as_output_schema
-from ..transport.throttle import Pace
+from ..transport.throttle import PaceLike, Slots
 from .interruption import keep
 from .options import (
     Settings,
     as_cache,
+    as_pace,
     as_settings_list,
     check_counts,
     check_names,
@@ -55,6 +56,7 @@ class BaseClient:
         max_concurrent_requests: int | None = None,
         max_requests_per_minute: float | None = None,
         max_tokens_per_minute: float | None = None,
+        pace: PaceLike | None = None,
         max_attempts: int = 5,
         timeout: float = 120.0,
         continues: bool | None = None,
@@ -74,10 +76,11 @@ class BaseClient:
                 f"continues must be True, False or None, not {continues!r}.", setting="continues", value=continues
             )
         rates = {"max_requests_per_minute": max_requests_per_minute, "max_tokens_per_minute": max_tokens_per_minute}
-        check_positive(**{name: rate for name, rate in rates.items() if rate is not None})
-        pace = Pace(*rates.values()) if any(rates.values()) else None
+        pace = as_pace(pace, {name: rate for name, rate in rates.items() if rate is not None})
         self._turns = partial(weighted_round_robin, model_weights, len(models))
         self._turns()
+        # By default, each server has its own limit.
+        slots = Slots(max_concurrent_requests) if max_concurrent_requests is not None else None
         self._routes = [
             Route(
                 model,
@@ -87,6 +90,7 @@ class BaseClient:
                 timeout=timeout,
                 transport=transport,
                 pace=pace,
+                slots=slots,
                 continues=continues,
             )
             for model in models

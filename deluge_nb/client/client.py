@@ -39,12 +39,16 @@ class LLMClient(BaseClient):
         The key. By default, it is looked up in the endpoint's environment variable, in a ``.env`` file (needs
         python-dotenv), then in the system's keyring (needs keyring; service ``deluge_nb``).
     max_concurrent_requests
-        Requests at a time. By default, the number recommended for the endpoint.
+        Requests at a time, over all calls, threads and streams of this client. By default, the number recommended for
+        the endpoint.
     max_requests_per_minute
         Requests that may be sent in a minute, retries included, evenly spread. By default, there is no limit.
     max_tokens_per_minute
         Tokens, in and out, that may be used in a minute. Usage is known only when a response arrives, so requests
         under way may exceed the limit; later requests are then delayed until usage is back under it.
+    pace
+        A :class:`Pace` that several clients share, or an object of your own with ``async turn()``, ``charge(tokens)``
+        and ``hold(seconds)``; in place of the two limits per minute.
     max_attempts
         Attempts per request, the first included.
     timeout

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import difflib
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from math import inf
 from typing import TYPE_CHECKING, Any, Literal
 
 from ..errors import SettingError
 from ..sampling import SamplingParams
+from ..transport.throttle import OwnPace, PaceLike, check_pace
 
 if TYPE_CHECKING:
     from .cache.store import Cache
@@ -74,6 +75,20 @@ def with_shortcuts(all_params: list[SamplingParams], settings: dict[str, Any]) -
                     value=value,
                 )
     return [params.replace(**settings) for params in all_params] if settings else all_params
+
+
+def as_pace(pace: PaceLike | None, rates: Mapping[str, float]) -> PaceLike | None:
+    """Return what paces a client's requests: the object that was given, or the client's own limits per minute."""
+    check_positive(**rates)
+    if pace is None:
+        return OwnPace(*map(rates.get, ("max_requests_per_minute", "max_tokens_per_minute"))) if rates else None
+    check_pace(pace)
+    if rates:
+        name, rate = next(iter(rates.items()))
+        raise SettingError(
+            f"{name}={rate!r} and pace={pace!r} both limit the requests; give the limit once.", setting=name, value=rate
+        )
+    return pace
 
 
 def as_cache(cache: Any) -> Cache | None:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from ..dialects.base import Completion
     from ..transport.http import Transport
-    from ..transport.throttle import Pace
+    from ..transport.throttle import PaceLike, Slots
 
 
 class Route:
@@ -38,10 +38,12 @@ class Route:
         attempts: int,
         timeout: float,
         transport: httpx.AsyncBaseTransport | None,
-        pace: Pace | None = None,
+        pace: PaceLike | None = None,
+        slots: Slots | None = None,
         continues: bool | None = None,
     ) -> None:
         self._pace = pace
+        self._slots = slots
         located = _locate(model, base_url)
         self.target = located if continues is None else with_prefill(located, continues)
         self.proof = threading.Lock()
@@ -110,6 +112,7 @@ class Route:
                 max_attempts=self._attempts,
                 transport=self._transport,
                 pace=self._pace,
+                slots=self._slots,
             )
             self._open = (identity, opened)
         return self._open[1]

@@ -36,7 +36,7 @@ from .reading import (
 )
 from .retries import FailedAttempt, plausible_wait, retry_after, with_retries
 from .streaming import Source, StreamedReply, StreamListener
-from .throttle import Pace, Pause
+from .throttle import PaceLike, Pause, Slots
 
 # Statuses of transient failures: time-outs, conflicts, rate limits and server errors (Groq sends 498 and Anthropic 529
 # for "no capacity").
@@ -93,6 +93,8 @@ class Transport:
         Any httpx transport, in place of the network.
     pace
         Rate limiter that each attempt waits for.
+    slots
+        Places for requests; each exchange takes one.
     """
 
     def __init__(
@@ -104,7 +106,8 @@ class Transport:
         timeout: float = 120.0,
         max_attempts: int = 5,
         transport: httpx.AsyncBaseTransport | None = None,
-        pace: Pace | None = None,
+        pace: PaceLike | None = None,
+        slots: Slots | None = None,
     ) -> None:
         self._endpoint = endpoint
         self._key = key
@@ -113,7 +116,8 @@ class Transport:
         self._max_attempts = max_attempts
         self._transport = transport
         self._pace = pace
-        self._pause = Pause()
+        self._pause = Pause(pace)
+        self._slots = slots or Slots(endpoint.concurrency)
         self._headers = {**_HEADERS, **endpoint.headers}
         self._parsed: dict[str, httpx.URL] = {}
         # No time-out for a free connection: the client limits concurrency itself.
@@ -155,17 +159,18 @@ class Transport:
         """
         with contextlib.closing(exchange), self._redact_errors():
             request = next(exchange)
-            while True:
-                streamed = None
-                if request.reader is not None and listener is not None:
-                    streamed = StreamedReply(request.reader, listener)
-                attempt = self._attempt_served if isinstance(self._served, _Restartable) else self._attempt
-                send = partial(attempt, request, model, streamed)
-                reply = await with_retries(send, self._max_attempts, on_request)
-                try:
-                    request = exchange.send(reply)
-                except StopIteration as end:
-                    return end.value
+            async with self._slots:
+                while True:
+                    streamed = None
+                    if request.reader is not None and listener is not None:
+                        streamed = StreamedReply(request.reader, listener)
+                    attempt = self._attempt_served if isinstance(self._served, _Restartable) else self._attempt
+                    send = partial(attempt, request, model, streamed)
+                    reply = await with_retries(send, self._max_attempts, on_request)
+                    try:
+                        request = exchange.send(reply)
+                    except StopIteration as end:
+                        return end.value
 
     @contextlib.contextmanager
     def _redact_errors(self) -> Iterator[None]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from time import monotonic
 from typing import Any
 
 import pytest
 
 from deluge_nb import APIResponse, LLMClient, SettingError
 from deluge_nb.client.usage import Usage, total_usage
+from deluge_nb.transport import throttle
 from deluge_nb.transport.throttle import Pace
 from tests.openai_server import ChatServer, Reply, chat, error, says
 
@@ -52,9 +54,9 @@ def test_counts_are_read_in_every_provider_s_spelling(counts: Any, expected: Usa
 
 
 async def test_requests_leave_evenly_spread_over_the_minute(monkeypatch: pytest.MonkeyPatch) -> None:
-    loop, waited = asyncio.get_running_loop(), list[float]()
-    start = loop.time()
-    monkeypatch.setattr(loop, "time", lambda: start)
+    waited = list[float]()
+    start = monotonic()
+    monkeypatch.setattr(throttle, "monotonic", lambda: start)
 
     async def sleep(seconds: float) -> None:
         waited.append(seconds)
