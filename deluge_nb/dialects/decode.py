@@ -43,7 +43,7 @@ class ServerError:
     wait: float | None = None
 
 
-def decode(body: bytes, type_: type[T], dialect: str, *, at: str = "") -> T:
+def decode(body: bytes | memoryview, type_: type[T], dialect: str, *, at: str = "") -> T:
     """Decode JSON into a type.
 
     Some servers send invalid JSON: lone surrogates, NaN, numbers beyond a float's range, invalid UTF-8. Such a body is
@@ -68,9 +68,10 @@ def decode(body: bytes, type_: type[T], dialect: str, *, at: str = "") -> T:
     except msgspec.ValidationError as error:
         reason = str(error)
         if "out of range" not in reason:
-            raise _type_mismatch(body, dialect, at, reason) from None
+            raise _type_mismatch(bytes(body), dialect, at, reason) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         pass
+    body = bytes(body)
     try:
         value = parse_json(body.decode("utf-8-sig", "replace"), parse_int=_parse_integer)
         return msgspec.json.decode(msgspec.json.encode(_clean(value)), type=type_)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import lru_cache, partial
 from itertools import accumulate
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 import numpy as np
@@ -16,8 +17,9 @@ from numpy.typing import NDArray
 
 from ..errors import MalformedResponseError, SettingError
 from ..interop.entries import entries_from_columns
-from ..logprobs.columns import RawBytes, Vocabulary, drop_repeats, has_repeats
+from ..logprobs.columns import UNREAD, RawBytes, ReportedBytes, Vocabulary
 from ..logprobs.table import Logprobs
+from ..text.partial import may_hide_bytes
 from ..tools import Tool, ToolCall
 from .base import Ask, Completion, Exchange, Request, failure, load
 from .choices import ChoiceReader
@@ -38,21 +40,38 @@ _SAME_NAME_SETTINGS = (
     "top_logprobs",
 )
 _TABLE_KEY, _NEXT_KEY = b'"logprobs":', b'"finish_reason":'
+# The field of a token's bytes, with the beginning of its value if that is a list or null.
+_BYTES_FIELD = re.compile(rb'"bytes"\s*:\s*(\[|null)?')
 _Octets = list[Annotated[int, msgspec.Meta(ge=0, le=255)]]
 
 
 class _Alternative(msgspec.Struct, gc=False):
+    # Without the bytes: nearly every text says what they are, and reading them would double the time.
     token: str
     logprob: float | None = None
-    # Raw, so that the bytes of a token are decoded once, however often it appears.
-    bytes: msgspec.Raw = msgspec.Raw(b"")
 
 
 class _Token(msgspec.Struct, gc=False):
     token: str
     logprob: float | None = None
-    bytes: msgspec.Raw = msgspec.Raw(b"")
     top_logprobs: list[_Alternative] | None = None
+
+
+class _ExactAlternative(msgspec.Struct, gc=False):
+    token: str
+    # Raw, so that the bytes of a token are decoded once, however often it appears.
+    bytes: msgspec.Raw = msgspec.Raw(b"")
+
+
+class _ExactToken(msgspec.Struct, gc=False):
+    token: str
+    bytes: msgspec.Raw = msgspec.Raw(b"")
+    top_logprobs: list[_ExactAlternative] | None = None
+
+
+class _Rows(msgspec.Struct):
+    content: list[msgspec.Raw] | None = None
+    refusal: list[msgspec.Raw] | None = None
 
 
 class _Table(msgspec.Struct):
@@ -207,15 +226,39 @@ def with_entries(raw: dict[str, Any], entries: list[Any]) -> dict[str, Any]:
 
 def parse_table(raw: msgspec.Raw, refused: bool, ask: Ask) -> Logprobs | None:
     """Parse the table of a reply or a chunk; a refusal has a table of its own."""
-    lists = decode(bytes(raw), _Table, NAME, at="choices[0].logprobs")
+    body = bytes(raw)
+    return _parse_table(body, 0, len(body), refused, ask)
+
+
+def _parse_table(body: bytes, start: int, end: int, refused: bool, ask: Ask) -> Logprobs | None:
+    """Parse the table that stands between two offsets of a body; a copy of it would cost as much as a part of it."""
+    part = memoryview(body)[start:end]
+    lists = decode(part, _Table, NAME, at="choices[0].logprobs")
     if bytes(lists.tokens) not in (b"", b"null"):  # some servers send the columns of the completions API in a chat
-        return table_from_columns(decode(bytes(raw), dict[str, Any], NAME), NAME)
-    tokens = lists.refusal if refused or not lists.content else lists.content
-    if tokens is None:
-        tokens = lists.content
+        return table_from_columns(decode(part, dict[str, Any], NAME), NAME)
+    is_refusal = (refused or not lists.content) and lists.refusal is not None
+    tokens = lists.refusal if is_refusal else lists.content
     if tokens is None:
         return None
-    return _build_table(tokens, ask.vocabulary, ask.vocab_size)
+    # Runs for thousands of tokens per reply: C loops only, and the bytes are read only where the texts may hide them.
+    vocabulary = Vocabulary() if ask.vocabulary is None else ask.vocabulary
+    n, tops = len(tokens), [token.top_logprobs or () for token in tokens]
+    texts = [token.token for token in tokens]
+    texts += [other.token for top in tops for other in top]
+    logprobs = [token.logprob for token in tokens]
+    logprobs += [other.logprob for top in tops for other in top]
+    offsets = _offsets(tuple(map(len, tops)))
+    reported = _reported_bytes(body, start, end, len(texts))
+    if reported is ...:  # a missing field becomes null for a chosen token and stays missing for an alternative
+        indices = vocabulary.add_texts(texts[:n], None) + vocabulary.add_texts(texts[n:], ...)
+    elif reported is False:
+        indices = [UNREAD] * len(texts)
+    else:
+        indices = vocabulary.add_texts(texts, reported)
+    if reported is False or (vocabulary.has_unread and UNREAD in indices):
+        rows = decode(part, _Rows, NAME, at="choices[0].logprobs")
+        _read_exactly(indices, offsets, (rows.refusal if is_refusal else rows.content) or [], vocabulary)
+    return Logprobs.from_lists(vocabulary, indices, logprobs, offsets, vocab_size=ask.vocab_size)
 
 
 def table_from_columns(table: dict[str, Any], dialect: str) -> Logprobs:
@@ -234,43 +277,36 @@ def table_from_columns(table: dict[str, Any], dialect: str) -> Logprobs:
         ) from None
 
 
-def _build_table(tokens: Sequence[_Token], vocabulary: Vocabulary | None, vocab_size: int | None) -> Logprobs:
-    # Runs for thousands of tokens per reply: no function call and no new object for a token that is already known.
-    vocabulary = Vocabulary() if vocabulary is None else vocabulary
-    lists = [token.top_logprobs or () for token in tokens]
-    # A missing field becomes null for a chosen token and stays missing for an alternative.
-    chosen = _token_indices(vocabulary, [(token.token, bytes(token.bytes) or b"null") for token in tokens])
-    alternatives = _token_indices(vocabulary, [(other.token, bytes(other.bytes)) for top in lists for other in top])
-    logprobs = [other.logprob for top in lists for other in top]
-    offsets = _offsets(tuple(map(len, lists)))
-    if has_repeats(alternatives, offsets.tolist()):
-        alternatives, logprobs, ends = drop_repeats(alternatives, logprobs, offsets.tolist())
-        offsets = np.array(ends, np.int32)
-    return Logprobs(
-        vocabulary,
-        np.array(chosen, np.int32),
-        np.array([token.logprob for token in tokens], np.float64),
-        np.array(alternatives, np.int32),
-        np.array(logprobs, np.float64),
-        offsets,
-        vocab_size=vocab_size,
-    )
+def _reported_bytes(body: bytes, start: int, end: int, count: int) -> ReportedBytes:
+    """Return how the tokens of a table report their bytes; False where they do so in different ways."""
+    first = _BYTES_FIELD.search(body, start, end)
+    if first is None:
+        return ...
+    if first[1] is None or body.count(first[0], start, end) != count:
+        return False
+    return None if first[1] == b"null" else True
+
+
+def _read_exactly(
+    indices: list[int], offsets: NDArray[np.int32], rows: list[msgspec.Raw], vocabulary: Vocabulary
+) -> None:
+    """Replace the indices that are UNREAD, by the bytes of their tokens."""
+    n = len(rows)
+    unread = np.flatnonzero(np.array(indices) == UNREAD)
+    in_row = np.where(unread < n, unread, np.searchsorted(offsets, unread - n, "right") - 1)
+    for row in np.unique(in_row).tolist():
+        token = decode(bytes(rows[row]), _ExactToken, NAME, at=f"choices[0].logprobs.content[{row}]")
+        indices[row] = _token_index(vocabulary, (token.token, bytes(token.bytes) or b"null"))
+        start, stop = n + int(offsets[row]), n + int(offsets[row + 1])
+        indices[start:stop] = [
+            _token_index(vocabulary, (other.token, bytes(other.bytes))) for other in token.top_logprobs or ()
+        ]
 
 
 @lru_cache(256)
 def _offsets(counts: tuple[int, ...]) -> NDArray[np.int32]:
     """Return the start of each token's alternatives; cached, because answers of equal shape have equal offsets."""
     return np.array([0, *accumulate(counts)], np.int32)
-
-
-def _token_indices(vocabulary: Vocabulary, keys: list[tuple[str, bytes]]) -> list[int]:
-    """Return the indices of tokens by text and raw bytes; new tokens are added to the vocabulary."""
-    indices = list(map(vocabulary.spelt.get, keys))
-    if None in indices:
-        for position, index in enumerate(indices):
-            if index is None:
-                indices[position] = _token_index(vocabulary, keys[position])
-    return cast(list[int], indices)
 
 
 def _token_index(vocabulary: Vocabulary, key: tuple[str, bytes]) -> int:
@@ -281,6 +317,8 @@ def _token_index(vocabulary: Vocabulary, key: tuple[str, bytes]) -> int:
     octets: RawBytes = ... if raw == b"" else None
     if raw not in (b"", b"null"):
         octets = bytes(decode(raw, _Octets, NAME, at="choices[0].logprobs.content[…].bytes"))
+        if not may_hide_bytes(text):
+            octets = text.encode()
     index = vocabulary.spelt[key] = vocabulary.add(text, octets)
     return index
 
@@ -304,14 +342,14 @@ def _split_table(body: bytes, ask: Ask) -> tuple[bytes | None, Logprobs | None]:
     if not 0 <= start < end:
         return None, None
     start += len(_TABLE_KEY)
-    inside = body[start:end].strip()
-    if inside[:1] != b"{" or inside[-1:] != b",":
+    stop = body.rfind(b",", start, end)
+    if stop < 0 or body[stop + 1 : end].strip() or body[start : start + 64].lstrip()[:1] != b"{":
         return None, None
     rest = b"%bnull,%b" % (body[:start], body[end:])
     try:
         choices = msgspec.json.decode(rest, type=_Reply).choices
         if len(choices) == 1 and bytes(choices[0].logprobs) == b"null":
-            return rest, parse_table(msgspec.Raw(inside[:-1]), _is_refusal(choices[0].message), ask)
+            return rest, _parse_table(body, start, stop, _is_refusal(choices[0].message), ask)
     except (msgspec.DecodeError, UnicodeDecodeError, MalformedResponseError):
         pass
     return None, None

@@ -7,15 +7,17 @@ log-probabilities, the offsets, and both columns of indices.
 
 from __future__ import annotations
 
+import struct
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from itertools import pairwise
+from itertools import count, islice, pairwise, repeat
 from types import EllipsisType
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..text.partial import exact_text
+from ..text.partial import exact_text, may_hide_bytes
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int32]
@@ -23,12 +25,22 @@ Ints = NDArray[np.int32]
 RawBytes = bytes | EllipsisType | None
 """A token's bytes: ``...`` where the provider had no such field, None where it sent null."""
 
+ReportedBytes = bool | EllipsisType | None
+"""How a server reports the bytes of many tokens: True for the UTF-8 of their texts, else as in ``RawBytes``."""
+
 Columns = tuple[Ints, Floats, Ints, Floats, Ints]
 """Chosen token, its logprob; alternative, its logprob; offsets of each token's alternatives."""
 
 # Bytes. Packing a larger table would cost more than it saves.
 _MOST_BYTES = 1 << 16
+# Tokens. Indices into a vocabulary of at most this size are stored as uint16, which halves the memory of many answers.
+_NARROW_VOCABULARY = 1 << 16
+# A large odd number without a pattern in its bits.
+_MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
+UNREAD = -1
+"""Index of a token that cannot be known without its bytes."""
 _HEADER = np.dtype([("n", "<i4"), ("m", "<i4"), ("vocabulary", "<i8")])
+_HEADER_STRUCT = struct.Struct("<iiq")
 
 
 class Vocabulary:
@@ -38,7 +50,19 @@ class Vocabulary:
     have the same text: every half of an emoji reads U+FFFD.
     """
 
-    __slots__ = ("_exact_texts", "_first_index", "_index", "_text_groups", "ids", "raw", "spelt", "texts")
+    __slots__ = (
+        "_by_text",
+        "_exact_texts",
+        "_first_index",
+        "_groups",
+        "_index",
+        "_indexed",
+        "has_unread",
+        "ids",
+        "raw",
+        "spelt",
+        "texts",
+    )
 
     def __init__(self) -> None:
         self.texts: list[str] = []
@@ -47,16 +71,22 @@ class Vocabulary:
         self.spelt: dict[tuple[str, bytes], int] = {}
         """Indices by token text and the JSON of its bytes, kept by dialects so that each is decoded only once."""
         self._index: dict[tuple[str, RawBytes, int | None], int] = {}
+        self._indexed = 0
+        # Indices by text alone of tokens without id, one dict for each form of `ReportedBytes`.
+        self._by_text: dict[ReportedBytes, defaultdict[str, int]] = {
+            reported: defaultdict() for reported in (True, None, ...)
+        }
         self._first_index: dict[str, int] = {}
-        self._text_groups = np.zeros(0, np.int32)
+        self._groups: tuple[Ints, int] = (np.zeros(0, np.int32), 0)
         self._exact_texts: list[str] = []
+        self.has_unread = False
+        """True if some text of the tokens so far may stand for other bytes, so that ``add_texts`` may return UNREAD."""
 
     @classmethod
     def of(cls, entries: Iterable[tuple[str, RawBytes, int | None]]) -> Self:
         """Return a vocabulary of exactly these tokens (text, bytes, id), in this order."""
         vocabulary = cls()
-        for index, (text, raw, token_id) in enumerate(entries):
-            vocabulary._index.setdefault((text, raw, token_id), index)
+        for text, raw, token_id in entries:
             vocabulary._append(text, raw, token_id)
         return vocabulary
 
@@ -66,36 +96,88 @@ class Vocabulary:
     def add(self, text: str, raw: RawBytes = ..., token_id: int | None = None) -> int:
         """Return the index of a token, and append the token if it is new."""
         key = (text, raw, token_id)
+        for index in range(self._indexed, len(self.texts)):
+            self._index.setdefault(self.entry(index), index)
+        self._indexed = len(self.texts)
         index = self._index.get(key)
         if index is None:
             index = self._index[key] = len(self.texts)
             self._append(replace_surrogates(text), raw, token_id)
+            self._indexed = len(self.texts)
         return index
+
+    def add_texts(self, texts: list[str], reported: ReportedBytes) -> list[int]:
+        """Return the indices of tokens without id, and append the new ones; all C loops, for thousands of tokens.
+
+        Parameters
+        ----------
+        texts
+            Text of each token, without lone surrogates.
+        reported
+            The bytes that the server reports for them.
+
+        Returns
+        -------
+        list of int
+            ``UNREAD`` for a token whose text may stand for other bytes, if ``reported`` is True.
+        """
+        by_text = self._by_text[reported]
+        size, known = len(self.texts), len(by_text)
+        by_text.default_factory = count(size).__next__
+        indices = list(map(by_text.__getitem__, texts))
+        if len(by_text) == known:
+            return indices
+        new = list(islice(reversed(by_text), len(by_text) - known))
+        new.reverse()
+        if reported is True and (may_hide_bytes("\n".join(new)) or "" in new):
+            readable = [text for text in new if not may_hide_bytes(text)]
+            self.has_unread = True
+            by_text.update(dict.fromkeys(new, UNREAD))
+            by_text.update(zip(readable, count(size)))
+            indices, new = list(map(by_text.__getitem__, texts)), readable
+        self.texts += new
+        self.raw += map(str.encode, new) if reported is True else repeat(reported, len(new))
+        self.ids += repeat(None, len(new))
+        return indices
 
     def clear_spelling_cache(self) -> None:
         """Empty ``spelt``, which takes as much memory as the tokens themselves."""
         self.spelt.clear()
 
     def _append(self, text: str, raw: RawBytes, token_id: int | None) -> None:
-        self._first_index.setdefault(text, len(self.texts))
+        if token_id is None:
+            reported = raw if not isinstance(raw, bytes) else raw == text.encode() and not may_hide_bytes(text)
+            if reported is not False:
+                self._by_text[reported].setdefault(text, len(self.texts))
         self.texts.append(text)
         self.raw.append(raw)
         self.ids.append(token_id)
 
+    def _grouped(self) -> tuple[Ints, int]:
+        """Return the index of the first token with the text of each, and the number of different texts."""
+        # Extended rather than computed again: tables that share a vocabulary ask for this while it grows. Two threads
+        # that extend it set the same values.
+        groups, distinct = self._groups
+        known, size = len(groups), len(self.ids)
+        if known < size:
+            setdefault = self._first_index.setdefault
+            new = np.array(
+                [setdefault(text, index) for index, text in enumerate(self.texts[known:size], known)], np.int32
+            )
+            distinct += int((new == np.arange(known, size)).sum())
+            self._groups = groups, distinct = np.concatenate((groups, new)), distinct
+        return groups, distinct
+
     @property
     def has_duplicate_texts(self) -> bool:
         """True if two tokens have the same text."""
-        return len(self._first_index) < len(self.texts)
+        groups, distinct = self._grouped()
+        return distinct < len(groups)
 
     @property
     def text_groups(self) -> Ints:
         """For each token, the index of the first token with the same text; shape (len(self),)."""
-        # Extended rather than computed again: tables that share a vocabulary ask for this while it grows.
-        known, count = len(self._text_groups), len(self.ids)
-        if known < count:
-            new = [self._first_index[text] for text in self.texts[known:count]]
-            self._text_groups = np.concatenate((self._text_groups, np.array(new, np.int32)))
-        return self._text_groups
+        return self._grouped()[0]
 
     def entry(self, index: int) -> tuple[str, RawBytes, int | None]:
         """Return a token's text, bytes and id."""
@@ -153,28 +235,38 @@ class Builder:
 
     def columns(self) -> Columns:
         """Return the collected tokens as arrays, with NaN for null, and each alternative of a token once."""
-        offsets = [*self._offsets, len(self._alternative)]
-        alternative, logprob = self._alternative, self._alternative_logprob
-        if has_repeats(alternative, offsets):
-            alternative, logprob, offsets = drop_repeats(alternative, logprob, offsets)
-        return (
-            np.array(self._chosen, dtype=np.int32),
-            np.array(self._chosen_logprob, dtype=np.float64),
-            np.array(alternative, dtype=np.int32),
-            np.array(logprob, dtype=np.float64),
-            np.array(offsets, dtype=np.int32),
-        )
+        offsets = np.array([*self._offsets, len(self._alternative)], np.int32)
+        alternative, logprob = np.array(self._alternative, np.int32), np.array(self._alternative_logprob, np.float64)
+        if has_repeats(alternative, logprob, offsets):
+            kept, values, ends = drop_repeats(self._alternative, self._alternative_logprob, offsets.tolist())
+            alternative, logprob = np.array(kept, np.int32), np.array(values, np.float64)
+            offsets = np.array(ends, np.int32)
+        chosen = np.array(self._chosen, np.int32), np.array(self._chosen_logprob, np.float64)
+        return *chosen, alternative, logprob, offsets
 
 
-def has_repeats(alternative: list[int], offsets: Sequence[int]) -> bool:
-    """Return whether a list of alternatives, by their indices in a vocabulary, names one of them twice."""
-    if len(set(alternative)) == len(alternative):
+def has_repeats(alternative: NDArray[np.integer], logprob: Floats, offsets: Ints) -> bool:
+    """Return whether a list of alternatives, by their indices in a vocabulary, repeats one with its log-probability."""
+    if not len(alternative):
         return False
-    return any(len(set(alternative[start:stop])) < stop - start for start, stop in pairwise(offsets))
+    keys = alternative.astype(np.uint64)
+    keys |= np.repeat(np.arange(len(offsets) - 1, dtype=np.uint64) << np.uint64(32), np.diff(offsets))
+    if not _has_repeats(keys):
+        return False
+    # One number for each pair of token and log-probability. Different pairs with equal numbers are all but impossible,
+    # and cost time only.
+    keys *= _MULTIPLIER
+    keys ^= (logprob + 0.0).view(np.uint64)  # no -0.0
+    return _has_repeats(keys)
+
+
+def _has_repeats(keys: NDArray[np.uint64]) -> bool:
+    ordered = np.sort(keys)
+    return bool((ordered[1:] == ordered[:-1]).any())
 
 
 def drop_repeats(
-    alternative: list[int], logprob: list[float | None], offsets: Sequence[int]
+    alternative: Sequence[int], logprob: Sequence[float | None], offsets: Iterable[int]
 ) -> tuple[list[int], list[float | None], list[int]]:
     """Return the columns of alternatives without those that repeat a token of their list to the last digit.
 
@@ -207,20 +299,44 @@ def pack_columns(
     offsets: Ints,
 ) -> tuple[bytes | None, tuple[Any, ...]]:
     """Return a small table's columns as one block and as views of it; for a large table, None and the columns."""
+    if len(vocabulary) <= _NARROW_VOCABULARY:
+        chosen, alternative = chosen.astype(np.uint16, copy=False), alternative.astype(np.uint16, copy=False)
     n, m = len(chosen), len(alternative)
     size = 8 * (n + m) + 4 * (n + 1) + 4 * (n + m)
     is_whole = len(offsets) == n + 1 and int(offsets[0]) == 0 and int(offsets[-1]) == m
     dtypes = chosen_logprob.dtype, alternative_logprob.dtype, offsets.dtype, alternative.dtype
     if size > _MOST_BYTES or not is_whole or dtypes != (np.float64, np.float64, np.int32, chosen.dtype):
         return None, (chosen, chosen_logprob, alternative, alternative_logprob, offsets)
-    header = np.array((n, m, id(vocabulary)), _HEADER)
-    parts = (header, chosen_logprob, alternative_logprob, offsets, chosen, alternative)
-    block = b"".join([part.tobytes() for part in parts])
+    parts = (chosen_logprob, alternative_logprob, offsets, chosen, alternative)
+    block = b"".join([_HEADER_STRUCT.pack(n, m, id(vocabulary)), *[part.tobytes() for part in parts]])
+    return block, _views(block, n, m, chosen.dtype)
+
+
+def pack_lists(
+    vocabulary: Vocabulary, n: int, indices: Sequence[int], logprobs: Sequence[float | None], offsets: Ints
+) -> tuple[bytes | None, tuple[Any, ...]]:
+    """Return the columns of lists, as :func:`pack_columns` does; chosen tokens come first, then all alternatives."""
+    total = len(indices)
+    width = "H" if len(vocabulary) <= _NARROW_VOCABULARY else "i"
+    try:
+        numbers = struct.pack(f"{total}d", *logprobs)
+    except struct.error:  # a null
+        numbers = np.array(logprobs, np.float64).tobytes()
+    ids = struct.pack(f"{total}{width}", *indices)
+    if len(numbers) + len(ids) + 4 * (n + 1) <= _MOST_BYTES:
+        header = _HEADER_STRUCT.pack(n, total - n, id(vocabulary))
+        block = b"".join((header, numbers, offsets.tobytes(), ids))
+        return block, _views(block, n, total - n, np.dtype(width))
+    columns, values = np.frombuffer(ids, width), np.frombuffer(numbers, np.float64)
+    return None, (columns[:n], values[:n], columns[n:], values[n:], offsets)
+
+
+def _views(block: bytes, n: int, m: int, index_type: np.dtype[Any]) -> tuple[Any, ...]:
     logprobs = np.frombuffer(block, np.float64, n + m, _HEADER.itemsize)
     start = _HEADER.itemsize + 8 * (n + m)
-    packed_offsets = np.frombuffer(block, np.int32, n + 1, start)
-    indices = np.frombuffer(block, chosen.dtype, n + m, start + 4 * (n + 1))
-    return block, (indices[:n], logprobs[:n], indices[n:], logprobs[n:], packed_offsets)
+    offsets = np.frombuffer(block, np.int32, n + 1, start)
+    indices = np.frombuffer(block, index_type, n + m, start + 4 * (n + 1))
+    return indices[:n], logprobs[:n], indices[n:], logprobs[n:], offsets
 
 
 def stack_packed(blocks: list[Any]) -> NDArray[np.void] | None:

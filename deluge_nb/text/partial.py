@@ -22,6 +22,7 @@ _SPELT = re.compile(r"(?:\\x[89a-fA-F][0-9a-fA-F])+|(?:<0x[89a-fA-F][0-9a-fA-F]>
 _HEX = re.compile(r"x([0-9a-fA-F]{2})")
 # Completion servers write it in front of a token that is not whole characters.
 _BYTES = "bytes:"
+_MARKS = (UNKNOWN, "?", "\\x", "<0x")
 _UNFINISHED = re.compile("[\udc80-\udcff]+$")
 # Blocks of characters that normalise to other ones; the blocks between them hold none.
 _FOLDED = (
@@ -76,6 +77,15 @@ def exact_text(text: str, raw: bytes | Iterable[int] | None = None) -> str:
 
 def _decode(spelt: re.Match[str]) -> str:
     return bytes(int(pair, 16) for pair in _HEX.findall(spelt[0])).decode("utf-8", "surrogateescape")
+
+
+def may_hide_bytes(text: str) -> bool:
+    """Return whether the text of a token may stand for bytes other than its UTF-8.
+
+    Servers write U+FFFD, "?" or nothing for a part of a character, or spell its bytes. Any other text says what its
+    bytes are.
+    """
+    return not text or any(mark in text for mark in _MARKS)
 
 
 def join(left: str, right: str) -> str:
