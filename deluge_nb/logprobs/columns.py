@@ -136,7 +136,7 @@ class Vocabulary:
             by_text.update(zip(readable, count(size)))
             indices, new = list(map(by_text.__getitem__, texts)), readable
         self.texts += new
-        self.raw += map(str.encode, new) if reported is True else repeat(reported, len(new))
+        self.raw += map(str.encode, new) if reported is True else [None if reported is None else ...] * len(new)
         self.ids += repeat(None, len(new))
         return indices
 

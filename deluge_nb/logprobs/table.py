@@ -359,7 +359,37 @@ class Logprobs(TokenColumns, Sequence[TokenLogprob]):
         MissingDependencyError
             When pyarrow is not installed.
         """
-        return export.to_arrow(self, {"vocab_size": self.vocab_size, "rounding": self.rounding})
+        return export.to_arrow([self], metadata={"vocab_size": self.vocab_size, "rounding": self.rounding})
+
+    @staticmethod
+    def concat_to_arrow(tables: Iterable[Logprobs | None]) -> pyarrow.Table:
+        """Return one Arrow table with the rows of many tables, for example those of all responses to a batch.
+
+        Parameters
+        ----------
+        tables
+            Tables in order; None, as from a response without log-probabilities, has no rows.
+
+        Returns
+        -------
+        pyarrow.Table
+            The columns of :meth:`to_arrow` after a column ``response``: the position of the row's table in ``tables``.
+
+        Raises
+        ------
+        MissingDependencyError
+            When pyarrow is not installed.
+
+        Examples
+        --------
+        >>> from deluge_nb import Logprobs
+        >>> yes, no = (Logprobs.from_entries([{"token": text, "logprob": -0.5}]) for text in ("Yes", "No"))
+        >>> arrow = Logprobs.concat_to_arrow([yes, None, no])
+        >>> arrow["response"].to_pylist(), arrow["token"].to_pylist()
+        ([0, 2], ['Yes', 'No'])
+        """
+        rows = [EMPTY if table is None else table for table in tables]
+        return export.to_arrow(rows, metadata={}, numbered=True)
 
     def __arrow_c_stream__(self, requested_schema: object = None) -> object:
         return self.to_arrow().__arrow_c_stream__(requested_schema)
@@ -374,6 +404,10 @@ class Logprobs(TokenColumns, Sequence[TokenLogprob]):
         text = self.text
         text = text if len(text) <= 60 else text[:59] + "…"
         return f"Logprobs({pluralize(len(self), 'token')}, top {top}: {text!r})"
+
+
+EMPTY = Logprobs.from_entries([])
+"""Table without rows."""
 
 
 def _plain(logprob: float) -> float | None:

@@ -17,8 +17,25 @@ from deluge_nb.logprobs.columns import Vocabulary
 from deluge_nb.models.endpoints import LOCAL
 from deluge_nb.prompts import as_prompt
 
-TEXTS = ["a", " b", "é", "日本", "", "?", "\ufffd", "\\xf0", "<0xF0>", '"bytes": [', "[", ",", "👍", "\n", "bytes:\\xe2"]
+TEXTS = [
+    "a",
+    " b",
+    "é",
+    "日本",
+    "",
+    "?",
+    "\ufffd",
+    "\\xf0",
+    "<0xF0>",
+    '"bytes": [',
+    "[",
+    ",",
+    "👍",
+    "\n",
+    "bytes:\\xe2",
+]
 HIDING = {"", "?", "\ufffd", "\\xf0", "<0xF0>", "bytes:\\xe2"}
+STYLES: list[dict[str, Any]] = [{}, {"ensure_ascii": False}, {"indent": 1}, {"separators": (",", ":")}]
 LOGPROBS = st.sampled_from([-0.5, -1.0, 0, -0.0, -9999.0, None, -math.pi])
 
 
@@ -34,13 +51,11 @@ def entries(draw: st.DrawFn, *, uniform: bool) -> list[dict[str, Any]]:
             made["bytes"] = None
         if kind == "list":
             other = text in HIDING and draw(st.booleans())
-            made["bytes"] = draw(st.sampled_from([[240, 159], [145], []])) if other else list(text.encode())
+            made["bytes"] = list(draw(st.sampled_from([b"\xf0\x9f", b"\x91", b""]))) if other else list(text.encode())
         return made
 
     tops = draw(st.lists(st.one_of(st.none(), st.integers(0, 5)), max_size=6))
-    return [
-        {**entry(), **({} if top is None else {"top_logprobs": [entry() for _ in range(top)]})} for top in tops
-    ]
+    return [{**entry(), **({} if top is None else {"top_logprobs": [entry() for _ in range(top)]})} for top in tops]
 
 
 def plain(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -71,7 +86,7 @@ def read(body: bytes, vocabulary: Vocabulary) -> list[dict[str, Any]]:
 @pytest.mark.parametrize("uniform", [True, False])
 @given(data=st.data())
 def test_replies_that_share_a_vocabulary_read_as_each_does_alone(data: st.DataObject, uniform: bool) -> None:
-    style = data.draw(st.sampled_from([{}, {"ensure_ascii": False}, {"indent": 1}, {"separators": (",", ":")}]))
+    style = data.draw(st.sampled_from(STYLES))
     vocabulary = Vocabulary()
     for rows in data.draw(st.lists(entries(uniform=uniform), min_size=1, max_size=4)):
         assert read(reply(rows, **style), vocabulary) == plain(rows)
@@ -91,11 +106,11 @@ def test_a_token_that_was_added_alone_is_the_same_in_a_reply() -> None:
 
 
 def test_bytes_that_do_not_spell_a_text_give_way_to_it() -> None:
-    rows = [{"token": "Yes", "logprob": -0.1, "bytes": [78, 111], "top_logprobs": []}]
+    rows: list[dict[str, Any]] = [{"token": "Yes", "logprob": -0.1, "bytes": [78, 111], "top_logprobs": []}]
     assert read(reply(rows), Vocabulary()) == [{**rows[0], "bytes": [89, 101, 115]}]
 
 
 @pytest.mark.parametrize("broken", ["\ud83d", "a\ud83d"])
 def test_a_lone_surrogate_is_replaced(broken: str) -> None:
-    rows = [{"token": broken, "logprob": -0.1, "bytes": [240, 159], "top_logprobs": []}]
+    rows: list[dict[str, Any]] = [{"token": broken, "logprob": -0.1, "bytes": [240, 159], "top_logprobs": []}]
     assert read(reply(rows), Vocabulary()) == [{**rows[0], "token": broken.replace("\ud83d", "\ufffd")}]

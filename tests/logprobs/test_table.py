@@ -523,6 +523,26 @@ def test_an_arrow_table_gives_back_the_same_entries(rows: list[dict[str, Any]]) 
     assert found == filled
 
 
+@given(st.lists(st.one_of(st.none(), entries), max_size=4))
+def test_many_tables_are_one_arrow_table_with_the_number_of_each(lists: list[list[dict[str, Any]] | None]) -> None:
+    tables = [None if rows is None else Logprobs.from_entries(rows) for rows in lists]
+    expected = [
+        {"response": number, **row}
+        for number, one in enumerate(tables)
+        if one is not None
+        for row in one.to_arrow().to_pylist()
+    ]
+    assert Logprobs.concat_to_arrow(tables).to_pylist() == expected
+
+
+@given(entries, bounds, bounds, steps)
+def test_a_slice_becomes_an_arrow_table_of_its_rows(
+    rows: list[dict[str, Any]], start: int | None, stop: int | None, step: int | None
+) -> None:
+    whole = Logprobs.from_entries(rows)
+    assert whole[start:stop:step].to_arrow().to_pylist() == whole.to_arrow().to_pylist()[start:stop:step]
+
+
 def test_arrow_libraries_read_a_table_directly() -> None:
     import pyarrow
 
