@@ -24,6 +24,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from .printable import printable
+
 
 class DelugeError(Exception):
     """Base class of all exceptions that this package raises on purpose.
@@ -40,6 +42,9 @@ class DelugeError(Exception):
     ...     print(error)
     temperature must be a number of at least 0, not -1.
     """
+
+    def __str__(self) -> str:
+        return printable(super().__str__())
 
 
 class SettingError(DelugeError, ValueError):

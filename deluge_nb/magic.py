@@ -26,6 +26,7 @@ from .prompts import Conversation, RawPrompt
 from .response import APIResponse
 from .sampling import SamplingParams
 from .text.counts import pluralize
+from .text.glyphs import printable
 from .widget.fallback import display_with_fallback, require_kernel
 from .widget.live import LiveView
 from .widget.view import LogprobView
@@ -152,7 +153,7 @@ class DelugeMagics(Magics):
             cast(Any, self.shell).user_ns[options.out] = response
         if response.is_error:
             live.finish(response)
-            raise UsageError(response.error_message)
+            raise UsageError(printable(response.error_message or ""))
         self._show(response, options, live)
         if live.interrupted:
             cast(Any, self.shell).displayhook.update_user_ns(response)
@@ -330,7 +331,8 @@ def response_bundle(response: APIResponse, **_: Any) -> Bundle:
     if response.logprobs is not None:
         return table_bundle(response.logprobs)
     text = response.error_message if response.is_error else response.completion or ""
-    return {"text/plain": "\n".join(part for part in (text, response.note and f"({response.note})") if part)}
+    parts = (text, response.note and f"({response.note})")
+    return {"text/plain": printable("\n".join(part for part in parts if part))}
 
 
 def table_bundle(table: Logprobs, **_: Any) -> Bundle:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -16,6 +16,7 @@ from ..response import APIResponse
 from ..sampling import SamplingParams
 from ..tools import Tool, as_output_schema
 from ..transport.throttle import PaceLike, Slots
+from .access import Access
 from .interruption import keep
 from .options import (
     Settings,
@@ -60,11 +61,17 @@ class BaseClient:
         max_attempts: int = 5,
         timeout: float = 120.0,
         continues: bool | None = None,
+        extra_headers: Mapping[str, str] | None = None,
+        organization: str | None = None,
+        project: str | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
         cache: bool | str | os.PathLike[str] | Cache | None = None,
         **settings: Any,
     ) -> None:
+        access = Access.of(api_key, base_url, extra_headers, organization, project)
+        api_key = base_url = extra_headers = None  # so that no traceback has them in this frame
         check_names(settings, BaseClient.__init__)
+        access.check()
         several = isinstance(model_or_models, Sequence) and not isinstance(model_or_models, str)
         models: list[Model] = list(model_or_models) if several else [model_or_models]  # type: ignore[list-item]
         if not models:
@@ -84,8 +91,7 @@ class BaseClient:
         self._routes = [
             Route(
                 model,
-                base_url=base_url,
-                api_key=api_key,
+                access=access,
                 attempts=max_attempts,
                 timeout=timeout,
                 transport=transport,

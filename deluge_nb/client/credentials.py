@@ -7,37 +7,59 @@ it.
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterable
 from functools import cache
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 from pydantic import SecretStr
 
 from ..extras import has_extra
+from .access import as_key, check_key
 
 SERVICE = "deluge_nb"
 """Service name in the keyring. The user name there is the name of the environment variable."""
+
+# The keyring of each system, in order of preference.
+_BACKENDS = {
+    "linux": ("SecretService.Keyring", "libsecret.Keyring", "kwallet.DBusKeyring"),
+    "darwin": ("macOS.Keyring",),
+    "win32": ("Windows.WinVaultKeyring",),
+}
 
 # Cached, because every call of a client looks up its keys.
 _has_extra = cache(has_extra)
 
 
-def find_key(variables: Iterable[str]) -> SecretStr | None:
+def find_key(variables: Iterable[str], *, in_keyring: bool = True) -> SecretStr | None:
     """Return the key from the environment, a ``.env`` file or the keyring; None if there is none.
 
     Parameters
     ----------
     variables
         Names of environment variables in order of preference.
+    in_keyring
+        Whether to ask the keyring, which may ask the user for a password.
+
+    Raises
+    ------
+    SettingError
+        When a variable has a character that no header can hold.
     """
     names = tuple(variables)
     for name in names:
-        if value := os.environ.get(name):
-            return SecretStr(value)
+        if (key := as_key(os.environ.get(name))) is not None:
+            check_key(key, name)
+            return key
     file = _find_env_file()
     in_file = _read_env_file(*file) if file is not None else {}
-    value = next((in_file[name] for name in names if name in in_file), None)
-    return value or _from_keyring(names)
+    for name in names:
+        if (key := in_file.get(name)) is not None:
+            check_key(key, f"{name} in the .env file")
+            return key
+    return _from_keyring(names) if in_keyring else None
 
 
 def key_sources() -> str:
@@ -69,9 +91,10 @@ def _read_env_file(path: str, changed: int) -> dict[str, SecretStr]:
     from dotenv import dotenv_values
 
     try:
-        return {name: SecretStr(value) for name, value in dotenv_values(path, encoding="utf-8").items() if value}
-    except (OSError, UnicodeDecodeError):
+        keys = {name: as_key(value) for name, value in dotenv_values(path, encoding="utf-8").items()}
+    except (OSError, ValueError):
         return {}
+    return {name: key for name, key in keys.items() if key is not None}
 
 
 @cache
@@ -79,13 +102,27 @@ def _from_keyring(names: tuple[str, ...]) -> SecretStr | None:
     """Return the key from the keyring; cached, because some keyrings ask for a password each time."""
     if not _has_extra("keyring"):
         return None
-    import keyring
+    try:
+        ring = _system_keyring()
+        keys = (as_key(ring.get_password(SERVICE, name)) for name in names)
+        return next((key for key in keys if key is not None), None)
+    except Exception:  # no keyring on this system, or a locked one
+        return None
 
-    for name in names:
-        try:
-            value = keyring.get_password(SERVICE, name)
-        except Exception:  # no keyring on this system, or a locked one
-            return None
-        if value:
-            return SecretStr(value)
-    return None
+
+def _system_keyring() -> Any:
+    """Return the keyring that the user chose, else this system's.
+
+    The package's own search loads the backends of all systems, one of which starts a compiler.
+    """
+    from keyring import core
+
+    chosen = vars(core).get("_keyring_backend") or core.load_env() or core.load_config()
+    if chosen is not None:
+        return chosen
+    for name in _BACKENDS.get(sys.platform, _BACKENDS["linux"]):
+        module, _, kind = name.rpartition(".")
+        backend = getattr(import_module(f"keyring.backends.{module}"), kind)
+        if backend.viable:
+            return backend()
+    return core.fail.Keyring()

@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Mapping
 from dataclasses import replace
 from importlib import import_module
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from pydantic import SecretStr
-
 from ..errors import SettingError, UnknownModelError
 from ..models import REGISTRY, endpoints
 from ..models.spec import Endpoint, Served, ServedModel, Target
 from ..sampling import SamplingParams
+from ..transport.address import ServerAddress, mask, read_address
 from . import credentials
+from .access import Access, as_invalid_address
 from .usage import token_count
 
 if TYPE_CHECKING:
     import httpx
+    from pydantic import SecretStr
 
     from ..dialects.base import Completion
     from ..transport.http import Transport
@@ -33,8 +35,7 @@ class Route:
         self,
         model: str | ServedModel,
         *,
-        base_url: str | None,
-        api_key: str | None,
+        access: Access,
         attempts: int,
         timeout: float,
         transport: httpx.AsyncBaseTransport | None,
@@ -44,15 +45,15 @@ class Route:
     ) -> None:
         self._pace = pace
         self._slots = slots
-        located = _locate(model, base_url)
+        self._access = access
+        located, self._address, self._is_keyed = _locate(model, access)
         self.target = located if continues is None else with_prefill(located, continues)
         self.proof = threading.Lock()
         """Held while the server is asked whether it continues the beginning of an answer."""
-        self._given_key = SecretStr(api_key) if api_key else None
         self._attempts = attempts
         self._timeout = timeout
         self._transport = transport
-        self._open: tuple[tuple[str, SecretStr | None], Transport] | None = None
+        self._open: tuple[tuple[object, ...], Transport] | None = None
         self._completed: tuple[SamplingParams, Target, SamplingParams] | None = None
 
     @property
@@ -67,14 +68,23 @@ class Route:
 
     @property
     def key(self) -> SecretStr | None:
-        """Key as given, else as found in the environment now."""
+        """Key as given, else as found in the environment now; none where the address has a login."""
         variables = self.endpoint.key_variables
-        return self._given_key or (credentials.find_key(variables) if variables else None)
+        if self._access.key is not None or not variables or self._address.login is not None:
+            return self._access.key
+        return credentials.find_key(variables, in_keyring=self._is_keyed)
 
     @property
     def key_missing(self) -> bool:
         """True if the endpoint needs a key and there is none."""
-        return self.endpoint.key_required and self.key is None
+        if not self.endpoint.key_required or self._access.carries_key(self.endpoint.key_header):
+            return False
+        return self.key is None
+
+    @property
+    def shown_address(self) -> str:
+        """Address with its query, in which secrets are masked; tells servers apart."""
+        return self._address.shown
 
     def with_defaults(self, params: SamplingParams) -> SamplingParams:
         """Return the settings with the model's defaults; the same object for the same settings.
@@ -100,13 +110,15 @@ class Route:
         """Return the connection; a new one if the key or the address has changed."""
         from ..transport.http import Transport
 
-        key = self.key
-        identity = (self.endpoint.base_url, key)
+        key, headers = self.key, self._headers()
+        identity = (key, tuple(headers.items()))
         if self._open is None or self._open[0] != identity:
             self.close()
             opened = Transport(
                 self.endpoint,
                 key=key,
+                address=self._address,
+                headers=headers,
                 served=self.served(),
                 timeout=self._timeout,
                 max_attempts=self._attempts,
@@ -116,6 +128,13 @@ class Route:
             )
             self._open = (identity, opened)
         return self._open[1]
+
+    def _headers(self) -> Mapping[str, SecretStr]:
+        """Return the user's own headers, and for OpenAI those of organisation and project."""
+        host = urlsplit(self.endpoint.base_url).hostname or ""
+        if not (host == "openai.com" or host.endswith(".openai.com")):
+            return self._access.headers
+        return {**self._access.openai_headers(), **self._access.headers}
 
     def charge(self, completion: Completion) -> None:
         """Count the tokens of an answer toward the limit of tokens per minute."""
@@ -129,57 +148,48 @@ class Route:
             self._open = None
 
 
-def _locate(model: str | ServedModel, base_url: str | None) -> Target:
-    """Return the model with its address: ``base_url``, else the environment's, else the endpoint's own."""
-    default_url = os.environ.get(endpoints.OPENAI.url_variable)
+def _locate(model: str | ServedModel, access: Access) -> tuple[Target, ServerAddress, bool]:
+    """Return the model, the address of its server and whether that wants a key.
+
+    The address is ``base_url``, else the environment's, else the endpoint's own.
+    """
+    given = access.shown_address
+    has_default = bool(os.environ.get(endpoints.OPENAI.url_variable))
     try:
-        target = REGISTRY.resolve(model, base_url=base_url)
+        target = REGISTRY.resolve(model, base_url=given)
     except UnknownModelError:
-        if not default_url:
+        if not has_default:
             raise
-        target = REGISTRY.resolve(model, base_url=default_url)
+        target = REGISTRY.resolve(model, base_url=endpoints.OPENAI.url_variable)
     endpoint = target.endpoint
     # OPENAI_BASE_URL applies only to endpoints without an address of their own, so that no other key goes there.
-    from_env = (
-        os.environ.get(endpoint.url_variable) if endpoint.url_variable else None if endpoint.base_url else default_url
-    )
-    url = base_url or from_env
-    if not url and not endpoint.base_url and endpoint.url_variable:
+    variable = endpoint.url_variable or ("" if endpoint.base_url else endpoints.OPENAI.url_variable)
+    is_set = bool(variable and os.environ.get(variable))
+    if given is None and not is_set and not endpoint.base_url and endpoint.url_variable:
         raise SettingError(
             f"{model!r} is served by {endpoint.label} at an address you choose: set {endpoint.url_variable} or give "
             "base_url=.",
             setting="base_url",
         )
-    if endpoint.launch is not None or (not url and base_url is None):
-        return target
-    if not _is_address(url or ""):
-        setting = "base_url" if base_url is not None else endpoint.url_variable or endpoints.OPENAI.url_variable
-        raise SettingError(
-            f"{setting} must be a server's address such as 'http://127.0.0.1:8000/v1', not {url!r}.",
-            setting=setting,
-            value=url,
-        )
+    if endpoint.launch is not None or (given is None and not is_set):
+        return target, ServerAddress(endpoint.base_url), endpoint.key_required
+    address = access.address if given is not None else read_address(os.environ[variable])
+    if address is None:
+        raise as_invalid_address("base_url" if given is not None else variable, given or mask(os.environ[variable]))
     # The registry knows the dialect of these endpoints, and the user knows the address.
     is_own = not endpoint.key_required or not endpoint.base_url
-    if base_url is not None and not is_own and endpoint.name != endpoints.OPENAI.name:
+    if given is not None and not is_own and endpoint.name != endpoints.OPENAI.name:
         # The provider's key must not go to another server.
         endpoint = endpoints.COMPATIBLE
-    address = (url or "").rstrip("/").removesuffix(endpoint.no_suffix)
-    endpoint = replace(endpoint, base_url=address, key_required=False)
-    if base_url is not None and endpoint.name == endpoints.OPENAI.name and "openai.com" not in address:
+    is_keyed = endpoint.key_required
+    address = replace(address, base_url=address.base_url.removesuffix(endpoint.no_suffix))
+    endpoint = replace(endpoint, base_url=address.base_url, key_required=False)
+    if given is not None and endpoint.name == endpoints.OPENAI.name and "openai.com" not in address.base_url:
         # Another server that serves a model of this name: what the registry says of OpenAI's does not hold.
         endpoint = replace(endpoint, prefill=None)
     # The user's own server gets the name as written: for a router, "openai/gpt-4o" is the whole name.
-    name = model.strip() if base_url is not None and not is_own and isinstance(model, str) else target.model
-    return replace(target, model=name, spec=replace(target.spec, endpoint=endpoint))
-
-
-def _is_address(url: str) -> bool:
-    try:
-        parts = urlsplit(url)
-        return parts.scheme in ("http", "https") and bool(parts.hostname)
-    except ValueError:
-        return False
+    name = model.strip() if given is not None and not is_own and isinstance(model, str) else target.model
+    return replace(target, model=name, spec=replace(target.spec, endpoint=endpoint)), address, is_keyed
 
 
 def with_prefill(target: Target, continues: bool) -> Target:

@@ -13,7 +13,9 @@ from functools import reduce
 from typing import TYPE_CHECKING, Any, Self
 
 from ..response import APIResponse
+from ..text.glyphs import printable
 from ..transport import portal
+from ..transport.secrecy import forget_frames
 
 if TYPE_CHECKING:
     from ..dialects.base import Delta
@@ -238,8 +240,10 @@ class Stream:
             self._response = response = await self._batch.listen(self._listener, self._vocabulary)
             self._append(self._texts.rest(response))
         except Exception as error:  # a server that fails to start is an error of the loop
+            forget_frames(error)
             if self._response is None:
-                self._response = APIResponse(model, is_error=True, error_message=str(error), error=error)
+                message = printable(str(error))
+                self._response = APIResponse(model, is_error=True, error_message=message, error=error)
         except asyncio.CancelledError:
             self._response = APIResponse(model, note="interrupted")
         finally:

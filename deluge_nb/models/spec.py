@@ -74,6 +74,9 @@ class Address(NamedTuple):
     key: str
     vocab_size: int | None
 
+    def __repr__(self) -> str:
+        return f"Address({self.base_url!r}, '…', {self.vocab_size})"
+
 
 class Served(Protocol):
     """Protocol of a server that is started on first use.

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
 from ..text.counts import pluralize
+from ..text.glyphs import printable
 from . import counts
 
 if TYPE_CHECKING:
@@ -211,11 +212,11 @@ class APIResponse:
 
     def __repr__(self) -> str:
         if self.is_error:
-            return f"APIResponse({self.model!r}, error: {_excerpt(self.error_message or '')})"
+            return f"APIResponse({self.model!r}, error: {_excerpt(printable(self.error_message or ''))})"
         tokens = ""
         if self.logprobs is not None:
             tokens = f", {pluralize(len(self.logprobs), 'token')} with logprobs"
-        calls = "".join(f", calls {call.name}" for call in self.tool_calls)
+        calls = "".join(f", calls {printable(call.name)}" for call in self.tool_calls)
         return f"APIResponse({self.model!r}, {_excerpt(self.completion)!r}{tokens}{calls})"
 
 

@@ -11,6 +11,22 @@ import unicodedata
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from ..printable import printable as printable
+
+__all__ = [
+    "EMPTY",
+    "NEWLINE",
+    "PARTIAL",
+    "SPACE",
+    "TAB",
+    "Fragment",
+    "fragments",
+    "is_plain",
+    "label",
+    "printable",
+    "shapes_of",
+]
+
 SPACE, NEWLINE, TAB = "·", "↵", "⇥"
 PARTIAL = "▏"
 EMPTY = "∅"
@@ -20,9 +36,6 @@ _DIRECTIONS = frozenset(map(chr, (*range(0x200E, 0x2010), *range(0x202A, 0x202F)
 
 # At most one space, in front, and no other character that needs a mark.
 _PLAIN = re.compile(rb" ?[!-~]+")
-
-# C0 but for line feed and tab, DEL, C1, and the characters that change the direction of a line.
-_COMMANDS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 
 # The fields of a fragment without its token: shown, copied, breaks, marked.
 Shape = tuple[str, str, bool, bool]
@@ -71,19 +84,6 @@ def fragments(octets: Sequence[bytes]) -> list[Fragment]:
 def shapes_of(text: str) -> list[Shape]:
     """Return the shapes that a text is drawn as, one for each of its lines."""
     return [_shape_of(line) for line in _lines(text)]
-
-
-def printable(text: str) -> str:
-    """Return a text that changes nothing in a terminal: control and direction characters as visible signs.
-
-    Line feeds and tabs stay. For messages, notes and plain text; the tokens of a view have signs of their own.
-
-    Parameters
-    ----------
-    text
-        A text of a model or a server.
-    """
-    return _COMMANDS.sub(lambda match: _visible(match[0], alone=True), text)
 
 
 def is_plain(octets: bytes) -> bool:

@@ -5,25 +5,23 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import contextlib
-import ipaddress
-import json
 import math
 import re
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from http import HTTPStatus
 from importlib.metadata import version
 from typing import Protocol, runtime_checkable
-from urllib.parse import urlsplit
 
 import httpx
 from pydantic import SecretStr
 
 from ..dialects.base import Completion, Exchange, Request, load
-from ..errors import DelugeError, RequestError
+from ..errors import RequestError
 from ..models.spec import Address, Endpoint, Served
+from .address import ServerAddress, is_this_machine, mask
 from .rate_limits import seconds_until_reset
 from .reading import (
     ACCEPTED_CODINGS,
@@ -35,6 +33,7 @@ from .reading import (
     as_document,
 )
 from .retries import FailedAttempt, plausible_wait, retry_after, with_retries
+from .secrecy import Secrets, basic, key_headers, override
 from .streaming import Source, StreamedReply, StreamListener
 from .throttle import PaceLike, Pause, Slots
 
@@ -82,7 +81,11 @@ class Transport:
     endpoint
         The server; its dialect reads error bodies, and its base URL is used unless ``served`` has one.
     key
-        API key, put into the headers of each request and stored nowhere else.
+        API key, put into the headers of each request.
+    address
+        The endpoint's base URL with the login and the query that stand in the user's address.
+    headers
+        Headers of the user's own, which win over all others.
     served
         A server on this machine; its address is requested before each attempt, so that it is restarted if it died.
     timeout
@@ -102,6 +105,8 @@ class Transport:
         endpoint: Endpoint,
         *,
         key: SecretStr | None,
+        address: ServerAddress | None = None,
+        headers: Mapping[str, SecretStr] | None = None,
         served: Served | None = None,
         timeout: float = 120.0,
         max_attempts: int = 5,
@@ -111,6 +116,12 @@ class Transport:
     ) -> None:
         self._endpoint = endpoint
         self._key = key
+        self._location = address or ServerAddress(endpoint.base_url)
+        self._extra = dict(headers or {})
+        if self._location.login is not None:
+            self._extra = {"Authorization": basic(self._location.login), **self._extra}
+        own = (value for name, value in self._extra.items() if not name.startswith("OpenAI-"))
+        self._secrets = Secrets([key, *self._location.secrets, *own])
         self._served = served
         self._timeout = timeout
         self._max_attempts = max_attempts
@@ -157,7 +168,7 @@ class Transport:
         MalformedResponseError
             When a reply does not fit the dialect.
         """
-        with contextlib.closing(exchange), self._redact_errors():
+        with contextlib.closing(exchange), self._hiding(listener):
             request = next(exchange)
             async with self._slots:
                 while True:
@@ -173,42 +184,31 @@ class Transport:
                         return end.value
 
     @contextlib.contextmanager
-    def _redact_errors(self) -> Iterator[None]:
-        """Remove the key from errors that quote a server's reply."""
+    def _hiding(self, listener: StreamListener | None) -> Iterator[None]:
+        """Hide what is secret in every error: servers quote it, and so do libraries."""
         try:
             yield
-        except DelugeError as error:
-            key = self._key.get_secret_value() if self._key is not None else None
-            for name, value in vars(error).items():
-                if key and value is not None and not isinstance(value, int | float) and key in str(value):
-                    setattr(error, name, _redact(value if isinstance(value, str) else json.dumps(value), key))
-            error.args = tuple(_redact(str(part), key) for part in error.args)
+        except Exception as error:
+            self._secrets.hide_in(error)
             raise
+        finally:
+            if listener is not None and listener.error is not None:
+                self._secrets.hide_in(listener.error)
 
     async def _attempt(self, request: Request, model: str, streamed: StreamedReply | None = None) -> bytes:
         if self._pace is not None:
             await self._pace.turn()
         await self._pause.wait()
         address = await self._address()
-        key = address.key if address is not None else self._key.get_secret_value() if self._key is not None else None
         base = address.base_url if address is not None else self._endpoint.base_url
-        headers = {**self._headers, **_credentials(self._endpoint, key)} if key else self._headers
-        url = base + request.path
         limit = _TOTAL_TIMEOUT_FACTOR * self._timeout if self._served is None else None
         body = Body(MAX_REPLY_SIZE if self._served is None else math.inf)
         response = None
         try:
-            sent = httpx.Request(
-                request.method,
-                self._parsed.get(url) or self._parse_url(url),
-                headers=headers,
-                json=request.body,
-                extensions={"timeout": self._timeouts},
-            )
             async with asyncio.timeout(limit) as clock:
                 # Not through an httpx client: its cookies, redirects and authentication are not wanted, and cost as
                 # much as reading the answer.
-                response = await self._backend_for(base).handle_async_request(sent)
+                response = await self._backend_for(base).handle_async_request(self._sent(request, base, address))
                 reset = seconds_until_reset(response.headers.raw)
                 # For a later reset the next request is sent anyway: if the server refuses it, it gives the reason.
                 if reset is not None and reset <= _LONGEST_WAIT:
@@ -233,19 +233,31 @@ class Transport:
             failure = self._connection_failure(model, f"no answer within {self._timeout:g} seconds", billed=billed)
             failure.timed_out = True
         except (httpx.InvalidURL, httpx.UnsupportedProtocol, ValueError, TypeError) as error:
-            failure = self._connection_failure(model, _redact(str(error), key), retry=False)
+            failure = self._connection_failure(model, str(error), retry=False)
         except httpx.HTTPError as error:
             billed = not isinstance(error, httpx.ConnectError)
-            failure = self._connection_failure(model, _redact(str(error) or type(error).__name__, key), billed=billed)
+            failure = self._connection_failure(model, str(error) or type(error).__name__, billed=billed)
         else:
             failure = None
         if response is not None and response.is_success and (failure is None or body.is_whole):
             return self._document(request, response, body.content, model)
         if response is not None and not response.is_success:
             # Whatever became of its body, the status says what to do.
-            failure = self._status_failure(response, body.content, model, key)
+            failure = self._status_failure(response, body.content, model, request.path)
         assert failure is not None
         raise failure
+
+    def _sent(self, request: Request, base: str, address: Address | None) -> httpx.Request:
+        """Return the request as it is sent; no local variable has what is secret in it."""
+        url = base + request.path
+        key = self._key if address is None else SecretStr(address.key)
+        return httpx.Request(
+            request.method,
+            self._parsed.get(url) or self._parse_url(url),
+            headers=override({**self._headers, **key_headers(self._endpoint, key)}, self._extra),
+            json=request.body,
+            extensions={"timeout": self._timeouts},
+        )
 
     def _document(self, request: Request, response: httpx.Response, content: bytes, model: str) -> bytes:
         """Return a reply as the document that the dialect parses."""
@@ -275,10 +287,13 @@ class Transport:
         return await self._attempt(request, model, streamed)
 
     def _parse_url(self, url: str) -> httpx.URL:
-        """Parse an address and remember the result."""
+        """Parse an address with the query of the user's, and remember the result."""
         if len(self._parsed) > _MAX_PARSED_URLS:
             self._parsed.clear()
-        parsed = self._parsed[url] = httpx.URL(url)
+        parsed = httpx.URL(url)
+        if self._location.query is not None:
+            parsed = httpx.URL(f"{url}{'&' if parsed.query else '?'}{self._location.query.get_secret_value()}")
+        self._parsed[url] = parsed
         return parsed
 
     async def _address(self) -> Address | None:
@@ -299,26 +314,26 @@ class Transport:
                 from .aiohttp_backend import KeepAliveTransport
 
                 # A proxy must not receive requests that are meant for this machine.
-                self._backend = KeepAliveTransport(base, trust_env=not _is_loopback(base))
+                self._backend = KeepAliveTransport(base, trust_env=not is_this_machine(base))
             weakref.finalize(self, _close, self._backend, loop)
         return self._backend
 
     def _connection_failure(
         self, model: str, reason: str, *, retry: bool = True, billed: bool = False
     ) -> FailedAttempt:
-        server = self._endpoint.base_url or self._endpoint.label
+        server = self._location.shown or self._endpoint.label
         message = f"{model!r} could not be reached at {server}: {reason}"
         return FailedAttempt(RequestError(message, model=model), retry=retry, billed=billed)
 
     def _body_failure(self, model: str, reason: str) -> FailedAttempt:
         return FailedAttempt(RequestError(f"{model!r} at {self._endpoint.label}: {reason}", model=model), retry=False)
 
-    def _status_failure(self, response: httpx.Response, content: bytes, model: str, key: str | None) -> FailedAttempt:
+    def _status_failure(self, response: httpx.Response, content: bytes, model: str, path: str) -> FailedAttempt:
         """Return the failure for a reply with an error status or a redirect."""
-        status, body = response.status_code, _redact(content.decode("utf-8", "replace"), key)
+        status, body = response.status_code, content.decode("utf-8", "replace")
         reason = load(self._endpoint.dialect).parse_error(status, body.encode())
         if response.has_redirect_location:  # not followed: another server must not receive the key
-            location = _redact(response.headers["location"], key)
+            location = mask(response.headers["location"])
             reason = replace(reason, message=f"it has moved to {location}; pass that as base_url, if you trust it")
         is_limit = status == HTTPStatus.TOO_MANY_REQUESTS
         reset = seconds_until_reset(response.headers.raw) if is_limit else None
@@ -328,6 +343,8 @@ class Transport:
         if should_retry in ("true", "false"):
             retry = should_retry == "true"
         message = f"{model!r} at {self._endpoint.label} answered {status}: {reason.message}"
+        if status == HTTPStatus.NOT_FOUND:
+            message = f"{message.rstrip('.')} {self._location.explain_missing(path)}"
         if retry and wait is not None and wait > _LONGEST_WAIT:
             retry = False
             message = f"{message.rstrip('.')}; it asks to wait {wait:.0f} seconds"
@@ -342,25 +359,6 @@ class Transport:
         self._backend = self._loop = None
         if backend is not None and loop is not None:
             _close(backend, loop)
-
-
-def _credentials(endpoint: Endpoint, key: str) -> dict[str, str]:
-    token = bool(endpoint.bearer_prefix) and key.startswith(endpoint.bearer_prefix)
-    if token or endpoint.key_header == "Authorization":
-        return {"Authorization": f"Bearer {key}"}
-    return {endpoint.key_header: key}
-
-
-def _redact(text: str, key: str | None) -> str:
-    """Remove the key from a text: some servers quote it."""
-    return text.replace(key, "[key]") if key else text
-
-
-def _is_loopback(url: str) -> bool:
-    host = urlsplit(url).hostname or ""
-    with contextlib.suppress(ValueError):
-        return ipaddress.ip_address(host).is_loopback
-    return host == "localhost" or host.endswith(".localhost")
 
 
 def _close(backend: httpx.AsyncBaseTransport, loop: asyncio.AbstractEventLoop) -> None:

@@ -19,6 +19,7 @@ from ..logprobs.splice import alternative_at, alternative_logprob, locate_altern
 from ..logprobs.table import Logprobs
 from ..response import APIResponse
 from ..text import glyphs
+from ..transport.secrecy import forget_frames
 from .codec import pack
 from .packer import CHUNK, EAGER, Packer, pack_measures
 
@@ -194,6 +195,7 @@ class BranchTree:
                 response = continuer.continue_from(answer, position, index)
             except Exception as error:
                 message = str(error) if isinstance(error, DelugeError) else f"internal error: {type(error).__name__}"
+                forget_frames(error)
                 response = APIResponse("", is_error=True, error_message=message, error=error)
             # In this thread: a cell may be waiting for the branch, and the kernel's loop for the cell.
             self._finish(branch, response)

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from deluge_nb import Cache, LogprobsNotSupportedError, RequestError, SamplingParams
+from deluge_nb.client.access import Access
 from deluge_nb.client.route import Route
 from deluge_nb.client.sending.request import DrawCache, Item, as_failure, as_response, build_ask, is_cut_off, send
 from deluge_nb.dialects.base import Completion
@@ -29,7 +30,7 @@ ANSWER = Completion(
 
 @pytest.fixture
 def route(server: ChatServer) -> Iterator[Route]:
-    opened = Route("gpt-4o-mini", base_url=None, api_key=None, attempts=1, timeout=10.0, transport=None)
+    opened = Route("gpt-4o-mini", access=Access(), attempts=1, timeout=10.0, transport=None)
     yield opened
     opened.close()
 
@@ -57,7 +58,7 @@ def test_a_request_has_the_model_the_prompt_and_the_settings_of_its_item(route: 
 
 def test_a_model_that_wanted_a_boolean_gets_one_from_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TOGETHER_API_KEY", "key")
-    route = Route("together/moonshot", base_url=None, api_key=None, attempts=1, timeout=1.0, transport=None)
+    route = Route("together/moonshot", access=Access(), attempts=1, timeout=1.0, transport=None)
     assert build_ask(item(route)).endpoint.counted_logprobs
     REGISTRY.observations.record_boolean_logprobs(route.endpoint, route.model)
     assert not build_ask(item(route)).endpoint.counted_logprobs

@@ -17,7 +17,9 @@ from ...models import REGISTRY
 from ...prompts import Prompt
 from ...response import APIResponse
 from ...sampling import SamplingParams
+from ...text.glyphs import printable
 from ...tools import OutputSchema, Tool
+from ...transport.secrecy import forget_frames
 from ..interruption import describe
 from ..route import Route, greedy
 from .diagnosis import as_refusal, missing_notes, retry_differently
@@ -92,7 +94,7 @@ class DrawCache:
         from ..cache.store import cache_key
 
         served = route.served()
-        address = served.fingerprint if served is not None else route.endpoint.base_url
+        address = served.fingerprint if served is not None else route.shown_address
         try:
             first = cache_key(ask, address, 0)
         except Exception:  # a request that has no key is sent, and its answer is not cached
@@ -189,7 +191,7 @@ def as_response(
         status_code=200,
         tool_calls=completion.tool_calls,
         parsed=_parse(ask, completion, remarks),
-        note="; ".join(remarks) or None,
+        note=printable("; ".join(remarks)) if remarks else None,
         served_model=completion.model,
         thinking=completion.thinking,
         thinking_logprobs=completion.thinking_logprobs,
@@ -266,9 +268,7 @@ def as_failure(
 
 
 def _failure(model: str, dialect: str, prompt: Prompt, params: SamplingParams, error: BaseException) -> APIResponse:
-    # The traceback would keep whole replies alive, and its frames are of no use to the caller.
-    error = error.with_traceback(None)
-    error.__context__ = error.__cause__ = None
+    forget_frames(error)
     return APIResponse(
         model,
         is_error=True,

@@ -1,0 +1,127 @@
+"""Addresses of servers as people write them: with a login, a query or a full path, or a name of this machine."""
+
+from __future__ import annotations
+
+import contextlib
+import ipaddress
+import re
+import socket
+from dataclasses import dataclass
+from urllib.parse import parse_qsl, urlsplit
+
+from pydantic import SecretStr
+
+_LOGIN = re.compile(r"(?:(?<=://)|(?<=^//)|^)([^\s/?#@:]*)(:?)[^\s/?#]*@")
+_SECRET_NAME = re.compile(r"key|token|secret|sig|pass|auth|code|credential", re.IGNORECASE)
+_PARAMETER = re.compile(rf"([?&;][^=&;#\s]*(?:{_SECRET_NAME.pattern})[^=&;#\s]*=)[^&;#\s]+", re.IGNORECASE)
+# What people copy from a provider's documentation along with the address.
+_FULL_PATHS = ("/chat/completions", "/completions", "/responses", "/messages", "/api/chat", "/api/generate", "/chat")
+
+# A version, or the parts of addresses that need none.
+_VERSION = re.compile(r"/(?:v\d+|beta|api|openai|deployments)\b")
+
+
+@dataclass(frozen=True, slots=True)
+class ServerAddress:
+    """An address in its parts; ``base_url`` can be shown, as the others are kept out of it.
+
+    Parameters
+    ----------
+    base_url
+        Scheme, host and path, without a slash at the end.
+    query
+        What is sent behind the path of each request, or None.
+    login
+        ``user:password`` as in the address, or None.
+    """
+
+    base_url: str
+    query: SecretStr | None = None
+    login: SecretStr | None = None
+
+    @property
+    def shown(self) -> str:
+        """The address with its secrets masked."""
+        return mask(f"{self.base_url}?{self.query.get_secret_value()}") if self.query else self.base_url
+
+    def explain_missing(self, path: str) -> str:
+        """Return where a server said that there is nothing, and that ``/v1`` is missing if it may be that."""
+        asked = f"{self.base_url}{path}"
+        if self.query is not None:
+            asked = f"{asked}{'&' if '?' in path else '?'}{self.shown.partition('?')[2]}"
+        if path not in _FULL_PATHS or _VERSION.search(urlsplit(self.base_url).path):
+            return f"(asked: {asked})"
+        return f"(asked: {asked}); its address has no /v1, so try base_url='{self.base_url}/v1'"
+
+    @property
+    def secrets(self) -> list[SecretStr]:
+        """What must not show anywhere: the password, or a user that is a token, and parameters that are keys."""
+        values: list[str] = []
+        if self.login is not None:
+            user, _, password = self.login.get_secret_value().partition(":")
+            values.append(password or user)
+        if self.query is not None:
+            pairs = parse_qsl(self.query.get_secret_value())
+            values += [value for name, value in pairs if _SECRET_NAME.search(name)]
+        return [SecretStr(value) for value in values]
+
+
+def read_address(text: str) -> ServerAddress | None:
+    """Return the parts of an address; None if it is none.
+
+    White space around it and a fragment say nothing, and are dropped. The path of a request, as people copy it from a
+    provider's documentation, means the server that it is sent to.
+    """
+    try:
+        parts = urlsplit(text.strip())
+        port = parts.port
+    except ValueError:
+        return None
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        return None
+    if any(character.isspace() for character in parts.netloc + parts.path):
+        return None
+    login, _, host = parts.netloc.rpartition("@")
+    path = parts.path.rstrip("/")
+    path = next((path.removesuffix(end) for end in _FULL_PATHS if path.endswith(end)), path)
+    return ServerAddress(
+        f"{parts.scheme}://{host.removesuffix(':') if port is None else host}{path.rstrip('/')}",
+        SecretStr(parts.query) if parts.query else None,
+        SecretStr(login) if login else None,
+    )
+
+
+def mask(text: str) -> str:
+    """Return a text whose addresses show no password and no key: ``user:***@host`` and ``?key=***``."""
+    masked = _LOGIN.sub(lambda match: f"{match[1]}:***@" if match[2] else "***@", text)
+    return _PARAMETER.sub(r"\1***", masked)
+
+
+def is_this_machine(url: str) -> bool:
+    """Return whether an address leads to this machine, by any of its names; nothing is asked of the network."""
+    host = (urlsplit(url).hostname or "").rstrip(".")
+    names = {"localhost", "localhost.localdomain", socket.gethostname().lower().rstrip(".")}
+    names |= {f"{name.partition('.')[0]}{end}" for name in names for end in ("", ".local")}
+    if host in names or host.endswith(".localhost"):
+        return True
+    address: ipaddress.IPv4Address | ipaddress.IPv6Address | None = None
+    with contextlib.suppress(ValueError):
+        address = ipaddress.ip_address(host.partition("%")[0])
+    if address is None and re.fullmatch(r"[0-9a-fx.]+", host):
+        with contextlib.suppress(OSError):  # the short forms, as in 127.1
+            address = ipaddress.IPv4Address(socket.inet_aton(host))
+    if address is None:
+        return False
+    mapped = getattr(address, "ipv4_mapped", None) or address
+    return mapped.is_loopback or mapped.is_unspecified or _is_own(mapped)
+
+
+def _is_own(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
+    """Return whether an interface of this machine has an address: a socket can be bound to no other."""
+    family = socket.AF_INET if address.version == 4 else socket.AF_INET6
+    try:
+        with socket.socket(family, socket.SOCK_DGRAM) as probe:
+            probe.bind((str(address), 0))
+    except OSError:
+        return False
+    return True
