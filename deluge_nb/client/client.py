@@ -34,7 +34,7 @@ class LLMClient(BaseClient):
         same share.
     base_url
         Address of your own server, which speaks the OpenAI chat API. Models that the registry does not know are asked
-        there.
+        there. It may have a login (``http://user:password@host``) and a query, as Azure's classic addresses do.
     api_key
         The key. By default, it is looked up in the endpoint's environment variable, in a ``.env`` file (needs
         python-dotenv), then in the system's keyring (needs keyring; service ``deluge_nb``).
@@ -56,6 +56,10 @@ class LLMClient(BaseClient):
     continues
         Whether the server continues the beginning of an answer: True or False if you know it of your own server. By
         default the registry says so; for a server that it does not know, one request finds out when it is needed.
+    extra_headers
+        Headers of every request, in place of the client's own of the same names. Their values are kept secret.
+    organization, project
+        Sent to OpenAI only; by default from ``OPENAI_ORG_ID`` and ``OPENAI_PROJECT_ID``.
     transport
         An httpx transport that replaces the network, for tests and proxies of your own.
     cache

@@ -26,6 +26,7 @@ from urllib.parse import urlsplit
 from ..errors import LocalModelError
 from ..extras import has_extra, missing_extra
 from ..models.spec import Address
+from .environment import child_environment
 from .gguf import read_header
 from .uninterrupted import run_uninterrupted
 
@@ -222,7 +223,7 @@ class LlamaServer:
         """Start the child process."""
         folder = Path(tempfile.mkdtemp(prefix="deluge-nb-"))
         # libgomp reads this when it is loaded. Threads that spin while they wait would starve a busy machine.
-        env = {**os.environ, "GOMP_SPINCOUNT": "1000", "GGML_NO_BACKTRACE": "1"}
+        env = child_environment(GOMP_SPINCOUNT="1000", GGML_NO_BACKTRACE="1")
         # A separate session, so that an interrupt of the kernel does not end the child.
         options: dict[str, Any] = {"start_new_session": True}
         if sys.platform == "win32":

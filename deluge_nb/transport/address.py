@@ -81,11 +81,13 @@ def read_address(text: str) -> ServerAddress | None:
         return None
     if any(character.isspace() for character in parts.netloc + parts.path):
         return None
-    login, _, host = parts.netloc.rpartition("@")
+    login = parts.netloc.rpartition("@")[0]
+    name = parts.hostname
+    host = f"[{name}]" if ":" in name else _canonical(name)
     path = parts.path.rstrip("/")
     path = next((path.removesuffix(end) for end in _FULL_PATHS if path.endswith(end)), path)
     return ServerAddress(
-        f"{parts.scheme}://{host.removesuffix(':') if port is None else host}{path.rstrip('/')}",
+        f"{parts.scheme}://{host}{'' if port is None else f':{port}'}{path.rstrip('/')}",
         SecretStr(parts.query) if parts.query else None,
         SecretStr(login) if login else None,
     )
@@ -97,9 +99,17 @@ def mask(text: str) -> str:
     return _PARAMETER.sub(r"\1***", masked)
 
 
+def _canonical(host: str) -> str:
+    """Return the name of a host in the form that can be connected to: 127.0.0.1 for 127.1, localhost for localhost."""
+    if re.fullmatch(r"[0-9a-fx.]+", host):
+        with contextlib.suppress(OSError):
+            return socket.inet_ntoa(socket.inet_aton(host))
+    return "localhost" if host == "localhost." else host
+
+
 def is_this_machine(url: str) -> bool:
     """Return whether an address leads to this machine, by any of its names; nothing is asked of the network."""
-    host = (urlsplit(url).hostname or "").rstrip(".")
+    host = _canonical(urlsplit(url).hostname or "").rstrip(".")
     names = {"localhost", "localhost.localdomain", socket.gethostname().lower().rstrip(".")}
     names |= {f"{name.partition('.')[0]}{end}" for name in names for end in ("", ".local")}
     if host in names or host.endswith(".localhost"):
@@ -107,9 +117,6 @@ def is_this_machine(url: str) -> bool:
     address: ipaddress.IPv4Address | ipaddress.IPv6Address | None = None
     with contextlib.suppress(ValueError):
         address = ipaddress.ip_address(host.partition("%")[0])
-    if address is None and re.fullmatch(r"[0-9a-fx.]+", host):
-        with contextlib.suppress(OSError):  # the short forms, as in 127.1
-            address = ipaddress.IPv4Address(socket.inet_aton(host))
     if address is None:
         return False
     mapped = getattr(address, "ipv4_mapped", None) or address

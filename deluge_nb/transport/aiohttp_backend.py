@@ -7,14 +7,19 @@ connection is not reported as a time-out.
 
 from __future__ import annotations
 
+import ssl
 import urllib.request
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
+from http import HTTPStatus
 from urllib.parse import urlsplit
 
 import aiohttp
 import httpx
 from httpx_aiohttp import AiohttpTransport
+
+from .address import is_this_machine
+from .certificates import PermanentConnectError, proxy_login, refusal, tls_context
 
 
 class KeepAliveTransport(AiohttpTransport):
@@ -24,13 +29,18 @@ class KeepAliveTransport(AiohttpTransport):
     ----------
     url
         Address of the server; selects the proxy from the environment.
-    trust_env
-        Whether to use the environment's proxies and certificates.
+
+    Raises
+    ------
+    PermanentConnectError
+        When TLS is needed, and a variable names certificates that cannot be used.
     """
 
-    def __init__(self, url: str, *, trust_env: bool) -> None:
-        context = httpx.create_ssl_context(trust_env=trust_env)
-        proxy = proxy_for(url) if trust_env else None
+    def __init__(self, url: str) -> None:
+        proxy = proxy_for(url)
+        needs_tls = url.startswith("https:") or (proxy is not None and proxy.startswith("https:"))
+        # Without TLS no certificates are read: that takes time, and fails where a variable names none.
+        context = tls_context() if needs_tls else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
         def session() -> aiohttp.ClientSession:
             # The client limits concurrency itself. `trust_env` stays off here, because aiohttp would then look for a
@@ -40,7 +50,7 @@ class KeepAliveTransport(AiohttpTransport):
                 cookie_jar=aiohttp.DummyCookieJar(),
             )
 
-        super().__init__(client=session, proxy=None if proxy is None else httpx.Proxy(proxy))
+        super().__init__(verify=context, client=session, proxy=None if proxy is None else httpx.Proxy(proxy))
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send one request."""
@@ -68,9 +78,10 @@ class _ResponseStream(httpx.AsyncByteStream):
 
 
 def proxy_for(url: str) -> str | None:
-    """Return the proxy that the environment sets for an address, or None."""
+    """Return the proxy that the environment sets for an address, or None; this machine is reached without one."""
     parts = urlsplit(url)
-    if not parts.hostname or urllib.request.proxy_bypass(parts.hostname):
+    host = f"{parts.hostname}:{parts.port}" if parts.port is not None else parts.hostname
+    if not host or is_this_machine(url) or urllib.request.proxy_bypass(host):
         return None
     proxies = urllib.request.getproxies()
     proxy = proxies.get(parts.scheme) or proxies.get("all")
@@ -96,6 +107,15 @@ def _as_httpx_error(error: Exception) -> httpx.TransportError:
     reason = str(cause) or type(cause).__name__
     if isinstance(cause, aiohttp.ServerDisconnectedError):
         return httpx.RemoteProtocolError("the server closed the connection without an answer")
+    if isinstance(cause, aiohttp.ClientHttpProxyError):
+        if cause.status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
+            return PermanentConnectError(proxy_login("HTTPS_PROXY"))
+        return httpx.ProxyError(f"the proxy answered {cause.status} {cause.message}")
+    if isinstance(cause, aiohttp.ClientConnectorSSLError | aiohttp.ClientConnectorCertificateError):
+        inner = getattr(cause, "certificate_error", None) or getattr(cause, "os_error", None)
+        refused = refusal(inner) if isinstance(inner, ssl.SSLError | ssl.CertificateError) else None
+        if refused is not None:
+            return refused
     if isinstance(cause, aiohttp.ClientPayloadError):
         return httpx.ReadError("the connection ended in the middle of the answer")
     if isinstance(cause, TimeoutError):

@@ -21,7 +21,8 @@ from pydantic import SecretStr
 from ..dialects.base import Completion, Exchange, Request, load
 from ..errors import RequestError
 from ..models.spec import Address, Endpoint, Served
-from .address import ServerAddress, is_this_machine, mask
+from .address import ServerAddress, mask
+from .certificates import PermanentConnectError, proxy_login
 from .rate_limits import seconds_until_reset
 from .reading import (
     ACCEPTED_CODINGS,
@@ -236,7 +237,9 @@ class Transport:
             failure = self._connection_failure(model, str(error), retry=False)
         except httpx.HTTPError as error:
             billed = not isinstance(error, httpx.ConnectError)
-            failure = self._connection_failure(model, str(error) or type(error).__name__, billed=billed)
+            retry = not isinstance(error, PermanentConnectError)
+            reason = str(error) or type(error).__name__
+            failure = self._connection_failure(model, reason, retry=retry, billed=billed)
         else:
             failure = None
         if response is not None and response.is_success and (failure is None or body.is_whole):
@@ -313,8 +316,7 @@ class Transport:
             else:
                 from .aiohttp_backend import KeepAliveTransport
 
-                # A proxy must not receive requests that are meant for this machine.
-                self._backend = KeepAliveTransport(base, trust_env=not is_this_machine(base))
+                self._backend = KeepAliveTransport(base)
             weakref.finalize(self, _close, self._backend, loop)
         return self._backend
 
@@ -343,6 +345,8 @@ class Transport:
         if should_retry in ("true", "false"):
             retry = should_retry == "true"
         message = f"{model!r} at {self._endpoint.label} answered {status}: {reason.message}"
+        if status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
+            message = f"{model!r} could not be reached: {proxy_login('HTTP_PROXY')}"
         if status == HTTPStatus.NOT_FOUND:
             message = f"{message.rstrip('.')} {self._location.explain_missing(path)}"
         if retry and wait is not None and wait > _LONGEST_WAIT:

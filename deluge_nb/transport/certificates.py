@@ -1,0 +1,65 @@
+"""Certificates that connections are checked with, and the failures to connect that a second try cannot cure."""
+
+from __future__ import annotations
+
+import os
+import ssl
+from pathlib import Path
+
+import certifi
+import httpx
+
+# Servers answer in plain text where TLS was spoken to them.
+_NO_TLS = frozenset({"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "HTTPS_PROXY_REQUEST"})
+
+
+class PermanentConnectError(httpx.ConnectError):
+    """Failure to connect for a reason that stays: a certificate, or a proxy that wants a login."""
+
+
+def tls_context() -> ssl.SSLContext:
+    """Return the settings for TLS, with the certificates of ``SSL_CERT_FILE`` and ``SSL_CERT_DIR`` if they are set.
+
+    Raises
+    ------
+    PermanentConnectError
+        When a variable names a file or folder that cannot be used.
+    """
+    file, folder = os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR")
+    if not file and not folder:
+        return ssl.create_default_context(cafile=certifi.where())
+    if folder and not Path(folder).is_dir():
+        raise _unusable("SSL_CERT_DIR", folder, "is no folder")
+    if not file:
+        return ssl.create_default_context(capath=folder)
+    try:
+        Path(file).read_bytes()
+    except OSError as error:
+        reason = f"cannot be read ({error.strerror or error})"
+    else:
+        try:
+            return ssl.create_default_context(cafile=file, capath=folder or None)
+        except ssl.SSLError:
+            reason = "has no certificate in PEM format"
+    raise _unusable("SSL_CERT_FILE", file, reason)
+
+
+def _unusable(variable: str, value: str, reason: str) -> PermanentConnectError:
+    return PermanentConnectError(f"{variable} names {value!r}, which {reason}; set it anew, or unset it")
+
+
+def refusal(error: ssl.SSLError | ssl.CertificateError) -> PermanentConnectError | None:
+    """Return the failure for an error of TLS that stays; None for one that may pass."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return PermanentConnectError(
+            f"its certificate is refused ({error.verify_message or error}); if you trust who signed it, set "
+            "SSL_CERT_FILE to a file with that certificate"
+        )
+    if getattr(error, "reason", None) in _NO_TLS:
+        return PermanentConnectError("it does not speak TLS; write http:// in place of https://")
+    return None
+
+
+def proxy_login(variable: str) -> str:
+    """Return the sentence for a proxy that wants a login."""
+    return f"the proxy wants a login (status 407); write it into {variable}, as http://user:password@host:port"

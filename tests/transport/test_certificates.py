@@ -1,0 +1,215 @@
+"""Certificates and proxies of the environment: what counts, and how a refusal is told, once."""
+
+from __future__ import annotations
+
+import http.server
+import json
+import ssl
+import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from deluge_nb import APIResponse, LLMClient
+
+pytestmark = pytest.mark.slow
+
+REPLY = {"choices": [{"index": 0, "message": {"content": "Yes"}, "finish_reason": "stop"}]}
+VARIABLES = ("SSL_CERT_FILE", "SSL_CERT_DIR", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
+
+
+@pytest.fixture(autouse=True)
+def plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.lower(), raising=False)
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    seen: list[tuple[str, dict[str, str]]]
+    status = 200
+
+    def _answer(self) -> None:
+        self.rfile.read(int(self.headers.get("content-length", 0)))
+        self.seen.append((self.path, {name.lower(): value for name, value in self.headers.items()}))
+        body = json.dumps(REPLY).encode()
+        self.send_response(self.status)
+        self.send_header("content-type", "application/json")
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    do_POST = do_CONNECT = _answer
+
+    def log_message(self, format: str, *args: Any) -> None:
+        pass
+
+
+@contextmanager
+def serving(status: int = 200, context: ssl.SSLContext | None = None) -> Iterator[tuple[str, list[Any], list[int]]]:
+    """Run a server; yield its address, the requests that it has seen, and a list with an item per connection."""
+    seen: list[Any] = []
+    connections: list[int] = []
+
+    class Server(http.server.ThreadingHTTPServer):
+        def get_request(self) -> tuple[Any, Any]:
+            connection, client = self.socket.accept()
+            connections.append(1)
+            if context is None:
+                return connection, client
+            try:
+                return context.wrap_socket(connection, server_side=True), client
+            except OSError:
+                connection.close()
+                raise
+
+    kind = type("OneHandler", (Handler,), {"seen": seen, "status": status})
+    server = Server(("127.0.0.1", 0), kind)
+    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+    try:
+        yield f"{'http' if context is None else 'https'}://127.0.0.1:{server.server_port}/v1", seen, connections
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with the certificate of an authority, and a server's that it has signed."""
+    folder = tmp_path_factory.mktemp("authority")
+
+    def openssl(*arguments: str) -> None:
+        subprocess.run(["openssl", *arguments], cwd=folder, check=True, capture_output=True)
+
+    curve = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "30")
+    basic = ("-addext", "basicConstraints=critical,CA:TRUE", "-addext", "keyUsage=critical,keyCertSign")
+    openssl("req", "-x509", *curve, *basic, "-subj", "/CN=Test authority", "-keyout", "ca.key", "-out", "ca.pem")
+    openssl("req", *curve, "-subj", "/CN=server", "-keyout", "server.key", "-out", "server.csr")
+    (folder / "names").write_text("subjectAltName=IP:127.0.0.1,DNS:localhost\n")
+    sign = ("-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-extfile", "names", "-days", "30")
+    openssl("x509", "-req", "-in", "server.csr", *sign, "-out", "server.pem")
+    (folder / "hashed").mkdir()
+    code = subprocess.run(
+        ["openssl", "x509", "-hash", "-noout", "-in", "ca.pem"], cwd=folder, check=True, capture_output=True, text=True
+    ).stdout.strip()
+    (folder / "hashed" / f"{code}.0").write_bytes((folder / "ca.pem").read_bytes())
+    return folder
+
+
+@pytest.fixture
+def secure(authority: Path) -> Iterator[tuple[str, list[Any], list[int]]]:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(authority / "server.pem", authority / "server.key")
+    with serving(context=context) as server:
+        yield server
+
+
+def ask(url: str) -> APIResponse:
+    client = LLMClient("m", base_url=url, timeout=5)
+    (response,) = client.process_prompts_sync(["?"], show_progress=False)
+    client.close()
+    return response
+
+
+def message(response: APIResponse) -> str:
+    assert response.is_error
+    return response.error_message or ""
+
+
+@pytest.mark.parametrize("name", ["127.0.0.1", "localhost"])
+@pytest.mark.parametrize(("variable", "value"), [("SSL_CERT_FILE", "ca.pem"), ("SSL_CERT_DIR", "hashed")])
+def test_certificates_of_the_environment_count_for_this_machine_too(
+    secure: Any, authority: Path, monkeypatch: pytest.MonkeyPatch, name: str, variable: str, value: str
+) -> None:
+    monkeypatch.setenv(variable, str(authority / value))
+    assert ask(secure[0].replace("127.0.0.1", name)).completion == "Yes"
+
+
+def test_both_variables_count_at_once(secure: Any, authority: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(authority / "server.pem"))
+    monkeypatch.setenv("SSL_CERT_DIR", str(authority / "hashed"))
+    assert ask(secure[0]).completion == "Yes"
+
+
+def test_a_refused_certificate_is_tried_once_and_the_message_says_what_to_set(secure: Any) -> None:
+    told = message(ask(secure[0]))
+    assert "certificate is refused" in told
+    assert "SSL_CERT_FILE" in told
+    assert "tries" not in told
+    assert len(secure[2]) == 1
+
+
+def test_a_server_without_tls_is_tried_once() -> None:
+    with serving() as (url, _, connections):
+        told = message(ask(url.replace("http:", "https:")))
+    assert "write http://" in told
+    assert len(connections) == 1
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "reason"),
+    [
+        ("SSL_CERT_FILE", "missing.pem", "No such file"),
+        ("SSL_CERT_FILE", "", "directory"),
+        ("SSL_CERT_FILE", "names", "no certificate"),
+        ("SSL_CERT_FILE", "server.key", "no certificate"),
+        ("SSL_CERT_DIR", "missing", "is no folder"),
+        ("SSL_CERT_DIR", "ca.pem", "is no folder"),
+    ],
+)
+def test_a_stale_variable_is_named_for_https_and_is_no_matter_for_http(
+    secure: Any, authority: Path, monkeypatch: pytest.MonkeyPatch, variable: str, value: str, reason: str
+) -> None:
+    monkeypatch.setenv(variable, str(authority / value))
+    told = message(ask(secure[0]))
+    assert variable in told
+    assert str(authority / value) in told
+    assert reason.lower() in told.lower()
+    assert not secure[2]
+    with serving() as (url, _, _):
+        assert ask(url).completion == "Yes"
+
+
+@pytest.mark.parametrize("value", ["", "  "])
+def test_an_empty_variable_is_none(authority: Path, monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    monkeypatch.setenv("SSL_CERT_DIR", value.strip())
+    with serving() as (url, _, _):
+        assert ask(url).completion == "Yes"
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_a_proxy_that_wants_a_login_is_told_as_that_once(monkeypatch: pytest.MonkeyPatch, scheme: str) -> None:
+    with serving(407) as (proxy, seen, _):
+        for name in ("HTTP_PROXY", "HTTPS_PROXY"):
+            monkeypatch.setenv(name, proxy.removesuffix("/v1"))
+        told = message(ask(f"{scheme}://somewhere.invalid/v1"))
+    assert "the proxy wants a login" in told
+    assert f"{scheme.upper()}_PROXY" in told
+    assert "tries" not in told
+    assert len(seen) == 1
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "127.1", "localhost.", "localhost", "[::ffff:127.0.0.1]"])
+def test_this_machine_is_reached_without_a_proxy(monkeypatch: pytest.MonkeyPatch, host: str) -> None:
+    with serving() as (proxy, by_proxy, _), serving() as (url, direct, _):
+        for name in ("http_proxy", "HTTP_PROXY", "ALL_PROXY"):
+            monkeypatch.setenv(name, proxy.removesuffix("/v1"))
+        ask(url.replace("127.0.0.1", host))
+        assert not by_proxy
+        assert ask(url.replace("127.0.0.1", "somewhere.invalid")).completion == "Yes"
+        assert len(by_proxy) == 1
+        assert direct or host.startswith("[")
+
+
+def test_the_password_of_a_proxy_goes_to_it_and_shows_nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    with serving(502) as (proxy, seen, _):
+        monkeypatch.setenv("HTTP_PROXY", proxy.removesuffix("/v1").replace("//", "//user:pass-4711-word@"))
+        client = LLMClient("m", base_url="http://somewhere.invalid/v1", timeout=5, max_attempts=1)
+        (response,) = client.process_prompts_sync(["?"], show_progress=False)
+    assert seen[0][1]["proxy-authorization"].startswith("Basic ")
+    assert "pass-4711-word" not in repr(response) + message(response)
