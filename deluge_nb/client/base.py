@@ -16,7 +16,7 @@ from ..response import APIResponse
 from ..sampling import SamplingParams
 from ..tools import Tool, as_output_schema
 from ..transport.throttle import PaceLike, Slots
-from .access import Access
+from .credentials import Access
 from .interruption import keep
 from .options import (
     Settings,

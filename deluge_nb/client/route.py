@@ -16,7 +16,7 @@ from ..models.spec import Endpoint, Served, ServedModel, Target
 from ..sampling import SamplingParams
 from ..transport.address import ServerAddress, mask, read_address
 from . import credentials
-from .access import Access, as_invalid_address
+from .credentials import Access, as_invalid_address
 from .usage import token_count
 
 if TYPE_CHECKING:

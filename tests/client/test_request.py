@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from deluge_nb import Cache, LogprobsNotSupportedError, RequestError, SamplingParams
-from deluge_nb.client.access import Access
+from deluge_nb.client.credentials import Access
 from deluge_nb.client.route import Route
 from deluge_nb.client.sending.request import DrawCache, Item, as_failure, as_response, build_ask, is_cut_off, send
 from deluge_nb.dialects.base import Completion
