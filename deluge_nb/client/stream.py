@@ -209,10 +209,13 @@ class Stream:
         return self
 
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
-        if error is None:
+        try:
             self.close()
-        else:
-            self._abandon(error)
+        except BaseException as late:
+            self._keep(self._batch, late)
+            raise
+        if error is not None:
+            self._keep(self._batch, error)
 
     async def __aenter__(self) -> Self:
         return self
