@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Callable
 
@@ -18,13 +19,18 @@ class MemoryTransport(httpx.AsyncBaseTransport):
     ----------
     on_answer
         Callback that is called with the number of each answer, just before it is handed over.
+    limit
+        Number of answers after which requests wait for ever; None for no limit.
     """
 
-    def __init__(self, on_answer: Callable[[int], object] = lambda number: None) -> None:
+    def __init__(self, on_answer: Callable[[int], object] = lambda number: None, limit: int | None = None) -> None:
         self.answered = 0
+        self.limit = limit
         self._on_answer = on_answer
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        if self.limit is not None and self.answered >= self.limit:
+            await asyncio.Event().wait()
         seen = Seen(json.loads(request.content), {}, "")
         self.answered += 1
         self._on_answer(self.answered)

@@ -83,8 +83,6 @@ def end_at_line(call: Callable[[LLMClient], Any], moment: int, error: BaseExcept
 def test_an_exception_at_any_line_leaves_every_answer(
     call: Callable[[LLMClient], Any], error: BaseException, recwarn: pytest.WarningsRecorder
 ) -> None:
-    if call is ask_with_a_bar and not isinstance(error, KeyboardInterrupt):
-        pytest.skip("inside a bar, an exception without a handler's frame is a failure of the bar")
     end_at_line(call, 0, error)
     whole = end_at_line(call, 0, error)[0]
     for moment in range(1, whole + 1, max(1, whole // 20)):
@@ -200,6 +198,11 @@ def test_a_progress_bar_leaves_no_thread(capfd: pytest.CaptureFixture[str]) -> N
     assert tqdm.tqdm.monitor is None
 
 
+def interrupt(number: int) -> None:
+    if number == 5:
+        os.kill(os.getpid(), signal.SIGINT)
+
+
 def without_logprobs(seen: Seen, number: int) -> Reply:
     body = chat(seen, says(seen.question))
     body["choices"][0]["logprobs"] = None
@@ -213,10 +216,7 @@ def test_a_warning_as_an_error_leaves_every_answer(server: ChatServer, awaited: 
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         with pytest.raises(UserWarning, match="12 of 12 answers came without") as caught:
-            if awaited:
-                asyncio.run(client.process_prompts_async(PROMPTS, show_progress=False))
-            else:
-                client.process_prompts_sync(PROMPTS, show_progress=False)
+            asyncio.run(client.process_prompts_async(PROMPTS, show_progress=False)) if awaited else ask(client)
     assert [response and response.completion for response in client.interrupted] == PROMPTS
     assert client.usage.answered == 12
     assert "client.interrupted has the 12 of 12" in caught.value.__notes__[0]
@@ -251,14 +251,15 @@ def test_an_interrupted_classify_goes_on_where_it_ended() -> None:
 
     labels = ["q1", "q2"]
     whole = classify(PROMPTS, labels, client_of(MemoryTransport()), show_progress=False)
-    transport = MemoryTransport(lambda number: number == 5 and os.kill(os.getpid(), signal.SIGINT))
+    transport = MemoryTransport(interrupt, limit=5)
     client = client_of(transport, max_concurrent_requests=1)
     with pytest.raises(KeyboardInterrupt) as caught:
         classify(PROMPTS, labels, client, show_progress=False)
     assert any("classify_responses(client.interrupted, labels)" in note for note in caught.value.__notes__)
     responses = client.interrupted
     missing = [row for row, response in enumerate(responses) if response is None]
-    assert 0 < len(missing) < len(PROMPTS)
+    assert missing == list(range(5, 12))
+    transport.limit = None
     rest = classify([PROMPTS[row] for row in missing], labels, client, show_progress=False)
     for row, result in zip(missing, rest, strict=True):
         responses[row] = result.responses[0]
@@ -267,22 +268,20 @@ def test_an_interrupted_classify_goes_on_where_it_ended() -> None:
 
 
 def test_an_interrupted_score_llm_is_read_by_classify_responses() -> None:
-    transport = MemoryTransport(lambda number: number == 5 and os.kill(os.getpid(), signal.SIGINT))
-    client = client_of(transport, max_concurrent_requests=1)
+    client = client_of(MemoryTransport(interrupt, limit=5), max_concurrent_requests=1)
     answers = ["yes", "no"] * 6
     with pytest.raises(KeyboardInterrupt):
         score_llm("{0}", answers, client, return_probabilities=True, show_progress=False)
     found = classify_responses(client.interrupted, ["yes", "no"])
-    arrived = sum(response is not None for response in client.interrupted)
-    assert found.labels[:arrived] == answers[:arrived]
+    assert found.labels == [*answers[:5], *[None] * 7]
 
 
 def test_a_call_that_has_sent_nothing_leaves_what_was_kept_before() -> None:
-    client = client_of(MemoryTransport(lambda number: number == 5 and os.kill(os.getpid(), signal.SIGINT)))
+    client = client_of(MemoryTransport(interrupt, limit=5))
     with pytest.raises(KeyboardInterrupt):
         ask(client)
     kept = client.interrupted
-    with pytest.raises(ValueError, match="logprobs"):
+    with pytest.raises(ValueError, match="sampling_params must be"):
         client.process_prompts_sync(["x"], sampling_params="none", show_progress=False)  # type: ignore[call-overload]
     assert client.interrupted is kept
 
@@ -337,7 +336,7 @@ def test_a_validator_may_raise_anything(kind: type[BaseException]) -> None:
     assert [response.parsed for response in responses] == [None if text == "q3" else text for text in PROMPTS]
     note = responses[3].note or ""
     assert "does not fit output_schema" in note
-    assert kind.__name__ in note
+    assert type(made(kind)).__name__ in note
     assert "\x1b" not in note
 
 
@@ -362,7 +361,7 @@ def test_an_exception_without_a_message_of_its_own_is_still_named() -> None:
     assert "SpeechlessError" in (response.note or "")
 
 
-@pytest.mark.parametrize("text", ["[" * 5000, "[" * 200_000, '{"a":' * 5000, "1" * 5000, "NaN", "", "\ud800"])
+@pytest.mark.parametrize("text", ["[" * 5000, "[" * 200_000, '{"a":' * 5000, "1" * 5000, "NaN", " ", "\0"])
 def test_an_answer_that_no_parser_can_read_costs_no_other(text: str) -> None:
     prompts = [text, *["{}"] * 40]
     client = client_of(MemoryTransport(), logprobs=False, top_logprobs=None)

@@ -189,8 +189,10 @@ class Batch:
         self._start_servers()
         bar = ProgressBar(len(self.items), show=show_progress)
         self._asked = True
-        portal.run(self._run(), tick=lambda: bar.move(self._done))
-        bar.close()
+        try:
+            portal.run(self._run(), tick=lambda: bar.move(self._done))
+        finally:
+            bar.close()
 
     async def run_async(self, *, show_progress: bool) -> None:
         """Ask everything; may be awaited on any event loop. A call that is cancelled ends after its requests."""
@@ -210,8 +212,9 @@ class Batch:
         except BaseException:
             portal.end(work)
             raise
-        bar.move(self._done)
-        bar.close()
+        finally:
+            bar.move(self._done)
+            bar.close()
 
     async def listen(self, listener: StreamListener, vocabulary: Vocabulary) -> APIResponse:
         """Ask the only item, and pass its answer to a listener as it arrives. Must run on the portal's loop."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -44,6 +45,11 @@ class ProgressBar:
         class Bar(tqdm):  # type: ignore[misc]
             # Its monitor is a thread that would outlive the call.
             monitor_interval = 0
+            # An interrupt can leave the shared lock held, and the next thread that needs it would wait for ever.
+            _lock = threading.RLock()
+
+            def __del__(self) -> None:
+                """Leave the bar: the garbage collector may run on another thread than that of the call."""
 
         self._bar = Bar(total=total, unit="prompt")
 
