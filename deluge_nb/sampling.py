@@ -68,6 +68,9 @@ class SamplingParams(BaseModel):
         From -2 to 2; positive values make tokens that have appeared less likely.
     logit_bias
         Dict from token ids to numbers from -100 to 100, which are added to the tokens' logits.
+    n
+        Number of answers to draw in one request, where the provider has such a setting; all are in
+        :attr:`APIResponse.choices`. Elsewhere, ask the prompt several times.
     reasoning_effort
         Effort of a reasoning model; many return log-probabilities only with ``"none"``.
     extra_body
@@ -110,6 +113,9 @@ class SamplingParams(BaseModel):
     presence_penalty: Penalty | None = Field(None, description="a number from -2 to 2")
     frequency_penalty: Penalty | None = Field(None, description="a number from -2 to 2")
     logit_bias: dict[int, Bias] | None = Field(None, description="a dict from token ids to numbers from -100 to 100")
+    n: Annotated[int, BeforeValidator(_as_python_number)] | None = Field(
+        None, strict=True, ge=1, le=128, description="an integer from 1 to 128"
+    )
     reasoning_effort: str | None = Field(None, description="a string such as 'none' or 'low'")
     extra_body: dict[str, Any] | None = Field(None, description="a dict of request fields")
 
@@ -130,6 +136,9 @@ class SamplingParams(BaseModel):
             )
         if self.full_vocab and not self.logprobs:
             raise ValueError("full_vocab=True needs logprobs=True.")
+        in_body = (self.extra_body or {}).get("n")
+        if self.n is not None and in_body is not None and in_body != self.n:
+            raise ValueError(f"n={self.n} contradicts n={in_body!r} in extra_body; give it once.")
         if self.full_vocab and self.top_logprobs is not None:
             raise ValueError(
                 f"full_vocab=True already gives every alternative; leave out top_logprobs={self.top_logprobs}."
@@ -211,6 +220,17 @@ class SamplingParams(BaseModel):
             When the changed settings are invalid.
         """
         return super().model_copy(deep=deep) if not update else type(self)(**{**self.chosen(), **update})
+
+
+def requested_choices(params: SamplingParams) -> int:
+    """Return the number of answers that a request asks for, also by ``extra_body``."""
+    body = params.extra_body or {}
+    config = body.get("generationConfig")
+    count = body.get("n") or (config.get("candidateCount") if isinstance(config, Mapping) else None) or params.n
+    try:
+        return max(1, int(count or 1))
+    except (TypeError, ValueError, OverflowError):  # the server says what is wrong with it
+        return 1
 
 
 def _as_setting_error(error: ValidationError) -> SettingError:

@@ -16,7 +16,7 @@ from .decode import decode
 
 NAME = "completions"
 
-_SAME_NAME_SETTINGS = ("temperature", "top_p", "seed", "presence_penalty", "frequency_penalty")
+_SAME_NAME_SETTINGS = ("temperature", "top_p", "seed", "presence_penalty", "frequency_penalty", "n")
 
 
 class _Choice(msgspec.Struct):

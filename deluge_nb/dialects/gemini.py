@@ -28,6 +28,7 @@ _NAMES = {
     "max_new_tokens": "maxOutputTokens",
     "presence_penalty": "presencePenalty",
     "frequency_penalty": "frequencyPenalty",
+    "n": "candidateCount",
 }
 _REASONS = {"STOP": "stop", "MAX_TOKENS": "length"}
 

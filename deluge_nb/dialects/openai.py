@@ -38,6 +38,7 @@ _SAME_NAME_SETTINGS = (
     "frequency_penalty",
     "reasoning_effort",
     "top_logprobs",
+    "n",
 )
 _TABLE_KEY, _NEXT_KEY = b'"logprobs":', b'"finish_reason":'
 # The field of a token's bytes, with the beginning of its value if that is a list or null.

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ..errors import DelugeError, LogprobsNotSupportedError, SettingError
 from ..prompts import Prompt
-from ..sampling import SamplingParams
+from ..sampling import SamplingParams, requested_choices
 from ..text.counts import pluralize
 from .observations import Outcome
 from .spec import Endpoint, LogprobSupport, Target
@@ -16,6 +16,8 @@ from .spec import Endpoint, LogprobSupport, Target
 PROVIDER_MODEL, LOCAL_MODEL = DEFAULT_MODELS = ("gpt-4o-mini", "local")
 # Tokens; the whole vocabulary takes megabytes for each of them.
 _MAX_TOKENS_WITH_FULL_VOCAB = 32
+# Dialects whose requests have a number of answers.
+_SEVERAL_ANSWERS = frozenset({"openai", "completions", "gemini"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +150,18 @@ def _limits_full_vocab(request: Request) -> DelugeError | None:
     )
 
 
+def _gives_several_answers(request: Request) -> DelugeError | None:
+    count = requested_choices(request.params)
+    if count == 1 or request.endpoint.dialect in _SEVERAL_ANSWERS:
+        return None
+    return SettingError(
+        f"{request.endpoint.label} gives {request.model!r} one answer per request, so n cannot be {count}; leave it "
+        f"out and ask each prompt {count} times, as in [prompt] * {count}.",
+        setting="n",
+        value=count,
+    )
+
+
 def _continues_raw_text(request: Request) -> DelugeError | None:
     if request.prompt is None or request.prompt.raw is None or request.endpoint.raw:
         return None
@@ -180,6 +194,7 @@ RULES: tuple[Rule, ...] = (
     _gives_that_many_alternatives,
     _gives_full_vocab,
     _limits_full_vocab,
+    _gives_several_answers,
     _continues_raw_text,
     _continues_prefilled_answers,
 )

@@ -16,7 +16,7 @@ from ...errors import DelugeError
 from ...models import REGISTRY
 from ...prompts import Prompt
 from ...response import APIResponse
-from ...sampling import SamplingParams
+from ...sampling import SamplingParams, requested_choices
 from ...text.glyphs import printable
 from ...tools import OutputSchema, Tool
 from ...transport.secrecy import forget_frames
@@ -25,7 +25,7 @@ from ..route import Route, greedy
 from .diagnosis import as_refusal, missing_notes, retry_differently
 
 if TYPE_CHECKING:
-    from ...dialects.base import Ask, Completion
+    from ...dialects.base import Ask, Completion, Dialect, Exchange
     from ...logprobs.columns import Vocabulary
     from ...transport.http import Transport
     from ...transport.streaming import StreamListener
@@ -134,12 +134,21 @@ async def send(
 
     dialect = load(ask.endpoint.dialect)
     try:
-        return await transport.carry(dialect.exchange(ask), ask.model, listener, on_request)
+        return await transport.carry(_exchange(dialect, ask), ask.model, listener, on_request)
     except DelugeError as error:
         other = retry_differently(error, ask)
         if other is None:
             raise
-    return await transport.carry(dialect.exchange(other), ask.model, listener, on_request)
+    return await transport.carry(_exchange(dialect, other), ask.model, listener, on_request)
+
+
+def _exchange(dialect: Dialect, ask: Ask) -> Exchange:
+    count = requested_choices(ask.params)
+    if count == 1:
+        return dialect.exchange(ask)
+    from .choices import exchange_several
+
+    return exchange_several(dialect, ask, count)
 
 
 # Counting goes on in one way only. A server that starts again cannot reach the end of it in so few tokens.
@@ -197,9 +206,14 @@ def as_response(
         thinking_logprobs=completion.thinking_logprobs,
         prompt=ask.prompt.as_asked,
         sampling_params=ask.params,
+        _others=tuple(as_response(ask, other) for other in completion.others),
         _raw=completion.raw,
         _dialect=ask.endpoint.dialect,
     )
+    failed = getattr(completion, "error", None)  # of a choice beside others
+    if failed is not None:
+        failure = as_failure(ask, failed)
+        return replace(failure, completion=completion.text, note=response.note, _others=response.choices[1:])
     if listener is None or listener.error is None or listener.stopped:
         return response
     failure = as_failure(ask, listener.error)

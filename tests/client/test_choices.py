@@ -1,0 +1,188 @@
+"""Several answers to one prompt: all are kept, in order, and none costs another."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from deluge_nb import APIResponse, Cache, LLMClient, SamplingParams, SettingError, Usage
+from tests.openai_server import ChatServer, Reply, Seen, chat, chunks, event, says
+
+WORDS = ("zero", "one", "two")
+
+
+def several(
+    seen: Seen, order: tuple[int, ...] = (0, 1, 2), changes: Mapping[int, Any] = MappingProxyType({})
+) -> dict[str, Any]:
+    """Return a completion with choices in an order; changes replace whole choices by their index."""
+    body = chat(seen, says("Hi"))
+    body["choices"] = [
+        (changes or {}).get(index, {**chat(seen, says(WORDS[index], "!"))["choices"][0], "index": index})
+        for index in order
+    ]
+    return body
+
+
+def pieces(seen: Seen, order: tuple[int, ...] = (0, 1, 2)) -> list[bytes]:
+    """Return a stream whose chunks take turns."""
+    streams = []
+    for index in order:
+        events = [json.loads(piece[6:]) for piece in chunks(seen, says(WORDS[index], "!"))[:-1]]
+        for data in events:
+            for choice in data["choices"]:
+                choice["index"] = index
+        streams.append(events)
+    taking_turns = [data for row in itertools.zip_longest(*streams) for data in row if data is not None]
+    with_choices = [data for data in taking_turns if data["choices"]]
+    usage = [data for data in taking_turns if not data["choices"]][:1]
+    return [*map(event, [*with_choices, *usage]), b"data: [DONE]\n\n"]
+
+
+def ask(server: ChatServer, settings: dict[str, Any], **options: Any) -> APIResponse:
+    client = LLMClient("gpt-4o-mini", logprobs=True, top_logprobs=2, **settings, **options)
+    return client.process_prompts_sync(["Hello?"], show_progress=False)[0]
+
+
+def texts(response: APIResponse) -> list[str | None]:
+    return [choice.completion for choice in response.choices]
+
+
+@pytest.mark.parametrize("settings", [{"n": 3}, {"extra_body": {"n": 3}}, {"extra_body": {"n": "3"}}], ids=str)
+@pytest.mark.parametrize("order", list(itertools.permutations(range(3))), ids=str)
+def test_all_answers_are_kept_in_order_of_their_index(
+    server: ChatServer, settings: dict[str, Any], order: tuple[int, ...]
+) -> None:
+    server.answer = lambda seen, number: Reply(several(seen, order))
+    response = ask(server, settings)
+    assert server.seen[0].body["n"] in (3, "3")
+    assert texts(response) == ["zero!", "one!", "two!"]
+    assert response.choices[0] is response
+    for choice in response.choices:
+        assert choice.logprobs is not None
+        assert choice.logprobs.text == choice.completion
+        assert (choice.finish_reason, choice.note, len(choice.choices)) == (
+            "stop",
+            None,
+            3 if choice is response else 1,
+        )
+
+
+def test_a_response_without_n_has_itself_as_its_only_choice(server: ChatServer) -> None:
+    response = ask(server, {})
+    assert "n" not in server.seen[0].body
+    assert response.choices == (response,)
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 0, 1)], ids=str)
+def test_a_stream_yields_the_first_answer_and_keeps_all(server: ChatServer, order: tuple[int, ...]) -> None:
+    server.answer = lambda seen, number: Reply(pieces=pieces(seen, order))
+    client = LLMClient("gpt-4o-mini", logprobs=True, top_logprobs=2, n=3)
+    stream = client.stream("Hello?")
+    assert [token.text for token in stream] == ["zero", "!"]
+    assert stream.response is not None
+    assert texts(stream.response) == ["zero!", "one!", "two!"]
+    assert all(choice.logprobs is not None and len(choice.logprobs) == 2 for choice in stream.response.choices)
+    assert client.usage.answered == 1
+    assert client.usage.completion_tokens == 2
+
+
+def test_a_stream_for_a_plain_request_is_read_with_all_its_answers(server: ChatServer) -> None:
+    server.answer = lambda seen, number: Reply(pieces=pieces(seen))
+    assert texts(ask(server, {"n": 3})) == ["zero!", "one!", "two!"]
+
+
+@pytest.mark.parametrize("failed", range(3))
+@pytest.mark.parametrize("choice", [{"index": 1, "finish_reason": "stop"}, None, 7, "text"], ids=str)
+def test_a_choice_that_cannot_be_read_does_not_cost_the_others(
+    server: ChatServer, failed: int, choice: Any, tmp_path: Path
+) -> None:
+    broken = {**choice, "index": failed} if isinstance(choice, dict) else choice
+    server.answer = lambda seen, number: Reply(several(seen, changes={failed: broken}))
+    client = LLMClient("gpt-4o-mini", n=3, cache=Cache(tmp_path / "answers.sqlite3"))
+    (response,) = client.process_prompts_sync(["Hello?"], show_progress=False)
+    assert [choice.is_error for choice in response.choices] == [index == failed for index in range(3)]
+    assert [text for text in texts(response) if text] == [f"{word}!" for word in WORDS if word != WORDS[failed]]
+    assert response.choices[failed].error_message
+    client.process_prompts_sync(["Hello?"], show_progress=False)
+    assert len(server.seen) == 2  # what failed is asked again
+
+
+def test_a_reply_without_any_readable_choice_is_a_failure(server: ChatServer) -> None:
+    server.answer = lambda seen, number: Reply(several(seen, changes={0: 1, 1: 2, 2: 3}))
+    response = ask(server, {"n": 3}, max_attempts=1)
+    assert response.is_error
+    assert response.choices == (response,)
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_fewer_answers_than_asked_for_are_noted(server: ChatServer, count: int) -> None:
+    server.answer = lambda seen, number: Reply(several(seen, tuple(range(count))))
+    response = ask(server, {"n": 3})
+    assert len(response.choices) == count
+    assert response.note == f"3 answers were asked for, and {count} came"
+
+
+def test_the_request_is_counted_once(server: ChatServer) -> None:
+    server.answer = lambda seen, number: Reply(several(seen))
+    client = LLMClient("gpt-4o-mini", n=3)
+    (response,) = client.process_prompts_sync(["Hello?"], show_progress=False)
+    assert (client.usage.answered, client.usage.prompt_tokens, client.usage.completion_tokens) == (1, 9, 1)
+    assert [choice.output_tokens for choice in response.choices] == [1, None, None]
+    assert isinstance(client.usage, Usage)
+
+
+def test_all_answers_return_from_the_cache(server: ChatServer, tmp_path: Path) -> None:
+    server.answer = lambda seen, number: Reply(several(seen))
+    cache = Cache(tmp_path / "answers.sqlite3")
+    first, second = (ask(server, {"n": 3}, cache=cache) for _ in range(2))
+    assert len(server.seen) == 1
+    assert texts(second) == texts(first) == ["zero!", "one!", "two!"]
+    assert [choice.logprobs for choice in second.choices] == [choice.logprobs for choice in first.choices]
+    ask(server, {"n": 2}, cache=cache)
+    assert len(server.seen) == 2
+
+
+def test_all_answers_return_from_json(server: ChatServer) -> None:
+    server.answer = lambda seen, number: Reply(several(seen))
+    response = ask(server, {"n": 3})
+    copy = APIResponse.from_dict(json.loads(json.dumps(response.to_dict())))
+    assert texts(copy) == ["zero!", "one!", "two!"]
+
+
+def test_each_answer_is_parsed_by_the_schema(server: ChatServer) -> None:
+    def answer(seen: Seen, number: int) -> Reply:
+        one, word = (chat(seen, says(text))["choices"][0] for text in ("1", "no"))
+        return Reply(several(seen, changes={0: {**one, "index": 0}, 1: {**word, "index": 1}}))
+
+    server.answer = answer
+    client = LLMClient("gpt-4o-mini", n=3)
+    (response,) = client.process_prompts_sync(["Hello?"], show_progress=False, output_schema=int)
+    assert [choice.parsed for choice in response.choices] == [1, None, None]
+    assert "does not fit output_schema" in (response.choices[1].note or "")
+
+
+@pytest.mark.parametrize("settings", [{"n": 2}, {"extra_body": {"n": 2}}], ids=str)
+@pytest.mark.parametrize("model", ["local", "claude-sonnet-4-5", "ollama/llama3.2", "cohere/command-a-03-2025"])
+def test_a_server_without_several_answers_refuses_before_a_request(model: str, settings: dict[str, Any]) -> None:
+    with pytest.raises(SettingError, match=r"one answer per request, so n cannot be 2; .*\[prompt\] \* 2"):
+        LLMClient(model, **settings)
+
+
+def test_one_answer_may_be_asked_for_everywhere() -> None:
+    assert LLMClient("local", n=1).sampling_params == [SamplingParams(n=1)]
+
+
+@pytest.mark.parametrize("count", [0, -1, 129, 1.5, True, "3"])
+def test_a_number_of_answers_that_is_none_is_refused(count: Any) -> None:
+    with pytest.raises(SettingError, match="n must be an integer from 1 to 128"):
+        SamplingParams(n=count)
+
+
+def test_two_numbers_of_answers_are_refused() -> None:
+    with pytest.raises(SettingError, match="n=3 contradicts n=2 in extra_body"):
+        SamplingParams(n=3, extra_body={"n": 2})
