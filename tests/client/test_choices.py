@@ -16,9 +16,7 @@ from tests.openai_server import ChatServer, Reply, Seen, chat, chunks, event, sa
 WORDS = ("zero", "one", "two")
 
 
-def several(
-    seen: Seen, order: tuple[int, ...] = (0, 1, 2), changes: Mapping[int, Any] = MappingProxyType({})
-) -> dict[str, Any]:
+def several(seen: Seen, order: tuple[int, ...] = (0, 1, 2), changes: Mapping[int, Any] | None = None) -> dict[str, Any]:
     """Return a completion with choices in an order; changes replace whole choices by their index."""
     body = chat(seen, says("Hi"))
     body["choices"] = [
@@ -108,6 +106,7 @@ def test_a_choice_that_cannot_be_read_does_not_cost_the_others(
     assert [choice.is_error for choice in response.choices] == [index == failed for index in range(3)]
     assert [text for text in texts(response) if text] == [f"{word}!" for word in WORDS if word != WORDS[failed]]
     assert response.choices[failed].error_message
+    assert client.usage.prompt_tokens == 9
     client.process_prompts_sync(["Hello?"], show_progress=False)
     assert len(server.seen) == 2  # what failed is asked again
 

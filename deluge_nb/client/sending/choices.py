@@ -61,16 +61,18 @@ def exchange_several(dialect: Dialect, ask: Ask, count: int) -> Exchange:
                 raise first
             request = first  # another attempt
             continue
-        first = _failed(first if isinstance(first, DelugeError) else getattr(first, "failure", None), ask)
+        failed = _failed(first if isinstance(first, DelugeError) else getattr(first, "failure", None), ask)
+        first = replace(failed, usage=next((other.usage for other in others if other.usage), None))
         break
     notes = first.notes
     if len(bodies) != count:
         notes = (*notes, f"{count} answers were asked for, and {len(bodies)} came")
-    return replace(first, notes=notes, others=tuple(others))
+    # The counts are those of the whole request.
+    return replace(first, notes=notes, others=tuple(replace(other, usage=None) for other in others))
 
 
 def split_choices(body: bytes) -> list[bytes]:
-    """Return a reply as one reply for each of its choices, in order of their index; only the first has the usage.
+    """Return a reply as one reply for each of its choices, in order of their index.
 
     A body that is no list of choices is returned unchanged, for the dialect to say what is wrong with it.
     """
@@ -83,11 +85,7 @@ def split_choices(body: bytes) -> list[bytes]:
     if len(choices) < 2:
         return [body]
     ranked = sorted(enumerate(choices), key=lambda pair: (_index_of(pair[1], pair[0]), pair[0]))
-    without_usage = {field: _NULL if field in ("usage", "usageMetadata") else value for field, value in fields.items()}
-    return [
-        msgspec.json.encode({**(without_usage if rank else fields), name: [choice]})
-        for rank, (_, choice) in enumerate(ranked)
-    ]
+    return [msgspec.json.encode({**fields, name: [choice]}) for _, choice in ranked]
 
 
 class ChoicesReader(StreamReader):
@@ -133,11 +131,13 @@ class ChoicesReader(StreamReader):
 
     def read(self, event: bytes) -> Iterable[Delta]:
         """Return the additions of one event to the first answer."""
+        fields: _Fields = {}
+        choices: list[_Fields] = []
         try:
             fields = msgspec.json.decode(event, type=_Fields)
             choices = msgspec.json.decode(fields.get("choices", _NULL), type=list[_Fields])
         except (msgspec.DecodeError, UnicodeDecodeError):
-            choices = []
+            pass
         if not choices:  # the usage, a failure, or what the dialect does not know either
             return [
                 delta

@@ -187,6 +187,11 @@ def as_response(
     """
     remarks = ["interrupted"] if listener is not None and listener.stopped else []
     remarks += [*completion.notes, *notes]
+    others = tuple(as_response(ask, other) for other in completion.others)
+    failed = getattr(completion, "error", None)  # of one choice beside others
+    if failed is not None:
+        failure = as_failure(ask, failed, completion=completion)
+        return replace(failure, note="; ".join(remarks) or None, _others=others)
     try:
         remarks += _missing(ask, completion)
     except Exception as error:
@@ -206,14 +211,10 @@ def as_response(
         thinking_logprobs=completion.thinking_logprobs,
         prompt=ask.prompt.as_asked,
         sampling_params=ask.params,
-        _others=tuple(as_response(ask, other) for other in completion.others),
+        _others=others,
         _raw=completion.raw,
         _dialect=ask.endpoint.dialect,
     )
-    failed = getattr(completion, "error", None)  # of a choice beside others
-    if failed is not None:
-        failure = as_failure(ask, failed)
-        return replace(failure, completion=completion.text, note=response.note, _others=response.choices[1:])
     if listener is None or listener.error is None or listener.stopped:
         return response
     failure = as_failure(ask, listener.error)
