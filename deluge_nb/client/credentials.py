@@ -2,8 +2,8 @@
 
 Keys are looked for in the environment, then in a ``.env`` file, then in the system's keyring. :meth:`Access.of` cannot
 fail, so that a caller can forget its arguments before anything is checked: an error's traceback then has no key in a
-local variable. python-dotenv and keyring are optional. Nothing is ever written to the environment, where every child process would see
-it.
+local variable. python-dotenv and keyring are optional. Nothing is ever written to the environment, where every child
+process would see it.
 """
 
 from __future__ import annotations
