@@ -173,6 +173,8 @@ class BaseClient:
             route.close()
 
     def __repr__(self) -> str:
+        if "sampling_params" not in vars(self):  # seen from within the constructor, as in a traceback with locals
+            return "LLMClient(…)"
         names = self.models
         shown = repr(names[0]) if len(names) == 1 else repr(names)
         return f"LLMClient({shown}, sampling_params={self.sampling_params!r})"

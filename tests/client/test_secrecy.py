@@ -1,0 +1,212 @@
+"""Keys and passwords: sent as they are, and shown nowhere, whatever a server does with them."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import logging
+import subprocess
+import sys
+import warnings
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import SecretStr
+
+from deluge_nb import LLMClient, SettingError
+from deluge_nb.transport.secrecy import Secrets, is_secret
+from tests import fault_server
+from tests.fault_server import FaultServer, good, reply
+from tests.secret_hunter import shown
+
+pytestmark = pytest.mark.slow
+
+KEY = "sk-secret-4711-do-not-show"
+ESCAPED = "".join(f"\\u{ord(character):04X}" for character in KEY)
+
+
+@pytest.fixture
+def server() -> Iterator[FaultServer]:
+    with fault_server.running() as running:
+        yield running
+
+
+def error_body(text: str) -> bytes:
+    return b'{"error": {"message": "%s"}}' % text.encode()
+
+
+FAULTS: dict[str, Any] = {
+    "key in a message": reply(error_body(f"bad key {KEY}"), 401),
+    "escaped key in a message": reply(error_body(f"bad key {ESCAPED}"), 401),
+    "escaped key in no JSON": reply(f"bad key {ESCAPED}".encode(), 400),
+    "key escaped twice": reply(json.dumps({"error": json.dumps({"message": ESCAPED})}).encode(), 400),
+    "key in an address": reply(f"see http://x/?q={quote(KEY, safe='')}".encode(), 400),
+    "key as a name": reply({KEY: 1, "error": {KEY: [KEY]}}, 400),
+    "key cut at the excerpt's end": reply(b"x" * 385 + KEY.encode() + b"x" * 90, 400),
+    "key cut in a 200": reply(b"x" * 188 + KEY.encode(), 200),
+    "deep JSON": reply(b"[" * 100_000, 500),
+    "deep JSON with the key": reply(b'{"a":' * 300 + json.dumps(KEY).encode() + b"}" * 300, 500),
+    "huge year": reply(error_body(KEY), 429, retry_after="Wed, 21 Oct 20151020102010201020 07:28:00 GMT"),
+    "moved": reply(b"", 307, location=f"http://u:{KEY}@h/?key={KEY}"),
+    "error in a 200": reply({"error": {"message": KEY, "code": 500}}),
+    "no choices": reply({"choices": [], "key": KEY}),
+    "wrong type": reply({"choices": KEY}),
+    "stream that fails": reply(b'data: {"error": {"message": "%s"}}\n\n' % KEY.encode(), kind="text/event-stream"),
+    "header": reply(b"x", 500, x_key=KEY),
+    "reset": ["reset"],
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("streamed", [False, True], ids=["whole", "streamed"])
+def test_no_fault_shows_the_key(server: FaultServer, fault: str, streamed: bool) -> None:
+    server.answer = lambda seen, number: FAULTS[fault]
+    log = io.StringIO()
+    handler = logging.StreamHandler(log)
+    root, level = logging.getLogger(), logging.getLogger().level
+    root.addHandler(handler)
+    root.setLevel(logging.DEBUG)
+    try:
+        with warnings.catch_warnings(record=True) as told:
+            warnings.simplefilter("always")
+            client = LLMClient("m", base_url=server.url, api_key=KEY, timeout=5, max_attempts=2)
+            if streamed:
+                stream = client.stream("?")
+                with pytest.raises(Exception) as caught:  # noqa: PT011 - each fault has its own
+                    list(stream)
+                texts = shown(caught.value) if caught.value.__traceback__ is None else shown(stream.response)
+                response = stream.response
+            else:
+                response = client.process_prompts_sync(["?", "!"], show_progress=False)[0]
+                texts = shown(response)
+    finally:
+        root.removeHandler(handler)
+        root.setLevel(level)
+    assert response is not None
+    assert response.is_error
+    texts += shown(response) + repr(response.raw_response) + log.getvalue() + repr([str(one.message) for one in told])
+    texts += repr(client) + repr([vars(route) for route in client._routes])
+    for form in (KEY, KEY[:9], ESCAPED, ESCAPED.lower(), ESCAPED[:54], quote(KEY, safe="")):
+        assert form not in texts
+    assert server.seen[0].headers["authorization"] == f"Bearer {KEY}"
+
+
+@pytest.mark.parametrize("key", ["ollama", "key", "null", "local", "x", "EMPTY", "not-needed", "sk-no-key-required"])
+def test_a_word_in_place_of_a_key_mangles_nothing(server: FaultServer, key: str) -> None:
+    text = f"try pulling it first: {key} pull x; null key local EMPTY"
+    server.answer = lambda seen, number: reply({"error": {"message": text, "code": None}}, 404)
+    client = LLMClient("m", base_url=server.url, api_key=key)
+    (response,) = client.process_prompts_sync(["?"], show_progress=False)
+    assert text in (response.error_message or "")
+    assert server.seen[0].headers["authorization"] == f"Bearer {key}"
+
+
+@pytest.mark.parametrize(("value", "secret"), [("abcdefg1", True), ("abcdef1", False), ("a" * 19, False)])
+def test_the_rule_for_a_secret(value: str, secret: bool) -> None:
+    assert is_secret(value) is secret
+    assert is_secret("a-b_" * 5)
+
+
+@given(st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E), min_size=8).filter(is_secret), st.data())
+def test_a_secret_is_hidden_in_every_spelling_and_where_it_is_cut(secret: str, data: st.DataObject) -> None:
+    forms = ("{0}", "\\u{1:04x}", "%{1:02X}", "&#{1};")
+    spelled = "".join(data.draw(st.sampled_from(forms)).format(character, ord(character)) for character in secret)
+    secrets = Secrets([SecretStr(secret)])
+    assert secrets.hide(f"<{spelled}>") == "<[key]>" or secret[0] == "<" or secret[-1] == ">" or secret[0] in "\\%&"
+    cut = data.draw(st.integers(8, len(secret)))
+    assert secret[:8] not in secrets.hide(f"\n{secret[:cut]}…")
+
+
+def test_the_arguments_of_a_client_are_in_no_frame(server: FaultServer) -> None:
+    header, password = "header-value-4711", "pass-4711-word"
+    url = server.url.replace("//", f"//user:{password}@")
+    for settings in ({"temperature": -1}, {"timeout": 0}, {"nonsense": 1}, {"top_logprobs": 99, "logprobs": True}):
+        for address in ({"base_url": url}, {"api_key": KEY}):
+            arguments: dict[str, Any] = {"base_url": server.url, "extra_headers": {"X-Own": header}}
+            arguments = {**arguments, **address, **settings}
+            with pytest.raises(SettingError) as caught:
+                LLMClient("m", **arguments)
+            trace = caught.value.__traceback__
+            assert trace is not None
+            # The first frame is this test's own.
+            texts = shown(caught.value.with_traceback(trace.tb_next))
+            assert not [one for one in (KEY, header, password) if one in texts]
+
+
+@pytest.mark.parametrize("key", [f"{KEY}\n", f"  {KEY}\t", f"\u00a0{KEY}\r\n"])
+def test_white_space_around_a_key_is_no_part_of_it(server: FaultServer, key: str, monkeypatch: Any) -> None:
+    LLMClient("m", base_url=server.url, api_key=key).process_prompts_sync(["?"], show_progress=False)
+    monkeypatch.setenv("OPENAI_API_KEY", key)
+    LLMClient("m", base_url=server.url).process_prompts_sync(["?"], show_progress=False)
+    assert [seen.headers["authorization"] for seen in server.seen] == [f"Bearer {KEY}"] * 2
+
+
+@pytest.mark.parametrize("character", ["\n", "\x00", "\u2019", "\u200b", "é", "\x7f"])
+def test_a_key_that_no_header_can_hold_is_refused_and_not_shown(character: str) -> None:
+    key = f"sk-47{character}11-do-not-show"
+    with pytest.raises(SettingError, match=r"api_key cannot be a key: its character 6 is U\+") as caught:
+        LLMClient("gpt-4o-mini", api_key=key)
+    trace = caught.value.__traceback__
+    assert trace is not None
+    assert "do-not-show" not in shown(caught.value.with_traceback(trace.tb_next))
+
+
+def test_headers_of_ones_own_win_and_are_secret(server: FaultServer) -> None:
+    server.answer = lambda seen, number: reply(
+        error_body(f"{seen.headers['x-own']} {seen.headers['authorization']}"), 400
+    )
+    own = {"X-Own": "own-value-4711", "authorization": "Token other-4711", "User-Agent": "mine"}
+    client = LLMClient("m", base_url=server.url, api_key=KEY, extra_headers=own)
+    (response,) = client.process_prompts_sync(["?"], show_progress=False)
+    sent = server.seen[0].headers
+    assert (sent["x-own"], sent["authorization"], sent["user-agent"]) == ("own-value-4711", "Token other-4711", "mine")
+    assert "4711" not in shown(response) + repr(client)
+
+
+@pytest.mark.parametrize("headers", [{"X Y": "a"}, {"X": "a\nb"}, {"X": "é"}, {"": "a"}, {"X": 1}, ["X"], {"X:": "a"}])
+def test_headers_that_cannot_be_sent_are_refused(headers: Any) -> None:
+    with pytest.raises(SettingError, match="extra_headers"):
+        LLMClient("gpt-4o-mini", extra_headers=headers)
+
+
+def test_a_login_in_an_address_is_sent_as_basic_and_masked(server: FaultServer, monkeypatch: Any) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    server.answer = lambda seen, number: good(seen) if number == 0 else reply(b"x", 404)
+    client = LLMClient("m", base_url=server.url.replace("//", "//user:p%4011-word-99@"))
+    first, second = (client.process_prompts_sync(["?"], show_progress=False)[0] for _ in range(2))
+    assert not first.is_error
+    login = base64.b64encode(b"user:p@11-word-99").decode()
+    assert server.seen[0].headers["authorization"] == f"Basic {login}"
+    assert not [one for one in ("11-word-99", login, KEY) if one in shown(second) + repr(vars(client._routes[0]))]
+    with pytest.raises(SettingError, match=r"http://user:\*\*\*@.* has a login, and api_key is given too"):
+        LLMClient("m", base_url=server.url.replace("//", "//user:p%4011-word-99@"), api_key=KEY)
+
+
+LOOK_UP = """
+import sys
+started = []
+sys.addaudithook(lambda name, args: started.append((name, args)) if name in (
+    "subprocess.Popen", "os.posix_spawn", "os.fork", "os.system", "os.exec") else None)
+asked = []
+import keyring.backends.SecretService as service, keyring.backend
+from deluge_nb import LLMClient
+LLMClient("vllm/m")._routes[0].key, LLMClient("m", base_url="http://127.0.0.1:1/v1")._routes[0].key
+LLMClient("local")._routes[0].key
+from deluge_nb.client import credentials
+assert credentials._from_keyring.cache_info().currsize == 0
+LLMClient("gpt-4o-mini")._routes[0].key
+assert credentials._from_keyring.cache_info().currsize == 1
+assert "keyring.backends.macOS" not in sys.modules
+print(started)
+"""
+
+
+def test_a_look_up_of_a_key_starts_no_process(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PYTHON_KEYRING_BACKEND", raising=False)
+    ran = subprocess.run([sys.executable, "-c", LOOK_UP], cwd=tmp_path, check=True, capture_output=True, text=True)
+    assert ran.stdout.strip() == "[]"
