@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from .charts.tokens import alternatives_chart, confidence_chart, entropy_chart
     from .client.cache.store import Cache
     from .client.client import LLMClient
+    from .client.completed import Completed
     from .client.continuation import Branch
     from .client.stream import Stream, StreamedToken
     from .client.usage import Usage
@@ -74,6 +75,7 @@ _MODULES = {
     "Calibrator": "calibration.report",
     "Classification": "answers.results",
     "Classifications": "answers.results",
+    "Completed": "client.completed",
     "Conversation": "prompts",
     "DelugeError": "errors",
     "FieldProb": "logprobs.json_fields",
@@ -133,6 +135,7 @@ __all__ = [
     "Calibrator",
     "Classification",
     "Classifications",
+    "Completed",
     "Conversation",
     "DelugeError",
     "FieldProb",

@@ -30,7 +30,8 @@ from .options import (
     with_shortcuts,
 )
 from .route import Route, greedy
-from .sending.batch import Batch, as_scoring_pairs, plan, prove_continuing
+from .sending.batch import Batch, plan, prove_continuing
+from .sending.pairs import as_scoring_pairs
 from .usage import Usage, total_usage
 
 if TYPE_CHECKING:
@@ -202,13 +203,14 @@ class BaseClient:
         tools: Sequence[Tool | Callable[..., Any]] | None,
         output_schema: Any,
         use_cache: bool,
+        next_turn: Callable[[], int] | None = None,
     ) -> Batch:
         offered = tuple(tool if isinstance(tool, Tool) else Tool.from_function(tool) for tool in tools or ())
         return plan(
             [(prompt, None) for prompt in as_prompts(prompts)],
             self._routes,
             self._settings_for(sampling_params),
-            self._turns(),
+            next_turn or self._turns(),
             limit=self._limit,
             tools=offered,
             output_schema=None if output_schema is None else as_output_schema(output_schema),
@@ -258,7 +260,8 @@ class BaseClient:
             keep(self, batch.responses, error)
 
     def _count(self, batch: Batch) -> None:
-        self._add(total_usage(batch.responses) + Usage(requests=batch.requests))
+        fresh = (response for i, response in enumerate(batch.responses) if i not in batch.resumed)
+        self._add(total_usage(fresh) + Usage(requests=batch.requests))
 
     def _add(self, spent: Usage) -> None:
         with self._usage_lock:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 from ..prompts import PromptLike
 from ..response import APIResponse
 from ..tools import Tool
-from .base import BaseClient
+from .many import ManyResponses
 from .options import Settings
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from .stream import Stream
 
 
-class LLMClient(BaseClient):
+class LLMClient(ManyResponses):
     """A client for one or more language models.
 
     It works in a script and in a notebook cell. Transient failures are retried, and rate limits that a server reports

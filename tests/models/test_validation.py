@@ -31,6 +31,7 @@ BROKEN = {
     "_gives_that_many_alternatives": request(LOGPROBS.replace(top_logprobs=9), max_top=5),
     "_gives_full_vocab": request(LOGPROBS.replace(full_vocab=True)),
     "_limits_full_vocab": request(LOGPROBS.replace(full_vocab=True, max_new_tokens=33), endpoint={"full_vocab": True}),
+    "_gives_several_answers": request(SamplingParams(n=2), endpoint={"dialect": "anthropic"}),
     "_continues_raw_text": request(prompt=as_prompt(RawPrompt("x")), endpoint={"raw": False}),
     "_continues_prefilled_answers": request(
         prompt=as_prompt([{"role": "user", "content": "x"}, {"role": "assistant", "content": "y"}]),

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from ...errors import DelugeError, MissingKeyError, SettingError
 from ...models import REGISTRY
 from ...models.observations import requested_features
-from ...prompts import Prompt, PromptLike, RawPrompt, as_prompt
+from ...prompts import Prompt
 from ...response import APIResponse
 from ...sampling import SamplingParams
 from ...tools import OutputSchema, Tool
@@ -106,37 +106,6 @@ def plan(
     return Batch(items, limit=limit, tools=tools, output_schema=output_schema, cache=cache)
 
 
-def as_scoring_pairs(
-    pairs: Iterable[tuple[PromptLike, str]], routes: Sequence[Route]
-) -> list[tuple[Prompt, str | None]]:
-    """Return prompts with the texts to score after them.
-
-    Raises
-    ------
-    SettingError
-        When a model cannot score given texts, or a pair is not a prompt and a text.
-    """
-    for route in routes:
-        if not route.endpoint.continuations:
-            raise SettingError(
-                f"{route.model!r} cannot be asked for the log-likelihood of a given text; the embedded model 'local' "
-                "can.",
-                setting="model",
-                value=route.model,
-            )
-    checked: list[tuple[Prompt, str | None]] = []
-    for i, pair in enumerate(pairs):
-        if isinstance(pair, str) or len(pair) != 2 or not isinstance(pair[1], str) or not pair[1]:
-            raise SettingError(
-                f"pairs[{i}] must be a prompt and a text that is not empty, not {pair!r}.", setting="pairs", value=pair
-            )
-        # The likelihood of a whole text is that after an empty prompt, which nothing could answer.
-        whole_text = isinstance(pair[0], RawPrompt) and pair[0].text == ""
-        prompt = Prompt(raw="") if whole_text else as_prompt(pair[0], f"pairs[{i}][0]")
-        checked.append((prompt, prompt.gap + pair[1]))
-    return checked
-
-
 class Batch:
     """The items of one call and their responses, in the same order.
 
@@ -167,6 +136,10 @@ class Batch:
         """Requests sent so far, tries included."""
         self.on_settled: Callable[[Batch], None] = lambda batch: None
         """Callback that counts the responses of the call, once, when no further ones are taken."""
+        self.on_response: Callable[[int, APIResponse], None] = lambda index, response: None
+        """Callback that receives each response on the portal's loop, with the index of its prompt."""
+        self.resumed: frozenset[int] = frozenset()
+        """Prompts whose responses are those of an earlier call."""
         self._limit = limit
         self._tools = tools
         self._schema = output_schema
@@ -216,6 +189,18 @@ class Batch:
             bar.move(self._done)
             bar.close()
 
+    def resume(self, responses: Sequence[APIResponse | None]) -> None:
+        """Take the responses of an earlier call, and ask only the prompts that have none, or one that failed."""
+        kept = {i: item for i, item in enumerate(responses) if item is not None and not item.is_error}
+        self.responses = [kept.get(i) for i in range(len(self.items))]
+        self.resumed, self._done = frozenset(kept), len(kept)
+
+    async def run(self) -> None:
+        """Ask everything, on the portal's loop."""
+        await asyncio.to_thread(self._start_servers)
+        self._asked = True
+        await self._run()
+
     async def listen(self, listener: StreamListener, vocabulary: Vocabulary) -> APIResponse:
         """Ask the only item, and pass its answer to a listener as it arrives. Must run on the portal's loop."""
         await asyncio.to_thread(self._start_servers)
@@ -240,7 +225,7 @@ class Batch:
     async def _run(self) -> None:
         from ...logprobs.columns import Vocabulary
 
-        waiting = iter(range(len(self.items)))
+        waiting = iter([index for index in range(len(self.items)) if index not in self.resumed])
         vocabulary = Vocabulary()
 
         async def work() -> None:
@@ -322,9 +307,12 @@ class Batch:
     def _take(self, index: int, response: APIResponse) -> bool:
         """Record a response, unless the responses of the call have been counted."""
         with self._lock:
-            if not self._settled:
+            taken = not self._settled
+            if taken:
                 self.responses[index] = response
-            return not self._settled
+        if taken:
+            self.on_response(index, response)
+        return taken
 
     def collect(self) -> list[APIResponse]:
         """Return the responses once all are there; warn of failures, and of missing log-probabilities."""

@@ -1,0 +1,132 @@
+"""Responses in the order in which they arrive, in a synchronous or asynchronous loop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Iterator
+
+from ..response import APIResponse
+from ..transport import portal
+from .sending.batch import Batch
+
+# Seconds between two looks of a waiting thread: a wait without a limit cannot be interrupted on Windows.
+_TICK = 0.1
+
+
+class Completed:
+    """Responses to many prompts as they arrive, each with the index of its prompt.
+
+    Made by :meth:`LLMClient.as_completed`, for one loop with ``for`` or ``async for``. Leaving the loop cancels the
+    requests that are still under way.
+
+    Parameters
+    ----------
+    batch
+        The prompts.
+    keep
+        Called with the batch, and the exception that ends the loop or None, when the loop is left early.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        From the loop, if interrupted; the responses that arrived are in ``client.interrupted``.
+
+    Examples
+    --------
+    >>> from deluge_nb import LLMClient
+    >>> client = LLMClient("local", temperature=0, max_new_tokens=2)
+    >>> sorted(index for index, response in client.as_completed(["Name a colour.", "Name a fruit."]))
+    [0, 1]
+    """
+
+    def __init__(self, batch: Batch, keep: Callable[[Batch, BaseException | None], None]) -> None:
+        self._batch = batch
+        self._keep = keep
+        self._arrived: deque[tuple[int, APIResponse]] = deque()
+        self._changed = threading.Condition()
+        self._waiting: tuple[asyncio.AbstractEventLoop, asyncio.Event] | None = None
+        batch.on_response = self._add
+        self._work: portal.Work[None] | None = None
+
+    def __iter__(self) -> Iterator[tuple[int, APIResponse]]:
+        work = self._start()
+        try:
+            while (pair := self._next(work)) is not None:
+                yield pair
+            self._finish(work)
+        except BaseException as error:
+            portal.end(work)
+            self._keep(self._batch, None if isinstance(error, GeneratorExit) else error)
+            raise
+
+    async def __aiter__(self) -> AsyncIterator[tuple[int, APIResponse]]:
+        self._waiting = asyncio.get_running_loop(), asyncio.Event()
+        work = self._start()
+        try:
+            while True:
+                self._waiting[1].clear()
+                ended = work.ended
+                if self._arrived:
+                    yield self._arrived.popleft()
+                elif ended:
+                    break
+                else:
+                    await self._wait_async(self._waiting[1])
+            self._finish(work)
+        except BaseException as error:
+            work.cancel()
+            await work.wait_async(portal.GRACE)
+            self._keep(self._batch, None if isinstance(error, GeneratorExit) else error)
+            raise
+
+    def __repr__(self) -> str:
+        return f"Completed({sum(item is not None for item in self._batch.responses)} of {len(self._batch.items)})"
+
+    def _start(self) -> portal.Work[None]:
+        if self._work is not None:
+            raise RuntimeError("as_completed() is for one loop; call it again for another.")
+        # Not before the loop begins: a coroutine that is never started is reported as a mistake.
+        self._work = portal.Work(self._run())
+        self._work.start()
+        return self._work
+
+    def _next(self, work: portal.Work[None]) -> tuple[int, APIResponse] | None:
+        while True:
+            ended = work.ended  # before the look at the responses: what comes after it is seen next time
+            with self._changed:
+                if self._arrived:
+                    return self._arrived.popleft()
+                if ended:
+                    return None
+                self._changed.wait(_TICK)
+
+    def _finish(self, work: portal.Work[None]) -> None:
+        work.result()
+        self._batch.collect()
+
+    async def _wait_async(self, event: asyncio.Event) -> None:
+        # With a limit, because the work ends a moment after its last response.
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(event.wait(), _TICK)
+
+    # On the portal's loop ---------------------------------------------------------------------------------------------
+
+    async def _run(self) -> None:
+        try:
+            await self._batch.run()
+        finally:
+            self._wake()
+
+    def _add(self, index: int, response: APIResponse) -> None:
+        self._arrived.append((index, response))
+        self._wake()
+
+    def _wake(self) -> None:
+        with self._changed:
+            self._changed.notify_all()
+        waiting = self._waiting
+        if waiting is not None and not waiting[0].is_closed():
+            waiting[0].call_soon_threadsafe(waiting[1].set)

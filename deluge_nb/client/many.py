@@ -1,0 +1,188 @@
+"""Calls for many responses: in the order in which they arrive, and from every model."""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from ..errors import SettingError
+from ..prompts import PromptLike, as_prompts
+from ..response import APIResponse
+from ..tools import Tool
+from .base import BaseClient
+from .completed import Completed
+from .options import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .sending.batch import Batch
+
+
+class ManyResponses(BaseClient):
+    """Further calls of :class:`LLMClient`."""
+
+    def as_completed(
+        self,
+        prompts: Iterable[PromptLike],
+        *,
+        sampling_params: Settings | None = None,
+        tools: Sequence[Tool | Callable[..., Any]] | None = None,
+        output_schema: Any = None,
+        use_cache: bool = True,
+    ) -> Completed:
+        """Send all prompts, and return their responses as they arrive.
+
+        Leaving the loop cancels the requests under way; the responses that arrived are then in :attr:`interrupted`, and
+        :attr:`usage` counts them.
+
+        Parameters
+        ----------
+        prompts, sampling_params, tools, output_schema, use_cache
+            As in :meth:`process_prompts_sync`.
+
+        Returns
+        -------
+        Completed
+            To loop over with ``for`` or ``async for``: pairs of the prompt's index and its response.
+
+        Raises
+        ------
+        SettingError, LogprobsNotSupportedError, MissingKeyError
+            Before anything is sent, for an error that would affect every prompt.
+
+        Examples
+        --------
+        >>> from deluge_nb import LLMClient
+        >>> client = LLMClient("local", temperature=0, max_new_tokens=2)
+        >>> for index, response in client.as_completed(["Name a colour.", "Name a fruit."]):
+        ...     assert not response.is_error
+        """
+        batch = self._batch(prompts, sampling_params, tools, output_schema, use_cache)
+        batch.on_settled = self._count
+        return Completed(batch, self._keep)
+
+    def ask_all(
+        self,
+        prompts: Iterable[PromptLike],
+        *,
+        show_progress: bool = True,
+        sampling_params: Settings | None = None,
+        tools: Sequence[Tool | Callable[..., Any]] | None = None,
+        output_schema: Any = None,
+        use_cache: bool = True,
+        resume: Sequence[APIResponse | None] | None = None,
+    ) -> dict[str, list[APIResponse]]:
+        """Send every prompt to every model, and wait for the responses.
+
+        Parameters
+        ----------
+        prompts, show_progress, sampling_params, tools, output_schema, use_cache
+            As in :meth:`process_prompts_sync`.
+        resume
+            :attr:`interrupted` of the same call that was interrupted: only prompts without a response are asked.
+
+        Returns
+        -------
+        dict of list of APIResponse
+            For each model, by its name, the responses in the order of the prompts. A second model of the same name is
+            called ``"name (2)"``.
+
+        Raises
+        ------
+        SettingError, LogprobsNotSupportedError, MissingKeyError, LocalModelError
+            Before anything is sent, for an error that would affect every prompt.
+        KeyboardInterrupt
+            If interrupted; the responses that arrived are in :attr:`interrupted`: for each prompt, one of each model.
+
+        Examples
+        --------
+        >>> from deluge_nb import LLMClient
+        >>> client = LLMClient(["local"], temperature=0, max_new_tokens=2)
+        >>> answers = client.ask_all(["Name a colour.", "Name a fruit."], show_progress=False)
+        >>> len(answers["local"])
+        2
+
+        ``pandas.DataFrame({model: [r.completion for r in found] for model, found in answers.items()})`` is a table with
+        one column for each model.
+        """
+        batch = self._all_models(prompts, sampling_params, tools, output_schema, use_cache, resume)
+        return self._by_model(self._run(batch, show_progress))
+
+    async def ask_all_async(
+        self,
+        prompts: Iterable[PromptLike],
+        *,
+        show_progress: bool = True,
+        sampling_params: Settings | None = None,
+        tools: Sequence[Tool | Callable[..., Any]] | None = None,
+        output_schema: Any = None,
+        use_cache: bool = True,
+        resume: Sequence[APIResponse | None] | None = None,
+    ) -> dict[str, list[APIResponse]]:
+        """Send every prompt to every model, and await the responses.
+
+        Parameters
+        ----------
+        prompts, show_progress, sampling_params, tools, output_schema, use_cache, resume
+            As in :meth:`ask_all`.
+
+        Returns
+        -------
+        dict of list of APIResponse
+            As from :meth:`ask_all`.
+
+        Raises
+        ------
+        SettingError, LogprobsNotSupportedError, MissingKeyError, LocalModelError
+            Before anything is sent, for an error that would affect every prompt.
+        """
+        batch = self._all_models(prompts, sampling_params, tools, output_schema, use_cache, resume)
+        return self._by_model(await self._run_async(batch, show_progress))
+
+    def _all_models(
+        self,
+        prompts: Iterable[PromptLike],
+        sampling_params: Settings | None,
+        tools: Sequence[Tool | Callable[..., Any]] | None,
+        output_schema: Any,
+        use_cache: bool,
+        resume: Sequence[APIResponse | None] | None,
+    ) -> Batch:
+        count = len(self.models)
+        # Each prompt goes to all models before the next one, so that all servers are busy.
+        repeated: list[Any] = [prompt for prompt in as_prompts(prompts) for _ in range(count)]
+        turns = itertools.cycle(range(count))
+        batch = self._batch(repeated, sampling_params, tools, output_schema, use_cache, lambda: next(turns))
+        if resume is not None:
+            _check_resumed(resume, batch)
+            batch.resume(resume)
+        return batch
+
+    def _by_model(self, responses: list[APIResponse]) -> dict[str, list[APIResponse]]:
+        count, seen = len(self.models), Counter[str]()
+        found: dict[str, list[APIResponse]] = {}
+        for turn, name in enumerate(self.models):
+            seen[name] += 1
+            found[name if seen[name] == 1 else f"{name} ({seen[name]})"] = responses[turn::count]
+        return found
+
+
+def _check_resumed(responses: Sequence[APIResponse | None], batch: Batch) -> None:
+    if len(responses) != len(batch.items):
+        raise SettingError(
+            f"resume must have one entry for each prompt and model, {len(batch.items)} in all, not {len(responses)}; "
+            "pass client.interrupted of the same call.",
+            setting="resume",
+            value=responses,
+        )
+    for index, (response, item) in enumerate(zip(responses, batch.items, strict=True)):
+        if response is not None and (response.model, response.prompt) != (item.route.model, item.prompt.as_asked):
+            raise SettingError(
+                f"resume[{index}] is the response of {response.model!r} to another prompt; pass client.interrupted of "
+                "the same call.",
+                setting="resume",
+                value=response,
+            )
