@@ -26,11 +26,11 @@ if TYPE_CHECKING:
     from .calibration.report import CalibrationReport, Calibrator
     from .charts.tokens import alternatives_chart, confidence_chart, entropy_chart
     from .client.cache.store import Cache
+    from .client.calls.completed import Completed
+    from .client.calls.estimates import DryRun, TokenCount
     from .client.client import LLMClient
-    from .client.completed import Completed
     from .client.continuation import Branch
     from .client.stream import Stream, StreamedToken
-    from .client.usage import Usage
     from .errors import (
         DelugeError,
         InconsistentTopKError,
@@ -58,6 +58,7 @@ if TYPE_CHECKING:
     from .render.picture.api import to_png, to_svg
     from .render.terminal import to_text
     from .response import APIResponse
+    from .response.usage import Usage
     from .sampling import SamplingParams
     from .text.matching import is_match
     from .tools import Tool
@@ -75,9 +76,10 @@ _MODULES = {
     "Calibrator": "calibration.report",
     "Classification": "answers.results",
     "Classifications": "answers.results",
-    "Completed": "client.completed",
+    "Completed": "client.calls.completed",
     "Conversation": "prompts",
     "DelugeError": "errors",
+    "DryRun": "client.calls.estimates",
     "FieldProb": "logprobs.json_fields",
     "FieldProbs": "logprobs.json_fields",
     "InconsistentTopKError": "errors",
@@ -100,13 +102,14 @@ _MODULES = {
     "RequestError": "errors",
     "SamplingParams": "sampling",
     "SettingError": "errors",
+    "TokenCount": "client.calls.estimates",
     "TokenLogprob": "logprobs.entries",
     "Stream": "client.stream",
     "StreamedToken": "client.stream",
     "Tool": "tools",
     "TopLogprob": "logprobs.entries",
     "UnknownModelError": "errors",
-    "Usage": "client.usage",
+    "Usage": "response.usage",
     "alternatives_chart": "charts.tokens",
     "as_logprobs": "interop.readers",
     "classify": "answers.classify",
@@ -138,6 +141,7 @@ __all__ = [
     "Completed",
     "Conversation",
     "DelugeError",
+    "DryRun",
     "FieldProb",
     "FieldProbs",
     "InconsistentTopKError",
@@ -162,6 +166,7 @@ __all__ = [
     "SettingError",
     "Stream",
     "StreamedToken",
+    "TokenCount",
     "TokenLogprob",
     "Tool",
     "TopLogprob",

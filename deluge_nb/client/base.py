@@ -13,6 +13,7 @@ from ..models import REGISTRY
 from ..models.spec import ServedModel
 from ..prompts import Prompt, PromptLike, as_prompts
 from ..response import APIResponse
+from ..response.usage import Usage, total_usage
 from ..sampling import SamplingParams
 from ..tools import Tool, as_output_schema
 from ..transport.throttle import PaceLike, Slots
@@ -32,7 +33,6 @@ from .options import (
 from .route import Route, greedy
 from .sending.batch import Batch, plan, prove_continuing
 from .sending.pairs import as_scoring_pairs
-from .usage import Usage, total_usage
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 from ..prompts import PromptLike
 from ..response import APIResponse
 from ..tools import Tool
-from .many import ManyResponses
+from .calls.estimates import Estimates
+from .calls.many import ManyResponses
 from .options import Settings
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from .stream import Stream
 
 
-class LLMClient(ManyResponses):
+class LLMClient(ManyResponses, Estimates):
     """A client for one or more language models.
 
     It works in a script and in a notebook cell. Transient failures are retried, and rate limits that a server reports

@@ -13,11 +13,11 @@ from urllib.parse import urlsplit
 from ..errors import SettingError, UnknownModelError
 from ..models import REGISTRY, endpoints
 from ..models.spec import Endpoint, Served, ServedModel, Target
+from ..response.usage import token_count
 from ..sampling import SamplingParams
 from ..transport.address import ServerAddress, mask, read_address
 from . import credentials
 from .credentials import Access, as_invalid_address
-from .usage import token_count
 
 if TYPE_CHECKING:
     import httpx

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from deluge_nb import APIResponse, LLMClient, SettingError
-from deluge_nb.client.usage import Usage, total_usage
+from deluge_nb.response.usage import Usage, total_usage
 from deluge_nb.transport import throttle
 from deluge_nb.transport.throttle import Pace
 from tests.openai_server import ChatServer, Reply, chat, error, says

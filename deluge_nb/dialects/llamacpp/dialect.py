@@ -91,6 +91,12 @@ def exchange(ask: Ask) -> Exchange:
     return _completion(reply, logprobs, _without_entries(body))
 
 
+def count_tokens(ask: Ask) -> Generator[Request, bytes, int]:
+    """Return the number of tokens of a prompt, with the chat template around it."""
+    text = yield from _prompt_text(ask)
+    return len((yield from tokenize(text)))
+
+
 def build_request(ask: Ask, prompt: str | list[int]) -> Request:
     """Return the HTTP request for the continuation of a text or of token ids."""
     params = ask.params

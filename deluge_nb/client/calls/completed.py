@@ -8,9 +8,9 @@ import threading
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator
 
-from ..response import APIResponse
-from ..transport import portal
-from .sending.batch import Batch
+from ...response import APIResponse
+from ...transport import portal
+from ..sending.batch import Batch
 
 # Seconds between two looks of a waiting thread: a wait without a limit cannot be interrupted on Windows.
 _TICK = 0.1

@@ -8,10 +8,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
-from ..response.counts import count, dollars, tokens_in, tokens_out
+from .counts import count, dollars, tokens_in, tokens_out
 
 if TYPE_CHECKING:
-    from ..response import APIResponse
+    from .api_response import APIResponse
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,18 +7,18 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..errors import SettingError
-from ..prompts import PromptLike, as_prompts
-from ..response import APIResponse
-from ..tools import Tool
-from .base import BaseClient
+from ...errors import SettingError
+from ...prompts import PromptLike, as_prompts
+from ...response import APIResponse
+from ...tools import Tool
+from ..base import BaseClient
+from ..options import Settings
 from .completed import Completed
-from .options import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .sending.batch import Batch
+    from ..sending.batch import Batch
 
 
 class ManyResponses(BaseClient):
