@@ -20,16 +20,15 @@ from .. import openai
 from ..base import Ask, Completion, Exchange, Request
 from ..decode import ServerError, decode
 from ..decode import parse_error as parse_server_error
+from .replies import NAME, Entry, Reply
 from .rows import (
     FORCING_BIAS,
-    NAME,
     WHOLE_VOCABULARY,
-    Entry,
     Piece,
-    Reply,
     Row,
     RowRequests,
     build_table,
+    reply_reader,
     rows,
     tokenize,
 )
@@ -82,7 +81,7 @@ def exchange(ask: Ask) -> Exchange:
     if reader is not None:
         request = dataclasses.replace(request, body={**(request.body or {}), "stream": True}, reader=reader)
     body = yield request
-    reply = decode(body, Reply, NAME)
+    reply = reply_reader(ask)(body)
     if reader is not None and ask.params.logprobs:
         reply = yield from add_unreported_tokens(reply, reader.pieces, prompt)
     logprobs = None
@@ -191,7 +190,7 @@ def _score(ask: Ask, prompt: str, continuation: str) -> Exchange:
                 for entry, octets in zip(entries, [*(piece.octets for piece in pieces), b""], strict=False)
             ]
     if not scored:
-        requests = RowRequests(start, ids, whole_vocabulary=ask.params.full_vocab)
+        requests = RowRequests(start, ids, read=reply_reader(ask), whole_vocabulary=ask.params.full_vocab)
         for position, piece in enumerate(pieces):
             row = yield from requests.row(position)
             # Not the row's bytes: the alternatives have none for the token that ends a turn.
@@ -226,7 +225,7 @@ def _force(ask: Ask, start: list[int], ids: list[int], end: list[int]) -> Genera
     }
     if end:
         body["logit_bias"] = [[token, FORCING_BIAS] for token in end]
-    return decode((yield Request("/completion", body)), Reply, NAME).completion_probabilities
+    return reply_reader(ask)((yield Request("/completion", body))).completion_probabilities
 
 
 def _end_of_turn(ask: Ask) -> Generator[Request, bytes, list[int]]:

@@ -11,19 +11,19 @@ the text between characters, and a part of a token has no probability.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
-from typing import Annotated
+from collections.abc import Callable, Generator, Sequence
+from functools import partial
 
 import msgspec
 
 from ...errors import MalformedResponseError
 from ...logprobs.columns import Builder
 from ...logprobs.table import Logprobs
-from ...logprobs.values import LOWEST, log_sum
+from ...logprobs.values import log_sum
 from ..base import Ask, Request
 from ..decode import decode
-
-NAME = "llamacpp"
+from .replies import NAME, Alternative, Octets, Reply
+from .whole import bytes_by_id, find, normalize, read_reply, whole_table
 
 # Alternatives; more than any vocabulary has, so the server returns all tokens.
 WHOLE_VOCABULARY = 10_000_000
@@ -31,40 +31,6 @@ WHOLE_VOCABULARY = 10_000_000
 _FIRST_WIDTH = 300
 # Bias on a token's logit that makes greedy decoding draw this token.
 FORCING_BIAS = 100
-
-
-Octets = list[Annotated[int, msgspec.Meta(ge=0, le=255)]]
-
-
-class Alternative(msgspec.Struct, gc=False):
-    """Alternative of an entry."""
-
-    id: int
-    logprob: float | None = None
-    token: str = ""
-    bytes: Octets = []
-
-
-class Entry(msgspec.Struct, gc=False):
-    """The server's information on a drawn token."""
-
-    id: int
-    logprob: float | None = None
-    token: str = ""
-    bytes: Octets = []
-    top_logprobs: list[Alternative] = []
-
-
-class Reply(msgspec.Struct):
-    """Body of a completion."""
-
-    content: str
-    tokens: list[int] = []
-    completion_probabilities: list[Entry] = []
-    stop_type: str = ""
-    tokens_evaluated: int = 0
-    tokens_predicted: int = 0
-    model: str | None = None
 
 
 class Piece(msgspec.Struct):
@@ -89,7 +55,7 @@ class Row(msgspec.Struct):
     id: int
     octets: bytes
     logprob: float | None
-    top: list[Alternative]
+    top: Sequence[Alternative]
 
 
 def tokenize(text: str, *, special: bool = True) -> Generator[Request, bytes, list[Piece]]:
@@ -103,6 +69,15 @@ def vocabulary() -> Generator[Request, bytes, dict[int, bytes]]:
     """Return the bytes of every token that the model can draw, by id."""
     alternatives = yield from RowRequests(" ", [], whole_vocabulary=True).next()
     return {alternative.id: bytes(alternative.bytes) for alternative in alternatives}
+
+
+def reply_reader(ask: Ask) -> Callable[[bytes], Reply]:
+    """Return the function that reads the replies to an ask."""
+    return partial(read_reply, ask) if ask.params.full_vocab else _read_reply
+
+
+def _read_reply(body: bytes) -> Reply:
+    return decode(body, Reply, NAME)
 
 
 def rows(ask: Ask, prompt: str | list[int], reply: Reply) -> Generator[Request, bytes, list[Row]]:
@@ -119,8 +94,8 @@ def rows(ask: Ask, prompt: str | list[int], reply: Reply) -> Generator[Request, 
         ids, end = ids[:-1], ids[-1:]
         entries = entries[:-1] if [entry.id for entry in entries[-1:]] == end else entries
     stopped = reply.stop_type == "word"
-    known = {other.id: bytes(other.bytes) for entry in entries for other in entry.top_logprobs}
-    requests = RowRequests(prompt, ids, whole_vocabulary=ask.params.full_vocab)
+    known = bytes_by_id([entry.top_logprobs for entry in entries])
+    requests = RowRequests(prompt, ids, read=reply_reader(ask), whole_vocabulary=ask.params.full_vocab)
     complete: list[Row] = []
     # The rows and bytes of a character that is not complete yet.
     pending: list[Row] = []
@@ -188,13 +163,23 @@ class RowRequests:
         The text before the tokens, or its token ids.
     ids
         Ids of the tokens.
+    read
+        Function that reads a reply.
     whole_vocabulary
         True for rows with all alternatives.
     """
 
-    def __init__(self, prompt: str | list[int], ids: Sequence[int], *, whole_vocabulary: bool = False) -> None:
+    def __init__(
+        self,
+        prompt: str | list[int],
+        ids: Sequence[int],
+        *,
+        read: Callable[[bytes], Reply] = _read_reply,
+        whole_vocabulary: bool = False,
+    ) -> None:
         self._prompt = prompt
         self._ids = ids
+        self._read = read
         self._widths = (WHOLE_VOCABULARY,) if whole_vocabulary else (_FIRST_WIDTH, WHOLE_VOCABULARY)
         self._forced_token: int | None = None
 
@@ -203,7 +188,7 @@ class RowRequests:
         token = self._ids[position]
         for width in self._widths:
             top = yield from self._alternatives(position, width)
-            match = next((other for other in top if other.id == token), None)
+            match = find(top, token)
             if match is not None:
                 return Row(token, bytes(match.bytes), match.logprob, top)
         raise MalformedResponseError(
@@ -212,11 +197,11 @@ class RowRequests:
             field="completion_probabilities",
         )
 
-    def next(self) -> Generator[Request, bytes, list[Alternative]]:
+    def next(self) -> Generator[Request, bytes, Sequence[Alternative]]:
         """Return the distribution after the last token, over the whole vocabulary."""
         return (yield from self._alternatives(len(self._ids), WHOLE_VOCABULARY))
 
-    def _alternatives(self, position: int, width: int) -> Generator[Request, bytes, list[Alternative]]:
+    def _alternatives(self, position: int, width: int) -> Generator[Request, bytes, Sequence[Alternative]]:
         if isinstance(self._prompt, str):
             pieces = yield from tokenize(self._prompt)
             self._prompt = [piece.id for piece in pieces]
@@ -236,7 +221,7 @@ class RowRequests:
                 "cache_prompt": True,
             },
         )
-        entries = decode(reply, Reply, NAME).completion_probabilities
+        entries = self._read(reply).completion_probabilities
         return entries[0].top_logprobs if entries else []
 
 
@@ -249,22 +234,21 @@ Its numbers were 1e-4 to 3e-4 too high at 40 texts. Those of a whole vocabulary 
 
 def build_table(ask: Ask, rows: Sequence[Row]) -> Logprobs:
     """Return the table of some rows, with the requested number of alternatives."""
-    builder = Builder(ask.vocabulary)
     full = ask.params.full_vocab
+    table = whole_table(rows, ask.vocab_size) if full else None
+    if table is not None:
+        return table
+    builder = Builder(ask.vocabulary)
     width = None if full else ask.params.top_logprobs or 0
     for row in rows:
         # In single precision the probabilities of a whole vocabulary do not quite add up to 1.
         excess = log_sum(other.logprob for other in row.top if other.logprob is not None) if full and row.top else 0.0
-        builder.add_token(row.octets.decode("utf-8", "replace"), _normalize(row.logprob, excess), row.octets, row.id)
+        builder.add_token(row.octets.decode("utf-8", "replace"), normalize(row.logprob, excess), row.octets, row.id)
         for other in row.top[:width]:
             octets = bytes(other.bytes)
             builder.add_alternative(
-                octets.decode("utf-8", "replace"), _normalize(other.logprob, excess), octets, other.id
+                octets.decode("utf-8", "replace"), normalize(other.logprob, excess), octets, other.id
             )
     return Logprobs(
         builder.vocabulary, *builder.columns(), vocab_size=ask.vocab_size, rounding=None if full else SUM_ERROR
     )
-
-
-def _normalize(logprob: float | None, excess: float) -> float | None:
-    return logprob if logprob is None or logprob <= LOWEST else logprob - excess
