@@ -36,6 +36,62 @@ def deluge_nb(url: str, concurrency: int) -> Callable[[int], Any]:
     return lambda count: client.process_prompts_sync(["Hello?"] * count, show_progress=False)
 
 
+def deluge_nb_paced(url: str, concurrency: int) -> Callable[[int], Any]:
+    """Prepare the same with a limit of requests per minute that delays none."""
+    from deluge_nb import LLMClient, SamplingParams
+
+    params = SamplingParams(logprobs=True, top_logprobs=20, max_new_tokens=64)
+    client = LLMClient(
+        "mock",
+        base_url=url,
+        sampling_params=params,
+        max_concurrent_requests=concurrency,
+        max_requests_per_minute=10_000_000,
+    )
+    return lambda count: client.process_prompts_sync(["Hello?"] * count, show_progress=False)
+
+
+def limit(url: str, concurrency: int) -> Callable[[int], Any]:
+    """Prepare bare aiohttp with msgspec's typed decode of what a table needs; nothing is kept."""
+    import aiohttp
+    import msgspec
+
+    alternative = msgspec.defstruct("Alternative", [("token", str), ("logprob", float)], gc=False)
+    token = msgspec.defstruct(
+        "Token", [("token", str), ("logprob", float), ("top_logprobs", list[alternative])], gc=False
+    )
+    table = msgspec.defstruct("Table", [("content", list[token])])
+    choice = msgspec.defstruct("Choice", [("message", dict[str, Any]), ("logprobs", table), ("finish_reason", str)])
+    reply = msgspec.defstruct("Reply", [("choices", list[choice]), ("usage", dict[str, Any])])
+    decode = msgspec.json.Decoder(reply).decode
+    loop = asyncio.new_event_loop()
+    body = {
+        "model": "mock",
+        "messages": [{"role": "user", "content": "Hello?"}],
+        "logprobs": True,
+        "top_logprobs": 20,
+        "max_tokens": 64,
+    }
+
+    async def connect() -> aiohttp.ClientSession:
+        return aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0), cookie_jar=aiohttp.DummyCookieJar())
+
+    session = loop.run_until_complete(connect())
+
+    async def run(count: int) -> list[str]:
+        left = iter(range(count))
+
+        async def work() -> None:
+            for _ in left:
+                async with session.post(f"{url}/chat/completions", data=msgspec.json.encode(body)) as answer:
+                    decode(await answer.read())
+
+        await asyncio.gather(*(work() for _ in range(concurrency)))
+        return [""] * count
+
+    return lambda count: loop.run_until_complete(run(count))
+
+
 def lm_deluge(url: str, concurrency: int) -> Callable[[int], Any]:
     """Prepare a batch of requests for lm-deluge, without rate limits."""
     from lm_deluge import LLMClient, SamplingParams
@@ -82,7 +138,14 @@ def main() -> None:
     """Warm up, measure, delete the answers, and measure again."""
     name, url, count, concurrency = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
     os.environ["MOCK_KEY"] = "none"
-    run = {"deluge_nb": deluge_nb, "lm_deluge": lm_deluge, "openai": openai}[name](url, concurrency)
+    clients = {
+        "deluge_nb": deluge_nb,
+        "deluge_nb_paced": deluge_nb_paced,
+        "limit": limit,
+        "lm_deluge": lm_deluge,
+        "openai": openai,
+    }
+    run = clients[name](url, concurrency)
     run(WARM)
     before, cpu, began = resident(), resource.getrusage(resource.RUSAGE_SELF), time.perf_counter()
     responses = run(count)
