@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from deluge_nb import Logprobs, RawPrompt, SamplingParams, TokenLogprob
 from deluge_nb.dialects.base import Ask
 from deluge_nb.dialects.llamacpp import whole
-from deluge_nb.dialects.llamacpp.rows import Row, build_table
+from deluge_nb.dialects.llamacpp.replies import Row
+from deluge_nb.dialects.llamacpp.rows import build_table
 from deluge_nb.models.endpoints import LOCAL
 from deluge_nb.prompts import as_prompt
 

@@ -20,12 +20,11 @@ from .. import openai
 from ..base import Ask, Completion, Exchange, Request
 from ..decode import ServerError, decode
 from ..decode import parse_error as parse_server_error
-from .replies import NAME, Entry, Reply
+from .replies import NAME, Entry, Reply, Row
 from .rows import (
     FORCING_BIAS,
     WHOLE_VOCABULARY,
     Piece,
-    Row,
     RowRequests,
     build_table,
     reply_reader,

@@ -41,3 +41,12 @@ class Reply(msgspec.Struct):
     tokens_evaluated: int = 0
     tokens_predicted: int = 0
     model: str | None = None
+
+
+class Row(msgspec.Struct):
+    """Row of the table."""
+
+    id: int
+    octets: bytes
+    logprob: float | None
+    top: Sequence[Alternative]

@@ -22,7 +22,7 @@ from ...logprobs.table import Logprobs
 from ...logprobs.values import log_sum
 from ..base import Ask, Request
 from ..decode import decode
-from .replies import NAME, Alternative, Octets, Reply
+from .replies import NAME, Alternative, Octets, Reply, Row
 from .whole import bytes_by_id, find, normalize, read_reply, whole_table
 
 # Alternatives; more than any vocabulary has, so the server returns all tokens.
@@ -47,15 +47,6 @@ class Piece(msgspec.Struct):
 
 class _Pieces(msgspec.Struct):
     tokens: list[Piece]
-
-
-class Row(msgspec.Struct):
-    """Row of the table."""
-
-    id: int
-    octets: bytes
-    logprob: float | None
-    top: Sequence[Alternative]
 
 
 def tokenize(text: str, *, special: bool = True) -> Generator[Request, bytes, list[Piece]]:

@@ -15,8 +15,8 @@ import msgspec
 from ...errors import MalformedResponseError
 from ..base import Ask, Delta, Request, StreamReader, failure
 from ..decode import decode
-from .replies import NAME, Entry, Reply
-from .rows import Row, RowRequests, build_table, vocabulary
+from .replies import NAME, Entry, Reply, Row
+from .rows import RowRequests, build_table, vocabulary
 
 
 class _Chunk(msgspec.Struct):

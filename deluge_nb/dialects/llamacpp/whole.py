@@ -11,7 +11,7 @@ import json
 import math
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, overload
+from typing import overload
 
 import msgspec
 import numpy as np
@@ -22,10 +22,7 @@ from ...logprobs.table import Logprobs
 from ...logprobs.values import LOWEST
 from ..base import Ask
 from ..decode import decode
-from .replies import NAME, Alternative, Entry, Octets, Reply
-
-if TYPE_CHECKING:
-    from .rows import Row
+from .replies import NAME, Alternative, Entry, Octets, Reply, Row
 
 # Models whose texts are kept: a vocabulary takes about 10 MB.
 _MAX_MODELS = 4
