@@ -11,9 +11,12 @@ import subprocess
 import sys
 import textwrap
 import warnings
+import zlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -376,3 +379,171 @@ def test_an_error_names_no_key(server: ChatServer, file: Path) -> None:
     (response,) = ask(client(file))
     assert isinstance(response.error, RequestError)
     assert "sk-test" not in repr(response) + str(response.error)
+
+
+# What a cache cannot hold -------------------------------------------------------------------------------------------
+
+
+DEEP = '{"a": ' + "[" * 900 + "]" * 900 + "}"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    ['{"a": "\\ud800"}', '{"a": 123456789012345678901234567890}', '{"\\udfff": [1e400]}', DEEP],
+    ids=["surrogate", "integer", "infinity", "depth"],
+)
+def test_an_answer_that_cannot_be_stored_is_that_without_a_cache(
+    server: ChatServer, file: Path, arguments: str
+) -> None:
+    call = {"id": "c", "type": "function", "function": {"name": "f", "arguments": arguments}}
+    server.answer = lambda seen, number: Reply(chat(seen, says("a"), tool_calls=[call]))
+    (without,) = ask(LLMClient("gpt-4o-mini", logprobs=True, top_logprobs=2))
+    for _ in range(2):
+        (cached,) = ask(client(file))
+        assert not cached.is_error
+        assert cached.tool_calls == without.tool_calls
+        assert cached.completion == without.completion
+
+
+@pytest.mark.parametrize(
+    "body", [{"x": {1: 2, "a": 3}}, {"x": [{1: {None: 3}}]}, {"a": {1}}], ids=["mixed", "deep", "set"]
+)
+def test_a_request_of_any_keys_costs_no_answer(server: ChatServer, file: Path, body: Any) -> None:
+    params = SamplingParams(logprobs=True, top_logprobs=2, extra_body=body)
+    asked = LLMClient("gpt-4o-mini", sampling_params=params, cache=file)
+    without = LLMClient("gpt-4o-mini", sampling_params=params)
+    assert [r.completion for r in ask(asked, "a", "b")] == [r.completion for r in ask(without, "a", "b")]
+
+
+NO_CACHES = {"text": b"garbage " * 100, "header": b"SQLite format 3\0" + b"\xff" * 5000}
+
+
+@pytest.mark.parametrize("content", NO_CACHES.values(), ids=NO_CACHES)
+def test_a_file_that_is_no_cache_may_be_deleted(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "answers.sqlite3"
+    path.write_bytes(content)
+    with pytest.raises(SettingError, match="may be deleted") as caught:
+        Cache(path)
+    assert str(path) in str(caught.value)
+    path.unlink()
+    assert len(Cache(path)) == 0
+
+
+@pytest.mark.parametrize("path", ["a\0b", "\udcff\ud800", "~nobody-of-that-name/x", "x" * 5000])
+def test_a_path_that_is_none_is_refused(path: str) -> None:
+    with pytest.raises(SettingError, match="cannot be used as a cache"):
+        LLMClient("gpt-4o-mini", cache=path)
+
+
+@pytest.mark.parametrize("change", ["deleted", "read-only", "replaced", "garbage"])
+def test_a_cache_that_is_lost_under_way_gives_one_warning_and_all_answers(
+    server: ChatServer, file: Path, change: str
+) -> None:
+    asked = client(file)
+    ask(asked, "a")
+    if change == "read-only":
+        file.chmod(0o400)
+    elif change == "replaced":
+        file.rename(file.with_suffix(".old"))
+        file.write_bytes(b"")
+    elif change == "garbage":
+        file.unlink()
+        file.write_bytes(b"garbage" * 500)
+    else:
+        file.unlink()
+    with pytest.warns(UserWarning, match="Answers are not cached in") as caught:
+        responses = ask(asked, "a", "b", "c")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        responses += ask(asked, "d")
+    assert len(caught) == 1
+    assert [response.completion for response in responses] == ["Hello there"] * 4
+
+
+def test_a_cache_that_is_deleted_under_way_is_begun_anew(server: ChatServer, file: Path) -> None:
+    asked = client(file)
+    ask(asked, "a")
+    file.unlink()
+    with pytest.warns(UserWarning, match="a new one has been begun"):
+        ask(asked, "a")
+    ask(asked, "a")
+    assert ask(asked, "a")[0].from_cache
+    assert file.exists()
+
+
+def test_a_lost_cache_is_no_failure_where_warnings_are_errors(server: ChatServer, file: Path) -> None:
+    asked = client(file)
+    file.unlink()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(UserWarning, match="Answers are not cached"):
+            ask(asked, "a", "b")
+    assert [response and response.completion for response in asked.interrupted] == ["Hello there"] * 2
+
+
+@pytest.mark.parametrize("word", ["error", "network_error", "failed", "aborted", "cancelled"])
+def test_an_answer_that_failed_is_never_kept(server: ChatServer, file: Path, word: str) -> None:
+    server.answer = lambda seen, number: Reply(chat(seen, says("The capital of Fra"), finish=word))
+    ask(client(file, max_attempts=1))
+    server.always(("a", WIDE))
+    (again,) = ask(client(file))
+    assert not again.from_cache
+    assert again.completion == "a"
+
+
+def with_column(place: int, octets: bytes) -> Callable[[list[Any]], object]:
+    """Return damage to a column of a cached table: chosen, logprob, alternative, its logprob, offsets."""
+    return lambda answer: answer[3][3].__setitem__(place, octets)
+
+
+def with_part(place: int, value: Any) -> Callable[[list[Any]], object]:
+    return lambda answer: answer.__setitem__(place, value)
+
+
+def with_field(name: str, value: Any) -> Callable[[list[Any]], object]:
+    return lambda answer: answer[0].__setitem__(name, value)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        with_column(0, b"\xff\xff\xff\x7f"),
+        with_column(0, b"\xff\xff\xff\xff"),
+        with_column(2, b"\x09\0\0\0" * 2),
+        with_column(4, b"\0\0\0\0\x63\0\0\0"),
+        with_column(4, b""),
+        with_column(1, b"123"),
+        with_field("text", 5),
+        with_field("usage", [1]),
+        with_part(1, [[1, 2]]),
+        with_part(3, "table"),
+        with_part(2, b"\0" * (300 << 20)),
+    ],
+    ids=[
+        "large",
+        "negative",
+        "alternative",
+        "offsets",
+        "no offsets",
+        "logprob",
+        "text",
+        "usage",
+        "call",
+        "table",
+        "size",
+    ],
+)
+def test_an_entry_that_contradicts_itself_is_a_miss(server: ChatServer, file: Path, damage: Any) -> None:
+    server.always(("a", WIDE))
+    ask(client(file))
+    with sqlite3.connect(file) as connection:
+        (packed,) = connection.execute("SELECT answer FROM responses_v1").fetchone()
+        answer = msgspec.msgpack.decode(zlib.decompress(packed))
+        damage(answer)
+        packed = zlib.compress(msgspec.msgpack.encode(answer), 1)
+        connection.execute("UPDATE responses_v1 SET answer = ?", (packed,))
+    (response,) = ask(client(file))
+    assert not response.from_cache
+    assert response.completion == "a"
+    assert response.logprobs is not None
+    assert response.logprobs[0]["token"] == "a"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import warnings
 from time import monotonic
 from typing import Any
 
@@ -88,3 +89,66 @@ def test_every_try_of_every_model_waits_for_its_turn(server: ChatServer, monkeyp
 def test_a_rate_that_is_none_is_refused(rate: Any) -> None:
     with pytest.raises(SettingError, match="max_requests_per_minute must be a number above 0"):
         LLMClient("gpt-4o-mini", max_requests_per_minute=rate)
+
+
+def test_requests_count_every_try_and_nothing_from_a_cache(server: ChatServer, tmp_path: Any) -> None:
+    server.answer = lambda seen, number: (
+        error("busy", status=503, retry_after_ms="1") if number % 2 else Reply(chat(seen, says("Hi")))
+    )
+    client = LLMClient("gpt-4o-mini", max_attempts=2, cache=tmp_path / "c", max_concurrent_requests=1)
+    for _ in range(2):
+        client.process_prompts_sync(["a", "b"], show_progress=False)
+    assert client.usage.requests == len(server.seen)
+    with client.stream("c") as stream:
+        list(stream)
+    assert client.usage.requests == len(server.seen)
+
+
+@pytest.mark.parametrize("cost", [None, "much", True, float("nan"), float("inf"), -1, 10**400, [], {}])
+def test_a_cost_that_is_none_is_unknown(cost: Any) -> None:
+    assert total_usage([APIResponse("m", usage={"cost": cost})]).cost is None
+    named = APIResponse("m", usage={"cost": "0.25"})
+    assert total_usage([APIResponse("m", usage={"cost": cost}), named, named]).cost == 0.5
+    assert (Usage(cost=None) + Usage(cost=1.0)).cost == 1.0
+
+
+def test_most_prompts_failing_is_said_once_with_the_most_frequent_reason(server: ChatServer) -> None:
+    def answer(seen: Any, number: int) -> Reply:
+        if seen.question == "good":
+            return Reply(chat(seen, says("Hi")))
+        reason = "the tool is broken" if seen.question == "odd" else f"request {number} has too many tokens"
+        return error(reason, status=400)
+
+    server.answer = answer
+    client = LLMClient("gpt-4o-mini", max_concurrent_requests=1)
+    with pytest.warns(UserWarning, match="prompts failed") as caught:
+        client.process_prompts_sync(["good", "odd", "a", "b", "c"], show_progress=False)
+    (warning,) = caught
+    assert "4 of 5 prompts failed, 3 of them for this reason" in str(warning.message)
+    assert "has too many tokens" in str(warning.message)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        client.process_prompts_sync(["good", "good", "a"], show_progress=False)
+
+
+@pytest.mark.parametrize("status", [401, 403, 404])
+def test_a_server_that_refuses_every_request_is_asked_no_more(server: ChatServer, status: int) -> None:
+    server.answer = lambda seen, number: error("a wrong key", status=status)
+    client = LLMClient("gpt-4o-mini", max_concurrent_requests=5)
+    with pytest.warns(UserWarning, match="the server refused every request") as caught:
+        responses = client.process_prompts_sync(["x"] * 400, show_progress=False)
+    assert len(caught) == 1
+    assert len(server.seen) <= 5
+    assert all("a wrong key" in (response.error_message or "") for response in responses)
+
+
+def test_a_refusal_that_comes_first_among_successes_stops_nothing(server: ChatServer) -> None:
+    def answer(seen: Any, number: int) -> Reply:
+        if seen.question == "bad":
+            return error("not this one", status=403)
+        return Reply(chat(seen, says("Hi")), delay=0.05)
+
+    server.answer = answer
+    client = LLMClient("gpt-4o-mini", max_concurrent_requests=5)
+    responses = client.process_prompts_sync(["bad", *["x"] * 40], show_progress=False)
+    assert [response.is_error for response in responses] == [True, *[False] * 40]

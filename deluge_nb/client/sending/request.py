@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -110,7 +111,8 @@ class DrawCache:
     async def put(self, key: bytes | None, ask: Ask, completion: Completion) -> None:
         """Cache a completion."""
         if self._cache is not None and key is not None:
-            await self._cache.put(key, ask, completion)
+            with suppress(Exception):  # also a cache of the user's own costs no answer
+                await self._cache.put(key, ask, completion)
 
     def trouble(self) -> str | None:
         """Return why answers are not cached, as a sentence, the first time that it is asked for; else None."""
