@@ -11,6 +11,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    PrivateAttr,
     StrictBool,
     ValidationError,
     model_validator,
@@ -118,6 +119,7 @@ class SamplingParams(BaseModel):
     )
     reasoning_effort: str | None = Field(None, description="a string such as 'none' or 'low'")
     extra_body: dict[str, Any] | None = Field(None, description="a dict of request fields")
+    _filled: frozenset[str] = PrivateAttr(frozenset())
 
     if not TYPE_CHECKING:  # type checkers take the signature from the fields
 
@@ -181,7 +183,48 @@ class SamplingParams(BaseModel):
         >>> SamplingParams(logprobs=True).replace(top_logprobs=3)
         SamplingParams(logprobs=True, top_logprobs=3)
         """
-        return SamplingParams(**{**self.chosen(), **changes})
+        changed = SamplingParams(**{**self.chosen(), **changes})
+        kept = self._filled - changes.keys()
+        return changed._with_filled(kept) if kept else changed
+
+    @property
+    def filled(self) -> frozenset[str]:
+        """Names of the settings that :meth:`fill` has set."""
+        return self._filled
+
+    def fill(self, *names: str, **settings: Any) -> SamplingParams:
+        """Return a copy with settings that the user has not chosen, which a server may therefore do without.
+
+        Parameters
+        ----------
+        *names
+            Names of fields of a request inside ``settings``, such as ``"extra_body.thinking"``.
+        **settings
+            Values by the names of the settings.
+
+        Returns
+        -------
+        SamplingParams
+            The copy.
+
+        Raises
+        ------
+        SettingError
+            When the settings are invalid.
+
+        Examples
+        --------
+        >>> from deluge_nb import SamplingParams
+        >>> params = SamplingParams(logprobs=True).fill(temperature=0)
+        >>> params, sorted(params.filled)
+        (SamplingParams(logprobs=True, temperature=0.0), ['temperature'])
+        """
+        return self.replace(**settings)._with_filled(self._filled | settings.keys() | {*names})
+
+    def _with_filled(self, names: frozenset[str]) -> SamplingParams:
+        # Pydantic's own method: that of this class refuses every change.
+        BaseModel.__setattr__(self, "_filled", names)
+        return self
 
     def chosen(self) -> dict[str, Any]:
         """Return the settings that were passed, without defaults.

@@ -47,7 +47,7 @@ def extract_probs(
     -------
     ndarray of float64
         Probabilities from 0 to 1, shape (n,) for one answer, (n, m) for a list of m. NaN where a response failed, has
-        no such token, or its log-probabilities were withheld.
+        no such token, or its log-probabilities were withheld or are those of another text.
 
     Raises
     ------
@@ -171,7 +171,7 @@ def _columns_by_vocabulary(
     """Yield, for each vocabulary, the rows of the tables that reach the position, and their token column."""
     groups: dict[int, list[int]] = {}
     for row, table in enumerate(tables):
-        if table is not None and len(table) > position:
+        if table is not None and len(table) > position and table.matches_text:
             groups.setdefault(id(table.vocabulary), []).append(row)
     for rows in groups.values():
         members = [table for row in rows if (table := tables[row]) is not None]

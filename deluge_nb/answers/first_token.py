@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from ..client.interruption import as_reason
 from ..client.recorder import Recorder
 from ..errors import LogprobsNotSupportedError
+from ..logprobs.values import OTHER_TEXT
 from ..prompts import Prompt
 from ..stats.core.validation import Alternative
 from ..stats.labels import LabelDistribution, walk_trie
@@ -69,6 +70,8 @@ def classify_response(
     if table is None or not len(table):
         reason = (response.error_message or response.note) if response is not None else None
         return failed_result(labels.names, reason or NO_TOKENS, responses)
+    if not table.matches_text:
+        return failed_result(labels.names, OTHER_TEXT, responses)
     try:
         walk = _walk(table, labels, finish_reason)
         if not walk.lists:

@@ -78,7 +78,7 @@ def by_trie(questions: list[tuple[Prompt, Labels]], recorder: Recorder, progress
 def _add_node(trie: dict[str, list[Alternative]], prefix: str, response: APIResponse, prompt: Prompt) -> str | None:
     """Add the alternatives after a beginning; return the reason if the input can have no result."""
     table = response.logprobs
-    alternatives = alternatives_at(table, 0) if table is not None and len(table) else []
+    alternatives = alternatives_at(table, 0) if table is not None and table.matches_text and len(table) else []
     if prefix and prompt.raw is None and alternatives and _restarts(trie[""], prefix, alternatives):
         return (
             f"After the beginning {prefix!r} the model gave the alternatives of the first token again: the server "

@@ -204,9 +204,12 @@ def _with_model_defaults(params: SamplingParams, target: Target) -> SamplingPara
         defaults.pop("max_new_tokens", None)
     if params.logprobs:
         defaults |= target.spec.support.requires
-        if target.spec.support.body:
-            defaults["extra_body"] = {**target.spec.support.body, **(params.extra_body or {})}
-    return params.replace(**defaults) if defaults else params
+    names: list[str] = []
+    if params.logprobs and target.spec.support.body:
+        given = params.extra_body or {}
+        defaults["extra_body"] = {**target.spec.support.body, **given}
+        names = [f"extra_body.{name}" for name in target.spec.support.body if name not in given]
+    return params.fill(*names, **defaults) if defaults else params
 
 
 def greedy(params: SamplingParams, target: Target) -> SamplingParams:
@@ -217,4 +220,4 @@ def greedy(params: SamplingParams, target: Target) -> SamplingParams:
     effort = target.spec.support.requires.get("reasoning_effort")
     if effort is not None and not params.logprobs and params.reasoning_effort != effort:
         return params
-    return params.replace(temperature=0)
+    return params.fill(temperature=0)

@@ -43,6 +43,8 @@ class StreamedToken:
         In nats; None where the server did not report it.
     top_logprobs
         The alternatives, as in ``response.logprobs[i]["top_logprobs"]``.
+    thinking
+        True for a token of the model's reasoning. Its text is part of ``response.thinking`` and not of the completion.
 
     Examples
     --------
@@ -56,6 +58,7 @@ class StreamedToken:
     token: str | None = None
     logprob: float | None = None
     top_logprobs: list[TopLogprob] = field(default_factory=list, repr=False)
+    thinking: bool = False
 
     @property
     def probability(self) -> float | None:
@@ -259,11 +262,12 @@ class Stream:
     def _append(self, deltas: list[Delta]) -> None:
         for delta in deltas:
             try:
-                tokens = self._texts.tokens(delta.text, delta.logprobs)
+                tokens = self._texts.tokens(delta)
                 table = delta.logprobs or self._without_logprob(delta.text)
             except Exception:  # a table that cannot be shown costs no text
-                tokens, table = [StreamedToken(delta.text)], self._without_logprob(delta.text)
-            self._tables.append(table)
+                tokens, table = [StreamedToken(delta.text, thinking=delta.thinking)], self._without_logprob(delta.text)
+            if not delta.thinking:
+                self._tables.append(table)
             self._tokens.extend(tokens)
         self._wake()
 
@@ -329,30 +333,34 @@ class _Texts:
         """True once any text has arrived."""
         return self._length > 0
 
-    def tokens(self, text: str, rows: Logprobs | None) -> list[StreamedToken]:
+    def tokens(self, delta: Delta) -> list[StreamedToken]:
         """Return the tokens of one event."""
+        text, rows = delta.text, delta.logprobs
         self._length += len(text)
         if rows is None or not len(rows):
             self._decoder.reset()
-            return [StreamedToken(text)] if text else []
+            return [StreamedToken(text, thinking=delta.thinking)] if text else []
         parts = [self._decoder.decode(octets) for octets in rows.token_bytes]
         if "".join(parts) != text:
             # Some servers hold text back or count hidden tokens: the last token gets all the text.
             self._decoder.reset()
             parts = ["" for _ in parts[1:]] + [text]
-        return [_token(part, entry) for part, entry in zip(parts, rows, strict=True)]
+        return [_token(part, entry, delta.thinking) for part, entry in zip(parts, rows, strict=True)]
 
     def rest(self, response: APIResponse) -> list[Delta]:
         """Return the part of an answer that was not streamed: all of it if the server sent it at once."""
         from ..dialects.base import Delta
 
-        text = response.completion or ""
-        return [Delta(text, response.logprobs)] if text and not self.has_text else []
+        if self.has_text:
+            return []
+        thought, text = response.thinking or "", response.completion or ""
+        deltas = Delta(thought, response.thinking_logprobs, True), Delta(text, response.logprobs)
+        return [delta for delta in deltas if delta.text]
 
 
-def _token(text: str, entry: TokenLogprob) -> StreamedToken:
+def _token(text: str, entry: TokenLogprob, thinking: bool) -> StreamedToken:
     fields: Any = entry
-    return StreamedToken(text, fields["token"], fields["logprob"], fields.get("top_logprobs") or [])
+    return StreamedToken(text, fields["token"], fields["logprob"], fields.get("top_logprobs") or [], thinking)
 
 
 def _join_tables(tables: list[Logprobs]) -> Logprobs | None:

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from ..errors import MalformedResponseError, SettingError
+from ..prompts import Picture, read_parts, refusal, text_only
 from ..tools import ToolCall
 from . import openai
 from .base import Ask, Completion, Delta, Exchange, Request, StreamReader, failure
@@ -25,11 +26,13 @@ _DEFAULT_MAX_TOKENS = 4096
 _REASONS = {"end_turn": "stop", "stop_sequence": "stop", "max_tokens": "length", "tool_use": "tool_calls"}
 # An output schema is requested as the arguments of a tool that must be called, because all models support tools.
 _ANSWER_TOOL = "answer"
+_IN_SYSTEM = " in a system message"
 
 
 class _Block(msgspec.Struct):
     type: str = ""
     text: str = ""
+    thinking: str = ""
     name: str = ""
     id: str | None = None
     input: Any = None
@@ -73,11 +76,11 @@ def build_request(ask: Ask) -> Request:
         )
     messages = openai.messages(ask)
     instructions = [message for message in messages if _is_instruction(message)]
-    system = "\n\n".join(openai.text_of(message.get("content")) or "" for message in instructions)
+    system = "\n\n".join(text_only(message.get("content"), ask.model, _IN_SYSTEM) or "" for message in instructions)
     body: dict[str, Any] = {
         "model": ask.model,
         "max_tokens": params.max_new_tokens or _DEFAULT_MAX_TOKENS,
-        "messages": list(_turns(messages)),
+        "messages": list(_turns(messages, ask.model)),
     }
     if system:
         body["system"] = system
@@ -130,6 +133,7 @@ def parse_response(body: bytes, ask: Ask) -> Completion:
         tool_calls=calls,
         refusal=text if reply.stop_reason == "refusal" else None,
         raw=body,
+        thinking="".join(block.thinking for block in reply.content if block.type == "thinking") or None,
     )
 
 
@@ -166,6 +170,8 @@ class _Reader(StreamReader):
                 block = {**block, "input": _parse_arguments(text)}
             elif block.get("type") == "text":
                 block = {**block, "text": text}
+            elif block.get("type") == "thinking":
+                block = {**block, "thinking": text}
             blocks.append(block)
         return msgspec.json.encode({**self._message, "content": blocks})
 
@@ -181,13 +187,15 @@ class _Reader(StreamReader):
             self._fragments[fields.index] = []
         elif fields.type == "content_block_delta":
             delta = fields.delta or {}
-            piece = delta.get("text") or delta.get("partial_json") or ""
+            piece = delta.get("text") or delta.get("partial_json") or delta.get("thinking") or ""
             self._fragments.setdefault(fields.index, []).append(piece)
             # With an output schema, the arguments of the answer tool are the answer.
             name = self._blocks.get(fields.index, {}).get("name")
             is_answer = self.ask.output_schema is not None and name == _ANSWER_TOOL
             if piece and (delta.get("type") == "text_delta" or is_answer):
                 yield Delta(piece)
+            elif piece and delta.get("type") == "thinking_delta":
+                yield Delta(piece, thinking=True)
         elif fields.type == "message_delta":
             self._message |= fields.delta or {}
             self._message["usage"] = {**(self._message.get("usage") or {}), **(fields.usage or {})}
@@ -199,22 +207,45 @@ def _is_instruction(message: Mapping[str, Any]) -> bool:
     return message["role"] in ("system", "developer")
 
 
-def _turns(messages: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
+def _blocks(message: Mapping[str, Any], model: str) -> list[dict[str, Any]]:
+    """Return the texts and pictures of a message; texts that follow each other are one."""
+    blocks: list[dict[str, Any]] = []
+    for part in read_parts(message.get("content"), model):
+        if isinstance(part, Picture):
+            if message["role"] == "assistant":
+                raise refusal(part.part_type, model, " in an answer")
+            source = {"type": "url", "url": part.url}
+            if part.data is not None:
+                source = {"type": "base64", "media_type": part.media_type or "", "data": part.data}
+            blocks.append({"type": "image", "source": source})
+        elif blocks and blocks[-1]["type"] == "text":
+            blocks[-1]["text"] += part
+        elif part:
+            blocks.append({"type": "text", "text": part})
+    return blocks
+
+
+def _as_content(blocks: list[dict[str, Any]]) -> str | list[dict[str, Any]]:
+    """Return blocks as one text where they are no more than that."""
+    return blocks if any(block["type"] != "text" for block in blocks) else "".join(block["text"] for block in blocks)
+
+
+def _turns(messages: Iterable[Mapping[str, Any]], model: str) -> Iterator[dict[str, Any]]:
     for message in messages:
         if _is_instruction(message):
             continue
-        text = openai.text_of(message.get("content"))
+        blocks = _blocks(message, model)
         if message["role"] == "tool":
-            result = {"type": "tool_result", "tool_use_id": message.get("tool_call_id", ""), "content": text or ""}
+            identity = message.get("tool_call_id", "")
+            result = {"type": "tool_result", "tool_use_id": identity, "content": _as_content(blocks)}
             yield {"role": "user", "content": [result]}
             continue
-        blocks: list[dict[str, Any]] = [{"type": "text", "text": text}] if text else []
         for call in message.get("tool_calls") or ():
             function = call["function"]
             written = function.get("arguments") or {}
             arguments = _parse_arguments(written) if isinstance(written, str) else written
             blocks.append({"type": "tool_use", "id": call.get("id"), "name": function["name"], "input": arguments})
-        yield {"role": message["role"], "content": blocks if message.get("tool_calls") else text or ""}
+        yield {"role": message["role"], "content": blocks if message.get("tool_calls") else _as_content(blocks)}
 
 
 def _parse_arguments(text: str) -> Any:

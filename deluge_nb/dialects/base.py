@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -21,7 +21,10 @@ from ..models.spec import Endpoint
 from ..prompts import Prompt
 from ..sampling import SamplingParams
 from .decode import ServerError, parse_error
-from .events import DONE, DetectedFraming
+from .reading.alternatives import wants_none, without_unwanted
+from .reading.events import DONE, DetectedFraming
+from .reading.thinking.delta import Delta
+from .reading.thinking.deltas import DeltaSorter
 
 if TYPE_CHECKING:
     from ..logprobs.columns import Vocabulary
@@ -52,19 +55,10 @@ class Ask:
     """Vocabulary that new tokens are added to; the answers of one call share it."""
     stream: bool = False
     """True to stream the answer, if the server can."""
-
-
-@dataclass(frozen=True, slots=True)
-class Delta:
-    """Addition of one event of a stream to the answer.
-
-    ``logprobs`` has the rows of its tokens, or is None if the server sent none.
-    """
-
-    text: str
-    logprobs: Logprobs | None = None
-    thinking: bool = False
-    """True for a part of the model's reasoning, which is no part of the answer."""
+    left_out: frozenset[str] = frozenset()
+    """Fields that the server has refused; they are left out of requests where the user did not set them."""
+    renamed: frozenset[str] = frozenset()
+    """Fields that the server knows by another name only."""
 
 
 class StreamReader(ABC):
@@ -90,6 +84,7 @@ class StreamReader(ABC):
         self._stopped = False
         self.begun = False
         """True once an event has been read; until then, :meth:`restart` is possible."""
+        self._sorter = DeltaSorter()
 
     def feed(self, data: bytes) -> list[Delta]:
         """Return the additions of some bytes to the answer; none for what follows its end.
@@ -105,11 +100,13 @@ class StreamReader(ABC):
 
     def end(self) -> list[Delta]:
         """Return the additions of an unfinished last event, after the connection has ended."""
-        return self._read(self._framing.rest()) if not self.ended else []
+        rest = self._read(self._framing.rest()) if not self.ended else []
+        return rest + self._sorter.finish()
 
     def restart(self) -> None:
         """Forget what has been received, before another attempt."""
         self._framing = DetectedFraming(lines=self._lines)
+        self._sorter = DeltaSorter()
 
     @property
     def ended(self) -> bool:
@@ -136,8 +133,11 @@ class StreamReader(ABC):
             # An event whose data is empty says nothing: it keeps the connection open.
             if event and not event.isspace():
                 self.begun = True
-                deltas += self.read(event)
-        return deltas
+                deltas += self._sorter.sort(self.read(event))
+        deltas += self._sorter.finish() if self.ended else []
+        if not wants_none(self.ask):
+            return deltas
+        return [replace(delta, logprobs=without_unwanted(delta.logprobs, self.ask)) for delta in deltas]
 
     @abstractmethod
     def read(self, event: bytes) -> Iterable[Delta]:

@@ -10,6 +10,8 @@ import msgspec
 from ..logprobs.table import Logprobs
 from .base import Ask, Delta, StreamReader, failure
 from .decode import decode
+from .reading.thinking.fields import Message, thinking_of, thinking_rows
+from .reading.thinking.rows import first_row
 
 _NO_TABLE = (b"", b"null")
 
@@ -25,7 +27,7 @@ class _ToolCall(msgspec.Struct):
     function: _Function | None = None
 
 
-class _Message(msgspec.Struct):
+class _Message(Message):
     content: str | list[dict[str, Any]] | None = None
     refusal: str | None = None
     tool_calls: list[_ToolCall] | None = None
@@ -80,6 +82,7 @@ class ChoiceReader(StreamReader):
         self._dialect, self._table, self._chat = dialect, table, chat
         self._texts: list[str] = []
         self._refusals: list[str] = []
+        self._thoughts: list[str] = []
         self._calls: dict[int, dict[str, str | None]] = {}
         self._lists: dict[str, list[bytes]] = {}
         self._finish: str | None = None
@@ -103,6 +106,8 @@ class ChoiceReader(StreamReader):
             refusal = "".join(self._refusals) if self._refusals else None
             message: dict[str, Any] = {"role": "assistant", "content": text, "refusal": refusal}
             choice["message"] = message
+            if self._thoughts:
+                message["reasoning_content"] = "".join(self._thoughts)
             if self._calls:
                 message["tool_calls"] = [
                     {
@@ -124,14 +129,16 @@ class ChoiceReader(StreamReader):
             raise failure(self.ask, event)
         self._model = chunk.model or self._model
         self._usage = chunk.usage or self._usage
-        deltas = [self._delta(choice) for choice in chunk.choices or () if choice.index == 0]
+        deltas = [delta for choice in chunk.choices or () if choice.index == 0 for delta in self._deltas(choice)]
         return [delta for delta in deltas if delta.text or delta.logprobs is not None]
 
-    def _delta(self, choice: _Choice) -> Delta:
+    def _deltas(self, choice: _Choice) -> Iterable[Delta]:
         self._finish = choice.finish_reason or self._finish
         has_parts = self._texts or self._refusals or self._calls
         message = choice.delta or (None if has_parts else choice.message) or _Message()
         content = message.content if self._chat else choice.text
+        thought = thinking_of(message, content) or ""
+        self._thoughts += [thought] if thought else []
         if isinstance(content, list):
             content = "".join(part.get("text", "") for part in content if part.get("type", "text") == "text")
         if content is not None:
@@ -140,11 +147,19 @@ class ChoiceReader(StreamReader):
             self._refusals.append(message.refusal)
         for call in message.tool_calls or ():
             self._add_call(call)
-        table = self._add_table(choice)
-        return Delta(
-            (content or "") + (message.refusal or ""),
-            None if table is None else self._table(table, message.refusal is not None and content is None),
-        )
+        raw = self._add_table(choice)
+        table = None if raw is None else self._table(raw, message.refusal is not None and content is None)
+        text = (content or "") + (message.refusal or "")
+        if not thought:
+            return (Delta(text, table),)
+        own = None if raw is None else thinking_rows(bytes(raw), self._dialect)
+        if own is not None:
+            rows = self._table(msgspec.Raw(b'{"content":%b}' % own), False)
+            return Delta(thought, rows, True), Delta(text, table or None)
+        start = None if table is None or not text else first_row(table, text)
+        if table is None or start is None:
+            return Delta(thought, table, True), Delta(text)
+        return Delta(thought, table[:start], True), Delta(text, table[start:])
 
     def _add_call(self, piece: _ToolCall) -> None:
         """Add a fragment of a tool call: the name comes first, then the arguments in parts."""

@@ -12,6 +12,7 @@ from ..logprobs.table import Logprobs
 from . import openai
 from .base import Ask, Completion, Exchange, Request
 from .decode import decode
+from .reading.thinking.fields import Message, thinking_of
 
 NAME = "cohere"
 
@@ -34,7 +35,7 @@ class _Item(msgspec.Struct, gc=False):
     logprobs: list[float | None] | None = None
 
 
-class _Message(msgspec.Struct):
+class _Message(Message):
     content: list[dict[str, Any]] | str | None = None
     tool_calls: list[openai.WireToolCall] | None = None
 
@@ -80,6 +81,7 @@ def parse_response(body: bytes, ask: Ask) -> Completion:
         usage=_usage(reply.usage),
         tool_calls=calls,
         raw=body,
+        thinking=thinking_of(reply.message, reply.message.content),
     )
 
 

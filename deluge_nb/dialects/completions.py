@@ -9,10 +9,12 @@ import msgspec
 
 from ..errors import MalformedResponseError, SettingError
 from ..logprobs.table import Logprobs
+from ..prompts import text_only
 from . import openai
 from .base import Ask, Completion, Exchange, Request
 from .choices import ChoiceReader
 from .decode import decode
+from .reading.alternatives import least_alternatives
 
 NAME = "completions"
 
@@ -43,7 +45,7 @@ def build_request(ask: Ask) -> Request:
     body: dict[str, Any] = {"model": ask.model, "prompt": _text(ask)}
     body |= {name: settings[name] for name in _SAME_NAME_SETTINGS if settings.get(name) is not None}
     if params.logprobs:
-        body["logprobs"] = params.top_logprobs or 0
+        body["logprobs"] = least_alternatives(ask)
     if params.max_new_tokens is not None:
         body["max_tokens"] = params.max_new_tokens
     if params.stop:
@@ -104,4 +106,4 @@ def _text(ask: Ask) -> str:
             f"{ask.model!r} continues text and cannot hold a conversation; send one text, or use a chat model.",
             setting="prompt",
         )
-    return openai.text_of(message["content"]) or ""
+    return text_only(message["content"], ask.model) or ""

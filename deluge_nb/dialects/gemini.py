@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import json
+import mimetypes
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import msgspec
 
 from ..errors import MalformedResponseError, RequestError
 from ..logprobs.columns import Builder
 from ..logprobs.table import Logprobs
+from ..prompts import Picture, read_parts, text_only
 from ..tools import ToolCall
 from . import openai
 from .base import Ask, Completion, Delta, Exchange, Request, StreamReader, failure
 from .decode import decode, parse_error
+from .reading.thinking.rows import first_row
 
 NAME = "gemini"
 
@@ -100,9 +103,11 @@ def build_request(ask: Ask) -> Request:
     if ask.output_schema is not None:
         config |= {"responseMimeType": "application/json", "responseJsonSchema": dict(ask.output_schema.schema)}
     messages = openai.messages(ask)
-    body: dict[str, Any] = {"contents": list(_contents(messages))}
+    body: dict[str, Any] = {"contents": list(_contents(messages, ask.model))}
     instructions = [message for message in messages if _is_instruction(message)]
-    system = "\n\n".join(openai.text_of(message.get("content")) or "" for message in instructions)
+    system = "\n\n".join(
+        text_only(message.get("content"), ask.model, " in a system message") or "" for message in instructions
+    )
     if system:
         body["systemInstruction"] = {"parts": [{"text": system}]}
     if ask.tools:
@@ -146,6 +151,7 @@ def parse_response(body: bytes, ask: Ask) -> Completion:
         model=reply.model_version,
         tool_calls=calls,
         raw=body,
+        thinking="".join(part.text or "" for part in parts if part.thought) or None,
     )
 
 
@@ -208,6 +214,11 @@ class _Reader(StreamReader):
         parts = (answer.content.parts if answer.content is not None else None) or []
         text = "".join(part.text or "" for part in parts if not part.thought)
         rows = _table(answer.logprobs_result, self.ask)
+        thought = "".join(part.text or "" for part in parts if part.thought)
+        if thought:
+            start = None if rows is None or not text else first_row(rows, text)
+            yield Delta(thought, rows if rows is None or start is None else rows[:start], True)
+            rows = None if rows is None or start is None else rows[start:]
         if text or rows:
             yield Delta(text, rows)
 
@@ -216,19 +227,35 @@ def _is_instruction(message: Mapping[str, Any]) -> bool:
     return message["role"] in ("system", "developer")
 
 
-def _contents(messages: list[Mapping[str, Any]]) -> Iterable[dict[str, Any]]:
+def _parts(content: Any, model: str) -> list[dict[str, Any]]:
+    """Return the texts and pictures of a message; texts that follow each other are one."""
+    parts: list[dict[str, Any]] = []
+    for part in read_parts(content, model):
+        if isinstance(part, Picture):
+            if part.data is not None:
+                parts.append({"inlineData": {"mimeType": part.media_type, "data": part.data}})
+            else:
+                kind = mimetypes.guess_type(urlsplit(part.url).path)[0] or "image/jpeg"
+                parts.append({"fileData": {"mimeType": kind, "fileUri": part.url}})
+        elif parts and "text" in parts[-1]:
+            parts[-1]["text"] += part
+        elif part:
+            parts.append({"text": part})
+    return parts
+
+
+def _contents(messages: list[Mapping[str, Any]], model: str) -> Iterable[dict[str, Any]]:
     names_by_id: dict[str, str] = {}
     for message in messages:
         if _is_instruction(message):
             continue
-        text = openai.text_of(message.get("content"))
-        parts: list[dict[str, Any]] = []
         if message["role"] == "tool":
+            text = text_only(message.get("content"), model, " in a tool's result")
             identity = message.get("tool_call_id", "")
             name = message.get("name") or names_by_id.get(identity, identity)
             parts = [{"functionResponse": {"name": name, "response": {"result": text}}}]
-        elif text:
-            parts = [{"text": text}]
+        else:
+            parts = _parts(message.get("content"), model)
         for call in message.get("tool_calls") or ():
             function = call["function"]
             names_by_id[call.get("id", "")] = function["name"]

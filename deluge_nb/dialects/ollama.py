@@ -12,9 +12,13 @@ import msgspec
 
 from ..errors import MalformedResponseError
 from ..logprobs.table import Logprobs
+from ..prompts import Picture, read_parts, refusal
 from . import openai
 from .base import Ask, Completion, Delta, Exchange, Request, StreamReader, failure
 from .decode import decode
+from .reading.alternatives import least_alternatives
+from .reading.thinking.fields import joined_text
+from .reading.thinking.rows import first_row
 
 NAME = "ollama"
 
@@ -30,12 +34,14 @@ _OPTIONS = {
 
 class _Message(msgspec.Struct):
     content: str = ""
+    thinking: Any = None
     tool_calls: list[openai.WireToolCall] | None = None
 
 
 class _Reply(msgspec.Struct):
     message: _Message | None = None
     response: str | None = None
+    thinking: Any = None
     model: str | None = None
     done: bool = False
     done_reason: str | None = None
@@ -55,7 +61,7 @@ def build_request(ask: Ask) -> Request:
         options["stop"] = list(params.stop)
     body: dict[str, Any] = {"model": ask.model, "stream": ask.stream, "options": options}
     if params.logprobs:
-        body |= {"logprobs": True, "top_logprobs": params.top_logprobs or 0}
+        body |= {"logprobs": True, "top_logprobs": least_alternatives(ask)}
     if params.reasoning_effort is not None:
         effort = params.reasoning_effort
         body["think"] = False if effort == "none" else effort
@@ -64,7 +70,7 @@ def build_request(ask: Ask) -> Request:
     if ask.prompt.raw is not None:
         body |= {"prompt": ask.prompt.raw, "raw": True}
         return Request("/api/generate", body | (params.extra_body or {}), make_reader=partial(_Reader, ask))
-    body["messages"] = [_convert_message(message) for message in openai.messages(ask)]
+    body["messages"] = [_convert_message(message, ask.model) for message in openai.messages(ask)]
     if ask.tools:
         body["tools"] = openai.tool_definitions(ask.tools)
     return Request("/api/chat", body | (params.extra_body or {}), make_reader=partial(_Reader, ask))
@@ -99,6 +105,7 @@ def parse_response(body: bytes, ask: Ask) -> Completion:
         model=reply.model,
         tool_calls=calls,
         raw=body,
+        thinking=_thinking(reply) or None,
     )
 
 
@@ -116,6 +123,7 @@ class _Reader(StreamReader):
         super().__init__(ask, lines=True)
         self._last: dict[str, Any] = {}
         self._texts: list[str] = []
+        self._thoughts: list[str] = []
         self._calls: list[Any] = []
         self._rows: list[Any] = []
 
@@ -132,6 +140,8 @@ class _Reader(StreamReader):
             answer["message"]["tool_calls"] = self._calls
         if self.ask.prompt.raw is not None:
             answer = {"response": text}
+        if self._thoughts:
+            answer.get("message", answer)["thinking"] = "".join(self._thoughts)
         if self._rows:
             answer["logprobs"] = self._rows
         return msgspec.json.encode({**self._last, **answer})
@@ -149,13 +159,30 @@ class _Reader(StreamReader):
         text = piece.message.content if piece.message is not None else piece.response or ""
         self._texts.append(text)
         rows = _table(piece.logprobs, self.ask) or None
+        thought = _thinking(piece)
+        if thought:
+            self._thoughts.append(thought)
+            start = None if rows is None or not text else first_row(rows, text)
+            yield Delta(thought, rows if rows is None or start is None else rows[:start], True)
+            rows = None if rows is None or start is None else rows[start:]
         if text or rows is not None:
             yield Delta(text, rows)
 
 
-def _convert_message(message: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a message in Ollama's form: joined text, and the arguments of tool calls as objects."""
-    converted = {**message, "content": openai.text_of(message.get("content")) or ""}
+def _thinking(reply: _Reply) -> str:
+    return joined_text(reply.message.thinking if reply.message is not None else reply.thinking)
+
+
+def _convert_message(message: Mapping[str, Any], model: str) -> dict[str, Any]:
+    """Return a message in Ollama's form: joined text, pictures beside it, arguments of tool calls as objects."""
+    parts = read_parts(message.get("content"), model)
+    pictures = [part for part in parts if isinstance(part, Picture)]
+    for picture in pictures:
+        if picture.data is None:
+            raise refusal(picture.part_type, model, " with a URL", "Ollama takes a picture's bytes, as a data URL")
+    converted = {**message, "content": "".join(part for part in parts if isinstance(part, str))}
+    if pictures:
+        converted["images"] = [picture.data for picture in pictures]
     if message.get("tool_calls"):
         converted["tool_calls"] = [_convert_call(call) for call in message["tool_calls"]]
     return converted

@@ -24,6 +24,8 @@ from ..tools import Tool, ToolCall
 from .base import Ask, Completion, Exchange, Request, failure, load
 from .choices import ChoiceReader
 from .decode import decode, excerpt, one_line, parse_json
+from .reading.alternatives import least_alternatives, wants_none
+from .reading.thinking.fields import Message, table_of_reply, thinking_of, thinking_rows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -93,7 +95,7 @@ class WireToolCall(msgspec.Struct):
     id: str | None = None
 
 
-class _Message(msgspec.Struct):
+class _Message(Message):
     content: str | list[dict[str, Any]] | None = None
     refusal: str | None = None
     tool_calls: list[WireToolCall] | None = None
@@ -118,6 +120,8 @@ def build_request(ask: Ask) -> Request:
     body: dict[str, Any] = {"model": ask.model, "messages": messages(ask)}
     if params.logprobs:
         body["logprobs"] = True
+    if wants_none(ask) and not ask.endpoint.counted_logprobs:
+        settings["top_logprobs"] = least_alternatives(ask)
     if params.logprobs and ask.endpoint.counted_logprobs:
         body["logprobs"] = max(1, settings.pop("top_logprobs", None) or 0)
     body |= {name: settings[name] for name in _SAME_NAME_SETTINGS if settings.get(name) is not None}
@@ -189,6 +193,9 @@ def parse_response(body: bytes, ask: Ask) -> Completion:
         logprobs = parse_table(choice.logprobs, _is_refusal(message), ask)
         raw = _remove_value(body, bytes(choice.logprobs))
     text = text_of(message.content)
+    thinking = thinking_of(message, message.content)
+    # A list of its own, which stays in the body.
+    rows = None if thinking is None or not ask.params.logprobs else thinking_rows(table_of_reply(body, NAME), NAME)
     return Completion(
         text=_strip_echo(text, ask.prompt.prefill, logprobs) if text is not None else message.refusal,
         logprobs=logprobs,
@@ -197,7 +204,9 @@ def parse_response(body: bytes, ask: Ask) -> Completion:
         model=_intern(reply.model),
         tool_calls=tuple(map(parse_tool_call, message.tool_calls or ())),
         refusal=message.refusal,
-        raw=raw,
+        raw=raw if rows is None else body,
+        thinking=thinking,
+        thinking_logprobs=None if rows is None else parse_table(msgspec.Raw(b'{"content":%b}' % rows), False, ask),
     )
 
 
@@ -220,6 +229,8 @@ def as_stream_request(request: Request, ask: Ask) -> Request:
 def with_entries(raw: dict[str, Any], entries: list[Any]) -> dict[str, Any]:
     """Restore the log-probabilities in a reply's body."""
     first, *others = raw["choices"]
+    if first.get("logprobs") is not None:
+        return raw
     refused = first["message"].get("content") is None and first["message"].get("refusal") is not None
     table = {"content": None, "refusal": entries} if refused else {"content": entries, "refusal": None}
     return {**raw, "choices": [{**first, "logprobs": table}, *others]}

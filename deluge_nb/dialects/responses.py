@@ -11,9 +11,11 @@ import msgspec
 
 from ..errors import MalformedResponseError, SettingError
 from ..logprobs.table import Logprobs
+from ..prompts import Picture, read_parts, refusal
 from . import openai
 from .base import Ask, Completion, Delta, Exchange, Request, StreamReader, failure
 from .decode import decode
+from .reading.thinking.fields import joined_text
 
 NAME = "responses"
 
@@ -21,6 +23,7 @@ _NAMES = {"temperature": "temperature", "top_p": "top_p", "max_new_tokens": "max
 _ABSENT = ("seed", "stop", "presence_penalty", "frequency_penalty", "logit_bias")
 _MIN_TOKENS = 16
 _REASONS = {"max_output_tokens": "length"}
+_THINKING_EVENTS = frozenset({"response.reasoning_text.delta", "response.reasoning_summary_text.delta"})
 
 
 class _Part(msgspec.Struct):
@@ -33,6 +36,7 @@ class _Part(msgspec.Struct):
 class _Item(msgspec.Struct):
     type: str = ""
     content: list[_Part] | None = None
+    summary: Any = None
     name: str = ""
     arguments: str = ""
     call_id: str | None = None
@@ -83,7 +87,7 @@ def build_request(ask: Ask) -> Request:
             value=params.max_new_tokens,
         )
     # By default the provider stores the response, which the user has not requested.
-    body: dict[str, Any] = {"model": ask.model, "input": list(_input(openai.messages(ask))), "store": False}
+    body: dict[str, Any] = {"model": ask.model, "input": list(_input(openai.messages(ask), ask.model)), "store": False}
     body |= {theirs: settings[ours] for ours, theirs in _NAMES.items() if settings.get(ours) is not None}
     if params.logprobs:
         body |= {"include": ["message.output_text.logprobs"], "top_logprobs": params.top_logprobs or 0}
@@ -136,6 +140,7 @@ def parse_response(body: bytes, ask: Ask) -> Completion:
         tool_calls=calls,
         refusal=refusal,
         raw=body,
+        thinking=_thinking(reply.output),
     )
 
 
@@ -154,6 +159,7 @@ class _Reader(StreamReader):
     def __init__(self, ask: Ask) -> None:
         super().__init__(ask)
         self._texts: list[str] = []
+        self._thoughts: list[str] = []
         self._rows: list[Any] = []
         self._whole = b""
 
@@ -170,7 +176,8 @@ class _Reader(StreamReader):
         if self._rows:
             part["logprobs"] = self._rows
         item = {"type": "message", "role": "assistant", "content": [part]}
-        return msgspec.json.encode({"status": "in_progress", "model": self.ask.model, "output": [item]})
+        thoughts = [{"type": "reasoning", "summary": "".join(self._thoughts)}] if self._thoughts else []
+        return msgspec.json.encode({"status": "in_progress", "model": self.ask.model, "output": [*thoughts, item]})
 
     def read(self, event: bytes) -> Iterator[Delta]:
         """Return the additions of one event to the answer."""
@@ -186,15 +193,42 @@ class _Reader(StreamReader):
                 self._rows += msgspec.json.decode(bytes(fields.logprobs))
             if fields.delta or table:
                 yield Delta(fields.delta, table or None)
+        elif fields.type in _THINKING_EVENTS and isinstance(fields.delta, str):
+            self._thoughts.append(fields.delta)
+            yield Delta(fields.delta, thinking=True)
 
 
-def _input(messages: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
+def _thinking(items: Iterable[_Item]) -> str | None:
+    """Return the reasoning itself where it was sent, else its summary."""
+    reasoning = [item for item in items if item.type == "reasoning"]
+    texts = [part.text or "" for item in reasoning for part in item.content or ()]
+    return "".join(texts) or "".join(joined_text(item.summary) for item in reasoning) or None
+
+
+def _content(message: Mapping[str, Any], model: str) -> str | list[dict[str, Any]]:
+    """Return the text of a message, or its parts if there are pictures."""
+    parts = read_parts(message.get("content"), model)
+    if not any(isinstance(part, Picture) for part in parts):
+        return "".join(part for part in parts if isinstance(part, str))
+    content: list[dict[str, Any]] = []
+    for part in parts:
+        if isinstance(part, str):
+            content.append({"type": "input_text", "text": part})
+            continue
+        if message["role"] == "assistant":
+            raise refusal(part.part_type, model, " in an answer")
+        detail = {"detail": part.detail} if part.detail else {}
+        content.append({"type": "input_image", "image_url": part.url, **detail})
+    return content
+
+
+def _input(messages: Iterable[Mapping[str, Any]], model: str) -> Iterator[dict[str, Any]]:
     for message in messages:
-        text = openai.text_of(message.get("content"))
+        content = _content(message, model)
         if message["role"] == "tool":
-            yield {"type": "function_call_output", "call_id": message.get("tool_call_id", ""), "output": text or ""}
-        elif text:
-            yield {"role": message["role"], "content": text}
+            yield {"type": "function_call_output", "call_id": message.get("tool_call_id", ""), "output": content}
+        elif content:
+            yield {"role": message["role"], "content": content}
         for call in message.get("tool_calls") or ():
             function = call["function"]
             arguments = function.get("arguments") or "{}"

@@ -13,19 +13,10 @@ from typing import Any
 
 from ..errors import SettingError
 from ..logprobs.columns import RawBytes
+from ..text.spelling import BYTE_LETTERS
 
 _BYTE_TOKEN = re.compile(r"<0x([0-9A-Fa-f]{2})>")
 _SENTENCEPIECE_SPACE = "\u2581"
-
-
-def _byte_alphabet() -> dict[str, int]:
-    """Return the byte of each letter of byte-level tokenizers: printable bytes are themselves, others follow U+0100."""
-    printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
-    others = [byte for byte in range(256) if byte not in printable]
-    return {chr(byte): byte for byte in printable} | {chr(0x100 + index): byte for index, byte in enumerate(others)}
-
-
-_BYTES = _byte_alphabet()
 
 
 class TokenTexts:
@@ -80,8 +71,8 @@ class TokenTexts:
         if _SENTENCEPIECE_SPACE in spelt:
             text = spelt.replace(_SENTENCEPIECE_SPACE, " ")
             return text, text.encode()
-        if all(character in _BYTES for character in spelt):
-            raw = bytes(_BYTES[character] for character in spelt)
+        if all(character in BYTE_LETTERS for character in spelt):
+            raw = bytes(BYTE_LETTERS[character] for character in spelt)
             # "é" is a byte in one kind of vocabulary and a letter in another; its decoded text decides.
             if raw.decode("utf-8", "replace") == decoded:
                 return decoded, raw

@@ -10,7 +10,7 @@ from ..errors import LogprobsMissingError, SettingError, invalid_argument
 from ..text.counts import pluralize
 from ..text.matching import Matcher, is_match
 from ..text.partial import exact_text
-from .values import is_known, log_sum
+from .values import OTHER_TEXT, is_known, log_sum
 
 if TYPE_CHECKING:
     from .table import Logprobs
@@ -57,7 +57,8 @@ def extract_prob(
     Raises
     ------
     LogprobsMissingError
-        When there are no log-probabilities, or the ones that decide the answer were withheld.
+        When there are no log-probabilities, they are those of another text than the answer's, or the ones that decide
+        the answer were withheld.
     SettingError
         When ``token`` is no text, or ``token_index`` is not a position of the completion.
 
@@ -101,7 +102,7 @@ def entry_at(logprobs: Logprobs | Sequence[Entry] | None, index: int) -> Entry:
     Raises
     ------
     LogprobsMissingError
-        When there is no table, or it has no tokens.
+        When there is no table, it has no tokens, or they are those of another text.
     SettingError
         When ``logprobs`` is not a sequence of entries, or the index is not a position in it.
     """
@@ -118,6 +119,8 @@ def entry_at(logprobs: Logprobs | Sequence[Entry] | None, index: int) -> Entry:
         )
     if not logprobs:
         raise LogprobsMissingError("There are no log-probabilities: the completion has no tokens.")
+    if not getattr(logprobs, "matches_text", True):
+        raise LogprobsMissingError(OTHER_TEXT)
     if isinstance(index, bool) or not isinstance(index, int) or not 0 <= index < len(logprobs):
         raise SettingError(
             f"token_index must be from 0 to {len(logprobs) - 1}, for the completion has "

@@ -1,4 +1,4 @@
-"""Replace the token at a position by one of its alternatives, and concatenate tables."""
+"""Replace the token at a position by one of its alternatives, concatenate tables, and drop alternatives."""
 
 from __future__ import annotations
 
@@ -108,6 +108,32 @@ def locate_alternative(table: Logprobs, position: int, alternative: str | int) -
         setting="alternative",
         value=alternative,
     )
+
+
+def truncate_alternatives(table: Logprobs, most: int) -> Logprobs:
+    """Return the table with at most ``most`` alternatives at each token: the likeliest, in their order."""
+    chosen, logprob, alternative, alternative_logprob, offsets = table.columns
+    counts = np.diff(offsets)
+    if counts.max(initial=0) <= most:
+        return table
+    row = np.repeat(np.arange(len(counts)), counts)
+    order = np.lexsort((-alternative_logprob, row))  # stable; NaN comes last
+    rank = np.empty(len(order), np.int64)
+    rank[order] = np.arange(len(order)) - np.repeat(offsets[:-1], counts)
+    kept = rank < most
+    new_offsets = np.concatenate(([0], np.cumsum(np.minimum(counts, most)))).astype(np.int32)
+    shorter = Logprobs(
+        table.vocabulary,
+        chosen,
+        logprob,
+        alternative[kept],
+        alternative_logprob[kept],
+        new_offsets,
+        vocab_size=table.vocab_size,
+        rounding=table.rounding,
+        matches_text=table.matches_text,
+    )
+    return shorter.compact()
 
 
 def alternative_logprob(table: Logprobs, position: int, index: int) -> float | None:

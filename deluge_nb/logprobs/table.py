@@ -40,7 +40,7 @@ class Logprobs(TokenColumns, Sequence[TokenLogprob]):
 
     Parameters
     ----------
-    vocabulary, chosen, chosen_logprob, alternative, alternative_logprob, offsets, vocab_size, rounding
+    vocabulary, chosen, chosen_logprob, alternative, alternative_logprob, offsets, vocab_size, rounding, matches_text
         Columns, as :class:`~deluge_nb.logprobs.token_columns.TokenColumns` describes them.
 
     Examples

@@ -51,6 +51,8 @@ class TokenColumns:
         Number of tokens that the model can choose from, if known.
     rounding
         By how much a log-probability may be off (nats); see :attr:`rounding`.
+    matches_text
+        False for the tokens of another text than that of their response; see :attr:`matches_text`.
     """
 
     __slots__ = (
@@ -61,13 +63,17 @@ class TokenColumns:
         "_observed",
         "_offsets",
         "_vocabulary",
+        "matches_text",
         "packed",
         "rounding",
         "vocab_size",
     )
 
     packed: bytes | None
-    """Columns in one block, for code that reads thousands of tables; None for a long table."""
+    """Columns in one block, for code that reads thousands of tables; None for a table that is not read with others."""
+    matches_text: bool
+    """False where a server sent the tokens of another text than that of its answer, so that nothing is known of the
+    answer's own: no probability of an answer is read from such a table."""
     vocab_size: int | None
     """Number of tokens that the model can choose from, if known. It makes the upper entropy bound finite."""
     rounding: float | None
@@ -85,9 +91,13 @@ class TokenColumns:
         *,
         vocab_size: int | None = None,
         rounding: float | None = None,
+        matches_text: bool = True,
     ) -> None:
         packed = pack_columns(vocabulary, chosen, chosen_logprob, alternative, alternative_logprob, offsets)
         self._fill(vocabulary, packed, vocab_size, check_rounding(rounding))
+        if not matches_text:
+            self.matches_text = False
+            self.packed = None
 
     @classmethod
     def from_lists(
@@ -137,6 +147,7 @@ class TokenColumns:
         self._vocabulary = vocabulary
         self.vocab_size = vocab_size
         self.rounding = rounding
+        self.matches_text = True
         self._observed: measures.Observed | None = None
 
     def __len__(self) -> int:
@@ -305,6 +316,29 @@ class TokenColumns:
             offsets,
             vocab_size=self.vocab_size,
             rounding=self.rounding,
+            matches_text=self.matches_text,
+        )
+
+    def as_other_text(self) -> Self:
+        """Return the same rows as those of another text than that of their response.
+
+        Returns
+        -------
+        Logprobs
+            A table whose :attr:`matches_text` is False.
+
+        Examples
+        --------
+        >>> from deluge_nb import Logprobs
+        >>> Logprobs.from_entries([{"token": "a", "logprob": -0.5}]).as_other_text().matches_text
+        False
+        """
+        return type(self)(
+            self._vocabulary,
+            *self.columns,
+            vocab_size=self.vocab_size,
+            rounding=self.rounding,
+            matches_text=False,
         )
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -312,7 +346,7 @@ class TokenColumns:
         table = self.compact()
         entries = [table._vocabulary.entry(index) for index in range(len(table._vocabulary))]
         columns = tuple(np.array(column) for column in table.columns)
-        return _restore, (type(self), entries, columns, self.vocab_size, self.rounding)
+        return _restore, (type(self), entries, columns, self.vocab_size, self.rounding, self.matches_text)
 
     def _row(self, index: int) -> int:
         """Return the row of an index; negative ones count from the end."""
@@ -347,7 +381,13 @@ class TokenColumns:
         )
 
     def _like(self, *columns: Any) -> Self:
-        return type(self)(self._vocabulary, *columns, vocab_size=self.vocab_size, rounding=self.rounding)
+        return type(self)(
+            self._vocabulary,
+            *columns,
+            vocab_size=self.vocab_size,
+            rounding=self.rounding,
+            matches_text=self.matches_text,
+        )
 
 
 def _restore(
@@ -356,8 +396,11 @@ def _restore(
     columns: Columns,
     vocab_size: int | None,
     rounding: float | None = None,
+    matches_text: bool = True,
 ) -> TokenColumns:
-    return table_class(Vocabulary.of(entries), *columns, vocab_size=vocab_size, rounding=rounding)
+    return table_class(
+        Vocabulary.of(entries), *columns, vocab_size=vocab_size, rounding=rounding, matches_text=matches_text
+    )
 
 
 def _read_only(column: Ints) -> Ints:

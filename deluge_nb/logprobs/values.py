@@ -17,6 +17,8 @@ LOWEST = -3e38
 """Upper bound of sentinels near the lowest single-precision float, which some servers send for a probability of 0."""
 ROUNDING = 1e-6
 """Excess (nats) over 0 that rounding explains: up to it, a log-probability means certainty."""
+OTHER_TEXT = "These log-probabilities are those of another text than the answer's, whose own were not sent."
+"""Reason why no probability of an answer is read from a table whose ``matches_text`` is False."""
 SINGLE_PRECISION = 2.0**-24
 """Half the last bit of 1 in single precision: the relative error of a provider's probability."""
 

@@ -22,6 +22,9 @@ class Observations:
     def __init__(self) -> None:
         self._outcomes: dict[tuple[str, str, str | None, tuple[str, ...]], Outcome] = {}
         self._boolean: set[tuple[str, str]] = set()
+        self._left_out: dict[tuple[str, str], frozenset[str]] = {}
+        self._renamed: dict[tuple[str, str], frozenset[str]] = {}
+        self._no_stream: set[tuple[str, str, tuple[str, ...]]] = set()
 
     def record(
         self, endpoint: Endpoint, model: str, params: SamplingParams, outcome: Outcome, features: tuple[str, ...] = ()
@@ -43,7 +46,34 @@ class Observations:
         """Return True if a server has refused ``logprobs`` as a number."""
         return (endpoint.name, model) in self._boolean
 
+    def record_refused_field(self, endpoint: Endpoint, model: str, field: str, *, renamed: bool) -> None:
+        """Record that a server refuses a field; with ``renamed`` it knows the field by another name."""
+        key = endpoint.base_url, model
+        fields = self._renamed if renamed else self._left_out
+        fields[key] = fields.get(key, frozenset()) | {field}
+
+    def refused_fields(self, endpoint: Endpoint, model: str) -> tuple[frozenset[str], frozenset[str]]:
+        """Return the fields that a server has refused, and those that it knows by another name."""
+        key = endpoint.base_url, model
+        return self._left_out.get(key, frozenset()), self._renamed.get(key, frozenset())
+
+    @property
+    def has_refused_fields(self) -> bool:
+        """True if any server has refused a field or a stream."""
+        return bool(self._left_out or self._renamed or self._no_stream)
+
+    def record_refused_stream(self, endpoint: Endpoint, model: str, features: tuple[str, ...]) -> None:
+        """Record that a server does not stream answers to requests with some features."""
+        self._no_stream.add((endpoint.base_url, model, features))
+
+    def refuses_stream(self, endpoint: Endpoint, model: str, features: tuple[str, ...]) -> bool:
+        """Return True if a server has refused to stream such answers."""
+        return (endpoint.base_url, model, features) in self._no_stream
+
     def clear(self) -> None:
         """Forget all outcomes."""
         self._outcomes.clear()
         self._boolean.clear()
+        self._left_out.clear()
+        self._renamed.clear()
+        self._no_stream.clear()

@@ -1,6 +1,7 @@
 """Prompts: what people write as one, and the one form that dialects read."""
 
 from .conversation import Conversation, Message, PromptLike, RawPrompt, Role
+from .parts import Picture, read_parts, refusal, text_only
 from .prompt import (
     Prompt,
     as_prompt,
@@ -15,6 +16,7 @@ from .prompt import (
 __all__ = [
     "Conversation",
     "Message",
+    "Picture",
     "Prompt",
     "PromptLike",
     "RawPrompt",
@@ -25,5 +27,8 @@ __all__ = [
     "check_no_table",
     "check_present",
     "is_missing",
+    "read_parts",
+    "refusal",
+    "text_only",
     "to_list",
 ]

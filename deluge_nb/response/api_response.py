@@ -51,9 +51,10 @@ class APIResponse:
     from_cache
         True if the answer comes from the cache and no request was sent.
     thinking
-        Text of the model's reasoning, if the server sends it; it is no part of the completion.
+        Text of the model's reasoning, if the server sends it in a field, a part or between tags; it is no part of the
+        completion.
     thinking_logprobs
-        Log-probabilities of the reasoning's tokens, or None.
+        Log-probabilities of the tokens before the answer, with the tags around the reasoning; None if there are none.
     prompt
         The prompt as it was asked: a text, a list of messages, a :class:`Conversation` or a :class:`RawPrompt`.
     sampling_params
@@ -135,7 +136,8 @@ class APIResponse:
             return body
         from ..dialects.base import load
 
-        return load(self._dialect).with_entries(body, list(self.logprobs))
+        # One list where the server sent one; else the body has kept its lists.
+        return load(self._dialect).with_entries(body, [*(self.thinking_logprobs or ()), *self.logprobs])
 
     @property
     def field_probs(self) -> FieldProbs:
@@ -217,7 +219,8 @@ class APIResponse:
         if self.logprobs is not None:
             tokens = f", {pluralize(len(self.logprobs), 'token')} with logprobs"
         calls = "".join(f", calls {printable(call.name)}" for call in self.tool_calls)
-        return f"APIResponse({self.model!r}, {_excerpt(self.completion)!r}{tokens}{calls})"
+        thinking = ", with thinking" if self.thinking is not None or self.thinking_logprobs is not None else ""
+        return f"APIResponse({self.model!r}, {_excerpt(self.completion)!r}{tokens}{calls}{thinking})"
 
 
 def _excerpt(text: str | None) -> str | None:

@@ -30,7 +30,8 @@ def table_to_plain(table: Logprobs) -> dict[str, Any]:
         {**tokens[index], "logprob": _number(number), "top_logprobs": top[offsets[row] : offsets[row + 1]]}
         for row, (index, number) in enumerate(zip(chosen, logprob, strict=True))
     ]
-    return {"content": rows, "vocab_size": table.vocab_size, "rounding": table.rounding}
+    plain = {"content": rows, "vocab_size": table.vocab_size, "rounding": table.rounding}
+    return plain if table.matches_text else {**plain, "matches_text": False}
 
 
 def table_from_plain(value: Any, where: str) -> Logprobs | None:
@@ -69,6 +70,7 @@ def table_from_plain(value: Any, where: str) -> Logprobs | None:
             offsets.astype(np.int32),
             vocab_size=value.get("vocab_size"),
             rounding=value.get("rounding"),
+            matches_text=value.get("matches_text", True) is not False,
         )
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise SettingError(

@@ -9,7 +9,7 @@ from typing import cast
 import httpx
 
 from ..dialects.base import StreamReader
-from ..dialects.events import is_json
+from ..dialects.reading.events import is_json
 from ..errors import MalformedResponseError
 
 MAX_REPLY_SIZE = 64 << 20

@@ -33,8 +33,9 @@ from deluge_nb import (
     SettingError,
     Tool,
 )
-from deluge_nb.client.cache.codec import encode_completion, truncate_alternatives
+from deluge_nb.client.cache.codec import encode_completion
 from deluge_nb.dialects.base import Completion
+from deluge_nb.logprobs.splice import truncate_alternatives
 from tests.openai_server import ChatServer, Reply, chat, chunks, error, says
 
 pytestmark = pytest.mark.slow

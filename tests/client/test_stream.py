@@ -177,7 +177,8 @@ def test_log_probabilities_without_text_are_kept(server: ChatServer) -> None:
     assert stream.response is not None
     assert stream.response.completion == "a"
     assert stream.response.logprobs is not None
-    assert stream.response.logprobs.tokens == ["<think>", "a"]
+    assert stream.response.thinking_logprobs is not None
+    assert (stream.response.thinking_logprobs.tokens, stream.response.logprobs.tokens) == (["<think>"], ["a"])
 
 
 def test_comments_null_tables_and_chunks_without_choices_are_no_trouble(server: ChatServer) -> None:

@@ -7,7 +7,7 @@ import itertools
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deluge_nb.dialects.events import JSONLines, ServerSentEvents
+from deluge_nb.dialects.reading.events import JSONLines, ServerSentEvents
 
 SENT = st.text("ab:\n\r data;é", max_size=60).map(str.encode)
 CUTS = st.lists(st.integers(0, 60), max_size=8)

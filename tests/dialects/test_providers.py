@@ -476,11 +476,12 @@ def test_a_row_for_the_end_of_the_text_is_kept(server: ChatServer) -> None:
     assert response.completion == "a"
 
 
-def test_rows_of_reasoning_before_the_text_are_kept(server: ChatServer) -> None:
+def test_rows_of_reasoning_before_the_text_are_kept_apart(server: ChatServer) -> None:
     rows = [bare(token, -0.5, (token, -0.5), ("x", -2)) for token in ("hm", "</think>", "Oslo")]
     response = table_of(server, *rows, text="Oslo")
     assert response.logprobs is not None
-    assert response.logprobs.tokens == ["hm", "</think>", "Oslo"]
+    assert response.thinking_logprobs is not None
+    assert (response.thinking_logprobs.tokens, response.logprobs.tokens) == (["hm", "</think>"], ["Oslo"])
 
 
 @pytest.mark.parametrize("floor", [-3.4028234663852886e38, -9999.0])

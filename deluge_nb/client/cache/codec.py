@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ...dialects.base import Ask, Completion
 from ...logprobs.columns import RawBytes, Vocabulary
+from ...logprobs.splice import truncate_alternatives
 from ...logprobs.table import Logprobs
 from ...tools import ToolCall
 
@@ -29,6 +30,7 @@ class _Table(msgspec.Struct, array_like=True):
     columns: list[bytes]
     vocab_size: int | None
     rounding: float | None = None
+    matches_text: bool = True
 
 
 class _Fields(msgspec.Struct):
@@ -79,31 +81,6 @@ def decode_completion(packed: bytes, ask: Ask) -> Completion:
     return _unpack(msgspec.msgpack.decode(content, type=_Answer), ask)
 
 
-def truncate_alternatives(table: Logprobs, most: int) -> Logprobs:
-    """Return the table with at most ``most`` alternatives at each token: the likeliest, in their order."""
-    chosen, logprob, alternative, alternative_logprob, offsets = table.columns
-    counts = np.diff(offsets)
-    if counts.max(initial=0) <= most:
-        return table
-    row = np.repeat(np.arange(len(counts)), counts)
-    order = np.lexsort((-alternative_logprob, row))  # stable; NaN comes last
-    rank = np.empty(len(order), np.int64)
-    rank[order] = np.arange(len(order)) - np.repeat(offsets[:-1], counts)
-    kept = rank < most
-    new_offsets = np.concatenate(([0], np.cumsum(np.minimum(counts, most)))).astype(np.int32)
-    shorter = Logprobs(
-        table.vocabulary,
-        chosen,
-        logprob,
-        alternative[kept],
-        alternative_logprob[kept],
-        new_offsets,
-        vocab_size=table.vocab_size,
-        rounding=table.rounding,
-    )
-    return shorter.compact()
-
-
 def _pack(completion: Completion) -> _Answer:
     values: dict[str, Any] = {name: getattr(completion, name) for name in _Fields.__struct_fields__}
     fields = _Fields(**values)
@@ -139,7 +116,7 @@ def _pack_table(table: Logprobs) -> _Table:
     vocabulary = table.vocabulary
     columns = [column.astype(kind).tobytes() for column, kind in zip(table.columns, _TYPES, strict=True)]
     raw = [False if octets is ... else octets for octets in vocabulary.raw]
-    return _Table(vocabulary.texts, raw, vocabulary.ids, columns, table.vocab_size, table.rounding)
+    return _Table(vocabulary.texts, raw, vocabulary.ids, columns, table.vocab_size, table.rounding, table.matches_text)
 
 
 def _unpack_table(packed: _Table) -> Logprobs:
@@ -151,7 +128,13 @@ def _unpack_table(packed: _Table) -> Logprobs:
         np.frombuffer(column, kind).astype(kind[1:]) for column, kind in zip(packed.columns, _TYPES, strict=True)
     ]
     _check_columns(*columns, size=len(packed.texts))
-    return Logprobs(vocabulary, *columns, vocab_size=packed.vocab_size, rounding=packed.rounding)
+    return Logprobs(
+        vocabulary,
+        *columns,
+        vocab_size=packed.vocab_size,
+        rounding=packed.rounding,
+        matches_text=packed.matches_text,
+    )
 
 
 def _check_columns(
@@ -173,4 +156,4 @@ def _check_columns(
             raise ValueError("a table has tokens that its vocabulary does not have")
 
 
-__all__ = ["decode_completion", "encode_completion", "truncate_alternatives"]
+__all__ = ["decode_completion", "encode_completion"]

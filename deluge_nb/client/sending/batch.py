@@ -31,6 +31,7 @@ from .request import (
     as_unbuilt,
     as_unsent,
     build_ask,
+    check_parts,
     continues_counting,
     is_cut_off,
     send,
@@ -98,7 +99,10 @@ def plan(
             if repetitions[question]:
                 params = params.replace(seed=(params.seed + repetitions[question]) % _SEEDS)
             repetitions[question] += 1
-        items.append(Item(routes[turn], prompt, params, continuation, ends))
+        item = Item(routes[turn], prompt, params, continuation, ends)
+        if any(isinstance(message.get("content"), list) for message in prompt.messages):
+            check_parts(item, tools=tools, output_schema=output_schema)
+        items.append(item)
     in_use = _distinct_routes(items)
     for route in in_use:
         _check_key(route)

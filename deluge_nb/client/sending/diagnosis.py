@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from ...errors import DelugeError, LogprobsNotSupportedError
 from ...models import REGISTRY
 from ...models.observations import Outcome, requested_features
+from .refused_fields import REFUSING, exchange_without, find_refused, first_body, refuses_streaming, with_field_named
 
 if TYPE_CHECKING:
     from ...dialects.base import Ask, Completion
@@ -24,14 +25,13 @@ _REFUSAL = re.compile(r"log[\s_-]?prob|top_n_tokens|n_probs|\b3051\b", re.IGNORE
 _WANTS_BOOLEAN = re.compile(
     r"integer[^.]*expected[^.]*bool|must be[^.]*bool|bool[^.]*expected[^.]*integer", re.IGNORECASE
 )
-# "logprobs is not supported with tools + stream"
-_NO_STREAM = re.compile(r"not (?:supported|available|allowed)[^.]*stream", re.IGNORECASE)
 # One or two tokens may well be certain; from here on a probability of exactly 1 everywhere is suspicious.
 _FEWEST_CERTAIN = 3
 
 
 def as_refusal(error: DelugeError, ask: Ask) -> DelugeError:
     """Return a refusal of log-probabilities as the error for one; every other error unchanged."""
+    error = with_field_named(error)
     status = getattr(error, "status_code", None)
     body = getattr(error, "body", None)
     if not ask.params.logprobs or status not in _REFUSING or not _REFUSAL.search(f"{error} {body}"):
@@ -51,18 +51,47 @@ def as_refusal(error: DelugeError, ask: Ask) -> DelugeError:
 def retry_differently(error: DelugeError, ask: Ask) -> Ask | None:
     """Return the request in a form that the server accepts, if its refusal says which; else None.
 
-    Some servers combine log-probabilities with tools, but not in a stream. Some models of a provider take ``logprobs``
-    as a number, others as a boolean; that is remembered for the session.
+    A field that the user did not set and that the refusal names is left out, or gets its other name; the answer to a
+    refused stream comes at once; some models of a provider take ``logprobs`` as a number, others as a boolean. All of
+    it is remembered for the session, so that the next request is accepted.
     """
-    if not ask.params.logprobs or getattr(error, "status_code", None) != 400:
+    from ...dialects.base import load
+
+    if getattr(error, "status_code", None) not in REFUSING:
         return None
-    refusal = f"{error} {getattr(error, 'body', None)}"
-    if ask.stream and _NO_STREAM.search(refusal):
+    observations = REGISTRY.observations
+    body = first_body(exchange_without(load(ask.endpoint.dialect).exchange(ask), ask))
+    refused = find_refused(error, ask, body)
+    if refused is not None:
+        field, is_renamed = refused
+        observations.record_refused_field(ask.endpoint, ask.model, field, renamed=is_renamed)
+        return with_refused_fields(ask)
+    if ask.stream and refuses_streaming(error):
+        observations.record_refused_stream(ask.endpoint, ask.model, _combination(ask))
         return replace(ask, stream=False)
-    if not ask.endpoint.counted_logprobs or not _WANTS_BOOLEAN.search(refusal):
+    if not ask.params.logprobs or not ask.endpoint.counted_logprobs:
         return None
-    REGISTRY.observations.record_boolean_logprobs(ask.endpoint, ask.model)
+    if not _WANTS_BOOLEAN.search(f"{error} {getattr(error, 'body', None)}"):
+        return None
+    observations.record_boolean_logprobs(ask.endpoint, ask.model)
     return replace(ask, endpoint=replace(ask.endpoint, counted_logprobs=False))
+
+
+def with_refused_fields(ask: Ask) -> Ask:
+    """Return the request without the fields that its server has refused in this session."""
+    if not REGISTRY.observations.has_refused_fields:
+        return ask
+    left_out, renamed = REGISTRY.observations.refused_fields(ask.endpoint, ask.model)
+    stream = ask.stream and not REGISTRY.observations.refuses_stream(ask.endpoint, ask.model, _combination(ask))
+    if not left_out and not renamed and stream == ask.stream:
+        return ask
+    return replace(ask, left_out=left_out, renamed=renamed, stream=stream)
+
+
+def _combination(ask: Ask) -> tuple[str, ...]:
+    """Return what a server may refuse to combine with a stream."""
+    features = requested_features(tools=bool(ask.tools), output_schema=ask.output_schema is not None)
+    return (*features, *["logprobs"] * ask.params.logprobs)
 
 
 def missing_notes(completion: Completion, ask: Ask) -> list[str]:

@@ -23,7 +23,8 @@ from ...tools import OutputSchema, Tool
 from ...transport.secrecy import forget_frames
 from ..interruption import describe
 from ..route import Route, greedy
-from .diagnosis import as_refusal, missing_notes, retry_differently
+from .diagnosis import as_refusal, missing_notes, retry_differently, with_refused_fields
+from .refused_fields import exchange_without, first_body
 
 if TYPE_CHECKING:
     from ...dialects.base import Ask, Completion, Dialect, Exchange
@@ -31,6 +32,10 @@ if TYPE_CHECKING:
     from ...transport.http import Transport
     from ...transport.streaming import StreamListener
     from ..cache.store import Cache
+
+
+# A server may refuse several fields, one after the other.
+_MAX_FORMS = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +78,20 @@ def build_ask(
         vocabulary=vocabulary,
         stream=stream,
     )
+
+
+def check_parts(item: Item, *, tools: tuple[Tool, ...], output_schema: OutputSchema | None) -> None:
+    """Build the request for a prompt with parts, so that one that cannot be sent is refused before any request.
+
+    Raises
+    ------
+    SettingError
+        When a part cannot be sent to the model; names its type.
+    """
+    from ...dialects.base import load
+
+    ask = build_ask(item, tools=tools, output_schema=output_schema)
+    first_body(load(ask.endpoint.dialect).exchange(ask))
 
 
 class DrawCache:
@@ -125,7 +144,7 @@ async def send(
     listener: StreamListener | None = None,
     on_request: Callable[[], None] | None = None,
 ) -> Completion:
-    """Send a request and read the completion; retry once in another form where the server's refusal names one.
+    """Send a request and read the completion; retry in another form where the server's refusal names one.
 
     Raises
     ------
@@ -133,15 +152,23 @@ async def send(
         When the server refuses, cannot be reached, or sends a reply that cannot be read.
     """
     from ...dialects.base import load
+    from ...dialects.reading.alternatives import trim, wants_none
+    from ...dialects.reading.thinking.completion import separate_thinking
 
-    dialect = load(ask.endpoint.dialect)
-    try:
-        return await transport.carry(_exchange(dialect, ask), ask.model, listener, on_request)
-    except DelugeError as error:
-        other = retry_differently(error, ask)
-        if other is None:
-            raise
-    return await transport.carry(_exchange(dialect, other), ask.model, listener, on_request)
+    ask, dialect = with_refused_fields(ask), load(ask.endpoint.dialect)
+    forms = 0
+    while True:
+        exchange = exchange_without(_exchange(dialect, ask), ask)
+        try:
+            completion = separate_thinking(await transport.carry(exchange, ask.model, listener, on_request), ask)
+        except DelugeError as error:
+            forms += 1
+            other = retry_differently(error, ask) if forms < _MAX_FORMS else None
+            if other is None or other == ask:
+                raise
+            ask = other
+        else:
+            return trim(completion, ask, dialect) if wants_none(ask) else completion
 
 
 def _exchange(dialect: Dialect, ask: Ask) -> Exchange:

@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 
 from ...logprobs.table import Logprobs
+from ...prompts import text_only
 from ...sampling import SamplingParams
 from .. import openai
 from ..base import Ask, Completion, Exchange, Request
@@ -143,7 +144,10 @@ def parse_error(status: int, body: bytes) -> ServerError:
 def _prompt_text(ask: Ask) -> Generator[Request, bytes, str]:
     if ask.prompt.raw is not None:
         return ask.prompt.raw
-    reply = yield Request("/apply-template", {"messages": openai.messages(ask)})
+    messages = openai.messages(ask)
+    for message in messages:
+        text_only(message.get("content"), ask.model)
+    reply = yield Request("/apply-template", {"messages": messages})
     return decode(reply, _Templated, NAME).prompt
 
 

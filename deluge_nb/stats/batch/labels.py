@@ -159,6 +159,7 @@ def _select_positions(
     tables: list[Logprobs | None], labels: Labels, position: int | None
 ) -> tuple[list[Logprobs | None], NDArray[np.intp]]:
     """Return the token of each table that is read, as a table of its own, and its index in the table."""
+    tables = [table if table is None or table.matches_text else None for table in tables]
     if position is not None:
         fixed = count(position, "position")
         short = next((i for i, table in enumerate(tables) if table is not None and len(table) <= fixed), None)

@@ -1,0 +1,225 @@
+"""A field that a server refuses is left out where the user did not set it, and named where he did."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pytest
+
+from deluge_nb import LLMClient, RawPrompt, SamplingParams, score_llm
+from deluge_nb.models import COMPATIBLE, LogprobSupport, ModelSpec
+from tests.openai_server import ChatServer, Reply, Seen, chat, chunks, says
+
+Wording = Callable[[str], tuple[int, Any]]
+HELLO = says("Hel", "lo")
+
+
+def openai_style(field: str) -> tuple[int, Any]:
+    return 400, {"error": {"message": f"Unrecognized request argument supplied: {field}", "type": "invalid_request"}}
+
+
+def with_param(field: str) -> tuple[int, Any]:
+    message = "This parameter is not supported with this model."
+    return 400, {"error": {"message": message, "param": field, "code": "unsupported_parameter"}}
+
+
+def pydantic_style(field: str) -> tuple[int, Any]:
+    return 422, {
+        "detail": [{"type": "extra_forbidden", "loc": ["body", field], "msg": "Extra inputs are not permitted"}]
+    }
+
+
+def plain_text(field: str) -> tuple[int, Any]:
+    return 400, f'json: unknown field "{field}"'.encode()
+
+
+WORDINGS = [openai_style, with_param, pydantic_style, plain_text]
+
+
+def refusing(server: ChatServer, field: str, wording: Wording) -> None:
+    """Refuse requests that have a field; answer others, in a stream where that is asked for."""
+
+    def answer(seen: Seen, number: int) -> Reply:
+        if field in seen.body:
+            status, body = wording(field)
+            return Reply(body, status)
+        return Reply(pieces=chunks(seen, HELLO)) if seen.body.get("stream") else Reply(chat(seen, HELLO))
+
+    server.answer = answer
+
+
+def ask(client: LLMClient, streamed: bool) -> str | None:
+    if not streamed:
+        response = client.process_prompts_sync(["?"], show_progress=False)[0]
+        return response.error_message if response.is_error else response.completion
+    stream = client.stream("?")
+    return "".join(token.text for token in stream)
+
+
+# The fields that the client sends of its own accord.
+OWN = ["stream_options", "top_logprobs", "temperature", "max_completion_tokens", "provider"]
+
+
+@dataclass(frozen=True)
+class Served:
+    """A model whose registry row adds settings that the user does not choose."""
+
+    name: str
+    spec: ModelSpec
+
+
+@pytest.fixture
+def model(server: ChatServer) -> Served:
+    support = LogprobSupport("full", body={"provider": {"require_parameters": True}})
+    defaults = {"temperature": 0.7, "max_new_tokens": 60}
+    endpoint = replace(COMPATIBLE, base_url=server.url)
+    return Served("own-model", ModelSpec("own-model", endpoint, support, defaults=defaults))
+
+
+@pytest.mark.parametrize("wording", WORDINGS)
+@pytest.mark.parametrize("streamed", [False, True])
+@pytest.mark.parametrize("field", [*OWN, "max_tokens"])
+def test_a_field_of_the_clients_own_is_left_out_and_that_is_remembered(
+    server: ChatServer, model: Served, field: str, streamed: bool, wording: Wording
+) -> None:
+    refusing(server, field, wording)
+    client = LLMClient(model, sampling_params=SamplingParams(logprobs=True))
+    assert ask(client, streamed) == "Hello"
+    sent = len(server.seen)
+    was_sent = field in server.seen[0].body
+    assert sent == 1 + was_sent
+    assert was_sent or field == "max_completion_tokens" or (field == "stream_options" and not streamed)
+    assert ask(client, streamed) == "Hello"
+    assert len(server.seen) == sent + 1
+    if field == "max_tokens":
+        assert server.seen[-1].body["max_completion_tokens"] == 60
+
+
+@pytest.mark.parametrize("wording", WORDINGS)
+@pytest.mark.parametrize("streamed", [False, True])
+@pytest.mark.parametrize(
+    ("field", "settings"),
+    [
+        ("temperature", {"temperature": 0.5}),
+        ("top_p", {"top_p": 0.5}),
+        ("seed", {"seed": 1}),
+        ("stop", {"stop": ["x"]}),
+        ("top_logprobs", {"logprobs": True, "top_logprobs": 2}),
+        ("presence_penalty", {"presence_penalty": 1}),
+        ("frequency_penalty", {"frequency_penalty": 1}),
+        ("logit_bias", {"logit_bias": {1: 1}}),
+        ("reasoning_effort", {"reasoning_effort": "low"}),
+        ("my_field", {"extra_body": {"my_field": 1}}),
+        ("stream_options", {"extra_body": {"stream_options": {"include_usage": False}}}),
+    ],
+)
+def test_a_field_that_the_user_set_is_named_and_never_dropped(
+    server: ChatServer, field: str, settings: dict[str, Any], streamed: bool, wording: Wording
+) -> None:
+    refusing(server, field, wording)
+    client = LLMClient("my-model", base_url=server.url, sampling_params=SamplingParams(**settings))
+    if streamed:
+        stream = client.stream("?")
+        with pytest.raises(Exception, match=field):
+            list(stream)
+    else:
+        assert field in (ask(client, False) or "")
+    assert len(server.seen) == 1
+
+
+@pytest.mark.parametrize("wording", WORDINGS)
+@pytest.mark.parametrize(("model", "field"), [("gpt-4o-mini", "max_completion_tokens"), ("my-model", "max_tokens")])
+def test_the_limit_of_tokens_is_kept_under_its_other_name(
+    server: ChatServer, model: str, field: str, wording: Wording
+) -> None:
+    refusing(server, field, wording)
+    client = LLMClient(model, base_url=server.url, max_new_tokens=7)
+    assert [ask(client, False), ask(client, False)] == ["Hello", "Hello"]
+    assert len(server.seen) == 3
+    other = {"max_tokens", "max_completion_tokens"} - {field}
+    assert [request.body.get(*other) for request in server.seen] == [None, 7, 7]
+
+
+def test_a_limit_that_is_too_high_is_not_sent_under_another_name(server: ChatServer) -> None:
+    message = "max_tokens is too large: 9000. This model supports at most 4096 completion tokens."
+    server.answer = lambda seen, number: Reply({"error": {"message": message, "param": "max_tokens"}}, 400)
+    client = LLMClient("my-model", base_url=server.url, max_new_tokens=9000)
+    assert "max_tokens" in (ask(client, False) or "")
+    assert len(server.seen) == 1
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "Streaming is not supported. Set stream=false.",
+        "logprobs are only available without streaming",
+        "logprobs is not supported with tools + stream",
+        "Unsupported parameter: 'stream'",
+    ],
+)
+def test_a_server_that_cannot_stream_is_asked_at_once(server: ChatServer, message: str) -> None:
+    def answer(seen: Seen, number: int) -> Reply:
+        if seen.body.get("stream"):
+            return Reply({"error": {"message": message}}, 400)
+        return Reply(chat(seen, HELLO))
+
+    server.answer = answer
+    client = LLMClient("gpt-4o-mini", logprobs=True)
+    for requests in (2, 3):
+        tokens = list(client.stream("?"))
+        assert [token.token for token in tokens] == ["Hel", "lo"]
+        assert len(server.seen) == requests
+
+
+def test_several_fields_are_left_out_one_after_the_other(server: ChatServer, model: Served) -> None:
+    def answer(seen: Seen, number: int) -> Reply:
+        for field in ("stream_options", "temperature", "max_tokens"):
+            if field in seen.body:
+                status, body = openai_style(field)
+                return Reply(body, status)
+        return Reply(pieces=chunks(seen, HELLO))
+
+    server.answer = answer
+    client = LLMClient(model)
+    assert [ask(client, True), ask(client, True)] == ["Hello", "Hello"]
+    assert len(server.seen) == 5
+
+
+def test_the_temperature_that_scoring_adds_is_left_out(server: ChatServer) -> None:
+    refusing(server, "temperature", with_param)
+    client = LLMClient("gpt-4o-mini", sampling_params=SamplingParams(logprobs=True, top_logprobs=2))
+    score_llm("{0}", ["a", "b"], client, True, show_progress=False)
+    assert "temperature" not in server.seen[-1].body
+    chosen = LLMClient("gpt-4o-mini", temperature=0.5)
+    assert "temperature" in (ask(chosen, False) or "")
+
+
+def test_a_server_of_ones_own_is_asked_for_one_alternative_and_none_is_shown(server: ChatServer) -> None:
+    def answer(seen: Seen, number: int) -> Reply:
+        body = chat(seen, HELLO)
+        if not seen.body.get("top_logprobs"):
+            body["choices"][0]["logprobs"] = None
+        return Reply(body)
+
+    server.answer = answer
+    for params in (SamplingParams(logprobs=True), SamplingParams(logprobs=True, top_logprobs=0)):
+        client = LLMClient("my-model", base_url=server.url, sampling_params=params)
+        response = client.process_prompts_sync(["?"], show_progress=False)[0]
+        assert server.seen[-1].body["top_logprobs"] == 1
+        assert response.logprobs is not None
+        assert (response.logprobs.tokens, response.logprobs.most_alternatives) == (["Hel", "lo"], 0)
+        assert response.note is None
+        assert response.raw_response["choices"][0]["logprobs"]["content"][0]["top_logprobs"]
+        assert [token.top_logprobs for token in client.stream("?")] == [[], []]
+
+
+def test_old_completions_of_ones_own_server_are_asked_for_one_alternative(server: ChatServer) -> None:
+    table = {"tokens": ["a"], "token_logprobs": [-0.5], "top_logprobs": [{"a": -0.5}]}
+    server.answer = lambda seen, number: Reply({"choices": [{"text": "a", "logprobs": table}]})
+    client = LLMClient("my-model", base_url=server.url, logprobs=True)
+    response = client.process_prompts_sync([RawPrompt("x")], show_progress=False)[0]
+    assert server.seen[-1].body["logprobs"] == 1
+    assert response.logprobs is not None
+    assert response.logprobs.most_alternatives == 0
