@@ -21,7 +21,7 @@ from ..models.spec import Endpoint
 from ..prompts import Prompt
 from ..sampling import SamplingParams
 from .decode import ServerError, parse_error
-from .reading.alternatives import wants_none, without_unwanted
+from .reading.alternatives import wants_none, without_alternatives
 from .reading.events import DONE, DetectedFraming
 from .reading.thinking.delta import Delta
 from .reading.thinking.deltas import DeltaSorter
@@ -135,9 +135,9 @@ class StreamReader(ABC):
                 self.begun = True
                 deltas += self._sorter.sort(self.read(event))
         deltas += self._sorter.finish() if self.ended else []
-        if not wants_none(self.ask):
+        if not wants_none(self.ask.params, self.ask.endpoint):
             return deltas
-        return [replace(delta, logprobs=without_unwanted(delta.logprobs, self.ask)) for delta in deltas]
+        return [replace(delta, logprobs=without_alternatives(delta.logprobs)) for delta in deltas]
 
     @abstractmethod
     def read(self, event: bytes) -> Iterable[Delta]:

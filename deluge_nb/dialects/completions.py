@@ -45,7 +45,7 @@ def build_request(ask: Ask) -> Request:
     body: dict[str, Any] = {"model": ask.model, "prompt": _text(ask)}
     body |= {name: settings[name] for name in _SAME_NAME_SETTINGS if settings.get(name) is not None}
     if params.logprobs:
-        body["logprobs"] = least_alternatives(ask)
+        body["logprobs"] = least_alternatives(params, ask.endpoint)
     if params.max_new_tokens is not None:
         body["max_tokens"] = params.max_new_tokens
     if params.stop:

@@ -61,7 +61,7 @@ def build_request(ask: Ask) -> Request:
         options["stop"] = list(params.stop)
     body: dict[str, Any] = {"model": ask.model, "stream": ask.stream, "options": options}
     if params.logprobs:
-        body |= {"logprobs": True, "top_logprobs": least_alternatives(ask)}
+        body |= {"logprobs": True, "top_logprobs": least_alternatives(params, ask.endpoint)}
     if params.reasoning_effort is not None:
         effort = params.reasoning_effort
         body["think"] = False if effort == "none" else effort

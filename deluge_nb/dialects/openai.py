@@ -120,8 +120,8 @@ def build_request(ask: Ask) -> Request:
     body: dict[str, Any] = {"model": ask.model, "messages": messages(ask)}
     if params.logprobs:
         body["logprobs"] = True
-    if wants_none(ask) and not ask.endpoint.counted_logprobs:
-        settings["top_logprobs"] = least_alternatives(ask)
+    if wants_none(params, ask.endpoint) and not ask.endpoint.counted_logprobs:
+        settings["top_logprobs"] = least_alternatives(params, ask.endpoint)
     if params.logprobs and ask.endpoint.counted_logprobs:
         body["logprobs"] = max(1, settings.pop("top_logprobs", None) or 0)
     body |= {name: settings[name] for name in _SAME_NAME_SETTINGS if settings.get(name) is not None}

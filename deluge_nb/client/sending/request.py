@@ -152,8 +152,8 @@ async def send(
         When the server refuses, cannot be reached, or sends a reply that cannot be read.
     """
     from ...dialects.base import load
-    from ...dialects.reading.alternatives import trim, wants_none
-    from ...dialects.reading.thinking.completion import separate_thinking
+    from ...dialects.reading.alternatives import wants_none
+    from ...dialects.reading.thinking.completion import drop_alternatives, separate_thinking
 
     ask, dialect = with_refused_fields(ask), load(ask.endpoint.dialect)
     forms = 0
@@ -168,7 +168,7 @@ async def send(
                 raise
             ask = other
         else:
-            return trim(completion, ask, dialect) if wants_none(ask) else completion
+            return drop_alternatives(completion, dialect) if wants_none(ask.params, ask.endpoint) else completion
 
 
 def _exchange(dialect: Dialect, ask: Ask) -> Exchange:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ....logprobs.table import Logprobs
 from ....logprobs.values import OTHER_TEXT
 from ....text.reasoning import has_mark, split_reasoning, strip_marks
+from ..alternatives import without_alternatives
 from .rows import first_row, spells
 
 if TYPE_CHECKING:
-    from ...base import Ask, Completion
+    from ...base import Ask, Completion, Dialect
 
 _UNNAMED = "the table begins with tokens that are not in the text; they are in thinking_logprobs"
 
@@ -27,6 +29,22 @@ def separate_thinking(completion: Completion, ask: Ask) -> Completion:
     if ask.continuation is not None:  # the text is the user's
         return completion
     return _with_note(_separate(completion, ask))
+
+
+def drop_alternatives(completion: Completion, dialect: Dialect) -> Completion:
+    """Return a completion without the alternatives that were not wanted; its body keeps them."""
+    tables = [table for table in (completion.thinking_logprobs, completion.logprobs) if table is not None]
+    if not any(table.most_alternatives for table in tables):
+        return completion
+    raw = completion.raw
+    body = json.loads(raw.decode("utf-8", "replace")) if isinstance(raw, bytes) else raw
+    return replace(
+        completion,
+        raw=dialect.with_entries(body, [entry for table in tables for entry in table]),
+        logprobs=without_alternatives(completion.logprobs),
+        thinking_logprobs=without_alternatives(completion.thinking_logprobs),
+        others=tuple(drop_alternatives(other, dialect) for other in completion.others),
+    )
 
 
 def _with_note(completion: Completion) -> Completion:
