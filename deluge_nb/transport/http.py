@@ -135,6 +135,7 @@ class Transport:
         # No time-out for a free connection: the client limits concurrency itself.
         self._timeouts = httpx.Timeout(timeout, connect=min(10.0, timeout), pool=None).as_dict()
         self._backend: httpx.AsyncBaseTransport | None = None
+        self._finalizer: weakref.finalize[..., Transport] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
     async def carry(
@@ -305,7 +306,10 @@ class Transport:
     def _backend_for(self, base: str) -> httpx.AsyncBaseTransport:
         """Return the transport that holds the connections, opened on first use."""
         loop = asyncio.get_running_loop()
-        if self._backend is None or self._loop is not loop:  # a forked process has a loop of its own
+        # A forked process has a loop of its own; when the interpreter ends, the connections are closed before the
+        # functions of `atexit` that were registered earlier.
+        closed = self._finalizer is not None and not self._finalizer.alive
+        if self._backend is None or self._loop is not loop or closed:
             self._loop = loop
             if self._transport is not None:
                 self._backend = self._transport
@@ -317,7 +321,7 @@ class Transport:
                 from .aiohttp_backend import KeepAliveTransport
 
                 self._backend = KeepAliveTransport(base)
-            weakref.finalize(self, _close, self._backend, loop)
+            self._finalizer = weakref.finalize(self, _close, self._backend, loop)
         return self._backend
 
     def _connection_failure(

@@ -11,7 +11,7 @@ import sys
 import textwrap
 import warnings
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -318,17 +318,15 @@ def made(kind: type[BaseException]) -> BaseException:
 
 @pytest.mark.parametrize("kind", BUILT_IN, ids=lambda kind: kind.__name__)
 def test_a_validator_may_raise_anything(kind: type[BaseException]) -> None:
-    from pydantic import TypeAdapter
-
     from deluge_nb.tools import OutputSchema
 
-    class Adapter(TypeAdapter):  # type: ignore[type-arg]
-        def validate_json(self, data: Any, **options: Any) -> Any:
+    class Adapter:
+        def validate_json(self, data: str) -> str:
             if data == "q3":
                 raise made(kind)
             return data
 
-    schema = OutputSchema("answer", {"type": "string"}, Adapter(str))
+    schema = OutputSchema("answer", {"type": "string"}, cast(Any, Adapter()))
     client = client_of(MemoryTransport())
     responses = client.process_prompts_sync(PROMPTS, output_schema=schema, show_progress=False)
     assert [response.completion for response in responses] == PROMPTS
