@@ -103,6 +103,10 @@ class StreamReader(ABC):
         rest = self._read(self._framing.rest()) if not self.ended else []
         return rest + self._sorter.finish()
 
+    def unread_document(self) -> bytes | None:
+        """Return what has arrived of a reply that is one document; None if it is a stream."""
+        return None if self._framing.rest() else self._framing.document
+
     def restart(self) -> None:
         """Forget what has been received, before another attempt."""
         self._framing = DetectedFraming(lines=self._lines)

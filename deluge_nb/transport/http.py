@@ -32,6 +32,7 @@ from .reading import (
     UnfinishedStreamError,
     UnreadableBodyError,
     as_document,
+    assembled,
 )
 from .retries import FailedAttempt, plausible_wait, retry_after, with_retries
 from .secrecy import Secrets, basic, key_headers, override
@@ -207,10 +208,12 @@ class Transport:
         body = Body(MAX_REPLY_SIZE if self._served is None else math.inf)
         response = None
         try:
+            # Opened before the time begins: the first request imports the network's library.
+            backend = self._backend_for(base)
             async with asyncio.timeout(limit) as clock:
                 # Not through an httpx client: its cookies, redirects and authentication are not wanted, and cost as
                 # much as reading the answer.
-                response = await self._backend_for(base).handle_async_request(self._sent(request, base, address))
+                response = await backend.handle_async_request(self._sent(request, base, address))
                 reset = seconds_until_reset(response.headers.raw)
                 # For a later reset the next request is sent anyway: if the server refuses it, it gives the reason.
                 if reset is not None and reset <= _LONGEST_WAIT:
@@ -221,9 +224,11 @@ class Transport:
                         clock.reschedule(None)  # the part that came in time is kept
                         source = Source(self._endpoint.label, model, self._endpoint.dialect)
                         return await streamed.read(response, source, deadline, body.max_size)
-                    if not response.is_success:
+                    if response.is_success:
+                        await body.read(response, request.make_reader)
+                    else:
                         body.max_size = MAX_ERROR_SIZE
-                    await body.read(response)
+                        await body.read(response)
                 finally:
                     await response.aclose()
         except TimeoutError:
@@ -244,7 +249,7 @@ class Transport:
         else:
             failure = None
         if response is not None and response.is_success and (failure is None or body.is_whole):
-            return self._document(request, response, body.content, model)
+            return self._document(request, response, body, model)
         if response is not None and not response.is_success:
             # Whatever became of its body, the status says what to do.
             failure = self._status_failure(response, body.content, model, request.path)
@@ -263,13 +268,15 @@ class Transport:
             extensions={"timeout": self._timeouts},
         )
 
-    def _document(self, request: Request, response: httpx.Response, content: bytes, model: str) -> bytes:
+    def _document(self, request: Request, response: httpx.Response, body: Body, model: str) -> bytes:
         """Return a reply as the document that the dialect parses."""
         if self._served is not None:
-            return content
+            return body.content
         content_type = response.headers.get("content-type")
         try:
-            return as_document(content, request.make_reader, content_type, self._endpoint.dialect)
+            if body.reader is not None:
+                return assembled(body.reader, content_type, self._endpoint.dialect)
+            return as_document(body.content, request.make_reader, content_type, self._endpoint.dialect)
         except UnfinishedStreamError:
             reason = "the connection ended before the answer did"
         raise self._connection_failure(model, reason, billed=True)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import zlib
 from collections.abc import AsyncIterable, AsyncIterator, Callable
 from typing import cast
 
 import httpx
 
-from ..dialects.base import StreamReader
+from ..dialects.base import Delta, StreamReader
 from ..dialects.reading.events import is_json
 from ..errors import MalformedResponseError
 
@@ -24,6 +25,13 @@ _ZLIB_BITS = {"gzip": 31, "x-gzip": 31, "deflate": 15}
 _STEP = 1 << 18
 # A longer list of pieces is joined, so that a body sent byte by byte makes no list of millions.
 _MAX_PIECES = 1024
+# Members of one gzip body; servers send one.
+_MAX_MEMBERS = 100
+# Seconds in which the connection may end after the answer, so that it can be used again.
+_AFTER_END = 0.1
+# Seconds after the finish reason; only the number of tokens follows it.
+_AFTER_FINISH = 5.0
+_BLANK = b" \t\r\n\xef\xbb\xbf"
 # Bytes of a reply that a reader gets at once.
 _SLICE = 1 << 16
 
@@ -70,7 +78,7 @@ async def _unpack(stream: AsyncIterable[bytes], coding: str) -> AsyncIterator[by
         When the bytes are not packed in this way, or end too early.
     """
     bits = _ZLIB_BITS[coding]
-    unpacker, has_begun = zlib.decompressobj(bits), False
+    unpacker, has_begun, members = zlib.decompressobj(bits), False, 1
     try:
         async for packed in stream:
             if not has_begun and packed and coding == "deflate" and packed[0] & 0x0F != 8:
@@ -80,7 +88,10 @@ async def _unpack(stream: AsyncIterable[bytes], coding: str) -> AsyncIterator[by
                 if unpacker.eof:
                     if coding == "deflate" or not packed.strip(b"\0"):
                         break  # padding
-                    unpacker = zlib.decompressobj(bits)  # gzip may have several members
+                    members += 1
+                    if members > _MAX_MEMBERS:
+                        raise UnreadableBodyError(f"its answer is packed in more than {_MAX_MEMBERS} parts")
+                    unpacker = zlib.decompressobj(bits)
                 piece = unpacker.decompress(packed, _STEP)
                 packed = unpacker.unconsumed_tail or unpacker.unused_data
                 if piece:
@@ -91,6 +102,58 @@ async def _unpack(stream: AsyncIterable[bytes], coding: str) -> AsyncIterator[by
         raise httpx.DecodingError(f"its answer is no valid {coding}: {error}") from None
     if has_begun and not unpacker.eof:
         raise httpx.DecodingError(f"its {coding} answer ended too early")
+
+
+async def read_stream(
+    pieces: AsyncIterable[bytes],
+    reader: StreamReader,
+    max_size: float,
+    on_deltas: Callable[[list[Delta]], None] | None = None,
+) -> None:
+    """Read pieces of a body until the answer ends.
+
+    Parameters
+    ----------
+    pieces
+        The unpacked pieces.
+    reader
+        Reader that gets them.
+    max_size
+        Bytes after which reading fails.
+    on_deltas
+        Receiver of the additions to the answer.
+
+    Raises
+    ------
+    UnreadableBodyError
+        When the body is too long.
+    httpx.HTTPError
+        When the connection ends early.
+    """
+    now, size, was_ended = asyncio.get_running_loop().time, 0, False
+    try:
+        async with asyncio.timeout(None) as clock:
+            async for piece in pieces:
+                size += len(piece)
+                if size > max_size:
+                    raise too_long()
+                deltas = reader.feed(piece)
+                if deltas and on_deltas is not None:
+                    on_deltas(deltas)
+                if was_ended:
+                    continue
+                was_ended = reader.ended
+                if was_ended:
+                    clock.reschedule(now() + _AFTER_END)
+                elif reader.is_neither:
+                    break
+                elif reader.complete and (deltas or clock.when() is None):
+                    clock.reschedule(now() + _AFTER_FINISH)
+    except TimeoutError:
+        return  # the answer is complete
+    deltas = reader.end()
+    if deltas and on_deltas is not None:
+        on_deltas(deltas)
 
 
 class Body:
@@ -106,9 +169,18 @@ class Body:
         self.max_size = max_size
         self._joined = bytearray()
         self._pieces: list[bytes] = []
+        self.reader: StreamReader | None = None
+        """Reader of a stream that was not asked for; None for other replies."""
 
-    async def read(self, response: httpx.Response) -> None:
+    async def read(self, response: httpx.Response, make_reader: Callable[[], StreamReader] | None = None) -> None:
         """Read a body to its end.
+
+        Parameters
+        ----------
+        response
+            The reply.
+        make_reader
+            Maker of a reader, for a body that does not begin like JSON.
 
         Raises
         ------
@@ -117,9 +189,17 @@ class Body:
         httpx.HTTPError
             When the connection ends early.
         """
-        pieces, size = self._pieces, 0
-        async for piece in body_stream(response):
+        pieces, size, has_begun = self._pieces, 0, make_reader is None
+        stream = aiter(body_stream(response))
+        async for piece in stream:
             pieces.append(piece)
+            if not has_begun and make_reader is not None:
+                first = piece[:1] if piece[:1] == b"{" else piece.lstrip(_BLANK)[:1]
+                has_begun = first != b""
+                if first not in (b"", b"{", b"["):
+                    self.reader = make_reader()
+                    await read_stream(_chain(pieces, stream), self.reader, self.max_size)
+                    return
             size += len(piece)
             if size > self.max_size:
                 raise too_long()
@@ -136,9 +216,18 @@ class Body:
 
     @property
     def is_whole(self) -> bool:
-        """True if the bytes are a whole JSON document, so that nothing of the answer can follow."""
+        """True if nothing of the answer can follow: the bytes are a whole JSON document or stream."""
+        if self.reader is not None:
+            return self.reader.complete or self.reader.ended
         content = self.content.strip()
         return content[:1] in (b"{", b"[") and is_json(content)
+
+
+async def _chain(first: list[bytes], rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    for piece in first:
+        yield piece
+    async for piece in rest:
+        yield piece
 
 
 def too_long() -> UnreadableBodyError:
@@ -217,5 +306,6 @@ __all__ = [
     "as_document",
     "assembled",
     "body_stream",
+    "read_stream",
     "too_long",
 ]

@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import httpx
 
 from ..dialects.base import Delta, StreamReader
+from ..dialects.events import is_json
 from ..errors import DelugeError, RequestError
-from .reading import UnfinishedStreamError, UnreadableBodyError, assembled, body_stream, too_long
-
-# Seconds in which the connection may end after the answer, so that it can be used again.
-_AFTER_END = 0.1
-# Seconds of silence after the finish reason; only the number of tokens follows it.
-_AFTER_FINISH = 5.0
+from .reading import UnfinishedStreamError, UnreadableBodyError, assembled, body_stream, read_stream
 
 
 class StreamListener:
@@ -109,6 +104,10 @@ class StreamedReply:
             await listener.read(asyncio.ensure_future(self._read_chunks(response, deadline, max_size)))
         except (httpx.HTTPError, TimeoutError, UnreadableBodyError) as error:
             if not reader.begun:
+                # White space without end may follow a whole document.
+                document = reader.unread_document()
+                if document is not None and is_json(document):
+                    return document
                 reader.restart()
                 raise
             # What follows a complete answer is not needed.
@@ -126,23 +125,8 @@ class StreamedReply:
         return reader.body()
 
     async def _read_chunks(self, response: httpx.Response, deadline: float | None, max_size: float) -> None:
-        reader, now = self._reader, asyncio.get_running_loop().time
-        size, was_ended = 0, False
-        async with asyncio.timeout_at(deadline) as clock:
-            async for chunk in body_stream(response):
-                size += len(chunk)
-                if size > max_size:
-                    raise too_long()
-                deltas = reader.feed(chunk)
-                if deltas:
-                    self._listener.on_deltas(deltas)
-                if reader.ended and not was_ended:
-                    was_ended = True
-                    clock.reschedule(min(deadline or math.inf, now() + _AFTER_END))
-                elif reader.complete and not was_ended:
-                    clock.reschedule(min(deadline or math.inf, now() + _AFTER_FINISH))
-        if deltas := reader.end():
-            self._listener.on_deltas(deltas)
+        async with asyncio.timeout_at(deadline):
+            await read_stream(body_stream(response), self._reader, max_size, self._listener.on_deltas)
 
 
 @dataclass(frozen=True, slots=True)

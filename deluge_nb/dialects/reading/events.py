@@ -238,6 +238,8 @@ class _NoFraming:
 
     def feed(self, data: bytes) -> list[bytes]:
         self._kept += data[: max(0, _KEPT - len(self._kept))]
+        if len(self._kept) == _KEPT:
+            self.rest()
         return []
 
     def rest(self) -> list[bytes]:
