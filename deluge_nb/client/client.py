@@ -53,7 +53,7 @@ class LLMClient(ManyResponses, Estimates):
     max_attempts
         Attempts per request, the first included.
     timeout
-        Seconds without a byte after which an attempt is given up.
+        Longest silence in seconds; an attempt also ends after ten times this in all, headers included.
     continues
         Whether the server continues the beginning of an answer: True or False if you know it of your own server. By
         default the registry says so; for a server that it does not know, one request finds out when it is needed.
