@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import httpx
 
 from ..dialects.base import Delta, StreamReader
-from ..dialects.events import is_json
+from ..dialects.reading.events import is_json
 from ..errors import DelugeError, RequestError
 from .reading import UnfinishedStreamError, UnreadableBodyError, assembled, body_stream, read_stream
 
