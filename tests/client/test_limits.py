@@ -94,7 +94,9 @@ async def test_a_call_that_is_cancelled_gives_its_places_back(server: ChatServer
 def test_failed_requests_give_their_places_back(server: ChatServer) -> None:
     server.answer = lambda seen, number: error("no", status=400)
     client = LLMClient("gpt-4o-mini", max_concurrent_requests=1)
-    assert all(response.is_error for response in client.process_prompts_sync(["a"] * 5, show_progress=False))
+    with pytest.warns(UserWarning, match="5 of 5 prompts failed"):
+        responses = client.process_prompts_sync(["a"] * 5, show_progress=False)
+    assert all(response.is_error for response in responses)
 
 
 def test_places_are_those_of_the_loop_that_runs() -> None:
