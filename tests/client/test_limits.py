@@ -252,7 +252,7 @@ def test_a_pace_whose_turn_fails_fails_the_prompt_and_not_the_call(server: ChatS
     assert "no ticket" in (responses[1].error_message or "")
 
 
-@pytest.mark.parametrize("pace", [600, "fast", Pace, object(), {"turn": print}], ids=repr)
+@pytest.mark.parametrize("pace", [600, "fast", Pace, object(), {"turn": print}])
 def test_an_object_that_cannot_pace_is_refused(pace: Any) -> None:
     with pytest.raises(SettingError, match=r"pace must be a Pace, or an object with async turn\(\)"):
         LLMClient("gpt-4o-mini", pace=pace)
