@@ -14,8 +14,11 @@ from ..errors import MalformedResponseError, SettingError
 from ..prompts import Picture, read_parts, refusal, text_only
 from ..tools import ToolCall
 from . import openai
-from .base import Ask, Completion, Delta, Exchange, Request, StreamReader, failure
-from .decode import decode, parse_json
+from .base import Ask, Completion, Delta, Exchange, Request, StreamReader, checked, converse, failure
+from .reading.decode import decode, parse_json
+from .reading.failures import FAILED
+from .reading.faults import Faults
+from .reading.fitting import read_counts
 
 NAME = "anthropic"
 
@@ -48,11 +51,12 @@ class _Reply(msgspec.Struct):
 
 class _Event(msgspec.Struct):
     type: str = ""
-    index: int = 0
+    index: int | None = None
     message: dict[str, Any] | None = None
     content_block: dict[str, Any] | None = None
     delta: dict[str, Any] | None = None
     usage: dict[str, Any] | None = None
+    error: Any = None
 
 
 def build_request(ask: Ask) -> Request:
@@ -109,41 +113,49 @@ def parse_response(body: bytes, ask: Ask) -> Completion:
     RequestError
         When the reply reports an error despite its status.
     """
-    reply = decode(body, _Reply, NAME)
+    faults = Faults()
+    reply = decode(body, _Reply, NAME, faults=faults)
     if reply.content is None:
-        if reply.error is not None:
+        if reply.error:
             raise failure(ask, body)
         excerpt = body[:200].decode("utf-8", "replace")
-        raise MalformedResponseError(
+        raise faults.error or MalformedResponseError(
             f"{ask.model!r} answered without content: {excerpt}", dialect=NAME, field="content", excerpt=excerpt
         )
-    texts = [block.text for block in reply.content if block.type == "text"]
+    # A block without a type has the one that its fields show.
+    texts = [block.text for block in reply.content if block.type == "text" or (block.text and not block.type)]
     tool_blocks = [block for block in reply.content if block.type == "tool_use"]
     answers = [block for block in tool_blocks if ask.output_schema is not None and block.name == _ANSWER_TOOL]
     calls = tuple(_tool_call(block) for block in tool_blocks if block not in answers)
+    faults.check_answer(is_empty=not (any(texts) or tool_blocks))
     text = "".join(texts) if texts or not calls else None
     if answers:
         text = json.dumps(answers[0].input, ensure_ascii=False)
     reason = _REASONS.get(reply.stop_reason or "", reply.stop_reason)
-    return Completion(
+    completion = Completion(
         text=text,
         finish_reason="stop" if answers and not calls and reason == "tool_calls" else reason,
-        usage=_usage(reply.usage),
+        usage=_usage(read_counts(reply.usage, faults)),
         model=reply.model,
         tool_calls=calls,
         refusal=text if reply.stop_reason == "refusal" else None,
         raw=body,
         thinking="".join(block.thinking for block in reply.content if block.type == "thinking") or None,
+        notes=faults.notes,
     )
+    return checked(ask, body, completion, reply.error)
 
 
 def exchange(ask: Ask) -> Exchange:
     """Send one request and parse its reply, which may be streamed."""
-    request = build_request(ask)
-    if ask.stream:
-        request = replace(request, body={**(request.body or {}), "stream": True}, reader=_Reader(ask))
-    reply = yield request
-    return parse_response(reply, ask)
+
+    def build() -> Request:
+        request = build_request(ask)
+        if not ask.stream:
+            return request
+        return replace(request, body={**(request.body or {}), "stream": True}, reader=_Reader(ask))
+
+    return (yield from converse(build, partial(parse_response, ask=ask)))
 
 
 class _Reader(StreamReader):
@@ -159,7 +171,7 @@ class _Reader(StreamReader):
     @property
     def complete(self) -> bool:
         """True if the server has reported the end of the message."""
-        return self._done
+        return self._done or bool(self._message.get("stop_reason"))
 
     def body(self) -> bytes:
         """Return the received part as the body of a reply that was not streamed."""
@@ -177,30 +189,45 @@ class _Reader(StreamReader):
 
     def read(self, event: bytes) -> Iterator[Delta]:
         """Return the additions of one event to the answer."""
-        fields = decode(event, _Event, NAME)
-        if fields.type == "error":
+        fields = decode(event, _Event, NAME, faults=self.faults)
+        if fields.type == "error" or fields.error:
             raise failure(self.ask, event)
         if fields.type == "message_start":
             self._message = fields.message or {}
         elif fields.type == "content_block_start":
-            self._blocks[fields.index] = fields.content_block or {}
-            self._fragments[fields.index] = []
+            index = fields.index if fields.index is not None else len(self._blocks)
+            self._blocks[index] = fields.content_block or {}
+            self._fragments[index] = []
         elif fields.type == "content_block_delta":
-            delta = fields.delta or {}
-            piece = delta.get("text") or delta.get("partial_json") or delta.get("thinking") or ""
-            self._fragments.setdefault(fields.index, []).append(piece)
-            # With an output schema, the arguments of the answer tool are the answer.
-            name = self._blocks.get(fields.index, {}).get("name")
-            is_answer = self.ask.output_schema is not None and name == _ANSWER_TOOL
-            if piece and (delta.get("type") == "text_delta" or is_answer):
-                yield Delta(piece)
-            elif piece and delta.get("type") == "thinking_delta":
-                yield Delta(piece, thinking=True)
+            yield from self._additions(fields.delta or {}, fields.index)
         elif fields.type == "message_delta":
-            self._message |= fields.delta or {}
-            self._message["usage"] = {**(self._message.get("usage") or {}), **(fields.usage or {})}
+            delta = fields.delta or {}
+            if str(delta.get("stop_reason")).lower() in FAILED:
+                raise failure(self.ask, event, False, Completion(None, finish_reason=str(delta["stop_reason"])))
+            self._message |= delta
+            usage = self._message.get("usage")
+            self._message["usage"] = {**(usage if isinstance(usage, dict) else {}), **(fields.usage or {})}
         elif fields.type == "message_stop":
             self._done = True
+
+    def _additions(self, delta: dict[str, Any], index: int | None) -> Iterator[Delta]:
+        if index is None or index not in self._blocks:
+            index = max(self._blocks, default=0)
+        piece = delta.get("text") or delta.get("partial_json") or delta.get("thinking") or ""
+        if not isinstance(piece, str):
+            self.faults.add("delta.text")
+            return
+        self._fragments.setdefault(index, []).append(piece)
+        # With an output schema, the arguments of the answer tool are the answer.
+        block = self._blocks.setdefault(index, {"type": "text"})
+        is_answer = self.ask.output_schema is not None and block.get("name") == _ANSWER_TOOL
+        is_text = delta.get("type") == "text_delta" or "text" in delta
+        if is_text and not isinstance(block.get("type"), str):
+            block["type"] = "text"
+        if piece and (is_text or is_answer):
+            yield Delta(piece)
+        elif piece and (delta.get("type") == "thinking_delta" or "thinking" in delta):
+            yield Delta(piece, thinking=True)
 
 
 def _is_instruction(message: Mapping[str, Any]) -> bool:

@@ -16,13 +16,18 @@ from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from ..errors import RequestError
+import msgspec
+
+from ..errors import DelugeError, RequestError
 from ..models.spec import Endpoint
 from ..prompts import Prompt
 from ..sampling import SamplingParams
-from .decode import ServerError, parse_error
+from ..text.glyphs import printable
 from .reading.alternatives import wants_none, without_alternatives
+from .reading.decode import ServerError, parse_error, parse_loosely
 from .reading.events import DONE, DetectedFraming
+from .reading.failures import FAILED, status_of
+from .reading.faults import Faults
 from .reading.thinking.delta import Delta
 from .reading.thinking.deltas import DeltaSorter
 
@@ -79,6 +84,10 @@ class StreamReader(ABC):
 
     def __init__(self, ask: Ask, *, lines: bool = False) -> None:
         self.ask = ask
+        self.faults = Faults()
+        """What did not fit in the events so far."""
+        self.failure: DelugeError | None = None
+        """Failure of an event after the additions that :meth:`feed` or :meth:`end` returned last."""
         self._lines = lines
         self._framing = DetectedFraming(lines=lines)
         self._stopped = False
@@ -128,20 +137,44 @@ class StreamReader(ABC):
         return self._framing.is_neither
 
     def _read(self, events: list[bytes]) -> list[Delta]:
+        self.check()
         deltas: list[Delta] = []
         for event in events:
             if event.strip() == DONE:
                 self._stopped = True
-            if self.ended:
+            if self.ended or self.failure is not None:
                 break
             # An event whose data is empty says nothing: it keeps the connection open.
             if event and not event.isspace():
                 self.begun = True
-                deltas += self._sorter.sort(self.read(event))
-        deltas += self._sorter.finish() if self.ended else []
+                deltas += self._sort(event)
+        if self.ended or self.failure is not None:
+            deltas += self._sorter.finish()
+        if not deltas:
+            self.check()
         if not wants_none(self.ask.params, self.ask.endpoint):
             return deltas
         return [replace(delta, logprobs=without_alternatives(delta.logprobs)) for delta in deltas]
+
+    def _sort(self, event: bytes) -> list[Delta]:
+        """Return the additions of an event, also those before a failure that it reports."""
+        additions: list[Delta] = []
+        try:
+            additions.extend(self.read(event))
+        except DelugeError as error:  # after the tokens that came with it
+            self.failure = error
+        return self._sorter.sort(additions)
+
+    def check(self) -> None:
+        """Raise the failure of an event, if there was one.
+
+        Raises
+        ------
+        DelugeError
+            The failure.
+        """
+        if self.failure is not None:
+            raise self.failure
 
     @abstractmethod
     def read(self, event: bytes) -> Iterable[Delta]:
@@ -163,6 +196,7 @@ class Request:
 
     With a ``reader``, the reply is a stream, and the exchange receives the body that the reader assembles.
     ``make_reader`` returns a reader for a server that streams its reply unasked; None where the dialect has none.
+    With a ``failure``, which the reply to the same request reported in its body, this is one more attempt.
     """
 
     path: str
@@ -170,6 +204,7 @@ class Request:
     method: Literal["GET", "POST"] = "POST"
     reader: StreamReader | None = field(default=None, compare=False)
     make_reader: Callable[[], StreamReader] | None = field(default=None, compare=False)
+    failure: RequestError | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,10 +255,92 @@ class Dialect:
     with_entries: Callable[[dict[str, Any], list[Any]], dict[str, Any]] = keep_body
 
 
-def failure(ask: Ask, body: bytes) -> RequestError:
-    """Return the error for a failure that a server reports in the body of a successful reply."""
-    reason = parse_error(200, body)
-    return RequestError(f"{ask.model!r}: {reason.message}", model=ask.model, body=reason.body)
+class FailedAnswer(RequestError):
+    """Failure that a server reports inside a successful reply."""
+
+    # Not in the error's dict, which is searched for the key and pickled.
+    __slots__ = ("completion",)
+
+    completion: Completion | None
+    """What can be read of the answer before its failure, if there is any; a pickled error has no such attribute."""
+
+
+def failure(ask: Ask, body: bytes, error: Any = None, completion: Completion | None = None) -> FailedAnswer:
+    """Return the error for a failure that a server reports in the body of a successful reply.
+
+    Parameters
+    ----------
+    ask
+        The request.
+    body
+        The reply, or the event of a stream.
+    error
+        Parsed JSON of the error, where it is not at the top of the body.
+    completion
+        What can be read of the answer.
+    """
+    try:
+        whole = parse_loosely(body)
+    except (ValueError, RecursionError):
+        whole = None
+    reason = parse_error(200, body if error is None else msgspec.json.encode({"error": error}))
+    word = completion.finish_reason if completion is not None else None
+    message = reason.message if error or word is None else f"the server ended its answer with {printable(word)!r}"
+    failed = FailedAnswer(
+        f"{ask.model!r}: {message}",
+        model=ask.model,
+        status_code=status_of(whole if error is None else error, word),
+        body=whole if whole is not None else reason.body,
+        retry_after=reason.wait,
+    )
+    failed.completion = completion
+    return failed
+
+
+def checked(ask: Ask, body: bytes, completion: Completion, *errors: Any) -> Completion:
+    """Return the completion of a reply, unless the reply reports a failure.
+
+    Parameters
+    ----------
+    ask, body
+        The request and the reply.
+    completion
+        What was read of the reply.
+    errors
+        Values of the fields that hold an error; null, false and empty ones report none.
+
+    Raises
+    ------
+    FailedAnswer
+        When one of the errors is set, or the finish reason is a word for a failure.
+    """
+    error = next(filter(None, errors), None)
+    if error is None and (completion.finish_reason or "").lower() not in FAILED:
+        return completion
+    raise failure(ask, body, error if error is not None else False, completion)
+
+
+def converse(build: Callable[[], Request], parse: Callable[[bytes], Completion]) -> Exchange:
+    """Send one request and parse its reply; send it again after a failure inside a reply, as long as it is carried.
+
+    Parameters
+    ----------
+    build
+        Function that returns the request, whose reader is used once.
+    parse
+        Function that parses the body.
+    """
+    failed: RequestError | None = None
+    while True:
+        request = build()
+        try:
+            reply = yield request if failed is None else replace(request, failure=failed)
+            completion = parse(reply)
+        except RequestError as error:
+            failed = error
+            continue
+        notes = request.reader.faults.notes if request.reader is not None else ()
+        return replace(completion, notes=tuple(dict.fromkeys((*completion.notes, *notes)))) if notes else completion
 
 
 @cache

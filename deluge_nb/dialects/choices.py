@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
 import msgspec
 
+from ..interop.entries import align_alternatives
 from ..logprobs.table import Logprobs
-from .base import Ask, Delta, StreamReader, failure
-from .decode import decode
+from .base import Ask, Completion, Delta, StreamReader, failure
+from .reading.decode import decode
+from .reading.failures import FAILED
+from .reading.faults import Faults
+from .reading.fitting import as_number, join_parts
 from .reading.thinking.fields import Message, thinking_of, thinking_rows
 from .reading.thinking.rows import first_row
 
-_NO_TABLE = (b"", b"null")
+_NO_TABLE = (b"", b"null", b"{}", b"[]")
+_MOST_CHOICES = 10_000
+# Lists that the chat API has in place of columns.
+_ENTRY_LISTS = ("content", "refusal")
 
 
 class _Function(msgspec.Struct):
     name: str | None = None
-    arguments: str | None = None
+    arguments: str | dict[str, Any] | None = None
 
 
 class _ToolCall(msgspec.Struct):
@@ -42,6 +51,7 @@ class _Choice(msgspec.Struct):
     finish_reason: str | None = None
     logprobs: msgspec.Raw = msgspec.Raw(b"")
     top_logprobs: msgspec.Raw = msgspec.Raw(b"")
+    error: Any = None
 
 
 class _Chunk(msgspec.Struct):
@@ -62,7 +72,7 @@ class ChoiceReader(StreamReader):
     dialect
         Name of the dialect, for errors.
     table
-        Function that parses the JSON of a table.
+        Function that reads the JSON of a table, with ``faults`` and ``text``.
     chat
         True for chunks of the chat API, False for those of the completions API.
     """
@@ -74,7 +84,7 @@ class ChoiceReader(StreamReader):
         self,
         ask: Ask,
         dialect: str,
-        table: Callable[[msgspec.Raw, bool], Logprobs | None],
+        table: Callable[..., Logprobs | None],
         *,
         chat: bool,
     ) -> None:
@@ -85,6 +95,7 @@ class ChoiceReader(StreamReader):
         self._thoughts: list[str] = []
         self._calls: dict[int, dict[str, str | None]] = {}
         self._lists: dict[str, list[bytes]] = {}
+        self._columns = 0
         self._finish: str | None = None
         self._usage: dict[str, Any] | None = None
         self._model: str | None = None
@@ -124,37 +135,44 @@ class ChoiceReader(StreamReader):
 
     def read(self, event: bytes) -> Iterable[Delta]:
         """Return the additions of one chunk to the answer."""
-        chunk = decode(event, _Chunk, self._dialect)
-        if chunk.error is not None or chunk.object == "error":
+        chunk = decode(event, _Chunk, self._dialect, faults=self.faults)
+        if chunk.error or chunk.object == "error":
             raise failure(self.ask, event)
         self._model = chunk.model or self._model
         self._usage = chunk.usage or self._usage
-        deltas = [delta for choice in chunk.choices or () if choice.index == 0 for delta in self._deltas(choice)]
-        return [delta for delta in deltas if delta.text or delta.logprobs is not None]
+        for choice in chunk.choices or ():
+            # An index that no choice can have is none.
+            if not 0 < choice.index < _MOST_CHOICES:
+                yield from (delta for delta in self._deltas(choice) if delta.text or delta.logprobs is not None)
+                if choice.error or (choice.finish_reason or "").lower() in FAILED:
+                    ending = Completion(None, finish_reason=choice.finish_reason)
+                    raise failure(self.ask, event, choice.error or False, ending)
+                self._finish = choice.finish_reason or self._finish
 
     def _deltas(self, choice: _Choice) -> Iterable[Delta]:
-        self._finish = choice.finish_reason or self._finish
         has_parts = self._texts or self._refusals or self._calls
         message = choice.delta or (None if has_parts else choice.message) or _Message()
         content = message.content if self._chat else choice.text
         thought = thinking_of(message, content) or ""
         self._thoughts += [thought] if thought else []
-        if isinstance(content, list):
-            content = "".join(part.get("text", "") for part in content if part.get("type", "text") == "text")
+        content = join_parts(content, self.faults, "choices[0].delta.content")
         if content is not None:
             self._texts.append(content)
         if message.refusal is not None:
             self._refusals.append(message.refusal)
         for call in message.tool_calls or ():
             self._add_call(call)
-        raw = self._add_table(choice)
-        table = None if raw is None else self._table(raw, message.refusal is not None and content is None)
-        text = (content or "") + (message.refusal or "")
+        text = content or message.refusal or ""
+        raw = self._add_table(choice, text)
+        # What does not fit is recorded when the whole table is read.
+        read = partial(self._table, faults=Faults())
+        refused = message.refusal is not None and content is None
+        table = None if raw is None else read(raw, text=text, refused=refused)
         if not thought:
             return (Delta(text, table),)
         own = None if raw is None else thinking_rows(bytes(raw), self._dialect)
         if own is not None:
-            rows = self._table(msgspec.Raw(b'{"content":%b}' % own), False)
+            rows = read(msgspec.Raw(b'{"content":%b}' % own), text=thought)
             return Delta(thought, rows, True), Delta(text, table or None)
         start = None if table is None or not text else first_row(table, text)
         if table is None or start is None:
@@ -168,24 +186,60 @@ class ChoiceReader(StreamReader):
         call["id"] = piece.id or call["id"]
         if piece.function is not None:
             call["name"] = (call["name"] or "") + (piece.function.name or "")
-            call["arguments"] = (call["arguments"] or "") + (piece.function.arguments or "")
+            written = piece.function.arguments or ""
+            call["arguments"] = (call["arguments"] or "") + (
+                written if isinstance(written, str) else json.dumps(written)
+            )
 
-    def _add_table(self, choice: _Choice) -> msgspec.Raw | None:
+    def _add_table(self, choice: _Choice, text: str) -> msgspec.Raw | None:
         """Store the rows of the chunk's table and return the table; None if it has no row."""
         raw = bytes(choice.logprobs)
         if raw in _NO_TABLE:
             return None
-        if raw[:1] != b"{":  # a single number, with the alternatives in a field of their own
-            text = (choice.delta.content if choice.delta is not None else choice.text) or ""
-            columns = {"tokens": [text], "token_logprobs": [msgspec.Raw(raw)]}
-            columns["top_logprobs"] = [msgspec.Raw(bytes(choice.top_logprobs) or b"null")]
-            raw = msgspec.json.encode(columns)
-        has_rows = False
-        for name, value in decode(raw, dict[str, msgspec.Raw], self._dialect, at="choices[0].logprobs").items():
-            if bytes(value)[:1] != b"[":
-                continue
-            # Copies, because a view would keep the whole event in memory.
-            items = [bytes(item) for item in msgspec.json.decode(value, type=list[msgspec.Raw])]
-            self._lists.setdefault(name, []).extend(items)
-            has_rows = has_rows or bool(items)
-        return msgspec.Raw(raw) if has_rows else None
+        if raw[:1] != b"{" and as_number(msgspec.json.decode(raw)) is not None:
+            # A single number, with the alternatives in a field of their own.
+            top = bytes(choice.top_logprobs) or b"null"
+            table = {"tokens": [text], "token_logprobs": [msgspec.Raw(raw)], "top_logprobs": [msgspec.Raw(top)]}
+            return self._add_columns(table, text)
+        if raw[:1] != b"{":
+            self.faults.add("choices[0].logprobs")
+            # The text has a row all the same, so that the rows before and after it stay in their places.
+            return self._add_lists({"content": [{"token": text, "logprob": None}]}) if text and self._chat else None
+        lists = decode(raw, dict[str, msgspec.Raw], self._dialect, at="choices[0].logprobs")
+        # Copies, because a view would keep the whole event in memory.
+        values: dict[str, Any] = {
+            name: [msgspec.Raw(bytes(item)) for item in msgspec.json.decode(value, type=list[msgspec.Raw])]
+            for name, value in lists.items()
+            if bytes(value)[:1] == b"["
+        }
+        if not any(name in lists for name in _ENTRY_LISTS):
+            return self._add_columns(values, text)
+        return self._add_lists({name: values[name] for name in _ENTRY_LISTS if name in values})
+
+    def _add_lists(self, lists: dict[str, list[Any]]) -> msgspec.Raw | None:
+        for name, items in lists.items():
+            self._lists.setdefault(name, []).extend(map(msgspec.json.encode, items))
+        return msgspec.Raw(msgspec.json.encode(lists)) if any(lists.values()) else None
+
+    def _add_columns(self, columns: dict[str, list[Any]], text: str) -> msgspec.Raw | None:
+        """Store the columns of a chunk, each with one value for each of its tokens."""
+        tokens = columns.get("tokens") or []
+        if not tokens and len(columns.get("token_logprobs", ())) == 1 and text:
+            tokens = [text]
+        if not tokens:
+            return None
+        padded: dict[str, Any] = {"tokens": tokens}
+        for name, values in columns.items():
+            if name == "top_logprobs":
+                plain = [msgspec.json.decode(msgspec.json.encode(item)) for item in (*tokens, *values)]
+                padded[name] = list(align_alternatives(plain[: len(tokens)], plain[len(tokens) :]))
+            elif name != "tokens":
+                padded[name] = values if len(values) == len(tokens) else [None] * len(tokens)
+            if values and len(values) != len(tokens):
+                self.faults.add(f"choices[0].logprobs.{name}")
+        padded.setdefault("token_logprobs", [None] * len(tokens))
+        for name in {*padded, *(name for name in self._lists if name not in _ENTRY_LISTS)}:
+            earlier = self._lists.setdefault(name, [b"null"] * self._columns)
+            earlier += map(msgspec.json.encode, padded.get(name) or [None] * len(tokens))
+        self._columns += len(tokens)
+        return msgspec.Raw(msgspec.json.encode(padded))

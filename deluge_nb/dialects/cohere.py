@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import msgspec
 
+from ..errors import MalformedResponseError
 from ..logprobs.columns import Builder
 from ..logprobs.table import Logprobs
 from . import openai
-from .base import Ask, Completion, Exchange, Request
-from .decode import decode
+from .base import Ask, Completion, Exchange, Request, checked, converse, failure
+from .reading.decode import decode
+from .reading.faults import Faults
+from .reading.fitting import join_parts, read_counts
 from .reading.thinking.fields import Message, thinking_of
 
 NAME = "cohere"
@@ -41,10 +45,11 @@ class _Message(Message):
 
 
 class _Reply(msgspec.Struct):
-    message: _Message
+    message: _Message | None = None
     finish_reason: str | None = None
     logprobs: list[_Item] | None = None
     usage: dict[str, Any] | None = None
+    error: Any = None
 
 
 def build_request(ask: Ask) -> Request:
@@ -70,25 +75,38 @@ def parse_response(body: bytes, ask: Ask) -> Completion:
     ------
     MalformedResponseError
         When the body does not fit this dialect; names the field.
+    RequestError
+        When the reply reports an error despite its status.
     """
-    reply = decode(body, _Reply, NAME)
-    calls = tuple(map(openai.parse_tool_call, reply.message.tool_calls or ()))
-    text = openai.text_of(reply.message.content)
-    return Completion(
+    faults = Faults()
+    reply = decode(body, _Reply, NAME, faults=faults)
+    message = reply.message
+    if message is None:
+        if reply.error:
+            raise failure(ask, body)
+        excerpt = body[:200].decode("utf-8", "replace")
+        raise faults.error or MalformedResponseError(
+            f"{ask.model!r} answered without a message: {excerpt}", dialect=NAME, field="message", excerpt=excerpt
+        )
+    calls = tuple(map(openai.parse_tool_call, message.tool_calls or ()))
+    text = join_parts(message.content, faults, "message.content")
+    faults.check_answer(is_empty=not (text or calls))
+    completion = Completion(
         text=text or (None if calls else ""),
         logprobs=_table(reply.logprobs, ask),
         finish_reason=_REASONS.get(reply.finish_reason or "", reply.finish_reason),
-        usage=_usage(reply.usage),
+        usage=_usage(read_counts(reply.usage, faults)),
         tool_calls=calls,
         raw=body,
-        thinking=thinking_of(reply.message, reply.message.content),
+        thinking=thinking_of(message, message.content),
+        notes=faults.notes,
     )
+    return checked(ask, body, completion, reply.error)
 
 
 def exchange(ask: Ask) -> Exchange:
     """Send one request and parse its reply."""
-    reply = yield build_request(ask)
-    return parse_response(reply, ask)
+    return (yield from converse(partial(build_request, ask), partial(parse_response, ask=ask)))
 
 
 def _table(items: list[_Item] | None, ask: Ask) -> Logprobs | None:
@@ -107,7 +125,8 @@ def _table(items: list[_Item] | None, ask: Ask) -> Logprobs | None:
 def _usage(usage: Mapping[str, Any] | None) -> dict[str, Any] | None:
     if usage is None:
         return None
-    counts = usage.get("tokens") or usage.get("billed_units") or {}
+    kinds = (usage.get("tokens"), usage.get("billed_units"))
+    counts: dict[str, Any] = next((kind for kind in kinds if isinstance(kind, dict) and kind), {})
     prompt, completion = int(counts.get("input_tokens") or 0), int(counts.get("output_tokens") or 0)
     return {
         "prompt_tokens": prompt,

@@ -8,13 +8,14 @@ from typing import Any
 import msgspec
 
 from ..errors import MalformedResponseError, SettingError
-from ..logprobs.table import Logprobs
 from ..prompts import text_only
 from . import openai
-from .base import Ask, Completion, Exchange, Request
+from .base import Ask, Completion, Exchange, Request, checked, converse, failure
 from .choices import ChoiceReader
-from .decode import decode
 from .reading.alternatives import least_alternatives
+from .reading.decode import decode
+from .reading.faults import Faults
+from .reading.fitting import read_counts
 
 NAME = "completions"
 
@@ -25,12 +26,14 @@ class _Choice(msgspec.Struct):
     text: str = ""
     finish_reason: str | None = None
     logprobs: msgspec.Raw = msgspec.Raw(b"")
+    error: Any = None
 
 
 class _Reply(msgspec.Struct):
-    choices: list[_Choice] = []
+    choices: list[_Choice] | None = None
     model: str | None = None
     usage: dict[str, Any] | None = None
+    error: Any = None
 
 
 def build_request(ask: Ask) -> Request:
@@ -52,7 +55,7 @@ def build_request(ask: Ask) -> Request:
         body["stop"] = list(params.stop)
     if params.logit_bias is not None:
         body["logit_bias"] = {str(token): bias for token, bias in params.logit_bias.items()}
-    reader = partial(ChoiceReader, ask, NAME, partial(_table, ask=ask), chat=False)
+    reader = partial(ChoiceReader, ask, NAME, partial(openai.read_table, ask=ask), chat=False)
     return Request("/completions", body | (params.extra_body or {}), make_reader=reader)
 
 
@@ -63,35 +66,41 @@ def parse_response(body: bytes, ask: Ask) -> Completion:
     ------
     MalformedResponseError
         When the body is not a completion; names the field.
+    RequestError
+        When the reply reports an error despite its status.
     """
-    reply = decode(body, _Reply, NAME)
+    faults = Faults()
+    reply = decode(body, _Reply, NAME, faults=faults)
     if not reply.choices:
+        if reply.error:
+            raise failure(ask, body)
         excerpt = body[:200].decode("utf-8", "replace")
-        raise MalformedResponseError(
+        raise faults.error or MalformedResponseError(
             f"{ask.model!r} answered without choices: {excerpt}", dialect=NAME, field="choices", excerpt=excerpt
         )
     choice = reply.choices[0]
-    return Completion(
+    faults.check_answer(is_empty=not choice.text)
+    has_table = bytes(choice.logprobs) not in (b"", b"null", b"{}")
+    completion = Completion(
         text=choice.text,
-        logprobs=_table(choice.logprobs, False, ask) if bytes(choice.logprobs) not in (b"", b"null", b"{}") else None,
+        logprobs=openai.read_table(choice.logprobs, ask, faults, text=choice.text) if has_table else None,
         finish_reason=choice.finish_reason,
-        usage=reply.usage,
+        usage=read_counts(reply.usage, faults),
         model=reply.model,
         raw=body,
+        notes=faults.notes,
     )
+    return checked(ask, body, completion, reply.error, choice.error)
 
 
 def exchange(ask: Ask) -> Exchange:
     """Send one request and parse its reply, which may be streamed."""
-    request = build_request(ask)
-    reply = yield openai.as_stream_request(request, ask) if ask.stream else request
-    return parse_response(reply, ask)
 
+    def build() -> Request:
+        request = build_request(ask)
+        return openai.as_stream_request(request, ask) if ask.stream else request
 
-def _table(raw: msgspec.Raw, refused: bool, ask: Ask) -> Logprobs | None:
-    if b'"content"' in bytes(raw)[:200]:  # llama.cpp and Ollama send the chat API's table here
-        return openai.parse_table(raw, refused, ask)
-    return openai.table_from_columns(decode(bytes(raw), dict[str, Any], NAME), NAME)
+    return (yield from converse(build, partial(parse_response, ask=ask)))
 
 
 def _text(ask: Ask) -> str:

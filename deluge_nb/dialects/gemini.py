@@ -18,8 +18,12 @@ from ..logprobs.table import Logprobs
 from ..prompts import Picture, read_parts, text_only
 from ..tools import ToolCall
 from . import openai
-from .base import Ask, Completion, Delta, Exchange, Request, StreamReader, failure
-from .decode import decode, parse_error
+from .base import Ask, Completion, Delta, Exchange, Request, StreamReader, checked, converse, failure
+from .reading.decode import decode
+from .reading.failures import FAILED
+from .reading.faults import Faults
+from .reading.fitting import read_counts
+from .reading.tables import build_checked
 from .reading.thinking.rows import first_row
 
 NAME = "gemini"
@@ -71,6 +75,7 @@ class _Answer(msgspec.Struct, rename="camel"):
     content: _Content | None = None
     finish_reason: str | None = None
     logprobs_result: _Result | None = None
+    error: Any = None
 
 
 class _Feedback(msgspec.Struct, rename="camel"):
@@ -135,34 +140,41 @@ def parse_response(body: bytes, ask: Ask) -> Completion:
     RequestError
         When the prompt was blocked, or the reply reports an error despite its status.
     """
-    reply = decode(body, _Reply, NAME)
+    faults = Faults()
+    reply = decode(body, _Reply, NAME, faults=faults)
     if not reply.candidates:
         raise _missing_candidates(reply, body, ask)
     answer = reply.candidates[0]
     parts = (answer.content.parts if answer.content is not None else None) or []
     texts = [part.text for part in parts if part.text is not None and not part.thought]
     calls = tuple(_tool_call(part.function_call) for part in parts if part.function_call is not None)
+    faults.check_answer(is_empty=not (texts or calls))
     reason = answer.finish_reason
-    return Completion(
+    completion = Completion(
         text="".join(texts) if texts or not calls else None,
-        logprobs=_table(answer.logprobs_result, ask),
+        logprobs=_table(answer.logprobs_result, ask, faults),
         finish_reason="tool_calls" if calls else _REASONS.get(reason or "", (reason or "").lower() or None),
-        usage=_usage(reply.usage_metadata),
+        usage=_usage(read_counts(reply.usage_metadata, faults, "usageMetadata")),
         model=reply.model_version,
         tool_calls=calls,
         raw=body,
         thinking="".join(part.text or "" for part in parts if part.thought) or None,
+        notes=faults.notes,
     )
+    return checked(ask, body, completion, reply.error, answer.error)
 
 
 def exchange(ask: Ask) -> Exchange:
     """Send one request and parse its reply, which may be streamed."""
-    request = build_request(ask)
-    if ask.stream:
+
+    def build() -> Request:
+        request = build_request(ask)
+        if not ask.stream:
+            return request
         path = request.path.replace(":generateContent", ":streamGenerateContent?alt=sse")
-        request = replace(request, path=path, reader=_Reader(ask))
-    reply = yield request
-    return parse_response(reply, ask)
+        return replace(request, path=path, reader=_Reader(ask))
+
+    return (yield from converse(build, partial(parse_response, ask=ask)))
 
 
 class _Reader(StreamReader):
@@ -181,12 +193,13 @@ class _Reader(StreamReader):
     @property
     def complete(self) -> bool:
         """True if the server has sent a finish reason."""
-        return bool(self._answer.get("finishReason"))
+        return self._answer.get("finishReason") is not None
 
     def body(self) -> bytes:
         """Return the received part as the body of a reply that was not streamed."""
         answer = {**self._answer, "content": {"role": "model", "parts": self._parts}}
         answer.pop("logprobsResult", None)
+        answer.pop("error", None)
         if self._lists["chosenCandidates"]:
             answer["logprobsResult"] = self._lists
         return msgspec.json.encode({**self._reply, "candidates": [answer]} if self._answer else self._reply)
@@ -196,25 +209,32 @@ class _Reader(StreamReader):
         fields: Any = decode(event, Any, NAME)
         if isinstance(fields, list) and fields:
             fields = fields[0]
-        piece = decode(msgspec.json.encode(fields), _Reply, NAME)
-        if piece.error is not None:
-            raise failure(self.ask, event)
-        candidates = fields.pop("candidates", None)
-        self._reply |= fields
-        if not piece.candidates:
-            return
-        self._answer |= candidates[0]
-        answer = piece.candidates[0]
-        self._parts += (candidates[0].get("content") or {}).get("parts") or []
-        result = candidates[0].get("logprobsResult") or {}
+        piece = decode(msgspec.json.encode(fields), _Reply, NAME, faults=self.faults)
+        answer = piece.candidates[0] if piece.candidates else None
+        if answer is not None:
+            yield from self._additions(fields["candidates"][0], answer)
+        reason = (answer.finish_reason or "") if answer is not None else ""
+        error = piece.error or (answer.error if answer is not None else None)
+        if error or reason.lower() in FAILED:
+            raise failure(self.ask, event, error or False, Completion(None, finish_reason=reason or None))
+        self._reply |= {name: value for name, value in fields.items() if name != "candidates"}
+        if answer is not None:
+            self._answer |= fields["candidates"][0]
+
+    def _additions(self, fields: dict[str, Any], answer: _Answer) -> Iterable[Delta]:
+        content, result = fields.get("content"), fields.get("logprobsResult")
+        parts = content.get("parts") if isinstance(content, dict) else None
+        self._parts += parts if isinstance(parts, list) else []
+        lists = [result.get(name) for name in self._lists] if isinstance(result, dict) else []
         # Padded to one list of alternatives per token, because some events lack them.
-        chosen, alternatives = (list(result.get(name) or ()) for name in self._lists)
+        chosen, alternatives = (list(item) if isinstance(item, list) else [] for item in (*lists, None, None)[:2])
         self._lists["chosenCandidates"] += chosen
         self._lists["topCandidates"] += (alternatives + [{} for _ in chosen])[: len(chosen)]
-        parts = (answer.content.parts if answer.content is not None else None) or []
-        text = "".join(part.text or "" for part in parts if not part.thought)
-        rows = _table(answer.logprobs_result, self.ask)
-        thought = "".join(part.text or "" for part in parts if part.thought)
+        read = (answer.content.parts if answer.content is not None else None) or []
+        text = "".join(part.text or "" for part in read if not part.thought)
+        # What does not fit is recorded when the whole table is read.
+        rows = _table(answer.logprobs_result, self.ask, Faults())
+        thought = "".join(part.text or "" for part in read if part.thought)
         if thought:
             start = None if rows is None or not text else first_row(rows, text)
             yield Delta(thought, rows if rows is None or start is None else rows[:start], True)
@@ -265,7 +285,7 @@ def _contents(messages: list[Mapping[str, Any]], model: str) -> Iterable[dict[st
         yield {"role": "model" if message["role"] == "assistant" else "user", "parts": parts}
 
 
-def _table(result: _Result | None, ask: Ask) -> Logprobs | None:
+def _table(result: _Result | None, ask: Ask, faults: Faults) -> Logprobs | None:
     if result is None or result.chosen_candidates is None:
         return None
     builder, lists = Builder(ask.vocabulary), result.top_candidates or []
@@ -273,7 +293,7 @@ def _table(result: _Result | None, ask: Ask) -> Logprobs | None:
         builder.add_token(chosen.token, chosen.log_probability, token_id=chosen.token_id)
         for other in (lists[position].candidates if position < len(lists) else None) or ():
             builder.add_alternative(other.token, other.log_probability, token_id=other.token_id)
-    return Logprobs(builder.vocabulary, *builder.columns(), vocab_size=ask.vocab_size)
+    return build_checked(builder, faults, ask.vocab_size)
 
 
 def _usage(counts: Mapping[str, Any] | None) -> dict[str, Any] | None:
@@ -296,8 +316,10 @@ def _tool_call(call: _FunctionCall) -> ToolCall:
 
 def _missing_candidates(reply: _Reply, body: bytes, ask: Ask) -> MalformedResponseError | RequestError:
     blocked = reply.prompt_feedback.block_reason if reply.prompt_feedback is not None else None
-    if blocked is not None or reply.error is not None:
-        reason = f"the prompt was blocked ({blocked})" if blocked else parse_error(200, body).message
+    if reply.error:
+        return failure(ask, body)
+    if blocked is not None:
+        reason = f"the prompt was blocked ({blocked})"
         return RequestError(f"{ask.model!r}: {reason}", model=ask.model, body=decode(body, Any, NAME))
     excerpt = body[:200].decode("utf-8", "replace")
     return MalformedResponseError(

@@ -14,9 +14,11 @@ from ..errors import MalformedResponseError
 from ..logprobs.table import Logprobs
 from ..prompts import Picture, read_parts, refusal
 from . import openai
-from .base import Ask, Completion, Delta, Exchange, Request, StreamReader, failure
-from .decode import decode
+from .base import Ask, Completion, Delta, Exchange, Request, StreamReader, checked, converse, failure
 from .reading.alternatives import least_alternatives
+from .reading.decode import decode
+from .reading.failures import FAILED
+from .reading.faults import Faults
 from .reading.thinking.fields import joined_text
 from .reading.thinking.rows import first_row
 
@@ -86,34 +88,41 @@ def parse_response(body: bytes, ask: Ask) -> Completion:
     RequestError
         When the reply reports an error despite its status.
     """
-    reply = decode(body, _Reply, NAME)
-    if reply.error is not None:
-        raise failure(ask, body)
+    faults = Faults()
+    reply = decode(body, _Reply, NAME, faults=faults)
     if reply.message is None and reply.response is None:
+        if reply.error:
+            raise failure(ask, body)
         excerpt = body[:200].decode("utf-8", "replace")
-        raise MalformedResponseError(
+        raise faults.error or MalformedResponseError(
             f"{ask.model!r} answered without a message: {excerpt}", dialect=NAME, field="message", excerpt=excerpt
         )
     calls = tuple(map(openai.parse_tool_call, (reply.message.tool_calls if reply.message is not None else None) or ()))
     text = reply.message.content if reply.message is not None else reply.response
+    faults.check_answer(is_empty=not (text or calls))
     counts = {"prompt_tokens": reply.prompt_eval_count, "completion_tokens": reply.eval_count}
-    return Completion(
+    completion = Completion(
         text=text or (None if calls else ""),
-        logprobs=_table(reply.logprobs, ask),
+        logprobs=_table(reply.logprobs, ask, faults, text),
         finish_reason="tool_calls" if calls else reply.done_reason,
         usage={**counts, "total_tokens": sum(counts.values())} if reply.done else None,
         model=reply.model,
         tool_calls=calls,
         raw=body,
         thinking=_thinking(reply) or None,
+        notes=faults.notes,
     )
+    return checked(ask, body, completion, reply.error)
 
 
 def exchange(ask: Ask) -> Exchange:
     """Send one request and parse its reply, which may be streamed."""
-    request = build_request(ask)
-    reply = yield replace(request, reader=_Reader(ask)) if ask.stream else request
-    return parse_response(reply, ask)
+
+    def build() -> Request:
+        request = build_request(ask)
+        return replace(request, reader=_Reader(ask)) if ask.stream else request
+
+    return (yield from converse(build, partial(parse_response, ask=ask)))
 
 
 class _Reader(StreamReader):
@@ -130,7 +139,8 @@ class _Reader(StreamReader):
     @property
     def complete(self) -> bool:
         """True if the server has reported the end of the answer."""
-        return bool(self._last.get("done"))
+        # A reason is an end, too, where the flag does not fit.
+        return self._last.get("done") is True or bool(self._last.get("done_reason"))
 
     def body(self) -> bytes:
         """Return the received part as the body of a reply that was not streamed."""
@@ -150,15 +160,11 @@ class _Reader(StreamReader):
         """Return the additions of one event to the answer."""
         if not event.strip():
             return
-        piece = decode(event, _Reply, NAME)
-        if piece.error is not None:
-            raise failure(self.ask, event)
-        self._last = decode(event, dict[str, Any], NAME)
-        self._calls += (self._last.get("message") or {}).get("tool_calls") or []
-        self._rows += self._last.pop("logprobs", None) or []
+        piece = decode(event, _Reply, NAME, faults=self.faults)
         text = piece.message.content if piece.message is not None else piece.response or ""
         self._texts.append(text)
-        rows = _table(piece.logprobs, self.ask) or None
+        # What does not fit is recorded when the whole table is read.
+        rows = _table(piece.logprobs, self.ask, Faults(), text) or None
         thought = _thinking(piece)
         if thought:
             self._thoughts.append(thought)
@@ -167,6 +173,13 @@ class _Reader(StreamReader):
             rows = None if rows is None or start is None else rows[start:]
         if text or rows is not None:
             yield Delta(text, rows)
+        if piece.error or (piece.done_reason or "").lower() in FAILED:
+            raise failure(self.ask, event, piece.error or False, Completion(None, finish_reason=piece.done_reason))
+        self._last = decode(event, dict[str, Any], NAME)
+        message, table = self._last.get("message"), self._last.pop("logprobs", None)
+        calls = message.get("tool_calls") if isinstance(message, dict) else None
+        self._calls += calls if isinstance(calls, list) else []
+        self._rows += table if isinstance(table, list) else []
 
 
 def _thinking(reply: _Reply) -> str:
@@ -195,7 +208,8 @@ def _convert_call(call: Mapping[str, Any]) -> dict[str, Any]:
     return {"function": {"name": function["name"], "arguments": arguments}}
 
 
-def _table(raw: msgspec.Raw, ask: Ask) -> Logprobs | None:
+def _table(raw: msgspec.Raw, ask: Ask, faults: Faults, text: str | None) -> Logprobs | None:
     if bytes(raw) in (b"", b"null"):
         return None
-    return openai.parse_table(msgspec.Raw(b'{"content":%b}' % bytes(raw)), False, ask)
+    table = msgspec.Raw(b'{"content":%b}' % bytes(raw))
+    return openai.read_table(table, ask, faults, text=text, at="logprobs")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import sys
 from collections.abc import Mapping
 from dataclasses import replace
@@ -15,17 +14,21 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import MalformedResponseError, SettingError
-from ..interop.entries import entries_from_columns
-from ..logprobs.columns import UNREAD, RawBytes, ReportedBytes, Vocabulary
+from ..errors import MalformedResponseError
+from ..logprobs.columns import UNREAD, RawBytes, Vocabulary
 from ..logprobs.table import Logprobs
 from ..text.partial import may_hide_bytes
 from ..tools import Tool, ToolCall
-from .base import Ask, Completion, Exchange, Request, failure, load
+from .base import Ask, Completion, Exchange, Request, checked, converse, failure, load
 from .choices import ChoiceReader
-from .decode import decode, excerpt, one_line, parse_json
 from .reading.alternatives import least_alternatives, wants_none
+from .reading.contradictions import REPEATED, find_contradiction
+from .reading.decode import decode, excerpt, one_line, parse_json
+from .reading.faults import Faults
+from .reading.fitting import join_parts, read_counts
+from .reading.tables import read_odd_table, table_from_columns
 from .reading.thinking.fields import Message, table_of_reply, thinking_of, thinking_rows
+from .reading.values import remove_value, reported_bytes, strip_echo
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,8 +46,7 @@ _SAME_NAME_SETTINGS = (
     "n",
 )
 _TABLE_KEY, _NEXT_KEY = b'"logprobs":', b'"finish_reason":'
-# The field of a token's bytes, with the beginning of its value if that is a list or null.
-_BYTES_FIELD = re.compile(rb'"bytes"\s*:\s*(\[|null)?')
+_TABLE_PATH = "choices[0].logprobs"
 _Octets = list[Annotated[int, msgspec.Meta(ge=0, le=255)]]
 
 
@@ -105,10 +107,11 @@ class _Choice(msgspec.Struct):
     message: _Message
     finish_reason: str | None = None
     logprobs: msgspec.Raw = msgspec.Raw(b"")
+    error: Any = None
 
 
 class _Reply(msgspec.Struct):
-    choices: list[_Choice] = []
+    choices: list[_Choice] | None = None
     model: str | None = None
     usage: dict[str, Any] | None = None
     error: Any = None
@@ -138,7 +141,7 @@ def build_request(ask: Ask) -> Request:
         body["response_format"] = {"type": "json_schema", "json_schema": shape}
     if ask.prompt.prefill is not None and ask.endpoint.prefill_flag == "continue_final_message":
         body |= {"continue_final_message": True, "add_generation_prompt": False}
-    reader = partial(ChoiceReader, ask, NAME, partial(parse_table, ask=ask), chat=True)
+    reader = partial(ChoiceReader, ask, NAME, partial(read_table, ask=ask), chat=True)
     return Request("/chat/completions", body | (params.extra_body or {}), make_reader=reader)
 
 
@@ -175,12 +178,13 @@ def parse_response(body: bytes, ask: Ask) -> Completion:
     RequestError
         When the reply reports an error despite its status.
     """
+    faults = Faults()
     rest, logprobs = _split_table(body, ask)
-    reply = decode(body if rest is None else rest, _Reply, NAME)
+    reply = decode(body if rest is None else rest, _Reply, NAME, faults=faults)
     if not reply.choices:
-        if reply.error is not None:
+        if reply.error:
             raise failure(ask, body)
-        raise MalformedResponseError(
+        raise faults.error or MalformedResponseError(
             f"{ask.model!r} answered without choices: {one_line(excerpt(body))}",
             dialect=NAME,
             field="choices",
@@ -188,35 +192,46 @@ def parse_response(body: bytes, ask: Ask) -> Completion:
         )
     choice = reply.choices[0]
     message = choice.message
+    text = join_parts(message.content, faults, "choices[0].message.content")
+    calls = tuple(map(parse_tool_call, message.tool_calls or ()))
     raw = body if rest is None else rest
     if rest is None and bytes(choice.logprobs) not in (b"", b"null"):
-        logprobs = parse_table(choice.logprobs, _is_refusal(message), ask)
-        raw = _remove_value(body, bytes(choice.logprobs))
-    text = text_of(message.content)
-    thinking = thinking_of(message, message.content)
-    # A list of its own, which stays in the body.
-    rows = None if thinking is None or not ask.params.logprobs else thinking_rows(table_of_reply(body, NAME), NAME)
-    return Completion(
-        text=_strip_echo(text, ask.prompt.prefill, logprobs) if text is not None else message.refusal,
+        known = len(faults)
+        logprobs = read_table(choice.logprobs, ask, faults, text=text, refused=_is_refusal(message))
+        # An odd table stays in the body: the one that was read does not tell what the server sent.
+        raw = remove_value(body, bytes(choice.logprobs)) if len(faults) == known and not faults.remarks else body
+    faults.check_answer(is_empty=not (text or message.refusal or calls))
+    thinking, own = thinking_of(message, message.content), None
+    if thinking is not None and ask.params.logprobs:
+        # A list of its own, which stays in the body.
+        rows = thinking_rows(table_of_reply(body, NAME), NAME)
+        own = None if rows is None else msgspec.Raw(b'{"content":%b}' % rows)
+    completion = Completion(
+        text=strip_echo(text, ask.prompt.prefill, logprobs) if text is not None else message.refusal,
         logprobs=logprobs,
         finish_reason=_intern(choice.finish_reason),
-        usage=reply.usage,
+        usage=read_counts(reply.usage, faults),
         model=_intern(reply.model),
-        tool_calls=tuple(map(parse_tool_call, message.tool_calls or ())),
+        tool_calls=calls,
         refusal=message.refusal,
-        raw=raw if rows is None else body,
+        raw=raw if own is None else body,
         thinking=thinking,
-        thinking_logprobs=None if rows is None else parse_table(msgspec.Raw(b'{"content":%b}' % rows), False, ask),
+        thinking_logprobs=None if own is None else read_table(own, ask, faults, text=thinking),
+        notes=faults.notes,
     )
+    return checked(ask, body, completion, reply.error, choice.error)
 
 
 def exchange(ask: Ask) -> Exchange:
     """Send one request and parse its reply, which may be streamed; raw text goes to the completions API."""
     if ask.prompt.raw is not None:
         return (yield from load("completions").exchange(ask))
-    request = build_request(ask)
-    reply = yield as_stream_request(request, ask) if ask.stream else request
-    return parse_response(reply, ask)
+
+    def build() -> Request:
+        request = build_request(ask)
+        return as_stream_request(request, ask) if ask.stream else request
+
+    return (yield from converse(build, partial(parse_response, ask=ask)))
 
 
 def as_stream_request(request: Request, ask: Ask) -> Request:
@@ -227,27 +242,59 @@ def as_stream_request(request: Request, ask: Ask) -> Request:
 
 
 def with_entries(raw: dict[str, Any], entries: list[Any]) -> dict[str, Any]:
-    """Restore the log-probabilities in a reply's body."""
+    """Restore the log-probabilities in a reply's body, if they were removed from it."""
     first, *others = raw["choices"]
-    if first.get("logprobs") is not None:
+    if first.get("logprobs") is not None or "message" not in first:
         return raw
     refused = first["message"].get("content") is None and first["message"].get("refusal") is not None
     table = {"content": None, "refusal": entries} if refused else {"content": entries, "refusal": None}
     return {**raw, "choices": [{**first, "logprobs": table}, *others]}
 
 
-def parse_table(raw: msgspec.Raw, refused: bool, ask: Ask) -> Logprobs | None:
+def read_table(
+    raw: msgspec.Raw, ask: Ask, faults: Faults, *, text: str | None, refused: bool = False, at: str = _TABLE_PATH
+) -> Logprobs | None:
+    """Return the table of a reply or a chunk, of either API; what does not fit is recorded and left out.
+
+    Parameters
+    ----------
+    raw
+        JSON of the table.
+    ask
+        The request, whose vocabulary gets new tokens.
+    faults
+        Receiver of what does not fit, and of remarks on a table that contradicts itself.
+    text
+        The answer, which fills in a token without a text.
+    refused
+        True for the table of a refusal.
+    at
+        Path of the table in the reply.
+    """
+    try:
+        table = parse_table(raw, refused, ask, faults.remarks)
+    except MalformedResponseError as error:
+        faults.error, table = faults.error or error, None
+    if table is None:
+        shared = {"text": text, "vocabulary": ask.vocabulary, "vocab_size": ask.vocab_size}
+        return read_odd_table(bytes(raw), faults, at, refused=refused, **shared)
+    if contradiction := find_contradiction(table):
+        faults.remarks.append(contradiction)
+    return table
+
+
+def parse_table(raw: msgspec.Raw, refused: bool, ask: Ask, remarks: list[str] | None = None) -> Logprobs | None:
     """Parse the table of a reply or a chunk; a refusal has a table of its own."""
     body = bytes(raw)
-    return _parse_table(body, 0, len(body), refused, ask)
+    return _parse_table(body, 0, len(body), refused, ask, [] if remarks is None else remarks)
 
 
-def _parse_table(body: bytes, start: int, end: int, refused: bool, ask: Ask) -> Logprobs | None:
+def _parse_table(body: bytes, start: int, end: int, refused: bool, ask: Ask, remarks: list[str]) -> Logprobs | None:
     """Parse the table that stands between two offsets of a body; a copy of it would cost as much as a part of it."""
     part = memoryview(body)[start:end]
-    lists = decode(part, _Table, NAME, at="choices[0].logprobs")
+    lists = decode(part, _Table, NAME, at=_TABLE_PATH)
     if bytes(lists.tokens) not in (b"", b"null"):  # some servers send the columns of the completions API in a chat
-        return table_from_columns(decode(part, dict[str, Any], NAME), NAME)
+        return table_from_columns(decode(part, dict[str, Any], NAME), NAME, remarks)
     is_refusal = (refused or not lists.content) and lists.refusal is not None
     tokens = lists.refusal if is_refusal else lists.content
     if tokens is None:
@@ -260,7 +307,7 @@ def _parse_table(body: bytes, start: int, end: int, refused: bool, ask: Ask) -> 
     logprobs = [token.logprob for token in tokens]
     logprobs += [other.logprob for top in tops for other in top]
     offsets = _offsets(tuple(map(len, tops)))
-    reported = _reported_bytes(body, start, end, len(texts))
+    reported = reported_bytes(body, start, end, len(texts))
     if reported is ...:  # a missing field becomes null for a chosen token and stays missing for an alternative
         indices = vocabulary.add_texts(texts[:n], None) + vocabulary.add_texts(texts[n:], ...)
     elif reported is False:
@@ -268,35 +315,12 @@ def _parse_table(body: bytes, start: int, end: int, refused: bool, ask: Ask) -> 
     else:
         indices = vocabulary.add_texts(texts, reported)
     if reported is False or (vocabulary.has_unread and UNREAD in indices):
-        rows = decode(part, _Rows, NAME, at="choices[0].logprobs")
+        rows = decode(part, _Rows, NAME, at=_TABLE_PATH)
         _read_exactly(indices, offsets, (rows.refusal if is_refusal else rows.content) or [], vocabulary)
-    return Logprobs.from_lists(vocabulary, indices, logprobs, offsets, vocab_size=ask.vocab_size)
-
-
-def table_from_columns(table: dict[str, Any], dialect: str) -> Logprobs:
-    """Return the table that parallel lists describe, as in the completions API.
-
-    Raises
-    ------
-    MalformedResponseError
-        When the lists have different lengths.
-    """
-    try:
-        return Logprobs.from_entries(entries_from_columns(table))
-    except SettingError as error:
-        raise MalformedResponseError(
-            f"The server's answer does not fit the {dialect} dialect: {error}", dialect=dialect, field="logprobs"
-        ) from None
-
-
-def _reported_bytes(body: bytes, start: int, end: int, count: int) -> ReportedBytes:
-    """Return how the tokens of a table report their bytes; False where they do so in different ways."""
-    first = _BYTES_FIELD.search(body, start, end)
-    if first is None:
-        return ...
-    if first[1] is None or body.count(first[0], start, end) != count:
-        return False
-    return None if first[1] == b"null" else True
+    table = Logprobs.from_lists(vocabulary, indices, logprobs, offsets, vocab_size=ask.vocab_size)
+    if len(table.columns[2]) < len(indices) - n:
+        remarks.append(REPEATED)
+    return table
 
 
 def _read_exactly(
@@ -307,7 +331,7 @@ def _read_exactly(
     unread = np.flatnonzero(np.array(indices) == UNREAD)
     in_row = np.where(unread < n, unread, np.searchsorted(offsets, unread - n, "right") - 1)
     for row in np.unique(in_row).tolist():
-        token = decode(bytes(rows[row]), _ExactToken, NAME, at=f"choices[0].logprobs.content[{row}]")
+        token = decode(bytes(rows[row]), _ExactToken, NAME, at=f"{_TABLE_PATH}.content[{row}]")
         indices[row] = _token_index(vocabulary, (token.token, bytes(token.bytes) or b"null"))
         start, stop = n + int(offsets[row]), n + int(offsets[row + 1])
         indices[start:stop] = [
@@ -328,7 +352,7 @@ def _token_index(vocabulary: Vocabulary, key: tuple[str, bytes]) -> int:
     text, raw = key
     octets: RawBytes = ... if raw == b"" else None
     if raw not in (b"", b"null"):
-        octets = bytes(decode(raw, _Octets, NAME, at="choices[0].logprobs.content[…].bytes"))
+        octets = bytes(decode(raw, _Octets, NAME, at=f"{_TABLE_PATH}.content[…].bytes"))
         if not may_hide_bytes(text):
             octets = text.encode()
     index = vocabulary.spelt[key] = vocabulary.add(text, octets)
@@ -348,7 +372,7 @@ def _split_table(body: bytes, ask: Ask) -> tuple[bytes | None, Logprobs | None]:
     """Return the body with null in place of its table, and the table, if the fields have the usual order.
 
     The table is by far the largest part of a body; here it is decoded only once. The bytes between the two keys are
-    used only if they are a table and the rest of the body is a valid reply; else both results are None.
+    used only if they are a table without a fault and the rest of the body is a valid reply; else both results are None.
     """
     start, end = body.find(_TABLE_KEY), body.rfind(_NEXT_KEY)
     if not 0 <= start < end:
@@ -360,22 +384,14 @@ def _split_table(body: bytes, ask: Ask) -> tuple[bytes | None, Logprobs | None]:
     rest = b"%bnull,%b" % (body[:start], body[end:])
     try:
         choices = msgspec.json.decode(rest, type=_Reply).choices
-        if len(choices) == 1 and bytes(choices[0].logprobs) == b"null":
-            return rest, _parse_table(body, start, stop, _is_refusal(choices[0].message), ask)
+        if choices and len(choices) == 1 and bytes(choices[0].logprobs) == b"null":
+            remarks: list[str] = []
+            table = _parse_table(body, start, stop, _is_refusal(choices[0].message), ask, remarks)
+            if not remarks and (table is None or find_contradiction(table) is None):
+                return rest, table
     except (msgspec.DecodeError, UnicodeDecodeError, MalformedResponseError):
         pass
     return None, None
-
-
-def _remove_value(body: bytes, part: bytes) -> bytes:
-    """Replace one of a body's values by null.
-
-    The value is searched by its first bytes: a search for a value nearly as long as the body costs more than parsing.
-    """
-    at = body.find(part[:256])
-    while at >= 0 and not body.startswith(part, at):
-        at = body.find(part[:256], at + 1)
-    return body if at < 0 else b"%bnull%b" % (body[:at], body[at + len(part) :])
 
 
 def text_of(content: str | list[dict[str, Any]] | None) -> str | None:
@@ -383,13 +399,6 @@ def text_of(content: str | list[dict[str, Any]] | None) -> str | None:
     if not isinstance(content, list):
         return content
     return "".join(part.get("text", "") for part in content if part.get("type", "text") == "text")
-
-
-def _strip_echo(text: str, prefill: str | None, table: Logprobs | None) -> str:
-    """Remove the prefill, which some servers repeat, unless the log-probabilities cover it too."""
-    if not prefill or not text.startswith(prefill):
-        return text
-    return text if table is not None and table.text == text else text[len(prefill) :]
 
 
 def parse_tool_call(call: WireToolCall) -> ToolCall:

@@ -13,8 +13,11 @@ from ..errors import MalformedResponseError, SettingError
 from ..logprobs.table import Logprobs
 from ..prompts import Picture, read_parts, refusal
 from . import openai
-from .base import Ask, Completion, Delta, Exchange, Request, StreamReader, failure
-from .decode import decode
+from .base import Ask, Completion, Delta, Exchange, Request, StreamReader, checked, converse, failure
+from .reading.decode import decode
+from .reading.failures import FAILED
+from .reading.faults import Faults
+from .reading.fitting import read_counts
 from .reading.thinking.fields import joined_text
 
 NAME = "responses"
@@ -38,7 +41,7 @@ class _Item(msgspec.Struct):
     content: list[_Part] | None = None
     summary: Any = None
     name: str = ""
-    arguments: str = ""
+    arguments: str | dict[str, Any] = ""
     call_id: str | None = None
 
 
@@ -113,44 +116,55 @@ def parse_response(body: bytes, ask: Ask) -> Completion:
     RequestError
         When the reply reports a failure.
     """
-    reply = decode(body, _Reply, NAME)
-    if reply.error is not None or reply.status == "failed":
-        raise failure(ask, body)
+    faults = Faults()
+    reply = decode(body, _Reply, NAME, faults=faults)
     if reply.output is None:
+        if reply.error or reply.status == "failed":
+            raise failure(ask, body)
         excerpt = body[:200].decode("utf-8", "replace")
-        raise MalformedResponseError(
+        raise faults.error or MalformedResponseError(
             f"{ask.model!r} answered without output: {excerpt}", dialect=NAME, field="output", excerpt=excerpt
         )
-    parts = [part for item in reply.output if item.type == "message" for part in item.content or ()]
-    texts = [part.text for part in parts if part.type == "output_text" and part.text is not None]
-    refusal = next((part.refusal for part in parts if part.type == "refusal"), None)
+    # A part without a type has the one that its fields show.
+    parts = [part for item in reply.output if item.type in ("message", "") for part in item.content or ()]
+    texts = [part.text for part in parts if part.type in ("output_text", "") and part.text is not None]
+    refusal = next((part.refusal for part in parts if part.type in ("refusal", "") and part.refusal is not None), None)
     calls = tuple(
         openai.parse_tool_call(openai.wire_tool_call(item.name, item.arguments, item.call_id))
         for item in reply.output
         if item.type == "function_call"
     )
+    faults.check_answer(is_empty=not (texts or refusal or calls))
+    text = "".join(texts) if texts else refusal if refusal is not None or calls else ""
     reason = reply.incomplete_details.reason if reply.incomplete_details is not None else None
     default = "tool_calls" if calls else "stop" if reply.status == "completed" else None
-    return Completion(
-        text="".join(texts) if texts else refusal if refusal is not None or calls else "",
-        logprobs=_table([part.logprobs for part in parts if part.type == "output_text"], ask),
+    completion = Completion(
+        text=text,
+        logprobs=_table([part.logprobs for part in parts if part.type in ("output_text", "")], ask, faults, text),
         finish_reason=_REASONS.get(reason, reason) if reason else default,
-        usage=_usage(reply.usage),
+        usage=_usage(read_counts(reply.usage, faults)),
         model=reply.model,
         tool_calls=calls,
         refusal=refusal,
         raw=body,
         thinking=_thinking(reply.output),
+        notes=faults.notes,
     )
+    if reply.status in FAILED and not reply.error:
+        raise failure(ask, body, False, replace(completion, finish_reason=reply.status))
+    return checked(ask, body, completion, reply.error)
 
 
 def exchange(ask: Ask) -> Exchange:
     """Send one request and parse its reply, which may be streamed."""
-    request = build_request(ask)
-    if ask.stream:
-        request = replace(request, body={**(request.body or {}), "stream": True}, reader=_Reader(ask))
-    reply = yield request
-    return parse_response(reply, ask)
+
+    def build() -> Request:
+        request = build_request(ask)
+        if not ask.stream:
+            return request
+        return replace(request, body={**(request.body or {}), "stream": True}, reader=_Reader(ask))
+
+    return (yield from converse(build, partial(parse_response, ask=ask)))
 
 
 class _Reader(StreamReader):
@@ -181,16 +195,17 @@ class _Reader(StreamReader):
 
     def read(self, event: bytes) -> Iterator[Delta]:
         """Return the additions of one event to the answer."""
-        fields = decode(event, _Event, NAME)
+        fields = decode(event, _Event, NAME, faults=self.faults)
         if fields.type in ("response.completed", "response.incomplete"):
             self._whole = bytes(fields.response)
         elif fields.type in ("response.failed", "error"):
             raise failure(self.ask, bytes(fields.response) or event)
         elif fields.type in ("response.output_text.delta", "response.refusal.delta") and isinstance(fields.delta, str):
             self._texts.append(fields.delta)
-            table = _table([fields.logprobs], self.ask)
-            if table is not None:
-                self._rows += msgspec.json.decode(bytes(fields.logprobs))
+            # What does not fit is recorded when the whole table is read.
+            table = _table([fields.logprobs], self.ask, Faults(), fields.delta)
+            rows = msgspec.json.decode(bytes(fields.logprobs) or b"null")
+            self._rows += rows if isinstance(rows, list) else []
             if fields.delta or table:
                 yield Delta(fields.delta, table or None)
         elif fields.type in _THINKING_EVENTS and isinstance(fields.delta, str):
@@ -236,14 +251,19 @@ def _input(messages: Iterable[Mapping[str, Any]], model: str) -> Iterator[dict[s
             yield {"type": "function_call", "call_id": identity, "name": function["name"], "arguments": arguments}
 
 
-def _table(lists: list[msgspec.Raw], ask: Ask) -> Logprobs | None:
+def _table(lists: list[msgspec.Raw], ask: Ask, faults: Faults, text: str | None) -> Logprobs | None:
     """Return one table of the lists of all parts."""
     raw = [bytes(part) for part in lists]
-    rows = [part[1:-1] for part in raw if part[:1] == b"[" and part != b"[]"]
+    for part in raw:
+        if part not in (b"", b"null") and part[:1] != b"[":
+            faults.add("output.content.logprobs")
+    rows = [inside for part in raw if part[:1] == b"[" and (inside := part[1:-1].strip())]
     if not rows:
         # Requested log-probabilities of an empty answer are an empty table; missing ones are None.
-        return Logprobs.from_entries([]) if b"[]" in raw and ask.params.logprobs else None
-    return openai.parse_table(msgspec.Raw(b'{"content":[%b]}' % b",".join(rows)), False, ask)
+        is_empty = any(part[:1] == b"[" for part in raw)
+        return Logprobs.from_entries([]) if is_empty and ask.params.logprobs else None
+    table = msgspec.Raw(b'{"content":[%b]}' % b",".join(rows))
+    return openai.read_table(table, ask, faults, text=text, at="output.content.logprobs")
 
 
 def _usage(counts: Mapping[str, Any] | None) -> dict[str, Any] | None:

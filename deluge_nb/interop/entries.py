@@ -67,6 +67,9 @@ def _as_dict(value: Any) -> Any:
 def entries_from_columns(table: Any) -> Iterator[Entry]:
     """Yield entries from parallel lists: tokens, their log-probabilities, and a dict of alternatives for each.
 
+    Where there are fewer dicts than tokens, each stands with the token that it lists, if that is certain; else none is
+    kept.
+
     Raises
     ------
     SettingError
@@ -76,16 +79,55 @@ def entries_from_columns(table: Any) -> Iterator[Entry]:
     if len(tokens) != len(logprobs):
         raise _uneven("tokens", len(tokens), "token_logprobs", len(logprobs))
     ids, top = as_sequence(get_field(table, "token_ids")), get_field(table, "top_logprobs")
-    rows = [top] if isinstance(top, Mapping) else as_sequence(top)
-    for position, (token, logprob) in enumerate(zip(tokens, logprobs, strict=True)):
-        alternatives = rows[position] if position < len(rows) else None
+    lists = align_alternatives(tokens, [top] if isinstance(top, Mapping) else as_sequence(top))
+    for position, (token, logprob, alternatives) in enumerate(zip(tokens, logprobs, lists, strict=True)):
         if isinstance(alternatives, Mapping):
-            alternatives = _sort(_decode_bytes(text, number) for text, number in alternatives.items())
+            alternatives = _sort(decode_bytes(text, number) for text, number in alternatives.items())
         id_field = {"id": ids[position]} if len(ids) == len(tokens) else {}
-        yield {**_decode_bytes(token, logprob), **id_field, "top_logprobs": alternatives}
+        yield {**decode_bytes(token, logprob), **id_field, "top_logprobs": alternatives}
 
 
-def _decode_bytes(token: Any, logprob: Any) -> Entry:
+def align_alternatives(tokens: Sequence[Any], lists: Sequence[Any]) -> Sequence[Any]:
+    """Return one list of alternatives for each token, None where there is none.
+
+    Fewer lists than tokens are assigned, in order, to tokens that they list; if that is possible in several ways or in
+    none, it is not known which token each belongs to, and none is returned.
+
+    Examples
+    --------
+    >>> from deluge_nb.interop.entries import align_alternatives
+    >>> align_alternatives(["A", "B", "C"], [{"A": -0.5}, {"C": -0.1, "D": -2.0}])
+    [{'A': -0.5}, None, {'C': -0.1, 'D': -2.0}]
+    >>> align_alternatives(["A", "A"], [{"A": -0.5}])
+    [None, None]
+    """
+    if len(lists) == len(tokens):
+        return lists
+    nothing = [None] * len(tokens)
+    earliest = _assign(tokens, lists)
+    last = len(tokens) - 1
+    latest = [last - position for position in reversed(_assign(tokens[::-1], lists[::-1]) or ())]
+    if not earliest or earliest != latest:
+        return nothing
+    known = dict(zip(earliest, lists, strict=True))
+    return [known.get(position) for position in range(len(tokens))]
+
+
+def _assign(tokens: Sequence[Any], lists: Sequence[Any]) -> list[int] | None:
+    """Return for each list the first token, after that of the list before, that it may belong to."""
+    positions: list[int] = []
+    start = 0
+    for alternatives in lists:
+        may_be_any = not isinstance(alternatives, Mapping) or not alternatives
+        match = next((at for at in range(start, len(tokens)) if may_be_any or tokens[at] in alternatives), None)
+        if match is None:
+            return None
+        positions.append(match)
+        start = match + 1
+    return positions
+
+
+def decode_bytes(token: Any, logprob: Any) -> Entry:
     """Return an entry, with the bytes of a token that is spelt as bytes."""
     entry: Entry = {"token": token, "logprob": logprob}
     if isinstance(token, str) and (prefix := _SPELT_BYTES.match(token)):

@@ -220,6 +220,11 @@ class Builder:
     def __len__(self) -> int:
         return len(self._chosen)
 
+    @property
+    def alternatives(self) -> int:
+        """Number of collected alternatives, repeated ones included."""
+        return len(self._alternative)
+
     def add_token(self, text: str, logprob: float | None, raw: RawBytes = None, token_id: int | None = None) -> None:
         """Add a chosen token. Alternatives added next belong to it."""
         self._chosen.append(self.vocabulary.add(text, raw, token_id))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import contextlib
+import json
 import math
 import re
 import weakref
@@ -18,7 +19,7 @@ from typing import Protocol, runtime_checkable
 import httpx
 from pydantic import SecretStr
 
-from ..dialects.base import Completion, Exchange, Request, load
+from ..dialects.base import Completion, Exchange, FailedAnswer, Request, load
 from ..errors import RequestError
 from ..models.spec import Address, Endpoint, Served
 from .address import ServerAddress, mask
@@ -173,16 +174,28 @@ class Transport:
         """
         with contextlib.closing(exchange), self._hiding(listener):
             request = next(exchange)
+            failures: list[FailedAttempt] = []
             async with self._slots:
                 while True:
+                    if request.failure is None:
+                        failures.clear()
+                    else:
+                        failures.append(self._answer_failure(request.failure))
                     streamed = None
                     if request.reader is not None and listener is not None:
                         streamed = StreamedReply(request.reader, listener)
                     attempt = self._attempt_served if isinstance(self._served, _Restartable) else self._attempt
                     send = partial(attempt, request, model, streamed)
-                    reply = await with_retries(send, self._max_attempts, on_request)
                     try:
-                        request = exchange.send(reply)
+                        reply = await with_retries(send, self._max_attempts, on_request, failures)
+                        proceed = partial(exchange.send, reply)
+                    except FailedAnswer as failure:
+                        if failure is request.failure:  # there is no further attempt
+                            raise
+                        # Of a stream, before its first token: a new request has a new reader.
+                        proceed = partial(exchange.throw, failure)
+                    try:
+                        request = proceed()
                     except StopIteration as end:
                         return end.value
 
@@ -351,7 +364,7 @@ class Transport:
         is_limit = status == HTTPStatus.TOO_MANY_REQUESTS
         reset = seconds_until_reset(response.headers.raw) if is_limit else None
         wait = plausible_wait((retry_after(response.headers), reason.wait, reset))
-        retry = status in _RETRY_STATUSES and reason.code not in _EXHAUSTED_CODES and not _NO_QUOTA.search(body)
+        retry = _is_transient(status, body) and reason.code not in _EXHAUSTED_CODES
         should_retry = response.headers.get("x-should-retry")
         if should_retry in ("true", "false"):
             retry = should_retry == "true"
@@ -368,12 +381,25 @@ class Transport:
         error = RequestError(message, model=model, status_code=status, body=reason.body, retry_after=wait)
         return FailedAttempt(error, retry=retry, wait=wait)
 
+    def _answer_failure(self, error: RequestError) -> FailedAttempt:
+        """Return the failure for a reply that reports an error in its body, which means what its status would mean."""
+        body, wait = json.dumps(error.body), plausible_wait((error.retry_after,))
+        retry = _is_transient(error.status_code, body) and not any(code in body for code in _EXHAUSTED_CODES)
+        if retry and wait and error.status_code == HTTPStatus.TOO_MANY_REQUESTS and wait <= _LONGEST_WAIT:
+            self._pause.hold(wait)
+        return FailedAttempt(error, retry=retry and (wait or 0) <= _LONGEST_WAIT, wait=wait, billed=True)
+
     def close(self) -> None:
         """Close the connections; they are opened again when needed."""
         backend, loop = self._backend, self._loop
         self._backend = self._loop = None
         if backend is not None and loop is not None:
             _close(backend, loop)
+
+
+def _is_transient(status: int | None, body: str) -> bool:
+    """Return whether a failure with this status and body may be cured by waiting."""
+    return status in _RETRY_STATUSES and not _NO_QUOTA.search(body)
 
 
 def _close(backend: httpx.AsyncBaseTransport, loop: asyncio.AbstractEventLoop) -> None:

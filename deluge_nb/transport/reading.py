@@ -140,6 +140,7 @@ async def read_stream(
                 deltas = reader.feed(piece)
                 if deltas and on_deltas is not None:
                     on_deltas(deltas)
+                reader.check()
                 if was_ended:
                     continue
                 was_ended = reader.ended
@@ -154,6 +155,7 @@ async def read_stream(
     deltas = reader.end()
     if deltas and on_deltas is not None:
         on_deltas(deltas)
+    reader.check()
 
 
 class Body:

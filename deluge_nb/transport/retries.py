@@ -42,7 +42,10 @@ class FailedAttempt(Exception):
 
 
 async def with_retries(
-    send: Callable[[], Awaitable[bytes]], max_attempts: int, on_request: Callable[[], None] | None = None
+    send: Callable[[], Awaitable[bytes]],
+    max_attempts: int,
+    on_request: Callable[[], None] | None = None,
+    failures: list[FailedAttempt] | None = None,
 ) -> bytes:
     """Send a request until it succeeds, fails permanently or its attempts are used up.
 
@@ -54,23 +57,28 @@ async def with_retries(
         Attempts, including the first.
     on_request
         Called before each attempt.
+    failures
+        Attempts of this request that have failed already; further ones are added.
 
     Raises
     ------
     RequestError
         With the number of attempts in its message, if there were several.
     """
-    try:
-        if on_request is not None:
-            on_request()
-        return await send()
-    except FailedAttempt as failure:
-        failures = [failure]
+    failed: list[FailedAttempt] = [] if failures is None else failures
+    if not failed:
+        try:
+            if on_request is not None:
+                on_request()
+            return await send()
+        except FailedAttempt as failure:
+            failed.append(failure)
     # Built only after a failure: most requests succeed at once.
     retrying = tenacity.AsyncRetrying(
         retry=tenacity.retry_if_exception(lambda error: isinstance(error, FailedAttempt) and error.retry),
         wait=_retry_delay,
-        stop=tenacity.stop_after_attempt(max_attempts),
+        # The last failure so far is raised again, as the first of these attempts.
+        stop=tenacity.stop_after_attempt(max_attempts - len(failed) + 1),
         reraise=True,
     )
     started = False
@@ -79,20 +87,20 @@ async def with_retries(
         nonlocal started
         if not started:
             started = True
-            raise failures[0]
+            raise failed[-1]
         if on_request is not None:
             on_request()
         try:
             return await send()
         except FailedAttempt as failure:
-            failures.append(failure)
+            failed.append(failure)
             raise
 
     try:
         return await retrying(attempt)
     except FailedAttempt:
-        error = _name_tries(failures)
-        failures.clear()
+        error = _name_tries(failed)
+        failed.clear()
     # Raised outside the handler, so that no httpx object, whose headers hold the key, becomes the error's context.
     raise error
 

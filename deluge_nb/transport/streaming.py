@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import httpx
 
-from ..dialects.base import Delta, StreamReader
+from ..dialects.base import Delta, FailedAnswer, StreamReader
 from ..dialects.reading.events import is_json
 from ..errors import DelugeError, RequestError
 from .reading import UnfinishedStreamError, UnreadableBodyError, assembled, body_stream, read_stream
@@ -72,6 +72,8 @@ class StreamedReply:
         self._listener = listener
         self.timed_out = False
         """True if the server fell silent in the middle of its answer."""
+        # A failure before the first token is one of the request, which may be tried again.
+        self._has_begun = False
 
     async def read(self, response: httpx.Response, source: Source, deadline: float | None, max_size: float) -> bytes:
         """Read the reply until it ends, fails or is stopped.
@@ -115,6 +117,8 @@ class StreamedReply:
                 listener.error = source.interruption(_reason(error))
                 self.timed_out = isinstance(error, httpx.TimeoutException)
         except DelugeError as error:
+            if isinstance(error, FailedAnswer) and not self._has_begun:
+                raise
             listener.error = error
         else:
             try:
@@ -126,7 +130,12 @@ class StreamedReply:
 
     async def _read_chunks(self, response: httpx.Response, deadline: float | None, max_size: float) -> None:
         async with asyncio.timeout_at(deadline):
-            await read_stream(body_stream(response), self._reader, max_size, self._listener.on_deltas)
+            await read_stream(body_stream(response), self._reader, max_size, self._pass_on)
+
+    def _pass_on(self, deltas: list[Delta]) -> None:
+        if deltas:
+            self._has_begun = True
+            self._listener.on_deltas(deltas)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deluge_nb.dialects.decode import decode
+from deluge_nb.dialects.reading.decode import decode
 from deluge_nb.errors import MalformedResponseError
 
 

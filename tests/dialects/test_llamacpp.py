@@ -255,33 +255,36 @@ def test_no_body_of_an_error_raises(body: bytes) -> None:
     assert llamacpp.parse_error(500, body).message
 
 
-@pytest.mark.parametrize(
-    ("reply", "field"),
-    [
-        ({}, "content"),
-        ({"content": "a", "tokens": ["x"]}, "tokens[0]"),
-        ({"content": "a", "completion_probabilities": [{}]}, "completion_probabilities[0].id"),
-        (
-            {"content": "a", "completion_probabilities": [{"id": 1, "bytes": [300]}]},
-            "completion_probabilities[0].bytes[0]",
-        ),
-        (
-            {"content": "a", "tokens": [1], "completion_probabilities": [{"id": 2, "bytes": [97]}]},
-            "completion_probabilities",
-        ),
-        (
-            {"content": "a", "tokens": [], "completion_probabilities": [{"id": 2, "bytes": [97]}]},
-            "completion_probabilities",
-        ),
-        ({"content": "a"}, "completion_probabilities"),
-    ],
-)
-def test_a_reply_that_does_not_fit_names_its_field(reply: Any, field: str) -> None:
+def test_a_reply_without_a_text_names_the_field() -> None:
     exchange = llamacpp.exchange(ask(RawPrompt("x"), top_logprobs=1))
     next(exchange)
     with pytest.raises(MalformedResponseError) as found:
+        respond(exchange.send, {})
+    assert (found.value.dialect, found.value.field) == ("llamacpp", "content")
+
+
+@pytest.mark.parametrize(
+    ("reply", "note"),
+    [
+        ({"content": "a", "tokens": ["x"]}, "the server's tokens did not fit"),
+        ({"content": "a", "completion_probabilities": [{}]}, "completion_probabilities[0].id"),
+        (
+            {"content": "a", "completion_probabilities": [{"id": 1, "bytes": [300]}]},
+            "completion_probabilities[0].bytes",
+        ),
+        ({"content": "a", "tokens": [1], "completion_probabilities": [{"id": 2, "bytes": [97]}]}, "token 1"),
+        ({"content": "a", "tokens": [], "completion_probabilities": [{"id": 2, "bytes": [97]}]}, "do not match"),
+        ({"content": "a"}, "do not match"),
+    ],
+)
+def test_a_table_that_does_not_fit_costs_itself_and_not_the_text(reply: Any, note: str) -> None:
+    exchange = llamacpp.exchange(ask(RawPrompt("x"), top_logprobs=1))
+    next(exchange)
+    with pytest.raises(StopIteration) as found:
         respond(exchange.send, reply)
-    assert (found.value.dialect, found.value.field) == ("llamacpp", field)
+    completion: Completion = found.value.value
+    assert (completion.text, completion.logprobs, completion.raw) == ("a", None, reply)
+    assert note in "; ".join(completion.notes)
 
 
 def respond(send: Callable[[bytes], Request], reply: Any) -> None:

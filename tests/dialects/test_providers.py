@@ -249,12 +249,14 @@ def test_together_is_asked_for_a_number_and_its_columns_are_read() -> None:
     assert row(response, 0) == [("O", -0.021), ("The", -4.14)]
 
 
-def test_columns_of_different_lengths_are_a_misfit_that_names_them() -> None:
+def test_columns_of_different_lengths_cost_the_table_and_not_the_text() -> None:
     broken = json.loads(json.dumps(TOGETHER))
     broken["choices"][0]["logprobs"]["token_logprobs"].pop()
-    response = Provider(broken).ask("together/x")
-    assert response.is_error
-    assert "tokens and token_logprobs" in response.error_message
+    with pytest.warns(UserWarning, match="without the log-probabilities"):
+        response = Provider(broken).ask("together/x")
+    assert (response.is_error, response.completion, response.logprobs) == (False, "Oslo", None)
+    assert "choices[0].logprobs.token_logprobs" in (response.note or "")
+    assert response.raw_response == broken
 
 
 # What a request must also say -----------------------------------------------------------------------------------------

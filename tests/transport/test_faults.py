@@ -129,11 +129,31 @@ def test_a_body_that_is_no_answer_is_reported_and_not_retried(faulty: FaultServe
     assert len(faulty.seen) == 1
 
 
-def test_an_error_inside_a_200_is_an_error(faulty: FaultServer) -> None:
+def test_an_error_inside_a_200_is_tried_again_like_its_status(faulty: FaultServer) -> None:
     faulty.answer = lambda seen, number: reply({"error": {"code": 502, "message": "the upstream is gone"}})
-    (response,) = ask(faulty)
+    (response,) = ask(faulty, max_attempts=2)
     assert isinstance(response.error, RequestError)
     assert "the upstream is gone" in str(response.error)
+    assert (response.status_code, len(faulty.seen)) == (502, 2)
+
+
+def test_a_failed_choice_is_tried_again_and_keeps_its_text(faulty: FaultServer) -> None:
+    choice = {"message": {"content": "The capital of Fra"}, "finish_reason": "error", "error": {"code": 502}}
+    faulty.answer = lambda seen, number: reply({"choices": [choice]})
+    (response,) = ask(faulty, max_attempts=1)
+    assert (response.is_error, response.completion) == (True, "The capital of Fra")
+    assert response.raw_response == {"choices": [choice]}
+    first_then_good(faulty, *reply({"choices": [choice]}))
+    assert ask(faulty)[0].completion == "Hello?"
+
+
+def test_an_answer_cut_off_by_a_filter_is_no_failure_and_noted(faulty: FaultServer) -> None:
+    choice = {"message": {"content": "Well"}, "finish_reason": "content_filter"}
+    faulty.answer = lambda seen, number: reply({"choices": [choice]})
+    with pytest.warns(UserWarning, match="without the log-probabilities"):
+        (response,) = ask(faulty)
+    assert (response.is_error, response.completion) == (False, "Well")
+    assert "content filter" in (response.note or "")
 
 
 def test_a_gateway_s_page_is_not_shown(faulty: FaultServer) -> None:

@@ -99,12 +99,21 @@ def missing_notes(completion: Completion, ask: Ask) -> list[str]:
     table = completion.logprobs
     if table is None and completion.tool_calls:
         return ["log-probabilities cover text, and this answer is a tool call"]
+    if table is None and any("logprob" in note or "probabilities" in note for note in completion.notes):
+        return []  # a note says which field did not fit
     if table is None:
         _record(ask, "dropped")
         return [f"{ask.model!r} sent none"]
     fault = _degenerate(table, completion, ask)
     _record(ask, "degenerate" if fault else "fine")
     return [fault] if fault else []
+
+
+def ending_notes(completion: Completion) -> list[str]:
+    """Return what is to be known of the way an answer ended, as sentences for its note."""
+    if completion.finish_reason == "content_filter":
+        return ["the provider's content filter cut the answer off"]
+    return []
 
 
 def _record(ask: Ask, outcome: Outcome) -> None:

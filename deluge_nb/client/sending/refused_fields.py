@@ -9,7 +9,10 @@ import json
 import re
 from collections.abc import Generator, Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
+
+from ...errors import RequestError
 
 if TYPE_CHECKING:
     from ...dialects.base import Ask, Completion, Exchange, Request
@@ -115,9 +118,14 @@ def _edited(exchange: Exchange, ask: Ask) -> Generator[Request, bytes, Completio
         body = request.body
         if body:
             request = replace(request, body=_without(body, ask))
-        reply = yield request
         try:
-            request = exchange.send(reply)
+            reply = yield request
+        except RequestError as error:
+            proceed = partial(exchange.throw, error)
+        else:
+            proceed = partial(exchange.send, reply)
+        try:
+            request = proceed()
         except StopIteration as end:
             return end.value
 

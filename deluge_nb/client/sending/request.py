@@ -23,7 +23,7 @@ from ...tools import OutputSchema, Tool
 from ...transport.secrecy import forget_frames
 from ..interruption import describe
 from ..route import Route, greedy
-from .diagnosis import as_refusal, missing_notes, retry_differently, with_refused_fields
+from .diagnosis import as_refusal, ending_notes, missing_notes, retry_differently, with_refused_fields
 from .refused_fields import exchange_without, first_body
 
 if TYPE_CHECKING:
@@ -247,12 +247,20 @@ def as_response(
     if listener is None or listener.error is None or listener.stopped:
         return response
     failure = as_failure(ask, listener.error)
-    return replace(response, is_error=True, error=failure.error, error_message=failure.error_message, status_code=None)
+    return replace(
+        response,
+        is_error=True,
+        error=failure.error,
+        error_message=failure.error_message,
+        status_code=failure.status_code,
+    )
 
 
 def _missing(ask: Ask, completion: Completion) -> list[str]:
     """Return notes on what was requested and is missing from an answer."""
-    notes = missing_notes(completion, ask) if ask.params.logprobs else []
+    notes = ending_notes(completion)
+    if ask.params.logprobs:
+        notes += missing_notes(completion, ask)
     # Token ids are continued by every server that takes them.
     if ask.prompt.prefill is not None and not ask.prompt.begun and ask.endpoint.prefill is None:
         notes.append(f"it is not known whether {ask.endpoint.label} continues an answer that was begun")
@@ -297,6 +305,8 @@ def as_failure(
     if isinstance(error, DelugeError):
         error = as_refusal(error, ask)
     failure = _failure(ask.model, ask.endpoint.dialect, ask.prompt, ask.params, error)
+    # What a server sent before it reported a failure, or before its answer could not be used.
+    completion = completion or getattr(error, "completion", None)
     if completion is None:
         return failure
     return replace(
@@ -307,7 +317,7 @@ def as_failure(
         usage=completion.usage,
         tool_calls=completion.tool_calls,
         served_model=completion.model,
-        _raw=completion.raw,
+        _raw=failure._raw or completion.raw,
     )
 
 

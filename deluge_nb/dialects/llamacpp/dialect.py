@@ -14,13 +14,15 @@ from typing import Any
 
 import msgspec
 
+from ...errors import MalformedResponseError, RequestError
 from ...logprobs.table import Logprobs
 from ...prompts import text_only
 from ...sampling import SamplingParams
 from .. import openai
-from ..base import Ask, Completion, Exchange, Request
-from ..decode import ServerError, decode
-from ..decode import parse_error as parse_server_error
+from ..base import Ask, Completion, Exchange, FailedAnswer, Request, checked, failure
+from ..reading.decode import ServerError, decode
+from ..reading.decode import parse_error as parse_server_error
+from ..reading.faults import Faults
 from .replies import NAME, Entry, Reply, Row
 from .rows import (
     FORCING_BIAS,
@@ -47,6 +49,10 @@ _EMPTY = '""'
 
 class _Templated(msgspec.Struct):
     prompt: str
+
+
+class _Failure(msgspec.Struct):
+    error: Any = None
 
 
 class _Properties(msgspec.Struct):
@@ -76,18 +82,43 @@ def exchange(ask: Ask) -> Exchange:
     if ask.prompt.begun:
         # As ids and not as text: a token may end inside a character.
         prompt = [piece.id for piece in (yield from tokenize(text))] + list(ask.prompt.begun)
-    request = build_request(ask, prompt)
-    reader = CompletionReader(ask) if _is_streamed(ask) else None
-    if reader is not None:
-        request = dataclasses.replace(request, body={**(request.body or {}), "stream": True}, reader=reader)
-    body = yield request
-    reply = reply_reader(ask)(body)
-    if reader is not None and ask.params.logprobs:
-        reply = yield from add_unreported_tokens(reply, reader.pieces, prompt)
-    logprobs = None
+    failed: RequestError | None = None
+    while True:
+        request = dataclasses.replace(build_request(ask, prompt), failure=failed)
+        reader = CompletionReader(ask) if _is_streamed(ask) else None
+        if reader is not None:
+            request = dataclasses.replace(request, body={**(request.body or {}), "stream": True}, reader=reader)
+        try:
+            body = yield request
+            return (yield from _read(ask, body, prompt, reader))
+        except FailedAnswer as error:
+            failed = error
+
+
+def _read(ask: Ask, body: bytes, prompt: str | list[int], reader: CompletionReader | None) -> Exchange:
+    """Parse the reply to a completion; the rows that it lacks are requested."""
+    faults = Faults()
+    try:
+        reply = reply_reader(ask, faults)(body)
+    except MalformedResponseError:
+        if decode(body, _Failure, NAME, faults=Faults()).error:
+            raise failure(ask, body) from None
+        raise
+    notes = faults.notes if reader is None else (*reader.faults.notes, *faults.notes)
+    logprobs, raw = None, _without_entries(body)
     if ask.params.logprobs:
-        logprobs = build_table(ask, (yield from rows(ask, prompt, reply)))
-    return _completion(reply, logprobs, _without_entries(body))
+        try:
+            if reader is not None:
+                reply = yield from add_unreported_tokens(reply, reader.pieces, prompt)
+            logprobs = build_table(ask, (yield from rows(ask, prompt, reply)))
+        except (MalformedResponseError, IndexError) as error:
+            # The table is lost, and not the text.
+            raw = decode(body, dict[str, Any], NAME)
+            notes = (*notes, str(error)) if isinstance(error, MalformedResponseError) else notes
+    completion = dataclasses.replace(_completion(reply, logprobs, raw), notes=notes)
+    ending = dataclasses.replace(completion, finish_reason=reply.stop_type)
+    checked(ask, body, ending, reply.error)
+    return completion
 
 
 def count_tokens(ask: Ask) -> Generator[Request, bytes, int]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 
@@ -41,6 +41,7 @@ class Reply(msgspec.Struct):
     tokens_evaluated: int = 0
     tokens_predicted: int = 0
     model: str | None = None
+    error: Any = None
 
 
 class Row(msgspec.Struct):

@@ -21,7 +21,8 @@ from ...logprobs.columns import Builder
 from ...logprobs.table import Logprobs
 from ...logprobs.values import log_sum
 from ..base import Ask, Request
-from ..decode import decode
+from ..reading.decode import decode
+from ..reading.faults import Faults
 from .replies import NAME, Alternative, Octets, Reply, Row
 from .whole import bytes_by_id, find, normalize, read_reply, whole_table
 
@@ -62,13 +63,13 @@ def vocabulary() -> Generator[Request, bytes, dict[int, bytes]]:
     return {alternative.id: bytes(alternative.bytes) for alternative in alternatives}
 
 
-def reply_reader(ask: Ask) -> Callable[[bytes], Reply]:
-    """Return the function that reads the replies to an ask."""
-    return partial(read_reply, ask) if ask.params.full_vocab else _read_reply
+def reply_reader(ask: Ask, faults: Faults | None = None) -> Callable[[bytes], Reply]:
+    """Return the function that reads the replies to an ask; with ``faults``, without the fields that do not fit."""
+    return partial(read_reply, ask, faults=faults) if ask.params.full_vocab else partial(_read_reply, faults=faults)
 
 
-def _read_reply(body: bytes) -> Reply:
-    return decode(body, Reply, NAME)
+def _read_reply(body: bytes, faults: Faults | None = None) -> Reply:
+    return decode(body, Reply, NAME, faults=faults)
 
 
 def rows(ask: Ask, prompt: str | list[int], reply: Reply) -> Generator[Request, bytes, list[Row]]:

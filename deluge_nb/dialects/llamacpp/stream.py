@@ -13,8 +13,9 @@ from typing import Any
 import msgspec
 
 from ...errors import MalformedResponseError
-from ..base import Ask, Delta, Request, StreamReader, failure
-from ..decode import decode
+from ..base import Ask, Completion, Delta, Request, StreamReader, failure
+from ..reading.decode import decode
+from ..reading.failures import FAILED
 from .replies import NAME, Entry, Reply, Row
 from .rows import RowRequests, build_table, vocabulary
 
@@ -25,6 +26,7 @@ class _Chunk(msgspec.Struct):
     completion_probabilities: list[Entry] = []
     tokens_predicted: int = 0
     stop: bool = False
+    stop_type: str = ""
     error: Any = None
 
 
@@ -64,11 +66,12 @@ class CompletionReader(StreamReader):
 
     def read(self, event: bytes) -> Iterator[Delta]:
         """Return the additions of one event to the answer."""
-        chunk = decode(event, _Chunk, NAME)
-        if chunk.error is not None:
-            raise failure(self.ask, event)
-        if chunk.stop:
-            self._last = decode(event, dict[str, Any], NAME)
+        chunk = decode(event, _Chunk, NAME, faults=self.faults)
+        if chunk.error or chunk.stop_type.lower() in FAILED:
+            error = chunk.error or False
+            raise failure(self.ask, event, error, Completion(None, finish_reason=chunk.stop_type or None))
+        if chunk.stop or chunk.stop_type:
+            self._last = {**decode(event, dict[str, Any], NAME), "stop": True}
         self._texts.append(chunk.content)
         unreported = chunk.tokens_predicted - self._count - len(chunk.tokens)
         if chunk.tokens:

@@ -21,7 +21,8 @@ from ...logprobs.columns import Vocabulary
 from ...logprobs.table import Logprobs
 from ...logprobs.values import LOWEST
 from ..base import Ask
-from ..decode import decode
+from ..reading.decode import decode
+from ..reading.faults import Faults
 from .replies import NAME, Alternative, Entry, Octets, Reply, Row
 
 # Models whose texts are kept: a vocabulary takes about 10 MB.
@@ -135,7 +136,7 @@ def forget() -> None:
     _known.clear()
 
 
-def read_reply(ask: Ask, body: bytes) -> Reply:
+def read_reply(ask: Ask, body: bytes, faults: Faults | None = None) -> Reply:
     """Return a reply whose alternatives are a model's whole vocabulary."""
     model = (ask.endpoint.name, ask.endpoint.base_url, ask.model, ask.vocab_size)
     texts = _known.get(model)
@@ -144,7 +145,7 @@ def read_reply(ask: Ask, body: bytes) -> Reply:
         reply = _read_numbers(body, texts)
         if reply is not None:
             return reply
-    reply = decode(body, Reply, NAME)
+    reply = decode(body, Reply, NAME, faults=faults)
     tops = [entry.top_logprobs for entry in reply.completion_probabilities]
     if not tops or any(len({other.id for other in top}) < len(top) for top in tops):
         return reply

@@ -1,1 +1,1 @@
-"""Lenient reading of replies: the second pass, after the strict typed decode of a body has failed."""
+"""Reading of replies: a strict typed decode, and a lenient second pass where a field does not fit."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from ...decode import decode
+from ..decode import decode
 
 FIELDS = ("reasoning_content", "reasoning", "thinking", "reasoning_text", "reasoning_details", "thinking_blocks")
 """Fields of a message that hold its reasoning; a server may send several that say the same."""
@@ -48,7 +48,8 @@ def thinking_of(message: Any, content: Any = None) -> str | None:
 
 def is_thinking_part(part: Any) -> bool:
     """Return whether a part of a message's content is reasoning."""
-    return isinstance(part, Mapping) and part.get("type") in _PART_TYPES
+    kind = part.get("type") if isinstance(part, Mapping) else None
+    return isinstance(kind, str) and kind in _PART_TYPES
 
 
 def joined_text(value: Any) -> str:

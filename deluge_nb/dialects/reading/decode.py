@@ -10,8 +10,10 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from ..errors import MalformedResponseError
-from ..logprobs.columns import replace_surrogates
+from ...errors import MalformedResponseError
+from ...logprobs.columns import replace_surrogates
+from .faults import Faults
+from .fitting import Misfit, fit
 
 T = TypeVar("T")
 
@@ -43,11 +45,12 @@ class ServerError:
     wait: float | None = None
 
 
-def decode(body: bytes | memoryview, type_: type[T], dialect: str, *, at: str = "") -> T:
+def decode(body: bytes | memoryview, type_: type[T], dialect: str, *, at: str = "", faults: Faults | None = None) -> T:
     """Decode JSON into a type.
 
     Some servers send invalid JSON: lone surrogates, NaN, numbers beyond a float's range, invalid UTF-8. Such a body is
-    parsed leniently, cleaned and parsed again, so that one odd token does not make the answer fail.
+    parsed leniently, cleaned and parsed again, so that one odd token does not make the answer fail. With ``faults``, a
+    body whose optional fields do not fit the type is read without them.
 
     Parameters
     ----------
@@ -57,6 +60,8 @@ def decode(body: bytes | memoryview, type_: type[T], dialect: str, *, at: str = 
         Any type that msgspec can decode.
     dialect, at
         Name of the dialect and of the part of the reply, for errors.
+    faults
+        Receiver of the optional fields that do not fit.
 
     Raises
     ------
@@ -67,22 +72,40 @@ def decode(body: bytes | memoryview, type_: type[T], dialect: str, *, at: str = 
         return msgspec.json.decode(body, type=type_)
     except msgspec.ValidationError as error:
         reason = str(error)
-        if "out of range" not in reason:
-            raise _type_mismatch(bytes(body), dialect, at, reason) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        pass
+        reason = ""
     body = bytes(body)
     try:
-        value = parse_json(body.decode("utf-8-sig", "replace"), parse_int=_parse_integer)
-        return msgspec.json.decode(msgspec.json.encode(_clean(value)), type=type_)
-    except msgspec.ValidationError as error:
-        reason = str(error)
+        value = parse_loosely(body)
     except (ValueError, RecursionError):
-        reason = ""
-    if reason:
-        raise _type_mismatch(body, dialect, at, reason)
-    content = "an empty body" if not body.strip() else f"no JSON: {excerpt(body)!r}"
-    raise MalformedResponseError(f"The server sent {content}.", dialect=dialect, field=at, excerpt=excerpt(body))
+        content = "an empty body" if not body.strip() else f"no JSON: {excerpt(body)!r}"
+        raise MalformedResponseError(
+            f"The server sent {content}.", dialect=dialect, field=at, excerpt=excerpt(body)
+        ) from None
+    if not reason or "out of range" in reason:
+        try:
+            return msgspec.json.decode(msgspec.json.encode(value), type=type_)
+        except msgspec.ValidationError as error:
+            reason = str(error)
+    mismatch = _type_mismatch(body, dialect, at, reason)
+    if faults is None:
+        raise mismatch
+    faults.error = faults.error or mismatch
+    try:
+        return fit(value, type_, faults, at)
+    except (Misfit, ValueError, RecursionError):
+        raise mismatch from None
+
+
+def parse_loosely(body: bytes) -> Any:
+    """Parse JSON that may be invalid: lone surrogates, invalid UTF-8, NaN, infinities and integers of any length.
+
+    Raises
+    ------
+    ValueError, RecursionError
+        When it is not JSON, or too deep.
+    """
+    return _clean(parse_json(body.decode("utf-8-sig", "replace"), parse_int=_parse_integer))
 
 
 class _NestingError(ValueError):

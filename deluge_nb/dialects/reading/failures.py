@@ -1,0 +1,86 @@
+"""Words and codes by which a server reports a failure inside a successful reply."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+FAILED = frozenset(
+    {
+        "abort",
+        "aborted",
+        "canceled",
+        "cancelled",
+        "error",
+        "failed",
+        "insufficient_system_resource",
+        "network_error",
+        "server_error",
+        "timeout",
+    }
+)
+"""Finish reasons, in lower case, of an answer that failed."""
+
+# Statuses that the words of providers stand for.
+_STATUSES = {
+    "api_error": 500,
+    "bad_gateway": 502,
+    "deadline_exceeded": 504,
+    "insufficient_system_resource": 503,
+    "internal": 500,
+    "internal_error": 500,
+    "internal_server_error": 500,
+    "network_error": 502,
+    "overloaded_error": 529,
+    "rate_limit_error": 429,
+    "rate_limit_exceeded": 429,
+    "resource_exhausted": 429,
+    "server_error": 500,
+    "service_unavailable": 503,
+    "timeout": 504,
+    "timeout_error": 504,
+    "too_many_requests": 429,
+    "unavailable": 503,
+}
+_CODE_FIELDS = ("status_code", "http_status", "code", "status", "type")
+# An error may hold the error of the server behind it, which may hold another.
+_MOST_LEVELS = 8
+
+
+def status_of(error: Any, finish_reason: str | None = None) -> int | None:
+    """Return the HTTP status that an error names, as a number, in digits or in a word; None if it names none.
+
+    Parameters
+    ----------
+    error
+        Parsed JSON of the error.
+    finish_reason
+        Reason for the end of the text.
+
+    Examples
+    --------
+    >>> from deluge_nb.dialects.reading.failures import status_of
+    >>> status_of({"code": "502"}), status_of({"type": "overloaded_error"}), status_of("gone")
+    (502, 529, None)
+    """
+    codes = [*_codes(error, _MOST_LEVELS), finish_reason]
+    numbers = (int(text) for code in codes if (text := _plain(code)).isascii() and text.isdigit() and len(text) == 3)
+    number = next((number for number in numbers if 400 <= number < 600), None)
+    if number is not None:
+        return number
+    return next((_STATUSES[text] for code in codes if (text := _plain(code)) in _STATUSES), None)
+
+
+def _codes(error: Any, levels: int) -> Iterator[Any]:
+    if isinstance(error, list) and error:
+        error = error[0]
+    if not isinstance(error, dict) or not levels:
+        return
+    yield from (error[name] for name in _CODE_FIELDS if name in error)
+    yield from _codes(error.get("error"), levels - 1)
+
+
+def _plain(code: Any) -> str:
+    if isinstance(code, float) and code.is_integer():
+        code = int(code)
+    return "" if isinstance(code, bool) or not isinstance(code, int | str) else str(code).strip().lower()
