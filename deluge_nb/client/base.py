@@ -24,6 +24,7 @@ from .options import (
     as_cache,
     as_pace,
     as_settings_list,
+    as_tools,
     check_counts,
     check_names,
     check_positive,
@@ -205,14 +206,13 @@ class BaseClient:
         use_cache: bool,
         next_turn: Callable[[], int] | None = None,
     ) -> Batch:
-        offered = tuple(tool if isinstance(tool, Tool) else Tool.from_function(tool) for tool in tools or ())
         return plan(
             [(prompt, None) for prompt in as_prompts(prompts)],
             self._routes,
             self._settings_for(sampling_params),
             next_turn or self._turns(),
             limit=self._limit,
-            tools=offered,
+            tools=as_tools(tools),
             output_schema=None if output_schema is None else as_output_schema(output_schema),
             cache=self._cache if use_cache else None,
         )

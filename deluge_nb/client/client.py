@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Literal, overload
 
-from ..prompts import PromptLike
+from ..prompts import PromptLike, as_prompt
 from ..response import APIResponse
 from ..tools import Tool
 from .calls.estimates import Estimates
@@ -265,6 +265,7 @@ class LLMClient(ManyResponses, Estimates):
         """
         from .stream import Stream
 
+        as_prompt(prompt)  # its errors speak of one prompt, and those of a batch of a list
         batch = self._batch([prompt], sampling_params, tools, output_schema, use_cache)
         batch.on_settled = self._count
         return Stream(batch, self._keep)

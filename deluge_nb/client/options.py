@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import difflib
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from math import inf
 from typing import TYPE_CHECKING, Any, Literal
 
-from ..errors import SettingError
+from ..errors import SettingError, invalid_argument
 from ..sampling import SamplingParams
+from ..tools import Tool
 from ..transport.throttle import OwnPace, PaceLike, check_pace
 
 if TYPE_CHECKING:
@@ -114,9 +115,9 @@ def weighted_round_robin(weights: Sequence[float] | Literal["uniform"] | None, c
         given = [1.0] * count if weights is None else list(weights) if isinstance(weights, Sequence) else []
     valid = all(isinstance(item, int | float) and not isinstance(item, bool) and 0 <= item < inf for item in given)
     if len(given) != count or not valid or not sum(given) > 0:
+        models = f"each of the {count} models" if count > 1 else "the model"
         raise SettingError(
-            f"model_weights must be 'uniform', or one number for each of the {count} models, at least 0 and not all 0, "
-            f"not {weights!r}.",
+            f"model_weights must be 'uniform', or one number for {models}, at least 0 and not all 0, not {weights!r}.",
             setting="model_weights",
             value=weights,
         )
@@ -132,6 +133,21 @@ def weighted_round_robin(weights: Sequence[float] | Literal["uniform"] | None, c
     return next_turn
 
 
+def as_tools(tools: Any) -> tuple[Tool, ...]:
+    """Return the tools that a call offers to the model.
+
+    Raises
+    ------
+    SettingError
+        If it is no list of functions and tools.
+    """
+    if tools is None:
+        return ()
+    if isinstance(tools, str | Tool) or callable(tools) or not isinstance(tools, Iterable):
+        raise invalid_argument("tools", tools, "a list of functions")
+    return tuple(tool if isinstance(tool, Tool) else Tool.from_function(tool) for tool in tools)
+
+
 def check_names(settings: dict[str, Any], own: Callable[..., Any]) -> None:
     """Check that each keyword is a setting of a request; the error suggests the nearest name."""
     known = [*SamplingParams.model_fields, *list(inspect.signature(own).parameters)[1:-1]]
@@ -140,4 +156,5 @@ def check_names(settings: dict[str, Any], own: Callable[..., Any]) -> None:
             close = difflib.get_close_matches(name, known, n=1)
             hint = f"did you mean {close[0]!r}?" if close else "see help(LLMClient)."
             hint = _ELSEWHERE.get(name, hint)
-            raise SettingError(f"LLMClient has no setting {name!r}; {hint}", setting=name, value=settings[name])
+            # Not its value: it may be a key under a name of another client.
+            raise SettingError(f"LLMClient has no setting {name!r}; {hint}", setting=name)

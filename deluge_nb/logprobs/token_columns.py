@@ -123,6 +123,11 @@ class TokenColumns:
             The alternatives of token ``i`` are ``offsets[i]:offsets[i + 1]``; shape (n + 1,).
         vocab_size
             Number of tokens that the model can choose from, if known.
+
+        Returns
+        -------
+        Logprobs
+            The table.
         """
         table, n = cls.__new__(cls), len(offsets) - 1
         table._fill(vocabulary, pack_lists(vocabulary, n, indices, logprobs, offsets), vocab_size, None)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
-from deluge_nb import LLMClient, SettingError
+from deluge_nb import Cache, LLMClient, SettingError
 from tests.openai_server import ChatServer
 
 
@@ -39,3 +40,27 @@ def test_uniform_weights_deal_the_prompts_out_evenly(server: ChatServer) -> None
 def test_any_other_word_for_weights_is_refused(weights: Any) -> None:
     with pytest.raises(SettingError, match="model_weights must be 'uniform', or one number for each of the 2 models"):
         LLMClient(["gpt-4o-mini", "gpt-4o"], model_weights=weights)
+
+
+def test_a_key_under_a_wrong_name_is_not_kept_by_the_error() -> None:
+    with pytest.raises(SettingError, match="did you mean 'api_key'") as raised:
+        LLMClient("gpt-4o-mini", **cast(Any, {"apikey": "sk-secret-1234567890"}))
+    assert "sk-secret" not in repr(vars(raised.value))
+
+
+@pytest.mark.parametrize("tools", [5, "weather", print])
+def test_tools_that_are_no_list_are_refused(tools: Any) -> None:
+    with pytest.raises(SettingError, match="tools must be a list of functions, not"):
+        LLMClient("gpt-4o-mini", api_key="sk-invalid").process_prompts_sync(["a"], tools=tools, show_progress=False)
+
+
+@pytest.mark.parametrize("prompt", ["", ["a"], 5])
+def test_a_stream_names_its_prompt_in_errors(prompt: Any) -> None:
+    with pytest.raises(SettingError, match=r"^prompt(\[0\])? (is|must be)"):
+        LLMClient("gpt-4o-mini", api_key="sk-invalid").stream(prompt)
+
+
+@pytest.mark.parametrize("size", ["a", 0, True, 1.5])
+def test_a_cache_without_room_is_refused(tmp_path: Path, size: Any) -> None:
+    with pytest.raises(SettingError, match="max_bytes must be an integer of at least 1"):
+        Cache(tmp_path / "answers.sqlite3", max_bytes=size)

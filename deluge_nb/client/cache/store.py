@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...cache_dir import CACHE_VARIABLE, cache_folder
-from ...errors import SettingError
+from ...errors import SettingError, invalid_argument
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -76,6 +76,8 @@ class Cache:
             self.path = Path(path).expanduser()
         except (TypeError, RuntimeError) as error:
             raise _unusable(path, error) from None
+        if isinstance(max_bytes, bool) or not isinstance(max_bytes, int) or max_bytes < 1:
+            raise invalid_argument("max_bytes", max_bytes, "an integer of at least 1")
         self._max_bytes = max_bytes
         self._puts = 0
         self._connection: sqlite3.Connection | None = None
