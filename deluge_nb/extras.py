@@ -52,6 +52,12 @@ def has_extra(module: str) -> bool:
     return find_spec(module) is not None
 
 
+def install_command(module: str) -> str:
+    """Return the command that installs an optional package."""
+    extra, _ = _EXTRAS[module]
+    return f"pip install 'deluge-nb[{extra}]'"
+
+
 def missing_extra(module: str, feature: str, error: ImportError | None = None) -> MissingDependencyError:
     """Return the error for an optional package that a feature needs and that cannot be imported."""
     top = module.partition(".")[0]
@@ -61,7 +67,7 @@ def missing_extra(module: str, feature: str, error: ImportError | None = None) -
     else:
         reason = f"which cannot be imported ({error})"
     return MissingDependencyError(
-        f"{feature} needs {package}, {reason}; install it with pip install 'deluge-nb[{extra}]'.",
+        f"{feature} needs {package}, {reason}; install it with {install_command(top)}.",
         package=top,
         extra=extra,
     )

@@ -55,7 +55,8 @@ def members() -> Iterator[tuple[str, Any]]:
                 described = inspect.isfunction(member) or isinstance(
                     member, classmethod | staticmethod | property | cached_property
                 )
-                if not name.startswith("_") and described:
+                inherited = inspect.isfunction(member) and not member.__module__.startswith("deluge_nb")
+                if not name.startswith("_") and described and not inherited:
                     yield f"{address}.{name}", member
 
 

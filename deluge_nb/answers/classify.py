@@ -160,7 +160,7 @@ def classify(
                 calibrate(result, reference_of[id(answers)], answers.names, calibration)
                 for result, answers in zip(results, answer_sets, strict=True)
             ]
-        warn_of_little_mass(results, stacklevel=2)
+        warn_of_little_mass(results)
         return Classifications(results, values, names, method, index=index)
     except BaseException as error:
         recorder.keep(error, "" if method == "exact" else RESUME)

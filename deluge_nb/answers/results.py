@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, overload
@@ -16,6 +15,7 @@ from ..prompts import Conversation, Message, RawPrompt
 from ..render.results import Row, Share, describe_mass, rows_to_html, shares_to_html
 from ..render.scale import percent
 from ..text.counts import pluralize
+from ..warning import warn
 
 if TYPE_CHECKING:
     import pandas
@@ -324,24 +324,20 @@ class Classifications(Sequence[Classification]):
         return rows_to_html(rows, len(self) - len(rows), f"{self!r}, those that need a look first")
 
 
-def warn_of_little_mass(results: Sequence[Classification], stacklevel: int) -> None:
+def warn_of_little_mass(results: Sequence[Classification]) -> None:
     """Warn once where most results have little probability on any answer: the shares then rest on almost nothing.
 
     Parameters
     ----------
     results
         The results of one call.
-    stacklevel
-        As in :func:`warnings.warn`.
     """
     masses = [result.matched_mass for result in results if not result.is_error]
     little = sum(mass < _LITTLE_MASS for mass in masses)
     if len(masses) >= _FEWEST_ROWS and little > len(masses) / 2:
-        warnings.warn(
+        warn(
             f"{little} of {pluralize(len(masses), 'input')} have less than {percent(_LITTLE_MASS)} of the probability "
-            "on any label: does the prompt name them?",
-            UserWarning,
-            stacklevel=stacklevel + 1,
+            "on any label: does the prompt name them?"
         )
 
 

@@ -131,7 +131,7 @@ def score_llm(
 
         if return_details or return_probabilities:
             details = [read_binary(response, labels) for response in responses]
-            warn_of_little_mass(details, stacklevel=2)
+            warn_of_little_mass(details)
             if return_details:
                 return Classifications(details, values, labels.names, "first-token", index=index)
             return [result.probabilities.get(yes_token) for result in details]

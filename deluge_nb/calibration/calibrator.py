@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
@@ -15,6 +14,7 @@ from ..logprobs.columns import Floats
 from ..stats.core.records import Result
 from ..stats.core.validation import check_paired, number, probabilities, vector
 from ..stats.fits import COLDEST, HOTTEST, FitProblem, isotonic_steps, solve_platt, solve_temperature
+from ..warning import warn
 
 Kind = Literal["temperature", "platt", "isotonic"]
 
@@ -158,7 +158,7 @@ def fit_calibrator(confidence: Floats, correct: Floats, kind: Kind) -> Calibrato
 
 def _warn(reason: str, effect: str) -> None:
     """Warn the caller of ``CalibrationReport.fit``."""
-    warnings.warn(f"{reason}: {effect}.", RuntimeWarning, stacklevel=4)
+    warn(f"{reason}: {effect}.", RuntimeWarning)
 
 
 def _log_odds(p: Floats) -> Floats:

@@ -17,15 +17,12 @@ from typing import IO, Any
 
 import altair.utils.html
 
-from ..extras import has_extra
+from ..extras import has_extra, install_command
 
 # Settings of a page that loads Vega from a server which the user has chosen, or that is only part of a page.
 _CHOSEN = frozenset({"base_url", "fullhtml", "requirejs", "inline", "template"})
 _ROOM = re.compile(r'(<div id="[^"]*">)(?=</div>)')
-_NEEDS = (
-    "This chart needs Vega from {server}, which could not be reached. After pip install 'deluge-nb[pictures]', saved "
-    "pages work offline."
-)
+_NEEDS = "This chart needs Vega from {server}, which could not be reached. After {install}, saved pages work offline."
 # "View Source" in the menu of a chart writes the specification into a new page without escaping it.
 SOURCE_POLICY = '<meta http-equiv="Content-Security-Policy" content="default-src \'none\'">'
 """Head of the page of "View Source", which forbids all scripts."""
@@ -50,7 +47,7 @@ def page_settings(settings: dict[str, Any]) -> dict[str, Any]:
 def with_notice(page: str, settings: dict[str, Any]) -> str:
     """Return a page that says what it needs, in the place of the chart until Vega draws it."""
     server = settings.get("base_url", "https://cdn.jsdelivr.net")
-    notice = html.escape(_NEEDS.format(server=server))
+    notice = html.escape(_NEEDS.format(server=server, install=install_command("vl_convert")))
     return _ROOM.sub(lambda match: match[1] + notice, page, count=1)
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 import operator
-import warnings
 from collections.abc import Sequence
 from typing import Any, Self
 
@@ -18,6 +17,7 @@ from numpy.typing import NDArray
 
 from ..errors import LogprobsMissingError
 from ..text.counts import pluralize
+from ..warning import warn
 from . import measures
 from .columns import (
     Columns,
@@ -111,14 +111,13 @@ class TokenColumns:
     ) -> Self:
         """Return a table of lists: all chosen tokens, then all alternatives. The fastest way from a reply to a table.
 
-        An alternative that is listed twice with one log-probability is kept once.
-
         Parameters
         ----------
         vocabulary
             Distinct tokens.
         indices, logprobs
-            Index of each token in the vocabulary, and its log-probability in nats or None.
+            Index of each token in the vocabulary, and its log-probability in nats or None. An alternative that is
+            listed twice with one log-probability is kept once.
         offsets
             The alternatives of token ``i`` are ``offsets[i]:offsets[i + 1]``; shape (n + 1,).
         vocab_size
@@ -415,8 +414,7 @@ def _read_only(column: Ints) -> Ints:
 
 def _warn_of_censored(number: str) -> None:
     # The text has no numbers, so that Python shows it once for a loop over many tables.
-    warnings.warn(
+    warn(
         f"This {number} leaves out the tokens whose log-probability the provider withheld; the table's `censored` "
-        "marks them.",
-        stacklevel=3,
+        "marks them."
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
@@ -14,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from ..errors import SettingError, invalid_argument
 from ..extras import import_extra
 from ..logprobs.columns import Floats, Ints
+from ..warning import warn
 from .core.records import Result
 from .core.validation import check_paired, classes, matrix, outcomes, vector
 
@@ -199,7 +199,7 @@ def _find_problem(scores: Floats, outcome: Floats | Ints) -> FitProblem:
 def _warn(messages: dict[FitProblem, str], problem: FitProblem) -> None:
     """Warn the caller of a public function about a problem, if there is one."""
     if problem:
-        warnings.warn(messages[problem], RuntimeWarning, stacklevel=3)
+        warn(messages[problem], RuntimeWarning)
 
 
 def fit_platt(scores: ArrayLike, y: ArrayLike, smooth: bool = True) -> PlattFit:

@@ -393,12 +393,6 @@ def test_a_silent_server_is_given_up_after_the_timeout(server: ChatServer) -> No
         (b"{}", "choices"),
         (b'{"choices": [{}]}', "message"),
         (b'{"choices": 3}', "choices"),
-        (b'{"choices": [{"message": {"content": "a"}, "logprobs": {"content": [{"token": 1}]}}]}', "token"),
-        (
-            b'{"choices": [{"message": {"content": "a"}, '
-            b'"logprobs": {"content": [{"token": "a", "logprob": -1, "bytes": [300]}]}}]}',
-            "bytes",
-        ),
     ],
 )
 def test_a_body_that_does_not_fit_names_the_field_and_is_not_retried(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import threading
-import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
@@ -18,6 +17,7 @@ from ...response import APIResponse
 from ...sampling import SamplingParams
 from ...tools import OutputSchema, Tool
 from ...transport import portal
+from ...warning import warn
 from .. import credentials
 from ..interruption import describe
 from ..route import Route, with_prefill
@@ -327,7 +327,7 @@ class Batch:
             self._draws.trouble(),
         ):
             if message is not None:
-                warnings.warn(message, stacklevel=4)  # the caller of the client
+                warn(message)
         return responses
 
 
