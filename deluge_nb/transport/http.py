@@ -20,7 +20,8 @@ import httpx
 from pydantic import SecretStr
 
 from ..dialects.base import Completion, Exchange, FailedAnswer, Request, load
-from ..errors import RequestError
+from ..dialects.reading.decode import parse_error
+from ..errors import MalformedResponseError, RequestError
 from ..models.spec import Address, Endpoint, Served
 from .address import ServerAddress, mask
 from .certificates import PermanentConnectError, proxy_login
@@ -175,6 +176,7 @@ class Transport:
         with contextlib.closing(exchange), self._hiding(listener):
             request = next(exchange)
             failures: list[FailedAttempt] = []
+            reply = b""
             async with self._slots:
                 while True:
                     if request.failure is None:
@@ -198,6 +200,9 @@ class Transport:
                         request = proceed()
                     except StopIteration as end:
                         return end.value
+                    except MalformedResponseError as error:
+                        error.body = parse_error(HTTPStatus.OK, reply).body
+                        raise
 
     @contextlib.contextmanager
     def _hiding(self, listener: StreamListener | None) -> Iterator[None]:

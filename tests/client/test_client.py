@@ -403,6 +403,9 @@ def test_a_body_that_does_not_fit_names_the_field_and_is_not_retried(
     assert response.is_error
     assert isinstance(response.error, MalformedResponseError)
     assert field in response.error.field
+    assert response.raw_response == (
+        json.loads(body) if body[:1] == b"{" else body.decode() or {"error": str(response.error)}
+    )
     assert len(server.seen) == 1
 
 
