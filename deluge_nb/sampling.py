@@ -157,6 +157,8 @@ class SamplingParams(BaseModel):
             )
 
     def __repr__(self) -> str:
+        if getattr(self, "__pydantic_fields_set__", None) is None:  # half made, as in a traceback with locals
+            return "SamplingParams(…)"
         return f"SamplingParams({', '.join(f'{name}={value!r}' for name, value in self.chosen().items())})"
 
     def replace(self, **changes: Any) -> SamplingParams:

@@ -28,6 +28,7 @@ from .options import (
     check_counts,
     check_names,
     check_positive,
+    check_transport,
     weighted_round_robin,
     with_shortcuts,
 )
@@ -80,6 +81,7 @@ class BaseClient:
             raise SettingError("The list of models is empty; name at least one.", setting="model", value=models)
         check_counts(max_concurrent_requests=max_concurrent_requests, max_attempts=max_attempts)
         check_positive(timeout=timeout)
+        check_transport(transport)
         if continues is not None and not isinstance(continues, bool):
             raise SettingError(
                 f"continues must be True, False or None, not {continues!r}.", setting="continues", value=continues

@@ -22,7 +22,7 @@ from pydantic import SecretStr
 
 from ..errors import SettingError
 from ..extras import has_extra
-from ..transport.address import ServerAddress, mask, read_address
+from ..transport.address import ServerAddress, mask, mask_invalid, read_address
 
 SERVICE = "deluge_nb"
 """Service name in the keyring. The user name there is the name of the environment variable."""
@@ -87,10 +87,14 @@ class Access:
         elif not all(isinstance(text, str) for pair in pairs for text in pair):
             faults.append("extra_headers must be a dictionary of texts; one of its names or values is none.")
             pairs = []
+        for name, value in {"organization": organization, "project": project}.items():
+            if value is not None and not (isinstance(value, str) and _VALUE.fullmatch(value)):
+                faults.append(f"{name} must be a text of printable ASCII, not {value!r}.")
+        address = None if base_url is None else read_address(base_url)
         return cls(
             as_key(key.get_secret_value() if isinstance(key, SecretStr) else key),
-            None if base_url is None else read_address(base_url),
-            None if base_url is None else mask(base_url),
+            address,
+            None if base_url is None else mask_invalid(base_url) if address is None else mask(base_url),
             {name: SecretStr(value.strip()) for name, value in pairs},
             organization,
             project,

@@ -92,6 +92,13 @@ def as_pace(pace: PaceLike | None, rates: Mapping[str, float]) -> PaceLike | Non
     return pace
 
 
+def check_transport(transport: object) -> None:
+    """Check that an object can carry requests as an asynchronous httpx transport does."""
+    if transport is not None and not callable(getattr(transport, "handle_async_request", None)):
+        kind = type(transport).__name__
+        raise SettingError(f"transport must be an httpx.AsyncBaseTransport, not {kind}.", setting="transport")
+
+
 def as_cache(cache: Any) -> Cache | None:
     """Return the cache for the setting ``cache``."""
     if cache is None or cache is False:  # most clients have none, and need not import sqlite3
@@ -149,12 +156,16 @@ def as_tools(tools: Any) -> tuple[Tool, ...]:
 
 
 def check_names(settings: dict[str, Any], own: Callable[..., Any]) -> None:
-    """Check that each keyword is a setting of a request; the error suggests the nearest name."""
+    """Check that each keyword is a setting of a request; the error suggests the nearest name.
+
+    Before an error is raised the settings are cleared: a value may be a key under a name of another client, and a
+    traceback would have it in a local variable.
+    """
     known = [*SamplingParams.model_fields, *list(inspect.signature(own).parameters)[1:-1]]
     for name in settings:
         if name not in SamplingParams.model_fields:
+            settings.clear()
             close = difflib.get_close_matches(name, known, n=1)
             hint = f"did you mean {close[0]!r}?" if close else "see help(LLMClient)."
             hint = _ELSEWHERE.get(name, hint)
-            # Not its value: it may be a key under a name of another client.
             raise SettingError(f"LLMClient has no setting {name!r}; {hint}", setting=name)

@@ -15,7 +15,7 @@ from ..models import REGISTRY, endpoints
 from ..models.spec import Endpoint, Served, ServedModel, Target
 from ..response.usage import token_count
 from ..sampling import SamplingParams
-from ..transport.address import ServerAddress, mask, read_address
+from ..transport.address import ServerAddress, mask_invalid, read_address
 from . import credentials
 from .credentials import Access, as_invalid_address
 
@@ -175,7 +175,9 @@ def _locate(model: str | ServedModel, access: Access) -> tuple[Target, ServerAdd
         return target, ServerAddress(endpoint.base_url), endpoint.key_required
     address = access.address if given is not None else read_address(os.environ[variable])
     if address is None:
-        raise as_invalid_address("base_url" if given is not None else variable, given or mask(os.environ[variable]))
+        raise as_invalid_address(
+            "base_url" if given is not None else variable, given or mask_invalid(os.environ[variable])
+        )
     # The registry knows the dialect of these endpoints, and the user knows the address.
     is_own = not endpoint.key_required or not endpoint.base_url
     if given is not None and not is_own and endpoint.name != endpoints.OPENAI.name:

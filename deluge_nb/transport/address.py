@@ -12,6 +12,8 @@ from urllib.parse import parse_qsl, urlsplit
 from pydantic import SecretStr
 
 _LOGIN = re.compile(r"(?:(?<=://)|(?<=^//)|^)([^\s/?#@:]*)(:?)[^\s/?#]*@")
+# With a password such as "a/b", whose second character ends the host. What begins like a port is none.
+_ODD_LOGIN = re.compile(r"(?<=://)([^\s/?#@:]*):(?!\d*(?:[/?#\s]|$))\S*@")
 _SECRET_NAME = re.compile(r"key|token|secret|sig|pass|auth|code|credential", re.IGNORECASE)
 _PARAMETER = re.compile(rf"([?&;][^=&;#\s]*(?:{_SECRET_NAME.pattern})[^=&;#\s]*=)[^&;#\s]+", re.IGNORECASE)
 # What people copy from a provider's documentation along with the address.
@@ -96,7 +98,17 @@ def read_address(text: str) -> ServerAddress | None:
 def mask(text: str) -> str:
     """Return a text whose addresses show no password and no key: ``user:***@host`` and ``?key=***``."""
     masked = _LOGIN.sub(lambda match: f"{match[1]}:***@" if match[2] else "***@", text)
-    return _PARAMETER.sub(r"\1***", masked)
+    return _PARAMETER.sub(r"\1***", _ODD_LOGIN.sub(r"\1:***@", masked))
+
+
+def mask_invalid(text: str) -> str:
+    """Return a text that is no address, as :func:`mask` does; all that may be a login is masked."""
+    scheme = re.match(r"\s*[A-Za-z][A-Za-z\d+.-]*://", text)
+    begin = scheme[0] if scheme is not None else ""
+    login, at, rest = text[len(begin) :].rpartition("@")
+    user, colon, _ = login.partition(":")
+    shown = f"{user}:***" if colon and re.fullmatch(r"[\w.-]*", user) else "***"
+    return mask(f"{begin}{shown}@{rest}" if at else text)
 
 
 def _canonical(host: str) -> str:

@@ -320,8 +320,8 @@ class Transport:
         if len(self._parsed) > _MAX_PARSED_URLS:
             self._parsed.clear()
         parsed = httpx.URL(url)
-        if self._location.query is not None:
-            parsed = httpx.URL(f"{url}{'&' if parsed.query else '?'}{self._location.query.get_secret_value()}")
+        if self._location.query is not None:  # may have a key, so it is not kept
+            return httpx.URL(f"{url}{'&' if parsed.query else '?'}{self._location.query.get_secret_value()}")
         self._parsed[url] = parsed
         return parsed
 

@@ -42,7 +42,8 @@ class Secrets:
     """
 
     def __init__(self, values: Iterable[SecretStr | None]) -> None:
-        self._values = [value for value in values if value is not None and is_secret(value.get_secret_value())]
+        parts = [part for value in values if value is not None for part in _parts(value)]
+        self._values = [part for part in parts if is_secret(part.get_secret_value())]
 
     def hide(self, text: str) -> str:
         """Return a text without the secrets, and without the first part of one that was cut."""
@@ -73,6 +74,18 @@ class Secrets:
                 self._hide_within(name, depth + 1): self._hide_within(item, depth + 1) for name, item in value.items()
             }
         return value
+
+
+def _parts(secret: SecretStr) -> list[SecretStr]:
+    """Return the value of a header with the parts that a server may quote alone: a token without its scheme, a cookie.
+
+    A scheme is no part of the secret: "Bearer t" also begins what a server says of bearer tokens.
+    """
+    value = secret.get_secret_value()
+    if (token := re.fullmatch(r"[A-Za-z-]+ +(\S+)", value)) is not None:
+        return [SecretStr(token[1])]
+    parts = [part.partition("=")[2] or part for part in re.split(r"[\s;,]+", value)]
+    return [secret, *(SecretStr(part) for part in parts if part != value)]
 
 
 def _hide(text: str, secret: SecretStr) -> str:

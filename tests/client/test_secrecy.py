@@ -8,6 +8,7 @@ import json
 import logging
 import subprocess
 import sys
+import traceback
 import warnings
 from collections.abc import Iterator
 from typing import Any
@@ -16,13 +17,13 @@ from urllib.parse import quote
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import SecretStr
+from pydantic import SecretStr, ValidationError
 
-from deluge_nb import LLMClient, SettingError
+from deluge_nb import LLMClient, SamplingParams, SettingError
 from deluge_nb.transport.secrecy import Secrets, is_secret
 from tests import fault_server
 from tests.fault_server import FaultServer, good, reply
-from tests.secret_hunter import shown
+from tests.secret_hunter import shown, walk
 
 pytestmark = pytest.mark.slow
 
@@ -166,6 +167,36 @@ def test_headers_of_ones_own_win_and_are_secret(server: FaultServer) -> None:
     sent = server.seen[0].headers
     assert (sent["x-own"], sent["authorization"], sent["user-agent"]) == ("own-value-4711", "Token other-4711", "mine")
     assert "4711" not in shown(response) + repr(client)
+
+
+@pytest.mark.parametrize("header", ["Bearer quoted-4711-key", "Token quoted-4711-key", "a=b; session=quoted-4711-key"])
+def test_the_parts_of_a_header_are_secret_as_well(server: FaultServer, header: str) -> None:
+    server.answer = lambda seen, number: reply(error_body("quoted-4711-key is wrong; Bearer token expected"), 401)
+    client = LLMClient("m", base_url=server.url, extra_headers={"Authorization": header})
+    (response,) = client.process_prompts_sync(["?"], show_progress=False)
+    assert response.error_message is not None
+    assert response.error_message.endswith("[key] is wrong; Bearer token expected")
+
+
+@pytest.mark.parametrize("name", ["organization", "project"])
+@pytest.mark.parametrize("value", [5, "a\nb", "é"])
+def test_an_organisation_that_cannot_be_sent_is_refused(name: str, value: Any) -> None:
+    with pytest.raises(SettingError, match=f"{name} must be a text of printable ASCII"):
+        LLMClient("gpt-4o-mini", **{name: value})
+
+
+def test_a_key_in_a_query_is_nowhere_in_a_client_that_was_used(server: FaultServer) -> None:
+    client = LLMClient("m", base_url=f"{server.url}?api-key=query-4711-word")
+    client.process_prompts_sync(["?"], show_progress=False)
+    assert server.seen[0].path.endswith("?api-key=query-4711-word")
+    assert "query-4711-word" not in "\n".join(walk(vars(client._routes[0].transport())["_parsed"]))
+
+
+def test_half_made_settings_can_be_shown_in_a_traceback_with_locals() -> None:
+    with pytest.raises(ValidationError) as caught:
+        SamplingParams.model_validate({"temperature": -1})
+    shown_by_python = traceback.TracebackException.from_exception(caught.value, capture_locals=True)
+    assert "SamplingParams(…)" in "".join(shown_by_python.format())
 
 
 @pytest.mark.parametrize("headers", [{"X Y": "a"}, {"X": "a\nb"}, {"X": "é"}, {"": "a"}, {"X": 1}, ["X"], {"X:": "a"}])

@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, cast
 
+import httpx
 import pytest
 
 from deluge_nb import Cache, LLMClient, SettingError
 from tests.openai_server import ChatServer
+from tests.secret_hunter import shown
 
 
 @pytest.mark.parametrize(
@@ -45,7 +47,15 @@ def test_any_other_word_for_weights_is_refused(weights: Any) -> None:
 def test_a_key_under_a_wrong_name_is_not_kept_by_the_error() -> None:
     with pytest.raises(SettingError, match="did you mean 'api_key'") as raised:
         LLMClient("gpt-4o-mini", **cast(Any, {"apikey": "sk-secret-1234567890"}))
-    assert "sk-secret" not in repr(vars(raised.value))
+    trace = raised.value.__traceback__
+    assert trace is not None
+    assert "sk-secret" not in shown(raised.value.with_traceback(trace.tb_next))
+
+
+@pytest.mark.parametrize("transport", [5, httpx.HTTPTransport(), httpx.AsyncClient])
+def test_what_carries_no_requests_is_refused(transport: Any) -> None:
+    with pytest.raises(SettingError, match=r"transport must be an httpx\.AsyncBaseTransport, not "):
+        LLMClient("gpt-4o-mini", transport=transport)
 
 
 @pytest.mark.parametrize("tools", [5, "weather", print])

@@ -73,7 +73,12 @@ def test_a_404_names_the_address_and_a_missing_version(server: FaultServer) -> N
 
 
 @pytest.mark.parametrize(
-    "url", ["host/v1", "ftp://h", "http://", "http://h:99999", "user:word-4711@host", "http://a b"]
+    "url",
+    [
+        *("host/v1", "ftp://h", "http://", "http://h:99999", "user:word-4711@host", "http://a b"),
+        *(f"http://user:a{character}word-4711@host/v1" for character in "/#? []"),
+        *("http://user: a b word-4711 @host", "//u:word-4711@host", "word-4711@h"),
+    ],
 )
 def test_what_is_no_address_is_refused_without_its_password(url: str) -> None:
     with pytest.raises(SettingError, match="base_url must be a server's address") as caught:
@@ -87,6 +92,8 @@ def test_what_is_no_address_is_refused_without_its_password(url: str) -> None:
         ("http://user:PASS@host/v1", "http://user:***@host/v1"),
         ("http://TOKEN@host", "http://***@host"),
         ("http://u:p@ss@host", "http://u:***@host"),
+        ("http://u:p/ss@host and https://u:p?ss@host/v1", "http://u:***@host and https://u:***@host/v1"),
+        ("http://h:80/a@b", "http://h:80/a@b"),
         ("http://h/?key=K&api-version=1", "http://h/?key=***&api-version=1"),
         ("http://h/?a=1&access_token=T;sig=S#x", "http://h/?a=1&access_token=***;sig=***#x"),
         ("see https://h/v1 and mail me@h", "see https://h/v1 and mail me@h"),
