@@ -17,9 +17,11 @@ from urllib.parse import urlsplit
 import aiohttp
 import httpx
 from httpx_aiohttp import AiohttpTransport
+from pydantic import SecretStr
 
 from .address import is_this_machine
 from .certificates import PermanentConnectError, proxy_login, refusal, tls_context
+from .secrecy import basic
 
 
 class KeepAliveTransport(AiohttpTransport):
@@ -50,10 +52,16 @@ class KeepAliveTransport(AiohttpTransport):
                 cookie_jar=aiohttp.DummyCookieJar(),
             )
 
-        super().__init__(verify=context, client=session, proxy=None if proxy is None else httpx.Proxy(proxy))
+        login = None if proxy is None else _login_of(proxy)
+        # A proxy reads the login in the request itself, or for TLS in the one that opens the tunnel. Not by the
+        # parameters that aiohttp has for it: they warn that they will go.
+        self._proxy_login = login if url.startswith("http:") else None
+        super().__init__(verify=context, client=session, proxy=None if proxy is None else _as_proxy(proxy, login))
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send one request."""
+        if self._proxy_login is not None:
+            request.headers["Proxy-Authorization"] = self._proxy_login.get_secret_value()
         with _map_errors():
             response = await super().handle_async_request(request)
         if isinstance(response.stream, httpx.AsyncByteStream):
@@ -86,6 +94,17 @@ def proxy_for(url: str) -> str | None:
     proxies = urllib.request.getproxies()
     proxy = proxies.get(parts.scheme) or proxies.get("all")
     return proxy if proxy is None or "://" in proxy else f"http://{proxy}"
+
+
+def _login_of(proxy: str) -> SecretStr | None:
+    """Return the header of the login that stands in the address of a proxy."""
+    login = httpx.URL(proxy).userinfo
+    return basic(SecretStr(login.decode())) if login else None
+
+
+def _as_proxy(proxy: str, login: SecretStr | None) -> httpx.Proxy:
+    headers = {} if login is None else {"Proxy-Authorization": login.get_secret_value()}
+    return httpx.Proxy(httpx.URL(proxy).copy_with(userinfo=b""), headers=headers)
 
 
 @contextmanager

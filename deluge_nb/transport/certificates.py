@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import ssl
+import stat
 from pathlib import Path
 
 import certifi
 import httpx
 
 # Servers answer in plain text where TLS was spoken to them.
+_HOSTNAME_MISMATCH, _ADDRESS_MISMATCH, _NOT_YET_VALID, _EXPIRED = 62, 64, 9, 10
+"""What OpenSSL calls these reasons to refuse a certificate."""
 _NO_TLS = frozenset({"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "HTTPS_PROXY_REQUEST"})
 
 
@@ -28,15 +31,20 @@ def tls_context() -> ssl.SSLContext:
     file, folder = os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR")
     if not file and not folder:
         return ssl.create_default_context(cafile=certifi.where())
-    if folder and not Path(folder).is_dir():
+    if folder and not any(Path(part).is_dir() for part in folder.split(os.pathsep) if part):  # OpenSSL takes several
         raise _unusable("SSL_CERT_DIR", folder, "is no folder")
     if not file:
         return ssl.create_default_context(capath=folder)
     try:
-        Path(file).read_bytes()
+        if stat.S_ISREG(Path(file).stat().st_mode):
+            with Path(file).open("rb") as opened:
+                opened.read(1)
+            reason = None
+        else:
+            reason = "is no file"  # a pipe or a device may never end
     except OSError as error:
         reason = f"cannot be read ({error.strerror or error})"
-    else:
+    if reason is None:
         try:
             return ssl.create_default_context(cafile=file, capath=folder or None)
         except ssl.SSLError:
@@ -51,10 +59,12 @@ def _unusable(variable: str, value: str, reason: str) -> PermanentConnectError:
 def refusal(error: ssl.SSLError | ssl.CertificateError) -> PermanentConnectError | None:
     """Return the failure for an error of TLS that stays; None for one that may pass."""
     if isinstance(error, ssl.SSLCertVerificationError):
-        return PermanentConnectError(
-            f"its certificate is refused ({error.verify_message or error}); if you trust who signed it, set "
-            "SSL_CERT_FILE to a file with that certificate"
-        )
+        remedy = "if you trust who signed it, set SSL_CERT_FILE to a file with that certificate"
+        if error.verify_code in (_HOSTNAME_MISMATCH, _ADDRESS_MISMATCH):
+            remedy = "write the name that its certificate has into base_url"
+        elif error.verify_code in (_NOT_YET_VALID, _EXPIRED):
+            remedy = "the server needs a new certificate, or this machine's clock is wrong"
+        return PermanentConnectError(f"its certificate is refused ({error.verify_message or error}); {remedy}")
     if getattr(error, "reason", None) in _NO_TLS:
         return PermanentConnectError("it does not speak TLS; write http:// in place of https://")
     return None

@@ -262,6 +262,8 @@ class Transport:
         except httpx.HTTPError as error:
             billed = not isinstance(error, httpx.ConnectError)
             retry = not isinstance(error, PermanentConnectError)
+            if not retry:  # the next call reads the environment anew, where the user may have set what was missing
+                self.close()
             reason = str(error) or type(error).__name__
             failure = self._connection_failure(model, reason, retry=retry, billed=billed)
         else:

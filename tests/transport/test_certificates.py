@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import http.server
 import json
+import os
 import ssl
 import subprocess
 import threading
@@ -144,6 +146,53 @@ def test_a_refused_certificate_is_tried_once_and_the_message_says_what_to_set(se
     assert len(secure[2]) == 1
 
 
+def test_a_folder_may_be_a_list_of_folders(secure: Any, authority: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SSL_CERT_DIR", os.pathsep.join([str(authority / "missing"), str(authority / "hashed")]))
+    assert ask(secure[0]).completion == "Yes"
+
+
+def test_a_variable_that_is_set_after_a_refusal_counts_for_the_same_client(
+    secure: Any, authority: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = LLMClient("m", base_url=secure[0], timeout=5)
+    (refused,) = client.process_prompts_sync(["?"], show_progress=False)
+    assert "SSL_CERT_FILE" in message(refused)
+    monkeypatch.setenv("SSL_CERT_FILE", str(authority / "ca.pem"))
+    assert client.process_prompts_sync(["?"], show_progress=False)[0].completion == "Yes"
+
+
+@pytest.mark.parametrize(
+    ("names", "until", "remedy"),
+    [("DNS:elsewhere", "30", "has into base_url"), ("IP:127.0.0.1", "-1", "needs a new certificate")],
+    ids=["other name", "expired"],
+)
+def test_a_certificate_that_no_authority_can_mend_is_told_as_that(
+    authority: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, names: str, until: str, remedy: str
+) -> None:
+    (tmp_path / "names").write_text(f"subjectAltName={names}\n")
+    files = {name: str(authority / name) for name in ("server.csr", "ca.pem", "ca.key", "server.key")}
+    sign = ("-CA", files["ca.pem"], "-CAkey", files["ca.key"], "-set_serial", "7", "-extfile", "names", "-days", until)
+    request = ("openssl", "x509", "-req", "-in", files["server.csr"], *sign, "-out", "other.pem")
+    subprocess.run(request, cwd=tmp_path, check=True, capture_output=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tmp_path / "other.pem", files["server.key"])
+    monkeypatch.setenv("SSL_CERT_FILE", files["ca.pem"])
+    with serving(context=context) as (url, _, connections):
+        told = message(ask(url))
+    assert remedy in told
+    assert "SSL_CERT_FILE" not in told
+    assert len(connections) == 1
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="pipes in a folder are of Unix")
+def test_a_pipe_in_place_of_certificates_is_refused_and_not_waited_for(
+    secure: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "pipe"))
+    assert "which is no file" in message(ask(secure[0]))
+
+
 def test_a_server_without_tls_is_tried_once() -> None:
     with serving() as (url, _, connections):
         told = message(ask(url.replace("http:", "https:")))
@@ -155,7 +204,7 @@ def test_a_server_without_tls_is_tried_once() -> None:
     ("variable", "value", "reason"),
     [
         ("SSL_CERT_FILE", "missing.pem", "No such file"),
-        ("SSL_CERT_FILE", "", "directory"),
+        ("SSL_CERT_FILE", "", "is no file"),
         ("SSL_CERT_FILE", "names", "no certificate"),
         ("SSL_CERT_FILE", "server.key", "no certificate"),
         ("SSL_CERT_DIR", "missing", "is no folder"),
@@ -206,10 +255,15 @@ def test_this_machine_is_reached_without_a_proxy(monkeypatch: pytest.MonkeyPatch
         assert direct or host.startswith("[")
 
 
-def test_the_password_of_a_proxy_goes_to_it_and_shows_nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_the_password_of_a_proxy_goes_to_it_and_shows_nowhere(monkeypatch: pytest.MonkeyPatch, scheme: str) -> None:
     with serving(502) as (proxy, seen, _):
-        monkeypatch.setenv("HTTP_PROXY", proxy.removesuffix("/v1").replace("//", "//user:pass-4711-word@"))
-        client = LLMClient("m", base_url="http://somewhere.invalid/v1", timeout=5, max_attempts=1)
+        for name in ("HTTP_PROXY", "HTTPS_PROXY"):
+            monkeypatch.setenv(name, proxy.removesuffix("/v1").replace("//", "//user:pass-4711%25-word@"))
+        client = LLMClient("m", base_url=f"{scheme}://somewhere.invalid/v1", timeout=5, max_attempts=1)
         (response,) = client.process_prompts_sync(["?"], show_progress=False)
-    assert seen[0][1]["proxy-authorization"].startswith("Basic ")
+    login = base64.b64encode(b"user:pass-4711%-word").decode()
+    assert seen[0][1]["proxy-authorization"] == f"Basic {login}"
+    assert login not in repr(response) + message(response)
     assert "pass-4711-word" not in repr(response) + message(response)
