@@ -34,6 +34,9 @@ _BACKENDS = {
     "win32": ("Windows.WinVaultKeyring",),
 }
 
+# Bytes. A longer file is no list of settings, and would be read in every folder below it.
+_MAX_ENV_FILE = 1 << 20
+
 # Names of headers may be made of these characters; values and keys must be printable ASCII.
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _VALUE = re.compile(r"[\t\x20-\x7e]*")
@@ -210,7 +213,8 @@ def _find_env_file() -> tuple[str, int] | None:
         try:
             path = folder / ".env"
             if path.is_file():
-                return str(path), path.stat().st_mtime_ns
+                state = path.stat()
+                return (str(path), state.st_mtime_ns) if state.st_size <= _MAX_ENV_FILE else None
         except OSError:
             continue
     return None

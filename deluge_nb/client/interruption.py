@@ -46,7 +46,9 @@ def describe(error: BaseException) -> str:
     """Return the name and the message of any exception as one short line."""
     try:
         message = printable(" ".join(str(error).split()))[:_LONGEST_REASON]
-    except Exception:  # a message that cannot be made must not cost the answer it is about
+    except BaseException as failure:  # a message that cannot be made must not cost the answer it is about
+        if is_from_signal(failure):
+            raise
         message = ""
     return f"{type(error).__name__}: {message}" if message else type(error).__name__
 

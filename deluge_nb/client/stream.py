@@ -196,8 +196,10 @@ class Stream:
             try:
                 await event.wait()
             except asyncio.CancelledError as error:
-                await self.aclose()
-                self._keep(self._batch, error)
+                try:
+                    await self.aclose()
+                finally:
+                    self._keep(self._batch, error)
                 raise
         if (token := self._next_token()) is not None:
             return token
@@ -224,7 +226,11 @@ class Stream:
         return self
 
     async def __aexit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
-        await self.aclose()
+        try:
+            await self.aclose()
+        except BaseException as late:
+            self._keep(self._batch, late)
+            raise
         if error is not None:
             self._keep(self._batch, error)
 

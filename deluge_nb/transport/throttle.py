@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import random
+import threading
 from time import monotonic
 from types import TracebackType
 from typing import Protocol
@@ -108,17 +109,27 @@ class Pace:
         self._next = self._held = self._updated = -math.inf
         self._rate = tokens_per_minute / 60.0 if tokens_per_minute else None
         self._allowance = _BURST * (self._rate or 0.0)
+        # Clients share one loop; workers of your own may use the same allowance on other threads.
+        self._lock = threading.Lock()
+
+    def __getstate__(self) -> dict[str, object]:
+        return {name: value for name, value in vars(self).items() if name != "_lock"}
+
+    def __setstate__(self, state: dict[str, object]) -> None:
+        vars(self).update(state, _lock=threading.Lock())
 
     async def turn(self) -> None:
         """Wait until the next request may leave."""
         while True:
-            now = monotonic()
-            wait = max(self._debt(now), _with_spread(self._held - now))
+            with self._lock:
+                now = monotonic()
+                wait = max(self._debt(now), _with_spread(self._held - now))
+                departure = max(now, self._next)
+                if wait <= _SHORTEST:
+                    self._next = departure + self._interval
             if wait > _SHORTEST:
                 await asyncio.sleep(wait)
                 continue
-            departure = max(now, self._next)
-            self._next = departure + self._interval
             if departure > now:
                 await asyncio.sleep(self._rounded(departure) - now)
             if self._held <= departure:  # else a server asked to wait meanwhile
@@ -132,7 +143,8 @@ class Pace:
         tokens
             Tokens in and out.
         """
-        self._allowance -= tokens
+        with self._lock:
+            self._allowance -= tokens
 
     def hold(self, seconds: float) -> None:
         """Let no request leave for some time.
@@ -142,8 +154,9 @@ class Pace:
         seconds
             Seconds from now.
         """
-        self._held = max(self._held, monotonic() + seconds)
-        self._next = max(self._next, self._held)
+        with self._lock:
+            self._held = max(self._held, monotonic() + seconds)
+            self._next = max(self._next, self._held)
 
     def __repr__(self) -> str:
         names = ("requests_per_minute", "tokens_per_minute")

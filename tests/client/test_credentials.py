@@ -130,6 +130,12 @@ def test_a_file_without_a_key_is_no_trouble(monkeypatch: Any, tmp_path: Path, co
         LLMClient("gpt-4o-mini").process_prompts_sync(["?"])
 
 
+def test_a_file_that_is_too_long_for_settings_is_not_read(monkeypatch: Any, tmp_path: Path) -> None:
+    (tmp_path / ".env").write_bytes(b"OPENAI_API_KEY=key-4711-word\n" + b"#" * (1 << 20))
+    with pytest.raises(MissingKeyError):
+        LLMClient("gpt-4o-mini").process_prompts_sync(["?"])
+
+
 def test_a_locked_keyring_is_no_trouble() -> None:
     ring = keyring.get_keyring()
     assert isinstance(ring, Ring)

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from typing import Any, cast
 
 import pytest
+from pydantic import BaseModel, field_validator
 
 from deluge_nb import LLMClient, classify, classify_responses, score_llm
 from tests.memory_transport import MemoryTransport, client_of
@@ -367,3 +368,25 @@ def test_an_answer_that_no_parser_can_read_costs_no_other(text: str) -> None:
     assert [response.completion for response in responses[1:]] == ["{}"] * 40
     assert all(response.parsed == {} for response in responses[1:])
     assert not responses[0].is_error
+
+
+@pytest.mark.parametrize("failure", [RuntimeError("a"), SystemExit(2), KeyboardInterrupt()], ids=repr)
+def test_an_exception_without_a_message_costs_no_answer(server: ChatServer, failure: BaseException) -> None:
+    class Silent(Exception):
+        def __str__(self) -> str:
+            raise failure
+
+    class Answer(BaseModel):
+        a: str
+
+        @field_validator("a")
+        @classmethod
+        def check(cls, value: str) -> str:
+            raise Silent
+
+    server.answer = lambda seen, number: Reply(chat(seen, says('{"a": "b"}')))
+    client = LLMClient("gpt-4o-mini")
+    (response,) = client.process_prompts_sync(["?"], output_schema=Answer, show_progress=False)
+    stream = client.stream("?", output_schema=Answer)
+    assert "".join(token.text for token in stream) == response.completion == '{"a": "b"}'
+    assert response.note == "the answer does not fit output_schema: Silent"

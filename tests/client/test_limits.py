@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import pickle
+import sys
 import threading
 from collections.abc import Callable, Coroutine
 from typing import Any
@@ -250,6 +252,22 @@ def test_a_pace_whose_turn_fails_fails_the_prompt_and_not_the_call(server: ChatS
     responses = client.process_prompts_sync(["a", "b", "c"], show_progress=False)
     assert [response.is_error for response in responses] == [False, True, False]
     assert "no ticket" in (responses[1].error_message or "")
+
+
+def test_workers_on_several_threads_share_one_allowance() -> None:
+    pace = Pace(requests_per_minute=6_000_000, tokens_per_minute=60)
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        workers = [threading.Thread(target=lambda: [pace.charge(1) for _ in range(5000)]) for _ in range(4)]
+        for worker in workers:
+            worker.start()
+        for worker in workers:
+            worker.join()
+    finally:
+        sys.setswitchinterval(before)
+    assert pace._allowance == 1 - 4 * 5000
+    assert pickle.loads(pickle.dumps(pace))._allowance == pace._allowance
 
 
 @pytest.mark.parametrize("pace", [600, "fast", Pace, object(), {"turn": print}])

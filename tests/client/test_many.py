@@ -66,6 +66,17 @@ async def test_leaving_an_asynchronous_loop_keeps_what_came(timed: ChatServer) -
     assert client.usage.answered == 1
 
 
+def test_an_asynchronous_loop_that_is_dropped_as_its_event_loop_ends_keeps_what_came(timed: ChatServer) -> None:
+    client = LLMClient("gpt-4o-mini")
+
+    async def drop() -> None:
+        await anext(aiter(client.as_completed(["never", "a"])))
+
+    asyncio.run(drop())
+    assert [response is not None for response in client.interrupted] == [False, True]
+    assert client.usage.answered == 1
+
+
 def test_an_exception_in_the_loop_keeps_what_came(timed: ChatServer) -> None:
     client = LLMClient("gpt-4o-mini")
 

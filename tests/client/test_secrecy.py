@@ -17,7 +17,7 @@ from urllib.parse import quote
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import SecretStr, ValidationError
+from pydantic import SecretStr
 
 from deluge_nb import LLMClient, SamplingParams, SettingError
 from deluge_nb.transport.secrecy import Secrets, is_secret
@@ -193,8 +193,9 @@ def test_a_key_in_a_query_is_nowhere_in_a_client_that_was_used(server: FaultServ
 
 
 def test_half_made_settings_can_be_shown_in_a_traceback_with_locals() -> None:
-    with pytest.raises(ValidationError) as caught:
-        SamplingParams.model_validate({"temperature": -1})
+    wrong: dict[str, Any] = {"temperature": -1}
+    with pytest.raises(SettingError) as caught:
+        SamplingParams(**wrong)
     shown_by_python = traceback.TracebackException.from_exception(caught.value, capture_locals=True)
     assert "SamplingParams(…)" in "".join(shown_by_python.format())
 

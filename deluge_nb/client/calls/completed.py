@@ -78,8 +78,10 @@ class Completed:
             self._finish(work)
         except BaseException as error:
             work.cancel()
-            await work.wait_async(portal.GRACE)
-            self._keep(self._batch, None if isinstance(error, GeneratorExit) else error)
+            try:
+                await work.wait_async(portal.GRACE)
+            finally:  # the loop may be ending, and cancels this wait
+                self._keep(self._batch, None if isinstance(error, GeneratorExit) else error)
             raise
 
     def __repr__(self) -> str:
