@@ -11,6 +11,7 @@ import numpy as np
 from ..errors import invalid_argument
 from ..extras import import_extra
 from ..logprobs.columns import Floats
+from ..printable import printable
 from ..prompts import Conversation, Message, RawPrompt
 from ..render.results import Row, Share, describe_mass, rows_to_html, shares_to_html
 from ..render.scale import percent
@@ -310,7 +311,7 @@ class Classifications(Sequence[Classification]):
     def __repr__(self) -> str:
         failed = sum(result.is_error for result in self._results)
         failures = f", {failed} failed" if failed else ""
-        answers = " / ".join(self.names) or ("different answers" if len(self) else "no answers")
+        answers = printable(" / ".join(self.names)) or ("different answers" if len(self) else "no answers")
         return f"Classifications({pluralize(len(self), 'input')}, {answers}, by {self.method}{failures})"
 
     def _repr_html_(self) -> str:

@@ -73,7 +73,7 @@ class LocalModel:
                 setting="context",
                 value=context,
             )
-        if path is not None and (not isinstance(path, str | os.PathLike) or not os.fspath(path)):
+        if path is not None and (not isinstance(path, str | os.PathLike) or os.fspath(path) == "" or "\0" in str(path)):
             raise invalid_argument("path", path, "the path of a GGUF file, or None for the embedded model")
         if name is not None and (not isinstance(name, str) or not name.strip()):
             raise invalid_argument("name", name, "a text that is not empty, or None")

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from functools import cache
 from typing import NamedTuple
 
+from ..printable import printable
 from .assets import VIEW_STYLESHEET, read_asset
 from .scale import SCALES, percent
 
@@ -149,7 +150,7 @@ def _number(share: float | None) -> str:
 
 
 def _escape(text: str) -> str:
-    return html.escape(text, quote=True)
+    return html.escape(printable(text), quote=True)
 
 
 def _element(content: str) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
 
-from deluge_nb import LLMClient, RequestError, load_ipython_extension
+from deluge_nb import LLMClient, RequestError, classify, load_ipython_extension
 from deluge_nb.magic import response_bundle
 from deluge_nb.text.glyphs import printable
 from tests import fault_server
@@ -89,3 +89,18 @@ def test_each_control_character_is_a_sign_in_every_error(character: str) -> None
     error = RequestError(f"a{character}b")
     assert str(error) == printable(f"a{character}b") != f"a{character}b"
     assert printable(str(error)) == str(error)
+
+
+@pytest.mark.parametrize("status", [200, 400])
+def test_results_of_a_classification_command_no_terminal(server: FaultServer, status: int) -> None:
+    rows = [{"token": EVIL, "logprob": -0.1, "top_logprobs": [{"token": EVIL, "logprob": -0.1}]}]
+    choice = {"index": 0, "message": {"content": EVIL}, "finish_reason": "length", "logprobs": {"content": rows}}
+    server.answer = lambda seen, number: reply({"choices": [choice], "error": EVIL if status == 400 else None}, status)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        results = classify([EVIL], [EVIL, "other"], LLMClient("m", base_url=server.url), show_progress=False)
+    formats = InteractiveShell.instance().display_formatter
+    assert formats is not None
+    for shown in (results, results[0]):
+        data, _ = formats.format(shown)
+        assert not COMMAND.search("".join(map(str, data.values())) + repr(shown))

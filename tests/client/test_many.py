@@ -157,6 +157,7 @@ def test_an_interrupted_call_goes_on_where_it_stopped(server: ChatServer) -> Non
 @pytest.mark.parametrize(
     ("resume", "reason"),
     [
+        ([None, "a"], r"resume\[1\] must be a response or None"),
         ([None], "one entry for each prompt and model, 2 in all, not 1"),
         ([None, APIResponse("gpt-4o", prompt="other")], r"resume\[1\] is the response of 'gpt-4o' to another prompt"),
         ([APIResponse("gpt-4o", prompt="a"), None], r"resume\[0\] is the response of 'gpt-4o' to another prompt"),

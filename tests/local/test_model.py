@@ -307,6 +307,12 @@ def test_nothing_of_the_server_s_log_reaches_the_user() -> None:
     assert (done.stdout, done.stderr) == ("", "")
 
 
+@pytest.mark.parametrize("path", ["", "a\0b.gguf", 5])
+def test_what_can_be_no_path_is_refused(path: Any) -> None:
+    with pytest.raises(SettingError, match="path must be the path of a GGUF file"):
+        LocalModel(path)
+
+
 def test_a_model_file_of_one_s_own_is_served(client: Any, tmp_path: Path) -> None:
     path = tmp_path / "über model.gguf"
     path.symlink_to(weights.locate())

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ...errors import SettingError
+from ...errors import SettingError, invalid_argument
 from ...prompts import PromptLike, as_prompts
 from ...response import APIResponse
 from ...tools import Tool
@@ -179,6 +179,8 @@ def _check_resumed(responses: Sequence[APIResponse | None], batch: Batch) -> Non
             value=responses,
         )
     for index, (response, item) in enumerate(zip(responses, batch.items, strict=True)):
+        if response is not None and not isinstance(response, APIResponse):
+            raise invalid_argument(f"resume[{index}]", response, "a response or None")
         if response is not None and (response.model, response.prompt) != (item.route.model, item.prompt.as_asked):
             raise SettingError(
                 f"resume[{index}] is the response of {response.model!r} to another prompt; pass client.interrupted of "
