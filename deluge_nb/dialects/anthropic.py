@@ -16,7 +16,7 @@ from ..tools import ToolCall
 from . import openai
 from .base import Ask, Completion, Delta, Exchange, Request, StreamReader, checked, converse, failure
 from .reading.decode import decode, parse_json
-from .reading.failures import FAILED
+from .reading.failures import is_failure
 from .reading.faults import Faults
 from .reading.fitting import read_counts
 
@@ -202,8 +202,9 @@ class _Reader(StreamReader):
             yield from self._additions(fields.delta or {}, fields.index)
         elif fields.type == "message_delta":
             delta = fields.delta or {}
-            if str(delta.get("stop_reason")).lower() in FAILED:
-                raise failure(self.ask, event, False, Completion(None, finish_reason=str(delta["stop_reason"])))
+            reason = delta.get("stop_reason")
+            if isinstance(reason, str) and is_failure(reason):
+                raise failure(self.ask, event, False, Completion(None, finish_reason=reason))
             self._message |= delta
             usage = self._message.get("usage")
             self._message["usage"] = {**(usage if isinstance(usage, dict) else {}), **(fields.usage or {})}

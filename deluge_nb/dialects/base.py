@@ -26,7 +26,7 @@ from ..text.glyphs import printable
 from .reading.alternatives import wants_none, without_alternatives
 from .reading.decode import ServerError, parse_error, parse_loosely
 from .reading.events import DONE, DetectedFraming
-from .reading.failures import FAILED, status_of
+from .reading.failures import is_failure, status_of
 from .reading.faults import Faults
 from .reading.thinking.delta import Delta
 from .reading.thinking.deltas import DeltaSorter
@@ -315,7 +315,7 @@ def checked(ask: Ask, body: bytes, completion: Completion, *errors: Any) -> Comp
         When one of the errors is set, or the finish reason is a word for a failure.
     """
     error = next(filter(None, errors), None)
-    if error is None and (completion.finish_reason or "").lower() not in FAILED:
+    if error is None and not is_failure(completion.finish_reason):
         return completion
     raise failure(ask, body, error if error is not None else False, completion)
 

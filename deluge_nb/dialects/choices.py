@@ -13,7 +13,7 @@ from ..interop.entries import align_alternatives
 from ..logprobs.table import Logprobs
 from .base import Ask, Completion, Delta, StreamReader, failure
 from .reading.decode import decode
-from .reading.failures import FAILED
+from .reading.failures import is_failure
 from .reading.faults import Faults
 from .reading.fitting import as_number, join_parts
 from .reading.thinking.fields import Message, thinking_of, thinking_rows
@@ -144,7 +144,7 @@ class ChoiceReader(StreamReader):
             # An index that no choice can have is none.
             if not 0 < choice.index < _MOST_CHOICES:
                 yield from (delta for delta in self._deltas(choice) if delta.text or delta.logprobs is not None)
-                if choice.error or (choice.finish_reason or "").lower() in FAILED:
+                if choice.error or is_failure(choice.finish_reason):
                     ending = Completion(None, finish_reason=choice.finish_reason)
                     raise failure(self.ask, event, choice.error or False, ending)
                 self._finish = choice.finish_reason or self._finish

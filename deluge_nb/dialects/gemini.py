@@ -20,7 +20,7 @@ from ..tools import ToolCall
 from . import openai
 from .base import Ask, Completion, Delta, Exchange, Request, StreamReader, checked, converse, failure
 from .reading.decode import decode
-from .reading.failures import FAILED
+from .reading.failures import is_failure
 from .reading.faults import Faults
 from .reading.fitting import read_counts
 from .reading.tables import build_checked
@@ -215,7 +215,7 @@ class _Reader(StreamReader):
             yield from self._additions(fields["candidates"][0], answer)
         reason = (answer.finish_reason or "") if answer is not None else ""
         error = piece.error or (answer.error if answer is not None else None)
-        if error or reason.lower() in FAILED:
+        if error or is_failure(reason):
             raise failure(self.ask, event, error or False, Completion(None, finish_reason=reason or None))
         self._reply |= {name: value for name, value in fields.items() if name != "candidates"}
         if answer is not None:

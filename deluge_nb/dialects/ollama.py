@@ -17,7 +17,7 @@ from . import openai
 from .base import Ask, Completion, Delta, Exchange, Request, StreamReader, checked, converse, failure
 from .reading.alternatives import least_alternatives
 from .reading.decode import decode
-from .reading.failures import FAILED
+from .reading.failures import is_failure
 from .reading.faults import Faults
 from .reading.thinking.fields import joined_text
 from .reading.thinking.rows import first_row
@@ -173,7 +173,7 @@ class _Reader(StreamReader):
             rows = None if rows is None or start is None else rows[start:]
         if text or rows is not None:
             yield Delta(text, rows)
-        if piece.error or (piece.done_reason or "").lower() in FAILED:
+        if piece.error or is_failure(piece.done_reason):
             raise failure(self.ask, event, piece.error or False, Completion(None, finish_reason=piece.done_reason))
         self._last = decode(event, dict[str, Any], NAME)
         message, table = self._last.get("message"), self._last.pop("logprobs", None)

@@ -15,7 +15,7 @@ from ..prompts import Picture, read_parts, refusal
 from . import openai
 from .base import Ask, Completion, Delta, Exchange, Request, StreamReader, checked, converse, failure
 from .reading.decode import decode
-from .reading.failures import FAILED
+from .reading.failures import is_failure
 from .reading.faults import Faults
 from .reading.fitting import read_counts
 from .reading.thinking.fields import joined_text
@@ -150,7 +150,7 @@ def parse_response(body: bytes, ask: Ask) -> Completion:
         thinking=_thinking(reply.output),
         notes=faults.notes,
     )
-    if reply.status in FAILED and not reply.error:
+    if is_failure(reply.status) and not reply.error:
         raise failure(ask, body, False, replace(completion, finish_reason=reply.status))
     return checked(ask, body, completion, reply.error)
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from deluge_nb import APIResponse, Cache, LLMClient, SamplingParams, SettingError, Usage
+from deluge_nb import APIResponse, Cache, LLMClient, RequestError, SamplingParams, SettingError, Usage
 from tests.openai_server import ChatServer, Reply, Seen, chat, chunks, event, says
 
 WORDS = ("zero", "one", "two")
@@ -185,3 +185,144 @@ def test_a_number_of_answers_that_is_none_is_refused(count: Any) -> None:
 def test_two_numbers_of_answers_are_refused() -> None:
     with pytest.raises(SettingError, match="n=3 contradicts n=2 in extra_body"):
         SamplingParams(n=3, extra_body={"n": 2})
+
+
+def indexed(seen: Seen, *pairs: tuple[Any, str]) -> dict[str, Any]:
+    """Return a completion whose choices have indices of any form; ``...`` is none."""
+    body = chat(seen, says("Hi"))
+    body["choices"] = [
+        {**chat(seen, says(word))["choices"][0], "index": index} for index, word in pairs if index is not ...
+    ] + [
+        {name: item for name, item in chat(seen, says(word))["choices"][0].items() if name != "index"}
+        for index, word in pairs
+        if index is ...
+    ]
+    return body
+
+
+@pytest.mark.parametrize(
+    "pairs",
+    [
+        [("1", "b"), ("0", "a")],
+        [(1.0, "b"), (0.0, "a")],
+        [(1, "b"), (None, "a")],
+        [(None, "a"), (None, "b")],
+        [(..., "a"), (..., "b")],
+        [(-1, "a"), (10**30, "b")],
+        [(1, "b"), ([], "a")],
+        [(0, "a"), (0, "b")],
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("streamed", [False, True])
+def test_an_odd_index_mixes_no_answers(server: ChatServer, pairs: list[tuple[Any, str]], streamed: bool) -> None:
+    if not streamed:
+        server.answer = lambda seen, number: Reply(indexed(seen, *pairs))
+        assert texts(ask(server, {"n": 2})) == ["a", "b"]
+        return
+    if pairs[0][0] == pairs[1][0] == 0:
+        return  # chunks of one answer
+
+    def answer(seen: Seen, number: int) -> Reply:
+        body = indexed(seen, *pairs)
+        for choice in body["choices"]:
+            choice["delta"] = choice.pop("message")
+        return Reply(pieces=[event(body), b"data: [DONE]\n\n"])
+
+    server.answer = answer
+    stream = LLMClient("gpt-4o-mini", logprobs=True, n=2).stream("Hello?")
+    assert "".join(token.text for token in stream) == "a"
+    assert stream.response is not None
+    assert texts(stream.response) == ["a", "b"]
+
+
+@pytest.mark.parametrize("odd", [b"NaN", b'"\\ud800"', b'"\xff"', b"Infinity"], ids=str)
+@pytest.mark.parametrize("streamed", [False, True])
+def test_a_body_that_is_not_quite_json_costs_no_answer(server: ChatServer, odd: bytes, streamed: bool) -> None:
+    def answer(seen: Seen, number: int) -> Reply:
+        if streamed:
+            return Reply(pieces=[piece.replace(b'"m"', odd) for piece in with_fields(pieces(seen))])
+        return Reply(json.dumps({**several(seen), "odd": "m"}).encode().replace(b'"m"', odd))
+
+    def with_fields(events: list[bytes]) -> list[bytes]:
+        return [piece.replace(b"data: {", b'data: {"odd": "m", ') for piece in events]
+
+    server.answer = answer
+    if not streamed:
+        assert texts(ask(server, {"n": 3})) == ["zero!", "one!", "two!"]
+        return
+    stream = LLMClient("gpt-4o-mini", logprobs=True, top_logprobs=2, n=3).stream("Hello?")
+    assert "".join(token.text for token in stream) == "zero!"
+    assert stream.response is not None
+    assert texts(stream.response) == ["zero!", "one!", "two!"]
+
+
+@pytest.mark.parametrize("failed", [0, 1])
+def test_a_choice_that_fails_in_a_stream_keeps_the_server_s_reason(server: ChatServer, failed: int) -> None:
+    def chunk(index: int, text: str, **fields: Any) -> bytes:
+        return event({"choices": [{"index": index, "delta": {"content": text}, **fields}]})
+
+    gone = chunk(failed, "", finish_reason="error", error={"code": 502, "message": "gone"})
+    end = chunk(1 - failed, "", finish_reason="stop")
+    server.answer = lambda seen, number: Reply(pieces=[chunk(0, "a"), chunk(1, "b"), gone, end, b"data: [DONE]\n\n"])
+    stream = LLMClient("gpt-4o-mini", n=2).stream("Hello?")
+    if failed:
+        list(stream)
+    else:
+        with pytest.raises(RequestError, match="gone"):
+            list(stream)
+    assert stream.response is not None
+    assert texts(stream.response) == ["a", "b"]
+    choice = stream.response.choices[failed]
+    assert (choice.is_error, choice.status_code) == (True, 502)
+    assert not stream.response.choices[1 - failed].is_error
+
+
+def test_a_failed_choice_with_an_ordinary_end_is_not_cached(server: ChatServer, tmp_path: Path) -> None:
+    def answer(seen: Seen, number: int) -> Reply:
+        body = several(seen)
+        body["choices"][1]["error"] = {"code": 502, "message": "gone"}
+        return Reply(body)
+
+    server.answer = answer
+    for _ in range(2):
+        response = ask(server, {"n": 3}, cache=Cache(tmp_path / "c"))
+        assert [choice.is_error for choice in response.choices] == [False, True, False]
+    assert len(server.seen) == 2
+
+
+@pytest.mark.parametrize("form", ["json", "stream"])
+@pytest.mark.parametrize("streamed", [False, True])
+def test_gemini_s_candidates_are_kept_in_every_form(
+    server: ChatServer, monkeypatch: pytest.MonkeyPatch, form: str, streamed: bool
+) -> None:
+    monkeypatch.setenv("VERTEX_API_KEY", "vertex-0123456789")
+    monkeypatch.setenv("VERTEX_BASE_URL", server.url)
+
+    def candidate(index: int, text: str, reason: str | None) -> dict[str, Any]:
+        rows = [{"token": text, "logProbability": -0.5}] if text else []
+        content = {"role": "model", "parts": [{"text": text}] if text else []}
+        return {
+            "index": index,
+            "content": content,
+            "finishReason": reason,
+            "logprobsResult": {"chosenCandidates": rows},
+        }
+
+    whole = {"candidates": [candidate(1, "b", "STOP"), candidate(0, "a", "STOP")]}
+    events = [
+        {"candidates": [candidate(1, "b", None)]},
+        {"candidates": [candidate(0, "a", None)]},
+        {"candidates": [candidate(1, "", "STOP"), candidate(0, "", "STOP")]},
+    ]
+    server.answer = lambda seen, number: Reply(whole) if form == "json" else Reply(pieces=list(map(event, events)))
+    client = LLMClient("vertex/gemini-2.5-flash", logprobs=True, n=2)
+    if streamed:
+        stream = client.stream("Hello?")
+        assert "".join(token.text for token in stream) == "a"
+        response = stream.response
+    else:
+        (response,) = client.process_prompts_sync(["Hello?"], show_progress=False)
+    assert response is not None
+    assert texts(response) == ["a", "b"]
+    assert [choice.logprobs.tokens for choice in response.choices if choice.logprobs is not None] == [["a"], ["b"]]

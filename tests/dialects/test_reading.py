@@ -323,7 +323,10 @@ FAILURES = [
     ("gemini", ("candidates", 0, "finishReason"), "ERROR"),
     ("anthropic", ("error",), {"type": "overloaded_error", "message": "busy"}),
     ("anthropic", ("stop_reason",), "error"),
+    ("openai", ("choices", 0, "finish_reason"), "upstream_error"),
+    ("openai", ("choices", 0, "finish_reason"), "Timed_Out"),
     ("cohere", ("finish_reason",), "ERROR"),
+    ("cohere", ("finish_reason",), "ERROR_TOXIC"),
     ("ollama", ("error",), "gone"),
     ("ollama", ("done_reason",), "error"),
 ]

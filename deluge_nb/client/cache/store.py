@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...cache_dir import CACHE_VARIABLE, cache_folder
+from ...dialects.reading.failures import is_failure
 from ...errors import SettingError, invalid_argument
 
 if TYPE_CHECKING:
@@ -30,8 +31,6 @@ _TABLE = f"responses_v{_VERSION}"
 _LOCK_TIMEOUT = 30.0
 # Answers between two checks of the size, because summing all sizes takes time.
 _TRIM_INTERVAL = 100
-# Words with which servers say that an answer failed.
-_FAILURES = frozenset({"error", "network_error", "failed", "aborted", "cancelled"})
 _WRITABLE = stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH
 _NO_LOGPROBS, _FULL_VOCABULARY = -1, 1 << 30
 
@@ -272,7 +271,8 @@ class Cache:
 
 def is_whole(answer: Completion) -> bool:
     """Return whether an answer came to its end; one that failed or was cut off must be asked for again."""
-    return answer.finish_reason not in _FAILURES and all(map(is_whole, answer.others))
+    has_failed = getattr(answer, "error", None) is not None  # one choice beside others
+    return not has_failed and not is_failure(answer.finish_reason) and all(map(is_whole, answer.others))
 
 
 def _identity(state: os.stat_result) -> tuple[int, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -9,15 +10,17 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from ...dialects.base import Ask, Completion, Delta, Exchange, Request, StreamReader
-from ...errors import DelugeError, RequestError
+from ...dialects.reading.decode import decode
+from ...dialects.reading.fitting import as_number
+from ...errors import DelugeError, MalformedResponseError, RequestError
 
 if TYPE_CHECKING:
     from ...dialects.base import Dialect
 
 # Names of the list of answers in a reply.
 _LISTS = ("choices", "candidates")
+_MOST_CHOICES = 10_000
 _Fields = dict[str, msgspec.Raw]
-_NULL = msgspec.Raw(b"null")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +49,8 @@ def exchange_several(dialect: Dialect, ask: Ask, count: int) -> Exchange:
     """
     exchange = dialect.exchange(ask)
     request = next(exchange)
-    if request.reader is not None and request.make_reader is None:  # its tokens cannot be told from those of others
-        ask = replace(ask, stream=False)
-        exchange = dialect.exchange(ask)
-        request = next(exchange)
     while True:
-        bodies = split_choices((yield _for_several(request, ask, count)))
+        bodies = split_choices((yield _for_several(request, ask, count)), ask.endpoint.dialect)
         first = _advance(exchange, bodies[0])
         others = [_read_alone(dialect, ask, body) for body in bodies[1:]]
         if isinstance(first, Completion):
@@ -71,20 +70,15 @@ def exchange_several(dialect: Dialect, ask: Ask, count: int) -> Exchange:
     return replace(first, notes=notes, others=tuple(replace(other, usage=None) for other in others))
 
 
-def split_choices(body: bytes) -> list[bytes]:
+def split_choices(body: bytes, dialect: str) -> list[bytes]:
     """Return a reply as one reply for each of its choices, in order of their index.
 
     A body that is no list of choices is returned unchanged, for the dialect to say what is wrong with it.
     """
-    try:
-        fields = msgspec.json.decode(body, type=_Fields)
-        name = next(name for name in _LISTS if name in fields)
-        choices = msgspec.json.decode(fields[name], type=list[msgspec.Raw])
-    except (msgspec.DecodeError, StopIteration, UnicodeDecodeError, RecursionError):
-        return [body]
+    fields, name, choices = _read_list(body, dialect)
     if len(choices) < 2:
         return [body]
-    ranked = sorted(enumerate(choices), key=lambda pair: (_index_of(pair[1], pair[0]), pair[0]))
+    ranked = sorted(zip(_indices(choices, dialect), choices, strict=True), key=lambda pair: pair[0])
     return [msgspec.json.encode({**fields, name: [choice]}) for _, choice in ranked]
 
 
@@ -108,7 +102,7 @@ class ChoicesReader(StreamReader):
         super().__init__(ask)
         self._count, self._make_reader = count, make_reader
         self._readers: dict[int, StreamReader] = {0: make_reader()}
-        self._failed: set[int] = set()
+        self._failed: dict[int, dict[str, Any]] = {}
 
     @property
     def complete(self) -> bool:
@@ -120,24 +114,19 @@ class ChoicesReader(StreamReader):
     def body(self) -> bytes:
         """Return the received part as the body of a reply that was not streamed, with all choices."""
         whole: dict[str, Any] = {}
-        choices: list[dict[str, Any]] = []
+        name, answers = _LISTS[0], list[dict[str, Any]]()
         for index, reader in sorted(self._readers.items()):
-            fields = msgspec.json.decode(reader.body(), type=_Fields)
+            fields, name, choices = _read_list(reader.body(), self.ask.endpoint.dialect)
             whole = whole or dict(fields)
-            (choice,) = msgspec.json.decode(fields["choices"], type=list[dict[str, msgspec.Raw]])
-            failure = {"finish_reason": "error"} if index in self._failed else {}
-            choices.append({**choice, "index": index, **failure})
-        return msgspec.json.encode({**whole, "choices": choices})
+            if choices:
+                choice = msgspec.json.decode(choices[0], type=_Fields)
+                failed = {"error": self._failed[index]} if index in self._failed else {}
+                answers.append({**choice, "index": index, **failed})
+        return msgspec.json.encode({**whole, name: answers})
 
     def read(self, event: bytes) -> Iterable[Delta]:
         """Return the additions of one event to the first answer."""
-        fields: _Fields = {}
-        choices: list[_Fields] = []
-        try:
-            fields = msgspec.json.decode(event, type=_Fields)
-            choices = msgspec.json.decode(fields.get("choices", _NULL), type=list[_Fields])
-        except (msgspec.DecodeError, UnicodeDecodeError):
-            pass
+        fields, name, choices = _read_list(event, self.ask.endpoint.dialect)
         if not choices:  # the usage, a failure, or what the dialect does not know either
             return [
                 delta
@@ -146,23 +135,25 @@ class ChoicesReader(StreamReader):
                 if index == 0
             ]
         deltas: list[Delta] = []
-        for choice in choices:
-            index = _index_of(choice, 0)
-            part = {**choice, "index": msgspec.Raw(b"0")}
-            added = self._read_choice(index, msgspec.json.encode({**fields, "choices": [part]}))
-            deltas += added if index == 0 else []
+        for index, choice in zip(_indices(choices, self.ask.endpoint.dialect), choices, strict=True):
+            if bytes(choice)[:1] == b"{":
+                part = {**msgspec.json.decode(choice, type=_Fields), "index": 0}
+                added = self._read_choice(index, {**fields, name: [part]})
+                deltas += added if index == 0 else []
         return deltas
 
-    def _read_choice(self, index: int, event: bytes) -> list[Delta]:
+    def _read_choice(self, index: int, event: dict[str, Any]) -> list[Delta]:
         if index in self._failed:
             return []
         if index not in self._readers:
             self._readers[index] = self._make_reader()
+        deltas: list[Delta] = []
         try:
-            return list(self._readers[index].read(event))
-        except DelugeError:
-            self._failed.add(index)
-            return []
+            deltas.extend(self._readers[index].read(msgspec.json.encode(event)))
+        except DelugeError as error:  # after the tokens that came with it
+            message = str(error).removeprefix(f"{self.ask.model!r}: ")
+            self._failed[index] = {"message": message, "code": getattr(error, "status_code", None)}
+        return deltas
 
 
 def _for_several(request: Request, ask: Ask, count: int) -> Request:
@@ -207,11 +198,31 @@ def _failed(error: DelugeError | None, ask: Ask) -> FailedChoice:
     return FailedChoice(**fields, error=error)
 
 
-def _index_of(choice: msgspec.Raw | _Fields, position: int) -> int:
-    """Return the index that a choice names, else its position."""
+def _read_list(body: bytes, dialect: str) -> tuple[_Fields, str, list[msgspec.Raw]]:
+    """Return the fields of a reply or an event, and the name and the JSON of its choices, if it has any."""
     try:
-        fields = msgspec.json.decode(choice, type=_Fields) if isinstance(choice, msgspec.Raw) else choice
-        index = msgspec.json.decode(fields["index"], type=int)
-    except (msgspec.DecodeError, KeyError):
-        return position
-    return index
+        fields = decode(body, _Fields, dialect)
+    except MalformedResponseError:
+        return {}, _LISTS[0], []
+    name = next((name for name in _LISTS if name in fields), _LISTS[0])
+    try:
+        choices = msgspec.json.decode(fields.get(name, b"[]"), type=list[msgspec.Raw])
+    except msgspec.DecodeError:
+        return fields, name, []
+    return fields, name, choices
+
+
+def _indices(choices: Iterable[msgspec.Raw], dialect: str) -> list[int]:
+    """Return the index of each choice; one that names none, or none that it can have, gets the lowest that is free."""
+    named = [_named_index(bytes(choice), dialect) for choice in choices]
+    free = (index for index in itertools.count() if index not in named)
+    return [next(free) if index is None else index for index in named]
+
+
+def _named_index(choice: bytes, dialect: str) -> int | None:
+    try:
+        value: Any = decode(choice, dict[str, Any], dialect).get("index")
+    except MalformedResponseError:
+        return None
+    number = as_number(value)
+    return int(number) if number is not None and 0 <= number < _MOST_CHOICES and number == int(number) else None

@@ -9,6 +9,7 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from ...dialects.reading.failures import is_filtered
 from ...errors import DelugeError, LogprobsNotSupportedError
 from ...models import REGISTRY
 from ...models.observations import Outcome, requested_features
@@ -111,7 +112,7 @@ def missing_notes(completion: Completion, ask: Ask) -> list[str]:
 
 def ending_notes(completion: Completion) -> list[str]:
     """Return what is to be known of the way an answer ended, as sentences for its note."""
-    if completion.finish_reason == "content_filter":
+    if is_filtered(completion.finish_reason):
         return ["the provider's content filter cut the answer off"]
     return []
 

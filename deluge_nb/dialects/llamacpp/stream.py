@@ -15,7 +15,7 @@ import msgspec
 from ...errors import MalformedResponseError
 from ..base import Ask, Completion, Delta, Request, StreamReader, failure
 from ..reading.decode import decode
-from ..reading.failures import FAILED
+from ..reading.failures import is_failure
 from .replies import NAME, Entry, Reply, Row
 from .rows import RowRequests, build_table, vocabulary
 
@@ -67,7 +67,7 @@ class CompletionReader(StreamReader):
     def read(self, event: bytes) -> Iterator[Delta]:
         """Return the additions of one event to the answer."""
         chunk = decode(event, _Chunk, NAME, faults=self.faults)
-        if chunk.error or chunk.stop_type.lower() in FAILED:
+        if chunk.error or is_failure(chunk.stop_type):
             error = chunk.error or False
             raise failure(self.ask, event, error, Completion(None, finish_reason=chunk.stop_type or None))
         if chunk.stop or chunk.stop_type:

@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any
 
-FAILED = frozenset(
+# Words in the finish reason of an answer that failed, as in "upstream_error" and "ERROR_TOXIC".
+_FAILED = frozenset(
     {
         "abort",
         "aborted",
         "canceled",
         "cancelled",
         "error",
+        "errored",
+        "fail",
         "failed",
-        "insufficient_system_resource",
-        "network_error",
-        "server_error",
+        "failure",
         "timeout",
     }
 )
-"""Finish reasons, in lower case, of an answer that failed."""
+_FAILED_PHRASES = frozenset({"insufficient_system_resource", "timed_out"})
+_NO_LETTER = re.compile(r"[^a-z]+")
+# Words and phrases in the finish reason of an answer that a filter cut off.
+_FILTERED = frozenset({"blocked", "blocklist", "filter", "filtered", "guardrail", "recitation", "safety", "spii"})
+_FILTERED_PHRASES = frozenset({"contentfilter", "prohibited_content", "sensitive"})
 
 # Statuses that the words of providers stand for.
 _STATUSES = {
@@ -45,6 +52,34 @@ _STATUSES = {
 _CODE_FIELDS = ("status_code", "http_status", "code", "status", "type")
 # An error may hold the error of the server behind it, which may hold another.
 _MOST_LEVELS = 8
+
+
+@lru_cache(maxsize=64)
+def is_failure(finish_reason: str | None) -> bool:
+    """Return whether a finish reason says that the answer failed.
+
+    Examples
+    --------
+    >>> from deluge_nb.dialects.reading.failures import is_failure
+    >>> [is_failure(reason) for reason in ("error", "UPSTREAM_ERROR", "stop", "content_filter", None)]
+    [True, True, False, False, False]
+    """
+    word = (finish_reason or "").lower()
+    return word in _FAILED_PHRASES or not _FAILED.isdisjoint(_NO_LETTER.split(word))
+
+
+@lru_cache(maxsize=64)
+def is_filtered(finish_reason: str | None) -> bool:
+    """Return whether a finish reason says that a filter cut the answer off; that is no failure.
+
+    Examples
+    --------
+    >>> from deluge_nb.dialects.reading.failures import is_filtered
+    >>> [is_filtered(reason) for reason in ("content_filter", "SAFETY", "stop", None)]
+    [True, True, False, False]
+    """
+    word = (finish_reason or "").lower()
+    return word in _FILTERED_PHRASES or not _FILTERED.isdisjoint(_NO_LETTER.split(word))
 
 
 def status_of(error: Any, finish_reason: str | None = None) -> int | None:
