@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -52,10 +53,32 @@ def entry_of(value: Any) -> Any:
     entry = _as_dict(value)
     if not isinstance(entry, Mapping):
         return entry
+    if "logprob" not in entry and ("prob" in entry or "probs" in entry):
+        return _from_probabilities(entry)
     alternatives = as_sequence(entry.get("top_logprobs"))
     if all(isinstance(alternative, Mapping) for alternative in alternatives):
         return entry
     return {**entry, "top_logprobs": [_as_dict(alternative) for alternative in alternatives]}
+
+
+def _from_probabilities(entry: Mapping[str, Any]) -> Entry:
+    """Return an entry of llama.cpp's server that has probabilities: with post_sampling_probs, or of older versions."""
+    alternatives = [_with_logarithm(other) for other in as_sequence(get_field(entry, "top_probs", "probs"))]
+    chosen = _with_logarithm(entry)
+    if "prob" not in entry:
+        known = {other["token"]: other["logprob"] for other in alternatives}
+        chosen["logprob"] = known.get(chosen["token"])
+    return {**chosen, "top_logprobs": alternatives}
+
+
+def _with_logarithm(value: Any) -> Entry:
+    probability = get_field(value, "prob")
+    is_number = isinstance(probability, int | float) and not isinstance(probability, bool) and probability >= 0
+    entry: Entry = {name: get_field(value, name) for name in ("bytes", "id") if has_field(value, name)}
+    return entry | {
+        "token": get_field(value, "token", "tok_str", "content"),
+        "logprob": None if not is_number else math.log(probability) if probability else -math.inf,
+    }
 
 
 def _as_dict(value: Any) -> Any:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from ..errors import LogprobsMissingError, SettingError
@@ -24,6 +25,7 @@ from .entries import (
     has_field,
     type_name,
 )
+from .streams import parse_reply, read_stream
 from .tokenizer import TokenTexts
 
 _REMEDY = "ask for them with logprobs=True"
@@ -44,11 +46,12 @@ def as_logprobs(response: Any, *, choice: int = 0, tokenizer: Any = None, top: i
     Parameters
     ----------
     response
-        A response of this package, of the OpenAI SDK (chat, the chunks of its stream in a list, Responses, old
-        completions), lm-deluge, LiteLLM, LangChain (message, generation, result), llama-cpp-python, Ollama, vLLM or
-        Google's SDK; the output of Transformers' ``generate``; any of these as parsed JSON; the documented list of
-        dicts; an Arrow table of :meth:`Logprobs.to_arrow`; or a table, which is returned unchanged. A list of one
-        response is read as that response.
+        A response of this package, its ``to_dict()`` or a finished stream; a response of the OpenAI SDK (chat,
+        Responses, old completions), lm-deluge, LiteLLM, LangChain (message, generation, result), llama-cpp-python,
+        llama.cpp's server (also with ``post_sampling_probs``), Ollama, vLLM or Google's SDK; the chunks of a stream of
+        these in a list; the output of Transformers' ``generate``; any of these as parsed JSON, as JSON text or as an
+        HTTP response with ``.json()``; the documented list of dicts; an Arrow table of :meth:`Logprobs.to_arrow`; or a
+        table, which is returned unchanged. A list of one response is read as that response.
     choice
         Index of the completion, where there are several.
     tokenizer
@@ -92,6 +95,11 @@ def _read(value: Any, options: _Options) -> Logprobs:
         return value
     if value is None:
         raise LogprobsMissingError(f"There are no log-probabilities in None; {_REMEDY}.")
+    if isinstance(value, str | bytes | bytearray):
+        reply = parse_reply(value)
+        if reply is None:
+            raise _unknown_form_error(value)
+        return _read(reply, options)
     if isinstance(value, list | tuple):
         return _from_list(value, options)
     if has_field(value, "to_pylist") and has_field(value, "schema"):
@@ -112,7 +120,7 @@ def _from_arrow(value: Any) -> Logprobs:
 
 
 def _from_list(values: Sequence[Any], options: _Options) -> Logprobs:
-    if not values or has_field(values[0], "token"):
+    if not values or has_field(values[0], "token") or has_field(values[0], "probs"):
         return _from_entries(values)
     if any(has_field(choice, "delta") for chunk in values for choice in as_sequence(get_field(chunk, "choices"))):
         return _from_chunks(values, options)
@@ -125,6 +133,9 @@ def _from_list(values: Sequence[Any], options: _Options) -> Logprobs:
         )
     if len(values) == 1:
         return _read(values[0], options)
+    table = read_stream(values, partial(_read, options=options))
+    if table is not None:
+        return table
     raise SettingError(
         "Log-probabilities are read from one response at a time, or a list of dicts with 'token' and 'logprob', not "
         f"from a list of {len(values)} (the first is {type_name(values[0])}).",
@@ -135,6 +146,33 @@ def _from_list(values: Sequence[Any], options: _Options) -> Logprobs:
 
 def _from_entries(entries: Iterable[Any]) -> Logprobs:
     return Logprobs.from_entries(map(entry_of, entries))
+
+
+def _from_stream(value: Any, options: _Options) -> Logprobs:
+    """Read a stream of this package."""
+    if value.response is None:
+        raise SettingError("The stream has not ended; read it to its end first.", setting="response", value=value)
+    return _read(value.response, options)
+
+
+def _from_saved(value: Any, options: _Options) -> Logprobs:
+    """Read a response of this package as plain JSON, whose further choices stand in a list of their own."""
+    return _from_choice(_select_choice([value, *as_sequence(get_field(value, "choices"))], value, options), options)
+
+
+def _from_http(value: Any, options: _Options) -> Logprobs:
+    """Read the reply of a server, as an HTTP library returns it."""
+    try:
+        body = value.json()
+    except ValueError:  # an event stream
+        body = get_field(value, "text")
+    if not isinstance(body, dict | list | str):
+        raise SettingError(
+            f"The reply's json() gave {type_name(body)}; pass the JSON itself, with aiohttp `await response.json()`.",
+            setting="logprobs",
+            value=value,
+        )
+    return _read(body, options)
 
 
 # OpenAI and compatible servers ---------------------------------------------------------------------------------------
@@ -300,6 +338,8 @@ def _from_transformers(value: Any, options: _Options) -> Logprobs:
 # Fields by which each form is recognised, the most specific first.
 _READERS: tuple[tuple[tuple[str, ...], Callable[[Any, _Options], Logprobs]], ...] = (
     (("sequences",), _from_transformers),
+    (("response", "aclose"), _from_stream),
+    (("version", "completion", "logprobs"), _from_saved),
     (("choices",), _from_choices),
     (("output", "object"), _from_responses_api),
     (("generations",), _from_langchain_result),
@@ -310,6 +350,7 @@ _READERS: tuple[tuple[tuple[str, ...], Callable[[Any, _Options], Logprobs]], ...
     (("completion_probabilities",), _from_llamacpp),
     (("logprobs",), _from_choice),
     (("tokens", "token_logprobs"), _from_columns),
+    (("json",), _from_http),
     (("content",), _from_content),
 )
 
