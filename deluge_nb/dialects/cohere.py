@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any
 
@@ -12,8 +12,9 @@ from ..errors import MalformedResponseError
 from ..logprobs.columns import Builder
 from ..logprobs.table import Logprobs
 from . import openai
-from .base import Ask, Completion, Exchange, Request, checked, converse, failure
+from .base import Ask, Completion, Delta, Exchange, Request, StreamReader, checked, converse, failure
 from .reading.decode import decode
+from .reading.failures import is_failure
 from .reading.faults import Faults
 from .reading.fitting import join_parts, read_counts
 from .reading.thinking.fields import Message, thinking_of
@@ -44,6 +45,21 @@ class _Message(Message):
     tool_calls: list[openai.WireToolCall] | None = None
 
 
+class _Delta(msgspec.Struct):
+    message: dict[str, Any] | None = None
+    finish_reason: str | None = None
+    usage: dict[str, Any] | None = None
+    error: Any = None
+
+
+class _Event(msgspec.Struct):
+    type: str = ""
+    index: int | None = None
+    delta: _Delta | None = None
+    logprobs: Any = None
+    error: Any = None
+
+
 class _Reply(msgspec.Struct):
     message: _Message | None = None
     finish_reason: str | None = None
@@ -65,7 +81,7 @@ def build_request(ask: Ask) -> Request:
         body["tools"] = openai.tool_definitions(ask.tools)
     if ask.output_schema is not None:
         body["response_format"] = {"type": "json_object", "json_schema": dict(ask.output_schema.schema)}
-    return Request("/chat", body | (params.extra_body or {}))
+    return Request("/chat", body | (params.extra_body or {}), make_reader=partial(_Reader, ask))
 
 
 def parse_response(body: bytes, ask: Ask) -> Completion:
@@ -107,6 +123,73 @@ def parse_response(body: bytes, ask: Ask) -> Completion:
 def exchange(ask: Ask) -> Exchange:
     """Send one request and parse its reply."""
     return (yield from converse(partial(build_request, ask), partial(parse_response, ask=ask)))
+
+
+class _Reader(StreamReader):
+    """Parser of a stream of events that build a message; servers send one unasked, or where ``extra_body`` asks."""
+
+    def __init__(self, ask: Ask) -> None:
+        super().__init__(ask)
+        self._texts: list[str] = []
+        self._thoughts: list[str] = []
+        self._calls: dict[int, dict[str, Any]] = {}
+        self._items: list[Any] = []
+        self._end = _Delta()
+        self._done = False
+
+    @property
+    def complete(self) -> bool:
+        """True if the server has reported the end of the message."""
+        return self._done
+
+    def body(self) -> bytes:
+        """Return the received part as the body of a reply that was not streamed."""
+        content = [{"type": "thinking", "thinking": "".join(self._thoughts)}] if self._thoughts else []
+        content += [{"type": "text", "text": "".join(self._texts)}] if self._texts else []
+        calls = [call for _, call in sorted(self._calls.items())]
+        message = {"role": "assistant", "content": content, "tool_calls": calls}
+        reply: dict[str, Any] = {"message": message, "finish_reason": self._end.finish_reason, "usage": self._end.usage}
+        return msgspec.json.encode(reply | ({"logprobs": self._items} if self._items else {}))
+
+    def read(self, event: bytes) -> Iterator[Delta]:
+        """Return the additions of one event to the answer."""
+        fields = decode(event, _Event, NAME, faults=self.faults)
+        delta = fields.delta or _Delta()
+        error = fields.error or delta.error
+        if error or fields.type == "error" or is_failure(delta.finish_reason):
+            raise failure(self.ask, event, error or False, Completion(None, finish_reason=delta.finish_reason))
+        if fields.type == "message-end":
+            self._end, self._done = delta, True
+        message = delta.message or {}
+        if fields.type.startswith("tool-call"):
+            self._add_call(message.get("tool_calls"), fields.index)
+        elif fields.type.startswith("content"):
+            yield from self._additions(message.get("content"), fields.logprobs)
+
+    def _additions(self, content: Any, item: Any) -> Iterator[Delta]:
+        part = content if isinstance(content, dict) else {"text": content}
+        text, thought = (part.get(name) for name in ("text", "thinking"))
+        if isinstance(thought, str) and thought:
+            self._thoughts.append(thought)
+            yield Delta(thought, thinking=True)
+        if not isinstance(text, str) or not (text or item):
+            return
+        self._texts.append(text)
+        items = item if isinstance(item, list) else [item] if isinstance(item, dict) else []
+        self._items += items
+        # What does not fit is recorded when the whole table is read.
+        spans = decode(msgspec.json.encode(items), list[_Item], NAME, faults=Faults())
+        yield Delta(text, _table(spans, self.ask) if spans else None)
+
+    def _add_call(self, piece: Any, index: int | None) -> None:
+        """Add a fragment of a tool call: the name comes first, then the arguments in parts."""
+        piece = piece[0] if isinstance(piece, list) and piece else piece
+        function = piece.get("function") if isinstance(piece, dict) else None
+        if not isinstance(function, dict):
+            return
+        call = self._calls.setdefault(index or 0, {"id": piece.get("id"), "function": {"name": "", "arguments": ""}})
+        for name in ("name", "arguments"):
+            call["function"][name] += function[name] if isinstance(function.get(name), str) else ""
 
 
 def _table(items: list[_Item] | None, ask: Ask) -> Logprobs | None:

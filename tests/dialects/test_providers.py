@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from typing import Any
 
@@ -18,7 +19,7 @@ from deluge_nb import (
     find_models,
     register_endpoint,
 )
-from deluge_nb.errors import SettingError
+from deluge_nb.errors import RequestError, SettingError
 from deluge_nb.models import REGISTRY
 from tests.openai_server import ChatServer, Reply, Seen, chat, error, says
 
@@ -521,3 +522,71 @@ def test_a_reason_is_found_in_every_envelope(server: ChatServer, body: Any, mess
     client = LLMClient("own-model", base_url=server.url)
     (response,) = client.process_prompts_sync(["?"], show_progress=False)
     assert response.error_message == f"'own-model' at OpenAI-compatible server answered 400: {message}"
+
+
+COHERE_EVENTS: list[dict[str, Any]] = [
+    {"type": "message-start", "id": "1", "delta": {"message": {"role": "assistant", "content": []}}},
+    {"type": "content-start", "index": 0, "delta": {"message": {"content": {"type": "thinking", "thinking": ""}}}},
+    {"type": "content-delta", "index": 0, "delta": {"message": {"content": {"thinking": "Hm"}}}},
+    {"type": "content-start", "index": 1, "delta": {"message": {"content": {"type": "text", "text": ""}}}},
+    *(
+        {
+            "type": "content-delta",
+            "index": 1,
+            "delta": {"message": {"content": {"text": text}}},
+            "logprobs": {"text": text, "token_ids": [number], "logprobs": [-0.25]},
+        }
+        for number, text in enumerate(("Os", "lo"))
+    ),
+    {"type": "content-end", "index": 1},
+    {
+        "type": "message-end",
+        "delta": {"finish_reason": "COMPLETE", "usage": {"tokens": {"input_tokens": 3, "output_tokens": 2}}},
+    },
+]
+
+
+def ask_cohere(server: ChatServer, monkeypatch: pytest.MonkeyPatch, events: list[Any], streamed: bool) -> APIResponse:
+    monkeypatch.setenv("COHERE_API_KEY", "cohere-0123456789")
+    monkeypatch.setenv("COHERE_BASE_URL", server.url)
+    server.answer = lambda seen, number: Reply(pieces=[b"data: %b\n\n" % json.dumps(item).encode() for item in events])
+    client = LLMClient("cohere/command-r7b-12-2024", logprobs=True, max_attempts=1)
+    if not streamed:
+        return client.process_prompts_sync(["?"], show_progress=False)[0]
+    stream = client.stream("?")
+    with contextlib.suppress(RequestError):
+        list(stream)
+    assert stream.response is not None
+    return stream.response
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+def test_a_stream_that_cohere_sends_unasked_is_read(
+    server: ChatServer, monkeypatch: pytest.MonkeyPatch, streamed: bool
+) -> None:
+    response = ask_cohere(server, monkeypatch, COHERE_EVENTS, streamed)
+    assert (response.completion, response.thinking, response.finish_reason) == ("Oslo", "Hm", "stop")
+    assert response.logprobs is not None
+    assert response.logprobs.logprob.tolist() == [-0.25, -0.25]
+    assert response.output_tokens == 2
+
+
+def test_a_tool_call_in_a_stream_of_cohere_is_read(server: ChatServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    def piece(kind: str, **fields: Any) -> dict[str, Any]:
+        return {"type": f"tool-call-{kind}", "index": 0, "delta": {"message": {"tool_calls": fields}}}
+
+    events = [
+        piece("start", id="1", function={"name": "f", "arguments": ""}),
+        piece("delta", function={"arguments": '{"a"'}),
+        piece("delta", function={"arguments": ": 1}"}),
+        {"type": "message-end", "delta": {"finish_reason": "TOOL_CALL"}},
+    ]
+    (call,) = ask_cohere(server, monkeypatch, events, False).tool_calls
+    assert (call.name, call.arguments, call.id) == ("f", {"a": 1}, "1")
+
+
+def test_a_stream_of_cohere_that_fails_is_an_error(server: ChatServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    events = [*COHERE_EVENTS[:-1], {"type": "message-end", "delta": {"finish_reason": "ERROR", "error": "gone"}}]
+    response = ask_cohere(server, monkeypatch, events, False)
+    assert response.is_error
+    assert "gone" in (response.error_message or "")
