@@ -96,8 +96,11 @@ async def _unpack(stream: AsyncIterable[bytes], coding: str) -> AsyncIterator[by
                 packed = unpacker.unconsumed_tail or unpacker.unused_data
                 if piece:
                     yield piece
+                if packed and len(piece) == _STEP:  # few packed bytes may hold the loop, and all clocks, for seconds
+                    await asyncio.sleep(0)
             while not unpacker.eof and (piece := unpacker.decompress(b"", _STEP)):
                 yield piece
+                await asyncio.sleep(0)
     except zlib.error as error:
         raise httpx.DecodingError(f"its answer is no valid {coding}: {error}") from None
     if has_begun and not unpacker.eof:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import itertools
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deluge_nb.dialects.reading.events import JSONLines, ServerSentEvents
+from deluge_nb.dialects.reading.events import DetectedFraming, JSONLines, ServerSentEvents
 
 SENT = st.text("ab:\n\r data;é", max_size=60).map(str.encode)
 CUTS = st.lists(st.integers(0, 60), max_size=8)
@@ -53,3 +54,12 @@ def test_an_event_without_its_empty_line_counts_at_the_end() -> None:
 
 def test_a_byte_order_mark_at_the_beginning_is_passed_over() -> None:
     assert events(b"\xef\xbb\xbfdata: a\n\n") == [b"a"]
+
+
+@pytest.mark.parametrize("ignored", [b": x\n", b":\r\n", b" \n", b"\xef\xbb\xbf", b")]}'\n", b"\r"])
+def test_millions_of_ignored_lines_in_one_piece_are_skipped_in_one_step(ignored: bytes) -> None:
+    framing = DetectedFraming()
+    size = 1 << 21
+    # Taking them off one by one copies the rest each time: minutes in place of a blink.
+    framing.feed(ignored * (size // len(ignored)))
+    assert framing.feed(b'data: {"a": 1}\n\n') == [b'{"a": 1}']

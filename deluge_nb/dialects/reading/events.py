@@ -19,7 +19,8 @@ _PINGS = frozenset({b"ping", b"heartbeat", b"keepalive", b"keep-alive"})
 _GUARD = b")]}'"
 _FIELD = re.compile(rb"(?:data|event|id|retry)[:\r\n]")
 _LONGEST_FIELD = len(b"event:")
-_LINE_END = re.compile(rb"\r\n|\n|\r")
+# White space, whole comments, marks and guards in front of a reply. Skipped in one step: they may be millions.
+_IGNORED = re.compile(rb"(?:\s++|:[^\r\n]*+[\r\n]|%b,?|%b,?)*+" % (re.escape(_BOM), re.escape(_GUARD)))
 # Bytes behind a document that are searched for the mark of the end.
 _LONGEST_TRAILER = 1 << 16
 # Objects of an array that may be events; a longer array is no stream.
@@ -179,19 +180,9 @@ class DetectedFraming:
 
     def _begin(self, data: bytes) -> bytes:
         """Choose the framing, and return the bytes that belong to it."""
-        head = self._head + data
-        while True:
-            head = head.lstrip()
-            if head.startswith(b":"):
-                end = _LINE_END.search(head)
-                if end is None:
-                    head = b":"  # not kept: a comment may be endless
-                    break
-                head = head[end.end() :]
-            elif head.startswith((_BOM, _GUARD)):
-                head = head.removeprefix(_BOM).removeprefix(_GUARD).removeprefix(b",")
-            else:
-                break
+        head = _IGNORED.sub(b"", self._head + data, count=1)
+        if head.startswith(b":"):
+            head = b":"  # not kept: a comment may be endless
         self._head = head
         if head[:1] in (b"{", b"["):
             self._pending += head
