@@ -394,13 +394,6 @@ def _split_table(body: bytes, ask: Ask) -> tuple[bytes | None, Logprobs | None]:
     return None, None
 
 
-def text_of(content: str | list[dict[str, Any]] | None) -> str | None:
-    """Return the text of a message, joined if it has several parts."""
-    if not isinstance(content, list):
-        return content
-    return "".join(part.get("text", "") for part in content if part.get("type", "text") == "text")
-
-
 def parse_tool_call(call: WireToolCall) -> ToolCall:
     """Return a tool call with parsed arguments; they are None if they are not a JSON object."""
     written = call.function.arguments

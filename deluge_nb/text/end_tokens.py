@@ -10,6 +10,8 @@ from .normalize import LEAKED_SPACES
 # </s>, <eos>, <|im_end|>, <|end▁of▁sentence|>, [|endofturn|] and the like: a word in angle brackets, with or without
 # bars, or in square ones with them; and [EOS].
 _SPECIAL = re.compile(r"\s*(?:<[|｜]?\s*(/?[^<>|｜\s][^<>|｜]*?)\s*[|｜]?>|\[\|(\w+)\|\]|\[(EOS|eos)\])\s*")
+# Any mark of a template, such as <|user|>, with which some models end their turn, <turn|> and [/INST].
+_MARK = re.compile(r"\s*(?:<[|｜]?[^<>\s]*[|｜]>|<[|｜][^<>\s]*>|\[/?[A-Z_]+\])\s*")
 _PARTS = re.compile(r"[^a-z0-9]+")
 _ENDS = frozenset({"eos", "eot", "eom", "eod", "eog", "eoa", "return", "stop"})
 # What an end may be the end of. After the end of a prompt, a header or a thought the answer is still to come.
@@ -49,3 +51,16 @@ def is_end_token(text: str) -> bool:
     if any(part in _JOINED for part in parts):
         return True
     return "end" in parts and _END_OF.issuperset(parts) and (is_barred or len(parts) > 1)
+
+
+@lru_cache(maxsize=1 << 14)
+def is_mark(text: str) -> bool:
+    """Return whether a token's text is a mark of a chat template: the last token of an answer is then no text of it.
+
+    Examples
+    --------
+    >>> from deluge_nb.text.end_tokens import is_mark
+    >>> [is_mark(text) for text in ("<|user|>", "<turn|>", "[/INST]", "<b>", "[a]")]
+    [True, True, True, False, False]
+    """
+    return _MARK.fullmatch(text) is not None

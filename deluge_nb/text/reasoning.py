@@ -13,13 +13,20 @@ from typing import NamedTuple
 _NAMES = (
     *("think", "thinking", "thought", "thoughts", "reasoning"),
     *("seed:think", "mm:think", "antml:thinking", "antml:reasoning"),
+    *("chain_of_thought", "cot", "inner_thoughts", "internal_thoughts", "longcat_think", "reasoning_content"),
+    *("reflection", "scratchpad", "thought_process"),
 )
+_BARRED = ("think", "thinking", "thought", "reasoning")
 # In lower case; the first marks that models write, each with the one that ends the reasoning.
-_CLOSING = {f"<{name}>": f"</{name}>" for name in _NAMES} | {
-    "[think]": "[/think]",
+_CLOSING = {
+    **{f"<{name}>": f"</{name}>" for name in _NAMES},
+    **{f"<|{name}|>": f"<|/{name}|>" for name in _BARRED},
+    **{f"[{name}]": f"[/{name}]" for name in _BARRED},
     "◁think▷": "◁/think▷",
     "<|start_thinking|>": "<|end_thinking|>",
     "<|begin_of_thought|>": "<|end_of_thought|>",
+    "<|begin_of_thinking|>": "<|end_of_thinking|>",
+    "<|inner_prefix|>": "<|inner_suffix|>",
     "<|channel>thought": "<channel|>",
     "<unused94>thought": "<unused95>",
 }
@@ -36,6 +43,8 @@ _BARE_CHANNELS = re.compile(r"\s*analysis(?=\S)(?P<thinking>.*?)assistantfinal(?
 _HINT = re.compile(r"[<\[◁]|\A\s*analysis")
 # A tag behind one of these is quoted: the text is about it.
 _QUOTES = frozenset("`'\"“‘«\\")
+# The quote that closes each; a reasoning may end with a quotation, so a closing tag is quoted on both sides.
+_CLOSING_QUOTES = {"'": "'", '"': '"', "`": "`", "“": "”", "‘": "’", "«": "»", "\\": ""}
 _FENCE = "```"
 
 
@@ -125,7 +134,12 @@ class ReasoningSplitter:
     def _inside(self, is_end: bool) -> Segment | None:
         held, lower = self._held, self._held.lower()
         at = lower.find(self._closing)
-        while at >= 0 and (held[at - 1] if at else self._previous) in _QUOTES:
+        while at >= 0 and (quote := held[at - 1] if at else self._previous) in _QUOTES:
+            end = at + len(self._closing)
+            if end == len(held) and not is_end:  # what follows is not known yet
+                return Segment(at, self._thought(held[:at]), True) if at else None
+            if not _is_quoted(held, quote, end):
+                break
             at = lower.find(self._closing, at + 1)
         if at == 0:
             self._next, self._is_after = self._start, True
@@ -226,10 +240,15 @@ def _late_closing(text: str) -> re.Match[str] | None:
         return None
     for closing in _LATE_CLOSING.finditer(text):
         at = closing.start()
-        is_quoted = at > 0 and text[at - 1] in _QUOTES
+        is_quoted = at > 0 and _is_quoted(text, text[at - 1], closing.end())
         if not is_quoted and text.count(_FENCE, 0, at) % 2 == 0:
             return closing
     return None
+
+
+def _is_quoted(text: str, before: str, end: int) -> bool:
+    """Return whether a closing tag that ends at a position stands between quotes, or behind a backslash."""
+    return before in _CLOSING_QUOTES and end < len(text) and text.startswith(_CLOSING_QUOTES[before], end)
 
 
 def _opening_before(text: str, closing: re.Match[str]) -> int | None:

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
-from .end_tokens import is_end_token
+from .end_tokens import is_end_token, is_mark
 from .normalize import LEAKED_SPACES
 from .partial import UNKNOWN, exact_text
 
@@ -111,6 +111,8 @@ def _ends(tokens: Sequence[Token]) -> list[int]:
     while end and (is_end_token(tokens[end - 1][0]) or not tokens[end - 1][0].translate(LEAKED_SPACES).strip()):
         end -= 1
         ends.append(end)
+    if len(ends) == 1 and end > 1 and is_mark(tokens[end - 1][0]):
+        ends.append(end - 1)
     return ends
 
 

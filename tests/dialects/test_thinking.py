@@ -526,3 +526,40 @@ def test_a_table_of_the_whole_text_is_never_split(text: str, cuts: list[int], ki
     assert separated.logprobs is not None
     assert separated.logprobs.matches_text
     assert separated.logprobs == table
+
+
+@pytest.mark.parametrize("quote", ["'", '"', "`", "”", "’", "»"])
+@pytest.mark.parametrize("opening", ["<think>", ""])
+def test_reasoning_that_ends_with_a_quotation_is_reasoning(server: ChatServer, quote: str, opening: str) -> None:
+    tokens = [*([opening] if opening else []), "Say ", f"{quote}No{quote}", "</think>", "Yes"]
+    response = ask(server, reply({"content": "".join(tokens)}, *tokens))
+    check(response, thinking=f"Say {quote}No{quote}")
+    if opening:
+        chunks = [chunk({"content": token}, token) for token in tokens]
+        streamed, _ = stream(server, *chunks, chunk({}, finish="stop"))
+        assert "".join(token.text for token in streamed if not token.thinking) == "Yes"
+
+
+@pytest.mark.parametrize(
+    ("opening", "closing"),
+    [
+        *((f"<{name}>", f"</{name}>") for name in ("longcat_think", "scratchpad", "reflection", "chain_of_thought")),
+        ("<|thinking|>", "<|/thinking|>"),
+        ("<|inner_prefix|>", "<|inner_suffix|>"),
+        ("[THINKING]", "[/THINKING]"),
+    ],
+)
+def test_the_marks_of_other_models_are_known(server: ChatServer, opening: str, closing: str) -> None:
+    tokens = (opening, "No", " wait", closing, "Yes")
+    check(ask(server, reply({"content": "".join(tokens)}, *tokens)))
+
+
+@pytest.mark.parametrize("mark", ["<|user|>", "<|observation|>", "<turn|>", "[/INST]", "<｜Assistant｜>"])
+def test_any_mark_of_a_template_may_end_an_answer(server: ChatServer, mark: str) -> None:
+    check(ask(server, reply({"content": "Yes", "reasoning_content": "No wait"}, *MIXED, mark)), count=2)
+
+
+@pytest.mark.parametrize("kind", ["output_text", "input_text", "text", None])
+def test_a_part_of_text_is_read_whatever_its_api_calls_it(server: ChatServer, kind: str | None) -> None:
+    parts = [{"type": "reasoning_content", "reasoning_content": "No wait"}, {"type": kind, "text": "Yes"}]
+    check(ask(server, reply({"content": parts}, *MIXED)))

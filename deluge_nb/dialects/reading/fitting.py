@@ -16,6 +16,8 @@ T = TypeVar("T")
 
 # Integers that a float holds exactly; a larger number is no count, index or id.
 _MOST = 1 << 53
+# Types of the parts of a message that hold text of the answer, in the chat API and in others.
+_TEXT_PARTS = frozenset({"", "input_text", "output_text", "text", "text_delta"})
 
 
 class Misfit(Exception):
@@ -165,7 +167,8 @@ def join_parts(content: str | list[dict[str, Any]] | None, faults: Faults, at: s
         return content
     texts: list[str] = []
     for index, part in enumerate(content):
-        if part.get("type", "text") != "text" and isinstance(part.get("type"), str):
+        kind = part.get("type")
+        if isinstance(kind, str) and kind not in _TEXT_PARTS:
             continue
         text = part.get("text", "")
         if isinstance(text, str):

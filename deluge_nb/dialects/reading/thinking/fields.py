@@ -12,8 +12,10 @@ from ..decode import decode
 FIELDS = ("reasoning_content", "reasoning", "thinking", "reasoning_text", "reasoning_details", "thinking_blocks")
 """Fields of a message that hold its reasoning; a server may send several that say the same."""
 # In an object, the field that holds the text.
-_TEXT_FIELDS = ("thinking", "text", "reasoning", "content", "summary")
-_PART_TYPES = frozenset({"thinking", "reasoning", "thought"})
+_TEXT_FIELDS = ("thinking", "text", "reasoning", "reasoning_content", "reasoning_text", "content", "summary")
+_PART_TYPES = frozenset(
+    {"reasoning", "reasoning.text", "reasoning_content", "reasoning_text", "thinking", "thinking_text", "thought"}
+)
 
 
 class Message(msgspec.Struct, kw_only=True):
