@@ -40,6 +40,8 @@ _MAX_ENV_FILE = 1 << 20
 # Names of headers may be made of these characters; values and keys must be printable ASCII.
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _VALUE = re.compile(r"[\t\x20-\x7e]*")
+# Headers that say where a request ends; with another value the server would wait, or read another request.
+_FRAMING = frozenset({"content-length", "transfer-encoding", "expect", "trailer", "upgrade"})
 _OPENAI = {"organization": ("OPENAI_ORG_ID", "OpenAI-Organization"), "project": ("OPENAI_PROJECT_ID", "OpenAI-Project")}
 
 # Cached, because every call of a client looks up its keys.
@@ -118,6 +120,12 @@ class Access:
                 value=self.shown_address,
             )
         for name, value in self.headers.items():
+            if name.lower() in _FRAMING:
+                raise SettingError(
+                    f"extra_headers[{name!r}] is for the client to set: it says where a request ends; leave it out.",
+                    setting="extra_headers",
+                    value=name,
+                )
             if not _NAME.fullmatch(name) or not _VALUE.fullmatch(value.get_secret_value()):
                 raise SettingError(
                     f"extra_headers[{name!r}] cannot be sent: names of headers are letters, digits and hyphens, and "

@@ -169,6 +169,12 @@ def test_headers_of_ones_own_win_and_are_secret(server: FaultServer) -> None:
     assert "4711" not in shown(response) + repr(client)
 
 
+@pytest.mark.parametrize("name", ["Content-Length", "transfer-encoding", "Expect", "Trailer", "Upgrade"])
+def test_headers_that_say_where_a_request_ends_are_refused(name: str) -> None:
+    with pytest.raises(SettingError, match=rf"extra_headers\['{name}'\] is for the client to set"):
+        LLMClient("gpt-4o-mini", extra_headers={name: "5"})
+
+
 @pytest.mark.parametrize("header", ["Bearer quoted-4711-key", "Token quoted-4711-key", "a=b; session=quoted-4711-key"])
 def test_the_parts_of_a_header_are_secret_as_well(server: FaultServer, header: str) -> None:
     server.answer = lambda seen, number: reply(error_body("quoted-4711-key is wrong; Bearer token expected"), 401)
