@@ -1,36 +1,39 @@
-"""The network backend for many concurrent requests: httpx over aiohttp's connections.
+"""The network backend for many concurrent requests: aiohttp's connections.
 
-httpx searches its whole connection pool at every request, which dominates the cost at a hundred connections; its
-transport seam accepts aiohttp's connections instead. Errors are mapped to httpx's classes here, so that a closed
-connection is not reported as a time-out.
+httpx searches its whole connection pool at every request, which dominates the cost at a hundred connections. Errors
+are mapped to httpx's classes here, so that all backends fail alike, and a closed connection is not reported as a
+time-out.
 """
 
 from __future__ import annotations
 
 import ssl
 import urllib.request
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import contextmanager
 from http import HTTPStatus
+from typing import Any
 from urllib.parse import urlsplit
 
 import aiohttp
 import httpx
-from httpx_aiohttp import AiohttpTransport
 from pydantic import SecretStr
 
 from .address import is_this_machine
 from .certificates import PermanentConnectError, proxy_login, refusal, tls_context
 from .secrecy import basic
+from .wire import Reply, Timeouts
 
 
-class KeepAliveTransport(AiohttpTransport):
-    """Transport with an unlimited pool of keep-alive connections to one server.
+class KeepAliveBackend:
+    """Backend with an unlimited pool of keep-alive connections to one server; made on the loop that uses it.
 
     Parameters
     ----------
     url
         Address of the server; selects the proxy from the environment.
+    timeouts
+        Limits of each request.
 
     Raises
     ------
@@ -38,51 +41,65 @@ class KeepAliveTransport(AiohttpTransport):
         When TLS is needed, and a variable names certificates that cannot be used.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, timeouts: Timeouts) -> None:
         proxy = proxy_for(url)
         needs_tls = url.startswith("https:") or (proxy is not None and proxy.startswith("https:"))
         # Without TLS no certificates are read: that takes time, and fails where a variable names none.
         context = tls_context() if needs_tls else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-
-        def session() -> aiohttp.ClientSession:
-            # The client limits concurrency itself. `trust_env` stays off here, because aiohttp would then look for a
-            # password file at every request.
-            return aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=0, ssl=context),
-                cookie_jar=aiohttp.DummyCookieJar(),
-            )
-
+        # The client limits concurrency itself. `trust_env` stays off here, because aiohttp would then look for a
+        # password file at every request.
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=0, ssl=context),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            timeout=aiohttp.ClientTimeout(sock_connect=timeouts.connect, sock_read=timeouts.read),
+            # The transport unpacks within limits of size.
+            auto_decompress=False,
+        )
         login = None if proxy is None else _login_of(proxy)
         # A proxy reads the login in the request itself, or for TLS in the one that opens the tunnel. Not by the
         # parameters that aiohttp has for it: they warn that they will go.
         self._proxy_login = login if url.startswith("http:") else None
-        super().__init__(verify=context, client=session, proxy=None if proxy is None else _as_proxy(proxy, login))
+        self._proxy = None if proxy is None else _as_proxy(proxy, login)
 
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Send one request."""
+    async def send(self, method: str, url: str, headers: Mapping[str, str], content: bytes | None) -> Reply:
+        """Send a request, and wait for the headers of its reply."""
         if self._proxy_login is not None:
-            request.headers["Proxy-Authorization"] = self._proxy_login.get_secret_value()
+            headers = {**headers, "Proxy-Authorization": self._proxy_login.get_secret_value()}
         with _map_errors():
-            response = await super().handle_async_request(request)
-        if isinstance(response.stream, httpx.AsyncByteStream):
-            response.stream = _ResponseStream(response.stream)
-        return response
+            # Not followed: another server must not receive the key.
+            return _AiohttpReply(
+                await self._session.request(
+                    method, url, headers=headers, data=content, allow_redirects=False, **self._proxy_options()
+                )
+            )
 
-
-class _ResponseStream(httpx.AsyncByteStream):
-    """Body of a response, with aiohttp's errors mapped to httpx's."""
-
-    def __init__(self, inner: httpx.AsyncByteStream) -> None:
-        self._inner = inner
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        with _map_errors():
-            async for chunk in self._inner:
-                yield chunk
+    def _proxy_options(self) -> dict[str, Any]:
+        """Return the address of the proxy and its headers, to be passed on and not kept."""
+        proxy = self._proxy
+        return {} if proxy is None else {"proxy": str(proxy.url), "proxy_headers": dict(proxy.headers)}
 
     async def aclose(self) -> None:
+        """Close the connections."""
+        await self._session.close()
+
+
+class _AiohttpReply(Reply):
+    """Reply whose body raises aiohttp's errors as httpx's."""
+
+    def __init__(self, response: aiohttp.ClientResponse) -> None:
+        super().__init__(response.status, response.raw_headers)
+        self._response = response
+
+    async def pieces(self) -> AsyncIterator[bytes]:
+        read = self._response.content.readany
         with _map_errors():
-            await self._inner.aclose()
+            while piece := await read():
+                yield piece
+
+    async def close(self) -> None:
+        with _map_errors():
+            self._response.release()
+            await self._response.wait_for_close()
 
 
 def proxy_for(url: str) -> str | None:

@@ -40,6 +40,7 @@ from .retries import FailedAttempt, plausible_wait, retry_after, with_retries
 from .secrecy import Secrets, basic, key_headers, override
 from .streaming import Source, StreamedReply, StreamListener
 from .throttle import PaceLike, Pause, Slots
+from .wire import Backend, HttpxBackend, Reply, Timeouts
 
 # Statuses of transient failures: time-outs, conflicts, rate limits and server errors (Groq sends 498 and Anthropic 529
 # for "no capacity").
@@ -68,6 +69,8 @@ _HEADERS = {
     "Accept-Encoding": ACCEPTED_CODINGS,
     "User-Agent": f"deluge-nb/{version('deluge-nb')}",
 }
+# Made once: `json.dumps` makes an encoder for every call with these settings.
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
 
 
 @runtime_checkable
@@ -134,10 +137,9 @@ class Transport:
         self._pause = Pause(pace)
         self._slots = slots or Slots(endpoint.concurrency)
         self._headers = {**_HEADERS, **endpoint.headers}
-        self._parsed: dict[str, httpx.URL] = {}
-        # No time-out for a free connection: the client limits concurrency itself.
-        self._timeouts = httpx.Timeout(timeout, connect=min(10.0, timeout), pool=None).as_dict()
-        self._backend: httpx.AsyncBaseTransport | None = None
+        self._urls: dict[str, SecretStr] = {}
+        self._timeouts = Timeouts(min(10.0, timeout), timeout)
+        self._backend: Backend | None = None
         self._finalizer: weakref.finalize[..., Transport] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -189,8 +191,8 @@ class Transport:
                     attempt = self._attempt_served if isinstance(self._served, _Restartable) else self._attempt
                     send = partial(attempt, request, model, streamed)
                     try:
-                        reply = await with_retries(send, self._max_attempts, on_request, failures)
-                        proceed = partial(exchange.send, reply)
+                        document = await with_retries(send, self._max_attempts, on_request, failures)
+                        proceed = partial(exchange.send, document)
                     except FailedAnswer as failure:
                         if failure is request.failure:  # there is no further attempt
                             raise
@@ -224,31 +226,34 @@ class Transport:
         base = address.base_url if address is not None else self._endpoint.base_url
         limit = _TOTAL_TIMEOUT_FACTOR * self._timeout if self._served is None else None
         body = Body(MAX_REPLY_SIZE if self._served is None else math.inf)
-        response = None
+        reply = None
         try:
             # Opened before the time begins: the first request imports the network's library.
             backend = self._backend_for(base)
             async with asyncio.timeout(limit) as clock:
-                # Not through an httpx client: its cookies, redirects and authentication are not wanted, and cost as
-                # much as reading the answer.
-                response = await backend.handle_async_request(self._sent(request, base, address))
-                reset = seconds_until_reset(response.headers.raw)
+                reply = await backend.send(
+                    request.method,
+                    self._url(base + request.path),
+                    self._headers_of(request, address),
+                    None if request.body is None else _encode(request.body).encode(),
+                )
+                reset = seconds_until_reset(reply.raw_headers)
                 # For a later reset the next request is sent anyway: if the server refuses it, it gives the reason.
                 if reset is not None and reset <= _LONGEST_WAIT:
                     self._pause.hold(reset)
                 try:
-                    if streamed is not None and response.is_success:
+                    if streamed is not None and reply.is_success:
                         deadline = clock.when()
                         clock.reschedule(None)  # the part that came in time is kept
                         source = Source(self._endpoint.label, model, self._endpoint.dialect)
-                        return await streamed.read(response, source, deadline, body.max_size)
-                    if response.is_success:
-                        await body.read(response, request.make_reader)
+                        return await streamed.read(reply, source, deadline, body.max_size)
+                    if reply.is_success:
+                        await body.read(reply, request.make_reader)
                     else:
                         body.max_size = MAX_ERROR_SIZE
-                        await body.read(response)
+                        await body.read(reply)
                 finally:
-                    await response.aclose()
+                    await reply.close()
         except TimeoutError:
             failure = self._body_failure(model, f"its answer was still coming after {limit:g} seconds; {_LONGER}")
         except UnreadableBodyError as error:
@@ -268,31 +273,25 @@ class Transport:
             failure = self._connection_failure(model, reason, retry=retry, billed=billed)
         else:
             failure = None
-        if response is not None and response.is_success and (failure is None or body.is_whole):
-            return self._document(request, response, body, model)
-        if response is not None and not response.is_success:
+        if reply is not None and reply.is_success and (failure is None or body.is_whole):
+            return self._document(request, reply, body, model)
+        if reply is not None and not reply.is_success:
             # Whatever became of its body, the status says what to do.
-            failure = self._status_failure(response, body.content, model, request.path)
+            failure = self._status_failure(reply, body.content, model, request.path)
         assert failure is not None
         raise failure
 
-    def _sent(self, request: Request, base: str, address: Address | None) -> httpx.Request:
-        """Return the request as it is sent; no local variable has what is secret in it."""
-        url = base + request.path
+    def _headers_of(self, request: Request, address: Address | None) -> dict[str, str]:
+        """Return the headers of a request; no local variable has what is secret in it."""
         key = self._key if address is None else SecretStr(address.key)
-        return httpx.Request(
-            request.method,
-            self._parsed.get(url) or self._parse_url(url),
-            headers=override({**self._headers, **key_headers(self._endpoint, key)}, self._extra),
-            json=request.body,
-            extensions={"timeout": self._timeouts},
-        )
+        kind = {} if request.body is None else {"Content-Type": "application/json"}
+        return override({**self._headers, **kind, **key_headers(self._endpoint, key)}, self._extra)
 
-    def _document(self, request: Request, response: httpx.Response, body: Body, model: str) -> bytes:
+    def _document(self, request: Request, reply: Reply, body: Body, model: str) -> bytes:
         """Return a reply as the document that the dialect parses."""
         if self._served is not None:
             return body.content
-        content_type = response.headers.get("content-type")
+        content_type = reply.header("content-type")
         try:
             if body.reader is not None:
                 return assembled(body.reader, content_type, self._endpoint.dialect)
@@ -317,20 +316,21 @@ class Transport:
             return reply
         return await self._attempt(request, model, streamed)
 
-    def _parse_url(self, url: str) -> httpx.URL:
-        """Parse an address with the query of the user's, and remember the result."""
-        if len(self._parsed) > _MAX_PARSED_URLS:
-            self._parsed.clear()
-        parsed = httpx.URL(url)
-        if self._location.query is not None:  # may have a key, so it is not kept
-            return httpx.URL(f"{url}{'&' if parsed.query else '?'}{self._location.query.get_secret_value()}")
-        self._parsed[url] = parsed
-        return parsed
+    def _url(self, url: str) -> str:
+        """Return an address with the query of the user's, checked once."""
+        if url not in self._urls:
+            if len(self._urls) > _MAX_PARSED_URLS:
+                self._urls.clear()
+            parsed = httpx.URL(url)
+            if self._location.query is not None:
+                parsed = httpx.URL(f"{url}{'&' if parsed.query else '?'}{self._location.query.get_secret_value()}")
+            self._urls[url] = SecretStr(str(parsed))
+        return self._urls[url].get_secret_value()
 
     async def _address(self) -> Address | None:
         return None if self._served is None else await asyncio.to_thread(self._served.address)
 
-    def _backend_for(self, base: str) -> httpx.AsyncBaseTransport:
+    def _backend_for(self, base: str) -> Backend:
         """Return the transport that holds the connections, opened on first use."""
         loop = asyncio.get_running_loop()
         # A forked process has a loop of its own; when the interpreter ends, the connections are closed before the
@@ -339,15 +339,15 @@ class Transport:
         if self._backend is None or self._loop is not loop or closed:
             self._loop = loop
             if self._transport is not None:
-                self._backend = self._transport
+                self._backend = HttpxBackend(self._transport, self._timeouts)
             elif self._served is not None:
                 # No keep-alive: llama.cpp's server announces it, and then closes the connections.
                 limits = httpx.Limits(max_connections=None, max_keepalive_connections=0)
-                self._backend = httpx.AsyncHTTPTransport(limits=limits, trust_env=False)
+                self._backend = HttpxBackend(httpx.AsyncHTTPTransport(limits=limits, trust_env=False), self._timeouts)
             else:
-                from .aiohttp_backend import KeepAliveTransport
+                from .aiohttp_backend import KeepAliveBackend
 
-                self._backend = KeepAliveTransport(base)
+                self._backend = KeepAliveBackend(base, self._timeouts)
             self._finalizer = weakref.finalize(self, _close, self._backend, loop)
         return self._backend
 
@@ -361,18 +361,18 @@ class Transport:
     def _body_failure(self, model: str, reason: str) -> FailedAttempt:
         return FailedAttempt(RequestError(f"{model!r} at {self._endpoint.label}: {reason}", model=model), retry=False)
 
-    def _status_failure(self, response: httpx.Response, content: bytes, model: str, path: str) -> FailedAttempt:
+    def _status_failure(self, reply: Reply, content: bytes, model: str, path: str) -> FailedAttempt:
         """Return the failure for a reply with an error status or a redirect."""
-        status, body = response.status_code, content.decode("utf-8", "replace")
+        status, body = reply.status, content.decode("utf-8", "replace")
         reason = load(self._endpoint.dialect).parse_error(status, body.encode())
-        if response.has_redirect_location:  # not followed: another server must not receive the key
-            location = mask(response.headers["location"])
+        if reply.location is not None:  # not followed: another server must not receive the key
+            location = mask(reply.location)
             reason = replace(reason, message=f"it has moved to {location}; pass that as base_url, if you trust it")
         is_limit = status == HTTPStatus.TOO_MANY_REQUESTS
-        reset = seconds_until_reset(response.headers.raw) if is_limit else None
-        wait = plausible_wait((retry_after(response.headers), reason.wait, reset))
+        reset = seconds_until_reset(reply.raw_headers) if is_limit else None
+        wait = plausible_wait((retry_after(reply.header), reason.wait, reset))
         retry = _is_transient(status, body) and reason.code not in _EXHAUSTED_CODES
-        should_retry = response.headers.get("x-should-retry")
+        should_retry = reply.header("x-should-retry")
         if should_retry in ("true", "false"):
             retry = should_retry == "true"
         message = f"{model!r} at {self._endpoint.label} answered {status}: {reason.message}"
@@ -409,7 +409,7 @@ def _is_transient(status: int | None, body: str) -> bool:
     return status in _RETRY_STATUSES and not _NO_QUOTA.search(body)
 
 
-def _close(backend: httpx.AsyncBaseTransport, loop: asyncio.AbstractEventLoop) -> None:
+def _close(backend: Backend, loop: asyncio.AbstractEventLoop) -> None:
     if not loop.is_running():
         return
     with contextlib.suppress(RuntimeError, concurrent.futures.CancelledError):

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import zlib
 from collections.abc import AsyncIterable, AsyncIterator, Callable
-from typing import cast
 
 import httpx
 
 from ..dialects.base import Delta, StreamReader
 from ..dialects.reading.events import is_json
 from ..errors import MalformedResponseError
+from .wire import Reply
 
 MAX_REPLY_SIZE = 64 << 20
 """Bytes of one answer, unpacked; a longer one would fill the memory."""
@@ -44,7 +44,7 @@ class UnfinishedStreamError(Exception):
     """Stream that ended before the answer did."""
 
 
-def body_stream(response: httpx.Response) -> AsyncIterable[bytes]:
+def body_stream(reply: Reply) -> AsyncIterable[bytes]:
     """Return the unpacked pieces of a body.
 
     Raises
@@ -52,11 +52,10 @@ def body_stream(response: httpx.Response) -> AsyncIterable[bytes]:
     UnreadableBodyError
         For a coding that was not asked for, and for more than one.
     """
-    # The raw stream is cheaper, and does where nothing has to be unpacked.
-    stream = cast(AsyncIterable[bytes], response.stream)
-    if "content-encoding" not in response.headers:
+    stream, packed = reply.pieces(), reply.header("content-encoding")
+    if packed is None:
         return stream
-    named = (part.strip().lower() for part in response.headers["content-encoding"].split(","))
+    named = (part.strip().lower() for part in packed.split(","))
     codings = [coding for coding in named if coding not in ("", "identity")]
     if len(codings) > 1:
         raise UnreadableBodyError(f"its answer is packed {len(codings)} times ({', '.join(codings)[:80]})")
@@ -177,12 +176,12 @@ class Body:
         self.reader: StreamReader | None = None
         """Reader of a stream that was not asked for; None for other replies."""
 
-    async def read(self, response: httpx.Response, make_reader: Callable[[], StreamReader] | None = None) -> None:
+    async def read(self, reply: Reply, make_reader: Callable[[], StreamReader] | None = None) -> None:
         """Read a body to its end.
 
         Parameters
         ----------
-        response
+        reply
             The reply.
         make_reader
             Maker of a reader, for a body that does not begin like JSON.
@@ -195,7 +194,7 @@ class Body:
             When the connection ends early.
         """
         pieces, size, has_begun = self._pieces, 0, make_reader is None
-        stream = aiter(body_stream(response))
+        stream = aiter(body_stream(reply))
         async for piece in stream:
             pieces.append(piece)
             if not has_begun and make_reader is not None:

@@ -7,7 +7,6 @@ import email.utils
 from collections.abc import Awaitable, Callable, Iterable
 from datetime import UTC, datetime
 
-import httpx
 import tenacity
 
 from ..errors import RequestError
@@ -129,11 +128,11 @@ def plausible_wait(waits: Iterable[float | None]) -> float | None:
     return next((wait for wait in waits if wait is not None and 0 <= wait <= _LONGEST_PLAUSIBLE_WAIT), None)
 
 
-def retry_after(headers: httpx.Headers) -> float | None:
+def retry_after(header: Callable[[str], str | None]) -> float | None:
     """Return the seconds to wait, from ``retry-after-ms`` or ``Retry-After`` as a number or a date."""
-    with contextlib.suppress(KeyError, ValueError):
-        return max(0.0, float(headers["retry-after-ms"]) / 1000)
-    value = headers.get("retry-after")
+    with contextlib.suppress(ValueError):
+        return max(0.0, float(header("retry-after-ms") or "") / 1000)
+    value = header("retry-after")
     if value is None:
         return None
     with contextlib.suppress(ValueError):

@@ -12,6 +12,7 @@ from ..dialects.base import Delta, FailedAnswer, StreamReader
 from ..dialects.reading.events import is_json
 from ..errors import DelugeError, RequestError
 from .reading import UnfinishedStreamError, UnreadableBodyError, assembled, body_stream, read_stream
+from .wire import Reply
 
 
 class StreamListener:
@@ -75,12 +76,12 @@ class StreamedReply:
         # A failure before the first token is one of the request, which may be tried again.
         self._has_begun = False
 
-    async def read(self, response: httpx.Response, source: Source, deadline: float | None, max_size: float) -> bytes:
+    async def read(self, reply: Reply, source: Source, deadline: float | None, max_size: float) -> bytes:
         """Read the reply until it ends, fails or is stopped.
 
         Parameters
         ----------
-        response
+        reply
             A reply without an error status; its body need not be a stream.
         source
             The server, for messages.
@@ -103,7 +104,7 @@ class StreamedReply:
         """
         reader, listener = self._reader, self._listener
         try:
-            await listener.read(asyncio.ensure_future(self._read_chunks(response, deadline, max_size)))
+            await listener.read(asyncio.ensure_future(self._read_chunks(reply, deadline, max_size)))
         except (httpx.HTTPError, TimeoutError, UnreadableBodyError) as error:
             if not reader.begun:
                 # White space without end may follow a whole document.
@@ -122,15 +123,15 @@ class StreamedReply:
             listener.error = error
         else:
             try:
-                return assembled(reader, response.headers.get("content-type"), source.dialect)
+                return assembled(reader, reply.header("content-type"), source.dialect)
             except UnfinishedStreamError:
                 if not listener.stopped:
                     listener.error = source.interruption("the connection ended before the answer did")
         return reader.body()
 
-    async def _read_chunks(self, response: httpx.Response, deadline: float | None, max_size: float) -> None:
+    async def _read_chunks(self, reply: Reply, deadline: float | None, max_size: float) -> None:
         async with asyncio.timeout_at(deadline):
-            await read_stream(body_stream(response), self._reader, max_size, self._pass_on)
+            await read_stream(body_stream(reply), self._reader, max_size, self._pass_on)
 
     def _pass_on(self, deltas: list[Delta]) -> None:
         if deltas:

@@ -195,7 +195,7 @@ def test_a_key_in_a_query_is_nowhere_in_a_client_that_was_used(server: FaultServ
     client = LLMClient("m", base_url=f"{server.url}?api-key=query-4711-word")
     client.process_prompts_sync(["?"], show_progress=False)
     assert server.seen[0].path.endswith("?api-key=query-4711-word")
-    assert "query-4711-word" not in "\n".join(walk(vars(client._routes[0].transport())["_parsed"]))
+    assert "query-4711-word" not in "\n".join(walk(vars(client._routes[0].transport())["_urls"]))
 
 
 def test_half_made_settings_can_be_shown_in_a_traceback_with_locals() -> None:

@@ -1,0 +1,132 @@
+"""What the transport needs of a network library: a backend that sends requests, and replies whose bodies are read."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterable, Mapping, Sequence
+from typing import NamedTuple, Protocol, cast
+
+import httpx
+
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+
+
+class Timeouts(NamedTuple):
+    """Seconds that a connection may take to open, and that may pass without a byte."""
+
+    connect: float
+    read: float
+
+
+class Reply(ABC):
+    """Reply whose headers have arrived.
+
+    Parameters
+    ----------
+    status
+        Status code.
+    raw_headers
+        Names and values, as they arrived.
+    """
+
+    def __init__(self, status: int, raw_headers: Sequence[tuple[bytes, bytes]]) -> None:
+        self.status = status
+        self.raw_headers = raw_headers
+
+    @property
+    def is_success(self) -> bool:
+        """True for a status that reports no failure and no redirect."""
+        return 200 <= self.status < 300
+
+    @property
+    def location(self) -> str | None:
+        """Address that a redirect names; None for any other reply."""
+        return self.header("location") if self.status in _REDIRECTS else None
+
+    def header(self, name: str) -> str | None:
+        """Return a header by its name in lower case, joined where it was sent several times; None where it was not."""
+        wanted = name.encode()
+        values = [value for key, value in self.raw_headers if key.lower() == wanted]
+        return ", ".join(map(_as_text, values)) if values else None
+
+    @abstractmethod
+    def pieces(self) -> AsyncIterable[bytes]:
+        """Return the body as it arrives, in the coding in which it was sent."""
+
+    @abstractmethod
+    async def close(self) -> None:
+        """Give the connection back, or close it where the body has not been read to its end."""
+
+
+class Backend(Protocol):
+    """Sender of requests that holds the connections."""
+
+    async def send(self, method: str, url: str, headers: Mapping[str, str], content: bytes | None) -> Reply:
+        """Send a request, and wait for the headers of its reply.
+
+        Parameters
+        ----------
+        method, url, headers
+            As they are sent.
+        content
+            Body; None without one.
+
+        Raises
+        ------
+        httpx.HTTPError
+            When no reply arrives.
+        """
+        ...
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        ...
+
+
+class HttpxBackend:
+    """Backend of any httpx transport.
+
+    Parameters
+    ----------
+    transport
+        The transport; a client of httpx is not used, because its cookies, redirects and authentication are not wanted.
+    timeouts
+        Limits of each request.
+    """
+
+    def __init__(self, transport: httpx.AsyncBaseTransport, timeouts: Timeouts) -> None:
+        self._transport = transport
+        # No time-out for a free connection: the client limits concurrency itself.
+        limits = httpx.Timeout(timeouts.read, connect=timeouts.connect, pool=None)
+        self._extensions = {"timeout": limits.as_dict()}
+
+    async def send(self, method: str, url: str, headers: Mapping[str, str], content: bytes | None) -> Reply:
+        """Send a request, and wait for the headers of its reply."""
+        request = httpx.Request(method, url, headers=headers, content=content, extensions=self._extensions)
+        return _HttpxReply(await self._transport.handle_async_request(request))
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._transport.aclose()
+
+
+class _HttpxReply(Reply):
+    def __init__(self, response: httpx.Response) -> None:
+        super().__init__(response.status_code, response.headers.raw)
+        self._response = response
+
+    def pieces(self) -> AsyncIterable[bytes]:
+        return cast(AsyncIterable[bytes], self._response.stream)
+
+    async def close(self) -> None:
+        await self._response.aclose()
+
+
+def _as_text(value: bytes) -> str:
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return value.decode("latin-1")
+
+
+__all__ = ["Backend", "HttpxBackend", "Reply", "Timeouts"]
