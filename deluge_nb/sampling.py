@@ -242,7 +242,8 @@ class SamplingParams(BaseModel):
         >>> SamplingParams(logprobs=True).chosen()
         {'logprobs': True}
         """
-        return {name: getattr(self, name) for name in type(self).model_fields if name in self.model_fields_set}
+        given = self.model_fields_set  # looked up once: this runs for every prompt
+        return {name: getattr(self, name) for name in type(self).model_fields if name in given}
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
         """Return a copy, as pydantic's method does, but validate the changes.

@@ -318,7 +318,7 @@ def _parse_table(body: bytes, start: int, end: int, refused: bool, ask: Ask, rem
         rows = decode(part, _Rows, NAME, at=_TABLE_PATH)
         _read_exactly(indices, offsets, (rows.refusal if is_refusal else rows.content) or [], vocabulary)
     table = Logprobs.from_lists(vocabulary, indices, logprobs, offsets, vocab_size=ask.vocab_size)
-    if len(table.columns[2]) < len(indices) - n:
+    if table.top_counts.sum() < len(indices) - n:
         remarks.append(REPEATED)
     return table
 

@@ -250,6 +250,11 @@ class Builder:
         return *chosen, alternative, logprob, offsets
 
 
+def lists_repeat(alternative: Sequence[int], ends: Sequence[int]) -> bool:
+    """Return whether a list of alternatives repeats a token, whatever its log-probability; the fastest for lists."""
+    return any(len(set(alternative[start:stop])) < stop - start for start, stop in pairwise(ends))
+
+
 def has_repeats(alternative: NDArray[np.integer], logprob: Floats, offsets: Ints) -> bool:
     """Return whether a list of alternatives, by their indices in a vocabulary, repeats one with its log-probability."""
     if not len(alternative):

@@ -26,7 +26,7 @@ from .columns import (
     RawBytes,
     Vocabulary,
     drop_repeats,
-    has_repeats,
+    lists_repeat,
     pack_columns,
     pack_lists,
 )
@@ -130,7 +130,7 @@ class TokenColumns:
         """
         table, n = cls.__new__(cls), len(offsets) - 1
         table._fill(vocabulary, pack_lists(vocabulary, n, indices, logprobs, offsets), vocab_size, None)
-        if not has_repeats(table._alternative, table._alternative_logprob, offsets):
+        if not lists_repeat(indices[n:], offsets.tolist()):
             return table
         kept, values, ends = drop_repeats(indices[n:], logprobs[n:], offsets.tolist())
         lists = [*indices[:n], *kept], [*logprobs[:n], *values]
@@ -190,7 +190,7 @@ class TokenColumns:
     @property
     def most_alternatives(self) -> int:
         """Length of the longest list of alternatives."""
-        return int(self.top_counts.max(initial=0))
+        return int((self._offsets[1:] - self._offsets[:-1]).max(initial=0))
 
     @property
     def tokens(self) -> list[str]:

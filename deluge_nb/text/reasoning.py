@@ -40,7 +40,7 @@ _LATE_CLOSING = re.compile("|".join(map(re.escape, sorted(set(_CLOSING.values())
 # What is left of harmony's channels where a server removes the marks.
 _BARE_CHANNELS = re.compile(r"\s*analysis(?=\S)(?P<thinking>.*?)assistantfinal(?P<answer>.*)", re.DOTALL)
 # Nearly all answers have none of these, and are not searched for marks.
-_HINT = re.compile(r"[<\[◁]|\A\s*analysis")
+_HINTS = ("<", "[", "◁")
 # A tag behind one of these is quoted: the text is about it.
 _QUOTES = frozenset("`'\"“‘«\\")
 # The quote that closes each; a reasoning may end with a quotation, so a closing tag is quoted on both sides.
@@ -201,7 +201,7 @@ def split_reasoning(text: str) -> tuple[str | None, str]:
     >>> split_reasoning("The tag `</think>` ends it.")
     (None, 'The tag `</think>` ends it.')
     """
-    if _HINT.search(text) is None:
+    if not any(hint in text for hint in _HINTS) and not text.lstrip().startswith("analysis"):
         return None, text
     splitter = ReasoningSplitter()
     segments = [*splitter.feed(text), *splitter.end()]

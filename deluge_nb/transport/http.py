@@ -130,6 +130,7 @@ class Transport:
         own = (value for name, value in self._extra.items() if not name.startswith("OpenAI-"))
         self._secrets = Secrets([key, *self._location.secrets, *own])
         self._served = served
+        self._is_restartable = isinstance(served, _Restartable)
         self._timeout = timeout
         self._max_attempts = max_attempts
         self._transport = transport
@@ -188,7 +189,7 @@ class Transport:
                     streamed = None
                     if request.reader is not None and listener is not None:
                         streamed = StreamedReply(request.reader, listener)
-                    attempt = self._attempt_served if isinstance(self._served, _Restartable) else self._attempt
+                    attempt = self._attempt_served if self._is_restartable else self._attempt
                     send = partial(attempt, request, model, streamed)
                     try:
                         document = await with_retries(send, self._max_attempts, on_request, failures)

@@ -129,6 +129,6 @@ def _degenerate(table: Logprobs, completion: Completion, ask: Ask) -> str | None
     if requested > 1 and most <= 1:
         few = "one alternative" if most else "no alternatives"
         return f"{ask.model!r} gave {few} per token where {requested} were requested"
-    if len(table) >= _FEWEST_CERTAIN and not table.logprob.any() and most <= 1:
+    if most <= 1 and len(table) >= _FEWEST_CERTAIN and not table.logprob.any():
         return f"{ask.model!r} gave every token a probability of exactly 1: these numbers say nothing"
     return None
