@@ -14,6 +14,7 @@ MODULES = {
     "parse": "dialects.parse",
     "calls": "client.calls",
     "client": "client.batches",
+    "rows": "client.rows",
     "stats": "stats.functions",
     "coverage": "stats.coverage",
     "widget": "widget.view",

@@ -1,7 +1,8 @@
 """A chat server that costs next to nothing: bodies made beforehand, a fixed delay, and no framework.
 
 Run as a process of its own; prints its port. The bodies have 64 tokens with 20 alternatives each, or as many tokens as
-the first argument says; the second is the delay in seconds.
+the first argument says; the second is the delay in seconds, and the third the number of alternatives. Bodies of one
+token answer yes or no.
 """
 
 from __future__ import annotations
@@ -14,12 +15,16 @@ import sys
 
 TOKENS = int(sys.argv[1]) if len(sys.argv) > 1 else 64
 DELAY = float(sys.argv[2]) if len(sys.argv) > 2 else 0.02
-ALTERNATIVES, VOCABULARY, BODIES = 20, 3343, 32
+ALTERNATIVES = int(sys.argv[3]) if len(sys.argv) > 3 else 20
+VOCABULARY, BODIES = 3343, 32
 
 
 def body(source: random.Random) -> bytes:
     """Return a reply as OpenAI's API writes it."""
     words = [f" word{number}" for number in range(VOCABULARY)]
+    if TOKENS == 1:
+        words[8:] = words[: max(ALTERNATIVES - 8, 0)]
+        words[:8] = ["Yes", "No", " Yes", " No", "Maybe", "Not", "It", "Well"]
     content = []
     for _ in range(TOKENS):
         weights = sorted((source.random() ** 4 + 1e-9 for _ in range(ALTERNATIVES)), reverse=True)

@@ -51,6 +51,16 @@ def deluge_nb_paced(url: str, concurrency: int) -> Callable[[int], Any]:
     return lambda count: client.process_prompts_sync(["Hello?"] * count, show_progress=False)
 
 
+def score(url: str, concurrency: int) -> Callable[[int], Any]:
+    """Prepare yes/no questions, whose probabilities are read from five alternatives."""
+    from deluge_nb import LLMClient, SamplingParams, score_llm
+
+    params = SamplingParams(logprobs=True, top_logprobs=5, max_new_tokens=1)
+    client = LLMClient("mock", base_url=url, sampling_params=params, max_concurrent_requests=concurrency)
+    rows = [f"Row {row}" for row in range(10_000)]
+    return lambda count: score_llm("Is it? {0}", rows[:count], client, True, show_progress=False)
+
+
 def limit(url: str, concurrency: int) -> Callable[[int], Any]:
     """Prepare bare aiohttp with msgspec's typed decode of what a table needs; nothing is kept."""
     import aiohttp
@@ -141,6 +151,7 @@ def main() -> None:
     clients = {
         "deluge_nb": deluge_nb,
         "deluge_nb_paced": deluge_nb_paced,
+        "score": score,
         "limit": limit,
         "lm_deluge": lm_deluge,
         "openai": openai,
