@@ -42,9 +42,9 @@ _BARE_CHANNELS = re.compile(r"\s*analysis(?=\S)(?P<thinking>.*?)assistantfinal(?
 # Nearly all answers have none of these, and are not searched for marks.
 _HINTS = ("<", "[", "◁")
 # A tag behind one of these is quoted: the text is about it.
-_QUOTES = frozenset("`'\"“‘«\\")
+_QUOTES = frozenset("`'\"“‘«")
 # The quote that closes each; a reasoning may end with a quotation, so a closing tag is quoted on both sides.
-_CLOSING_QUOTES = {"'": "'", '"': '"', "`": "`", "“": "”", "‘": "’", "«": "»", "\\": ""}
+_CLOSING_QUOTES = {"'": "'", '"': '"', "`": "`", "“": "”", "‘": "’", "«": "»"}
 _FENCE = "```"
 
 

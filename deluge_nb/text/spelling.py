@@ -149,14 +149,14 @@ def _match_back(
             variants = tuple(dict.fromkeys(piece[:size] for piece in variants for size in range(len(piece), 0, -1)))
         left = {rest for piece in variants for size in left for rest in _unread(piece, target, size, is_loose)}
         if exact is not None:
-            # The parts of one character, of which the later alone may stand for all.
-            if 0 in left and pieces[index][0].endswith(_LOST):
+            # The parts of one character, of which the later alone may stand for all, and characters before it.
+            if 0 in left and (pieces[index][0].endswith(_LOST) or (pieces[index][0] and not is_loose)):
                 exact = index
                 continue
             return exact
         if 0 in left:
             exact = index
-            if not is_loose or not pieces[index][0].startswith(_LOST):
+            if not pieces[index][0].startswith(_LOST):
                 return exact
         elif tolerant is None and any(not target[:size].strip() for size in left):
             tolerant = index

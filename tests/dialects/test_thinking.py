@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from deluge_nb import (
@@ -484,6 +484,8 @@ def spell(piece: bytes, kind: str) -> dict[str, Any]:
 def test_any_answer_is_found_behind_any_reasoning(
     kind: str, thinking: str, answer: str, cuts: list[int], more_cuts: list[int], space: str
 ) -> None:
+    # A closing mark between two quotation marks is a quotation of it.
+    assume(space or thinking[-1] + answer[0] not in ("''", '""', "``", "“”", "‘’", "«»"))
     first, second = cut_bytes(thinking, cuts), cut_bytes(answer, more_cuts)
     marks = [b"</think>", *([space.encode()] if space else [])]
     table = as_logprobs([spell(piece, kind) for piece in (*first, *marks, *second)])
