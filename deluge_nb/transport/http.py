@@ -179,7 +179,7 @@ class Transport:
         with contextlib.closing(exchange), self._hiding(listener):
             request = next(exchange)
             failures: list[FailedAttempt] = []
-            reply = b""
+            document = b""
             async with self._slots:
                 while True:
                     if request.failure is None:
@@ -204,7 +204,7 @@ class Transport:
                     except StopIteration as end:
                         return end.value
                     except MalformedResponseError as error:
-                        error.body = parse_error(HTTPStatus.OK, reply).body
+                        error.body = parse_error(HTTPStatus.OK, document).body
                         raise
 
     @contextlib.contextmanager

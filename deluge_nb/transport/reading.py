@@ -295,8 +295,9 @@ def assembled(reader: StreamReader, content_type: str | None, dialect: str) -> b
         return reader.body()
     if reader.is_neither:
         kind = f" (Content-Type: {content_type[:60]})" if content_type else ""
-        excerpt = document[:200].decode("utf-8", "replace")
-        raise MalformedResponseError(f"The server sent no JSON: {excerpt!r}{kind}.", dialect=dialect, excerpt=excerpt)
+        text = document.decode("utf-8", "replace")
+        message = f"The server sent no JSON: {text[:200]!r}{kind}."
+        raise MalformedResponseError(message, dialect=dialect, excerpt=text[:200], body=text)
     return document
 
 

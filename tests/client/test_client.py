@@ -390,6 +390,7 @@ def test_a_silent_server_is_given_up_after_the_timeout(server: ChatServer) -> No
     [
         (b"", ""),
         (b"<html>oops</html>", ""),
+        (b"<html>" + b"oops" * 100, ""),
         (b"{}", "choices"),
         (b'{"choices": [{}]}', "message"),
         (b'{"choices": 3}', "choices"),

@@ -323,6 +323,7 @@ def as_failure(
 
 def _failure(model: str, dialect: str, prompt: Prompt, params: SamplingParams, error: BaseException) -> APIResponse:
     forget_frames(error)
+    body = getattr(error, "body", None)
     return APIResponse(
         model,
         is_error=True,
@@ -332,6 +333,6 @@ def _failure(model: str, dialect: str, prompt: Prompt, params: SamplingParams, e
         error=error if isinstance(error, Exception) else RuntimeError(describe(error)),
         prompt=prompt.as_asked,
         sampling_params=params,
-        _raw=getattr(error, "body", None) or getattr(error, "excerpt", None) or None,
+        _raw=body if body is not None else getattr(error, "excerpt", None) or None,
         _dialect=dialect,
     )
