@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from itertools import pairwise
 from typing import Any
@@ -446,6 +447,16 @@ def test_reasoning_items_of_the_responses_api_are_kept_apart(server: ChatServer)
     tokens, response = stream(server, *pieces, model="openai-responses/gpt-4o-mini")
     check(response)
     assert [(token.text, token.thinking) for token in tokens] == [("No wait", True), ("Yes", False)]
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_a_failed_answer_is_kept_apart_from_its_reasoning(server: ChatServer, shape: str) -> None:
+    body = copy.deepcopy(SHAPES[shape])
+    body["choices"][0] |= {"finish_reason": "error", "error": {"code": 400, "message": "no more"}}
+    failed, whole = ask(server, body), ask(server, SHAPES[shape])
+    assert (failed.is_error, failed.status_code, whole.is_error) == (True, 400, False)
+    assert (failed.completion, failed.thinking) == ("Yes", "No wait") == (whole.completion, whole.thinking)
+    assert (failed.logprobs, failed.thinking_logprobs) == (whole.logprobs, whole.thinking_logprobs)
 
 
 # Properties -----------------------------------------------------------------------------------------------------------

@@ -32,6 +32,8 @@ _FEWEST_CERTAIN = 3
 
 def as_refusal(error: DelugeError, ask: Ask) -> DelugeError:
     """Return a refusal of log-probabilities as the error for one; every other error unchanged."""
+    if _has_answer(error):
+        return error
     error = with_field_named(error)
     status = getattr(error, "status_code", None)
     body = getattr(error, "body", None)
@@ -58,7 +60,7 @@ def retry_differently(error: DelugeError, ask: Ask) -> Ask | None:
     """
     from ...dialects.base import load
 
-    if getattr(error, "status_code", None) not in REFUSING:
+    if getattr(error, "status_code", None) not in REFUSING or _has_answer(error):
         return None
     observations = REGISTRY.observations
     body = first_body(exchange_without(load(ask.endpoint.dialect).exchange(ask), ask))
@@ -115,6 +117,11 @@ def ending_notes(completion: Completion) -> list[str]:
     if is_filtered(completion.finish_reason):
         return ["the provider's content filter cut the answer off"]
     return []
+
+
+def _has_answer(error: DelugeError) -> bool:
+    """Return whether an answer had begun before it failed: its body has fields of the same names, and refuses none."""
+    return getattr(error, "completion", None) is not None
 
 
 def _record(ask: Ask, outcome: Outcome) -> None:

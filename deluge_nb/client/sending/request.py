@@ -151,7 +151,7 @@ async def send(
     DelugeError
         When the server refuses, cannot be reached, or sends a reply that cannot be read.
     """
-    from ...dialects.base import load
+    from ...dialects.base import FailedAnswer, load
     from ...dialects.reading.alternatives import wants_none
     from ...dialects.reading.thinking.completion import drop_alternatives, separate_thinking
 
@@ -162,6 +162,8 @@ async def send(
         try:
             completion = separate_thinking(await transport.carry(exchange, ask.model, listener, on_request), ask)
         except DelugeError as error:
+            if isinstance(error, FailedAnswer) and error.completion is not None:
+                error.completion = separate_thinking(error.completion, ask)
             forms += 1
             other = retry_differently(error, ask) if forms < _MAX_FORMS else None
             if other is None or other == ask:
@@ -316,7 +318,10 @@ def as_failure(
         finish_reason=completion.finish_reason,
         usage=completion.usage,
         tool_calls=completion.tool_calls,
+        note=printable("; ".join(completion.notes)) or None,
         served_model=completion.model,
+        thinking=completion.thinking,
+        thinking_logprobs=completion.thinking_logprobs,
         _raw=failure._raw or completion.raw,
     )
 

@@ -34,8 +34,9 @@ def separate_thinking(completion: Completion, ask: Ask) -> Completion:
 def drop_alternatives(completion: Completion, dialect: Dialect) -> Completion:
     """Return a completion without the alternatives that were not wanted; its body keeps them."""
     tables = [table for table in (completion.thinking_logprobs, completion.logprobs) if table is not None]
+    others = tuple(drop_alternatives(other, dialect) for other in completion.others)
     if not any(table.most_alternatives for table in tables):
-        return completion
+        return replace(completion, others=others) if others else completion
     raw = completion.raw
     body = json.loads(raw.decode("utf-8", "replace")) if isinstance(raw, bytes) else raw
     return replace(
@@ -43,7 +44,7 @@ def drop_alternatives(completion: Completion, dialect: Dialect) -> Completion:
         raw=dialect.with_entries(body, [entry for table in tables for entry in table]),
         logprobs=without_alternatives(completion.logprobs),
         thinking_logprobs=without_alternatives(completion.thinking_logprobs),
-        others=tuple(drop_alternatives(other, dialect) for other in completion.others),
+        others=others,
     )
 
 
