@@ -30,6 +30,7 @@ from deluge_nb import (
 )
 from deluge_nb.answers.first_token import to_classification
 from deluge_nb.answers.results import failed_result, format_value
+from deluge_nb.printable import printable
 from deluge_nb.render.results import rows_to_html
 from deluge_nb.stats import label_distribution
 from tests.openai_server import ChatServer, Reply, Seen, chat, error
@@ -296,13 +297,13 @@ def test_no_text_of_a_model_or_a_user_becomes_html(text: str) -> None:
         assert "mathjax_ignore" in source
     failed = Classifications([failed_result([text], text)], [text], [text], "exact")
     assert set(shown(failed).names) == set(plain)
-    assert shown(failed).rows[1][1] == text
+    assert shown(failed).rows[1][1] == printable(text)
 
 
 @given(st.text(max_size=300), st.text(min_size=1), st.text())
-def test_any_text_is_shown_as_it_is(text: str, label: str, reason: str) -> None:
+def test_any_text_is_shown_as_it_is_but_for_control_characters(text: str, label: str, reason: str) -> None:
     failed = Classifications([failed_result([label], reason)], [text], [label], "exact")
-    assert shown(failed).rows[1] == ["0", text, f"no result: {reason}"]
+    assert shown(failed).rows[1] == ["0", printable(text), f"no result: {printable(reason)}"]
 
 
 def test_a_long_input_is_cut_and_does_not_hide_the_other_rows() -> None:
