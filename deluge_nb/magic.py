@@ -22,11 +22,11 @@ from .errors import DelugeError
 from .local import LocalModel
 from .logprobs.table import Logprobs
 from .models import REGISTRY
+from .printable import printable
 from .prompts import Conversation, RawPrompt
 from .response import APIResponse
 from .sampling import SamplingParams
 from .text.counts import pluralize
-from .text.glyphs import printable
 from .widget.fallback import display_with_fallback, require_kernel
 from .widget.live import LiveView
 from .widget.view import LogprobView

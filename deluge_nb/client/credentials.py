@@ -1,4 +1,4 @@
-"""What lets a client in: keys, logins and headers as they are given, and keys as they are found.
+"""Credentials of a client: keys, logins and headers as arguments, and the search for keys.
 
 Keys are looked for in the environment, then in a ``.env`` file, then in the system's keyring. :meth:`Access.of` cannot
 fail, so that a caller can forget its arguments before anything is checked: an error's traceback then has no key in a
@@ -78,7 +78,7 @@ class Access:
 
     @classmethod
     def of(cls, key: Any, base_url: Any, headers: Any, organization: str | None, project: str | None) -> Self:
-        """Return the arguments in this form; what is wrong with them is told by :meth:`check`."""
+        """Return the arguments as credentials, unchecked; :meth:`check` raises the errors."""
         faults: list[str] = []
         if not isinstance(key, str | SecretStr | None):
             faults.append(f"api_key must be a text, not {type(key).__name__}.")

@@ -9,7 +9,7 @@ from types import CodeType
 from typing import TYPE_CHECKING, Any
 
 from ..errors import DelugeError
-from ..text.glyphs import printable
+from ..printable import printable
 
 if TYPE_CHECKING:
     from ..response import APIResponse

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from functools import reduce
 from typing import TYPE_CHECKING, Any, Self
 
+from ..printable import printable
 from ..response import APIResponse
-from ..text.glyphs import printable
 from ..transport import portal
 from ..transport.secrecy import forget_frames
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -14,7 +13,7 @@ from ..errors import MalformedResponseError, SettingError
 from ..prompts import Picture, read_parts, refusal, text_only
 from ..tools import ToolCall
 from . import openai
-from .base import Ask, Completion, Delta, Exchange, Request, StreamReader, checked, converse, failure
+from .base import Ask, Completion, Delta, Exchange, Request, StreamReader, checked, converse, failure, with_stream_field
 from .reading.decode import decode, parse_json
 from .reading.failures import is_failure
 from .reading.faults import Faults
@@ -148,14 +147,7 @@ def parse_response(body: bytes, ask: Ask) -> Completion:
 
 def exchange(ask: Ask) -> Exchange:
     """Send one request and parse its reply, which may be streamed."""
-
-    def build() -> Request:
-        request = build_request(ask)
-        if not ask.stream:
-            return request
-        return replace(request, body={**(request.body or {}), "stream": True}, reader=_Reader(ask))
-
-    return (yield from converse(build, partial(parse_response, ask=ask)))
+    return (yield from converse(ask, build_request, parse_response, with_stream_field))
 
 
 class _Reader(StreamReader):

@@ -20,9 +20,9 @@ import msgspec
 
 from ..errors import DelugeError, RequestError
 from ..models.spec import Endpoint
+from ..printable import printable
 from ..prompts import Prompt
 from ..sampling import SamplingParams
-from ..text.glyphs import printable
 from .reading.alternatives import wants_none, without_alternatives
 from .reading.decode import ServerError, parse_error, parse_loosely
 from .reading.events import DONE, DetectedFraming
@@ -85,7 +85,7 @@ class StreamReader(ABC):
     def __init__(self, ask: Ask, *, lines: bool = False) -> None:
         self.ask = ask
         self.faults = Faults()
-        """What did not fit in the events so far."""
+        """Faults of the events so far."""
         self.failure: DelugeError | None = None
         """Failure of an event after the additions that :meth:`feed` or :meth:`end` returned last."""
         self._lines = lines
@@ -262,7 +262,7 @@ class FailedAnswer(RequestError):
     __slots__ = ("completion",)
 
     completion: Completion | None
-    """What can be read of the answer before its failure, if there is any; a pickled error has no such attribute."""
+    """Readable part of the answer before its failure, or None; a pickled error has no such attribute."""
 
 
 def failure(ask: Ask, body: bytes, error: Any = None, completion: Completion | None = None) -> FailedAnswer:
@@ -277,7 +277,7 @@ def failure(ask: Ask, body: bytes, error: Any = None, completion: Completion | N
     error
         Parsed JSON of the error, where it is not at the top of the body.
     completion
-        What can be read of the answer.
+        Readable part of the answer.
     """
     try:
         whole = parse_loosely(body)
@@ -320,27 +320,44 @@ def checked(ask: Ask, body: bytes, completion: Completion, *errors: Any) -> Comp
     raise failure(ask, body, error if error is not None else False, completion)
 
 
-def converse(build: Callable[[], Request], parse: Callable[[bytes], Completion]) -> Exchange:
+def converse(
+    ask: Ask,
+    build: Callable[[Ask], Request],
+    parse: Callable[[bytes, Ask], Completion],
+    as_stream: Callable[[Request, Ask], Request] | None = None,
+) -> Exchange:
     """Send one request and parse its reply; send it again after a failure inside a reply, as long as it is carried.
 
     Parameters
     ----------
+    ask
+        What is asked.
     build
-        Function that returns the request, whose reader is used once.
+        Function that returns the request.
     parse
         Function that parses the body.
+    as_stream
+        Function that returns the request for a streamed answer; None if the server cannot stream.
     """
     failed: RequestError | None = None
     while True:
-        request = build()
+        request = build(ask)
+        if ask.stream and as_stream is not None and request.make_reader is not None:
+            # A reader is used once.
+            request = replace(as_stream(request, ask), reader=request.make_reader())
         try:
             reply = yield request if failed is None else replace(request, failure=failed)
-            completion = parse(reply)
+            completion = parse(reply, ask)
         except RequestError as error:
             failed = error
             continue
         notes = request.reader.faults.notes if request.reader is not None else ()
         return replace(completion, notes=tuple(dict.fromkeys((*completion.notes, *notes)))) if notes else completion
+
+
+def with_stream_field(request: Request, _: Ask) -> Request:
+    """Return the request with the field that asks most servers for a stream."""
+    return replace(request, body={**(request.body or {}), "stream": True})
 
 
 @cache

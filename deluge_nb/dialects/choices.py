@@ -203,7 +203,7 @@ class ChoiceReader(StreamReader):
             return self._add_columns(table, text)
         if raw[:1] != b"{":
             self.faults.add("choices[0].logprobs")
-            # The text has a row all the same, so that the rows before and after it stay in their places.
+            # The text gets a row without a log-probability, so that other rows keep their positions.
             return self._add_lists({"content": [{"token": text, "logprob": None}]}) if text and self._chat else None
         lists = decode(raw, dict[str, msgspec.Raw], self._dialect, at="choices[0].logprobs")
         # Copies, because a view would keep the whole event in memory.

@@ -122,7 +122,7 @@ def parse_response(body: bytes, ask: Ask) -> Completion:
 
 def exchange(ask: Ask) -> Exchange:
     """Send one request and parse its reply."""
-    return (yield from converse(partial(build_request, ask), partial(parse_response, ask=ask)))
+    return (yield from converse(ask, build_request, parse_response))
 
 
 class _Reader(StreamReader):

@@ -95,12 +95,7 @@ def parse_response(body: bytes, ask: Ask) -> Completion:
 
 def exchange(ask: Ask) -> Exchange:
     """Send one request and parse its reply, which may be streamed."""
-
-    def build() -> Request:
-        request = build_request(ask)
-        return openai.as_stream_request(request, ask) if ask.stream else request
-
-    return (yield from converse(build, partial(parse_response, ask=ask)))
+    return (yield from converse(ask, build_request, parse_response, openai.as_stream_request))
 
 
 def _text(ask: Ask) -> str:

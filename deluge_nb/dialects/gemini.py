@@ -166,15 +166,11 @@ def parse_response(body: bytes, ask: Ask) -> Completion:
 
 def exchange(ask: Ask) -> Exchange:
     """Send one request and parse its reply, which may be streamed."""
+    return (yield from converse(ask, build_request, parse_response, _as_stream))
 
-    def build() -> Request:
-        request = build_request(ask)
-        if not ask.stream:
-            return request
-        path = request.path.replace(":generateContent", ":streamGenerateContent?alt=sse")
-        return replace(request, path=path, reader=_Reader(ask))
 
-    return (yield from converse(build, partial(parse_response, ask=ask)))
+def _as_stream(request: Request, _: Ask) -> Request:
+    return replace(request, path=request.path.replace(":generateContent", ":streamGenerateContent?alt=sse"))
 
 
 class _Reader(StreamReader):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -117,12 +116,8 @@ def parse_response(body: bytes, ask: Ask) -> Completion:
 
 def exchange(ask: Ask) -> Exchange:
     """Send one request and parse its reply, which may be streamed."""
-
-    def build() -> Request:
-        request = build_request(ask)
-        return replace(request, reader=_Reader(ask)) if ask.stream else request
-
-    return (yield from converse(build, partial(parse_response, ask=ask)))
+    # The field that asks for a stream stands in every request, because the server streams by default.
+    return (yield from converse(ask, build_request, parse_response, lambda request, _: request))
 
 
 class _Reader(StreamReader):

@@ -226,19 +226,13 @@ def exchange(ask: Ask) -> Exchange:
     """Send one request and parse its reply, which may be streamed; raw text goes to the completions API."""
     if ask.prompt.raw is not None:
         return (yield from load("completions").exchange(ask))
-
-    def build() -> Request:
-        request = build_request(ask)
-        return as_stream_request(request, ask) if ask.stream else request
-
-    return (yield from converse(build, partial(parse_response, ask=ask)))
+    return (yield from converse(ask, build_request, parse_response, as_stream_request))
 
 
 def as_stream_request(request: Request, ask: Ask) -> Request:
-    """Return the request for a streamed answer, with its reader."""
+    """Return the request for a streamed answer."""
     options = {"stream_options": {"include_usage": True}} if ask.endpoint.stream_usage else {}
-    reader = request.make_reader() if request.make_reader is not None else None
-    return replace(request, body={**options, **(request.body or {}), "stream": True}, reader=reader)
+    return replace(request, body={**options, **(request.body or {}), "stream": True})
 
 
 def with_entries(raw: dict[str, Any], entries: list[Any]) -> dict[str, Any]:

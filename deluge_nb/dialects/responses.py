@@ -13,7 +13,7 @@ from ..errors import MalformedResponseError, SettingError
 from ..logprobs.table import Logprobs
 from ..prompts import Picture, read_parts, refusal
 from . import openai
-from .base import Ask, Completion, Delta, Exchange, Request, StreamReader, checked, converse, failure
+from .base import Ask, Completion, Delta, Exchange, Request, StreamReader, checked, converse, failure, with_stream_field
 from .reading.decode import decode
 from .reading.failures import is_failure
 from .reading.faults import Faults
@@ -157,14 +157,7 @@ def parse_response(body: bytes, ask: Ask) -> Completion:
 
 def exchange(ask: Ask) -> Exchange:
     """Send one request and parse its reply, which may be streamed."""
-
-    def build() -> Request:
-        request = build_request(ask)
-        if not ask.stream:
-            return request
-        return replace(request, body={**(request.body or {}), "stream": True}, reader=_Reader(ask))
-
-    return (yield from converse(build, partial(parse_response, ask=ask)))
+    return (yield from converse(ask, build_request, parse_response, with_stream_field))
 
 
 class _Reader(StreamReader):

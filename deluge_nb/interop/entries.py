@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ..errors import SettingError
+from ..logprobs.values import rank_key
 from .tokenizer import TokenTexts
 
 Entry = dict[str, Any]
@@ -215,12 +216,7 @@ def _from_candidate(value: Any) -> Entry:
 
 def _sort(entries: Iterable[Entry]) -> list[Entry]:
     """Return alternatives with the likeliest first, unknown log-probabilities last."""
-    return sorted(entries, key=_sort_key, reverse=True)
-
-
-def _sort_key(entry: Entry) -> float:
-    logprob = entry["logprob"]
-    return float(logprob) if isinstance(logprob, int | float) and logprob == logprob else float("-inf")
+    return sorted(entries, key=lambda entry: rank_key(entry["logprob"]), reverse=True)
 
 
 def _uneven(first: str, count: int, second: str, other: int) -> SettingError:

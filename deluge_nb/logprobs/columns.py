@@ -26,7 +26,7 @@ RawBytes = bytes | EllipsisType | None
 """A token's bytes: ``...`` where the provider had no such field, None where it sent null."""
 
 ReportedBytes = bool | EllipsisType | None
-"""How a server reports the bytes of many tokens: True for the UTF-8 of their texts, else as in ``RawBytes``."""
+"""Bytes of a token as the server sent them: True for the UTF-8 of its text, else as in ``RawBytes``."""
 
 Columns = tuple[Ints, Floats, Ints, Floats, Ints]
 """Chosen token, its logprob; alternative, its logprob; offsets of each token's alternatives."""

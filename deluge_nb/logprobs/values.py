@@ -28,6 +28,11 @@ def is_known(logprob: float | None) -> bool:
     return logprob is not None and SENTINEL < logprob <= ROUNDING
 
 
+def rank_key(logprob: object) -> float:
+    """Return a number to sort log-probabilities by: ``-inf`` for null, NaN and anything that is no number."""
+    return float(logprob) if isinstance(logprob, int | float) and logprob == logprob else -math.inf
+
+
 def exp_or_inf(value: float) -> float:
     """Return the exponential, infinite where a float cannot hold it."""
     try:

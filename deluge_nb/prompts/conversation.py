@@ -1,4 +1,4 @@
-"""What people write as a prompt: messages, a conversation that grows by copies, or raw text to continue."""
+"""Types of prompts: messages, immutable conversations, and raw text to continue."""
 
 from __future__ import annotations
 

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
+from ..printable import printable
 from ..text.counts import pluralize
-from ..text.glyphs import printable
 from . import counts
 
 if TYPE_CHECKING:

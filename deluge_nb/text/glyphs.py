@@ -11,22 +11,6 @@ import unicodedata
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from ..printable import printable as printable
-
-__all__ = [
-    "EMPTY",
-    "NEWLINE",
-    "PARTIAL",
-    "SPACE",
-    "TAB",
-    "Fragment",
-    "fragments",
-    "is_plain",
-    "label",
-    "printable",
-    "shapes_of",
-]
-
 SPACE, NEWLINE, TAB = "·", "↵", "⇥"
 PARTIAL = "▏"
 EMPTY = "∅"

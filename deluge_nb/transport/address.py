@@ -57,7 +57,7 @@ class ServerAddress:
 
     @property
     def secrets(self) -> list[SecretStr]:
-        """What must not show anywhere: the password, or a user that is a token, and parameters that are keys."""
+        """Secrets of the address: its password, a user name that is a token, and parameters that are keys."""
         values: list[str] = []
         if self.login is not None:
             user, _, password = self.login.get_secret_value().partition(":")

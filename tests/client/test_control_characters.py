@@ -13,7 +13,7 @@ from IPython.core.interactiveshell import InteractiveShell
 
 from deluge_nb import LLMClient, RequestError, classify, load_ipython_extension
 from deluge_nb.magic import response_bundle
-from deluge_nb.text.glyphs import printable
+from deluge_nb.printable import printable
 from tests import fault_server
 from tests.fault_server import FaultServer, reply
 

@@ -20,7 +20,7 @@ class _Server:
 
 
 class Refusals:
-    """What the servers of one call have answered so far; used on the portal's loop only."""
+    """Refusals of the servers of one call so far; used on the portal's loop only."""
 
     def __init__(self) -> None:
         self._servers: dict[Hashable, _Server] = {}

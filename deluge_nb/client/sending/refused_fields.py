@@ -55,7 +55,7 @@ def own_fields(ask: Ask, body: Mapping[str, Any]) -> frozenset[str]:
             own.update(fields)
     if ask.params.top_logprobs is None:
         own.add("top_logprobs")
-    if ask.endpoint.dialect == "anthropic":  # which must be told a limit
+    if ask.endpoint.dialect == "anthropic":  # it requires a limit
         own.discard("max_tokens")
     return frozenset(
         path for path in _paths(body) if path.rpartition(".")[2] in own and path.partition(".")[0] not in user

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 from ...errors import DelugeError
 from ...models import REGISTRY
+from ...printable import printable
 from ...prompts import Prompt
 from ...response import APIResponse
 from ...sampling import SamplingParams, requested_choices
-from ...text.glyphs import printable
 from ...tools import OutputSchema, Tool
 from ...transport.secrecy import forget_frames
 from ..interruption import describe

@@ -1,4 +1,4 @@
-"""What is worth a warning at the end of a call: failures, missing log-probabilities, answers that were not cached."""
+"""Warnings at the end of a call: failures, missing log-probabilities, answers that were not cached."""
 
 from __future__ import annotations
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ...errors import MalformedResponseError
-from ...text.glyphs import printable
+from ...printable import printable
 
 # Paths that a note lists; a table may have thousands of odd entries.
 _MOST_PATHS = 3

@@ -11,6 +11,7 @@ from ...errors import MalformedResponseError, SettingError
 from ...interop.entries import align_alternatives, decode_bytes, entries_from_columns
 from ...logprobs.columns import Builder, RawBytes, Vocabulary
 from ...logprobs.table import Logprobs
+from ...logprobs.values import rank_key
 from ...text.counts import pluralize
 from .contradictions import REPEATED, find_contradiction
 from .faults import Faults
@@ -203,7 +204,7 @@ def _read_alternatives(value: Any, faults: Faults, at: str) -> Iterator[_Entry]:
             _read_entry({"token": name, **(item if isinstance(item, Mapping) else {"logprob": item})}, faults, at)
             for name, item in value.items()
         ]
-        yield from sorted(entries, key=_sort_key, reverse=True)
+        yield from sorted(entries, key=lambda entry: rank_key(entry.logprob), reverse=True)
         return
     if not isinstance(value, list):
         faults.add(at)
@@ -212,11 +213,6 @@ def _read_alternatives(value: Any, faults: Faults, at: str) -> Iterator[_Entry]:
         entry = _read_entry(item, faults, f"{at}[{rank}]")
         if entry.text is not None:  # without it, there is nothing that its number could be about
             yield entry
-
-
-def _sort_key(entry: _Entry) -> float:
-    known = entry.logprob is not None and entry.logprob == entry.logprob
-    return entry.logprob if known and entry.logprob is not None else float("-inf")
 
 
 def _build(
