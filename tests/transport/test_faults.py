@@ -366,6 +366,7 @@ def test_fifty_rounds_of_faults_leave_nothing_behind(faulty: FaultServer) -> Non
         "gpt-4o-mini", base_url=faulty.url, api_key=KEY, timeout=0.3, max_attempts=2, logprobs=True, top_logprobs=2
     )
     process = psutil.Process()
+    others = set(process.children())
     prompts = [f"question {number}" for number in range(6)]
     memory: list[int] = []
     threads = 0
@@ -384,7 +385,7 @@ def test_fifty_rounds_of_faults_leave_nothing_behind(faulty: FaultServer) -> Non
     assert not leftover()
     assert not connections(faulty)
     assert threading.active_count() <= threads
-    assert not process.children()
+    assert set(process.children()) <= others
     assert memory[-1] - memory[10] < 30 << 20
 
 
