@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from ..client.interruption import as_reason
 from ..client.recorder import Recorder
 from ..errors import LogprobsNotSupportedError
-from ..logprobs.values import OTHER_TEXT
+from ..logprobs.extract import alternatives_of
+from ..logprobs.values import OTHER_TEXT, is_known
 from ..prompts import Prompt
+from ..stats.core.truncated import ListedMass
 from ..stats.core.validation import Alternative
-from ..stats.labels import LabelDistribution, walk_trie
+from ..stats.labels import LabelDistribution, masses_of, walk_trie
 from ..text.matching import Labels
 from ..text.partial import join
 from .results import Classification, failed_result
@@ -33,10 +35,8 @@ def by_first_token(questions: list[tuple[Prompt, Labels]], recorder: Recorder, p
         # A new answer would be read as the rest of the begun one.
         recorder.client.require_continuing()
     responses = request_alternatives([prompt for prompt, _ in questions], recorder, _ANSWER_TOKENS, progress)
-    return [
-        classify_response(response, response.logprobs, labels, response.finish_reason)
-        for response, (_, labels) in zip(responses, questions, strict=True)
-    ]
+    rows = zip(responses, questions, strict=True)
+    return classify_rows([Row.of(response, labels) for response, (_, labels) in rows])
 
 
 def request_alternatives(prompts: Sequence[Any], recorder: Recorder, tokens: int, progress: bool) -> list[APIResponse]:
@@ -58,30 +58,65 @@ def request_alternatives(prompts: Sequence[Any], recorder: Recorder, tokens: int
     return recorder.process(prompts, settings, progress)
 
 
-def classify_response(
-    response: APIResponse | None, table: Logprobs | None, labels: Labels, finish_reason: str | None
-) -> Classification:
-    """Return the probability of each answer, from the alternatives along a response.
+class Row(NamedTuple):
+    """A response to classify: its table, the answers, and why it ended; the response is None for a table alone."""
+
+    response: APIResponse | None
+    table: Logprobs | None
+    labels: Labels
+    finish_reason: str | None
+
+    @classmethod
+    def of(cls, response: APIResponse, labels: Labels) -> Row:
+        """Return the row of a response."""
+        return cls(response, response.logprobs, labels, response.finish_reason)
+
+
+def classify_rows(rows: Sequence[Row]) -> list[Classification]:
+    """Return the probability of each answer, from the alternatives along each response.
 
     The alternatives at the first token are read; and while the text so far leaves answers open (white space, the first
     piece of a word, a word that may go on), those at the next token, weighted by the probability of the text so far.
     """
-    responses = [] if response is None else [response]
+    walks = [_walk_or_reason(row) for row in rows]
+    pairs = list(zip(rows, walks, strict=True))
+    # The lists of all rows are read at once.
+    masses = iter(
+        masses_of([(walk.lists, row.table.rounding) for row, walk in pairs if isinstance(walk, _Walk) and row.table])
+    )
+    return [
+        _classify(row, walk, next(masses))
+        if isinstance(walk, _Walk)
+        else failed_result(row.labels.names, walk, _responses(row))
+        for row, walk in pairs
+    ]
+
+
+def _responses(row: Row) -> list[APIResponse]:
+    return [] if row.response is None else [row.response]
+
+
+def _walk_or_reason(row: Row) -> _Walk | str:
+    """Return the alternatives along a response, or why it has no result."""
+    response, table = row.response, row.table
     if table is None or not len(table):
         reason = (response.error_message or response.note) if response is not None else None
-        return failed_result(labels.names, reason or NO_TOKENS, responses)
+        return reason or NO_TOKENS
     if not table.matches_text:
-        return failed_result(labels.names, OTHER_TEXT, responses)
+        return OTHER_TEXT
     try:
-        walk = _walk(table, labels, finish_reason)
-        if not walk.lists:
-            return failed_result(labels.names, "The provider withheld the log-probabilities of this answer.", responses)
-        distribution = walk_trie(
-            walk.lists, labels, to_the_end=True, answers_end=walk.answers_end, rounding=table.rounding
-        )
-        return to_classification(distribution, responses)
+        walk = _walk(table, row.labels, row.finish_reason)
     except Exception as error:  # one answer that cannot be read costs no other
-        return failed_result(labels.names, as_reason(error), responses)
+        return as_reason(error)
+    return walk if walk.lists else "The provider withheld the log-probabilities of this answer."
+
+
+def _classify(row: Row, walk: _Walk, masses: Mapping[str, ListedMass | Exception]) -> Classification:
+    try:
+        distribution = walk_trie(walk.lists, row.labels, to_the_end=True, answers_end=walk.answers_end, masses=masses)
+        return to_classification(distribution, _responses(row))
+    except Exception as error:  # one answer that cannot be read costs no other
+        return failed_result(row.labels.names, as_reason(error), _responses(row))
 
 
 class _Walk(NamedTuple):
@@ -116,20 +151,22 @@ def _walk(table: Logprobs, labels: Labels, finish_reason: str | None) -> _Walk:
 
 def alternatives_at(table: Logprobs, position: int) -> list[Alternative]:
     """Return the alternatives at a token, with the chosen token if it is not among them."""
+    indices, logprobs = alternatives_of(table, position)
+    texts, raw = table.vocabulary.texts, table.vocabulary.raw
     alternatives = [
-        Alternative(entry["token"], float(entry["logprob"]), _raw(entry))
-        for entry, logprob in zip(table.top(position), table.top_logprob(position).tolist(), strict=True)
-        if entry["logprob"] is not None and not math.isnan(logprob)
+        Alternative(texts[index], logprob, octets if isinstance(octets := raw[index], bytes) else None)
+        for index, logprob in zip(indices, logprobs, strict=True)
+        if is_known(logprob)
     ]
+    # Mostly it is the likeliest; another index may still be the same token.
+    if int(table.chosen[position]) in indices[:1]:
+        return alternatives
     row = table[position : position + 1]
     if not row.is_listed[0] and not row.censored[0]:
-        alternatives.append(Alternative(row.tokens[0], float(row.logprob[0]), _raw(row[0])))
+        octets = row[0]["bytes"]
+        token = Alternative(row.tokens[0], float(row.logprob[0]), None if octets is None else bytes(octets))
+        alternatives.append(token)
     return alternatives
-
-
-def _raw(entry: Mapping[str, Any]) -> bytes | None:
-    octets = entry.get("bytes")
-    return None if octets is None else bytes(octets)
 
 
 def to_classification(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from ..errors import SettingError
@@ -11,7 +11,7 @@ from ..interop.readers import as_logprobs
 from ..logprobs.table import Logprobs
 from ..response import APIResponse
 from ..text.matching import Labels
-from .first_token import classify_response
+from .first_token import Row, classify_rows
 from .inputs import AnswerSet, read_answer_sets, read_inputs
 from .results import Classification, Classifications
 
@@ -70,38 +70,40 @@ def classify_responses(
             setting="inputs",
             value=len(values),
         )
-    results = [_read(row, answers) for row, answers in zip(rows, answer_sets, strict=True)]
+    results = classify_rows([_as_row(row, answers) for row, answers in zip(rows, answer_sets, strict=True)])
     return Classifications(results, values, names, "first-token", index=index)
 
 
-def _read(row: Any, labels: Labels) -> Classification:
-    if isinstance(row, APIResponse):
-        return classify_response(row, row.logprobs, labels, row.finish_reason)
-    table = row if row is None or isinstance(row, Logprobs) else as_logprobs(row)
-    return classify_response(None, table, labels, None)
+def _as_row(value: Any, labels: Labels) -> Row:
+    if isinstance(value, APIResponse):
+        return Row.of(value, labels)
+    return Row(None, value if value is None or isinstance(value, Logprobs) else as_logprobs(value), labels, None)
 
 
-def read_binary(response: APIResponse, labels: Labels) -> Classification:
-    """Return the probabilities of yes and no.
+def read_binary(responses: Sequence[APIResponse], labels: Labels) -> list[Classification]:
+    """Return the probabilities of yes and no in each response.
 
-    As :func:`~.first_token.classify_response`, with two exceptions. Without alternatives the chosen answer has its own
+    As :func:`~.first_token.classify_rows`, with two exceptions. Without alternatives the chosen answer has its own
     probability and the other one the rest, because there are two. A yes without a no has its own probability instead of
     a share.
 
     Parameters
     ----------
-    response
-        The response.
+    responses
+        The responses.
     labels
         Yes, or yes and no.
 
     Returns
     -------
-    Classification
+    list of Classification
         With ``probabilities[yes]`` as ``score_llm`` returns it.
     """
-    table = response.logprobs
-    result = classify_response(response, table, labels, response.finish_reason)
+    results = classify_rows([Row.of(response, labels) for response in responses])
+    return [_as_binary(result, response.logprobs, labels) for result, response in zip(results, responses, strict=True)]
+
+
+def _as_binary(result: Classification, table: Logprobs | None, labels: Labels) -> Classification:
     if result.is_error or table is None:
         return result
     has_alternatives = table.most_alternatives > 0

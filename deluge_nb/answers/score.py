@@ -130,7 +130,7 @@ def score_llm(
         from .results import Classifications, warn_of_little_mass
 
         if return_details or return_probabilities:
-            details = [read_binary(response, labels) for response in responses]
+            details = read_binary(responses, labels)
             warn_of_little_mass(details)
             if return_details:
                 return Classifications(details, values, labels.names, "first-token", index=index)

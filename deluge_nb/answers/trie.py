@@ -10,7 +10,7 @@ from ..client.interruption import as_reason
 from ..client.recorder import Recorder
 from ..prompts import Prompt
 from ..stats.core.validation import Alternative
-from ..stats.labels import LabelDistribution, walk_trie
+from ..stats.labels import LabelDistribution, masses_of, walk_trie
 from ..text.end_tokens import is_end_token
 from ..text.matching import Labels
 from ..text.partial import exact_text, join, split_unfinished
@@ -100,8 +100,9 @@ def _distribution(
     in the upper bound: a method that does not look so far counts it.
     """
     rounding = next((response.logprobs.rounding for response in responses if response.logprobs), None)
-    ended = walk_trie(trie, labels, to_the_end=True, rounding=rounding)
-    begun = walk_trie(trie, labels, rounding=rounding)
+    (masses,) = masses_of([(trie, rounding)])
+    ended = walk_trie(trie, labels, to_the_end=True, masses=masses)
+    begun = walk_trie(trie, labels, masses=masses)
     return dataclasses.replace(
         ended,
         upper={name: max(high, begun.upper[name]) for name, high in ended.upper.items()},

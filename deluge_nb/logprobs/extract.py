@@ -131,6 +131,15 @@ def entry_at(logprobs: Logprobs | Sequence[Entry] | None, index: int) -> Entry:
     return logprobs[index]
 
 
+def alternatives_of(table: Logprobs, row: int) -> tuple[list[int], list[float]]:
+    """Return the alternatives of a row as sent: their indices in the vocabulary, and their log-probabilities (nats).
+
+    Without the dicts of ``table.top``, for callers that read thousands of rows.
+    """
+    listed = slice(*table._offsets[row : row + 2].tolist())
+    return table._alternative[listed].tolist(), table._alternative_logprob[listed].tolist()
+
+
 def candidates(entry: Entry) -> list[tuple[str, float, Sequence[int] | None]]:
     """Return the tokens of known probability at a position: its alternatives, and the chosen token if not among them.
 

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deluge_nb import Logprobs
-from deluge_nb.answers.first_token import classify_response
+from deluge_nb.answers.first_token import Row, classify_rows
 from deluge_nb.answers.results import Classification
 from deluge_nb.stats import trie_label_probability
 from deluge_nb.stats.core.validation import Alternative
@@ -113,6 +113,10 @@ def trie(seed: int, k: int, labels: Labels) -> dict[str, list[Alternative]]:
     return lists
 
 
+# Its alternatives add up to 1.8.
+BROKEN = {"token": "a", "logprob": -0.1, "top_logprobs": [{"token": t, "logprob": -0.1} for t in "ab"]}
+
+
 @given(st.integers(0, 40), st.integers(1, len(TOKENS)), st.integers(0, 10**6))
 def test_the_bounds_of_every_method_hold_the_sum_over_all_tokenisations(seed: int, k: int, drawn: int) -> None:
     labels, exact, spelt = Labels(LABELS), truth(seed), begun(seed)
@@ -120,7 +124,7 @@ def test_the_bounds_of_every_method_hold_the_sum_over_all_tokenisations(seed: in
     lists = trie(seed, k, labels)
     found: list[Classification | LabelDistribution] = [walk_trie(lists, labels, to_the_end=True)]
     if len(table):
-        found.append(classify_response(None, table, labels, finish))
+        found.append(classify_rows([Row(None, table, labels, finish)])[0])
     for result in found:
         for label, p in exact.items():
             assert p <= result.upper[label] + 1e-9, label
@@ -151,3 +155,14 @@ def test_more_of_the_trie_never_widens_the_bounds(seed: int, k: int) -> None:
         assert root.lower[label] <= whole.upper[label] + 1e-9
         assert whole.lower[label] <= root.upper[label] + 1e-9
     assert labels.names == LABELS
+
+
+@given(st.lists(st.tuples(st.integers(0, 40), st.integers(1, len(TOKENS)), st.integers(0, 10**6)), max_size=6))
+def test_rows_that_are_read_together_have_the_results_that_each_has_alone(drawn: list[tuple[int, int, int]]) -> None:
+    labels = Labels(LABELS)
+    replies = [reply(seed, k, random.Random(dice)) for seed, k, dice in drawn]
+    rows = [Row(None, table, labels, finish) for table, finish in replies]
+    rows.append(Row(None, Logprobs.from_entries([BROKEN]), labels, "stop"))
+    alone = [classify_rows([row])[0] for row in rows]
+    assert [repr(result) for result in classify_rows(rows)] == [repr(result) for result in alone]
+    assert alone[-1].is_error

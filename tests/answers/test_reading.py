@@ -25,7 +25,7 @@ from deluge_nb import (
     is_match,
     score_llm,
 )
-from deluge_nb.answers.first_token import classify_response
+from deluge_nb.answers.first_token import Row, classify_rows
 from deluge_nb.answers.results import Classification
 from deluge_nb.stats import (
     binary_probability,
@@ -71,7 +71,7 @@ def entry(top: dict[Any, float], drawn: Any | None = None) -> dict[str, Any]:
 
 
 def read(labels: Sequence[str], *entries: dict[str, Any], finish: str | None = "stop") -> Classification:
-    return classify_response(None, Logprobs.from_entries(list(entries)), Labels(list(labels)), finish)
+    return classify_rows([Row(None, Logprobs.from_entries(list(entries)), Labels(list(labels)), finish)])[0]
 
 
 def client() -> LLMClient:

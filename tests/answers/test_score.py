@@ -197,7 +197,9 @@ def test_the_scores_of_yes_and_of_no_add_up_to_one(weighed: dict[str, float]) ->
     top = [{"token": token, "logprob": math.log(p)} for token, p in weighed.items()]
     table = Logprobs.from_entries([{"token": "?!", "logprob": -9.0, "bytes": None, "top_logprobs": top}])
     pairs = (("yes", "no"), ("no", "yes"))
-    yes, no = (read_binary(APIResponse("m", logprobs=table), Labels(pair)).probabilities.get(pair[0]) for pair in pairs)
+    yes, no = (
+        read_binary([APIResponse("m", logprobs=table)], Labels(pair))[0].probabilities.get(pair[0]) for pair in pairs
+    )
     assert (yes is None) == (no is None)
     if yes is not None and no is not None:
         assert yes + no == pytest.approx(1.0)

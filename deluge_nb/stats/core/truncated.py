@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 from ...errors import InconsistentTopKError, LogprobError, SettingError
 from ...logprobs.columns import Floats
 from ...logprobs.rounding import (
+    Bools,
     TailLimits,
     check_rounding,
     excess_of,
@@ -103,50 +106,143 @@ def read_truncated(
     ``extra`` is the log-probability of a token outside the list: it is known, but not a cap of the others.
     """
     rounding = check_rounding(rounding)
-    known = logprob if extra is None else np.append(logprob, extra)
-    if not len(known):
-        raise LogprobError(f"{where} is empty: nothing is known of this position.")
-    total = log_sum(known)
-    raw_tail = tail = _tail_of(logprob, extra)
-    # A tail within the last bit of each number is rounding.
-    finite = known[known > -np.inf]
-    p = np.exp(finite)
-    if abs(tail) <= _ULP * (float((p * -finite).sum()) + 1.0 - float(p.max(initial=0.0))):
-        tail = 0.0
-    if tail < -mass_tolerance(rounding):
-        raise mass_error(math.exp(total), where)
     size = None if vocab_size is None else count(vocab_size, "vocab_size", 1)
-    if size is not None and size < len(known):
+    rows = logprob[None, :]
+    known = rows if extra is None else np.append(rows, [[extra]], axis=1)
+    if not known.size:
+        raise LogprobError(f"{where} is empty: nothing is known of this position.")
+    tails = _raw_tails(rows, extra)
+    tail = float(_settled_tails(tails, known)[0])
+    if tail < -mass_tolerance(rounding):
+        raise mass_error(math.exp(log_sum(known[0])), where)
+    if size is not None and size < known.shape[1]:
         raise SettingError(
-            f"vocab_size must be at least the number of listed tokens, {len(known)}, not {size}.",
+            f"vocab_size must be at least the number of listed tokens, {known.shape[1]}, not {size}.",
             setting="vocab_size",
             value=size,
         )
-    cap = np.array([min(float(logprob.min()), 0.0) if true_topk and len(logprob) else 0.0])
-    tails = np.array([tail])
-    limits = tail_limits(tails, np.array([len(known)]), cap, size, rounding)
-    if misfits(tails, cap, limits.hidden, rounding)[0]:
+    cap = np.minimum(logprob.min(keepdims=True), 0.0) if true_topk and len(logprob) else np.zeros(1)
+    seen = _measure(known, tails, cap, size, rounding)
+    if seen.misfits[0]:
         raise InconsistentTopKError(
-            _misfit_message(where, tail, math.exp(float(cap[0])), float(limits.hidden[0])), value=tail
+            _misfit_message(where, tail, math.exp(float(cap[0])), float(seen.limits.hidden[0])), value=tail
         )
-    excess = float(excess_of(tails, limits)[0])
-    tail = min(max(tail, 0.0), float(room(limits.cap, limits.hidden)[0]))
-    error = rounding + abs(excess) if rounding else 0.0
-    exact = is_exact(np.array([raw_tail]), np.array([len(known)]), np.array([float(known.max())]), rounding)
-    scaled = known - excess if excess else known
-    return TruncatedDistribution(scaled, tail, limits, error, raw_tail, bool(exact[0]))
+    return TruncatedDistribution(
+        seen.logprob[0],
+        float(seen.tail[0]),
+        seen.limits,
+        float(seen.error[0]),
+        float(tails[0]),
+        bool(seen.is_exact[0]),
+    )
 
 
-def _tail_of(logprob: Floats, extra: float | None) -> float:
+class ListedMass(NamedTuple):
+    """What a list says of its distribution: the least that each token can have, and what is open beyond that.
+
+    ``most_open`` is the most that can be beyond, as the numbers are rounded.
+    """
+
+    least: list[float]
+    open_mass: float
+    most_open: float
+
+
+def read_masses(
+    lists: Sequence[Sequence[float]], roundings: Sequence[float | None], names: Sequence[str]
+) -> list[ListedMass | Exception]:
+    """Return what each list of likeliest tokens says of its distribution, as :func:`read_truncated` does for one.
+
+    Parameters
+    ----------
+    lists
+        Log-probabilities in nats. Lists of one length are read together.
+    roundings
+        By how much the numbers of each list may be off.
+    names
+        Name of each list in error messages.
+
+    Returns
+    -------
+    list
+        One entry for each list; an exception, which is not raised, for a list that is the top of no distribution.
+    """
+    results: list[ListedMass | Exception] = [LogprobError("unread")] * len(lists)
+    groups: dict[tuple[int, float | None], list[int]] = {}
+    for index, (values, rounding) in enumerate(zip(lists, roundings, strict=True)):
+        groups.setdefault((len(values), rounding), []).append(index)
+    for (length, rounding), members in groups.items():
+        sound = np.zeros(len(members), np.bool_)
+        least, opened, most = np.zeros((len(members), length)), np.zeros(len(members)), np.zeros(len(members))
+        if length:
+            known = np.array([lists[index] for index in members])
+            tails = _raw_tails(known, None)
+            seen = _measure(known, tails, np.minimum(known.min(axis=1), 0.0), None, rounding)
+            sound = (_settled_tails(tails, known) >= -mass_tolerance(rounding)) & ~seen.misfits
+            least = np.exp(seen.logprob - seen.error[:, None])
+            opened = seen.tail
+            if rounding:
+                opened = np.array([max(1.0 - math.fsum(row), 0.0) for row in least.tolist()])
+            most = np.where((seen.error > 0) | seen.is_exact, opened, seen.limits.high)
+        columns = zip(members, sound.tolist(), least.tolist(), opened.tolist(), most.tolist(), strict=True)
+        for index, is_sound, row, part, rest in columns:
+            results[index] = ListedMass(row, part, rest) if is_sound else _fault(lists[index], rounding, names[index])
+    return results
+
+
+def _fault(values: Sequence[float], rounding: float | None, name: str) -> Exception:
+    """Return the error for a list that is the top of no distribution."""
+    try:
+        read_truncated(np.array(values, np.float64), rounding=rounding, where=name)
+    except (LogprobError, SettingError) as error:
+        return error
+    return LogprobError(f"{name} is no list of log-probabilities.")
+
+
+class _Measured(NamedTuple):
+    """Distributions of lists of one length, a row for each; as the fields of :class:`TruncatedDistribution`."""
+
+    logprob: Floats
+    tail: Floats
+    limits: TailLimits
+    error: Floats
+    is_exact: Bools
+    misfits: Bools
+
+
+def _measure(known: Floats, raw_tails: Floats, cap: Floats, size: int | None, rounding: float | None) -> _Measured:
+    """Return what lists, shape (n, k), say of their distributions."""
+    tails = _settled_tails(raw_tails, known)
+    listed = np.full(len(known), known.shape[1])
+    limits = tail_limits(tails, listed, cap, size, rounding)
+    excess = excess_of(tails, limits)
+    return _Measured(
+        known - excess[:, None] if excess.any() else known,
+        np.minimum(np.maximum(tails, 0.0), room(limits.cap, limits.hidden)),
+        limits,
+        rounding + np.abs(excess) if rounding else np.zeros(len(known)),
+        is_exact(raw_tails, listed, known.max(axis=1), rounding),
+        misfits(tails, cap, limits.hidden, rounding),
+    )
+
+
+def _raw_tails(logprob: Floats, extra: float | None) -> Floats:
     """Return 1 minus the listed probabilities, added up in the order of the batch functions to agree in every digit."""
-    ordered = -np.sort(-logprob)
-    best = float(ordered[0]) if len(ordered) else -math.inf
-    rest = float(np.einsum("ij->i", np.exp(ordered)[None, 1:])[0]) if len(ordered) else 0.0
+    ordered = -np.sort(-logprob, axis=1)
+    best = ordered[:, 0] if ordered.shape[1] else np.full(len(ordered), -np.inf)
+    rest = np.einsum("ij->i", np.exp(ordered)[:, 1:]) if ordered.shape[1] else np.zeros(len(ordered))
     if extra is not None and extra > -math.inf:
-        rest += math.exp(best if extra > best else extra)
-        best = max(best, extra)
+        rest = rest + np.exp(np.minimum(best, extra))
+        best = np.maximum(best, extra)
     # 1 - p of the largest keeps the digits that a sum near 1 would lose.
-    return -math.expm1(best) - rest
+    return -np.expm1(best) - rest
+
+
+def _settled_tails(tails: Floats, known: Floats) -> Floats:
+    """Return the tails, 0 in place of one within the last bit of each number, which is rounding."""
+    finite = np.where(known > -np.inf, known, 0.0)
+    p = np.exp(known)
+    return np.where(np.abs(tails) <= _ULP * ((p * -finite).sum(axis=1) + 1.0 - p.max(axis=1)), 0.0, tails)
 
 
 def rescaled_limits(

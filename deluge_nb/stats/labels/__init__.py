@@ -2,7 +2,7 @@
 
 from .distribution import LabelDistribution, LabelMass, LabelSet
 from .one_token import BinaryProbability, ExpectedScore, binary_probability, expected_score, label_distribution
-from .paths import LabelBounds, ProbabilityBounds, total_probability, trie_label_probability, walk_trie
+from .paths import LabelBounds, ProbabilityBounds, masses_of, total_probability, trie_label_probability, walk_trie
 
 __all__ = [
     "BinaryProbability",
@@ -15,6 +15,7 @@ __all__ = [
     "binary_probability",
     "expected_score",
     "label_distribution",
+    "masses_of",
     "total_probability",
     "trie_label_probability",
     "walk_trie",

@@ -13,7 +13,7 @@ from ...errors import invalid_argument
 from ...text.matching import Labels, shared_labels
 from ...text.partial import exact_text, join
 from ..core.records import Ends
-from ..core.truncated import read_truncated
+from ..core.truncated import ListedMass, read_masses, read_truncated
 from ..core.validation import Alternative, between, read_alternatives, read_logprobs
 from .distribution import LabelDistribution, LabelMass, LabelSet
 
@@ -86,6 +86,7 @@ def walk_trie(
     to_the_end: bool = False,
     answers_end: Container[str] = (),
     rounding: float | None = None,
+    masses: Mapping[str, ListedMass | Exception] | None = None,
 ) -> LabelDistribution:
     """Return the distribution over answers of several tokens, from the next-token lists after each beginning.
 
@@ -104,21 +105,31 @@ def walk_trie(
         ("1" of 1 and 10).
     rounding
         By how much a log-probability may be off; see :mod:`deluge_nb.logprobs.rounding`.
+    masses
+        What :func:`masses_of` returned for the lists; None to call it here.
+
+    Raises
+    ------
+    LogprobError
+        If a list that is reached cannot be the likeliest tokens.
     """
+    if masses is None:
+        (masses,) = masses_of([(lists, rounding)])
     mass = LabelMass(labels)
     tail = most_open = 0.0
     waiting = [("", 1.0)]
     while waiting:
         prefix, reached = waiting.pop()
         node = lists[prefix]
-        logprob = np.array([alternative.logprob for alternative in node])
-        seen = read_truncated(logprob, rounding=rounding, where=f"nodes[{prefix!r}]")
+        seen = masses[prefix]
+        if isinstance(seen, Exception):
+            raise seen
         attribute = prefix in answers_end
         if prefix:
             mass.add(labels.read(prefix), reached * seen.most_open, attribute_equal=attribute)
         else:
             tail, most_open = seen.open_mass, seen.most_open
-        for alternative, p in zip(node, seen.least.tolist(), strict=True):
+        for alternative, p in zip(node, seen.least, strict=True):
             token, through = exact_text(alternative.token, alternative.raw), reached * p
             text, reading = join(prefix, token), labels.read_after(prefix, token)
             follow = reading.is_undecided or (to_the_end and reading.label is not None and not reading.ended)
@@ -127,6 +138,29 @@ def walk_trie(
             else:
                 mass.add(reading, through, attribute_equal=attribute)
     return mass.to_distribution(tail, [math.inf] * len(labels), most_open=most_open)
+
+
+def masses_of(
+    tries: Sequence[tuple[Mapping[str, Sequence[Alternative]], float | None]],
+) -> list[dict[str, ListedMass | Exception]]:
+    """Return what each list of several tries says of its distribution, or the error for one that is none.
+
+    All are read at once: lists are short, and thousands of them have one length.
+
+    Parameters
+    ----------
+    tries
+        The lists of each trie by the beginnings before them, and by how much their numbers may be off.
+    """
+    entries = [(lists, prefix, rounding) for lists, rounding in tries for prefix in lists]
+    found = iter(
+        read_masses(
+            [[alternative.logprob for alternative in lists[prefix]] for lists, prefix, _ in entries],
+            [rounding for _, _, rounding in entries],
+            [f"nodes[{prefix!r}]" for _, prefix, _ in entries],
+        )
+    )
+    return [{prefix: next(found) for prefix in lists} for lists, _ in tries]
 
 
 def total_probability(
