@@ -30,7 +30,7 @@ ROWS = (
     ("logprobs", "models"),
     ("text", "prompts", "sampling", "tools", "extras"),
     ("errors", "cache_dir"),
-    ("printable", "warning"),
+    ("printable", "warning", "memo"),
 )
 FRONT_END_ROWS = (("entry",), ("view", "compare"), ("text",), ("ui",), ("host", "data"))
 MOST_MODULES = 12

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from ..errors import SettingError, UnknownModelError
+from ..memo import remember_last
 from ..models import REGISTRY, endpoints
 from ..models.spec import Endpoint, Served, ServedModel, Target
 from ..response.usage import token_count
@@ -54,7 +55,7 @@ class Route:
         self._timeout = timeout
         self._transport = transport
         self._open: tuple[tuple[object, ...], Transport] | None = None
-        self._completed: tuple[SamplingParams, Target, SamplingParams] | None = None
+        self._complete = remember_last(_with_model_defaults)
 
     @property
     def model(self) -> str:
@@ -91,10 +92,7 @@ class Route:
 
         The settings of thousands of prompts are one object, and their responses keep what this returns.
         """
-        completed = self._completed
-        if completed is None or completed[0] is not params or completed[1] is not self.target:
-            completed = self._completed = (params, self.target, _with_model_defaults(params, self.target))
-        return completed[2]
+        return self._complete(params, self.target)
 
     def served(self) -> Served | None:
         """Return the server on this machine; None for a model that has none."""

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from ..errors import MalformedResponseError
 from ..logprobs.columns import UNREAD, RawBytes, Vocabulary
 from ..logprobs.table import Logprobs
+from ..memo import remember_last
 from ..text.partial import may_hide_bytes
 from ..tools import Tool, ToolCall
 from .base import Ask, Completion, Exchange, Request, checked, converse, failure, load
@@ -32,6 +33,9 @@ from .reading.values import remove_value, reported_bytes, strip_echo
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from ..models.spec import Endpoint
+    from ..sampling import SamplingParams
 
 NAME = "openai"
 
@@ -119,17 +123,8 @@ class _Reply(msgspec.Struct):
 
 def build_request(ask: Ask) -> Request:
     """Return the HTTP request for an ask."""
-    params, settings = ask.params, ask.params.chosen()
-    body: dict[str, Any] = {"model": ask.model, "messages": messages(ask)}
-    if params.logprobs:
-        body["logprobs"] = True
-    if wants_none(params, ask.endpoint) and not ask.endpoint.counted_logprobs:
-        settings["top_logprobs"] = least_alternatives(params, ask.endpoint)
-    if params.logprobs and ask.endpoint.counted_logprobs:
-        body["logprobs"] = max(1, settings.pop("top_logprobs", None) or 0)
-    body |= {name: settings[name] for name in _SAME_NAME_SETTINGS if settings.get(name) is not None}
-    if params.max_new_tokens is not None:
-        body[ask.endpoint.max_tokens_field] = params.max_new_tokens
+    params = ask.params
+    body = {"model": ask.model, "messages": messages(ask), **_settings(params, ask.endpoint)}
     if params.stop:
         body["stop"] = list(params.stop)
     if params.logit_bias is not None:
@@ -142,7 +137,25 @@ def build_request(ask: Ask) -> Request:
     if ask.prompt.prefill is not None and ask.endpoint.prefill_flag == "continue_final_message":
         body |= {"continue_final_message": True, "add_generation_prompt": False}
     reader = partial(ChoiceReader, ask, NAME, partial(read_table, ask=ask), chat=True)
-    return Request("/chat/completions", body | (params.extra_body or {}), make_reader=reader)
+    if params.extra_body:
+        body |= params.extra_body
+    return Request("/chat/completions", body, make_reader=reader)
+
+
+@remember_last
+def _settings(params: SamplingParams, endpoint: Endpoint) -> dict[str, Any]:
+    """Return the fields of a request that are numbers and words of the settings."""
+    settings, fields = params.chosen(), dict[str, Any]()
+    if params.logprobs:
+        fields["logprobs"] = True
+    if wants_none(params, endpoint) and not endpoint.counted_logprobs:
+        settings["top_logprobs"] = least_alternatives(params, endpoint)
+    if params.logprobs and endpoint.counted_logprobs:
+        fields["logprobs"] = max(1, settings.pop("top_logprobs", None) or 0)
+    fields |= {name: settings[name] for name in _SAME_NAME_SETTINGS if settings.get(name) is not None}
+    if params.max_new_tokens is not None:
+        fields[endpoint.max_tokens_field] = params.max_new_tokens
+    return fields
 
 
 def tool_definitions(tools: Sequence[Tool]) -> list[dict[str, Any]]:

@@ -37,6 +37,11 @@ class Prompt:
         return any(message["role"] in ("system", "developer") for message in self.messages)
 
     @property
+    def is_plain(self) -> bool:
+        """True for messages that the model answers, without the beginning of an answer."""
+        return self.prefill is None and self.raw is None and not self.begun
+
+    @property
     def as_asked(self) -> PromptLike:
         """The prompt in a public form: as it was passed, else as raw text or messages."""
         if self.given is not None:

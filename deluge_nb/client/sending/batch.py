@@ -89,10 +89,14 @@ def plan(
     features = requested_features(tools=bool(tools), output_schema=output_schema is not None)
     items: list[Item] = []
     repetitions: Counter[tuple[int, str]] = Counter()
+    checked: set[int] = set()
     for prompt, continuation in prompts:
         turn = next_turn()
         params = settings[turn]
-        REGISTRY.validate(routes[turn].target, params, prompt, features)
+        # What holds for one plain prompt of a turn holds for all.
+        if turn not in checked or not prompt.is_plain:
+            REGISTRY.validate(routes[turn].target, params, prompt, features)
+            checked.add(turn)
         if params.seed is not None and continuation is None:
             # Equal prompts with one seed would be the same draw again.
             question = (turn, repr(prompt))

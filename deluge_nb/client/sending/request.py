@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from ...errors import DelugeError
+from ...memo import remember_last
 from ...models import REGISTRY
 from ...printable import printable
 from ...prompts import Prompt
@@ -29,6 +30,7 @@ from .refused_fields import exchange_without, first_body
 if TYPE_CHECKING:
     from ...dialects.base import Ask, Completion, Dialect, Exchange
     from ...logprobs.columns import Vocabulary
+    from ...models.spec import Endpoint
     from ...transport.http import Transport
     from ...transport.streaming import StreamListener
     from ..cache.store import Cache
@@ -63,7 +65,7 @@ def build_ask(
 
     route, endpoint = item.route, item.route.endpoint
     if endpoint.counted_logprobs and REGISTRY.observations.wants_boolean_logprobs(endpoint, route.model):
-        endpoint = replace(endpoint, counted_logprobs=False)
+        endpoint = _uncounted(endpoint)
     return Ask(
         model=route.model,
         endpoint=endpoint,
@@ -78,6 +80,11 @@ def build_ask(
         vocabulary=vocabulary,
         stream=stream,
     )
+
+
+@remember_last
+def _uncounted(endpoint: Endpoint) -> Endpoint:
+    return replace(endpoint, counted_logprobs=False)
 
 
 def check_parts(item: Item, *, tools: tuple[Tool, ...], output_schema: OutputSchema | None) -> None:
