@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import ssl
 import urllib.request
-from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Mapping
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlsplit
@@ -23,6 +22,8 @@ from .address import is_this_machine
 from .certificates import PermanentConnectError, proxy_login, refusal, tls_context
 from .secrecy import basic
 from .wire import Reply, Timeouts
+
+_ERRORS = (httpx.TransportError, aiohttp.ClientError, TimeoutError)
 
 
 class KeepAliveBackend:
@@ -65,13 +66,17 @@ class KeepAliveBackend:
         """Send a request, and wait for the headers of its reply."""
         if self._proxy_login is not None:
             headers = {**headers, "Proxy-Authorization": self._proxy_login.get_secret_value()}
-        with _map_errors():
+        try:
             # Not followed: another server must not receive the key.
-            return _AiohttpReply(
-                await self._session.request(
-                    method, url, headers=headers, data=content, allow_redirects=False, **self._proxy_options()
-                )
+            response = await self._session.request(
+                method, url, headers=headers, data=content, allow_redirects=False, **self._proxy_options()
             )
+        except _ERRORS as error:
+            mapped = _as_httpx_error(error)
+        else:
+            return _AiohttpReply(response)
+        # Raised outside the handler, here and below: aiohttp's errors hold the request's headers, and so the key.
+        raise mapped
 
     def _proxy_options(self) -> dict[str, Any]:
         """Return the address of the proxy and its headers, to be passed on and not kept."""
@@ -92,14 +97,24 @@ class _AiohttpReply(Reply):
 
     async def pieces(self) -> AsyncIterator[bytes]:
         read = self._response.content.readany
-        with _map_errors():
+        try:
             while piece := await read():
                 yield piece
+        except _ERRORS as error:
+            mapped = _as_httpx_error(error)
+        else:
+            return
+        raise mapped
 
     async def close(self) -> None:
-        with _map_errors():
+        try:
             self._response.release()
             await self._response.wait_for_close()
+        except _ERRORS as error:
+            mapped = _as_httpx_error(error)
+        else:
+            return
+        raise mapped
 
 
 def proxy_for(url: str) -> str | None:
@@ -122,19 +137,6 @@ def _login_of(proxy: str) -> SecretStr | None:
 def _as_proxy(proxy: str, login: SecretStr | None) -> httpx.Proxy:
     headers = {} if login is None else {"Proxy-Authorization": login.get_secret_value()}
     return httpx.Proxy(httpx.URL(proxy).copy_with(userinfo=b""), headers=headers)
-
-
-@contextmanager
-def _map_errors() -> Iterator[None]:
-    """Raise aiohttp's errors as httpx's."""
-    try:
-        yield
-    except (httpx.TransportError, aiohttp.ClientError, TimeoutError) as error:
-        mapped = _as_httpx_error(error)
-    else:
-        return
-    # Raised outside the handler: aiohttp's errors hold the request's headers, and with them the key.
-    raise mapped
 
 
 def _as_httpx_error(error: Exception) -> httpx.TransportError:

@@ -9,7 +9,7 @@ import json
 import math
 import re
 import weakref
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from http import HTTPStatus
@@ -176,7 +176,7 @@ class Transport:
         MalformedResponseError
             When a reply does not fit the dialect.
         """
-        with contextlib.closing(exchange), self._hiding(listener):
+        try:
             request = next(exchange)
             failures: list[FailedAttempt] = []
             document = b""
@@ -206,16 +206,12 @@ class Transport:
                     except MalformedResponseError as error:
                         error.body = parse_error(HTTPStatus.OK, document).body
                         raise
-
-    @contextlib.contextmanager
-    def _hiding(self, listener: StreamListener | None) -> Iterator[None]:
-        """Hide what is secret in every error: servers quote it, and so do libraries."""
-        try:
-            yield
         except Exception as error:
+            # Servers quote what is secret, and so do libraries.
             self._secrets.hide_in(error)
             raise
         finally:
+            exchange.close()
             if listener is not None and listener.error is not None:
                 self._secrets.hide_in(listener.error)
 

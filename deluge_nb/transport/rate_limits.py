@@ -50,6 +50,8 @@ def seconds_until_reset(headers: Iterable[tuple[bytes, bytes]], now: datetime | 
         if kind is not None:
             resource = "-".join(word for word in words if word != kind) + name.partition(b"limit")[0].decode("latin-1")
             limits.setdefault(resource, {})[kind] = value.decode("latin-1").strip()
+    if not limits:
+        return None
     waits = [_seconds_to_wait(resource, fields, now or datetime.now(UTC)) for resource, fields in limits.items()]
     return max((wait for wait in waits if wait is not None), default=None)
 
