@@ -54,8 +54,8 @@ _EXHAUSTED_CODES = frozenset(
         "billing_hard_limit_reached",
     }
 )
-# Google's message for a tier without quota for the model; the delay that comes with it does not help.
-_NO_QUOTA = re.compile(r"\blimit: 0\b(?!\.\d)")
+# Google's message for a tier without quota, whose delay does not help, and Python's for a field that it does not know.
+_PERMANENT = re.compile(r"\blimit: 0\b(?!\.\d)|unexpected keyword argument")
 # A reply that trickles in never exceeds `timeout` between two bytes; a whole try may take this many times as long.
 _TOTAL_TIMEOUT_FACTOR = 10
 _LONGER = "increase timeout to wait longer"
@@ -403,7 +403,7 @@ class Transport:
 
 def _is_transient(status: int | None, body: str) -> bool:
     """Return whether a failure with this status and body may be cured by waiting."""
-    return status in _RETRY_STATUSES and not _NO_QUOTA.search(body)
+    return status in _RETRY_STATUSES and not _PERMANENT.search(body)
 
 
 def _close(backend: Backend, loop: asyncio.AbstractEventLoop) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from deluge_nb import LLMClient, RawPrompt, SamplingParams, score_llm
+from deluge_nb import LLMClient, RawPrompt, RequestError, SamplingParams, score_llm
 from deluge_nb.models import COMPATIBLE, LogprobSupport, ModelSpec
 from tests.openai_server import ChatServer, Reply, Seen, chat, chunks, says
 
@@ -35,7 +35,68 @@ def plain_text(field: str) -> tuple[int, Any]:
     return 400, f'json: unknown field "{field}"'.encode()
 
 
-WORDINGS = [openai_style, with_param, pydantic_style, plain_text]
+def by_key(field: str) -> tuple[int, Any]:
+    return 400, {field: ["This field is not allowed."]}
+
+
+def with_all_known_fields(field: str) -> tuple[int, Any]:
+    known = "`model`, `messages`, `temperature`, `top_p`, `seed`, `max_tokens`"
+    return 422, {"error": f"Failed to deserialize the JSON body: unknown field `{field}`, expected one of {known}"}
+
+
+def by_pointer(field: str) -> tuple[int, Any]:
+    return 400, {"errors": [{"source": {"pointer": f"/{field}"}, "title": "Invalid attribute"}]}
+
+
+def by_list_of_keys(field: str) -> tuple[int, Any]:
+    return 400, {"error": {"issues": [{"code": "unrecognized_keys", "keys": [field], "path": []}]}}
+
+
+def by_schema(field: str) -> tuple[int, Any]:
+    fault = {"instancePath": "", "params": {"additionalProperty": field}, "message": "must NOT have more properties"}
+    return 400, {"message": "Bad Request", "errors": [fault]}
+
+
+def inside_the_field(field: str) -> tuple[int, Any]:
+    return 422, {"detail": [{"loc": ["body", field, "include_usage"], "msg": "Extra inputs are not permitted"}]}
+
+
+def in_camel_case(field: str) -> tuple[int, Any]:
+    first, *others = field.split("_")
+    name = first + "".join(word.title() for word in others)
+    return 400, {"error": {"message": f'Unrecognized field "{name}" (class ChatRequest)', "param": field}}
+
+
+def in_words(field: str) -> tuple[int, Any]:
+    return 400, {"message": f"{field.replace('_', ' ').capitalize()} is not supported by this model ({field})."}
+
+
+def in_chinese(field: str) -> tuple[int, Any]:
+    return 400, {"code": 1210, "message": f"参数{field}不支持"}
+
+
+def with_the_request(field: str) -> tuple[int, Any]:
+    request = {"model": "m", "temperature": 0.5, "max_tokens": 1, "stream_options": None, "top_logprobs": 1}
+    return 400, {"error": {"message": f"unexpected property {field}", "request": request}}
+
+
+def of_python(field: str) -> tuple[int, Any]:
+    return 500, {"detail": f"generate() got an unexpected keyword argument '{field}'"}
+
+
+def of_a_plan(field: str) -> tuple[int, Any]:
+    return 403, {"error": f"The parameter {field} is not available on your plan."}
+
+
+def in_a_success(field: str) -> tuple[int, Any]:
+    return 200, {"error": {"code": 400, "message": f"Unknown parameter: {field}"}}
+
+
+WORDINGS = [
+    *(openai_style, with_param, pydantic_style, plain_text, by_key, with_all_known_fields, by_pointer),
+    *(by_list_of_keys, by_schema, inside_the_field, in_camel_case, in_words, in_chinese, with_the_request, of_python),
+    *(of_a_plan, in_a_success),
+]
 
 
 def refusing(server: ChatServer, field: str, wording: Wording) -> None:
@@ -223,3 +284,41 @@ def test_old_completions_of_ones_own_server_are_asked_for_one_alternative(server
     assert server.seen[-1].body["logprobs"] == 1
     assert response.logprobs is not None
     assert response.logprobs.most_alternatives == 0
+
+
+@pytest.mark.parametrize("wording", WORDINGS)
+@pytest.mark.parametrize("streamed", [False, True])
+def test_no_field_is_left_out_for_one_of_the_users_that_is_refused(
+    server: ChatServer, model: Served, streamed: bool, wording: Wording
+) -> None:
+    refusing(server, "my_field", wording)
+    client = LLMClient(model, sampling_params=SamplingParams(logprobs=True, extra_body={"my_field": 1}))
+    if streamed:
+        stream = client.stream("?")
+        with pytest.raises(RequestError, match="my_field"):
+            list(stream)
+    else:
+        assert "my_field" in (ask(client, False) or "")
+    assert len(server.seen) == 1
+
+
+def test_a_stream_that_is_not_acceptable_is_asked_for_at_once(server: ChatServer) -> None:
+    server.answer = lambda seen, number: Reply({}, 406) if seen.body.get("stream") else Reply(chat(seen, HELLO))
+    client = LLMClient("my-model", base_url=server.url)
+    assert [ask(client, True), ask(client, True)] == ["Hello", "Hello"]
+    assert len(server.seen) == 3
+
+
+def test_a_stream_nobody_asked_for_is_read_where_the_field_that_declines_it_is_refused(
+    server: ChatServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def answer(seen: Seen, number: int) -> Reply:
+        if "stream" in seen.body:
+            return Reply({"error": "unknown field: stream"}, 400)
+        return Reply(b'{"message": {"content": "Hel"}}\n{"message": {"content": "lo"}, "done": true}\n')
+
+    server.answer = answer
+    monkeypatch.setenv("OLLAMA_BASE_URL", server.url)
+    client = LLMClient("ollama/any")
+    assert [ask(client, False), ask(client, False)] == ["Hello", "Hello"]
+    assert len(server.seen) == 3

@@ -13,7 +13,15 @@ from ...dialects.reading.failures import is_filtered
 from ...errors import DelugeError, LogprobsNotSupportedError
 from ...models import REGISTRY
 from ...models.observations import Outcome, requested_features
-from .refused_fields import REFUSING, exchange_without, find_refused, first_body, refuses_streaming, with_field_named
+from .refused_fields import (
+    exchange_without,
+    find_refused,
+    first_body,
+    is_refusal,
+    refusal_text,
+    refuses_streaming,
+    with_field_named,
+)
 
 if TYPE_CHECKING:
     from ...dialects.base import Ask, Completion
@@ -37,7 +45,7 @@ def as_refusal(error: DelugeError, ask: Ask) -> DelugeError:
     error = with_field_named(error)
     status = getattr(error, "status_code", None)
     body = getattr(error, "body", None)
-    if not ask.params.logprobs or status not in _REFUSING or not _REFUSAL.search(f"{error} {body}"):
+    if not ask.params.logprobs or status not in _REFUSING or not _REFUSAL.search(refusal_text(error)):
         return error
     _record(ask, "refused")
     return LogprobsNotSupportedError(
@@ -60,7 +68,7 @@ def retry_differently(error: DelugeError, ask: Ask) -> Ask | None:
     """
     from ...dialects.base import load
 
-    if getattr(error, "status_code", None) not in REFUSING or _has_answer(error):
+    if not is_refusal(error) or _has_answer(error):
         return None
     observations = REGISTRY.observations
     body = first_body(exchange_without(load(ask.endpoint.dialect).exchange(ask), ask))
@@ -74,7 +82,7 @@ def retry_differently(error: DelugeError, ask: Ask) -> Ask | None:
         return replace(ask, stream=False)
     if not ask.params.logprobs or not ask.endpoint.counted_logprobs:
         return None
-    if not _WANTS_BOOLEAN.search(f"{error} {getattr(error, 'body', None)}"):
+    if not _WANTS_BOOLEAN.search(refusal_text(error)):
         return None
     observations.record_boolean_logprobs(ask.endpoint, ask.model)
     return replace(ask, endpoint=replace(ask.endpoint, counted_logprobs=False))
