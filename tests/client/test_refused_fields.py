@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
 
-from deluge_nb import LLMClient, RawPrompt, RequestError, SamplingParams, score_llm
+from deluge_nb import LLMClient, RawPrompt, RequestError, SamplingParams, Tool, score_llm
 from deluge_nb.models import COMPATIBLE, LogprobSupport, ModelSpec
 from tests.openai_server import ChatServer, Reply, Seen, chat, chunks, says
 
@@ -300,6 +301,26 @@ def test_no_field_is_left_out_for_one_of_the_users_that_is_refused(
     else:
         assert "my_field" in (ask(client, False) or "")
     assert len(server.seen) == 1
+
+
+@pytest.mark.parametrize("model", ["my-model", "openai-responses/gpt-4o-mini"])
+@pytest.mark.parametrize("settings", [{"tools": [Tool("look", "", {})]}, {"output_schema": {"type": "object"}}])
+def test_a_field_inside_others_is_left_out(server: ChatServer, model: str, settings: Any) -> None:
+    def answer(seen: Seen, number: int) -> Reply:
+        if '"strict"' in json.dumps(seen.body):
+            return Reply({"error": {"message": "Unknown parameter: 'tools[0].strict'."}}, 400)
+        text = [{"type": "message", "content": [{"type": "output_text", "text": "{}"}]}]
+        return Reply(chat(seen, says("{}")) | {"output": text})
+
+    server.answer = answer
+    client = LLMClient(model, base_url=server.url)
+    for _ in range(2):
+        (response,) = client.process_prompts_sync(["?"], show_progress=False, **settings)
+        assert response.completion == "{}"
+    was_sent = '"strict"' in json.dumps(server.seen[0].body)
+    assert len(server.seen) == 2 + was_sent
+    fields = ("tools", "response_format", "text")
+    assert [name in server.seen[-1].body for name in fields] == [name in server.seen[0].body for name in fields]
 
 
 def test_a_stream_that_is_not_acceptable_is_asked_for_at_once(server: ChatServer) -> None:

@@ -32,11 +32,12 @@ _FIELDS = {
     "seed": ("seed",),
 }
 # Fields that no setting asks for. An API that needs one of them never refuses it.
-_ALWAYS_OWN = ("stream_options", "store", "options", "cache_prompt")
+_ALWAYS_OWN = ("stream_options", "store", "options", "cache_prompt", "strict")
 # Fields that the user cannot choose: a refusal that names one of them is about another field, or about the request.
 _STRUCTURE = frozenset({"model", "messages", "input", "prompt", "contents", "stream"})
-# Fields that hold others.
+# Fields that hold others, and those among them that are not the user's.
 _NESTED = ("generationConfig", "options")
+_HOLDING_STRICT = ("response_format", "response_format.json_schema", "text", "text.format", "tools")
 # The value is at fault, and the field itself is known.
 _BAD_VALUE = re.compile(
     r"too (?:large|big|small|long|many|high|low)|at (?:most|least)|exceed|(?:less|greater|more) than|maximum|minimum"
@@ -177,22 +178,37 @@ def _edited(exchange: Exchange, ask: Ask) -> Generator[Request, bytes, Completio
 
 
 def _without(body: Mapping[str, Any], ask: Ask) -> dict[str, Any]:
-    dropped = ask.left_out & own_fields(ask, body)
-    edited: dict[str, Any] = {}
-    for name, value in body.items():
-        if name in dropped:
+    kept = _dropped(body, ask.left_out & own_fields(ask, body))
+    return {OTHER_NAMES[name] if name in ask.renamed else name: value for name, value in kept.items()}
+
+
+def _dropped(fields: Mapping[str, Any], dropped: frozenset[str], at: str = "") -> dict[str, Any]:
+    kept: dict[str, Any] = {}
+    for name, value in fields.items():
+        path = at + name
+        if path in dropped:
             continue
-        if name in _NESTED and isinstance(value, dict):
-            value = {inner: item for inner, item in value.items() if f"{name}.{inner}" not in dropped}
-        edited[OTHER_NAMES[name] if name in ask.renamed else name] = value
-    return edited
+        if any(other.startswith(f"{path}.") for other in dropped):
+            inner = [_dropped(item, dropped, f"{path}.") if isinstance(item, dict) else item for item in _items(value)]
+            value = inner if isinstance(value, list) else inner[0]
+        kept[name] = value
+    return kept
 
 
-def _paths(body: Mapping[str, Any]) -> Iterator[str]:
-    for name, value in body.items():
-        yield name
-        if name in _NESTED and isinstance(value, dict):
-            yield from (f"{name}.{inner}" for inner in value)
+def _paths(fields: Mapping[str, Any], at: str = "") -> Iterator[str]:
+    for name, value in fields.items():
+        path = at + name
+        if path not in _HOLDING_STRICT or not at:
+            yield path
+        for item in _items(value):
+            if path in _NESTED and isinstance(item, dict):
+                yield from (f"{path}.{inner}" for inner in item)
+            elif path in _HOLDING_STRICT and isinstance(item, dict):
+                yield from (inner for inner in _paths(item, f"{path}.") if inner.endswith(".strict"))
+
+
+def _items(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
 
 
 def _before_accepted(text: str) -> str:
