@@ -11,6 +11,11 @@ from ..errors import SettingError
 
 _REMEDY = "send it as text, or ask a model that takes it"
 _TEXT_TYPES = frozenset({"text", "input_text", "output_text"})
+# Contents that other parts have; beside a text they would be lost.
+_PAYLOADS = (
+    *("image_url", "image", "source", "file", "file_id", "data", "input_audio", "audio", "video", "video_url"),
+    *("inline_data", "inlineData"),
+)
 _DATA_URL = re.compile(r"data:(?P<kind>[^;,]*)(?:;[^,]*)?;base64,(?P<data>.*)", re.DOTALL | re.IGNORECASE)
 
 
@@ -71,6 +76,9 @@ def _read_part(part: Any, model: str) -> str | Picture:
         raise refusal(type(part).__name__, model)
     kind = part.get("type", "text")
     if kind in _TEXT_TYPES and isinstance(part.get("text"), str):
+        payload = next((key for key in _PAYLOADS if part.get(key)), None)
+        if payload is not None:
+            raise refusal(payload, model, " inside a text")
         return part["text"]
     picture = _picture(kind, part)
     if picture is None:

@@ -42,6 +42,11 @@ class Prompt:
         return self.prefill is None and self.raw is None and not self.begun
 
     @property
+    def has_parts(self) -> bool:
+        """True if a message has a list of parts in place of a text."""
+        return any(isinstance(message.get("content"), list) for message in self.messages)
+
+    @property
     def as_asked(self) -> PromptLike:
         """The prompt in a public form: as it was passed, else as raw text or messages."""
         if self.given is not None:
@@ -218,7 +223,19 @@ def _message(value: Message | Mapping[str, Any], where: str) -> Mapping[str, Any
         )
     content = value.get("content")
     if not isinstance(content, str | list) and not (content is None and value.get("tool_calls")):
-        raise SettingError(f"{where}['content'] must be text, not {_excerpt(content)}.", setting=where, value=content)
+        raise SettingError(
+            f"{where}['content'] must be text, not {_excerpt(content)}.",
+            setting=where,
+            value=content,
+        )
+    for i, part in enumerate(content if isinstance(content, list) else ()):
+        if not isinstance(part, str) and not (isinstance(part, Mapping) and part):
+            raise SettingError(
+                f"{where}['content'][{i}] must be a part such as {{'type': 'text', 'text': '…'}}, not "
+                f"{_excerpt(part)}.",
+                setting=where,
+                value=part,
+            )
     return dict(value)
 
 

@@ -40,7 +40,7 @@ from .retries import FailedAttempt, plausible_wait, retry_after, with_retries
 from .secrecy import Secrets, basic, key_headers, override
 from .streaming import Source, StreamedReply, StreamListener
 from .throttle import PaceLike, Pause, Slots
-from .wire import Backend, HttpxBackend, Reply, Timeouts
+from .wire import Backend, HttpxBackend, Reply, Timeouts, encode_body
 
 # Statuses of transient failures: time-outs, conflicts, rate limits and server errors (Groq sends 498 and Anthropic 529
 # for "no capacity").
@@ -69,8 +69,6 @@ _HEADERS = {
     "Accept-Encoding": ACCEPTED_CODINGS,
     "User-Agent": f"deluge-nb/{version('deluge-nb')}",
 }
-# Made once: `json.dumps` makes an encoder for every call with these settings.
-_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
 
 
 @runtime_checkable
@@ -216,6 +214,7 @@ class Transport:
                 self._secrets.hide_in(listener.error)
 
     async def _attempt(self, request: Request, model: str, streamed: StreamedReply | None = None) -> bytes:
+        content = None if request.body is None else encode_body(request.body)
         if self._pace is not None:
             await self._pace.turn()
         await self._pause.wait()
@@ -232,7 +231,7 @@ class Transport:
                     request.method,
                     self._url(base + request.path),
                     self._headers_of(request, address),
-                    None if request.body is None else _encode(request.body).encode(),
+                    content,
                 )
                 reset = seconds_until_reset(reply.raw_headers)
                 # For a later reset the next request is sent anyway: if the server refuses it, it gives the reason.

@@ -2,13 +2,80 @@
 
 from __future__ import annotations
 
+import json
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterable, Mapping, Sequence
-from typing import NamedTuple, Protocol, cast
+from collections.abc import AsyncIterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple, Protocol, cast
 
 import httpx
 
+from ..errors import SettingError
+from ..printable import printable
+
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
+
+
+def _as_plain(value: Any) -> Any:
+    """Return a value of NumPy as Python's own."""
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    raise TypeError
+
+
+# Made once: `json.dumps` makes an encoder for every call with these settings.
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False, default=_as_plain).encode
+_LONGEST_EXCERPT = 60
+
+
+def encode_body(body: Mapping[str, Any]) -> bytes:
+    """Return the body of a request as JSON.
+
+    Raises
+    ------
+    SettingError
+        When a value is none that JSON has; names its place.
+    """
+    try:
+        return _encode(body).encode()
+    except (TypeError, ValueError, RecursionError):
+        raise _unwritable(body) from None
+
+
+def _unwritable(body: Mapping[str, Any]) -> SettingError:
+    try:
+        place, value = next(_unwritable_values(body), ("body", body))
+    except RecursionError:
+        place, value = "body", body
+    field = f"{place!r} of the request"
+    if isinstance(value, str):
+        requirement = "must be whole characters, as text.encode(errors='ignore').decode() leaves them"
+    else:
+        requirement = "must be text, a number, True, False, None, or a list or dict of them"
+    advice = "; a picture's bytes become a part with Conversation().user(text, image=…)" * isinstance(value, bytes)
+    return SettingError(f"{field} {requirement}, not {_excerpt(value)}{advice}.", setting=place, value=value)
+
+
+def _excerpt(value: object) -> str:
+    text = printable(repr(value))
+    return text if len(text) <= _LONGEST_EXCERPT else f"{text[: _LONGEST_EXCERPT - 1]}…"
+
+
+def _unwritable_values(value: Any, place: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield the values inside another that cannot be written as JSON, with their places."""
+    if isinstance(value, Mapping):
+        for name, item in value.items():
+            inner = f"{place}.{name}" if place else str(name)
+            if not isinstance(name, str | int | float | bool | None):
+                yield inner, name
+            yield from _unwritable_values(item, inner)
+    elif isinstance(value, list | tuple):
+        for index, item in enumerate(value):
+            yield from _unwritable_values(item, f"{place}[{index}]")
+    else:
+        try:
+            _encode(value).encode()
+        except (TypeError, ValueError):
+            yield place, value
 
 
 class Timeouts(NamedTuple):

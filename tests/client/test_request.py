@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
-from deluge_nb import Cache, LogprobsNotSupportedError, RequestError, SamplingParams
+from deluge_nb import Cache, LLMClient, LogprobsNotSupportedError, RequestError, SamplingParams, SettingError
 from deluge_nb.client.credentials import Access
 from deluge_nb.client.route import Route
 from deluge_nb.client.sending.request import DrawCache, Item, as_failure, as_response, build_ask, is_cut_off, send
@@ -187,3 +188,26 @@ def test_a_stream_that_never_began_fails_with_the_reason_it_broke(route: Route) 
     broken.error = RequestError("no more came in time", model="gpt-4o-mini")
     response = as_failure(build_ask(item(route)), RequestError("empty body", model="gpt-4o-mini"), broken)
     assert response.error_message == "no more came in time"
+
+
+@pytest.mark.parametrize("value", [{1}, object(), b"x", float("nan"), "\ud800", {"x": [1, {2}]}, {(1, 2): 3}])
+def test_a_field_that_json_does_not_have_is_refused_before_any_request(server: ChatServer, value: Any) -> None:
+    client = LLMClient("gpt-4o-mini", extra_body={"deep": {"mine": value}})
+    with pytest.raises(SettingError, match=r"^'deep\.mine.*' of the request must be "):
+        client.process_prompts_sync(["Hello?"], show_progress=False)
+    assert not server.seen
+
+
+def test_values_of_numpy_are_sent_as_numbers(server: ChatServer) -> None:
+    client = LLMClient("gpt-4o-mini", extra_body={"a": np.float32(0.5), "b": np.arange(2)})
+    client.process_prompts_sync(["Hello?"], show_progress=False)
+    assert (server.seen[0].body["a"], server.seen[0].body["b"]) == (0.5, [0, 1])
+
+
+@pytest.mark.parametrize("settings", [{}, {"extra_body": {"a": 1}}])
+def test_half_a_character_in_one_prompt_costs_no_other_prompt(server: ChatServer, settings: dict[str, Any]) -> None:
+    client = LLMClient("gpt-4o-mini", **settings)
+    bad, good = client.process_prompts_sync(["\ud800", "Hello?"], show_progress=False)
+    assert isinstance(bad.error, SettingError)
+    assert "'messages[0].content'" in str(bad.error)
+    assert (good.completion, len(server.seen)) == ("Hello there", 1)

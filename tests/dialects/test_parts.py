@@ -154,3 +154,20 @@ def test_a_refused_part_costs_no_request_for_other_prompts(server: ChatServer) -
     with pytest.raises(SettingError, match="image_url"):
         LLMClient(MODELS["ollama"]).process_prompts_sync(prompts, show_progress=False)
     assert not server.seen
+
+
+@pytest.mark.parametrize("position", POSITIONS)
+@pytest.mark.parametrize("part", [None, 3, {}, [], b"x", {"type": "image", "data": b"x"}, {"type": "x", "x": {1}}])
+@pytest.mark.parametrize("dialect", MODELS)
+def test_what_is_no_part_is_refused(server: ChatServer, dialect: str, part: Any, position: str) -> None:
+    with pytest.raises(SettingError, match=r"part|must be text"):
+        send(dialect, message(part, position))
+    assert not server.seen
+
+
+@pytest.mark.parametrize("dialect", [name for name in MODELS if name not in ("openai", "cohere")])
+@pytest.mark.parametrize("payload", [INLINE, {"source": {"url": "PAYLOAD"}}, {"data": "PAYLOAD"}, {"file_id": "x"}])
+def test_a_text_with_another_content_is_refused(server: ChatServer, dialect: str, payload: dict[str, Any]) -> None:
+    with pytest.raises(SettingError, match="inside a text"):
+        send(dialect, message({**payload, "type": "text", "text": "What is this?"}, "only"))
+    assert not server.seen

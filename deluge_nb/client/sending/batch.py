@@ -31,7 +31,7 @@ from .request import (
     as_unbuilt,
     as_unsent,
     build_ask,
-    check_parts,
+    check_request,
     continues_counting,
     is_cut_off,
     send,
@@ -94,7 +94,8 @@ def plan(
         turn = next_turn()
         params = settings[turn]
         # What holds for one plain prompt of a turn holds for all.
-        if turn not in checked or not prompt.is_plain:
+        is_first = turn not in checked
+        if is_first or not prompt.is_plain:
             REGISTRY.validate(routes[turn].target, params, prompt, features)
             checked.add(turn)
         if params.seed is not None and continuation is None:
@@ -104,8 +105,9 @@ def plan(
                 params = params.replace(seed=(params.seed + repetitions[question]) % _SEEDS)
             repetitions[question] += 1
         item = Item(routes[turn], prompt, params, continuation, ends)
-        if any(isinstance(message.get("content"), list) for message in prompt.messages):
-            check_parts(item, tools=tools, output_schema=output_schema)
+        has_fields = params.extra_body or tools or output_schema is not None
+        if prompt.has_parts or (is_first and has_fields):
+            check_request(item, tools=tools, output_schema=output_schema)
         items.append(item)
     in_use = _distinct_routes(items)
     for route in in_use:

@@ -33,8 +33,10 @@ _FIELDS = {
 }
 # Fields that no setting asks for. An API that needs one of them never refuses it.
 _ALWAYS_OWN = ("stream_options", "store", "options", "cache_prompt", "strict")
+PROMPT_FIELDS = frozenset({"messages", "input", "prompt", "contents"})
+"""Fields of the prompt."""
 # Fields that the user cannot choose: a refusal that names one of them is about another field, or about the request.
-_STRUCTURE = frozenset({"model", "messages", "input", "prompt", "contents", "stream"})
+_STRUCTURE = PROMPT_FIELDS | {"model", "stream"}
 # Fields that hold others, and those among them that are not the user's.
 _NESTED = ("generationConfig", "options")
 _HOLDING_STRICT = ("response_format", "response_format.json_schema", "text", "text.format", "tools")

@@ -25,7 +25,7 @@ from ...transport.secrecy import forget_frames
 from ..interruption import describe
 from ..route import Route, greedy
 from .diagnosis import as_refusal, ending_notes, missing_notes, retry_differently, with_refused_fields
-from .refused_fields import exchange_without, first_body
+from .refused_fields import PROMPT_FIELDS, exchange_without, first_body
 
 if TYPE_CHECKING:
     from ...dialects.base import Ask, Completion, Dialect, Exchange
@@ -87,18 +87,22 @@ def _uncounted(endpoint: Endpoint) -> Endpoint:
     return replace(endpoint, counted_logprobs=False)
 
 
-def check_parts(item: Item, *, tools: tuple[Tool, ...], output_schema: OutputSchema | None) -> None:
-    """Build the request for a prompt with parts, so that one that cannot be sent is refused before any request.
+def check_request(item: Item, *, tools: tuple[Tool, ...], output_schema: OutputSchema | None) -> None:
+    """Build and write the request for a prompt, so that one that cannot be sent is refused before any request.
 
     Raises
     ------
     SettingError
-        When a part cannot be sent to the model; names its type.
+        When a part cannot be sent to the model, or a field cannot be written as JSON.
     """
     from ...dialects.base import load
+    from ...transport.wire import encode_body
 
     ask = build_ask(item, tools=tools, output_schema=output_schema)
-    first_body(load(ask.endpoint.dialect).exchange(ask))
+    body = first_body(load(ask.endpoint.dialect).exchange(ask))
+    if not item.prompt.has_parts:  # a text that cannot be written costs no other prompt
+        body = {name: value for name, value in body.items() if name not in PROMPT_FIELDS}
+    encode_body({**body, **(ask.params.extra_body or {})})
 
 
 class DrawCache:
