@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import os
 from pathlib import Path
 from typing import Any
 
@@ -104,6 +105,14 @@ def test_no_picture_is_one_clear_sentence(image: Any, reason: str) -> None:
     with pytest.raises(SettingError, match=reason) as info:
         Conversation().user("What is this?", image=image)
     assert len(str(info.value)) < 250
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes on Windows")
+def test_a_pipe_is_no_picture_and_nobody_waits_for_it(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.png")
+    for image in (tmp_path / "pipe.png", "/dev/zero"):
+        with pytest.raises(SettingError, match="cannot be read: it is no file"):
+            Conversation().user("What is this?", image=image)
 
 
 @pytest.mark.parametrize("form", ["bytes", "path"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import os
+import stat
 from pathlib import Path
 from typing import Any
 
@@ -68,8 +69,12 @@ def _data_url(image: str | os.PathLike[str] | bytes) -> str:
 
 def _read(path: str | os.PathLike[str], name: str) -> bytes:
     try:
-        with Path(path).expanduser().open("rb") as file:
-            return file.read(MOST_BYTES + 1)
+        file = Path(path).expanduser()
+        kind = file.stat().st_mode
+        if not stat.S_ISREG(kind) and not stat.S_ISDIR(kind):  # a pipe may never end, nor begin
+            raise ValueError("it is no file")
+        with file.open("rb") as opened:
+            return opened.read(MOST_BYTES + 1)
     except (OSError, ValueError, TypeError, RuntimeError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise SettingError(

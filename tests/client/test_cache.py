@@ -13,6 +13,7 @@ import textwrap
 import warnings
 import zlib
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -554,3 +555,23 @@ def test_an_entry_that_contradicts_itself_is_a_miss(server: ChatServer, file: Pa
     assert response.completion == "a"
     assert response.logprobs is not None
     assert response.logprobs[0]["token"] == "a"
+
+
+@pytest.mark.parametrize("table", ["moz_places(id, url)", "responses_v1(x)"])
+def test_nothing_is_written_into_a_database_of_another_program(tmp_path: Path, table: str) -> None:
+    path = tmp_path / "places.sqlite"
+    with closing(sqlite3.connect(path)) as other:
+        other.execute(f"CREATE TABLE {table}")
+        other.commit()
+    before = path.read_bytes()
+    with pytest.raises(SettingError, match=r"cannot be used as a cache: .*(another program|no such column)"):
+        Cache(path)
+    assert "moz" not in table or path.read_bytes() == before
+
+
+def test_a_file_of_another_version_is_shared(tmp_path: Path) -> None:
+    path = tmp_path / "answers.sqlite3"
+    with closing(sqlite3.connect(path)) as other:
+        other.execute("CREATE TABLE responses_v99(x)")
+        other.commit()
+    assert len(Cache(path)) == 0

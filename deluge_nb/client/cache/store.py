@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from ...cache_dir import CACHE_VARIABLE, cache_folder
 from ...dialects.reading.failures import is_failure
 from ...errors import SettingError, invalid_argument
+from ...printable import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,7 +27,8 @@ if TYPE_CHECKING:
 FILE = "responses.sqlite3"
 # Part of the table's name, so that versions with different formats can share a file.
 _VERSION = 1
-_TABLE = f"responses_v{_VERSION}"
+_PREFIX = "responses_v"
+_TABLE = f"{_PREFIX}{_VERSION}"
 # Seconds to wait for another process.
 _LOCK_TIMEOUT = 30.0
 # Answers between two checks of the size, because summing all sizes takes time.
@@ -196,10 +198,12 @@ class Cache:
                 os.close(os.open(self.path, os.O_CREAT | os.O_RDWR, 0o600))
             connection = sqlite3.connect(self.path, timeout=_LOCK_TIMEOUT, isolation_level=None)
             try:
+                _check_tables(connection)
                 # With a write-ahead log, readers and a writer do not wait for each other.
                 _enable_wal(connection)
                 connection.execute("PRAGMA synchronous = NORMAL")
                 connection.execute(_SCHEMA)
+                connection.execute(f"SELECT key, top, used, size, answer FROM {_TABLE} LIMIT 0")
             except BaseException:
                 connection.close()
                 raise
@@ -287,6 +291,15 @@ def _unusable(path: object, error: Exception) -> SettingError:
     return SettingError(
         f"cache={str(path)!r} cannot be used as a cache: {reason}{remedy}.", setting="cache", value=path
     )
+
+
+def _check_tables(connection: sqlite3.Connection) -> None:
+    """Raise a ValueError for the database of another program, into which no answer may be written."""
+    tables = [name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+    if tables and not any(name.startswith(_PREFIX) for name in tables):
+        raise ValueError(
+            f"it is a database of another program, with the table {printable(tables[0])!r}; name another file"
+        )
 
 
 def _enable_wal(connection: sqlite3.Connection) -> None:
