@@ -17,7 +17,8 @@ _ENDS = frozenset({"eos", "eot", "eom", "eod", "eog", "eoa", "return", "stop"})
 # What an end may be the end of. After the end of a prompt, a header or a thought the answer is still to come.
 _WHOLES = (
     *("answer", "assistant", "chat", "completion", "conversation", "doc", "document", "generation", "im", "message"),
-    *("msg", "output", "response", "sentence", "seq", "sequence", "text", "turn", "utterance"),
+    *("msg", "output", "response", "sentence", "seq", "sequence", "solution", "text"),
+    *("turn", "utterance"),
 )
 _END_OF = frozenset({"end", "of", "id", "token", *_WHOLES})
 _JOINED = frozenset(f"endof{whole}" for whole in _WHOLES)

@@ -30,11 +30,16 @@ _CLOSING = {
     "<|channel>thought": "<channel|>",
     "<unused94>thought": "<unused95>",
 }
+# Marks around an answer, which are no part of it.
+_AROUND_ANSWERS = {
+    "<|start_response|>": "<|end_response|>",
+    "<|begin_of_solution|>": "<|end_of_solution|>",
+}
 _HARMONY = ("start", "channel", "message", "end", "return", "call", "constrain")
 _HARMONY_MARKS = tuple(f"<|{name}|>" for name in _HARMONY)
 _HARMONY_MARK = re.compile(rf"<\|({'|'.join(_HARMONY)})\|>")
 _HARMONY_BEGINNINGS = ("<|channel|>", "<|start|>assistant")
-_BEGINNINGS = (*_CLOSING, *_HARMONY_BEGINNINGS)
+_BEGINNINGS = (*_CLOSING, *_AROUND_ANSWERS, *_HARMONY_BEGINNINGS)
 _OPENING = re.compile("|".join(map(re.escape, sorted(_CLOSING))), re.IGNORECASE)
 _LATE_CLOSING = re.compile("|".join(map(re.escape, sorted(set(_CLOSING.values())))), re.IGNORECASE)
 # What is left of harmony's channels where a server removes the marks.
@@ -123,6 +128,10 @@ class ReasoningSplitter:
                 self._closing, self._next = closing, self._inside
                 self._gap = "\n\n" if self._has_thought else ""
                 return Segment(gap + len(opening), "", True)
+        for opening, closing in _AROUND_ANSWERS.items():
+            if lower.startswith(opening):
+                self._closing, self._next = closing, self._before_marked
+                return Segment(gap + len(opening), "", True)
         if lower.startswith(_HARMONY_BEGINNINGS):
             self._next = self._channels
             return Segment(gap, "", True) if gap else self._channels(is_end)
@@ -147,6 +156,21 @@ class ReasoningSplitter:
         if at < 0:
             at = len(held) if is_end else len(held) - _length_of_beginning(lower, (self._closing,))
         return Segment(at, self._thought(held[:at]), True) if at else None
+
+    def _before_marked(self, is_end: bool) -> Segment | None:
+        gap = len(self._held) - len(self._held.lstrip())
+        if gap < len(self._held):
+            self._next = self._marked
+        return Segment(gap, "", True) if gap else self._next(is_end)
+
+    def _marked(self, is_end: bool) -> Segment | None:
+        held, lower = self._held, self._held.lower()
+        at = lower.find(self._closing)
+        if at == 0:
+            return Segment(len(self._closing), "", True)
+        if at < 0:
+            at = len(held) if is_end else len(held) - _length_of_beginning(lower, (self._closing,))
+        return Segment(at, held[:at], False) if at else None
 
     def _answer(self, _: bool) -> Segment | None:
         return Segment(len(self._held), self._held, False)

@@ -576,3 +576,22 @@ def test_any_mark_of_a_template_may_end_an_answer(server: ChatServer, mark: str)
 def test_a_part_of_text_is_read_whatever_its_api_calls_it(server: ChatServer, kind: str | None) -> None:
     parts = [{"type": "reasoning_content", "reasoning_content": "No wait"}, {"type": kind, "text": "Yes"}]
     check(ask(server, reply({"content": parts}, *MIXED)))
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (("<|START_THINKING|>", "No", " wait", "<|END_THINKING|>", "<|START_RESPONSE|>"), "<|END_RESPONSE|>"),
+        (("<|begin_of_thought|>", "No", " wait", "<|end_of_thought|>", "\n\n", "<|begin_of_solution|>", "\n\n"), ""),
+        (("<|START_RESPONSE|>",), "<|END_RESPONSE|>"),
+        (("<|begin_of_solution|>", "\n"), "<|end_of_solution|>"),
+    ],
+)
+def test_marks_around_an_answer_are_no_part_of_it(server: ChatServer, before: tuple[str, ...], after: str) -> None:
+    tokens = (*before, "Yes", *([after] if after else []))
+    thinking = "No wait" if "No" in before else None
+    check(ask(server, reply({"content": "".join(tokens)}, *tokens)), thinking, count=1 + bool(after))
+    chunks = [chunk({"content": token}, token) for token in tokens]
+    streamed, response = stream(server, *chunks, chunk({}, finish="stop"))
+    check(response, thinking, count=1 + bool(after))
+    assert "".join(token.text for token in streamed if not token.thinking) == "Yes"
