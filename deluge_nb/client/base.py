@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -37,13 +37,13 @@ from .sending.batch import Batch, plan, prove_continuing
 from .sending.pairs import as_scoring_pairs
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     import httpx
 
     from .cache.store import Cache
 
 Model = str | ServedModel
+Arrange = Callable[[list[APIResponse]], Any]
+"""Function that makes the result of a call of its responses."""
 
 
 class BaseClient:
@@ -236,21 +236,21 @@ class BaseClient:
     def _prove_continuing(self, route: Route) -> None:
         prove_continuing(route, lambda: self._add(Usage(requests=1)))
 
-    def _run(self, batch: Batch, show_progress: bool, completions_only: bool = False) -> list[Any]:
+    def _run(self, batch: Batch, show_progress: bool, arrange: Arrange = list) -> Any:
         batch.on_settled = self._count
         try:
             batch.run_sync(show_progress=show_progress)
             # Inside, because an interrupt or a warning as an error may end the call until the very last step.
-            return _select(batch.collect(), completions_only)
+            return arrange(batch.collect())
         except BaseException as error:
             self._keep(batch, error)
             raise
 
-    async def _run_async(self, batch: Batch, show_progress: bool, completions_only: bool = False) -> list[Any]:
+    async def _run_async(self, batch: Batch, show_progress: bool, arrange: Arrange = list) -> Any:
         batch.on_settled = self._count
         try:
             await batch.run_async(show_progress=show_progress)
-            return _select(batch.collect(), completions_only)
+            return arrange(batch.collect())
         except BaseException as error:
             self._keep(batch, error)
             raise
@@ -268,7 +268,3 @@ class BaseClient:
     def _add(self, spent: Usage) -> None:
         with self._usage_lock:
             self.usage += spent
-
-
-def _select(responses: list[APIResponse], completions_only: bool) -> list[Any]:
-    return [response.completion for response in responses] if completions_only else responses

@@ -165,7 +165,7 @@ class LLMClient(ManyResponses, Estimates):
         4
         """
         batch = self._batch(prompts, sampling_params, tools, output_schema, use_cache)
-        return self._run(batch, show_progress, return_completions_only)
+        return self._run(batch, show_progress, _texts if return_completions_only else list)
 
     @overload
     async def process_prompts_async(
@@ -222,7 +222,7 @@ class LLMClient(ManyResponses, Estimates):
             If cancelled; the responses that arrived are in :attr:`interrupted`.
         """
         batch = self._batch(prompts, sampling_params, tools, output_schema, use_cache)
-        return await self._run_async(batch, show_progress, return_completions_only)
+        return await self._run_async(batch, show_progress, _texts if return_completions_only else list)
 
     def stream(
         self,
@@ -343,3 +343,7 @@ class LLMClient(ManyResponses, Estimates):
             If a model's server cannot score given texts; the embedded model can.
         """
         return await self._run_async(self._scoring(pairs, top_logprobs, ends), show_progress)
+
+
+def _texts(responses: list[APIResponse]) -> list[str | None]:
+    return [response.completion for response in responses]

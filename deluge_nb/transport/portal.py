@@ -60,6 +60,8 @@ def loop() -> asyncio.AbstractEventLoop:
         When the loop is needed for the first time while the interpreter is ending.
     """
     global _loop
+    if _loop is not None:
+        return _loop
     with _lock:
         if _loop is None:
             started = asyncio.new_event_loop()

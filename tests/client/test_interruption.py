@@ -49,7 +49,20 @@ def follow_a_trie(client: LLMClient) -> Any:
     )
 
 
-CALLS = [ask, ask_for_texts, ask_with_a_bar, score, sort_out, follow_a_trie]
+def ask_all_models(client: LLMClient) -> Any:
+    return client.ask_all(PROMPTS, show_progress=False)
+
+
+def ask_as_completed(client: LLMClient) -> Any:
+    return list(client.as_completed(PROMPTS))
+
+
+def stream(client: LLMClient) -> Any:
+    stream = client.stream(PROMPTS[0])
+    return [token.text for token in stream], stream.response
+
+
+CALLS = [ask, ask_for_texts, ask_with_a_bar, score, sort_out, follow_a_trie, ask_all_models, ask_as_completed, stream]
 
 
 def end_at_line(call: Callable[[LLMClient], Any], moment: int, error: BaseException) -> tuple[int, LLMClient, Any, int]:
@@ -107,6 +120,8 @@ SIGNALS = """
         lambda client: client.process_prompts_sync(prompts, show_progress=True),
         lambda client: score_llm("{0}", prompts, client, True, show_progress=False),
         lambda client: classify(prompts, ["q1", "q2"], client, show_progress=False),
+        lambda client: client.ask_all(prompts, show_progress=False)["gpt-4o-mini"],
+        lambda client: list(client.as_completed(prompts)),
     ]
 
     def interrupt_after(delay, sent):
@@ -138,9 +153,9 @@ SIGNALS = """
         return 1
 
     cut = 0
-    for moment in range(50):
+    for moment in range(34):
         last = min(1 + moment, len(prompts))
-        delay = max(0, moment - len(prompts)) * 0.0004
+        delay = max(0, moment - len(prompts)) * 0.0009
         cut += sum(attempt(call, last, delay) for call in calls)
     print("interrupted", cut)
 """

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import threading
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator
 
@@ -46,7 +45,7 @@ class Completed:
         self._batch = batch
         self._keep = keep
         self._arrived: deque[tuple[int, APIResponse]] = deque()
-        self._changed = threading.Condition()
+        self._changed = portal.Gate()
         self._waiting: tuple[asyncio.AbstractEventLoop, asyncio.Event] | None = None
         batch.on_response = self._add
         self._work: portal.Work[None] | None = None
@@ -98,12 +97,11 @@ class Completed:
     def _next(self, work: portal.Work[None]) -> tuple[int, APIResponse] | None:
         while True:
             ended = work.ended  # before the look at the responses: what comes after it is seen next time
-            with self._changed:
-                if self._arrived:
-                    return self._arrived.popleft()
-                if ended:
-                    return None
-                self._changed.wait(_TICK)
+            if self._arrived:
+                return self._arrived.popleft()
+            if ended:
+                return None
+            self._changed.wait(_TICK)
 
     def _finish(self, work: portal.Work[None]) -> None:
         work.result()
@@ -127,8 +125,7 @@ class Completed:
         self._wake()
 
     def _wake(self) -> None:
-        with self._changed:
-            self._changed.notify_all()
+        self._changed.open()
         waiting = self._waiting
         if waiting is not None and not waiting[0].is_closed():
             waiting[0].call_soon_threadsafe(waiting[1].set)

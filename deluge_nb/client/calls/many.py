@@ -109,7 +109,7 @@ class ManyResponses(BaseClient):
         one column for each model.
         """
         batch = self._all_models(prompts, sampling_params, tools, output_schema, use_cache, resume)
-        return self._by_model(self._run(batch, show_progress))
+        return self._run(batch, show_progress, self._by_model)
 
     async def ask_all_async(
         self,
@@ -140,7 +140,7 @@ class ManyResponses(BaseClient):
             Before anything is sent, for an error that would affect every prompt.
         """
         batch = self._all_models(prompts, sampling_params, tools, output_schema, use_cache, resume)
-        return self._by_model(await self._run_async(batch, show_progress))
+        return await self._run_async(batch, show_progress, self._by_model)
 
     def _all_models(
         self,
