@@ -163,6 +163,8 @@ class StreamReader(ABC):
             additions.extend(self.read(event))
         except DelugeError as error:  # after the tokens that came with it
             self.failure = error
+            if isinstance(error, FailedAnswer):
+                error.part = self.body()
         return self._sorter.sort(additions)
 
     def check(self) -> None:
@@ -259,10 +261,32 @@ class FailedAnswer(RequestError):
     """Failure that a server reports inside a successful reply."""
 
     # Not in the error's dict, which is searched for the key and pickled.
-    __slots__ = ("completion",)
+    __slots__ = ("completion", "part")
 
     completion: Completion | None
     """Readable part of the answer before its failure, or None; a pickled error has no such attribute."""
+    part: bytes
+    """Body of that part, where a reader assembled it from a stream; else there is no such attribute."""
+
+    def read_part(self, parse: Callable[[bytes], Completion]) -> None:
+        """Read the part of a streamed answer before its failure, if that has not been done.
+
+        Parameters
+        ----------
+        parse
+            Function that parses the body of an answer.
+        """
+        part = getattr(self, "part", None)
+        if part is None or (self.completion is not None and self.completion.text is not None):
+            return
+        try:
+            completion = parse(part)
+        except FailedAnswer as again:  # the part ends in the word for the failure
+            completion = again.completion
+        except DelugeError:
+            return
+        if completion is not None and (completion.text or completion.thinking or completion.tool_calls):
+            self.completion = completion
 
 
 def failure(ask: Ask, body: bytes, error: Any = None, completion: Completion | None = None) -> FailedAnswer:
@@ -349,6 +373,8 @@ def converse(
             reply = yield request if failed is None else replace(request, failure=failed)
             completion = parse(reply, ask)
         except RequestError as error:
+            if isinstance(error, FailedAnswer):
+                error.read_part(lambda part: parse(part, ask))
             failed = error
             continue
         notes = request.reader.faults.notes if request.reader is not None else ()

@@ -63,6 +63,7 @@ class _Event(msgspec.Struct):
     delta: Any = None
     logprobs: msgspec.Raw = msgspec.Raw(b"")
     response: msgspec.Raw = msgspec.Raw(b"")
+    error: Any = None
 
 
 def build_request(ask: Ask) -> Request:
@@ -191,7 +192,7 @@ class _Reader(StreamReader):
         fields = decode(event, _Event, NAME, faults=self.faults)
         if fields.type in ("response.completed", "response.incomplete"):
             self._whole = bytes(fields.response)
-        elif fields.type in ("response.failed", "error"):
+        elif fields.type in ("response.failed", "error") or fields.error:
             raise failure(self.ask, bytes(fields.response) or event)
         elif fields.type in ("response.output_text.delta", "response.refusal.delta") and isinstance(fields.delta, str):
             self._texts.append(fields.delta)

@@ -19,7 +19,7 @@ from ...logprobs.table import Logprobs
 from ...prompts import text_only
 from ...sampling import SamplingParams
 from .. import openai
-from ..base import Ask, Completion, Exchange, FailedAnswer, Request, checked, failure
+from ..base import Ask, Completion, Exchange, FailedAnswer, Request, checked, converse, failure
 from ..reading.decode import ServerError, decode
 from ..reading.decode import parse_error as parse_server_error
 from ..reading.faults import Faults
@@ -53,6 +53,8 @@ class _Templated(msgspec.Struct):
 
 class _Failure(msgspec.Struct):
     error: Any = None
+    content: Any = None
+    choices: Any = None
 
 
 class _Properties(msgspec.Struct):
@@ -68,13 +70,24 @@ def exchange(ask: Ask) -> Exchange:
     MalformedResponseError
         When a reply does not fit this dialect; names the field.
     """
+    steps = _exchange(ask)
+    request = next(steps)
+    while True:
+        try:
+            body = yield request
+            if request.reader is None and _is_failure(body):  # of any of the requests
+                request = dataclasses.replace(request, failure=failure(ask, body))
+            else:
+                request = steps.send(body)
+        except FailedAnswer as error:
+            request = steps.throw(error)
+        except StopIteration as end:
+            return end.value
+
+
+def _exchange(ask: Ask) -> Exchange:
     if ask.tools:  # only the server's chat route applies templates with tools
-        params = ask.params
-        if params.logprobs:
-            params = params.replace(top_logprobs=max(1, params.top_logprobs or 0))
-        request = openai.build_request(dataclasses.replace(ask, params=params))
-        reply = yield dataclasses.replace(request, path="/v1" + request.path)
-        return openai.parse_response(reply, ask)
+        return (yield from converse(ask, _chat_request, openai.parse_response))
     text = yield from _prompt_text(ask)
     if ask.continuation is not None:
         return (yield from _score(ask, text, ask.continuation))
@@ -92,7 +105,27 @@ def exchange(ask: Ask) -> Exchange:
             body = yield request
             return (yield from _read(ask, body, prompt, reader))
         except FailedAnswer as error:
+            error.read_part(lambda part: _completion(reply_reader(ask, Faults())(part), None, _without_entries(part)))
             failed = error
+
+
+def _chat_request(ask: Ask) -> Request:
+    params = ask.params
+    if params.logprobs:
+        params = params.replace(top_logprobs=max(1, params.top_logprobs or 0))
+    request = openai.build_request(dataclasses.replace(ask, params=params))
+    return dataclasses.replace(request, path="/v1" + request.path)
+
+
+def _is_failure(body: bytes) -> bool:
+    """Return whether a reply is a failure and nothing else."""
+    if b'"error"' not in body:
+        return False
+    try:
+        reply = decode(body, _Failure, NAME, faults=Faults())
+    except MalformedResponseError:
+        return False
+    return bool(reply.error) and reply.content is None and reply.choices is None
 
 
 def _read(ask: Ask, body: bytes, prompt: str | list[int], reader: CompletionReader | None) -> Exchange:
@@ -101,7 +134,7 @@ def _read(ask: Ask, body: bytes, prompt: str | list[int], reader: CompletionRead
     try:
         reply = reply_reader(ask, faults)(body)
     except MalformedResponseError:
-        if decode(body, _Failure, NAME, faults=Faults()).error:
+        if _is_failure(body):
             raise failure(ask, body) from None
         raise
     notes = faults.notes if reader is None else (*reader.faults.notes, *faults.notes)
