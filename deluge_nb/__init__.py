@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from .client.calls.estimates import DryRun, TokenCount
     from .client.client import LLMClient
     from .client.continuation import Branch
+    from .client.interruption import PartialResponses
     from .client.stream import Stream, StreamedToken
     from .errors import (
         DelugeError,
@@ -97,6 +98,7 @@ _MODULES = {
     "MissingDependencyError": "errors",
     "MissingKeyError": "errors",
     "Pace": "transport.throttle",
+    "PartialResponses": "client.interruption",
     "ProbabilityMassError": "errors",
     "RawPrompt": "prompts",
     "RequestError": "errors",
@@ -159,6 +161,7 @@ __all__ = [
     "MissingDependencyError",
     "MissingKeyError",
     "Pace",
+    "PartialResponses",
     "ProbabilityMassError",
     "RawPrompt",
     "RequestError",

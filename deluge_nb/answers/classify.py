@@ -11,12 +11,13 @@ from ..prompts import Prompt, as_rows
 from .calibrate import Calibration, calibrate
 from .exact import by_likelihood
 from .first_token import by_first_token
-from .inputs import RESUME, AnswerSet, Input, Template, check_client, fill_prompt, read_answer_sets, read_inputs
+from .inputs import READ, RESUME, AnswerSet, Input, Template, check_client, fill_prompt, read_answer_sets, read_inputs
 from .results import Classification, Classifications, warn_of_little_mass
 from .trie import by_trie
 
 if TYPE_CHECKING:
     from ..client.client import LLMClient
+    from ..client.sending.resume import Resume
     from ..prompts import PromptLike
 
 Method = Literal["first-token", "trie", "exact"]
@@ -37,6 +38,7 @@ def classify(
     content_free: Iterable[Input | PromptLike] = CONTENT_FREE,
     single_tokens: bool = False,
     show_progress: bool = True,
+    resume: Resume = None,
 ) -> Classifications:
     """Ask a model which of a set of answers fits each input.
 
@@ -71,6 +73,8 @@ def classify(
         OpenAI's models. Then a token that equals an answer is that answer and nothing more ("1" cannot become "10").
     show_progress
         Show a progress bar.
+    resume
+        ``client.interrupted`` of the same call that was interrupted: only requests without a response are sent.
 
     Returns
     -------
@@ -87,8 +91,8 @@ def classify(
         When a model gives no log-probabilities, or no alternatives.
     KeyboardInterrupt
         If interrupted. As after any exception that ends the call early, ``client.interrupted`` has the responses that
-        arrived, in the order of the inputs; those of ``content_free`` follow them. Pass the former to
-        :func:`classify_responses`.
+        arrived, in the order of the inputs; those of ``content_free`` follow them. Pass it to the same call as
+        ``resume``, or the responses to the inputs to :func:`classify_responses`.
 
     Warns
     -----
@@ -147,7 +151,7 @@ def classify(
         *zip(prompts, answer_sets, strict=True),
         *((prompt, answers) for answers in distinct for prompt in baselines),
     ]
-    recorder = Recorder(client)
+    recorder = Recorder(client, resume)
     try:
         asked = ask(questions, recorder, show_progress)
         results, references = asked[: len(prompts)], asked[len(prompts) :]
@@ -163,5 +167,6 @@ def classify(
         warn_of_little_mass(results)
         return Classifications(results, values, names, method, index=index)
     except BaseException as error:
-        recorder.keep(error, "" if method == "exact" else RESUME)
+        is_readable = method == "first-token" and calibration is None
+        recorder.keep(error, RESUME + READ if is_readable else RESUME)
         raise

@@ -32,7 +32,8 @@ AnswerSet = Mapping[str, str | Iterable[str]] | Iterable[str]
 """A set of answers: texts, or a dict from each answer to its spellings."""
 
 # How to go on after an interrupt, as the end of a note.
-RESUME = "; classify_responses(client.interrupted, labels) reads them without asking again"
+RESUME = "; resume=client.interrupted in the same call asks for the rest"
+READ = ", and classify_responses(client.interrupted, labels) reads them without asking"
 
 _PLACEHOLDER = re.compile(r"\{(\d*|[A-Za-z_]\w*)\}")
 # Characters of a template that an error message shows: about one line.

@@ -9,10 +9,11 @@ from ..client.recorder import Recorder
 from ..errors import LogprobsNotSupportedError
 from ..text.matching import Labels
 from ..text.normalize import normalize
-from .inputs import RESUME, Input, check_client, fill_template, read_inputs
+from .inputs import READ, RESUME, Input, check_client, fill_template, read_inputs
 
 if TYPE_CHECKING:
     from ..client.client import LLMClient
+    from ..client.sending.resume import Resume
     from .results import Classifications
 
 _OPPOSITES = (("yes", "no"), ("true", "false"), ("correct", "incorrect"), ("right", "wrong"), ("positive", "negative"))
@@ -28,6 +29,8 @@ def score_llm(
     no_token: str | None = ...,
     show_progress: bool = ...,
     return_details: Literal[False] = ...,
+    *,
+    resume: Resume = ...,
 ) -> list[float | None] | list[bool | None]: ...
 @overload
 def score_llm(
@@ -40,6 +43,7 @@ def score_llm(
     show_progress: bool = ...,
     *,
     return_details: Literal[True],
+    resume: Resume = ...,
 ) -> Classifications: ...
 def score_llm(
     scoring_prompt_template: str,
@@ -50,6 +54,8 @@ def score_llm(
     no_token: str | None = None,
     show_progress: bool = True,
     return_details: bool = False,
+    *,
+    resume: Resume = None,
 ) -> list[float | None] | list[bool | None] | Classifications:
     """Ask a yes/no question about every input.
 
@@ -75,6 +81,9 @@ def score_llm(
         Return a :class:`~deluge_nb.Classification` for each input: bounds of P(yes) and P(no), the total probability on
         either answer (a share says little where it is small), and whether the answer is certain despite hidden
         tokens. Needs a client that asks for log-probabilities.
+    resume
+        ``scoring_model.interrupted`` of the same call that was interrupted: only questions without a response are
+        asked.
 
     Returns
     -------
@@ -96,7 +105,8 @@ def score_llm(
         When an argument has a wrong type, or template and inputs do not fit together.
     KeyboardInterrupt
         If interrupted. As after any exception that ends the call early, ``scoring_model.interrupted`` has the responses
-        that arrived, in the order of the inputs, and ``classify_responses`` reads them.
+        that arrived, in the order of the inputs. Pass it to the same call as ``resume``; ``classify_responses`` reads
+        it without asking.
 
     Examples
     --------
@@ -122,7 +132,7 @@ def score_llm(
     values, index = read_inputs(inputs)
     prompts = [fill_template(scoring_prompt_template, value, f"inputs[{row}]") for row, value in enumerate(values)]
     settings = scoring_model.greedy_settings()
-    recorder = Recorder(scoring_model)
+    recorder = Recorder(scoring_model, resume)
     try:
         responses = recorder.process(prompts, settings, show_progress)
         # Deferred: these modules load numpy.
@@ -137,7 +147,7 @@ def score_llm(
             return [result.probabilities.get(yes_token) for result in details]
         return [says_yes(response, labels) for response in responses]
     except BaseException as error:
-        recorder.keep(error, RESUME)
+        recorder.keep(error, RESUME + READ)
         raise
 
 

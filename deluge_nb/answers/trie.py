@@ -166,5 +166,5 @@ def _with_prefix(prompt: Prompt, prefix: str) -> Prompt:
     if not prefix:
         return prompt
     if prompt.raw is not None:
-        return dataclasses.replace(prompt, raw=prompt.raw + prefix)
-    return dataclasses.replace(prompt, prefill=(prompt.prefill or "") + prefix)
+        return dataclasses.replace(prompt, raw=prompt.raw + prefix, given=None)
+    return dataclasses.replace(prompt, prefill=(prompt.prefill or "") + prefix, given=None)

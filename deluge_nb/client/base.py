@@ -18,7 +18,7 @@ from ..sampling import SamplingParams
 from ..tools import Tool, as_output_schema
 from ..transport.throttle import PaceLike, Slots
 from .credentials import Access
-from .interruption import keep
+from .interruption import PartialResponses, distinct_names, keep
 from .options import (
     Settings,
     as_cache,
@@ -35,6 +35,7 @@ from .options import (
 from .route import Route, greedy
 from .sending.batch import Batch, plan, prove_continuing
 from .sending.pairs import as_scoring_pairs
+from .sending.resume import Resume, resume_batch
 
 if TYPE_CHECKING:
     import httpx
@@ -109,11 +110,12 @@ class BaseClient:
         self._cache = as_cache(cache)
         self.sampling_params: list[SamplingParams] = with_shortcuts(as_settings_list(sampling_params), settings)
         """Settings of every request: one for all models, or one for each."""
-        self.interrupted: list[APIResponse | None] = []
+        self.interrupted = PartialResponses()
         """Responses that arrived before an exception ended the last call, by prompt; None for the rest.
 
         Set before any exception leaves a call that has sent something: an interrupt, a cancelled task, a warning as an
-        error. ``classify_responses(client.interrupted, labels)`` reads what an interrupted ``classify`` had received.
+        error. Pass it as ``resume`` to the same call, which then asks for the rest only. It has the model and the
+        prompt of each place, see :class:`PartialResponses`.
         """
         self.usage = Usage()
         """Usage of all calls so far: prompts, requests, tokens in and out, and the cost where servers report it."""
@@ -207,8 +209,9 @@ class BaseClient:
         output_schema: Any,
         use_cache: bool,
         next_turn: Callable[[], int] | None = None,
+        resume: Resume = None,
     ) -> Batch:
-        return plan(
+        batch = plan(
             [(prompt, None) for prompt in as_prompts(prompts)],
             self._routes,
             self._settings_for(sampling_params),
@@ -218,11 +221,17 @@ class BaseClient:
             output_schema=None if output_schema is None else as_output_schema(output_schema),
             cache=self._cache if use_cache else None,
         )
+        resume_batch(batch, resume)
+        return batch
 
-    def _scoring(self, pairs: Iterable[tuple[PromptLike, str]], top_logprobs: int, ends: bool) -> Batch:
+    def _scoring(
+        self, pairs: Iterable[tuple[PromptLike, str]], top_logprobs: int, ends: bool, resume: Resume = None
+    ) -> Batch:
         prompts = as_scoring_pairs(pairs, self._routes)
         settings = self._settings_for(SamplingParams(logprobs=True, top_logprobs=top_logprobs))
-        return plan(prompts, self._routes, settings, self._turns(), limit=self._limit, ends=ends, cache=self._cache)
+        batch = plan(prompts, self._routes, settings, self._turns(), limit=self._limit, ends=ends, cache=self._cache)
+        resume_batch(batch, resume)
+        return batch
 
     def _continue(self, prompt: Prompt, params: SamplingParams, turn: int, *, use_cache: bool = True) -> APIResponse:
         """Ask the model of one turn for the rest of an answer."""
@@ -259,7 +268,10 @@ class BaseClient:
         """Keep the responses of a call that ends early, once no further ones are taken."""
         if batch.asked:
             batch.settle()
-            keep(self, batch.responses, error)
+            names = dict(zip(map(id, self._routes), distinct_names(self.models), strict=True))
+            models = [names[id(item.route)] for item in batch.items]
+            prompts = [item.prompt.as_asked for item in batch.items]
+            keep(self, PartialResponses(batch.responses, models, prompts), error)
 
     def _count(self, batch: Batch) -> None:
         fresh = (response for i, response in enumerate(batch.responses) if i not in batch.resumed)

@@ -11,6 +11,7 @@ from ..tools import Tool
 from .calls.estimates import Estimates
 from .calls.many import ManyResponses
 from .options import Settings
+from .sending.resume import Resume
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -100,6 +101,7 @@ class LLMClient(ManyResponses, Estimates):
         tools: Sequence[Tool | Callable[..., Any]] | None = None,
         output_schema: Any = None,
         use_cache: bool = True,
+        resume: Resume = None,
     ) -> list[APIResponse]: ...
     @overload
     def process_prompts_sync(
@@ -112,6 +114,7 @@ class LLMClient(ManyResponses, Estimates):
         tools: Sequence[Tool | Callable[..., Any]] | None = None,
         output_schema: Any = None,
         use_cache: bool = True,
+        resume: Resume = None,
     ) -> list[str | None]: ...
     def process_prompts_sync(
         self,
@@ -123,6 +126,7 @@ class LLMClient(ManyResponses, Estimates):
         tools: Sequence[Tool | Callable[..., Any]] | None = None,
         output_schema: Any = None,
         use_cache: bool = True,
+        resume: Resume = None,
     ) -> list[APIResponse] | list[str | None]:
         """Send all prompts and wait for the responses, in a script or in a cell.
 
@@ -142,6 +146,8 @@ class LLMClient(ManyResponses, Estimates):
             Schema of the answers: a pydantic model, a type, or a JSON schema. See ``APIResponse.parsed``.
         use_cache
             False bypasses the client's cache: nothing is read from it or written to it.
+        resume
+            :attr:`interrupted` of the same call that was interrupted: only prompts without a response are asked.
 
         Returns
         -------
@@ -164,7 +170,7 @@ class LLMClient(ManyResponses, Estimates):
         >>> len(response.logprobs)
         4
         """
-        batch = self._batch(prompts, sampling_params, tools, output_schema, use_cache)
+        batch = self._batch(prompts, sampling_params, tools, output_schema, use_cache, resume=resume)
         return self._run(batch, show_progress, _texts if return_completions_only else list)
 
     @overload
@@ -178,6 +184,7 @@ class LLMClient(ManyResponses, Estimates):
         tools: Sequence[Tool | Callable[..., Any]] | None = None,
         output_schema: Any = None,
         use_cache: bool = True,
+        resume: Resume = None,
     ) -> list[APIResponse]: ...
     @overload
     async def process_prompts_async(
@@ -190,6 +197,7 @@ class LLMClient(ManyResponses, Estimates):
         tools: Sequence[Tool | Callable[..., Any]] | None = None,
         output_schema: Any = None,
         use_cache: bool = True,
+        resume: Resume = None,
     ) -> list[str | None]: ...
     async def process_prompts_async(
         self,
@@ -201,12 +209,13 @@ class LLMClient(ManyResponses, Estimates):
         tools: Sequence[Tool | Callable[..., Any]] | None = None,
         output_schema: Any = None,
         use_cache: bool = True,
+        resume: Resume = None,
     ) -> list[APIResponse] | list[str | None]:
         """Send all prompts and await the responses.
 
         Parameters
         ----------
-        prompts, return_completions_only, show_progress, sampling_params, tools, output_schema, use_cache
+        prompts, return_completions_only, show_progress, sampling_params, tools, output_schema, use_cache, resume
             As in :meth:`process_prompts_sync`.
 
         Returns
@@ -221,7 +230,7 @@ class LLMClient(ManyResponses, Estimates):
         asyncio.CancelledError
             If cancelled; the responses that arrived are in :attr:`interrupted`.
         """
-        batch = self._batch(prompts, sampling_params, tools, output_schema, use_cache)
+        batch = self._batch(prompts, sampling_params, tools, output_schema, use_cache, resume=resume)
         return await self._run_async(batch, show_progress, _texts if return_completions_only else list)
 
     def stream(
@@ -277,6 +286,7 @@ class LLMClient(ManyResponses, Estimates):
         ends: bool = False,
         top_logprobs: int = 0,
         show_progress: bool = True,
+        resume: Resume = None,
     ) -> list[APIResponse]:
         """Compute the log-likelihood of given texts: the log-probability of each token of a text after its prompt.
 
@@ -295,6 +305,8 @@ class LLMClient(ManyResponses, Estimates):
             Alternatives to return at each token.
         show_progress
             Show a progress bar.
+        resume
+            :attr:`interrupted` of the same call that was interrupted: only texts without a response are scored.
 
         Returns
         -------
@@ -315,7 +327,7 @@ class LLMClient(ManyResponses, Estimates):
         >>> paris.logprobs.total_logprob > berlin.logprobs.total_logprob
         True
         """
-        return self._run(self._scoring(pairs, top_logprobs, ends), show_progress)
+        return self._run(self._scoring(pairs, top_logprobs, ends, resume), show_progress)
 
     async def score_continuations_async(
         self,
@@ -324,12 +336,13 @@ class LLMClient(ManyResponses, Estimates):
         ends: bool = False,
         top_logprobs: int = 0,
         show_progress: bool = True,
+        resume: Resume = None,
     ) -> list[APIResponse]:
         """Compute the log-likelihood of given texts, and await it.
 
         Parameters
         ----------
-        pairs, ends, top_logprobs, show_progress
+        pairs, ends, top_logprobs, show_progress, resume
             As in :meth:`score_continuations_sync`.
 
         Returns
@@ -342,7 +355,7 @@ class LLMClient(ManyResponses, Estimates):
         SettingError
             If a model's server cannot score given texts; the embedded model can.
         """
-        return await self._run_async(self._scoring(pairs, top_logprobs, ends), show_progress)
+        return await self._run_async(self._scoring(pairs, top_logprobs, ends, resume), show_progress)
 
 
 def _texts(responses: list[APIResponse]) -> list[str | None]:

@@ -4,18 +4,95 @@ from __future__ import annotations
 
 import contextlib
 import signal
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from types import CodeType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..errors import DelugeError
 from ..printable import printable
 
 if TYPE_CHECKING:
+    from ..prompts import PromptLike
     from ..response import APIResponse
+
+R = TypeVar("R")
+M = TypeVar("M")
 
 _PREFIX = "client.interrupted has"
 _LONGEST_REASON = 200
+
+
+class PartialResponses(list["APIResponse | None"]):
+    """Responses of a call that ended early: a list with one place for each request, None where nothing arrived.
+
+    Made by a client, as :attr:`LLMClient.interrupted`.
+
+    Parameters
+    ----------
+    responses
+        The responses, in the order of the requests.
+    models
+        Names of the models that were asked, one for each place. By default, those of the responses.
+    prompts
+        Prompts, one for each place. By default, those of the responses.
+
+    Examples
+    --------
+    >>> from deluge_nb import APIResponse, PartialResponses
+    >>> kept = PartialResponses([APIResponse("a", completion="Hi"), None], ["a", "b"], ["Hello?", "Hello?"])
+    >>> kept.models
+    ('a', 'b')
+    >>> kept.by_model()["b"]
+    [None]
+    """
+
+    def __init__(
+        self,
+        responses: Iterable[APIResponse | None] = (),
+        models: Iterable[str | None] | None = None,
+        prompts: Iterable[PromptLike | None] | None = None,
+    ) -> None:
+        super().__init__(responses)
+        own = (None if response is None else response.model for response in self)
+        self.models: tuple[str | None, ...] = tuple(own if models is None else models)
+        """Name of the model that was asked, for each place; a second model of the same name is ``"name (2)"``."""
+        asked = (None if response is None else response.prompt for response in self)
+        self.prompts: tuple[PromptLike | None, ...] = tuple(asked if prompts is None else prompts)
+        """Prompt of each place."""
+
+    def by_model(self) -> dict[str | None, list[APIResponse | None]]:
+        """Return the responses of each model, as :meth:`LLMClient.ask_all` returns them, with None for missing ones.
+
+        Returns
+        -------
+        dict of list of APIResponse or None
+            By the names in :attr:`models`, each in the order of the prompts.
+
+        Examples
+        --------
+        >>> from deluge_nb import PartialResponses
+        >>> PartialResponses([None, None, None], models=["a", "b", "a"]).by_model()
+        {'a': [None, None], 'b': [None]}
+        """
+        return group_by_model(self, self.models)
+
+
+def group_by_model(responses: Iterable[R], models: Iterable[M]) -> dict[M, list[R]]:
+    """Return the responses of each model; the name of a response's model is at the same place in ``models``."""
+    groups: dict[M, list[R]] = {}
+    for response, model in zip(responses, models, strict=True):
+        groups.setdefault(model, []).append(response)
+    return groups
+
+
+def distinct_names(names: Sequence[str]) -> list[str]:
+    """Return the names of models; a second model of the same name is called ``"name (2)"``."""
+    seen, distinct = Counter[str](), list[str]()
+    for name in names:
+        seen[name] += 1
+        distinct.append(name if seen[name] == 1 else f"{name} ({seen[name]})")
+    return distinct
 
 
 def keep(client: Any, responses: Iterable[APIResponse | None], error: BaseException | None, hint: str = "") -> None:
@@ -26,13 +103,14 @@ def keep(client: Any, responses: Iterable[APIResponse | None], error: BaseExcept
     client
         The client of the call.
     responses
-        One entry for each prompt; None for a prompt without a response.
+        One entry for each prompt; None for a prompt without a response. Best with their models and prompts.
     error
         The exception that ends the call; None if a stream was left without one.
     hint
         How to go on, as the end of the note.
     """
-    kept = client.interrupted = list(responses)
+    kept = responses if isinstance(responses, PartialResponses) else PartialResponses(responses)
+    client.interrupted = kept
     arrived = sum(response is not None for response in kept)
     if error is None or not arrived:
         return
@@ -76,4 +154,12 @@ def _code_of(number: int) -> CodeType | None:
     return getattr(getattr(handler, "__func__", handler), "__code__", None)
 
 
-__all__ = ["as_reason", "describe", "is_from_signal", "keep"]
+__all__ = [
+    "PartialResponses",
+    "as_reason",
+    "describe",
+    "distinct_names",
+    "group_by_model",
+    "is_from_signal",
+    "keep",
+]

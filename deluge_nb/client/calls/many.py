@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import itertools
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ...errors import SettingError, invalid_argument
 from ...prompts import PromptLike, as_prompts
 from ...response import APIResponse
 from ...tools import Tool
 from ..base import BaseClient
+from ..interruption import distinct_names, group_by_model
 from ..options import Settings
+from ..sending.resume import Resume
 from .completed import Completed
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ class ManyResponses(BaseClient):
         tools: Sequence[Tool | Callable[..., Any]] | None = None,
         output_schema: Any = None,
         use_cache: bool = True,
-        resume: Sequence[APIResponse | None] | None = None,
+        resume: Resume = None,
     ) -> dict[str, list[APIResponse]]:
         """Send every prompt to every model, and wait for the responses.
 
@@ -96,6 +96,7 @@ class ManyResponses(BaseClient):
             Before anything is sent, for an error that would affect every prompt.
         KeyboardInterrupt
             If interrupted; the responses that arrived are in :attr:`interrupted`: for each prompt, one of each model.
+            ``client.interrupted.by_model()`` has the form of the result.
 
         Examples
         --------
@@ -120,7 +121,7 @@ class ManyResponses(BaseClient):
         tools: Sequence[Tool | Callable[..., Any]] | None = None,
         output_schema: Any = None,
         use_cache: bool = True,
-        resume: Sequence[APIResponse | None] | None = None,
+        resume: Resume = None,
     ) -> dict[str, list[APIResponse]]:
         """Send every prompt to every model, and await the responses.
 
@@ -149,42 +150,15 @@ class ManyResponses(BaseClient):
         tools: Sequence[Tool | Callable[..., Any]] | None,
         output_schema: Any,
         use_cache: bool,
-        resume: Sequence[APIResponse | None] | None,
+        resume: Resume,
     ) -> Batch:
         count = len(self.models)
         # Each prompt goes to all models before the next one, so that all servers are busy.
         repeated: list[Any] = [prompt for prompt in as_prompts(prompts) for _ in range(count)]
         turns = itertools.cycle(range(count))
-        batch = self._batch(repeated, sampling_params, tools, output_schema, use_cache, lambda: next(turns))
-        if resume is not None:
-            _check_resumed(resume, batch)
-            batch.resume(resume)
-        return batch
+        return self._batch(repeated, sampling_params, tools, output_schema, use_cache, lambda: next(turns), resume)
 
     def _by_model(self, responses: list[APIResponse]) -> dict[str, list[APIResponse]]:
-        count, seen = len(self.models), Counter[str]()
-        found: dict[str, list[APIResponse]] = {}
-        for turn, name in enumerate(self.models):
-            seen[name] += 1
-            found[name if seen[name] == 1 else f"{name} ({seen[name]})"] = responses[turn::count]
-        return found
-
-
-def _check_resumed(responses: Sequence[APIResponse | None], batch: Batch) -> None:
-    if len(responses) != len(batch.items):
-        raise SettingError(
-            f"resume must have one entry for each prompt and model, {len(batch.items)} in all, not {len(responses)}; "
-            "pass client.interrupted of the same call.",
-            setting="resume",
-            value=responses,
-        )
-    for index, (response, item) in enumerate(zip(responses, batch.items, strict=True)):
-        if response is not None and not isinstance(response, APIResponse):
-            raise invalid_argument(f"resume[{index}]", response, "a response or None")
-        if response is not None and (response.model, response.prompt) != (item.route.model, item.prompt.as_asked):
-            raise SettingError(
-                f"resume[{index}] is the response of {response.model!r} to another prompt; pass client.interrupted of "
-                "the same call.",
-                setting="resume",
-                value=response,
-            )
+        names = distinct_names(self.models)
+        found = dict[str, list[APIResponse]]((name, []) for name in names)
+        return found | group_by_model(responses, names * (len(responses) // len(names)))
