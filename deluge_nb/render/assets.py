@@ -10,6 +10,8 @@ from ..errors import DelugeError
 STATIC = Path(__file__).parents[1] / "static"
 VIEW_STYLESHEET = "view.css"
 COMPARE_STYLESHEET = "compare.css"
+ROOT_CLASSES = "deluge tex2jax_ignore mathjax_ignore"
+"""Classes of every element with texts of a model. Jupyter typesets dollar signs in HTML as formulas without them."""
 
 
 @cache

@@ -15,7 +15,7 @@ from ..stats.sequences import sequence_stats
 from ..text.counts import pluralize
 from ..text.glyphs import Fragment, fragments, label
 from .arguments import check_title
-from .assets import COMPARE_STYLESHEET, read_asset
+from .assets import COMPARE_STYLESHEET, ROOT_CLASSES, read_asset
 from .scale import SCALES, ColorBy, percent, scale_values
 
 CompareBy = Literal["difference", "probability", "surprisal", "entropy", "margin", "rank"]
@@ -101,7 +101,7 @@ def to_html(
     )
     style = read_asset(COMPARE_STYLESHEET)
     return (
-        f'<div class="deluge deluge-comparison" data-color="{color_by}"><style>{style}</style>{heading}'
+        f'<div class="{ROOT_CLASSES} deluge-comparison" data-color="{color_by}"><style>{style}</style>{heading}'
         f'<table class="deluge-static deluge-compared"><thead><tr>{heads}</tr></thead><tbody>{"".join(rows)}</tbody>'
         f'</table><div class="deluge-note" data-text="{colours}">{caption}</div>{note}</div>'
     )

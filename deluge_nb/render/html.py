@@ -13,7 +13,7 @@ from ..interop.readers import as_logprobs
 from ..logprobs.table import Logprobs
 from ..text.glyphs import Fragment, fragments
 from .arguments import check_title
-from .assets import VIEW_STYLESHEET, read_asset
+from .assets import ROOT_CLASSES, VIEW_STYLESHEET, read_asset
 from .colors import Palette, check_palette
 from .excerpt import AlternativeLabels, check_color_by, count_omitted, truncate
 from .scale import SCALES, ColorBy, percent, scale_values
@@ -95,7 +95,7 @@ def to_html(
     style = read_asset(VIEW_STYLESHEET)
     content = f'{heading}{legend}<div class="deluge-static">{tokens}</div>'
     element = (
-        f'<div class="deluge" data-color="{color_by}" data-palette="{palette}"><style>{style}</style>'
+        f'<div class="{ROOT_CLASSES}" data-color="{color_by}" data-palette="{palette}"><style>{style}</style>'
         f"{_with_picture(content, whole, color_by, title or '', palette) if picture else content}</div>"
     )
     if not standalone:

@@ -12,7 +12,7 @@ from functools import cache
 from typing import NamedTuple
 
 from ..printable import printable
-from .assets import VIEW_STYLESHEET, read_asset
+from .assets import ROOT_CLASSES, VIEW_STYLESHEET, read_asset
 from .scale import SCALES, percent
 
 # Characters of an input that a table shows; long inputs would hide the other rows.
@@ -154,8 +154,7 @@ def _escape(text: str) -> str:
 
 
 def _element(content: str) -> str:
-    # JupyterLab reads dollar signs in HTML as formulas, unless the element says otherwise.
-    return f"<div class='deluge tex2jax_ignore mathjax_ignore'><style>{_style()}</style>{content}</div>"
+    return f"<div class='{ROOT_CLASSES}'><style>{_style()}</style>{content}</div>"
 
 
 @cache

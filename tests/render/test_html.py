@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deluge_nb import Logprobs, LogprobsMissingError, SettingError, to_html, to_text
+from deluge_nb import LogprobCompare, Logprobs, LogprobsMissingError, SettingError, to_html, to_text
 from deluge_nb.render.html import static_bundle
 from deluge_nb.render.picture.png import size
 
@@ -102,6 +102,16 @@ def test_no_token_adds_an_element(tokens: list[str]) -> None:
     assert set(page.tags) <= {"div", "span", "style", "br"}
     data = {"data-color", "data-palette", "data-text"}
     assert page.attributes <= {"class", "style", "title", "role", "aria-label", *data}
+
+
+def test_dollar_signs_are_no_formulas_for_jupyter() -> None:
+    rows = [{"token": "$x$", "logprob": -0.1}]
+    compared = LogprobCompare(rows, rows, names=["$a$", "$b$"], title="$c$").to_html()
+    for page in (to_html(rows, title="$c$"), to_html(rows, title="$c$", standalone=True), compared):
+        outside = re.sub(r'<div class="deluge tex2jax_ignore mathjax_ignore.*</div>', "", page, flags=re.DOTALL)
+        assert "$x$" in page
+        assert "$x$" not in outside
+        assert "$" not in outside.replace("<title>$c$</title>", "")
 
 
 def test_each_token_carries_its_numbers_and_none_that_are_withheld() -> None:

@@ -9,7 +9,7 @@ import { onChange, setTrait } from "../host/traits.ts";
 import type { Appearance } from "../text/token_span.ts";
 import { element } from "../ui/dom.ts";
 import { Legend } from "../ui/legend.ts";
-import { keyHelp, onceVisible, onFontsLoaded, statusRegion } from "../ui/shell.ts";
+import { keyHelp, onceVisible, onFontsLoaded, ROOT_CLASSES, statusRegion } from "../ui/shell.ts";
 import { Alignment, type TokenRef } from "./alignment.ts";
 import { spokenText } from "./card_content.ts";
 import { Cards, type CardsHost } from "./cards.ts";
@@ -25,7 +25,7 @@ import { Toolbar } from "./toolbar.ts";
 let viewCount = 0;
 
 export class CompareView implements ResponseBoxHost, CardsHost, NavigationHost {
-  readonly root = element("section", "deluge deluge-comparison");
+  readonly root = element("section", `${ROOT_CLASSES} deluge-comparison`);
   readonly #idPrefix = `deluge-c${++viewCount}`;
   readonly #title = element("div", "deluge-title");
   readonly #headings = element("div", "deluge-heads");

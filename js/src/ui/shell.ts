@@ -3,6 +3,9 @@
 
 import { element, listenUntil, rootOf, suppressShortcuts } from "./dom.ts";
 
+/** Classes of the root of a view. With them, a host's MathJax does not typeset dollar signs of a model. */
+export const ROOT_CLASSES = "deluge tex2jax_ignore mathjax_ignore";
+
 /** The most lines that are rendered for printing. */
 export const MAX_PRINTED_LINES = 20_000;
 

@@ -14,7 +14,7 @@ import { shownText } from "../text/whitespace.ts";
 import { element, focusedFrom } from "../ui/dom.ts";
 import { IdleTask } from "../ui/idle_tasks.ts";
 import { Legend } from "../ui/legend.ts";
-import { keyHelp, onceVisible, onFontsLoaded, statusRegion } from "../ui/shell.ts";
+import { keyHelp, onceVisible, onFontsLoaded, ROOT_CLASSES, statusRegion } from "../ui/shell.ts";
 import { BranchTree } from "./branches.ts";
 import { Cards, type CardsHost } from "./cards.ts";
 import { Input, KEYS } from "./input.ts";
@@ -40,7 +40,7 @@ export interface ViewState {
 }
 
 export class View implements TextBoxHost, CardsHost, NavigationHost, SearchPanelHost, OverviewHost {
-  readonly root = element("section", "deluge");
+  readonly root = element("section", ROOT_CLASSES);
   readonly #idPrefix = `deluge-${++viewCount}`;
   readonly #title = element("div", "deluge-title");
   readonly #status = statusRegion();
