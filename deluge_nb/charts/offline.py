@@ -18,9 +18,7 @@ import altair as alt
 from ..extras import has_extra
 from ..render.picture import png
 from .chart_link import with_named_views
-from .page import SOURCE_POLICY, escape_pages, is_page, page_settings, save_page, with_notice
-
-escape_pages()
+from .page import escape_pages, guard_source, is_page, page_settings, save_page, with_notice
 
 # JupyterLab 4 includes Vega-Lite 5.6, so specifications must not use newer features.
 _SCHEMA = "https://vega.github.io/schema/vega-lite/v5.json"
@@ -39,7 +37,6 @@ _STYLE: dict[str, Any] = {
         "title": {"color": INK, "subtitleColor": INK},
         "style": {"guide-label": {"fill": INK}, "guide-title": {"fill": INK}},
     },
-    "usermeta": {"embedOptions": {"sourceHeader": SOURCE_POLICY}},
 }
 
 
@@ -53,6 +50,8 @@ class _Offline:
         return alt.utils.update_nested(_STYLE, with_named_views(spec), copy=True)
 
     def _repr_mimebundle_(self, *args: Any, **kwargs: Any) -> Any:
+        if alt.renderers.active == "jupyter":
+            return _widget(self)
         if alt.renderers.active != "default":  # chosen by the user
             return super()._repr_mimebundle_(*args, **kwargs)  # type: ignore[missing-attribute]
         spec = self.to_dict()
@@ -111,6 +110,10 @@ class OfflineVConcatChart(_Offline, alt.VConcatChart):
             return alt.VConcatChart.__and__(self, other)
 
 
+escape_pages()
+guard_source(_Offline)
+
+
 @contextmanager
 def _shared_zoom() -> Iterator[None]:
     """Suppress Altair's warning that concatenated charts share their zoom, which charts of the same tokens should."""
@@ -131,6 +134,13 @@ def inline_data(rows: list[dict[str, Any]]) -> alt.InlineData:
 def _in_marimo() -> bool:
     marimo = sys.modules.get("marimo")
     return marimo is not None and bool(marimo.running_in_notebook())
+
+
+def _widget(chart: Any) -> Any:
+    """Return what Altair's renderer "jupyter" shows, without its validation: that refuses the signals of a link."""
+    options = alt.renderers.options
+    alt.JupyterChart.enable_offline(options.get("offline", False))
+    return alt.JupyterChart(chart, embed_options=options.get("embed_options"))._repr_mimebundle_()
 
 
 def _live(spec: dict[str, Any]) -> dict[str, Any]:

@@ -11,10 +11,12 @@ import html
 import io
 import json
 import re
+from functools import wraps
 from pathlib import Path
 from types import SimpleNamespace
 from typing import IO, Any
 
+import altair as alt
 import altair.utils.html
 
 from ..extras import has_extra, install_command
@@ -23,9 +25,12 @@ from ..extras import has_extra, install_command
 _CHOSEN = frozenset({"base_url", "fullhtml", "requirejs", "inline", "template"})
 _ROOM = re.compile(r'(<div id="[^"]*">)(?=</div>)')
 _NEEDS = "This chart needs Vega from {server}, which could not be reached. After {install}, saved pages work offline."
-# "View Source" in the menu of a chart writes the specification into a new page without escaping it.
-SOURCE_POLICY = '<meta http-equiv="Content-Security-Policy" content="default-src \'none\'">'
-"""Head of the page of "View Source", which forbids all scripts."""
+# "View Source" in the menu of a chart writes the specification into a new page without escaping it, behind this head.
+# No tag ends <plaintext>: everything after it is text. A policy alone would still let a token send the page elsewhere.
+_SOURCE_HEAD = '<meta http-equiv="Content-Security-Policy" content="default-src \'none\'"><plaintext>'
+_SAFE_SOURCE = {"usermeta": {"embedOptions": {"sourceHeader": _SOURCE_HEAD}}}
+# The fields in which Altair's compounds hold their parts.
+_PARTS = ("layer", "hconcat", "vconcat", "concat", "spec")
 
 
 def _dumps(value: Any, **options: Any) -> str:
@@ -36,6 +41,33 @@ def _dumps(value: Any, **options: Any) -> str:
 def escape_pages() -> None:
     """Escape every specification that Altair writes into a page; the page draws the same chart."""
     vars(altair.utils.html)["json"] = SimpleNamespace(dumps=_dumps)
+
+
+def guard_source(kind: type) -> None:
+    """Make "View Source" show plain text, for charts of a class and for all compounds that hold one of them.
+
+    Altair builds its own classes of compounds (``alt.vconcat``, ``chart.facet``), and its top-level mixin is the only
+    code that they share.
+    """
+    mixin: Any = alt.TopLevelMixin
+    to_dict = mixin.to_dict
+
+    @wraps(to_dict)
+    def guarded(self: Any, *args: Any, **settings: Any) -> Any:
+        spec = to_dict(self, *args, **settings)
+        is_whole = "$schema" in spec  # or else it is part of another chart
+        return alt.utils.update_nested(_SAFE_SOURCE, spec, copy=True) if is_whole and _holds(self, kind) else spec
+
+    mixin.to_dict = guarded
+
+
+def _holds(chart: Any, kind: type) -> bool:
+    """Return whether a chart is of a class or holds a chart of it, at any depth."""
+    if isinstance(chart, kind):
+        return True
+    if isinstance(chart, list):
+        return any(_holds(part, kind) for part in chart)
+    return isinstance(chart, alt.SchemaBase) and any(_holds(chart._get(name), kind) for name in _PARTS)
 
 
 def page_settings(settings: dict[str, Any]) -> dict[str, Any]:

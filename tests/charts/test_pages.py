@@ -15,6 +15,7 @@ import pytest
 from deluge_nb import (
     CalibrationReport,
     LogprobCompare,
+    LogprobView,
     alternatives_chart,
     confidence_chart,
     entropy_chart,
@@ -133,6 +134,41 @@ def test_the_page_of_the_browser_renderer_is_escaped_too(monkeypatch: pytest.Mon
         shown(CHARTS["above"](tokens), "browser")
     assert len(pages) == 2
     assert elements(pages[0]) == elements(pages[1])
+
+
+def source_head(spec: dict[str, Any]) -> str:
+    return spec["usermeta"]["embedOptions"]["sourceHeader"]
+
+
+@pytest.mark.parametrize("form", ["vega-lite", "vega"])
+@pytest.mark.parametrize("chart", CHARTS)
+def test_the_page_of_view_source_is_plain_text(chart: str, form: Any) -> None:
+    head = source_head(CHARTS[chart](HOSTILE[0]).to_dict(format=form))
+    assert head.endswith("<plaintext>")
+
+
+def test_compounds_of_any_depth_and_charts_read_from_them_show_their_source_as_text() -> None:
+    made = CHARTS["entropy"](HOSTILE[0])
+    deep = alt.hconcat(alt.vconcat(plain(HARMLESS), alt.layer(made, made)), plain(HARMLESS))
+    for chart in (deep, made.facet("token:N"), made.repeat(["a"]), alt.Chart.from_dict(deep.to_dict())):
+        assert source_head(chart.to_dict()).endswith("<plaintext>")
+
+
+def test_charts_without_one_of_ours_are_left_as_altair_makes_them() -> None:
+    for chart in (plain(HARMLESS), plain(HARMLESS) | plain(HARMLESS), plain(HARMLESS).facet("x:N")):
+        assert "usermeta" not in chart.to_dict()
+
+
+def test_a_head_that_the_user_chose_stays() -> None:
+    chosen = {"embedOptions": {"sourceHeader": "<title>mine</title>", "actions": False}}
+    made = alt.vconcat(CHARTS["entropy"](HARMLESS)).properties(usermeta=chosen)
+    assert made.to_dict()["usermeta"] == chosen
+
+
+def test_a_chart_that_is_linked_with_a_view_is_shown_by_every_renderer() -> None:
+    view = LogprobView(table(HARMLESS))
+    for renderer in RENDERERS:
+        assert shown(entropy_chart(view) & confidence_chart(view), renderer)
 
 
 def test_escaping_leaves_a_chart_as_it_was() -> None:
