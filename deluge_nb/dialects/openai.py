@@ -6,30 +6,25 @@ import json
 import sys
 from collections.abc import Mapping
 from dataclasses import replace
-from functools import lru_cache, partial
-from itertools import accumulate
-from typing import TYPE_CHECKING, Annotated, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import msgspec
-import numpy as np
-from numpy.typing import NDArray
 
 from ..errors import MalformedResponseError
-from ..logprobs.columns import UNREAD, RawBytes, Vocabulary
 from ..logprobs.table import Logprobs
 from ..memo import remember_last
-from ..text.partial import may_hide_bytes
 from ..tools import Tool, ToolCall
 from .base import Ask, Completion, Exchange, Request, checked, converse, failure, load
 from .choices import ChoiceReader
 from .reading.alternatives import least_alternatives, wants_none
-from .reading.contradictions import REPEATED, find_contradiction
+from .reading.chat_table import ChatTableReader
 from .reading.decode import decode, excerpt, one_line, parse_json
 from .reading.faults import Faults
 from .reading.fitting import join_parts, read_counts
-from .reading.tables import read_odd_table, table_from_columns
+from .reading.tables import read_odd_table
 from .reading.thinking.fields import Message, table_of_reply, thinking_of, thinking_rows
-from .reading.values import remove_value, reported_bytes, strip_echo
+from .reading.values import remove_value, strip_echo
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -51,42 +46,6 @@ _SAME_NAME_SETTINGS = (
 )
 _TABLE_KEY, _NEXT_KEY = b'"logprobs":', b'"finish_reason":'
 _TABLE_PATH = "choices[0].logprobs"
-_Octets = list[Annotated[int, msgspec.Meta(ge=0, le=255)]]
-
-
-class _Alternative(msgspec.Struct, gc=False):
-    # Without the bytes: nearly every text says what they are, and reading them would double the time.
-    token: str
-    logprob: float | None = None
-
-
-class _Token(msgspec.Struct, gc=False):
-    token: str
-    logprob: float | None = None
-    top_logprobs: list[_Alternative] | None = None
-
-
-class _ExactAlternative(msgspec.Struct, gc=False):
-    token: str
-    # Raw, so that the bytes of a token are decoded once, however often it appears.
-    bytes: msgspec.Raw = msgspec.Raw(b"")
-
-
-class _ExactToken(msgspec.Struct, gc=False):
-    token: str
-    bytes: msgspec.Raw = msgspec.Raw(b"")
-    top_logprobs: list[_ExactAlternative] | None = None
-
-
-class _Rows(msgspec.Struct):
-    content: list[msgspec.Raw] | None = None
-    refusal: list[msgspec.Raw] | None = None
-
-
-class _Table(msgspec.Struct):
-    content: list[_Token] | None = None
-    refusal: list[_Token] | None = None
-    tokens: msgspec.Raw = msgspec.Raw(b"")
 
 
 class _Function(msgspec.Struct):
@@ -192,8 +151,8 @@ def parse_response(body: bytes, ask: Ask) -> Completion:
         When the reply reports an error despite its status.
     """
     faults = Faults()
-    rest, logprobs = _split_table(body, ask)
-    reply = decode(body if rest is None else rest, _Reply, NAME, faults=faults)
+    split = _split_table(body, ask)
+    raw, reply, logprobs = split or (body, decode(body, _Reply, NAME, faults=faults), None)
     if not reply.choices:
         if reply.error:
             raise failure(ask, body)
@@ -207,8 +166,7 @@ def parse_response(body: bytes, ask: Ask) -> Completion:
     message = choice.message
     text = join_parts(message.content, faults, "choices[0].message.content")
     calls = tuple(map(parse_tool_call, message.tool_calls or ()))
-    raw = body if rest is None else rest
-    if rest is None and bytes(choice.logprobs) not in (b"", b"null"):
+    if split is None and bytes(choice.logprobs) not in (b"", b"null"):
         known = len(faults)
         logprobs = read_table(choice.logprobs, ask, faults, text=text, refused=_is_refusal(message))
         # An odd table stays in the body: the one that was read does not tell what the server sent.
@@ -285,85 +243,17 @@ def read_table(
     if table is None:
         shared = {"text": text, "vocabulary": ask.vocabulary, "vocab_size": ask.vocab_size}
         return read_odd_table(bytes(raw), faults, at, refused=refused, **shared)
-    if contradiction := find_contradiction(table):
-        faults.remarks.append(contradiction)
     return table
 
 
 def parse_table(raw: msgspec.Raw, refused: bool, ask: Ask, remarks: list[str] | None = None) -> Logprobs | None:
     """Parse the table of a reply or a chunk; a refusal has a table of its own."""
     body = bytes(raw)
-    return _parse_table(body, 0, len(body), refused, ask, [] if remarks is None else remarks)
+    return _reader(ask).read(body, 0, len(body), refused=refused, remarks=[] if remarks is None else remarks)
 
 
-def _parse_table(body: bytes, start: int, end: int, refused: bool, ask: Ask, remarks: list[str]) -> Logprobs | None:
-    """Parse the table that stands between two offsets of a body; a copy of it would cost as much as a part of it."""
-    part = memoryview(body)[start:end]
-    lists = decode(part, _Table, NAME, at=_TABLE_PATH)
-    if bytes(lists.tokens) not in (b"", b"null"):  # some servers send the columns of the completions API in a chat
-        return table_from_columns(decode(part, dict[str, Any], NAME), NAME, remarks)
-    is_refusal = (refused or not lists.content) and lists.refusal is not None
-    tokens = lists.refusal if is_refusal else lists.content
-    if tokens is None:
-        return None
-    # Runs for thousands of tokens per reply: C loops only, and the bytes are read only where the texts may hide them.
-    vocabulary = Vocabulary() if ask.vocabulary is None else ask.vocabulary
-    n, tops = len(tokens), [token.top_logprobs or () for token in tokens]
-    texts = [token.token for token in tokens]
-    texts += [other.token for top in tops for other in top]
-    logprobs = [token.logprob for token in tokens]
-    logprobs += [other.logprob for top in tops for other in top]
-    offsets = _offsets(tuple(map(len, tops)))
-    reported = reported_bytes(body, start, end, len(texts))
-    if reported is ...:  # a missing field becomes null for a chosen token and stays missing for an alternative
-        indices = vocabulary.add_texts(texts[:n], None) + vocabulary.add_texts(texts[n:], ...)
-    elif reported is False:
-        indices = [UNREAD] * len(texts)
-    else:
-        indices = vocabulary.add_texts(texts, reported)
-    if reported is False or (vocabulary.has_unread and UNREAD in indices):
-        rows = decode(part, _Rows, NAME, at=_TABLE_PATH)
-        _read_exactly(indices, offsets, (rows.refusal if is_refusal else rows.content) or [], vocabulary)
-    table = Logprobs.from_lists(vocabulary, indices, logprobs, offsets, vocab_size=ask.vocab_size)
-    if table.top_counts.sum() < len(indices) - n:
-        remarks.append(REPEATED)
-    return table
-
-
-def _read_exactly(
-    indices: list[int], offsets: NDArray[np.int32], rows: list[msgspec.Raw], vocabulary: Vocabulary
-) -> None:
-    """Replace the indices that are UNREAD, by the bytes of their tokens."""
-    n = len(rows)
-    unread = np.flatnonzero(np.array(indices) == UNREAD)
-    in_row = np.where(unread < n, unread, np.searchsorted(offsets, unread - n, "right") - 1)
-    for row in np.unique(in_row).tolist():
-        token = decode(bytes(rows[row]), _ExactToken, NAME, at=f"{_TABLE_PATH}.content[{row}]")
-        indices[row] = _token_index(vocabulary, (token.token, bytes(token.bytes) or b"null"))
-        start, stop = n + int(offsets[row]), n + int(offsets[row + 1])
-        indices[start:stop] = [
-            _token_index(vocabulary, (other.token, bytes(other.bytes))) for other in token.top_logprobs or ()
-        ]
-
-
-@lru_cache(256)
-def _offsets(counts: tuple[int, ...]) -> NDArray[np.int32]:
-    """Return the start of each token's alternatives; cached, because answers of equal shape have equal offsets."""
-    return np.array([0, *accumulate(counts)], np.int32)
-
-
-def _token_index(vocabulary: Vocabulary, key: tuple[str, bytes]) -> int:
-    known = vocabulary.spelt.get(key)
-    if known is not None:
-        return known
-    text, raw = key
-    octets: RawBytes = ... if raw == b"" else None
-    if raw not in (b"", b"null"):
-        octets = bytes(decode(raw, _Octets, NAME, at=f"{_TABLE_PATH}.content[…].bytes"))
-        if not may_hide_bytes(text):
-            octets = text.encode()
-    index = vocabulary.spelt[key] = vocabulary.add(text, octets)
-    return index
+def _reader(ask: Ask) -> ChatTableReader:
+    return ChatTableReader(NAME, _TABLE_PATH, ask.vocabulary, ask.vocab_size)
 
 
 def _intern(word: str | None) -> str | None:
@@ -375,30 +265,32 @@ def _is_refusal(message: _Message) -> bool:
     return message.content is None and message.refusal is not None
 
 
-def _split_table(body: bytes, ask: Ask) -> tuple[bytes | None, Logprobs | None]:
-    """Return the body with null in place of its table, and the table, if the fields have the usual order.
+def _split_table(body: bytes, ask: Ask) -> tuple[bytes, _Reply, Logprobs | None] | None:
+    """Return the body with null in place of its table, decoded, and the table, if the fields have the usual order.
 
     The table is by far the largest part of a body; here it is decoded only once. The bytes between the two keys are
-    used only if they are a table without a fault and the rest of the body is a valid reply; else both results are None.
+    used only if they are a table without a fault and the rest of the body is a valid reply; else the result is None.
     """
     start, end = body.find(_TABLE_KEY), body.rfind(_NEXT_KEY)
     if not 0 <= start < end:
-        return None, None
+        return None
     start += len(_TABLE_KEY)
     stop = body.rfind(b",", start, end)
     if stop < 0 or body[stop + 1 : end].strip() or body[start : start + 64].lstrip()[:1] != b"{":
-        return None, None
+        return None
     rest = b"%bnull,%b" % (body[:start], body[end:])
     try:
-        choices = msgspec.json.decode(rest, type=_Reply).choices
+        reply = msgspec.json.decode(rest, type=_Reply)
+        choices = reply.choices
         if choices and len(choices) == 1 and bytes(choices[0].logprobs) == b"null":
             remarks: list[str] = []
-            table = _parse_table(body, start, stop, _is_refusal(choices[0].message), ask, remarks)
-            if not remarks and (table is None or find_contradiction(table) is None):
-                return rest, table
+            refused = _is_refusal(choices[0].message)
+            table = _reader(ask).read(body, start, stop, refused=refused, remarks=remarks)
+            if not remarks:
+                return rest, reply, table
     except (msgspec.DecodeError, UnicodeDecodeError, MalformedResponseError):
         pass
-    return None, None
+    return None
 
 
 def parse_tool_call(call: WireToolCall) -> ToolCall:

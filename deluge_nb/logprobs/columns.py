@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import struct
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import count, islice, pairwise, repeat
+from operator import itemgetter
 from types import EllipsisType
 from typing import Any, Self
 
@@ -37,6 +38,8 @@ _MOST_BYTES = 1 << 16
 _NARROW_VOCABULARY = 1 << 16
 # A large odd number without a pattern in its bits.
 _MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
+FEW = 100
+"""Tokens and alternatives of a table for which plain Python is faster than array operations."""
 UNREAD = -1
 """Index of a token that cannot be known without its bytes."""
 _HEADER = np.dtype([("n", "<i4"), ("m", "<i4"), ("vocabulary", "<i8")])
@@ -106,7 +109,7 @@ class Vocabulary:
             self._indexed = len(self.texts)
         return index
 
-    def add_texts(self, texts: list[str], reported: ReportedBytes) -> list[int]:
+    def add_texts(self, texts: list[str], reported: ReportedBytes) -> Sequence[int]:
         """Return the indices of tokens without id, and append the new ones; all C loops, for thousands of tokens.
 
         Parameters
@@ -118,13 +121,13 @@ class Vocabulary:
 
         Returns
         -------
-        list of int
+        sequence of int
             ``UNREAD`` for a token whose text may stand for other bytes, if ``reported`` is True.
         """
         by_text = self._by_text[reported]
         size, known = len(self.texts), len(by_text)
         by_text.default_factory = count(size).__next__
-        indices = list(map(by_text.__getitem__, texts))
+        indices = _look_up(by_text, texts)
         if len(by_text) == known:
             return indices
         new = list(islice(reversed(by_text), len(by_text) - known))
@@ -134,7 +137,7 @@ class Vocabulary:
             self.has_unread = True
             by_text.update(dict.fromkeys(new, UNREAD))
             by_text.update(zip(readable, count(size)))
-            indices, new = list(map(by_text.__getitem__, texts)), readable
+            indices, new = _look_up(by_text, texts), readable
         self.texts += new
         self.raw += map(str.encode, new) if reported is True else [None if reported is None else ...] * len(new)
         self.ids += repeat(None, len(new))
@@ -203,6 +206,11 @@ class Vocabulary:
         return raw if isinstance(raw, bytes) else self.texts[index].encode()
 
 
+def _look_up(by_text: Mapping[str, int], texts: list[str]) -> Sequence[int]:
+    # The fastest way through a dict for a thousand keys; of one key, it would return no sequence.
+    return itemgetter(*texts)(by_text) if len(texts) > 1 else [by_text[text] for text in texts]
+
+
 class Builder:
     """Collector of tokens, each followed by its alternatives."""
 
@@ -250,29 +258,30 @@ class Builder:
         return *chosen, alternative, logprob, offsets
 
 
-def lists_repeat(alternative: Sequence[int], ends: Sequence[int]) -> bool:
-    """Return whether a list of alternatives repeats a token, whatever its log-probability; the fastest for lists."""
-    return any(len(set(alternative[start:stop])) < stop - start for start, stop in pairwise(ends))
-
-
 def has_repeats(alternative: NDArray[np.integer], logprob: Floats, offsets: Ints) -> bool:
     """Return whether a list of alternatives, by their indices in a vocabulary, repeats one with its log-probability."""
-    if not len(alternative):
-        return False
+    if len(alternative) <= FEW:
+        few = list(zip(alternative.tolist(), _bits(logprob).tolist(), strict=True))
+        return any(len(set(few[start:stop])) < stop - start for start, stop in pairwise(offsets.tolist()))
+    # Numbers that fall from each alternative to the next, as they nearly always do, are different ones.
+    inner = offsets[1:-1]
+    if not len(inner) or 0 < inner[0] <= inner[-1] < len(logprob):
+        falls = logprob[1:] < logprob[:-1]
+        falls[inner - 1] = True
+        if falls.all():
+            return False
+    # One number for each row, token and log-probability. Different ones with equal numbers are all but impossible, and
+    # cost time only.
     keys = alternative.astype(np.uint64)
     keys |= np.repeat(np.arange(len(offsets) - 1, dtype=np.uint64) << np.uint64(32), np.diff(offsets))
-    if not _has_repeats(keys):
-        return False
-    # One number for each pair of token and log-probability. Different pairs with equal numbers are all but impossible,
-    # and cost time only.
     keys *= _MULTIPLIER
-    keys ^= (logprob + 0.0).view(np.uint64)  # no -0.0
-    return _has_repeats(keys)
+    keys ^= _bits(logprob)
+    keys.sort()
+    return bool((keys[1:] == keys[:-1]).any())
 
 
-def _has_repeats(keys: NDArray[np.uint64]) -> bool:
-    ordered = np.sort(keys)
-    return bool((ordered[1:] == ordered[:-1]).any())
+def _bits(logprob: Floats) -> NDArray[np.uint64]:
+    return (logprob + 0.0).view(np.uint64)  # no -0.0
 
 
 def drop_repeats(
@@ -289,6 +298,14 @@ def drop_repeats(
         kept += dict.fromkeys(zip(alternative[start:stop], logprob[start:stop], strict=True))
         ends.append(len(kept))
     return [index for index, _ in kept], [value for _, value in kept], ends
+
+
+def drop_list_repeats(indices: Sequence[int], numbers: bytes, offsets: Ints) -> tuple[list[int], bytes, Ints]:
+    """Return lists of all chosen tokens, then all alternatives, without what :func:`drop_repeats` removes."""
+    n = len(offsets) - 1
+    logprobs = [None if value != value else value for value in np.frombuffer(numbers).tolist()]
+    kept, values, ends = drop_repeats(indices[n:], logprobs[n:], offsets.tolist())
+    return [*indices[:n], *kept], pack_numbers([*logprobs[:n], *values]), np.array(ends, np.int32)
 
 
 def replace_surrogates(text: str) -> str:
@@ -322,16 +339,20 @@ def pack_columns(
     return block, _views(block, n, m, chosen.dtype)
 
 
+def pack_numbers(logprobs: Sequence[float | None]) -> bytes:
+    """Return log-probabilities as float64 end to end, NaN for null."""
+    try:
+        return struct.pack(f"{len(logprobs)}d", *logprobs)
+    except struct.error:  # a null
+        return np.array(logprobs, np.float64).tobytes()
+
+
 def pack_lists(
-    vocabulary: Vocabulary, n: int, indices: Sequence[int], logprobs: Sequence[float | None], offsets: Ints
+    vocabulary: Vocabulary, indices: Sequence[int], numbers: bytes, offsets: Ints
 ) -> tuple[bytes | None, tuple[Any, ...]]:
     """Return the columns of lists, as :func:`pack_columns` does; chosen tokens come first, then all alternatives."""
-    total = len(indices)
+    n, total = len(offsets) - 1, len(indices)
     width = "H" if len(vocabulary) <= _NARROW_VOCABULARY else "i"
-    try:
-        numbers = struct.pack(f"{total}d", *logprobs)
-    except struct.error:  # a null
-        numbers = np.array(logprobs, np.float64).tobytes()
     ids = struct.pack(f"{total}{width}", *indices)
     if len(numbers) + len(ids) + 4 * (n + 1) <= _MOST_BYTES:
         header = _HEADER_STRUCT.pack(n, total - n, id(vocabulary))

@@ -25,8 +25,8 @@ from .columns import (
     Ints,
     RawBytes,
     Vocabulary,
-    drop_repeats,
-    lists_repeat,
+    drop_list_repeats,
+    has_repeats,
     pack_columns,
     pack_lists,
 )
@@ -104,7 +104,7 @@ class TokenColumns:
         cls,
         vocabulary: Vocabulary,
         indices: Sequence[int],
-        logprobs: Sequence[float | None],
+        numbers: bytes,
         offsets: Ints,
         *,
         vocab_size: int | None = None,
@@ -115,9 +115,9 @@ class TokenColumns:
         ----------
         vocabulary
             Distinct tokens.
-        indices, logprobs
-            Index of each token in the vocabulary, and its log-probability in nats or None. An alternative that is
-            listed twice with one log-probability is kept once.
+        indices, numbers
+            Index of each token in the vocabulary, and its log-probability in nats as :func:`pack_numbers` returns
+            them. An alternative that is listed twice with one log-probability is kept once.
         offsets
             The alternatives of token ``i`` are ``offsets[i]:offsets[i + 1]``; shape (n + 1,).
         vocab_size
@@ -128,13 +128,11 @@ class TokenColumns:
         Logprobs
             The table.
         """
-        table, n = cls.__new__(cls), len(offsets) - 1
-        table._fill(vocabulary, pack_lists(vocabulary, n, indices, logprobs, offsets), vocab_size, None)
-        if not lists_repeat(indices[n:], offsets.tolist()):
-            return table
-        kept, values, ends = drop_repeats(indices[n:], logprobs[n:], offsets.tolist())
-        lists = [*indices[:n], *kept], [*logprobs[:n], *values]
-        table._fill(vocabulary, pack_lists(vocabulary, n, *lists, np.array(ends, np.int32)), vocab_size, None)
+        table = cls.__new__(cls)
+        table._fill(vocabulary, pack_lists(vocabulary, indices, numbers, offsets), vocab_size, None)
+        if has_repeats(table._alternative, table._alternative_logprob, offsets):
+            lists = drop_list_repeats(indices, numbers, offsets)
+            table._fill(vocabulary, pack_lists(vocabulary, *lists), vocab_size, None)
         return table
 
     def _fill(
@@ -145,9 +143,10 @@ class TokenColumns:
         rounding: float | None,
     ) -> None:
         self.packed, columns = packed
-        for column in columns:
-            column.flags.writeable = False
         self._chosen, self._chosen_logprob, self._alternative, self._alternative_logprob, self._offsets = columns
+        if self.packed is None:  # else the columns are views of bytes
+            for column in columns:
+                column.flags.writeable = False
         self._vocabulary = vocabulary
         self.vocab_size = vocab_size
         self.rounding = rounding

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from deluge_nb import SamplingParams
 from deluge_nb.dialects import openai
 from deluge_nb.dialects.base import Ask
+from deluge_nb.dialects.reading import chat_table
 from deluge_nb.logprobs.columns import Vocabulary
 from deluge_nb.models.endpoints import LOCAL
 from deluge_nb.prompts import as_prompt
@@ -100,7 +101,7 @@ def test_replies_that_share_a_vocabulary_read_as_each_does_alone(data: st.DataOb
 def test_a_token_that_was_added_alone_is_the_same_in_a_reply() -> None:
     vocabulary = Vocabulary()
     index = vocabulary.add("a", b"a")
-    assert vocabulary.add_texts(["b", "a", "b"], True) == [1, index, 1]
+    assert list(vocabulary.add_texts(["b", "a", "b"], True)) == [1, index, 1]
     assert vocabulary.add("b", b"b") == 1
     assert vocabulary.add("a", None) == vocabulary.add_texts(["a"], None)[0] == 2
 
@@ -114,3 +115,31 @@ def test_bytes_that_do_not_spell_a_text_give_way_to_it() -> None:
 def test_a_lone_surrogate_is_replaced(broken: str) -> None:
     rows: list[dict[str, Any]] = [{"token": broken, "logprob": -0.1, "bytes": [240, 159], "top_logprobs": []}]
     assert read(reply(rows), Vocabulary()) == [{**rows[0], "token": broken.replace("\ud83d", "\ufffd")}]
+
+
+@given(data=st.data(), uniform=st.booleans(), size=st.integers(1, 400))
+def test_a_table_that_is_read_in_pieces_is_the_same(data: st.DataObject, uniform: bool, size: int) -> None:
+    style = data.draw(st.sampled_from(STYLES))
+    rows = data.draw(entries(uniform=uniform)) + data.draw(entries(uniform=uniform))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(chat_table, "_PIECE", size)
+        assert read(reply(rows, **style), Vocabulary()) == plain(rows)
+
+
+def test_a_text_that_looks_like_the_end_of_a_row_is_not_cut() -> None:
+    rows: list[dict[str, Any]] = [
+        {"token": "}]}, {", "logprob": -0.1, "bytes": None, "top_logprobs": [{"token": "}]},", "logprob": -0.1}]}
+    ] * 9
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(chat_table, "_PIECE", 1)
+        assert read(reply(rows), Vocabulary()) == rows
+
+
+@pytest.mark.parametrize("missing", [1, 2, 3])
+def test_brackets_in_texts_are_no_lists_of_bytes(missing: int) -> None:
+    rows: list[dict[str, Any]] = [
+        {"token": "[" * missing, "logprob": -0.1, "bytes": [91] * missing, "top_logprobs": []} for _ in range(400)
+    ]
+    for row in rows[1 : 1 + missing]:
+        row["bytes"] = None
+    assert read(reply(rows), Vocabulary()) == rows

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from math import exp
 
 import numpy as np
 
-from ...logprobs.columns import Floats, Ints
+from ...logprobs.columns import FEW, Floats
 from ...logprobs.table import Logprobs
 from ...logprobs.values import ROUNDING
 
@@ -15,6 +16,8 @@ REPEATED = "the server listed some tokens twice; each is counted once"
 
 # A sum of probabilities may exceed 1 by as much as the rounding of coarse servers explains.
 _MOST = 1.01
+# More than single precision rounds such a sum.
+_SINGLE = 1e-4
 
 
 def find_contradiction(table: Logprobs) -> str | None:
@@ -31,9 +34,9 @@ def find_contradiction(table: Logprobs) -> str | None:
     >>> find_contradiction(as_logprobs(rows))
     'the known probabilities of token 1 add up to 1.70: its list cannot be right'
     """
-    chosen, chosen_logprob, alternative, alternative_logprob, offsets = table.columns
-    if not len(alternative) or _is_plausible(chosen, chosen_logprob, alternative, alternative_logprob, offsets):
+    if _is_plausible(table):
         return None
+    chosen, chosen_logprob, alternative, alternative_logprob, offsets = table.columns
     texts, own, listed = table.vocabulary.texts, _known(chosen_logprob), _known(alternative_logprob)
     for row, (start, stop) in enumerate(pairwise(offsets.tolist())):
         total = float(listed[start:stop].sum())
@@ -45,21 +48,47 @@ def find_contradiction(table: Logprobs) -> str | None:
     return None
 
 
-def _is_plausible(
-    chosen: Ints, chosen_logprob: Floats, alternative: Ints, alternative_logprob: Floats, offsets: Ints
-) -> bool:
+def _is_plausible(table: Logprobs) -> bool:
     """Return True where a quick look at the columns of many replies finds nothing that needs a search."""
+    # As stored, because this runs for every reply.
+    chosen, alternative, logprob, offsets = (
+        table._chosen,
+        table._alternative,
+        table._alternative_logprob,
+        table._offsets,
+    )
+    first, last = int(offsets[0]), int(offsets[-1])
+    if first == last:
+        return True
+    if last - first <= FEW:
+        few, indices = logprob.tolist(), alternative.tolist()
+        for index, own, (start, stop) in zip(
+            chosen.tolist(), table._chosen_logprob.tolist(), pairwise(offsets.tolist()), strict=True
+        ):
+            if not _adds_up(few[start:stop], index in indices[start:stop], own):
+                return False
+        return True
     starts = offsets[:-1]
-    if starts[-1] == offsets[-1]:
+    if starts[-1] == last:
         return False
     with np.errstate(over="ignore"):
         # An empty list gets the first number of the next one, which a search then puts right.
-        sums = np.add.reduceat(np.exp(alternative_logprob), starts)
+        # Single precision is enough, and fast.
+        sums = np.add.reduceat(np.exp(logprob[:last].astype(np.float32)), starts)
         # Nearly always the chosen token is the first of its list.
         is_other = chosen != alternative[starts]
         if is_other.any():
-            sums[is_other] += np.exp(chosen_logprob[is_other])
-    return bool((sums <= _MOST).all())  # False for NaN
+            sums[is_other] += np.exp(table._chosen_logprob[is_other])
+    return bool(sums.max() <= _MOST - _SINGLE)  # False for NaN
+
+
+def _adds_up(listed: list[float], is_listed: bool, own: float) -> bool:
+    if not listed:
+        return True
+    try:
+        return sum(map(exp, listed)) + (0.0 if is_listed else exp(own)) <= _MOST  # False for NaN
+    except OverflowError:
+        return False
 
 
 def _known(logprobs: Floats) -> Floats:

@@ -4,19 +4,42 @@ from __future__ import annotations
 
 import re
 
+import numpy as np
+
 from ...logprobs.columns import ReportedBytes
 from ...logprobs.table import Logprobs
 
 # The field of a token's bytes, with the beginning of its value if that is a list or null.
 _BYTES_FIELD = re.compile(rb'"bytes"\s*:\s*(\[|null)?')
 
+_BRACKET = ord("[")
+# Bytes from which array operations are faster.
+_LONG = 1 << 14
 
-def reported_bytes(body: bytes, start: int, end: int, count: int) -> ReportedBytes:
-    """Return how the tokens of a table report their bytes; False where they do so in different ways."""
+
+def reported_bytes(body: bytes, start: int, end: int, texts: list[str], lists: int) -> ReportedBytes:
+    """Return how the tokens of a table report their bytes; False where they do so in different ways.
+
+    Parameters
+    ----------
+    body, start, end
+        JSON of the table.
+    texts
+        Text of each of its tokens.
+    lists
+        Number of its lists of alternatives.
+    """
     first = _BYTES_FIELD.search(body, start, end)
     if first is None:
         return ...
-    if first[1] is None or body.count(first[0], start, end) != count:
+    if first[1] is None:
+        return False
+    if first[1] == b"[" and end - start > _LONG:
+        # Brackets of a table whose tokens all have a list of bytes. They are counted eight times faster than a word.
+        brackets = np.count_nonzero(np.frombuffer(body, np.uint8, end - start, start) == _BRACKET)
+        if brackets == 1 + lists + len(texts) + "".join(texts).count("["):
+            return True
+    if body.count(first[0], start, end) != len(texts):
         return False
     return None if first[1] == b"null" else True
 
