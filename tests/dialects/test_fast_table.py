@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from deluge_nb import SamplingParams
 from deluge_nb.dialects import openai
 from deluge_nb.dialects.base import Ask
-from deluge_nb.dialects.reading import chat_table
+from deluge_nb.dialects.reading import chat_table, values
 from deluge_nb.logprobs.columns import Vocabulary
 from deluge_nb.models.endpoints import LOCAL
 from deluge_nb.prompts import as_prompt
@@ -122,7 +122,8 @@ def test_a_table_that_is_read_in_pieces_is_the_same(data: st.DataObject, uniform
     style = data.draw(st.sampled_from(STYLES))
     rows = data.draw(entries(uniform=uniform)) + data.draw(entries(uniform=uniform))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(chat_table, "_PIECE", size)
+        patch.setattr(chat_table, "_LONG", 0)
+        patch.setattr(values, "_PIECE", size)
         assert read(reply(rows, **style), Vocabulary()) == plain(rows)
 
 
@@ -131,7 +132,8 @@ def test_a_text_that_looks_like_the_end_of_a_row_is_not_cut() -> None:
         {"token": "}]}, {", "logprob": -0.1, "bytes": None, "top_logprobs": [{"token": "}]},", "logprob": -0.1}]}
     ] * 9
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(chat_table, "_PIECE", 1)
+        patch.setattr(chat_table, "_LONG", 0)
+        patch.setattr(values, "_PIECE", 1)
         assert read(reply(rows), Vocabulary()) == rows
 
 

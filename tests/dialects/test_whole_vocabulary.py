@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,6 +15,7 @@ from deluge_nb.dialects.base import Ask
 from deluge_nb.dialects.llamacpp import whole
 from deluge_nb.dialects.llamacpp.replies import Row
 from deluge_nb.dialects.llamacpp.rows import build_table
+from deluge_nb.dialects.reading import values
 from deluge_nb.models.endpoints import LOCAL
 from deluge_nb.prompts import as_prompt
 
@@ -44,11 +46,15 @@ numbers = st.lists(st.floats(-50, 0) | st.none(), min_size=len(OCTETS), max_size
 orders = st.permutations(range(len(OCTETS)))
 
 
-@given(orders, numbers)
-def test_later_replies_give_the_same_table_as_a_first_one(order: list[int], found: list[float | None]) -> None:
+@given(orders, numbers, st.integers(1, 2000))
+def test_later_replies_give_the_same_table_as_a_first_one(
+    order: list[int], found: list[float | None], size: int
+) -> None:
     whole.forget()
     first = table(ask("m"), body(order, found))
-    again = table(ask("m"), body(order, found))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(values, "_PIECE", size)
+        again = table(ask("m"), body(order, found))
     tables = (first, again)
     assert len({json.dumps([[row["token"], row["bytes"], *tokens(row)] for row in one]) for one in tables}) == 1
     assert again.token_ids == first.token_ids

@@ -30,6 +30,7 @@ from deluge_nb.stats import (
     top_k,
     top_p,
 )
+from deluge_nb.stats.core.truncated import read_masses, read_truncated
 
 from .strategies import Floats, entropy
 
@@ -368,3 +369,29 @@ def test_the_probability_of_an_answer_in_a_rounded_list_lies_within_its_bounds(c
         assert many[0].upper == pytest.approx(got.upper, abs=1e-12)
         assert many[0].lower == pytest.approx(got.lower, abs=1e-12)
         assert many[0].normalized_lower == pytest.approx(got.normalized_lower, abs=1e-12)
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.lists(st.one_of(st.floats(-40, 0.5), st.just(-math.inf)), max_size=9).flatmap(
+                lambda values: (
+                    st.sampled_from([values, (np.array(values) - np.logaddexp.reduce(values)).tolist()])
+                    if any(value > -math.inf for value in values)
+                    else st.just(values)
+                )
+            ),
+            st.sampled_from([None, 0.0, 5e-5, 0.1]),
+        ),
+        max_size=6,
+    )
+)
+def test_lists_that_are_read_together_give_what_each_gives_alone(lists: list[tuple[list[float], float | None]]) -> None:
+    columns = [values for values, _ in lists], [rounding for _, rounding in lists], [f"list {n}" for n in range(9)]
+    for (values, rounding), found in zip(lists, read_masses(*columns), strict=False):
+        if isinstance(found, Exception):
+            with pytest.raises(type(found)):
+                read_truncated(np.array(values), rounding=rounding)
+        else:
+            alone = read_truncated(np.array(values), rounding=rounding)
+            assert found == (alone.least.tolist(), alone.open_mass, alone.most_open)

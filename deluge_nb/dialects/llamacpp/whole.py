@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from typing import overload
@@ -17,12 +18,13 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from ...logprobs.columns import Vocabulary
+from ...logprobs.columns import Vocabulary, pack_numbers
 from ...logprobs.table import Logprobs
 from ...logprobs.values import LOWEST
 from ..base import Ask
 from ..reading.decode import decode
 from ..reading.faults import Faults
+from ..reading.values import pieces
 from .replies import NAME, Alternative, Entry, Octets, Reply, Row
 
 # Models whose texts are kept: a vocabulary takes about 10 MB.
@@ -31,6 +33,7 @@ _MAX_MODELS = 4
 _COMPARED, _COMPARED_SIZE = 20, 8192
 _DECODER = json.JSONDecoder()
 _ALTERNATIVES_KEY = b'"top_logprobs"'
+_BETWEEN = re.compile(rb"\}\s*(,)\s*\{")
 
 _known: OrderedDict[tuple[str, str, str, int | None], Texts] = OrderedDict()
 
@@ -40,12 +43,15 @@ class _Number(msgspec.Struct, gc=False):
     logprob: float | None = None
 
 
+_decode_numbers = msgspec.json.Decoder(list[_Number]).decode
+
+
 class _Entry(msgspec.Struct, gc=False):
     id: int
     logprob: float | None = None
     token: str = ""
     bytes: Octets = []
-    top_logprobs: list[_Number] = []
+    top_logprobs: msgspec.Raw = msgspec.Raw(b"")
 
 
 class _Reply(msgspec.Struct):
@@ -172,12 +178,11 @@ def _read_numbers(body: bytes, texts: Texts) -> Reply | None:
         return None
     entries: list[Entry] = []
     for entry in reply.completion_probabilities:
-        top = entry.top_logprobs
-        ids = np.array([other.id for other in top], np.int64)
-        indices, logprobs = texts.indices(ids), np.array([other.logprob for other in top], np.float64)
-        if indices is None or np.isnan(logprobs).all():
+        columns = _columns(memoryview(entry.top_logprobs))
+        indices = None if columns is None else texts.indices(columns[0])
+        if columns is None or indices is None or np.isnan(columns[1]).all():
             return None
-        whole = Whole(texts, ids, indices, logprobs)
+        whole = Whole(texts, columns[0], indices, columns[1])
         entries.append(Entry(entry.id, entry.logprob, entry.token, entry.bytes, whole))
     return Reply(
         reply.content,
@@ -188,6 +193,20 @@ def _read_numbers(body: bytes, texts: Texts) -> Reply | None:
         reply.tokens_predicted,
         reply.model,
     )
+
+
+def _columns(alternatives: memoryview) -> tuple[NDArray[np.int64], NDArray[np.float64]] | None:
+    """Return the ids and the log-probabilities of a list of alternatives; None if it cannot be read."""
+    ids: list[NDArray[np.int64]] = []
+    numbers: list[bytes] = []
+    try:
+        for piece in pieces(alternatives, 1, len(alternatives) - 1, _BETWEEN):
+            found = _decode_numbers(piece)
+            ids.append(np.array([other.id for other in found], np.int64))
+            numbers.append(pack_numbers([other.logprob for other in found]))
+    except (msgspec.DecodeError, UnicodeDecodeError, OverflowError):
+        return None
+    return (np.concatenate(ids), np.frombuffer(b"".join(numbers))) if ids else None
 
 
 def _compare(body: bytes, texts: Texts, count: int) -> bool:

@@ -22,10 +22,10 @@ from ...text.partial import may_hide_bytes
 from .contradictions import REPEATED, find_contradiction
 from .decode import decode
 from .tables import table_from_columns
-from .values import reported_bytes
+from .values import pieces, reported_bytes
 
-# Bytes of JSON; the objects of such a piece take somewhat more, and fit the cache of a core.
-_PIECE = 1 << 17
+# Bytes of a table that is worth reading in pieces.
+_LONG = 1 << 18
 _BEGINNING = re.compile(rb'\s*\{\s*"content"\s*:\s*\[')
 _ENDING = re.compile(rb'\]\s*(?:,\s*"refusal"\s*:\s*null\s*)?\}\s*\Z')
 _LONGEST_ENDING = 200
@@ -70,6 +70,9 @@ class _Table(msgspec.Struct):
     tokens: msgspec.Raw = msgspec.Raw(b"")
 
 
+_decode_rows = msgspec.json.Decoder(list[_Token]).decode
+
+
 class _Rows(NamedTuple):
     """Rows of a table: indices in the vocabulary and packed numbers of the ``n`` chosen tokens, then of alternatives.
 
@@ -82,13 +85,12 @@ class _Rows(NamedTuple):
     counts: tuple[int, ...]
 
     @classmethod
-    def joined(cls, pieces: list[_Rows]) -> _Rows:
-        """Return the rows of several pieces as one."""
-        numbers = [piece.numbers[: 8 * piece.n] for piece in pieces]
-        numbers += [piece.numbers[8 * piece.n :] for piece in pieces]
-        indices = [piece.indices[: piece.n] for piece in pieces] + [piece.indices[piece.n :] for piece in pieces]
-        counts = chain.from_iterable(piece.counts for piece in pieces)
-        n = sum(piece.n for piece in pieces)
+    def joined(cls, parts: list[_Rows]) -> _Rows:
+        """Return the rows of several parts as one."""
+        numbers = [part.numbers[: 8 * part.n] for part in parts] + [part.numbers[8 * part.n :] for part in parts]
+        indices = [part.indices[: part.n] for part in parts] + [part.indices[part.n :] for part in parts]
+        counts = chain.from_iterable(part.counts for part in parts)
+        n = sum(part.n for part in parts)
         return cls(n, list(chain.from_iterable(indices)), b"".join(numbers), tuple(counts))
 
 
@@ -126,7 +128,7 @@ class ChatTableReader:
         MalformedResponseError
             When a part of the table does not fit.
         """
-        rows = self._read_pieces(body, start, end) if end - start > 2 * _PIECE else None
+        rows = self._read_pieces(body, start, end) if end - start > _LONG else None
         if rows is None:
             part = memoryview(body)[start:end]
             lists = decode(part, _Table, self._dialect, at=self._at)
@@ -147,16 +149,16 @@ class ChatTableReader:
 
     def _read_pieces(self, body: bytes, start: int, end: int) -> _Rows | None:
         """Return the rows of a long table; None if the usual forms of a table do not describe it."""
-        pieces: list[_Rows] = []
+        parts: list[_Rows] = []
         try:
-            for piece in _pieces(body, start, end):
-                tokens = msgspec.json.decode(piece, type=list[_Token])
+            for piece in _row_lists(body, start, end):
+                tokens = _decode_rows(piece)
                 if not tokens:
                     return None
-                pieces.append(self._rows(tokens, piece, 0, len(piece), None))
+                parts.append(self._rows(tokens, piece, 0, len(piece), None))
         except (msgspec.DecodeError, UnicodeDecodeError, MalformedResponseError):
             return None
-        return _Rows.joined(pieces) if pieces else None
+        return _Rows.joined(parts) if parts else None
 
     def _rows(self, tokens: list[_Token], body: bytes, start: int, end: int, name: str | None) -> _Rows:
         """Return decoded rows; ``name`` is that of their list, None if the JSON is the list itself."""
@@ -218,17 +220,13 @@ def _remark(table: Logprobs, remarks: list[str]) -> Logprobs:
     return table
 
 
-def _pieces(body: bytes, start: int, end: int) -> Iterator[bytes]:
+def _row_lists(body: bytes, start: int, end: int) -> Iterator[bytes]:
     """Yield lists of some rows each, which together are the rows of a table; none if it is not of the usual form."""
     beginning = _BEGINNING.match(body, start, end)
     ending = _ENDING.search(body, max(start, end - _LONGEST_ENDING), end)
     if beginning is None or ending is None:
         return
-    at, stop = beginning.end(), ending.start()
-    while at < stop:
-        cut = _BETWEEN_ROWS.search(body, min(at + _PIECE, stop), stop)
-        yield b"[%b]" % body[at : stop if cut is None else cut.start(1)]
-        at = stop if cut is None else cut.end()
+    yield from pieces(body, beginning.end(), ending.start(), _BETWEEN_ROWS)
 
 
 @lru_cache(256)

@@ -99,7 +99,7 @@ class LabelMass:
         ``most_open`` is the most that the unlisted probability can be, as the numbers are rounded. If each of them may
         be off by ``error``, the collected probabilities are the least that they can be.
         """
-        names = self.labels.names
+        names, partial = self.labels.names, self.partial
         listed = tail_caps
         if error:
             # What rounding took from the listed tokens of an answer is in the tail, too, and is no unlisted token.
@@ -108,45 +108,47 @@ class LabelMass:
         tail_mass, tail, tail_caps = tail, tail if most_open is None else most_open, listed
         lower = [math.fsum(parts) for parts in self.per_label]
         transparent = math.fsum(self.transparent)
+        shared = transparent if len(names) > 1 else 0.0
+        # Nearly always, no text is open.
+        open_to: list[list[float]] = [[] for _ in names]
+        open_to_rivals = open_to
+        if partial:
+            open_to = [[p for among, p in partial if index in among] for index in range(len(names))]
+            open_to_rivals = [[p for among, p in partial if among - {index}] for index in range(len(names))]
         slack = [
-            math.fsum([min(tail, cap), transparent, *(p for among, p in self.partial if index in among)])
-            for index, cap in enumerate(tail_caps)
+            math.fsum((min(tail, cap), transparent, *parts)) for cap, parts in zip(tail_caps, open_to, strict=True)
         ]
         matched = math.fsum(lower)
         # What several rivals of an answer may take counts once: they share it.
         rivals = [
-            math.fsum(
-                [
-                    min(tail, math.fsum(cap for other, cap in enumerate(tail_caps) if other != index)),
-                    transparent if len(names) > 1 else 0.0,
-                    *(p for among, p in self.partial if among - {index}),
-                ]
-            )
-            for index in range(len(names))
+            math.fsum((min(tail, math.fsum([*tail_caps[:index], *tail_caps[index + 1 :]])), shared, *parts))
+            for index, parts in enumerate(open_to_rivals)
         ]
         normalized: dict[str, float] = {}
         least: dict[str, float] = {}
         most: dict[str, float] = {}
+        best = None
         if matched > 0:
             normalized = {name: low / matched for name, low in zip(names, lower, strict=True)}
             least = {name: low / (matched + others) for name, low, others in zip(names, lower, rivals, strict=True)}
             most = {name: (low + own) / (matched + own) for name, low, own in zip(names, lower, slack, strict=True)}
-        best = max(range(len(names)), key=lower.__getitem__) if matched > 0 else None
+            best = lower.index(max(lower))
         upper = [min(low + own, 1.0) for low, own in zip(lower, slack, strict=True)]
         attributed = [math.fsum(parts) for parts in self.attributed]
-        rival = max((high for index, high in enumerate(upper) if index != best), default=0.0)
+        others = upper if best is None else upper[:best] + upper[best + 1 :]
+        rival = max(others) if others else 0.0
         other, refused = math.fsum(self.other), math.fsum(self.refused)
         return LabelDistribution(
             lower=dict(zip(names, lower, strict=True)),
             upper=dict(zip(names, upper, strict=True)),
             attributed=dict(zip(names, attributed, strict=True)),
             matched_mass=matched,
-            partial_mass=math.fsum(p for _, p in self.partial),
+            partial_mass=math.fsum([p for _, p in partial]),
             transparent_mass=transparent,
             other_mass=other,
             tail_mass=tail_mass,
             normalized=normalized,
-            entropy=math.fsum(-p * math.log(p) for p in normalized.values() if p > 0) + 0.0 if normalized else None,
+            entropy=math.fsum([-p * math.log(p) for p in normalized.values() if p > 0]) + 0.0 if normalized else None,
             argmax=None if best is None else names[best],
             likeliest=self._likeliest([low + part for low, part in zip(lower, attributed, strict=True)]),
             normalized_lower=least,
@@ -156,7 +158,7 @@ class LabelMass:
         )
 
     def _likeliest(self, masses: list[float]) -> str | None:
-        best = max(range(len(masses)), key=masses.__getitem__)
+        best = masses.index(max(masses))
         # One of the answers that share a mass has at least the mean of it.
-        shared = max((math.fsum(parts) / len(among) for among, parts in self.ambiguous.items()), default=0.0)
+        shared = max([0.0, *(math.fsum(parts) / len(among) for among, parts in self.ambiguous.items())])
         return self.labels.names[best] if masses[best] > 0 and masses[best] >= shared else None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,9 @@ from ..core.records import Ends
 from ..core.truncated import ListedMass, read_masses, read_truncated
 from ..core.validation import Alternative, between, read_alternatives, read_logprobs
 from .distribution import LabelDistribution, LabelMass, LabelSet
+
+# Cached, because tokens repeat.
+_exact_text = lru_cache(maxsize=1 << 14)(exact_text)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -130,7 +134,7 @@ def walk_trie(
         else:
             tail, most_open = seen.open_mass, seen.most_open
         for alternative, p in zip(node, seen.least, strict=True):
-            token, through = exact_text(alternative.token, alternative.raw), reached * p
+            token, through = _exact_text(alternative.token, alternative.raw), reached * p
             text, reading = join(prefix, token), labels.read_after(prefix, token)
             follow = reading.is_undecided or (to_the_end and reading.label is not None and not reading.ended)
             if follow and text in lists and token and through > 0:
