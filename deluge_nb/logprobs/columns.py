@@ -268,7 +268,7 @@ def has_repeats(alternative: NDArray[np.integer], logprob: Floats, offsets: Ints
     if not len(inner) or 0 < inner[0] <= inner[-1] < len(logprob):
         falls = logprob[1:] < logprob[:-1]
         falls[inner - 1] = True
-        if falls.all():
+        if np.count_nonzero(falls) == len(falls):
             return False
     # One number for each row, token and log-probability. Different ones with equal numbers are all but impossible, and
     # cost time only.
@@ -300,9 +300,9 @@ def drop_repeats(
     return [index for index, _ in kept], [value for _, value in kept], ends
 
 
-def drop_list_repeats(indices: Sequence[int], numbers: bytes, offsets: Ints) -> tuple[list[int], bytes, Ints]:
+def drop_list_repeats(indices: Sequence[int] | Ints, numbers: bytes, offsets: Ints) -> tuple[list[int], bytes, Ints]:
     """Return lists of all chosen tokens, then all alternatives, without what :func:`drop_repeats` removes."""
-    n = len(offsets) - 1
+    n, indices = len(offsets) - 1, list(map(int, indices))
     logprobs = [None if value != value else value for value in np.frombuffer(numbers).tolist()]
     kept, values, ends = drop_repeats(indices[n:], logprobs[n:], offsets.tolist())
     return [*indices[:n], *kept], pack_numbers([*logprobs[:n], *values]), np.array(ends, np.int32)
@@ -348,12 +348,13 @@ def pack_numbers(logprobs: Sequence[float | None]) -> bytes:
 
 
 def pack_lists(
-    vocabulary: Vocabulary, indices: Sequence[int], numbers: bytes, offsets: Ints
+    vocabulary: Vocabulary, indices: Sequence[int] | Ints, numbers: bytes, offsets: Ints
 ) -> tuple[bytes | None, tuple[Any, ...]]:
     """Return the columns of lists, as :func:`pack_columns` does; chosen tokens come first, then all alternatives."""
     n, total = len(offsets) - 1, len(indices)
     width = "H" if len(vocabulary) <= _NARROW_VOCABULARY else "i"
-    ids = struct.pack(f"{total}{width}", *indices)
+    is_array = isinstance(indices, np.ndarray)
+    ids = indices.astype(width).tobytes() if is_array else struct.pack(f"{total}{width}", *indices)
     if len(numbers) + len(ids) + 4 * (n + 1) <= _MOST_BYTES:
         header = _HEADER_STRUCT.pack(n, total - n, id(vocabulary))
         block = b"".join((header, numbers, offsets.tobytes(), ids))

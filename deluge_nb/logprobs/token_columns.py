@@ -103,7 +103,7 @@ class TokenColumns:
     def from_lists(
         cls,
         vocabulary: Vocabulary,
-        indices: Sequence[int],
+        indices: Sequence[int] | Ints,
         numbers: bytes,
         offsets: Ints,
         *,

@@ -80,7 +80,7 @@ class _Rows(NamedTuple):
     """
 
     n: int
-    indices: Sequence[int]
+    indices: Sequence[int] | Ints
     numbers: bytes
     counts: tuple[int, ...]
 
@@ -88,10 +88,12 @@ class _Rows(NamedTuple):
     def joined(cls, parts: list[_Rows]) -> _Rows:
         """Return the rows of several parts as one."""
         numbers = [part.numbers[: 8 * part.n] for part in parts] + [part.numbers[8 * part.n :] for part in parts]
-        indices = [part.indices[: part.n] for part in parts] + [part.indices[part.n :] for part in parts]
+        packed = [np.array(part.indices, np.int32) for part in parts]
+        indices = [rows[: part.n] for part, rows in zip(parts, packed, strict=True)]
+        indices += [rows[part.n :] for part, rows in zip(parts, packed, strict=True)]
         counts = chain.from_iterable(part.counts for part in parts)
         n = sum(part.n for part in parts)
-        return cls(n, list(chain.from_iterable(indices)), b"".join(numbers), tuple(counts))
+        return cls(n, np.concatenate(indices), b"".join(numbers), tuple(counts))
 
 
 class ChatTableReader:

@@ -77,7 +77,7 @@ def _is_plausible(table: Logprobs) -> bool:
         sums = np.add.reduceat(np.exp(logprob[:last].astype(np.float32)), starts)
         # Nearly always the chosen token is the first of its list.
         is_other = chosen != alternative[starts]
-        if is_other.any():
+        if np.count_nonzero(is_other):
             sums[is_other] += np.exp(table._chosen_logprob[is_other])
     return bool(sums.max() <= _MOST - _SINGLE)  # False for NaN
 
