@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import signal
 from collections import Counter
@@ -138,6 +139,17 @@ def as_reason(error: Exception) -> str:
     return str(error) if isinstance(error, DelugeError) else f"internal error: {describe(error)}"
 
 
+def ends_task(error: BaseException) -> bool:
+    """Return whether an exception ends the running task, rather than being one that the user's code raised in it."""
+    if not isinstance(error, asyncio.CancelledError | GeneratorExit):
+        return False
+    try:
+        task = asyncio.current_task()
+    except RuntimeError:
+        task = None
+    return task is None or task.cancelling() > 0
+
+
 def is_from_signal(error: BaseException) -> bool:
     """Return whether a signal's handler raised an exception: it then concerns the call, not the step of the call."""
     handlers = {code for code in map(_code_of, signal.valid_signals()) if code is not None}
@@ -159,6 +171,7 @@ __all__ = [
     "as_reason",
     "describe",
     "distinct_names",
+    "ends_task",
     "group_by_model",
     "is_from_signal",
     "keep",

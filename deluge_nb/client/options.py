@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from ..errors import SettingError, invalid_argument
 from ..sampling import SamplingParams
 from ..tools import Tool
-from ..transport.throttle import OwnPace, PaceLike, check_pace
+from ..transport.throttle import OwnPace, Pace, PaceLike, check_pace
+from .sending.pacing import CheckedPace
 
 if TYPE_CHECKING:
     from .cache.store import Cache
@@ -89,7 +90,7 @@ def as_pace(pace: PaceLike | None, rates: Mapping[str, float]) -> PaceLike | Non
         raise SettingError(
             f"{name}={rate!r} and pace={pace!r} both limit the requests; give the limit once.", setting=name, value=rate
         )
-    return pace
+    return pace if type(pace) is Pace else CheckedPace(pace)
 
 
 def check_transport(transport: object) -> None:

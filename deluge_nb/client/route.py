@@ -19,6 +19,7 @@ from ..sampling import SamplingParams
 from ..transport.address import ServerAddress, mask_invalid, read_address
 from . import credentials
 from .credentials import Access, as_invalid_address
+from .sending.pacing import CheckedPace
 
 if TYPE_CHECKING:
     import httpx
@@ -138,6 +139,10 @@ class Route:
         """Count the tokens of an answer toward the limit of tokens per minute."""
         if self._pace is not None:
             self._pace.charge(token_count(completion.usage))
+
+    def pace_trouble(self) -> str | None:
+        """Return what a pace of the user's own did wrong, as a sentence, once; else None."""
+        return self._pace.take_trouble() if isinstance(self._pace, CheckedPace) else None
 
     def close(self) -> None:
         """Close the connection."""

@@ -7,6 +7,7 @@ import itertools
 import pickle
 import sys
 import threading
+import warnings
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -14,7 +15,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deluge_nb import LLMClient, Pace, SettingError
+from deluge_nb import LLMClient, Pace, RequestError, SettingError
+from deluge_nb.client.sending import pacing
 from deluge_nb.transport import throttle
 from deluge_nb.transport.throttle import OwnPace, Slots
 from tests.openai_server import ChatServer, Reply, chat, error, says
@@ -252,6 +254,103 @@ def test_a_pace_whose_turn_fails_fails_the_prompt_and_not_the_call(server: ChatS
     responses = client.process_prompts_sync(["a", "b", "c"], show_progress=False)
     assert [response.is_error for response in responses] == [False, True, False]
     assert "no ticket" in (responses[1].error_message or "")
+
+
+ERRORS = [ValueError, KeyboardInterrupt, SystemExit, GeneratorExit, asyncio.CancelledError, StopAsyncIteration]
+RESET = {"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "1ms"}
+
+
+class Failing(Scheduler):
+    """Pacing of one's own with a method that fails."""
+
+    def __init__(self, method: str, error: type[BaseException]) -> None:
+        super().__init__()
+        self._fails = {method: error}
+
+    async def turn(self) -> None:
+        self._fail("turn")
+
+    def charge(self, tokens: float) -> None:
+        self._fail("charge")
+
+    def hold(self, seconds: float) -> None:
+        self._fail("hold")
+
+    def _fail(self, name: str) -> None:
+        if name in self._fails:
+            raise self._fails[name]("mine")
+
+
+@pytest.mark.parametrize("error", ERRORS)
+def test_a_turn_that_fails_is_reported_in_every_way_to_ask(server: ChatServer, error: type[BaseException]) -> None:
+    client = LLMClient("gpt-4o-mini", pace=Failing("turn", error))
+    with pytest.warns(UserWarning, match="2 of 2 prompts failed"):
+        responses = client.process_prompts_sync(["a", "b"], show_progress=False)
+    message = f"pace.turn() failed, so the request was not sent: {error.__name__}: mine"
+    assert [response.error_message for response in responses] == [message] * 2
+    with pytest.raises(RequestError, match=r"pace\.turn\(\) failed"):
+        list(client.stream("a"))
+
+    async def read() -> None:
+        async for _ in client.stream("a"):
+            pass
+
+    with pytest.raises(RequestError, match=r"pace\.turn\(\) failed"):
+        asyncio.run(read())
+    assert not server.seen
+
+
+@pytest.mark.parametrize("error", ERRORS)
+@pytest.mark.parametrize("method", ["charge", "hold"])
+def test_a_pace_that_fails_to_count_or_to_hold_costs_no_answer(
+    server: ChatServer, method: str, error: type[BaseException]
+) -> None:
+    server.answer = lambda seen, number: Reply(chat(seen, says("Hi")), headers=RESET)
+    client = LLMClient("gpt-4o-mini", pace=Failing(method, error))
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        responses = client.process_prompts_sync(["a", "b"], show_progress=False)
+        streamed = "".join(token.text for token in client.stream("a"))
+    assert [(response.completion, response.is_error) for response in responses] == [("Hi", False)] * 2
+    assert (streamed, len(server.seen)) == ("Hi", 3)
+    notes = [response.note or "" for response in responses]
+    told = notes if method == "charge" else [str(warning.message) for warning in caught]
+    assert told
+    assert all(f"pace.{method}(" in text and error.__name__ in text for text in told)
+
+
+def ask_one(client: LLMClient) -> None:
+    client.process_prompts_sync(["a"], show_progress=False)
+
+
+def await_one(client: LLMClient) -> None:
+    asyncio.run(client.process_prompts_async(["a"], show_progress=False))
+
+
+@pytest.mark.parametrize("call", [ask_one, await_one])
+def test_a_turn_that_never_comes_is_reported(
+    server: ChatServer, call: Callable[[LLMClient], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Never(Scheduler):
+        async def turn(self) -> None:
+            await asyncio.Event().wait()
+
+    monkeypatch.setattr(pacing, "_PATIENCE", 0.05)
+    client = LLMClient("gpt-4o-mini", pace=Never())
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(UserWarning, match="interrupt the call if it never will"):
+            call(client)
+    assert not server.seen
+
+
+@pytest.mark.parametrize("name", ["charge", "hold"])
+def test_a_pace_whose_plain_methods_are_coroutines_is_refused(name: str) -> None:
+    async def method(self: Any, value: float) -> None: ...
+
+    pace = type("Awaited", (Scheduler,), {name: method})()
+    with pytest.raises(SettingError, match=rf"pace\.{name}\(\) .* must be a plain function"):
+        LLMClient("gpt-4o-mini", pace=pace)
 
 
 def test_workers_on_several_threads_share_one_allowance() -> None:

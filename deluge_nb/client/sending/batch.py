@@ -19,7 +19,7 @@ from ...tools import OutputSchema, Tool
 from ...transport import portal
 from ...warning import warn
 from .. import credentials
-from ..interruption import describe
+from ..interruption import describe, ends_task
 from ..route import Route, with_prefill
 from .progress import ProgressBar
 from .refusals import Refusals
@@ -173,7 +173,7 @@ class Batch:
         bar = ProgressBar(len(self.items), show=show_progress)
         self._asked = True
         try:
-            portal.run(self._run(), tick=lambda: bar.move(self._done))
+            portal.run(self._run(), tick=lambda: self._tick(bar))
         finally:
             bar.close()
 
@@ -186,7 +186,7 @@ class Batch:
         try:
             work.start()
             while not await work.wait_async(_TICK):
-                bar.move(self._done)
+                self._tick(bar)
             work.result()
         except asyncio.CancelledError:
             work.cancel()
@@ -303,13 +303,22 @@ class Batch:
                 completion = await send(ask, self._transports[id(item.route)], listener, self._count_request)
                 response = as_response(ask, completion, listener, _charge(item.route, completion))
         except BaseException as error:
-            if _ends_task(error):
+            if ends_task(error):
                 raise
             response = as_unbuilt(item, error) if ask is None else as_failure(ask, error, listener, completion)
         self._take(index, response)
         if ask is not None and completion is not None and not response.is_error and not is_cut_off(listener):
             await self._draws.put(key, ask, completion)
         return response
+
+    def _tick(self, bar: ProgressBar) -> None:
+        bar.move(self._done)
+        trouble = self._pace_trouble()
+        if trouble is not None:
+            warn(trouble)
+
+    def _pace_trouble(self) -> str | None:
+        return self.items[0].route.pace_trouble() if self.items else None
 
     def _count_request(self) -> None:
         self.requests += 1
@@ -331,6 +340,7 @@ class Batch:
             failure_warning(responses, self._refusals.first, self._unsent),
             missing_warning(self.items, responses),
             self._draws.trouble(),
+            self._pace_trouble(),
         ):
             if message is not None:
                 warn(message)
@@ -344,17 +354,6 @@ def _charge(route: Route, completion: Completion) -> list[str]:
     except Exception as error:
         return [f"its tokens could not be counted: {describe(error)}"]
     return []
-
-
-def _ends_task(error: BaseException) -> bool:
-    """Return whether an exception ends the running task, rather than being one that the user's code raised in it."""
-    if not isinstance(error, asyncio.CancelledError | GeneratorExit):
-        return False
-    try:
-        task = asyncio.current_task()
-    except RuntimeError:
-        task = None
-    return task is None or task.cancelling() > 0
 
 
 def _distinct_routes(items: Iterable[Item]) -> list[Route]:
