@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import codecs
+import contextlib
 import math
 import time
 from collections import deque
@@ -298,8 +299,9 @@ class Stream:
     def _wake(self) -> None:
         self._changed.open()
         waiting = self._waiting
-        if waiting is not None and not waiting[0].is_closed():
-            waiting[0].call_soon_threadsafe(waiting[1].set)
+        if waiting is not None:
+            with contextlib.suppress(RuntimeError):  # a loop that was closed
+                waiting[0].call_soon_threadsafe(waiting[1].set)
 
     def _event(self) -> asyncio.Event:
         loop = asyncio.get_running_loop()

@@ -8,12 +8,15 @@ import pickle
 import signal
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from deluge_nb import APIResponse, LLMClient, PartialResponses, SettingError, classify, score_llm
 from tests.memory_transport import MemoryTransport
+from tests.openai_server import Seen, chat, says
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*have less than 5 %")
 
@@ -158,3 +161,21 @@ def test_a_failed_response_is_asked_again() -> None:
 def test_places_of_a_list_without_models_are_those_of_its_responses() -> None:
     kept = PartialResponses([APIResponse("a", prompt="x"), None])
     assert (kept.models, kept.prompts) == (("a", None), ("x", None))
+
+
+def test_equal_prompts_stay_draws_of_their_own_with_a_cache(tmp_path: Path) -> None:
+    class Numbered(MemoryTransport):
+        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+            self.answered += 1
+            body = chat(Seen(json.loads(request.content), {}, ""), says(str(self.answered)))
+            return httpx.Response(200, json=body)
+
+    def client() -> LLMClient:
+        return LLMClient("gpt-4o-mini", api_key="sk-test-0123456789", transport=transport, cache=str(tmp_path / "c.db"))
+
+    transport = Numbered()
+    (first,) = client().process_prompts_sync(["x"], show_progress=False)
+    responses = client().process_prompts_sync(["x"] * 3, show_progress=False, resume=[first, None, None])
+    assert sorted(str(response.completion) for response in responses) == ["1", "2", "3"]
+    assert sorted(texts(client().process_prompts_sync(["x"] * 3, show_progress=False)), key=str) == ["1", "2", "3"]
+    assert transport.answered == 3

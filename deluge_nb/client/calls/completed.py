@@ -127,5 +127,6 @@ class Completed:
     def _wake(self) -> None:
         self._changed.open()
         waiting = self._waiting
-        if waiting is not None and not waiting[0].is_closed():
-            waiting[0].call_soon_threadsafe(waiting[1].set)
+        if waiting is not None:
+            with contextlib.suppress(RuntimeError):  # a loop that was closed
+                waiting[0].call_soon_threadsafe(waiting[1].set)

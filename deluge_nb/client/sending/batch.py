@@ -39,7 +39,7 @@ from .request import (
 from .summary import failure_warning, missing_warning
 
 if TYPE_CHECKING:
-    from ...dialects.base import Completion
+    from ...dialects.base import Ask, Completion
     from ...logprobs.columns import Vocabulary
     from ...transport.http import Transport
     from ...transport.streaming import StreamListener
@@ -237,6 +237,9 @@ class Batch:
 
         waiting = iter([index for index in range(len(self.items)) if index not in self.resumed])
         vocabulary = Vocabulary()
+        for index in sorted(self.resumed):  # equal prompts are draws of their own, also those of the earlier call
+            item = self.items[index]
+            self._draws.skip(lambda item=item: self._build(item, vocabulary), item.route)
 
         async def work() -> None:
             for index in waiting:
@@ -282,19 +285,22 @@ class Batch:
         finally:
             self._refusals.after(server, response)
 
+    def _build(self, item: Item, vocabulary: Vocabulary, *, stream: bool = False) -> Ask:
+        return build_ask(
+            item,
+            tools=self._tools,
+            output_schema=self._schema,
+            vocab_size=self._vocab_sizes.get(id(item.route)),
+            vocabulary=vocabulary,
+            stream=stream,
+        )
+
     async def _ask(self, index: int, vocabulary: Vocabulary, listener: StreamListener | None = None) -> APIResponse:
         """Answer one item from the cache or from its server; whatever fails, even a bug, becomes its response."""
         item = self.items[index]
         ask, key, completion = None, None, None
         try:
-            ask = build_ask(
-                item,
-                tools=self._tools,
-                output_schema=self._schema,
-                vocab_size=self._vocab_sizes.get(id(item.route)),
-                vocabulary=vocabulary,
-                stream=listener is not None,
-            )
+            ask = self._build(item, vocabulary, stream=listener is not None)
             key = self._draws.next_key(ask, item.route)
             cached = await self._draws.get(key, ask)
             if cached is not None:

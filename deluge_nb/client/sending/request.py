@@ -134,6 +134,12 @@ class DrawCache:
         self._draws[first] += 1
         return first if draw == 0 else cache_key(ask, address, draw)
 
+    def skip(self, build: Callable[[], Ask], route: Route) -> None:
+        """Pass over a draw whose completion is known; without a cache, the request is not built."""
+        if self._cache is not None:
+            with suppress(Exception):
+                self.next_key(build(), route)
+
     async def get(self, key: bytes | None, ask: Ask) -> Completion | None:
         """Return the cached completion of a key; None where there is none."""
         return None if self._cache is None or key is None else await self._cache.get(key, ask)
