@@ -9,6 +9,7 @@ additions of each event, and finally the body that the server would have sent wi
 
 from __future__ import annotations
 
+import itertools
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -18,14 +19,14 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import msgspec
 
-from ..errors import DelugeError, RequestError
+from ..errors import DelugeError, MalformedResponseError, RequestError
 from ..models.spec import Endpoint
 from ..printable import printable
 from ..prompts import Prompt
 from ..sampling import SamplingParams
 from .reading.alternatives import wants_none, without_alternatives
 from .reading.decode import ServerError, parse_error, parse_loosely
-from .reading.events import DONE, DetectedFraming
+from .reading.events import DONE, DetectedFraming, is_empty_value, split_lines
 from .reading.failures import is_failure, status_of
 from .reading.faults import Faults
 from .reading.thinking.delta import Delta
@@ -139,8 +140,8 @@ class StreamReader(ABC):
     def _read(self, events: list[bytes]) -> list[Delta]:
         self.check()
         deltas: list[Delta] = []
-        for event in events:
-            if event.strip() == DONE:
+        for event in itertools.chain.from_iterable(map(split_lines, events)):
+            if event.strip().upper() == DONE:
                 self._stopped = True
             if self.ended or self.failure is not None:
                 break
@@ -161,6 +162,12 @@ class StreamReader(ABC):
         additions: list[Delta] = []
         try:
             additions.extend(self.read(event))
+        except MalformedResponseError as error:
+            # Nothing can be missing behind the end of an answer, nor in a value that holds none.
+            if self.complete or is_empty_value(event):
+                self.faults.add("event")
+            else:
+                self.failure = error
         except DelugeError as error:  # after the tokens that came with it
             self.failure = error
             if isinstance(error, FailedAnswer):

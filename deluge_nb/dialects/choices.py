@@ -96,6 +96,7 @@ class ChoiceReader(StreamReader):
         self._calls: dict[int, dict[str, str | None]] = {}
         self._lists: dict[str, list[bytes]] = {}
         self._columns = 0
+        self._has_choice = False
         self._finish: str | None = None
         self._usage: dict[str, Any] | None = None
         self._model: str | None = None
@@ -130,7 +131,9 @@ class ChoiceReader(StreamReader):
                 ]
         else:
             choice["text"] = text
-        reply = {"model": self._model, "choices": [choice], "usage": self._usage}
+        # A stream that came to its end without a choice has no answer, as a reply has none.
+        choices = [choice] if self._has_choice or not self.ended else []
+        reply = {"model": self._model, "choices": choices, "usage": self._usage}
         return msgspec.json.encode(reply)
 
     def read(self, event: bytes) -> Iterable[Delta]:
@@ -141,6 +144,7 @@ class ChoiceReader(StreamReader):
         self._model = chunk.model or self._model
         self._usage = chunk.usage or self._usage
         for choice in chunk.choices or ():
+            self._has_choice = True
             # An index that no choice can have is none.
             if not 0 < choice.index < _MOST_CHOICES:
                 yield from (delta for delta in self._deltas(choice) if delta.text or delta.logprobs is not None)
@@ -150,8 +154,7 @@ class ChoiceReader(StreamReader):
                 self._finish = choice.finish_reason or self._finish
 
     def _deltas(self, choice: _Choice) -> Iterable[Delta]:
-        has_parts = self._texts or self._refusals or self._calls
-        message = choice.delta or (None if has_parts else choice.message) or _Message()
+        message = choice.delta or (choice.message if self._is_new(choice.message) else None) or _Message()
         content = message.content if self._chat else choice.text
         thought = thinking_of(message, content) or ""
         self._thoughts += [thought] if thought else []
@@ -178,6 +181,13 @@ class ChoiceReader(StreamReader):
         if table is None or start is None:
             return Delta(thought, table, True), Delta(text)
         return Delta(thought, table[:start], True), Delta(text, table[start:])
+
+    def _is_new(self, message: _Message | None) -> bool:
+        """Return whether a message in place of a chunk is no repetition of the text that has been streamed."""
+        content = message.content if message is not None else None
+        if not self._texts:
+            return not self._refusals and not self._calls
+        return isinstance(content, str) and not content.startswith("".join(self._texts))
 
     def _add_call(self, piece: _ToolCall) -> None:
         """Add a fragment of a tool call: the name comes first, then the arguments in parts."""

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from deluge_nb import APIResponse, LLMClient, RequestError, SamplingParams
+from deluge_nb import APIResponse, LLMClient, MalformedResponseError, RequestError, SamplingParams
 from deluge_nb.dialects.base import Ask, Completion, Request, load
 from deluge_nb.models import REGISTRY
 from deluge_nb.prompts import as_prompt
@@ -106,11 +106,16 @@ def events(dialect: str, end: bytes = b"\n") -> bytes:
     return b"".join([*parts, b"data: [DONE]" + end + end])
 
 
+def crowded(dialect: str, end: bytes = b"\n") -> bytes:
+    """Return the events without the empty lines between them."""
+    return b"".join(b"data: " + dump(chunk) + end for chunk in CHUNKS[dialect]) + b"data: [DONE]" + end
+
+
 def lines(dialect: str, end: bytes = b"\n") -> bytes:
     return b"".join(dump(chunk) + end for chunk in CHUNKS[dialect])
 
 
-FORMS = {"document": document, "pretty": pretty, "events": events, "lines": lines}
+FORMS = {"document": document, "pretty": pretty, "events": events, "crowded": crowded, "lines": lines}
 
 
 def ask(dialect: str, *, stream: bool = False) -> Ask:
@@ -228,6 +233,11 @@ PASSED_OVER = [
     b"\n\n\n",
     b"id: 7\nunknown: field\n\n",
     b"data\n\n",
+    b"data: null\n\n",
+    b'data: "still here"\n\n',
+    b"data: 7\n\n",
+    b"data: true\n\n",
+    b"data: []\n\n",
 ]
 
 
@@ -264,6 +274,31 @@ def test_an_error_in_the_middle_of_a_stream_is_an_error(event: bytes) -> None:
     first = events("openai").split(b"\n\n")[0] + b"\n\n"
     with pytest.raises(RequestError, match="out of memory"):
         read_at_once("openai", first + event)
+
+
+@pytest.mark.parametrize("end", [b"[done]", b"[Done]", b"{broken", b"bye"])
+def test_what_cannot_be_read_behind_the_finish_reason_costs_no_answer(end: bytes) -> None:
+    body = events("openai").replace(b"[DONE]", end)
+    assert read_at_once("openai", body).text == TEXT
+    assert read_in_pieces("openai", [body])[0].text == TEXT
+
+
+@pytest.mark.parametrize("chunk", [b"", b'data: {"choices": []}\n\n', b'data: {"usage": {"total_tokens": 1}}\n\n'])
+@pytest.mark.parametrize("dialect", ["openai", "completions"])
+def test_a_stream_without_a_choice_is_no_empty_answer(dialect: str, chunk: bytes) -> None:
+    body = chunk + b"data: [DONE]\n\n"
+    with pytest.raises(MalformedResponseError, match="without choices"):
+        read_at_once(dialect, body)
+    with pytest.raises(MalformedResponseError, match="without choices"):
+        read_in_pieces(dialect, [body])
+
+
+@pytest.mark.parametrize(("last", "text"), [("is", "Paris"), ("Par", "Par")])
+def test_a_message_in_place_of_a_chunk_is_added_unless_it_repeats_the_text(last: str, text: str) -> None:
+    first = {"choices": [{"index": 0, "delta": {"content": "Par"}}]}
+    message = {"choices": [{"index": 0, "message": {"content": last}, "finish_reason": "stop"}]}
+    body = b"".join(b"data: " + dump(chunk) + b"\n\n" for chunk in (first, message))
+    assert read_at_once("openai", body).text == text
 
 
 def test_a_whole_reply_in_one_event_is_read() -> None:

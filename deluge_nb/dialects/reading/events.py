@@ -265,6 +265,22 @@ def _without_trailer(data: bytes) -> bytes:
             return data[:size] + tail
 
 
+def split_lines(event: bytes) -> list[bytes]:
+    """Return the documents of an event, one a line, as servers send them that leave out the lines between events."""
+    if b"\n" not in event:
+        return [event]
+    lines = [line for line in event.split(b"\n") if line.strip()]
+    return lines if lines and is_json(lines[0]) else [event]
+
+
+def is_empty_value(event: bytes) -> bool:
+    """Return whether an event is JSON that holds nothing of an answer, such as null or a word that says "alive"."""
+    if not is_json(event):
+        return False
+    value = msgspec.json.decode(event)
+    return not value or not isinstance(value, dict | list)
+
+
 def _values(lines: list[bytes]) -> list[bytes]:
     return [value for value in map(_value_of, lines) if value is not None]
 
