@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
 from pydantic import (
@@ -30,6 +30,27 @@ def _as_stop_strings(value: Any) -> Any:
     if value is None:
         return ()
     return (value,) if isinstance(value, str) else tuple(value) if isinstance(value, list) else value
+
+
+NAMES_ELSEWHERE = {
+    **dict.fromkeys(("response_format", "json_mode", "json_schema"), "pass output_schema= to the call."),
+    **dict.fromkeys(("stop_sequences", "stop_strings"), "write stop=."),
+    **dict.fromkeys(("reasoning", "effort"), "write reasoning_effort=."),
+    **dict.fromkeys(("num_return_sequences", "num_completions"), "write n=."),
+    **{
+        name: f"write extra_body={{{name!r}: …}}."
+        for name in ("top_k", "min_p", "best_of", "user", "metadata", "service_tier", "repetition_penalty", "store")
+    },
+}
+"""Settings of requests by names that other libraries use, and what to write here."""
+
+
+def hint(name: str, known: Iterable[str], owner: str, elsewhere: Mapping[str, str] = NAMES_ELSEWHERE) -> str:
+    """Return the end of the error for an unknown setting: what to write, the nearest name, or where they are listed."""
+    close = difflib.get_close_matches(name, [*known, *elsewhere], n=1)
+    if name in elsewhere or (close and close[0] in elsewhere):
+        return elsewhere[name if name in elsewhere else close[0]]
+    return f"did you mean {close[0]!r}?" if close else f"see help({owner})."
 
 
 # A description completes the sentence "… must be" of the error for an invalid value.
@@ -285,9 +306,8 @@ def _as_setting_error(error: ValidationError) -> SettingError:
     name = str(first["loc"][0]) if first["loc"] else ""
     value = first["input"]
     if first["type"] == "extra_forbidden":
-        close = difflib.get_close_matches(name, SamplingParams.model_fields, n=1)
-        hint = f"did you mean {close[0]!r}?" if close else "see help(SamplingParams)."
-        return SettingError(f"SamplingParams has no setting {name!r}; {hint}", setting=name, value=value)
+        advice = hint(name, SamplingParams.model_fields, "SamplingParams")
+        return SettingError(f"SamplingParams has no setting {name!r}; {advice}", setting=name, value=value)
     if not name:
         return SettingError(str(first["ctx"]["error"]), value=None)
     return invalid_argument(name, value, str(SamplingParams.model_fields[name].description))

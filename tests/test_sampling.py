@@ -221,3 +221,14 @@ def test_every_setting_is_described() -> None:
     for name, field in SamplingParams.model_fields.items():
         assert name in described
         assert field.description
+
+
+@pytest.mark.parametrize(
+    ("name", "remedy"),
+    [("top_k", "extra_body={'top_k': …}"), ("stop_sequences", "stop="), ("response_format", "output_schema=")],
+)
+def test_a_setting_of_another_library_is_refused_with_what_to_write(name: str, remedy: str) -> None:
+    settings: dict[str, Any] = {name: 1}
+    with pytest.raises(SettingError) as info:
+        SamplingParams(**settings)
+    assert remedy in str(info.value)

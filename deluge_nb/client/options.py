@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from math import inf
 from typing import TYPE_CHECKING, Any, Literal
 
 from ..errors import SettingError, invalid_argument
-from ..sampling import SamplingParams
+from ..sampling import NAMES_ELSEWHERE, SamplingParams, hint
 from ..tools import Tool
 from ..transport.throttle import OwnPace, Pace, PaceLike, check_pace
 from .sending.pacing import CheckedPace
@@ -21,15 +20,23 @@ Settings = SamplingParams | Sequence[SamplingParams]
 
 # Names that other clients use, and what to write here.
 _ELSEWHERE = {
+    **NAMES_ELSEWHERE,
+    **dict.fromkeys(("max_tokens", "max_completion_tokens", "max_output_tokens"), "write max_new_tokens=."),
+    **dict.fromkeys(("model", "models", "model_name"), "the models come first: LLMClient('gpt-4o-mini')."),
+    **dict.fromkeys(("api_base", "azure_endpoint", "endpoint", "url", "host"), "write base_url=."),
+    "api_version": "write it into the address: base_url='https://…?api-version=…'.",
     "request_timeout": "write timeout=.",
     "max_retries": "write max_attempts=, which counts the first attempt, too.",
-    "max_tokens": "write max_new_tokens=.",
-    "max_completion_tokens": "write max_new_tokens=.",
     "default_headers": "write extra_headers=.",
     "headers": "write extra_headers=.",
     "default_query": "write the query into the address: base_url='https://…/v1?name=value'.",
     "http_client": "write transport=, which takes an httpx transport.",
     "system": "write the instruction into the prompts: Conversation().system(…).user(…).",
+    "stream": "call client.stream(prompt).",
+    **{name: f"pass {name}= to the call." for name in ("tools", "output_schema", "show_progress", "use_cache")},
+    "progress": "pass show_progress= to the call.",
+    "fallback_models": "ask another client for the prompts whose response.is_error is True.",
+    "postprocess": "change the responses after the call.",
 }
 
 
@@ -166,7 +173,5 @@ def check_names(settings: dict[str, Any], own: Callable[..., Any]) -> None:
     for name in settings:
         if name not in SamplingParams.model_fields:
             settings.clear()
-            close = difflib.get_close_matches(name, known, n=1)
-            hint = f"did you mean {close[0]!r}?" if close else "see help(LLMClient)."
-            hint = _ELSEWHERE.get(name, hint)
-            raise SettingError(f"LLMClient has no setting {name!r}; {hint}", setting=name)
+            advice = hint(name, known, "LLMClient", _ELSEWHERE)
+            raise SettingError(f"LLMClient has no setting {name!r}; {advice}", setting=name)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
+from ..errors import invalid_argument
 from ..printable import printable
 from ..text.counts import pluralize
 from . import counts
@@ -209,8 +210,10 @@ class APIResponse:
         """
         from .plain import from_plain
 
-        fields = from_plain(data)
-        return cls(**fields, _others=tuple(cls.from_dict(choice) for choice in data.get("choices") or ()))
+        fields, choices = from_plain(data), data.get("choices") or ()
+        if not isinstance(choices, list | tuple):
+            raise invalid_argument("choices", choices, "a list, as to_dict() returned it")
+        return cls(**fields, _others=tuple(cls.from_dict(choice) for choice in choices))
 
     def __repr__(self) -> str:
         if self.is_error:

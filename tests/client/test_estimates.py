@@ -71,3 +71,9 @@ def test_no_prompts_take_nothing() -> None:
 def test_a_price_that_is_none_is_refused(price: Any) -> None:
     with pytest.raises(SettingError, match=r"prices\['gpt-4o-mini'\] must be two numbers"):
         LLMClient("gpt-4o-mini", max_new_tokens=1).dry_run(["a"], prices={"gpt-4o-mini": price})
+
+
+@pytest.mark.parametrize("prices", ["x", (1, 2), 3, {"input": 1}, {"other": (1, -2)}, {"other": (1, "2")}])
+def test_prices_that_are_none_are_refused(prices: Any) -> None:
+    with pytest.raises(SettingError, match=r"^prices"):
+        LLMClient("gpt-4o-mini").dry_run(["a"], prices=prices)

@@ -279,3 +279,10 @@ def test_a_whole_batch_goes_to_json_lines_without_the_key(server: ChatServer) ->
     assert contents(copies[0].logprobs) == contents(responses[0].logprobs)
     assert copies[0].raw_response is None
     assert copies[1].raw_response == {"error": responses[1].error_message}
+
+
+@pytest.mark.parametrize("choices", [3, "x", {"a": 1}, [3], [None], [{}]])
+def test_choices_that_are_none_are_refused(choices: Any) -> None:
+    saved = APIResponse("m", completion="Yes").to_dict()
+    with pytest.raises(SettingError):
+        APIResponse.from_dict({**saved, "choices": choices})

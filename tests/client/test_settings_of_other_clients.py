@@ -23,6 +23,12 @@ from tests.secret_hunter import shown
         ("default_headers", "extra_headers="),
         ("default_query", "base_url="),
         ("http_client", "transport="),
+        ("api_base", "base_url="),
+        ("azure_endpoint", "base_url="),
+        ("api_version", "base_url="),
+        ("max_retires", "max_attempts="),
+        ("top_k", "extra_body="),
+        ("reasoning", "reasoning_effort="),
     ],
 )
 def test_a_name_of_another_client_is_refused_with_the_name_here(name: str, remedy: str) -> None:
@@ -30,6 +36,24 @@ def test_a_name_of_another_client_is_refused_with_the_name_here(name: str, remed
     with pytest.raises(SettingError, match=f"LLMClient has no setting '{name}'; write .*{remedy}") as info:
         LLMClient("gpt-4o-mini", **settings)
     assert info.value.setting == name
+
+
+@pytest.mark.parametrize(
+    ("name", "remedy"),
+    [
+        ("model", r"LLMClient\('gpt-4o-mini'\)"),
+        ("stream", r"client\.stream\(prompt\)"),
+        ("response_format", "output_schema="),
+        ("tools", "tools="),
+        ("progress", "show_progress="),
+        ("fallback_models", "is_error"),
+        ("postprocess", "after the call"),
+    ],
+)
+def test_what_a_client_does_not_take_is_refused_with_what_to_do(name: str, remedy: str) -> None:
+    settings: dict[str, Any] = {name: 1}
+    with pytest.raises(SettingError, match=f"LLMClient has no setting '{name}'; .*{remedy}"):
+        LLMClient("gpt-4o-mini", **settings)
 
 
 def test_uniform_weights_deal_the_prompts_out_evenly(server: ChatServer) -> None:

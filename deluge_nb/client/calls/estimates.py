@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
-from ...errors import SettingError
+from ...errors import SettingError, invalid_argument
 from ...prompts import Prompt, PromptLike, as_prompts
 from ...sampling import requested_choices
 from ...transport import portal
@@ -157,6 +157,7 @@ class Estimates(BaseClient):
         >>> LLMClient("gpt-4o-mini").dry_run(["Is the sky blue?"]).cost is None
         True
         """
+        prices = _checked_prices(prices)
         settings, next_turn = self._settings_for(sampling_params), self._turns()
         tokens_in, most_out, cost, requests = TokenCount(0, 0), _Sum(0), _Sum(0.0), 0
         for prompt in as_prompts(prompts):
@@ -167,7 +168,7 @@ class Estimates(BaseClient):
             out = None if limit is None else limit * requested_choices(ask.params)
             requests, tokens_in = requests + 1, tokens_in + bounds
             most_out = most_out.plus(out)
-            cost = cost.plus(_cost(bounds.high, out, _price(route, prices or {})))
+            cost = cost.plus(_cost(bounds.high, out, _price(route, prices)))
         return DryRun(requests, tokens_in, cast(int | None, most_out.value), cost.value)
 
 
@@ -181,18 +182,27 @@ class _Sum:
         return _Sum(None if self.value is None or part is None else self.value + part)
 
 
+def _checked_prices(prices: object) -> Mapping[str, tuple[float, float]]:
+    if prices is None:
+        return {}
+    if not isinstance(prices, Mapping):
+        raise invalid_argument("prices", prices, "a dict such as {'gpt-4o-mini': (0.15, 0.60)}")
+    for model, price in prices.items():
+        numbers = list(price) if isinstance(price, Sequence) and not isinstance(price, str) else []
+        if len(numbers) != 2 or not all(isinstance(item, int | float) and 0 <= item < float("inf") for item in numbers):
+            raise SettingError(
+                f"prices[{model!r}] must be two numbers, dollars for a million tokens in and out, not {price!r}.",
+                setting="prices",
+                value=price,
+            )
+    return prices
+
+
 def _price(route: Route, prices: Mapping[str, tuple[float, float]]) -> tuple[float, float] | None:
     if route.model not in prices:
         return (0.0, 0.0) if route.endpoint.launch is not None else None
-    price: Any = prices[route.model]
-    numbers = list(price) if isinstance(price, Sequence) and not isinstance(price, str) else []
-    if len(numbers) != 2 or not all(isinstance(item, int | float) and 0 <= item < float("inf") for item in numbers):
-        raise SettingError(
-            f"prices[{route.model!r}] must be two numbers, dollars for a million tokens in and out, not {price!r}.",
-            setting="prices",
-            value=price,
-        )
-    return numbers[0], numbers[1]
+    tokens_in, tokens_out = prices[route.model]
+    return tokens_in, tokens_out
 
 
 def _cost(tokens_in: int | None, tokens_out: int | None, price: tuple[float, float] | None) -> float | None:
