@@ -10,9 +10,10 @@ import numpy as np
 
 from ..logprobs.alignment import Alignment
 from ..logprobs.columns import Floats
+from ..printable import printable
 from ..text.counts import pluralize
 from ..text.glyphs import label
-from .offline import INK, OfflineChart, inline_data
+from .offline import INK, OfflineChart, inline_data, label_expr
 
 # Distinguishable by lightness and dashes, not only by hue.
 LINES = (INK, "#a23bc9", "#1a7f37", "#0969da", "#b35900", "#57606a", "#c2255c", "#0b7285")
@@ -40,16 +41,18 @@ def compare_chart(compared: Alignment, names: Sequence[str], measure: str = "log
     rows: list[dict[str, Any]] = []
     for side, (table, edges) in enumerate(zip(compared.tables, axis, strict=True)):
         values = table.logprob if measure == "logprob" else table.entropy(base=2)
-        rows += _points(table.token_bytes, values, edges, size, names[side])
+        rows += _points(table.token_bytes, values, edges, size, side, names[side])
     unit = "Log-probability (nats)" if measure == "logprob" else "Entropy (bits)"
-    domain = list(names)
+    # Lines are grouped by number: Vega fails at a name such as "__proto__".
+    domain = list(range(len(names)))
     x = alt.X(
         "at:Q",
         title="Token, along the shared text",
         scale=alt.Scale(domain=[0, max(length, 1)], nice=False),
         axis=alt.Axis(grid=False, format="d", tickMinStep=1),
     )
-    legend = alt.Legend(orient="top", symbolType="stroke", symbolSize=400)
+    labels = label_expr([printable(name) for name in names])
+    legend = alt.Legend(orient="top", symbolType="stroke", symbolSize=400, labelExpr=labels)
     tooltip = [
         alt.Tooltip("response:N"),
         alt.Tooltip("token:N"),
@@ -65,10 +68,10 @@ def compare_chart(compared: Alignment, names: Sequence[str], measure: str = "log
             x,
             alt.Y("value:Q", title=unit, scale=alt.Scale(zero=True)),
             color=alt.Color(
-                "response:N", title=None, scale=alt.Scale(domain=domain, range=list(LINES[: len(names)])), legend=legend
+                "side:N", title=None, scale=alt.Scale(domain=domain, range=list(LINES[: len(names)])), legend=legend
             ),
             strokeDash=alt.StrokeDash(
-                "response:N",
+                "side:N",
                 title=None,
                 scale=alt.Scale(domain=domain, range=list(_DASHES[: len(names)])),
                 legend=legend,
@@ -81,7 +84,7 @@ def compare_chart(compared: Alignment, names: Sequence[str], measure: str = "log
 
 
 def _points(
-    octets: Sequence[bytes], values: Floats, edges: tuple[Floats, Floats], size: int, name: str
+    octets: Sequence[bytes], values: Floats, edges: tuple[Floats, Floats], size: int, side: int, name: str
 ) -> list[dict[str, Any]]:
     """Return a point per token, or per group of tokens. A line is interrupted where its response has no token."""
     if not len(values):
@@ -90,6 +93,7 @@ def _points(
     groups = (starts // size).astype(np.int64)
     first = np.flatnonzero(np.diff(groups, prepend=-1))
     last = np.append(first[1:], len(values))
+    response = {"side": side, "response": printable(name)}
     points: list[dict[str, Any]] = []
     end = 0.0
     for start, stop in zip(first.tolist(), last.tolist(), strict=True):
@@ -98,11 +102,11 @@ def _points(
         text = "".join(label(raw) for raw in octets[start : min(stop, start + 8)])
         at = float(starts[start]) if size == 1 else float(groups[start] * size)
         if points and at > end + size / 2:
-            points += [{**points[-1], "at": end}, {"response": name, "at": end, "value": None}]
+            points += [{**points[-1], "at": end}, {**response, "at": end, "value": None}]
         end = float(ends[stop - 1]) if size == 1 else at + size
         points.append(
             {
-                "response": name,
+                **response,
                 "at": at,
                 "value": float(known.mean()) if len(known) else None,
                 "place": str(start) if stop - start == 1 else f"{start}–{stop - 1}",

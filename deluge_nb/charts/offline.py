@@ -7,9 +7,10 @@ default loads Vega from a server, and newer versions of Altair ask for a Vega-Li
 from __future__ import annotations
 
 import base64
+import json
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -18,7 +19,7 @@ import altair as alt
 from ..extras import has_extra
 from ..render.picture import png
 from .chart_link import with_named_views
-from .page import escape_pages, guard_source, is_page, page_settings, save_page, with_notice
+from .page import escape_pages, guard_specs, is_page, page_settings, save_page, with_notice
 
 # JupyterLab 4 includes Vega-Lite 5.6, so specifications must not use newer features.
 _SCHEMA = "https://vega.github.io/schema/vega-lite/v5.json"
@@ -111,7 +112,7 @@ class OfflineVConcatChart(_Offline, alt.VConcatChart):
 
 
 escape_pages()
-guard_source(_Offline)
+guard_specs(_Offline)
 
 
 @contextmanager
@@ -129,6 +130,15 @@ def inline_data(rows: list[dict[str, Any]]) -> alt.InlineData:
     """
     with alt.utils.schemapi.debug_mode(False):
         return alt.InlineData(values=rows)
+
+
+def label_expr(names: Sequence[str]) -> str:
+    """Return a Vega expression from an index to a name, in which JSON's texts are literals.
+
+    The space before each literal is cut off again: Vega fails at literals such as "constructor", which are names of
+    properties that every object of JavaScript has.
+    """
+    return f"slice({json.dumps([f' {name}' for name in names])}[datum.value], 1)"
 
 
 def _in_marimo() -> bool:

@@ -20,6 +20,7 @@ import altair as alt
 import altair.utils.html
 
 from ..extras import has_extra, install_command
+from ..printable import printable
 
 # Settings of a page that loads Vega from a server which the user has chosen, or that is only part of a page.
 _CHOSEN = frozenset({"base_url", "fullhtml", "requirejs", "inline", "template"})
@@ -31,6 +32,7 @@ _SOURCE_HEAD = '<meta http-equiv="Content-Security-Policy" content="default-src 
 _SAFE_SOURCE = {"usermeta": {"embedOptions": {"sourceHeader": _SOURCE_HEAD}}}
 # The fields in which Altair's compounds hold their parts.
 _PARTS = ("layer", "hconcat", "vconcat", "concat", "spec")
+_DATA = frozenset({"data", "datasets"})
 
 
 def _dumps(value: Any, **options: Any) -> str:
@@ -43,8 +45,11 @@ def escape_pages() -> None:
     vars(altair.utils.html)["json"] = SimpleNamespace(dumps=_dumps)
 
 
-def guard_source(kind: type) -> None:
-    """Make "View Source" show plain text, for charts of a class and for all compounds that hold one of them.
+def guard_specs(kind: type) -> None:
+    """Make the specifications of a class, and of all compounds that hold one of its charts, safe to show anywhere.
+
+    "View Source" shows plain text. Titles and descriptions have signs in place of control characters: where a text
+    cannot stand in XML, the program that makes pictures aborts the whole process.
 
     Altair builds its own classes of compounds (``alt.vconcat``, ``chart.facet``), and its top-level mixin is the only
     code that they share.
@@ -56,9 +61,22 @@ def guard_source(kind: type) -> None:
     def guarded(self: Any, *args: Any, **settings: Any) -> Any:
         spec = to_dict(self, *args, **settings)
         is_whole = "$schema" in spec  # or else it is part of another chart
-        return alt.utils.update_nested(_SAFE_SOURCE, spec, copy=True) if is_whole and _holds(self, kind) else spec
+        if not (is_whole and _holds(self, kind)):
+            return spec
+        return alt.utils.update_nested(_SAFE_SOURCE, _printable(spec), copy=True)
 
     mixin.to_dict = guarded
+
+
+def _printable(part: Any) -> Any:
+    """Return a part of a specification with printable texts. The package's data has signs already."""
+    if isinstance(part, str):
+        return printable(part)
+    if isinstance(part, list):
+        return [_printable(value) for value in part]
+    if isinstance(part, dict):
+        return {name: part[name] if name in _DATA else _printable(part[name]) for name in part}
+    return part
 
 
 def _holds(chart: Any, kind: type) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterator
 from typing import Any
@@ -15,7 +14,7 @@ from ..render.scale import percent
 from ..text.counts import pluralize
 from ..text.glyphs import label
 from .chart_link import link_of, link_to_view, zoom_selection
-from .offline import CALM, HEAT, INK, PALE, OfflineChart, inline_data
+from .offline import CALM, HEAT, INK, PALE, OfflineChart, inline_data, label_expr
 
 # Tokens. Beyond, there is no room for their texts: the axis counts them, and can be zoomed.
 _LABELLED = 60
@@ -189,7 +188,7 @@ def alternatives_chart(logprobs: Any, position: int = 0) -> alt.Chart:
     return (
         chart.mark_bar()
         .encode(
-            y=alt.Y("place:O", title=None, axis=alt.Axis(labelExpr=_label_expr(names), labelLimit=200, ticks=False)),
+            y=alt.Y("place:O", title=None, axis=alt.Axis(labelExpr=label_expr(names), labelLimit=200, ticks=False)),
             x=alt.X("probability:Q", title="Probability", scale=alt.Scale(domain=[0, 1])),
             color=alt.Color("kind:N", title=None, scale=kinds, legend=alt.Legend(orient="top")),
             tooltip=[alt.Tooltip("token:N"), alt.Tooltip("percent:N", title="probability"), alt.Tooltip("kind:N")],
@@ -216,7 +215,7 @@ def _over_tokens(
     y2 = alt.Y2(base) if isinstance(base, str) else alt.Y2Datum(base)
     if count <= _LABELLED:
         names = list({row["position"]: row["token"] for row in rows}.values())
-        axis = alt.Axis(labelExpr=_label_expr(names), labelAngle=-45, labelLimit=110, labelOverlap=False, ticks=False)
+        axis = alt.Axis(labelExpr=label_expr(names), labelAngle=-45, labelLimit=110, labelOverlap=False, ticks=False)
         chart = chart.mark_bar().encode(alt.X("position:O", title="Token", axis=axis), y, y2, color, tooltip=tooltip)
         return link_to_view(chart.properties(width=min(count * _STEP, _WIDTH), height=_HEIGHT), link, INK)
     scale = alt.Scale(domain=[-0.5, count - 0.5], nice=False, zero=False)
@@ -257,11 +256,6 @@ def _candidates(row: Any) -> Iterator[tuple[str, float, bool]]:
     for text, logprob, raw in candidates(entry):
         octets = bytes(raw) if raw is not None else text.encode()
         yield label(octets), math.exp(logprob), octets == chosen
-
-
-def _label_expr(names: list[str]) -> str:
-    """Return a Vega expression from an index to a name, in which JSON's texts are literals."""
-    return f"{json.dumps(names)}[datum.value]"
 
 
 def _mean(values: Any) -> float | None:

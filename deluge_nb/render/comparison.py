@@ -11,6 +11,7 @@ import numpy as np
 
 from ..logprobs.alignment import Alignment
 from ..logprobs.columns import Floats
+from ..printable import printable
 from ..stats.sequences import sequence_stats
 from ..text.counts import pluralize
 from ..text.glyphs import Fragment, fragments, label
@@ -114,7 +115,7 @@ def to_text(compared: Alignment, names: Sequence[str], *, limit: int | None = No
     """
     excerpt = _truncate(compared, limit)
     lines = [
-        f"{LETTERS[side]}{_after_letter(side, f' {name}')}: {_summary(compared, side)}"
+        f"{LETTERS[side]}{_after_letter(side, f' {printable(name)}')}: {_summary(compared, side)}"
         for side, name in enumerate(names)
     ]
     texts = [_token_texts(compared, side, excerpt.tokens[side]) for side in range(len(names))]

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import altair as alt
 import pytest
@@ -20,6 +21,7 @@ from deluge_nb import (
     confidence_chart,
     entropy_chart,
 )
+from deluge_nb.printable import printable
 
 pytestmark = pytest.mark.slow
 
@@ -152,6 +154,34 @@ def test_compounds_of_any_depth_and_charts_read_from_them_show_their_source_as_t
     deep = alt.hconcat(alt.vconcat(plain(HARMLESS), alt.layer(made, made)), plain(HARMLESS))
     for chart in (deep, made.facet("token:N"), made.repeat(["a"]), alt.Chart.from_dict(deep.to_dict())):
         assert source_head(chart.to_dict()).endswith("<plaintext>")
+
+
+def svg(chart: Any) -> ElementTree.Element:
+    chart.save(file := io.StringIO(), "svg")
+    return ElementTree.fromstring(file.getvalue())
+
+
+PROPERTIES = ["constructor", "toString", "valueOf", "hasOwnProperty", "__proto__"]
+
+
+@pytest.mark.parametrize("name", PROPERTIES)
+@pytest.mark.parametrize("chart", ["entropy", "confidence", "alternatives", "comparison"])
+def test_a_token_named_like_a_property_of_every_object_is_drawn(chart: str, name: str) -> None:
+    drawn, safe = (svg(CHARTS[chart](tokens)) for tokens in ((name, "two", "three"), HARMLESS))
+    assert [part.tag for part in drawn.iter()] == [part.tag for part in safe.iter()]
+    assert any((part.text or "").startswith(name) for part in drawn.iter())
+
+
+@pytest.mark.parametrize(
+    "text", ["a\x00b", "a\x0bb", "\x1b[2J", "\x9b", "\u202e", "\u2028", "\ufffe", "\uffff", "\ud800"]
+)
+@pytest.mark.parametrize("chart", ["comparison", "calibration", "titled", "entropy"])
+def test_a_character_that_no_picture_can_have_is_a_sign(chart: str, text: str) -> None:
+    # Such a character in a title aborted the whole process, not only the chart.
+    made = CHARTS[chart]((text, f"{text}!", "three")) if chart != "entropy" else entropy_chart(table(HARMLESS))
+    drawn = svg(alt.vconcat(made).properties(title=[text, "second line"]))
+    assert printable(text) in [part.text for part in drawn.iter()]
+    assert shown(made, "png")["image/png"]
 
 
 def test_charts_without_one_of_ours_are_left_as_altair_makes_them() -> None:

@@ -313,7 +313,7 @@ def test_the_chart_has_a_line_for_each_response_over_one_axis(measure: str) -> N
     assert axis == {"p": [0, 1, 3, 4, 6, 7], "l": [0, 1, 2, 3, 4, 5, 6, 7]}
     known = PARIS.logprob if measure == "logprob" else PARIS.entropy(base=2)
     assert [row["value"] for row in rows[:5]] == pytest.approx(known.tolist())
-    assert spec["encoding"]["strokeDash"]["field"] == "response"
+    assert spec["encoding"]["strokeDash"]["field"] == "side"
 
 
 def test_a_line_of_the_chart_has_a_gap_where_its_response_has_no_text() -> None:
