@@ -27,7 +27,7 @@ _CHOSEN = frozenset({"base_url", "fullhtml", "requirejs", "inline", "template"})
 _ROOM = re.compile(r'(<div id="[^"]*">)(?=</div>)')
 _NEEDS = "This chart needs Vega from {server}, which could not be reached. After {install}, saved pages work offline."
 # "View Source" in the menu of a chart writes the specification into a new page without escaping it, behind this head.
-# No tag ends <plaintext>: everything after it is text. A policy alone would still let a token send the page elsewhere.
+# No tag ends <plaintext>: everything after it is text. A policy alone would still let tokens make elements.
 _SOURCE_HEAD = '<meta http-equiv="Content-Security-Policy" content="default-src \'none\'"><plaintext>'
 _SAFE_SOURCE = {"usermeta": {"embedOptions": {"sourceHeader": _SOURCE_HEAD}}}
 # The fields in which Altair's compounds hold their parts.
