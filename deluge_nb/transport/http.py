@@ -7,7 +7,6 @@ import concurrent.futures
 import contextlib
 import json
 import math
-import re
 import weakref
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -25,6 +24,7 @@ from ..errors import MalformedResponseError, RequestError
 from ..models.spec import Address, Endpoint, Served
 from .address import ServerAddress, mask
 from .certificates import PermanentConnectError, proxy_login
+from .portal import Together
 from .rate_limits import seconds_until_reset
 from .reading import (
     ACCEPTED_CODINGS,
@@ -36,31 +36,19 @@ from .reading import (
     as_document,
     assembled,
 )
-from .retries import FailedAttempt, plausible_wait, retry_after, with_retries
+from .retries import EXHAUSTED_CODES, FailedAttempt, is_transient, plausible_wait, retry_after, with_retries
 from .secrecy import Secrets, basic, key_headers, override
 from .streaming import Source, StreamedReply, StreamListener
 from .throttle import PaceLike, Pause, Slots
 from .wire import Backend, HttpxBackend, Reply, Timeouts, encode_body
 
-# Statuses of transient failures: time-outs, conflicts, rate limits and server errors (Groq sends 498 and Anthropic 529
-# for "no capacity").
-_RETRY_STATUSES = frozenset({408, 409, 425, 429, 498, 500, 502, 503, 504, 529})
-# Error codes of a 429 that waiting does not cure.
-_EXHAUSTED_CODES = frozenset(
-    {
-        "insufficient_quota",
-        "credit_balance_exhausted",
-        "enforced_spend_limit_reached",
-        "billing_hard_limit_reached",
-    }
-)
-# Google's message for a tier without quota, whose delay does not help, and Python's for a field that it does not know.
-_PERMANENT = re.compile(r"\blimit: 0\b(?!\.\d)|unexpected keyword argument")
 # A reply that trickles in never exceeds `timeout` between two bytes; a whole try may take this many times as long.
 _TOTAL_TIMEOUT_FACTOR = 10
 _LONGER = "increase timeout to wait longer"
 # A client sends to a few addresses only; the limit guards against a path that varies.
 _MAX_PARSED_URLS = 64
+# Bytes of a reply that is worth reading together with others.
+_LONG_REPLY = 1 << 14
 # Seconds; if a server asks for a longer wait, an error with that number is more useful than a call that hangs.
 _LONGEST_WAIT = 60.0
 
@@ -138,6 +126,7 @@ class Transport:
         self._headers = {**_HEADERS, **endpoint.headers}
         self._urls: dict[str, SecretStr] = {}
         self._timeouts = Timeouts(min(10.0, timeout), timeout)
+        self._together = Together()
         self._backend: Backend | None = None
         self._finalizer: weakref.finalize[..., Transport] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -197,13 +186,15 @@ class Transport:
                             raise
                         # Of a stream, before its first token: a new request has a new reader.
                         proceed = partial(exchange.throw, failure)
+                    step = partial(_advance, proceed)
                     try:
-                        request = proceed()
-                    except StopIteration as end:
-                        return end.value
+                        result = await self._together.call(step) if len(document) > _LONG_REPLY else step()
                     except MalformedResponseError as error:
                         error.body = parse_error(HTTPStatus.OK, document).body
                         raise
+                    if isinstance(result, Completion):
+                        return result
+                    request = result
         except Exception as error:
             # Servers quote what is secret, and so do libraries.
             self._secrets.hide_in(error)
@@ -367,7 +358,7 @@ class Transport:
         is_limit = status == HTTPStatus.TOO_MANY_REQUESTS
         reset = seconds_until_reset(reply.raw_headers) if is_limit else None
         wait = plausible_wait((retry_after(reply.header), reason.wait, reset))
-        retry = _is_transient(status, body) and reason.code not in _EXHAUSTED_CODES
+        retry = is_transient(status, body) and reason.code not in EXHAUSTED_CODES
         should_retry = reply.header("x-should-retry")
         if should_retry in ("true", "false"):
             retry = should_retry == "true"
@@ -387,7 +378,7 @@ class Transport:
     def _answer_failure(self, error: RequestError) -> FailedAttempt:
         """Return the failure for a reply that reports an error in its body, which means what its status would mean."""
         body, wait = json.dumps(error.body), plausible_wait((error.retry_after,))
-        retry = _is_transient(error.status_code, body) and not any(code in body for code in _EXHAUSTED_CODES)
+        retry = is_transient(error.status_code, body) and not any(code in body for code in EXHAUSTED_CODES)
         if retry and wait and error.status_code == HTTPStatus.TOO_MANY_REQUESTS and wait <= _LONGEST_WAIT:
             self._pause.hold(wait)
         return FailedAttempt(error, retry=retry and (wait or 0) <= _LONGEST_WAIT, wait=wait, billed=True)
@@ -400,9 +391,12 @@ class Transport:
             _close(backend, loop)
 
 
-def _is_transient(status: int | None, body: str) -> bool:
-    """Return whether a failure with this status and body may be cured by waiting."""
-    return status in _RETRY_STATUSES and not _PERMANENT.search(body)
+def _advance(proceed: Callable[[], Request]) -> Request | Completion:
+    """Return the next request of an exchange, or its completion."""
+    try:
+        return proceed()
+    except StopIteration as end:
+        return end.value
 
 
 def _close(backend: Backend, loop: asyncio.AbstractEventLoop) -> None:

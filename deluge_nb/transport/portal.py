@@ -93,6 +93,43 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_forget)
 
 
+class Together:
+    """Calls of many tasks, one after the other at the end of a turn of the loop.
+
+    What they use is then still in the processor's cache: reading a long reply takes two thirds of the time that it
+    takes between the steps of a request. Used on one loop at a time.
+    """
+
+    def __init__(self) -> None:
+        self._waiting: list[tuple[asyncio.Future[Any], Callable[[], Any]]] = []
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    async def call(self, function: Callable[[], T]) -> T:
+        """Return what a function returns, or raise what it raises; it is not called for a task that is cancelled."""
+        loop = asyncio.get_running_loop()
+        if self._loop is not loop:  # in a forked process
+            self._loop = loop
+            self._waiting = []
+        if not self._waiting:
+            loop.call_soon(self._run)
+        future: asyncio.Future[T] = loop.create_future()
+        self._waiting.append((future, function))
+        return await future
+
+    def _run(self) -> None:
+        waiting = self._waiting
+        self._waiting = []
+        for future, function in waiting:
+            if future.done():
+                continue
+            try:
+                result = function()
+            except BaseException as error:  # it is the task's
+                future.set_exception(error)
+            else:
+                future.set_result(result)
+
+
 class Work(Generic[T]):
     """Coroutine that runs on the private loop.
 

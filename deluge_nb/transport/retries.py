@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import email.utils
+import re
 from collections.abc import Awaitable, Callable, Iterable
 from datetime import UTC, datetime
 
@@ -11,8 +12,27 @@ import tenacity
 
 from ..errors import RequestError
 
+# Statuses of transient failures: time-outs, conflicts, rate limits and server errors (Groq sends 498 and Anthropic 529
+# for "no capacity").
+_RETRY_STATUSES = frozenset({408, 409, 425, 429, 498, 500, 502, 503, 504, 529})
+EXHAUSTED_CODES = frozenset(
+    {
+        "insufficient_quota",
+        "credit_balance_exhausted",
+        "enforced_spend_limit_reached",
+        "billing_hard_limit_reached",
+    }
+)
+"""Error codes of a 429 that waiting does not cure."""
+# Google's message for a tier without quota, whose delay does not help, and Python's for a field that it does not know.
+_PERMANENT = re.compile(r"\blimit: 0\b(?!\.\d)|unexpected keyword argument")
 # Seconds, about a year: a longer wait is a mistake of the server.
 _LONGEST_PLAUSIBLE_WAIT = 3e7
+
+
+def is_transient(status: int | None, body: str) -> bool:
+    """Return whether a failure with this status and body may be cured by waiting."""
+    return status in _RETRY_STATUSES and not _PERMANENT.search(body)
 
 
 class FailedAttempt(Exception):

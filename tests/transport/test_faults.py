@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import gzip
+import json
 import os
 import random
 import signal
@@ -483,3 +484,25 @@ def test_a_client_that_was_used_before_answers_when_the_interpreter_ends(faulty:
         [sys.executable, "-c", textwrap.dedent(script)], capture_output=True, text=True, timeout=60, check=True
     )
     assert run.stdout.split() == ["Hello?", "Hello?"]
+
+
+def test_long_answers_that_arrive_together_are_read_each_for_itself(faulty: FaultServer) -> None:
+    """Every third is broken, in a way of its own."""
+    failed = {"finish_reason": "error", "error": {"code": 400, "message": "no"}}
+
+    def answer(seen: Seen, number: int) -> list[fault_server.Step]:
+        turn, whole = int(seen.question.split()[-1]), chat(seen, says(seen.question, *["word "] * 300))
+        if turn % 6 == 0:
+            whole["choices"][0].update(failed)
+        if turn % 6 == 3:
+            return reply(json.dumps(whole)[:-2].encode())
+        return reply(whole)
+
+    faulty.answer = answer
+    responses = ask(faulty, *[f"question {turn}" for turn in range(60)], max_concurrent_requests=60)
+    for turn, response in enumerate(responses):
+        assert response.is_error == (turn % 3 == 0)
+        if turn % 6 != 3:
+            assert (response.completion or "").startswith(f"question {turn}word")
+    good_ones = [response.logprobs for response in responses if not response.is_error]
+    assert all(table is not None and len(table) == 301 for table in good_ones)

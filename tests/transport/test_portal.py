@@ -296,3 +296,41 @@ def test_a_fork_while_another_thread_holds_the_lock_leaves_the_child_free() -> N
         """
     )
     assert out == "7"
+
+
+def test_calls_of_one_turn_run_in_order_and_each_has_its_own_end() -> None:
+    together, called = portal.Together(), list[int]()
+
+    def half(number: int) -> int:
+        called.append(number)
+        if number % 2:
+            raise ValueError(number)
+        return number // 2
+
+    async def ask(number: int) -> int:
+        return await together.call(lambda: half(number))
+
+    async def all_of_them() -> list[int | BaseException]:
+        return await asyncio.gather(*map(ask, range(6)), return_exceptions=True)
+
+    results = portal.run(all_of_them())
+    assert called == list(range(6))
+    assert [result if isinstance(result, int) else repr(result) for result in results] == [
+        0, "ValueError(1)", 1, "ValueError(3)", 2, "ValueError(5)",
+    ]  # fmt: skip
+
+
+def test_a_cancelled_task_is_not_called_and_costs_no_other() -> None:
+    together, called = portal.Together(), list[str]()
+
+    async def ask(name: str) -> None:
+        await together.call(lambda: called.append(name))
+
+    async def cancel_one() -> None:
+        tasks = [asyncio.create_task(ask(name)) for name in "abc"]
+        await asyncio.sleep(0)
+        tasks[1].cancel()
+        await asyncio.wait(tasks)
+
+    portal.run(cancel_one())
+    assert called == ["a", "c"]
