@@ -182,6 +182,8 @@ class SamplingParams(BaseModel):
             return "SamplingParams(…)"
         return f"SamplingParams({', '.join(f'{name}={value!r}' for name, value in self.chosen().items())})"
 
+    __str__ = __repr__
+
     def replace(self, **changes: Any) -> SamplingParams:
         """Return a copy with some settings changed, validated again.
 

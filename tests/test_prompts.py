@@ -242,3 +242,10 @@ def test_a_refusal_names_the_prompt_by_its_place() -> None:
     with pytest.raises(SettingError, match=r"^prompts\[2\] is empty") as caught:
         as_prompts(["a", "b", ""])
     assert caught.value.setting == "prompts[2]"
+
+
+@pytest.mark.parametrize("role", ["system", "user", "assistant"])
+def test_a_conversation_begins_with_any_turn_on_the_class(role: str) -> None:
+    begun = getattr(Conversation, role)("Hello")
+    assert begun == getattr(Conversation(), role)("Hello")
+    assert [message.role for message in begun.user("And?")] == [role, "user"]

@@ -232,3 +232,7 @@ def test_a_setting_of_another_library_is_refused_with_what_to_write(name: str, r
     with pytest.raises(SettingError) as info:
         SamplingParams(**settings)
     assert remedy in str(info.value)
+
+
+def test_printed_settings_are_those_that_were_passed() -> None:
+    assert str(SamplingParams(logprobs=True)) == "SamplingParams(logprobs=True)"

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, overload
+from types import MethodType
+from typing import TYPE_CHECKING, Any, Concatenate, Generic, Literal, ParamSpec, TypeVar, cast, overload
 
 from ..errors import SettingError
 from .pictures import picture_part
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
             """The text."""
             ...
 
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 Role = Literal["system", "developer", "user", "assistant", "tool"]
 
@@ -69,9 +73,21 @@ class RawPrompt:
     text: str
 
 
+class _Turn(Generic[P, T]):
+    """Method that begins a conversation where it is called on the class."""
+
+    def __init__(self, method: Callable[Concatenate[Conversation, P], T]) -> None:
+        self._method, self.__doc__ = method, method.__doc__
+
+    def __get__(self, instance: Conversation | None, owner: type[Conversation]) -> Callable[P, T]:
+        return cast("Callable[P, T]", MethodType(self._method, owner() if instance is None else instance))
+
+
 @dataclass(frozen=True, slots=True)
 class Conversation(Sequence[Message]):
     """Immutable sequence of messages; its methods return copies with one more turn or with a prefill.
+
+    ``Conversation.system(…)``, ``.user(…)`` and ``.assistant(…)`` on the class begin a conversation.
 
     Parameters
     ----------
@@ -86,7 +102,7 @@ class Conversation(Sequence[Message]):
     Examples
     --------
     >>> from deluge_nb import Conversation
-    >>> Conversation().system("Answer briefly.").user("What is the capital of France?")
+    >>> Conversation.system("Answer briefly.").user("What is the capital of France?")
     Conversation(2 messages)
     """
 
@@ -94,6 +110,7 @@ class Conversation(Sequence[Message]):
     prefill: str | None = None
     gap: str = field(default="", compare=False)
 
+    @_Turn
     def system(self, content: str) -> Conversation:
         """Return a copy with a system message added.
 
@@ -109,6 +126,7 @@ class Conversation(Sequence[Message]):
         """
         return self._append("system", content)
 
+    @_Turn
     def user(self, content: str, image: str | os.PathLike[str] | bytes | None = None) -> Conversation:
         """Return a copy with a turn of the user added.
 
@@ -141,6 +159,7 @@ class Conversation(Sequence[Message]):
             return self._append("user", content)
         return self._append("user", [picture_part(image), {"type": "text", "text": content}])
 
+    @_Turn
     def assistant(self, content: str) -> Conversation:
         """Return a copy with a turn of the model added.
 
@@ -156,6 +175,7 @@ class Conversation(Sequence[Message]):
         """
         return self._append("assistant", content)
 
+    @_Turn
     def ai(self, content: str) -> Conversation:
         """Return a copy with a turn of the model added; the same as :meth:`assistant`.
 
