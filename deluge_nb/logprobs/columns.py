@@ -261,8 +261,11 @@ class Builder:
 def has_repeats(alternative: NDArray[np.integer], logprob: Floats, offsets: Ints) -> bool:
     """Return whether a list of alternatives, by their indices in a vocabulary, repeats one with its log-probability."""
     if len(alternative) <= FEW:
-        few = list(zip(alternative.tolist(), _bits(logprob).tolist(), strict=True))
-        return any(len(set(few[start:stop])) < stop - start for start, stop in pairwise(offsets.tolist()))
+        few, ends = alternative.tolist(), offsets.tolist()
+        if all(len(set(few[start:stop])) == stop - start for start, stop in pairwise(ends)):
+            return False
+        pairs = list(zip(few, _bits(logprob).tolist(), strict=True))
+        return any(len(set(pairs[start:stop])) < stop - start for start, stop in pairwise(ends))
     # Numbers that fall from each alternative to the next, as they nearly always do, are different ones.
     inner = offsets[1:-1]
     if not len(inner) or 0 < inner[0] <= inner[-1] < len(logprob):
