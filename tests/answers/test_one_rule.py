@@ -201,10 +201,12 @@ def test_an_expected_score_is_made_of_whole_numbers_only(text: str) -> None:
 
 
 def asked(server: ChatServer, texts: Sequence[str]) -> LLMClient:
-    """A client whose server answers with the text at the index given in the question."""
+    """A client whose server answers with the text at the index given in the question, and ends a begun one."""
 
     def answer(seen: Seen, _: int) -> Reply:
-        text = texts[int(seen.question.partition("#")[2].partition("#")[0])]
+        question, *begun = [message["content"] for message in seen.body["messages"]]
+        # An answer that was begun ends there.
+        text = "\n" if begun else texts[int(question.partition("#")[2].partition("#")[0])]
         return Reply(chat(seen, [(text, {text: 0.9, "zebra": 0.05})]))
 
     server.answer = answer
