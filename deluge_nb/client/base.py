@@ -6,7 +6,7 @@ import os
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from ..errors import SettingError
 from ..models import REGISTRY
@@ -17,6 +17,8 @@ from ..response.usage import Usage, total_usage
 from ..sampling import SamplingParams
 from ..tools import Tool, as_output_schema
 from ..transport.throttle import PaceLike, Slots
+from ..warning import warn
+from . import credentials
 from .credentials import Access
 from .interruption import PartialResponses, distinct_names, keep
 from .options import (
@@ -88,6 +90,20 @@ class BaseClient:
                 f"continues must be True, False or None, not {continues!r}.", setting="continues", value=continues
             )
         rates = {"max_requests_per_minute": max_requests_per_minute, "max_tokens_per_minute": max_tokens_per_minute}
+        self._settings: dict[str, Any] = {
+            "model_or_models": models,
+            "model_weights": model_weights,
+            "max_concurrent_requests": max_concurrent_requests,
+            **rates,
+            "pace": pace,
+            "max_attempts": max_attempts,
+            "timeout": timeout,
+            "continues": continues,
+            "organization": organization,
+            "project": project,
+            "transport": transport,
+        }
+        self._access = access
         pace = as_pace(pace, {name: rate for name, rate in rates.items() if rate is not None})
         self._turns = partial(weighted_round_robin, model_weights, len(models))
         self._turns()
@@ -152,6 +168,40 @@ class BaseClient:
         settings = self._settings_for(None)
         return [greedy(params, route.target) for route, params in zip(self._routes, settings, strict=True)]
 
+    def describe_requests(self, sampling_params: Settings | None = None) -> list[dict[str, Any]]:
+        """Return what decides the answers of each model: its name, its endpoint and the settings of a request.
+
+        Two clients with equal descriptions ask the same questions, wherever the servers are and whatever the limits.
+
+        Parameters
+        ----------
+        sampling_params
+            Settings in place of the client's.
+
+        Returns
+        -------
+        list of dict
+            Plain JSON, one entry for each model. An embedded model also has the ``file`` of its weights.
+
+        Raises
+        ------
+        SettingError, LogprobsNotSupportedError
+            When a model does not take the settings.
+
+        Examples
+        --------
+        >>> from deluge_nb import LLMClient
+        >>> LLMClient("gpt-4o-mini", temperature=0).describe_requests()
+        [{'model': 'gpt-4o-mini', 'endpoint': 'openai', 'settings': {'temperature': 0.0}}]
+        """
+        descriptions: list[dict[str, Any]] = []
+        for route, params in zip(self._routes, self._settings_for(sampling_params), strict=True):
+            served = route.served()
+            file = {} if served is None else {"file": served.fingerprint}
+            settings = route.with_defaults(params).model_dump(mode="json", exclude_none=True, exclude_unset=True)
+            descriptions.append({"model": route.model, "endpoint": route.endpoint.name, **file, "settings": settings})
+        return descriptions
+
     def require_continuing(self) -> None:
         """Check that the server of every model continues the beginning of an answer.
 
@@ -184,6 +234,40 @@ class BaseClient:
         names = self.models
         shown = repr(names[0]) if len(names) == 1 else repr(names)
         return f"LLMClient({shown}, sampling_params={self.sampling_params!r})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Secrets stay in this process: who reads a pickle in a queue or a file must not find them there.
+        withheld = self._access.secrets_given()
+        if withheld:
+            variables = dict.fromkeys(name for route in self._routes for name in route.endpoint.key_variables)
+            where = f" in {' or '.join(variables)}{credentials.key_sources().rstrip(',')}" if variables else ""
+            warn(
+                f"A pickled client carries no secrets: {' and '.join(withheld)} of {self!r} stay behind, and where it "
+                f"arrives the key is looked up anew{where}."
+            )
+        return _arrive, (type(self), self._travelling())
+
+    def __copy__(self) -> Self:
+        """Return a client with equal settings, which keeps the secrets, for it stays in this process."""
+        with_secrets = type(self)(**self._travelling())
+        with_secrets._access = self._access
+        for route, own in zip(with_secrets._routes, self._routes, strict=True):
+            route.take_access(own)
+        return with_secrets
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        return self.__copy__()
+
+    def _travelling(self) -> dict[str, Any]:
+        """Return the arguments that make an equal client, without secrets."""
+        address = self._access.address
+        base_url = None if address is None else address.without_secrets()
+        return {
+            **self._settings,
+            "base_url": base_url,
+            "sampling_params": self.sampling_params,
+            "cache": self._cache,
+        }
 
     def _settings_for(self, per_call: Settings | None) -> list[SamplingParams]:
         """Return the settings of each model, checked against what it can do."""
@@ -280,3 +364,7 @@ class BaseClient:
     def _add(self, spent: Usage) -> None:
         with self._usage_lock:
             self.usage += spent
+
+
+def _arrive(kind: type[BaseClient], arguments: dict[str, Any]) -> BaseClient:
+    return kind(**arguments)

@@ -134,6 +134,15 @@ class Access:
                     value=name,
                 )
 
+    def secrets_given(self) -> list[str]:
+        """Return the names of the arguments that hold secrets."""
+        given = {
+            "api_key": self.key is not None,
+            "the secrets in base_url": self.address is not None and bool(self.address.secrets),
+            "extra_headers": bool(self.headers),
+        }
+        return [name for name, is_given in given.items() if is_given]
+
     def openai_headers(self) -> dict[str, SecretStr]:
         """Return the headers for organisation and project, as given or from the environment; for OpenAI only."""
         given = {"organization": self.organization, "project": self.project}

@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
+import threading
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import CancelledError
+from contextvars import ContextVar
 from types import CodeType
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -121,6 +124,38 @@ def keep(client: Any, responses: Iterable[APIResponse | None], error: BaseExcept
         error.__notes__ = [*notes, f"{_PREFIX} the {arrived} of {len(kept)} responses that arrived{hint}."]
 
 
+_stop: ContextVar[threading.Event | None] = ContextVar("stop", default=None)
+
+
+@contextlib.contextmanager
+def stopping(event: threading.Event) -> Iterator[None]:
+    """Let an event end the calls of this thread, as an interrupt ends those of the main thread.
+
+    Parameters
+    ----------
+    event
+        Once it is set, a call raises :class:`CancelledError`, after it has kept the responses that arrived.
+    """
+    token = _stop.set(event)
+    try:
+        yield
+    finally:
+        _stop.reset(token)
+
+
+def check_stop() -> None:
+    """Raise an error if the event of :func:`stopping` is set.
+
+    Raises
+    ------
+    concurrent.futures.CancelledError
+        If it is set.
+    """
+    event = _stop.get()
+    if event is not None and event.is_set():
+        raise CancelledError
+
+
 def describe(error: BaseException) -> str:
     """Return the name and the message of any exception as one short line."""
     try:
@@ -169,10 +204,12 @@ def _code_of(number: int) -> CodeType | None:
 __all__ = [
     "PartialResponses",
     "as_reason",
+    "check_stop",
     "describe",
     "distinct_names",
     "ends_task",
     "group_by_model",
     "is_from_signal",
     "keep",
+    "stopping",
 ]

@@ -88,6 +88,10 @@ class Route:
         """Address with its query, in which secrets are masked; tells servers apart."""
         return self._address.shown
 
+    def take_access(self, other: Route) -> None:
+        """Use the key, the login and the headers of another route to the same model."""
+        self._access, self._address, self._is_keyed = other._access, other._address, other._is_keyed
+
     def with_defaults(self, params: SamplingParams) -> SamplingParams:
         """Return the settings with the model's defaults; the same object for the same settings.
 

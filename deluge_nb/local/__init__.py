@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -82,6 +83,7 @@ class LocalModel:
         self._path = None if path is None else Path(path).expanduser()
         self._context = context
         self._server: LlamaServer | None = None
+        self._given = {"name": name, "context": context, "system": system, "defaults": defaults}
         if self._path is not None:
             read_header(self._path)
         self.name = name or ("local" if self._path is None else self._path.stem)
@@ -96,6 +98,10 @@ class LocalModel:
             system=system if is_own_file or system is not None else row.system,
             defaults={**({"max_new_tokens": 60} if is_own_file else row.defaults), **(defaults or {})},
         )
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # The server of another process is another one.
+        return partial(type(self), **self._given), (self._path,)
 
     def _serve(self) -> LlamaServer:
         # Kept alive: a server ends with the last reference to it.

@@ -44,7 +44,7 @@ def to_plain(response: Any) -> dict[str, Any]:
     """Return a response as plain JSON, without its further choices."""
     plain: dict[str, Any] = {"version": VERSION}
     plain |= {name: getattr(response, name) for name in _SAME}
-    plain["prompt"] = _guarded(_plain_prompt, response.prompt)
+    plain["prompt"] = _guarded(prompt_to_plain, response.prompt)
     params = response.sampling_params
     plain["sampling_params"] = None if params is None else _guarded(_plain, params.chosen())
     plain["usage"] = _guarded(_plain, response.usage)
@@ -80,7 +80,7 @@ def from_plain(plain: Any) -> dict[str, Any]:
     try:
         fields = {name: _checked(name, plain[name]) for name in _SAME}
         params = plain["sampling_params"]
-        fields["prompt"] = _restored_prompt(plain["prompt"])
+        fields["prompt"] = prompt_from_plain(plain["prompt"])
         fields["sampling_params"] = None if params is None else SamplingParams(**_restored(params))
         fields["usage"] = _restored(_checked("usage", plain["usage"]))
         calls = _checked("tool_calls", plain["tool_calls"])
@@ -166,7 +166,8 @@ def _plain_call(call: ToolCall) -> dict[str, Any]:
 # Prompts --------------------------------------------------------------------------------------------------------------
 
 
-def _plain_prompt(prompt: Any) -> Any:
+def prompt_to_plain(prompt: Any) -> Any:
+    """Return a prompt as plain JSON."""
     if isinstance(prompt, RawPrompt):
         return {"raw": prompt.text}
     if isinstance(prompt, Conversation):
@@ -175,7 +176,8 @@ def _plain_prompt(prompt: Any) -> Any:
     return _plain(prompt)
 
 
-def _restored_prompt(plain: Any) -> Any:
+def prompt_from_plain(plain: Any) -> Any:
+    """Return the prompt that :func:`prompt_to_plain` was given."""
     if not isinstance(plain, Mapping):
         return _restored(plain)
     if "raw" in plain:

@@ -7,7 +7,7 @@ import ipaddress
 import re
 import socket
 from dataclasses import dataclass
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from pydantic import SecretStr
 
@@ -45,6 +45,14 @@ class ServerAddress:
     def shown(self) -> str:
         """The address with its secrets masked."""
         return mask(f"{self.base_url}?{self.query.get_secret_value()}") if self.query else self.base_url
+
+    def without_secrets(self) -> str:
+        """Return the address without its login and the parameters that are keys."""
+        if self.query is None:
+            return self.base_url
+        pairs = parse_qsl(self.query.get_secret_value(), keep_blank_values=True)
+        shown = urlencode([(name, value) for name, value in pairs if not _SECRET_NAME.search(name)])
+        return f"{self.base_url}?{shown}" if shown else self.base_url
 
     def explain_missing(self, path: str) -> str:
         """Return where a server said that there is nothing, and that ``/v1`` is missing if it may be that."""

@@ -11,6 +11,7 @@ import stat
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -91,6 +92,9 @@ class Cache:
             self._worker().submit(self._connect).result()
         except (OSError, sqlite3.Error, ValueError) as error:
             raise _unusable(self.path, error) from None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return partial(type(self), max_bytes=self._max_bytes), (self.path,)
 
     async def get(self, key: bytes, ask: Ask) -> Completion | None:
         """Return the cached answer to a request.

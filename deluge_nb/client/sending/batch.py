@@ -19,7 +19,7 @@ from ...tools import OutputSchema, Tool
 from ...transport import portal
 from ...warning import warn
 from .. import credentials
-from ..interruption import describe, ends_task
+from ..interruption import check_stop, describe, ends_task
 from ..route import Route, with_prefill
 from .progress import ProgressBar
 from .refusals import Refusals
@@ -319,6 +319,8 @@ class Batch:
 
     def _tick(self, bar: ProgressBar) -> None:
         bar.move(self._done)
+        if self._done < len(self.items):  # else nothing is left to stop
+            check_stop()
         trouble = self._pace_trouble()
         if trouble is not None:
             warn(trouble)

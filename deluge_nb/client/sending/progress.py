@@ -11,18 +11,21 @@ from ..interruption import is_from_signal
 
 
 class ProgressBar:
-    """Bar that counts the prompts of one call; only the thread of the call may use it.
+    """Bar that counts the prompts of one call, or the rows of a job; only the thread of the call may use it.
 
     Parameters
     ----------
     total
-        Number of prompts.
+        Number of prompts or rows.
     show
         False shows nothing.
+    unit
+        What is counted.
     """
 
-    def __init__(self, total: int, *, show: bool) -> None:
+    def __init__(self, total: int, *, show: bool, unit: str = "prompt") -> None:
         self._bar: Any = None
+        self._unit = unit
         if show and total:
             self._attempt(lambda: self._open(total))
 
@@ -51,7 +54,7 @@ class ProgressBar:
             def __del__(self) -> None:
                 """Leave the bar: the garbage collector may run on another thread than that of the call."""
 
-        self._bar = Bar(total=total, unit="prompt")
+        self._bar = Bar(total=total, unit=self._unit)
 
     def _attempt(self, act: Callable[[], object]) -> None:
         try:
