@@ -48,6 +48,8 @@ if TYPE_CHECKING:
         UnknownModelError,
     )
     from .interop.readers import as_logprobs
+    from .jobs.job import Job
+    from .jobs.score import classify_frame, score_frame
     from .local import LocalModel
     from .logprobs.entries import TokenLogprob, TopLogprob
     from .logprobs.extract import extract_prob
@@ -84,6 +86,7 @@ _MODULES = {
     "FieldProb": "logprobs.json_fields",
     "FieldProbs": "logprobs.json_fields",
     "InconsistentTopKError": "errors",
+    "Job": "jobs.job",
     "LLMClient": "client.client",
     "LocalModel": "local",
     "LocalModelError": "errors",
@@ -115,6 +118,7 @@ _MODULES = {
     "alternatives_chart": "charts.tokens",
     "as_logprobs": "interop.readers",
     "classify": "answers.classify",
+    "classify_frame": "jobs.score",
     "classify_responses": "answers.responses",
     "confidence_chart": "charts.tokens",
     "entropy_chart": "charts.tokens",
@@ -124,6 +128,7 @@ _MODULES = {
     "find_models": "models.registry",
     "register_endpoint": "models.registry",
     "register_model": "models.registry",
+    "score_frame": "jobs.score",
     "score_llm": "answers.score",
     "support_table": "models.registry",
     "to_html": "render.html",
@@ -147,6 +152,7 @@ __all__ = [
     "FieldProb",
     "FieldProbs",
     "InconsistentTopKError",
+    "Job",
     "LLMClient",
     "LocalModel",
     "LocalModelError",
@@ -178,6 +184,7 @@ __all__ = [
     "alternatives_chart",
     "as_logprobs",
     "classify",
+    "classify_frame",
     "classify_responses",
     "confidence_chart",
     "entropy_chart",
@@ -188,6 +195,7 @@ __all__ = [
     "load_ipython_extension",
     "register_endpoint",
     "register_model",
+    "score_frame",
     "score_llm",
     "stats",
     "support_table",

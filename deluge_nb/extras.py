@@ -12,6 +12,7 @@ from .errors import MissingDependencyError
 # Module: the extra of this package that installs it, and the name of its package for messages.
 _EXTRAS = {
     "pandas": ("tables", "pandas"),
+    "polars": ("polars", "polars"),
     "pyarrow": ("tables", "pyarrow"),
     "scipy": ("stats", "SciPy"),
     "vl_convert": ("pictures", "vl-convert-python"),

@@ -22,6 +22,7 @@ FRONT_END = PACKAGE.parent / "js" / "src"
 ROWS = (
     ("__init__",),
     ("magic", "util", "llm_tools"),
+    ("jobs",),
     ("answers", "widget"),
     ("client", "calibration"),
     ("transport", "charts", "response"),

@@ -1,0 +1,96 @@
+"""The protocol of engines, and the task that they run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from ..folder import JobFolder
+from ..spec import Spec
+from ..worker import ask_again, score_table
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """Report of a part that was finished.
+
+    Parameters
+    ----------
+    part
+        Number of the part.
+    rows
+        Rows that were asked; 0 if the part had been finished already.
+    """
+
+    part: int
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """Task of an engine: run one part, from file to file.
+
+    It can be pickled, and then carries settings and no keys. Calling it twice with one part is harmless: the second
+    call finds the file, or replaces it by one of the same rows.
+
+    Parameters
+    ----------
+    folder
+        The job's folder, which every process must see under this path.
+    fingerprint
+        The job that the folder must hold.
+    spec
+        The question, and the client that asks it.
+    again
+        Whether to ask the rows again that failed for a reason that may be gone.
+    """
+
+    folder: str
+    fingerprint: str
+    spec: Spec
+    again: bool = False
+
+    def __call__(self, part: int) -> Done:
+        """Ask the rows of a part and write their answers.
+
+        Parameters
+        ----------
+        part
+            Number of the part.
+        """
+        folder = JobFolder.open(Path(self.folder), self.fingerprint)
+        is_done = folder.is_done(part)
+        if is_done and not self.again:
+            return Done(part, 0)
+        questions = folder.read_questions(part)
+        before = folder.read_answers(part) if is_done else None
+        answers = score_table(self.spec, questions) if before is None else ask_again(self.spec, questions, before)
+        folder.write_answers(part, answers)
+        return Done(part, questions.num_rows)
+
+
+class Engine(Protocol):
+    """Protocol of engines.
+
+    An engine schedules, and nothing more: the folder sees to it that each row has one answer, whatever an engine runs
+    twice, and a run that ends early is continued by the next one.
+    """
+
+    def run(self, parts: Sequence[int], worker: Worker) -> Iterator[Done]:
+        """Run each part at least once, in any order and any process, and yield a report whenever one is finished.
+
+        Parameters
+        ----------
+        parts
+            Numbers of the parts that are missing.
+        worker
+            Called with the number of a part, in this process or in another one.
+
+        Raises
+        ------
+        Exception
+            As the worker raised it for a part: an error that would befall every part, such as a missing key.
+        """
+        ...

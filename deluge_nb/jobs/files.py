@@ -1,0 +1,109 @@
+"""Files that appear whole, and the lock of a folder."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import os
+import socket
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, BinaryIO
+
+# Seconds between two attempts to get the lock.
+_LOCK_TICK = 0.1
+# Seconds after which a person who waits for the lock is told so.
+_PATIENCE = 1.0
+
+
+def write_whole(path: Path, write: Callable[[BinaryIO], object]) -> None:
+    """Write a file that appears whole or not at all, under its name, also if the machine loses its power.
+
+    Parameters
+    ----------
+    path
+        The file, which is replaced if it exists.
+    write
+        Writes the content to an open file.
+    """
+    beside = path.with_name(f"{path.name}.{uuid.uuid4().hex[:12]}.tmp")
+    try:
+        with beside.open("wb") as file:
+            write(file)
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            beside.unlink()
+        raise
+    _sync_folder(path.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    # Elsewhere than on POSIX a folder cannot be opened, and need not be.
+    with contextlib.suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def remove_unfinished(folder: Path) -> None:
+    """Remove what writers that were killed have left in a folder."""
+    for path in folder.glob("*.tmp"):
+        with contextlib.suppress(OSError):
+            path.unlink()
+
+
+@contextlib.contextmanager
+def locked(folder: Path, notify: Callable[[str], object] = lambda message: None) -> Iterator[None]:
+    """Hold the lock of a folder: one process at a time works on a job, so that none pays for the rows of another.
+
+    The system gives the lock back when its process ends, however it ends. Where a file system has no locks, nothing is
+    locked: two drivers are then harmless, and rows may be asked twice.
+
+    Parameters
+    ----------
+    folder
+        The folder.
+    notify
+        Receives a sentence if another process has the lock.
+    """
+    with (folder / "lock").open("a+") as file:
+        begin, is_said = time.monotonic(), False
+        while not _try_lock(file):
+            if not is_said and time.monotonic() - begin > _PATIENCE:
+                is_said = True
+                notify(f"{_holder(folder)} works on {folder}; this run waits, and then asks what is missing.")
+            time.sleep(_LOCK_TICK)
+        with contextlib.suppress(OSError):
+            (folder / "lock.holder").write_text(f"Process {os.getpid()} on {socket.gethostname()}")
+        yield
+
+
+def _holder(folder: Path) -> str:
+    try:
+        return (folder / "lock.holder").read_text()[:200] or "Another process"
+    except OSError:
+        return "Another process"
+
+
+def _try_lock(file: Any) -> bool:
+    """Return False if another process has the lock."""
+    try:
+        module = importlib.import_module("msvcrt" if os.name == "nt" else "fcntl")
+    except ImportError:
+        return True
+    try:
+        if os.name == "nt":
+            file.seek(0)
+            module.locking(file.fileno(), module.LK_NBLCK, 1)
+        else:
+            module.flock(file, module.LOCK_EX | module.LOCK_NB)
+    except OSError as error:
+        return not isinstance(error, BlockingIOError | PermissionError)
+    return True

@@ -1,0 +1,312 @@
+"""The folder of a job: its question, its pinned input, and one file of answers for each finished part.
+
+.. code-block:: text
+
+    job.json                    fingerprint, what it is made of, rows, digest of each part
+    input.parquet               the input's rows; one row group per part
+    parts/part-000000.parquet   the answers of part 0
+
+A part whose file is there and whole is done. Doing a part twice is harmless: the file has the same name and the same
+rows. So the result has one answer for each row, in order, if each part is run at least once, by whatever engine.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+
+from ..errors import SettingError
+from .columns import COLUMN, DICTIONARIES, SPLIT
+from .files import write_whole
+from .frames import FIRST, RowHasher
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+VERSION = 1
+"""Version of the folder; a change that older versions of the package cannot read counts it up."""
+_FINGERPRINT = b"fingerprint"
+_NAMES = {
+    "requests": "the models or their settings",
+    "template": "the template",
+    "labels": "the labels",
+    "keep": "keep=",
+    "precision": "precision=",
+    "method": "the method",
+    "calibration": "the calibration",
+    "columns": "the columns of the input",
+    "input": "the rows of the input",
+    "dedup": "dedup=",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What a job's folder is about.
+
+    Parameters
+    ----------
+    fingerprint
+        Hash of all that decides an answer.
+    made_of
+        What it is made of: hashes or short values by name, to say what differs.
+    rows
+        Rows of the input.
+    part_rows
+        Rows of each part but the last.
+    questions
+        Different questions; as many as rows unless equal prompts are asked once.
+    used
+        Columns that the template takes values from.
+    digests
+        Hash of the rows of each part, as far as the template uses them.
+    """
+
+    fingerprint: str
+    made_of: dict[str, Any]
+    rows: int
+    part_rows: int
+    questions: int
+    used: list[str]
+    digests: list[str]
+    version: int = VERSION
+
+
+class JobFolder:
+    """A job's folder on disk.
+
+    Parameters
+    ----------
+    path
+        The folder.
+    manifest
+        What is in it.
+    """
+
+    def __init__(self, path: Path, manifest: Manifest) -> None:
+        self.path, self.manifest = path, manifest
+
+    @classmethod
+    def open(cls, path: Path, fingerprint: str | None = None) -> Self:
+        """Return the job in a folder.
+
+        Raises
+        ------
+        SettingError
+            When there is none, or another one than the fingerprint says.
+        """
+        manifest = read_manifest(path)
+        if manifest is None:
+            raise SettingError(f"There is no job in {path}: it has no job.json.", setting="out", value=str(path))
+        if fingerprint is not None and manifest.fingerprint != fingerprint:
+            raise SettingError(
+                f"{path} holds another job now ({manifest.fingerprint}, not {fingerprint}); choose another folder.",
+                setting="out",
+                value=str(path),
+            )
+        return cls(path, manifest)
+
+    @classmethod
+    def create(cls, path: Path, manifest: Manifest, schema: pa.Schema, tables: Iterable[pa.Table]) -> Self:
+        """Pin the input in a new folder, one row group for each part; ``job.json`` comes last."""
+        import pyarrow.parquet as pq
+
+        (path / "parts").mkdir(parents=True, exist_ok=True)
+
+        def write(file: Any) -> None:
+            with pq.ParquetWriter(file, schema, compression="zstd") as writer:
+                for table in tables:
+                    writer.write_table(table, row_group_size=table.num_rows)
+
+        write_whole(path / "input.parquet", write)
+        content = json.dumps(asdict(manifest), indent=1, ensure_ascii=False).encode("utf-8", "backslashreplace")
+        write_whole(path / "job.json", lambda file: file.write(content))
+        return cls(path, manifest)
+
+    @property
+    def parts(self) -> range:
+        """Numbers of all parts."""
+        return range(len(self.manifest.digests))
+
+    def part_path(self, part: int) -> Path:
+        """Return the file of a part's answers."""
+        return self.path / "parts" / f"part-{part:06d}.parquet"
+
+    def is_done(self, part: int) -> bool:
+        """Return whether the answers of a part are there, and whole; a torn file counts as missing.
+
+        Raises
+        ------
+        SettingError
+            When the file belongs to another job.
+        """
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        path = self.part_path(part)
+        try:
+            found = pq.read_metadata(path).metadata or {}
+        except (OSError, pa.ArrowException):
+            return False
+        fingerprint = found.get(_FINGERPRINT, b"?").decode()
+        if fingerprint != f"{self.manifest.fingerprint}-{part}-{self.manifest.digests[part]}":
+            raise SettingError(
+                f"{path} belongs to another job ({fingerprint}); move it out of the folder.",
+                setting="out",
+                value=str(path),
+            )
+        return True
+
+    def missing(self) -> list[int]:
+        """Return the numbers of the parts that are not done."""
+        return [part for part in self.parts if not self.is_done(part)]
+
+    def read_input(self, part: int, columns: list[str] | None = None) -> pa.Table:
+        """Return the input's rows of a part."""
+        import pyarrow.parquet as pq
+
+        with self._reading("input.parquet"), pq.ParquetFile(self.path / "input.parquet") as file:
+            return file.read_row_group(part, columns=columns)
+
+    def read_schema(self) -> pa.Schema:
+        """Return the schema of the pinned input."""
+        import pyarrow.parquet as pq
+
+        with self._reading("input.parquet"):
+            return pq.read_schema(self.path / "input.parquet")
+
+    def read_questions(self, part: int) -> pa.Table:
+        """Return the rows of a part that are asked: the columns that the template uses, and the numbers of the rows.
+
+        Raises
+        ------
+        SettingError
+            When the pinned input is not what it was when the job began.
+        """
+        import pyarrow as pa
+
+        table = self.read_input(part, [*self.manifest.used, FIRST])
+        hasher = RowHasher(self.manifest.used)
+        hasher.add(table)
+        if hasher.hexdigest() != self.manifest.digests[part]:
+            raise SettingError(
+                f"input.parquet in {self.path} was changed after the job began: its part {part} has other rows; "
+                "start the job in another folder.",
+                setting="out",
+                value=str(self.path),
+            )
+        begin = part * self.manifest.part_rows
+        is_first = table[FIRST].to_numpy() == np.arange(begin, begin + table.num_rows)
+        return table.filter(pa.array(is_first))
+
+    def write_answers(self, part: int, answers: pa.Table) -> None:
+        """Write the answers of a part."""
+        import pyarrow.parquet as pq
+
+        mark = f"{self.manifest.fingerprint}-{part}-{self.manifest.digests[part]}".encode()
+        answers = answers.replace_schema_metadata({**(answers.schema.metadata or {}), _FINGERPRINT: mark})
+        names = set(answers.column_names)
+        texts = [name for name in ("label", "finish_reason", "error", "model") if name in names]
+        write_whole(
+            self.part_path(part),
+            lambda file: pq.write_table(
+                answers,
+                file,
+                compression="zstd",
+                use_dictionary=[*texts, *(DICTIONARIES if COLUMN in names else ())],
+                use_byte_stream_split=SPLIT if COLUMN in names else False,
+                write_page_checksum=True,
+            ),
+        )
+
+    def read_answers(self, part: int, columns: list[str] | None = None) -> pa.Table:
+        """Return the answers of a part.
+
+        Raises
+        ------
+        SettingError
+            When the file is damaged.
+        """
+        import pyarrow.parquet as pq
+
+        path = self.part_path(part)
+        has_tokens = self.manifest.made_of.get("keep") != "probabilities"
+        dictionaries = [name for name in DICTIONARIES if has_tokens and name.endswith("token")]
+        with (
+            self._reading(f"parts/{path.name}", "delete the file and run the job again, which asks its rows again"),
+            pq.ParquetFile(path, read_dictionary=dictionaries, page_checksum_verification=True) as file,
+        ):
+            return file.read(columns=columns)
+
+    @contextlib.contextmanager
+    def _reading(self, name: str, remedy: str = "start the job in another folder") -> Iterator[None]:
+        import pyarrow as pa
+
+        try:
+            yield
+        except (OSError, pa.ArrowException) as error:
+            raise SettingError(
+                f"{name} in {self.path} cannot be read ({' '.join(str(error).split())[:120]}); {remedy}.",
+                setting="out",
+                value=str(self.path),
+            ) from None
+
+
+def read_manifest(path: Path) -> Manifest | None:
+    """Return what a folder is about; None if there is no job in it.
+
+    Raises
+    ------
+    SettingError
+        When its ``job.json`` cannot be read, or was written by a newer version.
+    """
+    file = path / "job.json"
+    try:
+        plain = json.loads(file.read_bytes())
+        if plain["version"] > VERSION:
+            raise SettingError(
+                f"{file} was written by a newer version of deluge-nb; install that version.",
+                setting="out",
+                value=str(path),
+            )
+        return Manifest(**plain)
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        if isinstance(error, SettingError):
+            raise
+        raise SettingError(
+            f"{file} cannot be read ({type(error).__name__}); choose another folder.", setting="out", value=str(path)
+        ) from None
+
+
+def check_same(path: Path, found: Manifest, fingerprint: str, made_of: dict[str, Any]) -> None:
+    """Raise an error if a folder holds another job than the one that is to run, and say what differs.
+
+    Raises
+    ------
+    SettingError
+        If it does.
+    """
+    if found.fingerprint == fingerprint:
+        return
+    differs = [name for name in made_of if found.made_of.get(name) != made_of[name]]
+    parts = [_difference(name, found.made_of.get(name), made_of[name]) for name in differs]
+    raise SettingError(
+        f"{path} holds another job: {', '.join(parts) or 'its fingerprint'} "
+        f"{'differ' if len(parts) > 1 else 'differs'}; choose another folder with out=.",
+        setting="out",
+        value=str(path),
+    )
+
+
+def _difference(name: str, before: Any, now: Any) -> str:
+    what = _NAMES.get(name, name)
+    shown = [text if len(text) <= 60 else f"{text[:59]}…" for text in (repr(before), repr(now))]
+    return f"{what} ({shown[0]} there, {shown[1]} here)"

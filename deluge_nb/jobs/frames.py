@@ -1,0 +1,196 @@
+"""Frames in: pandas, polars, pyarrow, DuckDB, datasets and Parquet files, read as Arrow tables of a few rows."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import SettingError, invalid_argument
+from ..extras import import_extra
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+FIRST = "__deluge_first_row__"
+"""Column of the pinned input: the number of the first row with the same question."""
+_KINDS = "a data frame (pandas, polars, DuckDB, datasets), an Arrow table, or the path of a Parquet file"
+
+
+class Frame:
+    """Rows of any frame as Arrow tables.
+
+    Parameters
+    ----------
+    schema
+        Columns and, for pandas, the index.
+    rows
+        Number of rows.
+    read
+        Yields tables of any size.
+    """
+
+    def __init__(self, data: Any) -> None:
+        import_extra("pyarrow", "score_frame()")
+        import pyarrow.parquet as pq
+
+        self._path: Path | None = None
+        self._table: pa.Table | None = None
+        if isinstance(data, str | os.PathLike):
+            self._path = Path(data).expanduser()
+            try:
+                with pq.ParquetFile(self._path) as file:
+                    self.schema, self.rows = file.schema_arrow, file.metadata.num_rows
+            except Exception as error:
+                raise SettingError(
+                    f"data={str(data)!r} is no Parquet file that can be read: {' '.join(str(error).split())[:200]}.",
+                    setting="data",
+                    value=str(data),
+                ) from None
+        else:
+            self._table = _without_views(_as_table(data))
+            self.schema, self.rows = self._table.schema, self._table.num_rows
+        doubled = [name for name in dict.fromkeys(self.schema.names) if self.schema.names.count(name) > 1]
+        if doubled:
+            raise SettingError(
+                f"data has two columns called {doubled[0]!r}; rename one of them.", setting="data", value=doubled[0]
+            )
+
+    def tables(self, rows: int) -> Iterator[pa.Table]:
+        """Yield all rows in order, in tables of a number of rows (the last may have fewer)."""
+        import pyarrow as pa
+
+        waiting = self.schema.empty_table()
+        for table in self._read(rows):
+            waiting = pa.concat_tables([waiting, table])
+            while waiting.num_rows >= rows:
+                yield waiting.slice(0, rows).combine_chunks()
+                waiting = waiting.slice(rows)
+        if waiting.num_rows:
+            yield waiting.combine_chunks()
+
+    def _read(self, rows: int) -> Iterator[pa.Table]:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        if self._table is not None:
+            for begin in range(0, self.rows, rows):
+                yield self._table.slice(begin, rows)
+            return
+        with pq.ParquetFile(self._path) as file:
+            for batch in file.iter_batches(batch_size=rows):
+                yield pa.Table.from_batches([batch]).cast(self.schema)
+
+
+def _as_table(data: Any) -> pa.Table:
+    """Return a frame as an Arrow table, without a copy where the library gives its memory away."""
+    import pyarrow as pa
+
+    module = type(data).__module__.partition(".")[0]
+    try:
+        if isinstance(data, pa.Table):
+            return data
+        if isinstance(data, pa.RecordBatch):
+            return pa.Table.from_batches([data])
+        if isinstance(data, pa.RecordBatchReader):
+            return data.read_all()
+        if module == "pandas" and hasattr(data, "columns"):
+            return pa.Table.from_pandas(data)
+        if module == "datasets" and hasattr(data, "with_format"):
+            # Its own memory ignores a selection or a shuffle of rows.
+            return data.with_format("arrow")[:]
+        if module == "polars" and hasattr(data, "collect"):
+            data = data.collect()
+        if hasattr(data, "__arrow_c_stream__"):
+            return pa.table(data)
+        for name in ("to_arrow_table", "fetch_arrow_table", "to_arrow"):
+            if hasattr(data, name):
+                return getattr(data, name)()
+        if isinstance(data, Mapping) and data and all(_is_column(values) for values in data.values()):
+            return pa.table(dict(data))
+    except (pa.ArrowException, TypeError, ValueError) as error:
+        raise SettingError(
+            f"data cannot be read as an Arrow table: {' '.join(str(error).split())[:200]}.", setting="data", value=data
+        ) from None
+    raise invalid_argument("data", data, _KINDS)
+
+
+def _without_views(table: pa.Table) -> pa.Table:
+    """Return a table without string views, as polars has them, which Arrow cannot select rows of."""
+    import pyarrow as pa
+
+    fields = [field.with_type(_plain_type(field.type)) for field in table.schema]
+    return table.cast(pa.schema(fields, table.schema.metadata))
+
+
+def _plain_type(kind: pa.DataType) -> pa.DataType:
+    import pyarrow as pa
+
+    if kind == pa.string_view():
+        return pa.large_string()
+    if kind == pa.binary_view():
+        return pa.large_binary()
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
+        make = pa.list_ if pa.types.is_list(kind) else pa.large_list
+        return make(kind.value_field.with_type(_plain_type(kind.value_type)))
+    if pa.types.is_struct(kind):
+        return pa.struct([field.with_type(_plain_type(field.type)) for field in kind.fields])
+    return kind
+
+
+def _is_column(values: Any) -> bool:
+    return isinstance(values, Sequence | np.ndarray) and not isinstance(values, str | bytes)
+
+
+class RowHasher:
+    """Hash of rows, which depends on their values and not on the types or the chunks that hold them.
+
+    Parameters
+    ----------
+    columns
+        Names of the columns that count.
+    """
+
+    def __init__(self, columns: Sequence[str]) -> None:
+        self._columns = list(columns)
+        self._hash = hashlib.sha256(repr(self._columns).encode("utf-8", "backslashreplace"))
+
+    def add(self, table: pa.Table) -> list[str]:
+        """Add the rows of a table, and return each as the text that is hashed."""
+        columns = [table[name].to_pylist() for name in self._columns]
+        rows = list(map(repr, zip(*columns, strict=True))) if columns else ["()"] * table.num_rows
+        for row in rows:
+            self._hash.update(row.encode("utf-8", "backslashreplace"))
+            self._hash.update(b"\n")
+        return rows
+
+    def hexdigest(self) -> str:
+        """Return the hash so far, as 16 hexadecimal digits."""
+        return self._hash.hexdigest()[:16]
+
+
+def first_rows(keys: NDArray[np.uint64]) -> NDArray[np.int64]:
+    """Return for each row the number of the first row with the same key.
+
+    Parameters
+    ----------
+    keys
+        Two numbers for each row; shape (n, 2).
+    """
+    order = np.lexsort((keys[:, 1], keys[:, 0]))  # stable, so that equal keys stay in the order of their rows
+    ordered = keys[order]
+    is_new = np.append(True, (ordered[1:] != ordered[:-1]).any(axis=1))[: len(order)]
+    first = np.empty(len(order), np.int64)
+    first[order] = order[is_new][np.cumsum(is_new) - 1]
+    return first
+
+
+def row_keys(rows: Sequence[str]) -> NDArray[np.uint64]:
+    """Return two numbers for each row, which are equal for equal rows; shape (n, 2)."""
+    hashes = b"".join(hashlib.blake2b(row.encode("utf-8", "backslashreplace"), digest_size=16).digest() for row in rows)
+    return np.frombuffer(hashes, np.uint64).reshape(-1, 2)

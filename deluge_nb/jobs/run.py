@@ -1,0 +1,199 @@
+"""Prepare a job's folder, and run the parts that are missing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..answers.inputs import fill_prompt, placeholders
+from ..cache_dir import cache_folder
+from ..errors import SettingError
+from .engines.base import Worker
+from .files import locked, remove_unfinished
+from .folder import JobFolder, Manifest, check_same, read_manifest
+from .frames import FIRST, Frame, RowHasher, first_rows, row_keys
+from .progress import Progress
+from .spec import Spec, digest
+from .worker import result_names
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pyarrow as pa
+
+    from .engines.base import Engine
+
+Update = Callable[[Progress], object]
+_SEEN = ["error", "is_transient", "cost", "probability"]
+# Rows that are hashed at a time.
+_CHUNK = 4096
+
+
+def prepare(frame: Frame, spec: Spec, out: Path | None, part_rows: int, dedup: bool | None) -> JobFolder:
+    """Return the folder of a job: a new one, or the one that holds the same job already.
+
+    Raises
+    ------
+    SettingError
+        When the folder holds another job, or template and columns do not fit together.
+    """
+    used = _check_columns(frame, spec)
+    shared = spec.is_deterministic if dedup is None else dedup
+    hasher = RowHasher(frame.schema.names)
+    for table in frame.tables(_CHUNK):
+        hasher.add(table)
+    made_of = {
+        **spec.question,
+        "columns": frame.schema.names,
+        "input": f"{frame.rows} rows, {hasher.hexdigest()}",
+        "dedup": shared,
+    }
+    fingerprint = digest(made_of)
+    path = out if out is not None else _default_folder() / fingerprint
+    path.mkdir(parents=True, exist_ok=True)
+    with locked(path):
+        found = read_manifest(path)
+        if found is not None:
+            check_same(path, found, fingerprint, made_of)
+            return JobFolder(path, found)
+        first, digests = _read_questions(frame, used, part_rows, shared)
+        manifest = Manifest(
+            fingerprint, made_of, frame.rows, part_rows, int((first == np.arange(len(first))).sum()), used, digests
+        )
+        return JobFolder.create(path, manifest, _pinned_schema(frame), _pinned(frame, part_rows, first))
+
+
+def _check_columns(frame: Frame, spec: Spec) -> list[str]:
+    """Return the columns that the template uses, after a check of all names."""
+    names = frame.schema.names
+    for name in result_names(spec):
+        if name in names:
+            raise SettingError(
+                f"data has a column {name!r}, which is the name of a result; rename it, as with "
+                f"df.rename(columns={{{name!r}: {name + '_given'!r}}}).",
+                setting="data",
+                value=name,
+            )
+    if FIRST in names:
+        raise SettingError(f"data has a column {FIRST!r}; leave it out.", setting="data", value=FIRST)
+    fill_prompt(dict.fromkeys(names, "x"), spec.template, "the data")
+    inside = placeholders(spec.template)
+    return [name for name in names if name in inside]
+
+
+def _default_folder() -> Path:
+    folder = cache_folder()
+    if folder is None:
+        raise SettingError("There is no home folder for the job; name a folder with out=.", setting="out")
+    return folder / "jobs"
+
+
+def _read_questions(
+    frame: Frame, used: Sequence[str], part_rows: int, shared: bool
+) -> tuple[np.ndarray[Any, np.dtype[np.int64]], list[str]]:
+    """Return the first row with the same question as each row, and the hash of each part's questions."""
+    digests: list[str] = []
+    keys = []
+    for table in frame.tables(part_rows):
+        hasher = RowHasher(used)
+        rows = hasher.add(table)
+        digests.append(hasher.hexdigest())
+        if shared:
+            keys.append(row_keys(rows))
+    if not shared or not keys:
+        return np.arange(frame.rows), digests
+    return first_rows(np.concatenate(keys)), digests
+
+
+def _pinned_schema(frame: Frame) -> pa.Schema:
+    import pyarrow as pa
+
+    return frame.schema.append(pa.field(FIRST, pa.int64()))
+
+
+def _pinned(frame: Frame, part_rows: int, first: np.ndarray[Any, np.dtype[np.int64]]) -> Iterator[pa.Table]:
+    import pyarrow as pa
+
+    schema, begin = _pinned_schema(frame), 0
+    for table in frame.tables(part_rows):
+        rows = pa.array(first[begin : begin + table.num_rows])
+        yield table.append_column(FIRST, rows).cast(schema)
+        begin += table.num_rows
+
+
+def run(
+    folder: JobFolder,
+    spec: Spec,
+    engine: Engine,
+    update: Update,
+    notify: Callable[[str], object],
+    *,
+    again: bool = False,
+) -> Progress:
+    """Run the parts that are missing; return the counts of all parts.
+
+    Parameters
+    ----------
+    folder, spec
+        The job.
+    engine
+        What runs the parts.
+    update
+        Receives the counts after each part.
+    notify
+        Receives a sentence if another process works on the same folder.
+    again
+        Whether to run those parts, too, that have rows which failed for a reason that may be gone.
+    """
+    with locked(folder.path, notify):
+        missing = folder.missing()
+        if again:
+            done = sorted({*folder.parts}.difference(missing))
+            missing = sorted([*missing, *(part for part in done if _has_transient(folder, part))])
+        progress = Progress(folder.manifest.rows, len(folder.parts))
+        left = set(missing)
+        for part in folder.parts:
+            if part not in left:
+                _count(progress, folder, part, is_new=False)
+        update(progress)
+        worker = Worker(str(folder.path.absolute()), folder.manifest.fingerprint, spec, again)
+        _run_parts(folder, missing, worker, engine, progress, update)
+        remove_unfinished(folder.path / "parts")
+        remove_unfinished(folder.path)
+    return progress
+
+
+def _run_parts(
+    folder: JobFolder, missing: list[int], worker: Worker, engine: Engine, progress: Progress, update: Update
+) -> None:
+    left = set(missing)
+    reports = engine.run(missing, worker)
+    try:
+        for report in reports if missing else ():
+            if report.part in left:  # an engine may run a part twice
+                left.discard(report.part)
+                _count(progress, folder, report.part, is_new=True)
+                update(progress)
+    except BaseException as error:
+        done = len(folder.parts) - len(left)
+        error.add_note(f"{done} of {len(folder.parts)} parts are done, in {folder.path}; the same call asks the rest.")
+        raise
+    finally:
+        close = getattr(reports, "close", None)
+        if close is not None:
+            close()
+    progress.finish()
+    if left:
+        raise RuntimeError(f"The engine {type(engine).__name__} has not run the parts {sorted(left)[:5]}.")
+
+
+def _has_transient(folder: JobFolder, part: int) -> bool:
+    return True in folder.read_answers(part, ["is_transient"])["is_transient"].to_pylist()
+
+
+def _count(progress: Progress, folder: JobFolder, part: int, *, is_new: bool) -> None:
+    rows = min(folder.manifest.part_rows, folder.manifest.rows - part * folder.manifest.part_rows)
+    progress.add(folder.read_answers(part, _SEEN), rows, is_new=is_new)

@@ -1,0 +1,258 @@
+"""The worker: an Arrow table of questions in, an Arrow table of answers out. All engines are built around it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..answers.classify import CONTENT_FREE, classify
+from ..answers.first_token import Row, classify_rows
+from ..answers.inputs import fill_prompt, placeholders
+from ..answers.responses import read_binary
+from ..errors import RequestError, SettingError
+from ..logprobs.columns import replace_surrogates
+from ..response import APIResponse
+from .columns import COLUMN, FACTS, TOKENS, logprobs_type, read_columns, tokens_of, write_columns
+from .frames import FIRST
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from ..answers.results import Classification
+    from ..prompts import Prompt
+    from .spec import Spec
+
+# Statuses of refusals that are about a moment, a key or a name, and not about the row.
+_NOT_ITS_FAULT = frozenset({401, 402, 403, 404, 407, 408, 409, 425, 429})
+RESULTS = ("completion", "label", "probability", "matched_mass", "decided")
+"""Columns of results before those of the answers; ``error`` and ``status_code`` follow them."""
+
+
+def result_names(spec: Spec) -> list[str]:
+    """Return the names of the columns that a job adds to its input, in order."""
+    kept = {"probabilities": [], "logprobs": [COLUMN], "all": [COLUMN, "raw_response"]}[spec.keep]
+    return [*RESULTS, *(f"p_{name}" for name in spec.names), "error", "status_code", *kept]
+
+
+def answer_schema(spec: Spec) -> pa.Schema:
+    """Return the schema of a part: known before anything is asked, so that nothing infers it by asking."""
+    import pyarrow as pa
+
+    kinds: dict[str, Any] = {
+        "completion": pa.string(),
+        "label": pa.string(),
+        "probability": pa.float64(),
+        "matched_mass": pa.float64(),
+        "decided": pa.bool_(),
+        **{f"p_{name}": pa.float64() for name in spec.names},
+        "error": pa.string(),
+        "status_code": pa.int16(),
+        COLUMN: logprobs_type(spec.precision, with_variants=True),
+        "raw_response": pa.string(),
+    }
+    facts = zip(FACTS, (pa.int32(), pa.float64(), pa.bool_()), strict=True) if spec.keep != "probabilities" else ()
+    return pa.schema(
+        [
+            ("row", pa.int64()),
+            *((name, kinds[name]) for name in result_names(spec)),
+            *facts,
+            ("finish_reason", pa.string()),
+            ("input_tokens", pa.int64()),
+            ("output_tokens", pa.int64()),
+            ("cost", pa.float64()),
+            ("model", pa.string()),
+            ("is_transient", pa.bool_()),
+        ]
+    )
+
+
+def score_table(spec: Spec, table: pa.Table) -> pa.Table:
+    """Ask one question for each row of a table, and return one answer for each, in order.
+
+    Parameters
+    ----------
+    spec
+        The question, and the client that asks it.
+    table
+        The columns that the template uses, and in a job the numbers of the rows, which else count from 0.
+
+    Returns
+    -------
+    pyarrow.Table
+        With the schema of :func:`answer_schema`. A row that failed has its ``error``.
+
+    Raises
+    ------
+    MissingKeyError, LogprobsNotSupportedError, LocalModelError
+        Before anything is sent, for an error that would concern every row.
+    """
+    import pyarrow as pa
+
+    used = [name for name in table.column_names if name in placeholders(spec.template)]
+    columns = [table[name].to_pylist() for name in used]
+    rows = [dict(zip(used, values, strict=True)) for values in zip(*columns, strict=True)] or [{}] * table.num_rows
+    prompts = [_prompt_or_error(spec, row) for row in rows]
+    asked = [prompt for prompt in prompts if not isinstance(prompt, SettingError)]
+    answers = iter(_ask(spec, asked, used))
+    failed = _Answer(None, None)
+    results = [failed.with_error(prompt) if isinstance(prompt, SettingError) else next(answers) for prompt in prompts]
+    schema = answer_schema(spec)
+    arrays, packed = _columns(spec, results)
+    arrays["row"] = table[FIRST].to_pylist() if FIRST in table.column_names else list(range(len(results)))
+    built = [
+        column if isinstance(column := arrays[field.name], pa.Array) else _array(column, field.type) for field in schema
+    ]
+    return pa.Table.from_arrays(built, schema=schema.with_metadata({TOKENS: packed} if packed else None))
+
+
+def ask_again(spec: Spec, table: pa.Table, before: pa.Table) -> pa.Table:
+    """Ask the rows again that failed for a reason that may be gone.
+
+    Parameters
+    ----------
+    spec, table
+        As for :func:`score_table`.
+    before
+        The earlier answers to the same rows.
+
+    Returns
+    -------
+    pyarrow.Table
+        The answers to all rows, in order.
+    """
+    import pyarrow as pa
+
+    is_again = before["is_transient"].to_numpy()
+    rows = np.flatnonzero(is_again)
+    if not len(rows):
+        return before
+    fresh = score_table(spec, table.take(pa.array(rows)))
+    # Row i of the result is the next row of the new answers, or row i of the earlier ones.
+    source = np.where(is_again, before.num_rows + np.cumsum(is_again) - 1, np.arange(before.num_rows))
+    plain = [name for name in before.column_names if name != COLUMN and name not in FACTS]
+    both = pa.concat_tables([part.select(plain).replace_schema_metadata(None) for part in (before, fresh)])
+    columns = {name: both[name].take(pa.array(source)).combine_chunks() for name in plain}
+    packed = b""
+    if COLUMN in before.column_names:
+        tables = [*read_columns(before, tokens_of(before)), *read_columns(fresh, tokens_of(fresh))]
+        facts, packed = write_columns([tables[index] for index in source.tolist()], spec.precision)
+        columns |= facts
+    schema = answer_schema(spec)
+    arrays = [columns[field.name] for field in schema]
+    return pa.Table.from_arrays(arrays, schema=schema.with_metadata({TOKENS: packed} if packed else None))
+
+
+def _array(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
+    import pyarrow as pa
+
+    try:
+        return pa.array(values, kind)
+    except UnicodeEncodeError:  # a server sent half of a surrogate pair
+        return pa.array([replace_surrogates(value) if isinstance(value, str) else value for value in values], kind)
+
+
+class _Answer:
+    """The answer to one row: its response and what was read from it, or the error in place of both."""
+
+    __slots__ = ("error", "response", "result")
+
+    def __init__(self, response: APIResponse | None, result: Classification | None, error: str | None = None) -> None:
+        self.response, self.result, self.error = response, result, error
+        if error is None and response is not None and response.is_error:
+            self.error = response.error_message or "The request failed."
+        elif error is None and result is not None and result.is_error:
+            self.error = result.error_message
+
+    def with_error(self, error: Exception) -> _Answer:
+        """Return the answer of a row that was not asked."""
+        return _Answer(None, None, str(error))
+
+    @property
+    def is_transient(self) -> bool:
+        """True if the row failed for a reason that may be gone when it is asked again."""
+        response = self.response
+        if self.error is None or response is None or not response.is_error:
+            return False
+        status = response.status_code
+        if status is None:
+            return response.error is None or isinstance(response.error, RequestError)
+        return status in _NOT_ITS_FAULT or status >= 500
+
+
+def _prompt_or_error(spec: Spec, row: dict[str, Any]) -> Prompt | SettingError:
+    try:
+        return fill_prompt(row, spec.template, "the row")
+    except SettingError as error:  # a value is missing: the failure of this row only
+        return error
+
+
+def _ask(spec: Spec, prompts: Sequence[Prompt], used: Sequence[str]) -> list[_Answer]:
+    if not prompts:
+        return []
+    if spec.method is not None:
+        return _classify(spec, prompts, used)
+    responses = spec.client.process_prompts_sync(
+        [prompt.as_asked for prompt in prompts], sampling_params=list(spec.settings), show_progress=False
+    )
+    labels = spec.answers
+    if labels is None:
+        return [_Answer(response, None) for response in responses]
+    # As score_llm reads them where there are two answers or one.
+    read = read_binary if len(labels) <= 2 else _read
+    return [_Answer(*pair) for pair in zip(responses, read(responses, labels), strict=True)]
+
+
+def _read(responses: Sequence[APIResponse], labels: Any) -> list[Classification]:
+    return classify_rows([Row.of(response, labels) for response in responses])
+
+
+def _classify(spec: Spec, prompts: Sequence[Prompt], used: Sequence[str]) -> list[_Answer]:
+    neutral = [fill_prompt(dict.fromkeys(used, text), spec.template, "content_free") for text in CONTENT_FREE]
+    results = classify(
+        [prompt.as_asked for prompt in prompts],
+        spec.labels,
+        spec.client,
+        method=spec.method or "first-token",
+        calibration=spec.calibration,
+        content_free=[prompt.as_asked for prompt in neutral],
+        show_progress=False,
+    )
+    return [_Answer(result.responses[0] if result.responses else None, result) for result in results]
+
+
+def _columns(spec: Spec, answers: Sequence[_Answer]) -> tuple[dict[str, Any], bytes]:
+    """Return the columns of answers by name, and the metadata of their log-probabilities."""
+    responses = [answer.response for answer in answers]
+    results = [None if answer.result is None or answer.result.is_error else answer.result for answer in answers]
+    columns: dict[str, Any] = {
+        "completion": [response and response.completion for response in responses],
+        "label": [result and result.label for result in results],
+        "probability": [result and result.probability for result in results],
+        "matched_mass": [result and result.matched_mass for result in results],
+        "decided": [result and result.decided for result in results],
+        "error": [answer.error for answer in answers],
+        "status_code": [response and response.status_code for response in responses],
+        "finish_reason": [response and response.finish_reason for response in responses],
+        "input_tokens": [response and response.input_tokens for response in responses],
+        "output_tokens": [response and response.output_tokens for response in responses],
+        "cost": [response and response.cost for response in responses],
+        "model": [response and response.model for response in responses],
+        "is_transient": [answer.is_transient for answer in answers],
+    }
+    for name in spec.names:
+        columns[f"p_{name}"] = [None if result is None else result.probabilities.get(name) for result in results]
+    packed = b""
+    if spec.keep != "probabilities":
+        tables = [None if response is None else response.logprobs for response in responses]
+        facts, packed = write_columns(tables, spec.precision)
+        columns |= facts
+    if spec.keep == "all":
+        columns["raw_response"] = [response and _as_json(response.raw_response) for response in responses]
+    return columns, packed
+
+
+def _as_json(body: Any) -> str | None:
+    return None if body is None else json.dumps(body, ensure_ascii=True, default=str)

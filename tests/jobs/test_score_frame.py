@@ -1,0 +1,236 @@
+"""`score_frame`: frames in, the same rows out in order, equal prompts asked once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from deluge_nb import LogprobView, SettingError, classify_frame, score_frame, score_llm
+from tests.jobs.rows import LABELS, TEMPLATE, RowServer, ask, check, row_server, rows
+from tests.openai_server import Reply
+
+pytestmark = pytest.mark.filterwarnings("ignore:.* rows failed:UserWarning")
+
+
+@pytest.fixture
+def server() -> Iterator[RowServer]:
+    with row_server() as running:
+        yield running
+
+
+def frames(tmp_path: Path) -> dict[str, Any]:
+    table = rows(30)
+    path = tmp_path / "in.parquet"
+    pq.write_table(table, path, row_group_size=7)
+    connection = duckdb.connect()
+    connection.register("given", table)
+    return {
+        "pandas": table.to_pandas(),
+        "polars": pl.from_arrow(table),
+        "lazy polars": pl.DataFrame(pl.from_arrow(table)).lazy(),
+        "arrow": table,
+        "arrow in chunks": pa.concat_tables([table.slice(0, 11), table.slice(11)]),
+        "duckdb": connection.sql("select * from given order by number"),
+        "dict": table.to_pydict(),
+        "path": path,
+    }
+
+
+@pytest.mark.parametrize(
+    "kind", ["pandas", "polars", "lazy polars", "arrow", "arrow in chunks", "duckdb", "dict", "path"]
+)
+def test_every_kind_of_frame_gives_the_same_rows_in_order(server: RowServer, tmp_path: Path, kind: str) -> None:
+    data = frames(tmp_path)[kind]
+    out = tmp_path / "job"
+    job = score_frame(data, TEMPLATE, server.client(), labels=LABELS, out=out, part_rows=8, show_progress=False)
+    check(job, 30)
+    # The same rows in another form are the same job.
+    again = score_frame(rows(30), TEMPLATE, server.client(), labels=LABELS, out=out, show_progress=False)
+    check(again, 30)
+    assert server.requests == 30
+
+
+def test_the_index_of_a_data_frame_returns(server: RowServer, tmp_path: Path) -> None:
+    frame = rows(5).to_pandas().set_index(pd.Index(list("vwxyz"), name="key"))
+    job = score_frame(frame, TEMPLATE, server.client(), labels=LABELS, out=tmp_path, show_progress=False)
+    result = job.to_pandas()
+    assert result.index.equals(frame.index)
+    assert result["number"].tolist() == frame["number"].tolist()
+    assert job.report(pd.Series(LABELS[:1] * 5, frame.index)).dropped == 0
+
+
+def test_the_table_has_the_columns_of_the_input_and_then_the_results(server: RowServer, tmp_path: Path) -> None:
+    job = ask(server.client(), 3, tmp_path)
+    results = ["completion", "label", "probability", "matched_mass", "decided", "p_yes", "p_no", "error", "status_code"]
+    assert job.table.column_names == ["number", "text", *results, "logprobs"]
+    assert job.to_polars().columns == job.table.column_names
+    assert "logprobs" not in job.to_pandas(logprobs=False)
+
+
+def test_the_probabilities_are_those_of_score_llm(server: RowServer, tmp_path: Path) -> None:
+    table = rows(12)
+    job = ask(server.client(logprobs=True, top_logprobs=20), 12, tmp_path)
+    client = server.client(logprobs=True, top_logprobs=20)
+    scores = score_llm(TEMPLATE, table.to_pylist(), client, return_probabilities=True, show_progress=False)
+    assert job.table["p_yes"].to_pylist() == scores
+
+
+def test_the_log_probabilities_of_a_row_are_those_of_its_answer(server: RowServer, tmp_path: Path) -> None:
+    client = server.client(logprobs=True, top_logprobs=20)
+    job = ask(client, 20, tmp_path, part_rows=7)
+    for row, given in enumerate(rows(20).to_pylist()):
+        prompt = TEMPLATE.format(**given)
+        (response,) = client.process_prompts_sync([prompt], show_progress=False)
+        assert job.logprobs(row) == response.logprobs
+        assert job.logprobs(row - 20) == response.logprobs
+    assert isinstance(job.view(19), LogprobView)
+    with pytest.raises(IndexError, match="no row 20 in a job of 20 rows"):
+        job.view(20)
+
+
+def test_equal_prompts_are_asked_once_over_all_parts_at_temperature_0(server: RowServer, tmp_path: Path) -> None:
+    given = {"number": [3, 5, 3, 5, 3, 8] * 5, "text": ["same"] * 30, "other": list(range(30))}
+    client = server.client()
+    job = score_frame(given, TEMPLATE, client, labels=LABELS, out=tmp_path, part_rows=4, show_progress=False)
+    assert server.counts == {3: 1, 5: 1, 8: 1}
+    alone = {row: job.table["p_yes"][given["number"].index(row)].as_py() for row in (3, 5, 8)}
+    assert job.table["p_yes"].to_pylist() == [alone[row] for row in given["number"]]
+    assert job.table["other"].to_pylist() == given["other"]
+    assert job.logprobs(29) == job.logprobs(5)
+
+
+@pytest.mark.parametrize(("settings", "asked"), [({"temperature": 1}, 6), ({"temperature": 0}, 1)])
+def test_equal_prompts_are_draws_of_their_own_at_another_temperature(
+    server: RowServer, tmp_path: Path, settings: dict[str, Any], asked: int
+) -> None:
+    given = {"number": [3] * 6, "text": ["same"] * 6}
+    score_frame(given, TEMPLATE, server.client(**settings), out=tmp_path, show_progress=False)
+    assert server.requests == asked
+
+
+def test_dedup_can_be_chosen(server: RowServer, tmp_path: Path) -> None:
+    given = {"number": [3] * 6, "text": ["same"] * 6}
+    score_frame(given, TEMPLATE, server.client(), labels=LABELS, out=tmp_path, dedup=False, show_progress=False)
+    assert server.requests == 6
+
+
+def test_a_missing_value_fails_its_row_only(server: RowServer, tmp_path: Path) -> None:
+    given = pa.table({"number": [0, 1, 2], "text": ["a", None, "c"]})
+    job = score_frame(given, TEMPLATE, server.client(), labels=LABELS, out=tmp_path, show_progress=False)
+    errors = job.table["error"].to_pylist()
+    assert [error is None for error in errors] == [True, False, True]
+    assert "'text'" in errors[1]
+    assert job.failures["row"].to_pylist() == [1]
+    assert server.counts == {0: 1, 2: 1}
+
+
+@pytest.mark.parametrize("name", ["label", "error", "p_yes", "logprobs"])
+def test_a_column_with_the_name_of_a_result_is_refused_with_the_cure(
+    server: RowServer, tmp_path: Path, name: str
+) -> None:
+    given = rows(3).append_column(name, pa.array(["x"] * 3))
+    with pytest.raises(SettingError, match=f"has a column '{name}'.*rename it.*'{name}_given'"):
+        score_frame(given, TEMPLATE, server.client(), labels=LABELS, out=tmp_path, show_progress=False)
+    assert server.requests == 0
+
+
+def test_without_labels_the_completions_are_kept(server: RowServer, tmp_path: Path) -> None:
+    job = score_frame(rows(4), TEMPLATE, server.client(), out=tmp_path, show_progress=False)
+    assert job.table["completion"].to_pylist() == ["no"] * 4
+    assert job.table["label"].null_count == 4
+    with pytest.raises(SettingError, match="needs labels"):
+        job.report(["yes"] * 4)
+
+
+def test_no_rows_are_a_job_without_requests(server: RowServer, tmp_path: Path) -> None:
+    job = ask(server.client(), 0, tmp_path)
+    assert (len(job), job.table.num_rows) == (0, 0)
+    assert job.table.column_names[-1] == "logprobs"
+
+
+@pytest.mark.parametrize("keep", ["probabilities", "logprobs", "all"])
+def test_what_is_kept_can_be_chosen(server: RowServer, tmp_path: Path, keep: str) -> None:
+    job = ask(server.client(), 3, tmp_path, keep=keep)
+    kept = {"probabilities": [], "logprobs": ["logprobs"], "all": ["logprobs", "raw_response"]}[keep]
+    assert job.table.column_names[-len(kept) or len(job.table.column_names) :] == kept
+    assert job.table["p_yes"].null_count == 0
+
+
+def test_a_report_takes_the_name_of_a_column(server: RowServer, tmp_path: Path) -> None:
+    given = rows(9).append_column("truth", pa.array(["no"] * 9))
+    job = score_frame(given, TEMPLATE, server.client(), labels=LABELS, out=tmp_path, show_progress=False)
+    assert job.report("truth").accuracy.value == 1.0
+    with pytest.raises(SettingError, match="name of a column"):
+        job.report("nothing")
+
+
+def test_retry_asks_only_rows_that_failed_for_a_reason_that_may_be_gone(server: RowServer, tmp_path: Path) -> None:
+    refused = {"error": {"message": "too long"}}
+    server.bad = {3: Reply(refused, 400), 9: Reply({"error": {"message": "busy"}}, 503), 17: Reply(refused, 429)}
+    job = ask(server.client(), 20, tmp_path, part_rows=5)
+    check(job, 20, {3, 9, 17})
+    assert job.failures["status_code"].to_pylist() == [400, 503, 429]
+    server.server.seen.clear()
+    del server.bad[9], server.bad[17]
+    check(job.retry(show_progress=False), 20, {3})
+    assert server.counts == {9: 1, 17: 1}
+    assert job.logprobs(9) is not None
+    server.server.seen.clear()
+    check(ask(server.client(), 20, tmp_path), 20, {3})
+    assert server.requests == 0
+
+
+def test_the_default_folder_is_found_again(server: RowServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DELUGE_NB_CACHE", str(tmp_path))
+    settings: dict[str, Any] = {"labels": LABELS, "show_progress": False}
+    first = score_frame(rows(4), TEMPLATE, server.client(), **settings)
+    second = score_frame(rows(4), TEMPLATE, server.client(api_key="other"), **settings)
+    assert first.folder == second.folder
+    assert first.folder.is_relative_to(tmp_path)
+    assert server.requests == 4
+    assert score_frame(rows(5), TEMPLATE, server.client(), **settings).folder != first.folder
+
+
+@pytest.mark.parametrize("method", ["first-token"])
+def test_classify_frame_has_the_results_of_classify(server: RowServer, tmp_path: Path, method: Any) -> None:
+    job = classify_frame(
+        rows(6), LABELS, server.client(), template=TEMPLATE, method=method, out=tmp_path, show_progress=False
+    )
+    check(job, 6)
+    assert np.array(job.table["matched_mass"]).min() > 0.99
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"keep": "everything"}, "keep must be one of"),
+        ({"part_rows": 0}, "part_rows must be an integer of at least 1"),
+        ({"dedup": 1}, "dedup must be True, False or None"),
+        ({"precision": "float16"}, "precision must be one of"),
+        ({"on": "spark"}, "on must be None"),
+        ({"labels": "yes"}, "labels must be a list"),
+        ({"template": "No names"}, "no placeholder"),
+        ({"template": "{nothing}"}, "no placeholder|asks for"),
+        ({"template": "{number} and {nothing}"}, "asks for {nothing}"),
+        ({"data": [1, 2]}, "data must be a data frame"),
+        ({"data": "nowhere.parquet"}, "no Parquet file"),
+    ],
+)
+def test_a_wrong_argument_is_refused_before_anything_is_sent(
+    server: RowServer, tmp_path: Path, settings: dict[str, Any], message: str
+) -> None:
+    given: dict[str, Any] = {"data": rows(3), "template": TEMPLATE, "client": server.client(), "labels": LABELS}
+    given |= {"out": tmp_path / "job", "show_progress": False}
+    with pytest.raises(SettingError, match=message):
+        score_frame(**(given | settings))
+    assert server.requests == 0
+    assert not (tmp_path / "job" / "job.json").exists()
