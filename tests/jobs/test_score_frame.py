@@ -160,7 +160,7 @@ def test_no_rows_are_a_job_without_requests(server: RowServer, tmp_path: Path) -
 @pytest.mark.parametrize("keep", ["probabilities", "logprobs", "all"])
 def test_what_is_kept_can_be_chosen(server: RowServer, tmp_path: Path, keep: str) -> None:
     job = ask(server.client(), 3, tmp_path, keep=keep)
-    kept = {"probabilities": [], "logprobs": ["logprobs"], "all": ["logprobs", "raw_response"]}[keep]
+    kept = dict[str, list[str]](probabilities=[], logprobs=["logprobs"], all=["logprobs", "raw_response"])[keep]
     assert job.table.column_names[-len(kept) or len(job.table.column_names) :] == kept
     assert job.table["p_yes"].null_count == 0
 
