@@ -60,7 +60,7 @@ def remove_unfinished(folder: Path) -> None:
 
 
 @contextlib.contextmanager
-def locked(folder: Path, notify: Callable[[str], object] = lambda message: None) -> Iterator[None]:
+def locked(folder: Path, notify: Callable[[str], object] = lambda message: None) -> Iterator[bool]:
     """Hold the lock of a folder: one process at a time works on a job, so that none pays for the rows of another.
 
     The system gives the lock back when its process ends, however it ends. Where a file system has no locks, nothing is
@@ -72,17 +72,22 @@ def locked(folder: Path, notify: Callable[[str], object] = lambda message: None)
         The folder.
     notify
         Receives a sentence if another process has the lock.
+
+    Yields
+    ------
+    bool
+        False where there are no locks.
     """
     with (folder / "lock").open("a+") as file:
         begin, is_said = time.monotonic(), False
-        while not _try_lock(file):
+        while (is_locked := _try_lock(file)) is False:
             if not is_said and time.monotonic() - begin > _PATIENCE:
                 is_said = True
                 notify(f"{_holder(folder)} works on {folder}; this run waits, and then asks what is missing.")
             time.sleep(_LOCK_TICK)
         with contextlib.suppress(OSError):
             (folder / "lock.holder").write_text(f"Process {os.getpid()} on {socket.gethostname()}")
-        yield
+        yield is_locked is True
 
 
 def _holder(folder: Path) -> str:
@@ -92,12 +97,12 @@ def _holder(folder: Path) -> str:
         return "Another process"
 
 
-def _try_lock(file: Any) -> bool:
-    """Return False if another process has the lock."""
+def _try_lock(file: Any) -> bool | None:
+    """Return whether the lock was free; None where there are no locks."""
     try:
         module = importlib.import_module("msvcrt" if os.name == "nt" else "fcntl")
     except ImportError:
-        return True
+        return None
     try:
         if os.name == "nt":
             file.seek(0)
@@ -105,5 +110,5 @@ def _try_lock(file: Any) -> bool:
         else:
             module.flock(file, module.LOCK_EX | module.LOCK_NB)
     except OSError as error:
-        return not isinstance(error, BlockingIOError | PermissionError)
+        return False if isinstance(error, BlockingIOError | PermissionError) else None
     return True

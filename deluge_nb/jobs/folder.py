@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 VERSION = 1
 """Version of the folder; a change that older versions of the package cannot read counts it up."""
+# Characters of a value in a message about another job.
+_LONGEST = 60
 _FINGERPRINT = b"fingerprint"
 _NAMES = {
     "requests": "the models or their settings",
@@ -307,6 +309,27 @@ def check_same(path: Path, found: Manifest, fingerprint: str, made_of: dict[str,
 
 
 def _difference(name: str, before: Any, now: Any) -> str:
-    what = _NAMES.get(name, name)
-    shown = [text if len(text) <= 60 else f"{text[:59]}…" for text in (repr(before), repr(now))]
-    return f"{what} ({shown[0]} there, {shown[1]} here)"
+    leaves = dict(_leaves(before)), dict(_leaves(now))
+    place = next((place for place in [*leaves[1], *leaves[0]] if leaves[0].get(place) != leaves[1].get(place)), "")
+    texts = [repr(values.get(place)) for values in leaves]
+    # A long text is shown from shortly before the first difference.
+    pairs = enumerate(zip(*texts, strict=False))
+    same = next((position for position, (old, new) in pairs if old != new), min(map(len, texts)))
+    begin = max(0, same - 10) if max(map(len, texts)) > _LONGEST else 0
+    there, here = ("…" * (begin > 0) + text[begin : begin + _LONGEST] for text in texts)
+    what = f"{place} " if place and name == "requests" else ""
+    return f"{_NAMES.get(name, name)} ({what}{there} there, {here} here)"
+
+
+def _leaves(value: Any, place: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield the plain values inside a value of JSON, each with the name that it has there."""
+    if isinstance(value, dict):
+        for name, item in value.items():
+            yield from _leaves(item, f"{place}.{name}".removeprefix("."))
+    elif isinstance(value, list) and len(value) == 1:
+        yield from _leaves(value[0], place)
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from _leaves(item, f"{place}[{index}]")
+    else:
+        yield place, value

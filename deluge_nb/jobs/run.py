@@ -148,7 +148,7 @@ def run(
     again
         Whether to run those parts, too, that have rows which failed for a reason that may be gone.
     """
-    with locked(folder.path, notify):
+    with locked(folder.path, notify) as is_alone:
         missing = folder.missing()
         if again:
             done = sorted({*folder.parts}.difference(missing))
@@ -161,8 +161,9 @@ def run(
         update(progress)
         worker = Worker(str(folder.path.absolute()), folder.manifest.fingerprint, spec, again)
         _run_parts(folder, missing, worker, engine, progress, update)
-        remove_unfinished(folder.path / "parts")
-        remove_unfinished(folder.path)
+        if is_alone:  # else another driver may be writing them
+            remove_unfinished(folder.path / "parts")
+            remove_unfinished(folder.path)
     return progress
 
 
