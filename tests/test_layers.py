@@ -21,7 +21,7 @@ FRONT_END = PACKAGE.parent / "js" / "src"
 # Top to bottom, as in docs/design.md: a package imports only from rows below its own.
 ROWS = (
     ("__init__",),
-    ("magic", "util", "llm_tools"),
+    ("magic", "util", "llm_tools", "__main__"),
     ("jobs",),
     ("answers", "widget"),
     ("client", "calibration"),

@@ -1,0 +1,123 @@
+"""The command line: ``python -m deluge_nb score in.parquet --model … --template … --out folder/``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .errors import DelugeError
+
+if TYPE_CHECKING:
+    from .jobs.job import Job
+
+_INTERRUPTED = 130
+"""Exit status of a command that the user interrupts, as shells have it."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command.
+
+    Parameters
+    ----------
+    arguments
+        The words after ``python -m deluge_nb``; by default those of the process.
+
+    Returns
+    -------
+    int
+        The exit status: 0, 1 for an error, 2 for a wrong argument, 130 after an interrupt.
+    """
+    given = _parser().parse_args(arguments)
+    try:
+        job = _score(given)
+        if given.result is not None:
+            _write_result(job, given.result)
+    except DelugeError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    except KeyboardInterrupt as error:
+        notes = " ".join(getattr(error, "__notes__", ()))
+        sys.stderr.write(f"\nInterrupted. {notes}\n")
+        return _INTERRUPTED
+    failed = f"; {job.progress.failed:,} failed" if job.progress.failed else ""
+    sys.stdout.write(f"{len(job):,} rows are done{failed}, in {job.folder}\n")
+    return 0
+
+
+def _score(given: argparse.Namespace) -> Job:
+    from .client.client import LLMClient
+    from .jobs.score import classify_frame, score_frame
+    from .prompts import RawPrompt
+
+    settings = {
+        name: getattr(given, name)
+        for name in (
+            "base_url",
+            "temperature",
+            "max_new_tokens",
+            "top_logprobs",
+            "max_concurrent_requests",
+            "max_requests_per_minute",
+        )
+        if getattr(given, name) is not None
+    }
+    client = LLMClient(given.model, logprobs=given.keep != "probabilities" or given.labels is not None, **settings)
+    template: Any = given.template if given.template is not None else given.template_file.read_text(encoding="utf-8")
+    template = RawPrompt(template) if given.raw else template
+    labels = None if given.labels is None else [label.strip() for label in given.labels.split(",")]
+    shared: dict[str, Any] = {
+        "out": given.out,
+        "keep": given.keep,
+        "part_rows": given.part_rows,
+        "precision": given.precision,
+        "show_progress": not given.quiet,
+    }
+    if given.method is not None and labels is not None:
+        return classify_frame(given.data, labels, client, template=template, method=given.method, **shared)
+    return score_frame(given.data, template, client, labels=labels, **shared)
+
+
+def _write_result(job: Job, path: Path) -> None:
+    import pyarrow.parquet as pq
+
+    from .jobs.files import write_whole
+
+    write_whole(path, lambda file: pq.write_table(job.table, file, compression="zstd"))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m deluge_nb", description="Jobs outside notebooks.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    score = commands.add_parser(
+        "score",
+        help="ask one question about every row of a Parquet file",
+        description="Ask one question about every row of a Parquet file. The same command again asks what is missing.",
+    )
+    score.add_argument("data", help="the Parquet file")
+    score.add_argument("--model", required=True, help="name of the model, such as gpt-4o-mini or local")
+    template = score.add_mutually_exclusive_group(required=True)
+    template.add_argument("--template", help="the prompt, with names of columns as placeholders: 'Is it? {text}'")
+    template.add_argument("--template-file", type=Path, help="file with the prompt")
+    score.add_argument("--raw", action="store_true", help="send the prompt as raw text to continue, not as a message")
+    score.add_argument("--labels", help="the answers, separated by commas")
+    score.add_argument("--method", choices=["first-token", "trie", "exact"], help="classify the labels by this method")
+    score.add_argument("--out", help="folder of the job; by default one in your cache folder")
+    score.add_argument("--result", type=Path, help="Parquet file to write the table to at the end")
+    score.add_argument("--keep", choices=["probabilities", "logprobs", "all"], default="logprobs")
+    score.add_argument("--precision", choices=["float64", "float32"], default="float64")
+    score.add_argument("--part-rows", type=int, default=1000, help="rows of a part (default: 1000)")
+    score.add_argument("--base-url", help="address of your own server")
+    score.add_argument("--temperature", type=float)
+    score.add_argument("--max-new-tokens", type=int)
+    score.add_argument("--top-logprobs", type=int, help="alternatives of each token")
+    score.add_argument("--max-concurrent-requests", type=int)
+    score.add_argument("--max-requests-per-minute", type=float)
+    score.add_argument("--quiet", action="store_true", help="show no progress bar")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

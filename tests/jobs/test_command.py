@@ -1,0 +1,76 @@
+"""``python -m deluge_nb score``: a job outside a notebook."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from deluge_nb.__main__ import main
+from tests.jobs.rows import TEMPLATE, RowServer, row_server, rows, share
+from tests.openai_server import Reply
+
+
+@pytest.fixture
+def server() -> Iterator[RowServer]:
+    with row_server() as running:
+        yield running
+
+
+@pytest.fixture
+def words(server: RowServer, tmp_path: Path) -> list[str]:
+    """The words of a command that scores 20 rows."""
+    pq.write_table(rows(20), tmp_path / "in.parquet")
+    where = ["--model", "vllm/x", "--base-url", server.url, "--out", str(tmp_path / "job")]
+    return ["score", str(tmp_path / "in.parquet"), "--template", TEMPLATE, "--labels", "yes, no", *where]
+
+
+@pytest.mark.slow
+def test_a_process_scores_a_file_and_goes_on_where_it_was_stopped(
+    server: RowServer, words: list[str], tmp_path: Path
+) -> None:
+    result = tmp_path / "scores.parquet"
+    command = [sys.executable, "-m", "deluge_nb", *words, "--result", str(result), "--part-rows", "5"]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout.startswith("20 rows are done, in ")
+    assert "20/20" in ended.stderr
+    assert pq.read_table(result)["p_yes"].to_pylist() == pytest.approx([share(row) for row in range(20)])
+    (tmp_path / "job" / "parts" / "part-000002.parquet").unlink()
+    assert main([*words, "--quiet"]) == 0
+    assert server.requests == 25
+
+
+def test_a_template_can_come_from_a_file(server: RowServer, words: list[str], tmp_path: Path) -> None:
+    file = tmp_path / "template.txt"
+    file.write_text(TEMPLATE, encoding="utf-8")
+    words[words.index("--template") : words.index("--template") + 2] = ["--template-file", str(file)]
+    assert main([*words, "--quiet"]) == 0
+    assert server.requests == 20
+
+
+def test_labels_can_be_classified_by_a_method(server: RowServer, words: list[str]) -> None:
+    assert main([*words, "--method", "first-token", "--quiet"]) == 0
+    assert server.requests == 20
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [(["--template", "nothing"], "no placeholder"), (["--part-rows", "0"], "part_rows must be")],
+)
+def test_an_error_is_one_sentence(
+    words: list[str], change: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*words, *change]) == 1
+    assert message in capsys.readouterr().err
+
+
+def test_failures_are_counted(server: RowServer, words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    server.bad = {3: Reply({"error": {"message": "bad"}}, 400)}
+    with pytest.warns(UserWarning, match="1 of 20 rows failed"):
+        assert main([*words, "--quiet"]) == 0
+    assert "20 rows are done; 1 failed" in capsys.readouterr().out
