@@ -57,6 +57,7 @@ if TYPE_CHECKING:
     from .logprobs.table import Logprobs
     from .models.registry import find_models, register_endpoint, register_model, support_table
     from .prompts import Conversation, Message, RawPrompt
+    from .reading import next_token, read
     from .render.html import to_html
     from .render.picture.api import to_png, to_svg
     from .render.terminal import to_text
@@ -126,6 +127,8 @@ _MODULES = {
     "extract_probs": "answers.extract_batch",
     "is_match": "text.matching",
     "find_models": "models.registry",
+    "next_token": "reading",
+    "read": "reading",
     "register_endpoint": "models.registry",
     "register_model": "models.registry",
     "score_frame": "jobs.score",
@@ -193,6 +196,8 @@ __all__ = [
     "find_models",
     "is_match",
     "load_ipython_extension",
+    "next_token",
+    "read",
     "register_endpoint",
     "register_model",
     "score_frame",

@@ -5,8 +5,9 @@ Loading the extension also registers how responses and tables of log-probabiliti
 
 from __future__ import annotations
 
+import contextlib
 import keyword
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from string import Template
 from typing import TYPE_CHECKING, Any, cast
 
@@ -106,6 +107,7 @@ class DelugeMagics(Magics):
     @argument("--no-cache", dest="cache", action="store_false", default=None, help="ask again and do not cache")
     @argument("--fill", action="store_true", help="replace $name by the notebook's variables ($$ is a dollar sign)")
     @argument("--raw", action="store_true", help="let the model continue the text, without a chat")
+    @argument("--read", action="store_true", help="show how probable the text of the cell itself is, and ask nothing")
     @argument("--prefill", type=_strip_quotes, help="the beginning of the answer, which the model continues")
     @line_cell_magic
     def deluge(self, line: str, cell: str | None = None) -> Any:
@@ -155,6 +157,8 @@ class DelugeMagics(Magics):
             live.finish(response)
             raise UsageError(printable(response.error_message or ""))
         self._show(response, options, live)
+        if options.read and response.note:
+            display({"text/plain": printable(response.note)}, raw=True)
         if live.interrupted:
             cast(Any, self.shell).displayhook.update_user_ns(response)
             where = options.out or "_"
@@ -165,9 +169,11 @@ class DelugeMagics(Magics):
     def _ask(self, options: Any, cell: str, live: LiveView) -> APIResponse:
         text = self._fill(cell) if options.fill else cell
         # The notebook adds a line break at the end of a cell; it is not part of the prompt.
-        text = text.removesuffix("\n") if options.raw else text.strip()
+        text = text.removesuffix("\n") if options.raw or options.read else text.strip()
         if not text.strip():
-            raise UsageError("The cell is empty: write the prompt below %%deluge.")
+            raise UsageError(f"The cell is empty: write the {'text' if options.read else 'prompt'} below %%deluge.")
+        if options.read:
+            return self._read(options, text)
         system = options.system if options.system is not None else self.system
         if options.raw:
             for name in ("system", "prefill"):
@@ -179,23 +185,41 @@ class DelugeMagics(Magics):
             if options.prefill is not None:
                 prompt = prompt.assistant_prefix(options.prefill)
         params, from_line = self._settings(options)
+        with self._client(options) as (client, is_own):
+            if is_own:
+                own = client.sampling_params[0]
+                params = (
+                    own.replace(**from_line | {"logprobs": True})
+                    if own.full_vocab
+                    else params.replace(**own.chosen() | from_line)
+                )
+            return live.answer(client, prompt, params, use_cache=options.cache is not False)
+
+    def _read(self, options: Any, text: str) -> APIResponse:
+        for name in ("temperature", "max_tokens", "system", "seed", "raw", "prefill"):
+            value = getattr(options, name)
+            if value is not None and value is not False:
+                raise UsageError(
+                    f"--read reads the cell and asks for no answer; --{name.replace('_', '-')} is for one."
+                )
+        count = self.top_logprobs if options.top_logprobs is None else options.top_logprobs
+        with self._client(options) as (client, _):
+            return client.read_sync([("", text)], top_logprobs=count, show_progress=False)[0]
+
+    @contextlib.contextmanager
+    def _client(self, options: Any) -> Iterator[tuple[LLMClient, bool]]:
+        """Yield the client of a cell, and whether it is the user's own, which stays open."""
         variable = cast(Any, self.shell).user_ns.get(options.model) if options.model else None
         if isinstance(variable, LLMClient):
-            own = variable.sampling_params[0]
-            params = (
-                own.replace(**from_line | {"logprobs": True})
-                if own.full_vocab
-                else params.replace(**own.chosen() | from_line)
-            )
-            return live.answer(variable, prompt, params, use_cache=options.cache is not False)
+            yield variable, True
+            return
         client = LLMClient(
             variable if isinstance(variable, LocalModel) else options.model or self.model,
-            sampling_params=params,
             # --cache uses the file of the configuration if that names one.
             cache=self.cache if options.cache is None else options.cache and (self.cache or True),
         )
         try:
-            return live.answer(client, prompt, params)
+            yield client, False
         finally:
             client.close()
 

@@ -23,7 +23,7 @@ ROWS = (
     ("__init__",),
     ("magic", "util", "llm_tools", "__main__"),
     ("jobs",),
-    ("answers", "widget"),
+    ("answers", "widget", "reading"),
     ("client", "calibration"),
     ("transport", "charts", "response"),
     ("dialects", "render"),

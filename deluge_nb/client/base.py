@@ -36,7 +36,6 @@ from .options import (
 )
 from .route import Route, greedy
 from .sending.batch import Batch, plan, prove_continuing
-from .sending.pairs import as_scoring_pairs
 from .sending.resume import Resume, resume_batch
 
 if TYPE_CHECKING:
@@ -309,11 +308,15 @@ class BaseClient:
         return batch
 
     def _scoring(
-        self, pairs: Iterable[tuple[PromptLike, str]], top_logprobs: int, ends: bool, resume: Resume = None
+        self,
+        pairs: list[tuple[Prompt, str | None]],
+        params: SamplingParams,
+        *,
+        ends: bool = False,
+        resume: Resume = None,
     ) -> Batch:
-        prompts = as_scoring_pairs(pairs, self._routes)
-        settings = self._settings_for(SamplingParams(logprobs=True, top_logprobs=top_logprobs))
-        batch = plan(prompts, self._routes, settings, self._turns(), limit=self._limit, ends=ends, cache=self._cache)
+        settings = self._settings_for(params)
+        batch = plan(pairs, self._routes, settings, self._turns(), limit=self._limit, ends=ends, cache=self._cache)
         resume_batch(batch, resume)
         return batch
 

@@ -9,6 +9,7 @@ from ..prompts import PromptLike, as_prompt
 from ..response import APIResponse
 from ..tools import Tool
 from .calls.estimates import Estimates
+from .calls.given import GivenTexts
 from .calls.many import ManyResponses
 from .options import Settings
 from .sending.resume import Resume
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from .stream import Stream
 
 
-class LLMClient(ManyResponses, Estimates):
+class LLMClient(ManyResponses, GivenTexts, Estimates):
     """A client for one or more language models.
 
     It works in a script and in a notebook cell. Transient failures are retried, and rate limits that a server reports
@@ -278,84 +279,6 @@ class LLMClient(ManyResponses, Estimates):
         batch = self._batch([prompt], sampling_params, tools, output_schema, use_cache)
         batch.on_settled = self._count
         return Stream(batch, self._keep)
-
-    def score_continuations_sync(
-        self,
-        pairs: Iterable[tuple[PromptLike, str]],
-        *,
-        ends: bool = False,
-        top_logprobs: int = 0,
-        show_progress: bool = True,
-        resume: Resume = None,
-    ) -> list[APIResponse]:
-        """Compute the log-likelihood of given texts: the log-probability of each token of a text after its prompt.
-
-        Exactly the given text is scored after exactly the given prompt: no space is added. White space that a begun
-        answer (:meth:`Conversation.assistant_prefix`) ended in is scored as the beginning of the text, and so are
-        spaces at the end of a :class:`RawPrompt`, because tokens begin with them.
-
-        Parameters
-        ----------
-        pairs
-            Prompts, each with the text to score after it. ``RawPrompt("")`` gives the log-likelihood of a whole text.
-        ends
-            Also score the token that ends the model's turn after the text: ``exp(total_logprob)`` is then the
-            probability of this answer and nothing more. It is the last row; its token is empty.
-        top_logprobs
-            Alternatives to return at each token.
-        show_progress
-            Show a progress bar.
-        resume
-            :attr:`interrupted` of the same call that was interrupted: only texts without a response are scored.
-
-        Returns
-        -------
-        list of APIResponse
-            ``logprobs`` has a row for each token of the text; ``logprobs.total_logprob`` is its log-likelihood in nats,
-            and ``logprobs.text`` is the text that was scored.
-
-        Raises
-        ------
-        SettingError
-            If a model's server cannot score given texts; the embedded model can.
-
-        Examples
-        --------
-        >>> from deluge_nb import LLMClient
-        >>> pairs = [("The capital of France is", text) for text in (" Paris", " Berlin")]
-        >>> paris, berlin = LLMClient("local").score_continuations_sync(pairs, show_progress=False)
-        >>> paris.logprobs.total_logprob > berlin.logprobs.total_logprob
-        True
-        """
-        return self._run(self._scoring(pairs, top_logprobs, ends, resume), show_progress)
-
-    async def score_continuations_async(
-        self,
-        pairs: Iterable[tuple[PromptLike, str]],
-        *,
-        ends: bool = False,
-        top_logprobs: int = 0,
-        show_progress: bool = True,
-        resume: Resume = None,
-    ) -> list[APIResponse]:
-        """Compute the log-likelihood of given texts, and await it.
-
-        Parameters
-        ----------
-        pairs, ends, top_logprobs, show_progress, resume
-            As in :meth:`score_continuations_sync`.
-
-        Returns
-        -------
-        list of APIResponse
-            As from :meth:`score_continuations_sync`.
-
-        Raises
-        ------
-        SettingError
-            If a model's server cannot score given texts; the embedded model can.
-        """
-        return await self._run_async(self._scoring(pairs, top_logprobs, ends, resume), show_progress)
 
 
 def _texts(responses: list[APIResponse]) -> list[str | None]:

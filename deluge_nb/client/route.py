@@ -51,7 +51,9 @@ class Route:
         located, self._address, self._is_keyed = _locate(model, access)
         self.target = located if continues is None else with_prefill(located, continues)
         self.proof = threading.Lock()
-        """Held while the server is asked whether it continues the beginning of an answer."""
+        """Held while the server is asked whether it continues the beginning of an answer, or scores given text."""
+        self.scores: str | None = None
+        """Why the server's log-probabilities of given text cannot be used, empty if they can; None if not known."""
         self._attempts = attempts
         self._timeout = timeout
         self._transport = transport

@@ -44,7 +44,7 @@ class Ask:
 
     ``params`` includes the model's defaults and requirements. With ``continuation``, the request is for the
     log-probabilities of this text after the prompt, in place of new text, and with ``ends`` also that of the token that
-    ends the turn after it; only endpoints with ``continuations`` get such requests.
+    ends the turn after it; only endpoints with a form of ``scoring`` get such requests.
     """
 
     model: str
@@ -205,7 +205,9 @@ class Request:
 
     With a ``reader``, the reply is a stream, and the exchange receives the body that the reader assembles.
     ``make_reader`` returns a reader for a server that streams its reply unasked; None where the dialect has none.
-    With a ``failure``, which the reply to the same request reported in its body, this is one more attempt.
+    With a ``failure``, which the reply to the same request reported in its body, this is one more attempt. With
+    ``from_root``, the path is that of the server's own API, beside ``/v1``. With ``may_fail``, a permanent failure is
+    thrown into the exchange, which may ask differently.
     """
 
     path: str
@@ -214,6 +216,8 @@ class Request:
     reader: StreamReader | None = field(default=None, compare=False)
     make_reader: Callable[[], StreamReader] | None = field(default=None, compare=False)
     failure: RequestError | None = field(default=None, compare=False)
+    from_root: bool = False
+    may_fail: bool = False
 
 
 @dataclass(frozen=True, slots=True)

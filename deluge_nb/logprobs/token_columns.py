@@ -64,6 +64,7 @@ class TokenColumns:
         "_offsets",
         "_vocabulary",
         "matches_text",
+        "note",
         "packed",
         "rounding",
         "vocab_size",
@@ -74,6 +75,8 @@ class TokenColumns:
     matches_text: bool
     """False where a server sent the tokens of another text than that of its answer, so that nothing is known of the
     answer's own: no probability of an answer is read from such a table."""
+    note: str | None
+    """Condition under which the numbers hold, such as the windows in which a long text was read; slices keep it."""
     vocab_size: int | None
     """Number of tokens that the model can choose from, if known. It makes the upper entropy bound finite."""
     rounding: float | None
@@ -151,6 +154,7 @@ class TokenColumns:
         self.vocab_size = vocab_size
         self.rounding = rounding
         self.matches_text = True
+        self.note = None
         self._observed: measures.Observed | None = None
 
     def __len__(self) -> int:
@@ -310,16 +314,13 @@ class TokenColumns:
         used, local = np.unique(np.concatenate((chosen, alternative)), return_inverse=True)
         entries = [self._vocabulary.entry(index) for index in used.tolist()]
         local = local.astype(np.int32)
-        return type(self)(
-            Vocabulary.of(entries),
+        return self._like(
             local[: len(self)],
             chosen_logprob,
             local[len(self) :],
             alternative_logprob,
             offsets,
-            vocab_size=self.vocab_size,
-            rounding=self.rounding,
-            matches_text=self.matches_text,
+            vocabulary=Vocabulary.of(entries),
         )
 
     def as_other_text(self) -> Self:
@@ -336,20 +337,16 @@ class TokenColumns:
         >>> Logprobs.from_entries([{"token": "a", "logprob": -0.5}]).as_other_text().matches_text
         False
         """
-        return type(self)(
-            self._vocabulary,
-            *self.columns,
-            vocab_size=self.vocab_size,
-            rounding=self.rounding,
-            matches_text=False,
-        )
+        other = self._like(*self.columns)
+        other.matches_text, other.packed = False, None
+        return other
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Thousands of responses may share a vocabulary, which each pickle would contain.
         table = self.compact()
         entries = [table._vocabulary.entry(index) for index in range(len(table._vocabulary))]
         columns = tuple(np.array(column) for column in table.columns)
-        return _restore, (type(self), entries, columns, self.vocab_size, self.rounding, self.matches_text)
+        return _restore, (type(self), entries, columns, self.vocab_size, self.rounding, self.matches_text, self.note)
 
     def _row(self, index: int) -> int:
         """Return the row of an index; negative ones count from the end."""
@@ -383,14 +380,16 @@ class TokenColumns:
             np.concatenate(([0], np.cumsum(self.top_counts[rows]))).astype(np.int32),
         )
 
-    def _like(self, *columns: Any) -> Self:
-        return type(self)(
-            self._vocabulary,
+    def _like(self, *columns: Any, vocabulary: Vocabulary | None = None) -> Self:
+        table = type(self)(
+            self._vocabulary if vocabulary is None else vocabulary,
             *columns,
             vocab_size=self.vocab_size,
             rounding=self.rounding,
             matches_text=self.matches_text,
         )
+        table.note = self.note
+        return table
 
 
 def _restore(
@@ -400,10 +399,12 @@ def _restore(
     vocab_size: int | None,
     rounding: float | None = None,
     matches_text: bool = True,
+    note: str | None = None,
 ) -> TokenColumns:
-    return table_class(
-        Vocabulary.of(entries), *columns, vocab_size=vocab_size, rounding=rounding, matches_text=matches_text
-    )
+    vocabulary = Vocabulary.of(entries)
+    table = table_class(vocabulary, *columns, vocab_size=vocab_size, rounding=rounding, matches_text=matches_text)
+    table.note = note
+    return table
 
 
 def _read_only(column: Ints) -> Ints:

@@ -46,6 +46,7 @@ COMPLETIONS = Endpoint(
     url_variable="OPENAI_BASE_URL",
     prefill=False,
     raw=True,
+    scoring="echo",
 )
 # OpenAI's Responses API, used for models with this prefix only.
 RESPONSES = Endpoint(
@@ -102,8 +103,12 @@ XAI = _hosted("xai", "xAI", "https://api.x.ai/v1")
 DEEPSEEK = _hosted(
     "deepseek", "DeepSeek", "https://api.deepseek.com/beta", prefill=True, prefill_flag="prefix", raw=True
 )
-TOGETHER = _hosted("together", "Together", "https://api.together.xyz/v1", counted_logprobs=True, raw=True)
-FIREWORKS = _hosted("fireworks", "Fireworks", "https://api.fireworks.ai/inference/v1", prefill=True, raw=True)
+TOGETHER = _hosted(
+    "together", "Together", "https://api.together.xyz/v1", counted_logprobs=True, raw=True, scoring="echo"
+)
+FIREWORKS = _hosted(
+    "fireworks", "Fireworks", "https://api.fireworks.ai/inference/v1", prefill=True, raw=True, scoring="echo"
+)
 OPENROUTER = _hosted("openrouter", "OpenRouter", "https://openrouter.ai/api/v1")
 COHERE = _hosted(
     "cohere",
@@ -121,11 +126,25 @@ HUGGINGFACE = _hosted(
     "https://router.huggingface.co/v1",
     key_variables=("HF_TOKEN", "HUGGINGFACE_API_KEY"),
 )
-VLLM = _own("vllm", "vLLM", "http://127.0.0.1:8000/v1", prefill=True, prefill_flag="continue_final_message", raw=True)
-SGLANG = _own(
-    "sglang", "SGLang", "http://127.0.0.1:30000/v1", prefill=True, prefill_flag="continue_final_message", raw=True
+VLLM = _own(
+    "vllm",
+    "vLLM",
+    "http://127.0.0.1:8000/v1",
+    prefill=True,
+    prefill_flag="continue_final_message",
+    raw=True,
+    scoring="prompt_logprobs",
 )
-TGI = _own("tgi", "TGI", "http://127.0.0.1:8080/v1", prefill=True, raw=True)
+SGLANG = _own(
+    "sglang",
+    "SGLang",
+    "http://127.0.0.1:30000/v1",
+    prefill=True,
+    prefill_flag="continue_final_message",
+    raw=True,
+    scoring="sglang",
+)
+TGI = _own("tgi", "TGI", "http://127.0.0.1:8080/v1", prefill=True, raw=True, scoring="tgi")
 OLLAMA = _own("ollama", "Ollama", "http://127.0.0.1:11434", dialect="ollama", prefill=True, raw=True, no_suffix="/v1")
 LMSTUDIO = _own("lmstudio", "LM Studio", "http://127.0.0.1:1234/v1", prefill=True, raw=True)
 MLX = _own("mlx", "mlx-lm", "http://127.0.0.1:8080/v1", raw=True)
@@ -137,7 +156,7 @@ LLAMACPP = _own(
     prefill=True,
     raw=True,
     full_vocab=True,
-    continuations=True,
+    scoring="grammar",
     concurrency=4,
     no_suffix="/v1",
 )
@@ -148,6 +167,7 @@ COMPATIBLE = Endpoint(
     key_variables=("OPENAI_API_KEY",),
     key_required=False,
     raw=True,
+    scoring="echo",
 )
 LOCAL = Endpoint(
     "local",
@@ -158,7 +178,7 @@ LOCAL = Endpoint(
     prefill=True,
     raw=True,
     full_vocab=True,
-    continuations=True,
+    scoring="grammar",
     concurrency=4,
     launch="deluge_nb.local:default_server",
 )

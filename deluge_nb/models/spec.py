@@ -9,6 +9,7 @@ from datetime import date
 from typing import Any, Literal, NamedTuple, Protocol
 
 Kind = Literal["full", "limited", "conditional", "none", "unknown"]
+Scoring = Literal["grammar", "echo", "prompt_logprobs", "sglang", "tgi"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,8 +144,11 @@ class Endpoint:
         Header of the key; in ``Authorization`` the key follows the word "Bearer".
     counted_logprobs
         True if ``logprobs`` is the number of alternatives, in place of a boolean and ``top_logprobs``.
-    raw, full_vocab, continuations
-        True if the server continues raw text, can return the probability of every token, and can score given text.
+    raw, full_vocab
+        True if the server continues raw text, and can return the probability of every token.
+    scoring
+        How the server returns the log-probabilities of a given text: ``"grammar"`` of token ids, ``"echo"``,
+        ``"prompt_logprobs"``, ``"sglang"`` or ``"tgi"``; None if it cannot.
     concurrency
         Recommended number of concurrent requests.
     launch
@@ -176,7 +180,7 @@ class Endpoint:
     counted_logprobs: bool = False
     raw: bool = False
     full_vocab: bool = False
-    continuations: bool = False
+    scoring: Scoring | None = None
     concurrency: int = 64
     launch: str | Callable[[], Served] | None = None
 

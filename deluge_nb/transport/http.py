@@ -186,6 +186,10 @@ class Transport:
                             raise
                         # Of a stream, before its first token: a new request has a new reader.
                         proceed = partial(exchange.throw, failure)
+                    except RequestError as refusal:
+                        if not request.may_fail:
+                            raise
+                        proceed = partial(exchange.throw, refusal)
                     step = partial(_advance, proceed)
                     try:
                         result = await self._together.call(step) if len(document) > _LONG_REPLY else step()
@@ -211,6 +215,7 @@ class Transport:
         await self._pause.wait()
         address = await self._address()
         base = address.base_url if address is not None else self._endpoint.base_url
+        base = base.removesuffix("/v1") if request.from_root else base
         limit = _TOTAL_TIMEOUT_FACTOR * self._timeout if self._served is None else None
         body = Body(MAX_REPLY_SIZE if self._served is None else math.inf)
         reply = None

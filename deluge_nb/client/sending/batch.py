@@ -22,6 +22,7 @@ from .. import credentials
 from ..interruption import check_stop, describe, ends_task
 from ..route import Route, with_prefill
 from .progress import ProgressBar
+from .proof import prove_scoring
 from .refusals import Refusals
 from .request import (
     DrawCache,
@@ -231,6 +232,8 @@ class Batch:
             self._vocab_sizes[id(route)] = None if served is None else served.address().vocab_size
             # The key is looked up here, once per call.
             self._transports[id(route)] = route.transport()
+        scored = [item for i, item in enumerate(self.items) if item.continuation and i not in self.resumed]
+        prove_scoring(_distinct_routes(scored), self._count_request)
 
     async def _run(self) -> None:
         from ...logprobs.columns import Vocabulary

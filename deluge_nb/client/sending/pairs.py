@@ -3,16 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from ...errors import SettingError
-from ...prompts import Prompt, PromptLike, RawPrompt, as_prompt
+from ...models.endpoints import BUILT_IN
+from ...prompts import Prompt, PromptLike, RawPrompt, as_prompt, as_rows
 from ..route import Route
+
+# Forms in which a server scores text after a chat; the others take raw text only.
+_OF_CHATS = frozenset({"grammar", "prompt_logprobs"})
 
 
 def as_scoring_pairs(
-    pairs: Iterable[tuple[PromptLike, str]], routes: Sequence[Route]
+    pairs: Iterable[tuple[PromptLike, str]], routes: Sequence[Route], *, as_raw: bool = False
 ) -> list[tuple[Prompt, str | None]]:
     """Return prompts with the texts to score after them.
+
+    Parameters
+    ----------
+    pairs
+        Prompts, each with a text.
+    routes
+        The models that may be asked.
+    as_raw
+        True to take a prompt that is a text as raw text, which may be empty; False to take it as a chat.
 
     Raises
     ------
@@ -20,21 +34,76 @@ def as_scoring_pairs(
         When a model cannot score given texts, or a pair is not a prompt and a text.
     """
     for route in routes:
-        if not route.endpoint.continuations:
-            raise SettingError(
-                f"{route.model!r} cannot be asked for the log-likelihood of a given text; the embedded model 'local' "
-                "can.",
-                setting="model",
-                value=route.model,
-            )
+        if route.endpoint.scoring is None:
+            raise _not_supported(route)
     checked: list[tuple[Prompt, str | None]] = []
-    for i, pair in enumerate(pairs):
-        if isinstance(pair, str) or len(pair) != 2 or not isinstance(pair[1], str) or not pair[1]:
+    for i, pair in enumerate(as_rows(pairs, "pairs", "pairs of a prompt and a text")):
+        if isinstance(pair, str) or not _is_pair(pair):
             raise SettingError(
                 f"pairs[{i}] must be a prompt and a text that is not empty, not {pair!r}.", setting="pairs", value=pair
             )
-        # The likelihood of a whole text is that after an empty prompt, which nothing could answer.
-        whole_text = isinstance(pair[0], RawPrompt) and pair[0].text == ""
-        prompt = Prompt(raw="") if whole_text else as_prompt(pair[0], f"pairs[{i}][0]")
+        prompt = as_given_prompt(pair[0], f"pairs[{i}][0]", as_raw=as_raw)
+        if prompt.raw is None:
+            _check_chats(routes)
         checked.append((prompt, prompt.gap + pair[1]))
     return checked
+
+
+def _is_pair(pair: Any) -> bool:
+    try:
+        _, text = pair
+    except (TypeError, ValueError):
+        return False
+    return isinstance(text, str) and bool(text)
+
+
+def as_given_prompt(value: Any, where: str, *, as_raw: bool) -> Prompt:
+    """Return what stands before a text.
+
+    Parameters
+    ----------
+    value
+        Any form of a prompt; an empty raw prompt is the very beginning.
+    where
+        Its name in error messages.
+    as_raw
+        True to take a text as raw text, which may be empty; False to take it as a chat.
+
+    Raises
+    ------
+    SettingError
+        When the value has none of the accepted forms.
+    """
+    if as_raw and isinstance(value, str):
+        value = RawPrompt(value)
+    # The likelihood of a whole text is that after an empty prompt, which nothing could answer.
+    is_empty = isinstance(value, RawPrompt) and value.text == ""
+    return Prompt(raw="", given=value) if is_empty else as_prompt(value, where)
+
+
+def _check_chats(routes: Sequence[Route]) -> None:
+    for route in routes:
+        if route.endpoint.scoring not in _OF_CHATS:
+            raise SettingError(
+                f"{route.model!r} is asked for the log-likelihood of text after raw text only, because "
+                f"{route.endpoint.label} has no such request for a chat; pass RawPrompt(…) with the chat template "
+                "written out, or use a vLLM or llama.cpp server or the embedded model 'local'.",
+                setting="pairs",
+                value=route.model,
+            )
+
+
+def _not_supported(route: Route) -> SettingError:
+    # An API of older models does not help who asks for one of the newer models of the same provider.
+    servers = [
+        endpoint.label
+        for endpoint in BUILT_IN
+        if endpoint.scoring and not endpoint.launch and endpoint.dialect != "completions"
+    ]
+    return SettingError(
+        f"{route.model!r} cannot be asked for the log-likelihood of a given text: {route.endpoint.label} has no "
+        f"request for it. The embedded model 'local' can, and so can models of {', '.join(servers)}, and your own "
+        "server with base_url= if it supports echo.",
+        setting="model",
+        value=route.model,
+    )

@@ -191,6 +191,10 @@ async def send(
 
 
 def _exchange(dialect: Dialect, ask: Ask) -> Exchange:
+    if ask.continuation is not None and ask.endpoint.scoring != "grammar":
+        from ...dialects.given_text.exchange import exchange
+
+        return exchange(ask)
     count = requested_choices(ask.params)
     if count == 1:
         return dialect.exchange(ask)

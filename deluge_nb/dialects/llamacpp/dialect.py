@@ -17,34 +17,15 @@ import msgspec
 from ...errors import MalformedResponseError, RequestError
 from ...logprobs.table import Logprobs
 from ...prompts import text_only
-from ...sampling import SamplingParams
 from .. import openai
 from ..base import Ask, Completion, Exchange, FailedAnswer, Request, checked, converse, failure
 from ..reading.decode import ServerError, decode
 from ..reading.decode import parse_error as parse_server_error
 from ..reading.faults import Faults
-from .replies import NAME, Entry, Reply, Row
-from .rows import (
-    FORCING_BIAS,
-    WHOLE_VOCABULARY,
-    Piece,
-    RowRequests,
-    build_table,
-    reply_reader,
-    rows,
-    tokenize,
-)
+from .replies import NAME, Reply
+from .rows import build_table, reply_reader, rows, tokenize, width_of
+from .scoring import score
 from .stream import CompletionReader, add_unreported_tokens
-
-# Alternatives; with this many, nearly every drawn token is among them, and their bytes are reliable.
-_MIN_TOP_WITH_STOP = 20
-# First characters of the special tokens of all chat formats.
-_SPECIAL_FIRST_CHARACTERS = frozenset("<[")
-
-
-# Tokens that models saw between two texts in training; the likelihood of a whole text is that after such a token.
-_SEPARATORS = ("<|endoftext|>", "<|end_of_text|>", "<|begin_of_text|>")
-_EMPTY = '""'
 
 
 class _Templated(msgspec.Struct):
@@ -55,11 +36,6 @@ class _Failure(msgspec.Struct):
     error: Any = None
     content: Any = None
     choices: Any = None
-
-
-class _Properties(msgspec.Struct):
-    bos_token: str = ""
-    eos_token: str = ""
 
 
 def exchange(ask: Ask) -> Exchange:
@@ -90,7 +66,7 @@ def _exchange(ask: Ask) -> Exchange:
         return (yield from converse(ask, _chat_request, openai.parse_response))
     text = yield from _prompt_text(ask)
     if ask.continuation is not None:
-        return (yield from _score(ask, text, ask.continuation))
+        return (yield from score(ask, text, ask.continuation))
     prompt: str | list[int] = text
     if ask.prompt.begun:
         # As ids and not as text: a token may end inside a character.
@@ -177,7 +153,7 @@ def build_request(ask: Ask, prompt: str | list[int]) -> Request:
     body: dict[str, Any] = {"prompt": prompt, "samplers": samplers, "cache_prompt": True}
     body |= {name: value for name, value in settings.items() if value is not None}
     if params.logprobs:
-        body |= {"n_probs": _width(params), "return_tokens": True}
+        body |= {"n_probs": width_of(params), "return_tokens": True}
     if params.stop:
         body["stop"] = list(params.stop)
     if params.logit_bias:
@@ -218,110 +194,6 @@ def _prompt_text(ask: Ask) -> Generator[Request, bytes, str]:
 def _is_streamed(ask: Ask) -> bool:
     """Return True to stream the answer; not with stop strings, which delay rows, nor with whole vocabularies."""
     return ask.stream and not ask.params.stop and not ask.params.full_vocab
-
-
-def _width(params: SamplingParams) -> int:
-    """Return the number of alternatives to request; with 0 the server returns no log-probabilities at all."""
-    return (
-        WHOLE_VOCABULARY
-        if params.full_vocab
-        else max(1, params.top_logprobs or 0, _MIN_TOP_WITH_STOP if params.stop else 0)
-    )
-
-
-# The log-likelihood of a given text -----------------------------------------------------------------------------------
-
-
-def _score(ask: Ask, prompt: str, continuation: str) -> Exchange:
-    """Force the server to generate the given tokens, and return their log-probabilities."""
-    if ask.prompt.raw is not None and prompt.strip(" "):
-        # Most tokens begin with their space, so the prompt's trailing spaces move to the continuation.
-        stripped = prompt.rstrip(" ")
-        prompt, continuation = stripped, prompt[len(stripped) :] + continuation
-    before = yield from tokenize(prompt)
-    both = yield from tokenize(prompt + continuation)
-    start = [piece.id for piece in before]
-    if [piece.id for piece in both[: len(before)]] == start:
-        pieces = both[len(before) :]
-    else:  # the boundary falls inside a token of the joined text
-        pieces = yield from tokenize(continuation, special=False)
-    ids = [piece.id for piece in pieces]
-    start = start or (yield from _start_of_text())
-    end = (yield from _end_of_turn(ask)) if ask.ends else []
-    scored: list[Row] = []
-    if ids and (yield from _fits_grammar(continuation, pieces)):
-        entries = yield from _force(ask, start, ids, end)
-        if [entry.id for entry in entries[: len(ids)]] == ids and len(entries) == len(ids) + ask.ends:
-            scored = [
-                Row(entry.id, octets, entry.logprob, entry.top_logprobs)
-                for entry, octets in zip(entries, [*(piece.octets for piece in pieces), b""], strict=False)
-            ]
-    if not scored:
-        requests = RowRequests(start, ids, read=reply_reader(ask), whole_vocabulary=ask.params.full_vocab)
-        for position, piece in enumerate(pieces):
-            row = yield from requests.row(position)
-            # Not the row's bytes: the alternatives have none for the token that ends a turn.
-            scored.append(Row(row.id, piece.octets, row.logprob, row.top))
-        if ask.ends:
-            entries = yield from _force(ask, [*start, *ids], [], end)
-            scored += [Row(entry.id, b"", entry.logprob, entry.top_logprobs) for entry in entries[:1]]
-    count = {"prompt_tokens": len(start), "completion_tokens": len(ids), "total_tokens": len(start) + len(ids)}
-    return Completion(
-        continuation,
-        logprobs=build_table(ask, scored),
-        finish_reason="stop" if ask.ends else "length",
-        usage=count,
-        raw={"tokens": [row.id for row in scored]},
-    )
-
-
-def _force(ask: Ask, start: list[int], ids: list[int], end: list[int]) -> Generator[Request, bytes, list[Entry]]:
-    """Return the entries of tokens that a grammar forces, and with ``ask.ends`` that of the token after them.
-
-    Where the grammar is complete, the server draws the likeliest token that ends a text, or the given one.
-    """
-    body: dict[str, Any] = {
-        "prompt": start,
-        "grammar": f"root ::= {' '.join(f'<[{token}]>' for token in ids) or _EMPTY}",
-        "n_predict": len(ids) + ask.ends,
-        "n_probs": _width(ask.params),
-        "samplers": ["temperature"],
-        "temperature": 0,
-        "return_tokens": True,
-        "cache_prompt": True,
-    }
-    if end:
-        body["logit_bias"] = [[token, FORCING_BIAS] for token in end]
-    return reply_reader(ask)((yield Request("/completion", body))).completion_probabilities
-
-
-def _end_of_turn(ask: Ask) -> Generator[Request, bytes, list[int]]:
-    """Return the token that ends a turn of a chat; none for raw text, which any token that ends a text may end."""
-    if ask.prompt.raw is not None:
-        return []
-    properties = decode((yield Request("/props", method="GET")), _Properties, NAME)
-    return [piece.id for piece in (yield from tokenize(properties.eos_token))][-1:]
-
-
-def _start_of_text() -> Generator[Request, bytes, list[int]]:
-    """Return the token that stands before the first one of a text, for tokenizers that put none there."""
-    for name in _SEPARATORS:
-        pieces = yield from tokenize(name)
-        if len(pieces) == 1:
-            return [piece.id for piece in pieces]
-    properties = decode((yield Request("/props", method="GET")), _Properties, NAME)
-    return [piece.id for piece in (yield from tokenize(properties.bos_token or properties.eos_token))][-1:]
-
-
-def _fits_grammar(text: str, pieces: list[Piece]) -> Generator[Request, bytes, bool]:
-    """Return True if a grammar of token ids can force these tokens: whole characters, and no special tokens."""
-    if not all(isinstance(piece.piece, str) for piece in pieces):
-        return False
-    if not _SPECIAL_FIRST_CHARACTERS & set(text):
-        return True
-    special = {piece.id for piece in (yield from tokenize(text))}
-    special -= {piece.id for piece in (yield from tokenize(text, special=False))}
-    return special.isdisjoint(piece.id for piece in pieces)
 
 
 def _completion(reply: Reply, logprobs: Logprobs | None, raw: dict[str, Any]) -> Completion:

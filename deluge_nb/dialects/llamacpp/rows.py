@@ -20,6 +20,7 @@ from ...errors import MalformedResponseError
 from ...logprobs.columns import Builder
 from ...logprobs.table import Logprobs
 from ...logprobs.values import log_sum
+from ...sampling import SamplingParams
 from ..base import Ask, Request
 from ..reading.decode import decode
 from ..reading.faults import Faults
@@ -30,6 +31,8 @@ from .whole import bytes_by_id, find, normalize, read_reply, whole_table
 WHOLE_VOCABULARY = 10_000_000
 # Alternatives; nearly every drawn token is among these, and the whole vocabulary takes twenty times as long.
 _FIRST_WIDTH = 300
+# Alternatives; with this many, nearly every drawn token is among them, and their bytes are reliable.
+_MIN_TOP_WITH_STOP = 20
 # Bias on a token's logit that makes greedy decoding draw this token.
 FORCING_BIAS = 100
 
@@ -127,6 +130,13 @@ def rows(ask: Ask, prompt: str | list[int], reply: Reply) -> Generator[Request, 
         if used < len(entries) or (reply.content and not ids):
             raise _mismatch()
     return complete
+
+
+def width_of(params: SamplingParams) -> int:
+    """Return the number of alternatives to request; with 0 the server returns no log-probabilities at all."""
+    if params.full_vocab:
+        return WHOLE_VOCABULARY
+    return max(1, params.top_logprobs or 0, _MIN_TOP_WITH_STOP if params.stop else 0)
 
 
 def _mismatch() -> MalformedResponseError:

@@ -1,0 +1,136 @@
+"""Score a given text on any server but llama.cpp's: the rules that hold for all forms.
+
+The settings are neutral (temperature 1, no penalties), so that a server that reports processed numbers reports the
+model's own. A token has its number from its own place, never from the list of alternatives. What was generated after
+the text is dropped. No numbers is an error, and not a score of 0.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Generator
+
+from ...errors import MalformedResponseError, RequestError
+from ...text.counts import pluralize
+from ..base import Ask, Completion, Exchange, Request
+from . import echo, sglang, tgi, vllm
+from .boundary import Token, misspelt, straddling_note, take
+from .reading import Reading, build_table, end_of
+from .windows import windows_note
+
+Form = Callable[[Ask, str, str], Generator[Request, bytes, Reading]]
+
+FORMS: dict[str, Form] = {"echo": echo.read, "prompt_logprobs": vllm.read, "sglang": sglang.read, "tgi": tgi.read}
+_TOO_LONG = re.compile(r"context|too long|longer than|maximum|max_(?:input|total|model)|exceed", re.IGNORECASE)
+_TOO_LONG_STATUS = frozenset({400, 413, 422})
+# Characters; a context holds more.
+_LEAST_WINDOW = 64
+FIRST_TOKEN = "the first token has no log-probability, because no token stands before it"
+
+
+def exchange(ask: Ask) -> Exchange:
+    """Return the log-probabilities of the given text of an ask.
+
+    Raises
+    ------
+    MalformedResponseError
+        When the server returns none, or those of other tokens.
+    """
+    form = FORMS[ask.endpoint.scoring or ""]
+    before, text = ask.prompt.raw or "", ask.continuation or ""
+    try:
+        reading = yield from form(ask, before, text)
+        rows = take(reading.tokens, reading.begin)
+    except RequestError as error:
+        if ask.prompt.raw is None or not _is_too_long(error):
+            raise
+        reading, rows = yield from _read_windows(ask, form, before, text)
+    _check(ask, rows)
+    begin = min(rows[0].begin, reading.begin)
+    reaches = reading.text.encode()[begin : reading.begin].decode("utf-8", "replace")
+    notes = [*reading.notes, straddling_note(len(reaches))]
+    if rows[0].logprob is None:
+        notes.append(FIRST_TOKEN)
+    if ask.ends:
+        rows = [*rows, end_of(reading.generated)]
+    return Completion(
+        text,
+        logprobs=build_table(ask, rows),
+        finish_reason="stop" if ask.ends else "length",
+        usage=reading.usage if isinstance(reading.usage, dict) else None,
+        model=reading.model,
+        raw={"tokens": [row.id for row in rows]},
+        notes=tuple(note for note in notes if note is not None),
+    )
+
+
+def _check(ask: Ask, rows: list[Token]) -> None:
+    if not rows:
+        raise misspelt(ask.model, str(ask.endpoint.scoring))
+    if len(rows) > 1 and all(row.logprob is None for row in rows):
+        raise MalformedResponseError(
+            f"{ask.model!r}: the server returned the tokens of the given text without their log-probabilities.",
+            dialect=str(ask.endpoint.scoring),
+            field="logprobs",
+        )
+
+
+def _is_too_long(error: RequestError) -> bool:
+    return error.status_code in _TOO_LONG_STATUS and _TOO_LONG.search(f"{error} {error.body}") is not None
+
+
+def _read_windows(
+    ask: Ask, form: Form, before: str, text: str
+) -> Generator[Request, bytes, tuple[Reading, list[Token]]]:
+    """Read a text in overlapping windows of characters, which are halved until the server takes them."""
+    whole = before + text
+    size = len(whole)
+    position, rows, contexts = len(before), list[Token](), list[int]()
+    usage = {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}
+    while True:
+        begin = _snap(whole, max(position - size // 2, 0), 0) if position + 1 > size // 2 else 0
+        end = _snap(whole, min(begin + size, len(whole)), position + 1)
+        try:
+            reading = yield from form(ask, whole[begin:position], whole[position:end])
+        except RequestError as error:
+            size //= 2
+            if size < _LEAST_WINDOW or not _is_too_long(error):
+                raise
+            continue
+        offset = len(whole[:begin].encode())
+        for token in reading.tokens:
+            token.begin, token.end = token.begin + offset, token.end + offset
+        boundary = len(whole[:position].encode())
+        if rows:
+            # A token at the end of a window may be cut: go on from the last boundary that both windows have.
+            ends = {token.end for token in rows}
+            boundary = max((t.begin for t in reading.tokens if t.begin in ends and t.begin <= boundary), default=-1)
+            if boundary < 0:
+                raise misspelt(ask.model, str(ask.endpoint.scoring))
+            rows = [token for token in rows if token.end <= boundary]
+        contexts.append(sum(token.end <= boundary for token in reading.tokens))
+        rows += take(reading.tokens, boundary)
+        for name, count in (reading.usage or {}).items():
+            usage[name] = usage.get(name, 0) + count if isinstance(count, int) else usage.get(name, 0)
+        position = end
+        if position >= len(whole):
+            break
+    least = min(contexts[1:], default=0)
+    if len(contexts) > 1:
+        lengths = (pluralize(size, "character"), pluralize(size - size // 2, "character"), pluralize(least, "token"))
+        reading.notes.append(windows_note(len(contexts), *lengths))
+    if math.ceil(size / 2) < len(before):
+        reading.notes.append(f"of the prompt, the last {pluralize(contexts[0], 'token')} were given")
+    reading.text, reading.begin, reading.usage = whole, len(before.encode()), usage
+    return reading, rows
+
+
+def _snap(text: str, place: int, least: int) -> int:
+    """Return a place before white space, where nearly every token begins; the place itself if none is near."""
+    if place >= len(text):
+        return len(text)
+    for nearer in range(place, max(least, place - 50), -1):
+        if text[nearer].isspace() and not text[nearer - 1].isspace():
+            return nearer
+    return max(place, least)

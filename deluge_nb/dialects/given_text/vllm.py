@@ -1,0 +1,110 @@
+"""``prompt_logprobs`` of vLLM: a dict from token ids to log-probabilities at each token of a prompt or a chat."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator, Sequence
+from typing import Any
+
+from ...prompts import text_only
+from .. import openai
+from ..base import Ask, Request
+from . import echo
+from .boundary import Token, align, align_end, misspelt
+from .reading import Reading, first_of, likeliest, number, reply_of, width_of
+
+NAME = "prompt_logprobs"
+
+
+def read(ask: Ask, before: str, text: str) -> Generator[Request, bytes, Reading]:
+    """Return what a server says of a text after raw text; after a chat if the prompt is one."""
+    if ask.prompt.raw is None:
+        return (yield from _read_chat(ask, text))
+    body = {"prompt": before + text, "logprobs": width_of(ask), **_fields(ask)}
+    reply = reply_of(ask, (yield Request("/completions", body, may_fail=True)))
+    choice = first_of(reply.get("choices"))
+    rows, ids = choice.get("prompt_logprobs"), choice.get("prompt_token_ids")
+    if not isinstance(rows, list) or not isinstance(ids, list):
+        # An older server, or one behind a router that drops fields it does not know.
+        return (yield from echo.read(ask, before, text))
+    generated = choice.get("logprobs")
+    tokens = list(_tokens(ask, rows, ids))
+    aligned = align(tokens, before + text)
+    if aligned is None or aligned[1]:
+        raise misspelt(ask.model, NAME)
+    after = list(echo.tokens_of(ask, generated)) if isinstance(generated, dict) else []
+    return Reading(aligned[0], after, len(before.encode()), before + text, reply.get("usage"), reply.get("model"))
+
+
+def _read_chat(ask: Ask, text: str) -> Generator[Request, bytes, Reading]:
+    messages = openai.messages(ask)
+    for message in messages:
+        text_only(message.get("content"), ask.model)
+    begun = ask.prompt.prefill
+    continued = {"add_generation_prompt": False, "continue_final_message": True}
+    earlier = messages if begun is None else messages[:-1]
+    answer = {"role": "assistant", "content": (begun or "") + text}
+    common = {**_fields(ask), "logprobs": True, "top_logprobs": width_of(ask)}
+    # The tokens of the chat without the text are where the text begins.
+    start = {**common, "messages": messages, **(continued if begun is not None else {})}
+    start.pop("prompt_logprobs")
+    known = reply_of(ask, (yield Request("/chat/completions", start))).get("prompt_token_ids")
+    body = {**common, "messages": [*earlier, answer], **continued}
+    reply = reply_of(ask, (yield Request("/chat/completions", body)))
+    rows, ids = reply.get("prompt_logprobs"), reply.get("prompt_token_ids")
+    if not isinstance(rows, list) or not isinstance(ids, list) or not isinstance(known, list):
+        raise misspelt(ask.model, NAME)
+    same = next((i for i, pair in enumerate(zip(known, ids, strict=False)) if pair[0] != pair[1]), len(known))
+    tokens = list(_tokens(ask, rows, ids))[same:]
+    spelt = "".join(token.text for token in tokens)
+    # A token of the boundary may hold the end of the chat's template.
+    whole = spelt if spelt.endswith(text) else text
+    aligned = align_end(tokens, whole) or next(iter(align(tokens, whole) or ()), None)
+    if aligned is None:
+        raise misspelt(ask.model, NAME)
+    choice = first_of(reply.get("choices"))
+    after = _chat_entries((choice.get("logprobs") or {}).get("content"))
+    begin = len(whole.encode()) - len(text.encode())
+    return Reading(aligned, after, begin, whole, reply.get("usage"), reply.get("model"))
+
+
+def _fields(ask: Ask) -> dict[str, Any]:
+    return {
+        "model": ask.model,
+        "prompt_logprobs": width_of(ask),
+        "max_tokens": 1,
+        "temperature": 1,
+        "return_token_ids": True,
+    }
+
+
+def _tokens(ask: Ask, rows: Sequence[Any], ids: Sequence[Any]) -> Iterator[Token]:
+    if len(rows) != len(ids):
+        raise misspelt(ask.model, NAME)
+    # The text's first token has no row, and its text is known only if another row lists it.
+    texts = {key: value for row in rows if isinstance(row, dict) for key, value in row.items()}
+    for token_id, row in zip(ids, rows, strict=True):
+        listed = row if isinstance(row, dict) else {}
+        if str(token_id) not in listed and listed:
+            raise misspelt(ask.model, NAME)
+        own = _token(token_id, texts.get(str(token_id)))
+        own.logprob = number(listed[str(token_id)].get("logprob")) if listed else None
+        others = [_token(int(key), value) for key, value in listed.items()]
+        own.top = likeliest(others, width_of(ask))
+        yield own
+
+
+def _token(token_id: Any, value: Any) -> Token:
+    fields = value if isinstance(value, dict) else {}
+    text = fields.get("decoded_token")
+    return Token(text if isinstance(text, str) else "\ufffd", number(fields.get("logprob")), token_id)
+
+
+def _chat_entries(entries: Any) -> list[Token]:
+    tokens: list[Token] = []
+    for entry in entries if isinstance(entries, list) else []:
+        token, *token.top = (
+            Token(str(value.get("token") or ""), number(value.get("logprob")))
+            for value in (entry, *(entry.get("top_logprobs") or ()))
+        )
+        tokens.append(token)
+    return tokens

@@ -1,0 +1,142 @@
+"""Log-probabilities of a given text, and of the token after it, in one call."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from .client.calls.given import ask_next_token
+from .client.client import LLMClient
+from .client.sending.pairs import as_given_prompt
+from .errors import LogprobsMissingError, invalid_argument
+from .prompts import PromptLike
+
+if TYPE_CHECKING:
+    from .logprobs.table import Logprobs
+    from .models.spec import ServedModel
+    from .response import APIResponse
+
+
+def read(
+    text: str,
+    *,
+    before: PromptLike = "",
+    model: str | ServedModel | LLMClient = "local",
+    top_logprobs: int = 20,
+) -> Logprobs:
+    """Return the log-probabilities of a given text: how probable each token was after everything before it.
+
+    A text that does not fit the model's context is read in overlapping windows of which each begins half a window after
+    the one before. Each row after the first window is then conditioned on at least half a window before it, not on the
+    whole text, and the perplexity depends on the window; the table's ``note`` says so.
+
+    Parameters
+    ----------
+    text
+        The text.
+    before
+        What stands before it. A text is raw text, without a chat, and ``""`` reads from the very beginning. A
+        :class:`Conversation` or a list of messages is a chat, and the text is then the model's answer.
+    model
+        A model's name, a :class:`LocalModel`, or a client.
+    top_logprobs
+        Alternatives to return at each token; at most as many as the server returns.
+
+    Returns
+    -------
+    Logprobs
+        One row for each token of the text. Where a token straddles the beginning of the text, the first row also holds
+        characters before it, and ``note`` says how many.
+
+    Raises
+    ------
+    SettingError
+        If the model's server cannot score given texts, or does not prove that it does; the message names servers that
+        can.
+    DelugeError
+        If the request fails.
+
+    Examples
+    --------
+    >>> from deluge_nb import read
+    >>> table = read(" Paris.", before="The capital of France is")
+    >>> table.tokens
+    [' Paris', '.']
+    >>> read("Colourless green ideas", before="").perplexity > read("The capital of France", before="").perplexity
+    True
+
+    The surprisal of each word, in bits:
+
+    >>> from deluge_nb.stats import word_surprisal
+    >>> [word.word for word in word_surprisal(table, table.logprob)]
+    ['Paris.']
+    """
+    if not isinstance(text, str) or not text:
+        raise invalid_argument("text", text, "a text that is not empty")
+    as_given_prompt(before, "before", as_raw=True)  # else the error would name a pair
+    with _client_of(model) as client:
+        (response,) = client.read_sync([(before, text)], top_logprobs=top_logprobs, show_progress=False)
+    return _table_of(response)
+
+
+def next_token(text: PromptLike, *, model: str | ServedModel | LLMClient = "local") -> Logprobs:
+    """Return the distribution of the token after a text, as a table of one row.
+
+    The row is that of the likeliest token. The embedded model and llama.cpp servers return the whole vocabulary; others
+    return as many alternatives as they can.
+
+    Parameters
+    ----------
+    text
+        The text, as raw text without a chat; ``""`` is the very beginning, for the embedded model and llama.cpp
+        servers. A :class:`Conversation` or a list of messages is a chat, and the token is the first of the answer.
+    model
+        A model's name, a :class:`LocalModel`, or a client.
+
+    Returns
+    -------
+    Logprobs
+        One row. The token that ends a text has an empty text.
+
+    Raises
+    ------
+    SettingError
+        If the model cannot continue raw text.
+    LogprobsMissingError
+        If the server returns no alternatives, as some do where the model ends the text at once.
+    DelugeError
+        If the request fails.
+
+    Examples
+    --------
+    >>> from deluge_nb import next_token
+    >>> table = next_token("The capital of France is")
+    >>> table.tokens, len(table.top(0))
+    ([' Paris'], 49152)
+    """
+    with _client_of(model) as client:
+        return _table_of(ask_next_token(client, text))
+
+
+@contextlib.contextmanager
+def _client_of(model: str | ServedModel | LLMClient) -> Iterator[LLMClient]:
+    if isinstance(model, LLMClient):
+        yield model
+        return
+    client = LLMClient(model)
+    try:
+        yield client
+    finally:
+        client.close()
+
+
+def _table_of(response: APIResponse) -> Logprobs:
+    if response.error is not None:
+        raise response.error
+    if not response.logprobs:
+        reason = response.note or "the server returned none"
+        raise LogprobsMissingError(f"{response.model!r}: there are no log-probabilities ({reason}).")
+    table = response.logprobs[:]
+    table.note = response.note
+    return table

@@ -1,0 +1,203 @@
+"""A server with a toy model that returns log-probabilities of given text in every form that real servers have."""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+WORDS = (" once", " upon", " a", " time", " then", " was", " king", ",", " who", " had")
+BOS = b"<s>"
+
+
+def pieces_of(text: str) -> list[bytes]:
+    """Cut a text into tokens of at most four letters; a character of four bytes is two tokens."""
+    pieces: list[bytes] = []
+    for chunk in re.findall(r" ?[A-Za-z]{1,4}| ?[^A-Za-z\s]|\s", text):
+        octets = chunk.encode()
+        pieces += [octets] if chunk.isascii() else [octets[:-2], octets[-2:]]
+    return pieces
+
+
+def text_of(piece: bytes) -> str:
+    return piece.decode("utf-8", "replace")
+
+
+def id_of(piece: bytes) -> int:
+    return zlib.crc32(piece) % 50_000 + 10
+
+
+def logprob_of(before: bytes | None, piece: bytes) -> float | None:
+    """Return the model's log-probability of a token after another one; None without one."""
+    return None if before is None else -0.01 - (zlib.crc32(before + b"|" + piece) % 900) / 100
+
+
+@dataclass
+class Toy:
+    """Behaviour of a server; :attr:`url` is its address."""
+
+    bos: bool = False
+    ignores_echo: bool = False
+    shift: int = 0
+    context: int | None = None
+    cut_to: int | None = None
+    nulls: bool = False
+    replaced: dict[int, float] = field(default_factory=dict)
+    """Numbers of tokens by their place from the end, in place of the model's own."""
+    twins: bool = False
+    """Whether a second token with the text of the first alternative is listed."""
+    empty_prefill: bool = False
+    without_ids: bool = False
+    empty_bos: bool = False
+    url: str = ""
+    seen: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+
+    def tokens(self, text: str) -> list[tuple[bytes, float | None]]:
+        pieces = pieces_of(text)
+        pieces = [BOS, *pieces] if self.bos else pieces
+        pairs: list[tuple[bytes, float | None]] = [
+            (piece, logprob_of(pieces[i - 1] if i else None, piece)) for i, piece in enumerate(pieces)
+        ]
+        if self.shift:
+            numbers = [number for _, number in pairs]
+            pairs = [(p, n) for (p, _), n in zip(pairs, [None, *numbers], strict=False)]
+        if self.nulls:
+            pairs = [(piece, None) for piece, _ in pairs]
+        for place, number in self.replaced.items():
+            if place <= len(pairs):
+                pairs[-place] = pairs[-place][0], number
+        return pairs[-self.cut_to :] if self.cut_to else pairs
+
+    def draw(self, text: str, count: int) -> list[tuple[bytes, float | None]]:
+        pieces = pieces_of(text)
+        drawn: list[tuple[bytes, float | None]] = []
+        for step in range(count):
+            piece = WORDS[zlib.crc32(text.encode() + bytes([step])) % len(WORDS)].encode()
+            drawn.append((piece, logprob_of(pieces[-1] if pieces else BOS, piece)))
+            pieces.append(piece)
+        return drawn
+
+    def top(self, pair: tuple[bytes, float | None], k: int) -> dict[bytes, float]:
+        piece, number = pair
+        listed = {b" w%d" % i: -0.5 - i for i in range(k)}
+        listed[b"</s>"] = -0.25
+        return listed | ({piece: number} if number is not None else {})
+
+    def by_text(self, pair: tuple[bytes, float | None], k: int) -> dict[str, float] | None:
+        return None if pair[1] is None else {text_of(piece): number for piece, number in self.top(pair, k).items()}
+
+    def reply(self, path: str, body: dict[str, Any]) -> tuple[int, Any]:
+        self.seen.append((path, body))
+        if path == "/generate":
+            return self.native(body)
+        if path == "/v1/chat/completions":
+            return self.chat(body)
+        text, count = body["prompt"], body.get("max_tokens", 1)
+        pairs = self.tokens(text)
+        if self.context is not None and len(pairs) + count > self.context:
+            message = f"This model's maximum context length is {self.context} tokens."
+            return 400, {"error": {"message": message, "code": "context_length_exceeded"}}
+        drawn = self.draw(text, count)
+        shown = [*pairs, *drawn] if body.get("echo") and not self.ignores_echo else drawn
+        choice: dict[str, Any] = {"index": 0, "text": "", "finish_reason": "length"}
+        texts = [text_of(piece) for piece, _ in shown]
+        if self.empty_bos and shown and shown[0][0] == BOS:
+            texts[0] = ""
+        choice["text"] = "".join(texts)
+        choice["logprobs"] = {
+            "tokens": texts,
+            "token_logprobs": [number for _, number in shown],
+            "top_logprobs": [
+                None
+                if number is None
+                else {text_of(p): n for p, n in self.top((piece, number), body["logprobs"]).items()}
+                for piece, number in shown
+            ],
+            "text_offset": [-1] * len(shown),
+        }
+        if "prompt_logprobs" in body and not self.ignores_echo:
+            choice["prompt_logprobs"] = self.prompt_rows(pairs, body["prompt_logprobs"])
+            if not self.without_ids:
+                choice["prompt_token_ids"] = [id_of(piece) for piece, _ in pairs]
+        usage = {"prompt_tokens": len(pairs), "completion_tokens": count, "total_tokens": len(pairs) + count}
+        return 200, {"choices": [choice], "usage": usage, "model": "toy"}
+
+    def prompt_rows(self, pairs: list[tuple[bytes, float | None]], k: int) -> list[Any]:
+        rows: list[Any] = []
+        for pair in pairs:
+            entries = {
+                str(id_of(piece)): {"logprob": number, "rank": 1, "decoded_token": text_of(piece)}
+                for piece, number in self.top(pair, k).items()
+            }
+            if self.twins:
+                entries["7"] = {"logprob": -0.75, "rank": 9, "decoded_token": " w0"}
+            rows.append(None if pair[1] is None else entries)
+        return rows
+
+    def chat(self, body: dict[str, Any]) -> tuple[int, Any]:
+        rendered = "".join(f"[{message['role']}]{message['content']}\n" for message in body["messages"])
+        rendered = rendered[:-1] if body.get("continue_final_message") else rendered + "[assistant]"
+        pairs = self.tokens(rendered)
+        reply: dict[str, Any] = {"choices": [{"index": 0, "message": {"content": "x"}, "finish_reason": "length"}]}
+        reply["prompt_token_ids"] = [id_of(piece) for piece, _ in pairs]
+        if "prompt_logprobs" in body:
+            reply["prompt_logprobs"] = self.prompt_rows(pairs, body["prompt_logprobs"])
+        return 200, reply
+
+    def native(self, body: dict[str, Any]) -> tuple[int, Any]:
+        if "inputs" in body:
+            pairs = self.tokens(body["inputs"])
+            prefill = [{"id": id_of(p), "text": text_of(p), "logprob": n} for p, n in pairs]
+            drawn = [{"id": id_of(p), "text": text_of(p), "logprob": n} for p, n in self.draw(body["inputs"], 1)]
+            details = {"prefill": prefill[: 0 if self.empty_prefill else None], "tokens": drawn}
+            return 200, {"generated_text": "", "details": details}
+        pairs = self.tokens(body["text"])
+        info: dict[str, Any] = {"prompt_tokens": len(pairs), "completion_tokens": 1}
+        if body.get("return_logprob"):
+            start = body["logprob_start_len"]
+            shown = [(piece, None if i == 0 else number) for i, (piece, number) in enumerate(pairs[start:])]
+            info["input_token_logprobs"] = [[number, id_of(piece), text_of(piece)] for piece, number in shown]
+            info["input_top_logprobs"] = [
+                None
+                if pair[1] is None
+                else [[n, id_of(p), text_of(p)] for p, n in self.top(pair, body["top_logprobs_num"]).items()]
+                for pair in shown
+            ]
+        return 200, {"text": "", "meta_info": info}
+
+
+@contextmanager
+def running(**behaviour: Any) -> Iterator[Toy]:
+    """Run a server on a free port of this machine, and stop it at the end."""
+    toy = Toy(**behaviour)
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            status, reply = toy.reply(self.path, body)
+            content = json.dumps(reply).encode()
+            self.send_response(status)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, format: str, *args: Any) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    toy.url = f"http://127.0.0.1:{server.server_port}/v1"
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
+    thread.start()
+    try:
+        yield toy
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
