@@ -226,11 +226,10 @@ class Batch:
             self.on_settled(self)
 
     def _start_servers(self) -> None:
-        # Before anything is asked: a server that does not start is an error of the call, not of every prompt.
+        # Once per call, as the look for keys is: a server that does not start is an error of the call, not of a prompt.
         for route in _distinct_routes(self.items):
             served = route.served()
             self._vocab_sizes[id(route)] = None if served is None else served.address().vocab_size
-            # The key is looked up here, once per call.
             self._transports[id(route)] = route.transport()
         scored = [item for i, item in enumerate(self.items) if item.continuation and i not in self.resumed]
         prove_scoring(_distinct_routes(scored), self._count_request)
