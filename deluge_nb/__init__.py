@@ -14,6 +14,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from .extras import has_extra
+
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
@@ -47,6 +49,7 @@ if TYPE_CHECKING:
         SettingError,
         UnknownModelError,
     )
+    from .estimators.classifier import LogprobClassifier
     from .interop.readers import as_logprobs
     from .jobs.job import Job
     from .jobs.score import classify_frame, score_frame
@@ -91,6 +94,7 @@ _MODULES = {
     "LLMClient": "client.client",
     "LocalModel": "local",
     "LocalModelError": "errors",
+    "LogprobClassifier": "estimators.classifier",
     "LogprobCompare": "widget.compare",
     "LogprobError": "errors",
     "LogprobView": "widget.view",
@@ -210,6 +214,9 @@ __all__ = [
     "to_text",
     "unload_ipython_extension",
 ]
+# Names that need an optional package are left out of `import *` where it is missing.
+if has_extra("sklearn"):
+    __all__ += ["LogprobClassifier"]
 
 
 def __getattr__(name: str) -> Any:

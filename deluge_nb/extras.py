@@ -15,6 +15,7 @@ _EXTRAS = {
     "polars": ("polars", "polars"),
     "pyarrow": ("tables", "pyarrow"),
     "scipy": ("stats", "SciPy"),
+    "sklearn": ("sklearn", "scikit-learn"),
     "vl_convert": ("pictures", "vl-convert-python"),
     "xllamacpp": ("local", "xllamacpp"),
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import subprocess
 import sys
 import tomllib
 from collections.abc import Callable
@@ -36,6 +37,15 @@ PACKAGE = Path(deluge_nb.__file__).parent
 TABLE = Logprobs.from_entries(FRANCE)
 NUMBER = Logprobs.from_entries([{"token": "7", "logprob": -0.1, "bytes": None, "top_logprobs": []}])
 
+
+def front_door(name: str, package: str) -> Any:
+    """Fetch a public name as if for the first time."""
+    for module in [module for module in sys.modules if module.startswith(package)]:
+        del sys.modules[module]
+    vars(deluge_nb).pop(name, None)
+    return getattr(deluge_nb, name)
+
+
 FEATURES: list[tuple[str, Callable[[], Any]]] = [
     ("pandas", TABLE.to_pandas),
     ("pandas", lambda: TABLE.to_pandas(alternatives=True)),
@@ -45,6 +55,7 @@ FEATURES: list[tuple[str, Callable[[], Any]]] = [
     ("pandas", CalibrationReport([0.7, 0.2], [1, 0]).to_pandas),
     ("pyarrow", TABLE.to_arrow),
     ("scipy", lambda: clopper_pearson(7, 10)),
+    ("sklearn", lambda: front_door("LogprobClassifier", "deluge_nb.estimators")),
     ("vl_convert", lambda: to_png(TABLE)),
     ("vl_convert", lambda: LogprobView(TABLE).to_png()),
     ("vl_convert", lambda: to_html(TABLE, picture=True)),
@@ -85,6 +96,14 @@ def test_it_works_where_the_package_is_installed(package: str, use: Callable[[],
     assert use() is not None
 
 
+@pytest.mark.parametrize("missing", [True, False])
+def test_a_star_import_brings_only_names_that_can_be_used(missing: bool) -> None:
+    block = "import sys; sys.modules['sklearn'] = None\n" if missing else ""
+    code = f"{block}from deluge_nb import *\nprint('LogprobClassifier' in globals(), 'classify' in globals())"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout.split() == [str(not missing), "True"]
+
+
 def test_a_broken_package_is_reported_with_the_reason(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "pandas.py").write_text("import a_module_that_is_not_there")
     monkeypatch.delitem(sys.modules, "pandas", raising=False)
@@ -119,11 +138,11 @@ def test_numbers_are_had_without_any_extra(without: Callable[[str], None]) -> No
 def test_every_extra_that_is_named_brings_its_package() -> None:
     project = tomllib.loads((PACKAGE.parent / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     brought = {
-        extra: {requirement.split(">")[0].replace("-", "_").removesuffix("_python") for requirement in requirements}
+        extra: {requirement.split(">")[0] for requirement in requirements}
         for extra, requirements in project["optional-dependencies"].items()
     }
-    for module, (extra, _) in _EXTRAS.items():
-        assert module in brought[extra], module
+    for module, (extra, package) in _EXTRAS.items():
+        assert package.lower() in brought[extra], module
         assert not any(requirement.startswith(module.replace("_", "-")) for requirement in project["dependencies"])
     everything = next(iter(project["optional-dependencies"]["all"]))
     assert set(everything.split("[")[1].rstrip("]").split(",")) == set(brought) - {"all", "dev", "docs"}

@@ -22,7 +22,7 @@ FRONT_END = PACKAGE.parent / "js" / "src"
 ROWS = (
     ("__init__",),
     ("magic", "util", "llm_tools", "__main__"),
-    ("jobs",),
+    ("jobs", "estimators"),
     ("answers", "widget", "reading"),
     ("client", "calibration"),
     ("transport", "charts", "response"),
@@ -36,7 +36,7 @@ ROWS = (
 FRONT_END_ROWS = (("entry",), ("view", "compare"), ("text",), ("ui",), ("host", "data"))
 MOST_MODULES = 12
 MOST_LINES = 420
-NOTEBOOK = ["IPython", "ipywidgets", "anywidget", "traitlets", "altair", "pandas", "scipy"]
+NOTEBOOK = ["IPython", "ipywidgets", "anywidget", "traitlets", "altair", "pandas", "scipy", "sklearn"]
 DEFERRED = [
     *NOTEBOOK,
     "numpy",

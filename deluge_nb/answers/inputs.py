@@ -47,20 +47,22 @@ class Inputs(NamedTuple):
     index: pandas.Index | None
 
 
-def read_inputs(inputs: Iterable[Any]) -> Inputs:
+def read_inputs(inputs: Iterable[Any], setting: str = "inputs", entries: str = "inputs") -> Inputs:
     """Return the inputs of a call as a list, with their index.
 
     Parameters
     ----------
     inputs
         A list, a Series, or anything else that is iterable.
+    setting, entries
+        Names of the parameter and of its entries in error messages.
 
     Raises
     ------
     SettingError
         When the value is a lone input, a data frame, or no list.
     """
-    values = as_rows(inputs, "inputs", "inputs")
+    values = as_rows(inputs, setting, entries)
     # A Series exists only where pandas has been imported.
     pandas = sys.modules.get("pandas")
     return Inputs(values, inputs.index if pandas is not None and isinstance(inputs, pandas.Series) else None)

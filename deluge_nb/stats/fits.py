@@ -151,6 +151,13 @@ def fit_temperature_multiclass(logits: ArrayLike, y: ArrayLike) -> TemperatureFi
     >>> round(fit.temperature, 2)
     2.16
     """
+    fit, problem = solve_temperature_multiclass(logits, y)
+    _warn(_TEMPERATURE_WARNINGS, problem)
+    return fit
+
+
+def solve_temperature_multiclass(logits: ArrayLike, y: ArrayLike) -> tuple[TemperatureFit, FitProblem]:
+    """Return the fit of :func:`fit_temperature_multiclass`, and why the data do not determine it."""
     rows = matrix(logits, "logits")
     true = classes(y, "y", rows.shape[1])
     check_paired(np.zeros(len(rows)), true.astype(np.float64), ("logits", "y"))
@@ -168,9 +175,7 @@ def fit_temperature_multiclass(logits: ArrayLike, y: ArrayLike) -> TemperatureFi
 
     # Rows that differ by a constant have the same softmax.
     centred = rows - rows.mean(axis=1, keepdims=True)
-    fit, problem = _fit_temperature(loss, slope, _find_problem(centred, true))
-    _warn(_TEMPERATURE_WARNINGS, problem)
-    return fit
+    return _fit_temperature(loss, slope, _find_problem(centred, true))
 
 
 def _fit_temperature(
