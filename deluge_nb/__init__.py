@@ -50,6 +50,10 @@ if TYPE_CHECKING:
         UnknownModelError,
     )
     from .estimators.classifier import LogprobClassifier
+    from .interop.evaluations.inspect_log import read_inspect_log
+    from .interop.evaluations.label_studio import to_label_studio
+    from .interop.evaluations.lm_eval import read_lm_eval_samples
+    from .interop.evaluations.samples import LoggedSample, LoggedSamples
     from .interop.readers import as_logprobs
     from .jobs.job import Job
     from .jobs.score import classify_frame, score_frame
@@ -98,6 +102,8 @@ _MODULES = {
     "LogprobCompare": "widget.compare",
     "LogprobError": "errors",
     "LogprobView": "widget.view",
+    "LoggedSample": "interop.evaluations.samples",
+    "LoggedSamples": "interop.evaluations.samples",
     "Logprobs": "logprobs.table",
     "LogprobsMissingError": "errors",
     "LogprobsNotSupportedError": "errors",
@@ -133,12 +139,15 @@ _MODULES = {
     "find_models": "models.registry",
     "next_token": "reading",
     "read": "reading",
+    "read_inspect_log": "interop.evaluations.inspect_log",
+    "read_lm_eval_samples": "interop.evaluations.lm_eval",
     "register_endpoint": "models.registry",
     "register_model": "models.registry",
     "score_frame": "jobs.score",
     "score_llm": "answers.score",
     "support_table": "models.registry",
     "to_html": "render.html",
+    "to_label_studio": "interop.evaluations.label_studio",
     "to_png": "render.picture.api",
     "to_svg": "render.picture.api",
     "to_text": "render.terminal",
@@ -163,6 +172,8 @@ __all__ = [
     "LLMClient",
     "LocalModel",
     "LocalModelError",
+    "LoggedSample",
+    "LoggedSamples",
     "LogprobCompare",
     "LogprobError",
     "LogprobView",
@@ -202,6 +213,8 @@ __all__ = [
     "load_ipython_extension",
     "next_token",
     "read",
+    "read_inspect_log",
+    "read_lm_eval_samples",
     "register_endpoint",
     "register_model",
     "score_frame",
@@ -209,6 +222,7 @@ __all__ = [
     "stats",
     "support_table",
     "to_html",
+    "to_label_studio",
     "to_png",
     "to_svg",
     "to_text",

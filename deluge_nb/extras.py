@@ -64,7 +64,9 @@ def missing_extra(module: str, feature: str, error: ImportError | None = None) -
     """Return the error for an optional package that a feature needs and that cannot be imported."""
     top = module.partition(".")[0]
     extra, package = _EXTRAS[top]
-    if error is None or getattr(error, "name", None) in (None, top, module):
+    # A missing package is reported by the name of any of its modules on the way.
+    absent = getattr(error, "name", None)
+    if absent is None or f"{module}.".startswith(f"{absent}."):
         reason = "which is not installed"
     else:
         reason = f"which cannot be imported ({error})"

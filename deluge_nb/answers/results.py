@@ -184,6 +184,11 @@ class Classifications(Sequence[Classification]):
         return self._index
 
     @property
+    def inputs(self) -> list[Any]:
+        """Inputs as they were given: texts, prompts, or the values of a template."""
+        return list(self._inputs)
+
+    @property
     def labels(self) -> list[str | None]:
         """Likeliest answer to each input; None where there is none."""
         return [result.label for result in self._results]

@@ -89,7 +89,7 @@ class LogprobClassifier(ClassifierMixin, BaseEstimator):
     >>> question = RawPrompt("Review: {0} Sentiment:")
     >>> clf = LogprobClassifier("local", template=question, calibration=None)
     >>> clf = clf.fit(["I loved it.", "A waste of time."], ["positive", "negative"])
-    >>> clf.predict(["What a wonderful evening."]).tolist(), clf.predict_proba(["Dull."]).shape
+    >>> clf.predict(["I loved it."]).tolist(), clf.predict_proba(["I loved it."]).shape
     (['positive'], (1, 2))
     """
 

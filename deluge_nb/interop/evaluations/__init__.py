@@ -1,0 +1,1 @@
+"""Read the logs of evaluation tools, and write tasks for annotators."""

@@ -1,0 +1,82 @@
+"""Write tasks for Label Studio: the inputs that most need a person, each with the model's answer."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from ...errors import invalid_argument
+
+
+def to_label_studio(
+    found: Any,
+    path: str | os.PathLike[str] | None = None,
+    *,
+    n: int = 200,
+    from_name: str = "label",
+    to_name: str = "text",
+    model_version: str = "deluge_nb",
+) -> list[dict[str, Any]]:
+    """Return the least certain results of a classification as tasks of Label Studio, and write them to a file.
+
+    Parameters
+    ----------
+    found
+        The results of :func:`classify`.
+    path
+        The JSON file to write; None writes none. Import it into a project with ``<Text name="text" value="$text"/>``
+        and ``<Choices name="label" toName="text">``.
+    n
+        The largest number of tasks.
+    from_name, to_name
+        The names of the choices and of the text in the project's configuration. ``to_name`` is also the name of the
+        text in the data of a task.
+    model_version
+        The name of the predictions in Label Studio.
+
+    Returns
+    -------
+    list of dict
+        One task per input, the least certain first, as :meth:`Classifications.review` orders them. Each has a
+        prediction with the label and its share as ``score``; a failed input has none.
+
+    Raises
+    ------
+    SettingError
+        When ``found`` is not the result of :func:`classify`, or ``n`` is no whole number from 0 on.
+
+    Examples
+    --------
+    >>> from deluge_nb import LLMClient, RawPrompt, classify, to_label_studio
+    >>> client = LLMClient("local", logprobs=True, top_logprobs=20)
+    >>> question, reviews = RawPrompt("Review: {0} Sentiment:"), ["I loved it.", "A waste of time."]
+    >>> found = classify(reviews, ["positive", "negative"], client, template=question, show_progress=False)
+    >>> task = to_label_studio(found, n=1)[0]
+    >>> sorted(task), sorted(task["predictions"][0])
+    (['data', 'predictions'], ['model_version', 'result', 'score'])
+    """
+    if not hasattr(found, "review") or not hasattr(found, "inputs"):
+        raise invalid_argument("found", found, "the results of classify()")
+    rows = found.review(n)
+    tasks: list[dict[str, Any]] = []
+    for value, result in zip(rows.inputs, rows, strict=True):
+        # The values of a template by their names, so that a project can show each.
+        values = value if isinstance(value, dict) else {to_name: _as_text(value)}
+        data = {str(name): text for name, text in values.items()}
+        predictions: list[dict[str, Any]] = []
+        if result.label is not None:
+            choices = {"choices": [result.label]}
+            choice = {"from_name": from_name, "to_name": to_name, "type": "choices", "value": choices}
+            predictions.append({"model_version": model_version, "score": result.probability, "result": [choice]})
+        tasks.append({"data": data, "predictions": predictions})
+    if path is not None:
+        Path(path).write_text(json.dumps(tasks, ensure_ascii=False, indent=1, default=str), "utf-8")
+    return tasks
+
+
+def _as_text(value: Any) -> str:
+    if isinstance(value, tuple | list):
+        return "\n".join(map(str, value))
+    return str(getattr(value, "text", value))
