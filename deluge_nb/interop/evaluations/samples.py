@@ -42,6 +42,13 @@ class LoggedSample:
         Why the answer ended, in OpenAI's words.
     error
         Why there is no answer, or None.
+
+    Examples
+    --------
+    >>> from deluge_nb import LoggedSample
+    >>> sample = LoggedSample(1, 1, "Is 7 prime?", "Yes", "Yes", probability=0.9, correct=1.0)
+    >>> sample.answer, sample.logprobs is None
+    ('Yes', True)
     """
 
     id: str | int
@@ -67,6 +74,13 @@ class LoggedSamples(Sequence[LoggedSample]):
         The samples.
     source
         Name of the tool and the task.
+
+    Examples
+    --------
+    >>> from deluge_nb import LoggedSample, LoggedSamples
+    >>> log = LoggedSamples([LoggedSample(1, 1, "Is 7 prime?", "Yes", "Yes", 0.9, 1.0)], "Inspect's primes")
+    >>> log.confidence.tolist(), log.correct.tolist()
+    ([0.9], [1.0])
     """
 
     __slots__ = ("_samples", "source")
