@@ -10,6 +10,7 @@ from pathlib import Path
 MODULES = {
     "imports": "imports",
     "tokens": "local.tokens",
+    "given": "local.given",
     "paint": "widget.paint",
     "parse": "dialects.parse",
     "calls": "client.calls",
