@@ -16,6 +16,7 @@ MODULES = {
     "calls": "client.calls",
     "client": "client.batches",
     "rows": "client.rows",
+    "jobs": "jobs.rows",
     "stats": "stats.functions",
     "coverage": "stats.coverage",
     "widget": "widget.view",

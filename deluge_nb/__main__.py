@@ -42,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         notes = " ".join(getattr(error, "__notes__", ()))
         sys.stderr.write(f"\nInterrupted. {notes}\n")
         return _INTERRUPTED
-    failed = f"; {job.progress.failed:,} failed" if job.progress.failed else ""
+    failed = f"; {job.progress.describe_failed()} failed" if job.progress.failed else ""
     sys.stdout.write(f"{len(job):,} rows are done{failed}, in {job.folder}\n")
     return 0
 

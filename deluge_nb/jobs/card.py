@@ -131,7 +131,7 @@ def _facts(progress: Progress) -> list[tuple[str, str]]:
     facts = [
         ("rows", f"{progress.rows_done:,} of {progress.rows:,}"),
         ("parts", f"{progress.parts_done:,} of {progress.parts:,}"),
-        ("failed", f"{progress.failed:,}"),
+        ("failed", progress.describe_failed()),
     ]
     if rate is not None:
         facts.append(("rows a second", f"{rate:,.0f}" if rate >= 10 else f"{rate:.2g}"))

@@ -87,7 +87,12 @@ def locked(folder: Path, notify: Callable[[str], object] = lambda message: None)
             time.sleep(_LOCK_TICK)
         with contextlib.suppress(OSError):
             (folder / "lock.holder").write_text(f"Process {os.getpid()} on {socket.gethostname()}")
-        yield is_locked is True
+        try:
+            yield is_locked is True
+        finally:
+            if is_locked:
+                # Also where a forked child has the file open.
+                _unlock(file)
 
 
 def _holder(folder: Path) -> str:
@@ -95,6 +100,16 @@ def _holder(folder: Path) -> str:
         return (folder / "lock.holder").read_text()[:200] or "Another process"
     except OSError:
         return "Another process"
+
+
+def _unlock(file: Any) -> None:
+    module = importlib.import_module("msvcrt" if os.name == "nt" else "fcntl")
+    with contextlib.suppress(OSError):
+        if os.name == "nt":
+            file.seek(0)
+            module.locking(file.fileno(), module.LK_UNLCK, 1)
+        else:
+            module.flock(file, module.LOCK_UN)
 
 
 def _try_lock(file: Any) -> bool | None:

@@ -17,7 +17,7 @@ import json
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, BinaryIO, Self
 
 import numpy as np
 
@@ -209,23 +209,9 @@ class JobFolder:
 
     def write_answers(self, part: int, answers: pa.Table) -> None:
         """Write the answers of a part."""
-        import pyarrow.parquet as pq
-
         mark = f"{self.manifest.fingerprint}-{part}-{self.manifest.digests[part]}".encode()
-        answers = answers.replace_schema_metadata({**(answers.schema.metadata or {}), _FINGERPRINT: mark})
-        names = set(answers.column_names)
-        texts = [name for name in ("label", "finish_reason", "error", "model") if name in names]
-        write_whole(
-            self.part_path(part),
-            lambda file: pq.write_table(
-                answers,
-                file,
-                compression="zstd",
-                use_dictionary=[*texts, *(DICTIONARIES if COLUMN in names else ())],
-                use_byte_stream_split=SPLIT if COLUMN in names else False,
-                write_page_checksum=True,
-            ),
-        )
+        marked = answers.replace_schema_metadata({**(answers.schema.metadata or {}), _FINGERPRINT: mark})
+        write_whole(self.part_path(part), lambda file: write_table(marked, file))
 
     def read_answers(self, part: int, columns: list[str] | None = None) -> pa.Table:
         """Return the answers of a part.
@@ -258,6 +244,22 @@ class JobFolder:
                 setting="out",
                 value=str(self.path),
             ) from None
+
+
+def write_table(table: pa.Table, file: BinaryIO) -> None:
+    """Write answers as Parquet, in the least space: texts as dictionaries, and the bytes of numbers by their place."""
+    import pyarrow.parquet as pq
+
+    names = set(table.column_names)
+    texts = [name for name in ("label", "finish_reason", "error", "model") if name in names]
+    pq.write_table(
+        table,
+        file,
+        compression="zstd",
+        use_dictionary=[*texts, *(DICTIONARIES if COLUMN in names else ())],
+        use_byte_stream_split=SPLIT if COLUMN in names else False,
+        write_page_checksum=True,
+    )
 
 
 def read_manifest(path: Path) -> Manifest | None:

@@ -65,7 +65,7 @@ class Job:
     >>> job.table["label"].to_pylist()
     ['positive', 'negative']
     >>> job
-    Job(2 rows, 0 failed, 1 of 1 part)
+    Job(2 rows, 0 of 2 rows failed, 1 of 1 part)
     """
 
     def __init__(self, folder: JobFolder, spec: Spec, engine: Engine, progress: Progress, rerun: Any) -> None:
@@ -249,7 +249,7 @@ class Job:
     def __repr__(self) -> str:
         counts = self.progress
         parts = f"{counts.parts_done} of {pluralize(counts.parts, 'part')}"
-        return f"Job({pluralize(len(self), 'row')}, {counts.failed} failed, {parts})"
+        return f"Job({pluralize(len(self), 'row')}, {counts.describe_failed()} failed, {parts})"
 
     def _repr_html_(self) -> str:
         return card_to_html(self.progress, self._spec.names, str(self.folder))

@@ -23,11 +23,12 @@ class Progress:
 
     Parameters
     ----------
-    rows, parts
-        All rows and parts of the job.
+    rows, questions, parts
+        All rows, different questions and parts of the job.
     """
 
     rows: int
+    questions: int
     parts: int
     parts_done: int = 0
     rows_done: int = 0
@@ -54,6 +55,10 @@ class Progress:
         shares = answers["probability"].drop_null().to_numpy()
         counts, _ = np.histogram(shares, BINS, (0.0, 1.0))
         self.shares = [before + int(count) for before, count in zip(self.shares, counts, strict=True)]
+
+    def describe_failed(self) -> str:
+        """Return how many rows failed, or questions where equal ones were asked once."""
+        return f"{self.failed:,} of {self.questions:,} {'rows' if self.questions == self.rows else 'questions'}"
 
     def finish(self) -> None:
         """Stop the clock."""

@@ -32,8 +32,22 @@ _SEEN = ["error", "is_transient", "cost", "probability"]
 _CHUNK = 4096
 
 
-def prepare(frame: Frame, spec: Spec, out: Path | None, part_rows: int, dedup: bool | None) -> JobFolder:
+def prepare(
+    frame: Frame,
+    spec: Spec,
+    out: Path | None,
+    part_rows: int,
+    dedup: bool | None,
+    notify: Callable[[str], object],
+) -> JobFolder:
     """Return the folder of a job: a new one, or the one that holds the same job already.
+
+    Parameters
+    ----------
+    frame, spec, out, part_rows, dedup
+        As for :func:`~deluge_nb.jobs.score.score_frame`.
+    notify
+        Receives a sentence if another process begins a job in the same folder.
 
     Raises
     ------
@@ -53,10 +67,21 @@ def prepare(frame: Frame, spec: Spec, out: Path | None, part_rows: int, dedup: b
     }
     fingerprint = digest(made_of)
     path = out if out is not None else _default_folder() / fingerprint
-    path.mkdir(parents=True, exist_ok=True)
-    with locked(path):
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SettingError(
+            f"out={str(path)!r} cannot be made a folder ({error.strerror}); choose another one.",
+            setting="out",
+            value=str(path),
+        ) from None
+    found = read_manifest(path)
+    if found is not None:
+        check_same(path, found, fingerprint, made_of)
+        return JobFolder(path, found)
+    with locked(path, notify):
         found = read_manifest(path)
-        if found is not None:
+        if found is not None:  # another process was faster
             check_same(path, found, fingerprint, made_of)
             return JobFolder(path, found)
         first, digests = _read_questions(frame, used, part_rows, shared)
@@ -153,7 +178,7 @@ def run(
         if again:
             done = sorted({*folder.parts}.difference(missing))
             missing = sorted([*missing, *(part for part in done if _has_transient(folder, part))])
-        progress = Progress(folder.manifest.rows, len(folder.parts))
+        progress = Progress(folder.manifest.rows, folder.manifest.questions, len(folder.parts))
         left = set(missing)
         for part in folder.parts:
             if part not in left:

@@ -178,7 +178,8 @@ def _start(
     if dedup is not None and not isinstance(dedup, bool):
         raise invalid_argument("dedup", dedup, "True, False or None")
     engine = choose_engine(on)
-    folder = prepare(Frame(data), spec, None if out is None else Path(out).expanduser(), part_rows, dedup)
+    path = None if out is None else Path(out).expanduser()
+    folder = prepare(Frame(data), spec, path, part_rows, dedup, warn)
     return Job(folder, spec, engine, _run(folder, spec, engine, show_progress), _retry)
 
 
@@ -187,8 +188,8 @@ def _run(folder: JobFolder, spec: Spec, engine: Engine, show_progress: bool, *, 
         progress = run(folder, spec, engine, display.update, warn, again=again)
     if progress.failed:
         transient = f"; job.retry() asks {progress.transient} of them again" if progress.transient else ""
-        count, (reason, _) = progress.failed, progress.failures.most_common(1)[0]
-        warn(f"{count} of {progress.rows} rows failed, most often for this reason: {reason}{transient}")
+        reason, _ = progress.failures.most_common(1)[0]
+        warn(f"{progress.describe_failed()} failed, most often for this reason: {reason}{transient}")
     return progress
 
 

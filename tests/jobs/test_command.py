@@ -73,4 +73,4 @@ def test_failures_are_counted(server: RowServer, words: list[str], capsys: pytes
     server.bad = {3: Reply({"error": {"message": "bad"}}, 400)}
     with pytest.warns(UserWarning, match="1 of 20 rows failed"):
         assert main([*words, "--quiet"]) == 0
-    assert "20 rows are done; 1 failed" in capsys.readouterr().out
+    assert "20 rows are done; 1 of 20 rows failed" in capsys.readouterr().out

@@ -222,6 +222,7 @@ def test_classify_frame_has_the_results_of_classify(server: RowServer, tmp_path:
         ({"template": "{nothing}"}, "no placeholder|asks for"),
         ({"template": "{number} and {nothing}"}, "asks for {nothing}"),
         ({"data": [1, 2]}, "data must be a data frame"),
+        ({"out": __file__}, "cannot be made a folder"),
         ({"data": "nowhere.parquet"}, "no Parquet file"),
     ],
 )

@@ -1,0 +1,99 @@
+"""Cost of a row in a job: CPU against plain ``score_llm``, bytes on disk against JSON, and memory."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from deluge_nb import Logprobs
+from deluge_nb.jobs.columns import write_columns
+from deluge_nb.jobs.folder import write_table
+from deluge_nb.logprobs.columns import Vocabulary
+
+# Rows of a job, and of a small one that it is compared with.
+ROWS = int(os.environ.get("DELUGE_NB_BENCHMARK_ROWS", "50000"))
+FEW = ROWS // 5
+ANSWERS, TOKENS, ALTERNATIVES, VOCABULARY = 60, 64, 20, 32_000
+ROUNDS = 2
+MOST_CPU, MOST_SIZE = 1.1, 1 / 9
+# Bytes a row by which memory may grow: the input itself, and a hash of each row.
+MOST_GROWTH = 400
+SERVER = Path(__file__).resolve().parent.parent / "client" / "mock_server.py"
+WORKER = Path(__file__).resolve().parent / "worker.py"
+
+
+def measure(build: Path) -> dict[str, Any]:
+    """Return CPU seconds a row, bytes a token and the growth of memory; each run is a process of its own."""
+    with _server(1, 5) as address:
+        few = _run("job", address, FEW)
+        rounds = [(_run("plain", address, ROWS), _run("job", address, ROWS)) for _ in range(ROUNDS)]
+    json_bytes, size = _bytes_per_token()
+    # Minima: on a busy machine the mean is about the neighbours.
+    plain, job = (min(pair[at]["cpu_seconds"] for pair in rounds) / ROWS for at in (0, 1))
+    growth = (rounds[0][1]["peak_bytes"] - few["peak_bytes"]) / (ROWS - FEW)
+    return {
+        "rows": ROWS,
+        "cpu_seconds_per_row": {"score_llm": plain, "score_frame": job},
+        "cpu_ratio": job / plain,
+        "rows_per_second": ROWS / min(pair[1]["seconds"] for pair in rounds),
+        "bytes_per_token": {"json": json_bytes, "parquet": size},
+        "peak_bytes": {FEW: few["peak_bytes"], ROWS: rounds[0][1]["peak_bytes"]},
+        "growth_bytes_per_row": growth,
+        "bar": f"cpu_ratio at most {MOST_CPU}, bytes at most 1/9 of JSON, growth at most {MOST_GROWTH} bytes a row",
+        "passed": job / plain <= MOST_CPU and size <= MOST_SIZE * json_bytes and growth <= MOST_GROWTH,
+    }
+
+
+@contextmanager
+def _server(tokens: int, alternatives: int) -> Iterator[str]:
+    command = [sys.executable, str(SERVER), str(tokens), "0.02", str(alternatives)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+        try:
+            port = server.stdout.readline().strip() if server.stdout else ""
+            yield f"http://127.0.0.1:{port}/v1"
+        finally:
+            server.kill()
+
+
+def _run(way: str, address: str, rows: int) -> dict[str, float]:
+    command = [sys.executable, str(WORKER), way, address, str(rows)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return json.loads(done.stdout.strip().splitlines()[-1])
+
+
+def _bytes_per_token() -> tuple[float, float]:
+    """Return the bytes of a token with its alternatives as JSON lines and in a file of a part.
+
+    The tokens are Zipf-distributed, as those of languages are. The bodies of the server would be no measure: they
+    repeat, so they compress to nearly nothing.
+    """
+    draws = np.random.default_rng(7)
+    words = [f" {''.join(map(chr, 97 + draws.integers(0, 26, draws.integers(1, 8))))}" for _ in range(VOCABULARY)]
+    vocabulary = Vocabulary.of((word, word.encode(), None) for word in words)
+    shape = TOKENS, ALTERNATIVES
+    tables: list[Logprobs | None] = []
+    size = 0
+    for _ in range(ANSWERS):
+        ids = draws.zipf(1.3, shape) - 1 + draws.integers(0, 50, shape)
+        ids = np.minimum(ids, VOCABULARY - 1).astype(np.int32)
+        weights = np.sort(-draws.exponential(3, shape), axis=1)[:, ::-1]
+        logprob = weights - np.log(np.exp(weights).sum(1, keepdims=True)) - 0.02
+        offsets = np.arange(0, ids.size + 1, ALTERNATIVES, dtype=np.int32)
+        table = Logprobs(vocabulary, ids[:, 0].copy(), logprob[:, 0].copy(), ids.ravel(), logprob.ravel(), offsets)
+        tables.append(table)
+        size += len(json.dumps(list(table)))
+    columns, packed = write_columns(tables, "float64")
+    file = io.BytesIO()
+    write_table(pa.table(columns), file)
+    count = ANSWERS * TOKENS
+    return size / count, (len(file.getvalue()) + len(packed)) / count
