@@ -196,7 +196,7 @@ class Transport:
                     except MalformedResponseError as error:
                         error.body = parse_error(HTTPStatus.OK, document).body
                         raise
-                    if isinstance(result, Completion):
+                    if not isinstance(result, Request):  # a completion, or the count of an exchange that counts
                         return result
                     request = result
         except Exception as error:
