@@ -229,6 +229,29 @@ def test_a_text_longer_than_the_context_is_read_in_windows(model: str, before: s
     assert "overlapping windows of" in str(response.note)
 
 
+@pytest.mark.parametrize("text", ["x" * 700, "🦆 and " * 90])
+def test_a_long_text_without_spaces_or_of_split_characters_is_read_in_windows(text: str) -> None:
+    with running(bos=True, context=90) as toy:
+        response = read_one(toy, "vllm/toy", text)
+    assert table_of(response).text == text
+    numbers = [logprob_of(BOS, pieces_of(text)[0]), *expected("", text)[1:20]]
+    assert table_of(response).logprob[:20].tolist() == numbers
+
+
+def test_windows_without_a_common_boundary_are_refused() -> None:
+    with running(bos=True, context=90) as toy:
+        response = read_one(toy, "vllm/toy", "日本" * 150)
+    assert "no boundary of tokens in common" in str(response.error_message)
+
+
+@pytest.mark.parametrize("bos", [False, True])
+def test_a_token_before_split_characters_is_no_part_of_them(bos: bool) -> None:
+    with running(bos=bos) as toy:
+        table = table_of(read_one(toy, "vllm/toy", "日本語"))
+    assert len(table) == len(pieces_of("日本語"))
+    assert table.censored.any() != bos
+
+
 def test_another_refusal_is_no_reason_for_windows() -> None:
     with running() as toy:
         client = LLMClient("toy", base_url=toy.url, max_attempts=1)

@@ -5,6 +5,7 @@ Positions are never counted: a server may put a BOS token in front, and generate
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -14,8 +15,10 @@ from ...text.counts import pluralize
 
 # Tokens; a tokenizer puts one in front of a text, and a chat template that has one already makes it two.
 _MOST_LEADING = 2
+# Tokens after one that cannot be read, which must fit the text, too.
+_MOST_AFTER = 12
 # U+FFFD stands for the bytes of an unfinished character.
-_UNREADABLE = "\ufffd"
+UNKNOWN = "\ufffd"
 
 
 @dataclass(slots=True)
@@ -35,7 +38,7 @@ class Token:
         """Bytes of the token; None where its text does not tell."""
         if isinstance(self.raw, bytes):
             return self.raw
-        return None if _UNREADABLE in self.text else self.text.encode("utf-8", "surrogatepass")
+        return None if UNKNOWN in self.text else self.text.encode("utf-8", "surrogatepass")
 
 
 def align(tokens: Sequence[Token], text: str) -> tuple[list[Token], list[Token]] | None:
@@ -83,7 +86,9 @@ def _walk(tokens: Sequence[Token], octets: bytes, begin: int) -> int:
             run += 1
         if run > count:
             # A character of several tokens: together they have the bytes up to the next token that can be read.
-            stop = _next_place(tokens[run:], octets, position + 1)
+            stop = _end_of_run(tokens[count:], run - count, octets, position)
+            if stop < 0:
+                return 0
             for token in tokens[count:run]:
                 token.begin, token.end, token.raw = position, stop, b""
             tokens[run - 1].raw = octets[position:stop]
@@ -98,10 +103,25 @@ def _walk(tokens: Sequence[Token], octets: bytes, begin: int) -> int:
     return count
 
 
-def _next_place(tokens: Sequence[Token], octets: bytes, position: int) -> int:
-    piece = next((token.known for token in tokens if token.known), None)
-    place = -1 if piece is None else octets.find(piece, position)
-    return place if place >= 0 else len(octets)
+def _end_of_run(tokens: Sequence[Token], run: int, octets: bytes, position: int) -> int:
+    """Return where a run of tokens that cannot be read ends, such that the tokens after it fit; -1 if they never do."""
+    pattern = b""
+    for token in reversed(tokens[run : run + _MOST_AFTER]):
+        pattern = _pattern(token) + (rb"(?:\Z|%b)" % pattern if pattern else b"")
+    joined = b"".join(map(_pattern, tokens[:run]))
+    after = rb"(?:\Z|%b)" % pattern if pattern else rb"\Z"
+    match = re.compile(rb"(%b)%b" % (joined, after), re.DOTALL).match(octets, position)
+    return -1 if match is None else match.end(1)
+
+
+def _pattern(token: Token) -> bytes:
+    """Return a pattern for the bytes of a token; each U+FFFD stands for one to three."""
+    if token.known is not None:
+        return re.escape(token.known)
+    if token.text == UNKNOWN and token.logprob is None:  # a first token, whose text no server lists
+        return rb".+?"
+    parts = token.text.encode("utf-8", "surrogatepass").split(UNKNOWN.encode())
+    return rb"[\x80-\xff]{1,3}?".join(map(re.escape, parts))
 
 
 def take(tokens: Iterable[Token], boundary: int) -> list[Token]:

@@ -25,7 +25,7 @@ FORMS: dict[str, Form] = {"echo": echo.read, "prompt_logprobs": vllm.read, "sgla
 _TOO_LONG = re.compile(r"context|too long|longer than|maximum|max_(?:input|total|model)|exceed", re.IGNORECASE)
 _TOO_LONG_STATUS = frozenset({400, 413, 422})
 # Characters; a context holds more.
-_LEAST_WINDOW = 64
+_LEAST_WINDOW = 16
 FIRST_TOKEN = "the first token has no log-probability, because no token stands before it"
 
 
@@ -46,7 +46,7 @@ def exchange(ask: Ask) -> Exchange:
         if ask.prompt.raw is None or not _is_too_long(error):
             raise
         reading, rows = yield from _read_windows(ask, form, before, text)
-    _check(ask, rows)
+    _check(ask, rows, reading.text.encode())
     begin = min(rows[0].begin, reading.begin)
     reaches = reading.text.encode()[begin : reading.begin].decode("utf-8", "replace")
     notes = [*reading.notes, straddling_note(len(reaches))]
@@ -65,8 +65,8 @@ def exchange(ask: Ask) -> Exchange:
     )
 
 
-def _check(ask: Ask, rows: list[Token]) -> None:
-    if not rows:
+def _check(ask: Ask, rows: list[Token], octets: bytes) -> None:
+    if not rows or b"".join(row.known or b"" for row in rows) != octets[rows[0].begin :]:
         raise misspelt(ask.model, str(ask.endpoint.scoring))
     if len(rows) > 1 and all(row.logprob is None for row in rows):
         raise MalformedResponseError(
@@ -86,10 +86,10 @@ def _read_windows(
     """Read a text in overlapping windows of characters, which are halved until the server takes them."""
     whole = before + text
     size = len(whole)
-    position, rows, contexts = len(before), list[Token](), list[int]()
+    position, rows, contexts, starts = len(before), list[Token](), list[int](), list[int]()
     usage = {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}
     while True:
-        begin = _snap(whole, max(position - size // 2, 0), 0) if position + 1 > size // 2 else 0
+        begin = _start(whole, starts, position - size // 2, size // 4)
         end = _snap(whole, min(begin + size, len(whole)), position + 1)
         try:
             reading = yield from form(ask, whole[begin:position], whole[position:end])
@@ -106,16 +106,25 @@ def _read_windows(
             # A token at the end of a window may be cut: go on from the last boundary that both windows have.
             ends = {token.end for token in rows}
             boundary = max((t.begin for t in reading.tokens if t.begin in ends and t.begin <= boundary), default=-1)
-            if boundary < 0:
-                raise misspelt(ask.model, str(ask.endpoint.scoring))
+            if boundary < 0 or end <= position:
+                raise MalformedResponseError(
+                    f"{ask.model!r}: the text does not fit the context, and its overlapping windows have no boundary "
+                    "of tokens in common; pass shorter texts.",
+                    dialect=str(ask.endpoint.scoring),
+                    field="logprobs",
+                )
             rows = [token for token in rows if token.end <= boundary]
         contexts.append(sum(token.end <= boundary for token in reading.tokens))
         rows += take(reading.tokens, boundary)
         for name, count in (reading.usage or {}).items():
             usage[name] = usage.get(name, 0) + count if isinstance(count, int) else usage.get(name, 0)
-        position = end
-        if position >= len(whole):
+        if end >= len(whole):
             break
+        # The last token may be cut; windows that begin where a token does are cut into the same tokens.
+        kept = [token for token in rows if token.end < rows[-1].end]
+        rows = kept if kept and kept[-1].end > boundary else rows
+        position = len(whole.encode()[: rows[-1].end].decode("utf-8", "ignore"))
+        starts = [token.begin for token in reading.tokens]
     least = min(contexts[1:], default=0)
     if len(contexts) > 1:
         lengths = (pluralize(size, "character"), pluralize(size - size // 2, "character"), pluralize(least, "token"))
@@ -124,6 +133,17 @@ def _read_windows(
         reading.notes.append(f"of the prompt, the last {pluralize(contexts[0], 'token')} were given")
     reading.text, reading.begin, reading.usage = whole, len(before.encode()), usage
     return reading, rows
+
+
+def _start(text: str, starts: list[int], place: int, reach: int) -> int:
+    """Return the last place up to another where a token of the window before begins, else one before white space."""
+    if place <= 0:
+        return 0
+    octets, last = text.encode(), len(text[:place].encode())
+    first = len(text[: max(place - reach, 0)].encode())
+    # Not inside a character.
+    whole = [start for start in starts if first < start <= last and octets[start] & 0xC0 != 0x80]
+    return len(octets[: max(whole)].decode()) if whole else _snap(text, place, 0)
 
 
 def _snap(text: str, place: int, least: int) -> int:

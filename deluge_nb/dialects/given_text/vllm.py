@@ -9,7 +9,7 @@ from ...prompts import text_only
 from .. import openai
 from ..base import Ask, Request
 from . import echo
-from .boundary import Token, align, align_end, misspelt
+from .boundary import UNKNOWN, Token, align, align_end, misspelt
 from .reading import Reading, first_of, likeliest, number, reply_of, width_of
 
 NAME = "prompt_logprobs"
@@ -28,6 +28,12 @@ def read(ask: Ask, before: str, text: str) -> Generator[Request, bytes, Reading]
         return (yield from echo.read(ask, before, text))
     generated = choice.get("logprobs")
     tokens = list(_tokens(ask, rows, ids))
+    if len(tokens) > 1 and tokens[0].known is None and tokens[1].known is None:
+        # Nothing tells whether the first token is a part of a character or stands before all texts.
+        fields = {**_fields(ask), "prompt": "a", "logprobs": 1}
+        alone = first_of(reply_of(ask, (yield Request("/completions", fields))).get("choices")).get("prompt_token_ids")
+        if isinstance(alone, list) and len(alone) > 1 and alone[0] == ids[0]:
+            del tokens[0]
     aligned = align(tokens, before + text)
     if aligned is None or aligned[1]:
         raise misspelt(ask.model, NAME)
@@ -96,7 +102,7 @@ def _tokens(ask: Ask, rows: Sequence[Any], ids: Sequence[Any]) -> Iterator[Token
 def _token(token_id: Any, value: Any) -> Token:
     fields = value if isinstance(value, dict) else {}
     text = fields.get("decoded_token")
-    return Token(text if isinstance(text, str) else "\ufffd", number(fields.get("logprob")), token_id)
+    return Token(text if isinstance(text, str) else UNKNOWN, number(fields.get("logprob")), token_id)
 
 
 def _chat_entries(entries: Any) -> list[Token]:
