@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from ..errors import SettingError, UnknownModelError
+from ..errors import MissingKeyError, SettingError, UnknownModelError
 from ..memo import remember_last
 from ..models import REGISTRY, endpoints
 from ..models.spec import Endpoint, Served, ServedModel, Target
@@ -84,6 +84,23 @@ class Route:
         if not self.endpoint.key_required or self._access.carries_key(self.endpoint.key_header):
             return False
         return self.key is None
+
+    def require_key(self) -> None:
+        """Check that a server that wants a key gets one.
+
+        Raises
+        ------
+        MissingKeyError
+            When there is none.
+        """
+        if self.key_missing:
+            variable = self.endpoint.key_variables[0]
+            raise MissingKeyError(
+                f"{self.model!r} is served by {self.endpoint.label}, which wants a key: set {variable}"
+                f"{credentials.key_sources()} or give api_key=; the embedded model 'local' needs none.",
+                endpoint=self.endpoint.name,
+                variable=variable,
+            )
 
     @property
     def shown_address(self) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,11 +19,16 @@ from .columns import COLUMN, FACTS, TOKENS, logprobs_type, read_columns, tokens_
 from .frames import FIRST
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import pyarrow as pa
 
     from ..answers.results import Classification
     from ..prompts import Prompt
     from .spec import Spec
+
+Ask = Callable[["Spec", "Sequence[Prompt]", Sequence[int]], list[APIResponse]]
+"""Function that answers the prompts of rows, given with their numbers, in order."""
 
 # Statuses of refusals that are about a moment, a key or a name, and not about the row.
 _NOT_ITS_FAULT = frozenset({401, 402, 403, 404, 407, 408, 409, 425, 429})
@@ -69,7 +74,27 @@ def answer_schema(spec: Spec) -> pa.Schema:
     )
 
 
-def score_table(spec: Spec, table: pa.Table) -> pa.Table:
+def send(spec: Spec, prompts: Sequence[Prompt], rows: Sequence[int]) -> list[APIResponse]:
+    """Send the prompts of rows to the client of a job, and return the responses in order."""
+    return spec.client.process_prompts_sync(
+        [prompt.as_asked for prompt in prompts], sampling_params=list(spec.settings), show_progress=False
+    )
+
+
+def prompts_of(spec: Spec, table: pa.Table) -> list[Prompt | SettingError]:
+    """Return the prompt of each row, or in its place why the row has none."""
+    used = _used(spec, table)
+    columns = [table[name].to_pylist() for name in used]
+    rows = [dict(zip(used, values, strict=True)) for values in zip(*columns, strict=True)] or [{}] * table.num_rows
+    return [_prompt_or_error(spec, row) for row in rows]
+
+
+def numbers_of(table: pa.Table) -> list[int]:
+    """Return the numbers of rows: those of a job, or else counted from 0."""
+    return table[FIRST].to_pylist() if FIRST in table.column_names else list(range(table.num_rows))
+
+
+def score_table(spec: Spec, table: pa.Table, ask: Ask = send) -> pa.Table:
     """Ask one question for each row of a table, and return one answer for each, in order.
 
     Parameters
@@ -78,6 +103,8 @@ def score_table(spec: Spec, table: pa.Table) -> pa.Table:
         The question, and the client that asks it.
     table
         The columns that the template uses, and in a job the numbers of the rows, which else count from 0.
+    ask
+        What answers the prompts: the client, or files with what a service has answered.
 
     Returns
     -------
@@ -91,29 +118,30 @@ def score_table(spec: Spec, table: pa.Table) -> pa.Table:
     """
     import pyarrow as pa
 
-    used = [name for name in table.column_names if name in placeholders(spec.template)]
-    columns = [table[name].to_pylist() for name in used]
-    rows = [dict(zip(used, values, strict=True)) for values in zip(*columns, strict=True)] or [{}] * table.num_rows
-    prompts = [_prompt_or_error(spec, row) for row in rows]
-    asked = [prompt for prompt in prompts if not isinstance(prompt, SettingError)]
-    answers = iter(_ask(spec, asked, used))
+    prompts, numbers = prompts_of(spec, table), numbers_of(table)
+    asked = {row: prompt for row, prompt in zip(numbers, prompts, strict=True) if not isinstance(prompt, SettingError)}
+    answers = iter(_ask(spec, asked, _used(spec, table), ask))
     failed = _Answer(None, None)
     results = [failed.with_error(prompt) if isinstance(prompt, SettingError) else next(answers) for prompt in prompts]
     schema = answer_schema(spec)
     arrays, packed = _columns(spec, results)
-    arrays["row"] = table[FIRST].to_pylist() if FIRST in table.column_names else list(range(len(results)))
+    arrays["row"] = numbers
     built = [
         column if isinstance(column := arrays[field.name], pa.Array) else _array(column, field.type) for field in schema
     ]
     return pa.Table.from_arrays(built, schema=schema.with_metadata({TOKENS: packed} if packed else None))
 
 
-def ask_again(spec: Spec, table: pa.Table, before: pa.Table) -> pa.Table:
+def _used(spec: Spec, table: pa.Table) -> list[str]:
+    return [name for name in table.column_names if name in placeholders(spec.template)]
+
+
+def ask_again(spec: Spec, table: pa.Table, before: pa.Table, ask: Ask = send) -> pa.Table:
     """Ask the rows again that failed for a reason that may be gone.
 
     Parameters
     ----------
-    spec, table
+    spec, table, ask
         As for :func:`score_table`.
     before
         The earlier answers to the same rows.
@@ -129,7 +157,7 @@ def ask_again(spec: Spec, table: pa.Table, before: pa.Table) -> pa.Table:
     rows = np.flatnonzero(is_again)
     if not len(rows):
         return before
-    fresh = score_table(spec, table.take(pa.array(rows)))
+    fresh = score_table(spec, table.take(pa.array(rows)), ask)
     # Row i of the result is the next row of the new answers, or row i of the earlier ones.
     source = np.where(is_again, before.num_rows + np.cumsum(is_again) - 1, np.arange(before.num_rows))
     plain = [name for name in before.column_names if name != COLUMN and name not in FACTS]
@@ -189,14 +217,13 @@ def _prompt_or_error(spec: Spec, row: dict[str, Any]) -> Prompt | SettingError:
         return error
 
 
-def _ask(spec: Spec, prompts: Sequence[Prompt], used: Sequence[str]) -> list[_Answer]:
-    if not prompts:
+def _ask(spec: Spec, asked: Mapping[int, Prompt], used: Sequence[str], ask: Ask) -> list[_Answer]:
+    if not asked:
         return []
+    prompts = list(asked.values())
     if spec.method is not None:
         return _classify(spec, prompts, used)
-    responses = spec.client.process_prompts_sync(
-        [prompt.as_asked for prompt in prompts], sampling_params=list(spec.settings), show_progress=False
-    )
+    responses = ask(spec, prompts, list(asked))
     labels = spec.answers
     if labels is None:
         return [_Answer(response, None) for response in responses]

@@ -114,11 +114,11 @@ class Transport:
         if self._location.login is not None:
             self._extra = {"Authorization": basic(self._location.login), **self._extra}
         own = (value for name, value in self._extra.items() if not name.startswith("OpenAI-"))
-        self._secrets = Secrets([key, *self._location.secrets, *own])
+        self.secrets = Secrets([key, *self._location.secrets, *own])
         self._served = served
         self._is_restartable = isinstance(served, _Restartable)
         self._timeout = timeout
-        self._max_attempts = max_attempts
+        self.max_attempts = max_attempts
         self._transport = transport
         self._pace = pace
         self._pause = Pause(pace)
@@ -179,7 +179,7 @@ class Transport:
                     attempt = self._attempt_served if self._is_restartable else self._attempt
                     send = partial(attempt, request, model, streamed)
                     try:
-                        document = await with_retries(send, self._max_attempts, on_request, failures)
+                        document = await with_retries(send, self.max_attempts, on_request, failures)
                         proceed = partial(exchange.send, document)
                     except FailedAnswer as failure:
                         if failure is request.failure:  # there is no further attempt
@@ -201,12 +201,12 @@ class Transport:
                     request = result
         except Exception as error:
             # Servers quote what is secret, and so do libraries.
-            self._secrets.hide_in(error)
+            self.secrets.hide_in(error)
             raise
         finally:
             exchange.close()
             if listener is not None and listener.error is not None:
-                self._secrets.hide_in(listener.error)
+                self.secrets.hide_in(listener.error)
 
     async def _attempt(self, request: Request, model: str, streamed: StreamedReply | None = None) -> bytes:
         content = None if request.body is None else encode_body(request.body)
@@ -269,7 +269,7 @@ class Transport:
             return self._document(request, reply, body, model)
         if reply is not None and not reply.is_success:
             # Whatever became of its body, the status says what to do.
-            failure = self._status_failure(reply, body.content, model, request.path)
+            failure = self.refusal(reply, body.content, model, request.path)
         assert failure is not None
         raise failure
 
@@ -353,7 +353,7 @@ class Transport:
     def _body_failure(self, model: str, reason: str) -> FailedAttempt:
         return FailedAttempt(RequestError(f"{model!r} at {self._endpoint.label}: {reason}", model=model), retry=False)
 
-    def _status_failure(self, reply: Reply, content: bytes, model: str, path: str) -> FailedAttempt:
+    def refusal(self, reply: Reply, content: bytes, model: str, path: str) -> FailedAttempt:
         """Return the failure for a reply with an error status or a redirect."""
         status, body = reply.status, content.decode("utf-8", "replace")
         reason = load(self._endpoint.dialect).parse_error(status, body.encode())
@@ -387,6 +387,12 @@ class Transport:
         if retry and wait and error.status_code == HTTPStatus.TOO_MANY_REQUESTS and wait <= _LONGEST_WAIT:
             self._pause.hold(wait)
         return FailedAttempt(error, retry=retry and (wait or 0) <= _LONGEST_WAIT, wait=wait, billed=True)
+
+    async def open(self, request: Request, content: bytes | None, kind: str) -> Reply:
+        """Send a request that no dialect has built, such as one for a file, and return the reply, to be read."""
+        backend = self._backend_for(self._endpoint.base_url)
+        headers = self._headers_of(request, None) | ({"Content-Type": kind} if content is not None else {})
+        return await backend.send(request.method, self._url(self._endpoint.base_url + request.path), headers, content)
 
     def close(self) -> None:
         """Close the connections; they are opened again when needed."""

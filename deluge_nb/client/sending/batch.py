@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ...errors import DelugeError, MissingKeyError, SettingError
+from ...errors import DelugeError, SettingError
 from ...models import REGISTRY
 from ...models.observations import requested_features
 from ...prompts import Prompt
@@ -18,7 +18,6 @@ from ...sampling import SamplingParams
 from ...tools import OutputSchema, Tool
 from ...transport import portal
 from ...warning import warn
-from .. import credentials
 from ..interruption import check_stop, describe, ends_task
 from ..route import Route, with_prefill
 from .progress import ProgressBar
@@ -112,7 +111,7 @@ def plan(
         items.append(item)
     in_use = _distinct_routes(items)
     for route in in_use:
-        _check_key(route)
+        route.require_key()
     limit = limit or max((route.endpoint.concurrency for route in in_use), default=1)
     return Batch(items, limit=limit, tools=tools, output_schema=output_schema, cache=cache)
 
@@ -390,7 +389,7 @@ def prove_continuing(route: Route, on_request: Callable[[], None]) -> None:
     with route.proof:
         continues, reason = route.endpoint.prefill, f"{route.endpoint.label} starts a new one"
         if continues is None:
-            _check_key(route)
+            route.require_key()
             try:
                 continues = portal.run(continues_counting(route, route.transport(), on_request))
             except DelugeError as error:
@@ -406,15 +405,4 @@ def prove_continuing(route: Route, on_request: Callable[[], None]) -> None:
             "model 'local' does.",
             setting="continues",
             value=route.model,
-        )
-
-
-def _check_key(route: Route) -> None:
-    if route.key_missing:
-        variable = route.endpoint.key_variables[0]
-        raise MissingKeyError(
-            f"{route.model!r} is served by {route.endpoint.label}, which wants a key: set {variable}"
-            f"{credentials.key_sources()} or give api_key=; the embedded model 'local' needs none.",
-            endpoint=route.endpoint.name,
-            variable=variable,
         )

@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from ...errors import DelugeError
+from ...errors import DelugeError, RequestError
 from ...memo import remember_last
 from ...models import REGISTRY
 from ...printable import printable
@@ -175,7 +175,7 @@ async def send(
     ask, dialect = with_refused_fields(ask), load(ask.endpoint.dialect)
     forms = 0
     while True:
-        exchange = exchange_without(_exchange(dialect, ask), ask)
+        exchange = open_exchange(ask)
         try:
             completion = separate_thinking(await transport.carry(exchange, ask.model, listener, on_request), ask)
         except DelugeError as error:
@@ -188,6 +188,56 @@ async def send(
             ask = other
         else:
             return drop_alternatives(completion, dialect) if wants_none(ask.params, ask.endpoint) else completion
+
+
+def open_exchange(ask: Ask) -> Exchange:
+    """Return the requests and replies of an ask."""
+    from ...dialects.base import load
+
+    return exchange_without(_exchange(load(ask.endpoint.dialect), ask), ask)
+
+
+def read_completion(ask: Ask, status: int, body: bytes) -> Completion:
+    """Read the completion of a reply that came another way than by a connection.
+
+    Parameters
+    ----------
+    ask
+        What was asked, in one request.
+    status
+        Status of the reply.
+    body
+        Its body.
+
+    Raises
+    ------
+    DelugeError
+        When the reply is a refusal, reports a failure, or cannot be read.
+    """
+    from ...dialects.base import load
+    from ...dialects.reading.alternatives import wants_none
+    from ...dialects.reading.thinking.completion import drop_alternatives, separate_thinking
+
+    dialect = load(ask.endpoint.dialect)
+    if not 200 <= status < 300:
+        reason = dialect.parse_error(status, body)
+        raise RequestError(
+            f"{ask.model!r} at {ask.endpoint.label} answered {status}: {reason.message}",
+            model=ask.model,
+            status_code=status,
+            body=reason.body,
+        )
+    exchange = open_exchange(ask)
+    try:
+        next(exchange)
+        following = exchange.send(body)
+    except StopIteration as end:
+        completion = separate_thinking(end.value, ask)
+        return drop_alternatives(completion, dialect) if wants_none(ask.params, ask.endpoint) else completion
+    finally:
+        exchange.close()
+    reason = f"{ask.model!r}: the answer takes a second request, {following.path}, which was not sent"
+    raise following.failure or RequestError(reason, model=ask.model)
 
 
 def _exchange(dialect: Dialect, ask: Ask) -> Exchange:

@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
+from ...errors import SettingError
 from ..folder import JobFolder
 from ..spec import Spec
-from ..worker import ask_again, score_table
+from ..worker import Ask, ask_again, numbers_of, prompts_of, score_table, send
+
+if TYPE_CHECKING:
+    from ...prompts import Prompt
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,15 +64,51 @@ class Worker:
         part
             Number of the part.
         """
-        folder = JobFolder.open(Path(self.folder), self.fingerprint)
+        return self.run(part)
+
+    def run(self, part: int, ask: Ask = send) -> Done:
+        """Run a part whose prompts are answered by the client, or by what a service has answered.
+
+        Parameters
+        ----------
+        part
+            Number of the part.
+        ask
+            What answers the prompts.
+        """
+        folder = self.open()
         is_done = folder.is_done(part)
         if is_done and not self.again:
             return Done(part, 0)
         questions = folder.read_questions(part)
         before = folder.read_answers(part) if is_done else None
-        answers = score_table(self.spec, questions) if before is None else ask_again(self.spec, questions, before)
+        if before is None:
+            answers = score_table(self.spec, questions, ask)
+        else:
+            answers = ask_again(self.spec, questions, before, ask)
         folder.write_answers(part, answers)
         return Done(part, questions.num_rows)
+
+    def open(self) -> JobFolder:
+        """Return the job's folder, after a check that it still holds this job."""
+        return JobFolder.open(Path(self.folder), self.fingerprint)
+
+    def prompts(self, part: int) -> dict[int, Prompt]:
+        """Return the prompts of a part that :meth:`run` has to ask, by the numbers of their rows.
+
+        Parameters
+        ----------
+        part
+            Number of the part.
+        """
+        folder = self.open()
+        if (is_done := folder.is_done(part)) and not self.again:
+            return {}
+        table = folder.read_questions(part)
+        if is_done:
+            table = table.filter(folder.read_answers(part, ["is_transient"])["is_transient"])
+        found = zip(numbers_of(table), prompts_of(self.spec, table), strict=True)
+        return {row: prompt for row, prompt in found if not isinstance(prompt, SettingError)}
 
 
 class Engine(Protocol):

@@ -1,0 +1,227 @@
+"""Requests and answers as JSON lines, the form that batch services and vLLM's ``run-batch`` have in common.
+
+A line of a request has a ``custom_id`` made of the job's fingerprint, the number of the row and the round (0, then one
+more for each retry). Lines of answers come in any order and in any number of files; failures may be in files of their
+own. So an answer is found by its ``custom_id`` and by nothing else.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from ...client.calls.offline import Offline, offline_route
+from ...errors import SettingError
+from ...transport.wire import encode_body
+from ..files import write_whole
+
+if TYPE_CHECKING:
+    from ...prompts import Prompt
+    from ...response import APIResponse
+    from ..spec import Spec
+    from .base import Worker
+
+MOST_LINES = 50_000
+"""Requests in a file, at most."""
+MOST_BYTES = 95 << 20
+"""Bytes of a file, at most: below the smallest limit of the services."""
+_NO_ANSWER = "there is no line with its answer: the batch was cut off, or a file of its answers is missing"
+
+
+class RequestFile(NamedTuple):
+    """A file of requests: its path, its number of lines, and what a service has to be told of it."""
+
+    path: Path
+    rows: int
+    url: str
+    model: str
+
+
+def write_requests(
+    worker: Worker, parts: Sequence[int], folder: Path, turn: int, limits: tuple[int, int] | None = None
+) -> list[RequestFile]:
+    """Write the requests of some parts to files within the limits of the services.
+
+    Parameters
+    ----------
+    worker
+        The job.
+    parts
+        Parts whose rows are to be asked.
+    folder
+        Folder of the files.
+    turn
+        Number of the round.
+    limits
+        Lines and bytes of a file, at most.
+
+    Raises
+    ------
+    SettingError
+        When a request alone is too long for a file.
+    """
+    most_lines, most_bytes = limits or (MOST_LINES, MOST_BYTES)
+    files: list[RequestFile] = []
+    lines: list[bytes] = []
+    size, url, model = 0, "", offline_route(worker.spec.client, "A job of batch files").model
+
+    def flush() -> None:
+        if lines:
+            path = folder / f"requests-{turn:03d}-{len(files):04d}.jsonl"
+            write_whole(path, lambda file: file.writelines(lines))
+            files.append(RequestFile(path, len(lines), url, model))
+            lines.clear()
+
+    for part in parts:
+        for line, path in _lines(worker, worker.prompts(part), turn):
+            if len(line) > most_bytes:
+                raise SettingError(
+                    f"A row of part {part} takes a request of {len(line):,} bytes, and a batch file at most "
+                    f"{most_bytes:,}; leave out on=, or shorten the row.",
+                    setting="on",
+                    value=len(line),
+                )
+            if len(lines) == most_lines or size + len(line) > most_bytes:
+                flush()
+                size = 0
+            lines.append(line)
+            size, url = size + len(line), path
+    flush()
+    return files
+
+
+def _lines(worker: Worker, prompts: dict[int, Prompt], turn: int) -> Iterator[tuple[bytes, str]]:
+    """Yield the line of each request, and the path that it is for."""
+    spec = worker.spec
+    if not prompts:
+        return
+    offline = Offline(spec.client, [prompt.as_asked for prompt in prompts.values()], spec.settings)
+    is_bare = offline_route(spec.client, "A job of batch files").endpoint.name == "mistral"
+    for index, row in enumerate(prompts):
+        request = offline.request(index)
+        url, body = f"/v1{request.path}", dict(request.body or {})
+        if is_bare:  # there the batch has the model and the path, and its lines have neither
+            body.pop("model", None)
+        target = {} if is_bare else {"method": "POST", "url": url}
+        line = {"custom_id": custom_id(worker.fingerprint, row, turn), **target, "body": body}
+        yield encode_body(line) + b"\n", url
+
+
+def custom_id(fingerprint: str, row: int, turn: int) -> str:
+    """Return the mark of a request; the first round has no number."""
+    return f"{fingerprint}-{row}" if not turn else f"{fingerprint}-{row}-{turn}"
+
+
+class _Place(NamedTuple):
+    is_answer: bool
+    turn: int
+    path: Path
+    begin: int
+
+
+class Answers:
+    """What files of answers hold for each row: positions in the files, so that a million answers take little memory.
+
+    The answer of a retry replaces a failure; among answers, and among failures, that of the later round counts.
+
+    Parameters
+    ----------
+    fingerprint
+        The job.
+    paths
+        The files.
+
+    Raises
+    ------
+    SettingError
+        When a file is damaged, or has lines of another job.
+    """
+
+    def __init__(self, fingerprint: str, paths: Iterable[Path]) -> None:
+        self._fingerprint = fingerprint
+        self.lost = _NO_ANSWER
+        """What is said of a row that is in no file."""
+        self._places: dict[int, _Place] = {}
+        self._turns: dict[int, int] = {}
+        mark = re.compile(rf"{re.escape(fingerprint)}-(\d+)(?:-(\d+))?")
+        for path in paths:
+            with path.open("rb") as file:
+                begin = 0
+                for number, line in enumerate(file, 1):
+                    if not line.isspace():
+                        self._add(mark, path, number, begin, line)
+                    begin += len(line)
+
+    def _add(self, mark: re.Pattern[str], path: Path, number: int, begin: int, line: bytes) -> None:
+        entry = _parse(line)
+        if entry is None:
+            raise SettingError(
+                f"Line {number} of {path} is no JSON object; copy the whole file there.", setting="on", value=str(path)
+            )
+        name = entry.get("custom_id")
+        found = mark.fullmatch(name) if isinstance(name, str) else None
+        if found is None:
+            raise SettingError(
+                f"Line {number} of {path} belongs to another job ({name!r}); move the file out of the folder.",
+                setting="on",
+                value=str(path),
+            )
+        row, turn = int(found[1]), int(found[2] or 0)
+        status, _, error = _reply(entry)
+        place = _Place(error is None and 200 <= status < 300, turn, path, begin)
+        self._turns[row] = max(turn, self._turns.get(row, 0))
+        if row not in self._places or place[:2] >= self._places[row][:2]:
+            self._places[row] = place
+
+    def has_any(self, requests: Path, turn: int) -> bool:
+        """Return whether any request of a file was answered, in a round or a later one."""
+        with requests.open("rb") as file:
+            names = (json.loads(line)["custom_id"].removeprefix(f"{self._fingerprint}-") for line in file)
+            return any(self._turns.get(int(name.partition("-")[0]), -1) >= turn for name in names)
+
+    def __call__(self, spec: Spec, prompts: Sequence[Prompt], rows: Sequence[int]) -> list[APIResponse]:
+        """Return the responses to the prompts of rows; a row that is in no file has a failure."""
+        offline = Offline(spec.client, [prompt.as_asked for prompt in prompts], spec.settings)
+        return offline.collect([self._response(offline, index, row) for index, row in enumerate(rows)])
+
+    def _response(self, offline: Offline, index: int, row: int) -> APIResponse:
+        place = self._places.get(row)
+        if place is None:
+            return offline.failure(index, self.lost)
+        with place.path.open("rb") as file:
+            file.seek(place.begin)
+            entry = _parse(file.readline()) or {}
+        status, body, error = _reply(entry)
+        if error is not None and not body:
+            return offline.failure(index, error, None if 200 <= status < 300 else status)
+        return offline.response(index, status, body)
+
+
+def _parse(line: bytes) -> dict[str, Any] | None:
+    try:
+        # Not msgspec: some services write NaN and Infinity.
+        entry = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    return entry if isinstance(entry, dict) else None
+
+
+def _reply(entry: dict[str, Any]) -> tuple[int, bytes, str | None]:
+    """Return status, body and error of a line; the answer's fields may stand under ``response`` itself."""
+    response, error = entry.get("response"), entry.get("error")
+    response = response if isinstance(response, dict) else {}
+    body = response.get("body", response)
+    status = response.get("status_code")
+    has_body = bool(body) and (body is not response or not set(body) <= {"status_code", "request_id"})
+    if not isinstance(status, int) or isinstance(status, bool):
+        status = 200 if has_body and not error else 500 if error else 200
+    content = json.dumps(body).encode() if has_body else b""
+    if error:
+        message = error.get("message") or error.get("code") if isinstance(error, dict) else error
+        reason = f"the batch reports: {message or json.dumps(error)}"
+        is_usable = has_body and status >= 400
+        return status, content if is_usable else b"", reason
+    return status, content, None if has_body else _NO_ANSWER
