@@ -99,6 +99,8 @@ def _as_table(data: Any) -> pa.Table:
             return pa.Table.from_batches([data])
         if isinstance(data, pa.RecordBatchReader):
             return data.read_all()
+        if type(data).__name__ == "Series":
+            raise invalid_argument("data", data, "a data frame, such as series.to_frame('text')")
         if module == "pandas" and hasattr(data, "columns"):
             return pa.Table.from_pandas(data)
         if module == "datasets" and hasattr(data, "with_format"):
@@ -113,6 +115,8 @@ def _as_table(data: Any) -> pa.Table:
                 return getattr(data, name)()
         if isinstance(data, Mapping) and data and all(_is_column(values) for values in data.values()):
             return pa.table(dict(data))
+    except SettingError:
+        raise
     except (pa.ArrowException, TypeError, ValueError) as error:
         raise SettingError(
             f"data cannot be read as an Arrow table: {' '.join(str(error).split())[:200]}.", setting="data", value=data

@@ -221,6 +221,7 @@ def test_classify_frame_has_the_results_of_classify(server: RowServer, tmp_path:
         ({"template": "No names"}, "no placeholder"),
         ({"template": "{nothing}"}, "no placeholder|asks for"),
         ({"template": "{number} and {nothing}"}, "asks for {nothing}"),
+        ({"data": pd.Series(["a"])}, r"data must be a data frame, such as series.to_frame"),
         ({"data": [1, 2]}, "data must be a data frame"),
         ({"out": __file__}, "cannot be made a folder"),
         ({"data": "nowhere.parquet"}, "no Parquet file"),
