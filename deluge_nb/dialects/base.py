@@ -250,6 +250,14 @@ Exchange = Generator[Request, bytes, Completion]
 """Generator that yields requests, receives the bytes of each successful reply, and returns their content."""
 
 
+def advance(exchange: Exchange, reply: bytes | DelugeError) -> Request | Completion:
+    """Return the next request of an exchange, or its completion, after a body or the failure of a request."""
+    try:
+        return exchange.throw(reply) if isinstance(reply, DelugeError) else exchange.send(reply)
+    except StopIteration as end:
+        return end.value
+
+
 def keep_body(raw: dict[str, Any], entries: list[Any]) -> dict[str, Any]:
     """Return the body of a reply unchanged, for dialects that remove nothing from it."""
     return raw

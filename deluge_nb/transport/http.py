@@ -18,7 +18,7 @@ from typing import Protocol, runtime_checkable
 import httpx
 from pydantic import SecretStr
 
-from ..dialects.base import Completion, Exchange, FailedAnswer, Request, load
+from ..dialects.base import Completion, Exchange, FailedAnswer, Request, advance, load
 from ..dialects.reading.decode import parse_error
 from ..errors import MalformedResponseError, RequestError
 from ..models.spec import Address, Endpoint, Served
@@ -180,17 +180,16 @@ class Transport:
                     send = partial(attempt, request, model, streamed)
                     try:
                         document = await with_retries(send, self.max_attempts, on_request, failures)
-                        proceed = partial(exchange.send, document)
+                        step = partial(advance, exchange, document)
                     except FailedAnswer as failure:
                         if failure is request.failure:  # there is no further attempt
                             raise
                         # Of a stream, before its first token: a new request has a new reader.
-                        proceed = partial(exchange.throw, failure)
+                        step = partial(advance, exchange, failure)
                     except RequestError as refusal:
                         if not request.may_fail:
                             raise
-                        proceed = partial(exchange.throw, refusal)
-                    step = partial(_advance, proceed)
+                        step = partial(advance, exchange, refusal)
                     try:
                         result = await self._together.call(step) if len(document) > _LONG_REPLY else step()
                     except MalformedResponseError as error:
@@ -400,14 +399,6 @@ class Transport:
         self._backend = self._loop = None
         if backend is not None and loop is not None:
             _close(backend, loop)
-
-
-def _advance(proceed: Callable[[], Request]) -> Request | Completion:
-    """Return the next request of an exchange, or its completion."""
-    try:
-        return proceed()
-    except StopIteration as end:
-        return end.value
 
 
 def _close(backend: Backend, loop: asyncio.AbstractEventLoop) -> None:

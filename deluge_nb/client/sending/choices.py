@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from ...dialects.base import Ask, Completion, Delta, Exchange, Request, StreamReader
+from ...dialects.base import Ask, Completion, Delta, Exchange, Request, StreamReader, advance
 from ...dialects.reading.decode import decode
 from ...dialects.reading.fitting import as_number
 from ...errors import DelugeError, MalformedResponseError, RequestError
@@ -170,9 +170,7 @@ def _for_several(request: Request, ask: Ask, count: int) -> Request:
 def _advance(exchange: Exchange, body: bytes) -> Completion | DelugeError | Request:
     """Return what a dialect makes of a body: a completion, a failure, or another request."""
     try:
-        return exchange.send(body)
-    except StopIteration as end:
-        return end.value
+        return advance(exchange, body)
     except DelugeError as error:
         return error
 

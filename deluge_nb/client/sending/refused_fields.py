@@ -6,16 +6,16 @@ Only a field that the user did not set is left out; the two names of the limit o
 from __future__ import annotations
 
 import re
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from functools import lru_cache, partial
+from functools import lru_cache
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from ...errors import RequestError
 
 if TYPE_CHECKING:
-    from ...dialects.base import Ask, Completion, Exchange, Request
+    from ...dialects.base import Ask, Exchange
     from ...errors import DelugeError
 
 _REFUSING = frozenset({400, 406, 422, 501})
@@ -161,7 +161,9 @@ def first_body(exchange: Exchange) -> Mapping[str, Any]:
         exchange.close()
 
 
-def _edited(exchange: Exchange, ask: Ask) -> Generator[Request, bytes, Completion]:
+def _edited(exchange: Exchange, ask: Ask) -> Exchange:
+    from ...dialects.base import Request, advance
+
     request = next(exchange)
     while True:
         body = request.body
@@ -170,13 +172,11 @@ def _edited(exchange: Exchange, ask: Ask) -> Generator[Request, bytes, Completio
         try:
             reply = yield request
         except RequestError as error:
-            proceed = partial(exchange.throw, error)
-        else:
-            proceed = partial(exchange.send, reply)
-        try:
-            request = proceed()
-        except StopIteration as end:
-            return end.value
+            reply = error
+        result = advance(exchange, reply)
+        if not isinstance(result, Request):
+            return result
+        request = result
 
 
 def _without(body: Mapping[str, Any], ask: Ask) -> dict[str, Any]:

@@ -169,15 +169,14 @@ async def send(
         When the server refuses, cannot be reached, or sends a reply that cannot be read.
     """
     from ...dialects.base import FailedAnswer, load
-    from ...dialects.reading.alternatives import wants_none
-    from ...dialects.reading.thinking.completion import drop_alternatives, separate_thinking
+    from ...dialects.reading.thinking.completion import as_requested, separate_thinking
 
     ask, dialect = with_refused_fields(ask), load(ask.endpoint.dialect)
     forms = 0
     while True:
         exchange = open_exchange(ask)
         try:
-            completion = separate_thinking(await transport.carry(exchange, ask.model, listener, on_request), ask)
+            completion = await transport.carry(exchange, ask.model, listener, on_request)
         except DelugeError as error:
             if isinstance(error, FailedAnswer) and error.completion is not None:
                 error.completion = separate_thinking(error.completion, ask)
@@ -187,7 +186,7 @@ async def send(
                 raise
             ask = other
         else:
-            return drop_alternatives(completion, dialect) if wants_none(ask.params, ask.endpoint) else completion
+            return as_requested(completion, ask, dialect)
 
 
 def open_exchange(ask: Ask) -> Exchange:
@@ -214,9 +213,8 @@ def read_completion(ask: Ask, status: int, body: bytes) -> Completion:
     DelugeError
         When the reply is a refusal, reports a failure, or cannot be read.
     """
-    from ...dialects.base import load
-    from ...dialects.reading.alternatives import wants_none
-    from ...dialects.reading.thinking.completion import drop_alternatives, separate_thinking
+    from ...dialects.base import Request, advance, load
+    from ...dialects.reading.thinking.completion import as_requested
 
     dialect = load(ask.endpoint.dialect)
     if not 200 <= status < 300:
@@ -230,14 +228,13 @@ def read_completion(ask: Ask, status: int, body: bytes) -> Completion:
     exchange = open_exchange(ask)
     try:
         next(exchange)
-        following = exchange.send(body)
-    except StopIteration as end:
-        completion = separate_thinking(end.value, ask)
-        return drop_alternatives(completion, dialect) if wants_none(ask.params, ask.endpoint) else completion
+        result = advance(exchange, body)
     finally:
         exchange.close()
-    reason = f"{ask.model!r}: the answer takes a second request, {following.path}, which was not sent"
-    raise following.failure or RequestError(reason, model=ask.model)
+    if isinstance(result, Request):
+        reason = f"{ask.model!r}: the answer takes a second request, {result.path}, which was not sent"
+        raise result.failure or RequestError(reason, model=ask.model)
+    return as_requested(result, ask, dialect)
 
 
 def _exchange(dialect: Dialect, ask: Ask) -> Exchange:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ....logprobs.table import Logprobs
 from ....logprobs.values import OTHER_TEXT
 from ....text.reasoning import has_mark, split_reasoning, strip_marks
-from ..alternatives import without_alternatives
+from ..alternatives import wants_none, without_alternatives
 from .rows import first_row, spells
 
 if TYPE_CHECKING:
@@ -18,6 +18,12 @@ if TYPE_CHECKING:
 _UNNAMED = "the table begins with tokens that are not in the text; they are in thinking_logprobs"
 
 _UNFINISHED = "the model reasoned and gave no answer"
+
+
+def as_requested(completion: Completion, ask: Ask, dialect: Dialect) -> Completion:
+    """Return a completion as the user requested it: with its reasoning separate, and without further alternatives."""
+    completion = separate_thinking(completion, ask)
+    return drop_alternatives(completion, dialect) if wants_none(ask.params, ask.endpoint) else completion
 
 
 def separate_thinking(completion: Completion, ask: Ask) -> Completion:
