@@ -112,7 +112,8 @@ def read_truncated(
     if not known.size:
         raise LogprobError(f"{where} is empty: nothing is known of this position.")
     tails = _raw_tails(rows, extra)
-    tail = float(_settled_tails(tails, known)[0])
+    settled = _settled_tails(tails, known)
+    tail = float(settled[0])
     if tail < -mass_tolerance(rounding):
         raise mass_error(math.exp(log_sum(known[0])), where)
     if size is not None and size < known.shape[1]:
@@ -122,7 +123,7 @@ def read_truncated(
             value=size,
         )
     cap = np.minimum(logprob.min(keepdims=True), 0.0) if true_topk and len(logprob) else np.zeros(1)
-    seen = _measure(known, tails, cap, size, rounding)
+    seen = _measure(known, tails, settled, cap, size, rounding)
     if seen.misfits[0]:
         raise InconsistentTopKError(
             _misfit_message(where, tail, math.exp(float(cap[0])), float(seen.limits.hidden[0])), value=tail
@@ -138,9 +139,9 @@ def read_truncated(
 
 
 class ListedMass(NamedTuple):
-    """What a list says of its distribution: the least that each token can have, and what is open beyond that.
+    """Masses of a list of likeliest tokens: the least of each token, and the probability beyond their sum.
 
-    ``most_open`` is the most that can be beyond, as the numbers are rounded.
+    ``most_open`` is the most that can be beyond their sum, because the numbers are rounded.
     """
 
     least: list[float]
@@ -151,7 +152,7 @@ class ListedMass(NamedTuple):
 def read_masses(
     lists: Sequence[Sequence[float]], roundings: Sequence[float | None], names: Sequence[str]
 ) -> list[ListedMass | Exception]:
-    """Return what each list of likeliest tokens says of its distribution, as :func:`read_truncated` does for one.
+    """Return the masses of each list of likeliest tokens, as :func:`read_truncated` does for one.
 
     Parameters
     ----------
@@ -177,8 +178,9 @@ def read_masses(
         if length:
             known = np.array([lists[index] for index in members])
             tails = _raw_tails(known, None)
-            seen = _measure(known, tails, np.minimum(known.min(axis=1), 0.0), None, rounding)
-            sound = (_settled_tails(tails, known) >= -mass_tolerance(rounding)) & ~seen.misfits
+            settled = _settled_tails(tails, known)
+            seen = _measure(known, tails, settled, np.minimum(known.min(axis=1), 0.0), None, rounding)
+            sound = (settled >= -mass_tolerance(rounding)) & ~seen.misfits
             least = np.exp(seen.logprob - seen.error[:, None])
             opened = seen.tail
             if rounding:
@@ -210,9 +212,10 @@ class _Measured(NamedTuple):
     misfits: Bools
 
 
-def _measure(known: Floats, raw_tails: Floats, cap: Floats, size: int | None, rounding: float | None) -> _Measured:
-    """Return what lists, shape (n, k), say of their distributions."""
-    tails = _settled_tails(raw_tails, known)
+def _measure(
+    known: Floats, raw_tails: Floats, tails: Floats, cap: Floats, size: int | None, rounding: float | None
+) -> _Measured:
+    """Return the distributions that lists, shape (n, k), are the top of; ``tails`` are the settled ones."""
     listed = np.full(len(known), known.shape[1])
     limits = tail_limits(tails, listed, cap, size, rounding)
     excess = excess_of(tails, limits)

@@ -110,7 +110,7 @@ def walk_trie(
     rounding
         By how much a log-probability may be off; see :mod:`deluge_nb.logprobs.rounding`.
     masses
-        What :func:`masses_of` returned for the lists; None to call it here.
+        Masses of the lists, as :func:`masses_of` returns them; None to call it here.
 
     Raises
     ------
@@ -147,9 +147,9 @@ def walk_trie(
 def masses_of(
     tries: Sequence[tuple[Mapping[str, Sequence[Alternative]], float | None]],
 ) -> list[dict[str, ListedMass | Exception]]:
-    """Return what each list of several tries says of its distribution, or the error for one that is none.
+    """Return the masses of each list of several tries, or the error for a list that is the top of no distribution.
 
-    All are read at once: lists are short, and thousands of them have one length.
+    All are read at once: lists are short, and thousands of them have the same length.
 
     Parameters
     ----------
