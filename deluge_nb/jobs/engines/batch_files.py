@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from ...client.calls.offline import check_keys, offline_route
 from ...errors import RequestError, SettingError
@@ -46,15 +47,14 @@ def check_spec(worker: Worker, feature: str) -> None:
         )
 
 
-class Files:
-    """Engine whose requests are files, for ``vllm run-batch`` and for services that you upload to by hand.
+class _BatchFiles(ABC):
+    """Engine that writes requests as files, and reads their answers from files."""
 
-    The first run writes ``batch/requests-….jsonl`` in the job's folder. Copy the files of answers beside them, under
-    any names that end in ``.jsonl``; the same call then reads them.
-    """
+    feature: ClassVar[str]
+    """Setting that selects the engine, for messages."""
 
     def run(self, parts: Sequence[int], worker: Worker) -> Iterator[Done]:
-        """Write the requests of parts, or read the answers that are there.
+        """Have the requests of parts answered, in as many rounds as retries take.
 
         Parameters
         ----------
@@ -63,12 +63,30 @@ class Files:
 
         Raises
         ------
+        SettingError
+            When the requests of the job cannot be answered elsewhere.
         RequestError
-            While answers are missing; the message says where they belong.
+            While answers are missing, or when the service cannot be reached or refuses the files.
+        MissingKeyError
+            When a service needs a key and there is none.
         """
-        check_spec(worker, 'on="files"')
+        check_spec(worker, self.feature)
         rounds = Rounds(worker)
         yield from rounds.run(parts, partial(self._fetch, rounds))
+
+    @abstractmethod
+    def _fetch(self, rounds: Rounds, current: Round) -> Answers:
+        """Return the answers to the requests of a round."""
+
+
+class Files(_BatchFiles):
+    """Engine whose requests are files, for ``vllm run-batch`` and for services that you upload to by hand.
+
+    The first run writes ``batch/requests-….jsonl`` in the job's folder. Copy the files of answers beside them, under
+    any names that end in ``.jsonl``; the same call then reads them.
+    """
+
+    feature = 'on="files"'
 
     def _fetch(self, rounds: Rounds, current: Round) -> Answers:
         folder = rounds.folder
@@ -90,7 +108,7 @@ class Files:
         return answers
 
 
-class OpenAIBatch:
+class OpenAIBatch(_BatchFiles):
     """Engine of batch services with the API of OpenAI: files and batches, at the address of the client.
 
     The batch goes on when the notebook is closed; the same call finds it again.
@@ -103,34 +121,17 @@ class OpenAIBatch:
         Waits some seconds between two looks at the batches.
     """
 
+    feature = 'on="openai-batch"'
+
     def __init__(self, window: str = "24h", sleep: Callable[[float], object] | None = None) -> None:
         self._window = window
         self._sleep = sleep or time.sleep
-
-    def run(self, parts: Sequence[int], worker: Worker) -> Iterator[Done]:
-        """Upload the requests of parts, wait for the batches, and read their answers.
-
-        Parameters
-        ----------
-        parts, worker
-            As :meth:`~deluge_nb.jobs.engines.base.Engine.run` describes them.
-
-        Raises
-        ------
-        RequestError
-            When the service cannot be reached, or refuses the files. What it has begun is found by the next run.
-        MissingKeyError
-            When there is no key.
-        """
-        check_spec(worker, 'on="openai-batch"')
-        rounds = Rounds(worker)
-        yield from rounds.run(parts, partial(self._fetch, rounds))
 
     def _fetch(self, rounds: Rounds, current: Round) -> Answers:
         # Deferred: it loads the network's libraries.
         from .service import FileService
 
-        route = offline_route(rounds.worker.spec.client, 'on="openai-batch"')
+        route = offline_route(rounds.worker.spec.client, self.feature)
         check_keys(rounds.worker.spec.client)
         service = FileService(route.transport(), route.model)
         for file in current.files:
