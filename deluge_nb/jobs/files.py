@@ -14,7 +14,7 @@ from typing import Any, BinaryIO
 
 # Seconds between two attempts to get the lock.
 _LOCK_TICK = 0.1
-# Seconds after which a person who waits for the lock is told so.
+# Seconds of waiting for the lock after which a message says why.
 _PATIENCE = 1.0
 
 

@@ -50,14 +50,14 @@ _NAMES = {
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """What a job's folder is about.
+    """Description of a job's folder: the question, the input and the parts.
 
     Parameters
     ----------
     fingerprint
-        Hash of all that decides an answer.
+        Hash of everything that decides an answer.
     made_of
-        What it is made of: hashes or short values by name, to say what differs.
+        Inputs of the hash: hashes or short values by name, for messages on what differs.
     rows
         Rows of the input.
     part_rows

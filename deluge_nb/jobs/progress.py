@@ -19,7 +19,7 @@ _MOST_REASONS = 1000
 
 @dataclass
 class Progress:
-    """What is known of the parts that are done.
+    """Progress of a job: parts, rows, failures, shares and cost so far.
 
     Parameters
     ----------

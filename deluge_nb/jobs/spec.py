@@ -1,4 +1,4 @@
-"""What a job asks: the question, which decides its answers, and the client, which decides only how they are fetched."""
+"""Specification of a job: the question, which decides the answers, and the client, which decides how to get them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the transport needs of a network library: a backend that sends requests, and replies whose bodies are read."""
+"""Interface of the transport to network libraries: backends that send requests, and replies whose bodies are read."""
 
 from __future__ import annotations
 

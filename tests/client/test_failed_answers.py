@@ -46,7 +46,7 @@ GOOD_STREAMS = {
 }
 BUSY = {"code": 429, "message": "slow down"}
 GONE = {"code": 502, "message": "gone"}
-TOLD = {"message": "told", "type": "overloaded_error"}
+REPORTED = {"message": "told", "type": "overloaded_error"}
 
 
 def at(dialect: str, *path: str | int, value: Any) -> Any:
@@ -59,7 +59,7 @@ WHOLE: list[tuple[str, str, Any, int | None, bool]] = [
     *((dialect, "digits", {"error": {**GONE, "code": "503"}}, 503, False) for dialect in MODELS),
     *((dialect, "text alone", {"error": "gone"}, None, False) for dialect in MODELS),
     *((dialect, "error beside text", at(dialect, "error", value=GONE), 502, True) for dialect in MODELS),
-    *((dialect, "type beside text", at(dialect, "error", value=TOLD), 529, True) for dialect in MODELS),
+    *((dialect, "type beside text", at(dialect, "error", value=REPORTED), 529, True) for dialect in MODELS),
     ("openai", "choice", at("openai", "choices", 0, "error", value=GONE), 502, True),
     ("openai", "word", at("openai", "choices", 0, "finish_reason", value="network_error"), 502, True),
     ("completions", "choice", at("completions", "choices", 0, "error", value=GONE), 502, True),
@@ -87,7 +87,7 @@ CHUNKS: list[tuple[str, str, list[Any], int | None]] = [
         502,
     ),
     ("gemini", "word", [{"candidates": [{"content": {"parts": []}, "finishReason": "ERROR"}]}], None),
-    ("anthropic", "error event", [{"type": "error", "error": TOLD}], 529),
+    ("anthropic", "error event", [{"type": "error", "error": REPORTED}], 529),
     ("anthropic", "word", [{"type": "message_delta", "delta": {"stop_reason": "error"}}], None),
     ("cohere", "word", [{"type": "message-end", "delta": {"finish_reason": "ERROR", "error": "gone"}}], None),
     ("ollama", "word", [{"message": {"content": ""}, "done": True, "done_reason": "error"}], None),

@@ -153,14 +153,21 @@ def test_two_drivers_on_one_folder_ask_each_row_once(server: RowServer, tmp_path
     assert server.counts == Counter(range(400))
 
 
+def ask_in_threads(client: LLMClient, folder: Path, threads: int) -> None:
+    """Run the same job of 60 rows in several threads at once."""
+    running = [
+        threading.Thread(target=ask, args=(client, 60, folder), kwargs={"part_rows": 10}) for _ in range(threads)
+    ]
+    for thread in running:
+        thread.start()
+    for thread in running:
+        thread.join(60)
+
+
 def test_two_threads_on_one_folder_ask_each_row_once(server: RowServer, tmp_path: Path) -> None:
     server.delay = 0.02
     client = server.client()
-    threads = [threading.Thread(target=ask, args=(client, 60, tmp_path), kwargs={"part_rows": 10}) for _ in range(3)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(60)
+    ask_in_threads(client, tmp_path, 3)
     check(ask(client, 60, tmp_path), 60)
     assert server.counts == Counter(range(60))
 
@@ -172,11 +179,7 @@ def test_two_drivers_without_a_lock_are_harmless(
     monkeypatch.setattr("deluge_nb.jobs.files._try_lock", _no_lock)
     server.delay = 0.01
     client = server.client()
-    threads = [threading.Thread(target=ask, args=(client, 60, tmp_path), kwargs={"part_rows": 10}) for _ in range(2)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(60)
+    ask_in_threads(client, tmp_path, 2)
     check(ask(client, 60, tmp_path), 60)
     assert max(server.counts.values()) <= 2
 

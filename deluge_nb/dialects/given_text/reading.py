@@ -1,4 +1,4 @@
-"""What a server says of a given text, in the one form that all servers' replies are read into."""
+"""Log-probabilities that a server returns for a given text, in the same form for all servers."""
 
 from __future__ import annotations
 

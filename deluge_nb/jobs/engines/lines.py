@@ -32,7 +32,7 @@ _NO_ANSWER = "there is no line with its answer: the batch was cut off, or a file
 
 
 class RequestFile(NamedTuple):
-    """A file of requests: its path, its number of lines, and what a service has to be told of it."""
+    """File of requests: its path, its number of lines, and the path of the API and the model for the service."""
 
     path: Path
     rows: int
@@ -123,7 +123,7 @@ class _Place(NamedTuple):
 
 
 class Answers:
-    """What files of answers hold for each row: positions in the files, so that a million answers take little memory.
+    """Index of files of answers: the position of each row's answer, so that a million answers take little memory.
 
     The answer of a retry replaces a failure; among answers, and among failures, that of the later round counts.
 
@@ -143,7 +143,7 @@ class Answers:
     def __init__(self, fingerprint: str, paths: Iterable[Path]) -> None:
         self._fingerprint = fingerprint
         self.lost = _NO_ANSWER
-        """What is said of a row that is in no file."""
+        """Reason of the failure of a row whose answer is in no file."""
         self._places: dict[int, _Place] = {}
         self._turns: dict[int, int] = {}
         mark = re.compile(rf"{re.escape(fingerprint)}-(\d+)(?:-(\d+))?")

@@ -22,7 +22,7 @@ _VERSION = 1
 
 @dataclass(slots=True)
 class BatchFile:
-    """A file of requests and what has become of it.
+    """File of requests, and the state of its batch.
 
     Parameters
     ----------
@@ -31,17 +31,17 @@ class BatchFile:
     rows
         Requests in it.
     url, model
-        What a service has to be told of it.
+        Path of the API and name of the model, for the service.
     input_id, batch_id
-        What the service calls the uploaded file, and the batch; None until it is known.
+        Identifiers of the uploaded file and of the batch at the service; None until they are known.
     is_creating
         True from before the batch is made: if its number is not known then, the service is asked for it.
     status
-        What the service last said of the batch.
+        Last status of the batch, in lower case, and the reason of a failure.
     answers
         Names of files with answers.
     ended
-        True when nothing follows.
+        True once the batch has ended and its answers are fetched.
     """
 
     requests: str
@@ -58,7 +58,7 @@ class BatchFile:
 
 @dataclass(slots=True)
 class Round:
-    """Requests that were written at one time, and the parts that they are of."""
+    """Requests that are written together, and their parts."""
 
     turn: int
     again: bool
