@@ -468,6 +468,25 @@ def test_a_cache_that_is_lost_under_way_gives_one_warning_and_all_answers(
     assert [response.completion for response in responses] == ["Hello there"] * 4
 
 
+@pytest.mark.parametrize("change", ["read-only", "held by another program"])
+def test_an_answer_that_was_kept_is_found_though_nothing_can_be_written(
+    server: ChatServer, file: Path, change: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("deluge_nb.client.cache.store._LOCK_TIMEOUT", 0.01)
+    asked = client(file)
+    ask(asked, "a")
+    holder = sqlite3.connect(file, isolation_level=None)
+    if change == "read-only":
+        file.chmod(0o400)
+    else:
+        holder.execute("BEGIN IMMEDIATE")
+    with pytest.warns(UserWarning, match="Answers are not cached in"):
+        kept, new = ask(asked, "a", "b")
+    holder.close()
+    assert (kept.from_cache, new.from_cache) == (True, False)
+    assert new.completion == "Hello there"
+
+
 def test_a_cache_that_is_deleted_under_way_is_begun_anew(server: ChatServer, file: Path) -> None:
     asked = client(file)
     ask(asked, "a")

@@ -190,9 +190,12 @@ class Cache:
         try:
             return await asyncio.get_running_loop().run_in_executor(self._worker(), act, *arguments)
         except Exception as error:  # no trouble with the file, or with its thread, may cost an answer
-            # Reported by the call, at its end: as an error, a warning on this thread would cost an answer.
-            self._trouble = self._trouble or f"Answers are not cached in {self.path}: {error}."
+            self._note_trouble(error)
             return None
+
+    def _note_trouble(self, error: Exception) -> None:
+        # Reported by the call, at its end: as an error, a warning on this thread would cost an answer.
+        self._trouble = self._trouble or f"Answers are not cached in {self.path}: {error}{_remedy(error)}."
 
     def _connect(self) -> sqlite3.Connection:
         if self._connection is None:
@@ -215,8 +218,8 @@ class Cache:
             self._identity = _identity(self.path.stat())
         return self._connection
 
-    def _check_file(self) -> None:
-        """Check that the file is still there and may be written to; SQLite would go on with one that is gone.
+    def _check_file(self, *, writes: bool = True) -> None:
+        """Check that the file is still there and, to write, may be written to; SQLite goes on with one that is gone.
 
         Raises
         ------
@@ -233,18 +236,21 @@ class Cache:
                 connection.close()
             raise OSError("the file was deleted under way, and a new one has been begun")
         # An open file could still be written to.
-        if not state.st_mode & _WRITABLE:
+        if writes and not state.st_mode & _WRITABLE:
             raise OSError("the file was made read-only under way")
 
     def _read(self, key: bytes, top: int) -> bytes | None:
         connection = self._connect()
-        self._check_file()
+        self._check_file(writes=False)
         row = connection.execute(
             f"SELECT top, answer FROM {_TABLE} WHERE key = ? AND top >= ? ORDER BY top LIMIT 1", (key, top)
         ).fetchone()
         if row is None:
             return None
-        connection.execute(f"UPDATE {_TABLE} SET used = ? WHERE key = ? AND top = ?", (time.time(), key, row[0]))
+        try:
+            connection.execute(f"UPDATE {_TABLE} SET used = ? WHERE key = ? AND top = ?", (time.time(), key, row[0]))
+        except sqlite3.Error as error:  # a full disk, or a file that is read-only by now, still holds this answer
+            self._note_trouble(error)
         return bytes(row[1])
 
     def _write(self, key: bytes, top: int, answer: bytes) -> None:
@@ -289,12 +295,14 @@ def _identity(state: os.stat_result) -> tuple[int, int]:
 
 def _unusable(path: object, error: Exception) -> SettingError:
     reason = (getattr(error, "strerror", None) or str(error)).rstrip(".")
-    remedy = ""
-    if isinstance(error, sqlite3.DatabaseError) and not isinstance(error, sqlite3.OperationalError):
-        remedy = "; it may be deleted, and a new one will be made"
     return SettingError(
-        f"cache={str(path)!r} cannot be used as a cache: {reason}{remedy}.", setting="cache", value=path
+        f"cache={str(path)!r} cannot be used as a cache: {reason}{_remedy(error)}.", setting="cache", value=path
     )
+
+
+def _remedy(error: Exception) -> str:
+    is_damaged = isinstance(error, sqlite3.DatabaseError) and not isinstance(error, sqlite3.OperationalError)
+    return "; it may be deleted, and a new one will be made" if is_damaged else ""
 
 
 def _check_tables(connection: sqlite3.Connection) -> None:
