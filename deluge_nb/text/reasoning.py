@@ -40,7 +40,10 @@ _HARMONY_MARKS = tuple(f"<|{name}|>" for name in _HARMONY)
 _HARMONY_MARK = re.compile(rf"<\|({'|'.join(_HARMONY)})\|>")
 _HARMONY_BEGINNINGS = ("<|channel|>", "<|start|>assistant")
 _BEGINNINGS = (*_CLOSING, *_AROUND_ANSWERS, *_HARMONY_BEGINNINGS)
-_OPENING = re.compile("|".join(map(re.escape, sorted(_CLOSING))), re.IGNORECASE)
+_ATTRIBUTED = rf"<({'|'.join(map(re.escape, _NAMES))})\s[^<>]{{0,200}}"
+_OPENING = re.compile(f"{'|'.join(map(re.escape, sorted(_CLOSING)))}|{_ATTRIBUTED}>", re.IGNORECASE)
+# A tag with attributes, of which the end may not have come yet.
+_ATTRIBUTED_TAG = re.compile(rf"{_ATTRIBUTED}(>|\Z)", re.IGNORECASE)
 _LATE_CLOSING = re.compile("|".join(map(re.escape, sorted(set(_CLOSING.values())))), re.IGNORECASE)
 # What is left of harmony's channels where a server removes the marks.
 _BARE_CHANNELS = re.compile(r"\s*analysis(?=\S)(?P<thinking>.*?)assistantfinal(?P<answer>.*)", re.DOTALL)
@@ -125,9 +128,10 @@ class ReasoningSplitter:
         gap, lower = len(held) - len(rest), rest.lower()
         for opening, closing in _CLOSING.items():
             if lower.startswith(opening):
-                self._closing, self._next = closing, self._inside
-                self._gap = "\n\n" if self._has_thought else ""
-                return Segment(gap + len(opening), "", True)
+                return self._begin_thought(gap + len(opening), closing)
+        tag = _ATTRIBUTED_TAG.match(rest)
+        if tag is not None and tag[2]:
+            return self._begin_thought(gap + tag.end(), _closing_of(tag))
         for opening, closing in _AROUND_ANSWERS.items():
             if lower.startswith(opening):
                 self._closing, self._next = closing, self._before_marked
@@ -135,10 +139,16 @@ class ReasoningSplitter:
         if lower.startswith(_HARMONY_BEGINNINGS):
             self._next = self._channels
             return Segment(gap, "", True) if gap else self._channels(is_end)
-        if not is_end and (not rest or any(beginning.startswith(lower) for beginning in _BEGINNINGS)):
+        may_begin = not rest or tag is not None or any(beginning.startswith(lower) for beginning in _BEGINNINGS)
+        if not is_end and may_begin:
             return None
         self._next = self._answer
         return Segment(len(held), rest if self._is_after else held, False)
+
+    def _begin_thought(self, length: int, closing: str) -> Segment:
+        self._closing, self._next = closing, self._inside
+        self._gap = "\n\n" if self._has_thought else ""
+        return Segment(length, "", True)
 
     def _inside(self, is_end: bool) -> Segment | None:
         held, lower = self._held, self._held.lower()
@@ -275,12 +285,17 @@ def _is_quoted(text: str, before: str, end: int) -> bool:
     return before in _CLOSING_QUOTES and end < len(text) and text.startswith(_CLOSING_QUOTES[before], end)
 
 
+def _closing_of(opening: re.Match[str]) -> str:
+    """Return the mark, in lower case, that ends what an opening mark begins."""
+    return f"</{opening[1].lower()}>" if opening[1] else _CLOSING[opening[0].lower()]
+
+
 def _opening_before(text: str, closing: re.Match[str]) -> int | None:
     """Return where the block begins that a mark closes; None if its beginning is not in the text."""
     starts = [
         opening.start()
         for opening in _OPENING.finditer(text, 0, closing.start())
-        if _CLOSING[opening[0].lower()] == closing[0].lower()
+        if _closing_of(opening) == closing[0].lower()
     ]
     return next((start for start in reversed(starts) if not start or text[start - 1] not in _QUOTES), None)
 

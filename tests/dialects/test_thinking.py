@@ -240,6 +240,8 @@ def test_a_table_of_another_text_stays_one_in_the_cache(server: ChatServer, tmp_
         ("<think>the `</think>` tag</think>Yes", "the `</think>` tag", "Yes"),
         ("<|channel|>final<|message|>Yes<|return|>", None, "Yes"),
         ("<seed:think>a</seed:think>Yes", "a", "Yes"),
+        ('<think type="long">a</think>Yes', "a", "Yes"),
+        ("Sure! <THINKING\nstep='1'>a</thinking>Yes", "a", "Sure! Yes"),
     ],
 )
 def test_marks_separate_reasoning_and_answer(text: str, thinking: str | None, answer: str) -> None:
@@ -262,6 +264,7 @@ def test_an_answer_around_its_reasoning_gives_no_number() -> None:
         '{"tag": "a</think>"}',
         "analysis shows that it holds.",
         "a < b, and [THINK] is a word",
+        "<think about it",
         "<div>hello</div>",
     ],
 )
@@ -313,6 +316,10 @@ STREAMS: dict[str, list[bytes]] = {
     ],
     "tags, cut anywhere": [
         *(chunk({"content": text}, text) for text in ("<th", "ink>\nNo", " wait\n</", "thi", "nk>", "Yes")),
+        chunk({}, finish="stop"),
+    ],
+    "tags with attributes": [
+        *(chunk({"content": text}, text) for text in ("<thi", 'nk type="', 'long">', "No", " wait", "</think>", "Yes")),
         chunk({}, finish="stop"),
     ],
     "tags in one chunk": [chunk({"content": "<think>No wait</think>Yes"}, "<think>", *MIXED, finish="stop")],
