@@ -268,9 +268,9 @@ def load_ipython_extension(shell: InteractiveShell) -> None:
     >>> "deluge" in shell.magics_manager.magics["cell"]
     True
     """
-    from . import magic
+    from .magic.extension import load
 
-    magic.load(shell)
+    load(shell)
 
 
 def unload_ipython_extension(shell: InteractiveShell) -> None:
@@ -291,6 +291,6 @@ def unload_ipython_extension(shell: InteractiveShell) -> None:
     >>> "deluge" in shell.magics_manager.magics["cell"]
     False
     """
-    from . import magic
+    from .magic.extension import unload
 
-    magic.unload(shell)
+    unload(shell)

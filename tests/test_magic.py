@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from IPython.core.error import UsageError
 from IPython.core.interactiveshell import InteractiveShell
 
 from deluge_nb import APIResponse, LLMClient, Logprobs
+from deluge_nb.magic import DelugeMagics
 from tests.openai_server import ChatServer, Reply, chat, error, says
 
 
@@ -80,7 +84,7 @@ def test_a_variable_with_a_client_can_be_the_model(shell: InteractiveShell, serv
 @pytest.mark.parametrize(
     ("cell", "sentence"),
     [
-        ("%%deluge --nonsense\nHi", "unrecognized arguments: --nonsense"),
+        ("%%deluge --nonsense\nHi", "no option --nonsense; %%deluge? lists"),
         ("%%deluge -k 21\nHi", "top_logprobs must be an integer from 0 to 20"),
         ("%%deluge -t -1\nHi", "temperature must be a number of at least 0"),
         ("%%deluge -t hot\nHi", "invalid float value: 'hot'"),
@@ -94,6 +98,23 @@ def test_a_variable_with_a_client_can_be_the_model(shell: InteractiveShell, serv
         ("%%deluge --fill\nHi $nobody", "no variable 'nobody'"),
         ("%%deluge --fill\nIt costs $5", "write $$ for a dollar"),
         ("%deluge -k 3", "write the prompt on the lines below it"),
+        ("%deluge It's \"odd", "write the prompt on the lines below it"),
+        ("%deluge models no-such-word", "No model has 'no-such-word' in its row"),
+        ("%%deluge --modle x\nHi", "no option --modle; did you mean --model?"),
+        ("%%deluge --tempereture=1\nHi", "did you mean --temperature?"),
+        ("%%deluge Hi\nthere", "'Hi' is no option"),
+        ('%%deluge --system "a\nHi', "A quote in the line of %%deluge is not closed"),
+        ("%%deluge --stop ''\nHi", "stop must be a string that is not empty"),
+        ("%%deluge -n 0\nHi", "-n must be an integer of at least 1, not 0"),
+        ("%%deluge -n 2 --compare gpt-4o-mini\nHi", "use one of them"),
+        ("%%deluge --full-vocab\nHi", "full_vocab=True is for models"),
+        ("%%deluge --full-vocab -k 3 -m local\nHi", "leave out --top-logprobs"),
+        ("%%deluge --read --top-p 0.5\nHi", "--top-p is for one"),
+        ("%%deluge --read -n 3\nHi", "-n is for one"),
+        ("%%deluge --top-p 2\nHi", "top_p must be a number above 0 and up to 1"),
+        ("%%deluge -n x\nHi", "invalid int value: 'x'"),
+        ("# A question\n%%deluge\nHi", "must be the first line of its cell"),
+        ("\n# one\n\n# two\n%%deluge -k 3\nHi", "must be the first line of its cell"),
     ],
 )
 def test_a_mistake_is_one_line(shell: InteractiveShell, server: ChatServer, cell: str, sentence: str) -> None:
@@ -121,15 +142,25 @@ def test_an_internal_error_keeps_its_traceback(shell: InteractiveShell, server: 
 
 
 class Explosive(LLMClient):
-    def process_prompts_sync(self, *args: Any, **options: Any) -> Any:
+    def stream(self, *args: Any, **options: Any) -> Any:
         raise ZeroDivisionError
 
 
-def test_the_line_magic_shows_settings_and_models(shell: InteractiveShell) -> None:
+def test_the_line_magic_says_what_differs_and_what_to_write_next(shell: InteractiveShell) -> None:
+    run(shell, "%config DelugeMagics.top_logprobs = 3")
     shown = run(shell, "%deluge")
     for text in (repr(shown), shown._repr_markdown_()):
-        assert "DelugeMagics.top_logprobs" in text
-        assert "Claude" in text
+        assert len(text.splitlines()) <= 25
+        for part in ("gpt-4o-mini", "DelugeMagics.top_logprobs = 3", "%config DelugeMagics.", "%%deluge", "models"):
+            assert part in text
+        assert "chart" not in text
+
+
+def test_the_models_are_listed_by_a_word_in_any_case(shell: InteractiveShell) -> None:
+    every = run(shell, "%deluge models")
+    some = run(shell, "%deluge models gEmini")
+    assert 0 < len(some.rows) < len(every.rows)
+    assert all("gemini" in " ".join(row).lower() for row in some.rows)
 
 
 def test_responses_and_tables_display_themselves(shell: InteractiveShell, server: ChatServer) -> None:
@@ -164,15 +195,212 @@ def completions(shell: InteractiveShell, line: str) -> list[str]:
     return list(shell.complete("", line, len(line))[1])
 
 
-@pytest.mark.slow
-def test_options_models_and_choices_are_completed(shell: InteractiveShell) -> None:
-    shell.user_ns["mine"] = LLMClient("gpt-4o-mini")
-    assert "--model" in completions(shell, "%%deluge --mo")
-    assert "--max-tokens" in completions(shell, "%%deluge -k 3 --m")
-    assert set(completions(shell, "%%deluge -m gpt-4o")) >= {"gpt-4o", "gpt-4o-mini"}
-    assert "smollm2-135m" in completions(shell, "%%deluge --model sm")
-    assert "mine" in completions(shell, "%%deluge -m mi")
-    assert completions(shell, "%%deluge --chart en") == ["entropy"]
+PARSER: Any = DelugeMagics.deluge.parser  # type: ignore[missing-attribute]
+NAMES = sorted({name for action in PARSER._actions for name in action.option_strings} - {"-h", "--help"})
+
+
+@pytest.mark.parametrize("line", ["%%deluge ", "%%deluge -", "%%deluge -k 3 ", "%%deluge --no-view --stop=x "])
+def test_an_options_place_offers_the_options_and_no_names_of_python(shell: InteractiveShell, line: str) -> None:
+    assert sorted(set(completions(shell, line))) == NAMES
+
+
+@pytest.mark.parametrize("line", ["%%deluge --mo", "%%deluge\t--mo", "%%deluge --seed 3 --mo"])
+def test_a_word_is_completed_to_the_options_that_begin_with_it(shell: InteractiveShell, line: str) -> None:
+    assert completions(shell, line) == ["--model"]
+
+
+@pytest.mark.parametrize("option", ["-m ", "--model ", "--model=", "--compare ", "-k 3 --compare="])
+def test_models_and_variables_are_completed(shell: InteractiveShell, option: str) -> None:
+    shell.user_ns.update(gpt_mine=LLMClient("gpt-4o-mini"), gpt_no=3)
+    offered = completions(shell, f"%%deluge {option}gpt")
+    assert {"gpt-4o", "gpt-4o-mini", "gpt_mine"} <= set(offered)
+    assert all(name.startswith("gpt") for name in offered)
+    assert "gpt_no" not in offered
+    assert completions(shell, f'%%deluge {option}"smollm2-1') == ['"smollm2-135m']
+
+
+def test_choices_are_completed(shell: InteractiveShell) -> None:
+    assert set(completions(shell, "%%deluge --chart ")) == {"entropy", "confidence", "both", "none"}
+    assert completions(shell, "%%deluge --chart=en") == ["entropy"]
+    assert completions(shell, "%deluge ") == ["models"]
+
+
+@pytest.mark.parametrize(
+    "line", ["%%deluge --system a", "%%deluge --system 'two wo", "%%deluge --out a", "%%deluge --seed ", "%%deluge abs"]
+)
+def test_free_text_has_no_completions(shell: InteractiveShell, line: str) -> None:
+    assert completions(shell, line) == []
+
+
+def test_other_lines_are_completed_as_ever(shell: InteractiveShell) -> None:
+    assert "%%deluge" in completions(shell, "%%delu")
+    assert "%%timeit" in completions(shell, "%%tim")
+
+
+TEXTS = [
+    "two words",
+    "both \" and '",
+    "back\\slash \\n \\\\",
+    "a=b",
+    "# no comment",
+    "{shell} $shell {} {{}}",
+    "ünï 日本 🙂",
+    "a;b|c&d>(e)*?",
+    "  spaces  ",
+    "\ttab",
+    "%%deluge -m x",
+    "!ls",
+]
+DASHED = ["-x", "--model", "-m gpt", "-3"]
+
+
+@pytest.mark.parametrize("text", [*TEXTS, *DASHED])
+@pytest.mark.parametrize("option", ["--system", "--stop"])
+def test_a_text_in_the_line_arrives_as_a_shell_reads_it(
+    shell: InteractiveShell, server: ChatServer, option: str, text: str
+) -> None:
+    forms = [f"{option}={shlex.quote(text)}"]
+    forms += [f"{option} {shlex.quote(text)}"] if not text.startswith("-") else []
+    for form in forms:
+        run(shell, f"%%deluge --base-url {server.url} -m m {form}\nHi")
+        body = server.seen[-1].body
+        if option == "--system":
+            got = body["messages"][0]["content"]
+        else:
+            got = body["stop"] if isinstance(body["stop"], str) else body["stop"][0]
+        assert got == text
+
+
+@pytest.mark.parametrize(
+    ("line", "system"),
+    [
+        ('--system "say \\"hi\\""', 'say "hi"'),
+        (r"""--system "a\\b\n\$" """, "a\\b\\n\\$"),
+        (r"--system 'a\\b'", "a\\\\b"),
+        (r"--system two\ words", "two words"),
+        ("--system a'b'\"c\"", "abc"),
+    ],
+)
+def test_quotes_and_backslashes_are_those_of_a_shell(
+    shell: InteractiveShell, server: ChatServer, line: str, system: str
+) -> None:
+    run(shell, f"%%deluge {line}\nHi")
+    assert server.seen[0].body["messages"][0]["content"] == system
+
+
+@pytest.mark.parametrize("line", ["-o answer", "-oanswer", "--out=answer", "--out 'answer'", '--out "answer"'])
+def test_a_value_may_be_written_in_several_ways(shell: InteractiveShell, server: ChatServer, line: str) -> None:
+    response = run(shell, f"%%deluge {line}\nHi")
+    assert shell.user_ns["answer"] is response
+
+
+def test_an_empty_text_is_none(shell: InteractiveShell, server: ChatServer) -> None:
+    run(shell, "%config DelugeMagics.system = 'Answer in French.'")
+    run(shell, "%%deluge --system '' --prefill=\nHi")
+    assert server.seen[0].body["messages"] == [{"role": "user", "content": "Hi"}]
+
+
+def test_the_further_settings_reach_the_request(shell: InteractiveShell, server: ChatServer) -> None:
+    run(shell, "%%deluge --top-p 0.5 --stop a --stop 'b c'\nHi")
+    assert (server.seen[0].body["top_p"], server.seen[0].body["stop"]) == (0.5, ["a", "b c"])
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "    def f():\n        pass",
+        "\u00a0nbsp\u00a0",
+        ">>> print(1)\n1",
+        "In [1]: x\n   ...: y",
+        "text\n",
+        "\n\ntext",
+        "  two\n one",
+        "a\x0cb\x85c\u2028d",
+        "%%time\n%deluge?",
+        "!ls; x = ?\n# comment",
+    ],
+)
+@pytest.mark.parametrize("above", ["%%deluge", "\n\n%%deluge -k 3", "%%deluge "])
+def test_the_body_arrives_to_the_letter(shell: InteractiveShell, server: ChatServer, body: str, above: str) -> None:
+    run(shell, f"{above}\n{body}\n")
+    assert server.seen[0].question == body
+
+
+@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(body=st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\r\0")).filter(str.strip))
+def test_any_body_arrives_unchanged(shell: InteractiveShell, server: ChatServer, body: str) -> None:
+    run(shell, f"%%deluge\n{body}\n")
+    assert server.seen[-1].question == body
+    shell.user_ns["body"] = body
+    run(shell, "get_ipython().run_cell_magic('deluge', '', body + '\\n')")
+    assert server.seen[-1].question == body
+
+
+def test_the_text_below_another_magic_is_the_prompt(shell: InteractiveShell, server: ChatServer) -> None:
+    run(shell, "%%time\n%%deluge -k 2\nHi there\n")
+    assert server.seen[0].question == "Hi there"
+
+
+def test_several_answers_are_a_list_of_one_request(shell: InteractiveShell, server: ChatServer) -> None:
+    server.answer = lambda seen, number: Reply(
+        {
+            "model": "m",
+            "choices": [
+                {**chat(seen, says(text))["choices"][0], "index": index} for index, text in enumerate(("a", "b", "c"))
+            ],
+        }
+    )
+    answers = run(shell, "%%deluge -n 3 -o answers\nHi")
+    assert [answer.completion for answer in answers] == ["a", "b", "c"]
+    assert shell.user_ns["answers"] is answers
+    assert [seen.body["n"] for seen in server.seen] == [3]
+
+
+def test_a_server_that_gives_one_answer_is_asked_several_times(shell: InteractiveShell, server: ChatServer) -> None:
+    shell.user_ns["mine"] = LLMClient("ollama/m", base_url=server.url.removesuffix("/v1"))
+    server.answer = lambda seen, number: Reply(
+        {
+            "model": "m",
+            "message": {"role": "assistant", "content": "a"},
+            "logprobs": [],
+            "done": True,
+            "done_reason": "stop",
+        }
+    )
+    answers = run(shell, "%%deluge -m mine -n 3 --seed 4\nHi")
+    assert len(answers) == 3
+    assert sorted(seen.body["options"]["seed"] for seen in server.seen) == [4, 5, 6]
+
+
+def test_two_models_are_asked_the_same(shell: InteractiveShell, server: ChatServer) -> None:
+    answers = run(shell, "%%deluge --compare gpt-4o -o both\nHi")
+    assert [answer.model for answer in answers] == ["gpt-4o-mini", "gpt-4o"]
+    assert [seen.body["messages"] for seen in server.seen] == [[{"role": "user", "content": "Hi"}]] * 2
+    assert shell.user_ns["both"] is answers
+
+
+def test_a_failed_answer_costs_no_other(
+    shell: InteractiveShell, server: ChatServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server.answer = lambda seen, number: (
+        error("The model is overloaded.", status=400)
+        if seen.body["model"] == "gpt-4o"
+        else Reply(chat(seen, says("a")))
+    )
+    answers = run(shell, "%%deluge --compare gpt-4o\nHi")
+    assert [answer.completion for answer in answers] == ["a", None]
+    assert "The model is overloaded." in capsys.readouterr().out
+    assert "overloaded" in error_line(shell, "%%deluge -m gpt-4o -n 2 -o kept\nHi")
+    assert shell.user_ns["kept"][0].is_error
+
+
+def test_an_address_in_the_line_is_asked(shell: InteractiveShell, server: ChatServer) -> None:
+    run(shell, f"%%deluge --base-url {server.url} -m my-model\nHi")
+    assert server.seen[0].body["model"] == "my-model"
+    shell.user_ns["mine"] = LLMClient("my-model", base_url=server.url)
+    assert "has its own" in error_line(shell, "%%deluge --base-url http://127.0.0.1:9 -m mine\nHi")
+    run(shell, "%config DelugeMagics.model = 'local'")
+    assert "add --model NAME" in error_line(shell, "%%deluge --base-url http://127.0.0.1:9\nHi")
 
 
 def test_unloading_removes_everything(server: ChatServer) -> None:
@@ -185,7 +413,7 @@ def test_unloading_removes_everything(server: ChatServer) -> None:
     assert "DelugeMagics" not in {type(configurable).__name__ for configurable in shell.configurables}
     table = Logprobs.from_entries([])
     assert set(shell.display_formatter.format(table)[0]) == {"text/plain"}
-    assert completions(shell, "%%deluge --mo") == []
+    assert "--model" not in completions(shell, "%%deluge --mo")
 
 
 def test_loading_twice_is_loading_once() -> None:

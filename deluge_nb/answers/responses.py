@@ -10,6 +10,7 @@ from ..errors import SettingError
 from ..interop.readers import as_logprobs
 from ..logprobs.table import Logprobs
 from ..response import APIResponse
+from ..text.end_tokens import is_complete
 from ..text.matching import Labels
 from .first_token import Row, classify_rows
 from .inputs import AnswerSet, read_answer_sets, read_inputs
@@ -141,4 +142,4 @@ def says_yes(response: APIResponse, labels: Labels) -> bool | None:
     """
     if response.is_error or response.completion is None:
         return None
-    return labels.find(response.completion, is_complete=response.finish_reason != "length") == _YES
+    return labels.find(response.completion, is_complete=is_complete(response.finish_reason)) == _YES

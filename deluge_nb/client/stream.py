@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from ..printable import printable
 from ..response import APIResponse
+from ..text.end_tokens import INTERRUPTED
 from ..transport import portal
 from ..transport.secrecy import forget_frames
 
@@ -258,7 +259,7 @@ class Stream:
                 message = printable(str(error))
                 self._response = APIResponse(model, is_error=True, error_message=message, error=error)
         except asyncio.CancelledError:
-            self._response = APIResponse(model, note="interrupted")
+            self._response = APIResponse(model, finish_reason=INTERRUPTED, note=INTERRUPTED)
         finally:
             self._batch.settle()
             if self._listener.stopped:

@@ -34,7 +34,8 @@ class APIResponse:
         Log-probabilities of the generated tokens, or None if they were not requested or are missing; ``note`` gives
         the reason.
     finish_reason
-        Reason for the end of the text: ``stop``, ``length``, ``tool_calls``, or the server's own word.
+        Reason for the end of the text: ``stop``, ``length``, ``tool_calls``, ``interrupted`` where you ended it, or the
+        server's own word.
     usage
         Token counts as the server sent them.
     is_error, error_message

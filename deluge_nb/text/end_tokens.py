@@ -1,4 +1,4 @@
-"""Recognise tokens that end an answer; they are never text of it."""
+"""Recognise how an answer ended: by a token, which is never text of it, or early."""
 
 from __future__ import annotations
 
@@ -22,6 +22,21 @@ _WHOLES = (
 )
 _END_OF = frozenset({"end", "of", "id", "token", *_WHOLES})
 _JOINED = frozenset(f"endof{whole}" for whole in _WHOLES)
+
+INTERRUPTED = "interrupted"
+"""Finish reason of an answer that the user ended."""
+
+
+def is_complete(finish_reason: str | None) -> bool:
+    """Return whether an answer may be taken for whole: neither a limit of tokens nor the user ended it.
+
+    Examples
+    --------
+    >>> from deluge_nb.text.end_tokens import is_complete
+    >>> [is_complete(reason) for reason in ("stop", "length", "interrupted", None)]
+    [True, False, False, True]
+    """
+    return finish_reason not in ("length", INTERRUPTED)
 
 
 @lru_cache(maxsize=1 << 14)

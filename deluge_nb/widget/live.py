@@ -56,14 +56,17 @@ class LiveView:
         # The view branches with this later; a closed client opens again by itself.
         continuer = Continuer(client, prompt, sampling_params=params, use_cache=use_cache)
         self._author = {"client": continuer, "prompt": prompt}
-        if not self._shown or params.full_vocab:
+        if params.full_vocab:  # which no server streams
             return client.process_prompts_sync(
                 [prompt], sampling_params=params, show_progress=False, use_cache=use_cache
             )[0]
         with client.stream(prompt, sampling_params=params, use_cache=use_cache) as stream:
             try:
-                for table in _growing_tables(stream):
-                    self._update(table)
+                if self._shown:
+                    for table in _growing_tables(stream):
+                        self._update(table)
+                else:
+                    _read_to_end(stream)
             except KeyboardInterrupt:
                 stream.close()
                 self.interrupted = True
@@ -95,6 +98,13 @@ class LiveView:
             self._handle = display_with_fallback(self._view)
         else:
             self._view.update(table, prompt=self._author.get("prompt"))
+
+
+def _read_to_end(stream: Stream) -> None:
+    """Wait for the end of a stream; its response reports any error."""
+    with contextlib.suppress(Exception):
+        for _ in stream:
+            pass
 
 
 def _growing_tables(stream: Stream) -> Iterator[Logprobs]:

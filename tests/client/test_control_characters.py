@@ -12,7 +12,7 @@ import pytest
 from IPython.core.interactiveshell import InteractiveShell
 
 from deluge_nb import LLMClient, RequestError, classify, load_ipython_extension
-from deluge_nb.magic import response_bundle
+from deluge_nb.magic.display import response_bundle
 from deluge_nb.printable import printable
 from tests import fault_server
 from tests.fault_server import FaultServer, reply

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 import traitlets
 
-from deluge_nb import Logprobs, LogprobsMissingError, LogprobView, SettingError, magic
+from deluge_nb import Logprobs, LogprobsMissingError, LogprobView, SettingError
+from deluge_nb.magic.display import table_bundle
 from deluge_nb.render.scale import COLOR_BY
 from deluge_nb.widget import table_sync
 from deluge_nb.widget.codec import unpack
@@ -250,7 +251,7 @@ def test_an_invalid_request_is_not_answered(content: Any) -> None:
 
 @pytest.mark.parametrize(
     "make",
-    [lambda: LogprobView(ENTRIES)._repr_mimebundle_(), lambda: magic.table_bundle(Logprobs.from_entries(ENTRIES))],
+    [lambda: LogprobView(ENTRIES)._repr_mimebundle_(), lambda: table_bundle(Logprobs.from_entries(ENTRIES))],
 )
 def test_the_bundle_of_a_widget_has_its_static_forms(make: Any) -> None:
     data, _ = make()

@@ -20,6 +20,7 @@ from ...printable import printable
 from ...prompts import Prompt
 from ...response import APIResponse
 from ...sampling import SamplingParams, requested_choices
+from ...text.end_tokens import INTERRUPTED
 from ...tools import OutputSchema, Tool
 from ...transport.secrecy import forget_frames
 from ..interruption import describe
@@ -284,7 +285,8 @@ def as_response(
     The response of a stream that was stopped has the note ``interrupted``; that of a stream that broke off is an error
     and keeps what arrived. No failure to check or parse an answer costs its text.
     """
-    remarks = ["interrupted"] if listener is not None and listener.stopped else []
+    was_stopped = listener is not None and listener.stopped
+    remarks = [INTERRUPTED] if was_stopped else []
     remarks += [*completion.notes, *notes]
     others = tuple(as_response(ask, other) for other in completion.others)
     failed = getattr(completion, "error", None)  # of one choice beside others
@@ -299,7 +301,7 @@ def as_response(
         ask.model,
         completion=completion.text,
         logprobs=completion.logprobs,
-        finish_reason=completion.finish_reason,
+        finish_reason=INTERRUPTED if was_stopped else completion.finish_reason,
         usage=completion.usage,
         status_code=200,
         tool_calls=completion.tool_calls,

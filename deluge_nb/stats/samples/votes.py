@@ -9,6 +9,7 @@ from typing import Any
 
 from ...errors import SettingError, invalid_argument
 from ...prompts import is_missing
+from ...text.end_tokens import is_complete
 from ...text.matching import Labels
 from ..core.records import Result
 from ..core.validation import between
@@ -147,7 +148,7 @@ def self_consistency(
             continue
         if not isinstance(text, str):
             raise invalid_argument(f"responses[{position}]", response, "a text, a response with a completion, or None")
-        answers.append(read(text, getattr(response, "finish_reason", None) != "length"))
+        answers.append(read(text, is_complete(getattr(response, "finish_reason", None))))
     if not answers:
         raise SettingError("responses must not be empty: there is nothing to count.", setting="responses", value=[])
     return majority_vote(answers, level=level)

@@ -1,0 +1,78 @@
+"""The cells that run: what was typed in each, and which answers it has shown."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+# IPython accepts blank lines and indentation before a magic.
+_MAGIC_FIRST = re.compile(r"\s*%%deluge(?:[ \t][^\n]*)?(?:\n|\Z)")
+
+
+@dataclass(slots=True)
+class _Cell:
+    raw: str
+    shown: list[object] = field(default_factory=list)
+
+
+class Cells:
+    """The cells that run, the inner ones last: a cell may run others.
+
+    Examples
+    --------
+    >>> from types import SimpleNamespace
+    >>> from deluge_nb.magic.cells import Cells
+    >>> cells = Cells()
+    >>> cells.begin(SimpleNamespace(raw_cell="%%deluge -k 3\\n  >>> 1 + 1"))
+    >>> cells.body("1 + 1\\n")
+    '  >>> 1 + 1'
+    """
+
+    def __init__(self) -> None:
+        self._running: list[_Cell] = []
+
+    def begin(self, info: Any) -> None:
+        """Record the cell that is about to run.
+
+        Parameters
+        ----------
+        info
+            The information that IPython passes to ``pre_run_cell``.
+        """
+        self._running.append(_Cell(info.raw_cell or ""))
+
+    def end(self, result: Any = None) -> None:
+        """Forget the cell that has ended; IPython has displayed its value by now.
+
+        Parameters
+        ----------
+        result
+            The result that IPython passes to ``post_run_cell``; not used.
+        """
+        if self._running:
+            self._running.pop()
+
+    def body(self, passed: str) -> str:
+        """Return the body of the magic as it was typed, without the line break that ends the cell.
+
+        Parameters
+        ----------
+        passed
+            The body that IPython passed on, from which it has removed prompts and indentation. It is used where the
+            magic is not the first line of the cell.
+        """
+        cell = self._running[-1] if self._running else None
+        first = None if cell is None else _MAGIC_FIRST.match(cell.raw)
+        if cell is not None and first is not None:
+            passed, cell.raw = cell.raw[first.end() :], ""
+        return passed.removesuffix("\n")
+
+    def mark_shown(self, value: object) -> None:
+        """Record that the running cell has shown a value, or was asked not to."""
+        if self._running:
+            self._running[-1].shown.append(value)
+
+    def has_shown(self, value: object) -> bool:
+        """Return whether a running cell has shown a value already."""
+        return any(value is shown for cell in self._running for shown in cell.shown)

@@ -1,0 +1,295 @@
+"""The magic itself: its options, its defaults, and what a cell shows."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, cast
+
+from IPython.core.error import UsageError
+from IPython.core.magic import Magics, line_cell_magic, magics_class, no_var_expand
+from IPython.core.magic_arguments import argument, magic_arguments
+from IPython.display import display
+from traitlets import Bool, Enum, Float, Int, Unicode, Union
+
+from ..charts.tokens import confidence_chart, entropy_chart
+from ..client.interruption import distinct_names
+from ..errors import DelugeError
+from ..printable import printable
+from ..response import APIResponse
+from ..text.counts import pluralize
+from ..widget.compare import LogprobCompare
+from ..widget.fallback import display_with_fallback
+from ..widget.live import LiveView
+from ..widget.view import LogprobView
+from .asking import Defaults, Question, ask_several, check_reading, open_client, question_of, read_text
+from .cells import Cells
+from .completion import LineMatcher
+from .display import Responses, show_table
+from .line import misplaced_prompt, read_options, variable_name
+from .overview import Overview, models_with
+
+if TYPE_CHECKING:
+    from IPython.core.interactiveshell import InteractiveShell
+
+# Answers that a comparison shows side by side.
+_MOST_COMPARED = 8
+
+_CHARTS: Mapping[str, tuple[Callable[[Any], Any], ...]] = {
+    "entropy": (entropy_chart,),
+    "confidence": (confidence_chart,),
+    "both": (entropy_chart, confidence_chart),
+    "none": (),
+}
+
+
+@magics_class
+class DelugeMagics(Magics):
+    """The magic ``%%deluge`` and its default settings.
+
+    Change a setting with ``%config DelugeMagics.model = "gpt-4o-mini"``; an option in the line of a cell overrides it.
+
+    Examples
+    --------
+    >>> from deluge_nb.magic import DelugeMagics
+    >>> magics = DelugeMagics()
+    >>> magics.model, magics.top_logprobs, magics.chart
+    ('local', 20, 'both')
+    """
+
+    model = Unicode("local", help="The model to ask.").tag(config=True)
+    top_logprobs = Int(20, help="The number of alternatives to show at each token, from 0 to 20.").tag(config=True)
+    temperature = Float(
+        None, allow_none=True, help="0 takes the likeliest token; None uses the default of the model."
+    ).tag(config=True)
+    max_tokens = Int(None, allow_none=True, help="The maximum length of the completion, in tokens.").tag(config=True)
+    system = Unicode(None, allow_none=True, help="The system message before the prompt.").tag(config=True)
+    seed = Int(None, allow_none=True, help="Makes sampling repeatable if the server supports it.").tag(config=True)
+    chart = Enum(list(_CHARTS), "both", help="The charts to show below the tokens.").tag(config=True)
+    view = Bool(True, help="True to show the tokens.").tag(config=True)
+    cache = Union([Bool(False), Unicode()], help="True to cache responses, or the path of the cache file.").tag(
+        config=True
+    )
+
+    def __init__(self, shell: InteractiveShell | None = None, **options: Any) -> None:
+        super().__init__(shell, **options)
+        self.cells = Cells()
+        """The cells that run; fed by the shell's events."""
+        self._matcher: Any = None
+
+    @property
+    def _defaults(self) -> Defaults:
+        return Defaults({name: getattr(self, name) for name in self.trait_names(config=True)}, self.variables)
+
+    @property
+    def variables(self) -> dict[str, Any]:
+        """The notebook's variables."""
+        return cast(Any, self.shell).user_ns
+
+    @magic_arguments()
+    @argument("-m", "--model", help="the model: a name, or a variable that holds an LLMClient or a LocalModel")
+    @argument("-k", "--top-logprobs", type=int, help="number of alternatives at each token, from 0 to 20")
+    @argument("-t", "--temperature", type=float, help="0 takes the likeliest token, 1 samples as the model would")
+    @argument("--max-tokens", type=int, help="the maximum length of the completion, in tokens")
+    @argument("--system", help="the system message before the prompt")
+    @argument("--top-p", type=float, help="sample only from the likeliest tokens that add up to this probability")
+    @argument("--stop", action="append", metavar="TEXT", help="a text at which the answer ends; may be repeated")
+    @argument("--seed", type=int, help="makes sampling repeatable if the server supports it")
+    @argument("-n", type=int, help="number of independent answers; the value is a list of them")
+    @argument("--full-vocab", action="store_true", default=None, help="show the whole vocabulary at each token")
+    @argument("--base-url", metavar="URL", help="the address of the server that has the model")
+    @argument("--compare", metavar="MODEL", help="ask a second model the same, and show both answers side by side")
+    @argument("-o", "--out", type=variable_name, help="the variable to store the response in")
+    @argument("--chart", choices=list(_CHARTS), help="the charts to show below the tokens")
+    @argument("--view", action="store_true", default=None, help="show the tokens")
+    @argument("--no-view", dest="view", action="store_false", default=None, help="do not show the tokens")
+    @argument(
+        "--cache",
+        action="store_true",
+        default=None,
+        help="return the cached response, or cache the new one",
+    )
+    @argument("--no-cache", dest="cache", action="store_false", default=None, help="ask again and do not cache")
+    @argument("--fill", action="store_true", help="replace $name by the notebook's variables ($$ is a dollar sign)")
+    @argument("--raw", action="store_true", help="let the model continue the text, without a chat")
+    @argument("--read", action="store_true", help="show how probable the text of the cell itself is, and ask nothing")
+    @argument("--prefill", help="the beginning of the answer, which the model continues")
+    @no_var_expand
+    @line_cell_magic
+    def deluge(self, line: str, cell: str | None = None) -> Any:
+        """Ask a model, and show its completion with each token coloured by probability.
+
+        The body of the cell is the prompt, to the letter. The response is the value of the cell (``_``), and is also
+        stored in the variable of ``--out``. ``%deluge`` alone shows the settings, and ``%deluge models`` the models.
+
+        Parameters
+        ----------
+        line
+            The options.
+        cell
+            The prompt.
+
+        Returns
+        -------
+        APIResponse or list of APIResponse
+            The response, or with ``-n`` and ``--compare`` the responses; with ``%deluge``, the settings or the models
+            for display.
+
+        Raises
+        ------
+        UsageError
+            When an option is wrong, or the request fails: one line, without a traceback.
+
+        Examples
+        --------
+        In [1]: %%deluge --model local --temperature 0 --out answer
+           ...: What is the capital of France?
+
+        In [2]: answer.completion
+        Out[2]: 'The capital of France is Paris.'
+        """
+        if cell is None:
+            return self._answer_line(line)
+        body = self.cells.body(cell)
+        options = read_options(cast(Any, self.deluge).parser, line)
+        text = read_text(options, body, self.variables)
+        try:
+            if options.read:
+                return self._read(options, text)
+            question = question_of(options, text, self._defaults)
+            if options.n is not None or options.compare is not None:
+                return self._ask_several(options, question)
+            return self._ask_one(options, question)
+        except DelugeError as error:
+            raise UsageError(str(error)) from None
+
+    def _answer_line(self, line: str) -> Any:
+        words = line.split()
+        if not words:
+            return Overview(self)
+        if words[0] == "models":
+            return models_with(" ".join(words[1:]))
+        raise misplaced_prompt(line)
+
+    def _ask_one(self, options: Any, question: Question) -> APIResponse:
+        live = LiveView(shown=self._shows_tokens(options))
+        with open_client(options, self._defaults, options.model) as (client, is_own):
+            params = question.params_for(client, is_own=is_own)
+            try:
+                response = live.answer(client, question.prompt, params, use_cache=options.cache is not False)
+            except KeyboardInterrupt:
+                raise UsageError("Interrupted before the first token.") from None
+        return self._finish(options, response, live)
+
+    def _read(self, options: Any, text: str) -> APIResponse:
+        check_reading(options)
+        count = self.top_logprobs if options.top_logprobs is None else options.top_logprobs
+        with open_client(options, self._defaults, options.model) as (client, _):
+            (response,) = client.read_sync([("", text)], top_logprobs=count, show_progress=False)
+        response = self._finish(options, response, LiveView(shown=self._shows_tokens(options)))
+        if response.note:
+            display({"text/plain": printable(response.note)}, raw=True)
+        return response
+
+    def _finish(self, options: Any, response: APIResponse, live: LiveView) -> APIResponse:
+        """Store a response and show it."""
+        if options.out is not None:
+            self.variables[options.out] = response
+        if response.is_error:
+            live.finish(response)
+            raise UsageError(printable(response.error_message or ""))
+        self._show(response, options, live)
+        if live.interrupted:
+            cast(Any, self.shell).displayhook.update_user_ns(response)
+            received = pluralize(len(response.logprobs or ()), "token")
+            raise UsageError(f"Interrupted: {options.out or '_'} has the {received} received so far.")
+        return response
+
+    def _ask_several(self, options: Any, question: Question) -> Responses:
+        responses, interrupted = Responses(), False
+        models = [options.model] if options.compare is None else [options.model, options.compare]
+        count = 1 if options.n is None else options.n
+        if count < 1:
+            raise UsageError(f"-n must be an integer of at least 1, not {count}.")
+        # Both models are known before the first is asked.
+        with contextlib.ExitStack() as stack:
+            clients = [stack.enter_context(open_client(options, self._defaults, model)) for model in models]
+            settings = [question.params_for(client, is_own=is_own) for client, is_own in clients]
+            for (client, _), params in zip(clients, settings, strict=True):
+                try:
+                    use_cache = options.cache is not False
+                    responses += ask_several(client, question.prompt, params, count, use_cache=use_cache)
+                except KeyboardInterrupt:
+                    responses += [response for response in client.interrupted or () if response is not None]
+                    interrupted = True
+                    break
+        if options.out is not None:
+            self.variables[options.out] = responses
+        self._show_several(options, responses)
+        if interrupted:
+            cast(Any, self.shell).displayhook.update_user_ns(responses)
+            received = pluralize(len(responses), "answer")
+            raise UsageError(f"Interrupted: {options.out or '_'} has the {received} received so far.")
+        if all(response.is_error for response in responses):
+            raise UsageError(printable(responses[0].error_message or ""))
+        return responses
+
+    def _show_several(self, options: Any, responses: Responses) -> None:
+        has_kernel = hasattr(self.shell, "kernel")
+        if has_kernel or not self._has_view(options):
+            self.cells.mark_shown(responses)
+        for response in responses:
+            if response.is_error and not all(other.is_error for other in responses):
+                display({"text/plain": printable(f"{response.model}: {response.error_message}")}, raw=True)
+        shown = [response for response in responses if response.logprobs is not None][:_MOST_COMPARED]
+        if not shown or not self._shows_tokens(options):
+            return
+        if len(shown) == 1:
+            display_with_fallback(LogprobView(shown[0]))
+            return
+        names = distinct_names([response.model for response in shown]) if options.compare is not None else None
+        display_with_fallback(LogprobCompare(*shown, names=names))
+
+    def _has_view(self, options: Any) -> bool:
+        return bool(self.view if options.view is None else options.view)
+
+    def _shows_tokens(self, options: Any) -> bool:
+        # A terminal cannot show a widget, and it shows the value of the cell anyway.
+        return hasattr(self.shell, "kernel") and self._has_view(options)
+
+    def _show(self, response: APIResponse, options: Any, live: LiveView) -> None:
+        has_kernel, kind = hasattr(self.shell, "kernel"), options.chart or self.chart
+        if not self._has_view(options) or (has_kernel and response.logprobs is not None):
+            self.cells.mark_shown(response)
+        if response.logprobs is None or not has_kernel:
+            return
+        live.finish(response)
+        if len(response.logprobs):
+            for chart in _CHARTS[kind]:
+                display(chart(live.view or response.logprobs))
+
+    def show_value(self, value: APIResponse | Responses) -> None:
+        """Display the value of a cell, unless the cell has shown it already, or was asked not to.
+
+        Parameters
+        ----------
+        value
+            A response, or several.
+
+        Raises
+        ------
+        NotImplementedError
+            When it has no form but its text; IPython then shows that.
+        """
+        if self.cells.has_shown(value):
+            return
+        if not isinstance(value, APIResponse) or value.logprobs is None:
+            raise NotImplementedError
+        show_table(value.logprobs)
+
+    @property
+    def matcher(self) -> Any:
+        """The matcher that completes the line, for IPython's completer; the same at each access."""
+        if self._matcher is None:
+            self._matcher = LineMatcher(cast(Any, self.deluge).parser, self.variables).matcher
+        return self._matcher

@@ -1,0 +1,57 @@
+"""``%deluge`` and ``%deluge models``: the settings in a few lines, and the models."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from IPython.core.error import UsageError
+
+from ..models import REGISTRY
+
+if TYPE_CHECKING:
+    from traitlets import HasTraits
+
+    from ..models.support_table import SupportTable
+
+
+class Overview:
+    """The model, the settings that were changed, and what to write next, for display."""
+
+    def __init__(self, magics: HasTraits) -> None:
+        defaults = {name: trait.default() for name, trait in magics.traits(config=True).items()}
+        values = {name: getattr(magics, name) for name in defaults}
+        self._model = values.pop("model")
+        self._changed = {name: value for name, value in values.items() if value != defaults[name]}
+
+    def __repr__(self) -> str:
+        return "\n".join(line.replace("`", "") for line in self._lines())
+
+    def _repr_markdown_(self) -> str:
+        return "  \n".join(self._lines())
+
+    def _lines(self) -> list[str]:
+        changed = [f"`DelugeMagics.{name} = {value!r}`" for name, value in self._changed.items()]
+        return [
+            f"Model: `{self._model}`",
+            f"Changed settings: {', '.join(changed)}" if changed else "All other settings are the defaults.",
+            "",
+            "Change one: `%config DelugeMagics.model = 'gpt-4o-mini'`",
+            "Ask: `%%deluge` in the first line of a cell, the prompt below it; `%%deluge?` lists the options",
+            "Models: `%deluge models`, or with a word such as `%deluge models gemini`",
+        ]
+
+
+def models_with(word: str) -> SupportTable:
+    """Return the models that have a word in their row, in any case; all for an empty word.
+
+    Raises
+    ------
+    UsageError
+        When no row has it.
+    """
+    table = REGISTRY.support_table()
+    rows = tuple(row for row in table.rows if word.casefold() in " ".join(row).casefold())
+    if not rows:
+        raise UsageError(f"No model has {word!r} in its row; %deluge models shows all.")
+    return replace(table, rows=rows)
