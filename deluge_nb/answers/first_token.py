@@ -20,8 +20,10 @@ from ..text.partial import join
 from .results import Classification, failed_result
 
 if TYPE_CHECKING:
+    from ..client.client import LLMClient
     from ..logprobs.table import Logprobs
     from ..response import APIResponse
+    from ..sampling import SamplingParams
 
 # Enough for white space and Markdown before an answer, and for the tokens of most answers.
 _ANSWER_TOKENS = 4
@@ -42,20 +44,39 @@ def by_first_token(questions: list[tuple[Prompt, Labels]], recorder: Recorder, p
 def request_alternatives(prompts: Sequence[Any], recorder: Recorder, tokens: int, progress: bool) -> list[APIResponse]:
     """Ask for at most ``tokens`` tokens per prompt, with as many alternatives as the model gives."""
     client = recorder.client
-    limit = client.max_top_logprobs
-    if limit < 1:
+    if client.max_top_logprobs < 1:
         raise LogprobsNotSupportedError(
             f"classify needs alternatives, and {', '.join(client.models)} gives the chosen tokens only; use "
             "method='exact' with a server that scores given texts.",
             model=", ".join(client.models),
             remedy="method='exact'",
         )
+    return recorder.process(prompts, answer_settings(client, tokens), progress)
+
+
+def answer_settings(
+    client: LLMClient, tokens: int = _ANSWER_TOKENS, *, may_write_more: bool = False
+) -> list[SamplingParams]:
+    """Return the settings of each model to read an answer from its first tokens.
+
+    Parameters
+    ----------
+    client
+        The client; its temperature counts, or 0 where it leaves that open, and its number of alternatives.
+    tokens
+        The most tokens of an answer.
+    may_write_more
+        Whether the client's own ``max_new_tokens`` holds where it is larger: the text is wanted, too.
+    """
+    limit = client.max_top_logprobs
     settings = []
     for params in client.greedy_settings():
         if not params.full_vocab:
-            params = params.replace(logprobs=True, top_logprobs=min(params.top_logprobs or _ALTERNATIVES, limit))
-        settings.append(params.replace(max_new_tokens=min(tokens, params.max_new_tokens or tokens)))
-    return recorder.process(prompts, settings, progress)
+            top = min(params.top_logprobs or _ALTERNATIVES, limit)
+            params = params.replace(logprobs=True, top_logprobs=top or None)
+        own = params.max_new_tokens or tokens
+        settings.append(params.replace(max_new_tokens=own if may_write_more else min(tokens, own)))
+    return settings
 
 
 class Row(NamedTuple):

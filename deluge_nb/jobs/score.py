@@ -52,7 +52,8 @@ def score_frame(
         The prompt, with names of columns as placeholders: ``{text}``. A text, a :class:`~deluge_nb.RawPrompt` or a
         :class:`~deluge_nb.Conversation`.
     client
-        The client to ask. With labels, a temperature that it leaves open is 0, and it asks for alternatives.
+        The client to ask. With labels it asks for alternatives, and what it leaves open is chosen as for
+        :func:`deluge_nb.classify`: temperature 0, and a few tokens (``max_new_tokens``).
     labels
         The answers, or a dict from each answer to its spellings: one column ``p_X`` for each answer X. By default, only
         the completions are kept.

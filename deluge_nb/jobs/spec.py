@@ -10,6 +10,7 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
+from ..answers.first_token import answer_settings
 from ..answers.inputs import AnswerSet, Template, read_answer_sets
 from ..errors import SettingError, invalid_argument
 from ..response.plain import prompt_to_plain
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
 Keep = Literal["probabilities", "logprobs", "all"]
 Precision = Literal["float64", "float32"]
 
-# Alternatives that are asked for where labels are given and the client does not say how many.
-_ALTERNATIVES = 20
 # Clients of other processes that are kept; each has its connections.
 _MOST_CLIENTS = 4
 
@@ -152,15 +151,6 @@ def make_spec(
         answers = {name: list(forms) for name, forms in sets[0].spellings.items()}
     settings = list(client.sampling_params)
     if answers:
-        settings = client.greedy_settings()
-    if answers and method is None:
-        settings = [_with_alternatives(params, client.max_top_logprobs) for params in settings]
+        settings = client.greedy_settings() if method else answer_settings(client, may_write_more=True)
     client.describe_requests(settings)  # raises what would concern every row, before anything is written
     return Spec(template, client, tuple(settings), answers, keep, precision, method, calibration)
-
-
-def _with_alternatives(params: SamplingParams, limit: int) -> SamplingParams:
-    if params.full_vocab:
-        return params
-    top = params.top_logprobs if params.top_logprobs is not None else min(_ALTERNATIVES, limit)
-    return params.replace(logprobs=True, top_logprobs=top or None)

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from deluge_nb import LogprobView, SettingError, classify_frame, score_frame, score_llm
+from deluge_nb import LogprobView, SettingError, classify, classify_frame, score_frame, score_llm
 from tests.jobs.rows import LABELS, TEMPLATE, RowServer, ask, check, row_server, rows
 from tests.openai_server import Reply
 
@@ -141,6 +141,31 @@ def test_a_column_with_the_name_of_a_result_is_refused_with_the_cure(
     with pytest.raises(SettingError, match=f"has a column '{name}'.*rename it.*'{name}_given'"):
         score_frame(given, TEMPLATE, server.client(), labels=LABELS, out=tmp_path, show_progress=False)
     assert server.requests == 0
+
+
+@pytest.mark.parametrize(
+    ("labels", "settings", "tokens"),
+    [
+        (LABELS, {}, 4),
+        (LABELS, {"max_new_tokens": 2}, 2),
+        (LABELS, {"max_new_tokens": 30}, 30),
+        (None, {}, None),
+        (None, {"max_new_tokens": 2}, 2),
+    ],
+)
+def test_with_labels_a_few_tokens_are_asked_for_unless_the_client_says_how_many(
+    server: RowServer, tmp_path: Path, labels: list[str] | None, settings: dict[str, Any], tokens: int | None
+) -> None:
+    ask(server.client(**settings), 2, tmp_path, labels=labels)
+    assert [seen.body.get("max_tokens") for seen in server.server.seen] == [tokens] * 2
+
+
+def test_with_labels_open_settings_are_those_of_classify(server: RowServer, tmp_path: Path) -> None:
+    client = server.client()
+    ask(client, 1, tmp_path)
+    classify([TEMPLATE.format(**rows(1).to_pylist()[0])], LABELS, client, show_progress=False)
+    frame, classified = (seen.body for seen in server.server.seen)
+    assert frame == classified
 
 
 def test_without_labels_the_completions_are_kept(server: RowServer, tmp_path: Path) -> None:
