@@ -20,14 +20,15 @@ from deluge_nb.jobs.columns import write_columns
 from deluge_nb.jobs.folder import write_table
 from deluge_nb.logprobs.columns import Vocabulary
 
-# Rows of a job, and of a small one that it is compared with.
+# Rows of a large job, and of a small one.
 ROWS = int(os.environ.get("DELUGE_NB_BENCHMARK_ROWS", "50000"))
 FEW = ROWS // 5
 ANSWERS, TOKENS, ALTERNATIVES, VOCABULARY = 60, 64, 20, 32_000
-ROUNDS = 2
+ROUNDS = 5
 MOST_CPU, MOST_SIZE = 1.1, 1 / 9
-# Bytes a row by which memory may grow: the input itself, and a hash of each row.
-MOST_GROWTH = 400
+# Memory of the large job in that of the small one, and bytes a row by which it may grow while the second half is asked.
+# Only the search for equal prompts has something for each row (some 70 bytes, before the first request).
+MOST_MEMORY, MOST_GROWTH = 1.1, 100
 SERVER = Path(__file__).resolve().parent.parent / "client" / "mock_server.py"
 WORKER = Path(__file__).resolve().parent / "worker.py"
 
@@ -35,22 +36,31 @@ WORKER = Path(__file__).resolve().parent / "worker.py"
 def measure(build: Path) -> dict[str, Any]:
     """Return CPU seconds a row, bytes a token and the growth of memory; each run is a process of its own."""
     with _server(1, 5) as address:
-        few = _run("job", address, FEW)
-        rounds = [(_run("plain", address, ROWS), _run("job", address, ROWS)) for _ in range(ROUNDS)]
+        # In turns, and minima of them: on a busy machine the mean is about the neighbours.
+        rounds = [(_run("plain", address, FEW), _run("job", address, FEW)) for _ in range(ROUNDS)]
+        large = _run("job", address, ROWS)
     json_bytes, size = _bytes_per_token()
-    # Minima: on a busy machine the mean is about the neighbours.
-    plain, job = (min(pair[at]["cpu_seconds"] for pair in rounds) / ROWS for at in (0, 1))
-    growth = (rounds[0][1]["peak_bytes"] - few["peak_bytes"]) / (ROWS - FEW)
+    plain, job = (min(pair[at]["cpu_seconds"] for pair in rounds) / FEW for at in (0, 1))
+    peak = min(pair[1]["peak_bytes"] for pair in rounds)
+    growth = (large["peak_bytes"] - large["half_bytes"]) / (ROWS / 2)
+    memory = large["peak_bytes"] / peak
+    missed = job / plain > MOST_CPU or size > MOST_SIZE * json_bytes or growth > MOST_GROWTH or memory > MOST_MEMORY
     return {
         "rows": ROWS,
-        "cpu_seconds_per_row": {"score_llm": plain, "score_frame": job},
+        "cpu_seconds_per_row": {
+            "score_llm": plain,
+            "score_frame": job,
+            f"score_frame, {ROWS} rows": large["cpu_seconds"] / ROWS,
+        },
         "cpu_ratio": job / plain,
-        "rows_per_second": ROWS / min(pair[1]["seconds"] for pair in rounds),
+        "rows_per_second": ROWS / large["seconds"],
         "bytes_per_token": {"json": json_bytes, "parquet": size},
-        "peak_bytes": {FEW: few["peak_bytes"], ROWS: rounds[0][1]["peak_bytes"]},
+        "peak_bytes": {FEW: peak, ROWS: large["peak_bytes"]},
+        "memory_ratio": memory,
         "growth_bytes_per_row": growth,
-        "bar": f"cpu_ratio at most {MOST_CPU}, bytes at most 1/9 of JSON, growth at most {MOST_GROWTH} bytes a row",
-        "passed": job / plain <= MOST_CPU and size <= MOST_SIZE * json_bytes and growth <= MOST_GROWTH,
+        "bar": f"cpu_ratio at most {MOST_CPU}, bytes at most 1/9 of JSON, memory_ratio at most {MOST_MEMORY}, "
+        f"growth at most {MOST_GROWTH} bytes a row in the second half",
+        "passed": not missed,
     }
 
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Any, Self
 
+from ..client.interruption import is_from_signal
 from ..client.sending.progress import ProgressBar
 from ..printable import printable
 from ..text.counts import pluralize
@@ -21,19 +22,35 @@ _MOST_REASONS = 5
 _LONGEST_REASON = 200
 # Seconds between two pictures of a live card.
 _REFRESH = 0.5
+# The theme of the notebook takes precedence over the system's, as in the stylesheet of the views.
 _STYLE = (
-    ".deluge-job{font:13px/1.5 system-ui,sans-serif;color:light-dark(#1f1f1f,#e6e6e6);"
-    "background:light-dark(#fff,#1c1c1c);border:1px solid light-dark(#d0d0d0,#4a4a4a);border-radius:6px;"
-    "padding:8px 12px;max-width:640px}"
-    ".deluge-job progress{width:100%;height:10px;accent-color:light-dark(#b35c00,#f0a848)}"
-    ".deluge-job dl{display:grid;grid-template-columns:repeat(auto-fit,minmax(110px,1fr));gap:2px 12px;margin:6px 0}"
-    ".deluge-job dt{color:light-dark(#5c5c5c,#a8a8a8);font-size:12px}"
-    ".deluge-job dd{margin:0;font-variant-numeric:tabular-nums}"
-    ".deluge-job :is(dl,ul)>*{overflow-wrap:anywhere}"
-    ".deluge-job ul{margin:4px 0;padding-left:18px}"
-    ".deluge-job svg{display:block;width:100%;height:56px}"
-    ".deluge-job rect{fill:light-dark(#b35c00,#f0a848)}"
-    ".deluge-job small{color:light-dark(#5c5c5c,#a8a8a8)}"
+    ".deluge-job{color-scheme:light dark;--ink:light-dark(#1f2328,#e8e6e3);--soft:light-dark(#57606a,#a8b0b8);"
+    "--line:light-dark(#d0d7de,#4a5058);--fill:light-dark(#a84300,#ffb066);--bad:light-dark(#a40e26,#ff9492);"
+    "box-sizing:border-box;max-width:640px;margin:4px 0;padding:10px 14px;border:1px solid var(--line);"
+    "border-radius:6px;color:var(--ink);background:light-dark(#fff,#16181c);"
+    "font:13px/1.5 var(--jp-ui-font-family,system-ui,sans-serif);font-variant-numeric:tabular-nums;text-align:left}"
+    "body[data-jp-theme-light='true'] .deluge-job,body.vscode-light .deluge-job,html[theme='light'] .deluge-job"
+    "{color-scheme:light}"
+    "body[data-jp-theme-light='false'] .deluge-job,body.vscode-dark .deluge-job,html[theme='dark'] .deluge-job,"
+    "body.dark .deluge-job{color-scheme:dark}"
+    ".deluge-job>div{display:flex;flex-wrap:wrap;justify-content:space-between;gap:0 12px}"
+    ".deluge-job strong.bad,.deluge-job dd.bad{color:var(--bad)}"
+    ".deluge-job progress{display:block;appearance:none;width:100%;height:8px;margin:4px 0 8px;border:0;"
+    "border-radius:4px;overflow:hidden;background:var(--line);accent-color:var(--fill)}"
+    ".deluge-job progress::-webkit-progress-bar{background:var(--line)}"
+    ".deluge-job progress::-webkit-progress-value{background:var(--fill)}"
+    ".deluge-job progress::-moz-progress-bar{background:var(--fill)}"
+    ".deluge-job dl{display:grid;grid-template-columns:repeat(auto-fill,minmax(112px,1fr));gap:4px 12px;margin:0}"
+    # JupyterLab lets the terms of lists float.
+    ".deluge-job :is(dt,dd){float:none;width:auto;margin:0;padding:0}"
+    ".deluge-job dt{color:var(--soft);font-size:12px;font-weight:400}"
+    ".deluge-job :is(dl,ul)>*,.deluge-job small{overflow-wrap:anywhere}"
+    ".deluge-job ul{margin:8px 0 0;padding-left:18px}"
+    ".deluge-job svg{display:block;width:100%;height:56px;margin-top:10px;border-bottom:1px solid var(--line)}"
+    ".deluge-job rect{fill:var(--fill)}"
+    ".deluge-job small{color:var(--soft);font-size:12px}"
+    ".deluge-job>small{display:block;margin-top:6px}"
+    "@media(forced-colors:active){.deluge-job progress{appearance:auto}.deluge-job rect{fill:CanvasText}}"
 )
 
 
@@ -54,15 +71,31 @@ def card_to_html(progress: Progress, names: Sequence[str], folder: str) -> str:
     str
         HTML that loads nothing and runs no scripts.
     """
-    facts = "".join(f"<div><dt>{name}</dt><dd>{_escape(value)}</dd></div>" for name, value in _facts(progress))
-    done = f"{progress.rows_done:,} of {progress.rows:,} rows done"
-    bar = f"<progress aria-label='{done}' max='{max(progress.rows, 1)}' value='{progress.rows_done}'></progress>"
-    scheme = "color-scheme:light dark"
+    facts = "".join(
+        f"<div><dt>{name}</dt><dd{_mark(name == 'failed' and progress.failed)}>{_escape(value)}</dd></div>"
+        for name, value in _facts(progress)
+    )
+    rows = f"{progress.rows_seen:,} of {progress.rows:,} {'row' if progress.rows == 1 else 'rows'}"
+    most = max(progress.rows, 1)
+    share = progress.rows_seen if progress.rows else most
     return (
-        f"<div class='deluge-job' role='group' aria-label='job' style='{scheme}'><style>{_STYLE}</style>{bar}"
+        f"<div class='deluge-job' role='group' aria-label='job'><style>{_STYLE}</style>"
+        f"<div><strong{_mark(progress.stopped_by)}>{_escape(_state(progress))}</strong><span>{rows}</span></div>"
+        f"<progress aria-label='{rows}' max='{most}' value='{share}'></progress>"
         f"<dl>{facts}</dl>{_reasons(progress)}{_histogram(progress) if names else ''}"
         f"<small>{_escape(folder)}</small></div>"
     )
+
+
+def _mark(is_bad: object) -> str:
+    return " class='bad'" if is_bad else ""
+
+
+def _state(progress: Progress) -> str:
+    if progress.stopped_by:
+        how = "Interrupted" if progress.stopped_by == "KeyboardInterrupt" else f"Stopped by {progress.stopped_by}"
+        return f"{how}: run the cell again to go on"
+    return "Running" if progress.ended is None and progress.rows_done < progress.rows else "Done"
 
 
 class Display:
@@ -81,7 +114,8 @@ class Display:
         self._show = show
         self._bar: ProgressBar | None = None
         self._handle: Any = None
-        self._shown = 0.0
+        self._shown_at = 0.0
+        self._progress: Progress | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -91,32 +125,51 @@ class Display:
     ) -> None:
         if self._bar is not None:
             self._bar.close()
+        elif self._handle is not None and self._progress is not None:
+            self._draw(self._progress)
 
     def update(self, progress: Progress) -> None:
-        """Show the counts; soon after the last ones, only the final counts are shown."""
+        """Show the counts, unless the last ones were shown a moment ago."""
         if not self._show:
             return
-        if self._handle is None and self._bar is None:
+        if self._progress is None:
+            self._progress = progress
             self._handle = _display_handle()
             if self._handle is None:
                 self._bar = ProgressBar(progress.rows, show=True, unit="row")
         if self._bar is not None:
-            self._bar.move(progress.rows_done)
-            return
-        now, is_last = time.monotonic(), progress.rows_done == progress.rows
-        if is_last or now - self._shown > _REFRESH:
-            self._shown = now
+            self._bar.move(progress.rows_seen)
+        elif time.monotonic() - self._shown_at > _REFRESH:
+            self._draw(progress)
+
+    def _draw(self, progress: Progress) -> None:
+        self._shown_at = time.monotonic()
+        try:
             _show(self._handle, card_to_html(progress, self._names, self._folder))
+            progress.cell = current_cell()
+        except Exception as error:  # the card is decoration: if it fails, it stays as it is, and the job goes on
+            self._show, self._handle = False, None
+            if is_from_signal(error):
+                raise
+
+
+def current_cell() -> int | None:
+    """Return the number of the notebook's cell that is running; None outside notebooks."""
+    try:
+        from IPython.core.getipython import get_ipython
+    except ImportError:
+        return None
+    shell: Any = get_ipython()
+    return shell.execution_count if hasattr(shell, "kernel") else None
 
 
 def _display_handle() -> Any:
     """Return a place in the output of the running cell; None outside notebooks."""
-    try:
-        from IPython.core.getipython import get_ipython
-        from IPython.display import DisplayHandle
-    except ImportError:
+    if current_cell() is None:
         return None
-    return DisplayHandle() if hasattr(get_ipython(), "kernel") else None
+    from IPython.display import DisplayHandle
+
+    return DisplayHandle()
 
 
 def _show(handle: Any, content: str) -> None:
@@ -129,19 +182,22 @@ def _show(handle: Any, content: str) -> None:
 def _facts(progress: Progress) -> list[tuple[str, str]]:
     rate, left = progress.rate, progress.seconds_left
     facts = [
-        ("rows", f"{progress.rows_done:,} of {progress.rows:,}"),
         ("parts", f"{progress.parts_done:,} of {progress.parts:,}"),
         ("failed", progress.describe_failed()),
     ]
     if rate is not None:
         facts.append(("rows a second", f"{rate:,.0f}" if rate >= 10 else f"{rate:.2g}"))
     if progress.cost is not None:
-        facts.append(("cost", f"${progress.cost:,.4g}"))
-    if left is not None and progress.rows_done < progress.rows:
+        facts.append(("cost so far" if progress.ended is None else "cost", _dollars(progress.cost)))
+    if left is not None and progress.ended is None and progress.rows_done < progress.rows:
         facts.append(("time left", _duration(left)))
     elif progress.ended is not None:
         facts.append(("time", _duration(progress.seconds)))
     return facts
+
+
+def _dollars(cost: float) -> str:
+    return f"${cost:,.2f}" if cost >= 1 else f"${cost:.2g}"
 
 
 def _duration(seconds: float) -> str:
@@ -175,7 +231,8 @@ def _histogram(progress: Progress) -> str:
     label = f"share of the likeliest label in {sum(progress.shares):,} rows, from 0 % to 100 %"
     return (
         f"<svg role='img' aria-label='{label}' viewBox='0 0 {BINS} 10' preserveAspectRatio='none'>{bars}</svg>"
-        f"<small>{label}</small>"
+        "<div aria-hidden='true'><small>0 %</small><small>share of the likeliest label</small>"
+        "<small>100 %</small></div>"
     )
 
 

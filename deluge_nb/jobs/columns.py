@@ -61,10 +61,17 @@ def write_columns(tables: Sequence[Logprobs | None], precision: str) -> tuple[di
     given = [table for table in tables if table is not None]
     vocabularies = {id(table.vocabulary): table.vocabulary for table in given}
     starts = dict(zip(vocabularies, np.cumsum([0, *map(len, vocabularies.values())]).tolist(), strict=False))
-    columns = [(starts[id(table.vocabulary)], *table.columns) for table in given]
-    chosen, alternative = (_concatenate([start + one[at] for start, *one in columns], np.int64) for at in (0, 2))
-    logprob, other_logprob = (_concatenate([one[at] for _, *one in columns], np.float64) for at in (1, 3))
-    ends = _ends(_concatenate([np.diff(one[4]) for _, *one in columns], np.int64))
+    # One concatenation for all tables: a job's tables are small and many.
+    columns = list(zip(*(table.columns for table in given), strict=True)) or [[]] * 5
+    shifts = np.array([starts[id(table.vocabulary)] for table in given], np.int64)
+    chosen, alternative = (
+        _concatenate(columns[at], np.int64) + np.repeat(shifts, [len(one) for one in columns[at]]) for at in (0, 2)
+    )
+    logprob, other_logprob = (_concatenate(columns[at], np.float64) for at in (1, 3))
+    # Offsets begin at 0 in each table; the step from the end of one to the begin of the next is no number of its own.
+    is_begin = np.zeros(sum(map(len, columns[4])), np.bool_)
+    is_begin[np.cumsum([0, *map(len, columns[4])])[:-1]] = True
+    ends = _ends(np.diff(_concatenate(columns[4], np.int64), prepend=0)[~is_begin])
     used, local = np.unique(np.concatenate((chosen, alternative)), return_inverse=True)
     spelling = _Spelling(_entries(list(vocabularies.values()), used))
     kind = logprobs_type(precision, with_variants=True)
@@ -198,7 +205,7 @@ def _facts(tables: Sequence[Logprobs | None], fact: Callable[[Logprobs], Any], k
     return pa.array([None if table is None else fact(table) for table in tables], kind)
 
 
-def _concatenate(parts: list[NDArray[Any]], dtype: Any) -> NDArray[Any]:
+def _concatenate(parts: Sequence[NDArray[Any]], dtype: Any) -> NDArray[Any]:
     return np.concatenate(parts).astype(dtype, copy=False) if parts else np.zeros(0, dtype)
 
 

@@ -14,7 +14,7 @@ from ..answers.inputs import fill_prompt
 from ..errors import LogprobsMissingError, SettingError, invalid_argument
 from ..extras import has_extra, import_extra
 from ..text.counts import pluralize
-from .card import card_to_html
+from .card import card_to_html, current_cell
 from .columns import COLUMN, FACTS, as_public, read_columns, tokens_of
 from .folder import JobFolder
 from .frames import FIRST
@@ -250,6 +250,11 @@ class Job:
         counts = self.progress
         parts = f"{counts.parts_done} of {pluralize(counts.parts, 'part')}"
         return f"Job({pluralize(len(self), 'row')}, {counts.describe_failed()} failed, {parts})"
+
+    def _ipython_display_(self) -> None:
+        if self.progress.cell is None or self.progress.cell != current_cell():
+            raise NotImplementedError  # IPython then shows one of the forms below
+        # The live card stands above, in the output of the same cell.
 
     def _repr_html_(self) -> str:
         return card_to_html(self.progress, self._spec.names, str(self.folder))

@@ -1,4 +1,4 @@
-"""Progress of a job: counts that grow by one part at a time."""
+"""Progress of a job: counts that grow with each finished part, and the rows of parts under way."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 
 BINS = 20
 """Bars of the histogram of shares."""
+# Distinct reasons that are counted, and characters of each: a server can send one of its own for each row.
 _MOST_REASONS = 1000
+_LONGEST_REASON = 500
 
 
 @dataclass
@@ -25,6 +27,24 @@ class Progress:
     ----------
     rows, questions, parts
         All rows, different questions and parts of the job.
+    parts_done, rows_done
+        Parts that are finished, and their rows.
+    rows_asked
+        Rows of the parts that this run finished.
+    failures, transient
+        Questions that failed, by reason, and how many of them for a reason that may be gone.
+    cost
+        Cost in US dollars; None where no server reports it.
+    shares
+        Histogram of the shares of the likeliest label.
+    under_way
+        Rows that are done of each part under way, as far as the engine knows.
+    began, ended
+        Times of a monotonic clock.
+    stopped_by
+        Name of the exception that ended the run early.
+    cell
+        Number of the notebook's cell that shows the live card; None without one.
     """
 
     rows: int
@@ -37,17 +57,21 @@ class Progress:
     transient: int = 0
     cost: float | None = None
     shares: list[int] = field(default_factory=lambda: [0] * BINS)
+    under_way: dict[int, float] = field(default_factory=dict)
     began: float = field(default_factory=time.monotonic)
     ended: float | None = None
+    stopped_by: str = ""
+    cell: int | None = None
 
     def add(self, answers: pa.Table, rows: int, *, is_new: bool) -> None:
         """Add the answers of a part that has a number of rows."""
         self.parts_done += 1
         self.rows_done += rows
-        self.rows_asked += answers.num_rows if is_new else 0
+        self.rows_asked += rows if is_new else 0
         for reason in answers["error"].drop_null().to_pylist():
-            is_listed = reason in self.failures or len(self.failures) < _MOST_REASONS
-            self.failures[reason if is_listed else "other reasons"] += 1
+            short = reason[:_LONGEST_REASON]
+            is_listed = short in self.failures or len(self.failures) < _MOST_REASONS
+            self.failures[short if is_listed else "other reasons"] += 1
         self.transient += int(np.count_nonzero(answers["is_transient"].to_numpy()))
         costs = answers["cost"].drop_null().to_numpy()
         if len(costs):
@@ -60,14 +84,26 @@ class Progress:
         """Return how many rows failed, or questions where equal ones were asked once."""
         return f"{self.failed:,} of {self.questions:,} {'rows' if self.questions == self.rows else 'questions'}"
 
-    def finish(self) -> None:
-        """Stop the clock."""
-        self.ended = time.monotonic()
+    def finish(self, stopped_by: str = "") -> None:
+        """Stop the clock.
+
+        Parameters
+        ----------
+        stopped_by
+            Name of the exception that ends the run early.
+        """
+        self.ended, self.stopped_by = time.monotonic(), stopped_by
+        self.under_way.clear()
 
     @property
     def failed(self) -> int:
         """Questions that failed."""
         return sum(self.failures.values())
+
+    @property
+    def rows_seen(self) -> int:
+        """Rows that are done, those of unfinished parts included."""
+        return min(self.rows_done + int(sum(self.under_way.values())), self.rows)
 
     @property
     def seconds(self) -> float:
@@ -76,10 +112,11 @@ class Progress:
 
     @property
     def rate(self) -> float | None:
-        """Rows a second that this run asked; None before the first part."""
-        return self.rows_asked / self.seconds if self.rows_asked and self.seconds > 0 else None
+        """Rows a second of this run; None before the first row."""
+        asked = self.rows_asked + sum(self.under_way.values())
+        return asked / self.seconds if asked and self.seconds > 0 else None
 
     @property
     def seconds_left(self) -> float | None:
-        """Estimate of the seconds until the end; None before the first part."""
-        return (self.rows - self.rows_done) / self.rate if self.rate else None
+        """Estimate of the seconds until the end; None before the first row."""
+        return (self.rows - self.rows_seen) / self.rate if self.rate else None

@@ -11,7 +11,7 @@ import numpy as np
 from ..answers.inputs import fill_prompt, placeholders
 from ..cache_dir import cache_folder
 from ..errors import SettingError
-from .engines.base import Worker
+from .engines.base import Worker, watching
 from .files import locked, remove_unfinished
 from .folder import JobFolder, Manifest, check_same, read_manifest
 from .frames import FIRST, Frame, RowHasher, first_rows, row_keys
@@ -20,7 +20,7 @@ from .spec import Spec, digest
 from .worker import result_names
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     import pyarrow as pa
 
@@ -167,7 +167,7 @@ def run(
     engine
         What runs the parts.
     update
-        Receives the counts after each part.
+        Receives the counts after each part, and between parts where the engine knows how far they are.
     notify
         Receives a sentence if another process works on the same folder.
     again
@@ -196,14 +196,22 @@ def _run_parts(
     folder: JobFolder, missing: list[int], worker: Worker, engine: Engine, progress: Progress, update: Update
 ) -> None:
     left = set(missing)
+
+    def watch(shares: Mapping[int, float]) -> None:
+        progress.under_way = {part: _rows_of(folder, part) * share for part, share in shares.items() if part in left}
+        update(progress)
+
     reports = engine.run(missing, worker)
     try:
-        for report in reports if missing else ():
-            if report.part in left:  # an engine may run a part twice
-                left.discard(report.part)
-                _count(progress, folder, report.part, is_new=True)
-                update(progress)
+        with watching(watch):
+            for report in reports if missing else ():
+                if report.part in left:  # an engine may run a part twice
+                    left.discard(report.part)
+                    progress.under_way.pop(report.part, None)
+                    _count(progress, folder, report.part, is_new=True)
+                    update(progress)
     except BaseException as error:
+        progress.finish(type(error).__name__)
         done = len(folder.parts) - len(left)
         error.add_note(f"{done} of {len(folder.parts)} parts are done, in {folder.path}; the same call asks the rest.")
         raise
@@ -221,5 +229,9 @@ def _has_transient(folder: JobFolder, part: int) -> bool:
 
 
 def _count(progress: Progress, folder: JobFolder, part: int, *, is_new: bool) -> None:
-    rows = min(folder.manifest.part_rows, folder.manifest.rows - part * folder.manifest.part_rows)
-    progress.add(folder.read_answers(part, _SEEN), rows, is_new=is_new)
+    progress.add(folder.read_answers(part, _SEEN), _rows_of(folder, part), is_new=is_new)
+
+
+def _rows_of(folder: JobFolder, part: int) -> int:
+    manifest = folder.manifest
+    return min(manifest.part_rows, manifest.rows - part * manifest.part_rows)

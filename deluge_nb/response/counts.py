@@ -7,6 +7,7 @@ from typing import Any
 
 # A larger count is a mistake, and would hide all others in a sum.
 _LARGEST = 1e15
+# In the checks below a dict comes first: to ask for a Mapping takes longer than all the rest.
 _IN, _OUT = ("prompt_tokens", "input_tokens"), ("completion_tokens", "output_tokens")
 
 
@@ -22,13 +23,12 @@ def tokens_out(counts: Mapping[str, Any] | None) -> int | None:
 
 def dollars(counts: Mapping[str, Any] | None) -> float | None:
     """Return the cost in US dollars; None where the server does not report it."""
-    return _number(counts.get("cost")) if isinstance(counts, Mapping) else None
+    return _number(counts.get("cost")) if isinstance(counts, (dict, Mapping)) else None
 
 
 def count(counts: Any, *names: str) -> int | None:
     """Return the first of these counts that is present; None where none is."""
-    # A dict is asked for first: to ask for a Mapping takes longer than all the rest.
-    if not isinstance(counts, dict) and not isinstance(counts, Mapping):
+    if not isinstance(counts, (dict, Mapping)):
         return None
     for name in names:
         value = counts.get(name)

@@ -5,12 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import nbformat
 import pyarrow as pa
 import pytest
+from nbclient import NotebookClient
 
 from deluge_nb.jobs.card import card_to_html
+from deluge_nb.jobs.engines.here import Here
+from deluge_nb.jobs.frames import Frame
 from deluge_nb.jobs.progress import Progress
-from tests.jobs.rows import RowServer, ask, row_server
+from deluge_nb.jobs.run import prepare, run
+from deluge_nb.jobs.spec import make_spec
+from tests.jobs.rows import LABELS, TEMPLATE, RowServer, ask, row_server, rows
 from tests.openai_server import Reply
 
 HOSTILE = "<img src=x onerror=alert(1)>\x1b[31m"
@@ -75,3 +81,71 @@ def test_many_different_reasons_take_little_memory() -> None:
     progress.add(answers([f"row {number} failed" for number in range(5000)]), 5000, is_new=True)
     assert progress.failed == 5000
     assert len(progress.failures) <= 1001
+
+
+def test_a_long_reason_is_cut(server: RowServer) -> None:
+    progress = Progress(2, 2, 1)
+    progress.add(answers(["x" * 100_000, None]), 2, is_new=True)
+    assert max(map(len, progress.failures)) == 500
+
+
+def test_the_theme_of_the_notebook_takes_precedence_over_the_systems() -> None:
+    card = card_to_html(Progress(1, 1, 1), [], "scores")
+    assert "color-scheme:light dark" in card
+    for theme, rule in (("true", "light"), ("false", "dark")):
+        selectors, _, style = card.partition(f"body[data-jp-theme-light='{theme}'] .deluge-job")[2].partition("{")
+        assert "html[theme=" in selectors
+        assert style.startswith(f"color-scheme:{rule}}}")
+
+
+@pytest.mark.parametrize(
+    ("error", "state"),
+    [
+        ("KeyboardInterrupt", "Interrupted: run the cell again to go on"),
+        ("OSError", "Stopped by OSError: run the cell"),
+    ],
+)
+def test_a_card_says_that_its_job_ended_early(error: str, state: str) -> None:
+    progress = Progress(30, 30, 3)
+    progress.add(answers([None] * 10), 10, is_new=True)
+    assert "Running" in card_to_html(progress, [], "scores")
+    progress.under_way = {1: 7.0}
+    assert "17 of 30 rows" in card_to_html(progress, [], "scores")
+    progress.finish(error)
+    card = card_to_html(progress, [], "scores")
+    assert state in card
+    assert "10 of 30 rows" in card
+    assert "time left" not in card
+
+
+def test_progress_moves_within_a_part(server: RowServer, tmp_path: Path) -> None:
+    server.delay = 0.1
+    spec = make_spec(TEMPLATE, server.client(max_concurrent_requests=4), labels=LABELS)
+    folder = prepare(Frame(rows(40)), spec, tmp_path, 20, None, print)
+    seen: list[int] = []
+    progress = run(folder, spec, Here(), lambda counts: seen.append(counts.rows_seen), print)
+    assert seen == sorted(seen)
+    assert len({*seen} - {0, 20, 40}) >= 3
+    assert (progress.rows_seen, progress.under_way) == (40, {})
+
+
+def cards(outputs: list[nbformat.NotebookNode]) -> list[str]:
+    found = [output["data"].get("text/html", "") for output in outputs if "data" in output]
+    return [card for card in found if "class='deluge-job'" in card]
+
+
+@pytest.mark.slow
+def test_a_cell_that_ends_with_its_job_shows_one_card(server: RowServer, tmp_path: Path) -> None:
+    given = f"rows(5), {TEMPLATE!r}, LLMClient('vllm/x', base_url={server.url!r}), out={str(tmp_path)!r}"
+    cells = [
+        "from deluge_nb import LLMClient, score_frame\nfrom tests.jobs.rows import rows",
+        f"job = score_frame({given})\njob",
+        "job",
+        "job.retry()",
+        f"score_frame({given}, show_progress=False)",
+    ]
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
+    NotebookClient(notebook, resources={"metadata": {"path": str(Path(__file__).parents[2])}}).execute()
+    shown = [cards(cell.outputs) for cell in notebook.cells[1:]]
+    assert [len(found) for found in shown] == [1, 1, 1, 1]
+    assert all("5 of 5 rows" in card and "Done" in card for (card,) in shown)

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 import random
-import signal
-import subprocess
-import sys
 import tempfile
 import threading
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +25,7 @@ from deluge_nb.jobs.engines.base import Done, Worker
 from deluge_nb.jobs.engines.here import Here
 from tests.fault_server import FaultServer, cut, good, reply
 from tests.fault_server import running as running_fault_server
+from tests.jobs import driver
 from tests.jobs.rows import LABELS, TEMPLATE, RowServer, ask, check, row_server, rows
 from tests.openai_server import Reply
 
@@ -87,13 +85,14 @@ runs = st.lists(st.tuples(steps, st.none() | st.integers(0, 8)), max_size=4)
 def test_each_row_has_one_answer_whatever_an_engine_does_and_wherever_it_dies(
     server: RowServer, runs: list[tuple[list[tuple[int, bool]], int | None]]
 ) -> None:
+    client = server.client()
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder)
         for plan, dies_after in runs:
             with suppress(Died, RuntimeError):
-                ask(server.client(), ROWS, out, part_rows=PART_ROWS, on=FakeEngine(plan, dies_after))
+                ask(client, ROWS, out, part_rows=PART_ROWS, on=FakeEngine(plan, dies_after))
         server.server.seen.clear()
-        job = ask(server.client(), ROWS, out, part_rows=PART_ROWS, on=AllOf())
+        job = ask(client, ROWS, out, part_rows=PART_ROWS, on=AllOf())
         check(job, ROWS)
         assert job.progress.rows_done == ROWS
         assert max(server.counts.values(), default=1) == 1
@@ -111,18 +110,12 @@ def _no_lock(file: Any) -> None:
     """Answer as a file system without locks."""
 
 
-def start_driver(server: RowServer, out: Path, count: int, part_rows: int) -> subprocess.Popen[bytes]:
-    arguments = [server.url, str(out), str(count), str(part_rows)]
-    environment = {**os.environ, "NO_PROXY": "127.0.0.1"}
-    return subprocess.Popen([sys.executable, "-m", "tests.jobs.driver", *arguments], env=environment)
-
-
-def kill_after(driver: subprocess.Popen[bytes], server: RowServer, requests: int) -> None:
+def kill_after(process: BaseProcess, server: RowServer, requests: int) -> None:
     """Kill a driver once the server has seen a number of requests, or let it end."""
-    while driver.poll() is None and server.requests < requests:
+    while process.is_alive() and server.requests < requests:
         time.sleep(0.005)
-    driver.send_signal(signal.SIGKILL)
-    driver.wait(10)
+    process.kill()
+    process.join(10)
 
 
 @pytest.mark.slow
@@ -133,7 +126,9 @@ def test_a_driver_that_is_killed_again_and_again_loses_at_most_two_parts_each_ti
     server.delay = 0.02
     kills = 2
     for _ in range(kills):
-        kill_after(start_driver(server, tmp_path, count, part_rows), server, server.requests + draws.randint(80, 420))
+        kill_after(
+            driver.start(server.url, tmp_path, count, part_rows), server, server.requests + draws.randint(80, 420)
+        )
     check(ask(server.client(), count, tmp_path, part_rows=part_rows), count)
     asked = server.counts
     assert set(asked) == set(range(count))
@@ -147,8 +142,10 @@ def test_a_driver_that_is_killed_again_and_again_loses_at_most_two_parts_each_ti
 @pytest.mark.slow
 def test_two_drivers_on_one_folder_ask_each_row_once(server: RowServer, tmp_path: Path) -> None:
     server.delay = 0.02
-    drivers = [start_driver(server, tmp_path, 400, 50) for _ in range(2)]
-    assert [driver.wait(60) for driver in drivers] == [0, 0]
+    drivers = [driver.start(server.url, tmp_path, 400, 50) for _ in range(2)]
+    for running in drivers:
+        running.join(60)
+    assert [running.exitcode for running in drivers] == [0, 0]
     check(ask(server.client(), 400, tmp_path), 400)
     assert server.counts == Counter(range(400))
 

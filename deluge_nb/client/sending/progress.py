@@ -2,12 +2,33 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextvars import ContextVar
 from typing import Any
 
 from ..interruption import is_from_signal
+
+Listener = Callable[[int, int], object]
+_listener: ContextVar[Listener | None] = ContextVar("listener", default=None)
+
+
+@contextlib.contextmanager
+def listening(listener: Listener) -> Iterator[None]:
+    """Let a function receive how many prompts of the calls of this thread are done, and of how many, shown or not.
+
+    Parameters
+    ----------
+    listener
+        Called in the thread of the call.
+    """
+    token = _listener.set(listener)
+    try:
+        yield
+    finally:
+        _listener.reset(token)
 
 
 class ProgressBar:
@@ -25,12 +46,15 @@ class ProgressBar:
 
     def __init__(self, total: int, *, show: bool, unit: str = "prompt") -> None:
         self._bar: Any = None
-        self._unit = unit
+        self._unit, self._total = unit, total
+        self._listener = _listener.get()
         if show and total:
             self._attempt(lambda: self._open(total))
 
     def move(self, done: int) -> None:
         """Show how many prompts are done."""
+        if self._listener is not None:
+            self._listener(done, self._total)
         if self._bar is not None:
             self._attempt(lambda: self._bar.update(done - self._bar.n))
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -111,6 +113,39 @@ class Worker:
         return {row: prompt for row, prompt in found if not isinstance(prompt, SettingError)}
 
 
+Watcher = Callable[[Mapping[int, float]], object]
+_watcher: ContextVar[Watcher | None] = ContextVar("watcher", default=None)
+
+
+@contextlib.contextmanager
+def watching(watcher: Watcher) -> Iterator[None]:
+    """Let a function receive the parts under way, each with its share of rows that are done, from 0 to 1.
+
+    Parameters
+    ----------
+    watcher
+        Called in the thread that takes the reports of an engine, several times a second.
+    """
+    token = _watcher.set(watcher)
+    try:
+        yield
+    finally:
+        _watcher.reset(token)
+
+
+def report_under_way(shares: Mapping[int, float]) -> None:
+    """Report the parts under way, from an engine that knows of them; see :func:`watching`.
+
+    Parameters
+    ----------
+    shares
+        Share of rows that are done, from 0 to 1, by the number of the part.
+    """
+    watcher = _watcher.get()
+    if watcher is not None:
+        watcher(shares)
+
+
 class Engine(Protocol):
     """Protocol of engines.
 
@@ -120,6 +155,8 @@ class Engine(Protocol):
 
     def run(self, parts: Sequence[int], worker: Worker) -> Iterator[Done]:
         """Run each part at least once, in any order and any process, and yield a report whenever one is finished.
+
+        Between reports it may call :func:`report_under_way`.
 
         Parameters
         ----------

@@ -5,13 +5,15 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import nullcontext
 
 from ...client.interruption import stopping
-from .base import Done, Worker
+from ...client.sending.progress import listening
+from .base import Done, Worker, report_under_way
 
 # A crash loses at most this many parts.
 _PARTS_AT_A_TIME = 2
-# Seconds between two looks at the parts, in which an interrupt is noticed.
+# Seconds between two looks at the parts, after which an interrupt is noticed and progress is reported.
 _TICK = 0.1
 
 
@@ -27,9 +29,15 @@ class Here:
             As :meth:`~deluge_nb.jobs.engines.base.Engine.run` describes them.
         """
         stop = threading.Event()
+        shares: dict[int, float] = {}
 
         def run_part(part: int) -> Done:
-            with stopping(stop):
+            def listen(done: int, total: int) -> None:
+                shares[part] = done / max(total, 1)
+
+            # Other methods ask several times for each row, and how often is not known before.
+            is_counted = worker.spec.method in (None, "first-token")
+            with stopping(stop), listening(listen) if is_counted else nullcontext():
                 return worker(part)
 
         pool = ThreadPoolExecutor(_PARTS_AT_A_TIME, thread_name_prefix="deluge_nb-job")
@@ -44,7 +52,10 @@ class Here:
                     return
                 finished, running = wait(running, _TICK, FIRST_COMPLETED)
                 for future in finished:
-                    yield future.result()
+                    report = future.result()
+                    shares.pop(report.part, None)
+                    yield report
+                report_under_way(shares.copy())
         finally:
             # Requests under way are cancelled: an interrupt must not wait for a thousand answers.
             stop.set()
