@@ -24,7 +24,7 @@ from deluge_nb.logprobs.columns import Vocabulary
 ROWS = int(os.environ.get("DELUGE_NB_BENCHMARK_ROWS", "50000"))
 FEW = ROWS // 5
 ANSWERS, TOKENS, ALTERNATIVES, VOCABULARY = 60, 64, 20, 32_000
-ROUNDS = 5
+ROUNDS = 4
 MOST_CPU, MOST_SIZE = 1.1, 1 / 9
 # Memory of the large job in that of the small one, and bytes a row by which it may grow while the second half is asked.
 # Only the search for equal prompts has something for each row (some 70 bytes, before the first request).

@@ -215,14 +215,17 @@ def fill_prompt(values: Any, template: Template | None, where: str, setting: str
     return as_prompt(Conversation(messages, next(texts, None), template.gap), where)
 
 
-def placeholders(template: Template) -> set[str]:
-    """Return the names between braces that a template may take values for."""
+def template_texts(template: Template) -> list[str]:
+    """Return the texts of a template, in which placeholders are filled."""
     if isinstance(template, Conversation):
         texts = [text for message in template.messages for text in _texts_of(message.content)]
-        texts += [template.prefill or ""]
-    else:
-        texts = [template.text if isinstance(template, RawPrompt) else template]
-    return {match[1] for text in texts for match in _PLACEHOLDER.finditer(text)}
+        return [*texts, template.prefill or ""]
+    return [template.text if isinstance(template, RawPrompt) else template]
+
+
+def placeholders(template: Template) -> set[str]:
+    """Return the names between braces that a template may take values for."""
+    return {match[1] for text in template_texts(template) for match in _PLACEHOLDER.finditer(text)}
 
 
 def _texts_of(content: str | list[dict[str, Any]]) -> list[str]:

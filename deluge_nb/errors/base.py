@@ -176,6 +176,6 @@ def invalid_argument(setting: str, value: object, requirement: str) -> SettingEr
     requirement
         End of the sentence "… must be", such as ``"a positive number"``.
     """
-    excerpt = repr(value)
+    excerpt = " ".join(map(str.strip, repr(value).splitlines()))  # arrays and frames have several lines
     excerpt = excerpt if len(excerpt) <= 80 else f"{excerpt[:79]}…"
     return SettingError(f"{setting} must be {requirement}, not {excerpt}.", setting=setting, value=value)

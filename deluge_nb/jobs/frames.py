@@ -19,7 +19,20 @@ if TYPE_CHECKING:
 
 FIRST = "__deluge_first_row__"
 """Column of the pinned input: the number of the first row with the same question."""
-_KINDS = "a data frame (pandas, polars, DuckDB, datasets), an Arrow table, or the path of a Parquet file"
+_KINDS = (
+    "a data frame (pandas, polars, DuckDB, datasets), an Arrow table, or the path of a Parquet file "
+    "(of a list of dicts, pandas.DataFrame(rows) makes one)"
+)
+# What reads other files, by their ends.
+_READERS = {
+    ".csv": "pandas.read_csv(path)",
+    ".tsv": "pandas.read_csv(path, sep='\\t')",
+    ".json": "pandas.read_json(path)",
+    ".jsonl": "pandas.read_json(path, lines=True)",
+    ".xlsx": "pandas.read_excel(path)",
+    ".feather": "pandas.read_feather(path)",
+    ".arrow": "pandas.read_feather(path)",
+}
 
 
 class Frame:
@@ -47,19 +60,11 @@ class Frame:
                 with pq.ParquetFile(self._path) as file:
                     self.schema, self.rows = file.schema_arrow, file.metadata.num_rows
             except Exception as error:
-                raise SettingError(
-                    f"data={str(data)!r} is no Parquet file that can be read: {' '.join(str(error).split())[:200]}.",
-                    setting="data",
-                    value=str(data),
-                ) from None
+                raise _unreadable(data, self._path, error) from None
         else:
             self._table = _without_views(_as_table(data))
             self.schema, self.rows = self._table.schema, self._table.num_rows
-        doubled = [name for name in dict.fromkeys(self.schema.names) if self.schema.names.count(name) > 1]
-        if doubled:
-            raise SettingError(
-                f"data has two columns called {doubled[0]!r}; rename one of them.", setting="data", value=doubled[0]
-            )
+        _check_distinct(self.schema.names)
 
     def tables(self, rows: int) -> Iterator[pa.Table]:
         """Yield all rows in order, in tables of a number of rows (the last may have fewer)."""
@@ -102,12 +107,13 @@ def _as_table(data: Any) -> pa.Table:
         if type(data).__name__ == "Series":
             raise invalid_argument("data", data, "a data frame, such as series.to_frame('text')")
         if module == "pandas" and hasattr(data, "columns"):
-            return pa.Table.from_pandas(data)
+            return _from_pandas(data)
         if module == "datasets" and hasattr(data, "with_format"):
-            # Its own memory ignores a selection or a shuffle of rows.
-            return data.with_format("arrow")[:]
+            return _from_datasets(data)
         if module == "polars" and hasattr(data, "collect"):
             data = data.collect()
+        if module == "polars" and hasattr(data, "schema"):
+            return _from_polars(data)
         if hasattr(data, "__arrow_c_stream__"):
             return pa.table(data)
         for name in ("to_arrow_table", "fetch_arrow_table", "to_arrow"):
@@ -117,11 +123,116 @@ def _as_table(data: Any) -> pa.Table:
             return pa.table(dict(data))
     except SettingError:
         raise
-    except (pa.ArrowException, TypeError, ValueError) as error:
+    except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
         raise SettingError(
-            f"data cannot be read as an Arrow table: {' '.join(str(error).split())[:200]}.", setting="data", value=data
+            f"data cannot be read as an Arrow table: {_cause(error)}.", setting="data", value=data
         ) from None
     raise invalid_argument("data", data, _KINDS)
+
+
+def _cause(error: Exception) -> str:
+    """Return why Arrow takes no such frame, and the remedy."""
+    if isinstance(error, UnicodeError):
+        remedy = "replace such characters, as with df['text'].str.encode('utf-8', 'replace').str.decode('utf-8')"
+        return f"{_sentence(str(error))}; {remedy}"
+    # An error of Arrow may have several arguments: the reason, and the column.
+    reason = _sentence("; ".join(map(str, error.args)))
+    if "length" in reason:
+        return f"{reason}; all columns need the same number of rows"
+    return f"{reason}; give each column one plain type, as with df['text'].astype(str)"
+
+
+def _from_pandas(data: Any) -> pa.Table:
+    import pyarrow as pa
+
+    if data.columns.nlevels > 1:
+        raise SettingError(
+            "data has names of columns in several levels; join them, as with "
+            "df.columns = ['_'.join(map(str, name)) for name in df.columns].",
+            setting="data",
+            value=list(data.columns),
+        )
+    names = list(map(str, data.columns))
+    _check_distinct(names)
+    if names != list(data.columns):  # else the results could not stand beside names that are numbers
+        data = data.set_axis(names, axis=1)
+    # A range is else only described; with a name it is a column like any other index.
+    return pa.Table.from_pandas(data, preserve_index=True if data.index.name is not None else None)
+
+
+def _from_datasets(data: Any) -> pa.Table:
+    if isinstance(data, Mapping):
+        splits = ", ".join(map(repr, data))
+        raise SettingError(
+            f"data has several splits ({splits}); pass one of them, such as data[{next(iter(data), '')!r}].",
+            setting="data",
+            value=list(data),
+        )
+    if not hasattr(data, "__len__"):
+        raise SettingError(
+            "data is a stream of rows, and a job needs their number; read them first, as with "
+            "datasets.Dataset.from_list(list(data)).",
+            setting="data",
+            value=type(data).__name__,
+        )
+    if getattr(data, "format", {}).get("type") == "custom":
+        raise SettingError(
+            "data has a transform, which works when rows are read and is no part of them; use data.map(...) instead.",
+            setting="data",
+            value=type(data).__name__,
+        )
+    # Its own memory ignores a selection or a shuffle of rows.
+    return data.with_format("arrow")[:]
+
+
+def _from_polars(data: Any) -> pa.Table:
+    polars = import_extra("polars", "score_frame()")
+    for name, kind in data.schema.items():
+        if kind == polars.Object:  # Arrow would get the addresses of the objects
+            raise SettingError(
+                f"The column {name!r} of data holds Python objects; make it a column of texts or numbers.",
+                setting="data",
+                value=name,
+            )
+    return data.to_arrow(compat_level=polars.CompatLevel.oldest())
+
+
+def _check_distinct(names: Sequence[str]) -> None:
+    doubled = next((name for name in dict.fromkeys(names) if names.count(name) > 1), None)
+    if doubled is not None:
+        raise SettingError(
+            f"data has two columns called {doubled!r}; rename one of them.", setting="data", value=doubled
+        )
+
+
+def _unreadable(data: object, path: Path, error: Exception) -> SettingError:
+    """Return the error of a path that is no Parquet file."""
+    if "://" in str(data):
+        reason = "is an address; copy the file to this machine first"
+    elif path.is_dir():
+        reason = "is a folder; name one Parquet file, or pass pyarrow.parquet.read_table(folder)"
+    elif not path.exists():
+        reason = "is a path where there is no file"
+    elif path.suffix.lower() in _READERS:
+        reason = f"is no Parquet file; pass what {_READERS[path.suffix.lower()]} returns"
+    else:
+        reason = f"is no Parquet file that can be read: {_sentence(str(error))}"
+    return SettingError(f"data={str(data)!r} {reason}.", setting="data", value=str(data))
+
+
+def _sentence(text: str) -> str:
+    return " ".join(text.split())[:200].rstrip(".")
+
+
+def without_text(kind: pa.DataType) -> str | None:
+    """Return how to convert a column whose values have no text of their own; None where they have."""
+    import pyarrow as pa
+
+    if pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_fixed_size_binary(kind):
+        return ".str.decode('utf-8')"
+    # A period of pandas is a number in Arrow, and an interval a pair.
+    name = getattr(kind, "extension_name", "")
+    return ".astype(str)" if name.startswith("pandas.") else None
 
 
 def _without_views(table: pa.Table) -> pa.Table:

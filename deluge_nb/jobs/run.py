@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..answers.inputs import fill_prompt, placeholders
+from ..answers.inputs import fill_prompt, placeholders, template_texts
 from ..cache_dir import cache_folder
 from ..errors import SettingError
 from .engines.base import Worker, watching
 from .files import locked, remove_unfinished
 from .folder import JobFolder, Manifest, check_same, read_manifest
-from .frames import FIRST, Frame, RowHasher, first_rows, row_keys
+from .frames import FIRST, Frame, RowHasher, first_rows, row_keys, without_text
 from .progress import Progress
 from .spec import Spec, digest
 from .worker import result_names
@@ -104,9 +105,51 @@ def _check_columns(frame: Frame, spec: Spec) -> list[str]:
             )
     if FIRST in names:
         raise SettingError(f"data has a column {FIRST!r}; leave it out.", setting="data", value=FIRST)
+    _check_placeholders(names, spec)
     fill_prompt(dict.fromkeys(names, "x"), spec.template, "the data")
     inside = placeholders(spec.template)
-    return [name for name in names if name in inside]
+    used = [name for name in names if name in inside]
+    for name in used:
+        if (cure := without_text(frame.schema.field(name).type)) is not None:
+            raise SettingError(
+                f"The column {name!r} of data has no text to fill into {{{name}}}; convert it, as with "
+                f"df[{name!r}]{cure}.",
+                setting="data",
+                value=name,
+            )
+    return used
+
+
+def _check_placeholders(names: Sequence[str], spec: Spec) -> None:
+    """Raise an error for what looks like a placeholder and would be sent as it stands."""
+    inside, texts = placeholders(spec.template), template_texts(spec.template)
+    if "" in inside:
+        some = f", such as {{{names[0]}}}" if names else ""
+        raise SettingError(
+            f"template has {{}}: write the name of a column between the braces{some}.",
+            setting="template",
+            value=spec.template,
+        )
+    for name in filter(None, names):
+        # A name alone, or with a format, an attribute or a key, as in Python's own templates.
+        like = re.compile(rf"\{{\s*{re.escape(name)}\s*(?:[!:.\[][^{{}}\s\"']*)?\s*\}}")
+        found = next(
+            (match[0] for text in texts for match in like.finditer(text) if match[0][1:-1] not in inside), None
+        )
+        if found is None:
+            continue
+        plain = re.sub(r"\W", "_", name)
+        plain = plain if plain.isdigit() or plain.isidentifier() else f"_{plain}"
+        cure = (
+            f"rename the column, as with df.rename(columns={{{name!r}: {plain!r}}}), and write {{{plain}}}"
+            if plain != name
+            else f"write {{{name}}}, without anything else between the braces"
+        )
+        raise SettingError(
+            f"template has {found}, which is no placeholder (those are letters, digits and _): {cure}.",
+            setting="template",
+            value=spec.template,
+        )
 
 
 def _default_folder() -> Path:

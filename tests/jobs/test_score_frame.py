@@ -249,7 +249,7 @@ def test_classify_frame_has_the_results_of_classify(server: RowServer, tmp_path:
         ({"data": pd.Series(["a"])}, r"data must be a data frame, such as series.to_frame"),
         ({"data": [1, 2]}, "data must be a data frame"),
         ({"out": __file__}, "cannot be made a folder"),
-        ({"data": "nowhere.parquet"}, "no Parquet file"),
+        ({"data": "nowhere.parquet"}, "a path where there is no file"),
     ],
 )
 def test_a_wrong_argument_is_refused_before_anything_is_sent(
