@@ -249,7 +249,8 @@ class Job:
     def __repr__(self) -> str:
         counts = self.progress
         parts = f"{counts.parts_done} of {pluralize(counts.parts, 'part')}"
-        return f"Job({pluralize(len(self), 'row')}, {counts.describe_failed()} failed, {parts})"
+        rows = f"{len(self):,} {'row' if len(self) == 1 else 'rows'}"
+        return f"Job({rows}, {counts.describe_failed()} failed, {parts})"
 
     def _ipython_display_(self) -> None:
         if self.progress.cell is None or self.progress.cell != current_cell():

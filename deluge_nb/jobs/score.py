@@ -188,7 +188,7 @@ def _start(
 def _run(folder: JobFolder, spec: Spec, engine: Engine, show_progress: bool, *, again: bool = False) -> Progress:
     with Display(spec.names, str(folder.path), show=show_progress) as display:
         progress = run(folder, spec, engine, display.update, warn, again=again)
-    if progress.failed:
+    if progress.failed and progress.cell is None:  # else the card says so
         transient = f"; job.retry() asks {progress.transient} of them again" if progress.transient else ""
         reason, _ = progress.failures.most_common(1)[0]
         warn(f"{progress.describe_failed()} failed, most often for this reason: {reason}{transient}")

@@ -20,6 +20,7 @@ PAGES = {
     "examples/notebooks/01_first_look.ipynb": "notebooks/01_first_look.ipynb",
     "examples/notebooks/02_reading_an_answer.ipynb": "notebooks/02_reading_an_answer.ipynb",
     "examples/notebooks/03_four_hundred_tickets.ipynb": "notebooks/03_four_hundred_tickets.ipynb",
+    "examples/notebooks/04_fifty_thousand_rows.ipynb": "notebooks/04_fifty_thousand_rows.ipynb",
     "CHANGELOG.md": "project/changelog.md",
     "CONTRIBUTING.md": "project/contributing.md",
 }
