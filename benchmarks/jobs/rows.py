@@ -27,7 +27,7 @@ ANSWERS, TOKENS, ALTERNATIVES, VOCABULARY = 60, 64, 20, 32_000
 ROUNDS = 4
 MOST_CPU, MOST_SIZE = 1.1, 1 / 9
 # Memory of the large job in that of the small one, and bytes a row by which it may grow while the second half is asked.
-# Only the search for equal prompts has something for each row (some 70 bytes, before the first request).
+# Only the search for equal prompts has something for each row (some 90 bytes, before the first request).
 MOST_MEMORY, MOST_GROWTH = 1.1, 100
 SERVER = Path(__file__).resolve().parent.parent / "client" / "mock_server.py"
 WORKER = Path(__file__).resolve().parent / "worker.py"
