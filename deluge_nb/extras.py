@@ -11,6 +11,7 @@ from .errors import MissingDependencyError
 
 # Module: the extra of this package that installs it, and the name of its package for messages.
 _EXTRAS = {
+    "distributed": ("dask", "distributed"),
     "pandas": ("tables", "pandas"),
     "polars": ("polars", "polars"),
     "pyarrow": ("tables", "pyarrow"),

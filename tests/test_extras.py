@@ -26,6 +26,7 @@ from deluge_nb import (
 )
 from deluge_nb.answers.results import Classifications
 from deluge_nb.extras import _EXTRAS, has_extra, import_extra
+from deluge_nb.jobs.engines.choice import choose_engine
 from deluge_nb.logprobs.alignment import align
 from deluge_nb.logprobs.json_fields import field_probs
 from deluge_nb.render.picture import raster
@@ -47,6 +48,7 @@ def front_door(name: str, package: str) -> Any:
 
 
 FEATURES: list[tuple[str, Callable[[], Any]]] = [
+    ("distributed", lambda: choose_engine("dask")),
     ("pandas", TABLE.to_pandas),
     ("pandas", lambda: TABLE.to_pandas(alternatives=True)),
     ("pandas", align(TABLE, TABLE).to_pandas),

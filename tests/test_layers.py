@@ -49,6 +49,7 @@ DEFERRED = [
     "dotenv",
     "keyring",
     "wcwidth",
+    "distributed",
 ]
 
 MODULES = sorted(PACKAGE.rglob("*.py"))

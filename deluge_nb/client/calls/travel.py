@@ -1,0 +1,71 @@
+"""A client that goes to another process: what it must find there, so that the same question is asked."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ...errors import SettingError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ...sampling import SamplingParams
+    from ..base import BaseClient
+
+
+def describe_place(client: BaseClient, settings: tuple[SamplingParams, ...]) -> list[dict[str, Any]]:
+    """Return what a client asks from here, as plain JSON: the requests of each model, and the address of its server.
+
+    The address is without login and query. Where it is not given, it depends on the environment, and so on the process.
+
+    Parameters
+    ----------
+    client
+        The client.
+    settings
+        Settings of each model.
+    """
+    requests = client.describe_requests(settings)
+    # The server of an embedded model is started in each process, at an address of its own.
+    addresses = ["" if route.endpoint.launch is not None else route.endpoint.base_url for route in client._routes]
+    return [{"address": address, **request} for address, request in zip(addresses, requests, strict=True)]
+
+
+def check_place(client: BaseClient, settings: tuple[SamplingParams, ...], expected: list[dict[str, Any]]) -> None:
+    """Check that a client asks from this process what it asks from the one it came from.
+
+    Parameters
+    ----------
+    client, settings
+        As for :func:`describe_place`.
+    expected
+        What that returned there.
+
+    Raises
+    ------
+    SettingError
+        When an address or the weights of an embedded model are others here.
+    """
+    for here, there in zip(describe_place(client, settings), expected, strict=True):
+        for name, value in there.items():
+            if here.get(name) != value:
+                raise SettingError(
+                    f"{there['model']!r} has the {name} {here.get(name)!r} here, and {value!r} where the job was "
+                    f"started; {_cure(name)}.",
+                    setting="client",
+                    value=here.get(name),
+                )
+
+
+def _cure(name: str) -> str:
+    cures: Mapping[str, str] = {
+        "address": "give base_url=, or set the same variable in both environments",
+        "file": "install the same weights on both",
+    }
+    return cures.get(name, "install the same version of deluge-nb on both")
+
+
+def has_rate_limit(client: BaseClient) -> bool:
+    """Return whether a client has a limit of requests or tokens a minute, which holds in one process."""
+    names = ("max_requests_per_minute", "max_tokens_per_minute", "pace")
+    return any(client._settings[name] is not None for name in names)

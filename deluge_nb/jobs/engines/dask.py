@@ -1,0 +1,183 @@
+"""The engine of Dask: parts are futures, on a cluster of this machine or one that is given."""
+
+from __future__ import annotations
+
+import contextlib
+import uuid
+from collections.abc import Iterator, Sequence
+from concurrent.futures import CancelledError
+from typing import TYPE_CHECKING, Any
+
+from ...client.calls.travel import has_rate_limit
+from ...errors import SettingError
+from ...extras import import_extra
+from .base import Done
+from .remote import end_run, find_trouble, pack, require_able, run_packed
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+    from .base import Worker
+
+# Attempts of a part after the first, where it could not begin: an error of a part that has begun is final.
+_RETRIES = 2
+# Parts under way for each worker: the next one fills the end of the last, and a crash loses at most these.
+_PARTS_AT_A_TIME = 2
+# Seconds for the first worker of a cluster to appear.
+_PATIENCE = 300
+_FEATURE = 'score_frame(on="dask")'
+
+
+class Dask:
+    """Engine that runs parts on Dask.
+
+    Workers find keys in their own environment; settings travel, and secrets do not.
+
+    Parameters
+    ----------
+    client
+        A client, which is left open. None starts a cluster of this machine for each run, and closes it.
+    workers
+        Processes of that cluster; by default one for each core, and no more than there are parts.
+
+    Raises
+    ------
+    MissingDependencyError
+        When Dask is not installed.
+    SettingError
+        When the client cannot be used from here.
+    """
+
+    def __init__(self, client: Client | None = None, workers: int | None = None) -> None:
+        import_extra("distributed", _FEATURE)
+        if client is not None and client.asynchronous:
+            raise SettingError(
+                "on= is an asynchronous client of Dask, which waits for nothing; pass Client(address).",
+                setting="on",
+                value=client,
+            )
+        if client is not None and client.status != "running":
+            raise SettingError(
+                f"on= is a client of Dask that is {client.status}; make a new one, Client(address).",
+                setting="on",
+                value=client,
+            )
+        self._client, self._workers = client, workers
+
+    def run(self, parts: Sequence[int], worker: Worker) -> Iterator[Done]:
+        """Run each part at least once.
+
+        Parameters
+        ----------
+        parts, worker
+            As :meth:`~deluge_nb.jobs.engines.base.Engine.run` describes them.
+
+        Raises
+        ------
+        MissingKeyError, SettingError
+            When a worker has no key, does not see the folder, or cannot do the work for another reason. Nothing was
+            sent.
+        RuntimeError
+            When the cluster gives up a part. The parts that are done are kept.
+        """
+        if has_rate_limit(worker.spec.client):
+            raise SettingError(
+                "A limit a minute (max_requests_per_minute, max_tokens_per_minute, pace) would hold for each worker of "
+                "Dask alone, so their sum would exceed it; leave it out, or leave out on=.",
+                setting="on",
+            )
+        packed = pack(worker)
+        with self._connected(len(parts)) as client:
+            _check_workers(client, packed)
+            yield from _run(client, parts, packed)
+
+    @contextlib.contextmanager
+    def _connected(self, parts: int) -> Iterator[Client]:
+        if self._client is not None:
+            yield self._client
+            return
+        from dask.system import CPU_COUNT
+        from distributed import Client, LocalCluster
+
+        with (
+            LocalCluster(
+                n_workers=self._workers or max(1, min(CPU_COUNT, parts)),
+                threads_per_worker=_PARTS_AT_A_TIME,
+                processes=True,
+                dashboard_address="127.0.0.1:0",
+                host="127.0.0.1",
+                silence_logs=50,
+            ) as cluster,
+            Client(cluster, set_as_default=False) as client,
+        ):
+            yield client
+
+
+def _run(client: Client, parts: Sequence[int], packed: bytes) -> Iterator[Done]:
+    from distributed import as_completed
+
+    waiting, under_way = iter(parts), dict[Any, int]()
+    finished = as_completed(loop=client.loop)
+    run, is_done = uuid.uuid4().hex, False
+
+    def fill() -> None:
+        # A cluster may grow and shrink. A few parts at a time: each crash loses those that are under way.
+        free = _PARTS_AT_A_TIME * max(1, len(client.nthreads())) - len(under_way)
+        for _, part in zip(range(free), waiting, strict=False):
+            key = f"deluge_nb-part-{part}-{run}"
+            future = client.submit(run_packed, packed, part, run, key=key, retries=_RETRIES, priority=-part)
+            under_way[future] = part
+            finished.add(future)
+
+    try:
+        fill()
+        for future in finished:
+            result = _result_of(future, under_way.pop(future))
+            fill()
+            yield result
+        is_done = True
+    finally:
+        if not is_done:
+            # Cancelled futures go on in their threads; what they have under way is paid for.
+            client.cancel(list(under_way), force=True)
+            client.run(_end_run, run, wait=False, on_error="ignore")
+
+
+def _result_of(future: Any, part: int) -> Done:
+    from distributed import KilledWorker
+
+    try:
+        result = future.result()
+    except KilledWorker as error:
+        raise RuntimeError(
+            f"Part {part} was given up: the worker that ran it died, {error.allowed_failures + 1} times in a row. If "
+            "memory ran out, start the job in another folder with fewer part_rows."
+        ) from error
+    except CancelledError:
+        raise RuntimeError(
+            f"Part {part} was cancelled: the cluster was restarted or closed, or its scheduler was lost."
+        ) from None
+    if isinstance(result, Exception):
+        raise result
+    return result
+
+
+def _check_workers(client: Client, packed: bytes) -> None:
+    from distributed.comm import CommClosedError
+
+    if not client.nthreads():
+        # A cluster that adapts to its load has no worker until there is something to do.
+        client.submit(_do_nothing, pure=False).result(timeout=_PATIENCE)
+    found = client.run(find_trouble, packed, on_error="return")
+    # A worker that is gone meanwhile gets no part.
+    present = {name: trouble for name, trouble in found.items() if not isinstance(trouble, CommClosedError)}
+    require_able(present)
+
+
+async def _end_run(run: str) -> None:
+    # A coroutine, for the driver does not wait for those of workers that hang.
+    end_run(run)
+
+
+def _do_nothing() -> None:
+    """Occupy a worker for a moment."""

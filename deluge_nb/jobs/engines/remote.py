@@ -1,0 +1,145 @@
+"""A worker in other processes: what travels there, what is checked before anything is sent, and how a run is ended.
+
+The engines of clusters share it. Settings travel, and secrets do not: they are looked up where the worker arrives.
+"""
+
+from __future__ import annotations
+
+import pickle
+import threading
+from collections import OrderedDict
+from collections.abc import Mapping
+from concurrent.futures import CancelledError
+from typing import TYPE_CHECKING
+
+from ...client.calls.offline import check_keys
+from ...client.calls.travel import check_place, describe_place
+from ...client.interruption import describe, stopping
+from ...errors import DelugeError, MissingKeyError, SettingError
+
+if TYPE_CHECKING:
+    from .base import Done, Worker
+
+# Runs of which a process remembers whether they were ended.
+_MOST_RUNS = 100
+
+_runs: OrderedDict[str, threading.Event] = OrderedDict()
+_lock = threading.Lock()
+
+
+def pack(worker: Worker) -> bytes:
+    """Return a worker and what it expects of the process where it arrives.
+
+    Parameters
+    ----------
+    worker
+        The worker.
+
+    Raises
+    ------
+    SettingError
+        When its client cannot travel.
+    """
+    expected = describe_place(worker.spec.client, worker.spec.settings)
+    try:
+        return pickle.dumps((worker, expected))
+    except (TypeError, AttributeError, pickle.PicklingError) as error:
+        raise SettingError(
+            f"The client cannot go to another process, for a part of it cannot be pickled ({error}); leave out on=, or "
+            "the client's argument that is an object of your own (transport=, pace=).",
+            setting="client",
+            value=worker.spec.client,
+        ) from None
+
+
+def run_packed(packed: bytes, part: int, run: str) -> Done | Exception:
+    """Run one part in this process, where all parts of a job share a client, and so its connections and limits.
+
+    Parameters
+    ----------
+    packed
+        What :func:`pack` returned.
+    part
+        Number of the part.
+    run
+        Name of the run, which :func:`end_run` ends.
+
+    Returns
+    -------
+    Done or Exception
+        An error is returned and not raised, so that no engine tries again what may have been paid for.
+    """
+    event = _event_of(run)
+    if event.is_set():
+        return CancelledError("the run was ended")
+    worker, _ = pickle.loads(packed)
+    try:
+        with stopping(event):
+            return worker(part)
+    except Exception as error:
+        return error
+
+
+def end_run(run: str) -> None:
+    """End the requests of a run that are under way in this process; its parts that arrive later do nothing.
+
+    Parameters
+    ----------
+    run
+        Name of the run.
+    """
+    _event_of(run).set()
+
+
+def find_trouble(packed: bytes) -> Exception | None:
+    """Return the reason why this process cannot work on a job; None if it can. Nothing is sent.
+
+    Parameters
+    ----------
+    packed
+        What :func:`pack` returned.
+    """
+    try:
+        worker, expected = pickle.loads(packed)
+        worker.open()
+        check_place(worker.spec.client, worker.spec.settings, expected)
+        check_keys(worker.spec.client)
+    except Exception as error:
+        return error
+    return None
+
+
+def require_able(troubles: Mapping[str, Exception | None]) -> None:
+    """Check that all processes can work on a job.
+
+    Parameters
+    ----------
+    troubles
+        What :func:`find_trouble` returned, by the name of the process.
+
+    Raises
+    ------
+    MissingKeyError
+        When one has no key.
+    SettingError
+        When one cannot work for another reason.
+    """
+    unable = {name: trouble for name, trouble in troubles.items() if trouble is not None}
+    if not unable:
+        return
+    name, trouble = next(iter(unable.items()))
+    message = (
+        f"{len(unable)} of {len(troubles)} workers cannot work on this job, so nothing was sent. {name} says: "
+        f"{trouble if isinstance(trouble, DelugeError) else describe(trouble)}"
+    )
+    if isinstance(trouble, MissingKeyError):
+        raise MissingKeyError(message, endpoint=trouble.endpoint, variable=trouble.variable)
+    raise SettingError(message, setting="on")
+
+
+def _event_of(run: str) -> threading.Event:
+    with _lock:
+        event = _runs.setdefault(run, threading.Event())
+        while len(_runs) > _MOST_RUNS:
+            _runs.popitem(last=False)
+        return event

@@ -1,0 +1,231 @@
+"""Jobs on Dask: the same rows as in this process, whatever dies."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from distributed import Client, LocalCluster
+
+from deluge_nb import LLMClient, MissingKeyError, SettingError
+from deluge_nb.jobs.engines.choice import choose_engine
+from deluge_nb.jobs.engines.dask import Dask
+from tests.jobs.rows import RowServer, ask, check, row_server
+from tests.openai_server import Reply
+
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore:.* failed, :UserWarning")]
+COUNT, PART_ROWS = 400, 40
+
+
+@pytest.fixture
+def server() -> Iterator[RowServer]:
+    with row_server() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Client]:
+    """A cluster that all tests of this module share."""
+    with (
+        LocalCluster(
+            n_workers=2, threads_per_worker=2, dashboard_address="127.0.0.1:0", host="127.0.0.1", silence_logs=50
+        ) as running,
+        Client(running, set_as_default=False) as client,
+    ):
+        yield client
+
+
+def wait_for(condition: Callable[[], bool], driver: subprocess.Popen[bytes] | None = None) -> None:
+    """Wait until a condition holds; pytest's own limit ends a test that hangs."""
+    while not condition():
+        assert driver is None or driver.poll() is None, "the driver has ended"
+        time.sleep(0.005)
+
+
+def is_gone(process: psutil.Process) -> bool:
+    """Return whether a process has ended, also where nobody has asked for its status yet."""
+    try:
+        return process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+
+
+# What a job on Dask does ----------------------------------------------------------------------------------------------
+
+
+def test_a_given_client_runs_the_job_and_stays_open(server: RowServer, cluster: Client, tmp_path: Path) -> None:
+    server.bad = {7: Reply({"error": {"message": "no"}}, 400)}
+    job = ask(server.client(), 50, tmp_path, part_rows=8, on=cluster)
+    check(job, 50, {7})
+    assert server.counts == Counter(range(50))
+    assert cluster.submit(sum, [1, 2]).result() == 3
+    check(ask(server.client(), 50, tmp_path, on=cluster), 50, {7})
+    assert server.requests == 50
+    assert job.logprobs(3).text == ask(server.client(), 50, tmp_path / "here").logprobs(3).text
+
+
+def test_the_address_of_this_run_counts(server: RowServer, cluster: Client, tmp_path: Path) -> None:
+    lost = LLMClient("vllm/x", base_url="http://127.0.0.1:9/v1", max_attempts=1)
+    job = ask(lost, 20, tmp_path, part_rows=8, on=cluster)
+    assert job.progress.failed == 20
+    # The folder is the same job, and its transient failures are asked at the address given now.
+    found = ask(server.client(), 20, tmp_path, on=cluster)
+    check(found.retry(show_progress=False), 20)
+
+
+def test_an_address_that_workers_do_not_know_is_reported_before_anything_is_sent(
+    server: RowServer, cluster: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_BASE_URL", server.url)
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-here")
+    with pytest.raises(SettingError, match=r"nothing was sent.*has the address .* here, and .*give base_url="):
+        ask(LLMClient("gpt-4o-mini"), 20, tmp_path, on=cluster)
+    assert server.requests == 0
+
+
+def test_a_worker_without_a_key_is_reported_before_anything_is_sent(
+    server: RowServer, cluster: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secret = "sk-" + "w4" * 12
+    monkeypatch.setenv("OPENAI_API_KEY", secret)
+    monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
+    with pytest.raises(
+        MissingKeyError, match=r"2 of 2 workers cannot work.*nothing was sent.*OPENAI_API_KEY"
+    ) as caught:
+        ask(LLMClient("gpt-4o-mini", max_attempts=1), 20, tmp_path, on=cluster)
+    assert secret not in str(caught.value)
+    assert caught.value.variable == "OPENAI_API_KEY"
+    assert server.requests == 0
+
+
+def test_a_folder_that_workers_do_not_see_is_reported(
+    server: RowServer, cluster: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ask(server.client(), 20, tmp_path, part_rows=8)
+    (tmp_path / "parts" / "part-000001.parquet").unlink()
+    engine = Dask(cluster)
+    hidden = tmp_path.with_name("hidden")
+
+    class Hiding:
+        def run(self, parts: Any, worker: Any) -> Any:
+            tmp_path.rename(hidden)
+            try:
+                yield from engine.run(parts, worker)
+            finally:
+                hidden.rename(tmp_path)
+
+    with pytest.raises(SettingError, match="2 of 2 workers cannot work on this job, so nothing was sent"):
+        ask(server.client(), 20, tmp_path, on=Hiding())
+    assert server.requests == 20
+
+
+def test_an_error_of_a_part_is_raised_and_nothing_is_asked_twice(
+    server: RowServer, cluster: Client, tmp_path: Path
+) -> None:
+    ask(server.client(), 20, tmp_path, part_rows=5)
+    (tmp_path / "parts" / "part-000002.parquet").unlink()
+    # The answers cannot be written, for a folder has their name.
+    (tmp_path / "parts" / "part-000002.parquet").mkdir()
+    with pytest.raises(OSError, match="part-000002"):
+        ask(server.client(), 20, tmp_path, on=cluster)
+    assert max(server.counts.values()) == 2
+
+
+def test_an_interrupt_ends_the_requests_under_way(server: RowServer, cluster: Client, tmp_path: Path) -> None:
+    server.delay = 0.05
+    client = server.client(max_concurrent_requests=4)
+
+    def interrupt() -> None:
+        wait_for(lambda: server.requests >= PART_ROWS)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    threading.Thread(target=interrupt).start()
+    with pytest.raises(KeyboardInterrupt) as caught:
+        ask(client, COUNT, tmp_path, part_rows=PART_ROWS, on=cluster)
+    assert any("0 of 10 parts are done" in note for note in caught.value.__notes__)
+    wait_for(lambda: not any(cluster.processing().values()))
+    # Four parts were under way.
+    assert server.requests < 4 * PART_ROWS
+    server.delay = 0
+    check(ask(client, COUNT, tmp_path, on=cluster), COUNT)
+
+
+def test_clients_that_cannot_be_used_are_refused(cluster: Client) -> None:
+    assert isinstance(choose_engine(cluster), Dask)
+    with pytest.raises(SettingError, match=r"not LocalCluster.*pass on=cluster\.get_client"):
+        choose_engine(cluster.cluster)
+    assert cluster.scheduler is not None
+    with Client(cluster.scheduler.address, set_as_default=False) as closed:
+        pass
+    with pytest.raises(SettingError, match="client of Dask that is closed; make a new one"):
+        choose_engine(closed)
+
+
+async def test_an_asynchronous_client_is_refused(cluster: Client) -> None:
+    assert cluster.scheduler is not None
+    async with Client(cluster.scheduler.address, asynchronous=True, set_as_default=False) as client:
+        with pytest.raises(SettingError, match="asynchronous client of Dask"):
+            choose_engine(client)
+
+
+# Processes that are killed --------------------------------------------------------------------------------------------
+
+
+def test_workers_that_are_killed_lose_no_row(server: RowServer, cluster: Client, tmp_path: Path) -> None:
+    server.delay = 0.02
+    draws, kills = random.Random(6), 2
+    goals = [(number + draws.random()) * COUNT / kills for number in range(kills)]
+
+    def kill() -> None:
+        for goal in goals:
+            wait_for(lambda goal=goal: server.requests >= goal)
+            os.kill(draws.choice(list(cluster.run(os.getpid).values())), signal.SIGKILL)
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    job = ask(server.client(max_concurrent_requests=8), COUNT, tmp_path, part_rows=PART_ROWS, on=cluster)
+    killer.join()
+    check(job, COUNT)
+    asked = server.counts
+    assert set(asked) == set(range(COUNT))
+    twice = sum(number - 1 for number in asked.values())
+    # Both parts of a worker were under way, or all four where the scheduler had given it more.
+    assert 0 < twice <= kills * 4 * PART_ROWS
+    assert not list(tmp_path.rglob("*.tmp"))
+
+
+def test_a_driver_that_is_killed_loses_no_row_and_leaves_no_process(server: RowServer, tmp_path: Path) -> None:
+    server.delay = 0.02
+    arguments = [server.url, str(tmp_path), str(COUNT), str(PART_ROWS)]
+    driver = subprocess.Popen([sys.executable, "-m", "tests.jobs.dask_driver", *arguments])
+    goal = random.Random(7).randint(PART_ROWS, COUNT // 2)
+    try:
+        wait_for(lambda: server.requests >= goal, driver)
+        family = psutil.Process(driver.pid).children(recursive=True)
+    finally:
+        driver.kill()
+    driver.wait()
+    assert len(family) >= 2
+    wait_for(lambda: all(map(is_gone, family)))
+    server.delay = 0
+    check(ask(server.client(), COUNT, tmp_path), COUNT)
+    twice = sum(number - 1 for number in server.counts.values())
+    assert 0 < twice <= 4 * PART_ROWS
+
+
+def test_a_cluster_of_this_machine_is_closed_after_the_run(server: RowServer, tmp_path: Path) -> None:
+    before = set(psutil.Process().children(recursive=True))
+    check(ask(server.client(), 40, tmp_path, part_rows=8, on=Dask(workers=1)), 40)
+    left = [child for child in psutil.Process().children(recursive=True) if child not in before]
+    assert not [child for child in left if not is_gone(child) and "spawn_main" in " ".join(child.cmdline())]
