@@ -248,7 +248,11 @@ class BaseClient:
 
     def __copy__(self) -> Self:
         """Return a client with equal settings, which keeps the secrets, for it stays in this process."""
-        with_secrets = type(self)(**self._travelling())
+        return self._copied()
+
+    def _copied(self, **changes: Any) -> Self:
+        """Return a client with some other arguments, which keeps the secrets."""
+        with_secrets = type(self)(**self._travelling() | changes)
         with_secrets._access = self._access
         for route, own in zip(with_secrets._routes, self._routes, strict=True):
             route.take_access(own)

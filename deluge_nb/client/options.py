@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from ..errors import SettingError, invalid_argument
 from ..sampling import NAMES_ELSEWHERE, SamplingParams, hint
 from ..tools import Tool
-from ..transport.throttle import OwnPace, Pace, PaceLike, check_pace
+from ..transport.throttle import OwnPace, Pace, PaceLike, PaceOfProcesses, check_pace
 from .sending.pacing import CheckedPace
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ def as_pace(pace: PaceLike | None, rates: Mapping[str, float]) -> PaceLike | Non
         raise SettingError(
             f"{name}={rate!r} and pace={pace!r} both limit the requests; give the limit once.", setting=name, value=rate
         )
-    return pace if type(pace) is Pace else CheckedPace(pace)
+    return pace if type(pace) is Pace or isinstance(pace, PaceOfProcesses) else CheckedPace(pace)
 
 
 def check_transport(transport: object) -> None:

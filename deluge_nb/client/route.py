@@ -45,7 +45,8 @@ class Route:
         slots: Slots | None = None,
         continues: bool | None = None,
     ) -> None:
-        self._pace = pace
+        self.pace = pace
+        """What paces the requests; None for no limit."""
         self._slots = slots
         self._access = access
         located, self._address, self._is_keyed = _locate(model, access)
@@ -145,7 +146,7 @@ class Route:
                 timeout=self._timeout,
                 max_attempts=self._attempts,
                 transport=self._transport,
-                pace=self._pace,
+                pace=self.pace,
                 slots=self._slots,
             )
             self._open = (identity, opened)
@@ -160,12 +161,12 @@ class Route:
 
     def charge(self, completion: Completion) -> None:
         """Count the tokens of an answer toward the limit of tokens per minute."""
-        if self._pace is not None:
-            self._pace.charge(token_count(completion.usage))
+        if self.pace is not None:
+            self.pace.charge(token_count(completion.usage))
 
     def pace_trouble(self) -> str | None:
         """Return what a pace of the user's own did wrong, as a sentence, once; else None."""
-        return self._pace.take_trouble() if isinstance(self._pace, CheckedPace) else None
+        return self.pace.take_trouble() if isinstance(self.pace, CheckedPace) else None
 
     def close(self) -> None:
         """Close the connection."""

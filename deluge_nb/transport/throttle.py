@@ -6,9 +6,10 @@ import asyncio
 import math
 import random
 import threading
+from abc import ABC, abstractmethod
 from time import monotonic
 from types import TracebackType
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from ..errors import SettingError
 
@@ -71,6 +72,107 @@ class PaceLike(Protocol):
         ...
 
 
+class Turns(NamedTuple):
+    """Turns that were reserved.
+
+    Parameters
+    ----------
+    count
+        Number of turns; 0 while tokens are owed, or a server has asked to wait, or the next turn is too far away.
+    departure
+        Time of the first, or when to ask again, as :func:`time.monotonic` counts.
+    gap
+        Seconds between two of them.
+    """
+
+    count: int
+    departure: float
+    gap: float
+
+
+class Schedule:
+    """Allowance of requests and tokens per minute, as times at which requests may leave; nothing waits here.
+
+    Parameters
+    ----------
+    requests_per_minute, tokens_per_minute
+        As for :class:`Pace`.
+    """
+
+    def __init__(self, requests_per_minute: float | None, tokens_per_minute: float | None) -> None:
+        self.limits = requests_per_minute, tokens_per_minute
+        """Requests and tokens per minute."""
+        self._interval = 60.0 / requests_per_minute if requests_per_minute else 0.0
+        self._next = self._held = self._updated = -math.inf
+        self._rate = tokens_per_minute / 60.0 if tokens_per_minute else None
+        self._allowance = _BURST * (self._rate or 0.0)
+        # Clients share one loop; workers of your own may use the same allowance on other threads.
+        self._lock = threading.Lock()
+
+    def __getstate__(self) -> dict[str, object]:
+        return {name: value for name, value in vars(self).items() if name != "_lock"}
+
+    def __setstate__(self, state: dict[str, object]) -> None:
+        vars(self).update(state, _lock=threading.Lock())
+
+    def reserve(self, count: int = 1, within: float = math.inf) -> Turns:
+        """Reserve the next turns.
+
+        Parameters
+        ----------
+        count
+            Number of turns.
+        within
+            Seconds from now in which the first must be.
+        """
+        with self._lock:
+            now = monotonic()
+            wait = max(self._debt(now), _with_spread(self._held - now))
+            if wait > _SHORTEST:
+                return Turns(0, now + wait, self._interval)
+            departure = max(now, self._next)
+            if departure - now > within:
+                return Turns(0, departure - within, self._interval)
+            self._next = departure + count * self._interval
+            return Turns(count, departure, self._interval)
+
+    def charge(self, tokens: float) -> None:
+        """Count tokens that have been used.
+
+        Parameters
+        ----------
+        tokens
+            Tokens in and out.
+        """
+        with self._lock:
+            self._allowance -= tokens
+
+    def hold(self, seconds: float) -> None:
+        """Let no request leave for some time.
+
+        Parameters
+        ----------
+        seconds
+            Seconds from now.
+        """
+        with self._lock:
+            self._held = max(self._held, monotonic() + seconds)
+            self._next = max(self._next, self._held)
+
+    def is_held(self, departure: float) -> bool:
+        """Return whether a server has asked to wait until after a time."""
+        return self._held > departure
+
+    def _debt(self, now: float) -> float:
+        """Return the seconds until the tokens owed are paid off."""
+        if self._rate is None:
+            return 0.0
+        elapsed = now - self._updated if self._updated > -math.inf else 0.0
+        self._updated = now
+        self._allowance = min(self._allowance + elapsed * self._rate, _BURST * self._rate)
+        return -self._allowance / self._rate if self._allowance < 0 else 0.0
+
+
 class Pace:
     """Allowance of requests and tokens per minute, for one client or shared by several.
 
@@ -104,35 +206,14 @@ class Pace:
             is_number = isinstance(rate, int | float) and not isinstance(rate, bool)
             if rate is not None and not (is_number and 0 < rate < math.inf):
                 raise SettingError(f"{name} must be a number above 0, not {rate!r}.", setting=name, value=rate)
-        self._limits = requests_per_minute, tokens_per_minute
-        self._interval = 60.0 / requests_per_minute if requests_per_minute else 0.0
-        self._next = self._held = self._updated = -math.inf
-        self._rate = tokens_per_minute / 60.0 if tokens_per_minute else None
-        self._allowance = _BURST * (self._rate or 0.0)
-        # Clients share one loop; workers of your own may use the same allowance on other threads.
-        self._lock = threading.Lock()
-
-    def __getstate__(self) -> dict[str, object]:
-        return {name: value for name, value in vars(self).items() if name != "_lock"}
-
-    def __setstate__(self, state: dict[str, object]) -> None:
-        vars(self).update(state, _lock=threading.Lock())
+        self._schedule = Schedule(requests_per_minute, tokens_per_minute)
 
     async def turn(self) -> None:
         """Wait until the next request may leave."""
         while True:
-            with self._lock:
-                now = monotonic()
-                wait = max(self._debt(now), _with_spread(self._held - now))
-                departure = max(now, self._next)
-                if wait <= _SHORTEST:
-                    self._next = departure + self._interval
-            if wait > _SHORTEST:
-                await asyncio.sleep(wait)
-                continue
-            if departure > now:
-                await asyncio.sleep(self._rounded(departure) - now)
-            if self._held <= departure:  # else a server asked to wait meanwhile
+            turns = self._schedule.reserve()
+            await sleep_until(turns.departure, turns.gap if turns.count else 0.0)
+            if turns.count and not self._schedule.is_held(turns.departure):  # else a server asked to wait meanwhile
                 return
 
     def charge(self, tokens: float) -> None:
@@ -143,8 +224,7 @@ class Pace:
         tokens
             Tokens in and out.
         """
-        with self._lock:
-            self._allowance -= tokens
+        self._schedule.charge(tokens)
 
     def hold(self, seconds: float) -> None:
         """Let no request leave for some time.
@@ -154,26 +234,33 @@ class Pace:
         seconds
             Seconds from now.
         """
-        with self._lock:
-            self._held = max(self._held, monotonic() + seconds)
-            self._next = max(self._next, self._held)
+        self._schedule.hold(seconds)
 
     def __repr__(self) -> str:
         names = ("requests_per_minute", "tokens_per_minute")
-        given = [f"{name}={limit!r}" for name, limit in zip(names, self._limits, strict=True) if limit is not None]
+        given = [
+            f"{name}={limit!r}" for name, limit in zip(names, self._schedule.limits, strict=True) if limit is not None
+        ]
         return f"{type(self).__name__}({', '.join(given)})"
 
-    def _rounded(self, departure: float) -> float:
-        return math.ceil(departure / _TICK) * _TICK if self._interval < _TICK else departure
 
-    def _debt(self, now: float) -> float:
-        """Return the seconds until the tokens owed are paid off."""
-        if self._rate is None:
-            return 0.0
-        elapsed = now - self._updated if self._updated > -math.inf else 0.0
-        self._updated = now
-        self._allowance = min(self._allowance + elapsed * self._rate, _BURST * self._rate)
-        return -self._allowance / self._rate if self._allowance < 0 else 0.0
+class PaceOfProcesses(ABC):
+    """Base class of the paces of this package whose turns come from another process.
+
+    They report their own failures, and their turns may take as long as the limit wants.
+    """
+
+    @abstractmethod
+    async def turn(self) -> None:
+        """Wait until the next request may leave."""
+
+    @abstractmethod
+    def charge(self, tokens: float) -> None:
+        """Count the tokens that an answer used."""
+
+    @abstractmethod
+    def hold(self, seconds: float) -> None:
+        """Let no request leave for some time."""
 
 
 class OwnPace(Pace):
@@ -253,6 +340,27 @@ def check_pace(pace: object) -> None:
             setting="pace",
             value=pace,
         )
+
+
+def limits_of(pace: Pace) -> tuple[float | None, float | None]:
+    """Return the requests and the tokens per minute of an allowance."""
+    return pace._schedule.limits
+
+
+async def sleep_until(departure: float, gap: float) -> None:
+    """Wait for the time of a turn, together with those that are close to it.
+
+    Parameters
+    ----------
+    departure
+        The time.
+    gap
+        Seconds between two turns.
+    """
+    now = monotonic()
+    if departure > now:
+        rounded = math.ceil(departure / _TICK) * _TICK if 0 < gap < _TICK else departure
+        await asyncio.sleep(rounded - now)
 
 
 def _with_spread(left: float) -> float:

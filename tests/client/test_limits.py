@@ -365,8 +365,8 @@ def test_workers_on_several_threads_share_one_allowance() -> None:
             worker.join()
     finally:
         sys.setswitchinterval(before)
-    assert pace._allowance == 1 - 4 * 5000
-    assert pickle.loads(pickle.dumps(pace))._allowance == pace._allowance
+    assert pace._schedule._allowance == 1 - 4 * 5000
+    assert pickle.loads(pickle.dumps(pace))._schedule._allowance == pace._schedule._allowance
 
 
 @pytest.mark.parametrize("pace", [600, "fast", Pace, object(), {"turn": print}])

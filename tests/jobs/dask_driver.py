@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from deluge_nb import LLMClient
-from deluge_nb.jobs.engines.dask import Dask
+from deluge_nb.jobs.engines.clusters.dask import Dask
 from tests.jobs.rows import ask
 
 

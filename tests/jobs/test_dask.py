@@ -20,7 +20,7 @@ from distributed import Client, LocalCluster
 
 from deluge_nb import LLMClient, MissingKeyError, SettingError
 from deluge_nb.jobs.engines.choice import choose_engine
-from deluge_nb.jobs.engines.dask import Dask
+from deluge_nb.jobs.engines.clusters.dask import Dask
 from tests.jobs.rows import RowServer, ask, check, row_server
 from tests.openai_server import Reply
 
@@ -177,6 +177,15 @@ async def test_an_asynchronous_client_is_refused(cluster: Client) -> None:
     async with Client(cluster.scheduler.address, asynchronous=True, set_as_default=False) as client:
         with pytest.raises(SettingError, match="asynchronous client of Dask"):
             choose_engine(client)
+
+
+def test_workers_share_the_limit_of_their_client(server: RowServer, cluster: Client, tmp_path: Path) -> None:
+    client = server.client(max_requests_per_minute=60 * 100)
+    begun = time.monotonic()
+    job = ask(client, 160, tmp_path, part_rows=20, on=cluster)
+    # Each with a limit of its own, they would take half as long; a slow machine takes longer.
+    assert time.monotonic() - begun >= 1.5
+    check(job, 160)
 
 
 # Processes that are killed --------------------------------------------------------------------------------------------

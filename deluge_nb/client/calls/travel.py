@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ...errors import SettingError
+from ..base import BaseClient
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ...sampling import SamplingParams
-    from ..base import BaseClient
+    from ...transport.throttle import PaceLike
+
+Client = TypeVar("Client", bound=BaseClient)
 
 
 def describe_place(client: BaseClient, settings: tuple[SamplingParams, ...]) -> list[dict[str, Any]]:
@@ -65,7 +68,36 @@ def _cure(name: str) -> str:
     return cures.get(name, "install the same version of deluge-nb on both")
 
 
-def has_rate_limit(client: BaseClient) -> bool:
-    """Return whether a client has a limit of requests or tokens a minute, which holds in one process."""
-    names = ("max_requests_per_minute", "max_tokens_per_minute", "pace")
-    return any(client._settings[name] is not None for name in names)
+def pace_of(client: BaseClient) -> PaceLike | None:
+    """Return what paces the requests of a client; None where it has no limit.
+
+    Parameters
+    ----------
+    client
+        The client.
+    """
+    return client._routes[0].pace
+
+
+def has_one_server(client: BaseClient) -> bool:
+    """Return whether all models of a client are at one server, so that what one may not do, no other may.
+
+    Parameters
+    ----------
+    client
+        The client.
+    """
+    return len({route.endpoint.base_url for route in client._routes}) == 1
+
+
+def with_pace(client: Client, pace: PaceLike) -> Client:
+    """Return a client with equal settings whose requests are paced by an object.
+
+    Parameters
+    ----------
+    client
+        The client.
+    pace
+        The object, in place of the client's limits per minute.
+    """
+    return client._copied(max_requests_per_minute=None, max_tokens_per_minute=None, pace=pace)

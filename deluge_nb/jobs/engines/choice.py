@@ -11,7 +11,7 @@ from .base import Engine
 from .here import Here
 
 _ENGINES = {
-    "dask": ("dask", "Dask"),
+    "dask": ("clusters.dask", "Dask"),
     "files": ("batch_files", "Files"),
     "openai-batch": ("batch_files", "OpenAIBatch"),
 }
@@ -34,7 +34,7 @@ def choose_engine(on: Any) -> Engine:
     # What is not imported, nobody has an object of.
     distributed = sys.modules.get("distributed")
     if distributed is not None and isinstance(on, distributed.Client):
-        return import_module(".dask", __package__).Dask(on)
+        return import_module(".clusters.dask", __package__).Dask(on)
     if distributed is not None and isinstance(on, distributed.deploy.Cluster):
         raise SettingError(
             f"on must be a client of dask.distributed, not {on!r}; pass on=cluster.get_client().",

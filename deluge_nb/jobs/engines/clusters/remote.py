@@ -10,15 +10,17 @@ import threading
 from collections import OrderedDict
 from collections.abc import Mapping
 from concurrent.futures import CancelledError
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ...client.calls.offline import check_keys
-from ...client.calls.travel import check_place, describe_place
-from ...client.interruption import describe, stopping
-from ...errors import DelugeError, MissingKeyError, SettingError
+from ....client.calls.offline import check_keys
+from ....client.calls.travel import check_place, describe_place
+from ....client.interruption import describe, stopping
+from ....errors import DelugeError, MissingKeyError, SettingError
+from .limits import Ask, connect, share_limit
 
 if TYPE_CHECKING:
-    from .base import Done, Worker
+    from ..base import Done, Worker
 
 # Runs of which a process remembers whether they were ended.
 _MOST_RUNS = 100
@@ -40,19 +42,21 @@ def pack(worker: Worker) -> bytes:
     SettingError
         When its client cannot travel.
     """
-    expected = describe_place(worker.spec.client, worker.spec.settings)
+    spec = worker.spec
+    expected = describe_place(spec.client, spec.settings)
+    sent = replace(worker, spec=replace(spec, client=share_limit(spec.client)))
     try:
-        return pickle.dumps((worker, expected))
+        return pickle.dumps((sent, expected))
     except (TypeError, AttributeError, pickle.PicklingError) as error:
         raise SettingError(
             f"The client cannot go to another process, for a part of it cannot be pickled ({error}); leave out on=, or "
             "the client's argument that is an object of your own (transport=, pace=).",
             setting="client",
-            value=worker.spec.client,
+            value=spec.client,
         ) from None
 
 
-def run_packed(packed: bytes, part: int, run: str) -> Done | Exception:
+def run_packed(packed: bytes, part: int, run: str, ask: Ask) -> Done | Exception:
     """Run one part in this process, where all parts of a job share a client, and so its connections and limits.
 
     Parameters
@@ -63,6 +67,8 @@ def run_packed(packed: bytes, part: int, run: str) -> Done | Exception:
         Number of the part.
     run
         Name of the run, which :func:`end_run` ends.
+    ask
+        Function that carries what this process wants of a limit that all share.
 
     Returns
     -------
@@ -73,6 +79,7 @@ def run_packed(packed: bytes, part: int, run: str) -> Done | Exception:
     if event.is_set():
         return CancelledError("the run was ended")
     worker, _ = pickle.loads(packed)
+    connect(worker.spec.client, ask)
     try:
         with stopping(event):
             return worker(part)

@@ -8,16 +8,16 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import CancelledError
 from typing import TYPE_CHECKING, Any
 
-from ...client.calls.travel import has_rate_limit
-from ...errors import SettingError
-from ...extras import import_extra
-from .base import Done
+from ....errors import SettingError
+from ....extras import import_extra
+from ..base import Done
+from .limits import is_limited
 from .remote import end_run, find_trouble, pack, require_able, run_packed
 
 if TYPE_CHECKING:
     from distributed import Client
 
-    from .base import Worker
+    from ..base import Worker
 
 # Attempts of a part after the first, where it could not begin: an error of a part that has begun is final.
 _RETRIES = 2
@@ -80,15 +80,11 @@ class Dask:
         RuntimeError
             When the cluster gives up a part. The parts that are done are kept.
         """
-        if has_rate_limit(worker.spec.client):
-            raise SettingError(
-                "A limit a minute (max_requests_per_minute, max_tokens_per_minute, pace) would hold for each worker of "
-                "Dask alone, so their sum would exceed it; leave it out, or leave out on=.",
-                setting="on",
-            )
         packed = pack(worker)
         with self._connected(len(parts)) as client:
             _check_workers(client, packed)
+            if is_limited(worker.spec.client):
+                _share_limits(client)
             yield from _run(client, parts, packed)
 
     @contextlib.contextmanager
@@ -125,7 +121,7 @@ def _run(client: Client, parts: Sequence[int], packed: bytes) -> Iterator[Done]:
         free = _PARTS_AT_A_TIME * max(1, len(client.nthreads())) - len(under_way)
         for _, part in zip(range(free), waiting, strict=False):
             key = f"deluge_nb-part-{part}-{run}"
-            future = client.submit(run_packed, packed, part, run, key=key, retries=_RETRIES, priority=-part)
+            future = client.submit(_run_part, packed, part, run, key=key, retries=_RETRIES, priority=-part)
             under_way[future] = part
             finished.add(future)
 
@@ -172,6 +168,27 @@ def _check_workers(client: Client, packed: bytes) -> None:
     # A worker that is gone meanwhile gets no part.
     present = {name: trouble for name, trouble in found.items() if not isinstance(trouble, CommClosedError)}
     require_able(present)
+
+
+def _share_limits(client: Client) -> None:
+    from .dask_plugin import TurnsPlugin
+
+    try:
+        client.register_plugin(TurnsPlugin())
+    except ImportError as error:
+        raise SettingError(
+            f"The scheduler cannot hand out turns within a limit, for it lacks a package ({error}), so nothing was "
+            "sent; install deluge-nb where it runs.",
+            setting="on",
+        ) from None
+
+
+def _run_part(packed: bytes, part: int, run: str) -> Done | Exception:
+    from distributed import get_worker
+
+    from .dask_plugin import ask_scheduler
+
+    return run_packed(packed, part, run, ask_scheduler(get_worker()))
 
 
 async def _end_run(run: str) -> None:
