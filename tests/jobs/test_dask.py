@@ -11,6 +11,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from tests.openai_server import Reply
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore:.* failed, :UserWarning")]
 COUNT, PART_ROWS = 400, 40
+SERVER = str(Path("deluge_nb", "local", "child.py"))
 
 
 @pytest.fixture
@@ -233,8 +235,32 @@ def test_a_driver_that_is_killed_loses_no_row_and_leaves_no_process(server: RowS
     assert 0 < twice <= 4 * PART_ROWS
 
 
-def test_a_cluster_of_this_machine_is_closed_after_the_run(server: RowServer, tmp_path: Path) -> None:
-    before = set(psutil.Process().children(recursive=True))
-    check(ask(server.client(), 40, tmp_path, part_rows=8, on=Dask(workers=1)), 40)
-    left = [child for child in psutil.Process().children(recursive=True) if child not in before]
-    assert not [child for child in left if not is_gone(child) and "spawn_main" in " ".join(child.cmdline())]
+def offspring(word: str) -> set[psutil.Process]:
+    """Return the processes below this one that run and have a word in their command."""
+    found: set[psutil.Process] = set()
+    for process in psutil.Process().children(recursive=True):
+        with suppress(psutil.NoSuchProcess, psutil.ZombieProcess):
+            if not is_gone(process) and word in " ".join(process.cmdline()):
+                found.add(process)
+    return found
+
+
+@pytest.mark.model
+def test_each_worker_has_one_embedded_server_and_no_process_is_left(tmp_path: Path) -> None:
+    before = offspring("spawn_main")
+    engine, servers = Dask(workers=2), dict[psutil.Process, int]()
+
+    class Looking:
+        def run(self, parts: Any, worker: Any) -> Any:
+            for report in engine.run(parts, worker):
+                servers.update({server: server.ppid() for server in offspring(SERVER)})
+                yield report
+
+    client = LLMClient("local", max_new_tokens=1)
+    job = ask(client, 6, tmp_path, part_rows=1, on=Looking())
+    assert job.progress.failed == 0
+    workers = set(servers.values())
+    assert 1 <= len(servers) == len(workers) <= 2
+    assert os.getpid() not in workers
+    wait_for(lambda: all(map(is_gone, servers)))
+    assert offspring("spawn_main") <= before
