@@ -17,6 +17,7 @@ MODULES = {
     "client": "client.batches",
     "rows": "client.rows",
     "jobs": "jobs.rows",
+    "jobs-dask": "jobs.on_dask",
     "stats": "stats.functions",
     "coverage": "stats.coverage",
     "widget": "widget.view",

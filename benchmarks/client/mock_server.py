@@ -2,7 +2,8 @@
 
 Run as a process of its own; prints its port. The bodies have 64 tokens with 20 alternatives each, or as many tokens as
 the first argument says; the second is the delay in seconds, and the third the number of alternatives. Bodies of one
-token answer yes or no.
+token answer yes or no. With a fourth argument, the server takes this number of requests a second and refuses more; half
+a second's worth may come at once.
 """
 
 from __future__ import annotations
@@ -16,7 +17,9 @@ import sys
 TOKENS = int(sys.argv[1]) if len(sys.argv) > 1 else 64
 DELAY = float(sys.argv[2]) if len(sys.argv) > 2 else 0.02
 ALTERNATIVES = int(sys.argv[3]) if len(sys.argv) > 3 else 20
+LIMIT = int(sys.argv[4]) if len(sys.argv) > 4 else None
 VOCABULARY, BODIES = 3343, 32
+REFUSAL = b"HTTP/1.1 429 Too Many Requests\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
 
 
 def body(source: random.Random) -> bytes:
@@ -52,6 +55,7 @@ class Server(asyncio.Protocol):
 
     replies: list[bytes]
     turn = 0
+    allowance = counted = 0.0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Store the transport of a new connection."""
@@ -73,7 +77,20 @@ class Server(asyncio.Protocol):
             if len(rest) < length:
                 return
             self.waiting = rest[length:]
-            asyncio.get_running_loop().call_later(DELAY, self.answer)
+            if LIMIT is not None and self.is_refused(LIMIT):
+                self.transport.write(REFUSAL)  # type: ignore[attr-defined]
+            else:
+                asyncio.get_running_loop().call_later(DELAY, self.answer)
+
+    def is_refused(self, limit: int) -> bool:
+        """Count a request, and return whether it is one too many."""
+        now = asyncio.get_running_loop().time()
+        Server.allowance = min(Server.allowance + (now - Server.counted) * limit, limit / 2)
+        Server.counted = now
+        if Server.allowance < 1:
+            return True
+        Server.allowance -= 1
+        return False
 
     def answer(self) -> None:
         """Send the next of the prepared replies."""

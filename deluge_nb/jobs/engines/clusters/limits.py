@@ -23,9 +23,11 @@ from ....transport.throttle import OwnPace, Pace, PaceOfProcesses, Schedule, lim
 if TYPE_CHECKING:
     from ....client.client import LLMClient
 
-# Seconds' worth of turns that all processes together have in advance. Fewer, and a slow answer of the scheduler costs
-# turns; more, and a process that dies takes more turns with it.
-_BLOCK = 0.2
+# Seconds' worth of turns of all processes together in a block, and seconds before the end of one that the next is
+# fetched. Less, and a slow answer of the scheduler costs turns; more, and a process that dies takes more with it.
+_BLOCK = 0.1
+# Seconds that a request may leave late without delaying others: what an event loop does meanwhile.
+_SLACK = 0.05
 # Turns at a time where only tokens are limited. Each is free, but a debt is only noticed with the next few.
 _FREE_TURNS = 8
 # Seconds that a turn may be ahead of its request, or behind it: others would not know that a server asks to wait.
@@ -118,7 +120,7 @@ class SharedPace(PaceOfProcesses):
         self._holds_all = holds_all
         self._lock = asyncio.Lock()
         self._turns, self._next, self._gap = 0, -math.inf, 0.0
-        self._last = self._held = -math.inf
+        self._last = self._left = self._held = -math.inf
         self._tokens = 0.0
         self._is_reporting = False
         self._reports: set[asyncio.Task[None]] = set()
@@ -131,11 +133,15 @@ class SharedPace(PaceOfProcesses):
         async with self._lock:
             while not self._turns or monotonic() - self._next > _VALID:
                 await self._refill()
-            # A request that is late does not catch up, for that would be a burst.
             departure = self._last = max(self._next, monotonic(), self._last + self._gap)
             self._next += self._gap
             self._turns -= 1
-        await sleep_until(departure, self._gap)
+        gap = self._gap
+        await sleep_until(departure, gap)
+        # Requests that are late do not catch up: an event loop that was busy would send all of them at once.
+        while (early := self._left - _SLACK - monotonic()) > 0:  # noqa: ASYNC110 - waits for a time, not for an event
+            await asyncio.sleep(early)
+        self._left = max(self._left, monotonic()) + gap
 
     def charge(self, tokens: float) -> None:
         """Count the tokens that an answer used.
