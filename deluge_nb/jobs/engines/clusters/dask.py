@@ -15,7 +15,7 @@ from .limits import is_limited
 from .remote import end_run, find_trouble, pack, require_able, run_packed
 
 if TYPE_CHECKING:
-    from distributed import Client
+    from distributed import Client, LocalCluster
 
     from ..base import Worker
 
@@ -78,7 +78,7 @@ class Dask:
             When a worker has no key, does not see the folder, or cannot do the work for another reason. Nothing was
             sent.
         RuntimeError
-            When the cluster gives up a part. The parts that are done are kept.
+            When worker processes cannot be started, or the cluster gives up a part. The parts that are done are kept.
         """
         packed = pack(worker)
         with self._connected(len(parts)) as client:
@@ -92,21 +92,31 @@ class Dask:
         if self._client is not None:
             yield self._client
             return
-        from dask.system import CPU_COUNT
-        from distributed import Client, LocalCluster
+        from distributed import Client
 
-        with (
-            LocalCluster(
-                n_workers=self._workers or max(1, min(CPU_COUNT, parts)),
-                threads_per_worker=_PARTS_AT_A_TIME,
-                processes=True,
-                dashboard_address="127.0.0.1:0",
-                host="127.0.0.1",
-                silence_logs=50,
-            ) as cluster,
-            Client(cluster, set_as_default=False) as client,
-        ):
+        with _start_cluster(self._workers, parts) as cluster, Client(cluster, set_as_default=False) as client:
             yield client
+
+
+def _start_cluster(workers: int | None, parts: int) -> LocalCluster:
+    from dask.system import CPU_COUNT
+    from distributed import LocalCluster
+
+    try:
+        return LocalCluster(
+            n_workers=workers or max(1, min(CPU_COUNT, parts)),
+            threads_per_worker=_PARTS_AT_A_TIME,
+            processes=True,
+            # Any free port, for the usual one may belong to another cluster.
+            dashboard_address="127.0.0.1:0",
+            host="127.0.0.1",
+            silence_logs=50,
+        )
+    except RuntimeError as error:
+        raise RuntimeError(
+            "The worker processes of Dask could not be started. In a script, put the call under "
+            '`if __name__ == "__main__":`, for each process imports the script.'
+        ) from error
 
 
 def _run(client: Client, parts: Sequence[int], packed: bytes) -> Iterator[Done]:

@@ -140,6 +140,7 @@ def require_able(troubles: Mapping[str, Exception | None]) -> None:
         f"{trouble if isinstance(trouble, DelugeError) else describe(trouble)}"
     )
     if isinstance(trouble, MissingKeyError):
+        message += " Set it in the environment of the workers, for a key that is given as api_key= does not travel."
         raise MissingKeyError(message, endpoint=trouble.endpoint, variable=trouble.variable)
     raise SettingError(message, setting="on")
 
