@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     from .interop.evaluations.lm_eval import read_lm_eval_samples
     from .interop.evaluations.samples import LoggedSample, LoggedSamples
     from .interop.readers import as_logprobs
+    from .jobs.engines.batches import BatchScorer, score_batches
     from .jobs.job import Job
     from .jobs.score import classify_frame, score_frame
     from .local import LocalModel
@@ -81,6 +82,7 @@ if TYPE_CHECKING:
 # library.
 _MODULES = {
     "APIResponse": "response",
+    "BatchScorer": "jobs.engines.batches",
     "Branch": "client.continuation",
     "Cache": "client.cache.store",
     "CalibrationReport": "calibration.report",
@@ -143,6 +145,7 @@ _MODULES = {
     "read_lm_eval_samples": "interop.evaluations.lm_eval",
     "register_endpoint": "models.registry",
     "register_model": "models.registry",
+    "score_batches": "jobs.engines.batches",
     "score_frame": "jobs.score",
     "score_llm": "answers.score",
     "support_table": "models.registry",
@@ -155,6 +158,7 @@ _MODULES = {
 
 __all__ = [
     "APIResponse",
+    "BatchScorer",
     "Branch",
     "Cache",
     "CalibrationReport",
@@ -217,6 +221,7 @@ __all__ = [
     "read_lm_eval_samples",
     "register_endpoint",
     "register_model",
+    "score_batches",
     "score_frame",
     "score_llm",
     "stats",

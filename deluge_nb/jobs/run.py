@@ -55,7 +55,7 @@ def prepare(
     SettingError
         When the folder holds another job, or template and columns do not fit together.
     """
-    used = _check_columns(frame, spec)
+    used = check_columns(frame.schema.names, spec)
     shared = spec.is_deterministic if dedup is None else dedup
     hasher = RowHasher(frame.schema.names)
     for table in frame.tables(_CHUNK):
@@ -92,9 +92,14 @@ def prepare(
         return JobFolder.create(path, manifest, _pinned_schema(frame), _pinned(frame, part_rows, first))
 
 
-def _check_columns(frame: Frame, spec: Spec) -> list[str]:
-    """Return the columns that the template uses, after a check of all names."""
-    names = frame.schema.names
+def check_columns(names: Sequence[str], spec: Spec) -> list[str]:
+    """Return the columns that the template uses, after a check of all names.
+
+    Raises
+    ------
+    SettingError
+        When the template asks for another column, or one has the name of a result.
+    """
     for name in result_names(spec):
         if name in names:
             raise SettingError(

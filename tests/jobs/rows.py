@@ -84,7 +84,11 @@ def ask(client: LLMClient, count: int, out: Path, **settings: Any) -> Job:
 
 def check(job: Job, count: int, failed: set[int] | None = None) -> None:
     """Assert one right answer for each row, in order, and failures where they belong."""
-    table = job.table
+    check_table(job.table, count, failed)
+
+
+def check_table(table: pa.Table, count: int, failed: set[int] | None = None) -> None:
+    """Assert the same of a table of rows with their results."""
     table.validate(full=True)
     assert table["number"].to_pylist() == list(range(count))
     bad = failed or set()

@@ -2,19 +2,57 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import nullcontext
+from typing import TypeVar
 
 from ...client.interruption import stopping
 from ...client.sending.progress import listening
 from .base import Done, Worker, report_under_way
 
-# A crash loses at most this many parts.
-_PARTS_AT_A_TIME = 2
+T = TypeVar("T")
+R = TypeVar("R")
+
+AT_A_TIME = 2
+"""Parts under way in one process; a crash loses at most these."""
 # Seconds between two looks at the parts, after which an interrupt is noticed and progress is reported.
 _TICK = 0.1
+
+
+@contextlib.contextmanager
+def in_threads(work: Callable[[T], R]) -> Iterator[Callable[[T], Future[R]]]:
+    """Run a function in threads, and stop what is under way at the end.
+
+    Parameters
+    ----------
+    work
+        The function; its requests end when the block is left.
+
+    Yields
+    ------
+    callable
+        Starts the function with a value, and returns its future.
+    """
+    stop = threading.Event()
+
+    def run(value: T) -> R:
+        with stopping(stop):
+            return work(value)
+
+    pool = ThreadPoolExecutor(AT_A_TIME, thread_name_prefix="deluge_nb-job")
+    try:
+        yield lambda value: pool.submit(run, value)
+    finally:
+        # Requests under way are cancelled: an interrupt must not wait for a thousand answers.
+        stop.set()
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def wait_for_any(running: set[Future[R]]) -> tuple[set[Future[R]], set[Future[R]]]:
+    """Return the futures that are done, perhaps none yet, and the others."""
+    return wait(running, _TICK, FIRST_COMPLETED)
 
 
 class Here:
@@ -28,35 +66,29 @@ class Here:
         parts, worker
             As :meth:`~deluge_nb.jobs.engines.base.Engine.run` describes them.
         """
-        stop = threading.Event()
         shares: dict[int, float] = {}
+        # Other methods ask several times for each row, and how often is not known before.
+        is_counted = worker.spec.method in (None, "first-token")
 
         def run_part(part: int) -> Done:
             def listen(done: int, total: int) -> None:
                 shares[part] = done / max(total, 1)
 
-            # Other methods ask several times for each row, and how often is not known before.
-            is_counted = worker.spec.method in (None, "first-token")
-            with stopping(stop), listening(listen) if is_counted else nullcontext():
+            with listening(listen) if is_counted else contextlib.nullcontext():
                 return worker(part)
 
-        pool = ThreadPoolExecutor(_PARTS_AT_A_TIME, thread_name_prefix="deluge_nb-job")
         waiting, running = iter(parts), set[Future[Done]]()
-        try:
+        with in_threads(run_part) as start:
             while True:
                 for part in waiting:
-                    running.add(pool.submit(run_part, part))
-                    if len(running) == _PARTS_AT_A_TIME:
+                    running.add(start(part))
+                    if len(running) == AT_A_TIME:
                         break
                 if not running:
                     return
-                finished, running = wait(running, _TICK, FIRST_COMPLETED)
+                finished, running = wait_for_any(running)
                 for future in finished:
                     report = future.result()
                     shares.pop(report.part, None)
                     yield report
                 report_under_way(shares.copy())
-        finally:
-            # Requests under way are cancelled: an interrupt must not wait for a thousand answers.
-            stop.set()
-            pool.shutdown(wait=True, cancel_futures=True)
