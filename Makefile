@@ -12,7 +12,7 @@ export NO_COLOR := 1
 # The tests start hundreds of processes, each of which would compile everything it imports.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help setup hooks demo lab check test system lint types test-js test-python test-browser test-newest coverage docs bench lock clean
+.PHONY: help setup hooks demo lab check test system lint types test-js test-python test-browser test-newest test-engines coverage docs bench lock clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -73,6 +73,17 @@ test-browser: .venv/ready  ## the widgets in Chromium and Jupyter, and the examp
 # Put another Python first on PATH to test on it.
 test-newest: .venv/ready  ## tests without browser and model on the newest Python that starts here
 	@$(BIN)/python tests/newest.py .venv-newest $(PARALLEL) tests $(QUICK) -m "not browser and not model"
+
+build/engines/ready: requirements.lock pyproject.toml .venv/ready
+	@$(BIN)/uv venv --quiet --clear --python $(BIN)/python build/engines
+	@$(BIN)/uv pip sync --quiet --python build/engines/bin/python requirements.lock
+	@$(BIN)/uv pip install --quiet --python build/engines/bin/python --group engines
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/uv pip install --quiet --python build/engines/bin/python --no-deps --no-build-isolation --editable .
+	@touch $@
+
+# No part of `test`: these packages take 1.3 GB, and Spark needs Java.
+test-engines: build/engines/ready  ## tests on Spark, Ray and Daft, in build/engines; skips Spark without Java
+	build/engines/bin/python -m pytest tests/engines --engines -rs
 
 docs: .venv/ready  ## build the documentation site into build/docs, offline
 	$(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet -d build/doctrees docs build/docs

@@ -47,6 +47,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="delay frames, scroll events and changes of size by so many milliseconds, as on a busy machine: "
         "a browser test that does not wait for rendering then fails every time",
     )
+    parser.addoption(
+        "--engines",
+        action="store_true",
+        help="collect the tests of Spark, Ray and Daft, which need these packages; see `make test-engines`",
+    )
 
 
 @pytest.fixture

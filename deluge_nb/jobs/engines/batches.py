@@ -306,7 +306,7 @@ class _Batch:
         """Return the rows with the results of all slices."""
         import pyarrow as pa
 
-        results = pa.concat_tables([_result_schema(spec).empty_table(), *answers])
+        results = pa.concat_tables(answers) if answers else _result_schema(spec).empty_table()
         if self._positions is not None:
             results = results.take(self._positions)
         table = self.table
