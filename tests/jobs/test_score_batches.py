@@ -6,7 +6,7 @@ import os
 import pickle
 import subprocess
 import sys
-from collections import Counter
+from collections import Counter, OrderedDict
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -292,6 +292,24 @@ def test_a_process_without_a_key_says_so_before_it_takes_a_second_batch(monkeypa
         list(arrived(given()))
     assert taken == [0]
     assert arrived(NO_ROWS).num_rows == 0
+
+
+def test_a_process_where_the_model_has_another_address_says_so(
+    server: RowServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-" + "k4" * 12)
+    monkeypatch.setenv("OPENAI_BASE_URL", server.url)
+    pickled = pickle.dumps(score_batches(TEMPLATE, LLMClient("gpt-4o-mini"), labels=LABELS))
+    check_table(pickle.loads(pickled)(rows(2)), 2)
+    monkeypatch.setenv("OPENAI_BASE_URL", "http://127.0.0.1:9/v1")
+    # In a process of its own, that is.
+    monkeypatch.setattr("deluge_nb.jobs.spec._clients", OrderedDict())
+    for _ in range(2):
+        arrived = pickle.loads(pickled)
+        with pytest.raises(SettingError, match=r"has the address 'http://127.0.0.1:9/v1' here"):
+            arrived(rows(2))
+        pickled = pickle.dumps(arrived)
+    assert server.requests == 2
 
 
 # What is refused ------------------------------------------------------------------------------------------------------

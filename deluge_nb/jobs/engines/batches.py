@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from ...answers.inputs import AnswerSet, Template, check_client
 from ...client.calls.offline import check_keys
+from ...client.calls.travel import check_place, describe_place
 from ...errors import SettingError, invalid_argument
 from ...extras import import_extra
 from ..columns import COLUMN, as_public
@@ -119,6 +120,7 @@ class BatchScorer:
 
     def __init__(self, spec: Spec, *, dedup: bool) -> None:
         self._spec, self._dedup = spec, dedup
+        self._expected: list[dict[str, Any]] | None = None
         # Spark and Ray show the name of a function.
         self.__name__ = "score_batches"
 
@@ -216,7 +218,8 @@ class BatchScorer:
         Raises
         ------
         SettingError
-            When the template asks for another column, or a column has the name of a result.
+            When the template asks for another column, a column has the name of a result, or a model has another
+            address in this process than where the function was made.
         MissingKeyError, LogprobsNotSupportedError, LocalModelError
             Before anything is sent, for an error that would concern every row.
         """
@@ -232,6 +235,11 @@ class BatchScorer:
         ((_, table),) = self._score([data])
         return _in_the_form_of(data, table)
 
+    def __getstate__(self) -> dict[str, Any]:
+        # What is asked must not depend on the environment where the function arrives.
+        expected = self._expected or describe_place(self._spec.client, self._spec.settings)
+        return {**vars(self), "_expected": expected}
+
     def __repr__(self) -> str:
         return f"BatchScorer({self._spec.template!r}, {self._spec.client!r})"
 
@@ -244,7 +252,7 @@ class BatchScorer:
             for item in items:
                 begun.append(batch := _Batch(item, self._spec, self._dedup))
                 if batch.slices and not is_checked:
-                    check_keys(self._spec.client)
+                    self._check_worker()
                     is_checked = True
                 yield from batch.slices
 
@@ -256,6 +264,12 @@ class BatchScorer:
                 while begun and len(answers) >= (count := len(begun[0].slices)):
                     batch, own, answers = begun.popleft(), answers[:count], answers[count:]
                     yield batch.data, batch.with_results(own, self._spec)
+
+    def _check_worker(self) -> None:
+        """Raise what would concern every row in this process, before anything is sent."""
+        if self._expected is not None:
+            check_place(self._spec.client, self._spec.settings, self._expected)
+        check_keys(self._spec.client)
 
     def _results_of(self, table: pa.Table) -> pa.Table:
         answers, schema = score_table(self._spec, table), _result_schema(self._spec)
