@@ -15,6 +15,7 @@ _EXTRAS = {
     "pandas": ("tables", "pandas"),
     "polars": ("polars", "polars"),
     "pyarrow": ("tables", "pyarrow"),
+    "ray": ("ray", "Ray"),
     "scipy": ("stats", "SciPy"),
     "sklearn": ("sklearn", "scikit-learn"),
     "vl_convert": ("pictures", "vl-convert-python"),

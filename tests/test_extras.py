@@ -92,6 +92,15 @@ def test_a_feature_that_needs_a_package_names_the_extra_to_install(
     assert str(caught.value).endswith(sentence)
 
 
+def test_an_engine_that_is_not_installed_names_its_extra(without: Callable[[str], None]) -> None:
+    without("ray")
+    with pytest.raises(
+        MissingDependencyError, match=r"needs Ray, which is not .*; .*pip install 'deluge-nb\[ray\]'"
+    ) as caught:
+        choose_engine("ray")
+    assert caught.value.extra == "ray"
+
+
 @pytest.mark.parametrize(("package", "use"), FEATURES)
 def test_it_works_where_the_package_is_installed(package: str, use: Callable[[], Any]) -> None:
     assert has_extra(package)
@@ -147,7 +156,8 @@ def test_every_extra_that_is_named_brings_its_package() -> None:
         assert package.lower() in brought[extra], module
         assert not any(requirement.startswith(module.replace("_", "-")) for requirement in project["dependencies"])
     everything = next(iter(project["optional-dependencies"]["all"]))
-    assert set(everything.split("[")[1].rstrip("]").split(",")) == set(brought) - {"all", "dev", "docs"}
+    # Ray takes as much space as all others together.
+    assert set(everything.split("[")[1].rstrip("]").split(",")) == set(brought) - {"all", "dev", "docs", "ray"}
 
 
 def test_only_one_module_says_how_to_install_an_extra() -> None:

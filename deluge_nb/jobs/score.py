@@ -69,8 +69,9 @@ def score_frame(
         Ask rows with the same prompt once. By default, where the temperature is 0.
     on
         Where to run: None for this process; ``"dask"`` for worker processes on this machine; a client of
-        ``dask.distributed``; ``"openai-batch"`` for the batch service at the client's address, at half the price and
-        within a day; ``"files"`` to write batch files and read their answers; or an engine.
+        ``dask.distributed``; ``"ray"`` for the Ray that is running, or one on this machine; ``"openai-batch"`` for the
+        batch service at the client's address, at half the price and within a day; ``"files"`` to write batch files and
+        read their answers; or an engine.
     show_progress
         Show a card in a notebook, a progress bar elsewhere.
     precision

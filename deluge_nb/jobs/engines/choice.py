@@ -13,6 +13,7 @@ from .here import Here
 _ENGINES = {
     "dask": ("clusters.dask", "Dask"),
     "files": ("batch_files", "Files"),
+    "ray": ("clusters.ray", "Ray"),
     "openai-batch": ("batch_files", "OpenAIBatch"),
 }
 
