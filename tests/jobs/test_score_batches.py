@@ -485,3 +485,9 @@ def test_the_schema_of_spark_gets_the_columns_of_results(server: RowServer) -> N
     ]
     with pytest.raises(SettingError, match="'label', which is the name of a result"):
         scorer(server).schema(StructType({"type": "struct", "fields": [*own, field("label", "string")]}))
+    # Spark ignores the case of names, and would fail after the rows were paid for.
+    with pytest.raises(SettingError, match=r"cannot tell the column 'Label' from the result 'label'.*rename it"):
+        scorer(server).schema(StructType({"type": "struct", "fields": [*own, field("Label", "string")]}))
+    alike = score_batches(TEMPLATE, server.client(), labels={"A": ["yes"], "a": ["no"]})
+    with pytest.raises(SettingError, match=r"cannot tell the column 'p_a' from the result 'p_A'.*rename a label"):
+        alike.schema(StructType({"type": "struct", "fields": own}))

@@ -166,6 +166,7 @@ class BatchScorer:
             return pa.schema([*given, *own], given.metadata)
         if hasattr(schema, "jsonValue") and hasattr(schema, "fieldNames"):
             check_columns(schema.fieldNames(), self._spec)
+            _check_case(schema.fieldNames(), own.names)
             fields = [*schema.jsonValue()["fields"], *_spark_type(pa.struct(list(own)))["fields"]]
             return type(schema).fromJson({"type": "struct", "fields": fields})
         raise invalid_argument("schema", schema, "an Arrow schema, or the schema of a data frame of Spark")
@@ -381,6 +382,20 @@ def _as_array(column: pa.ChunkedArray) -> pa.Array:
     import pyarrow as pa
 
     return pa.concat_arrays([pa.array([], column.type), *column.chunks])
+
+
+def _check_case(names: Sequence[str], results: Sequence[str]) -> None:
+    """Raise an error if Spark, which ignores the case of names, could not tell a result from another column."""
+    seen: dict[str, str] = {}
+    for name in [*results, *names]:
+        other = seen.setdefault(name.lower(), name)
+        if other != name and (other in results or name in results):
+            raise SettingError(
+                f"Spark cannot tell the column {name!r} from the result {other!r}, for it ignores case; rename "
+                f"{'a label' if name in results else 'it'}.",
+                setting="labels" if name in results else "schema",
+                value=name,
+            )
 
 
 def _spark_type(kind: pa.DataType) -> Any:
