@@ -15,11 +15,13 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+import pyarrow as pa
 import pytest
 import ray
 
-from deluge_nb import LLMClient, MissingKeyError, SettingError
+from deluge_nb import LLMClient, MissingKeyError, RawPrompt, SettingError, score_frame
 from deluge_nb.jobs.engines.clusters.ray import Ray
+from tests.engines.family import descendants, embedded_servers
 from tests.jobs.rows import RowServer, ask, check
 from tests.openai_server import Reply
 
@@ -44,14 +46,7 @@ def wait_for(condition: Callable[[], bool], driver: subprocess.Popen[bytes] | No
 
 def workers() -> list[psutil.Process]:
     """Return the processes of Ray that run a part."""
-    running = list[psutil.Process]()
-    for process in psutil.Process().children(recursive=True):
-        try:
-            if "ray::_run_part" in " ".join(process.cmdline()):
-                running.append(process)
-        except psutil.Error:
-            continue
-    return running
+    return descendants("ray::_run_part")
 
 
 def twice(server: RowServer) -> int:
@@ -145,6 +140,22 @@ def test_workers_share_the_limit_of_their_client(server: RowServer, tmp_path: Pa
     # Each with a limit of its own, they would take half as long; a slow machine takes longer.
     assert time.monotonic() - begun >= 3.6
     check(job, 160)
+
+
+@pytest.mark.usefixtures("cluster")
+def test_each_worker_has_one_embedded_server_that_ends_with_it(tmp_path: Path) -> None:
+    client = LLMClient("local", max_new_tokens=1)
+    table = pa.table({"text": [f"{number} and {number} is" for number in range(12)]})
+    job = score_frame(table, RawPrompt("{text}"), client, out=tmp_path, part_rows=2, on="ray", show_progress=False)
+    assert job.table["error"].null_count == 12
+    servers = embedded_servers()
+    parents = [server.ppid() for server in servers]
+    assert 1 <= len(servers) <= 3
+    assert len(set(parents)) == len(parents)
+    ray.shutdown()
+    _, alive = psutil.wait_procs(servers, timeout=120)
+    assert not alive
+    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
 
 
 # Processes that are killed --------------------------------------------------------------------------------------------

@@ -7,13 +7,15 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
+import psutil
 import pyarrow as pa
 import pytest
 from pyspark import TaskContext
 from pyspark.errors import PythonException
 from pyspark.sql import SparkSession
 
-from deluge_nb import LLMClient, score_batches
+from deluge_nb import LLMClient, RawPrompt, score_batches
+from tests.engines.family import embedded_servers
 from tests.jobs.rows import LABELS, TEMPLATE, RowServer, check_table, rows
 from tests.openai_server import Reply
 
@@ -33,7 +35,10 @@ def spark() -> Iterator[Any]:
     )
     session.sparkContext.setLogLevel("OFF")
     yield session
+    servers = embedded_servers()
     session.stop()
+    _, alive = psutil.wait_procs(servers, timeout=60)
+    assert not alive
 
 
 def frame(spark: Any, count: int, partitions: int = 3) -> Any:
@@ -94,6 +99,26 @@ def test_a_worker_without_a_key_raises_before_anything_is_sent(
         collect(given.mapInArrow(score, score.schema(given.schema)))
     assert secret not in str(caught.value)
     assert server.requests == 0
+
+
+def test_batches_may_be_data_frames_of_pandas(spark: Any, server: RowServer) -> None:
+    score = score_batches(TEMPLATE, server.client(), labels=LABELS)
+    given = frame(spark, 100)
+    table = collect(given.mapInPandas(score, score.schema(given.schema)))
+    check_table(table, 100)
+    assert table["logprobs"].to_pylist() == score(rows(100))["logprobs"].to_pylist()
+    assert server.requests == 200
+
+
+def test_each_worker_has_one_embedded_model(spark: Any) -> None:
+    question = RawPrompt("{number} and {number} is")
+    score = score_batches(question, LLMClient("local", max_new_tokens=1), keep="probabilities")
+    given = frame(spark, 12, 4)
+    table = collect(given.mapInArrow(score, score.schema(given.schema)))
+    assert table["error"].null_count == 12
+    parents = [server.ppid() for server in embedded_servers()]
+    # Spark has two workers of Python.
+    assert 1 <= len(set(parents)) == len(parents) <= 2
 
 
 def test_a_partition_that_is_run_again_gives_the_same_rows(spark: Any, server: RowServer) -> None:

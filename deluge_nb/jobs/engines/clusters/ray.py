@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 _RETRIES = 3
 # Parts that wait for a free process, so that none is idle.
 _PARTS_IN_QUEUE = 2
+# Seconds for the first worker of a cluster to appear.
+_PATIENCE = 300
 _FEATURE = 'score_frame(on="ray")'
 
 
@@ -138,6 +140,11 @@ def _check_workers(ray: Any, task: Any) -> None:
             place = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
             name = f"{node['NodeManagerHostname']} ({node['NodeID'][:8]})"
             asked[name] = check.options(scheduling_strategy=place).remote(task)
+    if not asked:
+        # A cluster that adapts to its load has no worker until there is something to do.
+        asked["a worker"] = check.options(num_cpus=1).remote(task)
+        if not ray.wait(list(asked.values()), timeout=_PATIENCE)[0]:
+            raise RuntimeError(f"Ray has had no CPU for a worker in {_PATIENCE} seconds; nothing was sent.")
     require_able({name: _trouble_of(ray, future) for name, future in asked.items()})
 
 
