@@ -55,7 +55,7 @@ def prepare(
     SettingError
         When the folder holds another job, or template and columns do not fit together.
     """
-    used = check_columns(frame.schema.names, spec)
+    used = check_schema(frame.schema, spec)
     shared = spec.is_deterministic if dedup is None else dedup
     hasher = RowHasher(frame.schema.names)
     for table in frame.tables(_CHUNK):
@@ -113,9 +113,20 @@ def check_columns(names: Sequence[str], spec: Spec) -> list[str]:
     _check_placeholders(names, spec)
     fill_prompt(dict.fromkeys(names, "x"), spec.template, "the data")
     inside = placeholders(spec.template)
-    used = [name for name in names if name in inside]
+    return [name for name in names if name in inside]
+
+
+def check_schema(schema: pa.Schema, spec: Spec) -> list[str]:
+    """Return the columns that the template uses, after a check of all names and of the types of those.
+
+    Raises
+    ------
+    SettingError
+        As :func:`check_columns`, and for a column that has no text.
+    """
+    used = check_columns(schema.names, spec)
     for name in used:
-        if (cure := without_text(frame.schema.field(name).type)) is not None:
+        if (cure := without_text(schema.field(name).type)) is not None:
             raise SettingError(
                 f"The column {name!r} of data has no text to fill into {{{name}}}; convert it, as with "
                 f"df[{name!r}]{cure}.",

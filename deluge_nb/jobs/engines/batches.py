@@ -22,7 +22,7 @@ from ...errors import SettingError, invalid_argument
 from ...extras import import_extra
 from ..columns import COLUMN, as_public
 from ..frames import Frame, RowHasher, first_rows, row_keys
-from ..run import check_columns
+from ..run import check_columns, check_schema
 from ..spec import Keep, Precision, make_spec
 from ..worker import answer_schema, result_names, score_table
 from .here import AT_A_TIME, in_threads, wait_for_any
@@ -162,7 +162,7 @@ class BatchScorer:
         own = _result_schema(self._spec)
         if isinstance(schema, pa.Schema):
             given = Frame(schema.empty_table()).schema
-            check_columns(given.names, self._spec)
+            check_schema(given, self._spec)
             return pa.schema([*given, *own], given.metadata)
         if hasattr(schema, "jsonValue") and hasattr(schema, "fieldNames"):
             check_columns(schema.fieldNames(), self._spec)
@@ -303,7 +303,7 @@ class _Batch:
         if isinstance(data, str | os.PathLike):
             raise invalid_argument("data", data, "a batch, such as pyarrow.parquet.read_table(path)")
         frame = Frame(data)
-        used = check_columns(frame.schema.names, spec)
+        used = check_schema(frame.schema, spec)
         self.data = data
         self.table = next(frame.tables(max(1, frame.rows)), frame.schema.empty_table())
         self._positions: NDArray[np.int64] | None = None
