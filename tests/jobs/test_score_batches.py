@@ -402,7 +402,6 @@ def test_a_batch_of_nothing_but_missing_values_sends_nothing(server: RowServer) 
         pa.array(["a", "b", "a"], pa.string_view()),
         pa.array([["a"], ["b", "c"], []]),
         pa.array([{"x": 1}, {"x": 2}, {"x": 3}]),
-        pa.array([b"\xff", b"b", b"a"]),
         pa.array([1.5, 2.0, float("inf")]),
     ],
     ids=lambda array: str(array.type),
@@ -414,6 +413,14 @@ def test_columns_of_any_type_come_back_as_they_were(server: RowServer, text: pa.
     assert scored["text"].to_pylist() == table["text"].to_pylist()
     assert scored.schema.equals(score.schema(table.schema))
     check_table(scored, 3)
+
+
+def test_a_column_without_text_cannot_be_filled_in_and_any_other_comes_back(server: RowServer) -> None:
+    octets = pa.array([b"\xff", b"b", None])
+    with pytest.raises(SettingError, match="column 'text' of data has no text"):
+        scorer(server)(pa.table({"number": [0, 1, 2], "text": octets}))
+    assert server.requests == 0
+    assert scorer(server)(rows(3).append_column("octets", octets))["octets"].to_pylist() == [b"\xff", b"b", None]
 
 
 def test_sliced_batches_and_chunks_are_read_at_their_place(server: RowServer) -> None:
