@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from .client.calls.given import ask_next_token
-from .client.client import LLMClient
+from .client.client import LLMClient, client_for
 from .client.sending.pairs import as_given_prompt
 from .errors import LogprobsMissingError, invalid_argument
 from .prompts import PromptLike
@@ -75,7 +73,7 @@ def read(
     if not isinstance(text, str) or not text:
         raise invalid_argument("text", text, "a text that is not empty")
     as_given_prompt(before, "before", as_raw=True)  # else the error would name a pair
-    with _client_of(model) as client:
+    with client_for(model) as client:
         (response,) = client.read_sync([(before, text)], top_logprobs=top_logprobs, show_progress=False)
     return _table_of(response)
 
@@ -115,20 +113,8 @@ def next_token(text: PromptLike, *, model: str | ServedModel | LLMClient = "loca
     >>> table.tokens, len(table.top(0))
     ([' Paris'], 49152)
     """
-    with _client_of(model) as client:
+    with client_for(model) as client:
         return _table_of(ask_next_token(client, text))
-
-
-@contextlib.contextmanager
-def _client_of(model: str | ServedModel | LLMClient) -> Iterator[LLMClient]:
-    if isinstance(model, LLMClient):
-        yield model
-        return
-    client = LLMClient(model)
-    try:
-        yield client
-    finally:
-        client.close()
 
 
 def _table_of(response: APIResponse) -> Logprobs:

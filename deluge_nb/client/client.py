@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import contextlib
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from ..prompts import PromptLike, as_prompt
@@ -17,6 +18,7 @@ from .sending.resume import Resume
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from ..models.spec import ServedModel
     from .stream import Stream
 
 
@@ -279,6 +281,25 @@ class LLMClient(ManyResponses, GivenTexts, Estimates):
         batch = self._batch([prompt], sampling_params, tools, output_schema, use_cache)
         batch.on_settled = self._count
         return Stream(batch, self._keep)
+
+
+@contextlib.contextmanager
+def client_for(model: str | ServedModel | LLMClient) -> Iterator[LLMClient]:
+    """Return a client for one call: the given one, or one for a model that is closed afterwards.
+
+    Parameters
+    ----------
+    model
+        A model's name, a :class:`deluge_nb.LocalModel`, or a client.
+    """
+    if isinstance(model, LLMClient):
+        yield model
+        return
+    client = LLMClient(model)
+    try:
+        yield client
+    finally:
+        client.close()
 
 
 def _texts(responses: list[APIResponse]) -> list[str | None]:
