@@ -77,3 +77,8 @@ def test_a_price_that_is_none_is_refused(price: Any) -> None:
 def test_prices_that_are_none_are_refused(prices: Any) -> None:
     with pytest.raises(SettingError, match=r"^prices"):
         LLMClient("gpt-4o-mini").dry_run(["a"], prices=prices)
+
+
+def test_a_dry_run_refuses_what_the_model_cannot_be_asked() -> None:
+    with pytest.raises(SettingError, match="cannot continue raw text"):
+        LLMClient("gpt-4o-mini").dry_run([RawPrompt("The sky is")])

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from ...errors import SettingError, invalid_argument
+from ...models import REGISTRY
 from ...prompts import Prompt, PromptLike, as_prompts
 from ...sampling import requested_choices
 from ...transport import portal
@@ -163,6 +164,8 @@ class Estimates(BaseClient):
         for prompt in as_prompts(prompts):
             turn = next_turn()
             route = self._routes[turn]
+            if not prompt.is_plain:
+                REGISTRY.validate(route.target, settings[turn], prompt)
             ask = build_ask(Item(route, prompt, settings[turn]))
             bounds, limit = _bounds(prompt, route), ask.params.max_new_tokens
             out = None if limit is None else limit * requested_choices(ask.params)
