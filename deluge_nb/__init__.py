@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from .answers.responses import classify_responses
     from .answers.results import Classification, Classifications
     from .answers.score import score_llm
+    from .attribution.influence import estimate_influence, influence
+    from .attribution.result import Influence, PartInfluence
     from .calibration.report import CalibrationReport, Calibrator
     from .charts.tokens import alternatives_chart, confidence_chart, entropy_chart
     from .client.cache.store import Cache
@@ -96,6 +98,7 @@ _MODULES = {
     "FieldProb": "logprobs.json_fields",
     "FieldProbs": "logprobs.json_fields",
     "InconsistentTopKError": "errors",
+    "Influence": "attribution.result",
     "Job": "jobs.job",
     "LLMClient": "client.client",
     "LocalModel": "local",
@@ -114,6 +117,7 @@ _MODULES = {
     "MissingDependencyError": "errors",
     "MissingKeyError": "errors",
     "Pace": "transport.throttle",
+    "PartInfluence": "attribution.result",
     "PartialResponses": "client.interruption",
     "ProbabilityMassError": "errors",
     "RawPrompt": "prompts",
@@ -135,8 +139,10 @@ _MODULES = {
     "classify_responses": "answers.responses",
     "confidence_chart": "charts.tokens",
     "entropy_chart": "charts.tokens",
+    "estimate_influence": "attribution.influence",
     "extract_prob": "logprobs.extract",
     "extract_probs": "answers.extract_batch",
+    "influence": "attribution.influence",
     "is_match": "text.matching",
     "find_models": "models.registry",
     "next_token": "reading",
@@ -172,6 +178,7 @@ __all__ = [
     "FieldProb",
     "FieldProbs",
     "InconsistentTopKError",
+    "Influence",
     "Job",
     "LLMClient",
     "LocalModel",
@@ -189,6 +196,7 @@ __all__ = [
     "MissingDependencyError",
     "MissingKeyError",
     "Pace",
+    "PartInfluence",
     "PartialResponses",
     "ProbabilityMassError",
     "RawPrompt",
@@ -210,9 +218,11 @@ __all__ = [
     "classify_responses",
     "confidence_chart",
     "entropy_chart",
+    "estimate_influence",
     "extract_prob",
     "extract_probs",
     "find_models",
+    "influence",
     "is_match",
     "load_ipython_extension",
     "next_token",

@@ -55,6 +55,8 @@ class Toy:
     empty_prefill: bool = False
     without_ids: bool = False
     empty_bos: bool = False
+    lists_drawn_only: bool = False
+    """Whether a token is listed alone, so that its list is the top of a distribution."""
     url: str = ""
     seen: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
 
@@ -85,6 +87,8 @@ class Toy:
 
     def top(self, pair: tuple[bytes, float | None], k: int) -> dict[bytes, float]:
         piece, number = pair
+        if self.lists_drawn_only:
+            return {piece: number} if number is not None else {}
         listed = {b" w%d" % i: -0.5 - i for i in range(k)}
         listed[b"</s>"] = -0.25
         return listed | ({piece: number} if number is not None else {})

@@ -23,7 +23,7 @@ ROWS = (
     ("__init__",),
     ("magic", "util", "llm_tools", "__main__"),
     ("jobs", "estimators"),
-    ("answers", "widget", "reading"),
+    ("answers", "widget", "reading", "attribution"),
     ("client", "calibration"),
     ("transport", "charts", "response"),
     ("dialects", "render"),

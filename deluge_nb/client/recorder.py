@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 class Recorder:
     """The requests of one piece of work, whose responses are kept if an exception ends it.
 
-    ``classify`` and ``score_llm`` go on after the last response has arrived, and some methods ask several times.
+    ``classify``, ``score_llm`` and ``influence`` go on after the last response, and some methods ask several
+    times.
 
     Parameters
     ----------
@@ -53,6 +54,12 @@ class Recorder:
         self._last = self.client.score_continuations_sync(
             pairs, ends=ends, top_logprobs=top_logprobs, show_progress=show_progress, resume=resume
         )
+        return self._add()
+
+    def read(self, pairs: Sequence[Any], *, top_logprobs: int, show_progress: bool) -> list[APIResponse]:
+        """Read texts, as :meth:`LLMClient.read_sync` does."""
+        resume = self._take(len(pairs))
+        self._last = self.client.read_sync(pairs, top_logprobs=top_logprobs, show_progress=show_progress, resume=resume)
         return self._add()
 
     def _take(self, count: int) -> Resume:

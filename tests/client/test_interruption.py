@@ -16,7 +16,7 @@ from typing import Any, cast
 import pytest
 from pydantic import BaseModel, field_validator
 
-from deluge_nb import LLMClient, classify, classify_responses, score_llm
+from deluge_nb import Conversation, LLMClient, classify, classify_responses, influence, score_llm
 from tests.memory_transport import MemoryTransport, client_of
 from tests.openai_server import ChatServer, Reply, Seen, chat, says
 
@@ -49,6 +49,10 @@ def follow_a_trie(client: LLMClient) -> Any:
     )
 
 
+def leave_out_parts(client: LLMClient) -> Any:
+    return influence(Conversation.user(" ".join(PROMPTS)), "q1", client, by="word")
+
+
 def ask_all_models(client: LLMClient) -> Any:
     return client.ask_all(PROMPTS, show_progress=False)
 
@@ -62,7 +66,18 @@ def stream(client: LLMClient) -> Any:
     return [token.text for token in stream], stream.response
 
 
-CALLS = [ask, ask_for_texts, ask_with_a_bar, score, sort_out, follow_a_trie, ask_all_models, ask_as_completed, stream]
+CALLS = [
+    ask,
+    ask_for_texts,
+    ask_with_a_bar,
+    score,
+    sort_out,
+    follow_a_trie,
+    leave_out_parts,
+    ask_all_models,
+    ask_as_completed,
+    stream,
+]
 
 
 def end_at_line(call: Callable[[LLMClient], Any], moment: int, error: BaseException) -> tuple[int, LLMClient, Any, int]:

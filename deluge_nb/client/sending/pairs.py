@@ -81,9 +81,22 @@ def as_given_prompt(value: Any, where: str, *, as_raw: bool) -> Prompt:
     return Prompt(raw="", given=value) if is_empty else as_prompt(value, where)
 
 
+def scores_text(route: Route, *, after_chat: bool) -> bool:
+    """Return whether a model's server is known to score given text.
+
+    Parameters
+    ----------
+    route
+        The route to the model.
+    after_chat
+        True for text after a chat, False for text after raw text.
+    """
+    return route.endpoint.scoring in _OF_CHATS or (not after_chat and route.endpoint.scoring is not None)
+
+
 def _check_chats(routes: Sequence[Route]) -> None:
     for route in routes:
-        if route.endpoint.scoring not in _OF_CHATS:
+        if not scores_text(route, after_chat=True):
             raise SettingError(
                 f"{route.model!r} is asked for the log-likelihood of text after raw text only, because "
                 f"{route.endpoint.label} has no such request for a chat; pass RawPrompt(…) with the chat template "

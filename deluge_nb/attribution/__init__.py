@@ -1,0 +1,1 @@
+"""How the probability of an answer depends on the parts of its prompt."""

@@ -1,0 +1,43 @@
+"""What decides how a model is asked how probable a given answer is: its server, and the settings of the request."""
+
+from __future__ import annotations
+
+from ...sampling import SamplingParams
+from ..base import BaseClient
+from ..route import greedy
+from ..sending.pairs import scores_text
+
+# Protocols in which, by their documentation, the text of a message has at least one character.
+_WITHOUT_EMPTY = frozenset({"anthropic", "cohere", "gemini"})
+
+
+def can_read(client: BaseClient, *, after_chat: bool) -> bool:
+    """Return whether the servers of all models are known to score given text.
+
+    Parameters
+    ----------
+    client
+        The client.
+    after_chat
+        True for text after a chat, False for text after raw text.
+    """
+    return all(scores_text(route, after_chat=after_chat) for route in client._routes)
+
+
+def keeps_empty_messages(client: BaseClient) -> bool:
+    """Return whether all models take messages without a text."""
+    return all(route.endpoint.dialect not in _WITHOUT_EMPTY for route in client._routes)
+
+
+def settings_for_beginnings(client: BaseClient, tokens: int) -> list[SamplingParams]:
+    """Return the settings of each model for the alternatives at the first tokens of an answer.
+
+    Parameters
+    ----------
+    client
+        The client.
+    tokens
+        Largest number of tokens to generate.
+    """
+    params = SamplingParams(logprobs=True, top_logprobs=client.max_top_logprobs, max_new_tokens=tokens)
+    return [greedy(params, route.target) for route in client._routes]
