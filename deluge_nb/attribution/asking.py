@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from ..client.calls.beginnings import keeps_empty_messages, settings_for_beginnings
 from ..client.calls.estimates import DryRun, TokenCount
-from ..errors import LogprobsMissingError
+from ..errors import DelugeError, LogprobsMissingError
 from ..prompts import PromptLike, RawPrompt, as_prompt
 from ..sampling import SamplingParams
 from .beginning import Likelihood, likelihood_of_beginning
@@ -99,7 +99,7 @@ class Reading(Asking):
         """Count the tokens of each prompt with the answer after it."""
         answered = [_with_answer(prompt, self.answer) for prompt in self.prompts]
         run = client.dry_run(answered, sampling_params=SamplingParams(max_new_tokens=1), prices=prices)
-        return replace(run, input_tokens=_count(client, answered)) if is_exact else run
+        return _with_count(run, client, answered) if is_exact else run
 
     def likelihood(self, response: APIResponse) -> Likelihood:
         """Return the sum over the tokens of the answer, which is exact."""
@@ -129,7 +129,7 @@ class Beginnings(Asking):
         """Count the tokens of each prompt, and as many tokens of an answer as are asked for."""
         settings = settings_for_beginnings(client, self._tokens)
         run = client.dry_run(self.prompts, sampling_params=settings, prices=prices)
-        return replace(run, input_tokens=_count(client, self.prompts)) if is_exact else run
+        return _with_count(run, client, self.prompts) if is_exact else run
 
     def likelihood(self, response: APIResponse) -> Likelihood:
         """Return the probability that the model's own answer begins with this one, with bounds."""
@@ -149,5 +149,8 @@ def _with_answer(prompt: PromptLike, answer: str) -> PromptLike:
     return [*read.messages, {"role": "assistant", "content": begun}]
 
 
-def _count(client: LLMClient, prompts: Sequence[PromptLike]) -> TokenCount:
-    return sum(client.count_tokens(prompts), TokenCount(0, 0))
+def _with_count(run: DryRun, client: LLMClient, prompts: Sequence[PromptLike]) -> DryRun:
+    try:
+        return replace(run, input_tokens=sum(client.count_tokens(prompts), TokenCount(0, 0)))
+    except DelugeError:
+        return run  # the requests themselves say what is wrong, each for its own prompt

@@ -26,7 +26,7 @@ _ROWS = 20
 # Columns of a part in a terminal, and characters of one in a table or a tooltip.
 _LONGEST = 60
 _STYLE = (
-    ".deluge .deluge-influence{position:relative;padding:4px 8px 2.4em;white-space:pre-wrap;overflow-wrap:anywhere;"
+    ".deluge .deluge-influence{position:relative;padding:4px 8px 3.6em;white-space:pre-wrap;overflow-wrap:anywhere;"
     "unicode-bidi:plaintext}"
     ".deluge .deluge-influence .deluge-token{cursor:default}"
     ".deluge .deluge-influence .deluge-token:focus-visible{outline:2px solid var(--deluge-cool);outline-offset:1px}"
@@ -185,10 +185,10 @@ def _text(text: LabeledText, parts: Sequence[ColoredPart], strongest: float) -> 
 def _plain(text: str) -> Iterator[str]:
     """Yield text between parts: without a colour, and with spaces and line breaks as they are."""
     if not text.strip(" \n"):
-        yield text
+        yield text.replace("\n", "<br>")
         return
     for shown, _, breaks, _ in shapes_of(text):
-        yield html.escape(shown) + "\n" * breaks
+        yield html.escape(shown) + "<br>" * breaks
 
 
 def _colored(part: ColoredPart, strongest: float) -> Iterator[str]:
@@ -205,7 +205,7 @@ def _colored(part: ColoredPart, strongest: float) -> Iterator[str]:
         focus = ' tabindex="0"' if number == 0 else ""
         yield f'<span class="{classes}"{style}{focus} title="{detail}" data-detail="{detail}">'
         yield f"{html.escape(shown)}</span>"
-        yield "\n" * breaks
+        yield "<br>" * breaks
 
 
 def _detail(part: ColoredPart) -> str:
@@ -230,6 +230,10 @@ def _bounds(part: ColoredPart) -> str:
     return f"between {_end(part.low)} and {_end(part.high)} nats"
 
 
+def _both_ends(part: ColoredPart) -> str:
+    return "" if math.isnan(part.low) else f"{_end(part.low)} … {_end(part.high)}"
+
+
 def _end(value: float) -> str:
     if math.isinf(value):
         return "−∞" if value < 0 else "+∞"
@@ -242,15 +246,15 @@ def _short(part: ColoredPart) -> str:
         return "failed"
     if not math.isnan(part.delta):
         return format_signed(part.delta)
-    return "unknown" if math.isnan(part.low) else f"{_end(part.low)} … {_end(part.high)}"
+    return _both_ends(part) or "unknown"
 
 
 def _table(parts: Sequence[ColoredPart]) -> str:
     """Return the parts with the largest influence as a table, for readers without colours or a pointer."""
-    order = sorted(parts, key=lambda part: -math.inf if math.isnan(part.cautious) else -abs(part.cautious))
+    order = sorted(parts, key=lambda part: math.inf if math.isnan(part.cautious) else -abs(part.cautious))
     is_bounded = any(part.low != part.high and not math.isnan(part.low) for part in parts)
     rows = "".join(
-        f"<tr>{_cell(_short(part))}{_cell(f'{_end(part.low)} … {_end(part.high)}') if is_bounded else ''}"
+        f"<tr>{_cell(_short(part))}{_cell(_both_ends(part)) if is_bounded else ''}"
         f"<td>{html.escape(excerpt(part.text))}{_reason(part)}</td></tr>"
         for part in order[:_ROWS]
     )

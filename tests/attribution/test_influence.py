@@ -140,15 +140,15 @@ def test_an_estimate_asks_nothing_and_bounds_the_tokens(client: LLMClient) -> No
 
 
 @pytest.mark.parametrize(
-    "prompt",
+    ("prompt", "by"),
     [
-        "🦆 and 🐢. <script>alert(1)</script>! Then\u202e?",
-        "日本の首都は東京です。フランスの首都は",
-        "</s> <|im_end|>\n\n\t a\x00b. C",
-        "e\u0301\u200d. \ufeffX. Y",
+        ("🦆 and 🐢. <script>alert(1)</script>! Then\u202e?", "sentence"),
+        ("</s> <|im_end|>\n\n\t a\x00b. C", "sentence"),
+        ("e\u0301\u200d. \ufeffX. Y", "sentence"),
+        ("日本の首都", "word"),
+        ("🦆 <b>\u202e\x00", "word"),
     ],
 )
-@pytest.mark.parametrize("by", ["sentence", "word"])
 def test_any_text_has_an_influence_and_is_shown(client: LLMClient, prompt: str, by: Any) -> None:
     result = influence(prompt, "\u202e<b>&amp;", client, by=by)
     assert all(part.error is None and math.isfinite(part.delta_nats) for part in result)

@@ -21,6 +21,7 @@ from deluge_nb import (
     LogprobsNotSupportedError,
     estimate_influence,
     influence,
+    read,
 )
 from tests import fault_server, given_text_server, openai_server
 from tests.given_text_server import logprob_of, pieces_of
@@ -62,6 +63,22 @@ class LLMClientAt:
 
     def __exit__(self, *_: object) -> None:
         self.client.close()
+
+
+def test_a_chat_is_read_where_the_server_can() -> None:
+    chat = Conversation.system("Be kind.").user("Who is he? Say it.")
+    with given_text_server.running(bos=True) as toy, LLMClientAt(toy.url, "vllm/toy") as client:
+        result = influence(chat, "he was", client)
+        whole = read("he was", before=chat, model=client).total_logprob
+        without = read("he was", before=Conversation.system("Be kind.").user("Who is he?"), model=client).total_logprob
+    assert result.method == "given-text"
+    assert result[2].delta_nats == pytest.approx(whole - without, abs=1e-9)
+
+
+def test_a_chat_that_the_server_cannot_read_is_asked_for_alternatives() -> None:
+    with openai_server.running() as server, LLMClientAt(server.url, "sglang/m") as client:
+        server.answer = depends_on("rains")
+        assert influence(CHAT, "Yes", client).method == "alternatives"
 
 
 def test_an_answer_without_a_number_is_an_error_and_no_sum_of_the_rest() -> None:
