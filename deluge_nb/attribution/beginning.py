@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from ..logprobs.table import Logprobs
     from ..response import APIResponse
 
+_ALREADY_DRAWN = (
+    "The server gives the first token a probability of exactly 1 and lists no other, as servers do whose numbers are "
+    "those after temperature 0; they say nothing about another answer."
+)
 _CERTAIN = ListedMass([], 1.0, 1.0)
 
 
@@ -101,6 +105,11 @@ def _sum_along(table: Logprobs, rest: bytes) -> _Sums:
         listed = [pair for pair in zip(*alternatives_of(table, row), strict=True) if is_known(pair[1])]
         drawn = float(table.logprob[row])
         own = _place(table, row, [token for token, _ in listed])
+        if drawn == 0.0 and not any(math.exp(pair[1]) for place, pair in enumerate(listed) if place != own):
+            # At temperature 0 some servers report numbers of a distribution that is already this one token.
+            if row == 0:
+                raise LogprobsMissingError(_ALREADY_DRAWN)
+            break
         masses = _masses(table, [logprob for _, logprob in listed], row)
         goes_on = drawn == drawn and _fit(table, chosen, rest) == "open" and bool(_spelling(table, chosen))
         is_hidden = own is None and drawn == drawn and not table.is_listed[row]

@@ -30,7 +30,8 @@ _END = re.compile(
     rf"(?P<marks>[{_SPACED}{_UNSPACED}]*[{_UNSPACED}][{_SPACED}{_UNSPACED}]*[{_CLOSING}]*)"
     rf"|(?P<spaced>[{_SPACED}]+[{_CLOSING}]*)(?=\s)"
 )
-_LINE = re.compile(r"[^\n\r\u2028\u2029]+")
+_BREAK = r"\n\r\x0b\x0c\x85\u2028\u2029"
+_LINE = re.compile(f"[^{_BREAK}]+")
 # The first character of what follows, without white space and what opens before it.
 _NEXT = re.compile(r"[^\s\"'\u201c\u2018\u201e\u00ab\u2039(\[{\u00bf\u00a1*_]")
 # The word before a full stop, without what opens before it.
@@ -110,7 +111,7 @@ def _paragraphs(text: str, has_capitals: bool) -> Iterator[Span]:
 def _is_wrapped(text: str, begin: int, end: int, line: re.Match[str], has_capitals: bool) -> bool:
     """Return whether a line goes on with the sentence of the line before it."""
     between = text[end : line.start()].replace("\r\n", "\n")
-    last = re.split(r"[\n\r\u2028\u2029]", text[begin:end])[-1]
+    last = re.split(f"[{_BREAK}]", text[begin:end])[-1]
     return len(between) == 1 and has_capitals and len(last) >= _WRAPPED and line[0].lstrip()[:1].islower()
 
 

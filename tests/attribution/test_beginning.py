@@ -174,6 +174,19 @@ def test_numbers_that_are_not_about_the_answer_are_refused(response: APIResponse
         likelihood_of_beginning(response, "Yes")
 
 
+@pytest.mark.parametrize("others", [{}, {"No": -9999.0}, {"No": -2000.0}])
+def test_numbers_of_a_token_that_temperature_0_has_already_chosen_are_refused(others: dict[str, float]) -> None:
+    with pytest.raises(LogprobsMissingError, match="after temperature 0"):
+        likelihood_of_beginning(answered(listed("Yes", 0.0, **others)), "Yes")
+    # A model that is nearly certain lists the others with small numbers.
+    found = likelihood_of_beginning(answered(listed("Yes", 0.0, No=-30.0)), "Yes")
+    assert found.value == 0
+    # After another token, what follows is not known.
+    found = likelihood_of_beginning(answered(listed("Y", math.log(0.5), No=math.log(0.5)), listed("es", 0.0)), "Yes")
+    assert math.isnan(found.value)
+    assert math.exp(found.high) == pytest.approx(0.5)
+
+
 def test_a_list_that_is_no_distribution_is_refused() -> None:
     with pytest.raises(LogprobError):
         likelihood_of_beginning(answered(listed("Yes", -0.1, No=-0.1)), "Yes")

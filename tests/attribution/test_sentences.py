@@ -47,6 +47,7 @@ WRAPPED = "This is a long line of wrapped prose that goes\non with a small lette
         (WRAPPED.replace("\n", "\r\n"), [WRAPPED.replace("\n", "\r\n")]),
         (WRAPPED.replace("\n", "\n\n"), WRAPPED.split("\n")),
         ("a.\r\nb.\r\n\r\nc", ["a.", "b.", "c"]),
+        ("A b\u2028C d\x85E\x0cF", ["A b", "C d", "E", "F"]),
     ],
 )
 def test_a_text_is_cut_into_its_sentences(text: str, sentences: list[str]) -> None:
