@@ -226,7 +226,7 @@ class Influence(Sequence[PartInfluence]):
         True
         """
         texts = [LabeledText(text.role, text.begin, text.content) for text in self._texts]
-        return to_html(texts, self._colored(), self._summary(), title=title, standalone=standalone)
+        return to_html(texts, self._colored(), self._summary(), note=self.note, title=title, standalone=standalone)
 
     def to_text(self) -> str:
         """Return the parts as text for a terminal, each with its influence in nats.
@@ -234,7 +234,7 @@ class Influence(Sequence[PartInfluence]):
         Returns
         -------
         str
-            A line about the answer, and one for each part.
+            A line about the answer, one for each part, and the note if there is one.
 
         Examples
         --------
@@ -242,7 +242,7 @@ class Influence(Sequence[PartInfluence]):
         >>> print(influence("Paris is in France.", " Paris", by=[(12, 18)]).to_text().splitlines()[1].split()[-1])
         France
         """
-        return to_text(self._colored(), self._summary())
+        return to_text(self._colored(), self._summary(), note=self.note)
 
     def __repr__(self) -> str:
         known = [part for part in self._colored() if not math.isnan(part.cautious)]
@@ -259,7 +259,16 @@ class Influence(Sequence[PartInfluence]):
 
     def _colored(self) -> list[ColoredPart]:
         return [
-            ColoredPart(part.begin, part.end, part.part, part.delta_nats, part.delta_low, part.delta_high, part.error)
+            ColoredPart(
+                part.begin,
+                part.end,
+                part.part,
+                part.delta_nats,
+                part.delta_low,
+                part.delta_high,
+                part.error,
+                part.note,
+            )
             for part in self._parts
         ]
 

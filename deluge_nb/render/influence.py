@@ -48,7 +48,10 @@ _STYLE = (
 
 
 class ColoredPart(NamedTuple):
-    """Part of a text, ``begin:end``, with its influence in nats and the bounds of it; NaN where it is not known."""
+    """Part of a text, ``begin:end``, with its influence in nats and the bounds of it; NaN where it is not known.
+
+    ``note`` says under which condition the number holds.
+    """
 
     begin: int
     end: int
@@ -57,6 +60,7 @@ class ColoredPart(NamedTuple):
     low: float
     high: float
     error: str | None
+    note: str | None = None
 
     @property
     def cautious(self) -> float:
@@ -81,6 +85,7 @@ def to_html(
     parts: Sequence[ColoredPart],
     summary: str,
     *,
+    note: str | None = None,
     title: str | None = None,
     standalone: bool = False,
 ) -> str:
@@ -94,6 +99,8 @@ def to_html(
         The parts, which do not overlap.
     summary
         Line below the text.
+    note
+        Line below the summary, on the condition under which the numbers hold.
     title
         Line above the text; none by default.
     standalone
@@ -112,7 +119,7 @@ def to_html(
         f'<div class="{ROOT_CLASSES} deluge-comparison" data-color="difference"><style>{read_asset(COMPARE_STYLESHEET)}'
         f"{_STYLE}</style>{heading}{_legend(strongest)}"
         f'<div class="deluge-static deluge-influence">{body}</div>'
-        f'<div class="deluge-note">{html.escape(printable(summary))}</div>{_table(parts)}</div>'
+        f"{_note(summary)}{_note(note) if note else ''}{_table(parts)}</div>"
     )
     if not standalone:
         return element
@@ -124,7 +131,7 @@ def to_html(
     )
 
 
-def to_text(parts: Sequence[ColoredPart], summary: str) -> str:
+def to_text(parts: Sequence[ColoredPart], summary: str, *, note: str | None = None) -> str:
     """Return the parts of a prompt as lines, each with its influence in nats.
 
     Parameters
@@ -133,6 +140,8 @@ def to_text(parts: Sequence[ColoredPart], summary: str) -> str:
         The parts in the order to show them.
     summary
         Line above them.
+    note
+        Line below them, on the condition under which the numbers hold.
     """
     numbers = [_short(part) for part in parts]
     width = max(map(display_width, numbers), default=0)
@@ -140,13 +149,17 @@ def to_text(parts: Sequence[ColoredPart], summary: str) -> str:
         f"  {' ' * (width - display_width(number))}{number}  {excerpt(part.text)}"
         for number, part in zip(numbers, parts, strict=True)
     ]
-    return "\n".join([printable(summary), *lines])
+    return "\n".join([printable(summary), *lines, *([printable(f"Note: {note}")] if note else [])])
 
 
 def excerpt(text: str) -> str:
     """Return a text on one line, cut where it is long."""
     line = printable(" ".join(text.split()))
     return line if len(line) <= _LONGEST else f"{line[: _LONGEST - 1]}…"
+
+
+def _note(text: str) -> str:
+    return f'<div class="deluge-note">{html.escape(printable(text))}</div>'
 
 
 def _strongest(parts: Sequence[ColoredPart]) -> float:
@@ -210,7 +223,12 @@ def _colored(part: ColoredPart, strongest: float) -> Iterator[str]:
 
 
 def _detail(part: ColoredPart) -> str:
-    """Return the sentence on a part."""
+    """Return the sentence on a part, with its note."""
+    note = f"; {printable(part.note)}" if part.note else ""
+    return f"{_effect(part)}{note}"
+
+
+def _effect(part: ColoredPart) -> str:
     name = f"“{excerpt(part.text)}”"
     if part.error is not None:
         return f"{name}: not known, {printable(part.error)}"

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import _thread
 import json
 import math
+import os
 import random
+import signal
+import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -25,6 +27,7 @@ from deluge_nb import (
 )
 from tests import fault_server, given_text_server, openai_server
 from tests.given_text_server import logprob_of, pieces_of
+from tests.memory_transport import MemoryTransport, client_of
 from tests.openai_server import Reply, Seen, chat, error
 
 FORMS = {"vllm/toy": "prompt_logprobs", "toy": "echo", "sglang/toy": "sglang", "tgi/toy": "tgi"}
@@ -97,6 +100,8 @@ def test_a_server_that_does_not_prove_its_numbers_is_asked_for_alternatives_and_
         result = influence("The old man said. He was", " king", client)
     assert result.method == "alternatives"
     assert "is not proven to return the log-probabilities of given text" in str(result.note)
+    assert "is not proven" in result.to_text()
+    assert "is not proven" in result.to_html()
     assert all(part.delta_low <= part.delta_high or math.isnan(part.delta_low) for part in result)
 
 
@@ -256,23 +261,15 @@ def test_equal_prompts_are_asked_once_and_a_cache_asks_nothing_twice(tmp_path: A
     assert list(first) == list(again)
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows interrupts in another way")
 def test_an_interrupt_keeps_the_responses_that_came() -> None:
-    def answer(seen: Seen, number: int) -> Reply:
-        reply = depends_on("rains")(seen, number)
-        if number == 2:
-            _thread.interrupt_main()
-            reply.delay = 30
-        return reply
-
-    with (
-        openai_server.running() as server,
-        LLMClientAt(server.url, "m", max_concurrent_requests=1) as client,
-    ):
-        server.answer = answer
-        with pytest.raises(KeyboardInterrupt):
-            influence(CHAT, "Yes", client)
-        arrived = [response is not None for response in client.interrupted]
-    assert arrived == [True, True, False, False, False]
+    transport = MemoryTransport(lambda number: os.kill(os.getpid(), signal.SIGINT) if number == 3 else None, limit=3)
+    client = client_of(transport, max_concurrent_requests=1)
+    with pytest.raises(KeyboardInterrupt):
+        influence(CHAT, "Yes", client)
+    arrived = [response is not None for response in client.interrupted]
+    assert arrived == [True, True, True, False, False]
+    assert client.interrupted.prompts[2] == Conversation.system("Be kind.").user("It rains. Is it wet?")
 
 
 def test_a_message_that_is_left_empty_is_asked_as_one() -> None:

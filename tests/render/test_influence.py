@@ -111,6 +111,14 @@ def test_text_has_a_line_for_each_part() -> None:
     ]
 
 
+def test_the_conditions_under_which_numbers_hold_are_shown() -> None:
+    parts = [colored(0, 3, 1.0)._replace(note="read in windows")]
+    page = to_html([TEXT], parts, "x", note="not <proven>")
+    assert "times likelier; read in windows" in page
+    assert "not &lt;proven&gt;</div>" in page
+    assert to_text(parts, "One", note="not proven").splitlines()[-1] == "Note: not proven"
+
+
 def test_a_title_that_is_no_text_is_refused() -> None:
     title: Any = 5
     with pytest.raises(SettingError, match="title must be a text"):
