@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 import random
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from deluge_nb import APIResponse, LogprobError, LogprobsMissingError, as_logprobs
+from deluge_nb import APIResponse, LogprobError, Logprobs, LogprobsMissingError, as_logprobs
 from deluge_nb.attribution.beginning import Likelihood, likelihood_of_beginning
 
 Tokens = tuple[bytes, ...]
@@ -77,6 +78,29 @@ def test_the_true_probability_is_within_the_bounds(
     assert math.exp(found.low) <= truth + 1e-9
     assert truth <= math.exp(found.high) + 1e-9
     assert math.isnan(found.value) or found.low - 1e-9 <= found.value <= found.high + 1e-9
+
+
+@given(
+    st.integers(0, 10**6),
+    st.text(st.sampled_from("ab é"), min_size=1, max_size=5),
+    st.integers(1, len(VOCABULARY)),
+    st.sampled_from([2, 4]),
+    st.integers(0, 10**6),
+)
+def test_the_true_probability_is_within_the_bounds_of_rounded_numbers(
+    seed: int, text: str, k: int, digits: int, drawn: int
+) -> None:
+    model = Model(seed, 1.0)
+    response = model.answer(4, k, drawn)
+    rounded = Logprobs.from_entries([round_entry(row, digits) for row in response.logprobs or ()], rounding=10**-digits)
+    found = likelihood_of_beginning(APIResponse("toy", completion="x", logprobs=rounded), text)
+    assert math.exp(found.low) <= model.probability(text.encode()) + 1e-9
+    assert model.probability(text.encode()) <= math.exp(found.high) + 1e-9
+
+
+def round_entry(row: Mapping[str, Any], digits: int) -> dict[str, Any]:
+    top = [round_entry(other, digits) for other in row.get("top_logprobs", ())]
+    return {**row, "logprob": round(row["logprob"], digits), "top_logprobs": top}
 
 
 @given(st.integers(0, 10**6), st.sampled_from("ab"), st.integers(0, 10**6))
