@@ -25,11 +25,10 @@ _CLOSING = "\"'\u201d\u2019\u00bb\u203a)\\]}\u300d\u300f\uff09\u3011\u300b*_"
 # Full stops of scripts with spaces (Latin, Arabic, Urdu, Devanagari, Armenian, Ethiopic, Burmese, Khmer), which white
 # space must follow, and those of scripts without, after which the next sentence begins at once.
 _SPACED = ".!?\u2026\u203c\u2047-\u2049\u061f\u06d4\u0964\u0965\u0589\u1362\u1367\u104b\u17d4"
-_UNSPACED = "\u3002\uff01\uff1f\uff61\uff0e"
-_END = re.compile(
-    rf"(?P<marks>[{_SPACED}{_UNSPACED}]*[{_UNSPACED}][{_SPACED}{_UNSPACED}]*[{_CLOSING}]*)"
-    rf"|(?P<spaced>[{_SPACED}]+[{_CLOSING}]*)(?=\s)"
-)
+_WIDE_STOP = "\uff0e"  # it is a decimal point, too
+_UNSPACED = f"\u3002\uff01\uff1f\uff61{_WIDE_STOP}"
+_END = re.compile(rf"[{_SPACED}{_UNSPACED}]+[{_CLOSING}]*")
+_NEEDS_NO_SPACE = re.compile(rf"[{_UNSPACED.replace(_WIDE_STOP, '')}]|{_WIDE_STOP}(?!\d)")
 _BREAK = r"\n\r\x0b\x0c\x85\u2028\u2029"
 _LINE = re.compile(f"[^{_BREAK}]+")
 # The first character of what follows, without white space and what opens before it.
@@ -40,6 +39,8 @@ _LIST_MARK = re.compile(r"\s*[(\[]?(?:\d{1,3}|[A-Za-z]|[ivxIVX]{1,5})\.$")
 _INITIAL = re.compile(r"(?:[^\W\d_]\.)*[^\W\d_]")
 # Characters; wrapped lines are longer, and lines of a list or a form mostly shorter.
 _WRAPPED = 40
+# Characters, with the full stop and what stands before the word.
+_LONGEST_ABBREVIATION = 20
 # Abbreviations that stand before a name or a sentence's next word, and those that only a number follows.
 _ABBREVIATIONS = re.compile(
     r"(?:mr mrs ms dr prof rev hon st sr jr gen col sgt capt lt gov messrs mme mlle vs cf viz approx ca "
@@ -95,45 +96,48 @@ def word_spans(text: str) -> list[Span]:
 def _paragraphs(text: str, has_capitals: bool) -> Iterator[Span]:
     """Yield lines, and lines of wrapped prose as one."""
     begin: int | None = None
-    end = 0
+    before: re.Match[str] | None = None
     for line in _LINE.finditer(text):
         if not line[0].strip():
             continue
-        if begin is not None and not _is_wrapped(text, begin, end, line, has_capitals):
-            yield begin, end
+        if begin is not None and before is not None and not (has_capitals and _is_wrapped(text, before, line)):
+            yield begin, before.end()
             begin = None
         begin = line.start() if begin is None else begin
-        end = line.end()
-    if begin is not None:
-        yield begin, end
+        before = line
+    if begin is not None and before is not None:
+        yield begin, before.end()
 
 
-def _is_wrapped(text: str, begin: int, end: int, line: re.Match[str], has_capitals: bool) -> bool:
+def _is_wrapped(text: str, before: re.Match[str], line: re.Match[str]) -> bool:
     """Return whether a line goes on with the sentence of the line before it."""
-    between = text[end : line.start()].replace("\r\n", "\n")
-    last = re.split(f"[{_BREAK}]", text[begin:end])[-1]
-    return len(between) == 1 and has_capitals and len(last) >= _WRAPPED and line[0].lstrip()[:1].islower()
+    between = text[before.end() : line.start()].replace("\r\n", "\n")
+    return len(between) == 1 and len(before[0]) >= _WRAPPED and line[0].lstrip()[:1].islower()
 
 
 def _within(text: str, begin: int, end: int, has_capitals: bool) -> Iterator[Span]:
     """Yield the sentences of one paragraph."""
     start = begin
     for match in _END.finditer(text, begin, end):
-        if match["spaced"] is not None and not _ends(text[start : match.end()], text[match.end() : end], has_capitals):
-            continue
-        yield from _trimmed(text, start, match.end())
-        start = match.end()
+        stop = match.end()
+        mark = _NEEDS_NO_SPACE.search(text, match.start(), min(stop + 1, end))
+        if mark is None or mark.end() > stop:
+            is_apart = stop == end or text[stop].isspace()
+            if not is_apart or not _ends(text, start, stop, end, has_capitals):
+                continue
+        yield from _trimmed(text, start, stop)
+        start = stop
     yield from _trimmed(text, start, end)
 
 
-def _ends(sentence: str, rest: str, has_capitals: bool) -> bool:
-    """Return whether a sentence of a script with spaces ends between two texts."""
-    following = _NEXT.search(rest)
+def _ends(text: str, start: int, stop: int, end: int, has_capitals: bool) -> bool:
+    """Return whether a sentence of a script with spaces, ``start:stop``, ends before the rest of a paragraph."""
+    following = _NEXT.search(text, stop, end)
     if following is None:
         return True
-    if (has_capitals and following[0].islower()) or _LIST_MARK.fullmatch(sentence):
+    if (has_capitals and following[0].islower()) or _LIST_MARK.fullmatch(text, start, stop):
         return False
-    last = _LAST_WORD.search(sentence)
+    last = _LAST_WORD.search(text[max(start, stop - _LONGEST_ABBREVIATION) : stop])
     if last is None or last[0].endswith(".."):
         return True
     word = last[1].lower()
@@ -152,17 +156,20 @@ def _trimmed(text: str, begin: int, end: int) -> Iterator[Span]:
 
 def _breaks(text: str, begin: int, end: int) -> Iterator[int]:
     """Yield the places within a run without white space at which another word begins."""
-    start = begin
+    has_character = _is_character(text[begin])
     for place in range(begin + 1, end):
         character = text[place]
         category = unicodedata.category(character)
         # Marks of length and repetition (ー, 々) belong to the character before them.
-        if category[0] == "M" or category == "Lm" or unicodedata.category(text[place - 1]) in ("Ps", "Pi"):
+        if category[0] == "M" or category == "Lm":
             continue
+        is_character = _is_character(character)
+        is_opened = unicodedata.category(text[place - 1]) in ("Ps", "Pi")
         is_next = is_word(character) or category in ("Ps", "Pi")
-        if _is_character(character) or (is_next and any(map(_is_character, text[start:place]))):
+        if not is_opened and (is_character or (is_next and has_character)):
             yield place
-            start = place
+            has_character = False
+        has_character = has_character or is_character
 
 
 def _is_character(character: str) -> bool:

@@ -37,6 +37,7 @@ WRAPPED = "This is a long line of wrapped prose that goes\non with a small lette
         # Scripts with marks of their own, and without white space.
         ("你好！「再见。」他说。", ["你好！", "「再见。」", "他说。"]),
         ("これはペンです。それは本。 Yes.", ["これはペンです。", "それは本。", "Yes."]),
+        ("円周率は３．１４です．次。", ["円周率は３．１４です．", "次。"]),
         ("यह है। वह था।", ["यह है।", "वह था।"]),
         ("هل هذا؟ نعم.", ["هل هذا؟", "نعم."]),
         # Line breaks, lists, forms and wrapped prose.
@@ -69,6 +70,12 @@ def test_a_text_is_cut_into_its_sentences(text: str, sentences: list[str]) -> No
 )
 def test_a_text_is_cut_into_its_words(text: str, words: list[str]) -> None:
     assert [text[begin:end] for begin, end in word_spans(text)] == words
+
+
+def test_long_texts_without_an_end_are_cut_too() -> None:
+    for text in ("." * 200_000, "a" * 200_000, "a.b" * 70_000, "(" * 200_000, ("a" * 50 + "\n") * 4_000):
+        assert len(word_spans(text)) == len(text.split())
+        assert sentence_spans(text)
 
 
 @given(st.text(st.sampled_from("aB1 .!?\n\r\"'()。「」本 …é-:")))
