@@ -17,7 +17,7 @@ from typing import Any
 
 import psutil
 import pytest
-from distributed import Client, LocalCluster
+from distributed import Client, Future, LocalCluster
 
 from deluge_nb import LLMClient, MissingKeyError, SettingError
 from deluge_nb.jobs.engines.choice import choose_engine
@@ -107,6 +107,7 @@ def test_a_worker_without_a_key_is_reported_before_anything_is_sent(
     ) as caught:
         ask(LLMClient("gpt-4o-mini", max_attempts=1), 20, tmp_path, on=cluster)
     assert secret not in str(caught.value)
+    assert "a key that is given as api_key= does not travel" in str(caught.value)
     assert caught.value.variable == "OPENAI_API_KEY"
     assert server.requests == 0
 
@@ -161,6 +162,41 @@ def test_an_interrupt_ends_the_requests_under_way(server: RowServer, cluster: Cl
     assert server.requests < 4 * PART_ROWS
     server.delay = 0
     check(ask(client, COUNT, tmp_path, on=cluster), COUNT)
+
+
+def test_a_part_that_the_cluster_cancels_is_reported(server: RowServer, cluster: Client, tmp_path: Path) -> None:
+    server.delay = 0.05
+    client = server.client(max_concurrent_requests=4)
+
+    def cancel() -> None:
+        wait_for(lambda: server.requests >= PART_ROWS)
+        keys = [key for worker in cluster.processing().values() for key in worker]
+        cluster.cancel([Future(key, cluster) for key in keys], force=True)
+
+    threading.Thread(target=cancel).start()
+    with pytest.raises(RuntimeError, match=r"Part \d was cancelled"):
+        ask(client, COUNT, tmp_path, part_rows=PART_ROWS, on=cluster)
+    server.delay = 0
+    check(ask(client, COUNT, tmp_path, on=cluster), COUNT)
+
+
+class Unpicklable:
+    """Pace that holds what belongs to this process."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+
+    async def turn(self) -> None: ...
+
+    def charge(self, tokens: float) -> None: ...
+
+    def hold(self, seconds: float) -> None: ...
+
+
+def test_a_client_that_cannot_travel_is_refused(server: RowServer, cluster: Client, tmp_path: Path) -> None:
+    with pytest.raises(SettingError, match=r"cannot be pickled \(.*lock.*leave out on=, or the client's argument"):
+        ask(server.client(pace=Unpicklable()), 20, tmp_path, on=cluster)
+    assert server.requests == 0
 
 
 def test_clients_that_cannot_be_used_are_refused(cluster: Client) -> None:
