@@ -26,6 +26,8 @@ DIFFERENCE_CAP = 2.0
 LETTERS = "ABCDEFGH"
 # Tokens: a unit that differs and is longer than this has a row of the table to itself.
 _OWN_ROW = 12
+# Share of common text under which differences are no use as the colour.
+_LITTLE = 0.2
 # Texts in the list of the largest differences.
 _LARGEST = 5
 
@@ -79,7 +81,7 @@ def to_html(
     columns = [_tokens(compared, side, color_by, excerpt.tokens[side]) for side in range(len(names))]
     heads = "".join(
         f'<th scope="col"><b>{LETTERS[side]}</b>{_after_letter(side, html.escape(name))}<br>'
-        f"<small>{_summary(compared, side)}</small></th>"
+        f"<small>{summary(compared, side)}</small></th>"
         for side, name in enumerate(names)
     )
     rows = []
@@ -93,7 +95,7 @@ def to_html(
     check_title(title)
     heading = f'<div class="deluge-title">{html.escape(title)}</div>' if title else ""
     note = f'<div class="deluge-summary">{html.escape(excerpt.note)}</div>' if excerpt.note else ""
-    caption = _caption(compared)
+    caption = _caption(compared, color_by)
     # The stylesheet writes this text. Where it is stripped, there are no colours to explain.
     colours = (
         "Blue with a line above: surer here; orange with a line below: less sure here."
@@ -115,7 +117,7 @@ def to_text(compared: Alignment, names: Sequence[str], *, limit: int | None = No
     """
     excerpt = _truncate(compared, limit)
     lines = [
-        f"{LETTERS[side]}{_after_letter(side, f' {printable(name)}')}: {_summary(compared, side)}"
+        f"{LETTERS[side]}{_after_letter(side, f' {printable(name)}')}: {summary(compared, side)}"
         for side, name in enumerate(names)
     ]
     texts = [_token_texts(compared, side, excerpt.tokens[side]) for side in range(len(names))]
@@ -172,24 +174,45 @@ def _truncate(compared: Alignment, limit: int | None) -> Excerpt:
     return Excerpt(units, tokens, f"… more tokens: {', '.join(more)}")
 
 
-def _summary(compared: Alignment, side: int) -> str:
+def summary(compared: Alignment, side: int) -> str:
+    """Return what the tokens of a response add up to: their number, mean log-probability, perplexity and entropy."""
     table = compared.tables[side]
     count = pluralize(len(table), "token")
     known = table.logprob[~table.censored]
-    perplexity = sequence_stats(known).perplexity
-    if perplexity is None:
-        return count
-    extent = f" (of {len(known)} of {count})" if len(known) < len(table) else ""
-    return f"{count} · perplexity {perplexity:.3g}{extent}"
+    statistics = sequence_stats(known)
+    facts = [count]
+    if statistics.perplexity is not None and len(known):
+        extent = f" (of {len(known)} of {count})" if len(known) < len(table) else ""
+        mean = format_signed(float(known.mean())).removeprefix("+")
+        facts += [f"mean logprob {mean}", f"perplexity {statistics.perplexity:.3g}{extent}"]
+    entropy = table.entropy(base=2)
+    if not np.isnan(entropy).all():
+        facts.append(f"mean entropy {np.nanmean(entropy):.2f} bits")
+    if side > 1:
+        facts.append(f"{percent(common_share(compared, side))} shared with A")
+    return " · ".join(facts)
 
 
-def _caption(compared: Alignment) -> str:
-    """Return the caption of the table: the share of the tokens of A and B that are in common text."""
-    pair = compared.pairs[0]
-    total = compared.counts[0] + compared.counts[1]
+def common_share(compared: Alignment, side: int) -> float:
+    """Return the share of the tokens of A and another response that are in text which both have; 1 for no tokens."""
+    pair = compared.pair(side)
+    total = compared.counts[0] + compared.counts[side]
     common = int(((pair.a_stop - pair.a_start) + (pair.b_stop - pair.b_start))[pair.common].sum())
+    return common / total if total else 1.0
+
+
+def has_little_in_common(compared: Alignment) -> bool:
+    """Return whether so little text is common that differences say nothing, and probabilities are the better colour."""
+    return all(common_share(compared, side) < _LITTLE for side in range(1, len(compared.tables)))
+
+
+def _caption(compared: Alignment, color_by: CompareBy) -> str:
+    """Return the caption of the table: the share of the tokens of A and B that are in common text."""
     answers = "The answers" if len(compared.tables) == 2 else "A and B"
-    return f"{answers} share {percent(common / total if total else 1)} of their tokens. Underlined: only in this one."
+    share = f"{answers} share {percent(common_share(compared, 1))} of their tokens"
+    if has_little_in_common(compared) and color_by != "difference":
+        return f"{share}, too few to compare: each token is coloured by {color_by}. Underlined: only in this one."
+    return f"{share}. Underlined: only in this one."
 
 
 def _rows(compared: Alignment, size: int) -> Iterator[tuple[int, int]]:

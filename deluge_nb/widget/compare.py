@@ -51,7 +51,8 @@ class LogprobCompare(FallbackWidget):
     names
         A name for each; by default the responses' models, if these differ.
     color_by
-        ``"difference"``, or as for :class:`deluge_nb.LogprobView`.
+        ``"difference"``, or as for :class:`deluge_nb.LogprobView`; by default ``"difference"``, or ``"probability"``
+        where less than a fifth of the text is common, so that differences say nothing.
     arrange
         ``"side by side"``, or ``"interleaved"``: the lines of one above those of the other. A narrow widget is always
         interleaved.
@@ -92,6 +93,7 @@ class LogprobCompare(FallbackWidget):
     data = traitlets.Bytes(b"").tag(sync=True)
     alignment = traitlets.Bytes(b"").tag(sync=True)
     names = traitlets.List(traitlets.Unicode()).tag(sync=True)
+    summaries = traitlets.List(traitlets.Unicode()).tag(sync=True)
     selected = traitlets.Int(None, allow_none=True).tag(sync=True)
     color_by = traitlets.Enum(list(COMPARE_BY), "difference").tag(sync=True)
     arrange = traitlets.Enum(list(ARRANGE), "side by side").tag(sync=True)
@@ -107,7 +109,7 @@ class LogprobCompare(FallbackWidget):
         b: Any,
         *more: Any,
         names: Sequence[str] | None = None,
-        color_by: CompareBy = "difference",
+        color_by: CompareBy | None = None,
         arrange: Arrange = "side by side",
         measure: str = "logprob",
         threshold: float = 1.0,
@@ -125,11 +127,14 @@ class LogprobCompare(FallbackWidget):
             )
         self._aligned = Alignment([with_small_vocabulary(as_logprobs(response)) for response in responses])
         self._packers = [Packer() for _ in responses]
+        if color_by is None:
+            color_by = "probability" if static.has_little_in_common(self._aligned) else "difference"
         with_measures = measure == "entropy" or color_by in ("entropy", "margin", "rank")
         super().__init__(
             data=pack_responses(self.tables, self._packers, with_measures=with_measures),
             alignment=self._pack_alignment(),
             names=_names(responses, names),
+            summaries=[static.summary(self._aligned, side) for side in range(len(responses))],
             selected=selected,
             color_by=color_by,
             arrange=arrange,

@@ -264,8 +264,40 @@ def test_hostile_tokens_are_escaped_and_control_characters_removed() -> None:
 def test_the_static_form_names_how_many_tokens_a_perplexity_is_of() -> None:
     withheld = Logprobs.from_entries([entry("a", 0.5), {"token": "b", "logprob": -9999.0}, entry("c", 0.5)])
     text = LogprobCompare(withheld, table(("a", 0.25, {}))).to_text()
-    assert "A: 3 tokens · perplexity 2 (of 2 of 3 tokens)" in text
-    assert "B: 1 token · perplexity 4\n" in text
+    assert "A: 3 tokens · mean logprob −0.69 · perplexity 2 (of 2 of 3 tokens)" in text
+    assert "B: 1 token · mean logprob −1.39 · perplexity 4" in text
+
+
+def test_the_heads_and_the_static_forms_say_what_the_tokens_add_up_to() -> None:
+    compare = LogprobCompare(PARIS, LYON, NICE)
+    for summary, shown in zip(compare.summaries, compare.tables, strict=True):
+        mean, entropy = np.mean(shown.logprob), np.nanmean(shown.entropy(base=2))
+        facts = [f"{len(shown)} tokens", f"mean logprob {mean:.2f}".replace("-", "−")]
+        facts += [f"perplexity {math.exp(-mean):.3g}", f"mean entropy {entropy:.2f} bits"]
+        assert summary.startswith(" · ".join(facts))
+        assert summary in compare.to_text()
+        assert summary in compare.to_html()
+    assert compare.summaries[2].endswith("80 % shared with A")
+
+
+def test_a_response_without_tokens_has_a_summary() -> None:
+    assert LogprobCompare(PARIS, []).summaries[1] == "0 tokens"
+
+
+OTHER = table(("Nothing", 0.5), (" of", 0.4), (" it", 0.3))
+
+
+def test_answers_with_hardly_any_common_text_are_coloured_by_probability() -> None:
+    assert LogprobCompare(PARIS, LYON).color_by == "difference"
+    assert LogprobCompare(PARIS, OTHER).color_by == "probability"
+    assert LogprobCompare(PARIS, OTHER, LYON).color_by == "difference"
+    assert "share 0 % of their tokens, too few to compare: each token" in LogprobCompare(PARIS, OTHER).to_html()
+
+
+def test_a_colour_that_was_asked_for_is_kept() -> None:
+    compare = LogprobCompare(PARIS, OTHER, color_by="difference")
+    assert compare.color_by == "difference"
+    assert "too few" not in compare.to_html()
 
 
 def test_a_truncated_static_form_counts_the_omitted_tokens() -> None:

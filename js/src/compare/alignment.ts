@@ -8,6 +8,9 @@ import { type Block, type Column, unpack } from "../data/codec.ts";
 import { lastAtMost } from "../data/columns.ts";
 import { type DataRequest, Store } from "../data/store.ts";
 
+/** Share of common text under which differences are no use as the colour. */
+const LITTLE = 0.2;
+
 /** A token of one of the responses. */
 export interface TokenRef {
   side: number;
@@ -181,6 +184,11 @@ export class Alignment {
       if (!common || Math.abs(pair.difference[row] ?? 0) > threshold) count++;
     });
     return count;
+  }
+
+  /** True if differences say nothing, because hardly any text is common; as in deluge_nb/render/comparison.py. */
+  get hasLittleInCommon(): boolean {
+    return this.stores.slice(1).every((_, index) => this.commonShare(index + 1) < LITTLE);
   }
 
   /** The share of a pair's tokens that are in common text. */

@@ -4,8 +4,10 @@ import { percent, signedNats } from "../data/format.ts";
 import { CardContent, renderContent } from "../ui/card_content.ts";
 import { element } from "../ui/dom.ts";
 import type { Alignment, TokenRef } from "./alignment.ts";
-import { badge, LETTERS } from "./letters.ts";
+import { afterLetter, badge, LETTERS } from "./letters.ts";
 
+/** A smaller ratio of two probabilities is not worth a number. */
+const ALIKE = 1.1;
 /** Tokens of a span that are listed. */
 const MAX_LISTED = 12;
 
@@ -13,9 +15,11 @@ const MAX_LISTED = 12;
 export function describeDifference(nats: number, letter: string, other: string): string {
   if (Number.isNaN(nats)) return "unknown difference";
   const ratio = Math.exp(Math.abs(nats));
-  if (ratio < 1.005) return `equally probable in ${letter} and ${other}`;
+  if (ratio < ALIKE) return `about as probable in ${letter} as in ${other}`;
   const text =
-    ratio >= 1000 ? ratio.toExponential(0).replace("e+", "e") : ratio.toPrecision(ratio < 10 ? 2 : 3);
+    ratio >= 10_000
+      ? ratio.toExponential(1).replace("e+", "e")
+      : Number(ratio.toPrecision(2)).toFixed(ratio < 9.95 ? 1 : 0);
   return nats > 0
     ? `${text} times as probable in ${letter} as in ${other}`
     : `${text} times less probable in ${letter} than in ${other}`;
@@ -88,7 +92,7 @@ export function renderComparison(alignment: Alignment, names: string[], ref: Tok
 function renderSide(alignment: Alignment, names: string[], ref: TokenRef, side: number): HTMLElement {
   const root = element("div", "deluge-face");
   const name = element("div", "deluge-face-name");
-  name.append(badge(side), element("span", "", names[side]));
+  name.append(badge(side), element("span", "", afterLetter(names[side] ?? "", side)));
   root.append(name);
   const other = counterpart(alignment, ref, side);
   if (!other) {

@@ -1,27 +1,16 @@
 // The headings above the columns, and the legend of the colours of differences.
 
-import { formatPerplexity, percent, pluralize } from "../data/format.ts";
-import { sumLogprobs } from "../data/summary.ts";
 import { element } from "../ui/dom.ts";
 import type { Alignment } from "./alignment.ts";
-import { badge } from "./letters.ts";
+import { afterLetter, badge } from "./letters.ts";
 
 /** For each response its letter, its name, and what its tokens add up to. */
-export function renderHeadings(alignment: Alignment, names: string[]): HTMLElement[] {
-  return alignment.stores.map((store, side) => {
+export function renderHeadings(names: string[], summaries: string[]): HTMLElement[] {
+  return names.map((given, side) => {
     const heading = element("div", "deluge-head");
-    const [sum, known] = sumLogprobs(store, 0, store.count);
-    const facts = [pluralize(store.count)];
-    if (known) facts.push(formatPerplexity(sum, known, store.count));
-    if (side > 1) facts.push(`${percent(alignment.commonShare(side))} shared with A`);
-    const letter = badge(side);
-    // A name equal to the letter would appear twice.
-    const name = names[side] === letter.textContent ? "" : names[side];
-    heading.append(
-      letter,
-      element("span", "deluge-name", name),
-      element("span", "deluge-head-facts", facts.join(" · ")),
-    );
+    const name = element("span", "deluge-name", afterLetter(given, side));
+    name.title = given;
+    heading.append(badge(side), name, element("span", "deluge-head-facts", summaries[side]));
     return heading;
   });
 }

@@ -11,6 +11,7 @@ export interface State {
   data: DataView;
   alignment: DataView;
   names: string[];
+  summaries: string[];
   selected: number | null;
   color_by: CompareBy;
   arrange: Arrange;

@@ -249,6 +249,7 @@ export class CompareView implements ResponseBoxHost, CardsHost, NavigationHost {
       if (scale) this.#legend.show(colorBy, scale, []);
     }
     this.#paintStyle();
+    this.#paintShare();
     this.#responses.renderer.repaint();
   }
 
@@ -269,9 +270,18 @@ export class CompareView implements ResponseBoxHost, CardsHost, NavigationHost {
   #paintHeadings(): void {
     const alignment = this.#alignment;
     this.#headings.style.setProperty("--sides", String(alignment.sides));
-    this.#headings.replaceChildren(...renderHeadings(alignment, this.names));
-    const share = percent(alignment.commonShare(1));
-    this.#toolbar.summary.textContent = `A and B share ${share} of their tokens`;
+    this.#headings.replaceChildren(...renderHeadings(this.names, this.model.get("summaries")));
+    this.#paintShare();
+  }
+
+  #paintShare(): void {
+    const alignment = this.#alignment;
+    const share = `A and B share ${percent(alignment.commonShare(1))} of their tokens`;
+    const colorBy = this.model.get("color_by");
+    const isFew = colorBy !== "difference" && alignment.hasLittleInCommon;
+    this.#toolbar.summary.textContent = isFew
+      ? `${share}, too few to compare: coloured by ${colorBy}`
+      : share;
   }
 
   #paintChart(): void {
@@ -300,7 +310,7 @@ export class CompareView implements ResponseBoxHost, CardsHost, NavigationHost {
     on(["measure"], () => this.#paintChart());
     on(["threshold"], () => this.#paintCount());
     on(["title"], () => this.#paintTitle());
-    on(["names"], () => this.#paintHeadings());
+    on(["names", "summaries"], () => this.#paintHeadings());
     on(["arrange", "font"], layOutAgain);
     signal.addEventListener("abort", () => this.#cards.card.hide());
     followTheme(this.root, () => this.#chart.draw(), signal);

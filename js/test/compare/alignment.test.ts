@@ -99,10 +99,20 @@ test("the counterpart of a token is equally far along in the same text", () => {
   expect(counterpart(alignment, { side: 0, token: 5 }, 1)).toEqual({ side: 1, token: 6 });
 });
 
-test("differences are described in words", () => {
-  expect(describeDifference(Math.log(2), "A", "B")).toBe("2.0 times as probable in A as in B");
-  expect(describeDifference(-Math.log(30), "B", "A")).toBe("30.0 times less probable in B than in A");
-  expect(describeDifference(0, "B", "A")).toBe("equally probable in B and A");
+test.each([
+  [0, "about as probable in A as in B"],
+  [0.03, "about as probable in A as in B"],
+  [Math.log(1.099), "about as probable in A as in B"],
+  [Math.log(1.11), "1.1 times as probable in A as in B"],
+  [Math.log(2), "2.0 times as probable in A as in B"],
+  [-Math.log(9.94), "9.9 times less probable in A than in B"],
+  [Math.log(9.97), "10 times as probable in A as in B"],
+  [-Math.log(30), "30 times less probable in A than in B"],
+  [Math.log(1234), "1200 times as probable in A as in B"],
+  [Math.log(123_456), "1.2e5 times as probable in A as in B"],
+  [Number.NaN, "unknown difference"],
+])("a difference of %f nats is described in words", (nats, words) => {
+  expect(describeDifference(nats, "A", "B")).toBe(words);
 });
 
 test("all responses break their lines at the same text", () => {
