@@ -19,7 +19,7 @@ from .extras import has_extra
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
-    from . import stats
+    from . import lab, stats
     from .answers.classify import classify
     from .answers.extract_batch import extract_probs
     from .answers.responses import classify_responses
@@ -224,6 +224,7 @@ __all__ = [
     "find_models",
     "influence",
     "is_match",
+    "lab",
     "load_ipython_extension",
     "next_token",
     "read",
@@ -251,8 +252,8 @@ if has_extra("sklearn"):
 def __getattr__(name: str) -> Any:
     module = _MODULES.get(name)
     if module is None:
-        if name == "stats":
-            return import_module(f"{__name__}.stats")
+        if name in ("lab", "stats"):
+            return import_module(f"{__name__}.{name}")
         if name == "__version__":
             from importlib.metadata import version
 

@@ -21,7 +21,7 @@ FRONT_END = PACKAGE.parent / "js" / "src"
 # Top to bottom, as in docs/design.md: a package imports only from rows below its own.
 ROWS = (
     ("__init__",),
-    ("magic", "util", "llm_tools", "__main__"),
+    ("magic", "util", "llm_tools", "lab", "__main__"),
     ("jobs", "estimators"),
     ("answers", "widget", "reading", "attribution"),
     ("client", "calibration"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import pickle
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,7 @@ from deluge_nb import (
     LogprobView,
     RawPrompt,
     SettingError,
+    lab,
     next_token,
     read,
 )
@@ -96,6 +98,23 @@ def test_a_text_of_pieces_of_characters_has_the_numbers_of_its_tokens_alone(clie
     (row,) = (i for i, token in enumerate(table.tokens) if token == " two")
     distribution = {entry["token"]: entry["logprob"] for entry in next_token("Zeroone 🦆", model=client).top(0)}
     assert table.logprob[row] == pytest.approx(distribution[" two"], abs=0.05)
+
+
+def test_a_lesson_reads_the_beginning_before_the_end(client: LLMClient) -> None:
+    assert lab.read("The capital of France is", " Paris", model=client) == read(
+        " Paris", before="The capital of France is", model=client
+    )
+    assert lab.next_token is next_token
+
+
+def test_a_text_is_read_anew_where_the_cache_is_bypassed(client: LLMClient, tmp_path: Path) -> None:
+    cached = LLMClient("local", cache=tmp_path / "answers.sqlite3")
+    pairs = [("The capital of France is", " Paris")]
+    from_cache = [
+        cached.read_sync(pairs, show_progress=False, use_cache=use_cache)[0].from_cache
+        for use_cache in (True, True, False)
+    ]
+    assert from_cache == [False, True, False]
 
 
 def test_many_texts_are_read_in_order(client: LLMClient) -> None:

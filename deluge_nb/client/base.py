@@ -317,10 +317,11 @@ class BaseClient:
         params: SamplingParams,
         *,
         ends: bool = False,
+        use_cache: bool = True,
         resume: Resume = None,
     ) -> Batch:
-        settings = self._settings_for(params)
-        batch = plan(pairs, self._routes, settings, self._turns(), limit=self._limit, ends=ends, cache=self._cache)
+        settings, cache = self._settings_for(params), self._cache if use_cache else None
+        batch = plan(pairs, self._routes, settings, self._turns(), limit=self._limit, ends=ends, cache=cache)
         resume_batch(batch, resume)
         return batch
 

@@ -125,7 +125,8 @@ def check_reading(options: Any) -> None:
         When there is one.
     """
     for name in _FOR_ANSWERS:
-        if getattr(options, name) not in (None, False):
+        value = getattr(options, name)
+        if value is not None and value is not False:  # 0 is a setting
             option = f"{'-' if name == 'n' else '--'}{name.replace('_', '-')}"
             raise UsageError(f"--read reads the cell and asks for no answer; {option} is for one.")
 

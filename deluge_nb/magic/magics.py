@@ -185,7 +185,9 @@ class DelugeMagics(Magics):
         check_reading(options)
         count = self.top_logprobs if options.top_logprobs is None else options.top_logprobs
         with open_client(options, self._defaults, options.model) as (client, _):
-            (response,) = client.read_sync([("", text)], top_logprobs=count, show_progress=False)
+            (response,) = client.read_sync(
+                [("", text)], top_logprobs=count, show_progress=False, use_cache=options.cache is not False
+            )
         response = self._finish(options, response, LiveView(shown=self._shows_tokens(options)))
         if response.note:
             display({"text/plain": printable(response.note)}, raw=True)

@@ -28,6 +28,7 @@ class GivenTexts(BaseClient):
         *,
         top_logprobs: int = 20,
         show_progress: bool = True,
+        use_cache: bool = True,
         resume: Resume = None,
     ) -> list[APIResponse]:
         """Read given texts: the log-probability of each token of a text after what stands before it.
@@ -48,6 +49,8 @@ class GivenTexts(BaseClient):
             Alternatives to return at each token; at most as many as the server returns.
         show_progress
             Show a progress bar.
+        use_cache
+            False bypasses the client's cache.
         resume
             :attr:`interrupted` of the same call that was interrupted: only texts without a response are read.
 
@@ -72,7 +75,7 @@ class GivenTexts(BaseClient):
         >>> response.logprobs.tokens
         [' Paris', '.']
         """
-        return self._run(self._reading(pairs, top_logprobs, resume), show_progress)
+        return self._run(self._reading(pairs, top_logprobs, use_cache, resume), show_progress)
 
     async def read_async(
         self,
@@ -80,13 +83,14 @@ class GivenTexts(BaseClient):
         *,
         top_logprobs: int = 20,
         show_progress: bool = True,
+        use_cache: bool = True,
         resume: Resume = None,
     ) -> list[APIResponse]:
         """Read given texts, and await their log-probabilities.
 
         Parameters
         ----------
-        pairs, top_logprobs, show_progress, resume
+        pairs, top_logprobs, show_progress, use_cache, resume
             As in :meth:`read_sync`.
 
         Returns
@@ -100,7 +104,7 @@ class GivenTexts(BaseClient):
             If a model's server cannot score given texts, or does not prove that it does; the message names those that
             can.
         """
-        return await self._run_async(self._reading(pairs, top_logprobs, resume), show_progress)
+        return await self._run_async(self._reading(pairs, top_logprobs, use_cache, resume), show_progress)
 
     def score_continuations_sync(
         self,
@@ -109,6 +113,7 @@ class GivenTexts(BaseClient):
         ends: bool = False,
         top_logprobs: int = 0,
         show_progress: bool = True,
+        use_cache: bool = True,
         resume: Resume = None,
     ) -> list[APIResponse]:
         """Compute the log-likelihood of given texts: the log-probability of each token of a text after its prompt.
@@ -128,6 +133,8 @@ class GivenTexts(BaseClient):
             Alternatives to return at each token.
         show_progress
             Show a progress bar.
+        use_cache
+            False bypasses the client's cache.
         resume
             :attr:`interrupted` of the same call that was interrupted: only texts without a response are scored.
 
@@ -151,7 +158,7 @@ class GivenTexts(BaseClient):
         >>> paris.logprobs.total_logprob > berlin.logprobs.total_logprob
         True
         """
-        return self._run(self._continuations(pairs, top_logprobs, ends, resume), show_progress)
+        return self._run(self._continuations(pairs, top_logprobs, ends, use_cache, resume), show_progress)
 
     async def score_continuations_async(
         self,
@@ -160,13 +167,14 @@ class GivenTexts(BaseClient):
         ends: bool = False,
         top_logprobs: int = 0,
         show_progress: bool = True,
+        use_cache: bool = True,
         resume: Resume = None,
     ) -> list[APIResponse]:
         """Compute the log-likelihood of given texts, and await it.
 
         Parameters
         ----------
-        pairs, ends, top_logprobs, show_progress, resume
+        pairs, ends, top_logprobs, show_progress, use_cache, resume
             As in :meth:`score_continuations_sync`.
 
         Returns
@@ -180,20 +188,27 @@ class GivenTexts(BaseClient):
             If a model's server cannot score given texts, or does not prove that it does; the message names servers that
             can.
         """
-        return await self._run_async(self._continuations(pairs, top_logprobs, ends, resume), show_progress)
+        return await self._run_async(self._continuations(pairs, top_logprobs, ends, use_cache, resume), show_progress)
 
-    def _reading(self, pairs: Iterable[tuple[PromptLike, str]], top_logprobs: int, resume: Resume) -> Batch:
+    def _reading(
+        self, pairs: Iterable[tuple[PromptLike, str]], top_logprobs: int, use_cache: bool, resume: Resume
+    ) -> Batch:
         prompts = as_scoring_pairs(pairs, self._routes, as_raw=True)
         params = SamplingParams(logprobs=True, top_logprobs=top_logprobs)
-        return self._scoring(
-            prompts, params.replace(top_logprobs=min(top_logprobs, self.max_top_logprobs)), resume=resume
-        )
+        params = params.replace(top_logprobs=min(top_logprobs, self.max_top_logprobs))
+        return self._scoring(prompts, params, use_cache=use_cache, resume=resume)
 
     def _continuations(
-        self, pairs: Iterable[tuple[PromptLike, str]], top_logprobs: int, ends: bool, resume: Resume
+        self,
+        pairs: Iterable[tuple[PromptLike, str]],
+        top_logprobs: int,
+        ends: bool,
+        use_cache: bool,
+        resume: Resume,
     ) -> Batch:
         params = SamplingParams(logprobs=True, top_logprobs=top_logprobs)
-        return self._scoring(as_scoring_pairs(pairs, self._routes), params, ends=ends, resume=resume)
+        prompts = as_scoring_pairs(pairs, self._routes)
+        return self._scoring(prompts, params, ends=ends, use_cache=use_cache, resume=resume)
 
 
 def ask_next_token(client: GivenTexts, text: PromptLike) -> APIResponse:
