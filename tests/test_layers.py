@@ -31,7 +31,7 @@ ROWS = (
     ("logprobs", "models"),
     ("text", "prompts", "sampling", "tools", "extras"),
     ("errors", "cache_dir"),
-    ("printable", "warning", "memo"),
+    ("printable", "warning", "memo", "notebook"),
 )
 FRONT_END_ROWS = (("entry",), ("view", "compare"), ("text",), ("ui",), ("host", "data"))
 MOST_MODULES = 12

@@ -12,6 +12,7 @@ from ..client.calls.estimates import DryRun
 from ..client.client import LLMClient, client_for
 from ..client.recorder import Recorder
 from ..errors import DelugeError, SettingError, invalid_argument
+from ..notebook import kernel_shell
 from ..printable import printable
 from ..prompts import PromptLike
 from ..text.counts import pluralize
@@ -233,13 +234,15 @@ def _failed(part: Part, error: str) -> PartInfluence:
 
 
 def _announce(estimate: DryRun, model: str) -> None:
-    """Write what a call costs to the standard error stream, beside its progress bar."""
+    """Write what a call costs: in a cell as its output, else beside the progress bar, apart from a script's output."""
     low, high = estimate.input_tokens.low, estimate.input_tokens.high
     if estimate.input_tokens.exact:
         tokens = f"{low:,} tokens in"
     else:
         tokens = f"at least {low:,} tokens in" if high is None else f"{low:,} to {high:,} tokens in"
     cost = "no cost, on this machine" if estimate.cost == 0 else "price not known"
-    if sys.stderr is not None:
+    # A notebook shows what is on the standard error stream in red.
+    stream = sys.stderr if kernel_shell() is None else sys.stdout
+    if stream is not None:
         requests = pluralize(estimate.requests, "request")
-        sys.stderr.write(f"influence: {requests} to {printable(model)}, {tokens}, {cost}\n")
+        stream.write(f"influence: {requests} to {printable(model)}, {tokens}, {cost}\n")

@@ -13,6 +13,7 @@ from typing import Any, Self
 
 from ..client.interruption import is_from_signal
 from ..client.sending.progress import ProgressBar
+from ..notebook import kernel_shell
 from ..printable import printable
 from ..text.counts import pluralize
 from .progress import BINS, Progress
@@ -156,12 +157,8 @@ class Display:
 
 def current_cell() -> int | None:
     """Return the number of the notebook's cell that is running; None outside notebooks."""
-    try:
-        from IPython.core.getipython import get_ipython
-    except ImportError:
-        return None
-    shell: Any = get_ipython()
-    return shell.execution_count if hasattr(shell, "kernel") else None
+    shell = kernel_shell()
+    return None if shell is None else shell.execution_count
 
 
 def _display_handle() -> Any:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import anywidget
 import traitlets
 
+from ..notebook import kernel_shell
 from ..render.arguments import as_file, check_title
 from ..render.saved_page import saved_page
 
@@ -111,9 +112,7 @@ def require_kernel() -> None:
     NotImplementedError
         When there is no kernel; IPython then tries the other forms.
     """
-    from IPython.core.getipython import get_ipython
-
-    if not hasattr(get_ipython(), "kernel"):
+    if kernel_shell() is None:
         raise NotImplementedError
 
 

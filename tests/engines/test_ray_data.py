@@ -67,7 +67,6 @@ def test_a_worker_without_a_key_raises_before_anything_is_sent(
     # The workers were started without it.
     secret = "sk-" + "r9" * 12
     monkeypatch.setenv("OPENAI_API_KEY", secret)
-    monkeypatch.setenv("OPENAI_BASE_URL", server.url)
     score = score_batches(TEMPLATE, LLMClient("gpt-4o-mini"), labels=LABELS)
     dataset = ray.data.from_arrow(rows(10))
     with pytest.raises(Exception, match="OPENAI_API_KEY") as caught:
