@@ -24,11 +24,13 @@ if TYPE_CHECKING:
 
 _WIDGET = "application/vnd.jupyter.widget-view+json"
 # In a running Jupyter the widget follows after a moment: without a delay the static form would flash up. If there is no
-# widget, Jupyter's message about it (in an output of class jupyter-widgets) is hidden.
+# widget, Jupyter's message about it (in an output of class jupyter-widgets) is hidden. That rule names each level so it
+# cannot match an output around this one. It leaves the page with the static form: each `:has()` slows a page down.
 _STYLE = (
     "<style>@keyframes deluge-wait{from,to{max-height:0;overflow:hidden;visibility:hidden}}"
     ".jp-NotebookPanel .deluge-still{animation:deluge-wait 1.5s}"
-    ".jp-OutputArea-child:has(.deluge-still)+.jp-OutputArea-child:has(>.jp-OutputArea-output.jupyter-widgets)"
+    ".jp-OutputArea-child:has(>.jp-OutputArea-output>.deluge-still)"
+    "+.jp-OutputArea-child:has(>.jp-OutputArea-output.jupyter-widgets)"
     "{display:none}</style>"
 )
 
