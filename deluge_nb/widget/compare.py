@@ -13,7 +13,6 @@ from ..logprobs.alignment import Alignment, Spans
 from ..logprobs.columns import Floats
 from ..logprobs.table import Logprobs
 from ..render import comparison as static
-from ..render.assets import STATIC
 from ..render.colors import PALETTES
 from ..render.comparison import COMPARE_BY, LETTERS, CompareBy
 from ..render.html import FALLBACK_LIMIT
@@ -86,8 +85,7 @@ class LogprobCompare(FallbackWidget):
     '!'
     """
 
-    _esm = STATIC / "compare.js"
-    _css = STATIC / "compare.css"
+    _script = "compare.js"
     _page_assets = ("compare_page.js", "compare.css")
 
     data = traitlets.Bytes(b"").tag(sync=True)

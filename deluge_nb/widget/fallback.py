@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import html
 import secrets
+import weakref
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -17,6 +18,7 @@ import traitlets
 
 from ..notebook import kernel_shell
 from ..render.arguments import as_file, check_title
+from ..render.assets import read_asset
 from ..render.saved_page import saved_page
 
 if TYPE_CHECKING:
@@ -41,12 +43,45 @@ class FallbackWidget(anywidget.AnyWidget):
     link = traitlets.Unicode().tag(sync=True)
     """The name by which the page finds the widget's static form and the charts linked to it."""
 
+    # As traits of the class: anywidget keeps every widget alive whose files it watches.
+    _esm = traitlets.Unicode().tag(sync=True)
+    _css = traitlets.Unicode().tag(sync=True)
+
+    _script: ClassVar[str] = "view.js"
+    """The widget's script."""
+
     _page_assets: ClassVar[tuple[str, str]] = ("page.js", "view.css")
-    """The script and the stylesheet of a saved page."""
+    """The script of a saved page, and the stylesheet of both."""
+
+    _is_freed = False
+
+    @traitlets.default("_esm")
+    def _read_script(self) -> str:
+        return read_asset(self._script)
+
+    @traitlets.default("_css")
+    def _read_style(self) -> str:
+        return read_asset(self._page_assets[1])
 
     @traitlets.default("link")
     def _random_link(self) -> str:
         return secrets.token_hex(4)
+
+    @property
+    def model_id(self) -> str:
+        """The identifier of the widget's model; a widget that was freed gets its model back."""
+        if self._is_freed:
+            self._is_freed = False
+            # Closing a widget hides its class's method.
+            vars(self).pop("_repr_mimebundle_", None)
+            self.open()
+        return super().model_id
+
+    def _free(self) -> None:
+        """Remove the model from kernel and browser, until the widget is displayed again."""
+        if not self._is_freed and self.comm is not None:
+            self.close()
+            self._is_freed = True
 
     def save_html(self, path: str | Path, *, title: str | None = None) -> None:
         """Write the widget as one HTML page that needs neither kernel nor network.
@@ -122,6 +157,7 @@ def display_with_fallback(widget: FallbackWidget) -> DisplayHandle:
     """Display a widget and, before it, its static form; return the handle of the static form."""
     from IPython.display import DisplayHandle, display
 
+    _displays.add(widget)
     handle = DisplayHandle()
     handle.display(_fallback(widget), raw=True)
     if bundle := widget._widget_bundle():
@@ -140,3 +176,49 @@ def _fallback(widget: FallbackWidget) -> dict[str, str]:
     name = html.escape(str(widget.link), quote=True)
     page = f'<div class="deluge-still" data-link="{name}">{_STYLE}{forms["text/html"]}</div>'
     return {**forms, "text/html": page}
+
+
+class _Displays:
+    """The widgets that each cell of a notebook displays. When a cell runs again, those of its last run are freed."""
+
+    def __init__(self) -> None:
+        self._by_cell: dict[str, weakref.WeakSet[FallbackWidget]] = {}
+        self._shell: Any = None
+
+    def add(self, widget: FallbackWidget) -> None:
+        """Remember that the cell that runs displays a widget, if the host says which cell that is."""
+        from IPython.core.getipython import get_ipython
+
+        shell: Any = get_ipython()
+        parent = getattr(shell, "get_parent", dict)() or {}
+        cell = parent.get("metadata", {}).get("cellId")
+        if not cell or _is_captured(parent["header"]["msg_id"]):
+            return
+        if self._shell is not shell:
+            self._shell = shell
+            shell.events.register("pre_run_cell", self._free_last_run)
+        self._by_cell.setdefault(cell, weakref.WeakSet()).add(widget)
+
+    def _free_last_run(self, info: Any) -> None:
+        # Code that a cell runs by itself has no cell id.
+        for widget in self._by_cell.pop(getattr(info, "cell_id", None) or "", ()):
+            if not any(widget in others for others in self._by_cell.values()) and not _is_contained(widget):
+                widget._free()
+
+
+_displays = _Displays()
+
+
+def _live_widgets() -> list[Any]:
+    from ipywidgets.widgets import widget
+
+    return list(getattr(widget, "_instances", {}).values())
+
+
+def _is_captured(message: str) -> bool:
+    """Return whether an ``Output`` widget takes what the message's code displays: running a cell may not clear that."""
+    return any(getattr(other, "msg_id", "") == message for other in _live_widgets())
+
+
+def _is_contained(widget: FallbackWidget) -> bool:
+    return any(widget in getattr(other, "children", ()) for other in _live_widgets())

@@ -11,7 +11,6 @@ from ..client.continuation import Branch
 from ..interop.readers import as_logprobs
 from ..logprobs.table import Logprobs
 from ..render import html
-from ..render.assets import STATIC
 from ..render.colors import PALETTES, Palette
 from ..render.scale import COLOR_BY, ColorBy
 from ..text.counts import pluralize
@@ -89,9 +88,6 @@ class LogprobView(PictureExport, FallbackWidget):
     >>> view
     LogprobView(2 tokens)
     """
-
-    _esm = STATIC / "view.js"
-    _css = STATIC / "view.css"
 
     data = traitlets.Bytes(b"").tag(sync=True)
     measures = traitlets.Bytes(b"").tag(sync=True)
