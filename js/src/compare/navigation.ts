@@ -9,7 +9,7 @@ export interface NavigationHost {
   threshold: number;
   /** Show the token that was moved to. `isOtherSide` tells whether it is in another response than the last one. */
   show(ref: TokenRef, isOtherSide: boolean, isOpen: boolean): void;
-  announce(text: string): void;
+  notify(text: string): void;
 }
 
 export class Navigation {
@@ -44,7 +44,7 @@ export class Navigation {
     const from = this.current ? this.alignment.spanOf(this.current) : null;
     const span = this.alignment.nextDifference(side, from, by, this.host.threshold);
     if (span === null) {
-      this.host.announce("no more differences");
+      this.host.notify("no more differences");
       return;
     }
     const [first, end] = this.alignment.rangeIn(span, side);
@@ -79,7 +79,7 @@ export class Navigation {
         return;
       }
     }
-    this.host.announce("no other response has text here");
+    this.host.notify("no other response has text here");
   }
 
   /** Move up or down: within the response, or if the lines are interleaved, through all lines that have text. */

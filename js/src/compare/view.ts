@@ -3,6 +3,7 @@
 import { unpack } from "../data/codec.ts";
 import { percent } from "../data/format.ts";
 import { needsMeasures } from "../data/token_values.ts";
+import { Kernel, NO_KERNEL } from "../host/kernel.ts";
 import { RequestOnce } from "../host/request_once.ts";
 import { followTheme } from "../host/theme.ts";
 import { onChange, setTrait } from "../host/traits.ts";
@@ -10,6 +11,7 @@ import type { Appearance } from "../text/token_span.ts";
 import { element } from "../ui/dom.ts";
 import { Legend } from "../ui/legend.ts";
 import { keyHelp, onceVisible, onFontsLoaded, ROOT_CLASSES, statusRegion } from "../ui/shell.ts";
+import { Toast } from "../ui/toast.ts";
 import { Alignment, type TokenRef } from "./alignment.ts";
 import { spokenText } from "./card_content.ts";
 import { Cards, type CardsHost } from "./cards.ts";
@@ -31,6 +33,7 @@ export class CompareView implements ResponseBoxHost, CardsHost, NavigationHost {
   readonly #headings = element("div", "deluge-heads");
   readonly #status = statusRegion();
   readonly #help = keyHelp(KEYS);
+  readonly #toast: Toast;
   readonly #requests: RequestOnce;
   readonly #alignment: Alignment;
   readonly #style: TokenStyle;
@@ -46,7 +49,8 @@ export class CompareView implements ResponseBoxHost, CardsHost, NavigationHost {
     private readonly model: Model,
     private readonly signal: AbortSignal,
   ) {
-    this.#requests = new RequestOnce((content) => model.send(content));
+    const kernel = new Kernel(model, () => this.notify(NO_KERNEL), signal);
+    this.#requests = new RequestOnce(kernel.send);
     this.#alignment = new Alignment(
       this.names.length,
       model.get("data"),
@@ -58,6 +62,7 @@ export class CompareView implements ResponseBoxHost, CardsHost, NavigationHost {
       current: this.#navigation.current,
     }));
     this.#responses = new ResponseBox(this.#alignment, this, signal);
+    this.#toast = new Toast(this.root, this.#responses.box, signal);
     this.#cards = new Cards(this.#alignment, this);
     this.#navigation = new Navigation(this.#alignment, this.#responses, this);
     this.#chart = new Chart(this.#alignment, (ref) => this.#navigation.goTo(ref), signal);
@@ -104,6 +109,7 @@ export class CompareView implements ResponseBoxHost, CardsHost, NavigationHost {
       this.#help,
       this.#responses.sample,
       this.#cards.card.root,
+      this.#toast.root,
       this.#status,
     );
   }
@@ -176,6 +182,12 @@ export class CompareView implements ResponseBoxHost, CardsHost, NavigationHost {
 
   announce(text: string): void {
     this.#status.textContent = text;
+  }
+
+  /** Say what an action has done, on the screen and to screen readers. */
+  notify(text: string): void {
+    this.#toast.show(text);
+    this.announce(text);
   }
 
   scrolled(): void {

@@ -3,7 +3,7 @@
 export class RequestOnce {
   readonly #pending = new Set<string>();
 
-  constructor(private readonly send: (content: object) => void) {}
+  constructor(private readonly send: (content: object) => unknown) {}
 
   /** Send a request, unless an equal one is pending. */
   readonly request = (content: object): void => {

@@ -68,6 +68,7 @@ export class BranchTree {
   constructor(
     private readonly model: Model,
     private readonly goTo: (id: number) => void,
+    private readonly ask: (content: object) => void,
   ) {
     this.root.setAttribute("aria-label", "Branches");
     this.root.hidden = true;
@@ -192,7 +193,7 @@ export class BranchTree {
     const node = this.#nodes.find((other) => other.id === id);
     if (node?.status === "failed") {
       // Ask again: it may have been a transient failure.
-      this.model.send({ branch: { node: node.parent, token: node.position, place: node.place } });
+      this.ask({ branch: { node: node.parent, token: node.position, place: node.place } });
     } else if (node?.status !== "asking") this.goTo(id);
   }
 

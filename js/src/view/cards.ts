@@ -14,7 +14,9 @@ export interface CardsHost {
   box: HTMLElement;
   find(token: number): HTMLElement | null;
   goTo(token: number): void;
-  announce(text: string): void;
+  notify(text: string): void;
+  /** Send a request to the model, and show that it runs. */
+  ask(content: object): void;
 }
 
 export class Cards implements CardHost {
@@ -66,19 +68,18 @@ export class Cards implements CardHost {
     const pinned = this.model.get("pinned");
     const isAdded = !pinned.includes(token);
     setTrait(this.model, "pinned", isAdded ? [...pinned, token] : pinned.filter((other) => other !== token));
-    this.host.announce(isAdded ? "card kept" : "card removed");
+    this.host.notify(isAdded ? "card kept" : "card removed");
   }
 
   copy(content: CardContent): void {
-    writeClipboard(content.table, () => this.host.announce("copied"));
+    writeClipboard(content.table, () => this.host.notify("copied"));
   }
 
   /** Continue from an alternative, by its index; null if that is impossible. */
   get #onBranch(): ((token: number, index: number) => void) | null {
     if (this.model.get("branching") !== "") return null;
     return (token, index) => {
-      this.model.send({ branch: { node: this.model.get("node"), token, place: index } });
-      this.host.announce("asking the model");
+      this.host.ask({ branch: { node: this.model.get("node"), token, place: index } });
     };
   }
 

@@ -6,6 +6,7 @@ import type { TextBox } from "../text/text_box.ts";
 import { cellAt } from "../text/token_span.ts";
 import { focusedFrom, listenUntil } from "../ui/dom.ts";
 import { type Action, actionOf } from "../ui/keyboard.ts";
+import { hasOpenMenu } from "../ui/menu.ts";
 import { onFocusLeave } from "../ui/shell.ts";
 import type { Cards } from "./cards.ts";
 import type { Navigation } from "./navigation.ts";
@@ -40,6 +41,7 @@ export interface InputParts {
   searchPanel: SearchPanel;
   focusSearch(): void;
   toggleHelp(): void;
+  notify(text: string): void;
 }
 
 export class Input {
@@ -53,7 +55,7 @@ export class Input {
     const on = listenUntil(signal);
     on(box, "pointerover", (event) => {
       const token = tokenOf(event);
-      if (token !== null && !cards.card.isOpen) cards.show(token);
+      if (token !== null && !cards.card.isOpen && !hasOpenMenu(root)) cards.show(token);
     });
     on(box, "pointerleave", () => this.#onPointerLeave());
     on(box, "mousedown", (event) => {
@@ -67,6 +69,11 @@ export class Input {
     // If no text is selected, Firefox sends the event to the document and not to the focused element.
     document.addEventListener("copy", (event) => this.#onCopy(event), { signal });
     onFocusLeave(root, () => cards.card.hide(), signal);
+    // One popup at a time. The event does not bubble.
+    const onToggle = () => {
+      if (hasOpenMenu(root)) cards.card.hide();
+    };
+    root.addEventListener("toggle", onToggle, { capture: true, signal });
   }
 
   get #hasFocus(): boolean {
@@ -104,6 +111,7 @@ export class Input {
     if (text === null || !event.clipboardData) return;
     event.clipboardData.setData("text/plain", text);
     event.preventDefault();
+    this.parts.notify("copied");
   }
 
   #onKey(event: KeyboardEvent): void {

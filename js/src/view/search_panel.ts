@@ -17,7 +17,7 @@ export interface SearchPanelHost {
   toolbar: Toolbar;
   selection: Selection;
   goTo(token: number): void;
-  announce(text: string): void;
+  notify(text: string): void;
   repaint(): void;
   /** Return the focus to the text. */
   leave(): void;
@@ -82,6 +82,7 @@ export class SearchPanel implements ToolbarActions {
       }
     }
     this.#pendingStep = match || search.done ? null : by;
+    if (!match && search.done) this.host.notify("nothing found");
     if (!match) return;
     this.host.goTo(match[0]);
     this.#showMatchCount();
@@ -90,7 +91,7 @@ export class SearchPanel implements ToolbarActions {
   goToSurprise(by: 1 | -1): void {
     const token = nextSurprise(this.store, this.model.get("threshold"), this.host.selection.token, by);
     if (token !== null) this.host.goTo(token);
-    else this.host.announce("no surprises");
+    else this.host.notify("no surprises");
   }
 
   /** Tokens from `first` on are new or have changed. */

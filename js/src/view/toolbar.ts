@@ -5,6 +5,7 @@ import type { ColorBy } from "../data/scale.ts";
 import { onChange, setTrait } from "../host/traits.ts";
 import { button, dropdown, element, input } from "../ui/dom.ts";
 import type { Legend } from "../ui/legend.ts";
+import { menu } from "../ui/menu.ts";
 import type { Model } from "./model.ts";
 
 /** Actions of other parts of the view. */
@@ -112,25 +113,32 @@ export class Toolbar {
     };
     update();
     onChange(model, ["palette", "spaces", "font", "boundaries", "threshold"], update, signal);
-    return this.#createDropPanel("Display", [
-      ["palette", palette],
-      ["white space marks", spaces],
-      ["font", font],
-      ["token boundaries", boundaries],
-      ["surprise threshold (%)", threshold],
-    ]);
+    return this.#createDropPanel(
+      "Display",
+      [
+        ["palette", palette],
+        ["white space marks", spaces],
+        ["font", font],
+        ["token boundaries", boundaries],
+        ["surprise threshold (%)", threshold],
+      ],
+      signal,
+    );
   }
 
   /** A panel with labelled controls that opens below a button, and stays within the view and the page. */
-  #createDropPanel(name: string, controls: [label: string, control: HTMLElement][]): HTMLElement {
-    const root = element("details", "deluge-more");
+  #createDropPanel(
+    name: string,
+    controls: [label: string, control: HTMLElement][],
+    signal: AbortSignal,
+  ): HTMLElement {
     const panel = element("div", "deluge-panel");
     for (const [text, control] of controls) {
       const label = element("label", "", `${text} `);
       label.append(control);
       panel.append(label);
     }
-    root.append(element("summary", "deluge-button", name), panel);
+    const root = menu(name, panel, signal);
     root.addEventListener("toggle", () => {
       panel.style.marginLeft = "";
       const [bar, own] = [this.root.getBoundingClientRect(), panel.getBoundingClientRect()];

@@ -5,6 +5,7 @@ import { type Fragment, Store } from "../data/store.ts";
 import { describeRange, Summary } from "../data/summary.ts";
 import { needsMeasures } from "../data/token_values.ts";
 import { ChartLink, type LinkMessage } from "../host/chart_link.ts";
+import { Kernel, NO_KERNEL } from "../host/kernel.ts";
 import { RequestOnce } from "../host/request_once.ts";
 import { followTheme } from "../host/theme.ts";
 import { onChange, setTrait } from "../host/traits.ts";
@@ -15,6 +16,7 @@ import { element, focusedFrom } from "../ui/dom.ts";
 import { IdleTask } from "../ui/idle_tasks.ts";
 import { Legend } from "../ui/legend.ts";
 import { keyHelp, onceVisible, onFontsLoaded, ROOT_CLASSES, statusRegion } from "../ui/shell.ts";
+import { Toast } from "../ui/toast.ts";
 import { BranchTree } from "./branches.ts";
 import { Cards, type CardsHost } from "./cards.ts";
 import { Input, KEYS } from "./input.ts";
@@ -46,6 +48,8 @@ export class View implements TextBoxHost, CardsHost, NavigationHost, SearchPanel
   readonly #status = statusRegion();
   readonly #help = keyHelp(KEYS);
   readonly #rangeSummary = element("div", "deluge-ranged-sum");
+  readonly #kernel: Kernel;
+  readonly #toast: Toast;
   readonly #requests: RequestOnce;
   readonly #store: Store;
   readonly #summary: Summary;
@@ -68,7 +72,8 @@ export class View implements TextBoxHost, CardsHost, NavigationHost, SearchPanel
     query = "",
   ) {
     const source = currentSource(model);
-    this.#requests = new RequestOnce((content) => model.send(content));
+    this.#kernel = new Kernel(model, () => this.notify(NO_KERNEL), signal);
+    this.#requests = new RequestOnce((content) => this.#kernel.send(content));
     this.#store = new Store(this.#requests.request, source.data);
     loadDetails(this.#store, source);
     this.#summary = new Summary(this.#store);
@@ -78,13 +83,18 @@ export class View implements TextBoxHost, CardsHost, NavigationHost, SearchPanel
       this.#searchPanel.isMatch(token),
     );
     this.#textBox = new TextBox(this.#store, this, signal);
+    this.#toast = new Toast(this.root, this.#textBox.box, signal);
     this.#cards = new Cards(model, this.#store, this);
     this.#navigation = new Navigation(this.#store, this.selection, this.#textBox, this.#cards, this);
     this.#searchPanel = new SearchPanel(model, this.#store, this, signal);
     this.#legend = new Legend((limits) => setTrait(model, "limits", limits), signal);
     this.#overview = new Overview(this.#store, this, signal);
     this.toolbar = new Toolbar(model, this.#legend, this.#searchPanel, signal);
-    this.#branchTree = new BranchTree(model, (id) => setTrait(model, "node", id));
+    this.#branchTree = new BranchTree(
+      model,
+      (id) => setTrait(model, "node", id),
+      (content) => this.ask(content),
+    );
     this.#chartLink = new ChartLink(model.get("link"), (message) => this.#onChartMessage(message), signal);
     this.#handleInput();
     this.#appendParts();
@@ -112,6 +122,7 @@ export class View implements TextBoxHost, CardsHost, NavigationHost, SearchPanel
         searchPanel: this.#searchPanel,
         focusSearch: () => this.toolbar.focusSearch(),
         toggleHelp: () => this.#help.toggleAttribute("hidden"),
+        notify: (text) => this.notify(text),
       },
       this.signal,
     );
@@ -130,6 +141,7 @@ export class View implements TextBoxHost, CardsHost, NavigationHost, SearchPanel
       this.#cards.pinned.root,
       this.#textBox.sample,
       this.#cards.card.root,
+      this.#toast.root,
       this.#status,
     );
   }
@@ -238,6 +250,19 @@ export class View implements TextBoxHost, CardsHost, NavigationHost, SearchPanel
 
   announce(text: string): void {
     this.#status.textContent = text;
+  }
+
+  /** Say what an action has done, on the screen and to screen readers. */
+  notify(text: string): void {
+    this.#toast.show(text);
+    this.announce(text);
+  }
+
+  /** Send a request to the model, and show that it runs. Its branch in the tree is the first sign of an answer. */
+  ask(content: object): void {
+    if (!this.#kernel.ask(content)) return;
+    this.#toast.show("asking the model …", true);
+    this.announce("asking the model");
   }
 
   repaint(): void {
@@ -376,7 +401,11 @@ export class View implements TextBoxHost, CardsHost, NavigationHost, SearchPanel
     on(["font", "spaces"], layOutAgain);
     on(["threshold"], () => this.#searchPanel.updateSurprises(0));
     on(["title"], () => this.#paintTitle());
-    on(["tree"], () => this.#paintBranches());
+    on(["tree"], () => {
+      this.#kernel.answered();
+      this.#toast.hide();
+      this.#paintBranches();
+    });
     on(["pinned"], () => this.repaint());
     on(["pinned", "temperature", "branching"], () => this.refreshCards());
     on(["measures"], () => this.#onMeasures());
