@@ -14,9 +14,10 @@ from ..logprobs.columns import Floats
 from ..printable import printable
 from ..stats.sequences import sequence_stats
 from ..text.counts import pluralize
-from ..text.glyphs import Fragment, fragments, label
+from ..text.glyphs import short_label
 from .arguments import check_title
 from .assets import COMPARE_STYLESHEET, ROOT_CLASSES, read_asset
+from .html import group_by_token, token_elements
 from .scale import SCALES, ColorBy, percent, scale_values
 
 CompareBy = Literal["difference", "probability", "surprisal", "entropy", "margin", "rank"]
@@ -151,7 +152,7 @@ def _largest_differences(compared: Alignment, side: int) -> list[str]:
         f"Common text that A and {letter} differ on most (probability in each, difference in nats):",
     ]
     for row in largest:
-        text = label(b"".join(octets[pair.a_start[row] : pair.a_stop[row]]))
+        text = short_label(b"".join(octets[pair.a_start[row] : pair.a_stop[row]]))
         a, b = (percent(math.exp(min(float(logprob[row]), 0.0))) for logprob in (pair.a_logprob, pair.b_logprob))
         lines.append(f"  {text}  A {a}  {letter} {b}  {format_signed(float(pair.difference[row]))}")
     return lines
@@ -233,20 +234,16 @@ def _rows(compared: Alignment, size: int) -> Iterator[tuple[int, int]]:
         yield first, size
 
 
-def _by_token(compared: Alignment, side: int, count: int) -> list[list[Fragment]]:
-    by_token: list[list[Fragment]] = [[] for _ in range(count)]
-    for fragment in fragments(compared.tables[side].token_bytes[:count]):
-        by_token[fragment.token].append(fragment)
-    return by_token
-
-
 def _after_letter(side: int, name: str) -> str:
     """Return a name to write after its letter; empty if the name is that letter."""
     return "" if name.strip() == LETTERS[side] else f" {name}"
 
 
 def _token_texts(compared: Alignment, side: int, count: int) -> list[str]:
-    return ["".join(part.shown + "\n" * part.breaks for part in parts) for parts in _by_token(compared, side, count)]
+    return [
+        "".join(part.shown + "\n" * part.breaks for part in parts)
+        for parts in group_by_token(compared.tables[side].token_bytes[:count])
+    ]
 
 
 def _tokens(compared: Alignment, side: int, color_by: CompareBy, count: int) -> list[str]:
@@ -257,26 +254,15 @@ def _tokens(compared: Alignment, side: int, color_by: CompareBy, count: int) -> 
     heats = heat(difference) if by is None else SCALES[by].heat(scale_values(table, by))
     probabilities, octets = table.prob, table.token_bytes
     elements: list[str] = []
-    for token, parts in enumerate(_by_token(compared, side, count)):
+    for token, parts in enumerate(group_by_token(octets[:count])):
         only = not common[token]
-        names = ["deluge-token"]
-        if only:
-            names.append("deluge-only")
-        elif by is None and difference[token] > 0:
-            names.append("deluge-surer")
         plain = only and by is None
+        names = ["deluge-only"] if only else ["deluge-surer"] if by is None and difference[token] > 0 else []
         if math.isnan(heats[token]) and not plain:
             names.append("deluge-unknown")
-        style = "" if math.isnan(heats[token]) or plain else f' style="--u:{heats[token]:.4g}"'
-        tooltip = f"{label(octets[token])}: {percent(probabilities[token])} — "
+        tooltip = f"{short_label(octets[token])}: {percent(probabilities[token])} — "
         tooltip += "only here" if only else f"difference {format_signed(float(difference[token]))} nats"
         # Underlined even where styles are stripped, as on GitHub.
         tag = "ins" if only else "span"
-        elements.append(
-            "".join(
-                f'<{tag} class="{" ".join([*names, *["deluge-marked"] * part.marked])}"{style}'
-                f' title="{html.escape(tooltip, quote=True)}">{html.escape(part.shown)}</{tag}>{"<br>" * part.breaks}'
-                for part in parts
-            )
-        )
+        elements.append(token_elements(parts, names, math.nan if plain else float(heats[token]), tooltip, tag))
     return elements

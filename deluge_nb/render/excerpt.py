@@ -8,7 +8,7 @@ from ..errors import SettingError
 from ..logprobs.measures import mask_censored
 from ..logprobs.table import Logprobs
 from ..text.counts import pluralize
-from ..text.glyphs import label
+from ..text.glyphs import short_label
 from .scale import COLOR_BY, percent
 
 # Alternatives in a tooltip.
@@ -71,7 +71,7 @@ class AlternativeLabels:
         return self.label(self._chosen[position])
 
     def label(self, index: int) -> str:
-        """Return the label of an entry of the vocabulary."""
+        """Return the label of an entry of the vocabulary, cut where it is long."""
         if index not in self._labels:
-            self._labels[index] = label(self._vocabulary.true_bytes(index))
+            self._labels[index] = short_label(self._vocabulary.true_bytes(index))
         return self._labels[index]

@@ -5,13 +5,14 @@ from __future__ import annotations
 import base64
 import html
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import groupby
 from typing import Any
 
 from ..extras import has_extra
 from ..interop.readers import as_logprobs
 from ..logprobs.table import Logprobs
-from ..text.glyphs import Fragment, fragments
+from ..text.glyphs import NEWLINE, Fragment, fragments
 from .arguments import check_title
 from .assets import ROOT_CLASSES, VIEW_STYLESHEET, read_asset
 from .colors import Palette, check_palette
@@ -21,6 +22,8 @@ from .terminal import to_text
 
 # Tokens of the static forms beside a widget, which add to the size of every saved notebook.
 FALLBACK_LIMIT = 2000
+# Characters that a browser shapes at a time, of a text that is not drawn itself.
+_PIECE = 500
 
 
 def to_html(
@@ -136,25 +139,62 @@ def _with_picture(content: str, table: Logprobs, color_by: ColorBy, title: str, 
     )
 
 
+def token_elements(
+    parts: Sequence[Fragment], classes: Sequence[str], heat: float, tooltip: str, tag: str = "span"
+) -> str:
+    """Return a token as HTML: an element for each of its lines, the first with the tooltip.
+
+    The elements have the true text. Only the stylesheet draws marks in place of it, so that what is copied has none.
+
+    Parameters
+    ----------
+    parts
+        Fragments of the token.
+    classes
+        Names beside those that depend on the fragments.
+    heat
+        Number that the stylesheet turns into colour; none if it is NaN.
+    tooltip
+        Text of the tooltip.
+    tag
+        Name of the elements.
+    """
+    style = "" if math.isnan(heat) else f' style="--u:{heat:.4g}"'
+    title = f' title="{html.escape(tooltip, quote=True)}"'
+    elements: list[str] = []
+    for _, shown, copied, breaks, marked in parts:
+        body, true = (shown[: -len(NEWLINE)], copied[:-1]) if breaks else (shown, copied)
+        names = ["deluge-token", *classes, *["deluge-marked"] * marked, *["deluge-ended"] * breaks]
+        # The marks of a text with some, such as a tab, are drawn together with the text.
+        mark = f' data-text="{html.escape(body, quote=True)}"' if body != true else ""
+        content = _escape(true) if body == true else "<wbr>".join(map(_escape, _pieces(true)))
+        elements.append(f'<{tag} class="{" ".join(names)}"{style}{title}{mark}>{content}</{tag}>{"<br>" * breaks}')
+        title = ""
+    return "".join(elements)
+
+
+def _escape(text: str) -> str:
+    # A page would read a carriage return as a line break.
+    return html.escape(text, quote=False).replace("\r", "&#13;")
+
+
+def _pieces(text: str) -> list[str]:
+    """Return a text in pieces that browsers shape one by one, because the time for a pile of n marks grows with n²."""
+    return [text[start : start + _PIECE] for start in range(0, len(text), _PIECE)]
+
+
+def group_by_token(octets: Sequence[bytes]) -> list[list[Fragment]]:
+    """Return the fragments of each token."""
+    return [list(group) for _, group in groupby(fragments(octets), lambda fragment: fragment.token)]
+
+
 def _spans(table: Logprobs, color_by: ColorBy) -> Iterator[str]:
     probabilities = table.prob.tolist()
     heats = SCALES[color_by].heat(scale_values(table, color_by)).tolist()
     labels = AlternativeLabels(table)
-    for fragment in fragments(table.token_bytes):
-        position = fragment.token
-        heat = heats[position]
-        style = "" if math.isnan(heat) else f' style="--u:{heat:.4g}"'
+    for position, parts in enumerate(group_by_token(table.token_bytes)):
         chosen = f"{labels.chosen(position)}: {percent(probabilities[position])}"
         alternatives = labels.alternatives(position)
-        tooltip = html.escape(f"{chosen} — {alternatives}" if alternatives else chosen, quote=True)
-        yield f'<span class="{_class(fragment, heat)}"{style} title="{tooltip}">'
-        yield f"{html.escape(fragment.shown)}</span>{'<br>' if fragment.breaks else ''}"
-
-
-def _class(fragment: Fragment, heat: float) -> str:
-    names = ["deluge-token"]
-    if fragment.marked:
-        names.append("deluge-marked")
-    if math.isnan(heat):
-        names.append("deluge-unknown")
-    return " ".join(names)
+        tooltip = f"{chosen} — {alternatives}" if alternatives else chosen
+        heat = heats[position]
+        yield token_elements(parts, ["deluge-unknown"] * math.isnan(heat), heat, tooltip)

@@ -39,10 +39,10 @@ _STYLE = (
     ".deluge .deluge-role{display:block;color:var(--deluge-soft);font:600 12px/1.6 var(--deluge-prose)}"
     ".deluge .deluge-role:not(:first-child){margin-top:6px}"
     ".deluge .deluge-parts{border-collapse:collapse;font:12px/1.5 var(--deluge-prose);color:inherit}"
-    ".deluge .deluge-parts :is(td,th){padding:2px 8px 2px 0;text-align:left;vertical-align:top;white-space:normal;"
-    "border:0;background:none;color:inherit;overflow-wrap:anywhere}"
-    ".deluge .deluge-parts tr{background:none}"
-    ".deluge .deluge-parts .deluge-number{text-align:right;white-space:nowrap;font-variant-numeric:tabular-nums}"
+    ".deluge.deluge .deluge-parts :is(td,th){padding:2px 8px 2px 0;text-align:left;vertical-align:top;"
+    "white-space:normal;border:0;background:none;color:inherit;overflow-wrap:anywhere}"
+    ".deluge.deluge .deluge-parts tr{background:none}"
+    ".deluge.deluge .deluge-parts .deluge-number{text-align:right;white-space:nowrap;font-variant-numeric:tabular-nums}"
     ".deluge .deluge-more-parts>summary{cursor:pointer;color:var(--deluge-soft);font-size:12px}"
 )
 

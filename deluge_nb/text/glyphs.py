@@ -8,7 +8,7 @@ from __future__ import annotations
 import codecs
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 SPACE, NEWLINE, TAB = "·", "↵", "⇥"
@@ -20,6 +20,12 @@ _DIRECTIONS = frozenset(map(chr, (*range(0x200E, 0x2010), *range(0x202A, 0x202F)
 
 # At most one space, in front, and no other character that needs a mark.
 _PLAIN = re.compile(rb" ?[!-~]+")
+
+# Combining marks that are drawn on one letter. Browsers shape a pile of n marks in a time of n².
+HIGHEST_PILE = 30
+_JOINERS = "\u200c\u200d"
+# Characters of a short label, and bytes that are enough for so many.
+_SHORT, _SHORT_BYTES = 40, 192
 
 # The fields of a fragment without its token: shown, copied, breaks, marked.
 Shape = tuple[str, str, bool, bool]
@@ -85,12 +91,35 @@ def label(octets: bytes) -> str:
         text = octets.decode()
     except UnicodeDecodeError:
         return f"⟨{octets.hex(' ').upper()}⟩"
-    inner = range(len(text) - len(text.lstrip(" ")), len(text.rstrip(" ")))
-    shown = "".join(
-        " " if character == " " and index in inner else _visible(character, alone=True)
-        for index, character in enumerate(text)
-    )
+    body = text.strip(" ")
+    leading = len(text) - len(text.lstrip(" "))
+    trailing = len(text) - leading - len(body)
+    shown = SPACE * leading + _draw(body, alone=True) + SPACE * trailing
     return f"◌{shown}" if unicodedata.combining(text[0]) and shown[0] == text[0] else shown
+
+
+def short_label(octets: bytes) -> str:
+    """Return the label of a token cut at 40 characters, as in a tooltip.
+
+    Examples
+    --------
+    >>> from deluge_nb.text.glyphs import short_label
+    >>> short_label(b" Paris"), short_label(b"\\n" * 1000) == "↵" * 39 + "…"
+    ('·Paris', True)
+    """
+    if len(octets) > _SHORT_BYTES:
+        octets = _whole_characters(octets[:_SHORT_BYTES])
+        return f"{label(octets)[: _SHORT - 1]}…"
+    text = label(octets)
+    return text if len(text) <= _SHORT else f"{text[: _SHORT - 1]}…"
+
+
+def _whole_characters(octets: bytes) -> bytes:
+    """Return bytes without a character that is cut off at their end; unchanged if they are no UTF-8 in any case."""
+    try:
+        return codecs.getincrementaldecoder("utf-8")().decode(octets).encode()
+    except UnicodeDecodeError:
+        return octets
 
 
 def _lines(text: str) -> list[str]:
@@ -112,15 +141,44 @@ def _shape_of(text: str) -> Shape:
         return SPACE * len(body) + NEWLINE * breaks, text, breaks, True
     if all(map(unicodedata.combining, body)):
         # An accent alone would be drawn on the letter of the token before, and this token could not be clicked.
-        return f"◌{body}{NEWLINE * breaks}", text, breaks, True
-    alone = all(_is_invisible(character) for character in body)
-    shown = "".join(_visible(character, alone=alone) if character != " " else " " for character in body)
+        return f"◌{_draw(body, alone=False)}{NEWLINE * breaks}", text, breaks, True
+    shown = _draw(body, alone=all(map(_is_invisible, body)))
     return shown + NEWLINE * breaks, text, breaks, shown != body
 
 
+def _draw(text: str, *, alone: bool) -> str:
+    """Return a text whose spaces need no marks; ``alone`` if invisible characters must be drawn by their names."""
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(
+        "".join(character if character == " " else _visible(character, alone=alone) for character in kept)
+        + (f"⟨+{hidden}⟩" if hidden else "")
+        for kept, hidden in _split_piles(text)
+    )
+
+
+def _split_piles(text: str) -> Iterator[tuple[str, int]]:
+    """Yield the parts of a text that are drawn, each with the number of combining marks after it that are too many."""
+    start = height = 0
+    if len(text) > HIGHEST_PILE and not text.isascii():
+        for index, character in enumerate(text):
+            if _is_stacked(character):
+                height += 1
+                continue
+            if height > HIGHEST_PILE:
+                yield text[start : index - height + HIGHEST_PILE], height - HIGHEST_PILE
+                start = index
+            height = 0
+    hidden = max(height - HIGHEST_PILE, 0)
+    yield text[start : len(text) - hidden], hidden
+
+
+def _is_stacked(character: str) -> bool:
+    """Return whether a character is drawn on or with the letter before it."""
+    return character in _JOINERS or unicodedata.category(character)[0] == "M"
+
+
 def _visible(character: str, *, alone: bool) -> str:
-    if character == " ":
-        return SPACE
     if character == "\n":
         return NEWLINE
     if character == "\t":

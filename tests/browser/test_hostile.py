@@ -106,7 +106,7 @@ def test_stacked_joiners_and_marks_stay_in_their_line(host: Host) -> None:
     assert box.evaluate("e => getComputedStyle(e).overflowY") == "auto"
 
 
-@pytest.mark.parametrize("unit", ["x", "ab ", "\U0001f1e6", "日", "\u202e"])
+@pytest.mark.parametrize("unit", ["x", "ab ", "\U0001f1e6", "日", "\u202e", "\u0301"])
 def test_a_token_of_a_hundred_thousand_bytes_does_not_break_the_view(host: Host, unit: str) -> None:
     huge = unit * (100_000 // len(unit.encode()))
     page = host(LogprobView(table(("start", 0.9), (huge, 0.5, {huge[:-1]: 0.2}), (" end", 0.9))))

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deluge_nb import LogprobCompare, Logprobs, LogprobsMissingError, SettingError, to_html, to_text
+from deluge_nb import LogprobCompare, Logprobs, LogprobsMissingError, LogprobView, SettingError, to_html, to_text
 from deluge_nb.render.html import static_bundle
 from deluge_nb.render.picture.png import size
 
@@ -77,6 +77,59 @@ class Spans(HTMLParser):
 
 def test_the_page_has_the_text_of_the_completion() -> None:
     assert Spans(to_html(FRANCE)).text == "The capital is Paris."
+
+
+@given(st.lists(st.text(max_size=8), max_size=8))
+def test_the_text_of_a_page_is_that_of_the_completion_without_marks(tokens: list[str]) -> None:
+    rows = [entry(token, 0.5) for token in tokens]
+    assert Spans(to_html(rows)).text == "".join(tokens)
+    compared = Spans(re.sub("deluge-static deluge-compared", "deluge-static", LogprobCompare(rows, rows).to_html()))
+    assert all(token.replace("\n", "") in compared.text.replace("\n", "") for token in tokens)
+
+
+def test_marks_are_drawn_by_the_stylesheet() -> None:
+    page = to_html([entry(token, 0.25) for token in ("x:\n", "  ", "\t")])
+    assert ' deluge-ended" style="--u:0.866" title="x:↵: 25 %">x:</span><br>' in page
+    assert 'title="··: 25 %" data-text="··">  </span>' in page
+    assert 'title="⇥   : 25 %" data-text="⇥   ">\t</span>' in page
+
+
+def of_size(kind: str, n: int) -> tuple[list[dict[str, Any]], str]:
+    """Return a completion and a title of the size n."""
+    match kind:
+        case "token":
+            return [entry("\n" * n, 0.5)], ""
+        case "lines":
+            return [entry("a\n" * n, 0.5)], ""
+        case "marks":
+            return [entry("a" + "\u0301" * n, 0.5)], ""
+        case "mixture":
+            return [entry("\t \u202e\n" * n, 0.5), entry("\u200b" * n, 0.5)], ""
+        case "alternative":
+            return [entry("a", 0.5, **{"\n" * n: 0.25})], ""
+        case _:
+            return [entry("a\n", 0.5)], "\n$<" * n
+
+
+@pytest.mark.parametrize("kind", ["token", "lines", "marks", "mixture", "alternative", "title"])
+def test_static_forms_grow_in_proportion_to_the_text(kind: str) -> None:
+    def sizes(n: int) -> list[int]:
+        rows, title = of_size(kind, n)
+        widgets = [LogprobView(rows, title=title), LogprobCompare(rows, rows, title=title)]
+        texts = [text for widget in widgets for text in widget._static_forms().values()]
+        # The stylesheet and the picture do not depend on the size of the text.
+        fixed = r"<style>.*?</style>|<img[^>]*>"
+        return [len(re.sub(fixed, "", text, flags=re.DOTALL)) for text in [*texts, to_html(rows, title=title)]]
+
+    for small, large in zip(sizes(1000), sizes(2000), strict=True):
+        assert large <= 2.2 * small
+        # A comparison has the text twice.
+        assert large < 2 * 200 * 2000
+
+
+def test_a_token_of_many_lines_has_one_tooltip_with_a_short_label() -> None:
+    page = Spans(to_html([entry("\n" * 100, 0.5, **{"x" * 41: 0.25, "y" * 40: 0.1})]))
+    assert page.titles == [f"{'↵' * 39}…: 50 % — {'x' * 39}… 25 %, {'y' * 40} 10 %"]
 
 
 def test_a_tooltip_says_the_probability_and_what_else_was_weighed() -> None:

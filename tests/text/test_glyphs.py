@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deluge_nb.text.glyphs import fragments, label
+from deluge_nb.text.glyphs import HIGHEST_PILE, fragments, label, short_label
 
 
 @st.composite
@@ -113,3 +113,35 @@ def test_an_invisible_character_is_drawn_as_its_name(token: str, expected: str) 
 )
 def test_a_label_shows_the_outer_spaces_and_the_bytes_of_a_token(token: bytes, expected: str) -> None:
     assert label(token) == expected
+
+
+@pytest.mark.parametrize("mark", ["\u0301", "\u0489", "\u034f", "\u0e31", "\u0301\u200d"])
+@pytest.mark.parametrize("before", ["", "a", "日", "ab c"])
+@pytest.mark.parametrize("after", ["", "z", "e\u0301", "\n"])
+def test_of_a_pile_of_marks_thirty_are_drawn_and_the_others_counted(before: str, mark: str, after: str) -> None:
+    pile = mark * (1000 // len(mark))
+    text = before + pile + after
+    (one,) = fragments([text.encode()])
+    assert one.copied == text
+    for drawn in (one.shown, label(text.encode())):
+        assert f"{pile[:HIGHEST_PILE]}⟨+970⟩" in drawn.replace("⟨U+200D⟩", "\u200d")
+        assert len(drawn) < 200
+
+
+def test_each_letter_has_a_pile_of_its_own() -> None:
+    low, high = "\u0301" * 30, "\u0302" * 30
+    assert shown(f"a{low}b{high}") == [f"a{low}b{high}"]
+    assert shown(f"a{low}\u0301b{high}\u0302\u0302") == [f"a{low}⟨+1⟩b{high}⟨+2⟩"]
+
+
+@given(cut_texts())
+def test_a_short_label_is_the_label_cut_at_forty_characters(tokens: list[bytes]) -> None:
+    for octets in tokens:
+        whole, short = label(octets), short_label(octets)
+        assert short == whole if len(whole) <= 40 else short == f"{whole[:39]}…"
+
+
+@pytest.mark.parametrize("text", ["日" * 1000, "x" * 1000, "🦆é" * 500, "\n" * 1000, " " * 1000])
+def test_the_short_label_of_a_long_token_begins_like_its_label(text: str) -> None:
+    assert short_label(text.encode()) == f"{label(text.encode())[:39]}…"
+    assert short_label(b"\xff" + text.encode()).startswith("⟨FF ")
