@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from functools import cache
 from typing import Literal, NamedTuple, get_args
@@ -20,7 +21,7 @@ RGB = tuple[int, int, int]
 
 _RULE = re.compile(r"([^{}]+)\{([^{}]*)\}")
 _PALETTE = re.compile(r'\.deluge\[data-palette="?(\w+)"?\]')
-_VARIABLE = re.compile(r"--deluge-(\w+)\s*:\s*light-dark\(\s*(#[0-9a-fA-F]{3,6})\s*,\s*(#[0-9a-fA-F]{3,6})\s*\)")
+_VARIABLE = re.compile(r"--deluge-([\w-]+)\s*:\s*light-dark\(\s*(#[0-9a-fA-F]{3,6})\s*,\s*(#[0-9a-fA-F]{3,6})\s*\)")
 _CUE = re.compile(r"max\(0px,\s*\(var\(--u\)\s*-\s*([\d.]+)\)\s*\*\s*([\d.]+)px\)")
 
 # Matrices from linear RGB to cone responses, and from their cube roots to OKLab:
@@ -41,8 +42,18 @@ _LAB = np.array(
 )
 
 
+# Heat of text that only one of the compared responses has.
+ONLY_HERE = math.inf
+# Share of the colour of lines in the background of such text, as in compare.css.
+_ONLY_SHARE = 0.45
+
+
 class Inks(NamedTuple):
-    """Colours of one palette in one theme, each as red, green and blue from 0 to 255."""
+    """Colours of one palette in one theme, each as red, green and blue from 0 to 255.
+
+    In a comparison the heat is negative where a response is surer than the other, and :data:`ONLY_HERE` where there is
+    nothing to compare.
+    """
 
     text: RGB
     soft: RGB
@@ -50,14 +61,21 @@ class Inks(NamedTuple):
     line: RGB
     heat: RGB
     edge: RGB
+    surer: RGB
+    surer_edge: RGB
 
     def fill(self, heat: float) -> RGB:
-        """Return the background of a token of a heat from 0 to 1."""
-        return mix(self.heat, self.ground, heat)
+        """Return the background of a token of a heat from -1 to 1."""
+        if heat == ONLY_HERE:
+            return mix(self.line, self.ground, _ONLY_SHARE)
+        return mix(self.surer, self.ground, -heat) if heat < 0 else mix(self.heat, self.ground, heat)
 
     def mark(self, heat: float) -> RGB:
         """Return the colour of a mark on such a token: fainter than text, but legible on strong colours too."""
-        red, green, blue = (round(soft + (text - soft) * heat) for text, soft in zip(self.text, self.soft, strict=True))
+        share = 0 if heat == ONLY_HERE else abs(heat)
+        red, green, blue = (
+            round(soft + (text - soft) * share) for text, soft in zip(self.text, self.soft, strict=True)
+        )
         return red, green, blue
 
 
@@ -89,14 +107,14 @@ def check_palette(palette: object) -> None:
 def css_variables(css: str) -> dict[str, dict[str, tuple[str, str]]]:
     """Return the colour variables of a stylesheet by palette, each with its light and its dark value.
 
-    Variables that all palettes share are under ``""``.
+    Variables that all palettes share are under ``""``. Names have underscores in place of hyphens.
     """
     by_palette: dict[str, dict[str, tuple[str, str]]] = {}
     for selector, body in _RULE.findall(re.sub(r"/\*.*?\*/", "", css, flags=re.DOTALL)):
         palette = _PALETTE.fullmatch(selector.strip())
         if palette or selector.strip() == ".deluge":
             variables = by_palette.setdefault(palette[1] if palette else "", {})
-            variables |= {name: (light, dark) for name, light, dark in _VARIABLE.findall(body)}
+            variables |= {name.replace("-", "_"): (light, dark) for name, light, dark in _VARIABLE.findall(body)}
     return by_palette
 
 

@@ -17,7 +17,8 @@ from ..text.counts import pluralize
 from ..text.glyphs import short_label
 from .arguments import check_title
 from .assets import COMPARE_STYLESHEET, ROOT_CLASSES, read_asset
-from .html import group_by_token, token_elements
+from .excerpt import check_limit
+from .html import group_by_token, token_elements, whole_page
 from .scale import SCALES, ColorBy, percent, scale_values
 
 CompareBy = Literal["difference", "probability", "surprisal", "entropy", "margin", "rank"]
@@ -61,6 +62,7 @@ def to_html(
     *,
     color_by: CompareBy = "difference",
     title: str = "",
+    standalone: bool = False,
     limit: int | None = None,
 ) -> str:
     """Return an HTML table with a column per response, whose rows have the same text side by side.
@@ -75,19 +77,21 @@ def to_html(
         Measure that is shown as colour.
     title
         Line above the table; none by default.
+    standalone
+        Return a whole page instead of an element.
     limit
         Largest number of tokens of each response; all by default.
     """
-    excerpt = _truncate(compared, limit)
+    excerpt = truncate_units(compared, limit)
     columns = [_tokens(compared, side, color_by, excerpt.tokens[side]) for side in range(len(names))]
     heads = "".join(
-        f'<th scope="col"><b>{LETTERS[side]}</b>{_after_letter(side, html.escape(name))}<br>'
+        f'<th scope="col"><b>{LETTERS[side]}</b>{after_letter(side, html.escape(name))}<br>'
         f"<small>{summary(compared, side)}</small></th>"
         for side, name in enumerate(names)
     )
     rows = []
     starts = compared.units.starts
-    for first, last in _rows(compared, excerpt.units):
+    for first, last in text_rows(compared, excerpt.units):
         cells = "".join(
             f"<td>{''.join(column[starts[side, first] : starts[side, last]])}</td>"
             for side, column in enumerate(columns)
@@ -104,11 +108,12 @@ def to_html(
         else f"Coloured by {color_by}."
     )
     style = read_asset(COMPARE_STYLESHEET)
-    return (
+    element = (
         f'<div class="{ROOT_CLASSES} deluge-comparison" data-color="{color_by}"><style>{style}</style>{heading}'
         f'<table class="deluge-static deluge-compared"><thead><tr>{heads}</tr></thead><tbody>{"".join(rows)}</tbody>'
         f'</table><div class="deluge-note" data-text="{colours}">{caption}</div>{note}</div>'
     )
+    return whole_page(element, title) if standalone else element
 
 
 def to_text(compared: Alignment, names: Sequence[str], *, limit: int | None = None) -> str:
@@ -116,9 +121,9 @@ def to_text(compared: Alignment, names: Sequence[str], *, limit: int | None = No
 
     Common text is unmarked; the rest is ``[-only in the first-]`` or ``{+only in the other+}``.
     """
-    excerpt = _truncate(compared, limit)
+    excerpt = truncate_units(compared, limit)
     lines = [
-        f"{LETTERS[side]}{_after_letter(side, f' {printable(name)}')}: {summary(compared, side)}"
+        f"{LETTERS[side]}{after_letter(side, f' {printable(name)}')}: {summary(compared, side)}"
         for side, name in enumerate(names)
     ]
     texts = [_token_texts(compared, side, excerpt.tokens[side]) for side in range(len(names))]
@@ -158,8 +163,9 @@ def _largest_differences(compared: Alignment, side: int) -> list[str]:
     return lines
 
 
-def _truncate(compared: Alignment, limit: int | None) -> Excerpt:
+def truncate_units(compared: Alignment, limit: int | None) -> Excerpt:
     """Return the first units with at most ``limit`` tokens of each response."""
+    check_limit(limit)
     starts = compared.units.starts
     size = starts.shape[1] - 1
     if limit is None or max(compared.counts, default=0) <= limit:
@@ -216,7 +222,7 @@ def _caption(compared: Alignment, color_by: CompareBy) -> str:
     return f"{share}. Underlined: only in this one."
 
 
-def _rows(compared: Alignment, size: int) -> Iterator[tuple[int, int]]:
+def text_rows(compared: Alignment, size: int) -> Iterator[tuple[int, int]]:
     """Yield the units of each row. A row ends at a common line break, and a long difference has a row of its own."""
     starts, common = compared.units
     octets = compared.tables[0].token_bytes
@@ -234,7 +240,7 @@ def _rows(compared: Alignment, size: int) -> Iterator[tuple[int, int]]:
         yield first, size
 
 
-def _after_letter(side: int, name: str) -> str:
+def after_letter(side: int, name: str) -> str:
     """Return a name to write after its letter; empty if the name is that letter."""
     return "" if name.strip() == LETTERS[side] else f" {name}"
 

@@ -23,11 +23,16 @@ def truncate(table: Logprobs, limit: int | None) -> tuple[Logprobs, int]:
     SettingError
         When ``limit`` is negative.
     """
-    if limit is not None and limit < 0:
-        raise SettingError(f"limit must be a number of tokens from 0, not {limit!r}.", setting="limit", value=limit)
+    check_limit(limit)
     if limit is None or len(table) <= limit:
         return table, 0
     return table[:limit], len(table) - limit
+
+
+def check_limit(limit: int | None) -> None:
+    """Raise a :class:`SettingError` if a number of tokens to show is negative."""
+    if limit is not None and limit < 0:
+        raise SettingError(f"limit must be a number of tokens from 0, not {limit!r}.", setting="limit", value=limit)
 
 
 def count_omitted(rest: int) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import html
 import math
+import re
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 from typing import Any
@@ -12,7 +13,7 @@ from typing import Any
 from ..extras import has_extra
 from ..interop.readers import as_logprobs
 from ..logprobs.table import Logprobs
-from ..text.glyphs import NEWLINE, Fragment, fragments
+from ..text.glyphs import NEWLINE, Fragment, fragments, label
 from .arguments import check_title
 from .assets import ROOT_CLASSES, VIEW_STYLESHEET, read_asset
 from .colors import Palette, check_palette
@@ -24,6 +25,8 @@ from .terminal import to_text
 FALLBACK_LIMIT = 2000
 # Characters that a browser shapes at a time, of a text that is not drawn itself.
 _PIECE = 500
+# Characters that would act on a terminal or an editor that shows the page's source.
+_CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 
 
 def to_html(
@@ -101,8 +104,11 @@ def to_html(
         f'<div class="{ROOT_CLASSES}" data-color="{color_by}" data-palette="{palette}"><style>{style}</style>'
         f"{_with_picture(content, whole, color_by, title or '', palette) if picture else content}</div>"
     )
-    if not standalone:
-        return element
+    return whole_page(element, title) if standalone else element
+
+
+def whole_page(element: str, title: str | None) -> str:
+    """Return an HTML element as a page of its own."""
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width"><meta name="color-scheme" content="light dark">'
@@ -174,8 +180,15 @@ def token_elements(
 
 
 def _escape(text: str) -> str:
-    # A page would read a carriage return as a line break.
-    return html.escape(text, quote=False).replace("\r", "&#13;")
+    """Return text as HTML that holds no control character and no direction character as such."""
+    return _CONTROLS.sub(_reference, html.escape(text, quote=False))
+
+
+def _reference(match: re.Match[str]) -> str:
+    character = match[0]
+    # HTML has no reference to U+0000 and to the controls from U+0080.
+    is_lost = character == "\0" or "\x80" <= character <= "\x9f"
+    return label(character.encode()) if is_lost else f"&#{ord(character)};"
 
 
 def _pieces(text: str) -> list[str]:

@@ -16,10 +16,12 @@ from ..render import comparison as static
 from ..render.colors import PALETTES
 from ..render.comparison import COMPARE_BY, LETTERS, CompareBy
 from ..render.html import FALLBACK_LIMIT
+from ..render.picture import comparison as picture
 from ..stats.samples import Divergences
 from ..text.counts import pluralize
 from .compare_codec import pack_alignment, pack_responses
 from .divergence import FirstDivergence, divergence_at, first_divergence
+from .exports import StaticExport
 from .fallback import FallbackWidget
 from .packer import CHUNK, Packer, pack_measures
 from .table_sync import with_small_vocabulary
@@ -34,7 +36,7 @@ ARRANGE = ("side by side", "interleaved")
 MEASURES = ("logprob", "entropy")
 
 
-class LogprobCompare(FallbackWidget):
+class LogprobCompare(StaticExport, FallbackWidget):
     """Responses of two prompts, models or temperatures in a notebook, side by side and aligned by their text.
 
     Text that both responses have is aligned however each cuts it into tokens. Its colour shows how much more (blue, a
@@ -263,37 +265,15 @@ class LogprobCompare(FallbackWidget):
             )
         return compare_chart(self._aligned, cast("list[str]", self.names), charted)
 
-    def to_html(self, *, limit: int | None = None) -> str:
-        """Return the comparison as HTML: a column for each response, and rows of the same text.
-
-        Parameters
-        ----------
-        limit
-            The number of tokens to show of each response; a note counts the rest. None shows all.
-
-        Returns
-        -------
-        str
-            A fragment to put into a page.
-        """
-        names = cast("list[str]", self.names)
-        color_by = cast(CompareBy, self.color_by)
-        return static.to_html(self._aligned, names, color_by=color_by, title=self.title, limit=limit)
-
-    def to_text(self, *, limit: int | None = None) -> str:
-        """Return the comparison for a terminal: text of only one response in brackets, then the largest differences.
-
-        Parameters
-        ----------
-        limit
-            The number of tokens to show of each response; a note counts the rest. None shows all.
-
-        Returns
-        -------
-        str
-            Lines of plain text.
-        """
-        return static.to_text(self._aligned, cast("list[str]", self.names), limit=limit)
+    def _export(self, form: Literal["html", "text", "svg", "png"], **options: Any) -> Any:
+        names: Any = self.names
+        if form == "text":
+            return static.to_text(self._aligned, names, **options)
+        style: Any = {"color_by": self.color_by, "title": self.title}
+        if form == "html":
+            return static.to_html(self._aligned, names, **style, **options)
+        draw = picture.to_svg if form == "svg" else picture.to_png
+        return draw(self._aligned, names, palette=cast(Any, self.palette), **style, **options)
 
     def _page_state(self) -> tuple[dict[str, Any], str]:
         texts = zip(LETTERS, self.names, self.tables, strict=False)

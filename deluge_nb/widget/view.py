@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import traitlets
 
@@ -12,13 +12,15 @@ from ..interop.readers import as_logprobs
 from ..logprobs.table import Logprobs
 from ..render import html
 from ..render.colors import PALETTES, Palette
+from ..render.picture import api
 from ..render.scale import COLOR_BY, ColorBy
+from ..render.terminal import to_text
 from ..text.counts import pluralize
 from . import validation
 from .branches import BranchTree, resolve_continuer
+from .exports import StaticExport
 from .fallback import FallbackWidget
 from .packer import CHUNK, Packer, pack_measures
-from .pictures import PictureExport
 from .table_sync import TableSync, continues, with_small_vocabulary
 
 if TYPE_CHECKING:
@@ -32,7 +34,7 @@ FONTS = ("monospace", "proportional")
 SPACES = ("marks", "all", "plain")
 
 
-class LogprobView(PictureExport, FallbackWidget):
+class LogprobView(StaticExport, FallbackWidget):
     """A completion in a notebook: tokens coloured by probability, with the alternatives the model considered.
 
     Point at a token, or move with the arrow keys, to see its alternatives. A click or Enter keeps the card open, ``/``
@@ -276,8 +278,12 @@ class LogprobView(PictureExport, FallbackWidget):
 
     # Static forms -----------------------------------------------------------------------------------------------------
 
-    def _picture_source(self) -> tuple[Logprobs, dict[str, Any]]:
-        return self.table, {"color_by": self.color_by, "palette": self.palette, "title": self.title or None}
+    def _export(self, form: Literal["html", "text", "svg", "png"], **options: Any) -> Any:
+        if form == "text":
+            return to_text(self.table, **options)
+        write = {"html": html.to_html, "svg": api.to_svg, "png": api.to_png}[form]
+        style: Any = {"color_by": self.color_by, "palette": self.palette, "title": self.title or None}
+        return write(self.table, **style, **options)
 
     def _static_forms(self) -> dict[str, str]:
         return html.static_bundle(self.table, cast(ColorBy, self.color_by), self.title, cast(Palette, self.palette))

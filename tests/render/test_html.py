@@ -6,6 +6,7 @@ import base64
 import math
 import re
 from html.parser import HTMLParser
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -14,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deluge_nb import LogprobCompare, Logprobs, LogprobsMissingError, LogprobView, SettingError, to_html, to_text
+from deluge_nb.render.colors import inks_for, to_css
 from deluge_nb.render.html import static_bundle
 from deluge_nb.render.picture.png import size
 
@@ -79,7 +81,11 @@ def test_the_page_has_the_text_of_the_completion() -> None:
     assert Spans(to_html(FRANCE)).text == "The capital is Paris."
 
 
-@given(st.lists(st.text(max_size=8), max_size=8))
+# Without controls, which Python's parser drops.
+TEXTS = st.text(st.characters(exclude_categories=["Cc", "Cs"], include_characters="\n\t"), max_size=8)
+
+
+@given(st.lists(TEXTS, max_size=8))
 def test_the_text_of_a_page_is_that_of_the_completion_without_marks(tokens: list[str]) -> None:
     rows = [entry(token, 0.5) for token in tokens]
     assert Spans(to_html(rows)).text == "".join(tokens)
@@ -302,3 +308,48 @@ def test_a_value_that_cannot_be_is_named(arguments: dict[str, Any], setting: str
 def test_a_line_has_at_least_one_column() -> None:
     with pytest.raises(SettingError, match="not 0"):
         to_text(FRANCE, width=0)
+
+
+@given(st.lists(st.text(max_size=8), max_size=8))
+def test_the_source_of_a_page_has_no_control_and_no_direction_character(tokens: list[str]) -> None:
+    rows = [entry(token, 0.5) for token in tokens]
+    for page in (to_html(rows, title="".join(tokens)), LogprobCompare(rows, rows).to_html()):
+        outside_title = re.sub(r'<div class="deluge-title">.*?</div>', "", page, flags=re.DOTALL)
+        assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", outside_title)
+
+
+@pytest.mark.parametrize("kind", ["html", "text", "svg", "png"])
+def test_view_and_comparison_have_every_export(kind: str, tmp_path: Path) -> None:
+    widgets: list[LogprobView | LogprobCompare] = [
+        LogprobView(FRANCE, title="Where?"),
+        LogprobCompare(FRANCE, FRANCE[:3], title="Where?"),
+    ]
+    for widget in widgets:
+        form = getattr(widget, f"to_{kind}")
+        assert form() == form()
+        assert form(limit=2) != form()
+        with pytest.raises(SettingError):
+            form(limit=-1)
+        if kind in ("html", "text"):
+            assert " capital" in form()
+        if kind == "html":
+            assert form(standalone=True).startswith("<!doctype html>")
+            assert "<title>Where?</title>" in form(standalone=True)
+        else:
+            assert kind == "text" or form(theme="dark") != form()
+        if kind != "text":
+            path = tmp_path / f"file.{kind}"
+            getattr(widget, f"save_{kind}")(path)
+            assert path.stat().st_size > 500
+
+
+def test_a_picture_of_a_comparison_has_both_directions_and_what_is_only_here() -> None:
+    other = [entry("The", 0.9), entry(" capital", 0.1), entry(" was", 0.5)]
+    compare = LogprobCompare(FRANCE[:3], other, names=["now", "then"])
+    drawn = compare.to_svg()
+    light = inks_for("amber", "light")
+    assert all(text in drawn for text in (">A<", ">now<", ">B<", ">then<", ">only<", "stroke-dasharray"))
+    # Once in the legend, and on a token of each side.
+    assert drawn.count(f'fill="{to_css(light.edge)}"') == 1 + 2 - 1
+    assert drawn.count(f'fill="{to_css(light.surer_edge)}"') == 1 + 2 - 1
+    assert compare.to_png()[:4] == b"\x89PNG"

@@ -13,7 +13,7 @@ from ..scale import ColorBy
 from .raster import COARSE, png
 from .scene import compose, describe, svg
 
-_NARROWEST, _WIDEST = 20, 1000
+NARROWEST, WIDEST = 20, 1000
 _SCALES = (0.5, 8)
 # Limits of the picture beside a widget: tokens, lines, and tokens up to which it has twice the resolution.
 _FALLBACK_TOKENS, _FALLBACK_LINES, _SHARP_TOKENS = 600, 60, 150
@@ -70,7 +70,7 @@ def to_svg(
     (True, True)
     """
     check_color_by(color_by)
-    check_columns(width, _NARROWEST, _WIDEST)
+    check_columns(width, NARROWEST, WIDEST)
     check_title(title)
     colors = inks_for(palette, theme)
     table, more = truncate(as_logprobs(logprobs), limit)
@@ -121,15 +121,20 @@ def to_png(
     b'\\x89PNG'
     """
     check_color_by(color_by)
-    check_columns(width, _NARROWEST, _WIDEST)
+    check_columns(width, NARROWEST, WIDEST)
     check_title(title)
-    number = isinstance(scale, int | float) and not isinstance(scale, bool)
-    if not number or not _SCALES[0] <= scale <= _SCALES[1]:
-        raise invalid_argument("scale", scale, f"a number from {_SCALES[0]} to {_SCALES[1]}")
+    check_scale(scale)
     colors = inks_for(palette, theme)
     table, more = truncate(as_logprobs(logprobs), limit)
     scene, _ = compose(table, color_by, title or "", colors, width, more=more)
     return png(scene, scale)
+
+
+def check_scale(scale: object) -> None:
+    """Raise a :class:`SettingError` unless a picture can be drawn at this scale."""
+    number = isinstance(scale, int | float) and not isinstance(scale, bool)
+    if not number or not _SCALES[0] <= scale <= _SCALES[1]:
+        raise invalid_argument("scale", scale, f"a number from {_SCALES[0]} to {_SCALES[1]}")
 
 
 def fallback_picture(logprobs: Any, color_by: ColorBy, title: str, palette: Palette) -> tuple[bytes, int, str]:

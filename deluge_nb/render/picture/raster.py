@@ -15,10 +15,25 @@ import numpy as np
 from ...errors import SettingError
 from ...extras import import_extra
 from ...text.lines import display_width, graphemes
-from ..colors import RGB
+from ..colors import ONLY_HERE, RGB
 from .grid import Face
 from .png import from_palette, to_pixels
-from .scene import BOTTOM, CELL, LINE, ROUND, TOP, Fill, Scene, Word, frame, line_below, quantize, text_group
+from .scene import (
+    BOTTOM,
+    CELL,
+    DASH,
+    DASH_HEIGHT,
+    LINE,
+    ROUND,
+    TOP,
+    Fill,
+    Scene,
+    Word,
+    frame,
+    line_at_edge,
+    quantize,
+    text_group,
+)
 
 # Distinct heats, and shades from background to text: in full quality, and where every byte counts.
 FINE, COARSE = (16, 8), (12, 5)
@@ -81,15 +96,16 @@ class _Canvas:
         pairs = dict.fromkeys([(inks.ground, inks.text), (inks.ground, inks.soft)])
         for fill in scene.fills:
             pairs |= dict.fromkeys(self._pairs(fill.heat, soft=fill.marked))
-        self.shades = min(shades, (254 - _PICTOGRAPH_COLORS * has_pictographs) // len(pairs))
+        self.shades = min(shades, (252 - _PICTOGRAPH_COLORS * has_pictographs) // len(pairs))
         self.start = {pair: index * self.shades for index, pair in enumerate(pairs)}
         self.palette: list[RGB] = [
             _interpolate(ground, ink, shade / (self.shades - 1))
             for ground, ink in pairs
             for shade in range(self.shades)
         ]
-        self.line, self.edge = len(self.palette), len(self.palette) + 1
-        self.palette += [inks.line, inks.edge]
+        first = len(self.palette)
+        self.line, self.edge, self.surer_edge, self.dash = range(first, first + 4)
+        self.palette += [inks.line, inks.edge, inks.surer_edge, inks.soft]
         self.pixels = np.full(shape, self.start[inks.ground, inks.text], np.uint8)
         self.ascii = np.zeros((128, LINE * unit // CELL, unit), np.uint8)
         for key, mask in self.masks.items():
@@ -106,7 +122,7 @@ class _Canvas:
         for word in self.scene.words:
             pictures += self._word(word)
         for fill in self.scene.fills:
-            self._line_below(fill)
+            self._edge_line(fill)
         self._pictures(pictures)
 
     def _at(self, value: float) -> int:
@@ -158,12 +174,21 @@ class _Canvas:
         left = self._at(fill.x)
         return left, self._at(fill.y + TOP), left + fill.cells * self.unit, self._at(fill.y + BOTTOM)
 
-    def _line_below(self, fill: Fill) -> None:
-        thick = line_below(fill.heat) if not math.isnan(fill.heat) else 0
-        left, _, right, bottom = self._sides(fill)
+    def _edge_line(self, fill: Fill) -> None:
+        left, top, right, bottom = self._sides(fill)
+        if fill.heat == ONLY_HERE:
+            below = self.pixels[bottom - max(1, self._at(DASH_HEIGHT)) : bottom, left:right]
+            below[:, np.arange(below.shape[1]) // max(1, self._at(DASH)) % 2 == 0] = self.dash
+            return
+        thick = line_at_edge(fill.heat) if not math.isnan(fill.heat) else 0
         tall = math.ceil(thick * self.unit / CELL - 0.25)
         if tall > 0:
-            self.pixels[bottom - tall : bottom, left + 1 : right - 1] = self.edge
+            rows, color = (
+                (slice(top, top + tall), self.surer_edge)
+                if fill.heat < 0
+                else (slice(bottom - tall, bottom), self.edge)
+            )
+            self.pixels[rows, left + 1 : right - 1] = color
 
     def _word(self, word: Word) -> Iterator[tuple[int, int, _Mask]]:
         """Draw a word on its background, and yield its pictographs, whose colours are chosen when all are known."""

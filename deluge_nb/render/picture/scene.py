@@ -5,19 +5,21 @@ from __future__ import annotations
 import html
 import math
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from ...logprobs.table import Logprobs
 from ...text.lines import display_width
-from ..colors import Inks, cue_thresholds, to_css
+from ..colors import ONLY_HERE, Inks, cue_thresholds, to_css
 from ..excerpt import count_omitted
 from ..scale import SCALES, ColorBy, scale_values
 from .grid import Face, Layout, Piece, lay_out
 
 # Pixels: width of a cell, height of a line, and within a line the baseline, the top and the bottom of a fill.
 CELL, LINE, BASELINE, TOP, BOTTOM = 8, 24, 16, 1, 23
-_MARGIN, _PADDING, _GAP, ROUND = 8, 10, 4, 6
+MARGIN, PADDING, GAP, ROUND = 8, 10, 4, 6
+# Pixels: length and thickness of the dashes below text that only one of the compared responses has.
+DASH, DASH_HEIGHT = 4, 1.5
 # Font size. In DejaVu Sans Mono and most monospaced fonts the advance width is 0.602 of the size.
 _SIZE = CELL / 0.602
 # Distinct heats in an SVG.
@@ -96,40 +98,28 @@ def compose(
     """
     fills: list[Fill] = []
     words: list[Word] = []
-    y = _MARGIN
-    if title:
-        parts = title.split()
-        above = lay_out(
-            [(b" " if index else b"") + part.encode("utf-8", "replace") for index, part in enumerate(parts)], width
-        )
-        words += [_word(piece._replace(face=_bold(piece.face)), _MARGIN, y, None, soft=False) for piece in above.pieces]
-        y += above.lines * LINE
-    else:
-        above = Layout([], [], 0, 0)
-    y, right = _legend(color_by, _MARGIN + width * CELL, y, fills, words)
-    y += _GAP
-    top, left = y, _MARGIN + _PADDING
-    y += _PADDING // 2
+    above = add_text(title, MARGIN, MARGIN, width, words)
+    y = MARGIN + above.lines * LINE
+    y, right = add_legend(scale_samples(color_by), MARGIN + width * CELL, y, fills, words)
+    y += GAP
+    top, left = y, MARGIN + PADDING
+    y += PADDING // 2
     body = lay_out(table.token_bytes, width, most=most)
     heats = SCALES[color_by].heat(scale_values(table, color_by)).tolist()
-    fills += [
-        Fill(left + patch.column * CELL, y + patch.line * LINE, patch.cells, heats[patch.token], patch.marked)
-        for patch in body.patches
-    ]
-    words += [_word(piece, left, y, heats[piece.token], soft=piece.marked) for piece in body.pieces]
-    y += max(body.lines, 1) * LINE + _PADDING // 2
+    add_tokens(body, heats, left, y, fills, words)
+    y += max(body.lines, 1) * LINE + PADDING // 2
     box = (top, y - top)
     rest = len(table) - body.tokens + more
     if rest:
-        y += _GAP
-        right = max(right, _note(count_omitted(rest), _MARGIN, y, words))
+        y += GAP
+        right = max(right, add_note(count_omitted(rest), MARGIN, y, words))
         y += LINE
     widest = max([patch.column + patch.cells for patch in (*body.patches, *above.patches)], default=0)
-    full = max(left + widest * CELL + _PADDING, right) + _MARGIN
-    return Scene(full, y + _MARGIN, box, fills, words, inks), body.tokens
+    full = max(left + widest * CELL + PADDING, right) + MARGIN
+    return Scene(full, y + MARGIN, box, fills, words, inks), body.tokens
 
 
-def describe(table: Logprobs, color_by: ColorBy) -> str:
+def describe(table: Logprobs, color_by: str) -> str:
     """Return a description of a picture for people who cannot see it."""
     text = _UNSAFE.sub("\ufffd", table[:_DESCRIBED].text.strip())
     ellipsis = "…" * (len(text) > _DESCRIBED or len(table) > _DESCRIBED)
@@ -160,18 +150,18 @@ def svg(scene: Scene, title: str, description: str) -> str:
 def frame(scene: Scene) -> tuple[int, int, int, int]:
     """Return left, top, width and height of the frame around the tokens."""
     top, tall = scene.box
-    return _MARGIN, top, scene.width - 2 * _MARGIN, tall
+    return MARGIN, top, scene.width - 2 * MARGIN, tall
 
 
 def quantize(heat: float, steps: int) -> float:
     """Return a heat rounded to one of so many steps, which limits the number of colours."""
-    return round(heat * steps) / steps
+    return heat if heat == ONLY_HERE else round(heat * steps) / steps
 
 
-def line_below(heat: float) -> float:
-    """Return the thickness of the line below a token, which shows the heat without colour."""
+def line_at_edge(heat: float) -> float:
+    """Return the thickness of the line below or above a token, which shows the heat without colour."""
     start, slope = cue_thresholds()
-    return max(0.0, (heat - start) * slope)
+    return max(0.0, (abs(heat) - start) * slope)
 
 
 def text_group(words: Iterable[tuple[Word, float, float, str | None]], color: str) -> str:
@@ -206,11 +196,14 @@ def _fill_rects(fill: Fill, inks: Inks) -> str:
         return f'<rect x="{x}" y="{y}" width="{wide}" height="{tall}" rx="2" fill="url(#unknown)"/>'
     heat = quantize(fill.heat, _HEAT_STEPS)
     rects = f'<rect x="{x}" y="{y}" width="{wide}" height="{tall}" rx="2" fill="{to_css(inks.fill(heat))}"/>'
-    thick = line_below(fill.heat)
+    if heat == ONLY_HERE:
+        dashes = f'stroke="{to_css(inks.soft)}" stroke-width="{DASH_HEIGHT}" stroke-dasharray="{DASH} {DASH}"'
+        return f'{rects}<path d="M{x} {y + tall - 1}h{wide}" {dashes}/>'
+    thick = line_at_edge(fill.heat)
     if thick:
-        rects += (
-            f'<rect x="{x}" y="{y + tall - thick:.2f}" width="{wide}" height="{thick:.2f}" fill="{to_css(inks.edge)}"/>'
-        )
+        is_above = heat < 0
+        line_y, color = (y, inks.surer_edge) if is_above else (y + tall - thick, inks.edge)
+        rects += f'<rect x="{x}" y="{line_y:.2f}" width="{wide}" height="{thick:.2f}" fill="{to_css(color)}"/>'
     return rects
 
 
@@ -232,30 +225,57 @@ def _bold(face: Face) -> Face:
     return "bold" if face == "mono" else face
 
 
-def _legend(color_by: ColorBy, end: int, y: int, fills: list[Fill], words: list[Word]) -> tuple[int, int]:
-    """Add the steps of the scale in their colours, on as many lines as needed; return the bottom and the right end."""
+def add_text(text: str, left: int, top: int, width: int, words: list[Word], *, bold: bool = True) -> Layout:
+    """Add a text in bold or soft letters, on lines that end between words, and return its layout."""
+    parts = [part.encode("utf-8", "replace") for part in text.split()]
+    if not parts:
+        return Layout([], [], 0, 0)
+    layout = lay_out([b" " + part if index else part for index, part in enumerate(parts)], width)
+    for piece in layout.pieces:
+        face = _bold(piece.face) if bold else piece.face
+        words.append(_word(piece._replace(face=face), left, top, None, soft=not bold))
+    return layout
+
+
+def add_tokens(
+    layout: Layout, heats: Sequence[float], left: int, top: int, fills: list[Fill], words: list[Word]
+) -> None:
+    """Add tokens that are laid out, each in the colour of its heat."""
+    fills += [
+        Fill(left + patch.column * CELL, top + patch.line * LINE, patch.cells, heats[patch.token], patch.marked)
+        for patch in layout.patches
+    ]
+    words += [_word(piece, left, top, heats[piece.token], soft=piece.marked) for piece in layout.pieces]
+
+
+def scale_samples(color_by: ColorBy) -> list[tuple[str, float | None]]:
+    """Return the texts of a legend, each with its heat or None: the steps of a scale between its name and unit."""
     scale = SCALES[color_by]
-    x = right = _MARGIN
     heats = scale.heat([value for _, value in scale.steps]).tolist()
-    items: Iterator[tuple[str, float | None]] = iter(
-        [(color_by, None), *zip([name for name, _ in scale.steps], heats, strict=True), (scale.unit, None)]
-    )
-    for name, heat in items:
+    return [(color_by, None), *zip([name for name, _ in scale.steps], heats, strict=True), (scale.unit, None)]
+
+
+def add_legend(
+    samples: Iterable[tuple[str, float | None]], end: int, y: int, fills: list[Fill], words: list[Word]
+) -> tuple[int, int]:
+    """Add the samples of a legend on as many lines as needed; return the bottom and the right end."""
+    x = right = MARGIN
+    for name, heat in samples:
         if not name:
             continue
         around = 0 if heat is None else 1
         wide = (display_width(name) + 2 * around) * CELL
-        if x > _MARGIN and x + wide > end:
-            x, y = _MARGIN, y + LINE
+        if x > MARGIN and x + wide > end:
+            x, y = MARGIN, y + LINE
         if heat is not None:
             fills.append(Fill(x, y, wide // CELL, heat, marked=False))
-        _note(name, x + around * CELL, y, words, heat)
-        x += wide + (CELL if heat is None else _GAP)
+        add_note(name, x + around * CELL, y, words, heat)
+        x += wide + (CELL if heat is None else GAP)
         right = max(right, x)
     return y + LINE, right
 
 
-def _note(text: str, x: int, y: int, words: list[Word], heat: float | None = None) -> int:
+def add_note(text: str, x: int, y: int, words: list[Word], heat: float | None = None) -> int:
     """Add a line that is not part of the completion, in a soft colour if it has no heat; return its right end."""
     for piece in lay_out([text.encode()], display_width(text)).pieces:
         words.append(_word(piece, x, y, heat, soft=heat is None))
