@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from .attribution.influence import estimate_influence, influence
     from .attribution.result import Influence, PartInfluence
     from .calibration.report import CalibrationReport, Calibrator
-    from .charts.tokens import alternatives_chart, confidence_chart, entropy_chart
+    from .charts.offline import offline
+    from .charts.tokens import alternatives_chart, confidence_chart, entropy_chart, surprisal_chart, token_chart
     from .client.cache.store import Cache
     from .client.calls.completed import Completed
     from .client.calls.estimates import DryRun, TokenCount
@@ -146,6 +147,7 @@ _MODULES = {
     "is_match": "text.matching",
     "find_models": "models.registry",
     "next_token": "reading",
+    "offline": "charts.offline",
     "read": "reading",
     "read_inspect_log": "interop.evaluations.inspect_log",
     "read_lm_eval_samples": "interop.evaluations.lm_eval",
@@ -155,11 +157,13 @@ _MODULES = {
     "score_frame": "jobs.score",
     "score_llm": "answers.score",
     "support_table": "models.registry",
+    "surprisal_chart": "charts.tokens",
     "to_html": "render.html",
     "to_label_studio": "interop.evaluations.label_studio",
     "to_png": "render.picture.api",
     "to_svg": "render.picture.api",
     "to_text": "render.terminal",
+    "token_chart": "charts.tokens",
 }
 
 __all__ = [
@@ -227,6 +231,7 @@ __all__ = [
     "lab",
     "load_ipython_extension",
     "next_token",
+    "offline",
     "read",
     "read_inspect_log",
     "read_lm_eval_samples",
@@ -237,11 +242,13 @@ __all__ = [
     "score_llm",
     "stats",
     "support_table",
+    "surprisal_chart",
     "to_html",
     "to_label_studio",
     "to_png",
     "to_svg",
     "to_text",
+    "token_chart",
     "unload_ipython_extension",
 ]
 # Names that need an optional package are left out of `import *` where it is missing.

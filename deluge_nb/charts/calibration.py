@@ -11,9 +11,11 @@ import numpy as np
 from ..logprobs.columns import Floats
 from ..stats.scoring import CalibrationBin
 from ..stats.selective import RiskCoverage
-from .offline import CALM, HEAT, INK, OfflineChart, inline_data
+from .offline import OfflineChart, inline_data
+from .palette import colors_for
 
 _WIDTH, _HEIGHT = 320, 300
+_COLORS = colors_for()
 # Answers. The accuracy of a bin with fewer is uncertain, and its point is drawn hollow.
 _FEW = 10
 # Points of a curve. More than there are pixels make the notebook larger and the curve no finer.
@@ -48,11 +50,11 @@ def reliability_chart(bins: Sequence[CalibrationBin], n_bins: int, ece: object) 
         alt.Tooltip("count:Q", title="answers"),
     ]
     x = alt.X("confidence:Q", scale=_SHARE, axis=_PERCENT, title=None)
-    ideal = _chart([{"x": 0, "y": 0}, {"x": 1, "y": 1}]).mark_line(color=INK, strokeDash=[4, 4], strokeWidth=1)
+    ideal = _chart([{"x": 0, "y": 0}, {"x": 1, "y": 1}]).mark_line(color=_COLORS.sure, strokeDash=[4, 4], strokeWidth=1)
     ideal = ideal.encode(x=alt.X("x:Q", scale=_SHARE), y=alt.Y("y:Q", scale=_SHARE))
     spans = (
         _chart(rows)
-        .mark_rule(color=CALM, strokeWidth=2)
+        .mark_rule(color=_COLORS.line, strokeWidth=2)
         .encode(x=x, y=alt.Y("low:Q", scale=_SHARE, axis=_PERCENT, title="accuracy"), y2="high:Q", tooltip=tooltip)
     )
     points = (
@@ -61,11 +63,11 @@ def reliability_chart(bins: Sequence[CalibrationBin], n_bins: int, ece: object) 
         .encode(
             x=x,
             y=alt.Y("accuracy:Q", scale=_SHARE),
-            stroke=alt.value(CALM),
+            stroke=alt.value(_COLORS.line),
             fill=alt.Fill(
                 "points:N",
-                scale=alt.Scale(domain=[f"{_FEW} or more", f"fewer than {_FEW}"], range=[CALM, "white"]),
-                legend=alt.Legend(title="answers in a bin", orient="top", symbolStrokeColor=CALM),
+                scale=alt.Scale(domain=[f"{_FEW} or more", f"fewer than {_FEW}"], range=[_COLORS.line, "transparent"]),
+                legend=alt.Legend(title="answers in a bin", orient="top", symbolStrokeColor=_COLORS.line),
             ),
             tooltip=tooltip,
         )
@@ -73,7 +75,7 @@ def reliability_chart(bins: Sequence[CalibrationBin], n_bins: int, ece: object) 
     upper = (ideal + spans + points).properties(width=_WIDTH, height=_HEIGHT, title=f"Reliability: ECE {ece}")
     lower = (
         _chart(rows)
-        .mark_bar(color=CALM)
+        .mark_bar(color=_COLORS.line)
         .encode(
             x=alt.X("from:Q", bin="binned", scale=_SHARE, axis=_PERCENT, title="confidence"),
             x2="to:Q",
@@ -101,7 +103,9 @@ def risk_coverage_chart(risk_coverage: RiskCoverage, accuracy: float) -> alt.Lay
     ]
     x = alt.X("coverage:Q", scale=_SHARE, axis=_PERCENT, title="answered")
     y = alt.Y("risk:Q", axis=alt.Axis(format=".2~%"), title="wrong among the answered")
-    line = _chart(rows).mark_line(color=HEAT, point={"color": HEAT, "size": 18} if len(rows) <= 60 else False)
+    line = _chart(rows).mark_line(
+        color=_COLORS.unsure, point={"color": _COLORS.unsure, "size": 18} if len(rows) <= 60 else False
+    )
     line = line.encode(
         x=x,
         y=y,
@@ -111,7 +115,7 @@ def risk_coverage_chart(risk_coverage: RiskCoverage, accuracy: float) -> alt.Lay
             alt.Tooltip("risk:Q", format=".1%", title="wrong"),
         ],
     )
-    oracle = _chart(best).mark_line(color=INK, strokeDash=[4, 4], strokeWidth=1).encode(x=x, y=y)
+    oracle = _chart(best).mark_line(color=_COLORS.sure, strokeDash=[4, 4], strokeWidth=1).encode(x=x, y=y)
     return (oracle + line).properties(
         width=_WIDTH,
         height=_HEIGHT,
@@ -139,7 +143,7 @@ def histogram_chart(confidence: Floats, correct: Floats, n_bins: int) -> alt.Cha
             y=alt.Y("count:Q", stack="zero", title="answers"),
             color=alt.Color(
                 "answer:N",
-                scale=alt.Scale(domain=["right", "wrong"], range=[CALM, HEAT]),
+                scale=alt.Scale(domain=["right", "wrong"], range=[_COLORS.line, _COLORS.unsure]),
                 legend=alt.Legend(orient="top"),
             ),
             tooltip=[

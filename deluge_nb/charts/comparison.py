@@ -13,12 +13,13 @@ from ..logprobs.columns import Floats
 from ..printable import printable
 from ..text.counts import pluralize
 from ..text.glyphs import label
-from .offline import INK, OfflineChart, inline_data, label_expr
+from .offline import OfflineChart, inline_data, label_expr
+from .width import CONTAINER
 
-# Distinguishable by lightness and dashes, not only by hue.
-LINES = (INK, "#a23bc9", "#1a7f37", "#0969da", "#b35900", "#57606a", "#c2255c", "#0b7285")
+# Distinguishable by dashes, not only by hue, and with a contrast of at least 3 on white and on #111.
+LINES = ("#6e7781", "#a23bc9", "#1a7f37", "#0969da", "#b35900", "#8a6d00", "#c2255c", "#0b7285")
 _DASHES = ([1, 0], [6, 2], [2, 2], [8, 2, 2, 2], [1, 0], [6, 2], [2, 2], [8, 2, 2, 2])
-_WIDTH, _HEIGHT = 640, 170
+_HEIGHT = 170
 # Tokens along the axis. Beyond, neighbours share a point.
 _SINGLE = 2500
 _MAX_LABEL = 24
@@ -78,7 +79,7 @@ def compare_chart(compared: Alignment, names: Sequence[str], measure: str = "log
             ),
             tooltip=tooltip,
         )
-        .properties(width=_WIDTH, height=_HEIGHT)
+        .properties(width=CONTAINER, height=_HEIGHT)
         .interactive(bind_y=False)
     )
 

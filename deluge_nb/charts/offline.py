@@ -11,34 +11,57 @@ import json
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from contextvars import ContextVar
 from typing import Any
 
 import altair as alt
 
+from ..errors import invalid_argument
 from ..extras import has_extra
 from ..render.picture import png
 from .chart_link import with_named_views
-from .page import escape_pages, guard_specs, is_page, page_settings, save_page, with_notice
+from .page import escape_pages, guard_specs, is_page, page_settings, save_page, saved_format, with_notice
+from .width import for_picture
 
 # JupyterLab 4 includes Vega-Lite 5.6, so specifications must not use newer features.
 _SCHEMA = "https://vega.github.io/schema/vega-lite/v5.json"
 _VEGA_LITE = "application/vnd.vegalite.v5+json"
 _PICTURE_SCALE = 2
-# Orange for uncertain, blue-grey for certain, as in the widget; distinguishable with colour blindness too.
-HEAT, PALE, CALM, INK = "#e07b1f", "#f6d3ad", "#6f8fb3", "#3c444d"
-# White in every theme of the notebook, because Vega draws dark text on a transparent background. The keys are those
-# that Altair's themes set, so that a theme of the user replaces all of them.
-_STYLE: dict[str, Any] = {
+# Axes, titles and legends have the ink of the host's theme, and the ground is the page's. The keys are those that
+# Altair's themes set, so that a theme of the user replaces all of them.
+_LIVE: dict[str, Any] = {
     "config": {
-        "background": "white",
+        "background": "transparent",
         "padding": 8,
         "view": {"stroke": None},
-        "axis": {"domainColor": "#a0a8b0", "gridColor": "#e6e9ec", "tickColor": "#a0a8b0"},
-        "title": {"color": INK, "subtitleColor": INK},
-        "style": {"guide-label": {"fill": INK}, "guide-title": {"fill": INK}},
+        "axis": {"labelFontSize": 12, "titleFontSize": 12},
+        "legend": {"labelFontSize": 12, "titleFontSize": 12},
     },
 }
+# A picture is seen on any page, and cannot follow its theme.
+_INK = "#3c444d"
+_PICTURE: dict[str, Any] = {
+    "config": {
+        **_LIVE["config"],
+        "background": "white",
+        "axis": {**_LIVE["config"]["axis"], "domainColor": "#a0a8b0", "gridColor": "#e6e9ec", "tickColor": "#a0a8b0"},
+        "title": {"color": _INK, "subtitleColor": _INK},
+        "style": {"guide-label": {"fill": _INK}, "guide-title": {"fill": _INK}},
+    },
+}
+_PICTURES = frozenset({"png", "svg", "pdf"})
+_draws_picture: ContextVar[bool] = ContextVar("_draws_picture", default=False)
+
+
+@contextmanager
+def _as_picture() -> Iterator[None]:
+    """Make the specifications of charts those of pictures: white ground, dark ink, and a width in pixels."""
+    token = _draws_picture.set(True)
+    try:
+        yield
+    finally:
+        _draws_picture.reset(token)
 
 
 class _Offline:
@@ -48,16 +71,19 @@ class _Offline:
         spec = super().to_dict(*args, **kwargs)  # type: ignore[missing-attribute]
         if "vega-lite" not in spec.get("$schema", ""):  # part of another chart, and may not have a style
             return spec
-        return alt.utils.update_nested(_STYLE, with_named_views(spec), copy=True)
+        spec = with_named_views(spec)
+        if _draws_picture.get():
+            return alt.utils.update_nested(_PICTURE, for_picture(spec), copy=True)
+        return alt.utils.update_nested(_LIVE, spec, copy=True)
 
     def _repr_mimebundle_(self, *args: Any, **kwargs: Any) -> Any:
         if alt.renderers.active == "jupyter":
             return _widget(self)
         if alt.renderers.active != "default":  # chosen by the user
-            return super()._repr_mimebundle_(*args, **kwargs)  # type: ignore[missing-attribute]
-        spec = self.to_dict()
+            with _as_picture() if alt.renderers.active in _PICTURES else nullcontext():
+                return super()._repr_mimebundle_(*args, **kwargs)  # type: ignore[missing-attribute]
         # marimo includes Vega, but prefers a picture to it.
-        return _live(spec) if _in_marimo() else _bundle(spec)
+        return _live(self.to_dict()) if _in_marimo() else _bundle(self)
 
     def to_html(self, *args: Any, **settings: Any) -> str:
         if not args:
@@ -68,7 +94,8 @@ class _Offline:
     def save(self, fp: Any, format: Any = None, *args: Any, **settings: Any) -> None:
         save = super().save  # type: ignore[missing-attribute]
         if args or not is_page(fp, format):
-            save(fp, format, *args, **settings)
+            with _as_picture() if saved_format(fp, format) in _PICTURES else nullcontext():
+                save(fp, format, *args, **settings)
         else:
             save_page(save, fp, settings)
 
@@ -109,6 +136,84 @@ class OfflineVConcatChart(_Offline, alt.VConcatChart):
     def __and__(self, other: Any) -> Any:
         with _shared_zoom():
             return alt.VConcatChart.__and__(self, other)
+
+
+class OfflineConcatChart(_Offline, alt.ConcatChart):
+    """Offline charts that flow into rows."""
+
+
+class OfflineFacetChart(_Offline, alt.FacetChart):
+    """One offline chart for each value of a field."""
+
+
+class OfflineRepeatChart(_Offline, alt.RepeatChart):
+    """One offline chart for each of several fields."""
+
+
+_CLASSES: tuple[tuple[type, type], ...] = (
+    (alt.Chart, OfflineChart),
+    (alt.LayerChart, OfflineLayerChart),
+    (alt.HConcatChart, OfflineHConcatChart),
+    (alt.VConcatChart, OfflineVConcatChart),
+    (alt.ConcatChart, OfflineConcatChart),
+    (alt.FacetChart, OfflineFacetChart),
+    (alt.RepeatChart, OfflineRepeatChart),
+)
+
+
+def offline(chart: Any) -> Any:
+    """Return an Altair chart that is displayed without a network, as the charts of this package are.
+
+    JupyterLab, Notebook and marimo draw it with the Vega that they include, on the ground of the page. A picture goes
+    with it for pages that run no scripts, if the extra ``pictures`` is installed.
+
+    Parameters
+    ----------
+    chart
+        Any chart of Altair: single, layered, concatenated, faceted or repeated. It is not changed.
+
+    Returns
+    -------
+    altair.TopLevelMixin
+        The same chart, of a class that inherits from the chart's own in Altair.
+
+    Raises
+    ------
+    SettingError
+        When `chart` is not a chart of Altair, or loads its data from an address.
+
+    Examples
+    --------
+    >>> import altair as alt
+    >>> from deluge_nb import offline
+    >>> points = alt.Chart(alt.InlineData(values=[{"x": 1}, {"x": 2}])).mark_point().encode(x="x:Q")
+    >>> data, _ = offline(points)._repr_mimebundle_()
+    >>> sorted(data)
+    ['application/vnd.vegalite.v5+json', 'image/png', 'text/plain']
+    """
+    if isinstance(chart, _Offline):
+        return chart
+    kind = next((ours for theirs, ours in _CLASSES if isinstance(chart, theirs)), None)
+    if kind is None:
+        raise invalid_argument("chart", chart, "a chart of Altair")
+    address = _address(chart.to_dict())
+    if address is not None:
+        raise invalid_argument("chart", address, "a chart that contains its data instead of loading them")
+    copied = chart.copy(deep=False)
+    object.__setattr__(copied, "__class__", kind)
+    return copied
+
+
+def _address(part: Any) -> str | None:
+    """Return the first address from which a specification loads data."""
+    if isinstance(part, list):
+        return next(filter(None, map(_address, part)), None)
+    if not isinstance(part, dict):
+        return None
+    data = part.get("data")
+    if isinstance(data, dict) and isinstance(data.get("url"), str) and not data["url"].startswith("data:"):
+        return data["url"]
+    return next(filter(None, (_address(value) for name, value in part.items() if name != "datasets")), None)
 
 
 escape_pages()
@@ -157,14 +262,16 @@ def _live(spec: dict[str, Any]) -> dict[str, Any]:
     return {_VEGA_LITE: {**spec, "$schema": _SCHEMA}}
 
 
-def _bundle(spec: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+def _bundle(chart: Any) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return the MIME bundle and its metadata: a specification for Vega, and a picture if the extra is installed."""
+    spec = chart.to_dict()
     data = {**_live(spec), "text/plain": spec.get("description", "a chart")}
     if not has_extra("vl_convert"):
         return data, {}
     import vl_convert
 
-    picture = png.smaller(vl_convert.vegalite_to_png(spec, scale=_PICTURE_SCALE))
+    with _as_picture():
+        picture = png.smaller(vl_convert.vegalite_to_png(chart.to_dict(), scale=_PICTURE_SCALE))
     width, height = png.size(picture)
     data["image/png"] = base64.b64encode(picture).decode()
     # The size in CSS pixels; without it the picture would be shown twice as large.

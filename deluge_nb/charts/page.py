@@ -21,6 +21,7 @@ import altair.utils.html
 
 from ..extras import has_extra, install_command
 from ..printable import printable
+from .width import with_numeric_parts
 
 # Settings of a page that loads Vega from a server which the user has chosen, or that is only part of a page.
 _CHOSEN = frozenset({"base_url", "fullhtml", "requirejs", "inline", "template"})
@@ -63,7 +64,7 @@ def guard_specs(kind: type) -> None:
         is_whole = "$schema" in spec  # or else it is part of another chart
         if not (is_whole and _holds(self, kind)):
             return spec
-        return alt.utils.update_nested(_SAFE_SOURCE, _printable(spec), copy=True)
+        return alt.utils.update_nested(_SAFE_SOURCE, with_numeric_parts(_printable(spec)), copy=True)
 
     mixin.to_dict = guarded
 
@@ -113,6 +114,11 @@ def save_page(chart: Any, file: str | Path | IO[Any], settings: dict[str, Any]) 
         file.write(page)
 
 
+def saved_format(file: Any, format: str | None) -> str:
+    """Return the format in which a file is to be saved, by its argument or else by its name; empty if unknown."""
+    return format or (Path(file).suffix.removeprefix(".") if isinstance(file, str | Path) else "")
+
+
 def is_page(file: Any, format: str | None) -> bool:
-    """Return True if a file is to be saved as HTML, by its format or else by its name."""
-    return format == "html" or (format is None and isinstance(file, str | Path) and Path(file).suffix == ".html")
+    """Return True if a file is to be saved as HTML."""
+    return saved_format(file, format) == "html"

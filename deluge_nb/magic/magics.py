@@ -12,7 +12,7 @@ from IPython.core.magic_arguments import argument, magic_arguments
 from IPython.display import display
 from traitlets import Bool, Enum, Float, Int, Unicode, Union
 
-from ..charts.tokens import confidence_chart, entropy_chart
+from ..charts.tokens import confidence_chart, entropy_chart, token_chart
 from ..client.interruption import distinct_names
 from ..errors import DelugeError
 from ..printable import printable
@@ -35,11 +35,11 @@ if TYPE_CHECKING:
 # Answers that a comparison shows side by side.
 _MOST_COMPARED = 8
 
-_CHARTS: Mapping[str, tuple[Callable[[Any], Any], ...]] = {
-    "entropy": (entropy_chart,),
-    "confidence": (confidence_chart,),
-    "both": (entropy_chart, confidence_chart),
-    "none": (),
+_CHARTS: Mapping[str, Callable[[Any], Any] | None] = {
+    "entropy": entropy_chart,
+    "confidence": confidence_chart,
+    "both": token_chart,
+    "none": None,
 }
 
 
@@ -65,7 +65,7 @@ class DelugeMagics(Magics):
     max_tokens = Int(None, allow_none=True, help="The maximum length of the completion, in tokens.").tag(config=True)
     system = Unicode(None, allow_none=True, help="The system message before the prompt.").tag(config=True)
     seed = Int(None, allow_none=True, help="Makes sampling repeatable if the server supports it.").tag(config=True)
-    chart = Enum(list(_CHARTS), "both", help="The charts to show below the tokens.").tag(config=True)
+    chart = Enum(list(_CHARTS), "both", help="The chart to show below the tokens.").tag(config=True)
     view = Bool(True, help="True to show the tokens.").tag(config=True)
     cache = Union([Bool(False), Unicode()], help="True to cache responses, or the path of the cache file.").tag(
         config=True
@@ -100,7 +100,7 @@ class DelugeMagics(Magics):
     @argument("--base-url", metavar="URL", help="the address of the server that has the model")
     @argument("--compare", metavar="MODEL", help="ask a second model the same, and show both answers side by side")
     @argument("-o", "--out", type=variable_name, help="the variable to store the response in")
-    @argument("--chart", choices=list(_CHARTS), help="the charts to show below the tokens")
+    @argument("--chart", choices=list(_CHARTS), help="the chart to show below the tokens")
     @argument("--view", action="store_true", default=None, help="show the tokens")
     @argument("--no-view", dest="view", action="store_false", default=None, help="do not show the tokens")
     @argument(
@@ -266,9 +266,9 @@ class DelugeMagics(Magics):
         if response.logprobs is None or not has_kernel:
             return
         live.finish(response)
-        if len(response.logprobs):
-            for chart in _CHARTS[kind]:
-                display(chart(live.view or response.logprobs))
+        chart = _CHARTS[kind]
+        if chart is not None and len(response.logprobs):
+            display(chart(live.view or response.logprobs))
 
     def show_value(self, value: APIResponse | Responses) -> None:
         """Display the value of a cell, unless the cell has shown it already, or was asked not to.

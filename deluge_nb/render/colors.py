@@ -141,6 +141,11 @@ def to_css(color: RGB) -> str:
     return "#" + bytes(color).hex()
 
 
+def luminance(color: RGB) -> float:
+    """Return the relative luminance of a colour from 0 to 1, as WCAG defines it for contrasts."""
+    return float(_to_linear(color) @ (0.2126, 0.7152, 0.0722))
+
+
 @cache
 def mix(first: RGB, second: RGB, share: float) -> RGB:
     """Return two colours mixed in OKLab with a share of the first from 0 to 1, as ``color-mix(in oklab, …)`` does."""
@@ -152,6 +157,9 @@ def mix(first: RGB, second: RGB, share: float) -> RGB:
 
 
 def _to_oklab(color: RGB) -> np.ndarray:
+    return _LAB @ np.cbrt(_CONES @ _to_linear(color))
+
+
+def _to_linear(color: RGB) -> np.ndarray:
     encoded = np.array(color) / 255
-    light = np.where(encoded <= 0.04045, encoded / 12.92, ((encoded + 0.055) / 1.055) ** 2.4)
-    return _LAB @ np.cbrt(_CONES @ light)
+    return np.where(encoded <= 0.04045, encoded / 12.92, ((encoded + 0.055) / 1.055) ** 2.4)

@@ -20,6 +20,9 @@ from deluge_nb import (
     alternatives_chart,
     confidence_chart,
     entropy_chart,
+    offline,
+    surprisal_chart,
+    token_chart,
 )
 
 # Each would be markup, a script, a style, a formula, an expression or an address somewhere.
@@ -61,14 +64,16 @@ def charts(texts: list[str], view: LogprobView, compare: LogprobCompare) -> tupl
     table = view.table
     report = CalibrationReport([0.9, 0.8, 0.4], [1, 1, 0])
     titled = report.reliability_chart().properties(title=texts[0], description=texts[1])
-    ours = entropy_chart(view) & (confidence_chart(table) + entropy_chart(table)) & compare.chart()
+    ours = (
+        token_chart(view) & surprisal_chart(table) & (confidence_chart(table) + entropy_chart(table)) & compare.chart()
+    )
     ours = ours & (alternatives_chart(table) | report.risk_coverage_chart()) & (titled | report.histogram_chart())
     # Vega itself cannot group by a name such as this one.
     named = [{"x": text} for text in texts[: HOSTILE.index("__proto__")]]
     plain = alt.Chart(alt.InlineData(values=named)).mark_bar(tooltip={"content": "data"}).encode(x="x:N")
     facets = alternatives_chart(table[:3]).properties(width=30, height=30).transform_filter("datum.place < 3")
     layers = alt.layer(confidence_chart(table), entropy_chart(table).mark_bar(tooltip={"content": "data"}))
-    return ours, alt.vconcat(plain, facets.facet("token:N"), layers, compare.chart("entropy"))
+    return ours, alt.vconcat(offline(plain), facets.facet("token:N"), layers, compare.chart("entropy"))
 
 
 def show(name: str, texts: list[str]) -> None:

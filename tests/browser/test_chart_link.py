@@ -33,16 +33,15 @@ def shown(page: Page, jupyter: Jupyter, notebook: Callable[..., str], count: int
 
 
 def faded(page: Page, chart: int) -> int:
-    """Return the number of pixels of a chart that are as pale as its dimmed bars."""
+    """Return the number of pixels of a chart that are as transparent as its dimmed bars."""
     return page.evaluate(
         """(chart) => {
             const canvas = document.querySelectorAll('.vega-embed canvas')[chart];
             const {data} = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
             let pale = 0;
             for (let at = 0; at < data.length; at += 4) {
-                const parts = [...data.subarray(at, at + 3)];
-                const coloured = Math.max(...parts) - Math.min(...parts);
-                if (coloured > 12 && coloured < 60 && data[at] > 200) pale++;
+                const colored = Math.max(...data.subarray(at, at + 3)) - Math.min(...data.subarray(at, at + 3)) > 10;
+                if (colored && data[at + 3] > 55 && data[at + 3] < 75) pale++;
             }
             return pale;
         }""",

@@ -20,6 +20,9 @@ from deluge_nb import (
     alternatives_chart,
     confidence_chart,
     entropy_chart,
+    offline,
+    surprisal_chart,
+    token_chart,
 )
 from deluge_nb.printable import printable
 
@@ -55,6 +58,9 @@ def reliability(tokens: tuple[str, ...]) -> Any:
 CHARTS: dict[str, Callable[[tuple[str, ...]], Any]] = {
     "entropy": lambda tokens: entropy_chart(table(tokens)),
     "confidence": lambda tokens: confidence_chart(table(tokens)),
+    "token": lambda tokens: token_chart(table(tokens)),
+    "surprisal": lambda tokens: surprisal_chart(table(tokens)),
+    "the user's own": lambda tokens: offline(plain(tokens)),
     "alternatives": lambda tokens: alternatives_chart(table(tokens), 0),
     "comparison": compared,
     "calibration": reliability,
@@ -115,7 +121,9 @@ def test_a_page_has_the_elements_of_a_page_with_harmless_tokens(
 
 
 @pytest.mark.parametrize("renderer", RENDERERS)
-@pytest.mark.parametrize("chart", ["entropy", "comparison", "calibration", "above", "vconcat"])
+@pytest.mark.parametrize(
+    "chart", ["token", "surprisal", "comparison", "calibration", "above", "vconcat", "the user's own"]
+)
 def test_no_renderer_makes_markup_of_tokens(chart: str, renderer: str) -> None:
     for tokens in HOSTILE:
         bundle, safe = shown(CHARTS[chart](tokens), renderer), shown(CHARTS[chart](HARMLESS), renderer)
@@ -165,7 +173,7 @@ PROPERTIES = ["constructor", "toString", "valueOf", "hasOwnProperty", "__proto__
 
 
 @pytest.mark.parametrize("name", PROPERTIES)
-@pytest.mark.parametrize("chart", ["entropy", "confidence", "alternatives", "comparison"])
+@pytest.mark.parametrize("chart", ["token", "surprisal", "entropy", "confidence", "alternatives", "comparison"])
 def test_a_token_named_like_a_property_of_every_object_is_drawn(chart: str, name: str) -> None:
     drawn, safe = (svg(CHARTS[chart](tokens)) for tokens in ((name, "two", "three"), HARMLESS))
     assert [part.tag for part in drawn.iter()] == [part.tag for part in safe.iter()]
@@ -198,7 +206,8 @@ def test_a_head_that_the_user_chose_stays() -> None:
 def test_a_chart_that_is_linked_with_a_view_is_shown_by_every_renderer() -> None:
     view = LogprobView(table(HARMLESS))
     for renderer in RENDERERS:
-        assert shown(entropy_chart(view) & confidence_chart(view), renderer)
+        for chart in (entropy_chart(view) & confidence_chart(view), token_chart(view), surprisal_chart(view)):
+            assert shown(chart, renderer)
 
 
 def test_escaping_leaves_a_chart_as_it_was() -> None:

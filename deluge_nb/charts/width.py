@@ -1,0 +1,56 @@
+"""Set the width of charts: that of the cell where Vega-Lite can fit it, and a number elsewhere."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+CONTAINER = "container"
+# CSS pixels.
+PICTURE_WIDTH = 900
+# The name of Vega's signal, but no field such as `datum.width`.
+_SIGNAL = re.compile(r"(?<![.\w'\"])width(?![\w'\"(])")
+_COLUMN_WIDTH, _LEAST_WIDTH = 640, 200
+
+
+def with_numeric_parts(spec: dict[str, Any]) -> dict[str, Any]:
+    """Return a specification whose parts have numbers for widths, as Vega-Lite fits single charts only."""
+    return _fixed(spec, None)
+
+
+def for_picture(spec: dict[str, Any]) -> dict[str, Any]:
+    """Return the specification of a picture, which has no container."""
+    if spec.get("width") != CONTAINER:
+        return spec
+    return {**spec, "width": PICTURE_WIDTH, "autosize": {"type": "fit-x", "contains": "padding"}}
+
+
+def _fixed(part: dict[str, Any], width: int | None) -> dict[str, Any]:
+    """Return a part of a specification with a number for its width; None leaves the width of the whole chart."""
+    fixed = dict(part)
+    if width is not None and part.get("width") == CONTAINER:
+        fixed["width"] = width
+    if width is not None and isinstance(fixed.get("width"), int | float):
+        fixed = _without_signal(fixed, fixed["width"])
+    available = width or _COLUMN_WIDTH
+    for name in ("vconcat", "concat", "hconcat"):
+        if name in part:
+            count = len(part[name]) if name == "hconcat" else 1
+            share = max(available // max(count, 1), _LEAST_WIDTH)
+            fixed[name] = [_fixed(other, share) for other in part[name]]
+    if "spec" in part:
+        fixed["spec"] = _fixed(part["spec"], available)
+    return fixed
+
+
+def _without_signal(part: Any, width: float) -> Any:
+    """Return a part with its width in place of Vega's signal `width`, which in compounds is not that of the part."""
+    if isinstance(part, list):
+        return [_without_signal(value, width) for value in part]
+    if not isinstance(part, dict):
+        return part
+    if part.keys() == {"expr"} and isinstance(part["expr"], str):
+        return {"expr": _SIGNAL.sub(f"{width}", part["expr"])}
+    return {
+        name: value if name in ("data", "datasets") else _without_signal(value, width) for name, value in part.items()
+    }
