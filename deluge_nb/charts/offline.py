@@ -22,7 +22,7 @@ from ..extras import has_extra
 from ..render.picture import png
 from .chart_link import with_named_views
 from .page import escape_pages, guard_specs, is_page, page_settings, save_page, saved_format, with_notice
-from .width import for_picture
+from .width import for_notebook, for_picture
 
 # JupyterLab 4 includes Vega-Lite 5.6, so specifications must not use newer features.
 _SCHEMA = "https://vega.github.io/schema/vega-lite/v5.json"
@@ -35,7 +35,7 @@ _LIVE: dict[str, Any] = {
         "background": "transparent",
         "padding": 8,
         "view": {"stroke": None},
-        "axis": {"labelFontSize": 12, "titleFontSize": 12},
+        "axis": {"labelFontSize": 12, "titleFontSize": 12, "gridOpacity": 0.35},
         "legend": {"labelFontSize": 12, "titleFontSize": 12},
     },
 }
@@ -45,7 +45,7 @@ _PICTURE: dict[str, Any] = {
     "config": {
         **_LIVE["config"],
         "background": "white",
-        "axis": {**_LIVE["config"]["axis"], "domainColor": "#a0a8b0", "gridColor": "#e6e9ec", "tickColor": "#a0a8b0"},
+        "axis": {**_LIVE["config"]["axis"], "domainColor": "#a0a8b0", "gridColor": "#a0a8b0", "tickColor": "#a0a8b0"},
         "title": {"color": _INK, "subtitleColor": _INK},
         "style": {"guide-label": {"fill": _INK}, "guide-title": {"fill": _INK}},
     },
@@ -259,7 +259,7 @@ def _widget(chart: Any) -> Any:
 
 
 def _live(spec: dict[str, Any]) -> dict[str, Any]:
-    return {_VEGA_LITE: {**spec, "$schema": _SCHEMA}}
+    return {_VEGA_LITE: {**for_notebook(spec), "$schema": _SCHEMA}}
 
 
 def _bundle(chart: Any) -> tuple[dict[str, Any], dict[str, Any]]:

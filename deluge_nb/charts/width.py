@@ -8,6 +8,15 @@ from typing import Any
 CONTAINER = "container"
 # CSS pixels.
 PICTURE_WIDTH = 900
+# Hidden where a page forbids styles. A text field whose width is a percentage asks for the width of its letters, but
+# takes less where there is less.
+_FILLER = {
+    "input": "text",
+    "name": " ",
+    "hidden": "",
+    "size": "500",
+    "style": "display:block;visibility:hidden;width:100%;height:0;min-height:0;margin:0;padding:0;border:0",
+}
 # The name of Vega's signal, but no field such as `datum.width`.
 _SIGNAL = re.compile(r"(?<![.\w'\"])width(?![\w'\"(])")
 _COLUMN_WIDTH, _LEAST_WIDTH = 640, 200
@@ -23,6 +32,17 @@ def for_picture(spec: dict[str, Any]) -> dict[str, Any]:
     if spec.get("width") != CONTAINER:
         return spec
     return {**spec, "width": PICTURE_WIDTH, "autosize": {"type": "fit-x", "contains": "padding"}}
+
+
+def for_notebook(spec: dict[str, Any]) -> dict[str, Any]:
+    """Return the specification of a live chart whose container takes the width of the cell.
+
+    In JupyterLab the container is as wide as its content, so a chart that fits it would have no width. Vega sets the
+    attributes of a bound parameter on its input element. This one fills the width, and is unseen.
+    """
+    if spec.get("width") != CONTAINER:
+        return spec
+    return {**spec, "params": [*spec.get("params", []), {"name": "cell_width", "value": "", "bind": _FILLER}]}
 
 
 def _fixed(part: dict[str, Any], width: int | None) -> dict[str, Any]:

@@ -68,6 +68,10 @@ def test_a_selection_in_one_is_marked_in_the_other(
     page: Page, jupyter: Jupyter, notebook: Callable[..., str], count: int, interface: str
 ) -> None:
     shown(page, jupyter, notebook, count, interface)
+    for chart in page.locator(".vega-embed canvas").all():
+        # As wide as the cell, less the room for the menu of Vega.
+        room = chart.evaluate("e => e.closest('.jp-OutputArea-output').clientWidth - e.clientWidth")
+        assert 0 <= room <= 60
     before = settled(lambda: [faded(page, chart) for chart in range(3)], page)
     in_kernel(page, f"view.set_trait('selection', [{count // 3}, {2 * count // 3}])")
     view = page.locator("section.deluge").first
