@@ -21,7 +21,7 @@ def read(
     *,
     before: PromptLike = "",
     model: str | ServedModel | LLMClient = "local",
-    top_logprobs: int = 20,
+    top_logprobs: int | None = 20,
 ) -> Logprobs:
     """Return the log-probabilities of a given text: how probable each token was after everything before it.
 

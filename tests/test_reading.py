@@ -182,6 +182,12 @@ def test_what_cannot_be_read_is_refused_with_the_reason(options: Any, message: s
         read(**options)
 
 
+def test_no_alternatives_are_none_or_zero(client: LLMClient) -> None:
+    for count in (None, 0):
+        table = read("a b", model=client, top_logprobs=count)
+        assert (len(table), table.top(0)) == (2, [])
+
+
 def test_a_text_that_was_read_is_shown_and_compared(client: LLMClient, small: LLMClient) -> None:
     table, other = read(FRANCE, model=client), read(FRANCE, model=small)
     assert LogprobView(table).logprobs.text == FRANCE

@@ -26,7 +26,7 @@ class GivenTexts(BaseClient):
         self,
         pairs: Iterable[tuple[PromptLike, str]],
         *,
-        top_logprobs: int = 20,
+        top_logprobs: int | None = 20,
         show_progress: bool = True,
         use_cache: bool = True,
         resume: Resume = None,
@@ -81,7 +81,7 @@ class GivenTexts(BaseClient):
         self,
         pairs: Iterable[tuple[PromptLike, str]],
         *,
-        top_logprobs: int = 20,
+        top_logprobs: int | None = 20,
         show_progress: bool = True,
         use_cache: bool = True,
         resume: Resume = None,
@@ -191,11 +191,11 @@ class GivenTexts(BaseClient):
         return await self._run_async(self._continuations(pairs, top_logprobs, ends, use_cache, resume), show_progress)
 
     def _reading(
-        self, pairs: Iterable[tuple[PromptLike, str]], top_logprobs: int, use_cache: bool, resume: Resume
+        self, pairs: Iterable[tuple[PromptLike, str]], top_logprobs: int | None, use_cache: bool, resume: Resume
     ) -> Batch:
         prompts = as_scoring_pairs(pairs, self._routes, as_raw=True)
         params = SamplingParams(logprobs=True, top_logprobs=top_logprobs)
-        params = params.replace(top_logprobs=min(top_logprobs, self.max_top_logprobs))
+        params = params.replace(top_logprobs=min(top_logprobs or 0, self.max_top_logprobs))
         return self._scoring(prompts, params, use_cache=use_cache, resume=resume)
 
     def _continuations(
