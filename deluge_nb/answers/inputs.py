@@ -36,6 +36,7 @@ RESUME = "; resume=client.interrupted in the same call asks for the rest"
 READ = ", and classify_responses(client.interrupted, labels) reads them without asking"
 
 _PLACEHOLDER = re.compile(r"\{(\d*|[A-Za-z_]\w*)\}")
+_TEMPLATES = "a text, a RawPrompt or a Conversation"
 # Characters of a template that an error message shows: about one line.
 _EXCERPT = 80
 
@@ -206,7 +207,7 @@ def fill_prompt(values: Any, template: Template | None, where: str, setting: str
     if isinstance(template, RawPrompt):
         return as_prompt(RawPrompt(fill_template(template.text, values, where, setting)), where)
     if not isinstance(template, Conversation):
-        raise invalid_argument(setting, template, "a text, a RawPrompt or a Conversation")
+        raise invalid_argument(setting, template, _TEMPLATES)
     parts = [text for message in template.messages for text in _texts_of(message.content)]
     if template.prefill is not None:
         parts.append(template.prefill)
@@ -216,10 +217,18 @@ def fill_prompt(values: Any, template: Template | None, where: str, setting: str
 
 
 def template_texts(template: Template) -> list[str]:
-    """Return the texts of a template, in which placeholders are filled."""
+    """Return the texts of a template, in which placeholders are filled.
+
+    Raises
+    ------
+    SettingError
+        When the value is no template.
+    """
     if isinstance(template, Conversation):
         texts = [text for message in template.messages for text in _texts_of(message.content)]
         return [*texts, template.prefill or ""]
+    if not isinstance(template, str | RawPrompt):
+        raise invalid_argument("template", template, _TEMPLATES)
     return [template.text if isinstance(template, RawPrompt) else template]
 
 
@@ -297,11 +306,13 @@ def _fill_parts(parts: Sequence[str], values: Any, where: str, setting: str) -> 
     whole = "\n".join(parts)
     placeholders = list(_PLACEHOLDER.finditer(whole))
     if not any(match[1] in by_name or not match[1] for match in placeholders):
-        raise _without_placeholder(whole, placeholders, where, setting)
+        raise _without_placeholder(whole, placeholders, where, setting, next(iter(by_name), "0") if is_named else "0")
     return texts
 
 
-def _without_placeholder(template: str, named: list[re.Match[str]], where: str, setting: str) -> SettingError:
+def _without_placeholder(
+    template: str, named: list[re.Match[str]], where: str, setting: str, example: object
+) -> SettingError:
     """Return the error of a template that takes no value; only a dict can fill the named placeholders it has."""
     if named:
         position, placeholder = named[0].start(), named[0][0]
@@ -309,7 +320,7 @@ def _without_placeholder(template: str, named: list[re.Match[str]], where: str, 
     else:
         position, reason = max(template.find("{"), 0), ", so every question would be the same"
     return SettingError(
-        f"{setting} has no placeholder such as {{0}}{reason}: {_excerpt(template, position)!r}.",
+        f"{setting} has no placeholder such as {{{example}}}{reason}: {_excerpt(template, position)!r}.",
         setting=setting,
         value=template,
     )

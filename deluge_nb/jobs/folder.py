@@ -24,7 +24,7 @@ import numpy as np
 from ..errors import SettingError
 from .columns import COLUMN, DICTIONARIES, SPLIT
 from .files import write_whole
-from .frames import FIRST, RowHasher
+from .frames import COUNTED, FIRST, RowHasher
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -44,8 +44,10 @@ _NAMES = {
     "calibration": "the calibration",
     "columns": "the columns of the input",
     "input": "the rows of the input",
+    "index": "the index of the input",
     "dedup": "dedup=",
 }
+_PLURAL = {"requests", "labels", "columns", "input"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -300,11 +302,12 @@ def check_same(path: Path, found: Manifest, fingerprint: str, made_of: dict[str,
     """
     if found.fingerprint == fingerprint:
         return
-    differs = [name for name in made_of if found.made_of.get(name) != made_of[name]]
-    parts = [_difference(name, found.made_of.get(name), made_of[name]) for name in differs]
+    sides = ({"index": COUNTED, **found.made_of}, {"index": COUNTED, **made_of})
+    differs = [name for name in sides[1] if sides[0].get(name) != sides[1][name]]
+    parts = [_difference(name, sides[0].get(name), sides[1][name]) for name in differs]
+    verb = "differ" if len(parts) > 1 or _PLURAL.intersection(differs) else "differs"
     raise SettingError(
-        f"{path} holds another job: {', '.join(parts) or 'its fingerprint'} "
-        f"{'differ' if len(parts) > 1 else 'differs'}; choose another folder with out=.",
+        f"{path} holds another job: {', '.join(parts) or 'its fingerprint'} {verb}; choose another folder with out=.",
         setting="out",
         value=str(path),
     )
@@ -313,12 +316,17 @@ def check_same(path: Path, found: Manifest, fingerprint: str, made_of: dict[str,
 def _difference(name: str, before: Any, now: Any) -> str:
     leaves = dict(_leaves(before)), dict(_leaves(now))
     place = next((place for place in [*leaves[1], *leaves[0]] if leaves[0].get(place) != leaves[1].get(place)), "")
-    texts = [repr(values.get(place)) for values in leaves]
+    if name == "requests" or leaves[0].keys() == leaves[1].keys():
+        texts = [repr(values.get(place)) for values in leaves]
+    else:  # one side may have nothing at that place, so the whole is shown
+        are_named = isinstance(before, dict) and isinstance(now, dict) and before.keys() != now.keys()
+        texts = [repr(list(value) if are_named else value) for value in (before, now)]
     # A long text is shown from shortly before the first difference.
     pairs = enumerate(zip(*texts, strict=False))
     same = next((position for position, (old, new) in pairs if old != new), min(map(len, texts)))
     begin = max(0, same - 10) if max(map(len, texts)) > _LONGEST else 0
-    there, here = ("…" * (begin > 0) + text[begin : begin + _LONGEST] for text in texts)
+    end = begin + _LONGEST
+    there, here = ("…" * (begin > 0) + text[begin:end] + "…" * (len(text) > end) for text in texts)
     what = f"{place} " if place and name == "requests" else ""
     return f"{_NAMES.get(name, name)} ({what}{there} there, {here} here)"
 

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 FIRST = "__deluge_first_row__"
 """Column of the pinned input: the number of the first row with the same question."""
+COUNTED = "0, 1, 2, …"
+"""The index of rows that have none of their own."""
 _KINDS = (
     "a data frame (pandas, polars, DuckDB, datasets), an Arrow table, or the path of a Parquet file "
     "(of a list of dicts, pandas.DataFrame(rows) makes one)"
@@ -233,6 +235,22 @@ def without_text(kind: pa.DataType) -> str | None:
     # A period of pandas is a number in Arrow, and an interval a pair.
     name = getattr(kind, "extension_name", "")
     return ".astype(str)" if name.startswith("pandas.") else None
+
+
+def index_names(schema: pa.Schema) -> list[str]:
+    """Return the names of the columns that are the index of a pandas frame; a range is no column."""
+    index = (schema.pandas_metadata or {}).get("index_columns", [])
+    return [name for name in index if isinstance(name, str)]
+
+
+def describe_range(schema: pa.Schema) -> str:
+    """Return the beginning of a pandas index that is a range without a name; other frames count from 0."""
+    index = (schema.pandas_metadata or {}).get("index_columns", [])
+    ranges = [entry for entry in index if isinstance(entry, dict)]
+    if not ranges:
+        return COUNTED
+    begin, step = ranges[0]["start"], ranges[0]["step"]
+    return f"{begin}, {begin + step}, {begin + 2 * step}, …"
 
 
 def _without_views(table: pa.Table) -> pa.Table:

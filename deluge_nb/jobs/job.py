@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -17,7 +16,7 @@ from ..text.counts import pluralize
 from .card import card_to_html, current_cell
 from .columns import COLUMN, FACTS, as_public, read_columns, tokens_of
 from .folder import JobFolder
-from .frames import FIRST
+from .frames import FIRST, index_names
 from .worker import answer_schema, result_names
 
 if TYPE_CHECKING:
@@ -150,6 +149,8 @@ class Job:
         ------
         IndexError
             When there is no such row.
+        SettingError
+            When the row is no number.
         LogprobsMissingError
             When the answer has none; the message has the reason.
         """
@@ -182,6 +183,8 @@ class Job:
         ------
         IndexError
             When there is no such row.
+        SettingError
+            When the row is no number.
         LogprobsMissingError
             When the answer has no log-probabilities.
         """
@@ -299,6 +302,8 @@ class Job:
 
     def _answer(self, row: int) -> tuple[dict[str, Any], pa.Table]:
         """Return the values of a row's question, and its answer as a table of one row."""
+        if isinstance(row, bool) or not hasattr(row, "__index__"):
+            raise invalid_argument("row", row, "the number of a row")
         position = row + len(self) if row < 0 else row
         if not 0 <= position < len(self):
             raise IndexError(f"There is no row {row} in a job of {pluralize(len(self), 'row')}.")
@@ -314,8 +319,6 @@ class Job:
 
 def _index_of(table: pa.Table) -> pandas.Index | None:
     """Return the index of the data frame that the table was made of; None where it was none."""
-    found = (table.schema.metadata or {}).get(b"pandas")
-    if found is None or not has_extra("pandas"):
+    if table.schema.pandas_metadata is None or not has_extra("pandas"):
         return None
-    names = [name for name in json.loads(found)["index_columns"] if name in table.column_names]
-    return table.select(names).to_pandas().index
+    return table.select(index_names(table.schema)).to_pandas().index

@@ -15,7 +15,7 @@ from ..errors import SettingError
 from .engines.base import Worker, watching
 from .files import locked, remove_unfinished
 from .folder import JobFolder, Manifest, check_same, read_manifest
-from .frames import FIRST, Frame, RowHasher, first_rows, row_keys, without_text
+from .frames import COUNTED, FIRST, Frame, RowHasher, describe_range, first_rows, index_names, row_keys, without_text
 from .progress import Progress
 from .spec import Spec, digest
 from .worker import result_names
@@ -66,6 +66,9 @@ def prepare(
         "input": f"{frame.rows} rows, {hasher.hexdigest()}",
         "dedup": shared,
     }
+    counted = describe_range(frame.schema)
+    if counted != COUNTED:  # any other index is a column
+        made_of["index"] = counted
     fingerprint = digest(made_of)
     path = out if out is not None else _default_folder() / fingerprint
     try:
@@ -92,8 +95,17 @@ def prepare(
         return JobFolder.create(path, manifest, _pinned_schema(frame), _pinned(frame, part_rows, first))
 
 
-def check_columns(names: Sequence[str], spec: Spec) -> list[str]:
+def check_columns(names: Sequence[str], spec: Spec, index: Sequence[str] = ()) -> list[str]:
     """Return the columns that the template uses, after a check of all names.
+
+    Parameters
+    ----------
+    names
+        The names of all columns.
+    spec
+        The job.
+    index
+        Those of them that are the index of a pandas frame.
 
     Raises
     ------
@@ -102,16 +114,18 @@ def check_columns(names: Sequence[str], spec: Spec) -> list[str]:
     """
     for name in result_names(spec):
         if name in names:
+            kind, rename = ("an index", "rename_axis(index") if name in index else ("a column", "rename(columns")
             raise SettingError(
-                f"data has a column {name!r}, which is the name of a result; rename it, as with "
-                f"df.rename(columns={{{name!r}: {name + '_given'!r}}}).",
+                f"data has {kind} {name!r}, which is the name of a result; rename it, as with "
+                f"df.{rename}={{{name!r}: {name + '_given'!r}}}).",
                 setting="data",
                 value=name,
             )
     if FIRST in names:
         raise SettingError(f"data has a column {FIRST!r}; leave it out.", setting="data", value=FIRST)
-    _check_placeholders(names, spec)
-    fill_prompt(dict.fromkeys(names, "x"), spec.template, "the data")
+    named = [name for name in names if name not in index or not name.startswith("__index_level_")]
+    _check_placeholders(named, spec)
+    fill_prompt(dict.fromkeys(named, "x"), spec.template, "the data")
     inside = placeholders(spec.template)
     return [name for name in names if name in inside]
 
@@ -124,7 +138,7 @@ def check_schema(schema: pa.Schema, spec: Spec) -> list[str]:
     SettingError
         As :func:`check_columns`, and for a column that has no text.
     """
-    used = check_columns(schema.names, spec)
+    used = check_columns(schema.names, spec, index_names(schema))
     for name in used:
         if (cure := without_text(schema.field(name).type)) is not None:
             raise SettingError(

@@ -181,8 +181,11 @@ def _start(
         raise invalid_argument("part_rows", part_rows, "an integer of at least 1")
     if dedup is not None and not isinstance(dedup, bool):
         raise invalid_argument("dedup", dedup, "True, False or None")
+    if out is not None and (not isinstance(out, str | os.PathLike) or not os.fspath(out)):  # "" is the current folder
+        raise invalid_argument("out", out, "the path of a folder, or None for one in your cache folder")
     engine = choose_engine(on)
-    path = None if out is None else Path(out).expanduser()
+    # Absolute, so that the job finds its folder from another working directory, too.
+    path = None if out is None else Path(out).expanduser().absolute()
     folder = prepare(Frame(data), spec, path, part_rows, dedup, warn)
     return Job(folder, spec, engine, _run(folder, spec, engine, show_progress), _retry)
 

@@ -20,7 +20,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from deluge_nb import LLMClient, MissingKeyError, SettingError, score_frame
+from deluge_nb import Conversation, LLMClient, MissingKeyError, SettingError, score_frame
 from deluge_nb.jobs.engines.base import Done, Worker
 from deluge_nb.jobs.engines.here import Here
 from tests.fault_server import FaultServer, cut, good, reply
@@ -252,7 +252,9 @@ def test_a_part_of_another_job_is_refused(server: RowServer, tmp_path: Path) -> 
     ("change", "named"),
     [
         ({"template": "Line {number} : {text}"}, "the template"),
-        ({"labels": ["yes", "maybe"]}, "the labels"),
+        ({"labels": ["yes", "maybe"]}, r"the labels \(\['yes', 'no'\] there, \['yes', 'maybe'\] here\) differ\b"),
+        ({"labels": {"yes": ["yes", "y"], "no": ["no"]}}, r"the labels \({'yes': \['yes'\], .* there, .*'y'.* here\)"),
+        ({"template": Conversation.user("{number}")}, r"the template \('Row .* there, .*'user'.*… here\) differs"),
         (
             {"client": {"temperature": 0.7}},
             r"the models or their settings \(settings.temperature 0.0 there, 0.7",
@@ -273,7 +275,7 @@ def test_another_job_in_the_folder_is_refused_with_what_differs(
     data = rows(arguments.pop("data", 20))
     settings = dict(arguments.pop("client", {}))
     client = LLMClient(settings.pop("model", "vllm/x"), base_url=server.url, **settings)
-    with pytest.raises(SettingError, match=f"holds another job: {named}.* differs?; choose another folder"):
+    with pytest.raises(SettingError, match=f"holds another job: {named}.*; choose another folder"):
         score_frame(data, client=client, out=tmp_path, show_progress=False, **arguments)
     assert server.requests == asked
 

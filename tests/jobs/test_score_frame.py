@@ -68,6 +68,28 @@ def test_the_index_of_a_data_frame_returns(server: RowServer, tmp_path: Path) ->
     assert job.report(pd.Series(LABELS[:1] * 5, frame.index)).dropped == 0
 
 
+def test_rows_with_another_range_as_index_are_another_job(server: RowServer, tmp_path: Path) -> None:
+    frame = rows(4).to_pandas()
+    moved = frame.set_axis(range(5, 9))
+    for data, out in ((frame, tmp_path / "a"), (moved, tmp_path / "b"), (moved, tmp_path / "b")):
+        job = score_frame(data, TEMPLATE, server.client(), labels=LABELS, out=out, show_progress=False)
+        assert job.to_pandas().index.equals(data.index)
+    with pytest.raises(
+        SettingError, match=r"the index of the input \('0, 1, 2, …' there, '5, 6, 7, …' here\) differs;"
+    ):
+        score_frame(moved, TEMPLATE, server.client(), labels=LABELS, out=tmp_path / "a", show_progress=False)
+
+
+def test_a_job_is_read_from_another_working_directory(
+    server: RowServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    job = ask(server.client(), 3, Path("scores"))
+    monkeypatch.chdir("/")
+    assert job.folder == tmp_path / "scores"
+    assert len(job.retry(show_progress=False).table) == 3
+
+
 def test_the_table_has_the_columns_of_the_input_and_then_the_results(server: RowServer, tmp_path: Path) -> None:
     job = ask(server.client(), 3, tmp_path)
     results = ["completion", "label", "probability", "matched_mass", "decided", "p_yes", "p_no", "error", "status_code"]
@@ -141,6 +163,31 @@ def test_a_column_with_the_name_of_a_result_is_refused_with_the_cure(
     with pytest.raises(SettingError, match=f"has a column '{name}'.*rename it.*'{name}_given'"):
         score_frame(given, TEMPLATE, server.client(), labels=LABELS, out=tmp_path, show_progress=False)
     assert server.requests == 0
+
+
+def test_an_index_with_the_name_of_a_result_is_refused_with_a_cure_that_helps(
+    server: RowServer, tmp_path: Path
+) -> None:
+    given = rows(3).to_pandas().rename_axis("label")
+    with pytest.raises(SettingError, match=r"has an index 'label'.*rename it, as with df\.rename_axis") as caught:
+        score_frame(given, TEMPLATE, server.client(), labels=LABELS, out=tmp_path, show_progress=False)
+    cured = eval(str(caught.value).partition("as with ")[2].rstrip("."), {"df": given})
+    job = score_frame(cured, TEMPLATE, server.client(), labels=LABELS, out=tmp_path, show_progress=False)
+    assert job.to_pandas().index.name == "label_given"
+
+
+def test_an_index_without_a_name_is_no_column_in_a_message(server: RowServer, tmp_path: Path) -> None:
+    given = rows(3).to_pandas().set_axis(list("abc"))
+    with pytest.raises(SettingError, match=r"asks for \{nothing\}, and the data has 'number', 'text'\."):
+        score_frame(given, "{nothing}", server.client(), labels=LABELS, out=tmp_path, show_progress=False)
+
+
+@pytest.mark.parametrize("row", ["x", 1.0, None, True])
+def test_a_row_is_named_by_its_number(server: RowServer, tmp_path: Path, row: Any) -> None:
+    job = ask(server.client(), 2, tmp_path)
+    for look in (job.view, job.logprobs):
+        with pytest.raises(SettingError, match="row must be the number of a row"):
+            look(row)
 
 
 @pytest.mark.parametrize(
@@ -243,12 +290,16 @@ def test_classify_frame_has_the_results_of_classify(server: RowServer, tmp_path:
         ({"precision": "float16"}, "precision must be one of"),
         ({"on": "spark"}, "on must be None"),
         ({"labels": "yes"}, "labels must be a list"),
-        ({"template": "No names"}, "no placeholder"),
+        ({"template": "No names"}, r"no placeholder such as \{number\}"),
+        ({"template": None}, "template must be a text, a RawPrompt or a Conversation, not None"),
+        ({"template": ["{text}"]}, "template must be a text, a RawPrompt or a Conversation"),
         ({"template": "{nothing}"}, "no placeholder|asks for"),
         ({"template": "{number} and {nothing}"}, "asks for {nothing}"),
         ({"data": pd.Series(["a"])}, r"data must be a data frame, such as series.to_frame"),
         ({"data": [1, 2]}, "data must be a data frame"),
         ({"out": __file__}, "cannot be made a folder"),
+        ({"out": ""}, "out must be the path of a folder"),
+        ({"out": 5}, "out must be the path of a folder"),
         ({"data": "nowhere.parquet"}, "a path where there is no file"),
     ],
 )
