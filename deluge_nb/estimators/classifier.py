@@ -152,6 +152,7 @@ class LogprobClassifier(ClassifierMixin, BaseEstimator):
         ):
             if value not in known:
                 raise invalid_argument(name, value, " or ".join(map(repr, known)))
+        open_client(self.model).close()  # an invalid model is reported even where fit asks nothing
         values, _ = read_rows(X)
         classes, codes = read_classes(y, len(values))
         answers = read_answers(self.labels, classes)

@@ -286,9 +286,10 @@ def test_a_wrong_argument_is_refused_by_fit(server: ChatServer, options: Any, me
     assert not server.seen
 
 
-def test_the_model_is_a_name_or_settings_without_secrets() -> None:
+@pytest.mark.parametrize("calibration", ["temperature", None])
+def test_the_model_is_a_name_or_settings_without_secrets(calibration: Any) -> None:
     def fit(model: Any) -> None:
-        LogprobClassifier(model, template=TEMPLATE).fit(TEXTS, CLASSES)
+        LogprobClassifier(model, template=TEMPLATE, calibration=calibration, n_examples=0).fit(TEXTS, CLASSES)
 
     with pytest.raises(SettingError, match="not a client, because scikit-learn copies it"):
         fit(LLMClient("gpt-4o-mini"))
