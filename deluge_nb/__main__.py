@@ -30,7 +30,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     int
         The exit status: 0, 1 for an error, 2 for a wrong argument, 130 after an interrupt.
     """
-    given = _parser().parse_args(arguments)
+    parser = _parser()
+    given = parser.parse_args(arguments)
+    _check(given, parser)
     try:
         job = _score(given)
         if given.result is not None:
@@ -45,6 +47,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     failed = f"; {job.progress.describe_failed()} failed" if job.progress.failed else ""
     sys.stdout.write(f"{len(job):,} rows are done{failed}, in {job.folder}\n")
     return 0
+
+
+def _check(given: argparse.Namespace, parser: argparse.ArgumentParser) -> None:
+    """End the process for arguments that would fail at the end, be ignored, or overwrite the input."""
+    if given.template_file is not None:
+        try:
+            given.template = given.template_file.read_text(encoding="utf-8")
+        except (OSError, UnicodeError) as error:
+            parser.error(f"--template-file cannot be read: {error}")
+    if given.method is not None and given.labels is None:
+        parser.error("--method needs --labels")
+    if given.result is not None:
+        if not given.result.absolute().parent.is_dir() or given.result.is_dir():
+            parser.error(f"--result {given.result} must be a file in a folder that exists")
+        if given.result.resolve() == Path(given.data).expanduser().resolve():
+            parser.error(f"--result {given.result} is the input; name another file")
 
 
 def _score(given: argparse.Namespace) -> Job:
@@ -65,8 +83,7 @@ def _score(given: argparse.Namespace) -> Job:
         if getattr(given, name) is not None
     }
     client = LLMClient(given.model, logprobs=given.keep != "probabilities" or given.labels is not None, **settings)
-    template: Any = given.template if given.template is not None else given.template_file.read_text(encoding="utf-8")
-    template = RawPrompt(template) if given.raw else template
+    template = RawPrompt(given.template) if given.raw else given.template
     labels = None if given.labels is None else [label.strip() for label in given.labels.split(",")]
     shared: dict[str, Any] = {
         "out": given.out,
@@ -106,15 +123,20 @@ def _parser() -> argparse.ArgumentParser:
     score.add_argument("--method", choices=["first-token", "trie", "exact"], help="classify the labels by this method")
     score.add_argument("--out", help="folder of the job; by default one in your cache folder")
     score.add_argument("--result", type=Path, help="Parquet file to write the table to at the end")
-    score.add_argument("--keep", choices=["probabilities", "logprobs", "all"], default="logprobs")
-    score.add_argument("--precision", choices=["float64", "float32"], default="float64")
+    score.add_argument(
+        "--keep",
+        choices=["probabilities", "logprobs", "all"],
+        default="logprobs",
+        help="what to keep (default: logprobs)",
+    )
+    score.add_argument("--precision", choices=["float64", "float32"], default="float64", help="of log-probabilities")
     score.add_argument("--part-rows", type=int, default=1000, help="rows of a part (default: 1000)")
     score.add_argument("--base-url", help="address of your own server")
-    score.add_argument("--temperature", type=float)
-    score.add_argument("--max-new-tokens", type=int)
+    score.add_argument("--temperature", type=float, help="by default 0 with labels")
+    score.add_argument("--max-new-tokens", type=int, help="most tokens of an answer")
     score.add_argument("--top-logprobs", type=int, help="alternatives of each token")
-    score.add_argument("--max-concurrent-requests", type=int)
-    score.add_argument("--max-requests-per-minute", type=float)
+    score.add_argument("--max-concurrent-requests", type=int, help="most requests at a time")
+    score.add_argument("--max-requests-per-minute", type=float, help="rate limit")
     score.add_argument("--quiet", action="store_true", help="show no progress bar")
     return parser
 

@@ -74,3 +74,43 @@ def test_failures_are_counted(server: RowServer, words: list[str], capsys: pytes
     with pytest.warns(UserWarning, match="1 of 20 rows failed"):
         assert main([*words, "--quiet"]) == 0
     assert "20 rows are done; 1 of 20 rows failed" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (["--result", "{folder}/none/x.parquet"], "must be a file in a folder that exists"),
+        (["--result", "{folder}"], "must be a file in a folder that exists"),
+        (["--result", "{folder}/in.parquet"], "is the input; name another file"),
+    ],
+)
+def test_a_result_that_cannot_be_written_is_refused_before_anything_is_sent(
+    server: RowServer,
+    words: list[str],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    more: list[str],
+    message: str,
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main([*words, *(word.format(folder=tmp_path) for word in more)])
+    assert ended.value.code == 2
+    assert message in capsys.readouterr().err
+    assert server.requests == 0
+    assert pq.read_table(tmp_path / "in.parquet").num_rows == 20
+
+
+def test_a_template_file_that_is_missing_is_one_sentence(
+    words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words[words.index("--template") : words.index("--template") + 2] = ["--template-file", str(tmp_path / "none")]
+    with pytest.raises(SystemExit):
+        main(words)
+    assert "--template-file cannot be read" in capsys.readouterr().err
+
+
+def test_a_method_without_labels_is_refused(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    words[words.index("--labels") : words.index("--labels") + 2] = ["--method", "trie"]
+    with pytest.raises(SystemExit):
+        main(words)
+    assert "--method needs --labels" in capsys.readouterr().err
