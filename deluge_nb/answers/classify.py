@@ -27,6 +27,31 @@ _METHODS = ("first-token", "trie", "exact")
 CONTENT_FREE = ("N/A", "[MASK]", "")
 
 
+def check_method(method: object, calibration: object) -> None:
+    """Raise an error for a method or a calibration that does not exist.
+
+    Parameters
+    ----------
+    method, calibration
+        As for :func:`classify`.
+
+    Raises
+    ------
+    SettingError
+        When one of them does not exist.
+    """
+    if method not in _METHODS:
+        raise SettingError(
+            f"method must be one of {', '.join(map(repr, _METHODS))}, not {method!r}.", setting="method", value=method
+        )
+    if calibration not in (None, "contextual", "pmi"):
+        raise SettingError(
+            f"calibration must be 'contextual', 'pmi' or None, not {calibration!r}.",
+            setting="calibration",
+            value=calibration,
+        )
+
+
 def classify(
     inputs: Iterable[Input | PromptLike],
     labels: AnswerSet | Iterable[AnswerSet],
@@ -113,16 +138,7 @@ def classify(
     >>> classify(reviews, ["positive", "negative"], client, template=question, show_progress=False).labels
     ['positive', 'negative']
     """
-    if method not in _METHODS:
-        raise SettingError(
-            f"method must be one of {', '.join(map(repr, _METHODS))}, not {method!r}.", setting="method", value=method
-        )
-    if calibration not in (None, "contextual", "pmi"):
-        raise SettingError(
-            f"calibration must be 'contextual', 'pmi' or None, not {calibration!r}.",
-            setting="calibration",
-            value=calibration,
-        )
+    check_method(method, calibration)
     check_client(client, "client")
     values, index = read_inputs(inputs)
     prompts = [fill_prompt(value, template, f"inputs[{row}]") for row, value in enumerate(values)]

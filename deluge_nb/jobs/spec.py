@@ -8,10 +8,11 @@ import pickle
 import threading
 from collections import OrderedDict
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
+from ..answers.classify import check_method
 from ..answers.first_token import answer_settings
-from ..answers.inputs import AnswerSet, Template, read_answer_sets
+from ..answers.inputs import AnswerSet, Template, read_answer_sets, template_texts
 from ..errors import SettingError, invalid_argument
 from ..response.plain import prompt_to_plain
 
@@ -143,9 +144,12 @@ def make_spec(
     for name, value, choices in (("keep", keep, get_args(Keep)), ("precision", precision, get_args(Precision))):
         if value not in choices:
             raise invalid_argument(name, value, f"one of {', '.join(map(repr, choices))}")
+    template_texts(template)  # raises for what is no template
+    if method is not None:
+        check_method(method, calibration)
     answers: dict[str, list[str]] = {}
-    if labels is not None:
-        sets, names = read_answer_sets(labels, 1)
+    if labels is not None or method is not None:
+        sets, names = read_answer_sets(cast(Any, labels), 1)
         if not names:
             raise SettingError("labels must be one set of answers for all rows.", setting="labels", value=labels)
         answers = {name: list(forms) for name, forms in sets[0].spellings.items()}

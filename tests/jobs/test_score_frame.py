@@ -312,3 +312,20 @@ def test_a_wrong_argument_is_refused_before_anything_is_sent(
         score_frame(**(given | settings))
     assert server.requests == 0
     assert not (tmp_path / "job" / "job.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"method": "foo"}, "method must be one of"),
+        ({"calibration": "foo"}, "calibration must be 'contextual'"),
+        ({"labels": None}, "labels must be a list of answers, or a dict .*, not None"),
+    ],
+)
+def test_a_wrong_way_to_classify_leaves_no_job_behind(
+    server: RowServer, tmp_path: Path, settings: dict[str, Any], message: str
+) -> None:
+    given: dict[str, Any] = {"labels": LABELS, "template": TEMPLATE, "client": server.client(), "out": tmp_path / "job"}
+    with pytest.raises(SettingError, match=message):
+        classify_frame(rows(3), **(given | settings), show_progress=False)
+    assert not (tmp_path / "job").exists()
