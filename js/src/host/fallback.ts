@@ -21,7 +21,8 @@ class Fallbacks {
   readonly #observer = new MutationObserver((records) => this.#follow(records));
 
   constructor() {
-    this.#observer.observe(document, { childList: true, subtree: true });
+    const names = { attributes: true, attributeFilter: ["data-link"], attributeOldValue: true };
+    this.#observer.observe(document, { childList: true, subtree: true, ...names });
     for (const still of document.querySelectorAll<HTMLElement>(`.${CLASS}`)) this.#add(still);
   }
 
@@ -35,7 +36,13 @@ class Fallbacks {
   }
 
   #follow(records: MutationRecord[]): void {
-    for (const { addedNodes, removedNodes } of records) {
+    for (const { type, target, oldValue, addedNodes, removedNodes } of records) {
+      if (type === "attributes") {
+        for (const still of stillsIn(target)) {
+          this.#forget(still, oldValue ?? "");
+          this.#add(still);
+        }
+      }
       for (const node of removedNodes) for (const still of stillsIn(node)) this.#remove(still);
       for (const node of addedNodes) for (const still of stillsIn(node)) this.#add(still);
     }
@@ -49,13 +56,16 @@ class Fallbacks {
   }
 
   #remove(still: HTMLElement): void {
-    const link = linkOf(still);
-    const stills = this.#present.get(link);
-    stills?.delete(still);
-    if (stills?.size === 0) this.#present.delete(link);
+    this.#forget(still, linkOf(still));
     // A host that only takes a cell off the page brings it back as it was. One that replaces the static output alone writes
     // something else into the same place.
     if (!still.closest(OUTPUT)) this.#show(still);
+  }
+
+  #forget(still: HTMLElement, link: string): void {
+    const stills = this.#present.get(link);
+    stills?.delete(still);
+    if (stills?.size === 0) this.#present.delete(link);
   }
 
   #update(still: HTMLElement): void {

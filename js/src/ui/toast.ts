@@ -48,6 +48,8 @@ export class Toast {
   #bounds(): DOMRect {
     const focused = focusedFrom(this.view);
     const isControl = focused && this.view.contains(focused) && focused !== this.box;
-    return (isControl ? focused : this.box).getBoundingClientRect();
+    // Not over the rows of the card that the control is in.
+    const near = isControl ? (focused.closest(".deluge-card") ?? focused) : this.box;
+    return near.getBoundingClientRect();
   }
 }
