@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def read(
-    begin: PromptLike, end: str, *, model: str | ServedModel | LLMClient = "local", top_logprobs: int = 20
+    begin: PromptLike, end: str, *, model: str | ServedModel | LLMClient = "local", top_logprobs: int | None = 20
 ) -> Logprobs:
     """Return the log-probabilities of an end of a text after its beginning.
 
