@@ -10,7 +10,7 @@ import { onChange, setTrait } from "../host/traits.ts";
 import type { Appearance } from "../text/token_span.ts";
 import { element } from "../ui/dom.ts";
 import { Legend } from "../ui/legend.ts";
-import { keyHelp, onceVisible, onFontsLoaded, ROOT_CLASSES, statusRegion } from "../ui/shell.ts";
+import { keyHelp, onceVisible, onFontsLoaded, ROOT_CLASSES, showTitle, statusRegion } from "../ui/shell.ts";
 import { Toast } from "../ui/toast.ts";
 import { Alignment, type TokenRef } from "./alignment.ts";
 import { spokenText } from "./card_content.ts";
@@ -273,10 +273,7 @@ export class CompareView implements ResponseBoxHost, CardsHost, NavigationHost {
   }
 
   #paintTitle(): void {
-    const text = this.model.get("title");
-    this.#title.textContent = text;
-    this.#title.hidden = !text;
-    this.root.setAttribute("aria-label", text || "Compared responses");
+    showTitle(this.root, this.#title, this.model.get("title"), "Compared responses");
   }
 
   #paintHeadings(): void {

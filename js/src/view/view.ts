@@ -15,7 +15,7 @@ import { shownText } from "../text/whitespace.ts";
 import { element, focusedFrom } from "../ui/dom.ts";
 import { IdleTask } from "../ui/idle_tasks.ts";
 import { Legend } from "../ui/legend.ts";
-import { keyHelp, onceVisible, onFontsLoaded, ROOT_CLASSES, statusRegion } from "../ui/shell.ts";
+import { keyHelp, onceVisible, onFontsLoaded, ROOT_CLASSES, showTitle, statusRegion } from "../ui/shell.ts";
 import { Toast } from "../ui/toast.ts";
 import { BranchTree } from "./branches.ts";
 import { Cards, type CardsHost } from "./cards.ts";
@@ -356,13 +356,12 @@ export class View implements TextBoxHost, CardsHost, NavigationHost, SearchPanel
   }
 
   #paintTitle(): void {
-    const text = this.model.get("title");
-    this.#title.textContent = text;
-    this.#title.hidden = !text;
-    this.root.setAttribute("aria-label", text || "Tokens coloured by probability");
+    showTitle(this.root, this.#title, this.model.get("title"), "Tokens coloured by probability");
   }
 
   #paintBranches(): void {
+    this.#kernel.answered();
+    this.#toast.hide();
     const changes = this.#branchTree.show();
     if (changes) this.announce(changes);
   }
@@ -401,11 +400,7 @@ export class View implements TextBoxHost, CardsHost, NavigationHost, SearchPanel
     on(["font", "spaces"], layOutAgain);
     on(["threshold"], () => this.#searchPanel.updateSurprises(0));
     on(["title"], () => this.#paintTitle());
-    on(["tree"], () => {
-      this.#kernel.answered();
-      this.#toast.hide();
-      this.#paintBranches();
-    });
+    on(["tree"], () => this.#paintBranches());
     on(["pinned"], () => this.repaint());
     on(["pinned", "temperature", "branching"], () => this.refreshCards());
     on(["measures"], () => this.#onMeasures());
@@ -414,7 +409,6 @@ export class View implements TextBoxHost, CardsHost, NavigationHost, SearchPanel
     signal.addEventListener("abort", () => this.#cards.card.hide());
   }
 
-  /** The trait with the measures of the original answer has changed. */
   #onMeasures(): void {
     const measures = this.model.get("measures");
     if (this.model.get("node") !== 0 || !measures?.byteLength) return;
