@@ -1,4 +1,4 @@
-"""Whether the code runs in a cell of a notebook."""
+"""Detect a notebook's kernel."""
 
 from __future__ import annotations
 

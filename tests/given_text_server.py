@@ -51,12 +51,12 @@ class Toy:
     replaced: dict[int, float] = field(default_factory=dict)
     """Numbers of tokens by their place from the end, in place of the model's own."""
     twins: bool = False
-    """Whether a second token with the text of the first alternative is listed."""
+    """True to list a second token with the text of the first alternative."""
     empty_prefill: bool = False
     without_ids: bool = False
     empty_bos: bool = False
     lists_drawn_only: bool = False
-    """Whether a token is listed alone, so that its list is the top of a distribution."""
+    """True to list a token alone, so that its list is the top of a distribution."""
     url: str = ""
     seen: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
 

@@ -1,4 +1,4 @@
-"""What cells with %%deluge show and keep, in one real kernel."""
+"""Cells with %%deluge in one real kernel: their displays, and what they keep."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""How the probability of an answer depends on the parts of its prompt."""
+"""Influence of the parts of a prompt on the probability of an answer."""

@@ -46,7 +46,7 @@ class Route:
         continues: bool | None = None,
     ) -> None:
         self.pace = pace
-        """What paces the requests; None for no limit."""
+        """Pace of the requests; None for no limit."""
         self._slots = slots
         self._access = access
         located, self._address, self._is_keyed = _locate(model, access)

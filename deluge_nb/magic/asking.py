@@ -1,4 +1,4 @@
-"""What a cell asks: its prompt, its settings and its clients, from the options and the defaults."""
+"""The question of a cell: its prompt, its settings and its clients, from the options and the defaults."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _FOR_ANSWERS = (
 
 @dataclass(frozen=True, slots=True)
 class Defaults:
-    """What holds where the line says nothing: the configured settings by name, and the notebook's variables."""
+    """Settings for options that the line leaves out, by name, and the notebook's variables."""
 
     configured: Mapping[str, Any]
     variables: Mapping[str, Any]
@@ -47,7 +47,7 @@ class Defaults:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What is asked of each model: the prompt, and the settings that the line and the configuration give."""
+    """Prompt for each model, and the settings that the line and the configuration give."""
 
     prompt: RawPrompt | Conversation
     from_line: Mapping[str, Any]

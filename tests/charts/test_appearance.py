@@ -1,4 +1,4 @@
-"""How charts look: as wide as their cell, legible on light and dark pages, and in the colours of the view."""
+"""The appearance of charts: as wide as their cell, legible on light and dark pages, and in the colours of the view."""
 
 from __future__ import annotations
 

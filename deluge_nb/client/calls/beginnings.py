@@ -1,4 +1,4 @@
-"""What decides how a model is asked how probable a given answer is: its server, and the settings of the request."""
+"""Choose how a model is asked how probable a given answer is, by its server and the settings of the request."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ _REPORT = 0.2
 
 
 class Wish(NamedTuple):
-    """What a process tells the one that hands out turns; plain values, so that any engine can carry it.
+    """A process's message to the one that hands out turns; plain values, so that any engine can carry it.
 
     Parameters
     ----------
