@@ -282,5 +282,5 @@ def test_the_key_goes_to_the_service_and_into_no_file(
 
 
 def test_the_name_of_an_engine_that_does_not_exist_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(SettingError, match=r"on must be .*'files', 'openai-batch'.*not 'dusk'"):
+    with pytest.raises(SettingError, match=r"on must be .*'dask', 'files', 'ray', 'openai-batch'.*not 'dusk'"):
         ask(LLMClient("vllm/x", **CLIENT), 2, tmp_path, on="dusk")
