@@ -10,7 +10,7 @@ export function renderHeadings(names: string[], summaries: string[]): HTMLElemen
     const heading = element("div", "deluge-head");
     const name = element("span", "deluge-name", afterLetter(given, side));
     name.title = given;
-    heading.append(badge(side), name, element("span", "deluge-head-facts", summaries[side]));
+    heading.append(badge(side), name, element("span", "deluge-head-facts", summaries[side] ?? ""));
     return heading;
   });
 }

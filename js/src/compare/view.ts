@@ -279,7 +279,7 @@ export class CompareView implements ResponseBoxHost, CardsHost, NavigationHost {
   #paintHeadings(): void {
     const alignment = this.#alignment;
     this.#headings.style.setProperty("--sides", String(alignment.sides));
-    this.#headings.replaceChildren(...renderHeadings(this.names, this.model.get("summaries")));
+    this.#headings.replaceChildren(...renderHeadings(this.names, this.model.get("summaries") ?? []));
     this.#paintShare();
   }
 
