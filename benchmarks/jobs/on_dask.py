@@ -6,15 +6,13 @@ import os
 from pathlib import Path
 from typing import Any
 
-from .processes import run, serve
+from .processes import DELAY, run, serve
 
 ROWS = int(os.environ.get("DELUGE_NB_BENCHMARK_ROWS", "50000")) // 5
 ROUNDS = 2
 # Requests a second that the server takes, and the client may send.
 RATE, LIMITED_ROWS = 100, 3000
 MOST_CPU, LEAST_USE = 1.6, 0.9
-# Seconds until the server answers.
-DELAY = 0.02
 
 
 def measure(build: Path) -> dict[str, Any]:

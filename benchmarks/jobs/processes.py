@@ -9,6 +9,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+DELAY = 0.02
+"""Seconds until the server answers."""
+
 _HERE = Path(__file__).resolve().parent
 _SERVER = _HERE.parent / "client" / "mock_server.py"
 

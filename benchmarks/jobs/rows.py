@@ -5,10 +5,6 @@ from __future__ import annotations
 import io
 import json
 import os
-import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +16,8 @@ from deluge_nb.jobs.columns import write_columns
 from deluge_nb.jobs.folder import write_table
 from deluge_nb.logprobs.columns import Vocabulary
 
+from .processes import DELAY, run, serve
+
 # Rows of a large job, and of a small one.
 ROWS = int(os.environ.get("DELUGE_NB_BENCHMARK_ROWS", "50000"))
 FEW = ROWS // 5
@@ -29,16 +27,16 @@ MOST_CPU, MOST_SIZE = 1.1, 1 / 9
 # Memory of the large job in that of the small one, and bytes a row by which it may grow while the second half is asked.
 # Only the search for equal prompts has something for each row (some 90 bytes, before the first request).
 MOST_MEMORY, MOST_GROWTH = 1.1, 100
-SERVER = Path(__file__).resolve().parent.parent / "client" / "mock_server.py"
-WORKER = Path(__file__).resolve().parent / "worker.py"
 
 
 def measure(build: Path) -> dict[str, Any]:
     """Return CPU seconds a row, bytes a token and the growth of memory; each run is a process of its own."""
-    with _server(1, 5) as address:
+    with serve(1, DELAY, 5) as address:
         # In turns, and minima of them: on a busy machine the mean is about the neighbours.
-        rounds = [(_run("plain", address, FEW), _run("job", address, FEW)) for _ in range(ROUNDS)]
-        large = _run("job", address, ROWS)
+        rounds = [
+            (run("worker.py", "plain", address, FEW), run("worker.py", "job", address, FEW)) for _ in range(ROUNDS)
+        ]
+        large = run("worker.py", "job", address, ROWS)
     json_bytes, size = _bytes_per_token()
     plain, job = (min(pair[at]["cpu_seconds"] for pair in rounds) / FEW for at in (0, 1))
     peak = min(pair[1]["peak_bytes"] for pair in rounds)
@@ -62,23 +60,6 @@ def measure(build: Path) -> dict[str, Any]:
         f"growth at most {MOST_GROWTH} bytes a row in the second half",
         "passed": not missed,
     }
-
-
-@contextmanager
-def _server(tokens: int, alternatives: int) -> Iterator[str]:
-    command = [sys.executable, str(SERVER), str(tokens), "0.02", str(alternatives)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
-        try:
-            port = server.stdout.readline().strip() if server.stdout else ""
-            yield f"http://127.0.0.1:{port}/v1"
-        finally:
-            server.kill()
-
-
-def _run(way: str, address: str, rows: int) -> dict[str, float]:
-    command = [sys.executable, str(WORKER), way, address, str(rows)]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    return json.loads(done.stdout.strip().splitlines()[-1])
 
 
 def _bytes_per_token() -> tuple[float, float]:
