@@ -195,17 +195,23 @@ class DelugeMagics(Magics):
 
     def _finish(self, options: Any, response: APIResponse, live: LiveView) -> APIResponse:
         """Store a response and show it."""
-        if options.out is not None:
-            self.variables[options.out] = response
+        self._store(options, response)
         if response.is_error:
             live.finish(response)
             raise UsageError(printable(response.error_message or ""))
         self._show(response, options, live)
         if live.interrupted:
-            cast(Any, self.shell).displayhook.update_user_ns(response)
-            received = pluralize(len(response.logprobs or ()), "token")
-            raise UsageError(f"Interrupted: {options.out or '_'} has the {received} received so far.")
+            raise self._interrupted(options, response, pluralize(len(response.logprobs or ()), "token"))
         return response
+
+    def _store(self, options: Any, value: APIResponse | Responses) -> None:
+        if options.out is not None:
+            self.variables[options.out] = value
+
+    def _interrupted(self, options: Any, value: APIResponse | Responses, received: str) -> UsageError:
+        """Make a part the value of its cell, which an error has none of, and return the line that says so."""
+        cast(Any, self.shell).displayhook.update_user_ns(value)
+        return UsageError(f"Interrupted: {options.out or '_'} has the {received} received so far.")
 
     def _ask_several(self, options: Any, question: Question) -> Responses:
         responses, interrupted = Responses(), False
@@ -225,20 +231,16 @@ class DelugeMagics(Magics):
                     responses += [response for response in client.interrupted or () if response is not None]
                     interrupted = True
                     break
-        if options.out is not None:
-            self.variables[options.out] = responses
+        self._store(options, responses)
         self._show_several(options, responses)
         if interrupted:
-            cast(Any, self.shell).displayhook.update_user_ns(responses)
-            received = pluralize(len(responses), "answer")
-            raise UsageError(f"Interrupted: {options.out or '_'} has the {received} received so far.")
+            raise self._interrupted(options, responses, pluralize(len(responses), "answer"))
         if all(response.is_error for response in responses):
             raise UsageError(printable(responses[0].error_message or ""))
         return responses
 
     def _show_several(self, options: Any, responses: Responses) -> None:
-        has_kernel = hasattr(self.shell, "kernel")
-        if has_kernel or not self._has_view(options):
+        if self._has_kernel or not self._has_view(options):
             self.cells.mark_shown(responses)
         for response in responses:
             if response.is_error and not all(other.is_error for other in responses):
@@ -252,21 +254,24 @@ class DelugeMagics(Magics):
         names = distinct_names([response.model for response in shown]) if options.compare is not None else None
         display_with_fallback(LogprobCompare(*shown, names=names))
 
+    @property
+    def _has_kernel(self) -> bool:
+        return hasattr(self.shell, "kernel")
+
     def _has_view(self, options: Any) -> bool:
         return bool(self.view if options.view is None else options.view)
 
     def _shows_tokens(self, options: Any) -> bool:
         # A terminal cannot show a widget, and it shows the value of the cell anyway.
-        return hasattr(self.shell, "kernel") and self._has_view(options)
+        return self._has_kernel and self._has_view(options)
 
     def _show(self, response: APIResponse, options: Any, live: LiveView) -> None:
-        has_kernel, kind = hasattr(self.shell, "kernel"), options.chart or self.chart
-        if not self._has_view(options) or (has_kernel and response.logprobs is not None):
+        if not self._has_view(options) or (self._has_kernel and response.logprobs is not None):
             self.cells.mark_shown(response)
-        if response.logprobs is None or not has_kernel:
+        if response.logprobs is None or not self._has_kernel:
             return
         live.finish(response)
-        chart = _CHARTS[kind]
+        chart = _CHARTS[options.chart or self.chart]
         if chart is not None and len(response.logprobs):
             display(chart(live.view or response.logprobs))
 
