@@ -46,7 +46,7 @@ GOOD_STREAMS = {
 }
 BUSY = {"code": 429, "message": "slow down"}
 GONE = {"code": 502, "message": "gone"}
-REPORTED = {"message": "told", "type": "overloaded_error"}
+REPORTED = {"message": "busy", "type": "overloaded_error"}
 
 
 def at(dialect: str, *path: str | int, value: Any) -> Any:
