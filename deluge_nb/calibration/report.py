@@ -90,7 +90,13 @@ class CalibrationReport(CalibrationScores):
         Raises
         ------
         SettingError
-            When the lengths or indexes differ, a truth is not a text, or nothing is left.
+            When the lengths or indexes differ, a truth is not a text, no truth is one of the labels, or nothing is
+            left.
+
+        Warns
+        -----
+        UserWarning
+            When some truths are none of the labels: their rows count as wrong.
 
         Examples
         --------

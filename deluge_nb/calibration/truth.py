@@ -11,6 +11,12 @@ from ..errors import SettingError, invalid_argument
 from ..logprobs.columns import Floats
 from ..prompts import is_missing
 from ..text.counts import pluralize
+from ..warning import warn
+
+# Labels that a message names.
+_MOST_NAMED = 5
+# Characters of a value in a message.
+_EXCERPT = 60
 
 
 class LabelledResults(Protocol):
@@ -46,11 +52,16 @@ def pair_with_truth(found: LabelledResults, truth: Iterable[Any]) -> tuple[Float
     _check_index(_read_index(found), _read_index(truth))
     confidence: list[float] = []
     correct: list[float] = []
+    # Empty where each input has answers of its own.
+    names = tuple(getattr(found, "names", ()))
+    others: list[tuple[int, str]] = []
     for row, (label, probability, right) in enumerate(zip(labels, found.probability, true, strict=True)):
         if is_missing(right) or label is None or is_missing(probability):
             continue
         if not isinstance(right, str):
             raise invalid_argument(f"truth[{row}]", right, f"a label (text, such as {label!r}) or missing")
+        if names and right not in names:
+            others.append((row, right))
         confidence.append(float(probability))
         correct.append(float(right == label))
     if not confidence:
@@ -59,7 +70,24 @@ def pair_with_truth(found: LabelledResults, truth: Iterable[Any]) -> tuple[Float
             setting="truth",
             value=len(labels),
         )
+    if others:
+        _report_others(others, len(confidence), names)
     return np.array(confidence), np.array(correct), len(labels) - len(confidence)
+
+
+def _report_others(others: list[tuple[int, str]], rows: int, names: Sequence[str]) -> None:
+    """Warn of truths that are no label, given with their rows; raise an error where none is one."""
+    row, value = others[0]
+    listed = ", ".join(map(repr, names[:_MOST_NAMED])) + ", …" * (len(names) > _MOST_NAMED)
+    shown = f"truth[{row}] is {value if len(value) <= _EXCERPT else value[: _EXCERPT - 1] + '…'!r}"
+    if len(others) == rows:
+        message = f"truth must hold labels ({listed}), written in the same way, and holds none of them: {shown}."
+        raise SettingError(message, setting="truth", value=value)
+    count = len(others)
+    warn(
+        f"{pluralize(count, 'truth')} {'is' if count == 1 else 'are'} none of the labels ({listed}), so "
+        f"{'its row counts' if count == 1 else 'their rows count'} as wrong: {shown}."
+    )
 
 
 def _read_index(values: Any) -> Any:

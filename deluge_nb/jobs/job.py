@@ -39,6 +39,7 @@ class Results(NamedTuple):
     labels: list[str | None]
     probability: Floats
     index: pandas.Index | None
+    names: list[str]
 
 
 class Job:
@@ -227,7 +228,8 @@ class Job:
             truth = table[truth].to_pylist()
         shares = table["probability"].to_numpy().astype(np.float64)
         index = _index_of(table)
-        return CalibrationReport.from_results(Results(table["label"].to_pylist(), shares, index), truth, **settings)
+        found = Results(table["label"].to_pylist(), shares, index, self._spec.names)
+        return CalibrationReport.from_results(found, truth, **settings)
 
     def retry(self, *, show_progress: bool = True) -> Job:
         """Ask the rows again that failed for a reason that may be gone, and only those.

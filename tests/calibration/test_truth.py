@@ -59,6 +59,20 @@ def test_results_of_classify_are_results() -> None:
     assert (report.confidence.tolist(), report.correct.tolist(), report.dropped) == ([0.9, 0.7], [1, 0], 1)
 
 
+def test_truths_that_are_no_label_are_refused_or_reported() -> None:
+    shares = {"yes": 0.9, "no": 0.1}
+    results = [
+        Classification("yes", 0.9, shares, shares, shares, shares, shares, 1.0, 0.0, True, {}, None, (), None)
+        for _ in range(3)
+    ]
+    found = Classifications(results, ["a", "b", "c"], ["yes", "no"], "first-token")
+    with pytest.raises(SettingError, match=r"holds none of them: truth\[1\] is 'Yes'\."):
+        CalibrationReport.from_results(found, [None, "Yes", "No"])
+    with pytest.warns(UserWarning, match=r"1 truth is none of the labels \('yes', 'no'\).* truth\[1\] is 'perhaps'"):
+        report = CalibrationReport.from_results(found, ["yes", "perhaps", "no"])
+    assert report.correct.tolist() == [1, 0, 0]
+
+
 def test_a_part_of_results_meets_the_rows_of_a_series() -> None:
     part = Results(["yes", "no"], np.array([0.9, 0.6]), np.array([2, 0]))
     truth = pd.Series(["no", "yes", "yes"])

@@ -245,6 +245,12 @@ def test_a_report_takes_the_name_of_a_column(server: RowServer, tmp_path: Path) 
         job.report("nothing")
 
 
+def test_a_report_refuses_a_column_that_has_no_labels(server: RowServer, tmp_path: Path) -> None:
+    job = score_frame(rows(4), TEMPLATE, server.client(), labels=LABELS, out=tmp_path, show_progress=False)
+    with pytest.raises(SettingError, match="truth must hold labels"):
+        job.report("text")
+
+
 def test_retry_asks_only_rows_that_failed_for_a_reason_that_may_be_gone(server: RowServer, tmp_path: Path) -> None:
     refused = {"error": {"message": "too long"}}
     server.bad = {3: Reply(refused, 400), 9: Reply({"error": {"message": "busy"}}, 503), 17: Reply(refused, 429)}
