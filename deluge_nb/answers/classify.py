@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Literal
 
+from ..client.calls.beginnings import check_can_read, check_may_continue
 from ..client.recorder import Recorder
 from ..errors import SettingError
-from ..prompts import Prompt, as_rows
+from ..prompts import Conversation, Prompt, RawPrompt, as_rows
 from .calibrate import Calibration, calibrate
 from .exact import by_likelihood
-from .first_token import by_first_token
+from .first_token import by_first_token, check_alternatives
 from .inputs import READ, RESUME, AnswerSet, Input, Template, check_client, fill_prompt, read_answer_sets, read_inputs
 from .results import Classification, Classifications, warn_of_little_mass
 from .trie import by_trie
@@ -50,6 +51,35 @@ def check_method(method: object, calibration: object) -> None:
             setting="calibration",
             value=calibration,
         )
+
+
+def check_able(client: LLMClient, template: Template, method: Method | None) -> None:
+    """Raise an error for a method that the models of a client are known not to support; nothing is sent.
+
+    Parameters
+    ----------
+    client
+        The client.
+    template
+        The question.
+    method
+        As for :func:`classify`; None where answers are read from the client's own requests.
+
+    Raises
+    ------
+    SettingError
+        When a server does not support the method, or cannot continue the answer that the template begins.
+    LogprobsNotSupportedError
+        When a model gives no alternatives.
+    """
+    is_chat = not isinstance(template, RawPrompt)
+    if method == "exact":
+        check_can_read(client, after_chat=is_chat)
+    elif method is not None:
+        check_alternatives(client)
+    is_begun = isinstance(template, Conversation) and template.prefill is not None
+    if (method == "trie" and is_chat) or (method == "first-token" and is_begun):
+        check_may_continue(client)
 
 
 def classify(

@@ -44,6 +44,23 @@ def by_first_token(questions: list[tuple[Prompt, Labels]], recorder: Recorder, p
 def request_alternatives(prompts: Sequence[Any], recorder: Recorder, tokens: int, progress: bool) -> list[APIResponse]:
     """Ask for at most ``tokens`` tokens per prompt, with as many alternatives as the model gives."""
     client = recorder.client
+    check_alternatives(client)
+    return recorder.process(prompts, answer_settings(client, tokens), progress)
+
+
+def check_alternatives(client: LLMClient) -> None:
+    """Raise an error if the models of a client give no alternatives.
+
+    Parameters
+    ----------
+    client
+        The client.
+
+    Raises
+    ------
+    LogprobsNotSupportedError
+        When one gives the chosen tokens only.
+    """
     if client.max_top_logprobs < 1:
         raise LogprobsNotSupportedError(
             f"classify needs alternatives, and {', '.join(client.models)} gives the chosen tokens only; use "
@@ -51,7 +68,6 @@ def request_alternatives(prompts: Sequence[Any], recorder: Recorder, tokens: int
             model=", ".join(client.models),
             remedy="method='exact'",
         )
-    return recorder.process(prompts, answer_settings(client, tokens), progress)
 
 
 def answer_settings(

@@ -35,7 +35,8 @@ from .options import (
     with_shortcuts,
 )
 from .route import Route, greedy
-from .sending.batch import Batch, plan, prove_continuing
+from .sending.batch import Batch, plan
+from .sending.proof import prove_continuing
 from .sending.resume import Resume, resume_batch
 
 if TYPE_CHECKING:

@@ -107,7 +107,11 @@ class JobFolder:
         """
         manifest = read_manifest(path)
         if manifest is None:
-            raise SettingError(f"There is no job in {path}: it has no job.json.", setting="out", value=str(path))
+            raise SettingError(
+                f"There is no job in {path}: its job.json is gone; run the call that made the job again.",
+                setting="out",
+                value=str(path),
+            )
         if fingerprint is not None and manifest.fingerprint != fingerprint:
             raise SettingError(
                 f"{path} holds another job now ({manifest.fingerprint}, not {fingerprint}); choose another folder.",
@@ -241,11 +245,16 @@ class JobFolder:
         try:
             yield
         except (OSError, pa.ArrowException) as error:
+            reason = "is gone" if isinstance(error, FileNotFoundError) else f"cannot be read ({_reason_of(error)})"
             raise SettingError(
-                f"{name} in {self.path} cannot be read ({' '.join(str(error).split())[:120]}); {remedy}.",
+                f"{name} in {self.path} {reason}; {remedy}.",
                 setting="out",
                 value=str(self.path),
             ) from None
+
+
+def _reason_of(error: Exception) -> str:
+    return " ".join(str(error).split())[:120]
 
 
 def write_table(table: pa.Table, file: BinaryIO) -> None:

@@ -245,7 +245,13 @@ def run(
         Receives a sentence if another process works on the same folder.
     again
         Whether to run those parts, too, that have rows which failed for a reason that may be gone.
+
+    Raises
+    ------
+    SettingError
+        When the job is not in the folder any more, or the folder cannot be written to.
     """
+    folder.open(folder.path, folder.manifest.fingerprint)  # raises where the job is gone, or another one is there
     with locked(folder.path, notify) as is_alone:
         missing = folder.missing()
         if again:

@@ -10,7 +10,7 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
-from ..answers.classify import check_method
+from ..answers.classify import check_able, check_method
 from ..answers.first_token import answer_settings
 from ..answers.inputs import AnswerSet, Template, read_answer_sets, template_texts
 from ..errors import SettingError, invalid_argument
@@ -137,7 +137,7 @@ def make_spec(
     Raises
     ------
     SettingError
-        When an argument has an invalid value.
+        When an argument has an invalid value, or a server is known not to support the method.
     LogprobsNotSupportedError
         When labels are given and a model gives no log-probabilities.
     """
@@ -156,5 +156,6 @@ def make_spec(
     settings = list(client.sampling_params)
     if answers:
         settings = client.greedy_settings() if method else answer_settings(client, may_write_more=True)
+    check_able(client, template, method)
     client.describe_requests(settings)  # raises what would concern every row, before anything is written
     return Spec(template, client, tuple(settings), answers, keep, precision, method, calibration)

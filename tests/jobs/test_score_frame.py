@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from deluge_nb import LogprobView, SettingError, classify, classify_frame, score_frame, score_llm
+from deluge_nb import (
+    Conversation,
+    LLMClient,
+    LogprobView,
+    SettingError,
+    classify,
+    classify_frame,
+    score_frame,
+    score_llm,
+)
 from tests.jobs.rows import LABELS, TEMPLATE, RowServer, ask, check, row_server, rows
 from tests.openai_server import Reply
 
@@ -318,6 +328,32 @@ def test_a_wrong_argument_is_refused_before_anything_is_sent(
         score_frame(**(given | settings))
     assert server.requests == 0
     assert not (tmp_path / "job" / "job.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("method", "template", "message"),
+    [
+        ("trie", TEMPLATE, "OpenAI starts a new one"),
+        ("exact", TEMPLATE, "cannot be asked for the log-likelihood"),
+        ("first-token", Conversation.user(TEMPLATE).assistant_prefix("It is"), "OpenAI starts a new one"),
+    ],
+)
+def test_a_method_that_a_server_does_not_support_leaves_no_job_behind(
+    tmp_path: Path, method: Any, template: Any, message: str
+) -> None:
+    client = LLMClient("gpt-4o-mini", api_key="key")
+    with pytest.raises(SettingError, match=message):
+        classify_frame(rows(3), LABELS, client, template=template, method=method, out=tmp_path / "job")
+    assert not (tmp_path / "job").exists()
+
+
+def test_a_job_whose_folder_is_gone_says_so(server: RowServer, tmp_path: Path) -> None:
+    job = ask(server.client(), 3, tmp_path / "job")
+    shutil.rmtree(job.folder)
+    for read in (lambda: job.retry(show_progress=False), lambda: job.table, lambda: job.view(0)):
+        with pytest.raises(SettingError, match=r"is gone|There is no job"):
+            read()
+    assert not job.folder.exists()
 
 
 @pytest.mark.parametrize(

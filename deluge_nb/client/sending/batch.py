@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ...errors import DelugeError, SettingError
 from ...models import REGISTRY
 from ...models.observations import requested_features
 from ...prompts import Prompt
@@ -19,7 +18,7 @@ from ...tools import OutputSchema, Tool
 from ...transport import portal
 from ...warning import warn
 from ..interruption import check_stop, describe, ends_task
-from ..route import Route, with_prefill
+from ..route import Route
 from .progress import ProgressBar
 from .proof import prove_scoring
 from .refusals import Refusals
@@ -32,7 +31,6 @@ from .request import (
     as_unsent,
     build_ask,
     check_request,
-    continues_counting,
     is_cut_off,
     send,
 )
@@ -367,42 +365,3 @@ def _charge(route: Route, completion: Completion) -> list[str]:
 
 def _distinct_routes(items: Iterable[Item]) -> list[Route]:
     return list({id(item.route): item.route for item in items}.values())
-
-
-def prove_continuing(route: Route, on_request: Callable[[], None]) -> None:
-    """Check that a server continues the beginning of an answer; if that is not known, ask it once, and remember.
-
-    Parameters
-    ----------
-    route
-        The route to the server.
-    on_request
-        Called for each request that is sent for it.
-
-    Raises
-    ------
-    SettingError
-        If the server starts a new answer, or it cannot be found out.
-    MissingKeyError
-        If it needs a key and has none.
-    """
-    with route.proof:
-        continues, reason = route.endpoint.prefill, f"{route.endpoint.label} starts a new one"
-        if continues is None:
-            route.require_key()
-            try:
-                continues = portal.run(continues_counting(route, route.transport(), on_request))
-            except DelugeError as error:
-                refused = getattr(error, "status_code", None) in (400, 422)
-                continues = False if refused else None
-                reason = f"asked to continue one, it failed ({str(error).rstrip('.')})"
-            if continues is not None:
-                route.target = with_prefill(route.target, continues)
-    if not continues:
-        raise SettingError(
-            f"{route.model!r} is not proven to continue the beginning of an answer: {reason}. If you know that it "
-            f"does, give LLMClient(…, continues=True) or name its server, as in 'vllm/{route.model}'; the embedded "
-            "model 'local' does.",
-            setting="continues",
-            value=route.model,
-        )

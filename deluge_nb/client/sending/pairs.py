@@ -33,9 +33,7 @@ def as_scoring_pairs(
     SettingError
         When a model cannot score given texts, or a pair is not a prompt and a text.
     """
-    for route in routes:
-        if route.endpoint.scoring is None:
-            raise _not_supported(route)
+    check_scoring(routes, after_chat=False)
     checked: list[tuple[Prompt, str | None]] = []
     for i, pair in enumerate(as_rows(pairs, "pairs", "pairs of a prompt and a text")):
         if isinstance(pair, str) or not _is_pair(pair):
@@ -44,7 +42,7 @@ def as_scoring_pairs(
             )
         prompt = as_given_prompt(pair[0], f"pairs[{i}][0]", as_raw=as_raw)
         if prompt.raw is None:
-            _check_chats(routes)
+            check_scoring(routes, after_chat=True)
         checked.append((prompt, prompt.gap + pair[1]))
     return checked
 
@@ -94,9 +92,25 @@ def scores_text(route: Route, *, after_chat: bool) -> bool:
     return route.endpoint.scoring in _OF_CHATS or (not after_chat and route.endpoint.scoring is not None)
 
 
-def _check_chats(routes: Sequence[Route]) -> None:
+def check_scoring(routes: Sequence[Route], *, after_chat: bool) -> None:
+    """Check that the servers of all models are known to score given text.
+
+    Parameters
+    ----------
+    routes
+        The routes to the models.
+    after_chat
+        True for text after a chat, False for text after raw text.
+
+    Raises
+    ------
+    SettingError
+        When one is not.
+    """
     for route in routes:
-        if not scores_text(route, after_chat=True):
+        if route.endpoint.scoring is None:
+            raise _not_supported(route)
+        if not scores_text(route, after_chat=after_chat):
             raise SettingError(
                 f"{route.model!r} is asked for the log-likelihood of text after raw text only, because "
                 f"{route.endpoint.label} has no such request for a chat; pass RawPrompt(…) with the chat template "

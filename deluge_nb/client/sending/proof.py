@@ -1,7 +1,7 @@
-"""Prove that a server returns the model's own log-probabilities of given text.
+"""Prove that a server returns the model's own log-probabilities of given text, or continues the beginning of an answer.
 
-Some tokens are generated, and the same text is given. A server that ignores a field, that shifts its numbers by one
-token or that returns processed ones does not return the same numbers twice.
+For the former, some tokens are generated, and the same text is given. A server that ignores a field, that shifts its
+numbers by one token or that returns processed ones does not return the same numbers twice.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from ...errors import DelugeError, RequestError, SettingError
 from ...prompts import Prompt
 from ...sampling import SamplingParams
 from ...transport import portal
-from ..route import Route
-from .request import Item, build_ask, send
+from ..route import Route, with_prefill
+from .request import Item, build_ask, continues_counting, send
 
 if TYPE_CHECKING:
     from ...logprobs.table import Logprobs
@@ -142,3 +142,56 @@ def differ(drawn: Logprobs, given: Logprobs) -> str | None:
 def _agree(pairs: list[tuple[float, float]]) -> bool:
     gaps = [abs(mine - its) for mine, its in pairs]
     return max(gaps) <= _MOST_SINGLE and sum(gaps) / len(gaps) <= _MOST_MEAN
+
+
+def starts_anew(route: Route, reason: str = "") -> SettingError:
+    """Return the error of a server that is not proven to continue the beginning of an answer.
+
+    Parameters
+    ----------
+    route
+        The route to the server.
+    reason
+        Why it is not proven; empty where the server is known to start a new answer.
+    """
+    return SettingError(
+        f"{route.model!r} is not proven to continue the beginning of an answer: "
+        f"{reason or f'{route.endpoint.label} starts a new one'}. If you know that it does, give "
+        f"LLMClient(…, continues=True) or name its server, as in 'vllm/{route.model}'; the embedded model 'local' "
+        "does.",
+        setting="continues",
+        value=route.model,
+    )
+
+
+def prove_continuing(route: Route, on_request: Callable[[], None]) -> None:
+    """Check that a server continues the beginning of an answer; if that is not known, ask it once, and remember.
+
+    Parameters
+    ----------
+    route
+        The route to the server.
+    on_request
+        Called for each request that is sent for it.
+
+    Raises
+    ------
+    SettingError
+        If the server starts a new answer, or it cannot be found out.
+    MissingKeyError
+        If it needs a key and has none.
+    """
+    with route.proof:
+        continues, reason = route.endpoint.prefill, ""
+        if continues is None:
+            route.require_key()
+            try:
+                continues = portal.run(continues_counting(route, route.transport(), on_request))
+            except DelugeError as error:
+                refused = getattr(error, "status_code", None) in (400, 422)
+                continues = False if refused else None
+                reason = f"asked to continue one, it failed ({str(error).rstrip('.')})"
+            if continues is not None:
+                route.target = with_prefill(route.target, continues)
+    if not continues:
+        raise starts_anew(route, reason)
