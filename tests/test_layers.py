@@ -29,7 +29,7 @@ ROWS = (
     ("dialects", "render"),
     ("stats", "interop", "local"),
     ("logprobs", "models"),
-    ("text", "prompts", "sampling", "tools", "extras"),
+    ("text", "prompts", "sampling", "tools", "extras", "paths"),
     ("errors", "cache_dir"),
     ("printable", "warning", "memo", "notebook"),
 )

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
 from typing import Any
 
 from ..errors import invalid_argument
@@ -33,19 +31,3 @@ def check_columns(width: Any, least: int, most: int | None = None) -> None:
     if not whole or width < least or (most is not None and width > most):
         upper = "" if most is None else f" to {most}"
         raise invalid_argument("width", width, f"a number of columns from {least}{upper}")
-
-
-def as_file(path: Any) -> Path:
-    """Return the path of a file to write.
-
-    Raises
-    ------
-    SettingError
-        When it is no path, or that of a folder.
-    """
-    if not isinstance(path, str | os.PathLike) or not os.fspath(path):
-        raise invalid_argument("path", path, "the path of a file to write")
-    file = Path(path)
-    if file.is_dir():
-        raise invalid_argument("path", path, "the path of a file, and this is a folder")
-    return file

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal
 
-from ..render.arguments import as_file
+from ..paths import write_file
 from ..render.colors import Theme
 
 
@@ -149,7 +149,7 @@ class StaticExport:
         SettingError
             When an option has an invalid value.
         """
-        as_file(path).write_bytes(self.to_png(**options))
+        write_file(path, self.to_png(**options))
 
     def save_svg(self, path: str | Path, **options: Any) -> None:
         """Write the widget to an SVG file.
@@ -168,4 +168,4 @@ class StaticExport:
         SettingError
             When an option has an invalid value.
         """
-        as_file(path).write_text(self.to_svg(**options), encoding="utf-8")
+        write_file(path, self.to_svg(**options))

@@ -17,7 +17,8 @@ import anywidget
 import traitlets
 
 from ..notebook import kernel_shell
-from ..render.arguments import as_file, check_title
+from ..paths import as_file, write_file
+from ..render.arguments import check_title
 from ..render.assets import read_asset
 from ..render.saved_page import saved_page
 
@@ -109,7 +110,7 @@ class FallbackWidget(anywidget.AnyWidget):
         ...     "<title>Capitals</title>" in page.read_text(encoding="utf-8")
         True
         """
-        file = as_file(path)
+        as_file(path)  # raises before the page is made
         check_title(title)
         inherited = {*anywidget.AnyWidget.class_traits(), *FallbackWidget.class_traits()}
         own = [name for name in self.class_traits(sync=True) if name not in inherited and not name.startswith("_")]
@@ -118,7 +119,7 @@ class FallbackWidget(anywidget.AnyWidget):
         state = {**widget.get_state(own), **changed}
         script, style = self._page_assets
         page = saved_page(state, title=title or widget.title, text=text, script=script, style=style)
-        file.write_text(page, encoding="utf-8")
+        write_file(path, page)
 
     def _page_state(self) -> tuple[dict[str, Any], str]:
         """Return the traits that differ in a saved page, and the text that it shows without scripts."""

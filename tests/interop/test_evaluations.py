@@ -198,3 +198,35 @@ def test_what_is_no_classification_is_refused() -> None:
         to_label_studio(["yes"])
     with pytest.raises(SettingError, match="n must be a whole number"):
         to_label_studio(results(["a", "b", "c"]), n=-1)
+
+
+@pytest.mark.parametrize("read", [read_inspect_log, read_lm_eval_samples])
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        (None, "path must be the path of a file to read, not None"),
+        (3, "path must be the path of a file to read, not 3"),
+        ("", "path must be the path of a file to read"),
+        ("nowhere.json", "path='nowhere.json' cannot be read: No such file"),
+        (LOGS, "cannot be read: Is a directory"),
+    ],
+)
+def test_a_path_that_cannot_be_read_is_refused_by_name(read: Any, path: Any, message: str) -> None:
+    with pytest.raises(SettingError, match=message):
+        read(path)
+
+
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        (3, "path must be the path of a file to write, not 3"),
+        (b"tasks.json", "path must be the path of a file to write"),
+        (LOGS, "this is a folder"),
+        (LOGS / "nowhere" / "tasks.json", "path must be a file in a folder that exists"),
+    ],
+)
+def test_tasks_are_not_written_to_what_is_no_file(path: Any, message: str) -> None:
+    tokens = [{"token": "yes", "logprob": -0.5, "top_logprobs": [{"token": "yes", "logprob": -0.5}]}]
+    found = classify_responses([tokens], ["yes", "no"], inputs=["Is it?"])
+    with pytest.raises(SettingError, match=message):
+        to_label_studio(found, path)

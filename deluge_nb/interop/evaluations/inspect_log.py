@@ -12,6 +12,7 @@ from typing import Any
 
 from ...errors import DelugeError, SettingError
 from ...logprobs.values import is_known
+from ...paths import as_source, unreadable
 from ..readers import as_logprobs
 from .archive import read_member
 from .samples import LoggedSample, LoggedSamples
@@ -58,7 +59,7 @@ def read_inspect_log(path: str | os.PathLike[str], *, scorer: str | None = None)
     >>> log[0].logprobs.text, round(log[0].probability, 2), log[0].correct
     ('Yes', 0.9, 1.0)
     """
-    header, samples = _read_file(Path(path))
+    header, samples = _read_file(as_source(path))
     task = (header.get("eval") or {}).get("task") or "a task"
     names = list(dict.fromkeys(name for sample in samples for name in sample.get("scores") or {}))
     if scorer is None and len(names) > 1:
@@ -83,7 +84,7 @@ def _read_file(path: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:
                 return _read_archive(archive)
         log = json.loads(path.read_text("utf-8"))
     except OSError as error:
-        raise SettingError(f"path cannot be read: {error}.", setting="path", value=str(path)) from None
+        raise unreadable(path, error) from None
     except SettingError:
         raise
     except ValueError:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-from pathlib import Path
 from typing import Any
 
 from ...errors import invalid_argument
+from ...paths import as_file, write_file
 
 
 def to_label_studio(
@@ -45,7 +45,8 @@ def to_label_studio(
     Raises
     ------
     SettingError
-        When ``found`` is not the result of :func:`classify`, or ``n`` is no whole number from 0 on.
+        When ``found`` is not the result of :func:`classify`, ``n`` is no whole number from 0 on, or the file
+        cannot be written.
 
     Examples
     --------
@@ -59,6 +60,8 @@ def to_label_studio(
     """
     if not hasattr(found, "review") or not hasattr(found, "inputs"):
         raise invalid_argument("found", found, "the results of classify()")
+    if path is not None:
+        as_file(path)
     rows = found.review(n)
     tasks: list[dict[str, Any]] = []
     for value, result in zip(rows.inputs, rows, strict=True):
@@ -72,7 +75,9 @@ def to_label_studio(
             predictions.append({"model_version": model_version, "score": result.probability, "result": [choice]})
         tasks.append({"data": data, "predictions": predictions})
     if path is not None:
-        Path(path).write_text(json.dumps(tasks, ensure_ascii=False, indent=1, default=str), "utf-8")
+        write_file(
+            path, json.dumps(tasks, ensure_ascii=False, indent=1, default=str).encode("utf-8", "backslashreplace")
+        )
     return tasks
 
 

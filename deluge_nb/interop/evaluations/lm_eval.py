@@ -6,11 +6,11 @@ import json
 import math
 import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from ...errors import SettingError
 from ...logprobs.values import log_sum
+from ...paths import as_source, unreadable
 from .samples import LoggedSample, LoggedSamples
 
 
@@ -47,11 +47,11 @@ def read_lm_eval_samples(path: str | os.PathLike[str]) -> LoggedSamples:
     >>> sample.answer, round(sample.probability, 2), sample.correct
     (' Oslo', 0.88, 1.0)
     """
-    file = Path(path)
+    file = as_source(path)
     try:
         lines = file.read_text("utf-8").split("\n")
     except (OSError, ValueError) as error:
-        raise SettingError(f"path cannot be read: {error}.", setting="path", value=str(path)) from None
+        raise unreadable(file, error) from None
     samples = []
     for number, line in enumerate(lines, 1):
         if not line.strip():
