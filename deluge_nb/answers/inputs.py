@@ -237,6 +237,18 @@ def placeholders(template: Template) -> set[str]:
     return {match[1] for text in template_texts(template) for match in _PLACEHOLDER.finditer(text)}
 
 
+def check_placeholders(template: Template) -> None:
+    """Raise an error for a template that takes no value at all, whatever the names of the values are.
+
+    Raises
+    ------
+    SettingError
+        When the template has no placeholder.
+    """
+    if not placeholders(template):
+        raise _without_placeholder("\n".join(template_texts(template)), [], "data", "template", "text")
+
+
 def _texts_of(content: str | list[dict[str, Any]]) -> list[str]:
     """Return the texts of a message; its other parts, such as pictures, have no placeholders."""
     return [content] if isinstance(content, str) else [part["text"] for part in content if "text" in part]

@@ -113,7 +113,7 @@ def _as_table(data: Any) -> pa.Table:
         if module == "datasets" and hasattr(data, "with_format"):
             return _from_datasets(data)
         if module == "polars" and hasattr(data, "collect"):
-            data = data.collect()
+            data = _collect(data)
         if module == "polars" and hasattr(data, "schema"):
             return _from_polars(data)
         if hasattr(data, "__arrow_c_stream__"):
@@ -126,10 +126,51 @@ def _as_table(data: Any) -> pa.Table:
     except SettingError:
         raise
     except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
-        raise SettingError(
-            f"data cannot be read as an Arrow table: {_cause(error)}.", setting="data", value=data
-        ) from None
+        raise not_arrow(error, data) from None
     raise invalid_argument("data", data, _KINDS)
+
+
+def not_arrow(error: Exception, data: Any) -> SettingError:
+    """Return the error of a frame that Arrow does not take.
+
+    Parameters
+    ----------
+    error
+        The error of Arrow.
+    data
+        The frame.
+    """
+    return SettingError(f"data cannot be read as an Arrow table: {_cause(error)}.", setting="data", value=data)
+
+
+def as_table_of(columns: Mapping[str, Any]) -> pa.Table:
+    """Return a table of columns as an engine passes them.
+
+    Parameters
+    ----------
+    columns
+        Arrow arrays, lists, or anything with ``to_arrow()``, by name.
+
+    Raises
+    ------
+    SettingError
+        When one is no column, or they differ in length.
+    """
+    import pyarrow as pa
+
+    arrays: dict[str, Any] = {}
+    for name, values in columns.items():
+        if isinstance(values, str | bytes) or not hasattr(values, "__len__"):
+            raise invalid_argument(name, values, "a column, such as an Arrow array or a list")
+        arrays[name] = values.to_arrow() if hasattr(values, "to_arrow") else values
+    lengths = {name: len(values) for name, values in arrays.items()}
+    if len(set(lengths.values())) > 1:
+        listed = ", ".join(f"{name}={length}" for name, length in lengths.items())
+        raise SettingError(f"columns must be of one length, not {listed}.", setting="columns", value=lengths)
+    try:
+        return pa.table(arrays)
+    except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
+        raise not_arrow(error, arrays) from None
 
 
 def _cause(error: Exception) -> str:
@@ -185,6 +226,17 @@ def _from_datasets(data: Any) -> pa.Table:
         )
     # Its own memory ignores a selection or a shuffle of rows.
     return data.with_format("arrow")[:]
+
+
+def _collect(data: Any) -> Any:
+    """Return the rows of a lazy frame of polars."""
+    polars = import_extra("polars", "score_frame()")
+    try:
+        return data.collect()
+    except (OSError, polars.exceptions.PolarsError) as error:  # such as a file or a column that is not there
+        raise SettingError(
+            f"data is a lazy frame that cannot be collected: {_sentence(str(error))}.", setting="data", value=data
+        ) from None
 
 
 def _from_polars(data: Any) -> pa.Table:

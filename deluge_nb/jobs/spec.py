@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 from ..answers.classify import check_able, check_method
 from ..answers.first_token import answer_settings
 from ..answers.inputs import AnswerSet, Template, read_answer_sets, template_texts
+from ..client.calls.travel import pickled
 from ..errors import SettingError, invalid_argument
 from ..response.plain import prompt_to_plain
 
@@ -96,7 +97,7 @@ class Spec:
         return len(self.client.models) == 1 and self.settings[0].temperature == 0
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**vars(self), "client": pickle.dumps(self.client)}
+        return {**vars(self), "client": pickled(self.client, self.client)}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state, client=_shared_client(state["client"]))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -62,6 +63,19 @@ class RowServer:
         yes = share(row)
         likeliest = "yes" if yes > 0.5 else "no"
         return Reply(chat(seen, [(likeliest, {"yes": yes, "no": 1 - yes})]), delay=self.delay)
+
+
+class Unpicklable:
+    """Pace that holds what belongs to this process."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+
+    async def turn(self) -> None: ...
+
+    def charge(self, tokens: float) -> None: ...
+
+    def hold(self, seconds: float) -> None: ...
 
 
 @contextmanager

@@ -28,7 +28,7 @@ from deluge_nb import (
     as_logprobs,
     score_batches,
 )
-from tests.jobs.rows import LABELS, TEMPLATE, RowServer, ask, check_table, row_server, rows
+from tests.jobs.rows import LABELS, TEMPLATE, RowServer, Unpicklable, ask, check_table, row_server, rows
 from tests.openai_server import Reply
 
 pytestmark = pytest.mark.filterwarnings("ignore:.* prompts failed:UserWarning")
@@ -158,6 +158,22 @@ def test_results_alone_are_a_struct_of_the_columns(server: RowServer) -> None:
         score.results(text=["a"])
 
 
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        ({"number": [1, 2], "text": ["a"]}, "columns must be of one length, not number=2, text=1"),
+        ({"number": [1], "text": "a"}, "text must be a column"),
+        ({"number": 1, "text": ["a"]}, "number must be a column"),
+        ({"number": [1], "text": [object()]}, "cannot be read as an Arrow table"),
+        ({}, r"template asks for \{number\}"),
+    ],
+)
+def test_columns_that_are_no_table_are_refused(server: RowServer, columns: dict[str, Any], message: str) -> None:
+    with pytest.raises(SettingError, match=message):
+        scorer(server).results(**columns)
+    assert server.requests == 0
+
+
 def test_log_probabilities_are_read_back_from_a_row(server: RowServer) -> None:
     (found,) = scorer(server)(rows(1))["logprobs"].to_pylist()
     table = as_logprobs(found)
@@ -262,6 +278,13 @@ def test_the_function_travels_without_secrets_and_shares_a_client(server: RowSer
     check_table(first(rows(4)), 4)
 
 
+def test_a_client_that_cannot_be_pickled_says_which_argument_to_leave_out(server: RowServer) -> None:
+    score = score_batches(TEMPLATE, server.client(pace=Unpicklable()), labels=LABELS)
+    with pytest.raises(SettingError, match=r"cannot be pickled \(.*lock.*leave out the client's argument"):
+        pickle.dumps(score)
+    check_table(score(rows(2)), 2)
+
+
 @pytest.mark.slow
 def test_it_works_in_another_process(server: RowServer, tmp_path: Path) -> None:
     (tmp_path / "score.pickle").write_bytes(pickle.dumps(scorer(server)))
@@ -359,6 +382,7 @@ def test_what_is_no_batch_is_refused(server: RowServer, data: Any, message: str)
         ({"dedup": 1}, "dedup must be True, False or None"),
         ({"labels": []}, "labels must be a list of at least one answer"),
         ({"labels": [["a"], ["b"]]}, "labels"),
+        ({"template": "No names"}, r"template has no placeholder such as \{text\}"),
     ],
 )
 def test_a_wrong_argument_is_refused_at_once(server: RowServer, arguments: dict[str, Any], message: str) -> None:

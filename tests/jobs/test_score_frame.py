@@ -313,6 +313,8 @@ def test_classify_frame_has_the_results_of_classify(server: RowServer, tmp_path:
         ({"template": "{number} and {nothing}"}, "asks for {nothing}"),
         ({"data": pd.Series(["a"])}, r"data must be a data frame, such as series.to_frame"),
         ({"data": [1, 2]}, "data must be a data frame"),
+        ({"data": pl.scan_parquet("nowhere.parquet")}, "data is a lazy frame that cannot be collected: No such file"),
+        ({"data": pl.LazyFrame({"a": [1]}).select("b")}, "data is a lazy frame that cannot be collected"),
         ({"out": __file__}, "cannot be made a folder"),
         ({"out": ""}, "out must be the path of a folder"),
         ({"out": 5}, "out must be the path of a folder"),

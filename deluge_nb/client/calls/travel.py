@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ...errors import SettingError
@@ -66,6 +67,32 @@ def _cure(name: str) -> str:
         "file": "install the same weights on both",
     }
     return cures.get(name, "install the same version of deluge-nb on both")
+
+
+def pickled(value: Any, client: BaseClient) -> bytes:
+    """Return what goes to another process together with a client.
+
+    Parameters
+    ----------
+    value
+        What goes there.
+    client
+        The client that it has.
+
+    Raises
+    ------
+    SettingError
+        When the client cannot go there.
+    """
+    try:
+        return pickle.dumps(value)
+    except (TypeError, AttributeError, pickle.PicklingError) as error:
+        raise SettingError(
+            f"The client cannot go to another process, for a part of it cannot be pickled ({error}); leave out the "
+            "client's argument that is an object of your own (transport=, pace=), or run in this process.",
+            setting="client",
+            value=client,
+        ) from None
 
 
 def pace_of(client: BaseClient) -> PaceLike | None:

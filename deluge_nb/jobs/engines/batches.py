@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...answers.inputs import AnswerSet, Template, check_client
+from ...answers.inputs import AnswerSet, Template, check_client, check_placeholders
 from ...client.calls.offline import check_keys
 from ...client.calls.travel import check_place, describe_place
 from ...errors import SettingError, invalid_argument
 from ...extras import import_extra
 from ..columns import COLUMN, as_public
-from ..frames import Frame, RowHasher, first_rows, row_keys
+from ..frames import Frame, RowHasher, as_table_of, first_rows, row_keys
 from ..run import check_columns, check_schema
 from ..spec import Keep, Precision, make_spec
 from ..worker import answer_schema, result_names, score_table
@@ -70,7 +70,7 @@ def score_batches(
     Raises
     ------
     SettingError
-        When an argument has an invalid value.
+        When an argument has an invalid value, or the template has no placeholder.
     LogprobsNotSupportedError
         When labels are given and a model gives no log-probabilities.
     MissingDependencyError
@@ -91,6 +91,7 @@ def score_batches(
     check_client(client, "client")
     if dedup is not None and not isinstance(dedup, bool):
         raise invalid_argument("dedup", dedup, "True, False or None")
+    check_placeholders(template)
     spec = make_spec(template, client, labels=labels, keep=keep, precision=precision)
     return BatchScorer(spec, dedup=spec.is_deterministic if dedup is None else dedup)
 
@@ -187,7 +188,7 @@ class BatchScorer:
         Raises
         ------
         SettingError
-            When the template asks for another column.
+            When the template asks for another column, or the columns are none or differ in length.
 
         Examples
         --------
@@ -199,7 +200,7 @@ class BatchScorer:
         import pyarrow as pa
 
         schema = _result_schema(self._spec)
-        table = self(pa.table({name: _as_column(values) for name, values in columns.items()}))
+        table = self(as_table_of(columns))
         return pa.StructArray.from_arrays([_as_array(table[name]) for name in schema.names], fields=list(schema))
 
     def __call__(self, data: Any) -> Any:
@@ -370,12 +371,6 @@ def _in_the_form_of(data: Any, table: pa.Table) -> Any:
             value=table.num_rows,
         )
     return batches[0] if batches else pa.RecordBatch.from_pylist([], table.schema)
-
-
-def _as_column(values: Any) -> Any:
-    if isinstance(values, str | bytes):
-        raise invalid_argument("columns", values, "columns, such as an Arrow array or a list")
-    return values.to_arrow() if hasattr(values, "to_arrow") else values
 
 
 def _as_array(column: pa.ChunkedArray) -> pa.Array:

@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ....client.calls.offline import check_keys
-from ....client.calls.travel import check_place, describe_place
+from ....client.calls.travel import check_place, describe_place, pickled
 from ....client.interruption import describe, stopping
 from ....errors import DelugeError, MissingKeyError, SettingError
 from .limits import Ask, connect, share_limit
@@ -45,15 +45,7 @@ def pack(worker: Worker) -> bytes:
     spec = worker.spec
     expected = describe_place(spec.client, spec.settings)
     sent = replace(worker, spec=replace(spec, client=share_limit(spec.client)))
-    try:
-        return pickle.dumps((sent, expected))
-    except (TypeError, AttributeError, pickle.PicklingError) as error:
-        raise SettingError(
-            f"The client cannot go to another process, for a part of it cannot be pickled ({error}); leave out on=, or "
-            "the client's argument that is an object of your own (transport=, pace=).",
-            setting="client",
-            value=spec.client,
-        ) from None
+    return pickled((sent, expected), spec.client)
 
 
 def run_packed(packed: bytes, part: int, run: str, ask: Ask) -> Done | Exception:
