@@ -94,7 +94,7 @@ def score(ask: Ask, prompt: str, continuation: str) -> Exchange:
 def _score_window(
     ask: Ask, start: Sequence[int], pieces: Sequence[Piece], special: frozenset[int]
 ) -> Generator[Request, bytes, list[Row]]:
-    """Return the rows of tokens after others; a grammar can force whole characters, and no special tokens."""
+    """Return the rows of tokens after others; a grammar cannot force parts of characters or special tokens."""
     scored: list[Row] = []
     ids = [piece.id for piece in pieces]
     requests = RowRequests(list(start), ids, read=reply_reader(ask), whole_vocabulary=ask.params.full_vocab)
@@ -119,7 +119,8 @@ def _runs(pieces: Sequence[Piece], special: frozenset[int]) -> Iterator[tuple[li
     """Yield tokens end to end, with True for those that one grammar can force."""
 
     def fits(piece: Piece) -> bool:
-        return isinstance(piece.piece, str) and piece.id not in special
+        # The server's grammars end at a character U+0000.
+        return isinstance(piece.piece, str) and piece.id not in special and "\0" not in piece.piece
 
     for forced, run in itertools.groupby(pieces, fits):
         tokens = list(run)
