@@ -85,7 +85,9 @@ def test_a_first_row_that_straddles_the_boundary_is_marked(client: LLMClient) ->
     assert table.note == "the first row also holds 1 character before the text"
 
 
-@pytest.mark.parametrize("text", ["🦆 x 🐢", "a <|im_end|> b", "\n\n\t ", "日本語 and more", " ", "e\u0301\u200d", "a\0b", "\0"])
+@pytest.mark.parametrize(
+    "text", ["🦆 x 🐢", "a <|im_end|> b", "\n\n\t ", "日本語 and more", " ", "e\u0301\u200d", "a\0b", "\0"]
+)
 def test_any_text_can_be_read(client: LLMClient, text: str) -> None:
     table = read(text, model=client)
     assert table.text == text

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, overload
 
 from ..extras import import_extra
+from ..paths import write_file
 from ..printable import printable
 from ..render.comparison import format_signed
 from ..render.influence import ColoredPart, LabeledText, excerpt, to_html, to_text
@@ -228,8 +230,41 @@ class Influence(Sequence[PartInfluence]):
         texts = [LabeledText(text.role, text.begin, text.content) for text in self._texts]
         return to_html(texts, self._colored(), self._summary(), note=self.note, title=title, standalone=standalone)
 
-    def to_text(self) -> str:
+    def save_html(self, path: str | os.PathLike[str], *, title: str | None = None) -> None:
+        """Save the prompt as a page, coloured by the influence of its parts.
+
+        Parameters
+        ----------
+        path
+            The file to write.
+        title
+            Line above the prompt; none by default.
+
+        Raises
+        ------
+        SettingError
+            When the path is that of no file, or the title is no text.
+
+        Examples
+        --------
+        >>> from pathlib import Path
+        >>> from tempfile import TemporaryDirectory
+        >>> from deluge_nb import influence
+        >>> with TemporaryDirectory() as folder:
+        ...     page = Path(folder, "influence.html")
+        ...     influence("The capital of France is", " Paris").save_html(page)
+        ...     "The capital of France is" in page.read_text(encoding="utf-8")
+        True
+        """
+        write_file(path, self.to_html(title=title, standalone=True))
+
+    def to_text(self, *, color: bool = False) -> str:
         """Return the parts as text for a terminal, each with its influence in nats.
+
+        Parameters
+        ----------
+        color
+            Colour the parts with ANSI sequences: blue where one makes the answer likelier, orange where less likely.
 
         Returns
         -------
@@ -242,7 +277,7 @@ class Influence(Sequence[PartInfluence]):
         >>> print(influence("Paris is in France.", " Paris", by=[(12, 18)]).to_text().splitlines()[1].split()[-1])
         France
         """
-        return to_text(self._colored(), self._summary(), note=self.note)
+        return to_text(self._colored(), self._summary(), note=self.note, color=color)
 
     def __repr__(self) -> str:
         known = [part for part in self._colored() if not math.isnan(part.cautious)]

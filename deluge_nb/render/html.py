@@ -161,12 +161,12 @@ def token_elements(
     heat
         Number that the stylesheet turns into colour; none if it is NaN.
     tooltip
-        Text of the tooltip.
+        Text of the tooltip; none if it is empty.
     tag
         Name of the elements.
     """
     style = "" if math.isnan(heat) else f' style="--u:{heat:.4g}"'
-    title = f' title="{html.escape(tooltip, quote=True)}"'
+    title = f' title="{html.escape(tooltip, quote=True)}"' if tooltip else ""
     elements: list[str] = []
     for _, shown, copied, breaks, marked in parts:
         body, true = (shown[: -len(NEWLINE)], copied[:-1]) if breaks else (shown, copied)

@@ -10,16 +10,18 @@ from __future__ import annotations
 
 import html
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from ..logprobs.values import exp_or_inf
 from ..printable import printable
-from ..text.glyphs import shapes_of
+from ..text.glyphs import Fragment, shapes_of
 from ..text.lines import display_width
 from .arguments import check_title
 from .assets import COMPARE_STYLESHEET, ROOT_CLASSES, read_asset
 from .comparison import DIFFERENCE_CAP, format_signed
+from .html import token_elements, whole_page
+from .terminal import COOL, HOT, paint, shade
 
 # Parts in the table below the text, which is for the largest ones.
 _ROWS = 20
@@ -29,7 +31,7 @@ _STYLE = (
     ".deluge .deluge-influence{position:relative;padding:4px 8px 3.6em;white-space:pre-wrap;overflow-wrap:anywhere;"
     "unicode-bidi:plaintext}"
     ".deluge .deluge-influence .deluge-token{cursor:default}"
-    ".deluge .deluge-influence .deluge-token:focus-visible{outline:2px solid var(--deluge-cool);outline-offset:1px}"
+    ".deluge .deluge-influence [data-detail]:focus-visible{outline:2px solid var(--deluge-cool);outline-offset:1px}"
     ".deluge .deluge-influence [data-detail]:is(:hover,:focus)::after{content:attr(data-detail);position:absolute;"
     "left:0;right:0;bottom:0;padding:0 8px;font:12px/1.6 var(--deluge-prose);color:var(--deluge-text);"
     "text-decoration:none;background:var(--deluge-ground);border-top:1px solid var(--deluge-line);white-space:normal;"
@@ -121,17 +123,10 @@ def to_html(
         f'<div class="deluge-static deluge-influence">{body}</div>'
         f"{_note(summary)}{_note(note) if note else ''}{_table(parts)}</div>"
     )
-    if not standalone:
-        return element
-    return (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width"><meta name="color-scheme" content="light dark">'
-        f"<title>{html.escape(printable(title or 'Influence of the parts of a prompt'))}</title></head>"
-        f'<body class="deluge-page"><main>{element}</main></body></html>'
-    )
+    return whole_page(element, printable(title or "Influence of the parts of a prompt")) if standalone else element
 
 
-def to_text(parts: Sequence[ColoredPart], summary: str, *, note: str | None = None) -> str:
+def to_text(parts: Sequence[ColoredPart], summary: str, *, note: str | None = None, color: bool = False) -> str:
     """Return the parts of a prompt as lines, each with its influence in nats.
 
     Parameters
@@ -142,11 +137,15 @@ def to_text(parts: Sequence[ColoredPart], summary: str, *, note: str | None = No
         Line above them.
     note
         Line below them, on the condition under which the numbers hold.
+    color
+        Colour the parts with ANSI sequences.
     """
     numbers = [_short(part) for part in parts]
     width = max(map(display_width, numbers), default=0)
+    strongest = _strongest(parts)
     lines = [
-        f"  {' ' * (width - display_width(number))}{number}  {excerpt(part.text)}"
+        f"  {' ' * (width - display_width(number))}{number}  "
+        f"{paint(excerpt(part.text), _codes(part, strongest) if color else ())}"
         for number, part in zip(numbers, parts, strict=True)
     ]
     return "\n".join([printable(summary), *lines, *([printable(f"Note: {note}")] if note else [])])
@@ -156,6 +155,11 @@ def excerpt(text: str) -> str:
     """Return a text on one line, cut where it is long."""
     line = printable(" ".join(text.split()))
     return line if len(line) <= _LONGEST else f"{line[: _LONGEST - 1]}…"
+
+
+def _codes(part: ColoredPart, strongest: float) -> list[str]:
+    value = part.cautious
+    return [] if math.isnan(value) else shade(min(abs(value) / strongest, 1), COOL if value > 0 else HOT)
 
 
 def _note(text: str) -> str:
@@ -189,37 +193,31 @@ def _text(text: LabeledText, parts: Sequence[ColoredPart], strongest: float) -> 
     pieces = [f'<span class="deluge-role">{html.escape(printable(text.role))}</span>'] if text.role else []
     place = text.begin
     for part in own:
-        pieces += _plain(text.text[place - text.begin : part.begin - text.begin])
-        pieces += _colored(part, strongest)
+        pieces.append(_plain(text.text[place - text.begin : part.begin - text.begin]))
+        pieces.append(_colored(part, strongest))
         place = part.end
-    pieces += _plain(text.text[place - text.begin :])
+    pieces.append(_plain(text.text[place - text.begin :]))
     return f"<div>{''.join(pieces)}</div>"
 
 
-def _plain(text: str) -> Iterator[str]:
-    """Yield text between parts: without a colour, and with spaces and line breaks as they are."""
-    if not text.strip(" \n"):
-        yield text.replace("\n", "<br>")
-        return
-    for shown, _, breaks, _ in shapes_of(text):
-        yield html.escape(shown) + "<br>" * breaks
+def _plain(text: str) -> str:
+    """Return text between parts: without a colour, and with white space as it is."""
+    if not text.strip(" \t\n"):
+        return text.replace("\n", "<br>")
+    return token_elements(_fragments(text), (), math.nan, "")
 
 
-def _colored(part: ColoredPart, strongest: float) -> Iterator[str]:
+def _colored(part: ColoredPart, strongest: float) -> str:
     value = part.cautious
-    names = ["deluge-token"]
-    if value > 0:
-        names.append("deluge-surer")
-    if math.isnan(value):
-        names.append("deluge-unknown")
-    style = "" if math.isnan(value) else f' style="--u:{min(abs(value) / strongest, 1):.4g}"'
+    names = ["deluge-surer"] * (value > 0) + ["deluge-unknown"] * math.isnan(value)
+    heat = math.nan if math.isnan(value) else min(abs(value) / strongest, 1)
     detail = html.escape(_detail(part), quote=True)
-    for number, (shown, _, breaks, marked) in enumerate(shapes_of(part.text)):
-        classes = " ".join([*names, *["deluge-marked"] * marked])
-        focus = ' tabindex="0"' if number == 0 else ""
-        yield f'<span class="{classes}"{style}{focus} title="{detail}" data-detail="{detail}">'
-        yield f"{html.escape(shown)}</span>"
-        yield "<br>" * breaks
+    pieces = token_elements(_fragments(part.text), names, heat, "")
+    return f'<span tabindex="0" title="{detail}" data-detail="{detail}">{pieces}</span>'
+
+
+def _fragments(text: str) -> list[Fragment]:
+    return [Fragment(0, *shape) for shape in shapes_of(text)]
 
 
 def _detail(part: ColoredPart) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 from ..interop.readers import as_logprobs
@@ -11,11 +12,16 @@ from ..text.counts import pluralize
 from ..text.glyphs import Fragment, fragments
 from ..text.lines import display_width, wrap_lines
 from .arguments import check_columns
+from .colors import RGB
 from .excerpt import AlternativeLabels, count_omitted, truncate
 from .scale import percent
 
-# The strongest colour of the stylesheet, and a text colour that is legible on all of its shades.
-_HEAT, _INK = (255, 154, 60), (20, 20, 20)
+HOT: RGB = (255, 154, 60)
+"""Strongest colour of the stylesheet."""
+COOL: RGB = (94, 162, 245)
+"""Strongest colour of what is likelier than something else."""
+# A text colour that is legible on all of their shades.
+_INK: RGB = (20, 20, 20)
 # Heat below which a token keeps the terminal's own colours.
 _FAINT = 0.1
 # Tokens that are listed below plain text.
@@ -77,15 +83,31 @@ def ansi(fragment: Fragment, probability: float) -> str:
     if math.isnan(probability):
         codes = ["2", "9"]
     else:
-        heat = math.sqrt(max(0.0, 1 - probability))
-        codes: list[str] = []
-        if heat > _FAINT:
-            # Dark on orange. Almost certain tokens keep the terminal's own colours.
-            shade = (round(255 - (255 - strongest) * heat) for strongest in _HEAT)
-            codes = ["38", "2", *map(str, _INK), "48", "2", *map(str, shade)]
+        codes = shade(math.sqrt(max(0.0, 1 - probability)), HOT)
         if probability < 0.5:
             codes.append("4")
-    return f"\x1b[{';'.join(codes)}m{fragment.shown}\x1b[0m" if codes else fragment.shown
+    return paint(fragment.shown, codes)
+
+
+def shade(heat: float, strongest: RGB) -> list[str]:
+    """Return the ANSI codes of dark text on a colour; none for a faint one, which keeps the terminal's own colours.
+
+    Parameters
+    ----------
+    heat
+        Strength of the colour, from 0 to 1.
+    strongest
+        The colour for 1.
+    """
+    if not heat > _FAINT:
+        return []
+    mixed = (round(255 - (255 - value) * heat) for value in strongest)
+    return ["38", "2", *map(str, _INK), "48", "2", *map(str, mixed)]
+
+
+def paint(text: str, codes: Sequence[str]) -> str:
+    """Return a text between ANSI codes; as it is if there are none."""
+    return f"\x1b[{';'.join(codes)}m{text}\x1b[0m" if codes else text
 
 
 def _with_least_probable(text: str, table: Logprobs, probabilities: list[float]) -> str:

@@ -23,7 +23,8 @@ def colored(
 
 def spans(page: str) -> list[tuple[str, str, str]]:
     """Return the classes, the heat and the text of each part."""
-    found = re.findall(r'<span class="(deluge-token[^"]*)"(?: style="--u:([\d.]+)")? tabindex="0"[^>]*>([^<]*)', page)
+    pattern = r'<span tabindex="0"[^>]*><span class="(deluge-token[^"]*)"(?: style="--u:([\d.]+)")?[^>]*>([^<]*)'
+    found = re.findall(pattern, page)
     return [(classes.removeprefix("deluge-token").strip(), heat, text) for classes, heat, text in found]
 
 
@@ -66,7 +67,7 @@ def test_text_between_the_parts_and_line_breaks_stay() -> None:
     page = to_html([text], [ColoredPart(0, 7, "One\ntwo", 1.0, 1.0, 1.0, None)], "x")
     body = page[page.index('deluge-influence">') : page.index('<div class="deluge-note">')]
     plain = re.sub(r"<[^>]*>", "", body.replace("<br>", "\n"))
-    assert plain == 'deluge-influence">One↵\ntwo·↵\n three'
+    assert plain == 'deluge-influence">One\ntwo \n three'
 
 
 def test_a_chat_shows_the_roles_and_each_part_once() -> None:
@@ -109,6 +110,15 @@ def test_text_has_a_line_for_each_part() -> None:
         "     unknown  three",
         "      failed  three",
     ]
+
+
+def test_text_is_coloured_where_that_is_asked_for() -> None:
+    parts = [colored(0, 3, 6.0), colored(4, 7, -6.0), colored(8, 13, 0.0), colored(8, 13, math.nan)]
+    lines = to_text(parts, "Four", color=True).splitlines()
+    assert lines[1].endswith("\x1b[38;2;20;20;20;48;2;94;162;245mOne\x1b[0m")
+    assert lines[2].endswith("\x1b[38;2;20;20;20;48;2;255;154;60mtwo\x1b[0m")
+    assert [line.split()[-1] for line in lines[3:]] == ["three", "three"]
+    assert re.sub(r"\x1b\[[\d;]*m", "", "\n".join(lines)) == to_text(parts, "Four")
 
 
 def test_the_conditions_under_which_numbers_hold_are_shown() -> None:

@@ -23,7 +23,7 @@ from deluge_nb.render.picture.grid import lay_out
 from deluge_nb.render.picture.png import from_palette, size, smaller, to_pixels
 from deluge_nb.render.picture.raster import _masks_of
 from deluge_nb.render.picture.scene import CELL, LINE
-from deluge_nb.render.terminal import _HEAT
+from deluge_nb.render.terminal import COOL, HOT
 from deluge_nb.text import bidi
 from deluge_nb.text.lines import display_width, graphemes
 from deluge_nb.widget.view import PALETTES as OF_THE_WIDGET
@@ -128,8 +128,9 @@ def test_text_can_be_read_on_every_colour_of_every_palette(palette: Any, theme: 
             assert (high + 0.05) / (low + 0.05) >= 4.5
 
 
-def test_the_terminals_colour_is_the_stylesheet_s() -> None:
-    assert inks_for("amber", "light").heat == _HEAT
+def test_the_terminals_colours_are_the_stylesheet_s() -> None:
+    inks = inks_for("amber", "light")
+    assert (inks.heat, inks.surer) == (HOT, COOL)
 
 
 # Directions ---------------------------------------------------------------------------------------------------------
