@@ -485,8 +485,15 @@ def test_an_open_card_stays_when_the_width_changes(host: Host, width: str) -> No
     expect(last).to_be_in_viewport()
 
     def stands_by_it() -> bool:
-        at, under = card.bounding_box(), last.bounding_box()
-        return bool(at and under and abs(at["y"] - under["y"] - under["height"] - 6) < 2)
+        at, box, line = (
+            card.bounding_box(),
+            page.locator(".deluge-box").bounding_box(),
+            last.locator("..").bounding_box(),
+        )
+        if not (at and box and line):
+            return False
+        beside = line["x"] + line["width"] + 6 <= at["x"] <= box["x"] + box["width"] + 6
+        return (beside and at["y"] <= line["y"]) or abs(at["y"] - line["y"] - line["height"] - 6) < 2
 
     becomes(stands_by_it, True, page)
 

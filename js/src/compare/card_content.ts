@@ -1,7 +1,7 @@
 // The content of a comparison's card: what each response has in the same part of the text, side by side.
 
 import { percent, signedNats } from "../data/format.ts";
-import { CardContent, renderContent } from "../ui/card_content.ts";
+import { CardContent, type ContentActions, renderContent } from "../ui/card_content.ts";
 import { element } from "../ui/dom.ts";
 import type { Alignment, TokenRef } from "./alignment.ts";
 import { afterLetter, badge, LETTERS } from "./letters.ts";
@@ -62,7 +62,13 @@ export function spokenText(alignment: Alignment, names: string[], ref: TokenRef)
 }
 
 /** The elements of a card. */
-export function renderComparison(alignment: Alignment, names: string[], ref: TokenRef): HTMLElement[] {
+export function renderComparison(
+  alignment: Alignment,
+  names: string[],
+  ref: TokenRef,
+  limit: number,
+  actions: ContentActions,
+): HTMLElement[] {
   const head = element("div", "deluge-card-head");
   const isCommon = alignment.isCommon(ref);
   const difference = alignment.difference(ref);
@@ -85,10 +91,16 @@ export function renderComparison(alignment: Alignment, names: string[], ref: Tok
     children.push(element("div", "deluge-card-facts", `the texts diverge here${bound}`));
   }
   const columns = element("div", "deluge-faces");
-  for (const side of comparedSides(alignment, ref)) columns.append(renderSide(alignment, names, ref, side));
+  for (const side of comparedSides(alignment, ref)) {
+    const root = renderSide(alignment, names, ref, side);
+    const other = counterpart(alignment, ref, side);
+    if (other) root.append(...renderContent(contentOf(alignment, other, limit), actions));
+    columns.append(root);
+  }
   return [...children, columns];
 }
 
+/** What is said of a response above the content of its token. */
 function renderSide(alignment: Alignment, names: string[], ref: TokenRef, side: number): HTMLElement {
   const root = element("div", "deluge-face");
   const name = element("div", "deluge-face-name");
@@ -113,13 +125,12 @@ function renderSide(alignment: Alignment, names: string[], ref: TokenRef, side: 
     whole.append(element("code", "", `${labels.join("|")}${more}`), ` ${percent(Math.exp(sum))}`);
     root.append(whole);
   }
-  root.append(...renderContent(contentOf(alignment, other), null));
   return root;
 }
 
-function contentOf(alignment: Alignment, { side, token }: TokenRef): CardContent {
+export function contentOf(alignment: Alignment, { side, token }: TokenRef, limit?: number): CardContent {
   const store = alignment.stores[side];
   if (!store) throw new RangeError(`there is no response ${side}`);
   store.requestMeasures();
-  return new CardContent(store, token, store.alternatives(token), 1);
+  return new CardContent(store, token, store.alternatives(token), 1, limit);
 }

@@ -1,9 +1,10 @@
 // The card of a comparison: shown beside a token, following the pointer or open until it is closed.
 
 import { Card, type CardHost } from "../ui/card.ts";
+import { MORE_BUTTON, RowLimit } from "../ui/card_content.ts";
 import { button, element, focusedFrom } from "../ui/dom.ts";
 import type { Alignment, TokenRef } from "./alignment.ts";
-import { renderComparison } from "./card_content.ts";
+import { contentOf, renderComparison } from "./card_content.ts";
 import { LETTERS } from "./letters.ts";
 
 /** The view, as the card uses it. */
@@ -11,6 +12,7 @@ export interface CardsHost {
   box: HTMLElement;
   names: string[];
   find(ref: TokenRef): HTMLElement | null;
+  announce(text: string): void;
   goToDifference(by: 1 | -1): void;
 }
 
@@ -18,6 +20,7 @@ export class Cards implements CardHost {
   readonly card: Card;
   /** The token whose card is shown. */
   ref: TokenRef | null = null;
+  readonly #limit = new RowLimit();
 
   constructor(
     private readonly alignment: Alignment,
@@ -34,7 +37,10 @@ export class Cards implements CardHost {
       return;
     }
     this.ref = ref;
-    const children = renderComparison(this.alignment, this.host.names, ref);
+    const limit = this.#limit.of(isOpen ? `${ref.side} ${ref.token}` : "");
+    const onMore = (shown: number) => this.#showMore(ref, shown);
+    const controls = isOpen ? { onMore } : {};
+    const children = renderComparison(this.alignment, this.host.names, ref, limit, controls);
     if (isOpen) {
       const actions = element("div", "deluge-acts");
       actions.append(
@@ -54,6 +60,13 @@ export class Cards implements CardHost {
   /** If a card is shown, show it again, or show that of another token. */
   refresh(ref = this.ref): void {
     if (ref && this.ref) this.show(ref, this.card.isOpen);
+  }
+
+  #showMore(ref: TokenRef, limit: number): void {
+    this.#limit.set(limit);
+    this.refresh();
+    this.card.focus(MORE_BUTTON);
+    this.host.announce(contentOf(this.alignment, ref, limit).spokenRows);
   }
 
   // For the card -------------------------------------------------------------------------------------------------

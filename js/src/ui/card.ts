@@ -2,10 +2,13 @@
 // of the token it knows only the element.
 
 import { element, keepFocus } from "./dom.ts";
+import { type Edges, GAP, place } from "./placement.ts";
 import { isVisible } from "./shell.ts";
 
-/** Distance between card, token and window edge: px. */
-const GAP = 6;
+/** The lines of a view, and the rows of a comparison. */
+const LINES = ".deluge-pair, .deluge-line:not(.deluge-side)";
+/** A card that has less room than this below and above all lines of its token keeps clear of the first one only: px. */
+const LEAST_ROOM = 120;
 
 /** The view, as a card uses it. */
 export interface CardHost {
@@ -36,6 +39,7 @@ export class Card {
   }
 
   show(token: number, children: HTMLElement[], anchor: HTMLElement, isOpen: boolean): void {
+    if (token !== this.token) this.root.scrollTop = 0;
     this.token = token;
     this.isOpen = isOpen;
     keepFocus(this.root, () => {
@@ -80,8 +84,9 @@ export class Card {
     } else this.root.hidden = true;
   }
 
-  focus(): void {
-    this.root.querySelector<HTMLElement>("button, input")?.focus({ preventScroll: true });
+  /** Focus the first control, or that with a selector. */
+  focus(control = "button, input"): void {
+    this.root.querySelector<HTMLElement>(control)?.focus({ preventScroll: true });
   }
 
   #onKey(event: KeyboardEvent): void {
@@ -124,17 +129,58 @@ export class Card {
   };
 
   #placeBeside(anchor: HTMLElement): void {
+    const { root, host } = this;
     const bounds = anchor.getBoundingClientRect();
     this.#anchor = anchor;
     this.#anchorPosition = [bounds.left, bounds.bottom];
-    this.#wasVisible = isVisible(anchor, this.host.box, this.root);
+    this.#wasVisible = isVisible(anchor, host.box, root);
     this.#frameRequest ||= requestAnimationFrame(this.#followAnchor);
-    const own = this.root.getBoundingClientRect();
-    const left = Math.max(GAP, Math.min(bounds.left, window.innerWidth - own.width - GAP));
-    const below = bounds.bottom + GAP;
-    const above = bounds.top - own.height - GAP;
-    const top = below + own.height <= window.innerHeight || above < GAP ? below : above;
-    this.root.style.left = `${left}px`;
-    this.root.style.top = `${Math.max(GAP, Math.min(top, window.innerHeight - own.height - GAP))}px`;
+    const { scrollTop, style } = root;
+    style.maxHeight = "";
+    // Without the page's scrollbars, which window.innerWidth includes.
+    const { clientWidth, clientHeight } = document.scrollingElement ?? document.documentElement;
+    const screen = { width: clientWidth, height: clientHeight };
+    style.maxWidth = `${screen.width - 2 * GAP}px`;
+    const line = linesOf(anchor, host.box, screen.height);
+    const text = visibleText(host.box);
+    const position = place(root.getBoundingClientRect(), bounds.left, line, text, screen);
+    style.left = `${position.left}px`;
+    style.top = `${position.top}px`;
+    style.maxHeight = `${position.maxHeight}px`;
+    // Without a limit to its height, the card was not scrolled.
+    root.scrollTop = scrollTop;
   }
+}
+
+/** The lines on which a token is seen: the line of its first cell, and those of further cells. */
+function linesOf(anchor: HTMLElement, box: HTMLElement, screenHeight: number): Edges {
+  const first = (anchor.closest(LINES) ?? anchor).getBoundingClientRect();
+  const { token, of } = anchor.dataset;
+  const cells = box.querySelectorAll<HTMLElement>(`[data-token="${token}"]`);
+  if (cells.length < 2) return first;
+  const { top, bottom } = box.getBoundingClientRect();
+  const all = { left: first.left, right: first.right, top: first.top, bottom: first.bottom };
+  for (const cell of cells) {
+    if (cell.dataset["of"] !== of) continue;
+    const line = (cell.closest(LINES) ?? cell).getBoundingClientRect();
+    if (line.bottom > top) all.top = Math.min(all.top, Math.max(line.top, top));
+    if (line.top < bottom) all.bottom = Math.max(all.bottom, Math.min(line.bottom, bottom));
+  }
+  const room = Math.max(all.top, screenHeight - all.bottom);
+  return room < LEAST_ROOM ? first : all;
+}
+
+/** The part of the box that has text. */
+function visibleText(box: HTMLElement): Edges {
+  const frame = box.getBoundingClientRect();
+  const text = { left: frame.right, right: frame.left, top: frame.bottom, bottom: frame.top };
+  for (const line of box.querySelectorAll(LINES)) {
+    const { left, right, top, bottom } = line.getBoundingClientRect();
+    if (bottom <= frame.top || top >= frame.bottom) continue;
+    text.left = Math.min(text.left, left);
+    text.right = Math.max(text.right, right);
+    text.top = Math.min(text.top, top);
+    text.bottom = Math.max(text.bottom, bottom);
+  }
+  return text;
 }

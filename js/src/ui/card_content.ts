@@ -1,14 +1,19 @@
 // The content of a token's card: what is said of the token and of its alternatives, and the elements that show it.
 
-import { percent, percentRange } from "../data/format.ts";
+import { percent, percentRange, pluralize } from "../data/format.ts";
 import type { Alternative, Store } from "../data/store.ts";
 import { atTemperature } from "../data/temperature.ts";
 import { button, element } from "./dom.ts";
 
-/** Alternatives with a row of their own; the others are added to the last row. */
-const MAX_ROWS = 20;
+/** Alternatives that a card shows at first. */
+export const FIRST_ROWS = 8;
+/** Alternatives that each press of *more* adds: a whole vocabulary has too many for one page. */
+const MORE_ROWS = 100;
 /** Bytes of a token that are listed. */
 const MAX_BYTES = 32;
+
+/** Selects the control that shows other numbers of alternatives. */
+export const MORE_BUTTON = ".deluge-folded";
 
 interface CardRow {
   label: string;
@@ -21,10 +26,36 @@ interface CardRow {
   rank: string;
 }
 
+/** What the controls within the content do. */
+export interface ContentActions {
+  /** Continue from an alternative, by its index; null if that is impossible. */
+  onBranch?: ((token: number, index: number) => void) | null;
+  /** Show another number of alternatives. */
+  onMore?: (limit: number) => void;
+}
+
+/** The number of alternatives in a card: it grows with *more*, and is the first one again for another token. */
+export class RowLimit {
+  #limit = FIRST_ROWS;
+  #key = "";
+
+  /** The limit for the token with a key. */
+  of(key: string): number {
+    if (key !== this.#key) this.#limit = FIRST_ROWS;
+    this.#key = key;
+    return this.#limit;
+  }
+
+  set(limit: number): void {
+    this.#limit = limit;
+  }
+}
+
 /** The content of a token's card, as text and numbers without elements. */
 export class CardContent {
   readonly label: string;
   readonly logprob: number;
+  /** All rows, also those that are folded. */
   readonly rows: CardRow[] = [];
 
   constructor(
@@ -32,6 +63,8 @@ export class CardContent {
     readonly token: number,
     readonly alternatives: Alternative[] | undefined,
     readonly temperature: number,
+    /** The number of alternatives that are shown; the chosen token is in any case. */
+    readonly limit = FIRST_ROWS,
   ) {
     this.label = store.label(token);
     this.logprob = store.logprob[token] ?? Number.NaN;
@@ -55,6 +88,20 @@ export class CardContent {
     if (!Number.isFinite(most)) range = `≥ ${range}`;
     else if (most - least >= 0.005) range += ` – ${most.toFixed(2)}`;
     return `entropy ${range} bits`;
+  }
+
+  get shownRows(): CardRow[] {
+    return this.rows.filter((row, index) => index < this.limit || row.kind);
+  }
+
+  get foldedRows(): CardRow[] {
+    return this.rows.filter((row, index) => index >= this.limit && !row.kind);
+  }
+
+  /** The text for screen readers when other rows are shown. */
+  get spokenRows(): string {
+    const count = this.shownRows.filter((row) => row.kind !== "deluge-rest").length;
+    return `${pluralize(count, "alternative")} shown`;
   }
 
   get facts(): string[] {
@@ -111,7 +158,7 @@ export class CardContent {
     const unlisted = isListed || Number.isNaN(this.logprob) ? null : this.logprob;
     const logprobs = alternatives.map(({ logprob }) => logprob).filter((logprob) => !Number.isNaN(logprob));
     const { lower, upper, rest } = atTemperature(logprobs, this.temperature, this.store.vocabSize, unlisted);
-    const sorted = [...logprobs].sort((a, b) => b - a);
+    const ranks = ranksOf(alternatives);
     let known = 0;
     const nextBounds = (): [number, number] => {
       const bounds: [number, number] = [lower[known] ?? Number.NaN, upper[known] ?? Number.NaN];
@@ -126,13 +173,11 @@ export class CardContent {
         logprob,
         bounds: isKnown ? nextBounds() : [Number.NaN, Number.NaN],
         kind: chosen ? "deluge-own" : "",
-        rank: isKnown ? String(sorted.indexOf(logprob) + 1) : "",
+        rank: isKnown ? String(ranks[index]) : "",
       };
     });
-    const shown = rows.filter((row, index) => index < MAX_ROWS || row.kind);
-    const cut = rows.filter((row) => !shown.includes(row));
     if (!isListed) {
-      shown.push({
+      rows.push({
         label: this.label,
         index: -1,
         logprob: this.logprob,
@@ -142,51 +187,88 @@ export class CardContent {
         rank: `> ${alternatives.length}`,
       });
     }
-    shown.push(this.#createRestRow(rest, cut));
-    return shown;
+    rows.push(this.#createRestRow(rest));
+    return rows;
   }
 
-  /** The row of all tokens that have none: those that are not listed, and those that were cut. */
-  #createRestRow([least, most]: [number, number], cut: CardRow[]): CardRow {
+  /** The row of all tokens that are not listed. */
+  #createRestRow([least, most]: [number, number]): CardRow {
     // At temperature 1, Python's tail has more digits than a difference from 1 in single precision.
     const tail = this.temperature === 1 ? this.store.measures?.tail[this.token] : undefined;
-    const sum = (bound: 0 | 1) => cut.reduce((total, row) => total + (row.bounds[bound] || 0), 0);
     return {
       label: "everything else",
       index: -1,
       logprob: Number.NaN,
-      bounds: [Math.min(1, (tail ?? least) + sum(0)), Math.min(1, (tail ?? most) + sum(1))],
+      bounds: [Math.min(1, tail ?? least), Math.min(1, tail ?? most)],
       kind: "deluge-rest",
       rank: "",
     };
   }
 }
 
-/** The elements of a card. With `onBranch`, called with the index of an alternative, the alternatives are buttons. */
-export function renderContent(
-  content: CardContent,
-  onBranch: ((token: number, index: number) => void) | null,
-): HTMLElement[] {
+/** The ranks of alternatives, from 1; alternatives of equal probability share one. */
+function ranksOf(alternatives: Alternative[]): number[] {
+  const order = alternatives.map((_, index) => index).filter((index) => !Number.isNaN(logprobAt(index)));
+  function logprobAt(index: number): number {
+    return alternatives[index]?.logprob ?? Number.NaN;
+  }
+  order.sort((a, b) => logprobAt(b) - logprobAt(a));
+  const ranks: number[] = [];
+  let rank = 0;
+  order.forEach((index, position) => {
+    if (!position || logprobAt(index) !== logprobAt(order[position - 1] ?? 0)) rank = position + 1;
+    ranks[index] = rank;
+  });
+  return ranks;
+}
+
+/** The elements of a card: the token and its number first, then bars, then facts. */
+export function renderContent(content: CardContent, actions: ContentActions = {}): HTMLElement[] {
   const head = element("div", "deluge-card-head");
   const own = content.rows.find((row) => row.kind === "deluge-own");
   const probability = own ? percentRange(own.bounds) : percent(Math.exp(content.logprob));
   head.append(element("code", "", content.label), element("strong", "", probability));
   const facts = element("div", "deluge-card-facts", content.facts.join(" · "));
-  const identity = element("div", "deluge-card-facts", content.identity);
+  const identity = element("div", "deluge-card-facts deluge-identity", content.identity);
+  identity.title = content.identity;
   if (!content.alternatives) {
-    return [head, facts, element("div", "deluge-card-facts", "loading alternatives …"), identity];
+    return [head, element("div", "deluge-card-facts", "loading alternatives …"), facts, identity];
   }
   if (!content.rows.length) return [head, facts, identity];
-  const list = element("div", "deluge-card-list");
   if (content.temperature !== 1) {
     facts.append(` · at temperature ${content.temperature}`);
   }
-  for (const row of content.rows) {
+  return [head, renderList(content, actions), facts, identity];
+}
+
+function renderList(content: CardContent, { onBranch, onMore }: ContentActions): HTMLElement {
+  const list = element("div", "deluge-card-list");
+  const more = renderMore(content, onMore);
+  for (const row of content.shownRows) {
     const { index } = row;
     const onClick = onBranch && index >= 0 ? () => onBranch(content.token, index) : null;
+    if (more && row.kind === "deluge-rest") list.append(more);
     list.append(renderRow(row, onClick));
   }
-  return [head, facts, list, identity];
+  return list;
+}
+
+/** The row of the alternatives that are folded: a button if `onMore` is given. */
+function renderMore(content: CardContent, onMore: ContentActions["onMore"]): HTMLElement | null {
+  const { limit, foldedRows } = content;
+  const count = foldedRows.length;
+  if (!count && limit === FIRST_ROWS) return null;
+  const added = Math.min(count, MORE_ROWS);
+  const label = count ? `${count} more` : "fewer";
+  const title = count ? `Show ${added} more alternatives` : "Show fewer alternatives";
+  const next = count ? limit + MORE_ROWS : FIRST_ROWS;
+  const root = onMore ? button("", title, () => onMore(next)) : element("div");
+  root.className = "deluge-folded";
+  if (onMore) root.setAttribute("aria-expanded", String(limit > FIRST_ROWS));
+  const sum = (bound: 0 | 1) => foldedRows.reduce((total, row) => total + (row.bounds[bound] || 0), 0);
+  const total = count ? percentRange([Math.min(1, sum(0)), Math.min(1, sum(1))]) : "";
+  root.append(element("span", "", label), element("span", "deluge-percent", total));
+  return root;
 }
 
 function renderRow(row: CardRow, onClick: (() => void) | null): HTMLElement {

@@ -65,11 +65,20 @@ export function focusedFrom(node: Node): Element | null {
   return rootOf(node).activeElement;
 }
 
+let isUpdating = false;
+
+/** True while `keepFocus` updates an element. Chromium reports that the focus leaves a control when it is removed. */
+export function keepsFocus(): boolean {
+  return isUpdating;
+}
+
 /** Update the content of an element, and keep the focus on the button or input with the same index. */
 export function keepFocus(root: HTMLElement, update: () => void): void {
   const controls = () => [...root.querySelectorAll<HTMLElement>("button, input")];
   const index = controls().indexOf(focusedFrom(root) as HTMLElement);
+  isUpdating = true;
   update();
+  isUpdating = false;
   if (index >= 0) controls()[index]?.focus({ preventScroll: true });
 }
 

@@ -1,7 +1,7 @@
 // The parts that every view of tokens has around its text: scrolling box, status region, list of keys. Knows nothing of
 // what the view shows.
 
-import { element, listenUntil, rootOf, suppressShortcuts } from "./dom.ts";
+import { element, keepsFocus, listenUntil, rootOf, suppressShortcuts } from "./dom.ts";
 
 /** Classes of the root of a view. With them, a host's MathJax does not typeset dollar signs of a model. */
 export const ROOT_CLASSES = "deluge tex2jax_ignore mathjax_ignore";
@@ -78,7 +78,7 @@ export function scrollBoxTo(box: HTMLElement, top: number, height: number): void
 export function onFocusLeave(root: HTMLElement, listener: () => void, signal: AbortSignal): void {
   listenUntil(signal)(root, "focusout", (event) => {
     const to = event.relatedTarget as Element | null;
-    if (!to || !root.contains(to)) listener();
+    if (!keepsFocus() && (!to || !root.contains(to))) listener();
   });
 }
 

@@ -4,7 +4,7 @@ import type { Store } from "../data/store.ts";
 import { setTrait } from "../host/traits.ts";
 import { writeClipboard } from "../text/clipboard.ts";
 import { Card, type CardHost } from "../ui/card.ts";
-import { CardContent, renderContent } from "../ui/card_content.ts";
+import { CardContent, MORE_BUTTON, RowLimit, renderContent } from "../ui/card_content.ts";
 import { button, element, focusedFrom, input, keepFocus } from "../ui/dom.ts";
 import type { Model } from "./model.ts";
 
@@ -14,6 +14,7 @@ export interface CardsHost {
   box: HTMLElement;
   find(token: number): HTMLElement | null;
   goTo(token: number): void;
+  announce(text: string): void;
   notify(text: string): void;
   /** Send a request to the model, and show that it runs. */
   ask(content: object): void;
@@ -24,8 +25,10 @@ export class Cards implements CardHost {
   readonly pinned = new PinnedCards(
     (token) => this.togglePin(token),
     (token) => this.host.goTo(token),
+    () => this.refresh(),
   );
 
+  readonly #limit = new RowLimit();
   /** Shared by all cards, so that the slider can be dragged while the card changes. */
   readonly #temperatureControl = element("label", "deluge-heat", "temperature ");
   readonly #slider = input({ type: "range", min: "0", max: "2", step: "0.05" });
@@ -42,17 +45,19 @@ export class Cards implements CardHost {
     this.#temperatureControl.append(slider, this.#temperatureText);
   }
 
-  contentOf(token: number): CardContent {
-    this.store.requestMeasures();
-    return new CardContent(this.store, token, this.store.alternatives(token), this.model.get("temperature"));
+  contentOf(token: number, limit?: number): CardContent {
+    const { store } = this;
+    store.requestMeasures();
+    return new CardContent(store, token, store.alternatives(token), this.model.get("temperature"), limit);
   }
 
   /** Show the card of a token. An open card has controls, and stays until it is closed. */
   show(token: number, isOpen = false): void {
     const anchor = this.host.find(token);
     if (!anchor || token >= this.store.count) return;
-    const content = this.contentOf(token);
-    const children = renderContent(content, isOpen ? this.#onBranch : null);
+    const content = this.contentOf(token, this.#limit.of(isOpen ? String(token) : ""));
+    const onMore = (limit: number) => this.#showMore(limit);
+    const children = renderContent(content, isOpen ? { onBranch: this.#onBranch, onMore } : {});
     if (isOpen) children.push(...this.#renderControls(content));
     this.card.show(token, children, anchor, isOpen);
   }
@@ -61,7 +66,15 @@ export class Cards implements CardHost {
   refresh(): void {
     if (this.card.token !== null) this.show(this.card.token, this.card.isOpen);
     const tokens = this.model.get("pinned").filter((token) => token < this.store.count);
-    this.pinned.show(tokens, (token) => this.contentOf(token));
+    this.pinned.show(tokens, (token, limit) => this.contentOf(token, limit));
+  }
+
+  #showMore(limit: number): void {
+    this.#limit.set(limit);
+    this.refresh();
+    this.card.focus(MORE_BUTTON);
+    const { token } = this.card;
+    if (token !== null) this.host.announce(this.contentOf(token, limit).spokenRows);
   }
 
   togglePin(token: number): void {
@@ -131,17 +144,19 @@ export class Cards implements CardHost {
 /** The cards that stay below the text, for comparison. */
 class PinnedCards {
   readonly root = element("div", "deluge-pins");
+  readonly #limits = new Map<number, number>();
 
   constructor(
     private readonly remove: (token: number) => void,
     private readonly goTo: (token: number) => void,
+    private readonly refresh: () => void,
   ) {
     this.root.setAttribute("role", "group");
     this.root.setAttribute("aria-label", "Kept cards");
     this.root.hidden = true;
   }
 
-  show(tokens: number[], contentOf: (token: number) => CardContent): void {
+  show(tokens: number[], contentOf: (token: number, limit?: number) => CardContent): void {
     this.root.hidden = tokens.length === 0;
     const cards = tokens.map((token) => {
       const card = element("div", "deluge-pin");
@@ -150,7 +165,11 @@ class PinnedCards {
         button(`token ${token + 1}`, `Go to token ${token + 1}`, () => this.goTo(token)),
         button("×", `Remove the card of token ${token + 1}`, () => this.remove(token)),
       );
-      card.append(actions, ...renderContent(contentOf(token), null));
+      const onMore = (limit: number) => {
+        this.#limits.set(token, limit);
+        this.refresh();
+      };
+      card.append(actions, ...renderContent(contentOf(token, this.#limits.get(token)), { onMore }));
       return card;
     });
     keepFocus(this.root, () => this.root.replaceChildren(...cards));
