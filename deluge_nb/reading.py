@@ -8,6 +8,7 @@ from .client.calls.given import ask_next_token
 from .client.client import LLMClient, client_for
 from .client.sending.pairs import as_given_prompt
 from .errors import LogprobsMissingError, invalid_argument
+from .interop.before import known_before
 from .prompts import PromptLike
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ def read(
     -------
     Logprobs
         One row for each token of the text. Where a token straddles the beginning of the text, the first row also holds
-        characters before it, and ``note`` says how many.
+        characters before it, and ``note`` says how many. A view shows the end of ``before`` in grey.
 
     Raises
     ------
@@ -124,5 +125,5 @@ def _table_of(response: APIResponse) -> Logprobs:
         reason = response.note or "the server returned none"
         raise LogprobsMissingError(f"{response.model!r}: there are no log-probabilities ({reason}).")
     table = response.logprobs[:]
-    table.note = response.note
+    table.note, table.before = response.note, known_before(response)
     return table

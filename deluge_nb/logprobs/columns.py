@@ -406,3 +406,9 @@ def stack_packed(blocks: list[Any]) -> NDArray[np.void] | None:
     headers = rows["header"]
     are_equal = all((headers[name] == header[name]).all() for name in ("n", "m", "vocabulary"))
     return rows if are_equal else None
+
+
+def read_only(column: Ints) -> Ints:
+    """Return a column after making it read-only."""
+    column.flags.writeable = False
+    return column

@@ -29,6 +29,7 @@ from .columns import (
     has_repeats,
     pack_columns,
     pack_lists,
+    read_only,
 )
 from .rounding import check_rounding
 from .values import exp_or_inf
@@ -63,6 +64,7 @@ class TokenColumns:
         "_observed",
         "_offsets",
         "_vocabulary",
+        "before",
         "matches_text",
         "note",
         "packed",
@@ -75,6 +77,8 @@ class TokenColumns:
     matches_text: bool
     """False where a server sent the tokens of another text than that of its answer, so that nothing is known of the
     answer's own: no probability of an answer is read from such a table."""
+    before: str | None
+    """Text before the first token, where :func:`deluge_nb.read` was given one; a slice does not keep it."""
     note: str | None
     """Condition under which the numbers hold, such as the windows in which a long text was read; slices keep it."""
     vocab_size: int | None
@@ -154,7 +158,7 @@ class TokenColumns:
         self.vocab_size = vocab_size
         self.rounding = rounding
         self.matches_text = True
-        self.note = None
+        self.before = self.note = None
         self._observed: measures.Observed | None = None
 
     def __len__(self) -> int:
@@ -178,9 +182,9 @@ class TokenColumns:
         """
         start, stop = int(self._offsets[0]), int(self._offsets[-1])
         return (
-            _read_only(self._chosen.astype(np.int32)),
+            read_only(self._chosen.astype(np.int32)),
             self._chosen_logprob,
-            _read_only(self._alternative[start:stop].astype(np.int32)),
+            read_only(self._alternative[start:stop].astype(np.int32)),
             self._alternative_logprob[start:stop],
             self._offsets - self._offsets[0],
         )
@@ -345,8 +349,8 @@ class TokenColumns:
         # Thousands of responses may share a vocabulary, which each pickle would contain.
         table = self.compact()
         entries = [table._vocabulary.entry(index) for index in range(len(table._vocabulary))]
-        columns = tuple(np.array(column) for column in table.columns)
-        return _restore, (type(self), entries, columns, self.vocab_size, self.rounding, self.matches_text, self.note)
+        settings = (self.vocab_size, self.rounding, self.matches_text, self.note, self.before)
+        return _restore, (type(self), entries, tuple(map(np.array, table.columns)), *settings)
 
     def _row(self, index: int) -> int:
         """Return the row of an index; negative ones count from the end."""
@@ -400,16 +404,12 @@ def _restore(
     rounding: float | None = None,
     matches_text: bool = True,
     note: str | None = None,
+    before: str | None = None,
 ) -> TokenColumns:
     vocabulary = Vocabulary.of(entries)
     table = table_class(vocabulary, *columns, vocab_size=vocab_size, rounding=rounding, matches_text=matches_text)
-    table.note = note
+    table.note, table.before = note, before
     return table
-
-
-def _read_only(column: Ints) -> Ints:
-    column.flags.writeable = False
-    return column
 
 
 def _warn_of_censored(number: str) -> None:

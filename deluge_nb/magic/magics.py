@@ -292,7 +292,7 @@ class DelugeMagics(Magics):
             return
         if not isinstance(value, APIResponse) or value.logprobs is None:
             raise NotImplementedError
-        show_table(value.logprobs)
+        show_table(value)
 
     @property
     def matcher(self) -> Any:

@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
-from ..errors import SettingError
+from ..errors import SettingError, invalid_argument
+from ..interop.before import known_before
 from ..logprobs.measures import mask_censored
 from ..logprobs.table import Logprobs
+from ..printable import printable
 from ..text.counts import pluralize
-from ..text.glyphs import short_label
+from ..text.glyphs import Fragment, short_label
+from ..text.lines import can_break
 from .scale import COLOR_BY, percent
 
 # Alternatives in a tooltip.
 _IN_TOOLTIP = 3
+# Characters of the text before the tokens.
+_BEFORE = 300
+NO_TOKEN = -1
+"""The token of fragments that belong to none."""
 
 
 def truncate(table: Logprobs, limit: int | None) -> tuple[Logprobs, int]:
@@ -46,6 +54,46 @@ def check_color_by(color_by: object) -> None:
         raise SettingError(
             f"color_by must be one of {', '.join(COLOR_BY)}, not {color_by!r}.", setting="color_by", value=color_by
         )
+
+
+def check_before(before: Any, logprobs: Any) -> str:
+    """Return the text before the tokens: the argument, or if that is None, what the response or table knows.
+
+    Raises
+    ------
+    SettingError
+        When the argument is neither a text nor None.
+    """
+    if before is None:
+        return known_before(logprobs)
+    if not isinstance(before, str):
+        raise invalid_argument("before", before, "a text or None")
+    return before
+
+
+def draw_before(before: str) -> str:
+    """Return the text before the tokens as it is drawn: its last 300 characters after an ellipsis.
+
+    Examples
+    --------
+    >>> from deluge_nb.render.excerpt import draw_before
+    >>> draw_before("The grass is always"), len(draw_before("long " * 1000))
+    ('The grass is always', 301)
+    """
+    return printable(before if len(before) <= _BEFORE else f"…{before[-_BEFORE:]}")
+
+
+def before_fragments(before: str) -> list[Fragment]:
+    """Return the text before the tokens in the parts between which a line may end."""
+    lines = draw_before(before).replace("\t", "    ").split("\n")
+    parts: list[Fragment] = []
+    for number, line in enumerate(lines):
+        ends = [end for end in range(1, len(line)) if line[end] != " " and can_break(line[end - 1], line[end])]
+        texts = [line[start:end] for start, end in zip([0, *ends], [*ends, len(line)], strict=True)]
+        parts += [Fragment(NO_TOKEN, text, text) for text in texts if text]
+        if number < len(lines) - 1:
+            parts.append(Fragment(NO_TOKEN, "", "\n", breaks=True))
+    return parts
 
 
 class AlternativeLabels:

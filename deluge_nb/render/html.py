@@ -17,7 +17,7 @@ from ..text.glyphs import NEWLINE, Fragment, fragments, label
 from .arguments import check_title
 from .assets import ROOT_CLASSES, VIEW_STYLESHEET, read_asset
 from .colors import Palette, check_palette
-from .excerpt import AlternativeLabels, check_color_by, count_omitted, truncate
+from .excerpt import AlternativeLabels, check_before, check_color_by, count_omitted, draw_before, truncate
 from .scale import SCALES, ColorBy, percent, scale_values
 from .terminal import to_text
 
@@ -34,6 +34,7 @@ def to_html(
     *,
     color_by: ColorBy = "probability",
     title: str | None = None,
+    before: str | None = None,
     palette: Palette = "amber",
     standalone: bool = False,
     picture: bool = False,
@@ -49,6 +50,9 @@ def to_html(
         Measure that is shown as colour: ``"probability"``, ``"surprisal"``, ``"entropy"``, ``"margin"`` or ``"rank"``.
     title
         Line above the tokens; none by default.
+    before
+        Text that came before the tokens, such as the prompt: its end is shown in grey, and is no part of what is
+        copied. None: what the response or table knows of it; ``""`` shows none.
     palette
         ``"amber"``, ``"blue"``, ``"green"`` or ``"grey"``. The page decides between light and dark.
     standalone
@@ -80,9 +84,12 @@ def to_html(
     check_color_by(color_by)
     check_palette(palette)
     check_title(title)
+    before = check_before(before, logprobs)
     whole = as_logprobs(logprobs)
     table, rest = truncate(whole, limit)
     tokens = "".join(_spans(table, color_by))
+    if before:
+        tokens = f'<span class="deluge-before">{_escape(draw_before(before))}</span>{tokens}'
     heading = f'<div class="deluge-title">{html.escape(title)}</div>' if title else ""
     scale = SCALES[color_by]
     unit, steps = scale.unit, scale.steps
@@ -102,7 +109,7 @@ def to_html(
     content = f'{heading}{legend}<div class="deluge-static">{tokens}</div>'
     element = (
         f'<div class="{ROOT_CLASSES}" data-color="{color_by}" data-palette="{palette}"><style>{style}</style>'
-        f"{_with_picture(content, whole, color_by, title or '', palette) if picture else content}</div>"
+        f"{_with_picture(content, whole, color_by, title or '', palette, before) if picture else content}</div>"
     )
     return whole_page(element, title) if standalone else element
 
@@ -118,7 +125,7 @@ def whole_page(element: str, title: str | None) -> str:
 
 
 def static_bundle(
-    table: Logprobs, color_by: ColorBy = "probability", title: str = "", palette: Palette = "amber"
+    table: Logprobs, color_by: ColorBy = "probability", title: str = "", palette: Palette = "amber", before: str = ""
 ) -> dict[str, str]:
     """Return the static forms of a table by MIME type, truncated to :data:`FALLBACK_LIMIT` tokens.
 
@@ -127,17 +134,23 @@ def static_bundle(
     picture = has_extra("vl_convert")
     return {
         "text/html": to_html(
-            table, color_by=color_by, title=title, palette=palette, picture=picture, limit=FALLBACK_LIMIT
+            table,
+            color_by=color_by,
+            title=title,
+            before=before,
+            palette=palette,
+            picture=picture,
+            limit=FALLBACK_LIMIT,
         ),
-        "text/plain": to_text(table, limit=FALLBACK_LIMIT),
+        "text/plain": to_text(table, before=before, limit=FALLBACK_LIMIT),
     }
 
 
-def _with_picture(content: str, table: Logprobs, color_by: ColorBy, title: str, palette: Palette) -> str:
+def _with_picture(content: str, table: Logprobs, color_by: ColorBy, title: str, palette: Palette, before: str) -> str:
     """Return a picture followed by hidden content. The stylesheet shows the content instead of the picture."""
     from .picture.api import fallback_picture
 
-    png, width, description = fallback_picture(table, color_by, title, palette)
+    png, width, description = fallback_picture(table, color_by, title, palette, before)
     source = base64.b64encode(png).decode()
     return (
         f'<img class="deluge-picture" width="{width}" alt="{html.escape(description, quote=True)}" '

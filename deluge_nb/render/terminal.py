@@ -13,7 +13,7 @@ from ..text.glyphs import Fragment, fragments
 from ..text.lines import display_width, wrap_lines
 from .arguments import check_columns
 from .colors import RGB
-from .excerpt import AlternativeLabels, count_omitted, truncate
+from .excerpt import NO_TOKEN, AlternativeLabels, before_fragments, check_before, count_omitted, truncate
 from .scale import percent
 
 HOT: RGB = (255, 154, 60)
@@ -24,17 +24,28 @@ COOL: RGB = (94, 162, 245)
 _INK: RGB = (20, 20, 20)
 # Heat below which a token keeps the terminal's own colours.
 _FAINT = 0.1
+_GREY = "\x1b[90m"
 # Tokens that are listed below plain text.
 _LEAST_PROBABLE = 5
 
 
-def to_text(logprobs: Any, *, color: bool = False, width: int | None = None, limit: int | None = None) -> str:
+def to_text(
+    logprobs: Any,
+    *,
+    before: str | None = None,
+    color: bool = False,
+    width: int | None = None,
+    limit: int | None = None,
+) -> str:
     """Return the completion as text for a terminal.
 
     Parameters
     ----------
     logprobs
         Table, or a response with log-probabilities: see :func:`deluge_nb.as_logprobs`.
+    before
+        Text that came before the tokens, such as the prompt: its end stands before them, in grey with ``color``. None:
+        what the response or table knows of it; ``""`` shows none.
     color
         Colour the tokens with ANSI sequences. Otherwise the least probable tokens are listed below the text.
     width
@@ -67,15 +78,26 @@ def to_text(logprobs: Any, *, color: bool = False, width: int | None = None, lim
     """
     if width is not None:
         check_columns(width, 1)
+    lead = before_fragments(check_before(before, logprobs))
     table, rest = truncate(as_logprobs(logprobs), limit)
     probabilities = table.prob.tolist()
-    lines = wrap_lines(fragments(table.token_bytes), width)
-    text = "\n".join(
-        "".join(ansi(part, probabilities[part.token]) if color else part.shown for part in line) for line in lines
-    )
+    lines = wrap_lines([*lead, *fragments(table.token_bytes)], width)
+    draw = _in_colors if color else _without_colors
+    text = "\n".join(draw(line, probabilities) for line in lines)
     if rest:
         text += f"\n{count_omitted(rest)}"
     return text if color else _with_least_probable(text, table, probabilities)
+
+
+def _without_colors(line: list[Fragment], _: list[float]) -> str:
+    return "".join(part.shown for part in line)
+
+
+def _in_colors(line: list[Fragment], probabilities: list[float]) -> str:
+    tokens = [part for part in line if part.token != NO_TOKEN]
+    lead = "".join(part.shown for part in line[: len(line) - len(tokens)])
+    grey = f"{_GREY}{lead}\x1b[0m" if lead else ""
+    return grey + "".join(ansi(part, probabilities[part.token]) for part in tokens)
 
 
 def ansi(fragment: Fragment, probability: float) -> str:

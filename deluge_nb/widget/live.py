@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from ..client.continuation import Continuer
+from ..interop.before import before_of
 from .fallback import display_with_fallback, update_fallback
 from .view import LogprobView
 
@@ -94,7 +95,8 @@ class LiveView:
 
     def _update(self, table: Logprobs) -> None:
         if self._view is None:
-            self._view = LogprobView(table, **self._author)
+            before = before_of(self._author["prompt"], table)
+            self._view = LogprobView(table, before=before, **self._author)
             self._handle = display_with_fallback(self._view)
         else:
             self._view.update(table, prompt=self._author.get("prompt"))

@@ -12,6 +12,7 @@ from ..interop.readers import as_logprobs
 from ..logprobs.table import Logprobs
 from ..render import html
 from ..render.colors import PALETTES, Palette
+from ..render.excerpt import check_before, draw_before
 from ..render.picture import api
 from ..render.scale import COLOR_BY, ColorBy
 from ..render.terminal import to_text
@@ -34,6 +35,11 @@ FONTS = ("monospace", "proportional")
 SPACES = ("marks", "all", "plain")
 
 
+def _sent_before(before: str, _: object) -> str:
+    """Return what the browser draws of the text before the tokens; a prompt may be long."""
+    return draw_before(before)
+
+
 class LogprobView(StaticExport, FallbackWidget):
     """A completion in a notebook: tokens coloured by probability, with the alternatives the model considered.
 
@@ -53,6 +59,10 @@ class LogprobView(StaticExport, FallbackWidget):
         The position of the selected token, or None.
     title
         A line above the tokens; none by default.
+    before
+        The text that came before the tokens, such as the prompt. Its last 300 characters are shown in grey and are no
+        part of what is copied. By default what the response knows: raw text that it continues, or the beginning of its
+        answer; ``""`` shows none.
     palette
         ``"amber"``, ``"blue"``, ``"green"`` or ``"grey"``: one hue in equal steps, for light and dark themes.
     font
@@ -110,6 +120,7 @@ class LogprobView(StaticExport, FallbackWidget):
     limits = traitlets.List(traitlets.Any()).tag(sync=True)
     temperature = traitlets.Float(1.0).tag(sync=True)
     title = traitlets.Unicode("").tag(sync=True)
+    before = traitlets.Unicode("").tag(sync=True, to_json=_sent_before)
 
     def __init__(
         self,
@@ -118,6 +129,7 @@ class LogprobView(StaticExport, FallbackWidget):
         color_by: ColorBy = "probability",
         selected: int | None = None,
         title: str | None = None,
+        before: str | None = None,
         palette: str = "amber",
         font: str = "monospace",
         spaces: str = "marks",
@@ -139,6 +151,7 @@ class LogprobView(StaticExport, FallbackWidget):
             selected=selected,
             color_by=color_by,
             title=title or "",
+            before=check_before(before, logprobs),
             palette=palette,
             font=font,
             spaces=spaces,
@@ -162,7 +175,7 @@ class LogprobView(StaticExport, FallbackWidget):
         """The table under the name it has in a response, so that a view can be passed in place of a response."""
         return self.table
 
-    def update(self, logprobs: Any, *, prompt: PromptLike | None = None) -> None:
+    def update(self, logprobs: Any, *, prompt: PromptLike | None = None, before: str | None = None) -> None:
         """Show another table in the same view, such as one that has grown.
 
         If the table has grown, only the new rows are sent, and the text on the screen stays.
@@ -174,6 +187,8 @@ class LogprobView(StaticExport, FallbackWidget):
         prompt
             The prompt of the new completion, for the view's client. If the text is another one, its branches are
             removed.
+        before
+            The text before the new tokens. By default what the new response knows, else it stays.
 
         Raises
         ------
@@ -189,7 +204,10 @@ class LogprobView(StaticExport, FallbackWidget):
         >>> view.table.text
         'Paris'
         """
+        given = check_before(before, logprobs)
         old, new = self.table, with_small_vocabulary(as_logprobs(logprobs))
+        if given or before is not None:
+            self.before = given
         grown = continues(old, new)
         client, params = self._author
         continuer = None if prompt is None else resolve_continuer(client, prompt, params)[0]
@@ -280,13 +298,15 @@ class LogprobView(StaticExport, FallbackWidget):
 
     def _export(self, form: Literal["html", "text", "svg", "png"], **options: Any) -> Any:
         if form == "text":
-            return to_text(self.table, **options)
+            return to_text(self.table, before=self.before, **options)
         write = {"html": html.to_html, "svg": api.to_svg, "png": api.to_png}[form]
         style: Any = {"color_by": self.color_by, "palette": self.palette, "title": self.title or None}
-        return write(self.table, **style, **options)
+        return write(self.table, before=self.before, **style, **options)
 
     def _static_forms(self) -> dict[str, str]:
-        return html.static_bundle(self.table, cast(ColorBy, self.color_by), self.title, cast(Palette, self.palette))
+        return html.static_bundle(
+            self.table, cast(ColorBy, self.color_by), self.title, cast(Palette, self.palette), self.before
+        )
 
     def _page_state(self) -> tuple[dict[str, Any], str]:
         packer = Packer()

@@ -374,3 +374,60 @@ def test_navigation_in_an_empty_text_does_nothing(host: Host) -> None:
         page.keyboard.press(key)
     assert trait(page, "selected") is None
     assert trait(page, "selection") == trait(page, "pinned") == []
+
+
+COPIED = """() => {
+    const clipboardData = new DataTransfer();
+    const event = new ClipboardEvent('copy', {clipboardData, bubbles: true, cancelable: true});
+    document.querySelector('.deluge-line').dispatchEvent(event);
+    return clipboardData.getData('text/plain');
+}"""
+
+
+def test_the_text_before_the_tokens_is_grey_and_is_neither_selected_nor_copied(host: Host) -> None:
+    found = table((" greener", 0.3, {" better": 0.4}), ("\n", 0.9), ("nbsp\u00a0", 0.9), ("\r\n", 0.5))
+    page = host(LogprobView(found, before='<img src=x onerror="window.hacked=1"> is always'))
+    before = page.locator(".deluge-before")
+    expect(before).to_have_text('<img src=x onerror="window.hacked=1"> is always')
+    soft, ink = (
+        before.evaluate("e => getComputedStyle(e).color"),
+        token(page, 0).evaluate("e => getComputedStyle(e).color"),
+    )
+    assert soft != ink
+    ends = [part.bounding_box() for part in (before, token(page, 0))]
+    assert ends[0]
+    assert ends[1]
+    assert abs(ends[0]["x"] + ends[0]["width"] - ends[1]["x"]) < 1
+    assert abs(ends[0]["y"] + ends[0]["height"] / 2 - ends[1]["y"] - ends[1]["height"] / 2) < 1
+    before.click()
+    assert trait(page, "selected") is None
+    page.evaluate("getSelection().selectAllChildren(document.querySelector('.deluge-box'))")
+    assert page.evaluate(COPIED) == found.text
+    page.get_by_role("listbox").focus()
+    page.keyboard.press("Home")
+    assert trait(page, "selected") == 0
+    put(page, "before", "It is")
+    expect(before).to_have_text("It is")
+    put(page, "before", "")
+    expect(before).to_have_count(0)
+    assert page.evaluate("window.hacked") is None
+
+
+@pytest.mark.parametrize("lines", [1, 3])
+def test_whole_lines_are_copied_in_the_order_of_the_text(host: Host, lines: int) -> None:
+    found = table(*((f"line {number}\n", 0.5) for number in range(200)))
+    page = host(LogprobView(found))
+    box = page.locator(".deluge-box")
+    box.evaluate("e => { e.scrollTop = 2000; }")
+    expect(page.locator(".deluge-line", has_text="line 80")).to_have_count(1)
+    box.evaluate("e => { e.scrollTop = 1800; }")
+    expect(page.locator(".deluge-line", has_text="line 74")).to_have_count(1)
+    page.evaluate(
+        """lines => {
+            const all = [...document.querySelectorAll('.deluge-line')];
+            const from = all.findIndex(line => line.textContent.startsWith('line 76'));
+            getSelection().setBaseAndExtent(all[from], 0, all[from + lines], 0);
+        }""",
+        lines,
+    )
+    assert page.evaluate(COPIED) == "".join(f"line {76 + number}\n" for number in range(lines))

@@ -11,7 +11,15 @@ import numpy as np
 import pytest
 import traitlets
 
-from deluge_nb import Logprobs, LogprobsMissingError, LogprobView, SettingError
+from deluge_nb import (
+    APIResponse,
+    Logprobs,
+    LogprobsMissingError,
+    LogprobView,
+    RawPrompt,
+    SettingError,
+    as_logprobs,
+)
 from deluge_nb.magic.display import table_bundle
 from deluge_nb.render.scale import COLOR_BY
 from deluge_nb.widget import table_sync
@@ -296,3 +304,28 @@ def test_an_invalid_setting_is_refused_and_the_old_one_stays(name: str, good: An
     with pytest.raises(SettingError, match=sentence):
         setattr(view, name, bad)
     assert getattr(view, name) == good
+
+
+def test_a_view_shows_the_text_before_its_tokens_and_sends_the_end_of_a_long_one() -> None:
+    view = LogprobView(ENTRIES, before="x" * 1000)
+    assert view.before == "x" * 1000
+    assert view.get_state("before") == {"before": "…" + "x" * 300}
+
+
+def test_an_update_may_change_the_text_before_the_tokens() -> None:
+    view = LogprobView(ENTRIES, before="One")
+    view.update(ENTRIES)
+    assert view.before == "One"
+    view.update(ENTRIES, before="Two")
+    assert view.before == "Two"
+    view.update(ENTRIES, before="")
+    assert view.before == ""
+    view.update(APIResponse("m", logprobs=as_logprobs(ENTRIES), prompt=RawPrompt("Three")))
+    assert view.before == "Three"
+
+
+def test_an_update_with_an_invalid_text_before_the_tokens_changes_nothing() -> None:
+    view = LogprobView(ENTRIES, before="One")
+    with pytest.raises(SettingError, match="before must be a text or None"):
+        view.update(ENTRIES[:1], before=3)  # type: ignore[arg-type]
+    assert (view.before, len(view.table)) == ("One", len(ENTRIES))

@@ -8,7 +8,7 @@ from ...errors import invalid_argument
 from ...interop.readers import as_logprobs
 from ..arguments import check_columns, check_title
 from ..colors import Palette, Theme, inks_for
-from ..excerpt import check_color_by, truncate
+from ..excerpt import before_fragments, check_before, check_color_by, truncate
 from ..scale import ColorBy
 from .raster import COARSE, png
 from .scene import compose, describe, svg
@@ -24,6 +24,7 @@ def to_svg(
     *,
     color_by: ColorBy = "probability",
     title: str | None = None,
+    before: str | None = None,
     palette: Palette = "amber",
     theme: Theme = "light",
     width: int = 80,
@@ -41,6 +42,9 @@ def to_svg(
         Measure that is shown as colour: ``"probability"``, ``"surprisal"``, ``"entropy"``, ``"margin"`` or ``"rank"``.
     title
         Line above the tokens; none by default.
+    before
+        Text that came before the tokens, such as the prompt: its end is drawn in grey. None: what the response or table
+        knows of it; ``""`` draws none.
     palette
         ``"amber"``, ``"blue"``, ``"green"`` or ``"grey"``.
     theme
@@ -72,9 +76,10 @@ def to_svg(
     check_color_by(color_by)
     check_columns(width, NARROWEST, WIDEST)
     check_title(title)
+    lead = before_fragments(check_before(before, logprobs))
     colors = inks_for(palette, theme)
     table, more = truncate(as_logprobs(logprobs), limit)
-    scene, _ = compose(table, color_by, title or "", colors, width, more=more)
+    scene, _ = compose(table, color_by, title or "", colors, width, lead=lead, more=more)
     return svg(scene, title or "", describe(table, color_by))
 
 
@@ -83,6 +88,7 @@ def to_png(
     *,
     color_by: ColorBy = "probability",
     title: str | None = None,
+    before: str | None = None,
     palette: Palette = "amber",
     theme: Theme = "light",
     width: int = 80,
@@ -95,7 +101,7 @@ def to_png(
 
     Parameters
     ----------
-    logprobs, color_by, title, palette, theme, width, limit
+    logprobs, color_by, title, before, palette, theme, width, limit
         As for :func:`to_svg`.
     scale
         Pixels per pixel of the SVG, from 0.5 to 8, rounded to eighths; 2 is sharp on a high-resolution screen.
@@ -124,9 +130,10 @@ def to_png(
     check_columns(width, NARROWEST, WIDEST)
     check_title(title)
     check_scale(scale)
+    lead = before_fragments(check_before(before, logprobs))
     colors = inks_for(palette, theme)
     table, more = truncate(as_logprobs(logprobs), limit)
-    scene, _ = compose(table, color_by, title or "", colors, width, more=more)
+    scene, _ = compose(table, color_by, title or "", colors, width, lead=lead, more=more)
     return png(scene, scale)
 
 
@@ -137,9 +144,13 @@ def check_scale(scale: object) -> None:
         raise invalid_argument("scale", scale, f"a number from {_SCALES[0]} to {_SCALES[1]}")
 
 
-def fallback_picture(logprobs: Any, color_by: ColorBy, title: str, palette: Palette) -> tuple[bytes, int, str]:
+def fallback_picture(
+    logprobs: Any, color_by: ColorBy, title: str, palette: Palette, before: str = ""
+) -> tuple[bytes, int, str]:
     """Return a small PNG for places that strip styles, its width on the page in pixels, and its description."""
     colors = inks_for(palette, "light")
     table, more = truncate(as_logprobs(logprobs), _FALLBACK_TOKENS)
-    scene, shown = compose(table, color_by, title, colors, 80, more=more, most=_FALLBACK_LINES)
+    scene, shown = compose(
+        table, color_by, title, colors, 80, lead=before_fragments(before), more=more, most=_FALLBACK_LINES
+    )
     return png(scene, 2 if shown <= _SHARP_TOKENS else 1, COARSE), scene.width, describe(table[:shown], color_by)

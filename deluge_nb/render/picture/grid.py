@@ -65,7 +65,7 @@ class _Cluster(NamedTuple):
     face: Face
 
 
-def lay_out(octets: Sequence[bytes], width: int, *, most: int | None = None) -> Layout:
+def lay_out(octets: Sequence[bytes], width: int, *, lead: Sequence[Fragment] = (), most: int | None = None) -> Layout:
     """Return tokens laid out on lines.
 
     A line with right-to-left letters is ordered by Unicode's bidirectional algorithm; it begins at the left like all
@@ -77,10 +77,12 @@ def lay_out(octets: Sequence[bytes], width: int, *, most: int | None = None) -> 
         Bytes of each token.
     width
         Columns of a line.
+    lead
+        Fragments before the first token.
     most
         Largest number of lines; all by default.
     """
-    parts = _split_wide(fragments(octets), width)
+    parts = _split_wide([*lead, *fragments(octets)], width)
     rows = wrap_lines(parts if most is None else _first(parts, (most + 1) * width), width)
     if rows and not rows[-1] and len(rows) > 1:
         rows.pop()
@@ -101,7 +103,7 @@ def lay_out(octets: Sequence[bytes], width: int, *, most: int | None = None) -> 
             _place(clusters, depths, number, patches, pieces)
         if row and row[-1].breaks:
             base, start = None, number + 1
-    begun = len(octets) if len(visible) == len(rows) else rows[len(visible)][0].token
+    begun = len(octets) if len(visible) == len(rows) else max(rows[len(visible)][0].token, 0)
     return Layout(patches, pieces, len(visible), begun)
 
 

@@ -9,9 +9,10 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from ...logprobs.table import Logprobs
+from ...text.glyphs import Fragment
 from ...text.lines import display_width
 from ..colors import ONLY_HERE, Inks, cue_thresholds, to_css
-from ..excerpt import count_omitted
+from ..excerpt import NO_TOKEN, count_omitted
 from ..scale import SCALES, ColorBy, scale_values
 from .grid import Face, Layout, Piece, lay_out
 
@@ -75,7 +76,15 @@ class Scene(NamedTuple):
 
 
 def compose(
-    table: Logprobs, color_by: ColorBy, title: str, inks: Inks, width: int, *, more: int, most: int | None = None
+    table: Logprobs,
+    color_by: ColorBy,
+    title: str,
+    inks: Inks,
+    width: int,
+    *,
+    lead: Sequence[Fragment] = (),
+    more: int,
+    most: int | None = None,
 ) -> tuple[Scene, int]:
     """Return the scene of a table, and the number of its tokens in the scene.
 
@@ -91,6 +100,8 @@ def compose(
         Colours.
     width
         Columns of a line.
+    lead
+        Text before the tokens.
     more
         Number of tokens by which the table was truncated before.
     most
@@ -104,7 +115,7 @@ def compose(
     y += GAP
     top, left = y, MARGIN + PADDING
     y += PADDING // 2
-    body = lay_out(table.token_bytes, width, most=most)
+    body = lay_out(table.token_bytes, width, lead=lead, most=most)
     heats = SCALES[color_by].heat(scale_values(table, color_by)).tolist()
     add_tokens(body, heats, left, y, fills, words)
     y += max(body.lines, 1) * LINE + PADDING // 2
@@ -240,12 +251,16 @@ def add_text(text: str, left: int, top: int, width: int, words: list[Word], *, b
 def add_tokens(
     layout: Layout, heats: Sequence[float], left: int, top: int, fills: list[Fill], words: list[Word]
 ) -> None:
-    """Add tokens that are laid out, each in the colour of its heat."""
+    """Add tokens that are laid out, each in the colour of its heat, and text that belongs to no token."""
     fills += [
         Fill(left + patch.column * CELL, top + patch.line * LINE, patch.cells, heats[patch.token], patch.marked)
         for patch in layout.patches
+        if patch.token != NO_TOKEN
     ]
-    words += [_word(piece, left, top, heats[piece.token], soft=piece.marked) for piece in layout.pieces]
+    for piece in layout.pieces:
+        is_outside = piece.token == NO_TOKEN
+        heat = None if is_outside else heats[piece.token]
+        words.append(_word(piece, left, top, heat, soft=is_outside or piece.marked))
 
 
 def scale_samples(color_by: ColorBy) -> list[tuple[str, float | None]]:

@@ -82,7 +82,8 @@ export class Input {
     const range = textSelection(responses.box);
     const side = Number(responses.box.dataset["side"] ?? -1);
     const [store, layout] = [alignment.stores[side], responses.layouts[side]];
-    const text = range && store && layout ? selectedText(range, store, layout) : null;
+    const cells = `[data-of="${side}"]`;
+    const text = range && store && layout ? selectedText(range, responses.box, cells, store, layout) : null;
     if (text === null || !event.clipboardData) return;
     event.clipboardData.setData("text/plain", text);
     event.preventDefault();

@@ -4,17 +4,6 @@
 import type { Store } from "../data/store.ts";
 import type { Layout } from "./layout.ts";
 
-interface CellRef {
-  token: number;
-  cell: number;
-}
-
-function cellOf(node: Node | null): CellRef | null {
-  const span = (node instanceof Element ? node : node?.parentElement)?.closest<HTMLElement>("[data-token]");
-  if (!span) return null;
-  return { token: Number(span.dataset["token"]), cell: Number(span.dataset["cell"] ?? 0) };
-}
-
 /** The page's text selection, if it is not empty. Inside a shadow tree it is found only by naming the tree. */
 export function textSelection(node: Node): AbstractRange | null {
   const selection = window.getSelection();
@@ -25,11 +14,31 @@ export function textSelection(node: Node): AbstractRange | null {
   return range && !range.collapsed ? range : null;
 }
 
-/** The true text of a selection; null unless it begins and ends in tokens. */
-export function selectedText(range: AbstractRange, store: Store, layout: Layout): string | null {
-  const first = cellOf(range.startContainer);
-  const last = cellOf(range.endContainer);
-  if (!first || !last) return null;
+/** The cells that a selection within a box touches, in order; none if it goes beyond the box. */
+function touchedCells(range: AbstractRange, box: Element, selector: string): HTMLElement[] {
+  // A selected paragraph ends at the beginning of what follows it.
+  const endsInBox = box.contains(range.endContainer) || range.endOffset === 0;
+  if (!box.contains(range.startContainer) || !endsInBox) return [];
+  const live = document.createRange();
+  live.setStart(range.startContainer, range.startOffset);
+  live.setEnd(range.endContainer, range.endOffset);
+  return [...box.querySelectorAll<HTMLElement>(selector)].filter((cell) => live.intersectsNode(cell));
+}
+
+/** The true text of a selection within a box; null if it touches none of the cells, or goes beyond the box. */
+export function selectedText(
+  range: AbstractRange,
+  box: Element,
+  selector: string,
+  store: Store,
+  layout: Layout,
+): string | null {
+  const cells = touchedCells(range, box, selector);
+  const [firstCell, lastCell] = [cells[0], cells.at(-1)];
+  if (!firstCell || !lastCell) return null;
+  const startsWithin = firstCell.contains(range.startContainer);
+  const endsWithin = lastCell.contains(range.endContainer);
+  const [first, last] = [refOf(firstCell), refOf(lastCell)];
   let text = "";
   for (let token = first.token; token <= last.token; token++) {
     const isInner = token > first.token && token < last.token;
@@ -38,13 +47,14 @@ export function selectedText(range: AbstractRange, store: Store, layout: Layout)
       continue;
     }
     layout.cellsOf(token).forEach((cell, index) => {
-      const isStart = token === first.token && index === first.cell;
-      const isEnd = token === last.token && index === last.cell;
+      const isStart = startsWithin && token === first.token && index === first.cell;
+      const isEnd = endsWithin && token === last.token && index === last.cell;
       if ((token === first.token && index < first.cell) || (token === last.token && index > last.cell))
         return;
       // Offsets within the selection count only if the cell shows its text unchanged.
       const isLiteral = cell.shown === cell.copied;
       if (isEnd && !isLiteral && range.endOffset === 0) return;
+      if (isStart && !isLiteral && range.startOffset >= cell.shown.length) return;
       text += cell.copied.slice(
         isStart && isLiteral ? range.startOffset : 0,
         isEnd && isLiteral ? range.endOffset : cell.copied.length,
@@ -52,6 +62,10 @@ export function selectedText(range: AbstractRange, store: Store, layout: Layout)
     });
   }
   return text;
+}
+
+function refOf({ dataset }: HTMLElement): { token: number; cell: number } {
+  return { token: Number(dataset["token"]), cell: Number(dataset["cell"] ?? 0) };
 }
 
 /** Write a text to the clipboard, and call `done`. */

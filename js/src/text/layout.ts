@@ -70,11 +70,14 @@ export class Layout {
   #widths = new Float32Array(0);
   #flags = new Uint8Array(0);
   readonly #splitCells = new Map<number, Cell[]>();
+  /** The text before the first token, a cell for each line. The first token follows the last of them. */
+  #before: Cell[] = [];
 
   constructor(
     private readonly store: Store,
     private readonly measure: (text: string) => number,
     private readonly shownText: (fragment: Fragment) => string,
+    private readonly textBefore = () => "",
   ) {}
 
   get done(): boolean {
@@ -93,7 +96,10 @@ export class Layout {
     this.#width = width;
     this.#flags.fill(0);
     this.#splitCells.clear();
-    this.lineCount = 1;
+    this.#before = this.#wrapBefore(this.textBefore());
+    this.lineCount = 0;
+    for (const _ of this.#before) this.#startLine(0, 0);
+    this.lineCount ||= 1;
     this.#rewindTo(0);
   }
 
@@ -142,6 +148,11 @@ export class Layout {
     });
   }
 
+  /** The text before the first token, as far as it is on a line. */
+  beforeOn(line: number): string {
+    return this.#before[line]?.shown ?? "";
+  }
+
   /** The cells of a line, with their tokens and their indices within these. */
   *cellsOn(line: number): Generator<{ token: number; index: number; cell: Cell }> {
     const lastToken = this.firstToken(line + 1);
@@ -162,7 +173,7 @@ export class Layout {
   /** The token at a distance from the beginning of a line: px. */
   tokenAt(line: number, x: number): number {
     let nearest = this.firstToken(line);
-    let right = 0;
+    let right = this.#before[line]?.width ?? 0;
     for (const { token, cell } of this.cellsOn(line)) {
       nearest = token;
       right += cell.width;
@@ -173,8 +184,9 @@ export class Layout {
 
   /** The distance of a token's centre from the beginning of its line: px. */
   centerOf(token: number): number {
-    let left = 0;
-    for (const item of this.cellsOn(this.lineOf(token))) {
+    const line = this.lineOf(token);
+    let left = this.#before[line]?.width ?? 0;
+    for (const item of this.cellsOn(line)) {
       if (item.token === token) return left + item.cell.width / 2;
       left += item.cell.width;
     }
@@ -214,6 +226,14 @@ export class Layout {
     this.#flags[text] = flags;
   }
 
+  #wrapBefore(text: string): Cell[] {
+    if (!text) return [];
+    const lines = text.replaceAll("\t", "    ").split("\n");
+    return lines.flatMap((shown) =>
+      splitFragment({ shown, copied: "", breaks: false, marked: false }, this.#width, this.measure),
+    );
+  }
+
   #startLine(token: number, cell: number): void {
     this.#lineTokens = ensureCapacity(this.#lineTokens, this.lineCount + 1);
     this.#lineCells = ensureCapacity(this.#lineCells, this.lineCount + 1);
@@ -228,5 +248,7 @@ export class Layout {
     this.#lineTokens[this.lineCount - 1] = token;
     this.#lineCells[this.lineCount - 1] = 0;
     this.#lastLine.clear();
+    const lead = this.lineCount === this.#before.length ? this.#before[this.lineCount - 1] : null;
+    if (lead?.shown) this.#lastLine.append(lead.width, breakFlags(lead.shown), false);
   }
 }

@@ -142,6 +142,8 @@ export class LineRenderer {
   #renderLine(line: number): HTMLElement {
     const root = element("div", "deluge-line");
     root.setAttribute("role", "none");
+    const before = this.layout.beforeOn(line);
+    if (before) root.append(element("span", "deluge-before", before));
     for (const { token, index, cell } of this.layout.cellsOn(line)) {
       const span = renderCell(token, index, cell, this.host.idOf(token), this.store.count);
       paintCell(span, this.host.appearanceOf(token));

@@ -22,10 +22,11 @@ export class TextBox extends ScrollBox<number> {
   constructor(
     private readonly store: Store,
     host: TextBoxHost,
+    private readonly textBefore: () => string,
     signal: AbortSignal,
   ) {
     super("Tokens of the completion", "/ n p g k c s ?", host, signal);
-    this.layout = new Layout(store, this.textWidth.of, (fragment) => host.shownText(fragment));
+    this.layout = new Layout(store, this.textWidth.of, (fragment) => host.shownText(fragment), textBefore);
     this.lines = new LineRenderer(this, store, this.layout, host);
   }
 
@@ -56,6 +57,10 @@ export class TextBox extends ScrollBox<number> {
   }
 
   protected layOut(width: number, top: number | null): void {
+    const before = this.textBefore();
+    // Screen readers skip text among the tokens that is none.
+    if (before) this.box.setAttribute("aria-description", `after: ${before}`);
+    else this.box.removeAttribute("aria-description");
     this.layout.reset(width);
     this.lines.redraw();
     if (top !== null) this.lines.scrollToTop(top);

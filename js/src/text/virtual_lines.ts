@@ -16,7 +16,12 @@ export class VirtualLines {
     this.#remove((line) => line < first || line >= end);
     const added = document.createDocumentFragment();
     for (let line = first; line < end; line++) {
-      if (this.#rendered.has(line)) continue;
+      const existing = this.#rendered.get(line);
+      if (existing) {
+        // In the order of the text, which selections and screen readers follow.
+        existing.before(added);
+        continue;
+      }
       const root = this.render(line);
       root.style.top = `${this.topOf(line)}px`;
       this.#rendered.set(line, root);

@@ -101,7 +101,7 @@ export class Input {
   #onCopy(event: ClipboardEvent): void {
     const { root, store, textBox, selection } = this.parts;
     const selected = event.composedPath().includes(root) ? textSelection(textBox.box) : null;
-    let text = selected && selectedText(selected, store, textBox.layout);
+    let text = selected && selectedText(selected, textBox.box, "[data-token]", store, textBox.layout);
     const { range } = selection;
     // Most of a long text has no elements: copy a selected range from the store.
     if (text === null && range && this.#hasFocus) {

@@ -44,6 +44,7 @@ export interface State {
   temperature: number;
   pinned: number[];
   title: string;
+  before: string;
   link: string;
 }
 

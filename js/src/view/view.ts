@@ -82,7 +82,7 @@ export class View implements TextBoxHost, CardsHost, NavigationHost, SearchPanel
     this.#style = new TokenStyle(model, this.#store, this.selection, (token) =>
       this.#searchPanel.isMatch(token),
     );
-    this.#textBox = new TextBox(this.#store, this, signal);
+    this.#textBox = new TextBox(this.#store, this, () => model.get("before") ?? "", signal);
     this.#toast = new Toast(this.root, this.#textBox.box, signal);
     this.#cards = new Cards(model, this.#store, this);
     this.#navigation = new Navigation(this.#store, this.selection, this.#textBox, this.#cards, this);
@@ -397,7 +397,7 @@ export class View implements TextBoxHost, CardsHost, NavigationHost, SearchPanel
     on(["color_by"], () => this.#paintColor());
     on(["limits"], () => this.#paintLimits());
     on(["palette", "boundaries", "font"], () => this.#paintStyle());
-    on(["font", "spaces"], layOutAgain);
+    on(["font", "spaces", "before"], layOutAgain);
     on(["threshold"], () => this.#searchPanel.updateSurprises(0));
     on(["title"], () => this.#paintTitle());
     on(["tree"], () => this.#paintBranches());

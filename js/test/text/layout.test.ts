@@ -129,3 +129,48 @@ test("the parts of a split mark stand for its text only once", () => {
   expect(parts.map((part) => part.copied).join("")).toBe("‮");
   expect(parts.map((part) => part.breaks)).toEqual([false, false, true]);
 });
+
+const layOutAfter = (before: string, words: string[], width: number) => {
+  const store = new Store(() => {}, tokens(words));
+  const layout = new Layout(
+    store,
+    (text) => text.length,
+    (stretch) => stretch.shown,
+    () => before,
+  );
+  layout.reset(width);
+  layout.extend(words.length);
+  return layout;
+};
+const shownOf = (layout: Layout) => linesOf(layout).map((text, line) => layout.beforeOn(line) + text);
+
+test("the tokens follow the text before them on its last line", () => {
+  expect(shownOf(layOutAfter("It is", [" one", " two"], 80))).toEqual(["It is one two"]);
+  expect(shownOf(layOutAfter("It was or is", [" one", " two"], 10))).toEqual(["It was or ", "is one two"]);
+  expect(shownOf(layOutAfter("It is", [" one", " two"], 8))).toEqual(["It is", " one two"]);
+});
+
+test("the text before the tokens keeps its line breaks", () => {
+  expect(shownOf(layOutAfter("Q: a\n\nA:\n", ["b", "↵", "c"], 80))).toEqual(["Q: a", "", "A:", "b↵", "c"]);
+});
+
+test("the text before the tokens is part of no token", () => {
+  const layout = layOutAfter("It was or is", [" one", " two"], 10);
+  expect(layout.lineOf(0)).toBe(1);
+  expect(layout.tokenAt(0, 5)).toBe(0);
+  expect(layout.tokenAt(1, 1)).toBe(0);
+  expect(layout.centerOf(1)).toBe(2 + 4 + 2);
+  expect([...layout.cellsOn(0)]).toEqual([]);
+});
+
+test("an answer that changes from its first token on still follows the text before it", () => {
+  for (const before of ["It is", "It was or is", "It is\n", ""]) {
+    const layout = layOutAfter(before, [" one", " two", " three"], 10);
+    const lines = shownOf(layout);
+    for (const first of [0, 1, 2, 3]) {
+      layout.invalidate(first);
+      layout.extend(3);
+      expect(shownOf(layout)).toEqual(lines);
+    }
+  }
+});
