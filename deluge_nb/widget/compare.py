@@ -26,7 +26,7 @@ from .fallback import FallbackWidget
 from .packer import CHUNK, Packer, pack_measures
 from .table_sync import with_small_vocabulary
 from .validation import invalid
-from .view import FONTS
+from .view import FONTS, SPACES
 
 if TYPE_CHECKING:
     import altair
@@ -65,7 +65,7 @@ class LogprobCompare(StaticExport, FallbackWidget):
         A row of :attr:`spans`, or None.
     title
         A line above the responses; none by default.
-    palette, font
+    palette, font, spaces, boundaries
         As for :class:`deluge_nb.LogprobView`; the palette does not apply to differences.
 
     Raises
@@ -101,6 +101,8 @@ class LogprobCompare(StaticExport, FallbackWidget):
     threshold = traitlets.Float(1.0).tag(sync=True)
     palette = traitlets.Enum(list(PALETTES), "amber").tag(sync=True)
     font = traitlets.Enum(list(FONTS), "monospace").tag(sync=True)
+    spaces = traitlets.Enum(list(SPACES), "marks").tag(sync=True)
+    boundaries = traitlets.Bool(False).tag(sync=True)
     title = traitlets.Unicode("").tag(sync=True)
 
     def __init__(
@@ -117,6 +119,8 @@ class LogprobCompare(StaticExport, FallbackWidget):
         title: str | None = None,
         palette: str = "amber",
         font: str = "monospace",
+        spaces: str = "marks",
+        boundaries: bool = False,
     ) -> None:
         responses = [a, b, *more]
         if len(responses) > len(LETTERS):
@@ -143,6 +147,8 @@ class LogprobCompare(StaticExport, FallbackWidget):
             title=title or "",
             palette=palette,
             font=font,
+            spaces=spaces,
+            boundaries=boundaries,
         )
         self.on_msg(self._receive)
 

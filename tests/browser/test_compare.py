@@ -359,6 +359,7 @@ def test_every_control_is_reached_by_tab_and_tab_leaves(shown: Shown) -> None:
         "Previous difference (p)",
         "Next difference (n)",
         "Difference threshold (nats)",
+        "Display",
         "Tokens of the responses",
     ]
     page.keyboard.press("Tab")

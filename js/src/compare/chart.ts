@@ -9,8 +9,9 @@ import type { Alignment, TokenRef } from "./alignment.ts";
 import { swatch } from "./letters.ts";
 import type { ChartMeasure } from "./model.ts";
 
-/** The height of the chart: px. */
+/** The height of the chart, and of the line of text at its top: px. */
 const HEIGHT = 72;
+const TOP = 20;
 /** Points of a line, at most; for longer axes, each point stands for the least sure of its tokens. */
 const MAX_POINTS = 2048;
 /** The possible ends of the vertical scale, in nats or bits. Larger values are cut at the last one. */
@@ -21,7 +22,7 @@ export class Chart {
   readonly root = element("div", "deluge-plot");
   readonly #canvas = element("canvas", "deluge-canvas");
   readonly #frame = element("div", "deluge-frame");
-  readonly #scaleLabels = [element("span"), element("span")] as const;
+  readonly #scaleLabel = element("span");
   /** Hidden elements from which the colours of the lines are read. */
   readonly #swatches: HTMLElement[];
   /** The start of each unit on the axis. A unit is as long as the most tokens that a response has in it. */
@@ -47,7 +48,7 @@ export class Chart {
     this.#length = this.#unitStarts[common.length] ?? 0;
     this.#swatches = alignment.stores.map((_, side) => swatch(side));
     for (const hiddenSwatch of this.#swatches) hiddenSwatch.hidden = true;
-    this.root.append(this.#canvas, this.#frame, ...this.#scaleLabels, ...this.#swatches);
+    this.root.append(this.#canvas, this.#frame, this.#scaleLabel, ...this.#swatches);
     this.root.setAttribute("aria-hidden", "true");
     const move = (event: PointerEvent) => {
       const ref = this.#tokenAt(event);
@@ -97,12 +98,10 @@ export class Chart {
   }
 
   #label(measure: ChartMeasure, isCut: boolean): void {
-    const [top, bottom] = this.#scaleLabels;
-    top.textContent =
+    this.#scaleLabel.textContent =
       measure === "logprob"
-        ? `${isCut ? "≤ " : ""}−${this.#scaleEnd} nats`
-        : `${isCut ? "≥ " : ""}${this.#scaleEnd} bits`;
-    bottom.textContent = measure === "logprob" ? "logprob 0" : "entropy 0";
+        ? `log-probability from 0 to ${isCut ? "≤ " : ""}−${this.#scaleEnd} nats`
+        : `entropy from 0 to ${isCut ? "≥ " : ""}${this.#scaleEnd} bits`;
     this.root.title = `${measure === "logprob" ? "Log-probability (least sure at the top)" : "Entropy"}: click to go to a token`;
   }
 
@@ -131,7 +130,7 @@ export class Chart {
       context.fillStyle = style.color;
       context.globalAlpha = 0.22;
       const left = this.#xOf(from, width);
-      context.fillRect(left - 1, 0, Math.max(3, this.#xOf(to, width) - left + 1), HEIGHT);
+      context.fillRect(left - 1, TOP, Math.max(3, this.#xOf(to, width) - left + 1), HEIGHT);
       context.globalAlpha = 1;
     }
     // Draw the first response last, so that its line lies over the others.
@@ -152,7 +151,7 @@ export class Chart {
         isDrawing = false;
         return;
       }
-      const y = HEIGHT - 3 - Math.min(1, value / this.#scaleEnd) * (HEIGHT - 6);
+      const y = HEIGHT - 3 - Math.min(1, value / this.#scaleEnd) * (HEIGHT - TOP - 6);
       const x = this.#xOf(group * this.#groupSize, width);
       if (isDrawing) context.lineTo(x, y);
       else context.moveTo(x, y);
@@ -173,7 +172,12 @@ export class Chart {
       if (differs && from < 0) from = unit;
       if (!differs && from >= 0) {
         const left = this.#xOf(this.#unitStarts[from] ?? 0, width);
-        context.fillRect(left, 0, Math.max(1, this.#xOf(this.#unitStarts[unit] ?? 0, width) - left), HEIGHT);
+        context.fillRect(
+          left,
+          TOP,
+          Math.max(1, this.#xOf(this.#unitStarts[unit] ?? 0, width) - left),
+          HEIGHT,
+        );
         from = -1;
       }
     }

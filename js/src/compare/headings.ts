@@ -4,15 +4,51 @@ import { element } from "../ui/dom.ts";
 import type { Alignment } from "./alignment.ts";
 import { afterLetter, badge } from "./letters.ts";
 
-/** For each response its letter, its name, and what its tokens add up to. */
-export function renderHeadings(names: string[], summaries: string[]): HTMLElement[] {
-  return names.map((given, side) => {
-    const heading = element("div", "deluge-head");
-    const name = element("span", "deluge-name", afterLetter(given, side));
-    name.title = given;
-    heading.append(badge(side), name, element("span", "deluge-head-facts", summaries[side] ?? ""));
-    return heading;
-  });
+/**
+ * For each response its letter, its name, and what its tokens add up to. If the lines are interleaved, the names share one
+ * line and the rest is below the text.
+ */
+export class Headings {
+  readonly root = element("div", "deluge-heads");
+  readonly below = element("div", "deluge-facts");
+  #facts: HTMLElement[] = [];
+  #isInterleaved = false;
+
+  show(names: string[], summaries: string[]): void {
+    this.root.style.setProperty("--sides", String(names.length));
+    this.#facts = names.map((_, side) => element("span", "deluge-head-facts", summaries[side] ?? ""));
+    this.root.replaceChildren(...names.map((name, side) => namedBadge(name, side)));
+    this.#place();
+  }
+
+  arrange(isInterleaved: boolean): void {
+    if (isInterleaved === this.#isInterleaved) return;
+    this.#isInterleaved = isInterleaved;
+    this.#place();
+  }
+
+  #place(): void {
+    const rows = this.#isInterleaved
+      ? this.#facts.map((facts, side) => {
+          const row = element("div", "deluge-fact");
+          row.append(badge(side), facts);
+          return row;
+        })
+      : [];
+    this.below.replaceChildren(...rows);
+    if (!this.#isInterleaved)
+      this.#facts.forEach((facts, side) => {
+        this.root.children[side]?.append(facts);
+      });
+  }
+}
+
+function namedBadge(given: string, side: number): HTMLElement {
+  const heading = element("div", "deluge-head");
+  const name = element("span", "deluge-name", afterLetter(given, side));
+  name.title = given;
+  heading.append(badge(side), name);
+  return heading;
 }
 
 /** Blue with a line above where a response is surer, orange with a line below where it is less sure. */
@@ -20,21 +56,21 @@ export function differenceLegend({ cap, steps }: Alignment): HTMLElement {
   const root = element("div", "deluge-legend deluge-differences");
   const ramp = element("div", "deluge-ramp");
   const ticks = element("div", "deluge-ticks");
-  for (const [text, value] of steps) {
+  // There is no room for the steps between the middle and the ends.
+  for (const [text, value] of steps.filter(([, value]) => !value || Math.abs(value) >= cap)) {
     const tick = element("span", "", text);
     tick.style.left = `${((value + cap) / (2 * cap)) * 100}%`;
     if (value <= -cap) tick.className = "deluge-first";
     if (value >= cap) tick.className = "deluge-last";
     ticks.append(tick);
   }
-  ticks.append(element("span", "deluge-unit", "nats"));
-  const words = element("div", "deluge-words");
-  words.append(
-    element("span", "", "less sure here"),
+  ramp.append(ticks);
+  root.append(
+    element("span", "deluge-word", "less sure"),
+    ramp,
+    element("span", "deluge-word", "surer (nats)"),
     element("span", "deluge-token deluge-only", "only here"),
-    element("span", "", "surer here"),
   );
-  root.append(ramp, ticks, words);
   root.setAttribute("role", "img");
   root.setAttribute(
     "aria-label",

@@ -19,6 +19,8 @@ export interface State {
   threshold: number;
   palette: string;
   font: string;
+  spaces: string;
+  boundaries: boolean;
   title: string;
   link: string;
 }

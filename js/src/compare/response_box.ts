@@ -1,5 +1,6 @@
 // The box with the texts of all responses: layout and rendered rows, side by side or interleaved.
 
+import type { Fragment } from "../data/store.ts";
 import { Layout } from "../text/layout.ts";
 import { ScrollBox, type ScrollHost } from "../text/scroll_box.ts";
 import type { Alignment, TokenRef } from "./alignment.ts";
@@ -14,6 +15,7 @@ const LETTER_WIDTH = 26;
 
 /** The view, as the box uses it. */
 export interface ResponseBoxHost extends ScrollHost, RowHost {
+  shownText(fragment: Fragment): string;
   /** True if the user has chosen interleaved lines. */
   prefersInterleaved(): boolean;
   /** Called before each layout. */
@@ -32,8 +34,10 @@ export class ResponseBox extends ScrollBox<TokenRef> {
   ) {
     super("Tokens of the responses", "n p o ?", host, signal);
     const measure = this.textWidth.of;
-    this.layouts = alignment.stores.map((store) => new Layout(store, measure, (fragment) => fragment.shown));
-    this.rows = new RowLayout(alignment, this.layouts);
+    this.layouts = alignment.stores.map(
+      (store) => new Layout(store, measure, (fragment) => host.shownText(fragment)),
+    );
+    this.rows = new RowLayout(alignment, this.layouts, measure);
     this.renderer = new RowRenderer(this, alignment, this.rows, host);
   }
 

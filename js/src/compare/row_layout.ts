@@ -2,7 +2,8 @@
 // of them can. Text that only some responses have goes on by itself until the texts meet again. Touches no element.
 
 import { ensureCapacity, lastPassing } from "../data/columns.ts";
-import type { Cell, Layout } from "../text/layout.ts";
+import { hangingWidth } from "../text/hanging.ts";
+import type { Cell, Layout, PlacedCell } from "../text/layout.ts";
 import { canBreak } from "../text/line_breaks.ts";
 import type { Alignment, TokenRef } from "./alignment.ts";
 import { ResponseLines } from "./response_lines.ts";
@@ -26,6 +27,7 @@ export class RowLayout {
   constructor(
     private readonly alignment: Alignment,
     layouts: Layout[],
+    private readonly measure: (text: string) => number,
   ) {
     this.#responses = alignment.stores.map(
       (store, side) => new ResponseLines(store, layouts[side] as Layout),
@@ -119,7 +121,7 @@ export class RowLayout {
   }
 
   /** The cells of a response on a row, with their tokens and their indices within these. */
-  *cellsOn(side: number, row: number): Generator<{ token: number; index: number; cell: Cell }> {
+  *cellsOn(side: number, row: number): Generator<PlacedCell> {
     const response = this.#responses[side] as ResponseLines;
     const isLast = row >= response.lastRow;
     const lastToken = isLast ? response.nextToken : (response.rowTokens[row + 1] ?? 0);
@@ -140,10 +142,21 @@ export class RowLayout {
     return this.#responses.flatMap((_, side) => (this.cellsOn(side, row).next().done ? [] : [side]));
   }
 
-  /** The token of a response at a distance from the beginning of a row (px); null if it has none there. */
+  /** The width of the white space in front of a wrapped row of a response: px. */
+  hangOf(side: number, row: number): number {
+    const response = this.#responses[side] as ResponseLines;
+    const token = response.rowTokens[row] ?? 0;
+    const index = response.rowCells[row] ?? 0;
+    const breaks = index
+      ? response.textOf(token).cells[index - 1]?.breaks
+      : !token || response.textOf(token - 1).breaks;
+    return breaks ? 0 : hangingWidth(this.cellsOn(side, row), this.measure);
+  }
+
+  /** The token of a response at a distance from the left edge (px); null if it has none on the row. */
   tokenAt(side: number, row: number, x: number): number | null {
     let nearest: number | null = null;
-    let right = 0;
+    let right = -this.hangOf(side, row);
     for (const { token, index, cell } of this.cellsOn(side, row)) {
       if (index === 0 || nearest === null) nearest = token;
       right += cell.width;
@@ -152,10 +165,11 @@ export class RowLayout {
     return nearest;
   }
 
-  /** The distance of a token's centre from the beginning of its row: px. */
+  /** The distance of a token's centre from the left edge: px. */
   centerOf({ side, token }: TokenRef): number {
-    let left = 0;
-    for (const item of this.cellsOn(side, this.rowOf({ side, token }))) {
+    const row = this.rowOf({ side, token });
+    let left = -this.hangOf(side, row);
+    for (const item of this.cellsOn(side, row)) {
       if (item.token === token) return left + item.cell.width / 2;
       left += item.cell.width;
     }

@@ -172,6 +172,8 @@ export class RowRenderer {
     const line = element("div", "deluge-line deluge-side");
     line.dataset["side"] = String(side);
     line.setAttribute("role", "none");
+    // Not a margin: the column must stay where it is.
+    line.style.textIndent = `${-this.rows.hangOf(side, row)}px`;
     for (const { token, index, cell } of this.rows.cellsOn(side, row)) {
       const ref = { side, token };
       const span = renderCell(token, index, cell, this.host.idOf(ref), this.alignment.count(side));

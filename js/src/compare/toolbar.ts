@@ -2,7 +2,10 @@
 
 import { pluralize } from "../data/format.ts";
 import { onChange, setTrait } from "../host/traits.ts";
+import { Bar, group } from "../ui/bar.ts";
+import { displaySettings } from "../ui/display_settings.ts";
 import { button, dropdown, element, input } from "../ui/dom.ts";
+import { menu, setting } from "../ui/menu.ts";
 import type { Arrange, ChartMeasure, CompareBy, Model } from "./model.ts";
 
 const COLORS: CompareBy[] = ["difference", "probability", "surprisal", "entropy", "margin", "rank"];
@@ -12,9 +15,11 @@ const MEASURES = [
   ["entropy", "entropy"],
 ] as const;
 
-export class Toolbar {
-  readonly root = element("div", "deluge-bar");
-  readonly summary = element("span", "deluge-summary");
+/** The widths from which on colours and arrangement fit into one line with the other controls: px. */
+const WIDE = 880;
+const WIDER = 1120;
+
+export class Toolbar extends Bar {
   readonly #differenceCount = element("span", "deluge-count");
 
   constructor(
@@ -23,6 +28,7 @@ export class Toolbar {
     private readonly goToDifference: (by: 1 | -1) => void,
     signal: AbortSignal,
   ) {
+    super(Number.POSITIVE_INFINITY);
     const color = dropdown("Colour by", COLORS, (value) => setTrait(model, "color_by", value as CompareBy));
     const arrange = dropdown("Arrange", ARRANGEMENTS, (value) =>
       setTrait(model, "arrange", value as Arrange),
@@ -31,7 +37,14 @@ export class Toolbar {
       setTrait(model, "measure", value as ChartMeasure),
     );
     const threshold = this.#createThreshold();
-    this.root.append(color, ...legends, arrange, measure, this.#createSteps(threshold), this.summary);
+    this.fill(
+      [
+        { controls: group(setting("colour by", color), ...legends), wide: WIDE },
+        { controls: group(setting("arrange", arrange), setting("chart of", measure)), wide: WIDER },
+      ],
+      [this.#createSteps(threshold)],
+      menu("Display", displaySettings(model, signal), signal),
+    );
     const update = () => {
       color.value = model.get("color_by");
       arrange.value = model.get("arrange");
@@ -58,15 +71,12 @@ export class Toolbar {
   }
 
   #createSteps(threshold: HTMLInputElement): HTMLElement {
-    const steps = element("span", "deluge-steps");
-    steps.append(
+    return group(
       button("‹", "Previous difference (p)", () => this.goToDifference(-1)),
-      button("›", "Next difference (n)", () => this.goToDifference(1)),
       this.#differenceCount,
-      element("span", "", " above "),
-      threshold,
-      element("span", "", " nats"),
+      button("›", "Next difference (n)", () => this.goToDifference(1)),
+      setting("above", threshold),
+      element("span", "", "nats"),
     );
-    return steps;
   }
 }

@@ -2,21 +2,24 @@
 
 import { unpack } from "../data/codec.ts";
 import { percent } from "../data/format.ts";
+import type { Fragment } from "../data/store.ts";
 import { needsMeasures } from "../data/token_values.ts";
 import { Kernel, NO_KERNEL } from "../host/kernel.ts";
 import { RequestOnce } from "../host/request_once.ts";
 import { followTheme } from "../host/theme.ts";
 import { onChange, setTrait } from "../host/traits.ts";
 import type { Appearance } from "../text/token_span.ts";
+import { shownText } from "../text/whitespace.ts";
+import { applyDisplay } from "../ui/display_settings.ts";
 import { element } from "../ui/dom.ts";
 import { Legend } from "../ui/legend.ts";
-import { keyHelp, onceVisible, onFontsLoaded, ROOT_CLASSES, showTitle, statusRegion } from "../ui/shell.ts";
+import { keyHelp, onceVisible, onFontsLoaded, ROOT_CLASSES, statusRegion } from "../ui/shell.ts";
 import { Toast } from "../ui/toast.ts";
 import { Alignment, type TokenRef } from "./alignment.ts";
 import { spokenText } from "./card_content.ts";
 import { Cards, type CardsHost } from "./cards.ts";
 import { Chart } from "./chart.ts";
-import { differenceLegend, renderHeadings } from "./headings.ts";
+import { differenceLegend, Headings } from "./headings.ts";
 import { Input, KEYS } from "./input.ts";
 import type { Model, State } from "./model.ts";
 import { Navigation, type NavigationHost } from "./navigation.ts";
@@ -29,8 +32,7 @@ let viewCount = 0;
 export class CompareView implements ResponseBoxHost, CardsHost, NavigationHost {
   readonly root = element("section", `${ROOT_CLASSES} deluge-comparison`);
   readonly #idPrefix = `deluge-c${++viewCount}`;
-  readonly #title = element("div", "deluge-title");
-  readonly #headings = element("div", "deluge-heads");
+  readonly #headings = new Headings();
   readonly #status = statusRegion();
   readonly #help = keyHelp(KEYS);
   readonly #toast: Toast;
@@ -101,11 +103,12 @@ export class CompareView implements ResponseBoxHost, CardsHost, NavigationHost {
 
   #appendParts(): void {
     this.root.append(
-      this.#title,
+      this.#toolbar.head,
       this.#toolbar.root,
-      this.#chart.root,
-      this.#headings,
+      this.#headings.root,
       this.#responses.box,
+      this.#headings.below,
+      this.#chart.root,
       this.#help,
       this.#responses.sample,
       this.#cards.card.root,
@@ -116,11 +119,12 @@ export class CompareView implements ResponseBoxHost, CardsHost, NavigationHost {
 
   /** Lay the text out if the width of its box has changed. */
   arrange(): void {
+    this.#toolbar.fold(this.root.clientWidth);
     const change = this.#responses.arrange();
     if (change === "shown") this.#paintSelection();
     if (change !== "first" && change !== "again") return;
     // The headings stand above the columns, which the scrollbar makes narrower.
-    this.#headings.style.setProperty("--bar", `${this.#responses.scrollbarWidth}px`);
+    this.#headings.root.style.setProperty("--bar", `${this.#responses.scrollbarWidth}px`);
     // Keep the card that the user is reading.
     if (this.#cards.ref) this.#responses.renderer.reveal(this.#cards.ref);
     this.scrolled();
@@ -156,12 +160,17 @@ export class CompareView implements ResponseBoxHost, CardsHost, NavigationHost {
     return this.model.get("threshold");
   }
 
+  shownText(fragment: Fragment): string {
+    return shownText(fragment, this.model.get("spaces"));
+  }
+
   prefersInterleaved(): boolean {
     return this.model.get("arrange") === "interleaved";
   }
 
   setInterleaved(isInterleaved: boolean): void {
     this.root.classList.toggle("deluge-interleaved", isInterleaved);
+    this.#headings.arrange(isInterleaved);
   }
 
   idOf({ side, token }: TokenRef): string {
@@ -268,18 +277,15 @@ export class CompareView implements ResponseBoxHost, CardsHost, NavigationHost {
   #paintStyle(): void {
     // Differences have their own two hues, whatever the palette.
     const isDifference = this.model.get("color_by") === "difference";
-    this.root.dataset["palette"] = isDifference ? "amber" : this.model.get("palette");
-    this.root.dataset["font"] = this.model.get("font");
+    applyDisplay(this.root, this.model, isDifference ? "amber" : this.model.get("palette"));
   }
 
   #paintTitle(): void {
-    showTitle(this.root, this.#title, this.model.get("title"), "Compared responses");
+    this.#toolbar.showTitle(this.root, this.model.get("title"), "Compared responses");
   }
 
   #paintHeadings(): void {
-    const alignment = this.#alignment;
-    this.#headings.style.setProperty("--sides", String(alignment.sides));
-    this.#headings.replaceChildren(...renderHeadings(this.names, this.model.get("summaries") ?? []));
+    this.#headings.show(this.names, this.model.get("summaries") ?? []);
     this.#paintShare();
   }
 
@@ -288,9 +294,7 @@ export class CompareView implements ResponseBoxHost, CardsHost, NavigationHost {
     const share = `A and B share ${percent(alignment.commonShare(1))} of their tokens`;
     const colorBy = this.model.get("color_by");
     const isFew = colorBy !== "difference" && alignment.hasLittleInCommon;
-    this.#toolbar.summary.textContent = isFew
-      ? `${share}, too few to compare: coloured by ${colorBy}`
-      : share;
+    this.#toolbar.showSummary(isFew ? `${share}, too few to compare: coloured by ${colorBy}` : share);
   }
 
   #paintChart(): void {
@@ -315,12 +319,12 @@ export class CompareView implements ResponseBoxHost, CardsHost, NavigationHost {
     };
     on(["selected"], () => this.#onSelected());
     on(["color_by"], () => this.#paintColor());
-    on(["palette", "font"], () => this.#paintStyle());
+    on(["palette", "font", "boundaries"], () => this.#paintStyle());
     on(["measure"], () => this.#paintChart());
     on(["threshold"], () => this.#paintCount());
     on(["title"], () => this.#paintTitle());
     on(["names", "summaries"], () => this.#paintHeadings());
-    on(["arrange", "font"], layOutAgain);
+    on(["arrange", "font", "spaces"], layOutAgain);
     signal.addEventListener("abort", () => this.#cards.card.hide());
     followTheme(this.root, () => this.#chart.draw(), signal);
     onFontsLoaded(layOutAgain, signal);

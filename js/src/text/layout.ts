@@ -3,6 +3,7 @@
 
 import { ensureCapacity, lastPassing } from "../data/columns.ts";
 import type { Fragment, Store } from "../data/store.ts";
+import { hangingWidth } from "./hanging.ts";
 import { breakFlags, LastLine } from "./line_breaks.ts";
 
 // What is known of a text besides its break flags, as further bits: whether it has several cells or ends its line, and
@@ -14,6 +15,13 @@ const MEASURED = 32;
 export interface Cell extends Fragment {
   /** In pixels. */
   width: number;
+}
+
+/** A cell with its token, and its index within it. */
+export interface PlacedCell {
+  token: number;
+  index: number;
+  cell: Cell;
 }
 
 /** Split a fragment that is wider than a line, at spaces if there are any. */
@@ -154,7 +162,7 @@ export class Layout {
   }
 
   /** The cells of a line, with their tokens and their indices within these. */
-  *cellsOn(line: number): Generator<{ token: number; index: number; cell: Cell }> {
+  *cellsOn(line: number): Generator<PlacedCell> {
     const lastToken = this.firstToken(line + 1);
     const lastCell = this.firstCell(line + 1);
     let index = this.firstCell(line);
@@ -170,10 +178,24 @@ export class Layout {
     }
   }
 
-  /** The token at a distance from the beginning of a line: px. */
+  /** The width of the white space in front of a wrapped line: px. An indentation after a line break is none. */
+  hangOf(line: number): number {
+    if (this.beforeOn(line)) return 0;
+    const token = this.firstToken(line);
+    const index = this.firstCell(line);
+    const previous = index ? this.cellsOf(token)[index - 1] : token ? this.cellsOf(token - 1).at(-1) : null;
+    return !previous || previous.breaks ? 0 : hangingWidth(this.cellsOn(line), this.measure);
+  }
+
+  /** The distance of a line's first token from the left edge: px. */
+  #start(line: number): number {
+    return (this.#before[line]?.width ?? 0) - this.hangOf(line);
+  }
+
+  /** The token at a distance from the left edge: px. */
   tokenAt(line: number, x: number): number {
     let nearest = this.firstToken(line);
-    let right = this.#before[line]?.width ?? 0;
+    let right = this.#start(line);
     for (const { token, cell } of this.cellsOn(line)) {
       nearest = token;
       right += cell.width;
@@ -182,10 +204,10 @@ export class Layout {
     return nearest;
   }
 
-  /** The distance of a token's centre from the beginning of its line: px. */
+  /** The distance of a token's centre from the left edge: px. */
   centerOf(token: number): number {
     const line = this.lineOf(token);
-    let left = this.#before[line]?.width ?? 0;
+    let left = this.#start(line);
     for (const item of this.cellsOn(line)) {
       if (item.token === token) return left + item.cell.width / 2;
       left += item.cell.width;

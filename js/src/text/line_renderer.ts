@@ -144,6 +144,7 @@ export class LineRenderer {
     root.setAttribute("role", "none");
     const before = this.layout.beforeOn(line);
     if (before) root.append(element("span", "deluge-before", before));
+    root.style.marginLeft = `${-this.layout.hangOf(line)}px`;
     for (const { token, index, cell } of this.layout.cellsOn(line)) {
       const span = renderCell(token, index, cell, this.host.idOf(token), this.store.count);
       paintCell(span, this.host.appearanceOf(token));

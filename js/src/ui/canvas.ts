@@ -1,8 +1,5 @@
 // Sharp canvases, and the horizontal scale of the strips that show a whole text.
 
-/** The widest that a token is drawn on a strip: px. */
-const MAX_TOKEN_WIDTH = 12;
-
 /** The drawing context of an empty canvas with the given size in CSS pixels; null if there is no room or no context. */
 export function clearCanvas(
   canvas: HTMLCanvasElement,
@@ -22,7 +19,7 @@ export function clearCanvas(
   return context;
 }
 
-/** The width of each of `count` tokens on a strip: px. A short text does not fill the strip. */
+/** The width of each of `count` tokens on a strip that they fill: px. */
 export function tokenWidth(stripWidth: number, count: number): number {
-  return Math.min(MAX_TOKEN_WIDTH, stripWidth / Math.max(1, count));
+  return stripWidth / Math.max(1, count);
 }

@@ -6,8 +6,9 @@ import { type ColorBy, heat, type Scale, valueAt } from "../data/scale.ts";
 import { element, listenUntil, suppressShortcuts } from "./dom.ts";
 import { onDrag } from "./drag.ts";
 
-/** The smallest distance between two ticks, as a share of the ramp: closer ones would overlap. */
-const MIN_TICK_GAP = 0.12;
+/** The narrowest ramp with more ticks than two, and the width of a letter in them: px. */
+const MIN_RAMP = 204;
+const LETTER = 7.6;
 /** Step of a handle for an arrow key, in heat. */
 const KEY_STEP = 0.05;
 
@@ -15,6 +16,7 @@ export class Legend {
   readonly root = element("div", "deluge-legend");
   readonly #ramp = element("div", "deluge-ramp");
   readonly #ticks = element("div", "deluge-ticks");
+  readonly #unit = element("span", "deluge-unit");
   readonly #handles: [HTMLElement, HTMLElement];
   readonly #veils = [element("div", "deluge-veil"), element("div", "deluge-veil")] as const;
   #scale: Scale | null = null;
@@ -34,8 +36,8 @@ export class Legend {
       return suppressShortcuts(handle);
     };
     this.#handles = [createHandle("Show from"), createHandle("Show up to")];
-    this.#ramp.append(...this.#veils, ...this.#handles);
-    this.root.append(this.#ramp, this.#ticks);
+    this.#ramp.append(...this.#veils, this.#ticks, ...this.#handles);
+    this.root.append(this.#ramp, this.#unit);
     this.root.title = "Drag to select a range of colours; double-click to show all";
     this.#listen(signal);
   }
@@ -45,6 +47,7 @@ export class Legend {
     const ends = limits.map((value) => heat(scale, value));
     this.#range = ends.length === 2 ? [Math.min(...ends), Math.max(...ends)] : [0, 1];
     this.#ticks.replaceChildren(...this.#createTicks(scale));
+    this.#unit.textContent = scale.unit;
     this.#ramp.setAttribute("role", "group");
     this.#ramp.setAttribute("aria-label", `${colorBy}${scale.unit ? ` (${scale.unit})` : ""}, shown range`);
     this.#paint();
@@ -53,22 +56,23 @@ export class Legend {
   /** The ticks of a scale, without those in between that would overlap others. */
   #createTicks(scale: Scale): HTMLElement[] {
     const last = scale.steps.length - 1;
-    let previous = Number.NEGATIVE_INFINITY;
+    const halfOf = (text: string) => (text.length * LETTER) / 2;
+    // The outer ticks stand within the ramp, beside its handles.
+    let end = 2 * halfOf(scale.steps[0]?.[0] ?? "") + LETTER;
+    const limit = MIN_RAMP - 2 * halfOf(scale.steps[last]?.[0] ?? "") - LETTER;
     const ticks: HTMLElement[] = [];
     scale.steps.forEach(([text], index) => {
       const position = scale.heats[index] ?? 0;
-      const isCrowded =
-        position - previous < MIN_TICK_GAP || (scale.heats[last] ?? 1) - position < MIN_TICK_GAP;
-      if (index < last && isCrowded) return;
-      previous = position;
+      const center = position * MIN_RAMP;
+      const isOuter = index === 0 || index === last;
+      if (!isOuter && (center - halfOf(text) < end || center + halfOf(text) > limit)) return;
+      if (!isOuter) end = center + halfOf(text);
       const tick = element("span", "", text);
       tick.style.left = `${position * 100}%`;
-      // The outer ticks must stay within the ramp.
       if (index === 0) tick.className = "deluge-first";
       if (index === last) tick.className = "deluge-last";
       ticks.push(tick);
     });
-    if (scale.unit) ticks.push(element("span", "deluge-unit", scale.unit));
     return ticks;
   }
 

@@ -1,16 +1,30 @@
-// A panel of controls that opens below a button, and closes as menus do.
+// A panel of settings that opens below a button, and closes as menus do.
 
 import { element, suppressShortcuts } from "./dom.ts";
+
+export interface Menu {
+  root: HTMLDetailsElement;
+  panel: HTMLElement;
+}
 
 /** True if a menu in an element is open. */
 export function hasOpenMenu(root: HTMLElement): boolean {
   return root.querySelector(".deluge-more[open]") !== null;
 }
 
-/** A menu. Escape, a press anywhere else on the page and focus that leaves it close it. */
-export function menu(name: string, panel: HTMLElement, signal: AbortSignal): HTMLDetailsElement {
+/** A control with its name. In the bar the name is not shown. */
+export function setting(name: string, control: HTMLElement): HTMLElement {
+  const label = element("label", "deluge-setting");
+  label.append(element("span", "", name), control);
+  return label;
+}
+
+/** A menu of settings. Escape, a press anywhere else on the page and focus that leaves it close it. */
+export function menu(name: string, settings: HTMLElement[], signal: AbortSignal): Menu {
   const root = suppressShortcuts(element("details", "deluge-more"));
   const summary = element("summary", "deluge-button", name);
+  const panel = element("div", "deluge-panel");
+  panel.append(...settings);
   root.append(summary, panel);
   const close = () => {
     root.open = false;
@@ -26,10 +40,20 @@ export function menu(name: string, panel: HTMLElement, signal: AbortSignal): HTM
     // Without a new target the window has lost the focus, or a part of the menu that takes none was pressed.
     if (relatedTarget && !root.contains(relatedTarget as Node)) close();
   });
+  root.addEventListener("toggle", () => keepOnPage(root, panel));
   const onPress = (event: Event) => {
     if (root.open && !event.composedPath().includes(root)) close();
   };
   // While capturing: a host may keep the event from the page.
   window.addEventListener("pointerdown", onPress, { capture: true, signal });
-  return root;
+  return { root, panel };
+}
+
+/** Move a panel to the left until it is within the widget and the page. */
+function keepOnPage(root: HTMLElement, panel: HTMLElement): void {
+  panel.style.marginLeft = "";
+  const widget = root.closest(".deluge") ?? root;
+  const [around, own] = [widget.getBoundingClientRect(), panel.getBoundingClientRect()];
+  const overflow = own.right - Math.min(around.right, document.documentElement.clientWidth);
+  if (overflow > 0) panel.style.marginLeft = `${-Math.min(overflow, own.left - around.left)}px`;
 }

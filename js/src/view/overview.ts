@@ -12,6 +12,8 @@ import type { Selection } from "./selection.ts";
 
 /** The height of the strip: px. */
 const HEIGHT = 36;
+/** Fewer tokens are seen at a glance, unless they do not fit into their box. */
+const MIN_TOKENS = 30;
 /** Groups of tokens, at most; for more tokens the groups become larger. */
 const MAX_GROUPS = 2048;
 /** Distinct colours of the bars. */
@@ -48,6 +50,7 @@ export class Overview {
   ) {
     this.#task = new IdleTask(signal);
     this.root.append(this.#canvas, this.#frame);
+    this.root.hidden = store.count < MIN_TOKENS;
     this.root.setAttribute("aria-hidden", "true");
     this.root.title = "Overview: click to go to a token, drag to select a range";
     onDrag(this.root, (event) => this.#startDrag(event), signal);
@@ -134,6 +137,11 @@ export class Overview {
     this.#token = token;
   }
 
+  /** Show the strip if the text is long, or does not fit into its box. */
+  showFor(box: HTMLElement): void {
+    this.root.hidden = this.store.count < MIN_TOKENS && box.scrollHeight <= box.clientHeight;
+  }
+
   /** Read the width. Call this before other elements change, or the browser lays out the page twice. */
   measure(): void {
     this.#width = this.root.clientWidth;
@@ -199,7 +207,7 @@ export class Overview {
       context.fillRect(
         bar * barWidth,
         HEIGHT - height,
-        Math.max(1, barWidth > 3 ? barWidth - 1 : barWidth),
+        Math.max(1, barWidth > 3 && bar < bars - 1 ? barWidth - 1 : barWidth),
         height,
       );
     }

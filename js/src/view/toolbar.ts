@@ -3,9 +3,11 @@
 import { pluralize } from "../data/format.ts";
 import type { ColorBy } from "../data/scale.ts";
 import { onChange, setTrait } from "../host/traits.ts";
+import { Bar, group } from "../ui/bar.ts";
+import { displaySettings } from "../ui/display_settings.ts";
 import { button, dropdown, element, input } from "../ui/dom.ts";
 import type { Legend } from "../ui/legend.ts";
-import { menu } from "../ui/menu.ts";
+import { menu, setting } from "../ui/menu.ts";
 import type { Model } from "./model.ts";
 
 /** Actions of other parts of the view. */
@@ -19,17 +21,12 @@ export interface ToolbarActions {
 }
 
 const COLORS: ColorBy[] = ["probability", "surprisal", "entropy", "margin", "rank"];
-const PALETTES = ["amber", "blue", "green", "grey"];
-const FONTS = ["monospace", "proportional"];
-const SPACES = [
-  ["marks", "where it would be invisible"],
-  ["all", "everywhere"],
-  ["plain", "nowhere"],
-] as const;
 
-export class Toolbar {
-  readonly root = element("div", "deluge-bar");
-  readonly summary = element("span", "deluge-summary");
+/** The widths from which on all controls fit into one line, without the summary and with it: px. */
+const WIDE = 700;
+const ROOMY = 920;
+
+export class Toolbar extends Bar {
   readonly #searchField = input({
     type: "search",
     className: "deluge-search",
@@ -44,34 +41,33 @@ export class Toolbar {
     private readonly actions: ToolbarActions,
     signal: AbortSignal,
   ) {
+    super(ROOMY);
     const color = dropdown("Colour by", COLORS, (value) => {
       // The limits are values of the old scale.
       model.set("limits", []);
       setTrait(model, "color_by", value as ColorBy);
     });
-    this.root.append(
-      color,
-      legend.root,
-      this.#createSteps(),
-      this.#createSearch(),
-      this.#createMenu(signal),
-      this.summary,
+    const threshold = this.#createThreshold();
+    const settings = [...displaySettings(model, signal), setting("surprise threshold (%)", threshold)];
+    this.fill(
+      [{ controls: group(setting("colour by", color), legend.root), wide: WIDE }],
+      [this.#createSteps(), this.#createSearch()],
+      menu("Display", settings, signal),
     );
     const update = () => {
       color.value = model.get("color_by");
+      threshold.value = String(Number((model.get("threshold") * 100).toPrecision(6)));
     };
     update();
-    onChange(model, ["color_by"], update, signal);
+    onChange(model, ["color_by", "threshold"], update, signal);
   }
 
   #createSteps(): HTMLElement {
-    const steps = element("span", "deluge-steps");
-    steps.append(
+    return group(
       button("‹", "Previous surprise (p)", () => this.actions.goToSurprise(-1)),
       this.#listButton,
       button("›", "Next surprise (n)", () => this.actions.goToSurprise(1)),
     );
-    return steps;
   }
 
   #createSearch(): HTMLElement {
@@ -86,66 +82,16 @@ export class Toolbar {
       else return;
       event.preventDefault();
     });
-    const group = element("span", "deluge-steps");
-    group.append(searchField, this.#matchCount);
-    return group;
+    return group(searchField, this.#matchCount);
   }
 
-  /** The menu of settings that change how the text is drawn. */
-  #createMenu(signal: AbortSignal): HTMLElement {
-    const { model } = this;
-    const palette = dropdown("Palette", PALETTES, (value) => setTrait(model, "palette", value));
-    const spaces = dropdown("White space marks", SPACES, (value) => setTrait(model, "spaces", value));
-    const font = dropdown("Font", FONTS, (value) => setTrait(model, "font", value));
-    const boundaries = input({ type: "checkbox" });
-    boundaries.addEventListener("change", () => setTrait(model, "boundaries", boundaries.checked));
+  #createThreshold(): HTMLInputElement {
     const threshold = input({ type: "number", min: "0.01", max: "100", step: "any" });
     threshold.addEventListener("change", () => {
       const value = Number(threshold.value);
-      if (value > 0 && value <= 100) setTrait(model, "threshold", value / 100);
+      if (value > 0 && value <= 100) setTrait(this.model, "threshold", value / 100);
     });
-    const update = () => {
-      palette.value = model.get("palette");
-      spaces.value = model.get("spaces");
-      font.value = model.get("font");
-      boundaries.checked = model.get("boundaries");
-      threshold.value = String(Number((model.get("threshold") * 100).toPrecision(6)));
-    };
-    update();
-    onChange(model, ["palette", "spaces", "font", "boundaries", "threshold"], update, signal);
-    return this.#createDropPanel(
-      "Display",
-      [
-        ["palette", palette],
-        ["white space marks", spaces],
-        ["font", font],
-        ["token boundaries", boundaries],
-        ["surprise threshold (%)", threshold],
-      ],
-      signal,
-    );
-  }
-
-  /** A panel with labelled controls that opens below a button, and stays within the view and the page. */
-  #createDropPanel(
-    name: string,
-    controls: [label: string, control: HTMLElement][],
-    signal: AbortSignal,
-  ): HTMLElement {
-    const panel = element("div", "deluge-panel");
-    for (const [text, control] of controls) {
-      const label = element("label", "", `${text} `);
-      label.append(control);
-      panel.append(label);
-    }
-    const root = menu(name, panel, signal);
-    root.addEventListener("toggle", () => {
-      panel.style.marginLeft = "";
-      const [bar, own] = [this.root.getBoundingClientRect(), panel.getBoundingClientRect()];
-      const overflow = own.right - Math.min(bar.right, document.documentElement.clientWidth);
-      if (overflow > 0) panel.style.marginLeft = `${-Math.min(overflow, own.left - bar.left)}px`;
-    });
-    return root;
+    return threshold;
   }
 
   focusSearch(): void {

@@ -12,10 +12,11 @@ import { onChange, setTrait } from "../host/traits.ts";
 import { TextBox, type TextBoxHost } from "../text/text_box.ts";
 import { type Appearance, heatColors } from "../text/token_span.ts";
 import { shownText } from "../text/whitespace.ts";
+import { applyDisplay } from "../ui/display_settings.ts";
 import { element, focusedFrom } from "../ui/dom.ts";
 import { IdleTask } from "../ui/idle_tasks.ts";
 import { Legend } from "../ui/legend.ts";
-import { keyHelp, onceVisible, onFontsLoaded, ROOT_CLASSES, showTitle, statusRegion } from "../ui/shell.ts";
+import { keyHelp, onceVisible, onFontsLoaded, ROOT_CLASSES, statusRegion } from "../ui/shell.ts";
 import { Toast } from "../ui/toast.ts";
 import { BranchTree } from "./branches.ts";
 import { Cards, type CardsHost } from "./cards.ts";
@@ -44,7 +45,6 @@ export interface ViewState {
 export class View implements TextBoxHost, CardsHost, NavigationHost, SearchPanelHost, OverviewHost {
   readonly root = element("section", ROOT_CLASSES);
   readonly #idPrefix = `deluge-${++viewCount}`;
-  readonly #title = element("div", "deluge-title");
   readonly #status = statusRegion();
   readonly #help = keyHelp(KEYS);
   readonly #rangeSummary = element("div", "deluge-ranged-sum");
@@ -130,11 +130,11 @@ export class View implements TextBoxHost, CardsHost, NavigationHost, SearchPanel
 
   #appendParts(): void {
     this.root.append(
-      this.#title,
+      this.toolbar.head,
       this.toolbar.root,
       this.#branchTree.root,
-      this.#overview.root,
       this.#textBox.box,
+      this.#overview.root,
       this.#rangeSummary,
       this.#searchPanel.list,
       this.#help,
@@ -150,8 +150,10 @@ export class View implements TextBoxHost, CardsHost, NavigationHost, SearchPanel
 
   /** Lay the text out if the width of its box has changed. */
   arrange(): void {
+    this.toolbar.fold(this.root.clientWidth);
     this.#overview.measure();
     const change = this.#textBox.arrange();
+    if (change) this.#overview.showFor(this.box);
     // Keep the card that the user is reading.
     const { token } = this.#cards.card;
     if (change === "again" && token !== null) this.#textBox.reveal(token);
@@ -211,6 +213,7 @@ export class View implements TextBoxHost, CardsHost, NavigationHost, SearchPanel
     this.#summary.invalidate(first);
     this.#textBox.update(first);
     if (this.#textBox.hasLayout) {
+      this.#overview.showFor(this.box);
       this.scrolled();
       this.#updateTotals(first);
     }
@@ -349,14 +352,12 @@ export class View implements TextBoxHost, CardsHost, NavigationHost, SearchPanel
   }
 
   #paintStyle(): void {
-    this.root.dataset["palette"] = this.model.get("palette");
-    this.root.dataset["font"] = this.model.get("font");
-    this.root.toggleAttribute("data-boundaries", this.model.get("boundaries"));
+    applyDisplay(this.root, this.model);
     this.#repaintOverview();
   }
 
   #paintTitle(): void {
-    showTitle(this.root, this.#title, this.model.get("title"), "Tokens coloured by probability");
+    this.toolbar.showTitle(this.root, this.model.get("title"), "Tokens coloured by probability");
   }
 
   #paintBranches(): void {
@@ -368,9 +369,7 @@ export class View implements TextBoxHost, CardsHost, NavigationHost, SearchPanel
 
   /** Update the summary and the overview in idle time: tokens from `first` on have changed. */
   #updateTotals(first: number): void {
-    const showSummary = () => {
-      this.toolbar.summary.textContent = this.#summary.text;
-    };
+    const showSummary = () => this.toolbar.showSummary(this.#summary.text);
     showSummary();
     if (!this.#summary.done) this.#summaryTask.start(this.#summary.run(), showSummary);
     if (this.#textBox.hasLayout) this.#overview.update(this.#style.colorBy, first);

@@ -1,0 +1,189 @@
+"""The grid of both widgets: heights, gaps, the first line of the text, its left edge, strip and legend."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from deluge_nb import LogprobCompare, LogprobView
+
+from .tables import long_table, table
+from .waits import becomes
+
+pytestmark = pytest.mark.browser
+
+Host = Callable[..., Page]
+TITLE = "A title that is longer than the line that it has in a widget of four hundred pixels"
+
+
+def sized(page: Page, width: int) -> Page:
+    """Give the widget a width, and wait until it has taken it."""
+    page.locator("main").evaluate("(e, width) => { e.style.width = `${width}px`; }", width)
+    page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    return page
+
+
+def both(count: int, **options: Any) -> list[LogprobView | LogprobCompare]:
+    return [
+        LogprobView(long_table(count), **options),
+        LogprobCompare(long_table(count), long_table(count + 1), **options),
+    ]
+
+
+# The controls of the bar from left to right, and whether each stands in the same group as the one before.
+CONTROLS = """() => {
+    const parts = '.deluge-bar :is(select, input, button, summary, .deluge-legend)';
+    const seen = [...document.querySelectorAll(parts)].filter((e) => e.offsetWidth && !e.closest('.deluge-panel'));
+    return seen.map((e) => {
+        const {left, right, top, height} = e.getBoundingClientRect();
+        const style = getComputedStyle(e);
+        return {left, right, top, height, size: style.fontSize, numbers: style.fontVariantNumeric};
+    });
+}"""
+GROUPS = """() => [...document.querySelector('.deluge-bar').children].filter((e) => e.offsetWidth).map((e) => {
+    const {left, right, top} = e.getBoundingClientRect();
+    const parts = [...e.children].filter((part) => part.offsetWidth && e.matches('.deluge-steps'))
+        .map((part) => part.getBoundingClientRect());
+    return {left, right, top, gaps: parts.slice(1).map((part, at) => part.left - parts[at].right)};
+})"""
+FIRST_LINE = """() => document.querySelector('.deluge-line [data-token]').getBoundingClientRect().top
+    - document.querySelector('.deluge').getBoundingClientRect().top"""
+
+
+@pytest.mark.parametrize("width", [400, 700, 1080])
+@pytest.mark.parametrize("which", [0, 1])
+def test_controls_have_one_height_one_baseline_and_one_font_size(host: Host, which: int, width: int) -> None:
+    page = sized(host(both(100, title="Sky")[which]), width)
+    controls, groups = page.evaluate(CONTROLS), page.evaluate(GROUPS)
+    assert len(controls) > 3
+    assert {control["height"] for control in controls} == {24}
+    assert len({control["top"] for control in controls}) == 1
+    assert {control["size"] for control in controls} == {"12px"}
+    assert {control["numbers"] for control in controls} == {"tabular-nums"}
+    assert {gap for group in groups for gap in group["gaps"]} == {8}
+    between = {round(b["left"] - a["right"], 3) for a, b in itertools.pairwise(groups)}
+    assert between == {16}
+
+
+@pytest.mark.parametrize("title", ["", "Sky", TITLE])
+@pytest.mark.parametrize("which", [0, 1])
+def test_the_text_begins_near_the_top_of_a_narrow_widget(host: Host, which: int, title: str) -> None:
+    page = sized(host(both(100, title=title)[which]), 400)
+    assert page.evaluate(FIRST_LINE) <= 96
+    assert page.evaluate("document.querySelector('.deluge').scrollWidth <= 400")
+    shown = page.locator(".deluge-top > :visible").evaluate_all("all => all.map((e) => e.getBoundingClientRect().top)")
+    assert len(shown) == 1 + bool(title)
+    assert max(shown) - min(shown) < 4
+    # What has folded into the menu is there, with its name.
+    expect(page.get_by_label("Colour by")).to_be_hidden()
+    page.get_by_text("Display").click()
+    for name in ("colour by", "palette", "white space marks", "font", "token boundaries"):
+        expect(page.get_by_text(name, exact=True)).to_be_visible()
+    page.locator(".deluge-panel").get_by_label("Colour by").select_option("entropy")
+    assert page.evaluate("window.model.get('color_by')") == "entropy"
+    sized(page, 1200)
+    expect(page.get_by_label("Colour by")).to_be_visible()
+    assert page.locator(".deluge-panel .deluge-legend").count() == 0
+
+
+# The x of the first letter of each line, and whether the line follows a line break of the text.
+EDGES = """(lines) => {
+    let afterBreak = true;
+    return lines.filter((line) => line.textContent.trim()).map((line) => {
+        const nodes = [...line.querySelectorAll('[data-token]')].map((cell) => cell.firstChild);
+        const node = nodes.find((text) => /[^\\s·]/.test(text.data));
+        const range = document.createRange();
+        const at = node.data.search(/[^\\s·]/);
+        range.setStart(node, at);
+        range.setEnd(node, at + 1);
+        const found = [range.getBoundingClientRect().left, afterBreak];
+        afterBreak = line.textContent.endsWith('↵');
+        return found;
+    });
+}"""
+WRAPPED = {
+    "words with a space in front": [" lorem", " ipsum", " dolor", "sit", ".", " x"],
+    "spaces of their own": ["one", " ", "other", "  ", "word", "    ", "end"],
+    "spaces behind words": ["one ", "other ", "word  ", "12 "],
+    "one long token": [" many words in one token that is much longer than a line of four hundred pixels can be"],
+    "exotic spaces": ["\u00a0one", "\u2003two", "\u3000three", " four"],
+}
+
+
+@pytest.mark.parametrize("font", ["monospace", "proportional"])
+@pytest.mark.parametrize("kind", list(WRAPPED))
+@pytest.mark.parametrize("which", [0, 1])
+def test_wrapped_lines_begin_at_one_left_edge(host: Host, which: int, kind: str, font: str) -> None:
+    words = WRAPPED[kind]
+    rows = table(("begin", 0.5), *((words[at % len(words)], 0.5) for at in range(60)))
+    page = sized(host(LogprobCompare(rows, rows, font=font) if which else LogprobView(rows, font=font)), 400)
+    side = '.deluge-side[data-side="1"]' if which else ".deluge-line"
+    edges = page.locator(side).evaluate_all(EDGES)
+    assert len(edges) > 3
+    assert max(x for x, _ in edges) - min(x for x, _ in edges) <= 1
+
+
+@pytest.mark.parametrize("which", [0, 1])
+def test_indentation_after_a_line_break_stays(host: Host, which: int) -> None:
+    rows = table(("def f():\n", 0.5), ("    return", 0.5), (" 1", 0.5))
+    page = host(LogprobCompare(rows, rows) if which else LogprobView(rows))
+    edges = page.locator('.deluge-side[data-side="0"]' if which else ".deluge-line").evaluate_all(EDGES)
+    assert [after for _, after in edges] == [True, True]
+    assert edges[1][0] - edges[0][0] > 20
+
+
+def test_a_right_to_left_line_stays_within_the_box(host: Host) -> None:
+    page = sized(host(LogprobView(table(*((" שלום", 0.5) for _ in range(40))))), 400)
+    inner = page.locator(".deluge-sheet").bounding_box()
+    assert inner is not None
+    lefts = page.locator(".deluge-line").evaluate_all("all => all.map((e) => e.getBoundingClientRect().left)")
+    assert len(lefts) > 3
+    assert min(lefts) >= inner["x"] - 1
+
+
+@pytest.mark.parametrize(
+    ("tokens", "is_shown"),
+    [([], False), (["one"] * 29, False), (["one"] * 30, True), (["line\n" * 60] * 4, True), (["word " * 900], True)],
+)
+def test_the_strip_is_there_for_30_tokens_or_a_text_that_does_not_fit(
+    host: Host, tokens: list[str], is_shown: bool
+) -> None:
+    page = host(LogprobView(table(*((token, 0.5) for token in tokens))))
+    expect(page.locator(".deluge-strip")).to_be_visible(visible=is_shown)
+
+
+# The share of a canvas from its first to its last painted column.
+PAINTED = """(canvas) => {
+    if (!canvas.width) return [];
+    const {data} = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
+    let [first, last] = [canvas.width, -1];
+    for (let at = 3; at < data.length; at += 4) if (data[at]) {
+        const x = ((at - 3) / 4) % canvas.width;
+        [first, last] = [Math.min(first, x), Math.max(last, x)];
+    }
+    return [first, canvas.width - 1 - last];
+}"""
+
+
+@pytest.mark.parametrize("width", [220, 400, 1080])
+@pytest.mark.parametrize("which", [0, 1])
+def test_strips_fill_the_width_of_the_widget(host: Host, which: int, width: int) -> None:
+    page = sized(host(both(40)[which]), width)
+    canvas = page.locator(".deluge-canvas")
+    assert canvas.evaluate("e => e.getBoundingClientRect().width") == width
+    becomes(lambda: bool(canvas.evaluate(PAINTED)) and max(canvas.evaluate(PAINTED)) <= 1, True, page)
+
+
+@pytest.mark.parametrize("color_by", ["probability", "surprisal", "entropy", "margin", "rank"])
+def test_a_legend_without_room_names_its_ends(host: Host, color_by: Any) -> None:
+    page = host(LogprobView(long_table(40), color_by=color_by))
+    ticks = page.locator(".deluge-ticks span")
+    for width in (149, 120):
+        page.locator(".deluge-legend").evaluate("(e, width) => { e.style.width = `${width}px`; }", width)
+        boxes = [tick.bounding_box() for tick in ticks.all() if tick.is_visible()]
+        left, right = (box for box in boxes if box)
+        assert left["x"] + left["width"] <= right["x"]
