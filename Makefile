@@ -12,7 +12,7 @@ export NO_COLOR := 1
 # The tests start hundreds of processes, each of which would compile everything it imports.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help setup hooks demo lab check test system lint types test-js test-python test-browser test-newest test-engines coverage docs bench lock clean
+.PHONY: help setup hooks demo lab course check test system lint types test-js test-python test-browser test-newest test-engines coverage docs bench lock clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -35,6 +35,9 @@ demo: .venv/ready  ## run the first notebook on the embedded model, and write it
 
 lab: .venv/ready  ## open the example notebooks in JupyterLab
 	$(BIN)/jupyter lab --notebook-dir=examples/notebooks
+
+course: .venv/ready  ## open the lessons of the course in JupyterLab
+	$(BIN)/jupyter lab --notebook-dir=examples/notebooks/course
 
 check: lint types  ## lint, types, layers and the fast tests, in about a minute
 	$(PYTEST) tests $(QUICK) -m "not browser and not model and not slow"

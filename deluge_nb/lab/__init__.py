@@ -1,21 +1,58 @@
-"""Calls in the order of a lesson: what stands first in the text comes first."""
+"""What the lessons of the course use: the model in one line, checks and reveals, and small widgets."""
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ..reading import next_token
-    from .texts import read
+    from .catalog import Catalog, copy_lesson
+    from .checks import check, reveal
+    from .feedback import Feedback
+    from .model import use_model
+    from .betting import Question, option_shares, questions
+    from .texts import next_token, read
+    from .widgets.bets import Bet, Bets
+    from .widgets.dial import Dial
+    from .widgets.event_picker import EventPicker
 
-__all__ = ["next_token", "read"]
+# Each name is imported from its module on first use.
+_MODULES = {
+    "Bet": "widgets.bets",
+    "Bets": "widgets.bets",
+    "Catalog": "catalog",
+    "Dial": "widgets.dial",
+    "EventPicker": "widgets.event_picker",
+    "Feedback": "feedback",
+    "Question": "betting",
+    "check": "checks",
+    "copy_lesson": "catalog",
+    "next_token": "texts",
+    "option_shares": "betting",
+    "questions": "betting",
+    "read": "texts",
+    "reveal": "checks",
+    "use_model": "model",
+}
+
+__all__ = [
+    "Bet",
+    "Bets",
+    "Catalog",
+    "Dial",
+    "EventPicker",
+    "Feedback",
+    "Question",
+    "check",
+    "copy_lesson",
+    "next_token",
+    "option_shares",
+    "questions",
+    "read",
+    "reveal",
+    "use_model",
+]
 
 
 def __getattr__(name: str) -> Any:
-    if name == "next_token":
-        from ..reading import next_token
-
-        return next_token
-    if name == "read":
-        from .texts import read
-
-        return read
+    if name in _MODULES:
+        return getattr(import_module(f".{_MODULES[name]}", __name__), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,10 +1,11 @@
-"""Reading of a given text, with what stands before it as the first argument."""
+"""Reading of texts in the order of a lesson: what stands first comes first, and the lessons' model is asked."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from .. import reading
+from .model import current_model
 
 if TYPE_CHECKING:
     from ..client.client import LLMClient
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def read(
-    begin: PromptLike, end: str, *, model: str | ServedModel | LLMClient = "local", top_logprobs: int | None = 20
+    begin: PromptLike, end: str, *, model: str | ServedModel | LLMClient | None = None, top_logprobs: int | None = 20
 ) -> Logprobs:
     """Return the log-probabilities of an end of a text after its beginning.
 
@@ -24,7 +25,10 @@ def read(
         What stands before: raw text, or a chat, as ``before`` of :func:`deluge_nb.read`.
     end
         The text whose tokens are read.
-    model, top_logprobs
+    model
+        A model's name, a :class:`deluge_nb.LocalModel`, or a client; None for the lessons' model, which is the embedded
+        one unless :func:`use_model` chose another.
+    top_logprobs
         As for :func:`deluge_nb.read`.
 
     Returns
@@ -45,4 +49,36 @@ def read(
     >>> read("The capital of France is", " Paris.").tokens
     [' Paris', '.']
     """
-    return reading.read(end, before=begin, model=model, top_logprobs=top_logprobs)
+    asked = current_model() if model is None else model
+    return reading.read(end, before=begin, model=asked, top_logprobs=top_logprobs)
+
+
+def next_token(text: PromptLike, *, model: str | ServedModel | LLMClient | None = None) -> Logprobs:
+    """Return the distribution of the token after a text, as a table of one row.
+
+    Parameters
+    ----------
+    text
+        As for :func:`deluge_nb.next_token`.
+    model
+        As for :func:`read`.
+
+    Returns
+    -------
+    Logprobs
+        One row, of the likeliest token, with the whole vocabulary where the model returns it.
+
+    Raises
+    ------
+    SettingError
+        If the model cannot continue raw text.
+    DelugeError
+        If the request fails.
+
+    Examples
+    --------
+    >>> from deluge_nb.lab import next_token
+    >>> next_token("I would like a cup of").tokens
+    [' coffee']
+    """
+    return reading.next_token(text, model=current_model() if model is None else model)

@@ -17,7 +17,7 @@ from .line import option_names, options_of
 _MAGIC = re.compile(r"\s*(%%?)deluge[ \t](?P<line>.*)", re.DOTALL)
 # A word that is being typed, with its quotes.
 _LAST_WORD = re.compile(r"""(?:[^\s"']|"(?:[^"\\]|\\.)*(?:"|\Z)|'[^']*(?:'|\Z))*\Z""")
-_SUBCOMMANDS = ("models",)
+_SUBCOMMANDS = ("models", "course")
 
 
 class _Nothing(list[SimpleCompletion]):
@@ -64,7 +64,7 @@ class LineMatcher:
         word = last[0] if last is not None else ""
         head = line[: len(line) - len(word)]
         if not is_cell:
-            return word, [] if head.strip() else list(_SUBCOMMANDS)
+            return word, self._after(head.split())
         name, equals, value = word.partition("=")
         option = self._option(name) if equals else self._awaiting(head)
         if option is None:
@@ -72,6 +72,15 @@ class LineMatcher:
         value = value if equals else word
         quote = value[:1] if value[:1] in ("'", '"') else ""
         return value, [quote + choice for choice in self._values(option)]
+
+    @staticmethod
+    def _after(words: list[str]) -> list[str]:
+        """Return what may follow the words after ``%deluge``."""
+        if words == ["course"]:
+            from ..lab.lessons import LESSONS
+
+            return [str(lesson.number) for lesson in LESSONS]
+        return [] if words else list(_SUBCOMMANDS)
 
     def _awaiting(self, head: str) -> argparse.Action | None:
         """Return the option whose value comes next."""

@@ -68,10 +68,12 @@ def variable_name(name: str) -> str:
 
 
 def misplaced_prompt(line: str) -> UsageError:
-    """Return the error for text behind ``%deluge``, which takes none but ``models``."""
+    """Return the error for text behind ``%deluge``, which takes none but ``models`` and ``course``."""
     words = line.split()
     if words and words[0].startswith("model"):
         return UsageError("The list of models is %deluge models, and %deluge models gpt shows those with that word.")
+    if words and words[0].startswith(("cours", "lesson")):
+        return UsageError("The lessons are %deluge course, and %deluge course 5 copies one of them into this folder.")
     return UsageError(_BELOW)
 
 

@@ -25,6 +25,7 @@ from ..widget.view import LogprobView
 from .asking import Defaults, Question, ask_several, check_reading, open_client, question_of, read_text
 from .cells import Cells
 from .completion import LineMatcher
+from .course import course
 from .display import Responses, show_table
 from .line import misplaced_prompt, read_options, variable_name
 from .overview import Overview, models_with
@@ -120,7 +121,8 @@ class DelugeMagics(Magics):
         """Ask a model, and show its completion with each token coloured by probability.
 
         The body of the cell is the prompt, to the letter. The response is the value of the cell (``_``), and is also
-        stored in the variable of ``--out``. ``%deluge`` alone shows the settings, and ``%deluge models`` the models.
+        stored in the variable of ``--out``. ``%deluge`` alone shows the settings, ``%deluge models``
+        the models and ``%deluge course`` the lessons.
 
         Parameters
         ----------
@@ -169,6 +171,8 @@ class DelugeMagics(Magics):
             return Overview(self)
         if words[0] == "models":
             return models_with(" ".join(words[1:]))
+        if words[0] == "course":
+            return course(words[1:])
         raise misplaced_prompt(line)
 
     def _ask_one(self, options: Any, question: Question) -> APIResponse:

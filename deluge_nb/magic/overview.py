@@ -39,6 +39,7 @@ class Overview:
             "Change one: `%config DelugeMagics.model = 'gpt-4o-mini'`",
             "Ask: `%%deluge` in the first line of a cell, the prompt below it; `%%deluge?` lists the options",
             "Models: `%deluge models`, or with a word such as `%deluge models gemini`",
+            "Lessons in probability: `%deluge course`",
         ]
 
 

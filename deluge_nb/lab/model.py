@@ -1,0 +1,71 @@
+"""The model that lessons ask, and its answers, each computed once."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from .. import reading
+from ..client.client import client_for
+
+if TYPE_CHECKING:
+    from ..client.client import LLMClient
+    from ..logprobs.table import Logprobs
+    from ..models.spec import ServedModel
+
+_current: str | ServedModel | LLMClient = "local"
+
+
+def use_model(model: str | ServedModel | LLMClient) -> None:
+    """Choose the model that the lessons ask from here on; the embedded model is the default.
+
+    Checks and reveals compute their answers from this model, so they stay right. It must return whole distributions, as
+    the embedded model, your own :class:`deluge_nb.LocalModel` and llama.cpp servers do.
+
+    Parameters
+    ----------
+    model
+        A model's name, a :class:`deluge_nb.LocalModel`, or a client.
+
+    Raises
+    ------
+    SettingError
+        If this is no model.
+
+    Examples
+    --------
+    >>> from deluge_nb.lab import use_model
+    >>> use_model("local")
+    """
+    global _current
+    with client_for(model):  # which refuses what is no model
+        _current = model
+    distribution.cache_clear()
+    scored.cache_clear()
+
+
+def current_model() -> str | ServedModel | LLMClient:
+    """Return the model of the lessons."""
+    return _current
+
+
+@lru_cache(maxsize=64)
+def distribution(text: str) -> Logprobs:
+    """Return the distribution of the token after a text, over the whole vocabulary."""
+    return reading.next_token(text, model=_current)
+
+
+@lru_cache(maxsize=256)
+def scored(begin: str, end: str) -> Logprobs:
+    """Return the log-probabilities of an end of a text after its beginning."""
+    return reading.read(end, before=begin, model=_current, top_logprobs=20)
+
+
+def bits(begin: str, end: str) -> float:
+    """Return the surprisal of an end of a text after its beginning, in bits."""
+    return float(scored(begin, end).surprisal(2).sum())
+
+
+def probability(begin: str, end: str) -> float:
+    """Return the probability of an end of a text after its beginning."""
+    return 2.0 ** -bits(begin, end)

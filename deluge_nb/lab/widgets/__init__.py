@@ -1,0 +1,1 @@
+"""The widgets of the course: native inputs with names, for keyboards and screen readers."""
