@@ -1,4 +1,4 @@
-"""The command line: ``python -m deluge_nb score in.parquet --model … --template … --out folder/``."""
+"""The command line: ``python -m deluge_nb score in.parquet …`` for jobs, ``python -m deluge_nb course`` for lessons."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .errors import DelugeError
+from .printable import printable
 
 if TYPE_CHECKING:
     from .jobs.job import Job
@@ -32,11 +33,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     parser = _parser()
     given = parser.parse_args(arguments)
-    _check(given, parser)
+    if given.command == "score":
+        _check(given, parser)
     try:
-        job = _score(given)
-        if given.result is not None:
-            _write_result(job, given.result)
+        sys.stdout.write(_course(given) if given.command == "course" else _score_rows(given))
     except DelugeError as error:
         sys.stderr.write(f"{error}\n")
         return 1
@@ -44,9 +44,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
         notes = " ".join(getattr(error, "__notes__", ()))
         sys.stderr.write(f"\nInterrupted. {notes}\n")
         return _INTERRUPTED
-    failed = f"; {job.progress.describe_failed()} failed" if job.progress.failed else ""
-    sys.stdout.write(f"{len(job):,} rows are done{failed}, in {job.folder}\n")
     return 0
+
+
+def _course(given: argparse.Namespace) -> str:
+    """Return the list of lessons, the name of a copied lesson, or the table of notebooks that were handed in."""
+    from .lab import Catalog, collect, copy_lesson
+
+    if given.action == "collect":
+        entries = collect(given.folder)
+        for problem in entries.problems:
+            sys.stderr.write(f"{printable(problem)}\n")
+        return entries.to_csv()
+    if given.action == "copy":
+        return f"{copy_lesson(given.lesson)}\n"
+    return f"{Catalog()}\n"
+
+
+def _score_rows(given: argparse.Namespace) -> str:
+    """Run a job and return the sentence about it."""
+    job = _score(given)
+    if given.result is not None:
+        _write_result(job, given.result)
+    failed = f"; {job.progress.describe_failed()} failed" if job.progress.failed else ""
+    return f"{len(job):,} rows are done{failed}, in {job.folder}\n"
 
 
 def _check(given: argparse.Namespace, parser: argparse.ArgumentParser) -> None:
@@ -106,7 +127,9 @@ def _write_result(job: Job, path: Path) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m deluge_nb", description="Jobs outside notebooks.")
+    parser = argparse.ArgumentParser(
+        prog="python -m deluge_nb", description="Jobs outside notebooks, and the course in probability."
+    )
     commands = parser.add_subparsers(dest="command", required=True)
     score = commands.add_parser(
         "score",
@@ -138,6 +161,14 @@ def _parser() -> argparse.ArgumentParser:
     score.add_argument("--max-concurrent-requests", type=int, help="most requests at a time")
     score.add_argument("--max-requests-per-minute", type=float, help="rate limit")
     score.add_argument("--quiet", action="store_true", help="show no progress bar")
+    course = commands.add_parser(
+        "course", help="list the lessons in probability, copy one, or read handed-in notebooks"
+    )
+    actions = course.add_subparsers(dest="action")
+    copy = actions.add_parser("copy", help="copy a lesson's notebook into this folder")
+    copy.add_argument("lesson", type=int, help="its number")
+    collected = actions.add_parser("collect", help="write the guesses and answers of all notebooks in a folder as CSV")
+    collected.add_argument("folder", help="the folder")
     return parser
 
 

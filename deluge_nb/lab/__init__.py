@@ -4,11 +4,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .betting import Question, option_shares, questions
     from .catalog import Catalog, copy_lesson
     from .checks import check, reveal
     from .feedback import Feedback
+    from .handed_in import collect
     from .model import use_model
-    from .betting import Question, option_shares, questions
     from .texts import next_token, read
     from .widgets.bets import Bet, Bets
     from .widgets.dial import Dial
@@ -24,6 +25,7 @@ _MODULES = {
     "Feedback": "feedback",
     "Question": "betting",
     "check": "checks",
+    "collect": "handed_in",
     "copy_lesson": "catalog",
     "next_token": "texts",
     "option_shares": "betting",
@@ -42,6 +44,7 @@ __all__ = [
     "Feedback",
     "Question",
     "check",
+    "collect",
     "copy_lesson",
     "next_token",
     "option_shares",

@@ -94,9 +94,7 @@ class Dial(FallbackWidget):
         start = steps[0] if value is None else value
         position = _position(steps, start)
         self._show = show
-        super().__init__(
-            label=printable(label), steps=steps, texts=_written(steps, format), position=position
-        )
+        super().__init__(label=printable(label), steps=steps, texts=_written(steps, format), position=position)
         self.value = steps[position]
         self.frames = [draw(chart) for chart in _charts(frames, steps)]
         self.observe(self._on_position, "position")

@@ -37,7 +37,7 @@ class EventPicker(ipywidgets.VBox):
     Examples
     --------
     >>> from deluge_nb.lab import EventPicker
-    >>> top = {"heads": -0.7, "tails": -1.6}
+    >>> top = [{"token": "heads", "logprob": -0.7}, {"token": "tails", "logprob": -1.6}]
     >>> picker = EventPicker([{"token": "heads", "logprob": -0.7, "top_logprobs": top}])
     >>> picker.pick("heads", "tails")
     >>> round(picker.probability, 3)
