@@ -93,7 +93,7 @@ class BundleHook(BuildHookInterface[Any]):
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         """Build the bundle, unless it is fresh or DELUGE_NB_SKIP_BUNDLE is 1, and add the course to a wheel."""
         if self.target_name == "wheel" and version == "standard":  # an editable install reads it from the checkout
-            build_data["force_include"][str(COURSE)] = "deluge_nb/lab/notebooks"
+            build_data.setdefault("force_include", {})[str(COURSE)] = "deluge_nb/lab/notebooks"
         if os.environ.get("DELUGE_NB_SKIP_BUNDLE") == "1" or bundle_is_fresh():
             return
         if not (JS / "node_modules").is_dir():  # keep a developer's own install
