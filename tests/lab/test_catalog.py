@@ -102,7 +102,7 @@ def test_guesses_and_answers_are_read_from_the_outputs(tmp_path: Path) -> None:
 
 
 def test_a_notebook_without_outputs_is_read_from_its_cells(tmp_path: Path) -> None:
-    cells = {
+    cells: dict[str, Any] = {
         "a = 0.25\nb = 1/3": None,
         'reveal("5.1", away=a, never=b)': None,
         'check("5.1", ...)': None,
