@@ -192,10 +192,11 @@ class Job:
         # Deferred: it loads the notebook libraries.
         from ..widget.view import LogprobView
 
+        table = self.logprobs(row)  # raises the reason of a row that failed
         question, _ = self._answer(row)
         prompt = fill_prompt(question, self._spec.template, f"row {row}").as_asked
         own: dict[str, Any] = {"client": self._spec.client, "prompt": prompt, "sampling_params": self._spec.settings[0]}
-        return LogprobView(self.logprobs(row), **(own | settings))
+        return LogprobView(table, **(own | settings))
 
     def report(self, truth: Iterable[Any] | str, **settings: Any) -> CalibrationReport:
         """Return the calibration report of the shares, for rows whose right labels are known.

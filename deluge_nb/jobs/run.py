@@ -292,7 +292,8 @@ def _run_parts(
     except BaseException as error:
         progress.finish(type(error).__name__)
         done = len(folder.parts) - len(left)
-        error.add_note(f"{done} of {len(folder.parts)} parts are done, in {folder.path}; the same call asks the rest.")
+        rest = "job.retry() asks the rest again" if worker.again else "the same call asks the rest"
+        error.add_note(f"{done} of {len(folder.parts)} parts are done, in {folder.path}; {rest}.")
         raise
     finally:
         close = getattr(reports, "close", None)

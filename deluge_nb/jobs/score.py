@@ -184,6 +184,9 @@ def _start(
     if out is not None and (not isinstance(out, str | os.PathLike) or not os.fspath(out)):  # "" is the current folder
         raise invalid_argument("out", out, "the path of a folder, or None for one in your cache folder")
     engine = choose_engine(on)
+    check = getattr(engine, "check", None)
+    if check is not None:
+        check(spec)
     # Absolute, so that the job finds its folder from another working directory, too.
     path = None if out is None else Path(out).expanduser().absolute()
     folder = prepare(Frame(data), spec, path, part_rows, dedup, warn)

@@ -90,8 +90,9 @@ def test_a_row_that_is_in_no_file_fails_and_is_asked_again_by_retry(tmp_path: Pa
     job = by_hand(tmp_path)
     check(job, 12, {2, 9})
     assert "no line with its answer" in job.table["error"][2].as_py()
-    with pytest.raises(RequestError, match="2 requests of 1 file"):
+    with pytest.raises(RequestError, match=r"2 requests of 1 file.*call job\.retry\(\) again") as caught:
         job.retry(show_progress=False)
+    assert caught.value.__notes__[0].endswith("job.retry() asks the rest again.")
     again = requests(tmp_path, turn=1)
     assert [row_of(line) for line in again] == [2, 9]
     put(tmp_path, "more.jsonl", [answer_of(line) for line in again])
@@ -185,12 +186,16 @@ def test_a_client_that_no_service_can_answer_for_is_refused(
     tmp_path: Path, client: Callable[[], LLMClient], said: str
 ) -> None:
     with pytest.raises(SettingError, match=said):
-        ask(client(), 2, tmp_path, on="files")
+        ask(client(), 2, tmp_path / "job", on="files")
+    assert not (tmp_path / "job").exists()
 
 
 def test_classify_frame_is_refused_with_the_cure(tmp_path: Path) -> None:
     with pytest.raises(SettingError, match="use score_frame with labels="):
-        classify_frame(rows(2), LABELS, LLMClient("vllm/x", **CLIENT), template=TEMPLATE, out=tmp_path, on="files")
+        classify_frame(
+            rows(2), LABELS, LLMClient("vllm/x", **CLIENT), template=TEMPLATE, out=tmp_path / "job", on="files"
+        )
+    assert not (tmp_path / "job").exists()
 
 
 def test_a_service_answers_a_job(service: BatchService, tmp_path: Path) -> None:

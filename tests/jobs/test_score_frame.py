@@ -18,6 +18,7 @@ import pytest
 from deluge_nb import (
     Conversation,
     LLMClient,
+    LogprobsMissingError,
     LogprobView,
     SettingError,
     classify,
@@ -347,6 +348,13 @@ def test_a_method_that_a_server_does_not_support_leaves_no_job_behind(
     with pytest.raises(SettingError, match=message):
         classify_frame(rows(3), LABELS, client, template=template, method=method, out=tmp_path / "job")
     assert not (tmp_path / "job").exists()
+
+
+def test_the_view_of_a_row_that_failed_says_why_it_failed(server: RowServer, tmp_path: Path) -> None:
+    given = pa.table({"number": [0, 1], "text": ["a", None]})
+    job = score_frame(given, TEMPLATE, server.client(), labels=LABELS, out=tmp_path, show_progress=False)
+    with pytest.raises(LogprobsMissingError, match=r"Row 1 has no log-probabilities: .*missing"):
+        job.view(1)
 
 
 def test_a_job_whose_folder_is_gone_says_so(server: RowServer, tmp_path: Path) -> None:

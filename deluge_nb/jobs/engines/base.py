@@ -150,7 +150,8 @@ class Engine(Protocol):
     """Protocol of engines.
 
     An engine schedules, and nothing more: the folder sees to it that each row has one answer, whatever an engine runs
-    twice, and a run that ends early is continued by the next one.
+    twice, and a run that ends early is continued by the next one. One that cannot run every job has a method ``check``,
+    which raises an error for the specification of such a job before its folder is made.
     """
 
     def run(self, parts: Sequence[int], worker: Worker) -> Iterator[Done]:

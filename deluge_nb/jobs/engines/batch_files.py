@@ -19,6 +19,7 @@ from .lines import Answers
 from .rounds import BatchFile, Round, Rounds
 
 if TYPE_CHECKING:
+    from ..spec import Spec
     from .base import Done, Worker
     from .service import FileService
 
@@ -29,29 +30,33 @@ _ENDED = _SUCCEEDED | {"failed", "expired", "cancelled", "canceled", "timeout_ex
 _FIRST_LOOK, _LONGEST_PAUSE = 1.0, 60.0
 
 
-def check_spec(worker: Worker, feature: str) -> None:
-    """Check that the requests of a job can be answered elsewhere.
-
-    Raises
-    ------
-    SettingError
-        When they cannot.
-    """
-    offline_route(worker.spec.client, feature)
-    if worker.spec.method is not None:
-        raise SettingError(
-            f"{feature} takes the requests of score_frame, and classify_frame may need several for a row; use "
-            "score_frame with labels=.",
-            setting="on",
-            value=worker.spec.method,
-        )
-
-
 class _BatchFiles(ABC):
     """Engine that writes requests as files, and reads their answers from files."""
 
     feature: ClassVar[str]
     """Setting that selects the engine, for messages."""
+
+    def check(self, spec: Spec) -> None:
+        """Check that the requests of a job can be answered elsewhere.
+
+        Parameters
+        ----------
+        spec
+            The question and its client.
+
+        Raises
+        ------
+        SettingError
+            When they cannot.
+        """
+        offline_route(spec.client, self.feature)
+        if spec.method is not None:
+            raise SettingError(
+                f"{self.feature} takes the requests of score_frame, and classify_frame may need several for a row; use "
+                "score_frame with labels=.",
+                setting="on",
+                value=spec.method,
+            )
 
     def run(self, parts: Sequence[int], worker: Worker) -> Iterator[Done]:
         """Have the requests of parts answered, in as many rounds as retries take.
@@ -70,7 +75,7 @@ class _BatchFiles(ABC):
         MissingKeyError
             When a service needs a key and there is none.
         """
-        check_spec(worker, self.feature)
+        self.check(worker.spec)
         rounds = Rounds(worker)
         yield from rounds.run(parts, partial(self._fetch, rounds))
 
@@ -99,10 +104,12 @@ class Files(_BatchFiles):
         if waiting:
             rows = sum(file.rows for file in waiting)
             names = ", ".join(file.requests for file in waiting[:3]) + (", …" if len(waiting) > 3 else "")
+            # The same call leaves failed rows alone.
+            call = "call job.retry() again" if current.again else "run the same call again"
             raise RequestError(
                 f"{pluralize(rows, 'request')} of {pluralize(len(waiting), 'file')} in {folder} ({names}) have no "
                 "answers yet. Have them answered, as with vllm run-batch or the upload page of a service, copy the "
-                "files of answers into the same folder, and run the same call again.",
+                f"files of answers into the same folder, and {call}.",
                 model=rounds.worker.spec.client.models[0],
             )
         return answers
@@ -192,7 +199,8 @@ def _check_refusal(rounds: Rounds, current: Round) -> None:
         file.ended, file.status = False, ""
     rounds.save()
     raise RequestError(
-        f"The batch service has refused the job: {reason}. Nothing was answered; the same call uploads it again.",
+        f"The batch service has refused the job: {reason}. Nothing was answered; "
+        f"{'job.retry()' if current.again else 'the same call'} uploads it again.",
         model=refused[0].model,
     )
 
