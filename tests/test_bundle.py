@@ -18,7 +18,7 @@ import pytest
 import hatch_build
 
 ROOT = hatch_build.ROOT
-OUTPUTS = ("view.js", "view.css", "page.js", "compare.js", "compare.css", "compare_page.js")
+OUTPUTS = tuple(path.name for path in hatch_build.OUTPUTS)
 STATIC = [f"deluge_nb/static/{name}" for name in ("sources.sha256", *OUTPUTS)]
 
 
@@ -71,7 +71,7 @@ def test_the_bundle_loads_nothing_from_the_network(name: str) -> None:
     assert not [part for part in ("http://", "https://", "@import", "url(", "innerHTML", "eval(") if part in text]
 
 
-@pytest.mark.parametrize("name", ["view.css", "compare.css"])
+@pytest.mark.parametrize("name", ["view.css", "compare.css", "comparisons.css"])
 def test_text_decorations_use_only_keywords_that_safari_supports(name: str) -> None:
     text = (hatch_build.STATIC / name).read_text(encoding="utf-8")
     # WebKit ignores the whole declaration if it has a style, a thickness or a colour.
@@ -80,14 +80,14 @@ def test_text_decorations_use_only_keywords_that_safari_supports(name: str) -> N
     assert {word for value in values for word in value.split()} <= {"underline", "overline", "none"}
 
 
-@pytest.mark.parametrize("widget", ["view", "compare"])
+@pytest.mark.parametrize("widget", ["view", "compare", "comparisons"])
 def test_the_bundle_is_at_most_40_kilobytes(widget: str) -> None:
     sent = [hatch_build.STATIC / f"{widget}.{kind}" for kind in ("js", "css")]
     assert sum(len(gzip.compress(path.read_bytes())) for path in sent) <= 40_000
 
 
 def test_a_script_within_a_page_contains_no_closing_tag() -> None:
-    for name in ("page.js", "view.css", "compare_page.js", "compare.css"):
+    for name in OUTPUTS:
         assert "</" not in (hatch_build.STATIC / name).read_text(encoding="utf-8")
 
 

@@ -23,7 +23,7 @@ ROWS = (
     ("__init__",),
     ("magic", "util", "llm_tools", "__main__"),
     ("lab",),
-    ("jobs", "estimators"),
+    ("jobs", "estimators", "comparisons"),
     ("answers", "widget", "reading", "attribution"),
     ("client", "calibration"),
     ("transport", "charts", "response"),
@@ -34,7 +34,7 @@ ROWS = (
     ("errors", "cache_dir"),
     ("printable", "warning", "memo", "notebook"),
 )
-FRONT_END_ROWS = (("entry",), ("view", "compare", "lab"), ("text",), ("ui",), ("host", "data"))
+FRONT_END_ROWS = (("entry",), ("comparisons",), ("view", "compare", "lab"), ("text",), ("ui",), ("host", "data"))
 MOST_MODULES = 12
 MOST_LINES = 420
 NOTEBOOK = ["IPython", "ipywidgets", "anywidget", "traitlets", "altair", "pandas", "scipy", "sklearn"]

@@ -84,15 +84,22 @@ def answer_settings(
     may_write_more
         Whether the client's own ``max_new_tokens`` holds where it is larger: the text is wanted, too.
     """
-    limit = client.max_top_logprobs
     settings = []
-    for params in client.greedy_settings():
-        if not params.full_vocab:
-            top = min(params.top_logprobs or _ALTERNATIVES, limit)
-            params = params.replace(logprobs=True, top_logprobs=top or None)
+    for params in alternative_settings(client):
         own = params.max_new_tokens or tokens
         settings.append(params.replace(max_new_tokens=own if may_write_more else min(tokens, own)))
     return settings
+
+
+def alternative_settings(client: LLMClient) -> list[SamplingParams]:
+    """Return the settings of each model to get alternatives: as many as the client asks for, or as there are."""
+    limit = client.max_top_logprobs
+    return [
+        params
+        if params.full_vocab
+        else params.replace(logprobs=True, top_logprobs=min(params.top_logprobs or _ALTERNATIVES, limit) or None)
+        for params in client.greedy_settings()
+    ]
 
 
 class Row(NamedTuple):

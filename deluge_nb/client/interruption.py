@@ -116,12 +116,15 @@ def keep(client: Any, responses: Iterable[APIResponse | None], error: BaseExcept
     kept = responses if isinstance(responses, PartialResponses) else PartialResponses(responses)
     client.interrupted = kept
     arrived = sum(response is not None for response in kept)
-    if error is None or not arrived:
-        return
+    if error is not None and arrived:
+        replace_note(error, f"{_PREFIX} the {arrived} of {len(kept)} responses that arrived{hint}.")
+
+
+def replace_note(error: BaseException, text: str) -> None:
+    """Add the note of where the responses are, in place of that of a call inside this one."""
     with contextlib.suppress(Exception):  # an exception may forbid notes
-        # A call inside another call has left its own note.
         notes = [note for note in getattr(error, "__notes__", ()) if not str(note).startswith(_PREFIX)]
-        error.__notes__ = [*notes, f"{_PREFIX} the {arrived} of {len(kept)} responses that arrived{hint}."]
+        error.__notes__ = [*notes, text]
 
 
 _stop: ContextVar[threading.Event | None] = ContextVar("stop", default=None)
@@ -211,5 +214,6 @@ __all__ = [
     "group_by_model",
     "is_from_signal",
     "keep",
+    "replace_note",
     "stopping",
 ]

@@ -11,8 +11,9 @@ import numpy as np
 
 from ..logprobs.alignment import Alignment
 from ..logprobs.columns import Floats
+from ..logprobs.table import Logprobs
 from ..printable import printable
-from ..stats.sequences import sequence_stats
+from ..stats.sequences import SequenceStats, sequence_stats
 from ..text.counts import pluralize
 from ..text.glyphs import short_label
 from .arguments import check_title
@@ -183,21 +184,33 @@ def truncate_units(compared: Alignment, limit: int | None) -> Excerpt:
 
 def summary(compared: Alignment, side: int) -> str:
     """Return what the tokens of a response add up to: their number, mean log-probability, perplexity and entropy."""
-    table = compared.tables[side]
+    facts = table_facts(compared.tables[side])
+    return f"{facts} · {percent(common_share(compared, side))} shared with A" if side > 1 else facts
+
+
+def table_facts(table: Logprobs) -> str:
+    """Return what the tokens of one response add up to."""
     count = pluralize(len(table), "token")
-    known = table.logprob[~table.censored]
-    statistics = sequence_stats(known)
+    likelihood = likelihood_of(table)
     facts = [count]
-    if statistics.perplexity is not None and len(known):
-        extent = f" (of {len(known)} of {count})" if len(known) < len(table) else ""
-        mean = format_signed(float(known.mean())).removeprefix("+")
-        facts += [f"mean logprob {mean}", f"perplexity {statistics.perplexity:.3g}{extent}"]
+    if likelihood.perplexity is not None and likelihood.mean_logprob is not None:
+        extent = f" (of {likelihood.n} of {count})" if likelihood.n < len(table) else ""
+        mean = format_mean(likelihood.mean_logprob)
+        facts += [f"mean logprob {mean}", f"perplexity {likelihood.perplexity:.3g}{extent}"]
     entropy = table.entropy(base=2)
     if not np.isnan(entropy).all():
         facts.append(f"mean entropy {np.nanmean(entropy):.2f} bits")
-    if side > 1:
-        facts.append(f"{percent(common_share(compared, side))} shared with A")
     return " · ".join(facts)
+
+
+def likelihood_of(table: Logprobs) -> SequenceStats:
+    """Return the likelihood of the tokens whose log-probability is known."""
+    return sequence_stats(table.logprob[~table.censored])
+
+
+def format_mean(nats: float) -> str:
+    """Format a mean log-probability for people."""
+    return format_signed(nats).removeprefix("+")
 
 
 def common_share(compared: Alignment, side: int) -> float:

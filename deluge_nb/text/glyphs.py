@@ -11,6 +11,8 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from ..printable import printable
+
 SPACE, NEWLINE, TAB = "·", "↵", "⇥"
 PARTIAL = "▏"
 EMPTY = "∅"
@@ -112,6 +114,28 @@ def short_label(octets: bytes) -> str:
         return f"{label(octets)[: _SHORT - 1]}…"
     text = label(octets)
     return text if len(text) <= _SHORT else f"{text[: _SHORT - 1]}…"
+
+
+def passage(text: str, longest: int) -> str:
+    """Return a text to read in a cell of a table: cut, without control characters, and no letter with too many marks.
+
+    Line breaks and tabs stay.
+
+    Parameters
+    ----------
+    text
+        The text of a model or a user.
+    longest
+        Largest number of characters to take of it.
+
+    Examples
+    --------
+    >>> from deluge_nb.text.glyphs import passage
+    >>> passage("Paris is lovely", 6)
+    'Paris…'
+    """
+    excerpt = text if len(text) <= longest else f"{text[: longest - 1]}…"
+    return printable("".join(kept + (f"⟨+{hidden}⟩" if hidden else "") for kept, hidden in _split_piles(excerpt)))
 
 
 def _whole_characters(octets: bytes) -> bytes:

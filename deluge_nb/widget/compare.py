@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 import traitlets
@@ -327,24 +327,32 @@ class LogprobCompare(StaticExport, FallbackWidget):
 
     def _receive(self, _: object, content: Any, __: object) -> None:
         """Answer a request of the browser: a chunk of alternatives, or the measures of a response."""
-        if not isinstance(content, dict):
-            return
-        side, chunk = content.get("side"), content.get("chunk")
-        if isinstance(side, bool) or not isinstance(side, int) or not 0 <= side < len(self.tables):
-            return
-        table = self.tables[side]
-        if isinstance(chunk, int) and not isinstance(chunk, bool) and 0 <= chunk * CHUNK < len(table):
-            last = min((chunk + 1) * CHUNK, len(table))
-            block = self._packers[side].alternatives(table, chunk * CHUNK, last)
-            self.send({"parts": ["alternatives"], "side": side}, [block])
-        if content.get("measures") is True:
-            self.send({"parts": ["measures"], "side": side}, [pack_measures(table)])
+        for reply, block in replies(self, content):
+            self.send(reply, [block])
 
     def _static_forms(self) -> dict[str, str]:
         return {"text/html": self.to_html(limit=FALLBACK_LIMIT), "text/plain": self.to_text(limit=FALLBACK_LIMIT)}
 
     def __repr__(self) -> str:
         return f"LogprobCompare({', '.join(pluralize(len(table), 'token') for table in self.tables)})"
+
+
+def replies(compare: LogprobCompare, content: Any) -> Iterator[tuple[dict[str, Any], bytes]]:
+    """Yield the answers to a request of the browser, each with its block; none to one that has another form."""
+    if not isinstance(content, dict):
+        return
+    side, chunk = content.get("side"), content.get("chunk")
+    if isinstance(side, bool) or not isinstance(side, int) or not 0 <= side < len(compare.tables):
+        return
+    table = compare.tables[side]
+    if isinstance(chunk, int) and not isinstance(chunk, bool) and 0 <= chunk * CHUNK < len(table):
+        last = min((chunk + 1) * CHUNK, len(table))
+        yield (
+            {"parts": ["alternatives"], "side": side},
+            compare._packers[side].alternatives(table, chunk * CHUNK, last),
+        )
+    if content.get("measures") is True:
+        yield {"parts": ["measures"], "side": side}, pack_measures(table)
 
 
 def _names(responses: Sequence[Any], names: Sequence[str] | None) -> list[str]:

@@ -142,6 +142,11 @@ class FallbackWidget(anywidget.AnyWidget):
         display_with_fallback(self)
 
 
+def release(widget: FallbackWidget) -> None:
+    """Remove the model of a widget from kernel and browser; displaying the widget brings it back."""
+    widget._free()
+
+
 def require_kernel() -> None:
     """Raise if there is no kernel, so that IPython chooses a form itself.
 

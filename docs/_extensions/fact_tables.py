@@ -96,6 +96,10 @@ def environment() -> str:
     return table(("Variable", "Meaning"), rows)
 
 
+# Traits that only the widgets' own scripts read.
+_INTERNAL = ("link", "tree", "rows", "totals", "comparison")
+
+
 def traits_of(widget: str) -> str:
     """Return the traits of a widget that are for users: those that are set, read and observed."""
     kind = getattr(deluge_nb, widget)
@@ -103,7 +107,7 @@ def traits_of(widget: str) -> str:
     rows = []
     for name in kind.class_traits(sync=True):
         trait = kind.class_traits()[name]
-        if name in inherited or name.startswith("_") or isinstance(trait, traitlets.Bytes) or name in ("link", "tree"):
+        if name in inherited or name.startswith("_") or isinstance(trait, traitlets.Bytes) or name in _INTERNAL:
             continue
         values = (
             code(*map(repr, trait.values or ()))

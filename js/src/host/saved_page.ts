@@ -1,39 +1,10 @@
 // Runs a widget in a saved page, without a host, a kernel or a network. Python writes these pages in
 // deluge_nb/render/saved_page.py.
 
+import { StaticModel } from "./static_model.ts";
+
 interface Widget {
   render(context: { model: never; el: HTMLElement }): unknown;
-}
-
-type Listener = (...values: never[]) => void;
-
-/** The model of a saved page: traits and their listeners, with no Python behind them. */
-class StaticModel {
-  readonly #listeners = new Map<string, Set<Listener>>();
-
-  constructor(private readonly state: Record<string, unknown>) {}
-
-  get(name: string): unknown {
-    return this.state[name];
-  }
-
-  set(name: string, value: unknown): void {
-    if (this.state[name] === value) return;
-    this.state[name] = value;
-    for (const listener of this.#listeners.get(`change:${name}`) ?? []) listener();
-  }
-
-  on(name: string, listener: Listener): void {
-    const listeners = this.#listeners.get(name) ?? new Set();
-    this.#listeners.set(name, listeners.add(listener));
-  }
-
-  off(name: string, listener: Listener): void {
-    this.#listeners.get(name)?.delete(listener);
-  }
-
-  save_changes(): void {}
-  send(): void {}
 }
 
 function textOf(id: string): string {

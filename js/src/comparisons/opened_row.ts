@@ -1,0 +1,92 @@
+// The comparison below an opened row: asks Python for it, and shows it as the widget for one comparison does.
+
+import { CompareView } from "../compare/view.ts";
+import { Kernel, NO_KERNEL } from "../host/kernel.ts";
+import { StaticModel } from "../host/static_model.ts";
+import { element } from "../ui/dom.ts";
+import { withRole } from "./headings.ts";
+import type { Model, Opened } from "./model.ts";
+
+const WAITING = "asking Python for the comparison …";
+
+export class OpenedRow {
+  readonly root = withRole(element("tr", "deluge-opened"), "row");
+  readonly #cell = withRole(element("td"), "cell");
+  readonly #kernel: Kernel;
+  #view: CompareView | undefined;
+  #lifetime = new AbortController();
+  /** The comparison that is shown: the same again is left as it is. */
+  #shown = "";
+
+  constructor(
+    private readonly model: Model,
+    columns: number,
+    signal: AbortSignal,
+  ) {
+    this.#cell.colSpan = columns;
+    this.root.append(this.#cell);
+    this.#kernel = new Kernel(model, () => this.#say(NO_KERNEL), signal);
+    signal.addEventListener("abort", () => this.#lifetime.abort());
+  }
+
+  /** Show the comparison of a row, or ask for it. */
+  show(row: number): void {
+    const opened = this.model.get("comparison");
+    if (opened.row === row && opened.against === this.model.get("against")) {
+      this.#kernel.answered();
+      if (opened.state) this.#showComparison(opened as Opened);
+      else this.#say(opened.error ?? "");
+      return;
+    }
+    this.#say(WAITING);
+    this.#kernel.ask({ row });
+  }
+
+  /** Something has come from Python for this row. */
+  receive(side: number, parts: string[], blocks: DataView[]): void {
+    this.#kernel.answered();
+    if (parts.length) this.#view?.receive(side, parts, blocks);
+  }
+
+  /** End the comparison. */
+  clear(): void {
+    this.#kernel.answered();
+    this.#lifetime.abort();
+    this.#lifetime = new AbortController();
+    this.#view = undefined;
+    this.#shown = "";
+    this.#cell.replaceChildren();
+  }
+
+  arrange(): void {
+    this.#view?.arrange();
+  }
+
+  #say(text: string): void {
+    this.clear();
+    const status = withRole(element("div", "deluge-waiting", text), "status");
+    this.#cell.append(status);
+  }
+
+  #showComparison({ row, against, state }: Opened): void {
+    const key = `${row} ${against}`;
+    if (this.#shown === key) return;
+    this.clear();
+    this.#shown = key;
+    const inner = new StaticModel(
+      {
+        ...state,
+        data: this.model.get("data"),
+        alignment: this.model.get("alignment"),
+        selected: null,
+        title: "",
+        link: "",
+      },
+      (content) => this.#kernel.send({ ...content, row }),
+    );
+    const view = new CompareView(inner as never, this.#lifetime.signal);
+    this.#view = view;
+    this.#cell.append(view.root);
+    view.arrange();
+  }
+}
