@@ -78,6 +78,7 @@ if TYPE_CHECKING:
     from .render.picture.api import to_png, to_svg
     from .render.terminal import to_text
     from .response import APIResponse
+    from .response.samples import Sample, Samples
     from .response.usage import Usage
     from .sampling import SamplingParams
     from .text.matching import is_match
@@ -129,6 +130,8 @@ _MODULES = {
     "ProbabilityMassError": "errors",
     "RawPrompt": "prompts",
     "RequestError": "errors",
+    "Sample": "response.samples",
+    "Samples": "response.samples",
     "SamplingParams": "sampling",
     "SettingError": "errors",
     "TokenCount": "client.calls.estimates",
@@ -219,6 +222,8 @@ __all__ = [
     "ProbabilityMassError",
     "RawPrompt",
     "RequestError",
+    "Sample",
+    "Samples",
     "SamplingParams",
     "SettingError",
     "Stream",

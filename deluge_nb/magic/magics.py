@@ -13,6 +13,7 @@ from IPython.display import display
 from traitlets import Bool, Enum, Float, Int, Unicode, Union
 
 from ..charts.tokens import confidence_chart, entropy_chart, token_chart
+from ..client.continuation import Continuer
 from ..client.interruption import distinct_names
 from ..errors import DelugeError
 from ..printable import printable
@@ -32,9 +33,6 @@ from .overview import Overview, models_with
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
-
-# Answers that a comparison shows side by side.
-_MOST_COMPARED = 8
 
 _CHARTS: Mapping[str, Callable[[Any], Any] | None] = {
     "entropy": entropy_chart,
@@ -96,7 +94,7 @@ class DelugeMagics(Magics):
     @argument("--top-p", type=float, help="sample only from the likeliest tokens that add up to this probability")
     @argument("--stop", action="append", metavar="TEXT", help="a text at which the answer ends; may be repeated")
     @argument("--seed", type=int, help="makes sampling repeatable if the server supports it")
-    @argument("-n", type=int, help="number of independent answers; the value is a list of them")
+    @argument("-n", type=int, help="number of independent answers, shown as a tree; the value is a list of them")
     @argument("--full-vocab", action="store_true", default=None, help="show the whole vocabulary at each token")
     @argument("--base-url", metavar="URL", help="the address of the server that has the model")
     @argument("--compare", metavar="MODEL", help="ask a second model the same, and show both answers side by side")
@@ -236,27 +234,32 @@ class DelugeMagics(Magics):
                     interrupted = True
                     break
         self._store(options, responses)
-        self._show_several(options, responses)
+        (client, _), params = clients[0], settings[0]
+        # The view of the answers branches with this later; a closed client opens again by itself.
+        author = Continuer(client, question.prompt, sampling_params=params, use_cache=options.cache is not False)
+        self._show_several(options, responses, author)
         if interrupted:
             raise self._interrupted(options, responses, pluralize(len(responses), "answer"))
         if all(response.is_error for response in responses):
             raise UsageError(printable(responses[0].error_message or ""))
         return responses
 
-    def _show_several(self, options: Any, responses: Responses) -> None:
+    def _show_several(self, options: Any, responses: Responses, author: Continuer) -> None:
         if self._has_kernel or not self._has_view(options):
             self.cells.mark_shown(responses)
         for response in responses:
             if response.is_error and not all(other.is_error for other in responses):
                 display({"text/plain": printable(f"{response.model}: {response.error_message}")}, raw=True)
-        shown = [response for response in responses if response.logprobs is not None][:_MOST_COMPARED]
+        shown = [response for response in responses if response.logprobs is not None]
         if not shown or not self._shows_tokens(options):
             return
-        if len(shown) == 1:
+        if options.compare is None:
+            display_with_fallback(LogprobView(shown, client=author, prompt=shown[0].prompt))
+        elif len(shown) == 1:
             display_with_fallback(LogprobView(shown[0]))
-            return
-        names = distinct_names([response.model for response in shown]) if options.compare is not None else None
-        display_with_fallback(LogprobCompare(*shown, names=names))
+        else:
+            names = distinct_names([response.model for response in shown])
+            display_with_fallback(LogprobCompare(*shown, names=names))
 
     @property
     def _has_kernel(self) -> bool:

@@ -1,4 +1,4 @@
-"""The tree of branches of one view: request answers that continue from another token, and show them.
+"""The tree of one view: answers to one prompt by their beginnings, and answers that continue from another token.
 
 Requests of the browser run in a thread of their own, so that the kernel stays free.
 """
@@ -15,13 +15,17 @@ import numpy as np
 
 from ..client.continuation import Branch, Continuer, response_or_table
 from ..errors import DelugeError, SettingError
+from ..interop.readers import as_logprobs
 from ..logprobs.splice import alternative_at, alternative_logprob, locate_alternative, token_bytes
 from ..logprobs.table import Logprobs
 from ..response import APIResponse
+from ..response.sample_tree import SampleRow, sample_rows
+from ..response.samples import Samples, are_responses, group_samples
 from ..text import glyphs
 from ..transport.secrecy import forget_frames
 from .codec import pack
 from .packer import CHUNK, EAGER, Packer, pack_measures
+from .table_sync import with_small_vocabulary
 
 if TYPE_CHECKING:
     from ..client.client import LLMClient
@@ -67,44 +71,78 @@ class BranchTree:
         The object that continues the answer; None if nothing can.
     reason
         The reason why nothing can continue, for the cards; None to show none.
+    samples
+        The different answers that the view was given, of which ``answer`` is the first; empty for one answer. Their
+        nodes are their indices, and branches come after them.
     """
 
-    def __init__(self, host: Host, answer: Any, continuer: Continuer | None, reason: str | None) -> None:
+    def __init__(
+        self, host: Host, answer: Any, continuer: Continuer | None, reason: str | None, samples: Samples
+    ) -> None:
         self._host = host
         self._continuer = continuer
         self._reason = reason
-        self._answer = response_or_table(answer)
         self._packers: dict[int, Packer] = {}
         self._blocks: dict[str, Any] = {}
-        self._count = 0
+        self._sampled: dict[int, Branch] = {}
         self.branches: list[Branch] = []
         """All branches, in the order of their requests."""
+        self._take(answer, samples)
+
+    def _take(self, answer: Any, samples: Samples) -> None:
+        self._answer = response_or_table(answer)
+        self.samples = samples
+        """The different answers that the view was given; empty for one answer."""
+        is_one = samples.total < 2 and not samples.failed
+        self.rows: list[SampleRow] = [] if is_one else sample_rows(samples)
+        """The rows of their tree."""
+        self._count = max(len(samples) - 1, 0)
 
     @property
     def why_not(self) -> str | None:
         """The reason why the view cannot branch, for the cards: empty if it can, None to show no reason."""
         return self._reason if self._continuer is None else self._continuer.why_not(self._answer)
 
-    def replace_answer(self, answer: Any, *, grown: bool, continuer: Continuer | None) -> None:
-        """Take another answer, or the same one ``grown``; a ``continuer`` replaces the old one."""
-        self._answer = response_or_table(answer)
+    def replace_answer(self, answer: Any, samples: Samples, *, grown: bool, continuer: Continuer | None) -> None:
+        """Take other answers, or the same one ``grown``; a ``continuer`` replaces the old one."""
         if continuer is not None:
             self._continuer = continuer
         elif not grown and self._continuer is not None:
             self._continuer = None
             self._reason = "The view shows another text now, and its prompt is not known: update(…, prompt=…)."
         if not grown:
-            for collection in (self.branches, self._blocks, self._packers):
+            for collection in (self.branches, self._blocks, self._packers, self._sampled):
                 collection.clear()
+            self._take(answer, samples)
+        else:
+            self._answer = response_or_table(answer)
 
     def clear(self) -> None:
-        """Remove the branches of the replaced text from the browser."""
+        """Remove the branches and answers of the replaced text from the browser."""
         self._host.set_trait("node", 0)
         self._host.set_trait("tree", [])
         self._host.set_trait("branched", b"")
 
+    def traits(self, most_tokens: float = EAGER) -> dict[str, Any]:
+        """Return the traits of the sampled answers: their tree, and the tables of its rows up to so many tokens."""
+        room = most_tokens
+        for node in dict.fromkeys(row.shows for row in self.rows if row.shows):
+            room -= self.samples[node].stop
+            if room < 0:
+                break
+            if node not in self._packers:
+                self._pack(node)
+        return {"tree": self._describe_all(), "branched": pack({}, self._blocks) if self._blocks else b""}
+
+    def show_sample(self, content: Any) -> int | None:
+        """Return the node of the answer that a message of the browser asks for; None if there is none."""
+        is_node = isinstance(content, int) and not isinstance(content, bool) and 0 <= content < len(self.samples)
+        return content if is_node else None
+
     def table(self, node: int) -> Logprobs:
-        """Return the table of a node: that of the original answer for 0, else of a branch."""
+        """Return the table of a node: that of the original answer for 0, else of a sampled answer or a branch."""
+        if 0 < node < len(self.samples):
+            return self.samples[node].table
         table = None if node == 0 else self._ready(node).table
         return self._host.table if table is None else table
 
@@ -116,15 +154,18 @@ class BranchTree:
     # Showing ----------------------------------------------------------------------------------------------------------
 
     def check_node(self, node: int) -> int:
-        """Return the node if it can be shown.
+        """Return the node if it can be shown; the browser then has its tokens.
 
         Raises
         ------
         SettingError
-            When it is neither 0 nor a branch that is ready.
+            When it is neither 0, nor a sampled answer, nor a branch that is ready.
         """
         if node != 0:
             self._ready(node)
+        if 0 < node < len(self.samples) and node not in self._packers:
+            self._pack(node)
+            self._host.set_trait("branched", pack({}, self._blocks))
         return node
 
     def _ready(self, node: int) -> Branch:
@@ -132,10 +173,16 @@ class BranchTree:
         if branch is None or branch.status != "ready":
             ready = [str(branch.id) for branch in self.branches if branch.status == "ready"]
             choices = f"or a branch that is ready ({', '.join(ready)})" if ready else "for no branch is ready"
-            raise SettingError(f"node must be 0 for the original, {choices}; not {node!r}.", setting="node", value=node)
+            last = len(self.samples) - 1
+            first = f"from 0 to {last} for an answer" if last > 0 else "0 for the original"
+            raise SettingError(f"node must be {first}, {choices}; not {node!r}.", setting="node", value=node)
         return branch
 
     def _find(self, node: int) -> Branch | None:
+        if 0 < node < len(self.samples):
+            response = self.samples[node].response
+            # No position of its own: it shares no rows with the answer at node 0.
+            return self._sampled.setdefault(node, Branch(node, None, -1, 0, "", "", None, "ready", "", response))
         return next((branch for branch in self.branches if branch.id == node), None)
 
     # Requesting -------------------------------------------------------------------------------------------------------
@@ -258,19 +305,31 @@ class BranchTree:
             if branch.status == "failed":  # It may have shown that the server continues no answer.
                 host.set_trait("branching", self.why_not)
             if table is not None:
-                packer = self._packers[branch.id] = Packer()
-                self._blocks[f"data{branch.id}"] = _as_column(packer.tokens(table))
-                packer.commit()
-                last = len(table) if len(table) <= EAGER else CHUNK
-                self._blocks[f"alternatives{branch.id}"] = _as_column(packer.alternatives(table, 0, last))
-                self._blocks[f"measures{branch.id}"] = _as_column(pack_measures(table))
+                self._pack(branch.id)
                 host.set_trait("branched", pack({}, self._blocks))
             self._send_tree()
             if table is not None and move_from is not None and host.node == move_from:
                 host.set_trait("node", branch.id)
 
+    def _pack(self, node: int) -> None:
+        table = with_small_vocabulary(self.table(node))
+        packer = self._packers[node] = Packer()
+        self._blocks[f"data{node}"] = _as_column(packer.tokens(table))
+        packer.commit()
+        last = len(table) if len(table) <= EAGER else CHUNK
+        self._blocks[f"alternatives{node}"] = _as_column(packer.alternatives(table, 0, last))
+        self._blocks[f"measures{node}"] = _as_column(pack_measures(table))
+
     def _send_tree(self) -> None:
-        self._host.set_trait("tree", [self._describe(branch) for branch in self.branches])
+        self._host.set_trait("tree", self._describe_all())
+
+    def _describe_all(self) -> list[dict[str, Any]]:
+        rows = [{**row._asdict(), "status": "ready", "message": ""} for row in self.rows]
+        return [*rows, *map(self._describe, self.branches)]
+
+    def _row_of(self, node: int) -> int:
+        """Return the id of the innermost row that shows a node: many answers have no row of their own."""
+        return next((row.id for row in reversed(self.rows) if row.shows == node), node)
 
     def _describe(self, branch: Branch) -> dict[str, Any]:
         parent = 0 if branch.parent is None else branch.parent.id
@@ -279,7 +338,7 @@ class BranchTree:
         table = branch.table
         return {
             "id": branch.id,
-            "parent": parent,
+            "parent": self._row_of(parent),
             "position": branch.position,
             "place": branch.place,
             "label": _label(token_bytes(*alternative_at(row, 0, branch.place)[:2])),
@@ -291,6 +350,14 @@ class BranchTree:
             "status": branch.status,
             "message": branch.message,
         }
+
+
+def read_answers(value: Any) -> tuple[Samples, Any, Logprobs]:
+    """Return the different answers of several responses, the answer that is shown first, and its table."""
+    if not are_responses(value):
+        return Samples([]), value, as_logprobs(value)
+    samples = group_samples(value)
+    return samples, samples[0].response, samples[0].table
 
 
 def resolve_continuer(

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from ..logprobs.table import Logprobs
 from ..paths import write_file
-from ..render.colors import Theme
+from ..render import html
+from ..render.colors import Palette, Theme
+from ..render.picture import api
+from ..render.scale import ColorBy
+from ..render.terminal import to_text
+from ..response.sample_tree import SampleRow, tree_to_html, tree_to_text
 
 
 class StaticExport:
@@ -169,3 +177,42 @@ class StaticExport:
             When an option has an invalid value.
         """
         write_file(path, self.to_svg(**options))
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerForms:
+    """Static forms of an answer, or of several: their tree, and below it the tokens of the first one, ``caption``."""
+
+    table: Logprobs
+    caption: str
+    rows: Sequence[SampleRow]
+    color_by: ColorBy
+    palette: Palette
+    title: str
+    before: str
+
+    def export(self, form: Literal["html", "text", "svg", "png"], **options: Any) -> Any:
+        """Return one of the forms."""
+        if form == "text":
+            return self.below_tree("text", to_text(self.table, before=self.before, **options))
+        write: Any = {"html": html.to_html, "svg": api.to_svg, "png": api.to_png}[form]
+        style: Any = {"color_by": self.color_by, "palette": self.palette, "before": self.before}
+        if form == "html" and self.rows:
+            is_page = options.pop("standalone")
+            element = self.below_tree("html", write(self.table, **style, title=self.caption, **options))
+            return html.whole_page(element, self.title) if is_page else element
+        return write(self.table, **style, title=self.title or None, **options)
+
+    def bundle(self) -> dict[str, str]:
+        """Return HTML and text by MIME type, truncated as beside a widget."""
+        title = self.caption if self.rows else self.title
+        forms = html.static_bundle(self.table, self.color_by, title, self.palette, self.before)
+        return {kind: self.below_tree(kind.removeprefix("text/"), text) for kind, text in forms.items()}
+
+    def below_tree(self, form: str, answer: str) -> str:
+        """Return a form of the first answer below that of the tree; unchanged if there is one answer."""
+        if not self.rows:
+            return answer
+        if form == "html":
+            return tree_to_html(self.rows, title=self.title, palette=self.palette) + answer
+        return f"{tree_to_text(self.rows)}\n\n{self.caption}:\n{answer}"

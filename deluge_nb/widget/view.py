@@ -1,25 +1,22 @@
-"""``LogprobView``: the widget that shows a completion with each token coloured by its probability."""
+"""``LogprobView``: the widget that shows completions with each token coloured by its probability."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 import traitlets
 
 from ..client.continuation import Branch
-from ..interop.readers import as_logprobs
 from ..logprobs.table import Logprobs
-from ..render import html
-from ..render.colors import PALETTES, Palette
+from ..render.colors import PALETTES
 from ..render.excerpt import check_before, draw_before
-from ..render.picture import api
 from ..render.scale import COLOR_BY, ColorBy
-from ..render.terminal import to_text
 from ..text.counts import pluralize
 from . import validation
-from .branches import BranchTree, resolve_continuer
-from .exports import StaticExport
+from .branches import BranchTree, read_answers, resolve_continuer
+from .exports import AnswerForms, StaticExport
 from .fallback import FallbackWidget
 from .packer import CHUNK, Packer, pack_measures
 from .table_sync import TableSync, continues, with_small_vocabulary
@@ -29,6 +26,7 @@ if TYPE_CHECKING:
     from ..client.continuation import Continuer
     from ..models.spec import ServedModel
     from ..prompts import PromptLike
+    from ..response.samples import Samples
     from ..sampling import SamplingParams
 
 FONTS = ("monospace", "proportional")
@@ -50,7 +48,8 @@ class LogprobView(StaticExport, FallbackWidget):
     Parameters
     ----------
     logprobs
-        A table of log-probabilities, or a response that has one: see :func:`deluge_nb.as_logprobs`.
+        A table of log-probabilities, or a response that has one: see :func:`deluge_nb.as_logprobs`. A list of responses
+        to one prompt is shown as a tree of their common beginnings: see :attr:`samples`.
     color_by
         ``"probability"`` of the token, ``"surprisal"`` (its negative logarithm, in bits), ``"entropy"`` of the
         distribution it was drawn from (in bits; a lower bound from the alternatives), ``"margin"`` (the probability of
@@ -89,7 +88,8 @@ class LogprobView(StaticExport, FallbackWidget):
     LogprobsMissingError
         When there are no log-probabilities to show.
     SettingError
-        When ``logprobs`` has another type, or an argument has an invalid value.
+        When ``logprobs`` has another type, or an argument has an invalid value; of several responses, when all have
+        failed or their prompts differ.
 
     Examples
     --------
@@ -141,17 +141,19 @@ class LogprobView(StaticExport, FallbackWidget):
         prompt: PromptLike | None = None,
         sampling_params: SamplingParams | None = None,
     ) -> None:
-        self._sync = TableSync(self, with_small_vocabulary(as_logprobs(logprobs)))
+        samples, answer, table = read_answers(logprobs)
+        self._sync = TableSync(self, with_small_vocabulary(table))
         self._sync.with_measures = color_by not in ("probability", "surprisal")
         self._pinned_by_node: dict[int, Any] = {}
         self._author = (client, sampling_params)
-        self._branches = BranchTree(self, logprobs, *resolve_continuer(client, prompt, sampling_params))
+        self._branches = BranchTree(self, answer, *resolve_continuer(client, prompt, sampling_params), samples)
         super().__init__(
             **self._sync.pack(),
+            **self._branches.traits(),
             selected=selected,
             color_by=color_by,
             title=title or "",
-            before=check_before(before, logprobs),
+            before=check_before(before, answer),
             palette=palette,
             font=font,
             spaces=spaces,
@@ -183,7 +185,8 @@ class LogprobView(StaticExport, FallbackWidget):
         Parameters
         ----------
         logprobs
-            A table or response, as for the view itself. A selection stays if the new table has its position.
+            A table or one or more responses, as for the view itself. A selection stays if the new table has its
+            position.
         prompt
             The prompt of the new completion, for the view's client. If the text is another one, its branches are
             removed.
@@ -204,16 +207,18 @@ class LogprobView(StaticExport, FallbackWidget):
         >>> view.table.text
         'Paris'
         """
-        given = check_before(before, logprobs)
-        old, new = self.table, with_small_vocabulary(as_logprobs(logprobs))
+        samples, answer, table = read_answers(logprobs)
+        given = check_before(before, answer)
+        old, new = self.table, with_small_vocabulary(table)
         if given or before is not None:
             self.before = given
-        grown = continues(old, new)
+        is_tree = bool(samples or self.samples)
+        grown = not is_tree and continues(old, new)
         client, params = self._author
         continuer = None if prompt is None else resolve_continuer(client, prompt, params)[0]
-        if not grown and self._branches.branches:
+        if is_tree or (not grown and self._branches.branches):
             self._branches.clear()
-        self._branches.replace_answer(logprobs, grown=grown, continuer=continuer)
+        self._branches.replace_answer(answer, samples, grown=grown, continuer=continuer)
         self.branching = self._branches.why_not
         if grown:
             self._sync.append(new)
@@ -222,6 +227,10 @@ class LogprobView(StaticExport, FallbackWidget):
         self._pinned_by_node.clear()
         self._fit_selection(self.pinned)
         self._sync.send_all()
+        if samples:
+            with self.hold_sync():
+                for name, value in self._branches.traits().items():
+                    self.set_trait(name, value)
 
     def get_state(self, *args: Any, **options: Any) -> Any:
         """Return the values of the traits, including rows appended since the traits were last set.
@@ -244,7 +253,15 @@ class LogprobView(StaticExport, FallbackWidget):
             self._trait_values.update(sync.pack_again())
         return super().get_state(*args, **options)
 
-    # Branches ---------------------------------------------------------------------------------------------------------
+    # Samples and branches ---------------------------------------------------------------------------------------------
+
+    @property
+    def samples(self) -> Samples:
+        """The different answers that the view was given, the most common first; empty if it was given only one.
+
+        ``view.node = i`` shows ``view.samples[i]``.
+        """
+        return self._branches.samples
 
     @property
     def branches(self) -> list[Branch]:
@@ -253,7 +270,7 @@ class LogprobView(StaticExport, FallbackWidget):
 
     @property
     def shown(self) -> Logprobs:
-        """The table on the screen: that of the completion, :attr:`table`, or that of the branch ``node``."""
+        """The table on the screen: that of the completion, :attr:`table`, or that of the answer or branch ``node``."""
         return self._branches.table(cast(int, self.node))
 
     def branch(self, position: int, alternative: str | int, *, node: int | None = None) -> Branch:
@@ -296,17 +313,16 @@ class LogprobView(StaticExport, FallbackWidget):
 
     # Static forms -----------------------------------------------------------------------------------------------------
 
+    @property
+    def _forms(self) -> AnswerForms:
+        style: Any = self.color_by, self.palette, self.title, self.before
+        return AnswerForms(self.table, self.samples.first_name, self._branches.rows, *style)
+
     def _export(self, form: Literal["html", "text", "svg", "png"], **options: Any) -> Any:
-        if form == "text":
-            return to_text(self.table, before=self.before, **options)
-        write = {"html": html.to_html, "svg": api.to_svg, "png": api.to_png}[form]
-        style: Any = {"color_by": self.color_by, "palette": self.palette, "title": self.title or None}
-        return write(self.table, before=self.before, **style, **options)
+        return self._forms.export(form, **options)
 
     def _static_forms(self) -> dict[str, str]:
-        return html.static_bundle(
-            self.table, cast(ColorBy, self.color_by), self.title, cast(Palette, self.palette), self.before
-        )
+        return self._forms.bundle()
 
     def _page_state(self) -> tuple[dict[str, Any], str]:
         packer = Packer()
@@ -317,8 +333,10 @@ class LogprobView(StaticExport, FallbackWidget):
             "alternatives": packer.alternatives(self.table, 0, len(self.table)),
             "measures": pack_measures(self.table),
             "branching": None,
+            # A page has no kernel that sends answers when they are asked for.
+            **self._branches.traits(math.inf),
         }
-        return state, self.table.text
+        return state, self._forms.below_tree("text", self.table.text)
 
     # Messages and traits ----------------------------------------------------------------------------------------------
 
@@ -328,6 +346,8 @@ class LogprobView(StaticExport, FallbackWidget):
             return
         if "branch" in content:
             self._branches.request(content["branch"])
+        if (node := self._branches.show_sample(content.get("sample"))) is not None:
+            self.node = node
         chunk = content.get("chunk")
         if isinstance(chunk, int) and not isinstance(chunk, bool) and 0 <= chunk * CHUNK < len(self.shown):
             self._send_chunk(chunk)
@@ -394,4 +414,6 @@ class LogprobView(StaticExport, FallbackWidget):
         return validation.between("temperature", proposal["value"], 0, 100, "from 0 to 100")
 
     def __repr__(self) -> str:
+        if self.samples:
+            return f"LogprobView({pluralize(self.samples.total, 'answer')}, {len(self.samples)} different)"
         return f"LogprobView({pluralize(len(self.table), 'token')})"

@@ -1,14 +1,16 @@
-// Shows the branches of an answer (its continuations from other alternatives) as a path and a tree.
+// Shows several answers to one prompt as the tree of their common beginnings, and the branches of an answer (its
+// continuations from other alternatives) as a path and a tree.
 
 import { unpack } from "../data/codec.ts";
 import { jointProbability, percent, pluralize } from "../data/format.ts";
 import { sumLogprobs } from "../data/summary.ts";
 import { button, element, focusedFrom, suppressShortcuts } from "../ui/dom.ts";
-import type { BranchNode, Model } from "./model.ts";
+import type { BranchNode, Model, Node } from "./model.ts";
+import { hasBlocks } from "./source.ts";
 
 /** The nodes from the original, which has none, to a branch. */
-export function pathTo(nodes: BranchNode[], id: number): BranchNode[] {
-  const path: BranchNode[] = [];
+export function pathTo<N extends Node>(nodes: N[], id: number): N[] {
+  const path: N[] = [];
   for (let node = nodes.find((other) => other.id === id); node; ) {
     path.unshift(node);
     const parent = node.parent;
@@ -17,14 +19,19 @@ export function pathTo(nodes: BranchNode[], id: number): BranchNode[] {
   return path;
 }
 
+/** The id of the first row: the original answer has none of its own among the nodes. */
+function rootOf(nodes: Node[]): number {
+  return nodes.find((node) => node.parent === null)?.id ?? 0;
+}
+
 /** The ids in the order of the drawn tree: each node before its children. */
-export function preOrder(nodes: BranchNode[], root = 0): number[] {
+export function preOrder(nodes: Node[], root = rootOf(nodes)): number[] {
   const children = nodes.filter((node) => node.parent === root);
   return [root, ...children.flatMap((node) => preOrder(nodes, node.id))];
 }
 
 /** The node that a key leads to; null if it leads nowhere. */
-export function nodeForKey(nodes: BranchNode[], from: number, key: string): number | null {
+export function nodeForKey(nodes: Node[], from: number, key: string): number | null {
   const order = preOrder(nodes);
   const index = order.indexOf(from);
   switch (key) {
@@ -37,12 +44,23 @@ export function nodeForKey(nodes: BranchNode[], from: number, key: string): numb
     case "ArrowRight":
       return nodes.find((node) => node.parent === from)?.id ?? null;
     case "Home":
-      return 0;
+      return order[0] ?? null;
     case "End":
       return order.at(-1) ?? null;
     default:
       return null;
   }
+}
+
+/** The row that stands for a node on the screen: the innermost one that shows it. */
+export function rowOf(nodes: Node[], id: number): number {
+  const rows = nodes.filter((node) => "shows" in node && node.shows === id);
+  return rows.at(-1)?.id ?? id;
+}
+
+/** The label of a row; of a branch, its token and its position. */
+export function nameOf(node: Node): string {
+  return "shows" in node ? node.label : branchName(node);
 }
 
 /** The label of a branch: its token and its position. */
@@ -59,8 +77,9 @@ export class BranchTree {
   readonly root = element("nav", "deluge-tree");
   readonly #path = element("div", "deluge-path");
   readonly #list = suppressShortcuts(element("ul"));
-  #nodes: BranchNode[] = [];
+  #nodes: Node[] = [];
   #items = new Map<number, HTMLElement>();
+  /** The row of the node on the screen. */
   #current = 0;
   /** The sum of the original's log-probabilities, and the block that it was computed from. */
   #originalTotals: { data: DataView; total: number; tokens: number } | null = null;
@@ -68,12 +87,10 @@ export class BranchTree {
   constructor(
     private readonly model: Model,
     private readonly goTo: (id: number) => void,
-    private readonly ask: (content: object) => void,
+    private readonly ask: (content: object, action?: string) => void,
   ) {
-    this.root.setAttribute("aria-label", "Branches");
     this.root.hidden = true;
     this.#list.setAttribute("role", "tree");
-    this.#list.setAttribute("aria-label", "Branches");
     this.#list.addEventListener("click", (event) => this.#activate(this.#idOf(event)));
     this.#list.addEventListener("keydown", (event) => this.#onKey(event));
     this.root.append(this.#path, this.#list);
@@ -83,26 +100,39 @@ export class BranchTree {
   show(): string {
     const statusBefore = new Map(this.#nodes.map((node) => [node.id, node.status]));
     this.#nodes = this.model.get("tree");
-    this.#current = this.model.get("node");
+    this.#current = rowOf(this.#nodes, this.model.get("node"));
     this.root.hidden = this.#nodes.length === 0;
+    for (const part of [this.root, this.#list]) {
+      part.setAttribute("aria-label", this.#hasSamples ? "Answers" : "Branches");
+    }
     const { hasFocus } = this;
     const tabStop = hasFocus ? this.#tabStop : this.#current;
     this.#items = new Map();
     this.#path.replaceChildren(...this.#renderPath());
-    this.#list.replaceChildren(...(this.#nodes.length ? [this.#renderNode(0, null)] : []));
-    this.#setTabStop(this.#items.has(tabStop) ? tabStop : this.#current, hasFocus);
+    const root = rootOf(this.#nodes);
+    this.#list.replaceChildren(...(this.#nodes.length ? [this.#renderNode(root, this.#find(root))] : []));
+    this.#setTabStop([tabStop, this.#current].find((id) => this.#items.has(id)) ?? root, hasFocus);
     const changed = this.#nodes.filter(
       (node) => statusBefore.has(node.id) && statusBefore.get(node.id) !== node.status,
     );
     return changed
-      .map((node) => `${branchName(node)}: ${node.status}${node.message && `, ${node.message}`}`)
+      .map((node) => `${nameOf(node)}: ${node.status}${node.message && `, ${node.message}`}`)
       .join("; ");
   }
 
-  /** The branch that is shown, for screen readers. */
+  /** The branch or answer that is shown, for screen readers. */
   get spoken(): string {
-    const node = this.#nodes.find((other) => other.id === this.#current);
+    const node = this.#find(this.#current);
+    if (node && "shows" in node) return `answer: ${node.label}, ${node.note}`;
     return `branch: ${node ? branchName(node) : ORIGINAL}`;
+  }
+
+  get #hasSamples(): boolean {
+    return this.#nodes.some((node) => "shows" in node);
+  }
+
+  #find(id: number): Node | undefined {
+    return this.#nodes.find((node) => node.id === id);
   }
 
   get hasFocus(): boolean {
@@ -122,24 +152,30 @@ export class BranchTree {
       if (links.length) links.push(element("span", "", "›"));
       links.push(link);
     };
-    if (!this.#nodes.length) return links;
+    const path = pathTo(this.#nodes, this.#current).filter((node) => !("shows" in node)) as BranchNode[];
+    // Which of several answers is the original of a branch is seen in the tree.
+    if (!this.#nodes.length || this.#hasSamples) return links;
     add(0, "original", "Go to the original answer");
-    for (const node of pathTo(this.#nodes, this.#current)) {
+    for (const node of path) {
       add(node.id, `${node.position + 1}: ${node.label}`, `Go to ${branchName(node)}`);
     }
     return links;
   }
 
-  #renderNode(id: number, node: BranchNode | null): HTMLElement {
+  #renderNode(id: number, node: Node | undefined): HTMLElement {
     const item = element("li");
     item.setAttribute("role", "treeitem");
     item.dataset["node"] = String(id);
     item.tabIndex = -1;
-    if (node?.status === "asking") item.setAttribute("aria-disabled", "true");
+    if (node?.status === "asking" || (node && "shows" in node && node.shows === null))
+      item.setAttribute("aria-disabled", "true");
     if (id === this.#current) item.setAttribute("aria-current", "true");
     item.setAttribute("aria-selected", String(id === this.#current));
     const line = element("span", "deluge-node");
-    line.append(element("span", "deluge-button", node ? branchName(node) : ORIGINAL));
+    const isSample = node && "shows" in node;
+    if (isSample && node.share) line.append(renderShare(...node.share));
+    const look = isSample && !node.is_text ? "deluge-button deluge-words" : "deluge-button";
+    line.append(element("span", look, node ? nameOf(node) : ORIGINAL));
     line.append(element("span", `deluge-note deluge-${node?.status ?? "ready"}`, this.#noteOf(node)));
     item.append(line);
     this.#items.set(id, item);
@@ -154,7 +190,8 @@ export class BranchTree {
     return item;
   }
 
-  #noteOf(node: BranchNode | null): string {
+  #noteOf(node: Node | undefined): string {
+    if (node && "shows" in node) return node.note;
     if (node?.status === "asking") return "asking the model …";
     if (node?.status === "failed") return `failed: ${node.message} Select it to try again.`;
     const { total, tokens } = node ?? this.#sumOriginal();
@@ -190,11 +227,19 @@ export class BranchTree {
   #activate(id: number | null): void {
     if (id === null) return;
     this.#setTabStop(id, true);
-    const node = this.#nodes.find((other) => other.id === id);
-    if (node?.status === "failed") {
+    const node = this.#find(id);
+    if (node && "shows" in node) {
+      if (node.shows !== null) this.#showSample(node.shows);
+    } else if (node?.status === "failed") {
       // Ask again: it may have been a transient failure.
       this.ask({ branch: { node: node.parent, token: node.position, place: node.place } });
     } else if (node?.status !== "asking") this.goTo(id);
+  }
+
+  /** Show one of several answers. Of many, Python sends the tokens when they are asked for. */
+  #showSample(id: number): void {
+    if (hasBlocks(this.model, id)) this.goTo(id);
+    else this.ask({ sample: id }, "fetching the answer");
   }
 
   #onKey(event: KeyboardEvent): void {
@@ -210,4 +255,16 @@ export class BranchTree {
     event.preventDefault();
     event.stopPropagation();
   }
+}
+
+/** A bar of a share, with the interval of the share as a paler one. */
+function renderShare(share: number, low: number, high: number): HTMLElement {
+  const rail = element("span", "deluge-rail deluge-share");
+  const range = element("span", "deluge-fill deluge-pale");
+  range.style.left = `${100 * low}%`;
+  range.style.width = `${100 * (high - low)}%`;
+  const fill = element("span", "deluge-fill");
+  fill.style.width = `${100 * share}%`;
+  rail.append(range, fill);
+  return rail;
 }

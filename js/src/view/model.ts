@@ -3,33 +3,53 @@
 import type { AnyModel } from "@anywidget/types";
 import type { ColorBy } from "../data/scale.ts";
 
-/** A continuation from an alternative, with the field names of deluge_nb/widget/branches.py. */
-export interface BranchNode {
+/** What the rows of the tree have in common. */
+interface TreeNode {
   id: number;
+  label: string;
+  status: "ready" | "asking" | "failed";
+  /** The reason if it failed. */
+  message: string;
+}
+
+/** One of several answers, or a beginning that some share, as deluge_nb/response/sample_tree.py describes it. */
+export interface SampleNode extends TreeNode {
+  /** The row around it; null for the first one. */
+  parent: number | null;
+  /** The node that it shows; null if it only counts answers without a row. */
+  shows: number | null;
+  /** True if the label is text of the model; else it says why there is none. */
+  is_text: boolean;
+  /** The numbers of the row, as text. */
+  note: string;
+  /** The share of the answers, and its interval; null where all have part in the row. */
+  share: [share: number, low: number, high: number] | null;
+}
+
+/** A continuation from an alternative, with the field names of deluge_nb/widget/branches.py. */
+export interface BranchNode extends TreeNode {
   /** The id of the node that it continues; 0 is the original answer. */
   parent: number;
   /** The token that it replaces, and the index of its alternative there. */
   position: number;
   place: number;
-  /** The alternative, and the token that it replaces. */
-  label: string;
+  /** The token that the alternative, `label`, replaces. */
   instead: string;
   /** Of the alternative, and of the whole answer: nats. */
   logprob: number | null;
   total: number | null;
   /** The number of tokens of the whole answer. */
   tokens: number | null;
-  status: "ready" | "asking" | "failed";
-  /** The reason if it failed. */
-  message: string;
 }
+
+export type Node = BranchNode | SampleNode;
 
 export interface State {
   data: DataView;
   measures: DataView;
   alternatives: DataView;
   branched: DataView;
-  tree: BranchNode[];
+  tree: Node[];
   node: number;
   branching: string | null;
   selected: number | null;

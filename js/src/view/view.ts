@@ -93,7 +93,7 @@ export class View implements TextBoxHost, CardsHost, NavigationHost, SearchPanel
     this.#branchTree = new BranchTree(
       model,
       (id) => setTrait(model, "node", id),
-      (content) => this.ask(content),
+      (content, action) => this.ask(content, action),
     );
     this.#chartLink = new ChartLink(model.get("link"), (message) => this.#onChartMessage(message), signal);
     this.#handleInput();
@@ -262,10 +262,10 @@ export class View implements TextBoxHost, CardsHost, NavigationHost, SearchPanel
   }
 
   /** Send a request to the model, and show that it runs. Its branch in the tree is the first sign of an answer. */
-  ask(content: object): void {
+  ask(content: object, action = "asking the model"): void {
     if (!this.#kernel.ask(content)) return;
-    this.#toast.show("asking the model …", true);
-    this.announce("asking the model");
+    this.#toast.show(`${action} …`, true);
+    this.announce(action);
   }
 
   repaint(): void {
