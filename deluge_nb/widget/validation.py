@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..errors import SettingError
+
+if TYPE_CHECKING:
+    from ..sampling import SamplingParams
 
 
 def position(name: str, value: int | None, size: int) -> int | None:
@@ -80,6 +83,60 @@ def between(name: str, value: float, low: float, high: float, allowed: str, *, o
     if not (low < value <= high if open_low else low <= value <= high):
         raise invalid(name, allowed, value)
     return value
+
+
+_CUTS: dict[str, tuple[float, float, str]] = {
+    "top_k": (1, np.inf, "None or a whole number from 1"),
+    "top_p": (float(np.nextafter(0, 1)), 1, "None or a number above 0 and at most 1"),
+    "min_p": (0, 1, "None or a number from 0 to 1"),
+}
+
+
+def cut(name: str, value: Any) -> Any:
+    """Return a setting that cuts off tokens: None, or a number in its range.
+
+    Raises
+    ------
+    SettingError
+        When the number lies outside.
+    """
+    if value is None:
+        return None
+    low, high, allowed = _CUTS[name]
+    if isinstance(value, bool):
+        raise invalid(name, allowed, value)
+    return between(name, value, low, high, allowed)
+
+
+def sampler(params: SamplingParams | None, *, temperature: float | None, **cuts: Any) -> dict[str, Any]:
+    """Return the settings of a sampler: those that were passed, else those that an answer was drawn with.
+
+    Parameters
+    ----------
+    params
+        Settings of the request, if they are known. Their temperature counts only if they cut off tokens as well: most
+        answers are drawn at temperature 0, at which there is nothing to see.
+    temperature
+        The temperature that was passed.
+    **cuts
+        ``top_k``, ``top_p`` and ``min_p`` that were passed.
+    """
+    if temperature is None and params is not None and not any(value is not None for value in cuts.values()):
+        known = {"top_p": params.top_p, **(params.extra_body or {})}
+        cuts = {name: _cut_or_none(name, known.get(name)) for name in cuts}
+        if any(value is not None for value in cuts.values()):
+            temperature = params.temperature
+    return {"temperature": 1.0 if temperature is None else temperature, **cuts}
+
+
+def _cut_or_none(name: str, value: Any) -> Any:
+    """Return a setting of a request, or None if it makes no cut, or is none."""
+    wanted = int if name == "top_k" else (int, float)
+    if not isinstance(value, wanted) or isinstance(value, bool):
+        return None
+    low, high, _ = _CUTS[name]
+    keeps_all = value >= 1 if name == "top_p" else value <= 0
+    return value if low <= value <= high and not keeps_all else None
 
 
 def invalid(name: str, allowed: str, value: Any) -> SettingError:

@@ -13,6 +13,7 @@ from ..logprobs.table import Logprobs
 from ..render.colors import PALETTES
 from ..render.excerpt import check_before, draw_before
 from ..render.scale import COLOR_BY, ColorBy
+from ..stats.temperature import SAMPLER_ORDERS, SamplerOrder
 from ..text.counts import pluralize
 from . import validation
 from .branches import BranchTree, read_answers, resolve_continuer
@@ -74,9 +75,12 @@ class LogprobView(StaticExport, FallbackWidget):
         Tokens with a probability below this are surprises.
     limits
         Two values on the scale of ``color_by``: tokens outside them are dimmed. Empty for none.
-    temperature
-        The temperature at which cards show the alternatives. Probabilities that cannot be computed exactly from the
-        alternatives are shown as intervals.
+    temperature, top_k, top_p, min_p
+        The settings of a sampler: cards show what it can draw beside what the model thinks. None for a cut that is not
+        made. Probabilities that cannot be computed exactly from the alternatives are shown as intervals. By default
+        the temperature is 1 and nothing is cut; of a response that was drawn with cuts, its own settings are shown.
+    sampler_order
+        ``"vllm"`` or ``"llama.cpp"``: see :func:`deluge_nb.stats.sampling_bounds`.
     client, prompt
         The client (or a model's name) that wrote the completion, and the prompt. With both, you can choose an
         alternative in a card and the model continues from it: see :meth:`branch`. If it cannot, the cards say why.
@@ -119,6 +123,10 @@ class LogprobView(StaticExport, FallbackWidget):
     threshold = traitlets.Float(0.1).tag(sync=True)
     limits = traitlets.List(traitlets.Any()).tag(sync=True)
     temperature = traitlets.Float(1.0).tag(sync=True)
+    top_k = traitlets.Int(None, allow_none=True).tag(sync=True)
+    top_p = traitlets.Float(None, allow_none=True).tag(sync=True)
+    min_p = traitlets.Float(None, allow_none=True).tag(sync=True)
+    sampler_order = traitlets.Enum(list(SAMPLER_ORDERS), "vllm").tag(sync=True)
     title = traitlets.Unicode("").tag(sync=True)
     before = traitlets.Unicode("").tag(sync=True, to_json=_sent_before)
 
@@ -136,7 +144,11 @@ class LogprobView(StaticExport, FallbackWidget):
         boundaries: bool = False,
         threshold: float = 0.1,
         limits: Sequence[float] = (),
-        temperature: float = 1.0,
+        temperature: float | None = None,
+        top_k: int | None = None,
+        top_p: float | None = None,
+        min_p: float | None = None,
+        sampler_order: SamplerOrder = "vllm",
         client: LLMClient | str | ServedModel | Continuer | None = None,
         prompt: PromptLike | None = None,
         sampling_params: SamplingParams | None = None,
@@ -146,6 +158,8 @@ class LogprobView(StaticExport, FallbackWidget):
         self._sync.with_measures = color_by not in ("probability", "surprisal")
         self._pinned_by_node: dict[int, Any] = {}
         self._author = (client, sampling_params)
+        drawn_with = sampling_params or getattr(answer, "sampling_params", None)
+        sampler = validation.sampler(drawn_with, temperature=temperature, top_k=top_k, top_p=top_p, min_p=min_p)
         self._branches = BranchTree(self, answer, *resolve_continuer(client, prompt, sampling_params), samples)
         super().__init__(
             **self._sync.pack(),
@@ -160,7 +174,8 @@ class LogprobView(StaticExport, FallbackWidget):
             boundaries=boundaries,
             threshold=threshold,
             limits=validation.limits("limits", limits),
-            temperature=temperature,
+            **sampler,
+            sampler_order=sampler_order,
             branching=self._branches.why_not,
         )
         self.on_msg(self._receive)
@@ -412,6 +427,10 @@ class LogprobView(StaticExport, FallbackWidget):
     @traitlets.validate("temperature")
     def _check_temperature(self, proposal: Mapping[str, Any]) -> float:
         return validation.between("temperature", proposal["value"], 0, 100, "from 0 to 100")
+
+    @traitlets.validate("top_k", "top_p", "min_p")
+    def _check_cut(self, proposal: Mapping[str, Any]) -> float | None:
+        return validation.cut(proposal["trait"].name, proposal["value"])
 
     def __repr__(self) -> str:
         if self.samples:

@@ -10,7 +10,8 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from deluge_nb import Logprobs, LogprobView
-from deluge_nb.stats import temperature_topk
+from deluge_nb.render.scale import percent
+from deluge_nb.stats import sampling_bounds, temperature_topk
 
 from .tables import FRANCE, long_table, table
 
@@ -212,3 +213,74 @@ def test_the_bytes_of_a_long_token_are_truncated(host: Host) -> None:
     page = host(LogprobView(table(("a" * 31 + "🦆b", 0.5))))
     card = opened(page, 0)
     expect(card).to_contain_text(f"bytes {' '.join(['61'] * 31)} f0 …")
+
+
+UNSURE = table(
+    ("The", 0.5, {"A": 0.2}),
+    (" answer", 0.31, {" reply": 0.22, "ball": 0.12, "x": 0.08, "y": 0.05}),
+)
+
+
+def columns(card: Locator, name: str) -> list[str]:
+    return card.locator(f".deluge-row .deluge-{name}").all_text_contents()
+
+
+def test_what_can_be_drawn_stands_beside_what_the_model_thinks(host: Host) -> None:
+    card = opened(host(LogprobView(UNSURE, top_p=0.6, temperature=0.8)), 1)
+    logprobs = [math.log(p) for p in (0.31, 0.22, 0.12, 0.08, 0.05)]
+    bounds = sampling_bounds(logprobs, temperature=0.8, top_p=0.6)
+    assert columns(card, "model") == ["31 %", "22 %", "12 %", "8 %", "5 %", "22 %"]
+    drawn = [percent_range(low, high) for low, high in zip(bounds.lower, bounds.upper, strict=True)]
+    assert columns(card, "percent") == [*drawn[:2], "cut", "cut", "cut", "cut"]
+    expect(card.locator(".deluge-cut")).to_have_count(4)
+    expect(card.locator(".deluge-card-head strong")).to_have_text(f"31 % → {drawn[0]}")
+    expect(card.locator(".deluge-card-facts").first).to_contain_text("temperature 0.8, top-p 0.6 (as vLLM)")
+
+
+def percent_range(low: float, high: float) -> str:
+    least, most = percent(low), percent(high)
+    return most if least == most else f"{least.removesuffix(' %')} – {most}"
+
+
+def test_the_reader_sets_the_cuts_in_the_card(host: Host) -> None:
+    page = host(LogprobView(UNSURE))
+    card = opened(page, 1)
+    assert columns(card, "model") == []
+    for label, value, trait in [("top-k", "2", "top_k"), ("min-p", "0.5", "min_p"), ("top-p", "0.9", "top_p")]:
+        field = card.get_by_label(label)
+        field.focus()
+        field.press_sequentially(value)
+        expect(field).to_be_focused()
+        assert page.evaluate(f"window.model.get('{trait}')") == float(value)
+    assert columns(card, "percent") == ["58.5 %", "41.5 %", "cut", "cut", "cut", "cut"]
+    card.get_by_label("Order of the sampler's steps").select_option("llama.cpp")
+    assert page.evaluate("window.model.get('sampler_order')") == "llama.cpp"
+    # What is no value of the setting changes nothing, and gives way to the setting.
+    top_p = card.get_by_label("top-p")
+    top_p.fill("7")
+    expect(top_p).to_have_attribute("aria-invalid", "true")
+    assert page.evaluate("window.model.get('top_p')") == 0.9
+    top_p.press("Tab")
+    expect(top_p).to_have_value("0.9")
+    for label in ("top-k", "min-p", "top-p"):
+        card.get_by_label(label).fill("")
+    assert page.evaluate("['top_k', 'min_p', 'top_p'].map((name) => window.model.get(name))") == [None] * 3
+    assert columns(card, "model") == []
+
+
+def test_at_temperature_zero_nothing_is_cut_but_the_likeliest_is_certain(host: Host) -> None:
+    card = opened(host(LogprobView(UNSURE, temperature=0)), 1)
+    assert columns(card, "percent") == ["100 %", "0 %", "0 %", "0 %", "0 %", "0 %"]
+
+
+def test_a_screen_reader_hears_what_is_cut(host: Host) -> None:
+    page = host(LogprobView(UNSURE, top_k=1))
+    page.get_by_role("listbox").focus()
+    page.keyboard.press("End")
+    expect(page.get_by_role("status")).to_contain_text("·answer, 100 %, rank 1; alternatives: ·reply cut, ball cut")
+
+
+def test_cards_of_a_state_without_cuts_are_shown(host: Host) -> None:
+    page = host(LogprobView(UNSURE))
+    page.evaluate("for (const name of ['top_k', 'top_p', 'min_p', 'sampler_order']) window.model.set(name, undefined)")
+    assert percents(opened(page, 1))[0] == "31 %"

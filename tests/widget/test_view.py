@@ -17,6 +17,7 @@ from deluge_nb import (
     LogprobsMissingError,
     LogprobView,
     RawPrompt,
+    SamplingParams,
     SettingError,
     as_logprobs,
 )
@@ -329,3 +330,56 @@ def test_an_update_with_an_invalid_text_before_the_tokens_changes_nothing() -> N
     with pytest.raises(SettingError, match="before must be a text or None"):
         view.update(ENTRIES[:1], before=3)  # type: ignore[arg-type]
     assert (view.before, len(view.table)) == ("One", len(ENTRIES))
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "allowed"),
+    [
+        ("top_k", (0, -1, True), "None or a whole number from 1"),
+        ("top_p", (0.0, -0.1, 1.1, math.nan), "None or a number above 0 and at most 1"),
+        ("min_p", (-0.1, 1.1, math.nan), "None or a number from 0 to 1"),
+    ],
+)
+def test_a_cut_out_of_its_range_is_refused_by_name(name: str, values: tuple[Any, ...], allowed: str) -> None:
+    view = LogprobView(ENTRIES)
+    for value in values:
+        with pytest.raises(SettingError, match=f"{name} must be {allowed}"):
+            LogprobView(ENTRIES, **{name: value})
+        with pytest.raises(SettingError, match=name):
+            view.set_trait(name, value)
+    assert getattr(view, name) is None
+    view.set_trait(name, 1)
+    view.set_trait(name, None)
+
+
+def answered(**settings: Any) -> APIResponse:
+    """Return a response that was drawn with these settings."""
+    return APIResponse(
+        "m",
+        completion="The end.",
+        logprobs=Logprobs.from_entries(ENTRIES),
+        sampling_params=SamplingParams(logprobs=True, **settings),
+    )
+
+
+def sampler(view: LogprobView) -> tuple[Any, ...]:
+    return view.temperature, view.top_k, view.top_p, view.min_p
+
+
+def test_cards_begin_with_the_cuts_that_the_response_was_drawn_with() -> None:
+    assert sampler(LogprobView(answered(temperature=0.7, top_p=0.9))) == (0.7, None, 0.9, None)
+    local = answered(temperature=0.8, extra_body={"top_k": 40, "min_p": 0.05})
+    assert sampler(LogprobView(local)) == (0.8, 40, None, 0.05)
+    assert sampler(LogprobView(ENTRIES, sampling_params=SamplingParams(top_p=0.5))) == (1, None, 0.5, None)
+    # What the reader passes holds, and what cuts nothing is no cut.
+    assert sampler(LogprobView(local, temperature=1.2)) == (1.2, None, None, None)
+    assert sampler(LogprobView(local, top_p=0.3)) == (1, None, 0.3, None)
+    open_ended = answered(temperature=0, top_p=1, extra_body={"top_k": 0, "min_p": "0.1"})
+    assert sampler(LogprobView(open_ended)) == (1, None, None, None)
+
+
+def test_the_settings_of_the_sampler_are_part_of_the_state() -> None:
+    view = LogprobView(ENTRIES, top_k=3, top_p=0.9, min_p=0.1, sampler_order="llama.cpp")
+    state = view.get_state()
+    names = ("top_k", "top_p", "min_p", "sampler_order")
+    assert [state[name] for name in names] == [3, 0.9, 0.1, "llama.cpp"]

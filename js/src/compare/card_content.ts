@@ -132,5 +132,5 @@ export function contentOf(alignment: Alignment, { side, token }: TokenRef, limit
   const store = alignment.stores[side];
   if (!store) throw new RangeError(`there is no response ${side}`);
   store.requestMeasures();
-  return new CardContent(store, token, store.alternatives(token), 1, limit);
+  return new CardContent(store, token, store.alternatives(token), undefined, limit);
 }

@@ -1,8 +1,8 @@
 // The content of a token's card: what is said of the token and of its alternatives, and the elements that show it.
 
+import { describeSampler, NO_SAMPLER, type SamplerSettings, samplingBounds } from "../data/cuts.ts";
 import { percent, percentRange, pluralize } from "../data/format.ts";
 import type { Alternative, Store } from "../data/store.ts";
-import { atTemperature } from "../data/temperature.ts";
 import { button, element } from "./dom.ts";
 
 /** Alternatives that a card shows at first. */
@@ -21,7 +21,11 @@ interface CardRow {
   index: number;
   /** Nats, at temperature 1; NaN if unknown. */
   logprob: number;
+  /** Bounds on the probability that the model gives it, and on that with which it is drawn. */
+  model: [number, number];
   bounds: [number, number];
+  /** True if the sampler never draws it. */
+  isCut: boolean;
   kind: "" | "deluge-own" | "deluge-rest";
   rank: string;
 }
@@ -62,7 +66,7 @@ export class CardContent {
     private readonly store: Store,
     readonly token: number,
     readonly alternatives: Alternative[] | undefined,
-    readonly temperature: number,
+    readonly sampler: SamplerSettings = NO_SAMPLER,
     /** The number of alternatives that are shown; the chosen token is in any case. */
     readonly limit = FIRST_ROWS,
   ) {
@@ -88,6 +92,11 @@ export class CardContent {
     if (!Number.isFinite(most)) range = `≥ ${range}`;
     else if (most - least >= 0.005) range += ` – ${most.toFixed(2)}`;
     return `entropy ${range} bits`;
+  }
+
+  /** The settings of the sampler in words; empty if it draws from the model's own distribution. */
+  get sampling(): string {
+    return describeSampler(this.sampler);
   }
 
   get shownRows(): CardRow[] {
@@ -140,9 +149,9 @@ export class CardContent {
     const others = this.rows
       .filter((row) => !row.kind)
       .slice(0, 3)
-      .map((row) => `${row.label} ${percentRange(row.bounds)}`);
+      .map((row) => `${row.label} ${drawnText(row)}`);
     const own = this.rows.find((row) => row.kind === "deluge-own");
-    const probability = own ? percentRange(own.bounds) : percent(Math.exp(this.logprob));
+    const probability = own ? drawnText(own) : percent(Math.exp(this.logprob));
     const rest = others.length ? `; alternatives: ${others.join(", ")}` : "";
     const rank = this.rank ? `, ${this.rank}` : "";
     return `token ${this.token + 1} of ${this.store.count}: ${this.label}, ${probability}${rank}${rest}`;
@@ -157,21 +166,30 @@ export class CardContent {
     const isListed = alternatives.some((alternative) => alternative.chosen);
     const unlisted = isListed || Number.isNaN(this.logprob) ? null : this.logprob;
     const logprobs = alternatives.map(({ logprob }) => logprob).filter((logprob) => !Number.isNaN(logprob));
-    const { lower, upper, rest } = atTemperature(logprobs, this.temperature, this.store.vocabSize, unlisted);
     const ranks = ranksOf(alternatives);
+    const { vocabSize } = this.store;
+    const bounds = samplingBounds(logprobs, this.sampler, vocabSize, unlisted);
+    const own = this.sampling ? samplingBounds(logprobs, NO_SAMPLER, vocabSize, unlisted) : bounds;
+    // At temperature 0 no cut matters.
+    const canCut = this.sampler.temperature !== 0;
     let known = 0;
-    const nextBounds = (): [number, number] => {
-      const bounds: [number, number] = [lower[known] ?? Number.NaN, upper[known] ?? Number.NaN];
-      known++;
-      return bounds;
+    // The unlisted token comes last; there are no bounds if it is unknown.
+    const next = () => {
+      const at = known++;
+      const pick = ({ lower, upper }: typeof bounds): [number, number] => [
+        lower[at] ?? Number.NaN,
+        upper[at] ?? Number.NaN,
+      ];
+      return { model: pick(own), bounds: pick(bounds), isCut: canCut && bounds.possible[at] === false };
     };
+    const unknown: [number, number] = [Number.NaN, Number.NaN];
     const rows = alternatives.map(({ label, logprob, chosen }, index): CardRow => {
       const isKnown = !Number.isNaN(logprob);
       return {
         label,
         index,
         logprob,
-        bounds: isKnown ? nextBounds() : [Number.NaN, Number.NaN],
+        ...(isKnown ? next() : { model: unknown, bounds: unknown, isCut: false }),
         kind: chosen ? "deluge-own" : "",
         rank: isKnown ? String(ranks[index]) : "",
       };
@@ -181,29 +199,31 @@ export class CardContent {
         label: this.label,
         index: -1,
         logprob: this.logprob,
-        // `atTemperature` returns the unlisted token last; there are no bounds if it is unknown.
-        bounds: nextBounds(),
+        ...next(),
         kind: "deluge-own",
         rank: `> ${alternatives.length}`,
       });
     }
-    rows.push(this.#createRestRow(rest));
-    return rows;
-  }
-
-  /** The row of all tokens that are not listed. */
-  #createRestRow([least, most]: [number, number]): CardRow {
     // At temperature 1, Python's tail has more digits than a difference from 1 in single precision.
-    const tail = this.temperature === 1 ? this.store.measures?.tail[this.token] : undefined;
-    return {
+    const tail = this.store.measures?.tail[this.token];
+    const model: [number, number] = tail === undefined ? own.rest : [tail, tail];
+    rows.push({
       label: "everything else",
       index: -1,
       logprob: Number.NaN,
-      bounds: [Math.min(1, tail ?? least), Math.min(1, tail ?? most)],
+      model,
+      bounds: this.sampling ? bounds.rest : model,
+      isCut: canCut && bounds.rest[1] === 0 && model[1] > 0,
       kind: "deluge-rest",
       rank: "",
-    };
+    });
+    return rows;
   }
+}
+
+/** The probability with which a token is drawn, as words. */
+function drawnText({ isCut, bounds }: CardRow): string {
+  return isCut ? "cut" : percentRange(bounds);
 }
 
 /** The ranks of alternatives, from 1; alternatives of equal probability share one. */
@@ -226,8 +246,9 @@ function ranksOf(alternatives: Alternative[]): number[] {
 export function renderContent(content: CardContent, actions: ContentActions = {}): HTMLElement[] {
   const head = element("div", "deluge-card-head");
   const own = content.rows.find((row) => row.kind === "deluge-own");
-  const probability = own ? percentRange(own.bounds) : percent(Math.exp(content.logprob));
-  head.append(element("code", "", content.label), element("strong", "", probability));
+  const number = element("strong", "", own ? percentRange(own.model) : percent(Math.exp(content.logprob)));
+  if (own && content.sampling) number.append(element("span", "deluge-drawn", ` → ${drawnText(own)}`));
+  head.append(element("code", "", content.label), number);
   const facts = element("div", "deluge-card-facts", content.facts.join(" · "));
   const identity = element("div", "deluge-card-facts deluge-identity", content.identity);
   identity.title = content.identity;
@@ -235,20 +256,24 @@ export function renderContent(content: CardContent, actions: ContentActions = {}
     return [head, element("div", "deluge-card-facts", "loading alternatives …"), facts, identity];
   }
   if (!content.rows.length) return [head, facts, identity];
-  if (content.temperature !== 1) {
-    facts.append(` · at temperature ${content.temperature}`);
-  }
+  if (content.sampling) facts.append(` · drawn at ${content.sampling}`);
   return [head, renderList(content, actions), facts, identity];
 }
 
 function renderList(content: CardContent, { onBranch, onMore }: ContentActions): HTMLElement {
   const list = element("div", "deluge-card-list");
   const more = renderMore(content, onMore);
+  list.classList.toggle("deluge-sampled", !!content.sampling);
+  if (content.sampling) {
+    const names = element("div", "deluge-columns");
+    names.append(element("span", "", "model"), element("span", "", "drawn"));
+    list.append(names);
+  }
   for (const row of content.shownRows) {
     const { index } = row;
     const onClick = onBranch && index >= 0 ? () => onBranch(content.token, index) : null;
     if (more && row.kind === "deluge-rest") list.append(more);
-    list.append(renderRow(row, onClick));
+    list.append(renderRow(row, !!content.sampling, onClick));
   }
   return list;
 }
@@ -265,15 +290,24 @@ function renderMore(content: CardContent, onMore: ContentActions["onMore"]): HTM
   const root = onMore ? button("", title, () => onMore(next)) : element("div");
   root.className = "deluge-folded";
   if (onMore) root.setAttribute("aria-expanded", String(limit > FIRST_ROWS));
-  const sum = (bound: 0 | 1) => foldedRows.reduce((total, row) => total + (row.bounds[bound] || 0), 0);
-  const total = count ? percentRange([Math.min(1, sum(0)), Math.min(1, sum(1))]) : "";
-  root.append(element("span", "", label), element("span", "deluge-percent", total));
+  root.append(element("span", "", label));
+  if (!count) return root;
+  const sum = (of: "model" | "bounds", at: 0 | 1) =>
+    Math.min(
+      1,
+      foldedRows.reduce((total, row) => total + (row[of][at] || 0), 0),
+    );
+  const total = (of: "model" | "bounds") => percentRange([sum(of, 0), sum(of, 1)]);
+  const isCut = foldedRows.every((row) => row.isCut);
+  if (content.sampling) root.append(element("span", "deluge-model", total("model")));
+  root.append(element("span", "deluge-percent", isCut ? "cut" : total("bounds")));
   return root;
 }
 
-function renderRow(row: CardRow, onClick: (() => void) | null): HTMLElement {
+/** The row of an alternative. Of a sampler's row the bar is what is drawn, and a mark on it what the model thinks. */
+function renderRow(row: CardRow, isSampled: boolean, onClick: (() => void) | null): HTMLElement {
   const root = onClick ? button("", "", onClick) : element("div");
-  root.className = `deluge-row ${row.kind}`;
+  root.className = `deluge-row ${row.kind}${row.isCut ? " deluge-cut" : ""}`;
   const name = element("code", "", row.label);
   const rail = element("span", "deluge-rail");
   const [low, high] = row.bounds;
@@ -282,12 +316,23 @@ function renderRow(row: CardRow, onClick: (() => void) | null): HTMLElement {
     upper.style.width = `${Math.min(1, high) * 100}%`;
     rail.append(upper);
   }
-  const lower = element("span", "deluge-fill");
-  lower.style.width = `${Number.isNaN(low) ? 0 : Math.min(1, low) * 100}%`;
-  rail.append(lower);
-  const logprob = element("span", "deluge-logprob", Number.isNaN(row.logprob) ? "" : row.logprob.toFixed(2));
-  const probability = element("span", "deluge-percent", percentRange(row.bounds));
-  root.append(element("span", "deluge-rank", row.rank), name, rail, probability, logprob);
+  if (!row.isCut) {
+    const lower = element("span", "deluge-fill");
+    lower.style.width = `${Number.isNaN(low) ? 0 : Math.min(1, low) * 100}%`;
+    rail.append(lower);
+  }
+  root.append(element("span", "deluge-rank", row.rank), name, rail);
+  if (isSampled) {
+    const mark = element("span", "deluge-mark");
+    mark.style.left = `${Math.min(1, row.model[0] || 0) * 100}%`;
+    rail.append(mark);
+    root.append(element("span", "deluge-model", percentRange(row.model)));
+  }
+  root.append(element("span", "deluge-percent", drawnText(row)));
+  if (!isSampled) {
+    const logprob = Number.isNaN(row.logprob) ? "" : row.logprob.toFixed(2);
+    root.append(element("span", "deluge-logprob", logprob));
+  }
   if (onClick) root.title = `Continue from ${row.label}`;
   return root;
 }

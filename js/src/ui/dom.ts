@@ -72,14 +72,16 @@ export function keepsFocus(): boolean {
   return isUpdating;
 }
 
-/** Update the content of an element, and keep the focus on the button or input with the same index. */
+/** Update the content of an element, and keep the focus: on its control, or if that was replaced, on that with its index. */
 export function keepFocus(root: HTMLElement, update: () => void): void {
   const controls = () => [...root.querySelectorAll<HTMLElement>("button, input")];
-  const index = controls().indexOf(focusedFrom(root) as HTMLElement);
+  const focused = focusedFrom(root) as HTMLElement | null;
+  const index = focused ? controls().indexOf(focused) : -1;
   isUpdating = true;
   update();
   isUpdating = false;
-  if (index >= 0) controls()[index]?.focus({ preventScroll: true });
+  const target = focused && root.contains(focused) ? focused : controls()[index];
+  if (index >= 0) target?.focus({ preventScroll: true });
 }
 
 /** A form of addEventListener whose listeners are removed when the signal is aborted. */

@@ -5,8 +5,12 @@ import { setTrait } from "../host/traits.ts";
 import { writeClipboard } from "../text/clipboard.ts";
 import { Card, type CardHost } from "../ui/card.ts";
 import { CardContent, MORE_BUTTON, RowLimit, renderContent } from "../ui/card_content.ts";
-import { button, element, focusedFrom, input, keepFocus } from "../ui/dom.ts";
+import { button, element, focusedFrom, keepFocus } from "../ui/dom.ts";
 import type { Model } from "./model.ts";
+import { SAMPLER_TRAITS, SamplerControls, samplerSettings } from "./sampler_controls.ts";
+
+/** The traits that cards show. */
+export const CARD_TRAITS = [...SAMPLER_TRAITS, "pinned", "branching"] as const;
 
 /** The view, as the cards use it. */
 export interface CardsHost {
@@ -29,10 +33,7 @@ export class Cards implements CardHost {
   );
 
   readonly #limit = new RowLimit();
-  /** Shared by all cards, so that the slider can be dragged while the card changes. */
-  readonly #temperatureControl = element("label", "deluge-heat", "temperature ");
-  readonly #slider = input({ type: "range", min: "0", max: "2", step: "0.05" });
-  readonly #temperatureText = element("span", "deluge-value");
+  readonly #sampler: SamplerControls;
 
   constructor(
     private readonly model: Model,
@@ -40,15 +41,13 @@ export class Cards implements CardHost {
     private readonly host: CardsHost,
   ) {
     this.card = new Card(this);
-    const slider = this.#slider;
-    slider.addEventListener("input", () => setTrait(this.model, "temperature", Number(slider.value)));
-    this.#temperatureControl.append(slider, this.#temperatureText);
+    this.#sampler = new SamplerControls(model);
   }
 
   contentOf(token: number, limit?: number): CardContent {
     const { store } = this;
     store.requestMeasures();
-    return new CardContent(store, token, store.alternatives(token), this.model.get("temperature"), limit);
+    return new CardContent(store, token, store.alternatives(token), samplerSettings(this.model), limit);
   }
 
   /** Show the card of a token. An open card has controls, and stays until it is closed. */
@@ -97,8 +96,7 @@ export class Cards implements CardHost {
   }
 
   #renderControls(content: CardContent): HTMLElement[] {
-    this.#slider.value = String(content.temperature);
-    this.#temperatureText.textContent = content.temperature.toFixed(2);
+    this.#sampler.update();
     const actions = element("div", "deluge-acts");
     const isPinned = this.model.get("pinned").includes(content.token);
     actions.append(
@@ -114,7 +112,7 @@ export class Cards implements CardHost {
       button("copy", "Copy as a table (c)", () => this.copy(content)),
       button("close", "Close (Escape)", () => this.close()),
     );
-    const controls = content.rows.length ? [this.#temperatureControl, actions] : [actions];
+    const controls = content.rows.length ? [this.#sampler.root, actions] : [actions];
     const reason = this.model.get("branching");
     if (reason) controls.push(element("div", "deluge-card-facts", reason));
     return controls;

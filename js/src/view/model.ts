@@ -1,6 +1,7 @@
 // The traits that a view shares with Python, as deluge_nb/widget/view.py declares them.
 
 import type { AnyModel } from "@anywidget/types";
+import type { SamplerOrder } from "../data/cuts.ts";
 import type { ColorBy } from "../data/scale.ts";
 
 /** What the rows of the tree have in common. */
@@ -62,6 +63,10 @@ export interface State {
   threshold: number;
   limits: number[];
   temperature: number;
+  top_k: number | null;
+  top_p: number | null;
+  min_p: number | null;
+  sampler_order: SamplerOrder;
   pinned: number[];
   title: string;
   before: string;

@@ -19,7 +19,7 @@ import { Legend } from "../ui/legend.ts";
 import { keyHelp, onceVisible, onFontsLoaded, ROOT_CLASSES, statusRegion } from "../ui/shell.ts";
 import { Toast } from "../ui/toast.ts";
 import { BranchTree } from "./branches.ts";
-import { Cards, type CardsHost } from "./cards.ts";
+import { CARD_TRAITS, Cards, type CardsHost } from "./cards.ts";
 import { Input, KEYS } from "./input.ts";
 import type { Model, State } from "./model.ts";
 import { Navigation, type NavigationHost } from "./navigation.ts";
@@ -401,7 +401,7 @@ export class View implements TextBoxHost, CardsHost, NavigationHost, SearchPanel
     on(["title"], () => this.#paintTitle());
     on(["tree"], () => this.#paintBranches());
     on(["pinned"], () => this.repaint());
-    on(["pinned", "temperature", "branching"], () => this.refreshCards());
+    on([...CARD_TRAITS], () => this.refreshCards());
     on(["measures"], () => this.#onMeasures());
     followTheme(this.root, () => this.#repaintOverview(), signal);
     onFontsLoaded(layOutAgain, signal);
