@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import traitlets
 
 from ..errors import SettingError
+from ..stats.temperature import SAMPLER_ORDERS
 
 if TYPE_CHECKING:
     from ..sampling import SamplingParams
@@ -142,3 +144,32 @@ def _cut_or_none(name: str, value: Any) -> Any:
 def invalid(name: str, allowed: str, value: Any) -> SettingError:
     """Return the error for an invalid value of a trait."""
     return SettingError(f"{name} must be {allowed}, not {value!r}.", setting=name, value=value)
+
+
+class MeasureSettings(traitlets.HasTraits):
+    """The settings of a view that are numbers: which tokens stand out, and the sampler of the cards."""
+
+    threshold = traitlets.Float(0.1).tag(sync=True)
+    limits = traitlets.List(traitlets.Any()).tag(sync=True)
+    temperature = traitlets.Float(1.0).tag(sync=True)
+    top_k = traitlets.Int(None, allow_none=True).tag(sync=True)
+    top_p = traitlets.Float(None, allow_none=True).tag(sync=True)
+    min_p = traitlets.Float(None, allow_none=True).tag(sync=True)
+    sampler_order = traitlets.Enum(list(SAMPLER_ORDERS), "vllm").tag(sync=True)
+
+    @traitlets.validate("threshold")
+    def _check_threshold(self, proposal: Mapping[str, Any]) -> float:
+        allowed = "a probability above 0 and at most 1"
+        return between("threshold", proposal["value"], 0, 1, allowed, open_low=True)
+
+    @traitlets.validate("limits")
+    def _check_limits(self, proposal: Mapping[str, Any]) -> list[float]:
+        return limits("limits", proposal["value"])
+
+    @traitlets.validate("temperature")
+    def _check_temperature(self, proposal: Mapping[str, Any]) -> float:
+        return between("temperature", proposal["value"], 0, 100, "from 0 to 100")
+
+    @traitlets.validate("top_k", "top_p", "min_p")
+    def _check_cut(self, proposal: Mapping[str, Any]) -> float | None:
+        return cut(proposal["trait"].name, proposal["value"])

@@ -13,7 +13,7 @@ from ..logprobs.table import Logprobs
 from ..render.colors import PALETTES
 from ..render.excerpt import check_before, draw_before
 from ..render.scale import COLOR_BY, ColorBy
-from ..stats.temperature import SAMPLER_ORDERS, SamplerOrder
+from ..stats.temperature import SamplerOrder
 from ..text.counts import pluralize
 from . import validation
 from .branches import BranchTree, read_answers, resolve_continuer
@@ -39,7 +39,7 @@ def _sent_before(before: str, _: object) -> str:
     return draw_before(before)
 
 
-class LogprobView(StaticExport, FallbackWidget):
+class LogprobView(StaticExport, validation.MeasureSettings, FallbackWidget):
     """A completion in a notebook: tokens coloured by probability, with the alternatives the model considered.
 
     Point at a token, or move with the arrow keys, to see its alternatives. A click or Enter keeps the card open, ``/``
@@ -120,13 +120,6 @@ class LogprobView(StaticExport, FallbackWidget):
     font = traitlets.Enum(list(FONTS), "monospace").tag(sync=True)
     spaces = traitlets.Enum(list(SPACES), "marks").tag(sync=True)
     boundaries = traitlets.Bool(False).tag(sync=True)
-    threshold = traitlets.Float(0.1).tag(sync=True)
-    limits = traitlets.List(traitlets.Any()).tag(sync=True)
-    temperature = traitlets.Float(1.0).tag(sync=True)
-    top_k = traitlets.Int(None, allow_none=True).tag(sync=True)
-    top_p = traitlets.Float(None, allow_none=True).tag(sync=True)
-    min_p = traitlets.Float(None, allow_none=True).tag(sync=True)
-    sampler_order = traitlets.Enum(list(SAMPLER_ORDERS), "vllm").tag(sync=True)
     title = traitlets.Unicode("").tag(sync=True)
     before = traitlets.Unicode("").tag(sync=True, to_json=_sent_before)
 
@@ -414,23 +407,6 @@ class LogprobView(StaticExport, FallbackWidget):
     @traitlets.validate("pinned")
     def _check_pinned(self, proposal: Mapping[str, Any]) -> list[int]:
         return validation.positions("pinned", proposal["value"], len(self.shown))
-
-    @traitlets.validate("threshold")
-    def _check_threshold(self, proposal: Mapping[str, Any]) -> float:
-        allowed = "a probability above 0 and at most 1"
-        return validation.between("threshold", proposal["value"], 0, 1, allowed, open_low=True)
-
-    @traitlets.validate("limits")
-    def _check_limits(self, proposal: Mapping[str, Any]) -> list[float]:
-        return validation.limits("limits", proposal["value"])
-
-    @traitlets.validate("temperature")
-    def _check_temperature(self, proposal: Mapping[str, Any]) -> float:
-        return validation.between("temperature", proposal["value"], 0, 100, "from 0 to 100")
-
-    @traitlets.validate("top_k", "top_p", "min_p")
-    def _check_cut(self, proposal: Mapping[str, Any]) -> float | None:
-        return validation.cut(proposal["trait"].name, proposal["value"])
 
     def __repr__(self) -> str:
         if self.samples:
