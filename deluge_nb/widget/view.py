@@ -151,9 +151,9 @@ class LogprobView(StaticExport, validation.MeasureSettings, FallbackWidget):
         self._sync.with_measures = color_by not in ("probability", "surprisal")
         self._pinned_by_node: dict[int, Any] = {}
         self._author = (client, sampling_params)
+        self._branches = BranchTree(self, answer, *resolve_continuer(client, prompt, sampling_params), samples)
         drawn_with = sampling_params or getattr(answer, "sampling_params", None)
         sampler = validation.sampler(drawn_with, temperature=temperature, top_k=top_k, top_p=top_p, min_p=min_p)
-        self._branches = BranchTree(self, answer, *resolve_continuer(client, prompt, sampling_params), samples)
         super().__init__(
             **self._sync.pack(),
             **self._branches.traits(),

@@ -22,6 +22,7 @@ from deluge_nb.lab.lessons import LESSONS
 def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> InteractiveShell:
     monkeypatch.chdir(tmp_path)
     shell = InteractiveShell.instance()
+    assert shell.extension_manager is not None
     shell.extension_manager.load_extension("deluge_nb")
     return shell
 
@@ -67,12 +68,12 @@ def handed_in(path: Path, cells: dict[str, Any]) -> None:
     """Write a notebook of cells with the outputs of the feedbacks they showed."""
     written = []
     for source, feedback in cells.items():
-        outputs = []
+        outputs: list[dict[str, Any]] = []
         if feedback is not None:
             data, metadata = feedback._repr_mimebundle_()
             outputs = [{"output_type": "display_data", "data": data, "metadata": metadata}]
         written.append(
-            {"cell_type": "code", "metadata": {}, "source": source.splitlines(keepends=True), "outputs": outputs}
+            dict[str, Any](cell_type="code", metadata={}, source=source.splitlines(keepends=True), outputs=outputs)
         )
     path.parent.mkdir(exist_ok=True, parents=True)
     path.write_text(json.dumps({"cells": written, "metadata": {}, "nbformat": 4, "nbformat_minor": 5}))

@@ -3,6 +3,7 @@
 
 import { element } from "./dom.ts";
 import type { Menu } from "./menu.ts";
+import { showTitle } from "./shell.ts";
 
 /** Controls that belong together. */
 export function group(...controls: HTMLElement[]): HTMLElement {
@@ -40,9 +41,7 @@ export class Bar {
 
   /** Show the title, which also names the widget; without one, `name` does. */
   showTitle(widget: HTMLElement, text: string, name: string): void {
-    this.#title.textContent = this.#title.title = text;
-    this.#title.hidden = !text;
-    widget.setAttribute("aria-label", text || name);
+    showTitle(widget, this.#title, text, name);
     this.#placeSummary();
   }
 

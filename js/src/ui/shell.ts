@@ -91,3 +91,10 @@ export function isVisible(token: Element | null, box: HTMLElement, card: HTMLEle
     rootOf(box).elementFromPoint((bounds.left + bounds.right) / 2, (bounds.top + bounds.bottom) / 2);
   return !!top && (box.contains(top) || card.contains(top));
 }
+
+/** Show the title of a widget, which also names it; without one, `name` does. */
+export function showTitle(root: HTMLElement, title: HTMLElement, text: string, name: string): void {
+  title.textContent = title.title = text;
+  title.hidden = !text;
+  root.setAttribute("aria-label", text || name);
+}
