@@ -34,6 +34,6 @@ export function svgElement(text: string): SVGSVGElement | null {
   const { documentElement } = new DOMParser().parseFromString(text, "image/svg+xml");
   if (documentElement.localName !== "svg") return null;
   // The parser of HTML knows the namespace.
-  const sample = new DOMParser().parseFromString("<svg></svg>", "text/html").body.firstElementChild;
+  const sample = new DOMParser().parseFromString("<svg>", "text/html").body.firstElementChild;
   return copy(documentElement, sample?.namespaceURI ?? null) as SVGSVGElement | null;
 }
