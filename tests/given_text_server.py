@@ -55,6 +55,8 @@ class Toy:
     empty_prefill: bool = False
     without_ids: bool = False
     empty_bos: bool = False
+    lists_nothing_after: bool = False
+    """True to list no tokens after a text."""
     lists_drawn_only: bool = False
     """True to list a token alone, so that its list is the top of a distribution."""
     url: str = ""
@@ -149,6 +151,11 @@ class Toy:
         rendered = rendered[:-1] if body.get("continue_final_message") else rendered + "[assistant]"
         pairs = self.tokens(rendered)
         reply: dict[str, Any] = {"choices": [{"index": 0, "message": {"content": "x"}, "finish_reason": "length"}]}
+        if "top_logprobs" in body:
+            (drawn,) = self.draw(rendered, 1)
+            listed = [{"token": text_of(p), "logprob": n} for p, n in self.top(drawn, body["top_logprobs"]).items()]
+            entry = {"token": text_of(drawn[0]), "logprob": drawn[1], "top_logprobs": listed}
+            reply["choices"][0]["logprobs"] = {"content": [entry]}
         reply["prompt_token_ids"] = [id_of(piece) for piece, _ in pairs]
         if "prompt_logprobs" in body:
             reply["prompt_logprobs"] = self.prompt_rows(pairs, body["prompt_logprobs"])
@@ -158,21 +165,29 @@ class Toy:
         if "inputs" in body:
             pairs = self.tokens(body["inputs"])
             prefill = [{"id": id_of(p), "text": text_of(p), "logprob": n} for p, n in pairs]
-            drawn = [{"id": id_of(p), "text": text_of(p), "logprob": n} for p, n in self.draw(body["inputs"], 1)]
-            details = {"prefill": prefill[: 0 if self.empty_prefill else None], "tokens": drawn}
+            after = self.draw(body["inputs"], 1)
+            drawn = [{"id": id_of(p), "text": text_of(p), "logprob": n} for p, n in after]
+            details: dict[str, Any] = {"prefill": prefill[: 0 if self.empty_prefill else None], "tokens": drawn}
+            if (count := body["parameters"].get("top_n_tokens")) and not self.lists_nothing_after:
+                details["top_tokens"] = [
+                    [{"id": id_of(p), "text": text_of(p), "logprob": n} for p, n in self.top(pair, count).items()]
+                    for pair in after
+                ]
             return 200, {"generated_text": "", "details": details}
         pairs = self.tokens(body["text"])
         info: dict[str, Any] = {"prompt_tokens": len(pairs), "completion_tokens": 1}
         if body.get("return_logprob"):
             start = body["logprob_start_len"]
             shown = [(piece, None if i == 0 else number) for i, (piece, number) in enumerate(pairs[start:])]
-            info["input_token_logprobs"] = [[number, id_of(piece), text_of(piece)] for piece, number in shown]
-            info["input_top_logprobs"] = [
-                None
-                if pair[1] is None
-                else [[n, id_of(p), text_of(p)] for p, n in self.top(pair, body["top_logprobs_num"]).items()]
-                for pair in shown
-            ]
+            after = self.draw(body["text"], 0 if self.lists_nothing_after else 1)
+            for name, rows in (("input", shown), ("output", after)):
+                info[f"{name}_token_logprobs"] = [[number, id_of(piece), text_of(piece)] for piece, number in rows]
+                info[f"{name}_top_logprobs"] = [
+                    None
+                    if pair[1] is None
+                    else [[n, id_of(p), text_of(p)] for p, n in self.top(pair, body["top_logprobs_num"]).items()]
+                    for pair in rows
+                ]
         return 200, {"text": "", "meta_info": info}
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..client.interruption import as_reason
 from ..client.recorder import Recorder
+from ..errors import LogprobsMissingError
 from ..logprobs.values import log_sum
 from ..prompts import Prompt
 from ..stats.core.validation import Alternative
@@ -96,6 +97,11 @@ def _combine(scored: list[tuple[int, str, APIResponse]], labels: Labels) -> Clas
         shown.append(dataclasses.replace(response, logprobs=table[:-1]))
         spelling = _read_spelling(answer, text, table)
         spellings.setdefault(spelling.tokens, spelling)
+    silent = next((spelling for spelling in spellings.values() if not spelling.next), None)
+    if silent is not None:
+        raise LogprobsMissingError(
+            f"The server listed no tokens after {silent.text!r}, so it is not known whether the answer ends there."
+        )
     mass = LabelMass(labels)
     likely: list[list[float]] = [[] for _ in labels.names]
     for spelling in spellings.values():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from typing import Any
 
 import pytest
@@ -282,6 +283,7 @@ def test_classify_by_exact_likelihood_works_on_them() -> None:
         client = LLMClient("vllm/toy", base_url=toy.url)
         (found,) = classify(["The old man"], ["yes", "no"], client, method="exact", show_progress=False)
     assert found.error_message is None
+    assert sum(found.probabilities.values()) == pytest.approx(1)
     assert found.loglik is not None
     assert set(found.loglik) == {"yes", "no"}
 
@@ -319,3 +321,23 @@ def test_small_differences_prove_and_shifts_do_not(numbers: list[float], noise: 
     assert differ(table(numbers), table([value + noise for value in numbers])) in ("", None)
     shifted = [numbers[0] - 3, *numbers[:-1]]
     assert differ(table(numbers), table(shifted)) != ""
+
+
+@pytest.mark.parametrize("model", FORMS)
+def test_exact_likelihoods_are_shares_of_the_spellings_on_every_form(model: str) -> None:
+    with running() as toy:
+        client = LLMClient(model, base_url=toy.url)
+        template, labels = RawPrompt("once {0}"), ["king", "time"]
+        (found,) = classify(["a"], labels, client, template=template, method="exact", show_progress=False)
+    odds = (logprob_of(b" a", b" king") or 0) - (logprob_of(b" a", b" time") or 0)
+    # The toy ends a text with a probability of e^-0.25, and lists nothing else that goes on with an answer.
+    assert math.log(found.probabilities["king"] / found.probabilities["time"]) == pytest.approx(odds, abs=0.02)
+
+
+@pytest.mark.parametrize("model", ["sglang/toy", "tgi/toy"])
+def test_a_server_that_lists_nothing_after_an_answer_has_no_exact_likelihood(model: str) -> None:
+    with running(lists_nothing_after=True) as toy:
+        client = LLMClient(model, base_url=toy.url)
+        (found,) = classify(["The old man"], ["yes", "no"], client, template=RawPrompt("{0}:"), method="exact")
+    assert "listed no tokens after" in str(found.error_message)
+    assert found.is_error
