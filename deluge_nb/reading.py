@@ -23,6 +23,7 @@ def read(
     before: PromptLike = "",
     model: str | ServedModel | LLMClient = "local",
     top_logprobs: int | None = 20,
+    show_progress: bool = True,
 ) -> Logprobs:
     """Return the log-probabilities of a given text: how probable each token was after everything before it.
 
@@ -41,6 +42,8 @@ def read(
         A model's name, a :class:`LocalModel`, or a client.
     top_logprobs
         Alternatives to return at each token; at most as many as the server returns.
+    show_progress
+        Show a progress bar where reading takes longer than a second.
 
     Returns
     -------
@@ -75,7 +78,7 @@ def read(
         raise invalid_argument("text", text, "a text that is not empty")
     as_given_prompt(before, "before", as_raw=True)  # else the error would name a pair
     with client_for(model) as client:
-        (response,) = client.read_sync([(before, text)], top_logprobs=top_logprobs, show_progress=False)
+        (response,) = client.read_sync([(before, text)], top_logprobs=top_logprobs, show_progress=show_progress)
     return _table_of(response)
 
 

@@ -65,6 +65,8 @@ class Ask:
     """Fields that the server has refused; they are left out of requests where the user did not set them."""
     renamed: frozenset[str] = frozenset()
     """Fields that the server knows by another name only."""
+    report: Callable[[float], object] = field(default=lambda share: None, compare=False)
+    """Receives the share of a given text that has been read, from 0 to 1."""
 
 
 class StreamReader(ABC):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,9 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deluge_nb import APIResponse, Conversation, LLMClient, RawPrompt, SettingError, classify, next_token, read
+from deluge_nb.client.sending import progress
 from deluge_nb.client.sending.proof import differ
+from deluge_nb.client.sending.request import build_ask, send
 from deluge_nb.dialects.given_text.boundary import Token, align
 from deluge_nb.logprobs.table import Logprobs
+from deluge_nb.transport import portal
 from tests.given_text_server import BOS, Toy, logprob_of, pieces_of, running
 
 FORMS = {"vllm/toy": "prompt_logprobs", "toy": "echo", "sglang/toy": "sglang", "tgi/toy": "tgi"}
@@ -341,3 +345,26 @@ def test_a_server_that_lists_nothing_after_an_answer_has_no_exact_likelihood(mod
         (found,) = classify(["The old man"], ["yes", "no"], client, template=RawPrompt("{0}:"), method="exact")
     assert "listed no tokens after" in str(found.error_message)
     assert found.is_error
+
+
+def test_a_long_text_reports_how_far_it_has_been_read() -> None:
+    text = "".join(f" part {i} of it" for i in range(60))
+    shares: list[float] = []
+    with running(context=80) as toy:
+        (item,) = LLMClient("vllm/toy", base_url=toy.url)._reading([("Once upon", text)], 1, True, None).items
+        ask = replace(build_ask(item), report=shares.append)
+        portal.run(send(ask, item.route.transport()))
+    assert shares == sorted(shares)
+    assert len(shares) > 2
+    assert shares[-1] == 1
+
+
+def test_the_bar_of_one_text_shows_its_percentage(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(progress, "_DELAY", 0)
+    bar = progress.ProgressBar(1, show=True, is_one_text=True)
+    bar.move(0.5)
+    bar._bar.refresh()
+    bar.close()
+    assert " 50%|" in capsys.readouterr().err

@@ -157,6 +157,8 @@ class Batch:
         self._refusals = Refusals()
         self._unsent = 0
         self._done = 0
+        # Of texts that are being read, and take several requests.
+        self._shares: dict[int, float] = {}
         self._asked = self._ending = self._settled = False
         self._lock = threading.Lock()
 
@@ -168,7 +170,7 @@ class Batch:
     def run_sync(self, *, show_progress: bool) -> None:
         """Ask everything and wait, in any thread."""
         self._start_servers()
-        bar = ProgressBar(len(self.items), show=show_progress)
+        bar = self._bar(show_progress)
         self._asked = True
         try:
             portal.run(self._run(), tick=lambda: self._tick(bar))
@@ -178,7 +180,7 @@ class Batch:
     async def run_async(self, *, show_progress: bool) -> None:
         """Ask everything; may be awaited on any event loop. A call that is cancelled ends after its requests."""
         await asyncio.to_thread(self._start_servers)
-        bar = ProgressBar(len(self.items), show=show_progress)
+        bar = self._bar(show_progress)
         self._asked = True
         work = portal.Work(self._run())
         try:
@@ -194,7 +196,7 @@ class Batch:
             portal.end(work)
             raise
         finally:
-            bar.move(self._done)
+            bar.move(self._done + sum(list(self._shares.values())))
             bar.close()
 
     def resume(self, responses: Sequence[APIResponse | None]) -> None:
@@ -245,6 +247,7 @@ class Batch:
                 if self._ending:
                     return
                 await self._ask_or_refuse(index, vocabulary)
+                self._shares.pop(index, None)
                 self._done += 1
 
         workers = [asyncio.create_task(work()) for _ in range(min(self._limit, len(self.items)))]
@@ -305,6 +308,8 @@ class Batch:
             if cached is not None:
                 response = replace(as_response(ask, cached), from_cache=True)
             else:
+                if item.continuation:
+                    ask = replace(ask, report=lambda share: self._shares.update({index: share}))
                 completion = await send(ask, self._transports[id(item.route)], listener, self._count_request)
                 response = as_response(ask, completion, listener, _charge(item.route, completion))
         except BaseException as error:
@@ -316,8 +321,12 @@ class Batch:
             await self._draws.put(key, ask, completion)
         return response
 
+    def _bar(self, show: bool) -> ProgressBar:
+        is_text = len(self.items) == 1 and bool(self.items[0].continuation)
+        return ProgressBar(len(self.items), show=show, is_one_text=is_text)
+
     def _tick(self, bar: ProgressBar) -> None:
-        bar.move(self._done)
+        bar.move(self._done + sum(list(self._shares.values())))
         if self._done < len(self.items):  # else nothing is left to stop
             check_stop()
         trouble = self._pace_trouble()

@@ -12,6 +12,8 @@ from typing import Any
 from ..interruption import is_from_signal
 
 Listener = Callable[[int, int], object]
+# Seconds before the bar of one text appears.
+_DELAY = 1.0
 _listener: ContextVar[Listener | None] = ContextVar("listener", default=None)
 
 
@@ -42,21 +44,24 @@ class ProgressBar:
         False shows nothing.
     unit
         What is counted.
+    is_one_text
+        True to show the percentage of one text, where reading it takes more than a moment.
     """
 
-    def __init__(self, total: int, *, show: bool, unit: str = "prompt") -> None:
+    def __init__(self, total: int, *, show: bool, unit: str = "prompt", is_one_text: bool = False) -> None:
         self._bar: Any = None
         self._unit, self._total = unit, total
+        self._scale, self._delay = (100, _DELAY) if is_one_text else (1, 0.0)
         self._listener = _listener.get()
         if show and total:
             self._attempt(lambda: self._open(total))
 
-    def move(self, done: int) -> None:
-        """Show how many prompts are done."""
+    def move(self, done: float) -> None:
+        """Show how many prompts are done; of one text, which share."""
         if self._listener is not None:
-            self._listener(done, self._total)
+            self._listener(int(done), self._total)
         if self._bar is not None:
-            self._attempt(lambda: self._bar.update(done - self._bar.n))
+            self._attempt(lambda: self._bar.update(int(done * self._scale) - self._bar.n))
 
     def close(self) -> None:
         """Take the bar off the screen, or leave it there in its last state."""
@@ -78,7 +83,9 @@ class ProgressBar:
             def __del__(self) -> None:
                 """Leave the bar: the garbage collector may run on another thread than that of the call."""
 
-        self._bar = Bar(total=total, unit=self._unit)
+        # Of one text, neither the number nor the rate means anything.
+        form = "{l_bar}{bar}| {elapsed}<{remaining}" if self._scale > 1 else None
+        self._bar = Bar(total=total * self._scale, unit=self._unit, delay=self._delay, bar_format=form)
 
     def _attempt(self, act: Callable[[], object]) -> None:
         try:

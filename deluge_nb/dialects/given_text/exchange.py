@@ -118,6 +118,7 @@ def _read_windows(
         rows += take(reading.tokens, boundary)
         for name, count in (reading.usage or {}).items():
             usage[name] = usage.get(name, 0) + count if isinstance(count, int) else usage.get(name, 0)
+        ask.report((end - len(before)) / len(text))
         if end >= len(whole):
             break
         # The last token may be cut; windows that begin where a token does are cut into the same tokens.

@@ -75,7 +75,7 @@ def score(ask: Ask, prompt: str, continuation: str) -> Exchange:
     windows = list(token_windows(lead, start, [piece.id for piece in pieces], context - ask.ends))
     for known, ids in windows:
         part = pieces[len(scored) : len(scored) + len(ids)]
-        scored += yield from _score_window(ask, known, part, special)
+        scored += yield from _score_window(ask, known, part, special, (len(scored), len(pieces)))
     if ask.ends:
         last, ids = windows[-1]
         scored += yield from _score_end(ask, [*last, *ids], end)
@@ -92,10 +92,11 @@ def score(ask: Ask, prompt: str, continuation: str) -> Exchange:
 
 
 def _score_window(
-    ask: Ask, start: Sequence[int], pieces: Sequence[Piece], special: frozenset[int]
+    ask: Ask, start: Sequence[int], pieces: Sequence[Piece], special: frozenset[int], progress: tuple[int, int]
 ) -> Generator[Request, bytes, list[Row]]:
     """Return the rows of tokens after others; a grammar cannot force parts of characters or special tokens."""
     scored: list[Row] = []
+    done, total = progress
     ids = [piece.id for piece in pieces]
     requests = RowRequests(list(start), ids, read=reply_reader(ask), whole_vocabulary=ask.params.full_vocab)
     for part, forced in _runs(pieces, special):
@@ -107,11 +108,13 @@ def _score_window(
                 Row(entry.id, piece.octets, entry.logprob, entry.top_logprobs)
                 for entry, piece in zip(entries, part, strict=True)
             ]
+            ask.report((done + len(scored)) / total)
             continue
         for piece in part:
             row = yield from requests.row(len(scored))
             # Not the row's bytes: the alternatives have none for the token that ends a turn.
             scored.append(Row(row.id, piece.octets, row.logprob, row.top))
+            ask.report((done + len(scored)) / total)
     return scored
 
 
