@@ -16,7 +16,7 @@ from ..render.comparison import LETTERS
 from ..text.counts import pluralize
 from ..text.glyphs import passage
 from ..widget.compare import LogprobCompare, replies
-from ..widget.fallback import FallbackWidget, release
+from ..widget.fallback import FallbackWidget, own_state, release
 from ..widget.validation import invalid
 from . import static
 from .answers import Answer, read_answer
@@ -30,8 +30,6 @@ _FALLBACK_ROWS = 100
 # Characters of an input in the title of its comparison.
 _TITLE = 120
 _MEASURES = ("answer", "logprob", "difference")
-# The traits of a comparison that the table shows in an opened row.
-_COMPARED = ("names", "summaries", "color_by", "arrange", "measure", "threshold", "palette", "font")
 
 
 class Comparisons(FallbackWidget):
@@ -322,9 +320,9 @@ class Comparisons(FallbackWidget):
         except LogprobsMissingError as error:
             self.set_trait("comparison", {"row": row, "against": self.against, "error": str(error)})
             return
+        state = own_state(compare)
         with self.hold_sync():
-            self.data, self.alignment = compare.data, compare.alignment
-            state = {name: getattr(compare, name) for name in _COMPARED}
+            self.data, self.alignment = state.pop("data"), state.pop("alignment")
             self.comparison = {"row": row, "against": self.against, "state": state}
 
     def _receive(self, _: object, content: Any, __: object) -> None:

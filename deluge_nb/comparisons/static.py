@@ -60,8 +60,9 @@ def to_html(
         for side in range(len(names))
     )
     element = (
-        f'<div class="{ROOT_CLASSES} deluge-comparisons"><style>{read_asset(STYLESHEET)}</style>{heading}'
-        f'<div class="deluge-bar">{_escape(note)}</div><div class="deluge-frame-table">'
+        f'<div class="{ROOT_CLASSES} deluge-comparisons"><style>{read_asset(STYLESHEET)}</style>'
+        f'<div class="deluge-top">{heading}<span class="deluge-summary">{_escape(note)}</span></div>'
+        '<div class="deluge-frame-table">'
         f'<table class="deluge-table" style="--variants:{len(names)}"><colgroup>{columns}</colgroup>'
         f"<thead>{_head(names)}</thead><tbody>{body}</tbody><tfoot>{foot}</tfoot></table></div>{more}</div>"
     )

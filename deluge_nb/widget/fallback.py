@@ -112,11 +112,9 @@ class FallbackWidget(anywidget.AnyWidget):
         """
         as_file(path)  # raises before the page is made
         check_title(title)
-        inherited = {*anywidget.AnyWidget.class_traits(), *FallbackWidget.class_traits()}
-        own = [name for name in self.class_traits(sync=True) if name not in inherited and not name.startswith("_")]
         changed, text = self._page_state()
+        state = {**own_state(self), **changed}
         widget: Any = self
-        state = {**widget.get_state(own), **changed}
         script, style = self._page_assets
         page = saved_page(state, title=title or widget.title, text=text, script=script, style=style)
         write_file(path, page)
@@ -140,6 +138,14 @@ class FallbackWidget(anywidget.AnyWidget):
     def _ipython_display_(self) -> None:
         require_kernel()
         display_with_fallback(self)
+
+
+def own_state(widget: FallbackWidget) -> dict[str, Any]:
+    """Return the values of the traits that a kind of widget shares with its script, without those of all widgets."""
+    inherited = {*anywidget.AnyWidget.class_traits(), *FallbackWidget.class_traits()}
+    own = [name for name in widget.class_traits(sync=True) if name not in inherited and not name.startswith("_")]
+    known: Any = widget
+    return known.get_state(own)
 
 
 def release(widget: FallbackWidget) -> None:

@@ -3,7 +3,7 @@
 import { followTheme } from "../host/theme.ts";
 import { batchChanges, onChange, setTrait } from "../host/traits.ts";
 import { button, dropdown, element, focusedFrom } from "../ui/dom.ts";
-import { ROOT_CLASSES, showTitle, statusRegion } from "../ui/shell.ts";
+import { ROOT_CLASSES, statusRegion } from "../ui/shell.ts";
 import { renderColumns, renderHeadings, showSorted, sortableColumns, withRole } from "./headings.ts";
 import type { Model } from "./model.ts";
 import { OpenedRow } from "./opened_row.ts";
@@ -18,7 +18,8 @@ const MOST_COMPARED = 8;
 export class ComparisonsView {
   readonly root = element("section", `${ROOT_CLASSES} deluge-comparisons`);
   readonly #title = element("div", "deluge-title");
-  readonly #note = element("span", "deluge-many-note");
+  readonly #note = element("span", "deluge-summary");
+  readonly #bar = element("div", "deluge-bar");
   readonly #range = element("span", "deluge-count");
   readonly #pager = element("span", "deluge-steps");
   readonly #sorting = element("span", "deluge-sorting");
@@ -59,9 +60,10 @@ export class ComparisonsView {
     this.#table.style.setProperty("--variants", String(names.length));
     this.#table.append(columns, this.#head, this.#body, this.#foot);
     this.#box.append(this.#table);
-    const bar = element("div", "deluge-bar");
-    bar.append(this.#note, this.#sorting, this.#pager);
-    this.root.append(this.#title, bar, this.#box, this.#status);
+    const top = element("div", "deluge-top");
+    top.append(this.#title, this.#note);
+    this.#bar.append(this.#sorting, this.#pager);
+    this.root.append(top, this.#bar, this.#box, this.#status);
     this.#body.addEventListener("click", (event) => this.#onClick(event));
     this.#body.addEventListener("keydown", (event) => this.#onKey(event));
     this.#listen(signal);
@@ -83,8 +85,10 @@ export class ComparisonsView {
   // Painting -----------------------------------------------------------------------------------------------------
 
   #paintTitle(): void {
-    showTitle(this.root, this.#title, this.model.get("title"), "Compared answers");
-    this.#table.setAttribute("aria-label", this.model.get("title") || "Compared answers");
+    const title = this.model.get("title");
+    this.#title.textContent = title;
+    this.#title.hidden = !title;
+    for (const part of [this.root, this.#table]) part.setAttribute("aria-label", title || "Compared answers");
     this.#note.textContent = this.model.get("note");
   }
 
@@ -109,6 +113,7 @@ export class ComparisonsView {
     this.#table.setAttribute("aria-rowcount", String(rows.length));
     this.#pager.hidden = rows.length <= PAGE;
     this.#sorting.hidden = rows.length < 2;
+    this.#bar.classList.toggle("deluge-wide-only", this.#pager.hidden);
     this.#range.textContent = `${first + 1}–${first + shown.length} of ${rows.length}`;
     this.#paintCurrent();
     this.#placeOpened();
