@@ -125,25 +125,23 @@ def _row(names: Sequence[str], label: str, text: str, cells: Cells) -> str:
 
 
 def _cells(side: int, name: str, cell: Mapping[str, Any]) -> str:
-    named = f'data-label="{_escape(name)}"'
+    named = f'data-label="{_escape(name)}" style="--side:{side}"'
     if cell.get("error") is not None:
-        width = 2 + (side > 0)
-        return (
-            f'<td class="deluge-text deluge-failed" colspan="{width}" {named}>no answer: {_escape(cell["error"])}</td>'
-        )
+        text = f"no answer: {_escape(cell['error'])}"
+        return f'<td class="deluge-text deluge-failed" colspan="{2 + (side > 0)}" {named}>{text}</td>'
     facts = f' title="{_escape(cell["facts"])}"' if cell.get("facts") else ""
     answer = f'<td class="deluge-text" {named}>{_escape(cell.get("text", ""))}</td>'
-    mean = _number("deluge-warm", "mean logprob", cell["mean"], cell["warmth"], facts)
+    mean = _number("deluge-warm", "mean logprob", side, cell["mean"], cell["warmth"], facts)
     if side == 0:
         return answer + mean
     surer = " deluge-surer" if (cell["difference"] or 0) > 0 else ""
-    return answer + mean + _number(f"deluge-change{surer}", "difference", cell["change"], cell["heat"])
+    return answer + mean + _number(f"deluge-change{surer}", "difference", side, cell["change"], cell["heat"])
 
 
-def _number(names: str, label: str, text: str, heat: float | None, title: str = "") -> str:
-    style = "" if heat is None else f' style="--u:{heat:.4g}"'
+def _number(names: str, label: str, side: int, text: str, heat: float | None, title: str = "") -> str:
+    style = f"--side:{side}" if heat is None else f"--side:{side};--u:{heat:.4g}"
     chip = f'<span class="deluge-chip">{_escape(text)}</span>'
-    return f'<td class="deluge-number {names}" data-label="{label}"{style}{title}>{chip}</td>'
+    return f'<td class="deluge-number {names}" data-label="{label}" style="{style}"{title}>{chip}</td>'
 
 
 def _escape(text: str) -> str:

@@ -65,6 +65,9 @@ function renderCells(cell: Cell, name: string, side: number): HTMLTableCellEleme
       cells.push(change);
     }
   }
-  for (const part of cells) part.dataset["side"] = String(side);
+  for (const part of cells) {
+    part.dataset["side"] = String(side);
+    part.style.setProperty("--side", String(side));
+  }
   return cells;
 }
