@@ -67,7 +67,8 @@ def test_the_bundle_is_up_to_date() -> None:
 
 @pytest.mark.parametrize("name", OUTPUTS)
 def test_the_bundle_loads_nothing_from_the_network(name: str) -> None:
-    text = (hatch_build.STATIC / name).read_text(encoding="utf-8")
+    # The address of SVG is the name of a namespace.
+    text = (hatch_build.STATIC / name).read_text(encoding="utf-8").replace("http://www.w3.org/2000/svg", "")
     assert not [part for part in ("http://", "https://", "@import", "url(", "innerHTML", "eval(") if part in text]
 
 
