@@ -162,7 +162,7 @@ class Samples(list[Sample]):
 
     @property
     def first_name(self) -> str:
-        """What the first answer is among the others."""
+        """Caption of the first answer: the most common one, or the most probable one where all are different."""
         return f"Most {'common' if self and self[0].count > 1 else 'probable'} answer"
 
     @property
