@@ -27,7 +27,8 @@ class SampleRow(NamedTuple):
 
     ``id`` is the index of an answer, and negative for others. ``shows`` is the index of the answer that is shown when
     the row is chosen; None for none. ``parent`` is the id of the row around it, None for the first one. ``share`` has
-    the share and its interval, and is None where all answers have part in the row. ``is_text`` is true if the label is
+    the share, its interval and the joint probability, if it is known; it is None where all answers have part in the row
+    or nothing is known of it. ``is_text`` is true if the label is
     text of the model, and false if it says why there is none.
     """
 
@@ -37,7 +38,7 @@ class SampleRow(NamedTuple):
     label: str
     is_text: bool
     note: str
-    share: tuple[float, float, float] | None
+    share: tuple[float, float, float, float | None] | None
 
 
 def sample_rows(samples: Samples, most: int = MOST_ROWS) -> list[SampleRow]:
@@ -83,19 +84,21 @@ def sample_rows(samples: Samples, most: int = MOST_ROWS) -> list[SampleRow]:
 def _row(samples: Samples, sample: Sample, number: int, parent: int | None, shows: int) -> SampleRow:
     ends = number >= 0
     facts = [f"{sample.count} of {sample.total}"]
+    is_known = sample.logprob is not None and sample.stop > sample.position
+    probability = math.exp(sample.logprob) if is_known and sample.logprob is not None else None
     share = None
     if parent is None:
         facts = [pluralize(sample.total, "answer")]
         if len(samples) > 1:
             facts += [f"{len(samples)} different", "shares with 95 % intervals"]
     else:
-        share = sample.share, sample.low, sample.high
+        share = sample.share, sample.low, sample.high, probability
         facts.append(f"{percent(share[0])} ({percent(share[1]).removesuffix(' %')} – {percent(share[2])})")
-    if sample.logprob is not None and sample.stop > sample.position:
-        probability = percent(math.exp(sample.logprob))
+    if probability is not None:
+        shown = percent(probability)
         # Of long answers only the logarithm tells which is the likelier.
-        nats = f" ({sample.logprob:.2f} nats)" if probability.startswith("<") else ""
-        facts.append(f"joint probability {probability}{nats}")
+        nats = f" ({sample.logprob:.2f} nats)" if shown.startswith("<") else ""
+        facts.append(f"joint probability {shown}{nats}")
     if ends:
         facts += _endings(sample)
         if number in samples.repeated:
@@ -141,11 +144,22 @@ def tree_to_html(rows: Sequence[SampleRow], *, title: str, palette: str) -> str:
         tag = "bdi" if row.is_text else "i"
         label = f"<{tag}>{html.escape(row.label, quote=False)}</{tag}>"
         note = html.escape(row.note, quote=False)
-        line = f'<span class="deluge-node">{label} <span class="deluge-note">{note}</span></span>'
+        bar = "" if row.share is None else _bar(*row.share)
+        line = f'<span class="deluge-node">{bar}{label} <span class="deluge-note">{note}</span></span>'
         items.append(f"<li>{line}{'<ul>' if below > depth else '</li>'}{'</ul></li>' * max(depth - below, 0)}")
     return (
         f'<div class="{ROOT_CLASSES}" data-palette="{palette}">{heading}'
         f'<div class="deluge-tree deluge-answers"><ul>{"".join(items)}</ul></div></div>'
+    )
+
+
+def _bar(share: float, low: float, high: float, probability: float | None) -> str:
+    """Return a bar of a share, with its interval as a paler one, and a mark at the joint probability."""
+    mark = "" if probability is None else f'<span class="deluge-mark" style="left:{probability:.2%}"></span>'
+    return (
+        '<span class="deluge-rail deluge-share">'
+        f'<span class="deluge-fill deluge-pale" style="left:{low:.2%};width:{high - low:.2%}"></span>'
+        f'<span class="deluge-fill" style="width:{share:.2%}"></span>{mark}</span>'
     )
 
 

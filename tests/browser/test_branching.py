@@ -11,7 +11,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
-from deluge_nb import LLMClient, Logprobs, LogprobView
+from deluge_nb import APIResponse, LLMClient, Logprobs, LogprobView
 from tests.openai_server import ChatServer, Reply, Seen, chat
 from tests.widget.test_branches import QUESTION, answer_tokens, ask, in_chat
 
@@ -279,3 +279,64 @@ def test_in_jupyterlab_the_embedded_model_continues_from_an_alternative_chosen_b
     expect(page.locator(".deluge-tree [role=treeitem][aria-current]")).to_have_attribute("data-node", "0")
     becomes(lambda: texts(page), before, page)
     becomes(lambda: in_kernel(page, f"{VIEW}.node"), 0, page)
+
+
+# Several answers ------------------------------------------------------------------------------------------------------
+
+
+def drawn_answer(*tokens: str) -> APIResponse:
+    table = Logprobs.from_entries([entry(token, 0.5) for token in tokens])
+    return APIResponse("m", completion=table.text, logprobs=table)
+
+
+@pytest.fixture
+def sampled() -> LogprobView:
+    """Return a view of eight answers, five of them different, one much longer than a view sends at once."""
+    red, blue = drawn_answer("It", " is", " red"), drawn_answer("It", " is", " <b>blue</b>")
+    return LogprobView(
+        [red] * 3 + [blue] * 2 + [drawn_answer("It"), drawn_answer(" אדום"), drawn_answer(*["a"] * 20_000)]
+    )
+
+
+def test_several_answers_are_a_tree_with_counts_in_which_each_can_be_shown(sampled: LogprobView, host: Host) -> None:
+    page = host(sampled)
+    own = ["It", "·is", "·red", "·<b>blue</b>", "ends here", "·אדום", f"{'a' * 59}…"]
+    assert names(page) == ["no common beginning", *own]
+    notes = page.locator(".deluge-note").all_text_contents()
+    assert notes[3] == "3 of 8 · 37.5 % (13.7 – 69.4 %) · joint probability 12.5 %"
+    current = page.locator(".deluge-tree [role=treeitem][aria-current]")
+    expect(current).to_have_attribute("data-node", "0")
+    bars = page.locator(".deluge-share").evaluate_all(
+        "all => all.map(bar => [...bar.children].map(part => part.style.left + part.style.width))"
+    )
+    assert bars[2][1:] == ["0%37.5%", "12.5%"]
+    page.locator("[data-node='1'] .deluge-button").click()
+    assert texts(page) == "It is <b>blue</b>"
+    expect(page.locator(".deluge-spoken")).to_have_text(f"answer: ·<b>blue</b>, {notes[4]}")
+    # A beginning shows its most common answer.
+    page.keyboard.press("ArrowLeft")
+    page.keyboard.press("Enter")
+    assert (texts(page), focused(page)) == ("It is red", "0")
+    for key in ("Home", "End", "ArrowUp"):
+        page.keyboard.press(key)
+    page.keyboard.press("Enter")
+    assert texts(page) == " אדום"
+    found = Axe().run(
+        page, options={"rules": {"region": {"enabled": False}, "page-has-heading-one": {"enabled": False}}}
+    )
+    assert found.violations_count == 0, found.generate_report()
+
+
+def test_an_answer_whose_tokens_are_not_there_is_requested(sampled: LogprobView, host: Host) -> None:
+    page = host(sampled)
+    page.locator("[data-node='4'] .deluge-button").click()
+    assert page.evaluate("window.sent") == [{"sample": 4}]
+    expect(page.locator(".deluge-toast")).to_have_text("fetching the answer …")
+    assert (shown(page), texts(page)) == (0, "It is red")
+
+
+def test_a_saved_page_shows_every_answer(sampled: LogprobView, page: Page, tmp_path: Path) -> None:
+    sampled.save_html(tmp_path / "answers.html")
+    page.goto((tmp_path / "answers.html").as_uri())
+    page.locator("[data-node='4'] .deluge-button").click()
+    expect(page.locator(".deluge-summary")).to_contain_text("20000 tokens")

@@ -257,14 +257,17 @@ export class BranchTree {
   }
 }
 
-/** A bar of a share, with the interval of the share as a paler one. */
-function renderShare(share: number, low: number, high: number): HTMLElement {
+/** A bar of a share, with the interval of the share as a paler one, and a mark at the joint probability. */
+function renderShare(share: number, low: number, high: number, probability: number | null): HTMLElement {
   const rail = element("span", "deluge-rail deluge-share");
-  const range = element("span", "deluge-fill deluge-pale");
-  range.style.left = `${100 * low}%`;
-  range.style.width = `${100 * (high - low)}%`;
-  const fill = element("span", "deluge-fill");
-  fill.style.width = `${100 * share}%`;
-  rail.append(range, fill);
+  const add = (look: string, left: number, width?: number) => {
+    const part = element("span", look);
+    part.style.left = `${100 * left}%`;
+    if (width !== undefined) part.style.width = `${100 * width}%`;
+    rail.append(part);
+  };
+  add("deluge-fill deluge-pale", low, high - low);
+  add("deluge-fill", 0, share);
+  if (probability !== null) add("deluge-mark", probability);
   return rail;
 }

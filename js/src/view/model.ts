@@ -23,8 +23,8 @@ export interface SampleNode extends TreeNode {
   is_text: boolean;
   /** The numbers of the row, as text. */
   note: string;
-  /** The share of the answers, and its interval; null where all have part in the row. */
-  share: [share: number, low: number, high: number] | null;
+  /** The share of the answers, its interval, and the joint probability; null where all have part in the row. */
+  share: [share: number, low: number, high: number, probability: number | null] | null;
 }
 
 /** A continuation from an alternative, with the field names of deluge_nb/widget/branches.py. */
