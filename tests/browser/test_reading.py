@@ -169,6 +169,23 @@ def test_a_range_shows_its_sum(host: Host) -> None:
     )
 
 
+def test_the_summary_is_in_the_measure_of_the_colours(host: Host) -> None:
+    page = host(LogprobView(FRANCE, color_by="surprisal"))
+    bits = FRANCE.surprisal(base=2)
+    summary, of_range = page.locator(".deluge-summary"), page.locator(".deluge-ranged-sum")
+    expect(summary).to_have_text(f"7 tokens · {bits.sum():.1f} bits")
+    put(page, "selection", [1, 4])
+    expect(of_range).to_contain_text(f" · {bits[1:4].sum():.1f} bits")
+    put(page, "color_by", "entropy")
+    entropy = FRANCE.entropy(base=2)
+    expect(summary).to_have_text(f"7 tokens · mean entropy ≥ {entropy.mean():.2f} bits")
+    expect(of_range).to_contain_text(f" · mean entropy ≥ {entropy[1:4].mean():.2f} bits")
+    for name in ("probability", "margin", "rank"):
+        put(page, "color_by", name)
+        expect(summary).to_contain_text("7 tokens · perplexity")
+        expect(of_range).to_contain_text(" · perplexity")
+
+
 def test_keys_move_from_surprise_to_surprise(host: Host) -> None:
     page = host(LogprobView(table(("a", 0.05), (" b", 0.9), (" c", 0.01), (" d", 0.8)), threshold=0.1))
     expect(page.get_by_role("button", name="surprises")).to_have_text("2 surprises")

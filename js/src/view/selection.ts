@@ -34,6 +34,14 @@ export class Selection {
     setTrait(this.model, "selection", range ?? []);
   }
 
+  /** Select the tokens from `from` to before `to` that exist; returns the first of them, null if there are none. */
+  selectBetween(from: number, to: number): number | null {
+    const start = Math.max(0, Math.min(from, this.store.count));
+    const stop = Math.max(0, Math.min(to, this.store.count));
+    this.selectRange(stop > start ? [start, stop] : null);
+    return stop > start ? start : null;
+  }
+
   /** Start a range at a token, unless one is being selected. */
   startRange(token: number): void {
     this.#anchor ??= token;

@@ -2,7 +2,6 @@
 
 import { type Block, unpack } from "../data/codec.ts";
 import { type Fragment, Store } from "../data/store.ts";
-import { describeRange, Summary } from "../data/summary.ts";
 import { needsMeasures } from "../data/token_values.ts";
 import { ChartLink, type LinkMessage } from "../host/chart_link.ts";
 import { Kernel, NO_KERNEL } from "../host/kernel.ts";
@@ -14,7 +13,6 @@ import { type Appearance, heatColors } from "../text/token_span.ts";
 import { shownText } from "../text/whitespace.ts";
 import { applyDisplay } from "../ui/display_settings.ts";
 import { element, focusedFrom } from "../ui/dom.ts";
-import { IdleTask } from "../ui/idle_tasks.ts";
 import { Legend } from "../ui/legend.ts";
 import { keyHelp, onceVisible, onFontsLoaded, ROOT_CLASSES, statusRegion } from "../ui/shell.ts";
 import { Toast } from "../ui/toast.ts";
@@ -27,6 +25,7 @@ import { Overview, type OverviewHost } from "./overview.ts";
 import { SearchPanel, type SearchPanelHost } from "./search_panel.ts";
 import { Selection } from "./selection.ts";
 import { currentSource, loadDetails } from "./source.ts";
+import { SummaryLine } from "./summary_line.ts";
 import { TokenStyle } from "./token_style.ts";
 import { Toolbar } from "./toolbar.ts";
 
@@ -47,13 +46,11 @@ export class View implements TextBoxHost, CardsHost, NavigationHost, SearchPanel
   readonly #idPrefix = `deluge-${++viewCount}`;
   readonly #status = statusRegion();
   readonly #help = keyHelp(KEYS);
-  readonly #rangeSummary = element("div", "deluge-ranged-sum");
   readonly #kernel: Kernel;
   readonly #toast: Toast;
   readonly #requests: RequestOnce;
   readonly #store: Store;
-  readonly #summary: Summary;
-  readonly #summaryTask: IdleTask;
+  readonly #summary: SummaryLine;
   readonly selection: Selection;
   readonly #style: TokenStyle;
   readonly #textBox: TextBox;
@@ -76,8 +73,6 @@ export class View implements TextBoxHost, CardsHost, NavigationHost, SearchPanel
     this.#requests = new RequestOnce((content) => this.#kernel.send(content));
     this.#store = new Store(this.#requests.request, source.data);
     loadDetails(this.#store, source);
-    this.#summary = new Summary(this.#store);
-    this.#summaryTask = new IdleTask(signal);
     this.selection = new Selection(model, this.#store);
     this.#style = new TokenStyle(model, this.#store, this.selection, (token) =>
       this.#searchPanel.isMatch(token),
@@ -90,6 +85,7 @@ export class View implements TextBoxHost, CardsHost, NavigationHost, SearchPanel
     this.#legend = new Legend((limits) => setTrait(model, "limits", limits), signal);
     this.#overview = new Overview(this.#store, this, signal);
     this.toolbar = new Toolbar(model, this.#legend, this.#searchPanel, signal);
+    this.#summary = new SummaryLine(this.#store, (text) => this.toolbar.showSummary(text), signal);
     this.#branchTree = new BranchTree(
       model,
       (id) => setTrait(model, "node", id),
@@ -135,7 +131,7 @@ export class View implements TextBoxHost, CardsHost, NavigationHost, SearchPanel
       this.#branchTree.root,
       this.#textBox.box,
       this.#overview.root,
-      this.#rangeSummary,
+      this.#summary.range,
       this.#searchPanel.list,
       this.#help,
       this.#cards.pinned.root,
@@ -187,7 +183,7 @@ export class View implements TextBoxHost, CardsHost, NavigationHost, SearchPanel
   /** Add data that has arrived in a message. */
   receive(part: string, block: Block): void {
     if (part === "alternatives") this.#store.receiveAlternatives(block);
-    else if (part === "measures") this.#store.receiveMeasures(block);
+    else if (part === "measures") this.#receiveMeasures(block);
     else if (this.model.get("node") === 0) this.#append(block);
   }
 
@@ -306,9 +302,12 @@ export class View implements TextBoxHost, CardsHost, NavigationHost, SearchPanel
     const { range } = this.selection;
     this.repaint();
     this.#publishSelection();
-    const text = range ? describeRange(this.#store, range) : "";
-    this.#rangeSummary.textContent = text;
-    if (text) this.announce(text);
+    this.#updateSummary();
+    if (range) this.announce(this.#summary.range.textContent);
+  }
+
+  #updateSummary(): void {
+    this.#summary.update(this.#style.colorBy, this.selection.range);
   }
 
   /** Mark the selection in the overview and in linked charts. */
@@ -320,18 +319,14 @@ export class View implements TextBoxHost, CardsHost, NavigationHost, SearchPanel
   }
 
   #onChartMessage({ from, to, go }: LinkMessage): void {
-    const { count } = this.#store;
     if (go !== undefined) {
       this.#navigation.goTo(go);
       return;
     }
-    const start = Math.max(0, Math.min(from ?? 0, count));
-    const stop = Math.max(0, Math.min(to ?? 0, count));
-    this.selection.selectRange(stop > start ? [start, stop] : null);
-    if (stop > start) {
-      this.#textBox.reveal(start);
-      this.scrolled();
-    }
+    const start = this.selection.selectBetween(from ?? 0, to ?? 0);
+    if (start === null) return;
+    this.#textBox.reveal(start);
+    this.scrolled();
   }
 
   #paintColor(): void {
@@ -369,9 +364,7 @@ export class View implements TextBoxHost, CardsHost, NavigationHost, SearchPanel
 
   /** Update the summary and the overview in idle time: tokens from `first` on have changed. */
   #updateTotals(first: number): void {
-    const showSummary = () => this.toolbar.showSummary(this.#summary.text);
-    showSummary();
-    if (!this.#summary.done) this.#summaryTask.start(this.#summary.run(), showSummary);
+    this.#updateSummary();
     if (this.#textBox.hasLayout) this.#overview.update(this.#style.colorBy, first);
   }
 
@@ -411,9 +404,14 @@ export class View implements TextBoxHost, CardsHost, NavigationHost, SearchPanel
   #onMeasures(): void {
     const measures = this.model.get("measures");
     if (this.model.get("node") !== 0 || !measures?.byteLength) return;
-    this.#store.receiveMeasures(unpack(measures));
+    this.#receiveMeasures(unpack(measures));
     this.refreshCards();
     this.repaint();
     this.#updateTotals(0);
+  }
+
+  #receiveMeasures(block: Block): void {
+    this.#store.receiveMeasures(block);
+    if (this.#style.colorBy === "entropy") this.#updateSummary();
   }
 }
