@@ -19,6 +19,8 @@ from .scale import COLOR_BY, percent
 _IN_TOOLTIP = 3
 # Characters of the text before the tokens.
 _BEFORE = 300
+# Tokens up to which each has its percent beside it, and bars of a single token.
+_FEW, _BARS = 3, 5
 NO_TOKEN = -1
 """The token of fragments that belong to none."""
 
@@ -96,6 +98,11 @@ def before_fragments(before: str) -> list[Fragment]:
     return parts
 
 
+def percents_beside(table: Logprobs) -> list[str]:
+    """Return the percent that stands beside each token of a short answer; empty for longer ones."""
+    return [percent(probability) for probability in table.prob.tolist()] if len(table) <= _FEW else []
+
+
 class AlternativeLabels:
     """Labels of the tokens of a table and of their alternatives, each computed once."""
 
@@ -118,6 +125,17 @@ class AlternativeLabels:
             if len(parts) == _IN_TOOLTIP:
                 break
         return ", ".join(parts)
+
+    def likeliest(self, position: int) -> list[tuple[str, float, bool]]:
+        """Return label, probability, and whether it was chosen, of the five likeliest tokens at a position."""
+        rows = range(self._offsets[position], self._offsets[position + 1])
+        known = [row for row in rows if not math.isnan(self._logprob[row])]
+        best = sorted(known, key=lambda row: -self._logprob[row])[:_BARS]
+        others = [int(self._alternative[row]) for row in best]
+        return [
+            (self.label(other), math.exp(self._logprob[row]), other == self._chosen[position])
+            for row, other in zip(best, others, strict=True)
+        ]
 
     def chosen(self, position: int) -> str:
         """Return the label of the chosen token."""

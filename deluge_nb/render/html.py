@@ -17,7 +17,15 @@ from ..text.glyphs import NEWLINE, Fragment, fragments, label
 from .arguments import check_title
 from .assets import ROOT_CLASSES, VIEW_STYLESHEET, read_asset
 from .colors import Palette, check_palette
-from .excerpt import AlternativeLabels, check_before, check_color_by, count_omitted, draw_before, truncate
+from .excerpt import (
+    AlternativeLabels,
+    check_before,
+    check_color_by,
+    count_omitted,
+    draw_before,
+    percents_beside,
+    truncate,
+)
 from .scale import SCALES, ColorBy, percent, scale_values
 from .terminal import to_text
 
@@ -105,8 +113,9 @@ def to_html(
     )
     if rest:
         tokens += f'<div class="deluge-summary">{count_omitted(rest)}</div>'
+    bars = _bars(table) if len(whole) == len(table) == 1 else ""
     style = read_asset(VIEW_STYLESHEET)
-    content = f'{heading}{legend}<div class="deluge-static">{tokens}</div>'
+    content = f'{heading}{legend}<div class="deluge-static">{tokens}</div>{bars}'
     element = (
         f'<div class="{ROOT_CLASSES}" data-color="{color_by}" data-palette="{palette}"><style>{style}</style>'
         f"{_with_picture(content, whole, color_by, title or '', palette, before) if picture else content}</div>"
@@ -159,7 +168,12 @@ def _with_picture(content: str, table: Logprobs, color_by: ColorBy, title: str, 
 
 
 def token_elements(
-    parts: Sequence[Fragment], classes: Sequence[str], heat: float, tooltip: str, tag: str = "span"
+    parts: Sequence[Fragment],
+    classes: Sequence[str],
+    heat: float,
+    tooltip: str,
+    tag: str = "span",
+    beside: str = "",
 ) -> str:
     """Return a token as HTML: an element for each of its lines, the first with the tooltip.
 
@@ -177,17 +191,21 @@ def token_elements(
         Text of the tooltip; none if it is empty.
     tag
         Name of the elements.
+    beside
+        HTML that stands beside the token, on its last line.
     """
     style = "" if math.isnan(heat) else f' style="--u:{heat:.4g}"'
     title = f' title="{html.escape(tooltip, quote=True)}"' if tooltip else ""
     elements: list[str] = []
-    for _, shown, copied, breaks, marked in parts:
+    for index, (_, shown, copied, breaks, marked) in enumerate(parts):
         body, true = (shown[: -len(NEWLINE)], copied[:-1]) if breaks else (shown, copied)
         names = ["deluge-token", *classes, *["deluge-marked"] * marked, *["deluge-ended"] * breaks]
         # The marks of a text with some, such as a tab, are drawn together with the text.
         mark = f' data-text="{html.escape(body, quote=True)}"' if body != true else ""
         content = _escape(true) if body == true else "<wbr>".join(map(_escape, _pieces(true)))
-        elements.append(f'<{tag} class="{" ".join(names)}"{style}{title}{mark}>{content}</{tag}>{"<br>" * breaks}')
+        aside = beside if index == len(parts) - 1 else ""
+        token = f'<{tag} class="{" ".join(names)}"{style}{title}{mark}>{content}</{tag}>'
+        elements.append(f"{token}{aside}{'<br>' * breaks}")
         title = ""
     return "".join(elements)
 
@@ -218,9 +236,22 @@ def _spans(table: Logprobs, color_by: ColorBy) -> Iterator[str]:
     probabilities = table.prob.tolist()
     heats = SCALES[color_by].heat(scale_values(table, color_by)).tolist()
     labels = AlternativeLabels(table)
+    beside = [f'<span class="deluge-beside">{html.escape(text)}</span>' for text in percents_beside(table)]
     for position, parts in enumerate(group_by_token(table.token_bytes)):
         chosen = f"{labels.chosen(position)}: {percent(probabilities[position])}"
         alternatives = labels.alternatives(position)
         tooltip = f"{chosen} — {alternatives}" if alternatives else chosen
         heat = heats[position]
-        yield token_elements(parts, ["deluge-unknown"] * math.isnan(heat), heat, tooltip)
+        aside = beside[position] if beside else ""
+        yield token_elements(parts, ["deluge-unknown"] * math.isnan(heat), heat, tooltip, beside=aside)
+
+
+def _bars(table: Logprobs) -> str:
+    """Return the likeliest tokens in place of the first one as bars."""
+    rows = "".join(
+        f'<div class="deluge-row{" deluge-own" * is_chosen}"><code>{html.escape(label)}</code>'
+        f'<span class="deluge-rail"><span class="deluge-fill" style="width:{100 * probability:.4g}%"></span></span>'
+        f'<span class="deluge-percent">{html.escape(percent(probability))}</span></div>'
+        for label, probability, is_chosen in AlternativeLabels(table).likeliest(0)
+    )
+    return rows and f'<div class="deluge-bars deluge-card-list">{rows}</div>'

@@ -11,6 +11,7 @@ from typing import Literal, NamedTuple
 from ...text import bidi
 from ...text.glyphs import Fragment, fragments
 from ...text.lines import display_width, graphemes, wrap_lines
+from ..excerpt import NO_TOKEN
 
 # Font of a text. "wide" is for East Asian letters, "emoji" for pictographs, "sans" for letters that common monospaced
 # fonts lack.
@@ -65,7 +66,14 @@ class _Cluster(NamedTuple):
     face: Face
 
 
-def lay_out(octets: Sequence[bytes], width: int, *, lead: Sequence[Fragment] = (), most: int | None = None) -> Layout:
+def lay_out(
+    octets: Sequence[bytes],
+    width: int,
+    *,
+    lead: Sequence[Fragment] = (),
+    beside: Sequence[str] = (),
+    most: int | None = None,
+) -> Layout:
     """Return tokens laid out on lines.
 
     A line with right-to-left letters is ordered by Unicode's bidirectional algorithm; it begins at the left like all
@@ -79,10 +87,12 @@ def lay_out(octets: Sequence[bytes], width: int, *, lead: Sequence[Fragment] = (
         Columns of a line.
     lead
         Fragments before the first token.
+    beside
+        A text beside each token; none if empty.
     most
         Largest number of lines; all by default.
     """
-    parts = _split_wide([*lead, *fragments(octets)], width)
+    parts = _split_wide([*lead, *_with_texts_beside(fragments(octets), beside)], width)
     rows = wrap_lines(parts if most is None else _first(parts, (most + 1) * width), width)
     if rows and not rows[-1] and len(rows) > 1:
         rows.pop()
@@ -103,8 +113,21 @@ def lay_out(octets: Sequence[bytes], width: int, *, lead: Sequence[Fragment] = (
             _place(clusters, depths, number, patches, pieces)
         if row and row[-1].breaks:
             base, start = None, number + 1
-    begun = len(octets) if len(visible) == len(rows) else max(rows[len(visible)][0].token, 0)
+    hidden = (part.token for row in rows[len(visible) :] for part in row if part.token != NO_TOKEN)
+    begun = next(hidden, len(octets))
     return Layout(patches, pieces, len(visible), begun)
+
+
+def _with_texts_beside(parts: list[Fragment], beside: Sequence[str]) -> Iterator[Fragment]:
+    """Yield fragments, and after the last one of each token the text beside it."""
+    if not beside:
+        yield from parts
+        return
+    for token, group in groupby(parts, lambda part: part.token):
+        *first, last = group
+        yield from first
+        yield last._replace(breaks=False)
+        yield Fragment(NO_TOKEN, f" {beside[token]} ", "", breaks=last.breaks)
 
 
 def _paragraph(rows: list[list[Fragment]], start: int) -> str:

@@ -24,6 +24,14 @@ export interface PlacedCell {
   cell: Cell;
 }
 
+/** What is drawn around the tokens and is no part of them: it is neither selected nor copied. */
+export interface Asides {
+  /** The text before the first token. */
+  before(): string;
+  /** A short text beside a token. */
+  beside(token: number): string;
+}
+
 /** Split a fragment that is wider than a line, at spaces if there are any. */
 export function splitFragment(fragment: Fragment, width: number, measure: (text: string) => number): Cell[] {
   const isLiteral = fragment.shown === fragment.copied;
@@ -85,7 +93,7 @@ export class Layout {
     private readonly store: Store,
     private readonly measure: (text: string) => number,
     private readonly shownText: (fragment: Fragment) => string,
-    private readonly textBefore = () => "",
+    private readonly asides: Asides = { before: () => "", beside: () => "" },
   ) {}
 
   get done(): boolean {
@@ -104,7 +112,7 @@ export class Layout {
     this.#width = width;
     this.#flags.fill(0);
     this.#splitCells.clear();
-    this.#before = this.#wrapBefore(this.textBefore());
+    this.#before = this.#wrapBefore(this.asides.before());
     this.lineCount = 0;
     for (const _ of this.#before) this.#startLine(0, 0);
     this.lineCount ||= 1;
@@ -131,11 +139,15 @@ export class Layout {
       const text = textAt[token] ?? 0;
       if (!this.#flags[text]) this.#measureText(text);
       const flags = this.#flags[text] ?? 0;
+      const aside = this.asides.beside(token);
+      const extra = aside ? this.measure(`${aside} `) : 0;
       if (flags & SPLIT) {
-        this.#splitCells.get(text)?.forEach(({ width, breaks, shown }, index) => {
-          this.#lastLine.place(token, index, width, breakFlags(shown), breaks, this.#width);
+        const cells = this.#splitCells.get(text) ?? [];
+        cells.forEach(({ width, breaks, shown }, index) => {
+          const whole = index < cells.length - 1 ? width : width + extra;
+          this.#lastLine.place(token, index, whole, breakFlags(shown), breaks, this.#width);
         });
-      } else this.#lastLine.place(token, 0, this.#widths[text] ?? 0, flags, false, this.#width);
+      } else this.#lastLine.place(token, 0, (this.#widths[text] ?? 0) + extra, flags, false, this.#width);
       this.nextToken = token + 1;
     }
   }
@@ -184,7 +196,8 @@ export class Layout {
     const token = this.firstToken(line);
     const index = this.firstCell(line);
     const previous = index ? this.cellsOf(token)[index - 1] : token ? this.cellsOf(token - 1).at(-1) : null;
-    return !previous || previous.breaks ? 0 : hangingWidth(this.cellsOn(line), this.measure);
+    const isWrapped = previous ? !previous.breaks : line > 0 && line === this.#before.length;
+    return isWrapped ? hangingWidth(this.cellsOn(line), this.measure) : 0;
   }
 
   /** The distance of a line's first token from the left edge: px. */

@@ -3,7 +3,7 @@
 import type { Store } from "../data/store.ts";
 import { element } from "../ui/dom.ts";
 import { scrollBoxTo } from "../ui/shell.ts";
-import type { Layout } from "./layout.ts";
+import type { Asides, Layout } from "./layout.ts";
 import type { ScrollBox } from "./scroll_box.ts";
 import { type Appearance, paintCell, renderCell } from "./token_span.ts";
 import { VirtualLines } from "./virtual_lines.ts";
@@ -31,6 +31,7 @@ export class LineRenderer {
     private readonly store: Store,
     private readonly layout: Layout,
     private readonly host: LineHost,
+    private readonly asides: Asides,
   ) {
     this.#lines = new VirtualLines(
       scrollBox.layer,
@@ -149,7 +150,16 @@ export class LineRenderer {
       const span = renderCell(token, index, cell, this.host.idOf(token), this.store.count);
       paintCell(span, this.host.appearanceOf(token));
       root.append(span);
+      const aside = this.asides.beside(token);
+      if (aside && index === this.layout.cellsOf(token).length - 1) root.append(besideToken(aside));
     }
     return root;
   }
+}
+
+function besideToken(text: string): HTMLElement {
+  const aside = element("span", "deluge-beside", text);
+  // Screen readers say it with the token.
+  aside.setAttribute("aria-hidden", "true");
+  return aside;
 }

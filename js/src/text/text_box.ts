@@ -1,7 +1,7 @@
 // The box with the text of one completion: layout and rendered lines, kept up to date as the text grows.
 
 import type { Fragment, Store } from "../data/store.ts";
-import { Layout } from "./layout.ts";
+import { type Asides, Layout } from "./layout.ts";
 import { type LineHost, LineRenderer } from "./line_renderer.ts";
 import { ScrollBox, type ScrollHost } from "./scroll_box.ts";
 
@@ -22,12 +22,12 @@ export class TextBox extends ScrollBox<number> {
   constructor(
     private readonly store: Store,
     host: TextBoxHost,
-    private readonly textBefore: () => string,
+    private readonly asides: Asides,
     signal: AbortSignal,
   ) {
     super("Tokens of the completion", "/ n p g k c s ?", host, signal);
-    this.layout = new Layout(store, this.textWidth.of, (fragment) => host.shownText(fragment), textBefore);
-    this.lines = new LineRenderer(this, store, this.layout, host);
+    this.layout = new Layout(store, this.textWidth.of, (fragment) => host.shownText(fragment), asides);
+    this.lines = new LineRenderer(this, store, this.layout, host, asides);
   }
 
   /** Tokens from `first` on are new or have changed. */
@@ -57,7 +57,7 @@ export class TextBox extends ScrollBox<number> {
   }
 
   protected layOut(width: number, top: number | null): void {
-    const before = this.textBefore();
+    const before = this.asides.before();
     // Screen readers skip text among the tokens that is none.
     if (before) this.box.setAttribute("aria-description", `after: ${before}`);
     else this.box.removeAttribute("aria-description");

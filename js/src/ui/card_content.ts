@@ -305,7 +305,7 @@ function renderMore(content: CardContent, onMore: ContentActions["onMore"]): HTM
 }
 
 /** The row of an alternative. Of a sampler's row the bar is what is drawn, and a mark on it what the model thinks. */
-function renderRow(row: CardRow, isSampled: boolean, onClick: (() => void) | null): HTMLElement {
+export function renderRow(row: CardRow, isSampled: boolean, onClick: (() => void) | null): HTMLElement {
   const root = onClick ? button("", "", onClick) : element("div");
   root.className = `deluge-row ${row.kind}${row.isCut ? " deluge-cut" : ""}`;
   const name = element("code", "", row.label);

@@ -74,3 +74,13 @@ export interface State {
 }
 
 export type Model = AnyModel<State>;
+
+/** The state that a view passes to the view that replaces it. */
+export interface ViewState {
+  scrollTop: number;
+  isAtEnd: boolean;
+  /** True if the text, or its card, had the focus. */
+  textHadFocus: boolean;
+  branchesHadFocus: boolean;
+  query: string;
+}

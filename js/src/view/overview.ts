@@ -9,11 +9,10 @@ import { element } from "../ui/dom.ts";
 import { type Drag, onDrag } from "../ui/drag.ts";
 import { IdleTask } from "../ui/idle_tasks.ts";
 import type { Selection } from "./selection.ts";
+import { FEW, MANY } from "./short_answer.ts";
 
 /** The height of the strip: px. */
 const HEIGHT = 36;
-/** Fewer tokens are seen at a glance, unless they do not fit into their box. */
-const MIN_TOKENS = 30;
 /** Groups of tokens, at most; for more tokens the groups become larger. */
 const MAX_GROUPS = 2048;
 /** Distinct colours of the bars. */
@@ -50,7 +49,7 @@ export class Overview {
   ) {
     this.#task = new IdleTask(signal);
     this.root.append(this.#canvas, this.#frame);
-    this.root.hidden = store.count < MIN_TOKENS;
+    this.root.hidden = store.count < MANY;
     this.root.setAttribute("aria-hidden", "true");
     this.root.title = "Overview: click to go to a token, drag to select a range";
     onDrag(this.root, (event) => this.#startDrag(event), signal);
@@ -137,9 +136,10 @@ export class Overview {
     this.#token = token;
   }
 
-  /** Show the strip if the text is long, or does not fit into its box. */
+  /** Show the strip if there are many tokens, or more than a few that do not fit into their box. */
   showFor(box: HTMLElement): void {
-    this.root.hidden = this.store.count < MIN_TOKENS && box.scrollHeight <= box.clientHeight;
+    this.root.hidden =
+      this.store.count < MANY && (this.store.count <= FEW || box.scrollHeight <= box.clientHeight);
   }
 
   /** Read the width. Call this before other elements change, or the browser lays out the page twice. */

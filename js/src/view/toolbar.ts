@@ -5,7 +5,7 @@ import type { ColorBy } from "../data/scale.ts";
 import { onChange, setTrait } from "../host/traits.ts";
 import { Bar, group } from "../ui/bar.ts";
 import { displaySettings } from "../ui/display_settings.ts";
-import { button, dropdown, element, input } from "../ui/dom.ts";
+import { button, dropdown, element, focusedFrom, input } from "../ui/dom.ts";
 import type { Legend } from "../ui/legend.ts";
 import { menu, setting } from "../ui/menu.ts";
 import type { Model } from "./model.ts";
@@ -34,6 +34,9 @@ export class Toolbar extends Bar {
   });
   readonly #matchCount = element("span", "deluge-count");
   readonly #listButton = button("", "List of surprises", () => this.actions.toggleList());
+  readonly #surprises: HTMLElement;
+  readonly #search: HTMLElement;
+  #isSearchKept = true;
 
   constructor(
     private readonly model: Model,
@@ -47,11 +50,13 @@ export class Toolbar extends Bar {
       model.set("limits", []);
       setTrait(model, "color_by", value as ColorBy);
     });
+    this.#surprises = this.#createSteps();
+    this.#search = this.#createSearch();
     const threshold = this.#createThreshold();
     const settings = [...displaySettings(model, signal), setting("surprise threshold (%)", threshold)];
     this.fill(
       [{ controls: group(setting("colour by", color), legend.root), wide: WIDE }],
-      [this.#createSteps(), this.#createSearch()],
+      [this.#surprises, this.#search],
       menu("Display", settings, signal),
     );
     const update = () => {
@@ -82,6 +87,8 @@ export class Toolbar extends Bar {
       else return;
       event.preventDefault();
     });
+    // A field that a key has opened stays as long as it is used.
+    searchField.addEventListener("blur", () => this.#foldSearch());
     return group(searchField, this.#matchCount);
   }
 
@@ -94,7 +101,20 @@ export class Toolbar extends Bar {
     return threshold;
   }
 
+  /** Show the controls for surprises and search, which a text that is seen at a glance does without. */
+  showTools(isShown: boolean): void {
+    this.#surprises.hidden = !isShown;
+    this.#isSearchKept = isShown;
+    this.#foldSearch();
+  }
+
+  #foldSearch(): void {
+    const isUsed = this.query !== "" || focusedFrom(this.#searchField) === this.#searchField;
+    this.#search.hidden = !this.#isSearchKept && !isUsed;
+  }
+
   focusSearch(): void {
+    this.#search.hidden = false;
     this.#searchField.focus();
     this.#searchField.select();
   }
@@ -106,6 +126,7 @@ export class Toolbar extends Bar {
   /** Show the query of an earlier view of the same answer. */
   setQuery(query: string): void {
     this.#searchField.value = query;
+    this.#foldSearch();
   }
 
   showMatches(text: string): void {

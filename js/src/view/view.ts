@@ -19,27 +19,18 @@ import { Toast } from "../ui/toast.ts";
 import { BranchTree } from "./branches.ts";
 import { CARD_TRAITS, Cards, type CardsHost } from "./cards.ts";
 import { Input, KEYS } from "./input.ts";
-import type { Model, State } from "./model.ts";
+import type { Model, State, ViewState } from "./model.ts";
 import { Navigation, type NavigationHost } from "./navigation.ts";
 import { Overview, type OverviewHost } from "./overview.ts";
 import { SearchPanel, type SearchPanelHost } from "./search_panel.ts";
 import { Selection } from "./selection.ts";
+import { asidesOf, ShortAnswer } from "./short_answer.ts";
 import { currentSource, loadDetails } from "./source.ts";
 import { SummaryLine } from "./summary_line.ts";
 import { TokenStyle } from "./token_style.ts";
 import { Toolbar } from "./toolbar.ts";
 
 let viewCount = 0;
-
-/** The state that a view passes to the view that replaces it. */
-export interface ViewState {
-  scrollTop: number;
-  isAtEnd: boolean;
-  /** True if the text, or its card, had the focus. */
-  textHadFocus: boolean;
-  branchesHadFocus: boolean;
-  query: string;
-}
 
 export class View implements TextBoxHost, CardsHost, NavigationHost, SearchPanelHost, OverviewHost {
   readonly root = element("section", ROOT_CLASSES);
@@ -60,6 +51,7 @@ export class View implements TextBoxHost, CardsHost, NavigationHost, SearchPanel
   readonly #legend: Legend;
   readonly #overview: Overview;
   readonly toolbar: Toolbar;
+  readonly #short: ShortAnswer;
   readonly #branchTree: BranchTree;
   readonly #chartLink: ChartLink;
 
@@ -77,7 +69,7 @@ export class View implements TextBoxHost, CardsHost, NavigationHost, SearchPanel
     this.#style = new TokenStyle(model, this.#store, this.selection, (token) =>
       this.#searchPanel.isMatch(token),
     );
-    this.#textBox = new TextBox(this.#store, this, () => model.get("before") ?? "", signal);
+    this.#textBox = new TextBox(this.#store, this, asidesOf(model, this.#store), signal);
     this.#toast = new Toast(this.root, this.#textBox.box, signal);
     this.#cards = new Cards(model, this.#store, this);
     this.#navigation = new Navigation(this.#store, this.selection, this.#textBox, this.#cards, this);
@@ -86,6 +78,7 @@ export class View implements TextBoxHost, CardsHost, NavigationHost, SearchPanel
     this.#overview = new Overview(this.#store, this, signal);
     this.toolbar = new Toolbar(model, this.#legend, this.#searchPanel, signal);
     this.#summary = new SummaryLine(this.#store, (text) => this.toolbar.showSummary(text), signal);
+    this.#short = new ShortAnswer(this.#store, this.toolbar, (token) => this.#cards.contentOf(token));
     this.#branchTree = new BranchTree(
       model,
       (id) => setTrait(model, "node", id),
@@ -130,6 +123,7 @@ export class View implements TextBoxHost, CardsHost, NavigationHost, SearchPanel
       this.toolbar.root,
       this.#branchTree.root,
       this.#textBox.box,
+      this.#short.bars,
       this.#overview.root,
       this.#summary.range,
       this.#searchPanel.list,
@@ -190,6 +184,7 @@ export class View implements TextBoxHost, CardsHost, NavigationHost, SearchPanel
   /** Show the cards again, with what has arrived. What is still missing may be requested again. */
   refreshCards(): void {
     this.#requests.clear();
+    this.#short.update();
     this.#cards.refresh();
   }
 
@@ -207,7 +202,7 @@ export class View implements TextBoxHost, CardsHost, NavigationHost, SearchPanel
     const first = this.#store.receiveTokens(block);
     if (first === null) return false;
     this.#summary.invalidate(first);
-    this.#textBox.update(first);
+    this.#textBox.update(this.#short.update() ? 0 : first);
     if (this.#textBox.hasLayout) {
       this.#overview.showFor(this.box);
       this.scrolled();

@@ -130,13 +130,13 @@ test("the parts of a split mark stand for its text only once", () => {
   expect(parts.map((part) => part.breaks)).toEqual([false, false, true]);
 });
 
-const layOutAfter = (before: string, words: string[], width: number) => {
+const layOutAfter = (before: string, words: string[], width: number, beside: string[] = []) => {
   const store = new Store(() => {}, tokens(words));
   const layout = new Layout(
     store,
     (text) => text.length,
     (stretch) => stretch.shown,
-    () => before,
+    { before: () => before, beside: (token) => beside[token] ?? "" },
   );
   layout.reset(width);
   layout.extend(words.length);
@@ -173,4 +173,16 @@ test("an answer that changes from its first token on still follows the text befo
       expect(shownOf(layout)).toEqual(lines);
     }
   }
+});
+
+test("what stands beside a token takes up room on its line", () => {
+  expect(linesOf(layOutAfter("", ["one", " two", " six"], 13))).toEqual(["one two six"]);
+  expect(linesOf(layOutAfter("", ["one", " two", " six"], 13, ["9 %", "8 %", "7 %"]))).toEqual([
+    "one",
+    " two",
+    " six",
+  ]);
+  expect(linesOf(layOutAfter("", ["one", " two", " six"], 30, ["9 %", "8 %", "7 %"]))).toEqual([
+    "one two six",
+  ]);
 });
