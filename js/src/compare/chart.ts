@@ -128,10 +128,8 @@ export class Chart {
     if (this.#selected) {
       const [from, to] = this.#extentOf(this.#selected);
       context.fillStyle = style.color;
-      context.globalAlpha = 0.22;
       const left = this.#xOf(from, width);
       context.fillRect(left - 1, TOP, Math.max(3, this.#xOf(to, width) - left + 1), HEIGHT);
-      context.globalAlpha = 1;
     }
     // Draw the first response last, so that its line lies over the others.
     for (let side = this.#values.length - 1; side >= 0; side--) {
@@ -165,7 +163,6 @@ export class Chart {
   #shadeDifferences(context: CanvasRenderingContext2D, width: number, color: string): void {
     const { common } = this.alignment;
     context.fillStyle = color;
-    context.globalAlpha = 0.18;
     let from = -1;
     for (let unit = 0; unit <= common.length; unit++) {
       const differs = unit < common.length && !common[unit];
@@ -181,7 +178,6 @@ export class Chart {
         from = -1;
       }
     }
-    context.globalAlpha = 1;
   }
 
   /** The start and the end of a token on the axis. */

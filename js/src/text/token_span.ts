@@ -51,8 +51,9 @@ export function paintCell(span: HTMLElement, { heat, classes }: Appearance): voi
     span.setAttribute("aria-selected", isSelected);
 }
 
-/** The colours that the stylesheet gives to tokens with these heats, within a view. */
+/** The colours that the stylesheet gives to tokens with these heats, within a view. Forced colours leave only one. */
 export function heatColors(root: HTMLElement, heats: number[]): string[] {
+  if (matchMedia("(forced-colors: active)").matches) return heats.map(() => getComputedStyle(root).color);
   const samples = heats.map((heat) => element("span", `deluge-token ${heatClass(heat)}`));
   const holder = element("span", "deluge-ruler");
   holder.append(...samples);

@@ -172,10 +172,8 @@ export class Overview {
     const style = getComputedStyle(this.root);
     if (this.#range) {
       context.fillStyle = style.getPropertyValue("outline-color");
-      context.globalAlpha = 0.25;
       const left = this.#xOf(this.#range[0]);
       context.fillRect(left, 0, Math.max(1, this.#xOf(this.#range[1]) - left), HEIGHT);
-      context.globalAlpha = 1;
     }
     this.#drawBars(context);
     if (this.#token !== null) {
