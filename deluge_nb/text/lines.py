@@ -99,6 +99,22 @@ def wrap_lines(fragments: Iterable[Fragment], width: int | None) -> list[list[Fr
     return lines
 
 
+def hanging_width(line: Iterable[Fragment]) -> int:
+    """Return the columns of the white space that a wrapped line begins with; 0 if the line has nothing else.
+
+    It hangs in the margin, so that all lines begin at one left edge. The browser has the same rule
+    (``js/src/text/hanging.ts``).
+    """
+    width = 0
+    for fragment in line:
+        true = fragment.copied or fragment.shown
+        size = len(true) - len(true.lstrip())
+        if size < len(true):
+            return width + display_width(fragment.shown[:size])
+        width += display_width(fragment.shown)
+    return 0
+
+
 def _is_held_together(before: str, after: str) -> bool:
     """Return whether two texts stay on one line: before closing punctuation, and after an opening bracket or quote."""
     first, last = after[:1], before[-1:]

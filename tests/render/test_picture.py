@@ -209,6 +209,20 @@ def test_a_token_that_is_wider_than_a_line_goes_on_in_the_next() -> None:
     assert [one.cells for one in lay_out(["日".encode() * 11], 21).patches] == [20, 2]
 
 
+@given(st.lists(st.sampled_from([" word", "other ", "  two", " ", "    ", "x", "日本", "\u00a0a"]), max_size=40))
+def test_wrapped_lines_begin_at_one_left_edge(tokens: list[str]) -> None:
+    found = lay_out([token.encode() for token in ["begin", *tokens]], 20)
+    # Exotic spaces are drawn as letters are.
+    edges = [(one.line, one.column + len(one.text) - len(one.text.lstrip())) for one in found.pieces if not one.marked]
+    assert {min(column for at, column in edges if at == line) for line, _ in edges} == {0}
+    assert min(patch.column for patch in found.patches) >= -1
+    assert min(piece.column for piece in found.pieces) >= -1
+
+
+def test_an_indentation_after_a_line_break_stays_in_a_picture() -> None:
+    assert written_lines("def f():\n", "    return", " 1") == ["def f():↵", "    return 1"]
+
+
 def test_no_more_lines_are_laid_out_than_are_asked_for() -> None:
     found = lay_out([b"word\n"] * 1000 + [b"x" * 100_000], 20, most=3)
     assert (found.lines, found.tokens) == (3, 3)

@@ -10,7 +10,7 @@ from typing import Literal, NamedTuple
 
 from ...text import bidi
 from ...text.glyphs import Fragment, fragments
-from ...text.lines import display_width, graphemes, wrap_lines
+from ...text.lines import display_width, graphemes, hanging_width, wrap_lines
 from ..excerpt import NO_TOKEN
 
 # Font of a text. "wide" is for East Asian letters, "emoji" for pictographs, "sans" for letters that common monospaced
@@ -77,7 +77,7 @@ def lay_out(
     """Return tokens laid out on lines.
 
     A line with right-to-left letters is ordered by Unicode's bidirectional algorithm; it begins at the left like all
-    others.
+    others. White space at which a line was wrapped is in column -1, in front of the others.
 
     Parameters
     ----------
@@ -103,6 +103,7 @@ def lay_out(
     start = 0
     for number, row in enumerate(visible):
         text = "".join(part.shown for part in row)
+        first_patch, first_piece = len(patches), len(pieces)
         if base is None and bidi.has_right_to_left(text):
             base = bidi.base_level(_paragraph(rows, start))
         if base is None and _PLAIN.fullmatch(text):
@@ -111,6 +112,10 @@ def lay_out(
             clusters = list(_clusters(row))
             depths = None if base is None else _depths(clusters, text, base)
             _place(clusters, depths, number, patches, pieces)
+        if not base and number and rows[number - 1] and not rows[number - 1][-1].breaks:
+            hang = hanging_width(row)
+            patches[first_patch:] = _hang_patches(patches[first_patch:], hang)
+            pieces[first_piece:] = _hang_pieces(pieces[first_piece:], hang)
         if row and row[-1].breaks:
             base, start = None, number + 1
     hidden = (part.token for row in rows[len(visible) :] for part in row if part.token != NO_TOKEN)
@@ -128,6 +133,26 @@ def _with_texts_beside(parts: list[Fragment], beside: Sequence[str]) -> Iterator
         yield from first
         yield last._replace(breaks=False)
         yield Fragment(NO_TOKEN, f" {beside[token]} ", "", breaks=last.breaks)
+
+
+def _hang_patches(patches: list[Patch], columns: int) -> list[Patch]:
+    """Return the patches of a line moved to the left, without the cells in front of column -1."""
+    hidden = [max(columns - 1 - patch.column, 0) for patch in patches]
+    return [
+        patch._replace(column=patch.column + cut - columns, cells=patch.cells - cut)
+        for patch, cut in zip(patches, hidden, strict=True)
+        if cut < patch.cells
+    ]
+
+
+def _hang_pieces(pieces: list[Piece], columns: int) -> list[Piece]:
+    """Return the pieces of a line moved to the left. Marks of white space have one cell each, and are cut likewise."""
+    hidden = [max(columns - 1 - piece.column, 0) for piece in pieces]
+    return [
+        piece._replace(column=piece.column + cut - columns, cells=piece.cells - cut, text=piece.text[cut:])
+        for piece, cut in zip(pieces, hidden, strict=True)
+        if cut < piece.cells
+    ]
 
 
 def _paragraph(rows: list[list[Fragment]], start: int) -> str:
