@@ -18,6 +18,7 @@ from ..text.counts import pluralize
 from ..text.glyphs import short_label
 from .arguments import check_title
 from .assets import COMPARE_STYLESHEET, ROOT_CLASSES, read_asset
+from .colors import Palette
 from .excerpt import check_limit
 from .html import group_by_token, token_elements, whole_page
 from .scale import SCALES, ColorBy, percent, scale_values
@@ -62,6 +63,7 @@ def to_html(
     names: Sequence[str],
     *,
     color_by: CompareBy = "difference",
+    palette: Palette = "amber",
     title: str = "",
     standalone: bool = False,
     limit: int | None = None,
@@ -76,6 +78,8 @@ def to_html(
         Name of each response.
     color_by
         Measure that is shown as colour.
+    palette
+        Palette of measures; differences have their own two hues.
     title
         Line above the table; none by default.
     standalone
@@ -109,8 +113,10 @@ def to_html(
         else f"Coloured by {color_by}."
     )
     style = read_asset(COMPARE_STYLESHEET)
+    hue = "amber" if color_by == "difference" else palette
     element = (
-        f'<div class="{ROOT_CLASSES} deluge-comparison" data-color="{color_by}"><style>{style}</style>{heading}'
+        f'<div class="{ROOT_CLASSES} deluge-comparison" data-color="{color_by}" data-palette="{hue}">'
+        f"<style>{style}</style>{heading}"
         f'<table class="deluge-static deluge-compared"><thead><tr>{heads}</tr></thead><tbody>{"".join(rows)}</tbody>'
         f'</table><div class="deluge-note" data-text="{colours}">{caption}</div>{note}</div>'
     )

@@ -275,11 +275,11 @@ class LogprobCompare(StaticExport, FallbackWidget):
         names: Any = self.names
         if form == "text":
             return static.to_text(self._aligned, names, **options)
-        style: Any = {"color_by": self.color_by, "title": self.title}
+        style: Any = {"color_by": self.color_by, "palette": self.palette, "title": self.title}
         if form == "html":
             return static.to_html(self._aligned, names, **style, **options)
         draw = picture.to_svg if form == "svg" else picture.to_png
-        return draw(self._aligned, names, palette=cast(Any, self.palette), **style, **options)
+        return draw(self._aligned, names, **style, **options)
 
     def _page_state(self) -> tuple[dict[str, Any], str]:
         texts = zip(LETTERS, self.names, self.tables, strict=False)

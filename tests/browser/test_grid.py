@@ -187,3 +187,31 @@ def test_a_legend_without_room_names_its_ends(host: Host, color_by: Any) -> None
         boxes = [tick.bounding_box() for tick in ticks.all() if tick.is_visible()]
         left, right = (box for box in boxes if box)
         assert left["x"] + left["width"] <= right["x"]
+
+
+@pytest.mark.context(permissions=["clipboard-read", "clipboard-write"])
+@pytest.mark.parametrize("which", [0, 1])
+def test_both_widgets_have_the_same_display_settings_and_answers(host: Host, which: int) -> None:
+    page = host(both(40)[which])
+    page.locator("[data-token='3']").first.click()
+    card = page.locator(".deluge-card")
+    expect(card).to_be_visible()
+    page.keyboard.press("c")
+    expect(page.locator(".deluge-toast")).to_have_text("copied")
+    page.get_by_text("Display").click()
+    expect(card).to_be_hidden()
+    for name, value in [("palette", "blue"), ("font", "proportional"), ("spaces", "all")]:
+        label = "White space marks" if name == "spaces" else name.capitalize()
+        page.get_by_label(label, exact=True).select_option(value)
+        assert page.evaluate("name => window.model.get(name)", name) == value
+    page.get_by_label("token boundaries").check()
+    token = page.locator("[data-token='1']").first
+    expect(token).to_have_text("·beta")
+    assert "gradient" in token.evaluate("e => getComputedStyle(e).backgroundImage")
+    assert "mono" not in token.evaluate("e => getComputedStyle(e).fontFamily").lower()
+    token.hover(force=True)
+    expect(card).to_be_hidden()
+    page.evaluate("document.body.append(document.createElement('textarea'))")
+    page.locator("textarea").focus()
+    page.keyboard.press("Control+v")
+    assert "other" in page.locator("textarea").input_value()

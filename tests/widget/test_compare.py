@@ -373,3 +373,9 @@ def test_empty_responses_can_be_compared(left: Any, right: Any) -> None:
     assert compare.to_text()
     assert isinstance(rows_of(compare.chart().to_dict()), list)
     assert repr(compare) == f"LogprobCompare({len(left)} tokens, {len(right)} tokens)"
+
+
+@pytest.mark.parametrize(("color_by", "palette"), [("entropy", "blue"), ("difference", "amber")])
+def test_the_static_form_has_the_palette_of_the_widget(color_by: Any, palette: str) -> None:
+    compare = LogprobCompare(PARIS, LYON, color_by=color_by, palette="blue")
+    assert f'data-palette="{palette}"' in compare.to_html()

@@ -1,5 +1,6 @@
 // The card of a comparison: shown beside a token, following the pointer or open until it is closed.
 
+import { writeClipboard } from "../text/clipboard.ts";
 import { Card, type CardHost } from "../ui/card.ts";
 import { MORE_BUTTON, RowLimit } from "../ui/card_content.ts";
 import { button, element, focusedFrom } from "../ui/dom.ts";
@@ -13,6 +14,7 @@ export interface CardsHost {
   names: string[];
   find(ref: TokenRef): HTMLElement | null;
   announce(text: string): void;
+  notify(text: string): void;
   goToDifference(by: 1 | -1): void;
 }
 
@@ -46,6 +48,7 @@ export class Cards implements CardHost {
       actions.append(
         button("‹ difference", "Previous difference (p)", () => this.host.goToDifference(-1)),
         button("difference ›", "Next difference (n)", () => this.host.goToDifference(1)),
+        button("copy", "Copy as a table (c)", () => this.copy(ref)),
         button("close", "Close (Escape)", () => this.close()),
       );
       children.push(actions);
@@ -55,6 +58,11 @@ export class Cards implements CardHost {
       const label = `${LETTERS[ref.side]}, token ${ref.token + 1}, compared with the other responses`;
       this.card.root.setAttribute("aria-label", label);
     }
+  }
+
+  /** Copy the alternatives of a token. */
+  copy(ref: TokenRef): void {
+    writeClipboard(contentOf(this.alignment, ref).table, () => this.host.notify("copied"));
   }
 
   /** If a card is shown, show it again, or show that of another token. */

@@ -4,6 +4,7 @@ import { selectedText, textSelection } from "../text/clipboard.ts";
 import { cellAt } from "../text/token_span.ts";
 import { focusedFrom, listenUntil } from "../ui/dom.ts";
 import { type Action, actionOf } from "../ui/keyboard.ts";
+import { hasOpenMenu, onMenuOpen } from "../ui/menu.ts";
 import { onFocusLeave } from "../ui/shell.ts";
 import type { Alignment, TokenRef } from "./alignment.ts";
 import type { Cards } from "./cards.ts";
@@ -19,6 +20,7 @@ export const KEYS: [string, string][] = [
   ["n p", "next or previous difference"],
   ["Enter", "open the card; press again to move into it"],
   ["Esc", "close the card, then clear the selection"],
+  ["c", "copy the card as a table"],
   ["?", "show or hide this list"],
 ];
 
@@ -31,6 +33,7 @@ export interface InputParts {
   navigation: Navigation;
   clearSelection(): void;
   toggleHelp(): void;
+  notify(text: string): void;
 }
 
 export class Input {
@@ -43,7 +46,7 @@ export class Input {
     const on = listenUntil(signal);
     on(box, "pointerover", (event) => {
       const ref = tokenOf(event);
-      if (ref && !cards.card.isOpen) cards.show(ref);
+      if (ref && !cards.card.isOpen && !hasOpenMenu(root)) cards.show(ref);
     });
     on(box, "pointerleave", () => {
       if (cards.card.isOpen) return;
@@ -63,6 +66,7 @@ export class Input {
     on(box, "keydown", (event) => this.#onKey(event));
     on(root, "copy", (event) => this.#onCopy(event));
     onFocusLeave(root, () => cards.hide(), signal);
+    onMenuOpen(root, () => cards.hide(), signal);
   }
 
   #onKey(event: KeyboardEvent): void {
@@ -87,6 +91,7 @@ export class Input {
     if (text === null || !event.clipboardData) return;
     event.clipboardData.setData("text/plain", text);
     event.preventDefault();
+    this.parts.notify("copied");
   }
 
   /** Returns false if the key is left to the host. */
@@ -107,6 +112,10 @@ export class Input {
         return true;
       case "surprise":
         navigation.goToDifference(action.by);
+        return true;
+      case "copy":
+        if (!navigation.current) return false;
+        cards.copy(navigation.current);
         return true;
       case "help":
         this.parts.toggleHelp();

@@ -96,6 +96,7 @@ export class CompareView implements ResponseBoxHost, CardsHost, NavigationHost {
         navigation: this.#navigation,
         clearSelection: () => this.#clearSelection(),
         toggleHelp: () => this.#help.toggleAttribute("hidden"),
+        notify: (text) => this.notify(text),
       },
       this.signal,
     );

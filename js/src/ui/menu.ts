@@ -12,6 +12,15 @@ export function hasOpenMenu(root: HTMLElement): boolean {
   return root.querySelector(".deluge-more[open]") !== null;
 }
 
+/** Call a listener when a menu in an element opens: one popup is open at a time. */
+export function onMenuOpen(root: HTMLElement, listener: () => void, signal: AbortSignal): void {
+  const onToggle = () => {
+    if (hasOpenMenu(root)) listener();
+  };
+  // The event does not bubble.
+  root.addEventListener("toggle", onToggle, { capture: true, signal });
+}
+
 /** A control with its name. In the bar the name is not shown. */
 export function setting(name: string, control: HTMLElement): HTMLElement {
   const label = element("label", "deluge-setting");

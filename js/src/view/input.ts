@@ -6,7 +6,7 @@ import type { TextBox } from "../text/text_box.ts";
 import { cellAt } from "../text/token_span.ts";
 import { focusedFrom, listenUntil } from "../ui/dom.ts";
 import { type Action, actionOf } from "../ui/keyboard.ts";
-import { hasOpenMenu } from "../ui/menu.ts";
+import { hasOpenMenu, onMenuOpen } from "../ui/menu.ts";
 import { onFocusLeave } from "../ui/shell.ts";
 import type { Cards } from "./cards.ts";
 import type { Navigation } from "./navigation.ts";
@@ -69,11 +69,7 @@ export class Input {
     // If no text is selected, Firefox sends the event to the document and not to the focused element.
     document.addEventListener("copy", (event) => this.#onCopy(event), { signal });
     onFocusLeave(root, () => cards.card.hide(), signal);
-    // One popup at a time. The event does not bubble.
-    const onToggle = () => {
-      if (hasOpenMenu(root)) cards.card.hide();
-    };
-    root.addEventListener("toggle", onToggle, { capture: true, signal });
+    onMenuOpen(root, () => cards.card.hide(), signal);
   }
 
   get #hasFocus(): boolean {
