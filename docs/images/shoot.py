@@ -1,7 +1,7 @@
 """Take the pictures of the documents again: ``python -m pytest docs/images/shoot.py``.
 
 It asks the embedded model and needs Chromium. It is not a test, and runs only when it is named. ``-k first_look`` takes
-one of them.
+one of them; ``-k gallery`` everything in light, dark and forced colours, at 400 and 1,080 px.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ __all__ = ["browser", "jupyter", "notebook"]
 
 HERE = Path(__file__).parent
 QUESTION = "Why is the sky blue?"
+CAPITAL = "The capital of France is"
 SETTINGS = "SamplingParams(logprobs=True, top_logprobs=8, seed=9, max_new_tokens=90)"
 CELL = f'''from deluge_nb import LLMClient, LogprobView, SamplingParams
 
@@ -94,6 +95,22 @@ def answer() -> Any:
     return response
 
 
+@pytest.fixture(scope="session")
+def pair() -> list[Any]:
+    """Two continuations of sentences that differ in one word."""
+    client = LLMClient("local", logprobs=True, top_logprobs=20, temperature=0, max_new_tokens=24)
+    prompts = [RawPrompt(f"It is a {word} day. Today we will") for word in ("hot", "cold")]
+    return client.process_prompts_sync(prompts, show_progress=False)
+
+
+@pytest.fixture(scope="session")
+def capital() -> Any:
+    """One token: the answer to a question that was begun for the model."""
+    client = LLMClient("local", logprobs=True, top_logprobs=8, temperature=0, max_new_tokens=1)
+    (response,) = client.process_prompts_sync([RawPrompt(CAPITAL)], show_progress=False)
+    return response
+
+
 # Writing --------------------------------------------------------------------------------------------------------------
 
 PIXELS = """async (source) => {
@@ -132,7 +149,9 @@ def write(browser: Browser, name: str, picture: bytes) -> None:
     parts = [(b"IHDR", header), (b"PLTE", palette.astype(np.uint8).tobytes())]
     parts += [(b"IDAT", zlib.compress(rows.tobytes(), 9)), (b"IEND", b"")]
     chunks = [struct.pack(">I", len(d)) + k + d + struct.pack(">I", zlib.crc32(k + d)) for k, d in parts]
-    (HERE / f"{name}.png").write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(chunks))
+    path = HERE / f"{name}.png"
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(chunks))
 
 
 def open_card(view: Locator) -> None:
@@ -155,6 +174,17 @@ def shoot(page: Page, name: str, view: Locator | None = None) -> None:
     browser = page.context.browser
     assert browser is not None
     write(browser, name, page.screenshot())
+
+
+def crop(page: Page, name: str, width: int) -> None:
+    """Take a picture of the widget with what is open around it."""
+    parts = ".deluge, .deluge-card, .deluge-more[open] .deluge-panel"
+    edges = f"[...document.querySelectorAll('{parts}')].map(e => e.getBoundingClientRect()).filter(edge => edge.height)"
+    top = max(0, page.evaluate(f"Math.min(...{edges}.map(edge => edge.top))") - 8)
+    bottom = page.evaluate(f"Math.max(...{edges}.map(edge => edge.bottom))") + 8
+    browser = page.context.browser
+    assert browser is not None
+    write(browser, name, page.screenshot(clip={"x": 0, "y": top, "width": width, "height": bottom - top}))
 
 
 # Pictures -------------------------------------------------------------------------------------------------------------
@@ -201,12 +231,7 @@ def test_guide(wide: Page, name: str, tmp_path: Path) -> None:
         wide.locator(".deluge-line .deluge-token").nth(8).click()
         expect(wide.locator(".deluge-card-list")).to_be_visible()
     wide.wait_for_timeout(500)
-    edges = "[...document.querySelectorAll('.deluge, .deluge-card')].map(e => e.getBoundingClientRect())"
-    top = wide.evaluate(f"Math.min(...{edges}.map(edge => edge.top))") - 8
-    bottom = wide.evaluate(f"Math.max(...{edges}.map(edge => edge.bottom))") + 8
-    browser = wide.context.browser
-    assert browser is not None
-    write(browser, name, wide.screenshot(clip={"x": 0, "y": top, "width": 800, "height": bottom - top}))
+    crop(wide, name, 800)
 
 
 @pytest.mark.parametrize("theme", ["Light", "Dark"])
@@ -248,3 +273,47 @@ def test_saved_page(wide: Page, answer: Any, tmp_path: Path) -> None:
     LogprobView(answer, title=QUESTION).save_html(tmp_path / "sky.html")
     wide.goto((tmp_path / "sky.html").as_uri())
     shoot(wide, "saved_page", wide.locator("section.deluge"))
+
+
+# Everything, in every appearance --------------------------------------------------------------------------------------
+
+SUBJECTS = ["token", "answer", "card", "display", "static", "comparison", "comparison_card", "comparison_static"]
+MODES: dict[str, Any] = {
+    "light": {"color_scheme": "light"},
+    "dark": {"color_scheme": "dark"},
+    "forced": {"color_scheme": "light", "forced_colors": "active"},
+}
+
+
+@pytest.mark.parametrize("width", [400, 1080])
+@pytest.mark.parametrize("mode", list(MODES))
+def test_gallery(
+    browser: Browser, answer: Any, pair: list[Any], capital: Any, mode: str, width: int, tmp_path: Path
+) -> None:
+    """Both widgets, their cards, menus and static forms."""
+    view = LogprobView(answer, title=QUESTION)
+    compare = LogprobCompare(*pair, names=["a hot day", "a cold day"], title="Today we will …")
+    LogprobView(capital, before=CAPITAL).save_html(tmp_path / "token.html")
+    view.save_html(tmp_path / "answer.html")
+    compare.save_html(tmp_path / "comparison.html")
+    (tmp_path / "static.html").write_text(view.to_html(standalone=True), encoding="utf-8")
+    (tmp_path / "comparison_static.html").write_text(compare.to_html(standalone=True), encoding="utf-8")
+    context = browser.new_context(viewport={"width": width + 24, "height": 900}, reduced_motion="reduce", **MODES[mode])
+    page = context.new_page()
+    for subject in SUBJECTS:
+        name = {"card": "answer", "display": "answer", "comparison_card": "comparison"}.get(subject, subject)
+        page.goto((tmp_path / f"{name}.html").as_uri())
+        page.evaluate("Object.assign(document.body.style, {margin: '12px', padding: 0, maxWidth: 'none'})")
+        expect(page.locator(":is(.deluge-line, .deluge-static) .deluge-token").first).to_be_visible()
+        # The layout follows the width, and overviews are drawn in idle time.
+        page.wait_for_timeout(500)
+        if subject == "card":
+            page.locator("[data-token='20']").first.click()
+        if subject == "comparison_card":
+            page.locator("[data-of='1'][data-token='1']").first.click()
+        if subject.endswith("card"):
+            expect(page.locator(".deluge-card-list").first).to_be_visible()
+        if subject == "display":
+            page.get_by_text("Display").click()
+        crop(page, f"gallery/{subject}_{width}_{mode}", width + 24)
+    context.close()
