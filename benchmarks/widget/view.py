@@ -10,7 +10,7 @@ from playwright.sync_api import Browser
 
 from deluge_nb import Logprobs
 
-from . import jupyterlab, messages, page, stream
+from . import hover, jupyterlab, messages, page, stream
 from . import own as own_view
 from . import peers as peer_views
 from .table import table
@@ -19,6 +19,8 @@ FEW, SOME, MANY, STREAMED = 1_000, 10_000, 1_000_000, 100_000
 ROUNDS = 5
 # A paint takes few frames, so that one more or less is a tenth of its time.
 PAINTS = 11
+# Pages on which the pointer goes from token to token; on each fifteen times.
+HOVERS = 3
 # Every time includes the two frames of the clock; nothing is subtracted. With each time comes ``work``, the CPU
 # milliseconds of the page's main thread; a bar on a ratio of times is also a bar on the ratio of work.
 BARS = {
@@ -30,6 +32,8 @@ BARS = {
     "slowest_frame_ms": 100,
     "hover_frames": 2,
     "hover_ms": 2 * 1000 / 60,
+    "card_to_peer": 1 / 5,
+    "card_work_to_peer": 1 / 5,
     "bytes_to_json": 1 / 8,
     "stream_last_to_second_tenth": 1.5,
     "stream_work_last_to_second_tenth": 1.5,
@@ -45,15 +49,17 @@ def measure(build: Path) -> dict[str, Any]:
     with page.chromium() as browser:
         painted = _paints(browser, whole, packages)
         moved = {str(count): own_view.moves(browser, whole[:count], ROUNDS) for count in (FEW, MANY)}
+        hovered = hover.measure(browser, packages, whole[:SOME], HOVERS)
         streamed = stream.measure(browser, growth)
     sizes = messages.sizes(whole)
     notebook = jupyterlab.measure((FEW, MANY), ROUNDS)
-    figures = _figures(painted, moved, streamed, sizes, notebook)
+    figures = _figures(painted, moved, streamed, sizes, notebook) | _cards(hovered)
     return {
         "ratios": figures,
         "first_paint": painted,
         "not_run": peer_views.NOT_RUN,
         "moving": moved,
+        "hovering": hovered,
         "streaming": streamed,
         "wire": sizes,
         "notebook_ms": notebook,
@@ -102,3 +108,8 @@ def _figures(
         "stream_work_last_to_second_tenth": streamed["work_last_to_second_tenth"],
         "notebook_million_to_thousand": notebook[str(MANY)] / notebook[str(FEW)],
     }
+
+
+def _cards(hovered: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
+    ours, theirs = hovered["ours"], hovered[hover.PEER]
+    return {"card_to_peer": ours["ms"] / theirs["ms"], "card_work_to_peer": ours["work"] / theirs["work"]}

@@ -88,9 +88,10 @@ def picture(page: Page, token: Locator) -> bytes:
 
 def word(p: float | None) -> Logprobs:
     """Return lines of the same word, so that a token stands alone; of the second the probability varies."""
-    rows = [entry("\n", 0.9999), entry("word", 0.9999 if p is None else p), entry("\n", 0.9999)]
+    rows: list[dict[str, Any]] = [entry("\n", 0.9999), entry("word", 0.9999 if p is None else p), entry("\n", 0.9999)]
     if p is None:
-        rows[1] = {"token": "word", "logprob": -9999.0, "bytes": list(b"word"), "top_logprobs": []}
+        none: list[Any] = []
+        rows[1] = {"token": "word", "logprob": -9999.0, "bytes": list(b"word"), "top_logprobs": none}
     return Logprobs.from_entries(rows)
 
 
