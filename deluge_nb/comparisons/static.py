@@ -51,8 +51,9 @@ def to_html(
     check_title(title)
     shown = rows[:limit]
     heading = f'<div class="deluge-title">{_escape(title)}</div>' if title else ""
-    body = "".join(_row(names, row["label"], row["input"], row["cells"]) for row in shown)
-    foot = _row(names, "", "mean", totals) if len(rows) > 1 else ""
+    body = "".join(_row(names, row) for row in shown)
+    means = f'<tr><th scope="row" colspan="2">mean</th>{_variants(names, totals)}</tr>'
+    foot = f"<tfoot>{means}</tfoot>" if len(rows) > 1 else ""
     omitted = len(rows) - len(shown)
     more = f'<div class="deluge-summary">… {pluralize(omitted, "more row")}</div>' if omitted else ""
     columns = '<col class="deluge-col-label"><col>' + "".join(
@@ -64,7 +65,7 @@ def to_html(
         f'<div class="deluge-top">{heading}<span class="deluge-summary">{_escape(note)}</span></div>'
         '<div class="deluge-frame-table">'
         f'<table class="deluge-table" style="--variants:{len(names)}"><colgroup>{columns}</colgroup>'
-        f"<thead>{_head(names)}</thead><tbody>{body}</tbody><tfoot>{foot}</tfoot></table></div>{more}</div>"
+        f"<thead>{_head(names)}</thead><tbody>{body}</tbody>{foot}</table></div>{more}</div>"
     )
     return whole_page(element, title or "Compared answers") if standalone else element
 
@@ -115,13 +116,17 @@ def _head(names: Sequence[str]) -> str:
         for side in range(len(names))
     )
     return (
-        f'<tr><th scope="col" rowspan="2"></th><th scope="col" rowspan="2">input</th>{groups}</tr><tr>{measures}</tr>'
+        f'<tr><th scope="col" rowspan="2">#</th><th scope="col" rowspan="2">input</th>{groups}</tr><tr>{measures}</tr>'
     )
 
 
-def _row(names: Sequence[str], label: str, text: str, cells: Cells) -> str:
-    parts = "".join(_cells(side, name, cell) for side, (name, cell) in enumerate(zip(names, cells, strict=True)))
-    return f'<tr><th scope="row">{_escape(label)}</th><td class="deluge-text">{_escape(text)}</td>{parts}</tr>'
+def _row(names: Sequence[str], row: Mapping[str, Any]) -> str:
+    head = f'<th scope="row">{_escape(row["label"])}</th><td class="deluge-text">{_escape(row["input"])}</td>'
+    return f"<tr>{head}{_variants(names, row['cells'])}</tr>"
+
+
+def _variants(names: Sequence[str], cells: Cells) -> str:
+    return "".join(_cells(side, name, cell) for side, (name, cell) in enumerate(zip(names, cells, strict=True)))
 
 
 def _cells(side: int, name: str, cell: Mapping[str, Any]) -> str:

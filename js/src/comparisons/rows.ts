@@ -12,8 +12,12 @@ export function renderRow(row: Row, names: string[], position: number | null): H
   if (position !== null) {
     line.dataset["row"] = String(position);
     label.append(openButton(row.label));
+    line.append(label, textCell(row.input));
+  } else {
+    label.colSpan = 2;
+    label.textContent = row.label;
+    line.append(label);
   }
-  line.append(label, textCell(row.input));
   row.cells.forEach((cell, side) => {
     line.append(...renderCells(cell, names[side] ?? "", side));
   });

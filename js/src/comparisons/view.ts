@@ -108,7 +108,7 @@ export class ComparisonsView {
         return row ? [renderRow(row, names, position)] : [];
       }),
     );
-    const totals = { label: "", input: "mean", cells: model.get("totals") };
+    const totals = { label: "mean", input: "", cells: model.get("totals") };
     this.#foot.replaceChildren(...(rows.length > 1 ? [renderRow(totals, names, null)] : []));
     this.#table.setAttribute("aria-rowcount", String(rows.length));
     this.#pager.hidden = rows.length <= PAGE;
