@@ -20,7 +20,7 @@ from .arguments import check_title
 from .assets import COMPARE_STYLESHEET, ROOT_CLASSES, read_asset
 from .colors import Palette
 from .excerpt import check_limit
-from .html import group_by_token, token_elements, whole_page
+from .html import group_by_token, token_elements, whole_page, with_picture
 from .scale import SCALES, ColorBy, percent, scale_values
 
 CompareBy = Literal["difference", "probability", "surprisal", "entropy", "margin", "rank"]
@@ -66,6 +66,7 @@ def to_html(
     palette: Palette = "amber",
     title: str = "",
     standalone: bool = False,
+    picture: tuple[bytes, int, str] | None = None,
     limit: int | None = None,
 ) -> str:
     """Return an HTML table with a column per response, whose rows have the same text side by side.
@@ -84,6 +85,8 @@ def to_html(
         Line above the table; none by default.
     standalone
         Return a whole page instead of an element.
+    picture
+        PNG of the beginning, its width and its description: shown where styles are stripped, as on GitHub.
     limit
         Largest number of tokens of each response; all by default.
     """
@@ -114,11 +117,16 @@ def to_html(
     )
     style = read_asset(COMPARE_STYLESHEET)
     hue = "amber" if color_by == "difference" else palette
+    content = (
+        f'{heading}<table class="deluge-static deluge-compared"><thead><tr>{heads}</tr></thead>'
+        f"<tbody>{''.join(rows)}</tbody></table>"
+        f'<div class="deluge-note" data-text="{colours}">{caption}</div>{note}'
+    )
+    if picture:
+        content = with_picture(content, *picture)
     element = (
         f'<div class="{ROOT_CLASSES} deluge-comparison" data-color="{color_by}" data-palette="{hue}">'
-        f"<style>{style}</style>{heading}"
-        f'<table class="deluge-static deluge-compared"><thead><tr>{heads}</tr></thead><tbody>{"".join(rows)}</tbody>'
-        f'</table><div class="deluge-note" data-text="{colours}">{caption}</div>{note}</div>'
+        f"<style>{style}</style>{content}</div>"
     )
     return whole_page(element, title) if standalone else element
 
@@ -180,12 +188,17 @@ def truncate_units(compared: Alignment, limit: int | None) -> Excerpt:
     # Units are not split: one that exceeds the limit is omitted with all that follow.
     units = int(np.searchsorted(starts.max(axis=0), limit, "right")) - 1
     tokens = [int(edges[units]) for edges in starts]
+    return Excerpt(units, tokens, count_omitted(compared, tokens))
+
+
+def count_omitted(compared: Alignment, tokens: Sequence[int]) -> str:
+    """Return a note with the numbers of omitted tokens if so many of each response are shown; empty for none."""
     more = [
         f"{count - shown} of {LETTERS[side]}"
         for side, (count, shown) in enumerate(zip(compared.counts, tokens, strict=True))
         if count > shown
     ]
-    return Excerpt(units, tokens, f"… more tokens: {', '.join(more)}")
+    return f"… more tokens: {', '.join(more)}" if more else ""
 
 
 def summary(compared: Alignment, side: int) -> str:

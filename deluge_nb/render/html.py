@@ -156,10 +156,21 @@ def static_bundle(
 
 
 def _with_picture(content: str, table: Logprobs, color_by: ColorBy, title: str, palette: Palette, before: str) -> str:
-    """Return a picture followed by hidden content. The stylesheet shows the content instead of the picture."""
     from .picture.api import fallback_picture
 
-    png, width, description = fallback_picture(table, color_by, title, palette, before)
+    return with_picture(content, *fallback_picture(table, color_by, title, palette, before))
+
+
+def with_picture(content: str, png: bytes, width: int, description: str) -> str:
+    """Return a picture followed by hidden content. The stylesheet shows the content instead of the picture.
+
+    Parameters
+    ----------
+    content
+        HTML with styles.
+    png, width, description
+        The picture, its width on the page in pixels, and a description of it.
+    """
     source = base64.b64encode(png).decode()
     return (
         f'<img class="deluge-picture" width="{width}" alt="{html.escape(description, quote=True)}" '

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 import traitlets
 
 from ..errors import SettingError
+from ..extras import has_extra
 from ..interop.readers import as_logprobs
 from ..logprobs.alignment import Alignment, Spans
 from ..logprobs.columns import Floats
@@ -331,7 +332,12 @@ class LogprobCompare(StaticExport, FallbackWidget):
             self.send(reply, [block])
 
     def _static_forms(self) -> dict[str, str]:
-        return {"text/html": self.to_html(limit=FALLBACK_LIMIT), "text/plain": self.to_text(limit=FALLBACK_LIMIT)}
+        drawn = None
+        if has_extra("vl_convert"):
+            color_by, palette = cast(Any, self.color_by), cast(Any, self.palette)
+            drawn = picture.fallback_picture(self._aligned, self.names, color_by, self.title, palette)
+        page = self._export("html", picture=drawn, limit=FALLBACK_LIMIT)
+        return {"text/html": page, "text/plain": self.to_text(limit=FALLBACK_LIMIT)}
 
     def __repr__(self) -> str:
         return f"LogprobCompare({', '.join(pluralize(len(table), 'token') for table in self.tables)})"

@@ -133,6 +133,20 @@ def test_the_picture_is_shown_if_styles_are_stripped_and_else_the_text(page: Pag
     )
 
 
+def test_a_comparison_is_a_picture_if_styles_are_stripped_and_else_has_equal_columns(page: Page) -> None:
+    word = Logprobs.from_entries([entry("W" * 300, 0.5), entry(" end", 0.5)])
+    compare = LogprobCompare(FRANCE, word, names=["a", "b"])
+    page.set_content(f"<!doctype html><main>{compare._static_forms()['text/html']}</main>")
+    picture, columns = page.locator("main img"), page.locator("main td")
+    expect(picture).to_be_hidden()
+    left, right = (columns.nth(side).evaluate("e => e.getBoundingClientRect().width") for side in (0, 1))
+    assert abs(left - right) <= 1
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    page.evaluate(STRIPPED)
+    expect(picture).to_be_visible()
+    expect(columns.first).to_be_hidden()
+
+
 def test_a_converted_notebook_shows_the_coloured_text(offline: Page, tmp_path: Any) -> None:
     view = LogprobView(FRANCE, title="Where?")
     data, metadata = view._repr_mimebundle_()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import math
+import re
 from types import SimpleNamespace
 from typing import Any
 
@@ -379,3 +381,33 @@ def test_empty_responses_can_be_compared(left: Any, right: Any) -> None:
 def test_the_static_form_has_the_palette_of_the_widget(color_by: Any, palette: str) -> None:
     compare = LogprobCompare(PARIS, LYON, color_by=color_by, palette="blue")
     assert f'data-palette="{palette}"' in compare.to_html()
+
+
+def picture_in(compare: LogprobCompare) -> tuple[bytes, str]:
+    """Return the picture of a comparison's static form, and its description."""
+    page = compare._static_forms()["text/html"]
+    (found,) = re.findall(r'<img class="deluge-picture" [^>]*alt="([^"]*)" src="data:image/png;base64,([^"]*)">', page)
+    assert page.index("deluge-picture") < page.index("deluge-compared")
+    return base64.b64decode(found[1]), found[0]
+
+
+def test_the_static_form_has_a_picture_for_pages_that_strip_styles() -> None:
+    drawn, description = picture_in(LogprobCompare(PARIS, LYON, names=["<small>", "large"]))
+    assert drawn.startswith(b"\x89PNG")
+    assert "A &lt;small&gt;. Tokens coloured by difference: The capital is Paris." in description
+    assert "B large" in description
+
+
+@pytest.mark.parametrize(
+    ("a", "b"),
+    [(["x\n"], ["x\n"]), ([" x"], [" y"]), (["x" * 500], ["y"]), (["a", "\n"], [" b"])],
+    ids=["lines", "nothing in common", "long words", "one of lines"],
+)
+def test_the_picture_of_a_comparison_is_bounded(a: list[str], b: list[str]) -> None:
+    short, long = (
+        picture_in(LogprobCompare(*(Logprobs.from_entries(entry(t, 0.5) for t in side * count) for side in (a, b))))[0]
+        for count in (2000, 4000)
+    )
+    heights = [int.from_bytes(drawn[20:24]) for drawn in (short, long)]
+    assert heights[0] == heights[1] <= 4000
+    assert len(long) < 150_000

@@ -16,7 +16,7 @@ from .scene import compose, describe, svg
 NARROWEST, WIDEST = 20, 1000
 _SCALES = (0.5, 8)
 # Limits of the picture beside a widget: tokens, lines, and tokens up to which it has twice the resolution.
-_FALLBACK_TOKENS, _FALLBACK_LINES, _SHARP_TOKENS = 600, 60, 150
+FALLBACK_TOKENS, FALLBACK_LINES, SHARP_TOKENS = 600, 60, 150
 
 
 def to_svg(
@@ -149,8 +149,8 @@ def fallback_picture(
 ) -> tuple[bytes, int, str]:
     """Return a small PNG for places that strip styles, its width on the page in pixels, and its description."""
     colors = inks_for(palette, "light")
-    table, more = truncate(as_logprobs(logprobs), _FALLBACK_TOKENS)
+    table, more = truncate(as_logprobs(logprobs), FALLBACK_TOKENS)
     scene, shown = compose(
-        table, color_by, title, colors, 80, lead=before_fragments(before), more=more, most=_FALLBACK_LINES
+        table, color_by, title, colors, 80, lead=before_fragments(before), more=more, most=FALLBACK_LINES
     )
-    return png(scene, 2 if shown <= _SHARP_TOKENS else 1, COARSE), scene.width, describe(table[:shown], color_by)
+    return png(scene, 2 if shown <= SHARP_TOKENS else 1, COARSE), scene.width, describe(table[:shown], color_by)
