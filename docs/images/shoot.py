@@ -205,7 +205,7 @@ def test_first_look(wide: Page, jupyter: Jupyter, notebook: Callable[..., str]) 
     shoot(wide, "first_look")
 
 
-@pytest.mark.parametrize("name", ["answer", "view", "compare"])
+@pytest.mark.parametrize("name", ["answer", "view", "compare", "samples"])
 def test_guide(wide: Page, name: str, tmp_path: Path) -> None:
     """The guide's: what the site shows live, for readers elsewhere."""
     client = LLMClient("local", logprobs=True, top_logprobs=20, temperature=0, max_new_tokens=48)
@@ -213,20 +213,25 @@ def test_guide(wide: Page, name: str, tmp_path: Path) -> None:
         "answer": ["What is the capital of France?"],
         "view": [RawPrompt("The best way to learn to play the piano is")],
         "compare": [RawPrompt(f"It is a {word} day. Today we will") for word in ("hot", "cold")],
+        "samples": [RawPrompt("The capital of France is")] * 40,
     }
     params = client.sampling_params[0].replace(max_new_tokens=24) if name == "compare" else client.sampling_params[0]
     if name == "answer":
         params = SamplingParams(logprobs=True, top_logprobs=8, seed=9, max_new_tokens=40)
+    if name == "samples":
+        params = SamplingParams(logprobs=True, top_logprobs=8, temperature=1, seed=1, max_new_tokens=3)
     responses = client.process_prompts_sync(prompts[name], sampling_params=params, show_progress=False)
     if name == "compare":
         LogprobCompare(*responses, names=["a hot day", "a cold day"]).save_html(tmp_path / "page.html")
+    elif name == "samples":
+        LogprobView(responses, title="Forty answers of three tokens").save_html(tmp_path / "page.html")
     else:
         title = "The best way to learn to play the piano is" if name == "view" else None
         LogprobView(responses[0], title=title).save_html(tmp_path / "page.html")
     wide.set_viewport_size({"width": 800, "height": 700})
     wide.goto((tmp_path / "page.html").as_uri())
     tokens = wide.locator(".deluge-token")
-    expect(tokens.nth(20)).to_be_visible()
+    expect(tokens.nth(2 if name == "samples" else 20)).to_be_visible()
     if name == "answer":
         wide.locator(".deluge-line .deluge-token").nth(8).click()
         expect(wide.locator(".deluge-card-list")).to_be_visible()
