@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.openai_server import ChatServer, Reply, chat, chunks, error, says
+from tests.openai_server import ChatServer, Reply, Seen, chat, chunks, error, says
 from tests.test_kernel import WIDGET, Kernel, Ran, running_kernel
 from tests.test_magic import NAMES
 
@@ -75,6 +75,21 @@ def test_several_answers_are_shown_as_one_comparison(kernel: Kernel, server: Cha
     (failed,) = [data for data in ran.displays if set(data) == {"text/plain"}]
     assert "answered 400" in failed["text/plain"]
     assert kernel.run("[r.is_error for r in both]").value["text/plain"] == "[False, True]"
+
+
+def test_several_answers_of_one_model_are_a_tree_of_all_of_them(kernel: Kernel, server: ChatServer) -> None:
+    def answer(seen: Seen, number: int) -> Reply:
+        choices = [chat(seen, says(text))["choices"][0] for text in ["a"] * 9 + ["b"]]
+        return Reply({"model": "m", "choices": [{**choice, "index": at} for at, choice in enumerate(choices)]})
+
+    server.answer = answer
+    ran = kernel.run("%%deluge -m client -n 10 -o several\nHi")
+    assert shown(ran) == (1, 0, 0)
+    (text,) = [data["text/plain"] for data in ran.displays if "text/plain" in data and "text/html" in data]
+    assert "10 answers · 2 different" in text
+    assert "9 of 10" in text
+    assert kernel.run("len(several), _ is several").value["text/plain"] == "(10, True)"
+    assert kernel.run("%%deluge -m client -n 10 --no-view\nHi").displays == []
 
 
 def interrupt(kernel: Kernel, server: ChatServer, cell: str) -> Ran:

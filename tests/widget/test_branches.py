@@ -8,6 +8,7 @@ import math
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -759,3 +760,31 @@ def test_the_end_token_of_the_embedded_model_can_be_chosen() -> None:
     branch = view.branch(1, ends[0])
     assert (answer_of(branch).completion, answer_of(branch).finish_reason) == (view.table.tokens[0], "stop")
     assert branch.logprob is not None
+
+
+# From several answers -------------------------------------------------------------------------------------------------
+
+
+def test_a_branch_continues_the_answer_on_the_screen_of_several(vllm: ChatServer) -> None:
+    client = client_of()
+    answer = ask(client)
+    assert answer.logprobs is not None
+    other = replace(answer, completion="It is blue", logprobs=with_alternative(answer.logprobs, 2, 1))
+    view = LogprobView([answer, answer, other], client=client, prompt=QUESTION)
+    assert view.branching == ""
+    view.node = 1
+    assert view.shown.text == "It is blue"
+    branch = view.branch(0, "The")
+    assert (branch.id, branch.parent and branch.parent.id) == (2, 1)
+    view.node = branch.id
+    assert view.shown.text == "The colour."
+    described = tree_of(view)[-1]
+    assert (described["id"], described["parent"]) == (2, 1)
+    first = view.branch(2, " blue", node=0)
+    assert answer_of(first).completion == "It is blue and white."
+    assert (first.parent, tree_of(view)[-1]["parent"]) == (None, 0)
+    view._receive(None, {"branch": {"node": 1, "token": 0, "place": 1}}, [])
+    wait_until(lambda: len(view.branches) == 3 and view.branches[-1].status != "asking")
+    assert view.branches[-1].parent is branch.parent
+    view.update([other, other, answer])
+    assert (view.branches, view.node) == ([], 0)
