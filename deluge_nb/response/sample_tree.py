@@ -61,8 +61,7 @@ def sample_rows(samples: Samples, most: int = MOST_ROWS) -> list[SampleRow]:
             kept[id(sample.parent)].append((sample, number))
         for child, child_number in children.get(id(sample), ()):
             waiting += 1
-            surprisal = math.inf if child.logprob is None else -child.logprob
-            heapq.heappush(queue, (-child.count, surprisal, waiting, child, child_number))
+            heapq.heappush(queue, (-child.count, _surprisal(child), waiting, child, child_number))
     result: list[SampleRow] = []
     stack: list[tuple[Sample, int, int | None] | SampleRow] = [(root, ids.get(id(root), 0), None)]
     while stack:
@@ -84,8 +83,8 @@ def sample_rows(samples: Samples, most: int = MOST_ROWS) -> list[SampleRow]:
 def _row(samples: Samples, sample: Sample, number: int, parent: int | None, shows: int) -> SampleRow:
     ends = number >= 0
     facts = [f"{sample.count} of {sample.total}"]
-    is_known = sample.logprob is not None and sample.stop > sample.position
-    probability = math.exp(sample.logprob) if is_known and sample.logprob is not None else None
+    surprisal = _surprisal(sample)
+    probability = None if surprisal == math.inf else math.exp(-surprisal)
     share = None
     if parent is None:
         facts = [pluralize(sample.total, "answer")]
@@ -97,7 +96,7 @@ def _row(samples: Samples, sample: Sample, number: int, parent: int | None, show
     if probability is not None:
         shown = percent(probability)
         # Of long answers only the logarithm tells which is the likelier.
-        nats = f" ({sample.logprob:.2f} nats)" if shown.startswith("<") else ""
+        nats = f" ({-surprisal:.2f} nats)" if shown.startswith("<") else ""
         facts.append(f"joint probability {shown}{nats}")
     if ends:
         facts += _endings(sample)
@@ -106,6 +105,11 @@ def _row(samples: Samples, sample: Sample, number: int, parent: int | None, show
     if parent is None and samples.failures:
         facts.append(samples.failures)
     return SampleRow(number, parent, shows, *_label(sample, ends=ends), " · ".join(facts), share)
+
+
+def _surprisal(sample: Sample) -> float:
+    """Return the negative joint log-probability (nats); infinity where it is unknown, or no token of its own has it."""
+    return math.inf if sample.logprob is None or sample.stop == sample.position else -sample.logprob
 
 
 def _endings(sample: Sample) -> list[str]:

@@ -322,15 +322,17 @@ class _Group:
     def samples(self, failed: dict[int, APIResponse]) -> Samples:
         """Return the different answers, and the beginnings that they share."""
         starts, ranges = self._starts, self._ranges
-        # Of each answer its rank: by count, then by probability, then by the order in which the answers were given.
-        ranks = [
-            (start - end, -_total(self.tables[self.order[start]], self._common), self.order[start])
-            for start, end in pairwise(starts)
-        ]
-        inner = np.zeros(len(ranks), np.int64)
+        inner = np.zeros(len(self._lengths), np.int64)
         for number, (first, last, _, _) in enumerate(ranges):
             inner[first:last] = number
-        best = [(1, 0.0, 0)] * len(ranges)
+        ends_inside = [bool(ranges) and ranges[at].stop == n for at, n in zip(inner, self._lengths, strict=True)]
+        # Of each answer its rank: by count, by probability, and by the order in which the answers were given. Where
+        # others go on, the end of an answer is a large part of its probability, and unknown.
+        ranks = [
+            (start - end, ends, -_total(self.tables[self.order[start]], self._common), self.order[start])
+            for (start, end), ends in zip(pairwise(starts), ends_inside, strict=True)
+        ]
+        best = [(1, False, 0.0, 0)] * len(ranges)
         for rank, number in zip(ranks, inner.tolist() if ranges else [], strict=False):
             best[number] = min(best[number], rank)
         for number in range(len(ranges) - 1, 0, -1):
@@ -339,9 +341,9 @@ class _Group:
         beginnings: list[Sample] = []
         for number, (first, last, stop, around) in enumerate(ranges):
             parent = beginnings[around] if number else None
-            beginnings.append(self._sample(first, last, stop, parent, best[number][2]))
+            beginnings.append(self._sample(first, last, stop, parent, best[number][3]))
         answers = [
-            self._sample(number, number + 1, length, beginnings[inner[number]] if ranges else None, ranks[number][2])
+            self._sample(number, number + 1, length, beginnings[inner[number]] if ranges else None, ranks[number][3])
             for number, length in enumerate(self._lengths)
         ]
         in_order = sorted(range(len(ranks)), key=ranks.__getitem__)

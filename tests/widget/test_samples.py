@@ -119,6 +119,12 @@ def test_of_equally_common_answers_the_more_probable_comes_first() -> None:
     assert samples.first_name == "Most probable answer"
 
 
+def test_an_answer_that_ends_where_others_go_on_comes_after_those() -> None:
+    samples = group_samples([answer(), answer("a"), answer("a", "b"), answer("c", "d", "e")])
+    assert [sample.text for sample in samples] == ["ab", "cde", "", "a"]
+    assert [row.shows for row in sample_rows(samples)] == [0, 0, 0, 3, 1, 2]
+
+
 def test_the_joint_probability_is_unknown_where_a_token_has_none() -> None:
     samples = group_samples([answer("a", logprob=None), answer("b", logprob=-9999.0), answer("c")])
     assert [(sample.text, sample.logprob) for sample in samples] == [("c", -0.5), ("a", None), ("b", None)]
@@ -235,11 +241,11 @@ def test_a_row_says_what_its_answers_have_in_place_of_text() -> None:
     assert [(row.label, row.is_text) for row in rows] == [
         ("no common beginning", False),
         ("a", True),
-        ("ends here", False),
         ("ends here", True),
+        ("ends here", False),
         ("empty answer", False),
     ]
-    assert tree_to_text(rows).splitlines()[2].startswith("    (ends here)  1 of 3")
+    assert tree_to_text(rows).splitlines()[3].startswith("    (ends here)  1 of 3")
 
 
 def test_a_row_says_how_its_answers_were_ended() -> None:
