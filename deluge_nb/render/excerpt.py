@@ -20,7 +20,7 @@ _IN_TOOLTIP = 3
 # Characters of the text before the tokens.
 _BEFORE = 300
 # Tokens up to which each has its percent beside it, and bars of a single token.
-_FEW, _BARS = 3, 5
+_FEW, MOST_BARS = 3, 5
 NO_TOKEN = -1
 """The token of fragments that belong to none."""
 
@@ -130,7 +130,7 @@ class AlternativeLabels:
         """Return label, probability, and whether it was chosen, of the five likeliest tokens at a position."""
         rows = range(self._offsets[position], self._offsets[position + 1])
         known = [row for row in rows if not math.isnan(self._logprob[row])]
-        best = sorted(known, key=lambda row: -self._logprob[row])[:_BARS]
+        best = sorted(known, key=lambda row: -self._logprob[row])[:MOST_BARS]
         others = [int(self._alternative[row]) for row in best]
         return [
             (self.label(other), math.exp(self._logprob[row]), other == self._chosen[position])

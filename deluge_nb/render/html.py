@@ -18,6 +18,7 @@ from .arguments import check_title
 from .assets import ROOT_CLASSES, VIEW_STYLESHEET, read_asset
 from .colors import Palette, check_palette
 from .excerpt import (
+    MOST_BARS,
     AlternativeLabels,
     check_before,
     check_color_by,
@@ -95,7 +96,7 @@ def to_html(
     before = check_before(before, logprobs)
     whole = as_logprobs(logprobs)
     table, rest = truncate(whole, limit)
-    tokens = "".join(_spans(table, color_by))
+    tokens = "".join(_spans(table, color_by, percents_beside(whole)))
     if before:
         tokens = f'<span class="deluge-before">{_escape(draw_before(before))}</span>{tokens}'
     heading = f'<div class="deluge-title">{html.escape(title)}</div>' if title else ""
@@ -184,7 +185,6 @@ def token_elements(
     heat: float,
     tooltip: str,
     tag: str = "span",
-    beside: str = "",
 ) -> str:
     """Return a token as HTML: an element for each of its lines, the first with the tooltip.
 
@@ -202,21 +202,17 @@ def token_elements(
         Text of the tooltip; none if it is empty.
     tag
         Name of the elements.
-    beside
-        HTML that stands beside the token, on its last line.
     """
     style = "" if math.isnan(heat) else f' style="--u:{heat:.4g}"'
     title = f' title="{html.escape(tooltip, quote=True)}"' if tooltip else ""
     elements: list[str] = []
-    for index, (_, shown, copied, breaks, marked) in enumerate(parts):
+    for _, shown, copied, breaks, marked in parts:
         body, true = (shown[: -len(NEWLINE)], copied[:-1]) if breaks else (shown, copied)
         names = ["deluge-token", *classes, *["deluge-marked"] * marked, *["deluge-ended"] * breaks]
         # The marks of a text with some, such as a tab, are drawn together with the text.
         mark = f' data-text="{html.escape(body, quote=True)}"' if body != true else ""
         content = _escape(true) if body == true else "<wbr>".join(map(_escape, _pieces(true)))
-        aside = beside if index == len(parts) - 1 else ""
-        token = f'<{tag} class="{" ".join(names)}"{style}{title}{mark}>{content}</{tag}>'
-        elements.append(f"{token}{aside}{'<br>' * breaks}")
+        elements.append(f'<{tag} class="{" ".join(names)}"{style}{title}{mark}>{content}</{tag}>{"<br>" * breaks}')
         title = ""
     return "".join(elements)
 
@@ -243,26 +239,38 @@ def group_by_token(octets: Sequence[bytes]) -> list[list[Fragment]]:
     return [list(group) for _, group in groupby(fragments(octets), lambda fragment: fragment.token)]
 
 
-def _spans(table: Logprobs, color_by: ColorBy) -> Iterator[str]:
+def _spans(table: Logprobs, color_by: ColorBy, numbers: list[str]) -> Iterator[str]:
     probabilities = table.prob.tolist()
     heats = SCALES[color_by].heat(scale_values(table, color_by)).tolist()
     labels = AlternativeLabels(table)
-    beside = [f'<span class="deluge-beside">{html.escape(text)}</span>' for text in percents_beside(table)]
     for position, parts in enumerate(group_by_token(table.token_bytes)):
         chosen = f"{labels.chosen(position)}: {percent(probabilities[position])}"
         alternatives = labels.alternatives(position)
         tooltip = f"{chosen} — {alternatives}" if alternatives else chosen
         heat = heats[position]
-        aside = beside[position] if beside else ""
-        yield token_elements(parts, ["deluge-unknown"] * math.isnan(heat), heat, tooltip, beside=aside)
+        token = token_elements(parts, ["deluge-unknown"] * math.isnan(heat), heat, tooltip)
+        if numbers:
+            # The stylesheet writes it: it is no part of the text. After a line break it would be on the next line.
+            number = f'<span class="deluge-beside" data-text="{html.escape(numbers[position])}"></span>'
+            token = f"{number}{token}" if parts[-1].breaks else f"{token}{number}"
+        yield token
 
 
 def _bars(table: Logprobs) -> str:
-    """Return the likeliest tokens in place of the first one as bars."""
-    rows = "".join(
-        f'<div class="deluge-row{" deluge-own" * is_chosen}"><code>{html.escape(label)}</code>'
+    """Return the likeliest tokens in place of the first one as bars.
+
+    The stylesheet writes their texts, which are not part of the completion. There are always five rows, so that no text
+    of a model changes the elements of a page.
+    """
+    bars = AlternativeLabels(table).likeliest(0)
+    rows = "".join(_bar(label, probability, "deluge-own" if chosen else "") for label, probability, chosen in bars)
+    rows += _bar("", 0, "deluge-none") * (MOST_BARS - len(bars))
+    return f'<div class="deluge-bars deluge-card-list">{rows}</div>' if bars else ""
+
+
+def _bar(label: str, probability: float, kind: str) -> str:
+    return (
+        f'<div class="deluge-row {kind}"><span class="deluge-label" data-text="{html.escape(label)}"></span>'
         f'<span class="deluge-rail"><span class="deluge-fill" style="width:{100 * probability:.4g}%"></span></span>'
-        f'<span class="deluge-percent">{html.escape(percent(probability))}</span></div>'
-        for label, probability, is_chosen in AlternativeLabels(table).likeliest(0)
+        f'<span class="deluge-percent" data-text="{html.escape(percent(probability))}"></span></div>'
     )
-    return rows and f'<div class="deluge-bars deluge-card-list">{rows}</div>'

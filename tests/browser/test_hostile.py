@@ -47,6 +47,8 @@ def everything(page: Page, count: int) -> None:
     node = {"id": 1, "parent": 0, "position": 0, "label": MARKUP[1], "instead": MARKUP[0]}
     node |= {"place": 0, "total": -2.0, "tokens": 2, "logprob": -1.0, "status": "failed", "message": MARKUP[2]}
     page.evaluate("node => { window.model.set('tree', [node]); window.model.set('branching', node.message); }", node)
+    page.get_by_role("listbox").focus()
+    page.keyboard.press("/")
     page.get_by_label("Search the text").fill(MARKUP[0])
 
 

@@ -71,7 +71,6 @@ def lay_out(
     width: int,
     *,
     lead: Sequence[Fragment] = (),
-    beside: Sequence[str] = (),
     most: int | None = None,
 ) -> Layout:
     """Return tokens laid out on lines.
@@ -87,12 +86,10 @@ def lay_out(
         Columns of a line.
     lead
         Fragments before the first token.
-    beside
-        A text beside each token; none if empty.
     most
         Largest number of lines; all by default.
     """
-    parts = _split_wide([*lead, *_with_texts_beside(fragments(octets), beside)], width)
+    parts = _split_wide([*lead, *fragments(octets)], width)
     rows = wrap_lines(parts if most is None else _first(parts, (most + 1) * width), width)
     if rows and not rows[-1] and len(rows) > 1:
         rows.pop()
@@ -121,18 +118,6 @@ def lay_out(
     hidden = (part.token for row in rows[len(visible) :] for part in row if part.token != NO_TOKEN)
     begun = next(hidden, len(octets))
     return Layout(patches, pieces, len(visible), begun)
-
-
-def _with_texts_beside(parts: list[Fragment], beside: Sequence[str]) -> Iterator[Fragment]:
-    """Yield fragments, and after the last one of each token the text beside it."""
-    if not beside:
-        yield from parts
-        return
-    for token, group in groupby(parts, lambda part: part.token):
-        *first, last = group
-        yield from first
-        yield last._replace(breaks=False)
-        yield Fragment(NO_TOKEN, f" {beside[token]} ", "", breaks=last.breaks)
 
 
 def _hang_patches(patches: list[Patch], columns: int) -> list[Patch]:

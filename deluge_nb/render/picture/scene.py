@@ -12,7 +12,7 @@ from ...logprobs.table import Logprobs
 from ...text.glyphs import Fragment
 from ...text.lines import display_width
 from ..colors import ONLY_HERE, Inks, cue_thresholds, to_css
-from ..excerpt import NO_TOKEN, count_omitted, percents_beside
+from ..excerpt import NO_TOKEN, count_omitted
 from ..scale import SCALES, ColorBy, scale_values
 from .grid import Face, Layout, Piece, lay_out
 
@@ -115,7 +115,7 @@ def compose(
     y += GAP
     top, left = y, MARGIN + PADDING
     y += PADDING // 2
-    body = lay_out(table.token_bytes, width, lead=lead, beside=percents_beside(table), most=most)
+    body = lay_out(table.token_bytes, width, lead=lead, most=most)
     heats = SCALES[color_by].heat(scale_values(table, color_by)).tolist()
     add_tokens(body, heats, left, y, fills, words)
     y += max(body.lines, 1) * LINE + PADDING // 2
