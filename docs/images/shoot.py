@@ -21,6 +21,7 @@ from nbconvert import HTMLExporter
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from deluge_nb import LLMClient, LogprobCompare, LogprobView, RawPrompt, SamplingParams
+from deluge_nb.lab import read
 from tests.browser.conftest import Jupyter, browser, jupyter, notebook
 from tests.browser.marimo_app import serving
 from tests.browser.test_lab import open_and_run
@@ -97,10 +98,12 @@ def answer() -> Any:
 
 @pytest.fixture(scope="session")
 def pair() -> list[Any]:
-    """Two continuations of sentences that differ in one word."""
-    client = LLMClient("local", logprobs=True, top_logprobs=20, temperature=0, max_new_tokens=24)
-    prompts = [RawPrompt(f"It is a {word} day. Today we will") for word in ("hot", "cold")]
-    return client.process_prompts_sync(prompts, show_progress=False)
+    """Two given texts that share most of their words, as the model reads them."""
+    texts = {
+        "hot": " go to the beach, swim in the sea and eat ice cream. We will come home late.",
+        "cold": " go to the mountains, swim in the pool and eat ice cream. We will come home late.",
+    }
+    return [read(f"It is a {word} day. Today we will", text) for word, text in texts.items()]
 
 
 @pytest.fixture(scope="session")
@@ -191,11 +194,11 @@ def crop(page: Page, name: str, width: int) -> None:
 
 
 def test_first_look(wide: Page, jupyter: Jupyter, notebook: Callable[..., str]) -> None:
-    """The README's: a cell of the magic, a card, and the chart of entropy."""
+    """The README's: a cell of the magic, a card, and the chart."""
     name = notebook("first_look.ipynb", "%load_ext deluge_nb", FIRST_CELL)
     open_and_run(wide, jupyter, name, "lab/tree")
     wide.evaluate("window.jupyterapp.commands.execute('application:toggle-left-area')")
-    expect(wide.locator(".jp-OutputArea .vega-embed")).to_have_count(2, timeout=120_000)
+    expect(wide.locator(".jp-OutputArea .vega-embed")).to_have_count(1, timeout=120_000)
     tokens = wide.locator(".deluge-line .deluge-token")
     expect(tokens).to_have_count(40)
     notebook_top = "window.jupyterapp.shell.currentWidget.content.node.querySelector('.jp-WindowedPanel-outer')"

@@ -12,7 +12,13 @@ export class Headings {
   readonly root = element("div", "deluge-heads");
   readonly below = element("div", "deluge-facts");
   #facts: HTMLElement[] = [];
+  readonly #note = element("div", "deluge-fact");
   #isInterleaved = false;
+
+  /** Say below the text what a narrow head has no room for. */
+  showNote(text: string): void {
+    this.#note.textContent = text;
+  }
 
   show(names: string[], summaries: string[]): void {
     this.root.style.setProperty("--sides", String(names.length));
@@ -35,7 +41,7 @@ export class Headings {
           return row;
         })
       : [];
-    this.below.replaceChildren(...rows);
+    this.below.replaceChildren(...rows, ...(this.#isInterleaved ? [this.#note] : []));
     if (!this.#isInterleaved)
       this.#facts.forEach((facts, side) => {
         this.root.children[side]?.append(facts);

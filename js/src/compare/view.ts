@@ -295,7 +295,9 @@ export class CompareView implements ResponseBoxHost, CardsHost, NavigationHost {
     const share = `A and B share ${percent(alignment.commonShare(1))} of their tokens`;
     const colorBy = this.model.get("color_by");
     const isFew = colorBy !== "difference" && alignment.hasLittleInCommon;
-    this.#toolbar.showSummary(isFew ? `${share}, too few to compare: coloured by ${colorBy}` : share);
+    const note = isFew ? `too few to compare: coloured by ${colorBy}` : "";
+    this.#toolbar.showSummary(note ? `${share}, ${note}` : share);
+    this.#headings.showNote(note);
   }
 
   #paintChart(): void {
