@@ -166,7 +166,7 @@ def open_card(view: Locator) -> None:
     )
     right = [at for at in range(len(heats) // 2, len(heats)) if 500 < heats[at][1] < 720]
     tokens.nth(max(right, key=lambda at: heats[at][0])).click()
-    expect(view.locator(".deluge-card-list")).to_be_visible()
+    expect(view.locator(".deluge-card .deluge-card-list")).to_be_visible()
 
 
 def shoot(page: Page, name: str, view: Locator | None = None) -> None:
@@ -204,7 +204,7 @@ def test_first_look(wide: Page, jupyter: Jupyter, notebook: Callable[..., str]) 
     notebook_top = "window.jupyterapp.shell.currentWidget.content.node.querySelector('.jp-WindowedPanel-outer')"
     wide.evaluate(f"{notebook_top}.scrollTop = 0")
     tokens.nth(30).click()
-    expect(wide.locator(".deluge-card-list")).to_be_visible()
+    expect(wide.locator(".deluge-card .deluge-card-list")).to_be_visible()
     shoot(wide, "first_look")
 
 
@@ -237,7 +237,7 @@ def test_guide(wide: Page, name: str, tmp_path: Path) -> None:
     expect(tokens.nth(2 if name == "samples" else 20)).to_be_visible()
     if name == "answer":
         wide.locator(".deluge-line .deluge-token").nth(8).click()
-        expect(wide.locator(".deluge-card-list")).to_be_visible()
+        expect(wide.locator(".deluge-card .deluge-card-list")).to_be_visible()
     wide.wait_for_timeout(500)
     crop(wide, name, 800)
 
@@ -320,7 +320,7 @@ def test_gallery(
         if subject == "comparison_card":
             page.locator("[data-of='1'][data-token='1']").first.click()
         if subject.endswith("card"):
-            expect(page.locator(".deluge-card-list").first).to_be_visible()
+            expect(page.locator(".deluge-card .deluge-card-list").first).to_be_visible()
         if subject == "display":
             page.get_by_text("Display").click()
         crop(page, f"gallery/{subject}_{width}_{mode}", width + 24)
