@@ -358,7 +358,8 @@ def test_what_is_written_fits_the_cells_that_it_fills(tokens: list[str], width: 
 
 def test_letters_are_drawn_where_they_are_in_the_svg() -> None:
     pixels = decoded(to_png([entry("a   b", 0.9999)], scale=1))
-    (_, first, y), (_, second, _) = texts(to_svg([entry("a   b", 0.9999)]))[-2:]
+    places = {text: (x, y) for text, x, y in texts(to_svg([entry("a   b", 0.9999)]))}
+    (first, y), (second, _) = places["a"], places["b"]
     row = pixels[int(y) - 12 : int(y) + 4].min(axis=(0, 2)) < 128
     assert row[int(first) : int(first) + CELL].any()
     assert row[int(second) : int(second) + CELL].any()
