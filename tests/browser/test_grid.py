@@ -147,7 +147,14 @@ def test_a_right_to_left_line_stays_within_the_box(host: Host) -> None:
 
 @pytest.mark.parametrize(
     ("tokens", "is_shown"),
-    [([], False), (["one"] * 29, False), (["one"] * 30, True), (["line\n" * 60] * 4, True), (["word " * 900], True)],
+    [
+        ([], False),
+        (["one"] * 29, False),
+        (["one"] * 30, True),
+        (["line\n" * 60] * 4, True),
+        (["word " * 900], False),
+        (["word " * 300] * 4, True),
+    ],
 )
 def test_the_strip_is_there_for_30_tokens_or_a_text_that_does_not_fit(
     host: Host, tokens: list[str], is_shown: bool
