@@ -85,6 +85,7 @@ def write_file(path: Any, content: str | bytes) -> None:
 
 
 def _as_path(path: Any, requirement: str) -> Path:
-    if not isinstance(path, str | os.PathLike) or not isinstance(os.fspath(path), str) or not os.fspath(path):
+    text = os.fspath(path) if isinstance(path, str | os.PathLike) else ""
+    if not isinstance(text, str) or not text or "\0" in text:
         raise invalid_argument("path", path, requirement)
-    return Path(path).expanduser()
+    return Path(text).expanduser()

@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from ..errors import SettingError
+
 # Seconds between two attempts to get the lock.
 _LOCK_TICK = 0.1
 # Seconds of waiting for the lock after which a message says why.
@@ -27,6 +29,11 @@ def write_whole(path: Path, write: Callable[[BinaryIO], object]) -> None:
         The file, which is replaced if it exists.
     write
         Writes the content to an open file.
+
+    Raises
+    ------
+    SettingError
+        When the file cannot be written, as in a folder without permission or on a full disk.
     """
     beside = path.with_name(f"{path.name}.{uuid.uuid4().hex[:12]}.tmp")
     try:
@@ -35,11 +42,21 @@ def write_whole(path: Path, write: Callable[[BinaryIO], object]) -> None:
             file.flush()
             os.fsync(file.fileno())
         beside.replace(path)
-    except BaseException:
+    except BaseException as error:
         with contextlib.suppress(OSError):
             beside.unlink()
+        if isinstance(error, OSError) and error.strerror:
+            raise _unwritable(path, error) from None
         raise
     _sync_folder(path.parent)
+
+
+def _unwritable(path: Path, error: OSError) -> SettingError:
+    return SettingError(
+        f"{path} cannot be written ({error.strerror}); mend that, or choose another folder.",
+        setting="out",
+        value=str(path),
+    )
 
 
 def _sync_folder(folder: Path) -> None:
@@ -64,7 +81,7 @@ def locked(folder: Path, notify: Callable[[str], object] = lambda message: None)
     """Hold the lock of a folder: one process at a time works on a job, so that none pays for the rows of another.
 
     The system gives the lock back when its process ends, however it ends. Where a file system has no locks, nothing is
-    locked: two drivers are then harmless, and rows may be asked twice.
+    locked: two drivers are then harmless, and rows may be asked twice. Nor is a folder that cannot be written to.
 
     Parameters
     ----------
@@ -78,7 +95,12 @@ def locked(folder: Path, notify: Callable[[str], object] = lambda message: None)
     bool
         False where there are no locks.
     """
-    with (folder / "lock").open("a+") as file:
+    try:
+        file = (folder / "lock").open("a+")
+    except OSError:  # a finished job can still be read there, and what writes to it says why it cannot
+        yield False
+        return
+    with file:
         begin, is_said = time.monotonic(), False
         while (is_locked := _try_lock(file)) is False:
             if not is_said and time.monotonic() - begin > _PATIENCE:

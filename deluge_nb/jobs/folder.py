@@ -125,7 +125,7 @@ class JobFolder:
         """Pin the input in a new folder, one row group for each part; ``job.json`` comes last."""
         import pyarrow.parquet as pq
 
-        (path / "parts").mkdir(parents=True, exist_ok=True)
+        require_writable(path)
 
         def write(file: Any) -> None:
             with pq.ParquetWriter(file, schema, compression="zstd") as writer:
@@ -251,6 +251,26 @@ class JobFolder:
                 setting="out",
                 value=str(self.path),
             ) from None
+
+
+def require_writable(path: Path) -> None:
+    """Check that answers can be written to a job's folder, before any is paid for.
+
+    Parameters
+    ----------
+    path
+        The folder.
+
+    Raises
+    ------
+    SettingError
+        When they cannot.
+    """
+    probe = path / "parts" / "probe.tmp"
+    with contextlib.suppress(OSError):  # the file says why
+        probe.parent.mkdir(exist_ok=True)
+    write_whole(probe, lambda file: None)
+    probe.unlink(missing_ok=True)
 
 
 def _reason_of(error: Exception) -> str:

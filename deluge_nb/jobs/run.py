@@ -14,7 +14,7 @@ from ..cache_dir import cache_folder
 from ..errors import SettingError
 from .engines.base import Worker, watching
 from .files import locked, remove_unfinished
-from .folder import JobFolder, Manifest, check_same, read_manifest
+from .folder import JobFolder, Manifest, check_same, read_manifest, require_writable
 from .frames import COUNTED, FIRST, Frame, RowHasher, describe_range, first_rows, index_names, row_keys, without_text
 from .progress import Progress
 from .spec import Spec, digest
@@ -73,9 +73,9 @@ def prepare(
     path = out if out is not None else _default_folder() / fingerprint
     try:
         path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
+    except (OSError, ValueError) as error:  # a path with U+0000
         raise SettingError(
-            f"out={str(path)!r} cannot be made a folder ({error.strerror}); choose another one.",
+            f"out={str(path)!r} cannot be made a folder ({getattr(error, 'strerror', error)}); choose another one.",
             setting="out",
             value=str(path),
         ) from None
@@ -257,6 +257,8 @@ def run(
         if again:
             done = sorted({*folder.parts}.difference(missing))
             missing = sorted([*missing, *(part for part in done if _has_transient(folder, part))])
+        if missing:
+            require_writable(folder.path)
         progress = Progress(folder.manifest.rows, folder.manifest.questions, len(folder.parts))
         left = set(missing)
         for part in folder.parts:

@@ -207,6 +207,7 @@ def test_what_is_no_classification_is_refused() -> None:
         (None, "path must be the path of a file to read, not None"),
         (3, "path must be the path of a file to read, not 3"),
         ("", "path must be the path of a file to read"),
+        ("a\0b", "path must be the path of a file to read"),
         ("nowhere.json", "path='nowhere.json' cannot be read: No such file"),
         (LOGS, "cannot be read: Is a directory"),
     ],

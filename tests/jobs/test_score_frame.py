@@ -317,6 +317,8 @@ def test_classify_frame_has_the_results_of_classify(server: RowServer, tmp_path:
         ({"data": pl.scan_parquet("nowhere.parquet")}, "data is a lazy frame that cannot be collected: No such file"),
         ({"data": pl.LazyFrame({"a": [1]}).select("b")}, "data is a lazy frame that cannot be collected"),
         ({"out": __file__}, "cannot be made a folder"),
+        ({"out": "a\0b"}, "cannot be made a folder"),
+        ({"out": "/proc/self"}, "cannot be written"),
         ({"out": ""}, "out must be the path of a folder"),
         ({"out": 5}, "out must be the path of a folder"),
         ({"data": "nowhere.parquet"}, "a path where there is no file"),
@@ -348,6 +350,23 @@ def test_a_method_that_a_server_does_not_support_leaves_no_job_behind(
     with pytest.raises(SettingError, match=message):
         classify_frame(rows(3), LABELS, client, template=template, method=method, out=tmp_path / "job")
     assert not (tmp_path / "job").exists()
+
+
+def test_a_part_whose_folder_was_removed_is_asked_again(server: RowServer, tmp_path: Path) -> None:
+    job = ask(server.client(), 3, tmp_path)
+    shutil.rmtree(job.folder / "parts")
+    check(ask(server.client(), 3, tmp_path), 3)
+
+
+def test_a_folder_that_cannot_be_written_to_is_refused_before_anything_is_asked(
+    server: RowServer, tmp_path: Path
+) -> None:
+    job = ask(server.client(), 3, tmp_path)
+    shutil.rmtree(job.folder / "parts")
+    (job.folder / "parts").touch()
+    with pytest.raises(SettingError, match=r"cannot be written \(Not a directory\)"):
+        ask(server.client(), 3, tmp_path)
+    assert server.requests == 3
 
 
 def test_the_view_of_a_row_that_failed_says_why_it_failed(server: RowServer, tmp_path: Path) -> None:
