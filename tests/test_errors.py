@@ -144,3 +144,22 @@ def test_every_error_is_found_at_the_front_door(kind: type[DelugeError], fields:
 def test_lists_of_names_are_kept_as_tuples() -> None:
     assert errors.UnknownModelError("Wrong.", suggestions=["a", "b"]).suggestions == ("a", "b")
     assert errors.LocalModelError("Wrong.", searched=["a", "b"]).searched == ("a", "b")
+
+
+def test_a_warning_names_the_caller_s_line_through_context_managers() -> None:
+    source = (
+        "from contextlib import contextmanager\n"
+        "from deluge_nb.warning import warn\n"
+        "@contextmanager\n"
+        "def held():\n"
+        "    warn('another process works here')\n"
+        "    yield\n"
+        "def call():\n"
+        "    with held():\n"
+        "        pass\n"
+    )
+    module: dict[str, Any] = {"__name__": "deluge_nb.module"}
+    exec(source, module)
+    with pytest.warns(UserWarning, match="another process") as caught:
+        module["call"]()
+    assert caught[0].filename == __file__
