@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from .feedback import Feedback
     from .handed_in import collect
     from .model import use_model
-    from .texts import next_token, read
+    from .texts import likeliest, next_token, read
     from .widgets.bets import Bet, Bets
     from .widgets.dial import Dial
     from .widgets.event_picker import EventPicker
@@ -27,6 +27,7 @@ _MODULES = {
     "check": "checks",
     "collect": "handed_in",
     "copy_lesson": "catalog",
+    "likeliest": "texts",
     "next_token": "texts",
     "option_shares": "betting",
     "questions": "betting",
@@ -46,6 +47,7 @@ __all__ = [
     "check",
     "collect",
     "copy_lesson",
+    "likeliest",
     "next_token",
     "option_shares",
     "questions",

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import math
+from typing import TYPE_CHECKING, Any
 
 from .. import reading
+from ..errors import invalid_argument
+from ..interop.readers import as_logprobs
 from .model import current_model
 
 if TYPE_CHECKING:
@@ -82,3 +85,41 @@ def next_token(text: PromptLike, *, model: str | ServedModel | LLMClient | None 
     [' coffee']
     """
     return reading.next_token(text, model=current_model() if model is None else model)
+
+
+def likeliest(logprobs: Any, count: int = 20) -> dict[str, float]:
+    """Return the likeliest next tokens with their probabilities, in order.
+
+    Parameters
+    ----------
+    logprobs
+        A table of one token, as :func:`next_token` returns it.
+    count
+        The number of tokens.
+
+    Returns
+    -------
+    dict of str to float
+        Probabilities by the text of the token. Their sum is less than 1, unless all tokens are listed.
+
+    Raises
+    ------
+    LogprobsMissingError
+        If there are no log-probabilities.
+    SettingError
+        If the count is not positive.
+
+    Examples
+    --------
+    >>> from deluge_nb.lab import likeliest, next_token
+    >>> list(likeliest(next_token("The capital of France is"), 3))
+    [' Paris', ' the', ' London']
+    """
+    table = as_logprobs(logprobs)
+    if isinstance(count, bool) or not isinstance(count, int) or count < 1:
+        raise invalid_argument("count", count, "a positive number of tokens")
+    listed: dict[str, float] = {}
+    for entry, logprob in zip(table.top(0)[:count], table.top_logprob(0)[:count].tolist(), strict=True):
+        # Tokens that are parts of letters have the same text.
+        listed[entry["token"]] = listed.get(entry["token"], 0.0) + math.exp(logprob)
+    return listed

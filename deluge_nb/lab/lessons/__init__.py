@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .lesson5 import LESSON as LESSON_5
+from . import lesson1, lesson2, lesson3, lesson5
 
-LESSONS = (LESSON_5,)
+LESSONS = (lesson1.LESSON, lesson2.LESSON, lesson3.LESSON, lesson5.LESSON)
 """All lessons, in their order."""

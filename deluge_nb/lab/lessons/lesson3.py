@@ -1,0 +1,130 @@
+"""Lesson 3: softmax, temperature, and the numbers that a list of alternatives cannot tell."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from ...logprobs.columns import Floats
+from ...stats.temperature.scaling import temperature_full
+from ..lesson import Guess, Key, Lesson, Mistake, Reveal
+from ..model import distribution
+from ..texts import likeliest
+
+CUP = "I would like a cup of"
+_COFFEE, _TEA = " coffee", " tea"
+_SHOWN, _LISTED = 8, 20
+
+
+def _logprobs() -> Floats:
+    return distribution(CUP).top_logprob(0)
+
+
+def _position(token: str) -> int:
+    return list(likeliest(distribution(CUP), _LISTED)).index(token)
+
+
+def _at(temperature: float, token: str = _COFFEE) -> float:
+    """Return the probability of a token at a temperature, over the whole vocabulary."""
+    return float(temperature_full(_logprobs(), temperature)[_position(token)])
+
+
+def _adding_up(temperature: float) -> float:
+    """Return the share of coffee where the listed tokens are made to add up to 1."""
+    weights = [p ** (1 / temperature) for p in likeliest(distribution(CUP), _LISTED).values()]
+    return weights[_position(_COFFEE)] / sum(weights)
+
+
+def _tail() -> float:
+    """Return the probability of everything that is not listed, at temperature 2."""
+    return 1.0 - float(temperature_full(_logprobs(), 2.0)[:_LISTED].sum())
+
+
+def temperature_figure(temperature: float) -> Any:
+    """Return the two panels of the lesson's distribution at a temperature."""
+    from ...charts.probability.temperature import temperature_chart
+
+    names = list(likeliest(distribution(CUP), _SHOWN))
+    return temperature_chart(names, _logprobs(), temperature, listed=_LISTED, end=1.0)
+
+
+def _two() -> Sequence[Any]:
+    return (temperature_figure(2.0),)
+
+
+def _odds() -> float:
+    return _at(1.0) / _at(1.0, _TEA)
+
+
+def _odds_at_two() -> Key:
+    odds = _odds()
+    return Key(
+        math.sqrt(odds),
+        "Odds are raised to the power 1/T, here ½: the square root.",
+        [
+            Mistake(odds / 2, "The temperature divides the *logarithm* of the odds, not the odds."),
+            Mistake(odds, "Those are the odds at temperature 1: they change with the temperature."),
+            Mistake(odds**2, "That would be temperature ½: at higher temperatures odds come closer to 1."),
+        ],
+        tolerance=0.03,
+    )
+
+
+def _temperature() -> Key:
+    return Key(
+        0.5,
+        "Odds to the power 1/T: the power 2 is temperature ½.",
+        [
+            Mistake(2, "The power is 1/T, not T."),
+            Mistake(1 / _odds(), "Look for a power: which one turns the odds at temperature 1 into these?"),
+            Mistake(0.25, "Temperature ¼ would be the fourth power."),
+        ],
+        tolerance=0.02,
+    )
+
+
+def _known() -> Key:
+    return Key(
+        "b",
+        "The ratio of two listed tokens does not depend on what is hidden.",
+        [
+            Mistake("a", "The sum below the fraction has the hidden tokens in it."),
+            Mistake("c", "Above temperature 1 the hidden tokens can take nearly everything."),
+            Mistake("d", "Hidden tokens can be many or few: the entropy is an interval."),
+        ],
+        choices=("a", "b", "c", "d"),
+    )
+
+
+LESSON = Lesson(
+    number=3,
+    name="03_temperature",
+    title="Hot or cold?",
+    learn="compute what temperature does, and say what a list of alternatives can tell and what it cannot",
+    minutes=45,
+    reveals={
+        "3.1": Reveal(
+            {
+                "coffee": Guess(
+                    "P(coffee) at temperature 2",
+                    lambda: _at(2.0),
+                    mistakes=[
+                        Mistake(0.4, "Half as probable? Temperature does not divide probabilities."),
+                        Mistake(0.42, "So do tools say which make the listed tokens add up to 1."),
+                        Mistake(0.8, "It would stay so only at temperature 1."),
+                    ],
+                )
+            },
+            "Left, the truth over all tokens. Right, what the 20 listed tokens allow; the tick is the number of tools that "
+            "make the list add up to 1. It is *outside of what is possible*.",
+            _two,
+        ),
+        "3.2": Reveal(
+            {"tail": Guess("everything that is not listed, at temperature 2", _tail)},
+            "At temperature 1 it was about three in a hundred. There are nearly 50,000 such tokens, and heat lifts all of "
+            "them.",
+        ),
+    },
+    exercises={"3.1": _odds_at_two, "3.2": _temperature, "3.3": _known},
+)
