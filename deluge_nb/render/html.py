@@ -265,7 +265,7 @@ def _bars(table: Logprobs) -> str:
     bars = AlternativeLabels(table).likeliest(0)
     rows = "".join(_bar(label, probability, "deluge-own" if chosen else "") for label, probability, chosen in bars)
     rows += _bar("", 0, "deluge-none") * (MOST_BARS - len(bars))
-    return f'<div class="deluge-bars deluge-card-list">{rows}</div>' if bars else ""
+    return f'<div class="deluge-bars">{rows}</div>' if bars else ""
 
 
 def _bar(label: str, probability: float, kind: str) -> str:

@@ -74,13 +74,13 @@ def test_the_percent_stands_beside_each_token_and_is_not_copied(
 def test_a_single_token_has_the_five_likeliest_as_bars(host: Host) -> None:
     page = host(LogprobView(ANSWERS[0]))
     rows = page.locator(".deluge-bars .deluge-row")
-    assert rows.locator("code").all_text_contents() == ["·Paris", "·London", "·Rome", "·Oslo", "·Bonn"]
+    assert rows.locator(".deluge-label").all_text_contents() == ["·Paris", "·London", "·Rome", "·Oslo", "·Bonn"]
     assert rows.locator(".deluge-percent").all_text_contents() == ["60 %", "20 %", "8 %", "4 %", "2 %"]
     widths = rows.locator(".deluge-fill").evaluate_all(
         "all => all.map(e => e.offsetWidth / e.parentElement.offsetWidth)"
     )
     assert widths == pytest.approx([0.6, 0.2, 0.08, 0.04, 0.02], abs=0.01)
-    expect(page.locator(".deluge-bars .deluge-own code")).to_have_text("·Paris")
+    expect(page.locator(".deluge-bars .deluge-own .deluge-label")).to_have_text("·Paris")
 
 
 def test_the_keys_for_surprises_and_search_work_in_a_short_answer(host: Host) -> None:

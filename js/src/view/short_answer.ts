@@ -26,7 +26,7 @@ export const asidesOf = (model: Model, store: Store): Asides => ({
 });
 
 export class ShortAnswer {
-  readonly bars = element("div", "deluge-bars deluge-card-list");
+  readonly bars = element("div", "deluge-bars");
   #hadFew: boolean;
 
   constructor(
@@ -54,7 +54,12 @@ export class ShortAnswer {
     const listed = isSingle ? this.contentOf(0).rows.filter(({ index }) => index >= 0) : [];
     const rows = listed.filter(({ logprob }) => !Number.isNaN(logprob));
     rows.sort((a, b) => b.logprob - a.logprob);
-    this.bars.replaceChildren(...rows.slice(0, BARS).map((row) => renderRow(row, false, null)));
+    const bars = rows.slice(0, BARS).map((row) => {
+      const bar = renderRow(row, false, null);
+      bar.querySelector("code")?.replaceWith(element("span", "deluge-label", row.label));
+      return bar;
+    });
+    this.bars.replaceChildren(...bars);
     this.bars.hidden = !rows.length;
   }
 }
