@@ -329,8 +329,8 @@ def test_several_answers_are_a_tree_with_counts_in_which_each_can_be_shown(sampl
 
 def test_an_answer_whose_tokens_are_not_there_is_requested(sampled: LogprobView, host: Host) -> None:
     page = host(sampled)
-    page.locator("[data-node='4'] .deluge-button").click()
-    assert page.evaluate("window.sent") == [{"sample": 4}]
+    page.locator("[data-node='3'] .deluge-button").click()
+    assert page.evaluate("window.sent") == [{"sample": 3}]
     expect(page.locator(".deluge-toast")).to_have_text("fetching the answer …")
     assert (shown(page), texts(page)) == (0, "It is red")
 
@@ -338,5 +338,5 @@ def test_an_answer_whose_tokens_are_not_there_is_requested(sampled: LogprobView,
 def test_a_saved_page_shows_every_answer(sampled: LogprobView, page: Page, tmp_path: Path) -> None:
     sampled.save_html(tmp_path / "answers.html")
     page.goto((tmp_path / "answers.html").as_uri())
-    page.locator("[data-node='4'] .deluge-button").click()
+    page.locator("[data-node='3'] .deluge-button").click()
     expect(page.locator(".deluge-summary")).to_contain_text("20000 tokens")
