@@ -62,24 +62,24 @@ def _factor(ratio: float) -> str:
     return f"{ratio:.1f}" if ratio < 10 else f"{float(f'{ratio:.2g}'):,.0f}"
 
 
-def find_mistake(value: object, mistakes: Iterable[Mistake], tolerance: float) -> str:
+def find_mistake(value: object, mistakes: Iterable[Mistake], tolerance: float, relative: float = 0.0) -> str:
     """Return the sentence about the first mistake that an answer makes; empty if it makes none of them."""
-    return next((mistake.why for mistake in mistakes if is_equal(value, mistake.value, tolerance)), "")
+    return next((mistake.why for mistake in mistakes if is_equal(value, mistake.value, tolerance, relative)), "")
 
 
-def is_equal(value: object, truth: Truth, tolerance: float) -> bool:
+def is_equal(value: object, truth: Truth, tolerance: float, relative: float = 0.0) -> bool:
     """Return whether an answer is equal to another, within a tolerance for numbers."""
     if isinstance(truth, str):
         return isinstance(value, str) and value.strip().casefold() == truth.casefold()
     if isinstance(truth, tuple):
         ends = _numbers(value)
         return len(ends) == len(truth) and all(
-            is_equal(end, expected, tolerance) for end, expected in zip(ends, truth, strict=True)
+            is_equal(end, expected, tolerance, relative) for end, expected in zip(ends, truth, strict=True)
         )
     if isinstance(value, bool) or not isinstance(value, Real):
         return False
     # Sums of rounded numbers such as 0.645 may differ from their neighbour by a little more than the tolerance.
-    return abs(float(value) - truth) <= tolerance * (1 + 1e-9)
+    return abs(float(value) - truth) <= max(tolerance, relative * abs(truth)) * (1 + 1e-9)
 
 
 def answer_problem(value: object, key: Key) -> str:

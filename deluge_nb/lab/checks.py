@@ -107,9 +107,9 @@ def check(id: str, answer: Any) -> Feedback:
     given = {"answer": answer}
     if problem := answer_problem(answer, key):
         return Feedback(id, "check", "wrong", (problem,), given)
-    if is_equal(answer, key.truth, key.tolerance):
+    if is_equal(answer, key.truth, key.tolerance, key.relative):
         return Feedback(id, "check", "right", (key.right,), given)
-    why = find_mistake(answer, key.wrong, key.tolerance) or describe_miss(answer, key)
+    why = find_mistake(answer, key.wrong, key.tolerance, key.relative) or describe_miss(answer, key)
     return Feedback(id, "check", "wrong", (why,), given)
 
 

@@ -54,6 +54,9 @@ class Key:
     tolerance: float = 0.005
     """The largest difference that counts as equal, for numbers."""
 
+    relative: float = 0.0
+    """The largest difference as a share of the number, where that is more."""
+
     choices: Sequence[str] = ()
     """The words among which the answer is chosen, for an answer in words."""
 

@@ -87,8 +87,8 @@ def _other(key: Key) -> Any:
     if isinstance(key.truth, str):
         return None
     if isinstance(key.truth, tuple):
-        return tuple(end + 1000 for end in key.truth)
-    return key.truth + 1000
+        return tuple(2 * end + 1000 for end in key.truth)
+    return 2 * key.truth + 1000
 
 
 @pytest.mark.model

@@ -53,7 +53,8 @@ def _pudding() -> Key:
             Mistake(float(np.min(p)), "That is the least of them: the whole is less probable than any part."),
             Mistake(float(p[0]), "That is the first token alone."),
         ],
-        tolerance=float(np.prod(p)) * 0.02,
+        tolerance=0,
+        relative=0.02,
     )
 
 
@@ -67,7 +68,8 @@ def _order() -> Key:
             Mistake(2**-gap, "That is the other way round: the first sentence is the likelier one."),
             Mistake(math.exp(gap), "That is e to the power of bits: take 2."),
         ],
-        tolerance=2**gap * 0.05,
+        tolerance=0,
+        relative=0.05,
     )
 
 
