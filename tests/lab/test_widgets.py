@@ -79,7 +79,7 @@ def test_frames_are_drawn_beforehand_and_need_no_python(tmp_path: Path) -> None:
         {"values": [1, 2], "format": "nonsense"},
         {"values": [1, 2], "label": " "},
     ],
-    ids=str,
+    ids=", ".join,
 )
 def test_a_dial_without_steps_is_refused(settings: dict[str, Any]) -> None:
     with pytest.raises(SettingError):
