@@ -129,7 +129,8 @@ def test_wrapped_lines_begin_at_one_left_edge(host: Host, which: int, kind: str,
 
 @pytest.mark.parametrize("which", [0, 1])
 def test_indentation_after_a_line_break_stays(host: Host, which: int) -> None:
-    rows = table(("def f():\n", 0.5), ("    return", 0.5), (" 1", 0.5))
+    # Up to three tokens have their percents beside them.
+    rows = table(("def f():\n", 0.5), ("    return", 0.5), (" 1", 0.5), (" + 1", 0.5))
     page = host(LogprobCompare(rows, rows) if which else LogprobView(rows))
     edges = page.locator('.deluge-side[data-side="0"]' if which else ".deluge-line").evaluate_all(EDGES)
     assert [after for _, after in edges] == [True, True]
