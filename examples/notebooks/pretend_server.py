@@ -2,7 +2,7 @@
 
 Its numbers are invented: it thinks that a message is a complaint where it reads certain words, and is unsure of some.
 The first request of every hundredth row is refused, as by a busy server. Run it as a process of its own; it prints its
-port. ``GET /count`` returns the number of answers so far.
+port. ``GET /count`` returns the number of answers so far. It ends with the process that started it, or with Ctrl-D.
 """
 
 import asyncio
@@ -101,11 +101,12 @@ class Model(asyncio.Protocol):
 
 
 async def main() -> None:
-    """Serve until the process is ended."""
+    """Serve until standard input is closed, as it is when the process that started this one has ended."""
     server = await asyncio.get_running_loop().create_server(Model, "127.0.0.1", 0)
     sys.stdout.write(f"{server.sockets[0].getsockname()[1]}\n")
     sys.stdout.flush()
-    await server.serve_forever()
+    async with server:
+        await asyncio.to_thread(sys.stdin.read)
 
 
 if __name__ == "__main__":
