@@ -222,7 +222,8 @@ def test_models_and_variables_are_completed(shell: InteractiveShell, option: str
 def test_choices_are_completed(shell: InteractiveShell) -> None:
     assert set(completions(shell, "%%deluge --chart ")) == {"entropy", "confidence", "both", "none"}
     assert completions(shell, "%%deluge --chart=en") == ["entropy"]
-    assert completions(shell, "%deluge ") == ["models"]
+    assert completions(shell, "%deluge ") == ["course", "models"]
+    assert "5" in completions(shell, "%deluge course ")
 
 
 @pytest.mark.parametrize(

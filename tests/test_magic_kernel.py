@@ -143,7 +143,7 @@ def test_an_interrupt_before_the_first_token_is_one_line(kernel: Kernel, server:
         ("%%deluge -m cli", ["client"]),
         ("%%deluge --system ", []),
         ("%%deluge --system 'two wo", []),
-        ("%deluge ", ["models"]),
+        ("%deluge ", ["course", "models"]),
     ],
 )
 def test_the_kernel_completes_the_line_by_the_magic_alone(kernel: Kernel, line: str, offered: list[str]) -> None:

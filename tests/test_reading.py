@@ -106,7 +106,9 @@ def test_a_lesson_reads_the_beginning_before_the_end(client: LLMClient) -> None:
     assert lab.read("The capital of France is", " Paris", model=client) == read(
         " Paris", before="The capital of France is", model=client
     )
-    assert lab.next_token is next_token
+    assert lab.next_token("The capital of France is", model=client) == next_token(
+        "The capital of France is", model=client
+    )
 
 
 def test_a_text_is_read_anew_where_the_cache_is_bypassed(client: LLMClient, tmp_path: Path) -> None:

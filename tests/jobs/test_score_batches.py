@@ -152,7 +152,7 @@ def test_results_alone_are_a_struct_of_the_columns(server: RowServer) -> None:
     check_table(pa.Table.from_struct_array(found).append_column("number", table["number"]), 30)
     assert score.results(number=[], text=[]).type == score.result_type
     for wrong in ("text", b"text"):
-        with pytest.raises(SettingError, match="columns must be columns, such as an Arrow array or a list"):
+        with pytest.raises(SettingError, match="text must be a column, such as an Arrow array or a list"):
             score.results(number=[1], text=wrong)
     with pytest.raises(SettingError, match=r"asks for \{number\}"):
         score.results(text=["a"])

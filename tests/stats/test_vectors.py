@@ -104,6 +104,7 @@ def test_results_compare_print_pickle_and_serialise() -> None:
 
 # Functions newer than the vectors: tested against independent definitions, in the file named beside each.
 WITHOUT_VECTORS = {
+    "sampling_bounds": "test_cuts.py",
     "average_precision": "test_confidence.py",
     "calibration_test": "test_confidence.py",
     "divergence_bounds": "test_rounding.py",
