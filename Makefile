@@ -71,7 +71,7 @@ coverage: .venv/ready  ## the same, with a report of the lines and branches that
 
 # A separate process: Playwright's synchronous interface keeps an event loop running.
 test-browser: .venv/ready  ## the widgets in Chromium and Jupyter, and the example notebooks
-	$(PYTEST) tests/browser examples/notebooks --nbmake --nbmake-timeout=300
+	$(PYTEST) tests/browser examples/notebooks --ignore=examples/notebooks/course --nbmake --nbmake-timeout=300
 
 # Put another Python first on PATH to test on it.
 test-newest: .venv/ready  ## tests without browser and model on the newest Python that starts here

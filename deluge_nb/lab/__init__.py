@@ -7,6 +7,7 @@ if TYPE_CHECKING:
     from .betting import Question, option_shares, questions
     from .catalog import Catalog, copy_lesson
     from .checks import check, reveal
+    from .coding import decode, encode
     from .feedback import Feedback
     from .handed_in import collect
     from .model import use_model
@@ -27,6 +28,8 @@ _MODULES = {
     "check": "checks",
     "collect": "handed_in",
     "copy_lesson": "catalog",
+    "decode": "coding",
+    "encode": "coding",
     "likeliest": "texts",
     "next_token": "texts",
     "option_shares": "betting",
@@ -47,6 +50,8 @@ __all__ = [
     "check",
     "collect",
     "copy_lesson",
+    "decode",
+    "encode",
     "likeliest",
     "next_token",
     "option_shares",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from .. import reading
 from ..client.client import client_for
+from ..prompts import Conversation
 
 if TYPE_CHECKING:
     from ..client.client import LLMClient
@@ -41,6 +42,7 @@ def use_model(model: str | ServedModel | LLMClient) -> None:
     with client_for(model):  # which refuses what is no model
         _current = model
     distribution.cache_clear()
+    first_of_answer.cache_clear()
     scored.cache_clear()
 
 
@@ -53,6 +55,12 @@ def current_model() -> str | ServedModel | LLMClient:
 def distribution(text: str) -> Logprobs:
     """Return the distribution of the token after a text, over the whole vocabulary."""
     return reading.next_token(text, model=_current)
+
+
+@lru_cache(maxsize=16)
+def first_of_answer(question: str) -> Logprobs:
+    """Return the distribution of the first token of the answer to a question, in a chat."""
+    return reading.next_token(Conversation.user(question), model=_current)
 
 
 @lru_cache(maxsize=256)

@@ -12,8 +12,8 @@ from typing import Any
 from ..interruption import is_from_signal
 
 Listener = Callable[[int, int], object]
-# Seconds before the bar of one text appears.
-_DELAY = 1.0
+# Seconds before the bar of one text appears, and between two of its states: it may stand still for a while.
+_DELAY = _PAUSE = 1.0
 _listener: ContextVar[Listener | None] = ContextVar("listener", default=None)
 
 
@@ -85,7 +85,9 @@ class ProgressBar:
 
         # Of one text, neither the number nor the rate means anything.
         form = "{l_bar}{bar}| {elapsed}<{remaining}" if self._scale > 1 else None
-        self._bar = Bar(total=total * self._scale, unit=self._unit, delay=self._delay, bar_format=form)
+        pause = _PAUSE if self._scale > 1 else 0.1
+        scaled = total * self._scale
+        self._bar = Bar(total=scaled, unit=self._unit, delay=self._delay, bar_format=form, mininterval=pause)
 
     def _attempt(self, act: Callable[[], object]) -> None:
         try:

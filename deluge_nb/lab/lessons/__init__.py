@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from . import lesson1, lesson2, lesson3, lesson5
+from . import finale, lesson0, lesson1, lesson2, lesson3, lesson4, lesson5, lesson6
 
-LESSONS = (lesson1.LESSON, lesson2.LESSON, lesson3.LESSON, lesson5.LESSON)
+LESSONS = (
+    lesson0.LESSON,
+    lesson1.LESSON,
+    lesson2.LESSON,
+    lesson3.LESSON,
+    lesson4.LESSON,
+    lesson5.LESSON,
+    lesson6.LESSON,
+    finale.LESSON,
+)
 """All lessons, in their order."""

@@ -1,0 +1,112 @@
+"""The finale: surprisal is the length of a file."""
+
+from __future__ import annotations
+
+import math
+import zlib
+
+import numpy as np
+
+from ..coding import encode
+from ..lesson import Guess, Key, Lesson, Mistake, Reveal
+from ..model import bits
+
+BIRD = " early bird catches the worm."
+NEWS = (
+    " The city council voted on Tuesday to build a new bridge over the river. The bridge will have two lanes for cars and "
+    "a path for bicycles. Work will begin in the spring and take about two years. The mayor said that the old bridge, "
+    "which was built in 1931, was no longer safe for heavy trucks. Some residents worry about the cost, which is expected "
+    "to reach forty million dollars."
+)
+REPEATED = " " + "ab" * 60
+
+
+def shuffled(text: str, seed: int = 4) -> str:
+    """Return a text with its words in another order."""
+    words = text.split()
+    np.random.default_rng(seed).shuffle(words)
+    return " " + " ".join(words)
+
+
+def model_bytes(text: str) -> int:
+    """Return the bytes that a text takes by its surprisal after a line break."""
+    return math.ceil(bits("\n", text) / 8)
+
+
+def zlib_bytes(text: str) -> int:
+    """Return the bytes that zlib needs for a text."""
+    return len(zlib.compress(text.strip().encode(), 9))
+
+
+def _bytes_of_bits() -> Key:
+    return Key(
+        6,
+        "41.8 bits fill five bytes and a part of the sixth.",
+        [
+            Mistake(41.8 / 8, "A file has whole bytes."),
+            Mistake(5, "Five bytes are 40 bits: something would be lost."),
+            Mistake(42, "Those are the bits: a byte has eight of them."),
+            Mistake(29, "Those are the letters, each a byte: that is the text without compression."),
+        ],
+        tolerance=0.01,
+    )
+
+
+def _fair() -> Key:
+    return Key(
+        "c",
+        "The receiver must have the same model, which is larger than all these files together.",
+        [
+            Mistake("a", "Shannon's bound holds for the best code, and the arithmetic code is within two bits of it."),
+            Mistake("b", "The code was decoded back to the same text: nothing is lost."),
+        ],
+        choices=("a", "b", "c"),
+    )
+
+
+def _average() -> Key:
+    return Key(
+        0.5,
+        "With probability ½ each: −log₂ ½ is one bit a token, and two letters share it.",
+        [
+            Mistake(1, "That is for each *token*: it has two letters."),
+            Mistake(2, "Two letters share one bit, not the other way round."),
+            Mistake(4, "A letter takes less than a bit here."),
+            Mistake(8, "Eight bits are a letter without compression."),
+        ],
+        tolerance=0.01,
+    )
+
+
+LESSON = Lesson(
+    number=9,
+    name="09_finale_compression",
+    title="The finale: how short is a text?",
+    learn="turn surprise into the length of a file, and decode it again",
+    minutes=45,
+    reveals={
+        "9.1": Reveal(
+            {"bits": Guess("the code", lambda: float(len(encode("The", BIRD))), "bits")},
+            "As many bits as the surprises add up to, give or take one or two.",
+        ),
+        "9.2": Reveal(
+            {
+                "model": Guess("the news, by the model's surprise (bytes)", lambda: float(model_bytes(NEWS)), "number"),
+                "shuffled": Guess(
+                    "the same words shuffled (bytes)", lambda: float(model_bytes(shuffled(NEWS))), "number"
+                ),
+            },
+            "Order is what the model knows. For zlib, which looks for repeated letters, order hardly matters.",
+        ),
+        "9.3": Reveal(
+            {
+                "model": Guess(
+                    "“ab” sixty times, by the model (bytes)", lambda: float(model_bytes(REPEATED)), "number"
+                ),
+                "zlib": Guess("the same, by zlib (bytes)", lambda: float(zlib_bytes(REPEATED)), "number"),
+            },
+            "Where nothing but repetition counts, zlib is the better model.",
+        ),
+    },
+    exercises={"9.1": _bytes_of_bits, "9.2": _average, "9.3": _fair},
+)
