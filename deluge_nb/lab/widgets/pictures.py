@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 from ...charts.offline import offline
@@ -36,4 +39,10 @@ def draw(chart: Any) -> dict[str, str]:
     if spec.get("width") == "container":
         spec["width"] = min(_WIDTH, PICTURE_WIDTH)
         spec["autosize"] = {"type": "fit-x", "contains": "padding"}
-    return {"svg": vl_convert.vegalite_to_svg(spec), "text": spec.get("description", "")}
+    return {"svg": _svg(vl_convert.vegalite_to_svg, json.dumps(spec)), "text": spec.get("description", "")}
+
+
+@lru_cache(maxsize=256)
+def _svg(convert: Callable[[str], str], spec: str) -> str:
+    """Return the picture of a specification. A cell with a dial is run again and again, and each picture takes long."""
+    return convert(spec)
