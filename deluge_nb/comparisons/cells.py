@@ -1,4 +1,4 @@
-"""What the table of a comparison shows: its cells, in the form that the browser and the static forms read."""
+"""Cells of the table of comparisons, in the form that the browser and the static forms read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the lessons of the course use: the model in one line, checks and reveals, and small widgets."""
+"""Names that the lessons of the course use: the model in one line, checks and reveals, and small widgets."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any

@@ -20,7 +20,7 @@ _EMPHASIS = re.compile(r"\*([^*]+)\*")
 
 @dataclass(frozen=True, slots=True)
 class Feedback:
-    """What a check or a reveal answers. It is true if the answer was right, or the guesses were made."""
+    """Answer of a check or a reveal. It is true if the answer was right, or the guesses were made."""
 
     id: str
     """The number of the exercise or reveal, such as ``"5.1"``."""

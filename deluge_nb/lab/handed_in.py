@@ -35,7 +35,7 @@ class Entry:
     """The name of the guess; ``"answer"`` for an exercise."""
 
     value: float | str | None
-    """What was written; None for three dots."""
+    """The value that was written; None for three dots."""
 
     state: str
     """``"right"``, ``"wrong"``, ``"shown"`` (a guess that was made), ``"todo"``, or ``"not run"``."""

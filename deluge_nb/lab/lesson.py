@@ -73,7 +73,7 @@ class Lesson:
 
     title: str
     learn: str
-    """What you can do after it, as the end of "you can …"."""
+    """The skill that it teaches, as the end of "you can …"."""
 
     minutes: int
     reveals: Mapping[str, Reveal] = field(default_factory=dict)

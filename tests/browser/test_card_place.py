@@ -1,4 +1,4 @@
-"""Where the card stands: at every window height, for every way to open it, never over its token or its line."""
+"""Place of the card: at every window height, for every way to open it, never over its token or its line."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ from ..width import CONTAINER
 from .bars import base_chart, read_names
 
 _COLORS = colors_for()
-# Lines are told apart by their dashes as well as by their colours.
+# Lines differ by their dashes as well as by their colours.
 _LINES = (_COLORS.line, _COLORS.unsure, "#5b8a3c", "#8a5fb0", "#7a7a7a")
 _DASHES = ([1, 0], [6, 3], [2, 2], [8, 3, 2, 3], [1, 4])
 _SLACK = 1e-6

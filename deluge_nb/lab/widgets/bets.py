@@ -34,12 +34,12 @@ class Bet:
 
     @property
     def paid(self) -> float:
-        """What you pay, in bits: the surprisal of the right option. Infinite without a chip on it."""
+        """Your cost in bits: the surprisal of the right option. Infinite without a chip on it."""
         return _surprisal(self.share[0])
 
     @property
     def model_paid(self) -> float:
-        """What the model pays, in bits."""
+        """The model's cost in bits."""
         return _surprisal(self.model_share[0])
 
 

@@ -1,4 +1,4 @@
-"""What a sampler can draw: temperature, top-k, top-p and min-p together, with bounds where only the top is known.
+"""Tokens that a sampler can draw: temperature, top-k, top-p and min-p together, with bounds where needed.
 
 js/src/data/cuts.ts does the same in the browser; both are tested by tests/fixtures/sampling_vectors.json.
 """
