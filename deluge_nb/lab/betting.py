@@ -7,11 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from ..client.client import client_for
 from ..errors import invalid_argument
 from ..prompts import RawPrompt
+from ..stats import softmax
 from .model import current_model
 
 if TYPE_CHECKING:
@@ -120,9 +119,7 @@ def option_shares(questions: Sequence[Question], *, model: str | ServedModel | L
         totals = iter(_totals(client, pairs))
     shares = []
     for question in questions:
-        weights = np.array([next(totals) for _ in question.options])
-        weights = np.exp(weights - weights.max())
-        shares.append(weights / weights.sum())
+        shares.append(softmax([next(totals) for _ in question.options]))
     return shares
 
 

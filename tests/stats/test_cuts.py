@@ -1,4 +1,4 @@
-"""What a sampler can draw: against a literal sampler, and within its bounds where only the top is known."""
+"""Cuts of a sampler: against a literal sampler, and within their bounds where only the top is known."""
 
 from __future__ import annotations
 

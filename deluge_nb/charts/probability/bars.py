@@ -38,7 +38,12 @@ def read_names(names: Sequence[str], setting: str = "names") -> list[str]:
         raise invalid_argument(setting, names, "a list of texts")
     if not 1 <= len(names) <= _MOST:
         raise invalid_argument(setting, f"{len(names)} texts", f"a list of 1 to {_MOST} texts")
-    return [short_label(label(name.encode("utf-8", "replace"))) for name in names]
+    return [as_label(name) for name in names]
+
+
+def as_label(text: str) -> str:
+    """Return a text as the label of an axis; outer spaces of tokens are marked."""
+    return short_label(label(text.encode("utf-8", "replace")))
 
 
 def read_shares(values: ArrayLike, count: int, setting: str, *, may_exceed: bool = False) -> Floats:

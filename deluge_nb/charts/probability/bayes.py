@@ -11,12 +11,10 @@ from numpy.typing import ArrayLike
 
 from ...errors import invalid_argument
 from ...render.scale import percent
-from ...text.glyphs import label
 from ..offline import label_expr
 from ..palette import colors_for
-from ..token_axis import short_label
 from ..width import CONTAINER
-from .bars import base_chart, read_names
+from .bars import as_label, base_chart, read_names
 
 _COLORS = colors_for()
 # Lines differ by their dashes as well as by their colours.
@@ -62,7 +60,7 @@ def posterior_chart(tokens: Sequence[str], posteriors: ArrayLike, names: Sequenc
         raise invalid_argument("posteriors", f"an array of shape {values.shape}", expected)
     if not np.all(values >= -_SLACK) or not np.allclose(values.sum(axis=1), 1, atol=1e-6):
         raise invalid_argument("posteriors", values, "probabilities that add up to 1 in each row")
-    steps = ["before", *(short_label(label(token.encode("utf-8", "replace"))) for token in tokens)]
+    steps = ["before", *map(as_label, tokens)]
     rows = [
         {"place": place, "after": step, "hypothesis": name, "probability": float(p), "percent": percent(float(p))}
         for place, (step, row) in enumerate(zip(steps, values, strict=True))

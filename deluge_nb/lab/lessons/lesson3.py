@@ -30,12 +30,6 @@ def _at(temperature: float, token: str = _COFFEE) -> float:
     return float(temperature_full(_logprobs(), temperature)[_position(token)])
 
 
-def _adding_up(temperature: float) -> float:
-    """Return the share of coffee where the listed tokens are made to add up to 1."""
-    weights = [p ** (1 / temperature) for p in likeliest(distribution(CUP), _LISTED).values()]
-    return weights[_position(_COFFEE)] / sum(weights)
-
-
 def _tail() -> float:
     """Return the probability of everything that is not listed, at temperature 2."""
     return 1.0 - float(temperature_full(_logprobs(), 2.0)[:_LISTED].sum())
