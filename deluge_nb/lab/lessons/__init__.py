@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import finale, lesson0, lesson1, lesson2, lesson3, lesson4, lesson5, lesson6
+from . import finale, lesson0, lesson1, lesson2, lesson3, lesson4, lesson5, lesson6, lesson7
 
 LESSONS = (
     lesson0.LESSON,
@@ -12,6 +12,7 @@ LESSONS = (
     lesson4.LESSON,
     lesson5.LESSON,
     lesson6.LESSON,
+    lesson7.LESSON,
     finale.LESSON,
 )
 """All lessons, in their order."""
