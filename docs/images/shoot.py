@@ -215,7 +215,7 @@ def test_guide(wide: Page, name: str, tmp_path: Path) -> None:
     prompts: dict[str, list[Any]] = {
         "answer": ["What is the capital of France?"],
         "view": [RawPrompt("The best way to learn to play the piano is")],
-        "compare": [RawPrompt(f"It is a {word} day. Today we will") for word in ("hot", "cold")],
+        "compare": [RawPrompt(f"The {animal} is a large animal that lives in") for animal in ("lion", "elephant")],
         "samples": [RawPrompt("The capital of France is")] * 40,
     }
     params = client.sampling_params[0].replace(max_new_tokens=24) if name == "compare" else client.sampling_params[0]
@@ -225,7 +225,7 @@ def test_guide(wide: Page, name: str, tmp_path: Path) -> None:
         params = SamplingParams(logprobs=True, top_logprobs=8, temperature=1, seed=1, max_new_tokens=3)
     responses = client.process_prompts_sync(prompts[name], sampling_params=params, show_progress=False)
     if name == "compare":
-        LogprobCompare(*responses, names=["a hot day", "a cold day"]).save_html(tmp_path / "page.html")
+        LogprobCompare(*responses, names=["lion", "elephant"]).save_html(tmp_path / "page.html")
     elif name == "samples":
         LogprobView(responses, title="Forty answers of three tokens").save_html(tmp_path / "page.html")
     else:
