@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from .feedback import Feedback
     from .handed_in import collect
     from .model import use_model
+    from .recordings import Recording, recording
     from .texts import likeliest, next_token, read
     from .widgets.bets import Bet, Bets
     from .widgets.dial import Dial
@@ -25,6 +26,7 @@ _MODULES = {
     "EventPicker": "widgets.event_picker",
     "Feedback": "feedback",
     "Question": "betting",
+    "Recording": "recordings",
     "check": "checks",
     "collect": "handed_in",
     "copy_lesson": "catalog",
@@ -35,6 +37,7 @@ _MODULES = {
     "option_shares": "betting",
     "questions": "betting",
     "read": "texts",
+    "recording": "recordings",
     "reveal": "checks",
     "use_model": "model",
 }
@@ -47,6 +50,7 @@ __all__ = [
     "EventPicker",
     "Feedback",
     "Question",
+    "Recording",
     "check",
     "collect",
     "copy_lesson",
@@ -57,6 +61,7 @@ __all__ = [
     "option_shares",
     "questions",
     "read",
+    "recording",
     "reveal",
     "use_model",
 ]

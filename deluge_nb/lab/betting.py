@@ -114,13 +114,15 @@ def option_shares(questions: Sequence[Question], *, model: str | ServedModel | L
     >>> round(float(shares[0].sum()), 6)
     1.0
     """
-    pairs = [(RawPrompt(question.text), f" {option}") for question in questions for option in question.options]
     with client_for(current_model() if model is None else model) as client:
-        totals = iter(_totals(client, pairs))
-    shares = []
-    for question in questions:
-        shares.append(softmax([next(totals) for _ in question.options]))
-    return shares
+        return [softmax(row) for row in option_logprobs(questions, client)]
+
+
+def option_logprobs(questions: Sequence[Question], client: LLMClient) -> list[list[float]]:
+    """Return the log-probability of each option as the end of its question, in nats."""
+    pairs = [(RawPrompt(question.text), f" {option}") for question in questions for option in question.options]
+    totals = iter(_totals(client, pairs))
+    return [[next(totals) for _ in question.options] for question in questions]
 
 
 def _totals(client: LLMClient, pairs: list[tuple[RawPrompt, str]]) -> list[float]:

@@ -24,7 +24,7 @@ from .. import data
 
 pytestmark = [pytest.mark.model, pytest.mark.timeout(300)]
 
-SENTIMENT = RawPrompt("Review: {0}\nSentiment:")
+SENTIMENT = RawPrompt(data.REVIEW)
 QUIET = {"show_progress": False}
 
 

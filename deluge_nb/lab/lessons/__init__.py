@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import finale, lesson0, lesson1, lesson2, lesson3, lesson4, lesson5, lesson6, lesson7
+from . import finale, lesson0, lesson1, lesson2, lesson3, lesson4, lesson5, lesson6, lesson7, lesson8
 
 LESSONS = (
     lesson0.LESSON,
@@ -13,6 +13,7 @@ LESSONS = (
     lesson5.LESSON,
     lesson6.LESSON,
     lesson7.LESSON,
+    lesson8.LESSON,
     finale.LESSON,
 )
 """All lessons, in their order."""
