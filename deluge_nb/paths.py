@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,21 @@ def as_source(path: Any) -> Path:
         When it is no path.
     """
     return _as_path(path, "the path of a file to read")
+
+
+def is_endless(path: str | os.PathLike[str]) -> bool:
+    """Return True for a pipe, a device or a socket: reading one may never end.
+
+    Parameters
+    ----------
+    path
+        The path; False if nothing is there.
+    """
+    try:
+        mode = Path(path).stat().st_mode
+    except (OSError, ValueError):
+        return False
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
 
 
 def unreadable(path: Path, error: Exception) -> SettingError:

@@ -20,6 +20,7 @@ from pathlib import Path
 from .. import cache_dir
 from ..cache_dir import CACHE_VARIABLE
 from ..errors import LocalModelError
+from ..paths import is_endless
 from .environment import child_environment
 from .uninterrupted import run_uninterrupted
 
@@ -41,6 +42,9 @@ VARIABLE = "DELUGE_NB_MODEL"
 _DISK_FULL = os.strerror(errno.ENOSPC)
 
 _TICK = 0.1
+
+# Files that pip reads; one that never ends would let it wait for ever.
+_CERTIFICATES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "PIP_CERT")
 
 Progress = Callable[[int], None]
 
@@ -130,6 +134,9 @@ def download(target: Path) -> Path:
     LocalModelError
         When the download fails; the message has pip's reason.
     """
+    for name in _CERTIFICATES:
+        if (value := os.environ.get(name)) and is_endless(value):
+            raise _download_failure(f"{name} names {value!r}, which is no file; set it anew, or unset it", target)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         # In the destination's folder, so that the last step is a rename: two processes can then download at once.

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import ssl
-import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import certifi
 import httpx
+
+from ..paths import is_endless
 
 # Servers answer in plain text where TLS was spoken to them.
 _HOSTNAME_MISMATCH, _ADDRESS_MISMATCH, _NOT_YET_VALID, _EXPIRED = 62, 64, 9, 10
@@ -36,12 +39,12 @@ def tls_context() -> ssl.SSLContext:
     if not file:
         return ssl.create_default_context(capath=folder)
     try:
-        if stat.S_ISREG(Path(file).stat().st_mode):
+        if is_endless(file) or Path(file).is_dir():
+            reason = "is no file"
+        else:
             with Path(file).open("rb") as opened:
                 opened.read(1)
             reason = None
-        else:
-            reason = "is no file"  # a pipe or a device may never end
     except OSError as error:
         reason = f"cannot be read ({error.strerror or error})"
     if reason is None:
@@ -50,6 +53,23 @@ def tls_context() -> ssl.SSLContext:
         except ssl.SSLError:
             reason = "has no certificate in PEM format"
     raise _unusable("SSL_CERT_FILE", file, reason)
+
+
+@contextmanager
+def hidden_endless_file() -> Iterator[None]:
+    """Hide ``SSL_CERT_FILE`` while a library is imported that reads it, if it names a pipe or a device.
+
+    aiohttp reads the certificates when it is imported, also for connections without TLS, and would wait for ever.
+    """
+    file = os.environ.get("SSL_CERT_FILE")
+    if not file or not is_endless(file):
+        yield
+        return
+    del os.environ["SSL_CERT_FILE"]
+    try:
+        yield
+    finally:
+        os.environ.setdefault("SSL_CERT_FILE", file)
 
 
 def _unusable(variable: str, value: str, reason: str) -> PermanentConnectError:

@@ -23,7 +23,7 @@ from ..dialects.reading.decode import parse_error
 from ..errors import MalformedResponseError, RequestError
 from ..models.spec import Address, Endpoint, Served
 from .address import ServerAddress, mask
-from .certificates import PermanentConnectError, proxy_login
+from .certificates import PermanentConnectError, hidden_endless_file, proxy_login
 from .portal import Together
 from .rate_limits import seconds_until_reset
 from .reading import (
@@ -336,7 +336,8 @@ class Transport:
                 limits = httpx.Limits(max_connections=None, max_keepalive_connections=0)
                 self._backend = HttpxBackend(httpx.AsyncHTTPTransport(limits=limits, trust_env=False), self._timeouts)
             else:
-                from .aiohttp_backend import KeepAliveBackend
+                with hidden_endless_file():
+                    from .aiohttp_backend import KeepAliveBackend
 
                 self._backend = KeepAliveBackend(base, self._timeouts)
             self._finalizer = weakref.finalize(self, _close, self._backend, loop)

