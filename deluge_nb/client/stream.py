@@ -360,7 +360,7 @@ class _Texts:
         """Return the part of an answer that was not streamed: all of it if the server sent it at once."""
         from ..dialects.base import Delta
 
-        if self.has_text:
+        if self.has_text or response.is_error:
             return []
         thought, text = response.thinking or "", response.completion or ""
         deltas = Delta(thought, response.thinking_logprobs, True), Delta(text, response.logprobs)

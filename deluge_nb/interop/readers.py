@@ -25,7 +25,7 @@ from .entries import (
     has_field,
     type_name,
 )
-from .streams import parse_reply, read_stream
+from .streams import number_choices, parse_reply, read_stream
 from .tokenizer import TokenTexts
 
 _REMEDY = "ask for them with logprobs=True"
@@ -228,12 +228,7 @@ def _entries_of_content(table: Any) -> Any:
 
 
 def _from_chunks(chunks: Sequence[Any], options: _Options) -> Logprobs:
-    tables = [
-        get_field(choice, "logprobs")
-        for chunk in chunks
-        for choice in as_sequence(get_field(chunk, "choices"))
-        if (get_field(choice, "index") or 0) == options.choice
-    ]
+    tables = [get_field(choice, "logprobs") for index, choice in number_choices(chunks) if index == options.choice]
     if not tables:
         raise SettingError(
             f"choice={options.choice} is not there: no chunk of the stream has this index.",

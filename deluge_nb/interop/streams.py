@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ..errors import LogprobsMissingError
+from ..errors import LogprobsMissingError, SettingError
 from ..logprobs.table import Logprobs
 from .entries import as_sequence, get_field, has_field
 
@@ -71,6 +71,52 @@ def read_stream(chunks: Sequence[Any], read: _Read) -> Logprobs | None:
     if not tables and missing is not None:
         raise missing
     return Logprobs.from_entries(entry for table in tables for entry in table)
+
+
+def number_choices(chunks: Sequence[Any]) -> list[tuple[int, Any]]:
+    """Return the choices of OpenAI's chunks, each with the index of its answer.
+
+    Choices without an index are numbered by their position in the chunk, among the answers that have not ended.
+
+    Raises
+    ------
+    SettingError
+        When the tokens of several answers cannot be separated.
+    """
+    numbered: list[tuple[int, Any]] = []
+    ended: set[int] = set()
+    going_on: list[int] = []
+    is_mixed = False
+    for chunk in chunks:
+        choices = [choice for choice in as_sequence(get_field(chunk, "choices")) if _says_something(choice)]
+        indices = [get_field(choice, "index") for choice in choices]
+        if len(set(indices)) < len(indices):
+            indices = [None] * len(indices)
+        count = indices.count(None)
+        going_on = going_on or list(range(count))
+        places = going_on if len(going_on) == count else [place for place in going_on if place not in ended]
+        is_mixed |= 0 < count != len(places)
+        free = iter(places)
+        for index, choice in zip(indices, choices, strict=True):
+            number = next(free, 0) if index is None else index
+            # Some servers repeat the end of an answer with the number of its tokens.
+            is_mixed |= number in ended and not (get_field(chunk, "usage") and not get_field(choice, "logprobs"))
+            ended |= {number} if get_field(choice, "finish_reason") else set()
+            numbered.append((number, choice))
+    if is_mixed and len({number for number, _ in numbered}) <= max(1, len(going_on)):
+        raise SettingError(
+            "The chunks are of several answers, and do not say which of them each belongs to (index is missing); ask "
+            "with n=1, several times.",
+            setting="response",
+            value=chunks,
+        )
+    return numbered
+
+
+def _says_something(choice: Any) -> bool:
+    """Return whether the choice of a chunk has text or tokens, or is the end of an answer."""
+    content = get_field(get_field(choice, "delta"), "content")
+    return bool(content or get_field(choice, "logprobs") or get_field(choice, "finish_reason"))
 
 
 def _read_events(events: Sequence[Any], read: _Read) -> Logprobs:

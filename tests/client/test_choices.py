@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 from collections.abc import Mapping
@@ -234,6 +235,122 @@ def test_an_odd_index_mixes_no_answers(server: ChatServer, pairs: list[tuple[Any
     assert "".join(token.text for token in stream) == "a"
     assert stream.response is not None
     assert texts(stream.response) == ["a", "b"]
+
+
+def piece(*choices: str | tuple[Any, str], **fields: Any) -> dict[str, Any]:
+    """Return a chunk; a choice is its text, with an index in front if it has one, and "." ends its answer."""
+    entries = []
+    for choice in choices:
+        index, text = choice if isinstance(choice, tuple) else (None, choice)
+        rows = (
+            {"content": [{"token": text.strip("."), "logprob": -0.5, "top_logprobs": []}]} if text.strip(".") else None
+        )
+        entry = {
+            "delta": {"content": text.strip(".")},
+            "logprobs": rows,
+            "finish_reason": "stop" if "." in text else None,
+        }
+        entries.append(entry if index is None else {"index": index, **entry})
+    return {"choices": entries, **fields}
+
+
+def ask_for_two(
+    server: ChatServer, events: list[dict[str, Any]], streamed: bool, count: int = 2
+) -> tuple[APIResponse, str]:
+    """Return the response, and the text that was streamed."""
+    server.answer = lambda seen, number: Reply(pieces=[*map(event, events), b"data: [DONE]\n\n"])
+    if not streamed:
+        client = LLMClient("gpt-4o-mini", logprobs=True, n=count)
+        return client.process_prompts_sync(["Hello?"], show_progress=False)[0], ""
+    text = ""
+    stream = LLMClient("gpt-4o-mini", logprobs=True, n=count).stream("Hello?")
+    with contextlib.suppress(RequestError):
+        for token in stream:
+            text += token.text
+    assert stream.response is not None
+    return stream.response, text
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+@pytest.mark.parametrize(
+    "events",
+    [
+        [piece("a", "b"), piece("A", "B"), piece(".", ".")],
+        [piece("a", "b"), piece("A.", "B"), piece(".")],
+        [piece("a", "b."), piece("A.")],
+        [piece("a", "b."), piece("A", ""), piece(".", "")],
+        [piece("a"), piece((1, "b")), piece("A"), piece((1, "B.")), piece(".")],
+        [piece((1, "b")), piece((1, "B.")), piece("a"), piece("A.")],
+        [piece("a", (1, "b")), piece("A.", (1, "B."))],
+        [piece((0, "a"), (0, "b")), piece((0, "A."), (0, "B."))],
+        [piece(("1", "b")), piece((0.0, "a")), piece((1.0, "B.")), piece(("0", "A."))],
+    ],
+)
+def test_choices_without_an_index_are_known_by_their_position(
+    server: ChatServer, events: list[dict[str, Any]], streamed: bool
+) -> None:
+    response, text = ask_for_two(server, events, streamed)
+    assert not response.is_error
+    assert texts(response) in (["aA", "bB"], ["aA", "b"])
+    assert [choice.logprobs and choice.logprobs.text for choice in response.choices] == texts(response)
+    assert text in ("", response.completion)
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+@pytest.mark.parametrize(
+    "events",
+    [
+        [piece("a"), piece("b"), piece("A."), piece("B.")],
+        [piece("a"), piece("A."), piece("b"), piece("B.")],
+        [piece("a"), piece("b"), piece("A"), piece("B")],
+        [piece("a"), piece("bA"), piece("B"), piece("."), piece(".")],
+        [
+            piece("a"),
+            piece("b"),
+            piece(".", usage={"completion_tokens": 2}),
+            piece(".", usage={"completion_tokens": 4}),
+        ],
+        [piece("a"), piece("b", "A"), piece("B."), piece(".")],
+        [piece((0, "a")), piece("A"), piece("b"), piece(".")],
+        [piece((0, "a")), piece((0, "A.")), piece((0, "b")), piece((0, "B."))],
+        [piece((0, "a")), piece((0, "b")), piece((0, ".")), piece((0, "."))],
+    ],
+)
+def test_a_stream_that_may_mix_answers_fails_and_keeps_its_text(
+    server: ChatServer, events: list[dict[str, Any]], streamed: bool
+) -> None:
+    response, text = ask_for_two(server, events, streamed)
+    failed = [choice for choice in response.choices if choice.is_error]
+    assert failed
+    for choice in failed:
+        assert "which of 2 answers" in (choice.error_message or "")
+        assert "ask with n=1" in (choice.error_message or "")
+        assert choice.logprobs is None
+    sent = "".join(choice["delta"]["content"] for data in events for choice in data["choices"])
+    assert sorted("".join(text or "" for text in texts(response))) == sorted(sent)
+    is_named = any("index" in choice for data in events for choice in data["choices"])
+    assert text == "" or is_named  # nothing is streamed that may be of another answer
+    assert len(server.seen) == 1  # another attempt would be paid for, and give the same
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+@pytest.mark.parametrize(
+    "events",
+    [
+        [piece("a"), piece("A"), piece(".")],
+        [piece("a"), piece("A."), piece("")],
+        [piece((0, "a")), piece((0, "A.")), piece((0, "."), usage={"completion_tokens": 2})],
+        [piece((0, "a")), piece((0, "A.")), piece((0, ""), usage=None)],
+    ],
+)
+def test_a_server_that_streams_one_answer_in_place_of_two_is_believed(
+    server: ChatServer, events: list[dict[str, Any]], streamed: bool
+) -> None:
+    response, text = ask_for_two(server, events, streamed)
+    assert (response.completion, response.note) == ("aA", "2 answers were asked for, and 1 came")
+    assert response.logprobs is not None
+    assert response.logprobs.text == "aA"
+    assert text == ("aA" if streamed else "")
 
 
 @pytest.mark.parametrize("odd", [b"NaN", b'"\\ud800"', b'"\xff"', b"Infinity"], ids=str)

@@ -150,6 +150,50 @@ def test_the_chunks_of_a_stream_are_joined_for_one_choice() -> None:
         as_logprobs([{"choices": [{"index": 0, "delta": {"content": "O"}, "logprobs": None}]}])
 
 
+def chunk_of(*choices: tuple[int | None, int | None], **fields: Any) -> dict[str, Any]:
+    """Return a chunk with choices, each an index and a token of ``ENTRIES``; a token of None is an end."""
+    return {
+        "choices": [
+            {
+                **({} if index is None else {"index": index}),
+                "delta": {},
+                "logprobs": None if token is None else {"content": [ENTRIES[token]]},
+                "finish_reason": "stop" if token is None else None,
+            }
+            for index, token in choices
+        ],
+        **fields,
+    }
+
+
+@pytest.mark.parametrize(
+    "chunks",
+    [
+        [chunk_of((None, 0)), chunk_of((None, 1)), chunk_of((None, None))],
+        [chunk_of((None, 0)), chunk_of((1, 1)), chunk_of((None, 1)), chunk_of((1, None)), chunk_of((None, None))],
+        [chunk_of((None, 0), (None, 1)), chunk_of((None, 1), (None, None)), chunk_of((None, None))],
+        [chunk_of((0, 0), (0, 1)), chunk_of((0, 1), (0, 1))],
+        [chunk_of((0, 0)), chunk_of((0, 1)), chunk_of((0, None)), chunk_of((0, None), usage={"total_tokens": 9})],
+    ],
+)
+def test_chunks_without_an_index_belong_to_the_answer_at_their_position(chunks: list[dict[str, Any]]) -> None:
+    assert as_logprobs(chunks) == ENTRIES
+
+
+@pytest.mark.parametrize(
+    "chunks",
+    [
+        [chunk_of((None, 0)), chunk_of((None, 1)), chunk_of((None, None)), chunk_of((None, None))],
+        [chunk_of((None, 0)), chunk_of((None, None)), chunk_of((None, 1))],
+        [chunk_of((None, 0), (None, 1)), chunk_of((None, 1))],
+        [chunk_of((0, 0)), chunk_of((0, None)), chunk_of((0, 1)), chunk_of((0, None))],
+    ],
+)
+def test_chunks_that_may_mix_answers_are_refused(chunks: list[dict[str, Any]]) -> None:
+    with pytest.raises(SettingError, match="do not say which of them each belongs to"):
+        as_logprobs(chunks)
+
+
 # Old completions ------------------------------------------------------------------------------------------------------
 
 

@@ -19,8 +19,19 @@ if TYPE_CHECKING:
 
 # Names of the list of answers in a reply.
 _LISTS = ("choices", "candidates")
+_COUNTS = ("usage", "usageMetadata")
 _MOST_CHOICES = 10_000
+_MIXED = (
+    "the server did not say which of {count} answers each piece of its stream belongs to (index is missing), so this "
+    "text may mix several; ask with n=1, several times"
+)
+# Fields of a choice that have its text, and what in them is none.
+_TEXTS = ("delta", "message", "content", "text")
+_ENDS = ("finish_reason", "finishReason")
+_LABELS = frozenset({"role", "type", "index", "id"})
 _Fields = dict[str, msgspec.Raw]
+# One with a list of choices.
+_Event = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +96,10 @@ def split_choices(body: bytes, dialect: str) -> list[bytes]:
 class ChoicesReader(StreamReader):
     """Parser of a stream with several answers: those to listen to are of the first, and all are in the body.
 
+    A choice without an index belongs to an answer by its position in the chunk, among those that have not ended. Chunks
+    with a single choice and no index do that only if there is one answer: their text is held back until that is
+    certain, and fails if it never is. So the tokens of two answers are never one answer.
+
     Parameters
     ----------
     ask
@@ -101,58 +116,142 @@ class ChoicesReader(StreamReader):
     def __init__(self, ask: Ask, count: int, make_reader: Callable[[], StreamReader]) -> None:
         super().__init__(ask)
         self._count, self._make_reader = count, make_reader
-        self._readers: dict[int, StreamReader] = {0: make_reader()}
-        self._failed: dict[int, dict[str, Any]] = {}
+        self._named: dict[int, _Answer] = {}
+        self._unnamed: list[_Answer] = []
+        self._held: list[Delta] = []
+        self._has_counts = False
+        # Reads what comes before the first choice, and without any.
+        self._empty = make_reader()
 
     @property
     def complete(self) -> bool:
         """True if the server has reported the end of each answer."""
-        readers = self._readers.items()
-        done = all(index in self._failed or reader.complete for index, reader in readers)
-        return done and len(readers) >= self._count
+        answers = self._answers()
+        is_mixed = any(answer.is_mixed for answer in answers.values())
+        done = all(answer.has_ended for answer in answers.values())
+        return done and bool(answers) and (is_mixed or len(answers) >= self._count)
 
     def body(self) -> bytes:
         """Return the received part as the body of a reply that was not streamed, with all choices."""
+        answers = self._answers()
+        # At its end, a stream without any index has one answer for each end.
+        is_certain = self._is_certain() or (not self._named and all(answer.has_ended for answer in self._unnamed))
         whole: dict[str, Any] = {}
-        name, answers = _LISTS[0], list[dict[str, Any]]()
-        for index, reader in sorted(self._readers.items()):
-            fields, name, choices = _read_list(reader.body(), self.ask.endpoint.dialect)
+        name, choices = _LISTS[0], list[dict[str, Any]]()
+        for index, answer in sorted(answers.items()) or [(0, _Answer(self._empty))]:
+            fields, name, read = _read_list(answer.reader.body(), self.ask.endpoint.dialect)
             whole = whole or dict(fields)
-            if choices:
-                choice = msgspec.json.decode(choices[0], type=_Fields)
-                failed = {"error": self._failed[index]} if index in self._failed else {}
-                answers.append({**choice, "index": index, **failed})
-        return msgspec.json.encode({**whole, name: answers})
+            error, is_mixed = answer.error, answer.is_mixed or (answer in self._unnamed and not is_certain)
+            for choice in read[:1]:
+                kept = msgspec.json.decode(choice, type=_Fields)
+                if is_mixed:  # rows of several answers are the table of none
+                    kept = {field: value for field, value in kept.items() if not field.startswith("logprobs")}
+                    error = error or {"message": _MIXED.format(count=self._count)}
+                choices.append({**kept, "index": index, **({"error": error} if error else {})})
+        return msgspec.json.encode({**whole, name: choices})
 
     def read(self, event: bytes) -> Iterable[Delta]:
         """Return the additions of one event to the first answer."""
-        fields, name, choices = _read_list(event, self.ask.endpoint.dialect)
+        dialect = self.ask.endpoint.dialect
+        fields, name, choices = _read_list(event, dialect)
         if not choices:  # the usage, a failure, or what the dialect does not know either
-            return [
-                delta
-                for index, reader in list(self._readers.items())
-                for delta in list(reader.read(event))
-                if index == 0
-            ]
+            answers = self._answers() or {0: _Answer(self._empty)}
+            added = [(index, list(answer.reader.read(event))) for index, answer in answers.items()]
+            return [delta for index, deltas in added for delta in deltas if index == 0]
+        indices = [_named_index(bytes(choice), dialect) for choice in choices]
+        if len(set(indices)) < len(indices) - indices.count(None) + (None in indices):
+            indices = [None] * len(indices)  # each has the same one, which names none
         deltas: list[Delta] = []
-        for index, choice in zip(_indices(choices, self.ask.endpoint.dialect), choices, strict=True):
-            if bytes(choice)[:1] == b"{":
-                part = {**msgspec.json.decode(choice, type=_Fields), "index": 0}
-                added = self._read_choice(index, {**fields, name: [part]})
-                deltas += added if index == 0 else []
+        unnamed: list[_Event] = []
+        # Some servers repeat the end of an answer with the number of tokens, which comes once.
+        counts = any(bytes(fields.get(field, b"null")) != b"null" for field in _COUNTS)
+        may_end_again, self._has_counts = counts and not self._has_counts, self._has_counts or counts
+        for index, choice in zip(indices, choices, strict=True):
+            part = msgspec.json.decode(choice, type=_Fields) if bytes(choice)[:1] == b"{" else {}
+            one: _Event = {**fields, name: [{**part, "index": 0}]} if part else {}
+            if index is None:
+                unnamed.append(one)
+                continue
+            answer = self._named.setdefault(index, _Answer(self._make_reader()))
+            # Some servers name every answer 0.
+            is_sure = len(self._answers()) >= self._count
+            added = answer.read(one, may_go_on=is_sure, may_end_again=is_sure or may_end_again)
+            deltas += added if index == 0 else []
+        if any(map(_says_something, unnamed)):
+            self._held += self._read_unnamed(unnamed)
+        if self._held and self._is_certain() and 0 not in self._named:
+            deltas, self._held = [*self._held, *deltas], list[Delta]()
         return deltas
 
-    def _read_choice(self, index: int, event: dict[str, Any]) -> list[Delta]:
-        if index in self._failed:
-            return []
-        if index not in self._readers:
-            self._readers[index] = self._make_reader()
+    def _read_unnamed(self, choices: list[_Event]) -> list[Delta]:
+        """Read the choices of a chunk that have no index; return the additions to the first of their answers."""
+        if not self._unnamed:
+            self._unnamed = [_Answer(self._make_reader()) for _ in choices]
+        going_on = [answer for answer in self._unnamed if not answer.has_ended]
+        answers = self._unnamed if len(choices) == len(self._unnamed) else going_on
+        if len(choices) != len(answers):
+            for answer in self._unnamed:
+                answer.is_mixed = True
+            answers = answers or self._unnamed
+            answers = [*answers, *itertools.repeat(answers[-1], max(0, len(choices) - len(answers)))]
         deltas: list[Delta] = []
+        for answer, choice in zip(answers, choices, strict=False):
+            added = answer.read(choice)
+            deltas += added if answer is self._unnamed[0] else []
+        return deltas
+
+    def _answers(self) -> dict[int, _Answer]:
+        """Return the answers by their index; those without one get the lowest that are free."""
+        if not self._unnamed:
+            return self._named
+        free = (index for index in itertools.count() if index not in self._named)
+        return {**self._named, **dict(zip(free, self._unnamed, strict=False))}
+
+    def _is_certain(self) -> bool:
+        """Return True if it is known, before the end, which answers the choices without an index belong to."""
+        if any(answer.is_mixed for answer in self._unnamed):
+            return False
+        if self._named:  # some servers leave out an index of 0
+            return not self._unnamed or (len(self._unnamed) == 1 and 0 not in self._named)
+        return len(self._unnamed) >= self._count
+
+
+class _Answer:
+    """One answer of a stream with several.
+
+    Parameters
+    ----------
+    reader
+        The dialect's reader.
+    """
+
+    def __init__(self, reader: StreamReader) -> None:
+        self.reader = reader
+        self.error: dict[str, Any] | None = None
+        self.is_mixed = False
+        """True if parts of another answer are among those that were read."""
+
+    @property
+    def has_ended(self) -> bool:
+        """True if the answer has failed, or the server has reported its end."""
+        return self.error is not None or self.reader.complete
+
+    def read(self, event: _Event, *, may_go_on: bool = False, may_end_again: bool = False) -> list[Delta]:
+        """Return the additions of an event with one choice.
+
+        Text after the end, and a second end, belong to another answer, unless they may come.
+        """
+        if self.error is not None or not event:
+            return []
+        had_ended, deltas = self.reader.complete, list[Delta]()
         try:
-            deltas.extend(self._readers[index].read(msgspec.json.encode(event)))
+            deltas.extend(self.reader.read(msgspec.json.encode(event)))
         except DelugeError as error:  # after the tokens that came with it
-            message = str(error).removeprefix(f"{self.ask.model!r}: ")
-            self._failed[index] = {"message": message, "code": getattr(error, "status_code", None)}
+            message = str(error).removeprefix(f"{self.reader.ask.model!r}: ")
+            self.error = {"message": message, "code": getattr(error, "status_code", None)}
+        goes_on = not may_go_on and any(delta.text for delta in deltas)
+        if had_ended and (goes_on or (not may_end_again and _has_end(event))):
+            self.is_mixed = True
         return deltas
 
 
@@ -215,6 +314,25 @@ def _indices(choices: Iterable[msgspec.Raw], dialect: str) -> list[int]:
     named = [_named_index(bytes(choice), dialect) for choice in choices]
     free = (index for index in itertools.count() if index not in named)
     return [next(free) if index is None else index for index in named]
+
+
+def _says_something(event: _Event) -> bool:
+    """Return True if the choice of an event has text, or is the end of an answer."""
+    return _has_end(event) or any(_has_text(choice.get(name)) for choice in _choices(event) for name in _TEXTS)
+
+
+def _has_end(event: _Event) -> bool:
+    return any(choice.get(name) for choice in _choices(event) for name in _ENDS)
+
+
+def _choices(event: _Event) -> list[dict[str, Any]]:
+    return [msgspec.json.decode(msgspec.json.encode(choice)) for name in _LISTS for choice in event.get(name, ())]
+
+
+def _has_text(value: Any) -> bool:
+    if isinstance(value, dict):
+        return any(_has_text(item) for name, item in value.items() if name not in _LABELS)
+    return any(map(_has_text, value)) if isinstance(value, list) else bool(value) and isinstance(value, str)
 
 
 def _named_index(choice: bytes, dialect: str) -> int | None:
