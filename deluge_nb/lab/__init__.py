@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from .feedback import Feedback
     from .handed_in import collect
     from .model import use_model
-    from .recordings import Recording, recording
+    from .recorded.recordings import Recording, recording
     from .texts import likeliest, next_token, read
     from .widgets.bets import Bet, Bets
     from .widgets.dial import Dial
@@ -26,7 +26,7 @@ _MODULES = {
     "EventPicker": "widgets.event_picker",
     "Feedback": "feedback",
     "Question": "betting",
-    "Recording": "recordings",
+    "Recording": "recorded.recordings",
     "check": "checks",
     "collect": "handed_in",
     "copy_lesson": "catalog",
@@ -37,7 +37,7 @@ _MODULES = {
     "option_shares": "betting",
     "questions": "betting",
     "read": "texts",
-    "recording": "recordings",
+    "recording": "recorded.recordings",
     "reveal": "checks",
     "use_model": "model",
 }

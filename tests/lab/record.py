@@ -5,7 +5,7 @@ from __future__ import annotations
 from deluge_nb.client.client import client_for
 from deluge_nb.lab import recording
 from deluge_nb.lab.betting import option_logprobs
-from deluge_nb.lab.recordings import SETS, write_recording
+from deluge_nb.lab.recorded.recordings import SETS, write_recording
 
 
 def main() -> None:

@@ -13,7 +13,7 @@ import numpy as np
 
 from ...stats.conformal import conformal_lac_quantile, conformal_lac_sets
 from ..lesson import Guess, Key, Lesson, Mistake, Reveal
-from ..recordings import Recording, recording
+from ..recorded.recordings import Recording, recording
 from ..widgets.bets import Bets
 
 SURE = 0.8

@@ -1,0 +1,1 @@
+"""Questions of the course with the embedded model's recorded answers."""
