@@ -4,14 +4,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .betting import Question, option_shares, questions
     from .catalog import Catalog, copy_lesson
     from .checks import check, reveal
     from .coding import decode, encode
     from .feedback import Feedback
     from .handed_in import collect
     from .model import use_model
-    from .recorded.recordings import Recording, recording
+    from .quiz.betting import Question, option_shares, questions
+    from .quiz.recordings import Recording, recording
     from .texts import likeliest, next_token, read
     from .widgets.bets import Bet, Bets
     from .widgets.dial import Dial
@@ -25,8 +25,8 @@ _MODULES = {
     "Dial": "widgets.dial",
     "EventPicker": "widgets.event_picker",
     "Feedback": "feedback",
-    "Question": "betting",
-    "Recording": "recorded.recordings",
+    "Question": "quiz.betting",
+    "Recording": "quiz.recordings",
     "check": "checks",
     "collect": "handed_in",
     "copy_lesson": "catalog",
@@ -34,10 +34,10 @@ _MODULES = {
     "encode": "coding",
     "likeliest": "texts",
     "next_token": "texts",
-    "option_shares": "betting",
-    "questions": "betting",
+    "option_shares": "quiz.betting",
+    "questions": "quiz.betting",
     "read": "texts",
-    "recording": "recorded.recordings",
+    "recording": "quiz.recordings",
     "reveal": "checks",
     "use_model": "model",
 }

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from deluge_nb.client.client import client_for
 from deluge_nb.lab import recording
-from deluge_nb.lab.betting import option_logprobs
-from deluge_nb.lab.recorded.recordings import SETS, write_recording
+from deluge_nb.lab.quiz.betting import option_logprobs
+from deluge_nb.lab.quiz.recordings import SETS, write_recording
 
 
 def main() -> None:

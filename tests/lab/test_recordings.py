@@ -8,7 +8,7 @@ import pytest
 from deluge_nb import SettingError
 from deluge_nb.lab import option_shares, recording
 from deluge_nb.lab.lessons.lesson8 import set_sizes
-from deluge_nb.lab.recorded.recordings import SETS
+from deluge_nb.lab.quiz.recordings import SETS
 
 
 @pytest.mark.parametrize(("name", "size", "options"), [("capitals", 100, 4), ("cloze", 110, 4), ("reviews", 200, 2)])

@@ -13,7 +13,7 @@ import numpy as np
 
 from ...stats.conformal import conformal_lac_quantile, conformal_lac_sets
 from ..lesson import Guess, Key, Lesson, Mistake, Reveal
-from ..recorded.recordings import Recording, recording
+from ..quiz.recordings import Recording, recording
 from ..widgets.bets import Bets
 
 SURE = 0.8
@@ -182,8 +182,8 @@ LESSON = Lesson(
                 ),
                 "reviews": Guess("reviews, 70 to 80 % sure", lambda: _right_between(recording("reviews"), *_MIDDLE)),
             },
-            "On capitals its confidence is about right. On reviews it is *much too modest*. One model, two characters: "
-            "test it on your own questions.",
+            "The first diagram is of the capitals: its confidence is about right. The second is of the reviews: it is "
+            "*much too modest*. One model, two characters: test it on your own questions.",
             _diagrams,
         ),
         "8.2": Reveal(

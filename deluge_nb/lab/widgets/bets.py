@@ -13,7 +13,7 @@ import traitlets
 
 from ...errors import SettingError, invalid_argument
 from ...widget.fallback import FallbackWidget
-from ..betting import Question, option_shares
+from ..quiz.betting import Question, option_shares
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike

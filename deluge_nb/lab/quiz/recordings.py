@@ -13,7 +13,7 @@ import numpy as np
 from ...errors import invalid_argument
 from ...logprobs.columns import Floats
 from ...stats import softmax
-from ..betting import Question
+from .betting import Question
 
 FOLDER = Path(__file__).parent
 """One file for each set, with a question, its options (the right one first) and their log-probabilities a line."""

@@ -7,16 +7,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ..client.client import client_for
-from ..errors import invalid_argument
-from ..prompts import RawPrompt
-from ..stats import softmax
-from .model import current_model
+from ...client.client import client_for
+from ...errors import invalid_argument
+from ...prompts import RawPrompt
+from ...stats import softmax
+from ..model import current_model
 
 if TYPE_CHECKING:
-    from ..client.client import LLMClient
-    from ..logprobs.columns import Floats
-    from ..models.spec import ServedModel
+    from ...client.client import LLMClient
+    from ...logprobs.columns import Floats
+    from ...models.spec import ServedModel
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,1 +1,0 @@
-"""Questions of the course with the embedded model's recorded answers."""
