@@ -19,14 +19,15 @@ from ..render.comparison import COMPARE_BY, LETTERS, CompareBy
 from ..render.html import FALLBACK_LIMIT
 from ..render.picture import comparison as picture
 from ..stats.samples import Divergences
+from ..stats.temperature import SamplerOrder
 from ..text.counts import pluralize
+from . import validation
 from .compare_codec import pack_alignment, pack_responses
 from .divergence import FirstDivergence, divergence_at, first_divergence
 from .exports import StaticExport
 from .fallback import FallbackWidget
 from .packer import CHUNK, Packer, pack_measures
 from .table_sync import with_small_vocabulary
-from .validation import invalid
 from .view import FONTS, SPACES
 
 if TYPE_CHECKING:
@@ -37,13 +38,16 @@ ARRANGE = ("side by side", "interleaved")
 MEASURES = ("logprob", "entropy")
 
 
-class LogprobCompare(StaticExport, FallbackWidget):
+class LogprobCompare(StaticExport, validation.SamplerTraits, FallbackWidget):
     """Responses of two prompts, models or temperatures in a notebook, side by side and aligned by their text.
 
     Text that both responses have is aligned however each cuts it into tokens. Its colour shows how much more (blue, a
     line above) or less (orange, a line below) probable it is in this response than in the other; text that only one
     has is dashed. Point at a token, or move with the arrow keys, to see both sides; ``n`` and ``p`` go to the next and
-    the previous difference, ``o`` to the other side, ``?`` lists all keys.
+    the previous difference, ``o`` to the other side, ``/`` searches, ``?`` lists all keys.
+
+    ``selection`` is the selected range of tokens, ``[response, start, stop]``, or empty; ``pinned`` has the kept cards,
+    each as ``[response, position]``.
 
     Parameters
     ----------
@@ -66,6 +70,8 @@ class LogprobCompare(StaticExport, FallbackWidget):
         A row of :attr:`spans`, or None.
     title
         A line above the responses; none by default.
+    temperature, top_k, top_p, min_p, sampler_order
+        As for :class:`deluge_nb.LogprobView`: the sampler of the cards, the same for all responses.
     palette, font, spaces, boundaries
         As for :class:`deluge_nb.LogprobView`; the palette does not apply to differences.
 
@@ -96,6 +102,8 @@ class LogprobCompare(StaticExport, FallbackWidget):
     names = traitlets.List(traitlets.Unicode()).tag(sync=True)
     summaries = traitlets.List(traitlets.Unicode()).tag(sync=True)
     selected = traitlets.Int(None, allow_none=True).tag(sync=True)
+    selection = traitlets.List(traitlets.Any()).tag(sync=True)
+    pinned = traitlets.List(traitlets.Any()).tag(sync=True)
     color_by = traitlets.Enum(list(COMPARE_BY), "difference").tag(sync=True)
     arrange = traitlets.Enum(list(ARRANGE), "side by side").tag(sync=True)
     measure = traitlets.Enum(list(MEASURES), "logprob").tag(sync=True)
@@ -122,6 +130,11 @@ class LogprobCompare(StaticExport, FallbackWidget):
         font: str = "monospace",
         spaces: str = "marks",
         boundaries: bool = False,
+        temperature: float = 1.0,
+        top_k: int | None = None,
+        top_p: float | None = None,
+        min_p: float | None = None,
+        sampler_order: SamplerOrder = "vllm",
     ) -> None:
         responses = [a, b, *more]
         if len(responses) > len(LETTERS):
@@ -150,6 +163,11 @@ class LogprobCompare(StaticExport, FallbackWidget):
             font=font,
             spaces=spaces,
             boundaries=boundaries,
+            temperature=temperature,
+            top_k=top_k,
+            top_p=top_p,
+            min_p=min_p,
+            sampler_order=sampler_order,
         )
         self.on_msg(self._receive)
 
@@ -297,6 +315,10 @@ class LogprobCompare(StaticExport, FallbackWidget):
         ]
         return pack_alignment(self._aligned, divergences)
 
+    @property
+    def _sizes(self) -> list[int]:
+        return list(map(len, self.tables))
+
     # Checks ---------------------------------------------------------------------------------------------------------
 
     def _check_index(self, name: str, value: Any, first: int) -> None:
@@ -310,14 +332,22 @@ class LogprobCompare(StaticExport, FallbackWidget):
         value = proposal["value"]
         if value is not None and not 0 <= value < len(self.spans):
             allowed = f"None or a row of spans from 0 to {len(self.spans) - 1}" if len(self.spans) else "None"
-            raise invalid("selected", allowed, value)
+            raise validation.invalid("selected", allowed, value)
         return value
+
+    @traitlets.validate("selection")
+    def _check_selection(self, proposal: Mapping[str, Any]) -> list[int]:
+        return validation.side_span("selection", proposal["value"], self._sizes)
+
+    @traitlets.validate("pinned")
+    def _check_pinned(self, proposal: Mapping[str, Any]) -> list[list[int]]:
+        return validation.side_positions("pinned", proposal["value"], self._sizes)
 
     @traitlets.validate("threshold")
     def _check_threshold(self, proposal: Mapping[str, Any]) -> float:
         value = proposal["value"]
         if not value >= 0:
-            raise invalid("threshold", "a number of nats from 0", value)
+            raise validation.invalid("threshold", "a number of nats from 0", value)
         return value
 
     @traitlets.validate("names")
@@ -380,5 +410,5 @@ def _distinct_names(names: Any, count: int) -> list[str]:
         or not all(isinstance(name, str) for name in texts)
         or len(set(texts)) < count
     ):
-        raise invalid("names", f"{count} different texts, one for each response", names)
+        raise validation.invalid("names", f"{count} different texts, one for each response", names)
     return texts

@@ -51,10 +51,52 @@ def span(name: str, values: Sequence[Any], size: int) -> list[int]:
     SettingError
         When it is neither.
     """
-    is_whole = all(isinstance(value, int | np.integer) and not isinstance(value, bool) for value in values)
-    if len(values) and not (is_whole and len(values) == 2 and 0 <= values[0] < values[1] <= size):
+    if len(values) and not _is_span(values, size):
         raise invalid(name, f"empty or [start, stop] with 0 <= start < stop <= {size}", list(values))
     return [int(value) for value in values]
+
+
+def side_span(name: str, values: Sequence[Any], sizes: Sequence[int]) -> list[int]:
+    """Return ``[response, start, stop]`` within one of several responses, or an empty list.
+
+    Raises
+    ------
+    SettingError
+        When it is neither.
+    """
+    if not len(values):
+        return []
+    if len(values) != 3 or not _is_index(values[0], len(sizes)) or not _is_span(values[1:], sizes[values[0]]):
+        allowed = "empty or [response, start, stop] with 0 <= start < stop <= the number of its tokens"
+        raise invalid(name, allowed, list(values))
+    return [int(value) for value in values]
+
+
+def side_positions(name: str, values: Sequence[Any], sizes: Sequence[int]) -> list[list[int]]:
+    """Return pairs of a response and the position of one of its tokens.
+
+    Raises
+    ------
+    SettingError
+        When a value is no such pair.
+    """
+    pairs: list[list[int]] = []
+    for value in values:
+        pair = list(value) if isinstance(value, list | tuple) else []
+        if len(pair) != 2 or not _is_index(pair[0], len(sizes)) or not _is_index(pair[1], sizes[pair[0]]):
+            raise invalid(name, "a list of pairs of a response and the position of one of its tokens", list(values))
+        pairs.append([int(number) for number in pair])
+    return pairs
+
+
+def _is_index(value: Any, size: int) -> bool:
+    is_whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
+    return is_whole and bool(0 <= value < size)
+
+
+def _is_span(values: Sequence[Any], size: int) -> bool:
+    """Return whether values are the first and the end of a range within ``size`` tokens."""
+    return len(values) == 2 and all(_is_index(value, size + 1) for value in values) and values[0] < values[1]
 
 
 def limits(name: str, values: Sequence[Any]) -> list[float]:
@@ -146,16 +188,29 @@ def invalid(name: str, allowed: str, value: Any) -> SettingError:
     return SettingError(f"{name} must be {allowed}, not {value!r}.", setting=name, value=value)
 
 
-class MeasureSettings(traitlets.HasTraits):
-    """The settings of a view that are numbers: which tokens stand out, and the sampler of the cards."""
+class SamplerTraits(traitlets.HasTraits):
+    """The settings of the sampler whose draws the cards of a widget show."""
 
-    threshold = traitlets.Float(0.1).tag(sync=True)
-    limits = traitlets.List(traitlets.Any()).tag(sync=True)
     temperature = traitlets.Float(1.0).tag(sync=True)
     top_k = traitlets.Int(None, allow_none=True).tag(sync=True)
     top_p = traitlets.Float(None, allow_none=True).tag(sync=True)
     min_p = traitlets.Float(None, allow_none=True).tag(sync=True)
     sampler_order = traitlets.Enum(list(SAMPLER_ORDERS), "vllm").tag(sync=True)
+
+    @traitlets.validate("temperature")
+    def _check_temperature(self, proposal: Mapping[str, Any]) -> float:
+        return between("temperature", proposal["value"], 0, 100, "from 0 to 100")
+
+    @traitlets.validate("top_k", "top_p", "min_p")
+    def _check_cut(self, proposal: Mapping[str, Any]) -> float | None:
+        return cut(proposal["trait"].name, proposal["value"])
+
+
+class MeasureSettings(SamplerTraits):
+    """The settings of a view that are numbers: which tokens stand out, and the sampler of the cards."""
+
+    threshold = traitlets.Float(0.1).tag(sync=True)
+    limits = traitlets.List(traitlets.Any()).tag(sync=True)
 
     @traitlets.validate("threshold")
     def _check_threshold(self, proposal: Mapping[str, Any]) -> float:
@@ -165,11 +220,3 @@ class MeasureSettings(traitlets.HasTraits):
     @traitlets.validate("limits")
     def _check_limits(self, proposal: Mapping[str, Any]) -> list[float]:
         return limits("limits", proposal["value"])
-
-    @traitlets.validate("temperature")
-    def _check_temperature(self, proposal: Mapping[str, Any]) -> float:
-        return between("temperature", proposal["value"], 0, 100, "from 0 to 100")
-
-    @traitlets.validate("top_k", "top_p", "min_p")
-    def _check_cut(self, proposal: Mapping[str, Any]) -> float | None:
-        return cut(proposal["trait"].name, proposal["value"])

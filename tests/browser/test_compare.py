@@ -275,6 +275,90 @@ def test_keys_move_between_tokens_lines_and_sides(shown: Shown) -> None:
     expect(page.locator(".deluge-card")).to_be_hidden()
 
 
+def pressed(page: Page, *keys: str) -> None:
+    for key in keys:
+        page.keyboard.press(key)
+
+
+def test_keys_search_list_keep_and_select_as_in_a_view(shown: Shown) -> None:
+    page = shown(LogprobCompare(A, B, names=["small", "large"]))
+    page.locator(".deluge-box").focus()
+    pressed(page, "?")
+    keys = page.locator(".deluge-help dt").all_text_contents()
+    assert {"/", "s", "k", "Shift ← → ↑ ↓", "Ctrl A, Ctrl C"} <= {*keys}
+    pressed(page, "?")
+
+    pressed(page, "/")
+    expect(page.get_by_label("Search the text")).to_be_focused()
+    page.keyboard.type("CAPITAL")
+    expect(page.locator(".deluge-pair .deluge-hit")).to_have_text([" capital", " cap", "ital"])
+    pressed(page, "Enter", "Escape")
+    expect(page.locator(".deluge-tools .deluge-count")).to_have_text("1 of 2")
+    walked = [active(page)]
+    for key in "gG":
+        pressed(page, key)
+        walked.append(active(page))
+    assert walked == [[0, 1], [1, 1], [0, 1]]
+
+    pressed(page, "s")
+    rows = page.get_by_role("group", name="Tokens, least probable first").get_by_role("button")
+    assert rows.all_text_contents()[:3] == ["B3ital5 %", "B1The25 %", "B5·Ly40 %"]
+    pressed(page, "ArrowDown", "Enter", "Escape")
+    assert active(page) == [1, 0]
+    expect(page.locator(".deluge-list")).to_be_hidden()
+
+    pressed(page, "k", "ArrowRight", "k")
+    assert page.evaluate("window.model.get('pinned')") == [[1, 0], [1, 1]]
+    pins = page.get_by_role("group", name="Kept cards")
+    expect(pins.locator(".deluge-face")).to_have_count(4)
+    expect(page.locator(".deluge-pair .deluge-pinned")).to_have_text(["The", " cap"])
+    pins.get_by_role("button", name="Remove the card of B, token 1").press("Enter")
+    assert page.evaluate("window.model.get('pinned')") == [[1, 1]]
+
+    page.locator(".deluge-box").focus()
+    pressed(page, "Shift+ArrowRight")
+    assert page.evaluate("window.model.get('selection')") == [1, 1, 3]
+    expect(page.locator(".deluge-pair .deluge-ranged")).to_have_text([" cap", "ital"])
+    sum_of_bits = (
+        "B, tokens 2 to 3: 2 tokens · logprob -3.101 nats · probability 4.5 % · 4.5 bits; "
+        "A, tokens 2 to 2: 1 token · logprob -0.105 nats · probability 90 % · 0.2 bits"
+    )
+    expect(page.locator(".deluge-ranged-sum")).to_have_text(sum_of_bits)
+    pressed(page, "Escape")
+    assert (page.evaluate("window.model.get('selection')"), active(page)) == ([], [1, 2])
+    pressed(page, "Control+a")
+    assert page.evaluate("window.model.get('selection')") == [1, 0, len(B)]
+    page.evaluate("addEventListener('copy', (e) => { window.copied = e.clipboardData.getData('text/plain'); })")
+    pressed(page, "Control+c")
+    assert page.evaluate("window.copied") == B.text
+
+
+def test_lines_of_one_side_are_selected_also_where_both_are_interleaved(shown: Shown) -> None:
+    lines = [(f"word{at}\n", 0.5) for at in range(4)]
+    page = shown(LogprobCompare(table(*lines), table(*lines), arrange="interleaved"))
+    token(page, 1, 0).click()
+    pressed(page, "Escape", "Shift+ArrowDown", "Shift+ArrowDown")
+    assert page.evaluate("window.model.get('selection')") == [1, 0, 3]
+    token(page, 0, 2).click(modifiers=["Shift"])
+    assert page.evaluate("window.model.get('selection')") == [0, 2, 3]
+
+
+def test_cards_show_what_a_sampler_can_draw_on_both_sides(shown: Shown) -> None:
+    page = shown(LogprobCompare(A, B, top_k=1))
+    token(page, 0, 3).click()
+    card = page.locator(".deluge-card")
+    # Of A the token is the likeliest; of B its counterpart is.
+    expect(card.locator(".deluge-face .deluge-own .deluge-percent")).to_have_text(["100 %", "100 %"])
+    expect(card.locator(".deluge-face .deluge-cut code")).to_have_text(
+        ["·Lyon", "everything else"] * 1 + ["·Paris", "everything else"]
+    )
+    pressed(page, "k")
+    card.get_by_label("top-k").fill("")
+    assert page.evaluate("window.model.get('top_k')") is None
+    for place in (card, page.locator(".deluge-pin")):
+        expect(place.locator(".deluge-face").first.locator(".deluge-own .deluge-percent")).to_have_text("60 %")
+
+
 def test_up_and_down_stay_on_their_side_or_go_through_the_interleaved_lines(shown: Shown) -> None:
     lines = [(f"word{at}" + " \n"[at % 2], 0.5) for at in range(8)]
     page = shown(LogprobCompare(table(*lines), table(*lines)))
@@ -304,7 +388,7 @@ def test_escape_is_passed_to_the_host_when_there_is_nothing_to_close(shown: Show
 
 def test_n_and_p_go_from_difference_to_difference(shown: Shown) -> None:
     page = shown(LogprobCompare(A, B))
-    expect(page.locator(".deluge-count")).to_have_text("2 differences")
+    expect(page.locator(".deluge-bar .deluge-count")).to_have_text("2 differences")
     page.locator(".deluge-box").focus()
     walked = []
     for key in "nnnpp":
@@ -315,7 +399,7 @@ def test_n_and_p_go_from_difference_to_difference(shown: Shown) -> None:
     page.get_by_label("Difference threshold (nats)").fill("0.5")
     page.keyboard.press("Enter")
     assert page.evaluate("window.model.get('threshold')") == 0.5
-    expect(page.locator(".deluge-count")).to_have_text("3 differences")
+    expect(page.locator(".deluge-bar .deluge-count")).to_have_text("3 differences")
     page.get_by_label("Previous difference (p)").click()
     assert chosen(page) == 0
 

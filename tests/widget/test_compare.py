@@ -177,6 +177,23 @@ def test_there_are_at_most_eight_responses_each_with_log_probabilities() -> None
         LogprobCompare(PARIS, None)
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "wrong"),
+    [
+        ("selection", [1, 2, 4], [[2, 0, 1], [0, 1], [0, 2, 2], [1, 0, 99], [0, True, 2], [-1, 0, 1]]),
+        ("pinned", [[0, 1], [1, 3]], [[3], [[0]], [[2, 0]], [[0, 99]], [[0, -1]], ["01"]]),
+        ("top_p", 0.9, [0, 1.5]),
+    ],
+)
+def test_ranges_kept_cards_and_the_sampler_are_of_tokens_that_exist(name: str, value: Any, wrong: list[Any]) -> None:
+    compare = LogprobCompare(PARIS, LYON)
+    compare.set_trait(name, value)
+    for other in wrong:
+        with pytest.raises(SettingError, match=f"^{name} must be "):
+            compare.set_trait(name, other)
+    assert getattr(compare, name) == value
+
+
 def test_only_an_existing_span_can_be_selected() -> None:
     compare = LogprobCompare(PARIS, LYON, selected=4)
     compare.selected = None

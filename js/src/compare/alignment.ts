@@ -6,16 +6,12 @@
 
 import { type Block, type Column, unpack } from "../data/codec.ts";
 import { lastAtMost } from "../data/columns.ts";
-import { type DataRequest, Store } from "../data/store.ts";
+import { type DataRequest, Store, type TokenRef } from "../data/store.ts";
+
+export type { TokenRef };
 
 /** Share of common text under which differences are no use as the colour. */
 const LITTLE = 0.2;
-
-/** A token of one of the responses. */
-export interface TokenRef {
-  side: number;
-  token: number;
-}
 
 /** The spans of the first response with another one. */
 interface Pair {
@@ -50,6 +46,7 @@ export class Alignment {
     data: DataView,
     alignment: DataView,
     request: (side: number, content: DataRequest) => void,
+    silence?: () => string,
   ) {
     const { columns } = unpack(data);
     for (let side = 0; side < sides; side++) {
@@ -57,7 +54,7 @@ export class Alignment {
         const column = columns[`${name}${side}`];
         return column ? new DataView(column.buffer, column.byteOffset, column.byteLength) : null;
       };
-      const store = new Store((content) => request(side, content), blockOf("data") as DataView);
+      const store = new Store((content) => request(side, content), blockOf("data") as DataView, silence);
       const alternatives = blockOf("alternatives");
       const measures = blockOf("measures");
       if (alternatives) store.deferAlternatives(alternatives);
@@ -88,6 +85,11 @@ export class Alignment {
 
   get sides(): number {
     return this.stores.length;
+  }
+
+  /** Why measures that are missing do not come; empty while they may, or if none are missing. */
+  get silence(): string {
+    return this.stores.find((store) => !store.isMeasured(store.count - 1))?.silence() ?? "";
   }
 
   /** Add data that has arrived for a response. */
@@ -154,6 +156,16 @@ export class Alignment {
   rangeIn(span: number, side: number): Range {
     const { other, a, b } = this.rangesOf(span);
     return side === 0 ? a : side === other ? b : [0, 0];
+  }
+
+  /** The tokens of another response that stand opposite; null if it has none, or its tokens have other ends. */
+  opposite(side: number, [from, to]: Range, other: number): Range | null {
+    const [own, theirs] = [this.units[side] as Column, this.units[other] as Column];
+    const first = this.unitOf({ side, token: from });
+    const end = this.unitOf({ side, token: to - 1 }) + 1;
+    if (own[first] !== from || own[end] !== to) return null;
+    const tokens: Range = [theirs[first] ?? 0, theirs[end] ?? 0];
+    return tokens[1] > tokens[0] ? tokens : null;
   }
 
   /** The first token of a span: in the first response if the span has any there, else in the other. */

@@ -1,5 +1,6 @@
 // The content of a comparison's card: what each response has in the same part of the text, side by side.
 
+import { NO_SAMPLER, type SamplerSettings } from "../data/cuts.ts";
 import { percent, signedNats } from "../data/format.ts";
 import { CardContent, type ContentActions, renderContent } from "../ui/card_content.ts";
 import { element } from "../ui/dom.ts";
@@ -43,8 +44,13 @@ export function comparedSides(alignment: Alignment, ref: TokenRef): number[] {
 }
 
 /** The text for screen readers. */
-export function spokenText(alignment: Alignment, names: string[], ref: TokenRef): string {
-  const content = contentOf(alignment, ref);
+export function spokenText(
+  alignment: Alignment,
+  names: string[],
+  ref: TokenRef,
+  sampler: SamplerSettings,
+): string {
+  const content = contentOf(alignment, ref, sampler);
   const facts = [`${names[ref.side]}, ${content.spoken}`];
   if (!alignment.isCommon(ref)) facts.push("only here");
   else {
@@ -66,7 +72,8 @@ export function renderComparison(
   alignment: Alignment,
   names: string[],
   ref: TokenRef,
-  limit: number,
+  sampler: SamplerSettings,
+  limit: number | undefined,
   actions: ContentActions,
 ): HTMLElement[] {
   const head = element("div", "deluge-card-head");
@@ -94,7 +101,7 @@ export function renderComparison(
   for (const side of comparedSides(alignment, ref)) {
     const root = renderSide(alignment, names, ref, side);
     const other = counterpart(alignment, ref, side);
-    if (other) root.append(...renderContent(contentOf(alignment, other, limit), actions));
+    if (other) root.append(...renderContent(contentOf(alignment, other, sampler, limit), actions));
     columns.append(root);
   }
   return [...children, columns];
@@ -128,9 +135,14 @@ function renderSide(alignment: Alignment, names: string[], ref: TokenRef, side: 
   return root;
 }
 
-export function contentOf(alignment: Alignment, { side, token }: TokenRef, limit?: number): CardContent {
+export function contentOf(
+  alignment: Alignment,
+  { side, token }: TokenRef,
+  sampler: SamplerSettings = NO_SAMPLER,
+  limit?: number,
+): CardContent {
   const store = alignment.stores[side];
   if (!store) throw new RangeError(`there is no response ${side}`);
   store.requestMeasures();
-  return new CardContent(store, token, store.alternatives(token), undefined, limit);
+  return new CardContent(store, token, store.alternatives(token), sampler, limit);
 }

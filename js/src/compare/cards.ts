@@ -1,5 +1,6 @@
 // The card of a comparison: shown beside a token, following the pointer or open until it is closed.
 
+import { NO_SAMPLER, type SamplerSettings } from "../data/cuts.ts";
 import { writeClipboard } from "../text/clipboard.ts";
 import { Card, type CardHost } from "../ui/card.ts";
 import { MORE_BUTTON, RowLimit } from "../ui/card_content.ts";
@@ -7,6 +8,7 @@ import { button, element, focusedFrom } from "../ui/dom.ts";
 import type { Alignment, TokenRef } from "./alignment.ts";
 import { contentOf, renderComparison } from "./card_content.ts";
 import { LETTERS } from "./letters.ts";
+import type { Tools } from "./tools.ts";
 
 /** The view, as the card uses it. */
 export interface CardsHost {
@@ -27,6 +29,7 @@ export class Cards implements CardHost {
   constructor(
     private readonly alignment: Alignment,
     private readonly host: CardsHost,
+    private readonly tools: Tools | null,
   ) {
     this.card = new Card(this);
     this.card.root.classList.add("deluge-facing");
@@ -42,16 +45,18 @@ export class Cards implements CardHost {
     const limit = this.#limit.of(isOpen ? `${ref.side} ${ref.token}` : "");
     const onMore = (shown: number) => this.#showMore(ref, shown);
     const controls = isOpen ? { onMore } : {};
-    const children = renderComparison(this.alignment, this.host.names, ref, limit, controls);
+    const children = renderComparison(this.alignment, this.host.names, ref, this.#sampler, limit, controls);
     if (isOpen) {
       const actions = element("div", "deluge-acts");
+      const { tools } = this;
       actions.append(
         button("‹ difference", "Previous difference (p)", () => this.host.goToDifference(-1)),
         button("difference ›", "Next difference (n)", () => this.host.goToDifference(1)),
+        ...(tools ? [tools.keepButton(ref, () => this.close())] : []),
         button("copy", "Copy as a table (c)", () => this.copy(ref)),
         button("close", "Close (Escape)", () => this.close()),
       );
-      children.push(actions);
+      children.push(actions, ...(tools?.cardControls() ?? []));
     }
     this.card.show(ref.token, children, anchor, isOpen);
     if (isOpen) {
@@ -60,9 +65,13 @@ export class Cards implements CardHost {
     }
   }
 
+  get #sampler(): SamplerSettings {
+    return this.tools?.sampler ?? NO_SAMPLER;
+  }
+
   /** Copy the alternatives of a token. */
   copy(ref: TokenRef): void {
-    writeClipboard(contentOf(this.alignment, ref).table, () => this.host.notify("copied"));
+    writeClipboard(contentOf(this.alignment, ref, this.#sampler).table, () => this.host.notify("copied"));
   }
 
   /** If a card is shown, show it again, or show that of another token. */
@@ -74,7 +83,7 @@ export class Cards implements CardHost {
     this.#limit.set(limit);
     this.refresh();
     this.card.focus(MORE_BUTTON);
-    this.host.announce(contentOf(this.alignment, ref, limit).spokenRows);
+    this.host.announce(contentOf(this.alignment, ref, this.#sampler, limit).spokenRows);
   }
 
   // For the card -------------------------------------------------------------------------------------------------

@@ -3,19 +3,23 @@
 import { selectedText, textSelection } from "../text/clipboard.ts";
 import { cellAt } from "../text/token_span.ts";
 import { focusedFrom, listenUntil } from "../ui/dom.ts";
-import { type Action, actionOf } from "../ui/keyboard.ts";
+import { type Action, actionOf, type Move } from "../ui/keyboard.ts";
 import { hasOpenMenu, onMenuOpen } from "../ui/menu.ts";
 import { onFocusLeave } from "../ui/shell.ts";
 import type { Alignment, TokenRef } from "./alignment.ts";
 import type { Cards } from "./cards.ts";
 import type { Navigation } from "./navigation.ts";
+import type { RangeSelection } from "./range_selection.ts";
 import type { ResponseBox } from "./response_box.ts";
+import type { Tools } from "./tools.ts";
 
 /** The list of keys that the help shows. The keys are read in ui/keyboard.ts. */
 export const KEYS: [string, string][] = [
   ["← → ↑ ↓", "previous or next token or line"],
   ["Home End", "first or last token"],
   ["Page ↑ ↓", "ten lines up or down"],
+  ["Shift ← → ↑ ↓", "select a range of tokens"],
+  ["Ctrl A, Ctrl C", "select the whole response; copy the selected text"],
   ["o", "same place in the other response"],
   ["n p", "next or previous difference"],
   ["Enter", "open the card; press again to move into it"],
@@ -31,6 +35,8 @@ export interface InputParts {
   alignment: Alignment;
   cards: Cards;
   navigation: Navigation;
+  ranges: RangeSelection;
+  tools: Tools | null;
   clearSelection(): void;
   toggleHelp(): void;
   notify(text: string): void;
@@ -59,44 +65,81 @@ export class Input {
       if (side === undefined) delete box.dataset["side"];
       else box.dataset["side"] = side;
     });
-    on(box, "click", (event) => {
-      const ref = tokenOf(event);
-      if (ref && !textSelection(box)) navigation.goTo(ref, true);
+    on(box, "mousedown", (event) => {
+      if (!event.shiftKey || !tokenOf(event)) return;
+      // Select tokens, without selecting the text between two clicks as well.
+      event.preventDefault();
+      parts.responses.focus();
     });
+    on(box, "click", (event) => this.#onClick(event));
     on(box, "keydown", (event) => this.#onKey(event));
-    on(root, "copy", (event) => this.#onCopy(event));
+    // If no text is selected, Firefox sends the event to the document and not to the focused element.
+    document.addEventListener("copy", (event) => this.#onCopy(event), { signal });
     onFocusLeave(root, () => cards.hide(), signal);
     onMenuOpen(root, () => cards.hide(), signal);
   }
 
+  #onClick(event: MouseEvent): void {
+    const { navigation, ranges, responses } = this.parts;
+    const ref = tokenOf(event);
+    if (!ref) return;
+    if (event.shiftKey) ranges.extendTo(ref, navigation.current);
+    else if (!textSelection(responses.box)) {
+      ranges.end();
+      navigation.goTo(ref, true);
+    }
+  }
+
   #onKey(event: KeyboardEvent): void {
-    const { alignment, navigation } = this.parts;
-    if (event.ctrlKey || event.metaKey || event.altKey) return;
-    if (event.key === "o" && navigation.current) navigation.goToOtherSide();
-    else {
-      const action = actionOf(event.key, alignment.count(navigation.current?.side ?? 0));
-      if (!action || !this.#run(action)) return;
+    const { alignment, navigation, ranges } = this.parts;
+    const side = navigation.current?.side ?? 0;
+    const count = alignment.count(side);
+    const hasModifier = event.ctrlKey || event.metaKey;
+    if (hasModifier && event.key === "a" && count) {
+      ranges.select(side, [0, count]);
+      window.getSelection()?.removeAllRanges();
+    } else if (hasModifier || event.altKey) return;
+    else if (event.key === "o" && navigation.current) {
+      ranges.end();
+      navigation.goToOtherSide();
+    } else {
+      const action = actionOf(event.key, count);
+      if (!action || !this.#run(action, event.shiftKey)) return;
     }
     event.preventDefault();
     event.stopPropagation();
   }
 
   #onCopy(event: ClipboardEvent): void {
-    const { alignment, responses } = this.parts;
-    const range = textSelection(responses.box);
-    const side = Number(responses.box.dataset["side"] ?? -1);
+    const { alignment, ranges, responses, root } = this.parts;
+    const { box } = responses;
+    const selected = event.composedPath().includes(root) ? textSelection(box) : null;
+    const side = Number(box.dataset["side"] ?? -1);
     const [store, layout] = [alignment.stores[side], responses.layouts[side]];
     const cells = `[data-of="${side}"]`;
-    const text = range && store && layout ? selectedText(range, responses.box, cells, store, layout) : null;
+    let text = selected && store && layout ? selectedText(selected, box, cells, store, layout) : null;
+    // Most of a long text has no elements: copy a selected range from the store.
+    if (text === null && focusedFrom(root) === box) text = ranges.text;
     if (text === null || !event.clipboardData) return;
     event.clipboardData.setData("text/plain", text);
     event.preventDefault();
     this.parts.notify("copied");
   }
 
+  /** Move, and with Shift select the tokens on the way. */
+  #move(move: Move, withShift: boolean): void {
+    const { navigation, ranges } = this.parts;
+    if (withShift) ranges.start(navigation.current?.token ?? 0);
+    else ranges.end();
+    if (move.kind === "to") navigation.goToToken(move.token);
+    else if (move.kind === "token") navigation.moveByTokens(move.by);
+    else navigation.moveByLines(move.by, withShift);
+    if (withShift && navigation.current) ranges.extendTo(navigation.current, null);
+  }
+
   /** Returns false if the key is left to the host. */
-  #run(action: Action): boolean {
-    const { cards, navigation } = this.parts;
+  #run(action: Action, withShift: boolean): boolean {
+    const { cards, navigation, ranges, tools } = this.parts;
     switch (action.kind) {
       case "card":
         if (!navigation.current) return false;
@@ -106,6 +149,7 @@ export class Input {
       case "escape":
         if (cards.card.isOpen) cards.close();
         else if (cards.ref && !navigation.current) cards.hide();
+        else if (ranges.range) ranges.clear();
         else if (navigation.current) this.parts.clearSelection();
         // With nothing to close or clear, Escape is passed to the notebook.
         else return false;
@@ -121,16 +165,12 @@ export class Input {
         this.parts.toggleHelp();
         return true;
       case "to":
-        navigation.goToToken(action.token);
-        return true;
       case "token":
-        navigation.moveByTokens(action.by);
-        return true;
       case "line":
-        navigation.moveByLines(action.by);
+        this.#move(action, withShift);
         return true;
       default:
-        return false;
+        return tools?.run(action) ?? false;
     }
   }
 }

@@ -82,8 +82,11 @@ export class Navigation {
     this.host.notify("no other response has text here");
   }
 
-  /** Move up or down: within the response, or if the lines are interleaved, through all lines that have text. */
-  moveByLines(by: number): void {
+  /**
+   * Move up or down: within the response, or if the lines are interleaved, through all lines that have text, unless
+   * `staysOnSide`.
+   */
+  moveByLines(by: number, staysOnSide = false): void {
     const from = this.current;
     if (!from) {
       this.#goToEnd(by);
@@ -97,7 +100,7 @@ export class Navigation {
     let target = from;
     const direction = Math.sign(by);
     for (let remaining = Math.abs(by); remaining > 0; ) {
-      if (isInterleaved) side += direction;
+      if (isInterleaved && !staysOnSide) side += direction;
       else row += direction;
       if (side < 0 || side >= sides) {
         side = (side + sides) % sides;

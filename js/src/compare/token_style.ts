@@ -6,6 +6,8 @@ import { heatAt, valueFor } from "../data/token_values.ts";
 import type { Appearance } from "../text/token_span.ts";
 import type { Alignment, TokenRef } from "./alignment.ts";
 import type { CompareBy } from "./model.ts";
+import type { RangeSelection } from "./range_selection.ts";
+import type { Tools } from "./tools.ts";
 
 export class TokenStyle {
   #isWithinLimits: ((value: number) => boolean) | null = null;
@@ -14,6 +16,8 @@ export class TokenStyle {
   constructor(
     private readonly alignment: Alignment,
     private readonly selection: () => { span: number | null; current: TokenRef | null },
+    private readonly ranges: RangeSelection,
+    private readonly tools: Tools | null,
   ) {}
 
   /** Colour by another measure, without limits. */
@@ -46,11 +50,13 @@ export class TokenStyle {
         classes += " deluge-dim";
     }
     const { span, current } = this.selection();
-    if (span !== null) {
+    if (this.ranges.range) {
+      if (this.ranges.has(ref)) classes += " deluge-ranged";
+    } else if (span !== null) {
       const [from, to] = alignment.rangeIn(span, ref.side);
       if (ref.token >= from && ref.token < to) classes += " deluge-ranged";
     }
     if (ref.side === current?.side && ref.token === current.token) classes += " deluge-selected";
-    return { heat, classes };
+    return { heat, classes: `${classes}${this.tools?.classesOf(ref) ?? ""}` };
   }
 }

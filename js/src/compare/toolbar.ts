@@ -26,6 +26,7 @@ export class Toolbar extends Bar {
     private readonly model: Model,
     legends: HTMLElement[],
     private readonly goToDifference: (by: 1 | -1) => void,
+    tools: HTMLElement | null,
     signal: AbortSignal,
   ) {
     super(Number.POSITIVE_INFINITY);
@@ -45,6 +46,7 @@ export class Toolbar extends Bar {
       [this.#createSteps(threshold)],
       menu("Display", displaySettings(model, signal), signal),
     );
+    if (tools) this.head.append(tools);
     const update = () => {
       color.value = model.get("color_by");
       arrange.value = model.get("arrange");

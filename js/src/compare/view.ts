@@ -1,11 +1,11 @@
 // A comparison of several responses: creates its parts, and updates them when a trait, the data or the page changes.
 
 import { unpack } from "../data/codec.ts";
+import { NO_SAMPLER } from "../data/cuts.ts";
 import { percent } from "../data/format.ts";
 import type { Fragment } from "../data/store.ts";
 import { needsMeasures } from "../data/token_values.ts";
 import { Kernel, NO_KERNEL } from "../host/kernel.ts";
-import { RequestOnce } from "../host/request_once.ts";
 import { followTheme } from "../host/theme.ts";
 import { onChange, setTrait } from "../host/traits.ts";
 import type { Appearance } from "../text/token_span.ts";
@@ -23,21 +23,25 @@ import { differenceLegend, Headings } from "./headings.ts";
 import { Input, KEYS } from "./input.ts";
 import type { Model, State } from "./model.ts";
 import { Navigation, type NavigationHost } from "./navigation.ts";
+import { RangeSelection } from "./range_selection.ts";
 import { ResponseBox, type ResponseBoxHost } from "./response_box.ts";
 import { TokenStyle } from "./token_style.ts";
 import { Toolbar } from "./toolbar.ts";
+import type { createTools, Tools, ToolsHost } from "./tools.ts";
 
 let viewCount = 0;
 
-export class CompareView implements ResponseBoxHost, CardsHost, NavigationHost {
+export class CompareView implements ResponseBoxHost, CardsHost, NavigationHost, ToolsHost {
   readonly root = element("section", `${ROOT_CLASSES} deluge-comparison`);
   readonly #idPrefix = `deluge-c${++viewCount}`;
   readonly #headings = new Headings();
   readonly #status = statusRegion();
-  readonly #help = keyHelp(KEYS);
+  readonly #help: HTMLElement;
   readonly #toast: Toast;
-  readonly #requests: RequestOnce;
+  readonly #kernel: Kernel;
   readonly #alignment: Alignment;
+  readonly #tools: Tools | null;
+  readonly #ranges: RangeSelection;
   readonly #style: TokenStyle;
   readonly #responses: ResponseBox;
   readonly #cards: Cards;
@@ -50,22 +54,24 @@ export class CompareView implements ResponseBoxHost, CardsHost, NavigationHost {
   constructor(
     private readonly model: Model,
     private readonly signal: AbortSignal,
+    addTools?: typeof createTools,
   ) {
-    const kernel = new Kernel(model, () => this.notify(NO_KERNEL), signal);
-    this.#requests = new RequestOnce(kernel.send);
+    this.#kernel = new Kernel(model, this.root, () => this.#onSilence(), signal);
     this.#alignment = new Alignment(
       this.names.length,
       model.get("data"),
       model.get("alignment"),
-      (side, content) => this.#requests.request({ ...content, side }),
+      (side, content) => this.#kernel.request({ ...content, side }),
+      this.#kernel.silence,
     );
-    this.#style = new TokenStyle(this.#alignment, () => ({
-      span: this.#span,
-      current: this.#navigation.current,
-    }));
+    this.#tools = addTools?.(model, this.#alignment, this, signal) ?? null;
+    this.#help = keyHelp([...KEYS, ...(this.#tools?.keys ?? [])]);
+    this.#ranges = new RangeSelection(model, this.#alignment);
+    const selection = () => ({ span: this.#span, current: this.current });
+    this.#style = new TokenStyle(this.#alignment, selection, this.#ranges, this.#tools);
     this.#responses = new ResponseBox(this.#alignment, this, signal);
     this.#toast = new Toast(this.root, this.#responses.box, signal);
-    this.#cards = new Cards(this.#alignment, this);
+    this.#cards = new Cards(this.#alignment, this, this.#tools);
     this.#navigation = new Navigation(this.#alignment, this.#responses, this);
     this.#chart = new Chart(this.#alignment, (ref) => this.#navigation.goTo(ref), signal);
     this.#legend = new Legend((limits) => {
@@ -74,7 +80,8 @@ export class CompareView implements ResponseBoxHost, CardsHost, NavigationHost {
     }, signal);
     this.#differenceLegend = differenceLegend(this.#alignment);
     const legends = [this.#differenceLegend, this.#legend.root];
-    this.#toolbar = new Toolbar(model, legends, (by) => this.goToDifference(by), signal);
+    const goToDifference = (by: 1 | -1) => this.goToDifference(by);
+    this.#toolbar = new Toolbar(model, legends, goToDifference, this.#tools?.controls ?? null, signal);
     this.#handleInput();
     this.#appendParts();
     this.#listen();
@@ -83,6 +90,7 @@ export class CompareView implements ResponseBoxHost, CardsHost, NavigationHost {
     this.#paintColor();
     this.#paintChart();
     this.#paintCount();
+    this.#tools?.refresh();
     this.#onSelected();
   }
 
@@ -94,6 +102,8 @@ export class CompareView implements ResponseBoxHost, CardsHost, NavigationHost {
         alignment: this.#alignment,
         cards: this.#cards,
         navigation: this.#navigation,
+        ranges: this.#ranges,
+        tools: this.#tools,
         clearSelection: () => this.#clearSelection(),
         toggleHelp: () => this.#help.toggleAttribute("hidden"),
         notify: (text) => this.notify(text),
@@ -110,6 +120,8 @@ export class CompareView implements ResponseBoxHost, CardsHost, NavigationHost {
       this.#responses.box,
       this.#headings.below,
       this.#chart.root,
+      this.#ranges.root,
+      ...(this.#tools?.below ?? []),
       this.#help,
       this.#responses.sample,
       this.#cards.card.root,
@@ -120,7 +132,9 @@ export class CompareView implements ResponseBoxHost, CardsHost, NavigationHost {
 
   /** Lay the text out if the width of its box has changed. */
   arrange(): void {
+    this.#kernel.check();
     this.#toolbar.fold(this.root.clientWidth);
+    this.#tools?.fold(this.root.clientWidth);
     const change = this.#responses.arrange();
     if (change === "shown") this.#paintSelection();
     if (change !== "first" && change !== "again") return;
@@ -139,12 +153,14 @@ export class CompareView implements ResponseBoxHost, CardsHost, NavigationHost {
       const block = blocks[index];
       if (block) this.#alignment.receive(side, part, unpack(block));
     });
-    this.#requests.clear();
+    this.#kernel.received();
     if (parts.includes("measures")) {
       this.#paintChart();
-      this.#responses.renderer.repaint();
+      this.repaint();
+      this.#paintShare();
+      this.#paintRange();
     }
-    this.#cards.refresh();
+    this.#refresh();
   }
 
   // For the parts ------------------------------------------------------------------------------------------------
@@ -186,7 +202,29 @@ export class CompareView implements ResponseBoxHost, CardsHost, NavigationHost {
     return this.#responses.renderer.find(ref);
   }
 
+  get current(): TokenRef | null {
+    return this.#navigation.current;
+  }
+
+  goTo(ref: TokenRef): void {
+    this.#ranges.end();
+    this.#navigation.goTo(ref);
+  }
+
+  refreshCard(): void {
+    this.#cards.refresh();
+  }
+
+  repaint(): void {
+    this.#responses.renderer.repaint();
+  }
+
+  leave(): void {
+    this.#responses.focus();
+  }
+
   goToDifference(by: 1 | -1): void {
+    this.#ranges.end();
     this.#navigation.goToDifference(by);
   }
 
@@ -198,6 +236,18 @@ export class CompareView implements ResponseBoxHost, CardsHost, NavigationHost {
   notify(text: string): void {
     this.#toast.show(text);
     this.announce(text);
+  }
+
+  /** Show cards again, with what has arrived. */
+  #refresh(): void {
+    this.#cards.refresh();
+    this.#tools?.refresh();
+  }
+
+  #onSilence(): void {
+    this.notify(NO_KERNEL);
+    this.#refresh();
+    this.#paintShare();
   }
 
   scrolled(): void {
@@ -223,7 +273,7 @@ export class CompareView implements ResponseBoxHost, CardsHost, NavigationHost {
     this.#paintSelection();
     if (isOtherSide) this.#paintCount();
     this.#cards.show(ref, staysOpen);
-    this.announce(spokenText(this.#alignment, this.names, ref));
+    this.announce(spokenText(this.#alignment, this.names, ref, this.#tools?.sampler ?? NO_SAMPLER));
   }
 
   /** The selection has changed, here or in Python. */
@@ -272,7 +322,13 @@ export class CompareView implements ResponseBoxHost, CardsHost, NavigationHost {
     }
     this.#paintStyle();
     this.#paintShare();
-    this.#responses.renderer.repaint();
+    this.#paintRange();
+    this.repaint();
+  }
+
+  #paintRange(): void {
+    const colorBy = this.model.get("color_by");
+    this.#ranges.paint(colorBy === "difference" ? "surprisal" : colorBy);
   }
 
   #paintStyle(): void {
@@ -295,7 +351,9 @@ export class CompareView implements ResponseBoxHost, CardsHost, NavigationHost {
     const share = `A and B share ${percent(alignment.commonShare(1))} of their tokens`;
     const colorBy = this.model.get("color_by");
     const isFew = colorBy !== "difference" && alignment.hasLittleInCommon;
-    const note = isFew ? `too few to compare: coloured by ${colorBy}` : "";
+    const silence = colorBy !== "difference" && needsMeasures(colorBy) ? alignment.silence : "";
+    const few = isFew ? `too few to compare: coloured by ${colorBy}` : "";
+    const note = silence ? `${colorBy}: ${silence}` : few;
     this.#toolbar.showSummary(note ? `${share}, ${note}` : share);
     this.#headings.showNote(note);
   }
@@ -321,6 +379,11 @@ export class CompareView implements ResponseBoxHost, CardsHost, NavigationHost {
       this.arrange();
     };
     on(["selected"], () => this.#onSelected());
+    on(["selection"], () => {
+      this.#paintRange();
+      this.repaint();
+      if (this.#ranges.range) this.announce(this.#ranges.root.textContent);
+    });
     on(["color_by"], () => this.#paintColor());
     on(["palette", "font", "boundaries"], () => this.#paintStyle());
     on(["measure"], () => this.#paintChart());

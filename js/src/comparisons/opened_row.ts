@@ -25,7 +25,7 @@ export class OpenedRow {
   ) {
     this.#cell.colSpan = columns;
     this.root.append(this.#cell);
-    this.#kernel = new Kernel(model, () => this.#say(NO_KERNEL), signal);
+    this.#kernel = new Kernel(model, this.root, () => this.#say(NO_KERNEL), signal);
     signal.addEventListener("abort", () => this.#lifetime.abort());
   }
 
@@ -82,7 +82,7 @@ export class OpenedRow {
         title: "",
         link: "",
       },
-      (content) => this.#kernel.send({ ...content, row }),
+      (content) => this.model.send({ ...content, row }),
     );
     const view = new CompareView(inner as never, this.#lifetime.signal);
     this.#view = view;

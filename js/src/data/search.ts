@@ -1,8 +1,8 @@
-// Searches the text of a completion, and finds its surprises: the tokens whose probability is below a threshold. Works in
+// Searches the texts of completions, and finds their surprises: the tokens whose probability is below a threshold. Works in
 // small steps, so that the caller can pause between them; touches no element.
 
 import { lastAtMost, partitionPoint } from "./columns.ts";
-import type { Store } from "./store.ts";
+import type { Store, TokenRef } from "./store.ts";
 
 /** Tokens to read between two pauses. */
 const STEP = 4096;
@@ -88,12 +88,11 @@ export class Search {
     this.#readLength = base + text.length;
   }
 
-  /** The next match after a token, or the previous one before it; wraps around. */
-  nearest(token: number | null, by: 1 | -1): Match | null {
+  /** The next match after a token, or the previous one before it; without a token the first one, or the last. */
+  next(token: number | null, by: 1 | -1): Match | undefined {
     const { matches } = this;
-    const last = matches[matches.length - 1] ?? null;
-    if (by > 0) return matches[token === null ? 0 : this.#countUpTo(token)] ?? matches[0] ?? null;
-    return (token === null ? last : matches[this.#countUpTo(token - 1) - 1]) ?? last;
+    if (token === null) return by > 0 ? matches[0] : matches.at(-1);
+    return matches[by > 0 ? this.#countUpTo(token) : this.#countUpTo(token - 1) - 1];
   }
 
   /** The index of the first match that begins with a token; null if none does. */
@@ -105,6 +104,56 @@ export class Search {
   /** The number of matches that begin at a token or before it. */
   #countUpTo(token: number): number {
     return partitionPoint(this.matches.length, (index) => (this.matches[index] as Match)[0] <= token);
+  }
+}
+
+/** The matches of a query in several texts, one text after the other. */
+export class Searches {
+  readonly #searches: Search[];
+
+  constructor(stores: readonly Store[], query: string) {
+    this.#searches = stores.map((store) => new Search(store, query));
+  }
+
+  get done(): boolean {
+    return this.#searches.every((search) => search.done);
+  }
+
+  /** The number of matches in the first texts; by default in all. */
+  count(sides = this.#searches.length): number {
+    return this.#searches.slice(0, sides).reduce((sum, search) => sum + search.matches.length, 0);
+  }
+
+  /** True if a token is part of a match. */
+  has({ side, token }: TokenRef): boolean {
+    return this.#searches[side]?.has(token) ?? false;
+  }
+
+  /** Tokens of all texts from `first` on have changed. */
+  invalidate(first: number): void {
+    for (const search of this.#searches) search.invalidate(first);
+  }
+
+  *run(): Generator<void> {
+    for (const search of this.#searches) yield* search.run();
+  }
+
+  /** The first token of the next match after a token, or of the previous one before it; wraps around. */
+  nearest(from: TokenRef | null, by: 1 | -1): TokenRef | null {
+    const sides = this.#searches.length;
+    const start = from?.side ?? (by > 0 ? 0 : sides - 1);
+    for (let step = 0; step <= sides; step++) {
+      const side = (start + by * step + sides) % sides;
+      const match = this.#searches[side]?.next(step ? null : (from?.token ?? null), by);
+      if (match) return { side, token: match[0] };
+    }
+    return null;
+  }
+
+  /** The index of the match that begins with a token; null if none does. */
+  indexOf({ side, token }: TokenRef): number | null {
+    const index = this.#searches[side]?.indexOf(token) ?? null;
+    return index === null ? null : this.count(side) + index;
   }
 }
 
@@ -139,20 +188,23 @@ export function countSurprises(store: Store, threshold: number, first = 0): numb
   return count;
 }
 
-/** The `size` least probable tokens below a threshold, the most surprising first. */
-export function mostSurprising(store: Store, threshold: number, size: number): number[] {
-  const tokens: number[] = [];
+/** The `size` least probable tokens of texts below a threshold, the most surprising first. */
+export function mostSurprising(stores: readonly Store[], threshold: number, size: number): TokenRef[] {
+  const refs: TokenRef[] = [];
   let limit = logThreshold(threshold);
-  const logprobOf = (token: number) => store.logprob[token] ?? 0;
-  for (let token = 0; token < store.count; token++) {
-    if (!(logprobOf(token) < limit)) continue;
-    let index = tokens.length;
-    while (index > 0 && logprobOf(tokens[index - 1] ?? 0) > logprobOf(token)) index--;
-    tokens.splice(index, 0, token);
-    if (tokens.length > size) {
-      tokens.pop();
-      limit = Math.min(limit, logprobOf(tokens[size - 1] ?? 0));
+  const logprobOf = (ref?: TokenRef) => (ref && stores[ref.side]?.logprob[ref.token]) ?? 0;
+  stores.forEach((store, side) => {
+    for (let token = 0; token < store.count; token++) {
+      const logprob = store.logprob[token] ?? 0;
+      if (!(logprob < limit)) continue;
+      let index = refs.length;
+      while (index > 0 && logprobOf(refs[index - 1]) > logprob) index--;
+      refs.splice(index, 0, { side, token });
+      if (refs.length > size) {
+        refs.pop();
+        limit = Math.min(limit, logprobOf(refs[size - 1]));
+      }
     }
-  }
-  return tokens;
+  });
+  return refs;
 }

@@ -44,6 +44,12 @@ export interface Alternative {
   chosen: boolean;
 }
 
+/** A token of one of several texts, which are numbered by their side. */
+export interface TokenRef {
+  side: number;
+  token: number;
+}
+
 /** A message that asks Python for missing data. */
 export type DataRequest = { chunk: number } | { measures: true } | { whole: true };
 
@@ -95,6 +101,8 @@ export class Store {
   constructor(
     private readonly request: (content: DataRequest) => void,
     data: DataView,
+    /** Why requested data do not come; empty while they may. */
+    readonly silence = () => "",
   ) {
     const block = unpack(data);
     this.epoch = block.fields["epoch"] as string;

@@ -1,6 +1,7 @@
 // The widget that compares responses, as an anywidget module.
 
 import type { Model } from "../compare/model.ts";
+import { createTools } from "../compare/tools.ts";
 import { CompareView } from "../compare/view.ts";
 import { hideFallback } from "../host/fallback.ts";
 import { onChange, onMessage } from "../host/traits.ts";
@@ -14,7 +15,8 @@ interface Message {
 
 export default defineWidget((model: Model, el, signal) => {
   const slot = new ViewSlot<CompareView>(el, signal);
-  const redraw = () => slot.replace((viewSignal) => new CompareView(model, viewSignal)).arrange();
+  const redraw = () =>
+    slot.replace((viewSignal) => new CompareView(model, viewSignal, createTools)).arrange();
   redraw();
   onChange(model, ["alignment"], redraw, signal);
   onMessage(

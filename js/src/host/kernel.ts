@@ -7,40 +7,91 @@ const PATIENCE = 10_000;
 
 export const NO_KERNEL = "no kernel answers; run the cell again";
 
-export class Kernel {
-  #timer: ReturnType<typeof setTimeout> | undefined;
+/** Jupyter marks the elements of widgets whose model has no kernel: one that was saved, or whose kernel has ended. */
+const DISCONNECTED = ".jupyter-widgets-disconnected";
 
-  /** `onSilence` is called when a request cannot be sent, or is not answered in time. */
+export class Kernel {
+  #askTimer: ReturnType<typeof setTimeout> | undefined;
+  #dataTimer: ReturnType<typeof setTimeout> | undefined;
+  /** Requests for data that are not answered. */
+  readonly #requested = new Set<string>();
+  #isSilent = false;
+
+  /**
+   * `root` is the element of the widget. `onSilence` is called, after what runs now, when a request cannot be sent, or is
+   * not answered in time.
+   */
   constructor(
     private readonly model: Pick<AnyModel, "send">,
+    private readonly root: Element,
     private readonly onSilence: () => void,
-    signal: AbortSignal,
+    private readonly signal: AbortSignal,
   ) {
-    signal.addEventListener("abort", () => this.answered());
-  }
-
-  /** Send a message. Returns false if that is impossible. */
-  readonly send = (content: object): boolean => {
-    try {
-      this.model.send(content);
-      return true;
-    } catch {
+    signal.addEventListener("abort", () => {
       this.answered();
-      this.onSilence();
-      return false;
-    }
-  };
+      clearTimeout(this.#dataTimer);
+    });
+  }
 
   /** Send a message that must be answered in time. Returns false if it cannot be sent. */
   ask(content: object): boolean {
     this.answered();
-    if (!this.send(content)) return false;
-    this.#timer = setTimeout(this.onSilence, PATIENCE);
+    if (!this.#send(content)) return false;
+    this.#askTimer = setTimeout(() => this.#fail(), PATIENCE);
     return true;
   }
 
-  /** Something has come from Python. */
+  /** What was asked for last is answered. */
   answered(): void {
-    clearTimeout(this.#timer);
+    clearTimeout(this.#askTimer);
+  }
+
+  /** Request data, unless they were requested: drawing asks again and again until they arrive. */
+  readonly request = (content: object): void => {
+    const key = JSON.stringify(content);
+    if (this.#requested.has(key)) return;
+    this.#requested.add(key);
+    clearTimeout(this.#dataTimer);
+    if (this.#send(content)) this.#dataTimer = setTimeout(() => this.#fail(), PATIENCE);
+  };
+
+  /** Data have arrived. What is still missing may be requested again. */
+  received(): void {
+    clearTimeout(this.#dataTimer);
+    this.#requested.clear();
+    this.#isSilent = false;
+  }
+
+  /** Why requested data do not come; empty while they may. */
+  readonly silence = (): string => (this.#isSilent ? NO_KERNEL : "");
+
+  /** The widget is on its page, where the host marks it: data that were requested before may not come. */
+  check(): void {
+    if (this.#requested.size && !this.#isSilent && this.#isDisconnected) this.#fail();
+  }
+
+  get #isDisconnected(): boolean {
+    return this.root.closest(DISCONNECTED) !== null;
+  }
+
+  #send(content: object): boolean {
+    try {
+      // Jupyter drops what a disconnected model sends.
+      if (!this.#isDisconnected) {
+        this.model.send(content);
+        return true;
+      }
+    } catch {
+      // A kernel that has ended.
+    }
+    this.#fail();
+    return false;
+  }
+
+  #fail(): void {
+    this.#isSilent = true;
+    queueMicrotask(() => {
+      if (!this.signal.aborted) this.onSilence();
+    });
   }
 }

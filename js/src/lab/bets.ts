@@ -27,6 +27,7 @@ export class Bets {
     suppressShortcuts(this.root);
     this.#kernel = new Kernel(
       model,
+      this.root,
       () => {
         this.#note.textContent = NO_KERNEL;
         this.#count();

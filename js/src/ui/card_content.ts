@@ -114,9 +114,15 @@ export class CardContent {
   }
 
   get facts(): string[] {
-    const { logprob } = this;
+    const { logprob, store } = this;
     const text = Number.isNaN(logprob) ? "log-probability withheld" : `logprob ${logprob.toFixed(3)} nats`;
-    return [this.rank, text, this.entropy].filter(Boolean);
+    const silence = this.alternatives && !store.isMeasured(this.token) ? store.silence() : "";
+    return [this.rank, text, this.entropy, silence && `rank and entropy: ${silence}`].filter(Boolean);
+  }
+
+  /** What stands in place of alternatives that have not arrived. */
+  get waiting(): string {
+    return this.store.silence() || "loading alternatives …";
   }
 
   /** The token's id in the vocabulary, and its bytes. */
@@ -253,7 +259,7 @@ export function renderContent(content: CardContent, actions: ContentActions = {}
   const identity = element("div", "deluge-card-facts deluge-identity", content.identity);
   identity.title = content.identity;
   if (!content.alternatives) {
-    return [head, element("div", "deluge-card-facts", "loading alternatives …"), facts, identity];
+    return [head, element("div", "deluge-card-facts", content.waiting), facts, identity];
   }
   if (!content.rows.length) return [head, facts, identity];
   if (content.sampling) facts.append(` · drawn at ${content.sampling}`);

@@ -1,13 +1,14 @@
 // The cards of one view: the card beside a token, and the pinned cards below the text.
 
-import type { Store } from "../data/store.ts";
+import type { Store, TokenRef } from "../data/store.ts";
 import { setTrait } from "../host/traits.ts";
 import { writeClipboard } from "../text/clipboard.ts";
 import { Card, type CardHost } from "../ui/card.ts";
 import { CardContent, MORE_BUTTON, RowLimit, renderContent } from "../ui/card_content.ts";
-import { button, element, focusedFrom, keepFocus } from "../ui/dom.ts";
+import { button, element, focusedFrom } from "../ui/dom.ts";
+import { type PinnedCard, PinnedCards } from "../ui/pinned_cards.ts";
+import { SAMPLER_TRAITS, SamplerControls, samplerSettings } from "../ui/sampler_controls.ts";
 import type { Model } from "./model.ts";
-import { SAMPLER_TRAITS, SamplerControls, samplerSettings } from "./sampler_controls.ts";
 
 /** The traits that cards show. */
 export const CARD_TRAITS = [...SAMPLER_TRAITS, "pinned", "branching"] as const;
@@ -17,7 +18,7 @@ export interface CardsHost {
   root: HTMLElement;
   box: HTMLElement;
   find(token: number): HTMLElement | null;
-  goTo(token: number): void;
+  goTo(ref: TokenRef): void;
   announce(text: string): void;
   notify(text: string): void;
   /** Send a request to the model, and show that it runs. */
@@ -26,11 +27,7 @@ export interface CardsHost {
 
 export class Cards implements CardHost {
   readonly card: Card;
-  readonly pinned = new PinnedCards(
-    (token) => this.togglePin(token),
-    (token) => this.host.goTo(token),
-    () => this.refresh(),
-  );
+  readonly pinned = new PinnedCards(() => this.refresh());
 
   readonly #limit = new RowLimit();
   readonly #sampler: SamplerControls;
@@ -65,7 +62,17 @@ export class Cards implements CardHost {
   refresh(): void {
     if (this.card.token !== null) this.show(this.card.token, this.card.isOpen);
     const tokens = this.model.get("pinned").filter((token) => token < this.store.count);
-    this.pinned.show(tokens, (token, limit) => this.contentOf(token, limit));
+    this.pinned.show(tokens.map((token) => this.#pinnedCard(token)));
+  }
+
+  #pinnedCard(token: number): PinnedCard {
+    return {
+      key: String(token),
+      name: `token ${token + 1}`,
+      goTo: () => this.host.goTo({ side: 0, token }),
+      remove: () => this.togglePin(token),
+      render: (limit, onMore) => renderContent(this.contentOf(token, limit), { onMore }),
+    };
   }
 
   #showMore(limit: number): void {
@@ -136,40 +143,5 @@ export class Cards implements CardHost {
     const hadFocus = this.card.root.contains(focusedFrom(this.host.root));
     this.card.hide();
     if (hadFocus) this.host.box.focus({ preventScroll: true });
-  }
-}
-
-/** The cards that stay below the text, for comparison. */
-class PinnedCards {
-  readonly root = element("div", "deluge-pins");
-  readonly #limits = new Map<number, number>();
-
-  constructor(
-    private readonly remove: (token: number) => void,
-    private readonly goTo: (token: number) => void,
-    private readonly refresh: () => void,
-  ) {
-    this.root.setAttribute("role", "group");
-    this.root.setAttribute("aria-label", "Kept cards");
-    this.root.hidden = true;
-  }
-
-  show(tokens: number[], contentOf: (token: number, limit?: number) => CardContent): void {
-    this.root.hidden = tokens.length === 0;
-    const cards = tokens.map((token) => {
-      const card = element("div", "deluge-pin");
-      const actions = element("div", "deluge-acts");
-      actions.append(
-        button(`token ${token + 1}`, `Go to token ${token + 1}`, () => this.goTo(token)),
-        button("×", `Remove the card of token ${token + 1}`, () => this.remove(token)),
-      );
-      const onMore = (limit: number) => {
-        this.#limits.set(token, limit);
-        this.refresh();
-      };
-      card.append(actions, ...renderContent(contentOf(token, this.#limits.get(token)), { onMore }));
-      return card;
-    });
-    keepFocus(this.root, () => this.root.replaceChildren(...cards));
   }
 }

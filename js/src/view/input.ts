@@ -7,11 +7,12 @@ import { cellAt } from "../text/token_span.ts";
 import { focusedFrom, listenUntil } from "../ui/dom.ts";
 import { type Action, actionOf } from "../ui/keyboard.ts";
 import { hasOpenMenu, onMenuOpen } from "../ui/menu.ts";
+import type { SearchPanel } from "../ui/search_panel.ts";
 import { onFocusLeave } from "../ui/shell.ts";
 import type { Cards } from "./cards.ts";
 import type { Navigation } from "./navigation.ts";
-import type { SearchPanel } from "./search_panel.ts";
 import type { Selection } from "./selection.ts";
+import type { Surprises } from "./surprises.ts";
 
 /** The list of keys that the help shows. The keys are read in ui/keyboard.ts. */
 export const KEYS: [string, string][] = [
@@ -38,8 +39,8 @@ export interface InputParts {
   selection: Selection;
   cards: Cards;
   navigation: Navigation;
-  searchPanel: SearchPanel;
-  focusSearch(): void;
+  search: SearchPanel;
+  surprises: Surprises;
   toggleHelp(): void;
   notify(text: string): void;
 }
@@ -129,7 +130,7 @@ export class Input {
   }
 
   #run(action: Action, withShift: boolean): void {
-    const { selection, cards, navigation, searchPanel } = this.parts;
+    const { selection, cards, navigation, search, surprises } = this.parts;
     const { token } = selection;
     switch (action.kind) {
       case "token":
@@ -154,16 +155,16 @@ export class Input {
         if (token !== null) cards.copy(cards.contentOf(token));
         return;
       case "surprise":
-        searchPanel.goToSurprise(action.by);
+        surprises.step(action.by);
         return;
       case "match":
-        searchPanel.goToMatch(action.by);
+        search.goToMatch(action.by);
         return;
       case "list":
-        searchPanel.toggleList();
+        surprises.toggleList();
         return;
       case "search":
-        this.parts.focusSearch();
+        search.focus();
         return;
       case "help":
         this.parts.toggleHelp();

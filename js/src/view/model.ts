@@ -1,8 +1,9 @@
 // The traits that a view shares with Python, as deluge_nb/widget/view.py declares them.
 
 import type { AnyModel } from "@anywidget/types";
-import type { SamplerOrder } from "../data/cuts.ts";
 import type { ColorBy } from "../data/scale.ts";
+import type { DisplayState } from "../ui/display_settings.ts";
+import type { SamplerState } from "../ui/sampler_controls.ts";
 
 /** What the rows of the tree have in common. */
 interface TreeNode {
@@ -45,7 +46,7 @@ export interface BranchNode extends TreeNode {
 
 export type Node = BranchNode | SampleNode;
 
-export interface State {
+export interface State extends DisplayState, SamplerState {
   data: DataView;
   measures: DataView;
   alternatives: DataView;
@@ -56,17 +57,8 @@ export interface State {
   selected: number | null;
   selection: number[];
   color_by: ColorBy;
-  palette: string;
-  font: string;
-  spaces: string;
-  boundaries: boolean;
   threshold: number;
   limits: number[];
-  temperature: number;
-  top_k: number | null;
-  top_p: number | null;
-  min_p: number | null;
-  sampler_order: SamplerOrder;
   pinned: number[];
   title: string;
   before: string;

@@ -2,7 +2,7 @@
 // A frame marks the visible part; a click goes to a token, dragging selects a range.
 
 import { type ColorBy, heat } from "../data/scale.ts";
-import type { Store } from "../data/store.ts";
+import type { Store, TokenRef } from "../data/store.ts";
 import { heatOf } from "../data/token_values.ts";
 import { clearCanvas, tokenWidth } from "../ui/canvas.ts";
 import { element } from "../ui/dom.ts";
@@ -22,7 +22,7 @@ const COLOR_STEPS = 24;
 export interface OverviewHost {
   /** The colours that the stylesheet gives to tokens with these heats. */
   colorsOf(heats: number[]): string[];
-  goTo(token: number): void;
+  goTo(ref: TokenRef): void;
   selection: Selection;
 }
 
@@ -67,7 +67,7 @@ export class Overview {
       release: (releaseEvent) => {
         if (hasMoved) return;
         this.host.selection.selectRange(null);
-        this.host.goTo(this.#tokenAt(releaseEvent));
+        this.host.goTo({ side: 0, token: this.#tokenAt(releaseEvent) });
       },
     };
   }

@@ -1,13 +1,13 @@
 // The selected token and the selected range of tokens. Both are traits, and may belong to an earlier, longer text: then
 // they are cut to the tokens that exist.
 
-import type { Store } from "../data/store.ts";
+import type { Store, TokenRef } from "../data/store.ts";
 import { setTrait } from "../host/traits.ts";
+import { RangeAnchor } from "../ui/range_anchor.ts";
 import type { Model } from "./model.ts";
 
 export class Selection {
-  /** The fixed end of the range that is being selected. */
-  #anchor: number | null = null;
+  readonly #anchor = new RangeAnchor();
 
   constructor(
     private readonly model: Model,
@@ -17,6 +17,11 @@ export class Selection {
   get token(): number | null {
     const token = this.model.get("selected") ?? null;
     return token !== null && token < this.store.count ? token : null;
+  }
+
+  get ref(): TokenRef | null {
+    const { token } = this;
+    return token === null ? null : { side: 0, token };
   }
 
   /** The first token, and one past the last. */
@@ -44,18 +49,16 @@ export class Selection {
 
   /** Start a range at a token, unless one is being selected. */
   startRange(token: number): void {
-    this.#anchor ??= token;
+    this.#anchor.start(token);
   }
 
   /** Select from the start of the range to a token. */
   extendTo(token: number): void {
-    const from = this.#anchor ?? this.token ?? token;
-    this.#anchor = from;
-    this.selectRange([Math.min(from, token), Math.max(from, token) + 1]);
+    this.selectRange(this.#anchor.rangeTo(token, this.token));
   }
 
   /** Let the next range start elsewhere. */
   endRange(): void {
-    this.#anchor = null;
+    this.#anchor.end();
   }
 }

@@ -3,6 +3,7 @@
 import type { ColorBy } from "../data/scale.ts";
 import type { Store } from "../data/store.ts";
 import { describeRange, Summary } from "../data/summary.ts";
+import { needsMeasures } from "../data/token_values.ts";
 import { element } from "../ui/dom.ts";
 import { IdleTask } from "../ui/idle_tasks.ts";
 
@@ -30,7 +31,10 @@ export class SummaryLine {
   update(colorBy: ColorBy, range: [number, number] | null): void {
     this.range.textContent = range ? describeRange(this.store, range, colorBy) : "";
     this.#summary.prepare(colorBy);
-    const showNow = () => this.show(this.#summary.describe(colorBy));
+    const { count, silence } = this.store;
+    const isMissing = needsMeasures(colorBy) && !this.store.isMeasured(count - 1);
+    const missing = isMissing && silence() ? ` · ${colorBy}: ${silence()}` : "";
+    const showNow = () => this.show(`${this.#summary.describe(colorBy)}${missing}`);
     showNow();
     if (!this.#summary.done) this.#task.start(this.#summary.run(), showNow);
   }

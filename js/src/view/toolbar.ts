@@ -5,20 +5,12 @@ import type { ColorBy } from "../data/scale.ts";
 import { onChange, setTrait } from "../host/traits.ts";
 import { Bar, group } from "../ui/bar.ts";
 import { displaySettings } from "../ui/display_settings.ts";
-import { button, dropdown, element, focusedFrom, input } from "../ui/dom.ts";
+import { button, dropdown, input } from "../ui/dom.ts";
 import type { Legend } from "../ui/legend.ts";
 import { menu, setting } from "../ui/menu.ts";
+import type { SearchPanel } from "../ui/search_panel.ts";
 import type { Model } from "./model.ts";
-
-/** Actions of other parts of the view. */
-export interface ToolbarActions {
-  searchFor(query: string): void;
-  goToMatch(by: 1 | -1): void;
-  goToSurprise(by: 1 | -1): void;
-  toggleList(): void;
-  /** Return the focus to the text. */
-  leave(): void;
-}
+import type { Surprises } from "./surprises.ts";
 
 const COLORS: ColorBy[] = ["probability", "surprisal", "entropy", "margin", "rank"];
 
@@ -27,21 +19,14 @@ const WIDE = 700;
 const ROOMY = 920;
 
 export class Toolbar extends Bar {
-  readonly #searchField = input({
-    type: "search",
-    className: "deluge-search",
-    placeholder: "search  /",
-  });
-  readonly #matchCount = element("span", "deluge-count");
-  readonly #listButton = button("", "List of surprises", () => this.actions.toggleList());
-  readonly #surprises: HTMLElement;
-  readonly #search: HTMLElement;
-  #isSearchKept = true;
+  readonly #listButton = button("", "List of surprises", () => this.surprises.toggleList());
+  readonly #steps: HTMLElement;
 
   constructor(
     private readonly model: Model,
     legend: Legend,
-    private readonly actions: ToolbarActions,
+    private readonly search: SearchPanel,
+    private readonly surprises: Surprises,
     signal: AbortSignal,
   ) {
     super(ROOMY);
@@ -50,13 +35,12 @@ export class Toolbar extends Bar {
       model.set("limits", []);
       setTrait(model, "color_by", value as ColorBy);
     });
-    this.#surprises = this.#createSteps();
-    this.#search = this.#createSearch();
+    this.#steps = this.#createSteps();
     const threshold = this.#createThreshold();
     const settings = [...displaySettings(model, signal), setting("surprise threshold (%)", threshold)];
     this.fill(
       [{ controls: group(setting("colour by", color), legend.root), wide: WIDE }],
-      [this.#surprises, this.#search],
+      [this.#steps, search.root],
       menu("Display", settings, signal),
     );
     const update = () => {
@@ -69,27 +53,10 @@ export class Toolbar extends Bar {
 
   #createSteps(): HTMLElement {
     return group(
-      button("‹", "Previous surprise (p)", () => this.actions.goToSurprise(-1)),
+      button("‹", "Previous surprise (p)", () => this.surprises.step(-1)),
       this.#listButton,
-      button("›", "Next surprise (n)", () => this.actions.goToSurprise(1)),
+      button("›", "Next surprise (n)", () => this.surprises.step(1)),
     );
-  }
-
-  #createSearch(): HTMLElement {
-    const { actions } = this;
-    const searchField = this.#searchField;
-    searchField.setAttribute("aria-label", "Search the text");
-    searchField.addEventListener("input", () => actions.searchFor(searchField.value));
-    searchField.addEventListener("keydown", (event) => {
-      event.stopPropagation();
-      if (event.key === "Enter") actions.goToMatch(event.shiftKey ? -1 : 1);
-      else if (event.key === "Escape") actions.leave();
-      else return;
-      event.preventDefault();
-    });
-    // A field that a key has opened stays as long as it is used.
-    searchField.addEventListener("blur", () => this.#foldSearch());
-    return group(searchField, this.#matchCount);
   }
 
   #createThreshold(): HTMLInputElement {
@@ -103,34 +70,8 @@ export class Toolbar extends Bar {
 
   /** Show the controls for surprises and search, which a text that is seen at a glance does without. */
   showTools(isShown: boolean): void {
-    this.#surprises.hidden = !isShown;
-    this.#isSearchKept = isShown;
-    this.#foldSearch();
-  }
-
-  #foldSearch(): void {
-    const isUsed = this.query !== "" || focusedFrom(this.#searchField) === this.#searchField;
-    this.#search.hidden = !this.#isSearchKept && !isUsed;
-  }
-
-  focusSearch(): void {
-    this.#search.hidden = false;
-    this.#searchField.focus();
-    this.#searchField.select();
-  }
-
-  get query(): string {
-    return this.#searchField.value;
-  }
-
-  /** Show the query of an earlier view of the same answer. */
-  setQuery(query: string): void {
-    this.#searchField.value = query;
-    this.#foldSearch();
-  }
-
-  showMatches(text: string): void {
-    this.#matchCount.textContent = text;
+    this.#steps.hidden = !isShown;
+    this.search.keep(isShown);
   }
 
   showSurprises(count: number, threshold: string, isListOpen: boolean): void {

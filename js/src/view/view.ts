@@ -1,11 +1,10 @@
 // A view of one completion: creates its parts, and updates them when a trait, the text or the page changes.
 
 import { type Block, unpack } from "../data/codec.ts";
-import { type Fragment, Store } from "../data/store.ts";
+import { type Fragment, Store, type TokenRef } from "../data/store.ts";
 import { needsMeasures } from "../data/token_values.ts";
 import { ChartLink, type LinkMessage } from "../host/chart_link.ts";
 import { Kernel, NO_KERNEL } from "../host/kernel.ts";
-import { RequestOnce } from "../host/request_once.ts";
 import { followTheme } from "../host/theme.ts";
 import { onChange, setTrait } from "../host/traits.ts";
 import { TextBox, type TextBoxHost } from "../text/text_box.ts";
@@ -14,6 +13,7 @@ import { shownText } from "../text/whitespace.ts";
 import { applyDisplay } from "../ui/display_settings.ts";
 import { element, focusedFrom } from "../ui/dom.ts";
 import { Legend } from "../ui/legend.ts";
+import { type SearchHost, SearchPanel } from "../ui/search_panel.ts";
 import { keyHelp, onceVisible, onFontsLoaded, ROOT_CLASSES, statusRegion } from "../ui/shell.ts";
 import { Toast } from "../ui/toast.ts";
 import { BranchTree } from "./branches.ts";
@@ -22,24 +22,23 @@ import { Input, KEYS } from "./input.ts";
 import type { Model, State, ViewState } from "./model.ts";
 import { Navigation, type NavigationHost } from "./navigation.ts";
 import { Overview, type OverviewHost } from "./overview.ts";
-import { SearchPanel, type SearchPanelHost } from "./search_panel.ts";
 import { Selection } from "./selection.ts";
 import { asidesOf, ShortAnswer } from "./short_answer.ts";
 import { currentSource, loadDetails } from "./source.ts";
 import { SummaryLine } from "./summary_line.ts";
+import { Surprises, type SurprisesHost } from "./surprises.ts";
 import { TokenStyle } from "./token_style.ts";
 import { Toolbar } from "./toolbar.ts";
 
 let viewCount = 0;
 
-export class View implements TextBoxHost, CardsHost, NavigationHost, SearchPanelHost, OverviewHost {
+export class View implements TextBoxHost, CardsHost, NavigationHost, SearchHost, SurprisesHost, OverviewHost {
   readonly root = element("section", ROOT_CLASSES);
   readonly #idPrefix = `deluge-${++viewCount}`;
   readonly #status = statusRegion();
   readonly #help = keyHelp(KEYS);
   readonly #kernel: Kernel;
   readonly #toast: Toast;
-  readonly #requests: RequestOnce;
   readonly #store: Store;
   readonly #summary: SummaryLine;
   readonly selection: Selection;
@@ -47,7 +46,8 @@ export class View implements TextBoxHost, CardsHost, NavigationHost, SearchPanel
   readonly #textBox: TextBox;
   readonly #cards: Cards;
   readonly #navigation: Navigation;
-  readonly #searchPanel: SearchPanel;
+  readonly #search: SearchPanel;
+  readonly #surprises: Surprises;
   readonly #legend: Legend;
   readonly #overview: Overview;
   readonly toolbar: Toolbar;
@@ -61,22 +61,22 @@ export class View implements TextBoxHost, CardsHost, NavigationHost, SearchPanel
     query = "",
   ) {
     const source = currentSource(model);
-    this.#kernel = new Kernel(model, () => this.notify(NO_KERNEL), signal);
-    this.#requests = new RequestOnce((content) => this.#kernel.send(content));
-    this.#store = new Store(this.#requests.request, source.data);
+    this.#kernel = new Kernel(model, this.root, () => this.#onSilence(), signal);
+    this.#store = new Store(this.#kernel.request, source.data, this.#kernel.silence);
     loadDetails(this.#store, source);
     this.selection = new Selection(model, this.#store);
     this.#style = new TokenStyle(model, this.#store, this.selection, (token) =>
-      this.#searchPanel.isMatch(token),
+      this.#search.isMatch({ side: 0, token }),
     );
     this.#textBox = new TextBox(this.#store, this, asidesOf(model, this.#store), signal);
     this.#toast = new Toast(this.root, this.#textBox.box, signal);
     this.#cards = new Cards(model, this.#store, this);
     this.#navigation = new Navigation(this.#store, this.selection, this.#textBox, this.#cards, this);
-    this.#searchPanel = new SearchPanel(model, this.#store, this, signal);
+    this.#search = new SearchPanel([this.#store], this, signal);
+    this.#surprises = new Surprises(model, this.#store, this);
     this.#legend = new Legend((limits) => setTrait(model, "limits", limits), signal);
     this.#overview = new Overview(this.#store, this, signal);
-    this.toolbar = new Toolbar(model, this.#legend, this.#searchPanel, signal);
+    this.toolbar = new Toolbar(model, this.#legend, this.#search, this.#surprises, signal);
     this.#summary = new SummaryLine(this.#store, (text) => this.toolbar.showSummary(text), signal);
     this.#short = new ShortAnswer(this.#store, this.toolbar, (token) => this.#cards.contentOf(token));
     this.#branchTree = new BranchTree(
@@ -92,11 +92,8 @@ export class View implements TextBoxHost, CardsHost, NavigationHost, SearchPanel
     this.#paintStyle();
     this.#paintBranches();
     this.#paintColor();
-    this.#searchPanel.updateSurprises(0);
-    if (query) {
-      this.toolbar.setQuery(query);
-      this.#searchPanel.searchFor(query);
-    }
+    this.#surprises.update(0);
+    this.#search.restore(query);
   }
 
   #handleInput(): void {
@@ -108,8 +105,8 @@ export class View implements TextBoxHost, CardsHost, NavigationHost, SearchPanel
         selection: this.selection,
         cards: this.#cards,
         navigation: this.#navigation,
-        searchPanel: this.#searchPanel,
-        focusSearch: () => this.toolbar.focusSearch(),
+        search: this.#search,
+        surprises: this.#surprises,
         toggleHelp: () => this.#help.toggleAttribute("hidden"),
         notify: (text) => this.notify(text),
       },
@@ -126,7 +123,7 @@ export class View implements TextBoxHost, CardsHost, NavigationHost, SearchPanel
       this.#short.bars,
       this.#overview.root,
       this.#summary.range,
-      this.#searchPanel.list,
+      this.#surprises.list.root,
       this.#help,
       this.#cards.pinned.root,
       this.#textBox.sample,
@@ -140,6 +137,7 @@ export class View implements TextBoxHost, CardsHost, NavigationHost, SearchPanel
 
   /** Lay the text out if the width of its box has changed. */
   arrange(): void {
+    this.#kernel.check();
     this.toolbar.fold(this.root.clientWidth);
     this.#overview.measure();
     const change = this.#textBox.arrange();
@@ -162,7 +160,7 @@ export class View implements TextBoxHost, CardsHost, NavigationHost, SearchPanel
       // The card disappears with this view; its focus belongs to the text.
       textHadFocus: [box, this.#cards.card.root].some((part) => part.contains(focusedFrom(part))),
       branchesHadFocus: this.#branchTree.hasFocus,
-      query: this.toolbar.query,
+      query: this.#search.query,
     };
   }
 
@@ -176,14 +174,16 @@ export class View implements TextBoxHost, CardsHost, NavigationHost, SearchPanel
 
   /** Add data that has arrived in a message. */
   receive(part: string, block: Block): void {
+    this.#kernel.received();
     if (part === "alternatives") this.#store.receiveAlternatives(block);
-    else if (part === "measures") this.#receiveMeasures(block);
-    else if (this.model.get("node") === 0) this.#append(block);
+    else if (part === "measures") {
+      this.#store.receiveMeasures(block);
+      if (this.#style.colorBy === "entropy") this.#updateSummary();
+    } else if (this.model.get("node") === 0) this.#append(block);
   }
 
-  /** Show the cards again, with what has arrived. What is still missing may be requested again. */
+  /** Show the cards again, with what has arrived. */
   refreshCards(): void {
-    this.#requests.clear();
     this.#short.update();
     this.#cards.refresh();
   }
@@ -191,6 +191,7 @@ export class View implements TextBoxHost, CardsHost, NavigationHost, SearchPanel
   /** The traits have new data. Returns false if they belong to another completion, which needs a view of its own. */
   update(): boolean {
     if (this.model.get("node") !== 0) return true;
+    this.#kernel.received();
     const source = currentSource(this.model);
     if (!this.#append(unpack(source.data))) return false;
     loadDetails(this.#store, source);
@@ -208,7 +209,8 @@ export class View implements TextBoxHost, CardsHost, NavigationHost, SearchPanel
       this.scrolled();
       this.#updateTotals(first);
     }
-    this.#searchPanel.update(first);
+    this.#surprises.update(first);
+    this.#search.update(first);
     return true;
   }
 
@@ -238,7 +240,11 @@ export class View implements TextBoxHost, CardsHost, NavigationHost, SearchPanel
     return this.#textBox.lines.find(token);
   }
 
-  goTo(token: number): void {
+  get current(): TokenRef | null {
+    return this.selection.ref;
+  }
+
+  goTo({ token }: TokenRef): void {
     this.#navigation.goTo(token);
   }
 
@@ -257,6 +263,12 @@ export class View implements TextBoxHost, CardsHost, NavigationHost, SearchPanel
     if (!this.#kernel.ask(content)) return;
     this.#toast.show(`${action} …`, true);
     this.announce(action);
+  }
+
+  #onSilence(): void {
+    this.notify(NO_KERNEL);
+    this.refreshCards();
+    this.#updateSummary();
   }
 
   repaint(): void {
@@ -385,7 +397,7 @@ export class View implements TextBoxHost, CardsHost, NavigationHost, SearchPanel
     on(["limits"], () => this.#paintLimits());
     on(["palette", "boundaries", "font"], () => this.#paintStyle());
     on(["font", "spaces", "before"], layOutAgain);
-    on(["threshold"], () => this.#searchPanel.updateSurprises(0));
+    on(["threshold"], () => this.#surprises.update(0));
     on(["title"], () => this.#paintTitle());
     on(["tree"], () => this.#paintBranches());
     on(["pinned"], () => this.repaint());
@@ -399,14 +411,9 @@ export class View implements TextBoxHost, CardsHost, NavigationHost, SearchPanel
   #onMeasures(): void {
     const measures = this.model.get("measures");
     if (this.model.get("node") !== 0 || !measures?.byteLength) return;
-    this.#receiveMeasures(unpack(measures));
+    this.receive("measures", unpack(measures));
     this.refreshCards();
     this.repaint();
     this.#updateTotals(0);
-  }
-
-  #receiveMeasures(block: Block): void {
-    this.#store.receiveMeasures(block);
-    if (this.#style.colorBy === "entropy") this.#updateSummary();
   }
 }

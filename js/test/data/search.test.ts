@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { unpack } from "../../src/data/codec.ts";
-import { countSurprises, mostSurprising, nextSurprise, Search } from "../../src/data/search.ts";
+import { countSurprises, mostSurprising, nextSurprise, Search, Searches } from "../../src/data/search.ts";
 import { Store } from "../../src/data/store.ts";
 import { tokens } from "../blocks.ts";
 
@@ -45,13 +45,31 @@ test("appended text is searched too", () => {
   ]);
 });
 
+const at = (token: number, side = 0) => ({ side, token });
+
 test("the nearest match is ahead or behind, and wraps around", () => {
-  const search = new Search(store(["a", "x", "b", "x"]), "x");
-  matchesOf(search);
-  expect(search.nearest(null, 1)).toEqual([1, 1]);
-  expect(search.nearest(1, 1)).toEqual([3, 3]);
-  expect(search.nearest(3, 1)).toEqual([1, 1]);
-  expect(search.nearest(1, -1)).toEqual([3, 3]);
+  const search = new Searches([store(["a", "x", "b", "x"])], "x");
+  for (const _ of search.run());
+  expect(search.nearest(null, 1)).toEqual(at(1));
+  expect(search.nearest(at(1), 1)).toEqual(at(3));
+  expect(search.nearest(at(3), 1)).toEqual(at(1));
+  expect(search.nearest(at(1), -1)).toEqual(at(3));
+});
+
+test("matches in several texts follow one text after the other, and are counted through", () => {
+  const search = new Searches([store(["x", "a", "x"]), store(["b"]), store(["c", "x"])], "x");
+  for (const _ of search.run());
+  const walk = (by: 1 | -1) => {
+    const walked = [search.nearest(null, by)];
+    for (let step = 0; step < 3; step++) walked.push(search.nearest(walked.at(-1) ?? null, by));
+    return walked;
+  };
+  expect(walk(1)).toEqual([at(0), at(2), at(1, 2), at(0)]);
+  expect(walk(-1)).toEqual([at(1, 2), at(2), at(0), at(1, 2)]);
+  expect(search.nearest(at(0, 1), 1)).toEqual(at(1, 2));
+  expect(search.count()).toBe(3);
+  expect([at(2), at(1, 2), at(0, 1)].map((ref) => search.indexOf(ref))).toEqual([1, 2, null]);
+  expect([search.has(at(1, 2)), search.has(at(1))]).toEqual([true, false]);
 });
 
 test("an empty query has no matches", () => {
@@ -70,14 +88,16 @@ test("surprises are the tokens below the threshold; stepping wraps around", () =
 });
 
 test("the list of surprises starts with the least probable and has the requested length", () => {
-  expect(mostSurprising(unsure, 0.1, 10)).toEqual([2, 0]);
+  expect(mostSurprising([unsure], 0.1, 10)).toEqual([at(2), at(0)]);
+  const other = store(["e", "f"], [0.02, 0.5]);
+  expect(mostSurprising([unsure, other], 0.1, 2)).toEqual([at(2), at(0, 1)]);
   const next = Array.from({ length: 500 }, (_, at) => ((at * 37) % 499) / 1000 + 0.001);
   const many = store(
     next.map((_, at) => `t${at}`),
     next,
   );
   const order = next.map((_, at) => at).sort((a, b) => (next[a] ?? 0) - (next[b] ?? 0));
-  expect(mostSurprising(many, 0.4, 20)).toEqual(order.slice(0, 20));
+  expect(mostSurprising([many], 0.4, 20).map(({ token }) => token)).toEqual(order.slice(0, 20));
 });
 
 test("a token equal to the threshold is not below it", () => {
@@ -115,8 +135,9 @@ test("matches that share a token, or lie within one, are all found", () => {
   ]);
   expect([0, 1, 2, 3].map((token) => search.has(token))).toEqual([true, true, false, true]);
   expect([0, 1, 3].map((token) => search.indexOf(token))).toEqual([0, null, 2]);
-  expect(search.nearest(0, 1)).toEqual([3, 3]);
-  expect(search.nearest(3, -1)).toEqual([0, 1]);
+  expect(search.next(0, 1)).toEqual([3, 3]);
+  expect(search.next(3, -1)).toEqual([0, 1]);
+  expect(search.next(3, 1)).toBeUndefined();
 });
 
 test("a key press does not scan half a million matches", () => {
@@ -124,9 +145,8 @@ test("a key press does not scan half a million matches", () => {
   matchesOf(search);
   // This would take hours if each call scanned all matches.
   for (let token = 1; token < 1_000_000; token += 20) {
-    if (search.nearest(token, -1)?.[0] !== (token > 1 ? token - 2 : 999_999)) expect.fail(`before ${token}`);
+    if (search.next(token, -1)?.[0] !== (token > 1 ? token - 2 : undefined)) expect.fail(`before ${token}`);
     if (search.indexOf(token) !== (token - 1) / 2) expect.fail(`at ${token}`);
   }
-  expect(search.nearest(999_997, 1)).toEqual([999_999, 999_999]);
-  expect(search.nearest(999_999, 1)).toEqual([1, 1]);
+  expect(search.next(999_997, 1)).toEqual([999_999, 999_999]);
 }, 30_000);

@@ -1,9 +1,20 @@
 // The controls of the sampler in a card: temperature, top-k, top-p, min-p and their order.
 
+import type { AnyModel } from "@anywidget/types";
 import type { SamplerOrder, SamplerSettings } from "../data/cuts.ts";
 import { setTrait } from "../host/traits.ts";
-import { dropdown, element, input } from "../ui/dom.ts";
-import type { Model } from "./model.ts";
+import { dropdown, element, input } from "./dom.ts";
+
+/** The traits of both widgets that these controls change. */
+export interface SamplerState {
+  temperature: number;
+  top_k: number | null;
+  top_p: number | null;
+  min_p: number | null;
+  sampler_order: SamplerOrder;
+}
+
+type Model = AnyModel<SamplerState>;
 
 const ORDERS = [
   ["vllm", "temperature first (vLLM)"],
@@ -28,7 +39,7 @@ const CUTS: [
 /** The settings of the sampler, from the traits. A notebook that an older version has saved does not have all. */
 export function samplerSettings(model: Model): SamplerSettings {
   return {
-    temperature: model.get("temperature"),
+    temperature: model.get("temperature") ?? 1,
     topK: model.get("top_k") ?? null,
     topP: model.get("top_p") ?? null,
     minP: model.get("min_p") ?? null,
