@@ -6,11 +6,10 @@ import type { Store, TokenRef } from "../data/store.ts";
 import { MAX_LISTED, TokenList, type TokenListHost } from "../ui/token_list.ts";
 import type { Model } from "./model.ts";
 import type { Selection } from "./selection.ts";
-import type { Toolbar } from "./toolbar.ts";
 
 /** The view, as its surprises use it. */
 export interface SurprisesHost {
-  toolbar: Toolbar;
+  toolbar: { showSurprises(count: number, threshold: string, isListOpen: boolean): void };
   selection: Selection;
   goTo(ref: TokenRef): void;
   notify(text: string): void;

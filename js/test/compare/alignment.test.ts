@@ -210,3 +210,12 @@ test("very long differences are laid out in small steps", () => {
   }
   expect(steps).toBeGreaterThan(3);
 });
+
+test("a range has the same text opposite if it begins and ends where all cut the text", () => {
+  const alignment = align(CITIES);
+  expect(alignment.opposite(0, [1, 4], 1)).toEqual([1, 3]);
+  expect(alignment.opposite(1, [0, 3], 0)).toEqual([0, 4]);
+  expect(alignment.opposite(0, [1, 3], 1)).toBeNull();
+  // Nothing stands opposite.
+  expect(alignment.opposite(1, [3, 5], 0)).toBeNull();
+});
