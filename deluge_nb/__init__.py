@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from .calibration.report import CalibrationReport, Calibrator
     from .charts.offline import offline
     from .charts.probability.bayes import frequency_chart, posterior_chart
+    from .charts.probability.groups import groups_chart
     from .charts.probability.outcomes import events_chart, label_bounds_chart, sampling_chart
     from .charts.probability.temperature import temperature_chart
     from .charts.tokens import alternatives_chart, confidence_chart, entropy_chart, surprisal_chart, token_chart
@@ -155,6 +156,7 @@ _MODULES = {
     "extract_prob": "logprobs.extract",
     "extract_probs": "answers.extract_batch",
     "frequency_chart": "charts.probability.bayes",
+    "groups_chart": "charts.probability.groups",
     "influence": "attribution.influence",
     "is_match": "text.matching",
     "find_models": "models.registry",
@@ -248,6 +250,7 @@ __all__ = [
     "extract_probs",
     "find_models",
     "frequency_chart",
+    "groups_chart",
     "influence",
     "is_match",
     "lab",

@@ -25,7 +25,7 @@ class Catalog:
     --------
     >>> from deluge_nb.lab import Catalog
     >>> print(str(Catalog()).splitlines()[-1])
-    Copy one into this folder: %deluge course 5
+    Copy one into this folder: %deluge course 0
     """
 
     def __init__(self, lessons: Sequence[Lesson] = LESSONS) -> None:
@@ -34,7 +34,7 @@ class Catalog:
     def __repr__(self) -> str:
         width = max(len(lesson.title) for lesson in self._lessons)
         rows = [
-            f"{lesson.number}  {lesson.title:{width}}  {lesson.minutes} min  You can {lesson.learn}."
+            f"{lesson.number:2}  {lesson.title:{width}}  {lesson.minutes} min  You can {lesson.learn}."
             for lesson in self._lessons
         ]
         return "\n".join([*rows, "", self._remark().replace("`", "")])
@@ -46,7 +46,7 @@ class Catalog:
         )
 
     def _remark(self) -> str:
-        return f"Copy one into this folder: `%deluge course {self._lessons[-1].number}`"
+        return f"Copy one into this folder: `%deluge course {self._lessons[0].number}`"
 
 
 def find_lesson(number: int) -> Lesson:

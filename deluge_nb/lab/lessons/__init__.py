@@ -2,7 +2,20 @@
 
 from __future__ import annotations
 
-from . import finale, lesson0, lesson1, lesson2, lesson3, lesson4, lesson5, lesson6, lesson7, lesson8
+from . import (
+    finale,
+    finale_author,
+    finale_watermark,
+    lesson0,
+    lesson1,
+    lesson2,
+    lesson3,
+    lesson4,
+    lesson5,
+    lesson6,
+    lesson7,
+    lesson8,
+)
 
 LESSONS = (
     lesson0.LESSON,
@@ -15,5 +28,7 @@ LESSONS = (
     lesson7.LESSON,
     lesson8.LESSON,
     finale.LESSON,
+    finale_watermark.LESSON,
+    finale_author.LESSON,
 )
 """All lessons, in their order."""

@@ -1,1 +1,1 @@
-"""Questions of the course with their options, and the embedded model's answers, live and recorded."""
+"""Questions of the course with their options, and what the embedded model answered and wrote, live and recorded."""

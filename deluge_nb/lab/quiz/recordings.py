@@ -1,4 +1,4 @@
-"""Questions with right answers, and the embedded model's likelihoods of every option, recorded."""
+"""Recorded answers of the embedded model: likelihoods of the options of questions, and texts that it wrote."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -106,6 +107,12 @@ def _read(name: str) -> Recording:
     rows = [json.loads(line) for line in lines]
     questions = tuple(Question(row["text"], tuple(row["options"])) for row in rows)
     return Recording(name, questions, np.array([row["logprobs"] for row in rows]))
+
+
+@lru_cache(maxsize=8)
+def recorded_texts(lesson: str) -> dict[str, Any]:
+    """Return the texts that the embedded model once wrote for a lesson, with the settings that it wrote them with."""
+    return json.loads((FOLDER / f"{lesson}.json").read_text("utf-8"))
 
 
 def write_recording(name: str, questions: Sequence[Question], logprobs: Sequence[Sequence[float]]) -> None:
