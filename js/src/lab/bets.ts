@@ -4,7 +4,7 @@
 import { Kernel, NO_KERNEL } from "../host/kernel.ts";
 import { followTheme } from "../host/theme.ts";
 import { batchChanges, onChange } from "../host/traits.ts";
-import { button, element, input, suppressShortcuts } from "../ui/dom.ts";
+import { button, element, input } from "../ui/dom.ts";
 import type { BetsModel, Round } from "./model.ts";
 
 export class Bets {
@@ -19,22 +19,23 @@ export class Bets {
   readonly #history = element("div", "deluge-bets-history");
   readonly #kernel: Kernel;
   #inputs: HTMLInputElement[] = [];
+  #isAwaited = false;
 
   constructor(
     private readonly model: BetsModel,
     signal: AbortSignal,
   ) {
-    suppressShortcuts(this.root);
     this.#kernel = new Kernel(
       model,
       this.root,
       () => {
         this.#note.textContent = NO_KERNEL;
-        this.#count();
+        this.#isAwaited = false;
       },
       signal,
     );
     for (const region of [this.#status, this.#note]) region.setAttribute("role", "status");
+    this.#question.tabIndex = -1;
     this.#bar.append(this.#bet, this.#left);
     this.root.append(this.#question, this.#options, this.#bar, this.#status, this.#note, this.#history);
     onChange(
@@ -50,10 +51,11 @@ export class Bets {
   #onAnswer(): void {
     const hadFocus = this.root.contains(document.activeElement) || this.root.matches(":focus-within");
     this.#kernel.answered();
+    this.#isAwaited = false;
     this.#note.textContent = "";
     this.#ask();
     // The button that was pressed is disabled now, or gone.
-    if (hadFocus) this.#inputs[0]?.focus({ preventScroll: true });
+    if (hadFocus) (this.#inputs[0] ?? this.#question).focus({ preventScroll: true });
   }
 
   /** Show the question that is open, or that there is none. */
@@ -81,6 +83,8 @@ export class Bets {
     const range = this.#inputs[index] as HTMLInputElement;
     const row = element("label", "deluge-bets-option");
     const placed = element("output", "", "0");
+    // The number of chips stands in the label, and is no part of the name.
+    range.setAttribute("aria-label", option);
     range.addEventListener("input", () => {
       placed.textContent = range.value;
       this.#count();
@@ -102,7 +106,8 @@ export class Bets {
   }
 
   #place(): void {
-    if (this.#kernel.ask({ bet: this.#placed() })) this.#bet.disabled = true;
+    // The button stays active while Python answers: a browser takes the focus from a disabled one.
+    if (!this.#isAwaited) this.#isAwaited = this.#kernel.ask({ bet: this.#placed() });
   }
 }
 

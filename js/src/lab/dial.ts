@@ -3,7 +3,7 @@
 import { NO_KERNEL } from "../host/kernel.ts";
 import { followTheme } from "../host/theme.ts";
 import { onChange } from "../host/traits.ts";
-import { element, suppressShortcuts } from "../ui/dom.ts";
+import { button, element, input } from "../ui/dom.ts";
 import type { DialModel, Picture } from "./model.ts";
 import { svgElement } from "./svg.ts";
 
@@ -12,10 +12,10 @@ const PATIENCE = 10_000;
 
 export class Dial {
   readonly root = element("section", "deluge-lab deluge-dial mathjax_ignore tex2jax_ignore");
-  readonly #input = element("input", "deluge-dial-range");
+  readonly #input = input({ type: "range", min: "0", step: "1" });
   readonly #value = element("output", "deluge-dial-value");
-  readonly #less = element("button", "deluge-dial-step", "−");
-  readonly #more = element("button", "deluge-dial-step", "+");
+  readonly #less = button("−", "one step less", () => this.#move(this.model.get("position") - 1));
+  readonly #more = button("+", "one step more", () => this.#move(this.model.get("position") + 1));
   readonly #picture = element("div", "deluge-dial-picture");
   readonly #status = element("div", "deluge-dial-spoken");
   readonly #note = element("div", "deluge-lab-note");
@@ -27,14 +27,8 @@ export class Dial {
     private readonly model: DialModel,
     signal: AbortSignal,
   ) {
-    suppressShortcuts(this.root);
     const label = element("label", "deluge-dial-label", model.get("label"));
-    this.#input.type = "range";
-    this.#input.min = "0";
-    this.#input.step = "1";
     label.append(this.#input);
-    this.#less.setAttribute("aria-label", "one step less");
-    this.#more.setAttribute("aria-label", "one step more");
     this.#picture.setAttribute("role", "group");
     this.#status.setAttribute("role", "status");
     const bar = element("div", "deluge-dial-bar");
@@ -42,8 +36,6 @@ export class Dial {
     this.#note.setAttribute("role", "status");
     this.root.append(bar, this.#picture, this.#note, this.#status);
     this.#input.addEventListener("input", () => this.#move(Number(this.#input.value)), { signal });
-    this.#less.addEventListener("click", () => this.#move(this.model.get("position") - 1), { signal });
-    this.#more.addEventListener("click", () => this.#move(this.model.get("position") + 1), { signal });
     onChange(model, ["position", "steps", "texts", "frames"], () => this.#update(), signal);
     onChange(model, ["picture", "drawn"], () => this.#onDrawn(), signal);
     followTheme(this.root, () => {}, signal);

@@ -11,7 +11,10 @@ export function element<K extends keyof HTMLElementTagNameMap>(
   return created;
 }
 
-/** Keep keys that are pressed in an element from Jupyter, which otherwise handles them before the page does. */
+/**
+ * Keep keys that are pressed in an element from Jupyter, which otherwise handles them before the page does. It must be the
+ * element that has the focus: an ancestor is too late, because Jupyter looks for shortcuts of the focused element first.
+ */
 export function suppressShortcuts<E extends HTMLElement>(target: E): E {
   target.dataset["lmSuppressShortcuts"] = "true";
   return target;

@@ -1,0 +1,181 @@
+"""Lessons of the course, played from top to bottom in JupyterLab by somebody who has a keyboard only."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping, Sequence
+from urllib.parse import urlsplit
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Locator, Page, expect
+
+from deluge_nb.lab.catalog import notebook_of
+from deluge_nb.lab.lesson import Lesson
+from deluge_nb.lab.lessons import lesson3, lesson5
+from tests.browser.conftest import Jupyter
+from tests.browser.test_lab import in_kernel
+from tests.browser.waits import becomes
+from tests.lab.notebooks import Cell, cells_of
+
+pytestmark = [pytest.mark.browser, pytest.mark.model, pytest.mark.timeout(300)]
+
+STARTED = """async () => {
+    await window.jupyterapp.restored;
+    await window.jupyterapp.shell.currentWidget.sessionContext.ready;
+}"""
+ACTIVE = "() => window.jupyterapp.shell.currentWidget.content.activeCellIndex"
+HAS_RUN = "index => window.jupyterapp.shell.currentWidget.content.widgets[index].model.executionCount !== null"
+FOCUSED_IN = "e => e.contains(document.activeElement)"
+# The menu of a chart is part of JupyterLab, as is the page around the outputs.
+OUTPUTS = {"include": [[".jp-OutputArea-output"]], "exclude": [[".vega-embed details"]]}
+RULES = {"rules": {"region": {"enabled": False}, "page-has-heading-one": {"enabled": False}}}
+
+
+class Learner:
+    """Somebody who plays a lesson by keys; only the results are read otherwise."""
+
+    def __init__(self, page: Page, jupyter: Jupyter, lesson: Lesson) -> None:
+        self.page, self.cells = page, cells_of(lesson)
+        self.hosts: set[str | None] = set()
+        page.on("request", lambda sent: self._note(sent.url))
+        page.on("websocket", lambda opened: self._note(opened.url))
+        shutil.copy(notebook_of(lesson), jupyter.root)
+        # Its own workspace, or JupyterLab opens the notebooks of other tests again.
+        page.goto(jupyter.page_url(f"lab/workspaces/{lesson.name}/tree/{lesson.name}.ipynb"))
+        page.wait_for_selector(".jp-NotebookPanel")
+        page.wait_for_function("() => window.jupyterapp?.shell?.currentWidget?.sessionContext")
+        page.evaluate(STARTED)
+
+    def _note(self, url: str) -> None:
+        if url.startswith(("http", "ws")):
+            self.hosts.add(urlsplit(url).hostname)
+
+    def press(self, *keys: str) -> None:
+        for key in keys:
+            self.page.keyboard.press(key)
+
+    def play(self, values: Mapping[str, str], until: str = "") -> Locator | None:
+        """Run cells from the active one on, with values for their dots; return the cell that has the text `until`."""
+        for index in range(self.page.evaluate(ACTIVE), len(self.cells)):
+            cell = self.cells[index]
+            shown = self.page.locator(".jp-Notebook .jp-Cell").nth(index)
+            # The focus has followed from the cell before.
+            becomes(lambda: self.page.evaluate(ACTIVE), index, self.page)
+            becomes(lambda at=shown: at.evaluate(FOCUSED_IN), True, self.page)
+            if until and cell.kind == "code" and until in cell.source:
+                self.press("Control+Enter")
+                self.page.wait_for_function(HAS_RUN, arg=index)
+                return shown
+            self._write(cell, values)
+            self.press("Shift+Enter")
+            if cell.kind == "code":
+                self.page.wait_for_function(HAS_RUN, arg=index)
+        return None
+
+    def _write(self, cell: Cell, values: Mapping[str, str]) -> None:
+        """Replace the dots of a cell, line by line."""
+        lines = cell.source.splitlines() if cell.kind == "code" else []
+        if not any(line.partition(" = ...")[0] in values for line in lines):
+            return
+        self.press("Enter", "Control+Home")
+        for line in lines:
+            name, dots, comment = line.partition("...")
+            if dots and name.removesuffix(" = ") in values:
+                self.press("End", *["ArrowLeft"] * len(comment), *["Backspace"] * len(dots))
+                self.page.keyboard.type(values[name.removesuffix(" = ")])
+            self.press("ArrowDown")
+
+    def walk_to(self, target: Locator, key: str = "Tab") -> None:
+        """Press Tab until an element has the focus."""
+        for _ in range(12):
+            if target.evaluate("e => e === document.activeElement"):
+                return
+            self.press(key)
+        raise AssertionError(f"{key} does not reach {target}")
+
+    def leave(self, cell: Locator) -> None:
+        """Go back from a widget to its cell, and to the next one."""
+        self.walk_to(cell, "Shift+Tab")
+        self.press("ArrowDown")
+
+    def is_accessible_in_both_themes(self) -> None:
+        for theme in ("Light", "Dark"):
+            self.page.evaluate(
+                f"window.jupyterapp.commands.execute('apputils:change-theme', {{theme: 'JupyterLab {theme}'}})"
+            )
+            light = str(theme == "Light").lower()
+            self.page.wait_for_selector(f'body[data-jp-theme-light="{light}"]', state="attached")
+            found = Axe().run(self.page, context=OUTPUTS, options=RULES)
+            assert found.violations_count == 0, f"{theme}: {found.generate_report()}"
+
+
+def says(page: Page, *sentences: str) -> None:
+    """Check that a screen reader is given each sentence, in a region of role status."""
+    for sentence in sentences:
+        expect(page.get_by_role("status").filter(has_text=sentence).first).to_be_attached()
+
+
+def test_lesson_3_is_played_by_keyboard_alone(page: Page, jupyter: Jupyter) -> None:
+    learner = Learner(page, jupyter, lesson3.LESSON)
+    values = {"my_coffee": "0.4", "my_tail": "0.3", "answer_1": "2.855", "answer_2": "2", "answer_3": '"b"'}
+    cell = learner.play(values, until="Dial(")
+    assert cell is not None
+    says(page, "P(coffee) at temperature 2: you said 0.4", "Half as probable? Temperature does not divide")
+
+    slider = cell.get_by_role("slider", name="temperature", exact=True)
+    learner.walk_to(slider)
+    learner.press(*["ArrowRight"] * 5)
+    dial = "[one.value for one in __import__('gc').get_objects() if type(one).__name__ == 'Dial']"
+    becomes(lambda: in_kernel(page, dial), [2.0], page)
+    expect(slider).to_have_attribute("aria-valuetext", "2.0")
+    says(page, "At temperature 2: ·coffee 9.4 %")
+
+    learner.leave(cell)
+    assert learner.play(values) is None
+    says(page, "Right. Odds are raised to the power 1/T", "Not yet. The power is 1/T, not T.")
+    answers = "[check(f'3.{n}', answer).ok for n, answer in enumerate((answer_1, answer_2, answer_3), 1)]"
+    assert in_kernel(page, answers) == [True, False, True]
+    learner.is_accessible_in_both_themes()
+    assert learner.hosts == {"127.0.0.1"}
+
+
+def placed(learner: Learner, sliders: Sequence[Locator], chips: Sequence[int]) -> None:
+    """Place chips on the options by arrow keys, from the first slider on, which has the focus."""
+    for slider, count in zip(sliders, chips, strict=True):
+        expect(slider).to_be_focused()
+        learner.press(*["ArrowRight"] * count, "Tab")
+
+
+def test_lesson_5_is_played_by_keyboard_alone(page: Page, jupyter: Jupyter) -> None:
+    learner = Learner(page, jupyter, lesson5.LESSON)
+    values = {"my_away": "0.9", "my_never": "0.5", "my_saving": "9.1", "my_gap": "12", "my_cup": "1.5", "my_door": "3"}
+    values |= {"answer_1": "2", "answer_2": "27.6", "answer_3": "1.75"}
+    cell = learner.play(values, until="Bets(")
+    assert cell is not None
+    says(page, "the saving: you said 9.1 bits", "That would be a sentence nobody expects.")
+
+    chips = (1, 17, 1, 1)
+    bet = cell.get_by_role("button", name="Bet", exact=True)
+    first = cell.get_by_role("slider", name="horse", exact=True)
+    expect(bet).to_be_disabled()
+    learner.walk_to(first)
+    for number in range(1, 9):
+        expect(cell.get_by_text(f"{number} of 8: ")).to_be_visible()
+        placed(learner, cell.get_by_role("slider").all(), chips)
+        expect(bet).to_be_focused()
+        says(page, "all chips placed")
+        learner.press("Enter")
+    # The button is gone, and the focus is not lost.
+    expect(cell.get_by_text("All played.")).to_be_focused()
+    assert in_kernel(page, "len(game.history)") == 8
+    assert in_kernel(page, "[sorted(bet.share) for bet in game.history]") == [[0.05, 0.05, 0.05, 0.85]] * 8
+    says(page, in_kernel(page, "game.summary"))
+
+    learner.leave(cell)
+    assert learner.play(values) is None
+    says(page, "cup of …: you said 1.5 bits", "Right. Two heads in a row.")
+    answers = "[check(f'5.{n}', answer).ok for n, answer in enumerate((answer_1, answer_2, answer_3), 1)]"
+    assert in_kernel(page, answers) == [True, True, True]
+    learner.is_accessible_in_both_themes()
+    assert learner.hosts == {"127.0.0.1"}
