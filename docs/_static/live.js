@@ -20,7 +20,9 @@
       this.listeners[event]?.delete(listener);
     }
     save_changes() {}
-    send() {}
+    send() {
+      throw new Error("this page has no kernel");
+    }
   }
 
   // Blob addresses, for a page that was opened from a file may not import modules by path.

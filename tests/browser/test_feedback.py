@@ -8,9 +8,9 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Page, expect
 
-from deluge_nb import LogprobView
+from deluge_nb import LogprobCompare, LogprobView
 
-from .tables import FRANCE, is_the_card_of_paris
+from .tables import FRANCE, is_the_card_of_paris, long_table
 from .waits import becomes
 
 pytestmark = pytest.mark.browser
@@ -61,16 +61,69 @@ def test_actions_are_seen_as_well_as_spoken_for_two_seconds(host: Host, width: i
     says(page, "nothing found")
 
 
-@pytest.mark.parametrize("host_sends", ["silently", "with an exception", "with an answer"])
+# Jupyter's mark for a widget without a kernel.
+DISCONNECT = "() => document.querySelector('main').classList.add('jupyter-widgets-disconnected')"
+
+
+@pytest.mark.parametrize("kind", [LogprobView, LogprobCompare])
+@pytest.mark.parametrize("host_sends", ["to nobody", "with an exception", "silently"])
+def test_data_that_do_not_come_say_so(host: Host, kind: type[LogprobView | LogprobCompare], host_sends: str) -> None:
+    tables = [long_table(20_000)] * (1 if kind is LogprobView else 2)
+    page = host(kind(*tables))
+    page.clock.install()
+    if host_sends == "to nobody":
+        page.evaluate(DISCONNECT)
+    elif host_sends == "with an exception":
+        page.evaluate("() => { model.send = () => { throw new Error('Cannot send'); }; }")
+    page.get_by_role("listbox").focus()
+    page.keyboard.press("End")
+    card = page.locator(".deluge-card")
+    if host_sends == "silently":
+        expect(card).to_contain_text("loading alternatives")
+        page.clock.run_for(10_100)
+    else:
+        assert page.evaluate("window.sent") == []
+    expect(page.locator(".deluge-toast")).to_have_text(SILENCE)
+    for part in card.locator(":scope:not(:has(.deluge-face)), .deluge-face").all():
+        expect(part).to_contain_text(SILENCE)
+    page.keyboard.press("Home")
+    expect(card).to_contain_text(f"rank and entropy: {SILENCE}")
+    page.evaluate("model.set('color_by', 'entropy')")
+    expect(page.locator(".deluge-summary")).to_contain_text(f"entropy: {SILENCE}")
+
+
+@pytest.mark.parametrize("kind", [LogprobView, LogprobCompare])
+def test_data_that_a_saved_widget_lacks_say_so_when_it_comes_onto_the_page(
+    host: Host, kind: type[LogprobView | LogprobCompare]
+) -> None:
+    tables = [long_table(20_000)] * (1 if kind is LogprobView else 2)
+    page = host(kind(*tables))
+    # Jupyter marks the element after the widget was created in it.
+    page.evaluate(
+        """() => {
+            window.end();
+            model.set('color_by', 'rank');
+            const el = document.createElement('div');
+            window.widget.render({model, el});
+            el.className = 'jupyter-widgets-disconnected';
+            document.querySelector('main').replaceChildren(el);
+        }"""
+    )
+    expect(page.locator(".deluge-summary")).to_contain_text(f"rank: {SILENCE}")
+
+
+@pytest.mark.parametrize("host_sends", ["silently", "with an exception", "with an answer", "to nobody"])
 def test_a_request_to_the_model_ends(host: Host, host_sends: str) -> None:
     page = host(branching())
     page.clock.install()
     if host_sends == "with an exception":
         page.evaluate("() => { model.send = () => { throw new Error('Cannot send'); }; }")
+    if host_sends == "to nobody":
+        page.evaluate(DISCONNECT)
     page.locator("[data-token='5']").click()
     page.locator(".deluge-card button.deluge-row").nth(1).click()
     toast = page.locator(".deluge-toast")
-    if host_sends == "with an exception":
+    if host_sends in ("with an exception", "to nobody"):
         says(page, SILENCE)
         return
     says(page, "asking the model …")

@@ -21,6 +21,7 @@ from deluge_nb import LogprobView
 from .conftest import Jupyter
 from .marimo_app import APP, DARK, MORE, evaluated, serving
 from .tables import FRANCE, heats, is_the_card_of_paris, long_table
+from .test_feedback import SILENCE as NO_KERNEL
 from .test_lab import in_kernel, open_and_run
 from .test_picture import PAINTED
 from .waits import becomes
@@ -32,6 +33,11 @@ Notebook = Callable[..., str]
 
 GROUNDS = "all => all.map(e => getComputedStyle(e).backgroundColor)"
 SHOW = f"from deluge_nb import LogprobView\nview = LogprobView({list(FRANCE)!r}, title='Capitals')\nview"
+LONG = """from deluge_nb import LogprobCompare, Logprobs
+words = Logprobs.from_entries(
+    {"token": word, "logprob": -1.0, "top_logprobs": [{"token": word, "logprob": -1.0}]} for word in ["word "] * 20_000
+)
+LogprobView(words, color_by="probability")"""
 PROBABILITY = [pytest.approx(math.sqrt(1 - p), abs=1 / 128 + 1e-6) for p in FRANCE.prob]
 SURPRISAL = [pytest.approx(min(1, -math.log2(p) / 10), abs=1 / 128 + 1e-6) for p in FRANCE.prob]
 
@@ -130,6 +136,20 @@ def test_a_notebook_saved_by_jupyterlab_keeps_its_colours_when_converted(
     becomes(lambda: picture.evaluate("e => [e.complete, e.naturalWidth / e.width]"), [True, 2], page)
 
 
+# Without the wait of ten seconds after which a kernel is taken not to answer.
+PATIENT = "const later = setTimeout; window.setTimeout = (run, ms, ...more) => ms === 1e4 || later(run, ms, ...more);"
+
+
+def lacks_what_only_a_kernel_has(page: Page) -> None:
+    """Check that the long view and the comparison of long texts say at once why their last alternatives are missing."""
+    for widget in page.locator("section.deluge").all()[1:]:
+        box = widget.get_by_role("listbox")
+        box.scroll_into_view_if_needed()
+        box.focus()
+        page.keyboard.press("End")
+        expect(widget.locator(".deluge-card")).to_contain_text(NO_KERNEL)
+
+
 def test_a_view_saved_with_its_state_by_jupyterlab_works_without_a_kernel(
     page: Page, offline: Page, jupyter: Jupyter, notebook: Notebook, tmp_path: Path
 ) -> None:
@@ -138,9 +158,11 @@ def test_a_view_saved_with_its_state_by_jupyterlab_works_without_a_kernel(
     asked = settings / "plugin.jupyterlab-settings"
     asked.write_text('{"saveState": true}')
     try:
-        name = notebook("state.ipynb", SHOW)
+        page.add_init_script(PATIENT)
+        name = notebook("state.ipynb", SHOW, LONG, "LogprobCompare(words, words)")
         open_and_run(page, jupyter, name, "lab/tree")
-        expect(tokens(page.locator("section.deluge"))).to_have_count(len(FRANCE))
+        expect(page.locator("section.deluge")).to_have_count(3)
+        expect(tokens(page.locator("section.deluge").first)).to_have_count(len(FRANCE))
 
         def models_saved() -> set[str]:
             page.evaluate("() => window.jupyterapp.commands.execute('docmanager:save')")
@@ -150,9 +172,12 @@ def test_a_view_saved_with_its_state_by_jupyterlab_works_without_a_kernel(
 
         # Jupyter reads this setting in idle time, and saves without the views until then.
         becomes(lambda: "AnyModel" in models_saved(), True, page)
+        page.evaluate("() => window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.restart()")
+        lacks_what_only_a_kernel_has(page)
         page.evaluate("() => window.jupyterapp.shell.currentWidget.sessionContext.shutdown()")
         page.goto(jupyter.page_url(f"lab/workspaces/again/tree/{name}"))
-        view = page.locator("section.deluge")
+        lacks_what_only_a_kernel_has(page)
+        view = page.locator("section.deluge").first
         is_coloured(view)
         shows_its_card(view)
         view.get_by_label("Colour by").select_option("surprisal")
@@ -164,7 +189,7 @@ def test_a_view_saved_with_its_state_by_jupyterlab_works_without_a_kernel(
     converted, _ = HTMLExporter().from_filename(str(jupyter.root / name))
     (tmp_path / "state.html").write_text(converted, encoding="utf-8")
     offline.goto((tmp_path / "state.html").as_uri(), wait_until="domcontentloaded")
-    expect(offline.locator("script[type='application/vnd.jupyter.widget-view+json']")).to_be_attached()
+    expect(offline.locator("script[type='application/vnd.jupyter.widget-view+json']").first).to_be_attached()
     is_coloured_still(offline)
 
 

@@ -17,13 +17,18 @@ async function decompress(base64: string): Promise<DataView> {
   return new DataView(await new Response(stream).arrayBuffer());
 }
 
+/** A page has no kernel: what asks Python must say so. */
+function refuse(): never {
+  throw new Error("a saved page cannot ask Python");
+}
+
 /** Render a widget from the traits that are stored in the page. */
 export async function renderSavedPage(widget: Widget): Promise<void> {
   const state: Record<string, unknown> = JSON.parse(textOf("deluge-state"));
   const binaryNames: string[] = JSON.parse(textOf("deluge-binary"));
   for (const name of binaryNames) state[name] = await decompress(textOf(`deluge-${name}`));
   widget.render({
-    model: new StaticModel(state) as never,
+    model: new StaticModel(state, refuse) as never,
     el: document.querySelector("main") as HTMLElement,
   });
 }

@@ -5,10 +5,10 @@ type Listener = (...values: never[]) => void;
 export class StaticModel {
   readonly #listeners = new Map<string, Set<Listener>>();
 
-  /** `send` takes the messages to Python; by default they are dropped. */
+  /** `send` takes the messages to Python. */
   constructor(
     private readonly state: Record<string, unknown>,
-    readonly send: (content: object) => void = () => {},
+    readonly send: (content: object) => void,
   ) {}
 
   get(name: string): unknown {
