@@ -16,7 +16,7 @@ import pytest
 
 from deluge_nb import APIResponse, LLMClient, PartialResponses, SettingError, classify, score_llm
 from tests.memory_transport import MemoryTransport
-from tests.openai_server import Seen, chat, says
+from tests.openai_server import ChatServer, Reply, Seen, chat, chunks, says
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*have less than 5 %")
 
@@ -32,6 +32,10 @@ def process(client: LLMClient, resume: Resume) -> Any:
 def ask_all(client: LLMClient, resume: Resume) -> Any:
     answers = client.ask_all(PROMPTS, show_progress=False, resume=resume)
     return {model: texts(responses) for model, responses in answers.items()}
+
+
+def as_they_arrive(client: LLMClient, resume: Resume) -> Any:
+    return {index: response.completion for index, response in client.as_completed(PROMPTS, resume=resume)}
 
 
 def sort_out(client: LLMClient, resume: Resume) -> Any:
@@ -60,7 +64,7 @@ def score(client: LLMClient, resume: Resume) -> Any:
     return score_llm("{0}", PROMPTS, client, return_probabilities=True, show_progress=False, resume=resume)
 
 
-CALLS = [process, ask_all, sort_out, sort_out_calibrated, follow_a_trie, score]
+CALLS = [process, as_they_arrive, ask_all, sort_out, sort_out_calibrated, follow_a_trie, score]
 
 
 def texts(responses: list[APIResponse]) -> list[str | None]:
@@ -156,6 +160,28 @@ def test_a_failed_response_is_asked_again() -> None:
     again = client.process_prompts_sync(PROMPTS, show_progress=False, resume=[responses[0], failed, *responses[2:]])
     assert texts(again) == PROMPTS
     assert client.usage.answered == 7
+
+
+def test_responses_that_are_there_come_before_those_that_are_asked() -> None:
+    transport = MemoryTransport()
+    client = client_of(transport)
+    responses = client.process_prompts_sync(PROMPTS, show_progress=False)
+    transport.answered = 0
+    pairs = list(client.as_completed(PROMPTS, resume=[None, *responses[1:4], None, responses[5]]))
+    assert [index for index, _ in pairs[:4]] == [1, 2, 3, 5]
+    assert [response for _, response in pairs[:4]] == [*responses[1:4], responses[5]]
+    assert sorted(index for index, _ in pairs[4:]) == [0, 4]
+    assert transport.answered == 2
+
+
+def test_the_part_of_a_stream_that_was_left_is_no_answer_to_resume(server: ChatServer) -> None:
+    server.answer = lambda seen, number: Reply(pieces=chunks(seen, says("a", "b")), held=lambda index: index == 2)
+    client = LLMClient("gpt-4o-mini")
+    with client.stream("Hello?") as stream:
+        next(stream)
+    assert [response and response.completion for response in client.interrupted] == ["a"]
+    server.answer = lambda seen, number: Reply(chat(seen, says("a", "b")))
+    assert texts(client.process_prompts_sync(["Hello?"], show_progress=False, resume=client.interrupted)) == ["ab"]
 
 
 def test_places_of_a_list_without_models_are_those_of_its_responses() -> None:

@@ -44,7 +44,9 @@ class Completed:
     def __init__(self, batch: Batch, keep: Callable[[Batch, BaseException | None], None]) -> None:
         self._batch = batch
         self._keep = keep
-        self._arrived: deque[tuple[int, APIResponse]] = deque()
+        # Responses of an earlier call come first.
+        kept = ((index, response) for index, response in enumerate(batch.responses) if response is not None)
+        self._arrived: deque[tuple[int, APIResponse]] = deque(kept)
         self._changed = portal.Gate()
         self._waiting: tuple[asyncio.AbstractEventLoop, asyncio.Event] | None = None
         batch.on_response = self._add

@@ -32,6 +32,7 @@ class ManyResponses(BaseClient):
         tools: Sequence[Tool | Callable[..., Any]] | None = None,
         output_schema: Any = None,
         use_cache: bool = True,
+        resume: Resume = None,
     ) -> Completed:
         """Send all prompts, and return their responses as they arrive.
 
@@ -42,6 +43,9 @@ class ManyResponses(BaseClient):
         ----------
         prompts, sampling_params, tools, output_schema, use_cache
             As in :meth:`process_prompts_sync`.
+        resume
+            :attr:`interrupted` of the same call that ended early: its responses come first, and only prompts without
+            one are asked.
 
         Returns
         -------
@@ -60,7 +64,7 @@ class ManyResponses(BaseClient):
         >>> for index, response in client.as_completed(["Name a colour.", "Name a fruit."]):
         ...     assert not response.is_error
         """
-        batch = self._batch(prompts, sampling_params, tools, output_schema, use_cache)
+        batch = self._batch(prompts, sampling_params, tools, output_schema, use_cache, resume=resume)
         batch.on_settled = self._count
         return Completed(batch, self._keep)
 

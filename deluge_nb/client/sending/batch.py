@@ -14,6 +14,7 @@ from ...models.observations import requested_features
 from ...prompts import Prompt
 from ...response import APIResponse
 from ...sampling import SamplingParams
+from ...text.end_tokens import INTERRUPTED
 from ...tools import OutputSchema, Tool
 from ...transport import portal
 from ...warning import warn
@@ -200,8 +201,8 @@ class Batch:
             bar.close()
 
     def resume(self, responses: Sequence[APIResponse | None]) -> None:
-        """Take the responses of an earlier call, and ask only the prompts that have none, or one that failed."""
-        kept = {i: item for i, item in enumerate(responses) if item is not None and not item.is_error}
+        """Take the whole responses of an earlier call, and ask the prompts that have none."""
+        kept = {i: item for i, item in enumerate(responses) if item is not None and _is_whole(item)}
         self.responses = [kept.get(i) for i in range(len(self.items))]
         self.resumed, self._done = frozenset(kept), len(kept)
 
@@ -370,6 +371,11 @@ def _charge(route: Route, completion: Completion) -> list[str]:
     except Exception as error:
         return [f"its tokens could not be counted: {describe(error)}"]
     return []
+
+
+def _is_whole(response: APIResponse) -> bool:
+    """Return True unless a response failed, or is the part that arrived of a stream."""
+    return not response.is_error and response.finish_reason != INTERRUPTED
 
 
 def _distinct_routes(items: Iterable[Item]) -> list[Route]:
