@@ -248,8 +248,10 @@ class Job:
         Job
             The job itself, with the new answers.
         """
-        self.progress = self._rerun(self._folder, self._spec, self._engine, show_progress)
-        self.__dict__.pop("table", None)
+        try:
+            self.progress = self._rerun(self._folder, self._spec, self._engine, show_progress)
+        finally:  # some parts may have new answers even if it fails
+            self.__dict__.pop("table", None)
         return self
 
     def __repr__(self) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -136,7 +136,9 @@ def _used(spec: Spec, table: pa.Table) -> list[str]:
     return [name for name in table.column_names if name in placeholders(spec.template)]
 
 
-def ask_again(spec: Spec, table: pa.Table, before: pa.Table, ask: Ask = send) -> pa.Table:
+def ask_again(
+    spec: Spec, table: pa.Table, before: pa.Table, ask: Ask = send, only: Collection[int] | None = None
+) -> pa.Table:
     """Ask the rows again that failed for a reason that may be gone.
 
     Parameters
@@ -145,6 +147,8 @@ def ask_again(spec: Spec, table: pa.Table, before: pa.Table, ask: Ask = send) ->
         As for :func:`score_table`.
     before
         The earlier answers to the same rows.
+    only
+        Numbers of the rows to ask, among those; None for all.
 
     Returns
     -------
@@ -154,6 +158,8 @@ def ask_again(spec: Spec, table: pa.Table, before: pa.Table, ask: Ask = send) ->
     import pyarrow as pa
 
     is_again = before["is_transient"].to_numpy()
+    if only is not None:
+        is_again = is_again & np.isin(before["row"].to_numpy(), list(only))
     rows = np.flatnonzero(is_again)
     if not len(rows):
         return before

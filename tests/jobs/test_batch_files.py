@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from deluge_nb import Job, LLMClient, RequestError, SettingError, classify_frame
+from deluge_nb import Job, LLMClient, MissingKeyError, RequestError, SettingError, classify_frame
 from deluge_nb.jobs.engines import lines
 from deluge_nb.jobs.engines.batch_files import OpenAIBatch
 from tests.jobs.batch_service import BatchService, Line, answer_of, batch_service, reply_of, row_of
@@ -99,6 +99,30 @@ def test_a_row_that_is_in_no_file_fails_and_is_asked_again_by_retry(tmp_path: Pa
     check(job.retry(show_progress=False), 12)
 
 
+@pytest.mark.parametrize("moment", ["before retry()", "after retry() has written its requests"])
+@pytest.mark.parametrize("late", [{2}, {2, 9}], ids=["one", "all"])
+def test_answers_that_come_late_are_used_by_retry_and_not_asked_again(
+    tmp_path: Path, late: set[int], moment: str
+) -> None:
+    asked = pending(tmp_path, part_rows=5)
+    put(tmp_path, "output.jsonl", [answer_of(line) for line in asked if row_of(line) not in (2, 9)])
+    job = by_hand(tmp_path, part_rows=5)
+    check(job, 12, {2, 9})
+    if moment != "before retry()":
+        with pytest.raises(RequestError, match="2 requests of 1 file"):
+            job.retry(show_progress=False)
+    put(tmp_path, "late.jsonl", [answer_of(asked[row]) for row in late])
+    if late == {2}:
+        with pytest.raises(RequestError, match="1 request of 1 file"):
+            job.retry(show_progress=False)
+        assert job.failures["row"].to_pylist() == [9]
+        (line,) = requests(tmp_path, turn=1)
+        assert row_of(line) == 9
+        put(tmp_path, "more.jsonl", [answer_of(line)])
+    check(job.retry(show_progress=False), 12)
+    assert len(requests(tmp_path, turn=1)) == (1 if late == {2} else 0)
+
+
 def test_the_answer_of_a_retry_wins_over_a_failure_whatever_the_order_of_the_lines(tmp_path: Path) -> None:
     asked = pending(tmp_path)
     failed = [reply_of(line, {"error": {"message": "busy"}}, 503) for line in asked]
@@ -167,7 +191,7 @@ def test_files_keep_the_limits_of_lines_and_bytes(tmp_path: Path, monkeypatch: p
 
 
 def test_a_line_for_mistral_has_neither_model_nor_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("MISTRAL_API_KEY", "k" * 20)
+    monkeypatch.delenv("MISTRAL_API_KEY", raising=False)  # nothing is sent from here
     with pytest.raises(RequestError, match="no answers yet"):
         ask(LLMClient("mistral/mistral-small-latest"), 2, tmp_path, on="files", labels=None)
     first, _ = requests(tmp_path)
@@ -256,6 +280,22 @@ def test_a_closed_notebook_finds_its_batch_again(service: BatchService, tmp_path
     assert len(service.batches) == 1
 
 
+@pytest.mark.filterwarnings("ignore:12 of 12 prompts failed")
+def test_a_batch_that_was_given_up_and_then_finished_answers_what_failed_meanwhile(
+    service: BatchService, tmp_path: Path
+) -> None:
+    def give_up(seconds: float) -> None:
+        raise KeyboardInterrupt
+
+    service.looks_until_done = 2
+    client = LLMClient("vllm/x", base_url=service.url, max_attempts=1)
+    with pytest.raises(KeyboardInterrupt):
+        ask(client, 12, tmp_path, on=OpenAIBatch(sleep=give_up))
+    check(ask(client, 12, tmp_path), 12, set(range(12)))  # the service answers no single request
+    check(batch(service, tmp_path).retry(show_progress=False), 12)
+    assert len(service.batches) == 1
+
+
 def test_a_batch_that_was_made_when_the_connection_broke_is_not_made_twice(
     service: BatchService, tmp_path: Path
 ) -> None:
@@ -284,6 +324,18 @@ def test_the_key_goes_to_the_service_and_into_no_file(
     check(ask(client, 12, tmp_path, on=engine), 12)
     assert {headers["authorization"] for headers in service.headers} == {f"Bearer {secret}"}
     assert not [path for path in tmp_path.rglob("*") if path.is_file() and secret.encode() in path.read_bytes()]
+
+
+def test_requests_and_their_answers_as_files_need_no_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    client = LLMClient("gpt-4o-mini")
+    with pytest.raises(RequestError, match="no answers yet"):
+        ask(client, 12, tmp_path, on="files")
+    put(tmp_path, "output.jsonl", [answer_of(line) for line in requests(tmp_path)])
+    check(ask(client, 12, tmp_path, on="files"), 12)
+    with pytest.raises(MissingKeyError, match="set OPENAI_API_KEY"):
+        ask(client, 12, tmp_path / "other", on="openai-batch")
+    assert not list((tmp_path / "other").rglob("*.jsonl"))
 
 
 def test_the_name_of_an_engine_that_does_not_exist_is_refused(tmp_path: Path) -> None:

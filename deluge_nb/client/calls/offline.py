@@ -9,9 +9,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ...errors import RequestError, SettingError
+from ...prompts import as_prompts
 from ...response import APIResponse
 from ...response.usage import Usage, total_usage
 from ..interruption import ends_task
+from ..sending.batch import plan
 from ..sending.diagnosis import with_refused_fields
 from ..sending.request import as_failure, as_response, build_ask, open_exchange, read_completion
 
@@ -88,7 +90,9 @@ class Offline:
         from ...logprobs.columns import Vocabulary
 
         self._client = client
-        self._batch = client._batch(prompts, list(settings), None, None, False)
+        pairs, own = [(prompt, None) for prompt in as_prompts(prompts)], client._settings_for(list(settings))
+        # Nothing is sent from here, and the service that answers has its own key.
+        self._batch = plan(pairs, client._routes, own, lambda: 0, limit=None, needs_keys=False)
         self._vocabulary = Vocabulary()
 
     def request(self, index: int) -> Request:

@@ -62,6 +62,7 @@ def plan(
     tools: tuple[Tool, ...] = (),
     output_schema: OutputSchema | None = None,
     cache: Cache | None = None,
+    needs_keys: bool = True,
 ) -> Batch:
     """Assign prompts to models, and check each against what its model can do.
 
@@ -77,6 +78,8 @@ def plan(
         Requests at a time; None for the largest number recommended for the models in use.
     ends
         Also score the token that ends the turn after each text.
+    needs_keys
+        False for requests that are not sent from here.
 
     Raises
     ------
@@ -109,7 +112,7 @@ def plan(
             check_request(item, tools=tools, output_schema=output_schema)
         items.append(item)
     in_use = _distinct_routes(items)
-    for route in in_use:
+    for route in in_use if needs_keys else ():
         route.require_key()
     limit = limit or max((route.endpoint.concurrency for route in in_use), default=1)
     return Batch(items, limit=limit, tools=tools, output_schema=output_schema, cache=cache)

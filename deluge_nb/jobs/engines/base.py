@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,7 +68,7 @@ class Worker:
         """
         return self.run(part)
 
-    def run(self, part: int, ask: Ask = send) -> Done:
+    def run(self, part: int, ask: Ask = send, only: Collection[int] | None = None) -> Done:
         """Run a part whose prompts are answered by the client, or by what a service has answered.
 
         Parameters
@@ -77,6 +77,9 @@ class Worker:
             Number of the part.
         ask
             What answers the prompts.
+        only
+            Numbers of the rows to ask again, of a part that is finished; by default all that failed for a reason that
+            may be gone.
         """
         folder = self.open()
         is_done = folder.is_done(part)
@@ -87,7 +90,7 @@ class Worker:
         if before is None:
             answers = score_table(self.spec, questions, ask)
         else:
-            answers = ask_again(self.spec, questions, before, ask)
+            answers = ask_again(self.spec, questions, before, ask, only)
         folder.write_answers(part, answers)
         return Done(part, questions.num_rows)
 

@@ -95,11 +95,7 @@ class Files(_BatchFiles):
 
     def _fetch(self, rounds: Rounds, current: Round) -> Answers:
         folder = rounds.folder
-        found = sorted(
-            (path for path in folder.glob("*.jsonl") if not path.name.startswith("requests-")),
-            key=lambda path: (path.stat().st_mtime_ns, path.name),
-        )
-        answers = Answers(rounds.worker.fingerprint, found)
+        answers = Answers(rounds.worker.fingerprint, rounds.answer_files)
         waiting = [file for file in current.files if not answers.has_any(folder / file.requests, current.turn)]
         if waiting:
             rows = sum(file.rows for file in waiting)
@@ -134,12 +130,17 @@ class OpenAIBatch(_BatchFiles):
         self._window = window
         self._sleep = sleep or time.sleep
 
+    def run(self, parts: Sequence[int], worker: Worker) -> Iterator[Done]:
+        """Run parts as :meth:`_BatchFiles.run` does, with a key that is there before any file is written."""
+        self.check(worker.spec)
+        check_keys(worker.spec.client)
+        yield from super().run(parts, worker)
+
     def _fetch(self, rounds: Rounds, current: Round) -> Answers:
         # Deferred: it loads the network's libraries.
         from .service import FileService
 
         route = offline_route(rounds.worker.spec.client, self.feature)
-        check_keys(rounds.worker.spec.client)
         service = FileService(route.transport(), route.model)
         for file in current.files:
             if file.batch_id is None:

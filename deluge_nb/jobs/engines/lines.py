@@ -176,11 +176,19 @@ class Answers:
         if row not in self._places or place[:2] >= self._places[row][:2]:
             self._places[row] = place
 
+    @property
+    def answered(self) -> set[int]:
+        """Rows that have an answer, and no mere failure."""
+        return {row for row, place in self._places.items() if place.is_answer}
+
+    def row_of(self, request: bytes) -> int:
+        """Return the row of a line of a request."""
+        return int(json.loads(request)["custom_id"].removeprefix(f"{self._fingerprint}-").partition("-")[0])
+
     def has_any(self, requests: Path, turn: int) -> bool:
         """Return whether any request of a file was answered, in a round or a later one."""
         with requests.open("rb") as file:
-            names = (json.loads(line)["custom_id"].removeprefix(f"{self._fingerprint}-") for line in file)
-            return any(self._turns.get(int(name.partition("-")[0]), -1) >= turn for name in names)
+            return any(self._turns.get(self.row_of(line), -1) >= turn for line in file)
 
     def __call__(self, spec: Spec, prompts: Sequence[Prompt], rows: Sequence[int]) -> list[APIResponse]:
         """Return the responses to the prompts of rows; a row that is in no file has a failure."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -124,10 +124,12 @@ class Rounds:
             Function that gets the answers of a round.
         """
         left = list(parts)
+        if self.worker.again:
+            left = yield from self._take_late(left)
         while left:
             current = self._current(left)
             answers = fetch(current)
-            worker = replace(self.worker, again=current.again)
+            worker = replace(self.worker, again=current.again or self.worker.again)
             for part in current.parts:
                 yield worker.run(part, answers)
             current.is_done = True
@@ -136,6 +138,47 @@ class Rounds:
                 (self.folder / name).unlink(missing_ok=True)
             done = set(current.parts)
             left = [part for part in left if part not in done]
+
+    @property
+    def answer_files(self) -> list[Path]:
+        """Files with answers in the folder of the batch, oldest first: also those that a person has put there."""
+        found = (path for path in self.folder.glob("*.jsonl") if not path.name.startswith("requests-"))
+        return sorted(found, key=lambda path: (path.stat().st_mtime_ns, path.name))
+
+    def _take_late(self, parts: Sequence[int]) -> Generator[Done, None, list[int]]:
+        """Use the answers that have come since to rows that failed; return the parts that still have such rows."""
+        answers, left = Answers(self.worker.fingerprint, self.answer_files), list[int]()
+        folder = self.worker.open()
+        for part in parts:
+            late = answers.answered.intersection(self.worker.prompts(part)) if folder.is_done(part) else set[int]()
+            done = self.worker.run(part, answers, late) if late else None
+            if done is None or self.worker.prompts(part):
+                left.append(part)
+            else:
+                yield done
+        self._shorten(answers)
+        return left
+
+    def _shorten(self, answers: Answers) -> None:
+        """Leave out of the round under way what needs no answer any more, unless a service has its file."""
+        current = self._rounds[-1] if self._rounds else None
+        if current is None or current.is_done:
+            return
+        wanted = {row for part in current.parts for row in self.worker.prompts(part)}
+        for file in list(current.files):
+            path = self.folder / file.requests
+            if file.input_id is not None or answers.has_any(path, current.turn):
+                continue
+            lines = path.read_bytes().splitlines(keepends=True)
+            kept = [line for line in lines if answers.row_of(line) in wanted]
+            if not kept:
+                current.files.remove(file)
+                path.unlink()
+            elif len(kept) < len(lines):
+                file.rows = len(kept)
+                write_whole(path, lambda target, kept=kept: target.writelines(kept))
+        current.is_done = not current.files
+        self.save()
 
     def _current(self, parts: Sequence[int]) -> Round:
         if self._rounds and not self._rounds[-1].is_done:
