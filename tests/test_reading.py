@@ -111,6 +111,25 @@ def test_a_lesson_reads_the_beginning_before_the_end(client: LLMClient) -> None:
     )
 
 
+def test_a_lesson_asks_for_a_text_once_and_anew_after_another_model_is_chosen(client: LLMClient) -> None:
+    questions = lab.questions(5)[:1]
+    asked = [lambda: lab.read("The", " cat"), lambda: lab.next_token("The cat"), lambda: lab.option_shares(questions)]
+    lab.use_model(client)
+    try:
+        before = client.usage.requests
+        for ask in asked:
+            ask()
+            requests = client.usage.requests
+            ask()
+            assert before < requests == client.usage.requests
+            before = requests
+        lab.use_model(client)
+        asked[0]()
+        assert client.usage.requests > before
+    finally:
+        lab.use_model("local")
+
+
 def test_a_text_is_read_anew_where_the_cache_is_bypassed(client: LLMClient, tmp_path: Path) -> None:
     cached = LLMClient("local", cache=tmp_path / "answers.sqlite3")
     pairs = [("The capital of France is", " Paris")]

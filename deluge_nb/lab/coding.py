@@ -12,6 +12,7 @@ import numpy as np
 from ..errors import SettingError
 from ..logprobs.columns import Floats
 from .model import distribution, scored
+from .texts import names_of
 
 # Probabilities are rounded to multiples of 2^-40, so that coder and decoder use the same whole numbers.
 _UNIT = 1 << 40
@@ -135,8 +136,7 @@ def _parts(text: str) -> tuple[Sequence[str], Floats]:
     """Return the tokens that may follow a text, and where the part of each begins, in whole units."""
     table = distribution(text)
     weights = np.maximum(np.round(np.exp(table.top_logprob(0)) * _UNIT), 1).astype(np.int64)
-    names = [entry["token"] for entry in table.top(0)]
-    return names, np.concatenate([[0], np.cumsum(weights)])
+    return names_of(table), np.concatenate([[0], np.cumsum(weights)])
 
 
 def _shortest(low: Fraction, width: Fraction) -> str:

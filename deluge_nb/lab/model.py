@@ -3,18 +3,34 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from .. import reading
 from ..client.client import client_for
 from ..prompts import Conversation
 
 if TYPE_CHECKING:
+    from functools import _lru_cache_wrapper
+
     from ..client.client import LLMClient
     from ..logprobs.table import Logprobs
     from ..models.spec import ServedModel
 
+_Cached = TypeVar("_Cached", bound="_lru_cache_wrapper[Any]")
+
+# Alternatives at each token of a given text.
+LISTED = 20
 _current: str | ServedModel | LLMClient = "local"
+_caches: list[_lru_cache_wrapper[Any]] = []
+
+
+def until_another(cached: _Cached) -> _Cached:
+    """Empty the cache of a function when another model is chosen.
+
+    A lesson asks for the same texts in its cells, its reveals and its checks, and cells are run again and again.
+    """
+    _caches.append(cached)
+    return cached
 
 
 def use_model(model: str | ServedModel | LLMClient) -> None:
@@ -41,9 +57,8 @@ def use_model(model: str | ServedModel | LLMClient) -> None:
     global _current
     with client_for(model):  # which refuses what is no model
         _current = model
-    distribution.cache_clear()
-    first_of_answer.cache_clear()
-    scored.cache_clear()
+    for cached in _caches:
+        cached.cache_clear()
 
 
 def current_model() -> str | ServedModel | LLMClient:
@@ -51,22 +66,25 @@ def current_model() -> str | ServedModel | LLMClient:
     return _current
 
 
+@until_another
 @lru_cache(maxsize=64)
 def distribution(text: str) -> Logprobs:
     """Return the distribution of the token after a text, over the whole vocabulary."""
     return reading.next_token(text, model=_current)
 
 
+@until_another
 @lru_cache(maxsize=16)
 def first_of_answer(question: str) -> Logprobs:
     """Return the distribution of the first token of the answer to a question, in a chat."""
     return reading.next_token(Conversation.user(question), model=_current)
 
 
+@until_another
 @lru_cache(maxsize=256)
 def scored(begin: str, end: str) -> Logprobs:
     """Return the log-probabilities of an end of a text after its beginning."""
-    return reading.read(end, before=begin, model=_current, top_logprobs=20)
+    return reading.read(end, before=begin, model=_current, top_logprobs=LISTED)
 
 
 def bits(begin: str, end: str) -> float:

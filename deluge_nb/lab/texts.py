@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from .. import reading
 from ..errors import invalid_argument
 from ..interop.readers import as_logprobs
-from .model import current_model
+from .model import LISTED, current_model, distribution, scored
 
 if TYPE_CHECKING:
     from ..client.client import LLMClient
@@ -18,7 +18,11 @@ if TYPE_CHECKING:
 
 
 def read(
-    begin: PromptLike, end: str, *, model: str | ServedModel | LLMClient | None = None, top_logprobs: int | None = 20
+    begin: PromptLike,
+    end: str,
+    *,
+    model: str | ServedModel | LLMClient | None = None,
+    top_logprobs: int | None = LISTED,
 ) -> Logprobs:
     """Return the log-probabilities of an end of a text after its beginning.
 
@@ -52,6 +56,8 @@ def read(
     >>> read("The capital of France is", " Paris.").tokens
     [' Paris', '.']
     """
+    if model is None and isinstance(begin, str) and isinstance(end, str) and top_logprobs == LISTED:
+        return scored(begin, end)
     asked = current_model() if model is None else model
     return reading.read(end, before=begin, model=asked, top_logprobs=top_logprobs)
 
@@ -84,6 +90,8 @@ def next_token(text: PromptLike, *, model: str | ServedModel | LLMClient | None 
     >>> next_token("I would like a cup of").tokens
     [' coffee']
     """
+    if model is None and isinstance(text, str):
+        return distribution(text)
     return reading.next_token(text, model=current_model() if model is None else model)
 
 
@@ -119,7 +127,13 @@ def likeliest(logprobs: Any, count: int = 20) -> dict[str, float]:
     if isinstance(count, bool) or not isinstance(count, int) or count < 1:
         raise invalid_argument("count", count, "a positive number of tokens")
     listed: dict[str, float] = {}
-    for entry, logprob in zip(table.top(0)[:count], table.top_logprob(0)[:count].tolist(), strict=True):
+    for token, logprob in zip(names_of(table, count), table.top_logprob(0)[:count].tolist(), strict=True):
         # Tokens that are parts of letters have the same text.
-        listed[entry["token"]] = listed.get(entry["token"], 0.0) + math.exp(logprob)
+        listed[token] = listed.get(token, 0.0) + math.exp(logprob)
     return listed
+
+
+def names_of(table: Logprobs, count: int | None = None) -> list[str]:
+    """Return the texts of the first alternatives of the first token; without a dict for each of a whole vocabulary."""
+    texts, (_, _, alternative, _, offsets) = table.vocabulary.texts, table.columns
+    return [texts[index] for index in alternative[offsets[0] : offsets[1]][:count].tolist()]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from ...logprobs.splice import truncate_alternatives
 from ...stats.labels.distribution import LabelDistribution
 from ...stats.labels.one_token import label_distribution
 from ..lesson import Guess, Key, Lesson, Mistake, Reveal
@@ -26,7 +27,7 @@ def first_tokens(question: str) -> dict[str, float]:
 
 def verdict(question: str, labels: Sequence[str] = ("yes", "no")) -> LabelDistribution:
     """Return the probability of each label at the first token, with bounds for everything that the list hides."""
-    return label_distribution(first_of_answer(question).top(0)[:_LISTED], labels)
+    return label_distribution(truncate_alternatives(first_of_answer(question), _LISTED).top(0), labels)
 
 
 def bounds_figure(question: str, labels: Sequence[str] = ("yes", "no")) -> Any:

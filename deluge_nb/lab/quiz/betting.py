@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from ...client.client import client_for
 from ...errors import invalid_argument
 from ...prompts import RawPrompt
 from ...stats import softmax
-from ..model import current_model
+from ..model import current_model, until_another
 
 if TYPE_CHECKING:
     from ...client.client import LLMClient
@@ -114,8 +115,16 @@ def option_shares(questions: Sequence[Question], *, model: str | ServedModel | L
     >>> round(float(shares[0].sum()), 6)
     1.0
     """
-    with client_for(current_model() if model is None else model) as client:
+    if model is None:
+        return [row.copy() for row in _shares(tuple(questions))]
+    with client_for(model) as client:
         return [softmax(row) for row in option_logprobs(questions, client)]
+
+
+@until_another
+@lru_cache(maxsize=16)
+def _shares(questions: tuple[Question, ...]) -> list[Floats]:
+    return option_shares(questions, model=current_model())
 
 
 def option_logprobs(questions: Sequence[Question], client: LLMClient) -> list[list[float]]:

@@ -10,6 +10,7 @@ import numpy as np
 from ...errors import invalid_argument
 from ...interop.readers import as_logprobs
 from ...text.glyphs import label
+from ..texts import names_of
 
 _LISTED = 20
 
@@ -48,8 +49,7 @@ class EventPicker(ipywidgets.VBox):
         table = as_logprobs(logprobs)
         if isinstance(count, bool) or not isinstance(count, int) or not 1 <= count <= 50:
             raise invalid_argument("count", count, "a number from 1 to 50")
-        listed = table.top(0)[:count]
-        self._texts = [entry["token"] for entry in listed]
+        self._texts = names_of(table, count)
         self._probabilities = np.exp(table.top_logprob(0)[:count])
         self._rest = max(1.0 - float(self._probabilities.sum()), 0.0)
         layout = ipywidgets.Layout(width="auto", margin="0")
