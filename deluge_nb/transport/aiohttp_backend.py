@@ -19,7 +19,7 @@ import httpx
 from pydantic import SecretStr
 
 from .address import is_this_machine
-from .certificates import PermanentConnectError, proxy_login, refusal, tls_context
+from .certificates import PermanentConnectError, context_for, proxy_login, refusal
 from .secrecy import basic
 from .wire import Reply, Timeouts
 
@@ -44,13 +44,10 @@ class KeepAliveBackend:
 
     def __init__(self, url: str, timeouts: Timeouts) -> None:
         proxy = proxy_for(url)
-        needs_tls = url.startswith("https:") or (proxy is not None and proxy.startswith("https:"))
-        # Without TLS no certificates are read: that takes time, and fails where a variable names none.
-        context = tls_context() if needs_tls else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         # The client limits concurrency itself. `trust_env` stays off here, because aiohttp would then look for a
         # password file at every request.
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0, ssl=context),
+            connector=aiohttp.TCPConnector(limit=0, ssl=context_for(url, proxy or "")),
             cookie_jar=aiohttp.DummyCookieJar(),
             timeout=aiohttp.ClientTimeout(sock_connect=timeouts.connect, sock_read=timeouts.read),
             # The transport unpacks within limits of size.

@@ -23,6 +23,20 @@ class PermanentConnectError(httpx.ConnectError):
     """Failure to connect for a reason that stays: a certificate, or a proxy that wants a login."""
 
 
+def context_for(*urls: str) -> ssl.SSLContext:
+    """Return the settings for TLS of connections to some addresses; without certificates where none needs TLS.
+
+    Reading certificates takes 25 ms, and fails where a variable names none.
+
+    Raises
+    ------
+    PermanentConnectError
+        When TLS is needed, and a variable names a file or folder that cannot be used.
+    """
+    needs_tls = any(url.startswith("https:") for url in urls)
+    return tls_context() if needs_tls else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+
+
 def tls_context() -> ssl.SSLContext:
     """Return the settings for TLS, with the certificates of ``SSL_CERT_FILE`` and ``SSL_CERT_DIR`` if they are set.
 

@@ -23,7 +23,7 @@ from ..dialects.reading.decode import parse_error
 from ..errors import MalformedResponseError, RequestError
 from ..models.spec import Address, Endpoint, Served
 from .address import ServerAddress, mask
-from .certificates import PermanentConnectError, hidden_endless_file, proxy_login
+from .certificates import PermanentConnectError, context_for, hidden_endless_file, proxy_login
 from .portal import Together
 from .rate_limits import seconds_until_reset
 from .reading import (
@@ -334,7 +334,8 @@ class Transport:
             elif self._served is not None:
                 # No keep-alive: llama.cpp's server announces it, and then closes the connections.
                 limits = httpx.Limits(max_connections=None, max_keepalive_connections=0)
-                self._backend = HttpxBackend(httpx.AsyncHTTPTransport(limits=limits, trust_env=False), self._timeouts)
+                connections = httpx.AsyncHTTPTransport(context_for(base), limits=limits, trust_env=False)
+                self._backend = HttpxBackend(connections, self._timeouts)
             else:
                 with hidden_endless_file():
                     from .aiohttp_backend import KeepAliveBackend

@@ -404,6 +404,23 @@ def held(text: bytes, stop: bytes) -> bool:
     return any(text.endswith(stop[:length]) for length in range(1, len(stop) + 1))
 
 
+def test_the_distribution_after_a_text_needs_no_grammar_which_takes_longer_than_the_model() -> None:
+    machine = Machine([], ended=False)
+    asked = ask(RawPrompt("x"), full_vocab=True, max_new_tokens=1, continuation="")
+    exchange = llamacpp.exchange(dataclasses.replace(asked, ends=True, vocab_size=END + 1))
+    request = next(exchange)
+    completion: Completion | None = None
+    while completion is None:
+        assert "grammar" not in (request.body or {})
+        try:
+            request = exchange.send(machine.reply(request))
+        except StopIteration as end:
+            completion = end.value
+    assert completion.logprobs is not None
+    (row,) = completion.logprobs
+    assert len(row["top_logprobs"]) == END + 1
+
+
 @given(
     st.lists(st.integers(0, END - 1), max_size=12),
     st.booleans(),

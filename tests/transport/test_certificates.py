@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 from deluge_nb import APIResponse, LLMClient
+from deluge_nb.transport.certificates import context_for
 
 pytestmark = pytest.mark.slow
 
@@ -289,3 +290,8 @@ def test_the_password_of_a_proxy_goes_to_it_and_shows_nowhere(monkeypatch: pytes
     assert seen[0][1]["proxy-authorization"] == f"Basic {login}"
     assert login not in repr(response) + message(response)
     assert "pass-4711-word" not in repr(response) + message(response)
+
+
+def test_certificates_are_read_for_addresses_that_need_tls_only() -> None:
+    assert context_for("http://127.0.0.1:8080", "").cert_store_stats()["x509_ca"] == 0
+    assert context_for("http://127.0.0.1:8080", "https://proxy").cert_store_stats()["x509_ca"] > 0

@@ -8,6 +8,7 @@ truncation.
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Generator
 from functools import partial
 from typing import Any
@@ -26,6 +27,9 @@ from .replies import NAME, Reply
 from .rows import build_table, reply_reader, rows, tokenize, width_of
 from .scoring import score
 from .stream import CompletionReader, add_unreported_tokens
+
+# The key, and not the token of this name that every whole vocabulary lists.
+_ERROR_KEY = re.compile(rb'"error"\s*:')
 
 
 class _Templated(msgspec.Struct):
@@ -95,7 +99,7 @@ def _chat_request(ask: Ask) -> Request:
 
 def _is_failure(body: bytes) -> bool:
     """Return whether a reply is a failure and nothing else."""
-    if b'"error"' not in body:
+    if _ERROR_KEY.search(body) is None:
         return False
     try:
         reply = decode(body, _Failure, NAME, faults=Faults())

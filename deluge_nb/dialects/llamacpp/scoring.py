@@ -63,7 +63,6 @@ def score(ask: Ask, prompt: str, continuation: str) -> Exchange:
     else:  # the boundary falls inside a token of the joined text
         pieces = yield from tokenize(continuation, special=False)
     start = start or (yield from _start_of_text())
-    end = (yield from _end_of_turn(ask)) if ask.ends else []
     special = yield from _special_tokens(continuation)
     size = len(start) + len(pieces) + ask.ends
     context = size
@@ -78,7 +77,7 @@ def score(ask: Ask, prompt: str, continuation: str) -> Exchange:
         scored += yield from _score_window(ask, known, part, special, (len(scored), len(pieces)))
     if ask.ends:
         last, ids = windows[-1]
-        scored += yield from _score_end(ask, [*last, *ids], end)
+        scored += yield from _score_end(ask, [*last, *ids])
     count = {"prompt_tokens": len(start), "completion_tokens": len(pieces)}
     notes = (straddling_note(len(continuation) - len(given)), window_note(windows, len(start), context))
     return Completion(
@@ -136,11 +135,16 @@ def _force(ask: Ask, start: list[int], ids: list[int]) -> Generator[Request, byt
     return (yield from _generate(ask, start, " ".join(f"<[{token}]>" for token in ids), len(ids)))
 
 
-def _score_end(ask: Ask, start: list[int], end: list[int]) -> Generator[Request, bytes, list[Row]]:
-    """Return the row of the token that ends a text, which is the given one or else the likeliest that ends any text.
+def _score_end(ask: Ask, start: list[int]) -> Generator[Request, bytes, list[Row]]:
+    """Return the row of the token that ends a turn, or of raw text of the likeliest token that ends any text.
 
-    The server draws such a token where a grammar is complete.
+    The server draws such a token where a grammar is complete. A whole vocabulary has that token in the row of any
+    other: there the server need not compare the grammar with each token, which takes longer than short prompts do.
     """
+    if ask.params.full_vocab:
+        top = yield from RowRequests(start, [], read=reply_reader(ask)).next()
+        return [Row(other.id, bytes(other.bytes), other.logprob, top) for other in top[:1]]
+    end = yield from _end_of_turn(ask)
     bias = {"logit_bias": [[token, FORCING_BIAS] for token in end]} if end else {}
     entries = yield from _generate(ask, start, _EMPTY, 1, **bias)
     return [Row(entry.id, b"", entry.logprob, entry.top_logprobs) for entry in entries[:1]]
