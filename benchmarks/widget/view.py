@@ -10,7 +10,7 @@ from playwright.sync_api import Browser
 
 from deluge_nb import Logprobs
 
-from . import hover, jupyterlab, messages, page, stream
+from . import hover, jupyterlab, many, messages, page, stream
 from . import own as own_view
 from . import peers as peer_views
 from .table import table
@@ -38,6 +38,9 @@ BARS = {
     "stream_last_to_second_tenth": 1.5,
     "stream_work_last_to_second_tenth": 1.5,
     "notebook_million_to_thousand": 3.0,
+    "views_last_to_second_twenty": 1.5,
+    "views_work_last_to_second_twenty": 1.5,
+    "views_memory_second_to_first_half": 1.5,
 }
 
 
@@ -53,7 +56,8 @@ def measure(build: Path) -> dict[str, Any]:
         streamed = stream.measure(browser, growth)
     sizes = messages.sizes(whole)
     notebook = jupyterlab.measure((FEW, MANY), ROUNDS)
-    figures = _figures(painted, moved, streamed, sizes, notebook) | _cards(hovered)
+    views = many.measure()
+    figures = _figures(painted, moved, streamed, sizes, notebook) | _cards(hovered) | many.ratios(views)
     return {
         "ratios": figures,
         "first_paint": painted,
@@ -63,6 +67,7 @@ def measure(build: Path) -> dict[str, Any]:
         "streaming": streamed,
         "wire": sizes,
         "notebook_ms": notebook,
+        "two_hundred_views": views,
         "bar": ", ".join(f"{name} <= {bar:.4g}" for name, bar in BARS.items()),
         "missed": [name for name, bar in BARS.items() if not figures[name] <= bar],
         "passed": all(figures[name] <= bar for name, bar in BARS.items()),
