@@ -44,12 +44,20 @@ def _distance(value: float, truth: float, guess: Guess) -> str:
             return too
         if small < 0.1 and large / small > 2:
             return f"{_factor(large / small)} times {too}"
-        return f"{format_number(abs(value - truth))} {too}"
+        return f"{_difference(value, truth)} {too}"
     if guess.kind == "bits" and abs(value - truth) <= max(_CLOSE_BITS, 0.1 * abs(truth)):
         return "close"
     if abs(value - truth) <= 0.1 * abs(truth):
         return "close"
-    return f"{format_number(abs(value - truth))} {too}"
+    return f"{_difference(value, truth)} {too}"
+
+
+def _difference(value: float, truth: float) -> str:
+    """Return the difference of two numbers as they are shown, so that a reader can check it."""
+    if not math.isfinite(value):
+        return format_number(math.inf)
+    shown = [float(format_number(number).replace(",", "")) for number in (value, truth)]
+    return format_number(round(abs(shown[0] - shown[1]), 9))
 
 
 def _is_near_certain(value: float, truth: float) -> bool:
@@ -105,6 +113,8 @@ def describe_miss(value: Any, key: Key) -> str:
         return f"It is not {value.strip()!r}."
     if isinstance(key.truth, tuple):
         return _describe_pair(_numbers(value), key.truth, key.tolerance)
+    if 0 <= key.truth <= 1 < value <= 100 and is_equal(value / 100, key.truth, key.tolerance, key.relative):
+        return f"Write a probability from 0 to 1: {format_number(value)} % is {format_number(value / 100)}."
     return f"{format_number(float(value))} is too {'large' if value > key.truth else 'small'}."
 
 

@@ -60,12 +60,8 @@ LESSON = Lesson(
     minutes=20,
     reveals={
         "0.1": Reveal(
-            {
-                "first": Guess(
-                    "P(The)", _first_word, mistakes=[Mistake(1, "It could have begun with *Paris*, as well.")]
-                )
-            },
-            "There are many ways to begin an answer: *The*, *Paris*, *It*, *France* … Each of them is possible.",
+            {"first": Guess("P(The)", _first_word, mistakes=[Mistake(1, "It could have begun with *Paris* as well.")])},
+            "There are many ways to begin an answer. The model even thinks of French: *La*, *Le* and *L* are next on its list.",
         ),
         "0.2": Reveal(
             {"friday": Guess("P(Friday)", lambda: probability(_DAYS, " Friday"))},

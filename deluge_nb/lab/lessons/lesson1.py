@@ -49,6 +49,10 @@ def _heads_or_tails() -> Key:
             Mistake(0.5, "That is a fair coin: look at what the model gives the two words."),
             Mistake(heads, "That is heads alone: the event has tails in it as well."),
             Mistake(heads * tails, "That is the product: for one *or* the other, add."),
+            Mistake(
+                heads + tails + listed.get(" Heads", 0.0),
+                "Take only the two tokens *heads* and *tails*, not *Heads* with a capital letter.",
+            ),
         ],
     )
 
@@ -65,7 +69,6 @@ def _neither() -> Key:
             Mistake(others, "Those are the listed ones: everything else is missing."),
             Mistake(either, "That is the event itself: you want its complement."),
         ],
-        tolerance=0.002,
     )
 
 
@@ -75,10 +78,13 @@ def _begins_with_s() -> Key:
     tail = _tail(_KING)
     return Key(
         (certain, certain + tail),
-        "All that is not listed may begin with s, or none of it.",
+        "Perhaps every hidden token begins with *s*, perhaps none.",
         [
             Mistake((certain, certain), "The list is not all there is: what may the rest begin with?"),
-            Mistake((certain, 1), "It is at most what is listed and the rest: the other listed words begin otherwise."),
+            Mistake(
+                (certain, 1),
+                "The other words of the list do not begin with *s*: the most is *sons* and all of the tail.",
+            ),
             Mistake((0, certain + tail), "The listed words that begin with s are certain."),
         ],
     )

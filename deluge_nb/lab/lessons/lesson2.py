@@ -13,6 +13,7 @@ from ..texts import likeliest
 _ONE = "The coin came up heads. Then it came up"
 _HEADS = "The coin came up heads, heads, heads, heads. Then it came up"
 _TAILS = "The coin came up tails, tails, tails, tails. Then it came up"
+_PUDDING = " pudding is in the eating."
 _PILL, _REVERSED = " doctor gave the patient a pill.", " patient gave the doctor a pill."
 ALICE = (
     " Alice was beginning to get very tired of sitting by her sister on the bank, and of having nothing to do: once or "
@@ -43,7 +44,7 @@ def _tokens_to_zero() -> float:
 
 
 def _pudding() -> Key:
-    p = scored("The proof of the", " pudding is in the eating.").prob[:4]
+    p = scored("The proof of the", _PUDDING).prob[:4]
     return Key(
         float(np.prod(p)),
         "The chain rule: each probability already knows the tokens before it.",
@@ -52,6 +53,10 @@ def _pudding() -> Key:
             Mistake(float(np.mean(p)), "That is the mean: for one *and then* the other, multiply."),
             Mistake(float(np.min(p)), "That is the least of them: the whole is less probable than any part."),
             Mistake(float(p[0]), "That is the first token alone."),
+            Mistake(
+                float(np.prod(scored("The proof of the", _PUDDING).prob)),
+                "That is for all tokens: take the first four.",
+            ),
         ],
         tolerance=0,
         relative=0.02,
@@ -59,7 +64,7 @@ def _pudding() -> Key:
 
 
 def _order() -> Key:
-    gap = bits("The", _REVERSED) - bits("The", _PILL)
+    gap = bits("\nThe", _REVERSED) - bits("\nThe", _PILL)
     return Key(
         2**gap,
         "The same words: what changes is which word stands after which.",
@@ -100,8 +105,8 @@ LESSON = Lesson(
                 "heads": Guess("after four heads", lambda: _share_of_heads(_HEADS)),
                 "tails": Guess("after four tails", lambda: _share_of_heads(_TAILS)),
             },
-            "The model commits the *gambler's fallacy*: it takes the other side to be due. People who believe so wrote its "
-            "texts. A coin does not read, and does not remember.",
+            "Here the model commits the *gambler's fallacy*: it takes the other side to be due. After *I threw the coin again "
+            "and again: heads, heads, heads, heads,* it does the opposite. A coin does not read, and does not remember.",
         ),
         "2.2": Reveal(
             {
@@ -110,13 +115,13 @@ LESSON = Lesson(
                 ),
                 "reverse": Guess("P(peanut butter | Jelly and)", lambda: 2.0 ** -bits("Jelly and", " peanut butter")),
             },
-            "What stands behind the bar is known, what stands before it is asked. If you turn the two around, you ask another "
-            "question.",
+            "What stands behind the bar is known, and what stands before it is asked. If you exchange them, you ask another "
+            "question. The order of the words matters as well: it is another text.",
         ),
         "2.3": Reveal(
             {"tokens": Guess("the number of tokens", _tokens_to_zero, "number")},
-            "No number of the computer is smaller than about 5 · 10⁻³²⁴, but not zero. So we add logarithms, in which "
-            "the whole book would fit.",
+            "The computer's smallest number above zero is about 5 · 10⁻³²⁴. So we add logarithms: their sum would do for the "
+            "whole book.",
         ),
     },
     exercises={"2.1": _pudding, "2.2": _order, "2.3": _independent},
