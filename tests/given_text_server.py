@@ -59,12 +59,31 @@ class Toy:
     """True to list no tokens after a text."""
     lists_drawn_only: bool = False
     """True to list a token alone, so that its list is the top of a distribution."""
+    tokenizes: bool = True
+    """False for a server behind a router that knows the routes of OpenAI only."""
+    with_dummy_space: bool = False
+    """True to put a space before a text that is cut into tokens, as SentencePiece does."""
     url: str = ""
+    pieces: dict[int, bytes] = field(default_factory=dict)
+    """Tokens that have been named by their ids."""
     seen: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
 
-    def tokens(self, text: str) -> list[tuple[bytes, float | None]]:
-        pieces = pieces_of(text)
-        pieces = [BOS, *pieces] if self.bos else pieces
+    def cut(self, text: str | list[int]) -> list[bytes]:
+        """Return the tokens of a prompt; nothing is put in front of ids."""
+        if isinstance(text, list):
+            return [self.pieces[token] for token in text]
+        return [BOS, *pieces_of(text)] if self.bos else pieces_of(text)
+
+    def tokenize(self, body: dict[str, Any]) -> dict[str, Any]:
+        """Return what vLLM's ``/tokenize`` does."""
+        pieces = pieces_of(f" {body['prompt']}" if self.with_dummy_space else body["prompt"])
+        pieces = [BOS, *pieces] if self.bos and body["add_special_tokens"] else pieces
+        self.pieces |= {id_of(piece): piece for piece in pieces}
+        ids = [id_of(piece) for piece in pieces]
+        return {"count": len(ids), "max_model_len": self.context or 4096, "tokens": ids, "token_strs": None}
+
+    def tokens(self, text: str | list[int]) -> list[tuple[bytes, float | None]]:
+        pieces = self.cut(text)
         pairs: list[tuple[bytes, float | None]] = [
             (piece, logprob_of(pieces[i - 1] if i else None, piece)) for i, piece in enumerate(pieces)
         ]
@@ -78,8 +97,9 @@ class Toy:
                 pairs[-place] = pairs[-place][0], number
         return pairs[-self.cut_to :] if self.cut_to else pairs
 
-    def draw(self, text: str, count: int) -> list[tuple[bytes, float | None]]:
-        pieces = pieces_of(text)
+    def draw(self, text: str | list[int], count: int) -> list[tuple[bytes, float | None]]:
+        pieces = [piece for piece in self.cut(text) if piece != BOS]
+        text = b"".join(pieces).decode() if isinstance(text, list) else text
         drawn: list[tuple[bytes, float | None]] = []
         for step in range(count):
             piece = WORDS[zlib.crc32(text.encode() + bytes([step])) % len(WORDS)].encode()
@@ -100,6 +120,8 @@ class Toy:
 
     def reply(self, path: str, body: dict[str, Any]) -> tuple[int, Any]:
         self.seen.append((path, body))
+        if path == "/tokenize":
+            return (200, self.tokenize(body)) if self.tokenizes else (404, {"detail": "Not Found"})
         if path == "/generate":
             return self.native(body)
         if path == "/v1/chat/completions":

@@ -68,10 +68,44 @@ def test_the_first_token_of_a_text_has_a_number_only_after_a_token_in_front(mode
 
 @each_form
 def test_a_token_that_straddles_the_boundary_is_marked(model: str) -> None:
-    with running() as toy:
+    with running(tokenizes=False) as toy:
         response = read_one(toy, model, "d man", "The ol")
     assert table_of(response).text == " old man"
     assert "the first row also holds 3 characters before the text" in str(response.note)
+
+
+@pytest.mark.parametrize("bos", [False, True])
+@pytest.mark.parametrize("text", ["d man", "d 🦆", "derly"])
+def test_vllm_cuts_the_text_where_it_begins(bos: bool, text: str) -> None:
+    with running(bos=bos) as toy:
+        response = read_one(toy, "vllm/toy", text, "The ol")
+    table, pieces = table_of(response), [b" ol", *pieces_of(text)]
+    assert (table.text, response.note) == (text, None)
+    assert table.logprob.tolist() == [logprob_of(*pair) for pair in itertools.pairwise(pieces)]
+    # Both readings are paid for.
+    assert response.input_tokens == 2 * bos + len(pieces_of("The ol" + text)) + 2 + len(pieces_of(text))
+
+
+@pytest.mark.parametrize("before", ["The old ", "The old  "])
+def test_trailing_spaces_of_the_prompt_stay_in_the_first_row(before: str) -> None:
+    with running() as toy:
+        response = read_one(toy, "vllm/toy", "man", before)
+    assert table_of(response).tokens == [" man"]
+    assert response.note == "the first row also holds 1 character before the text"
+
+
+@pytest.mark.parametrize("behaviour", [{"with_dummy_space": True}, {"tokenizes": False}], ids=str)
+def test_a_vllm_that_does_not_cut_the_text_alone_marks_the_straddling_token(behaviour: dict[str, bool]) -> None:
+    with running(bos=True, **behaviour) as toy:
+        response = read_one(toy, "vllm/toy", "d man", "The ol")
+    assert table_of(response).text == " old man"
+    assert response.note == "the first row also holds 3 characters before the text"
+
+
+def test_a_text_that_begins_with_a_token_takes_no_further_request() -> None:
+    with running() as toy:
+        read_one(toy, "vllm/toy", " man", "The old")
+    assert "/tokenize" not in [path for path, _ in toy.seen]
 
 
 @each_form

@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
+from typing import Any
 
 from ...errors import MalformedResponseError, RequestError
 from ...text.counts import pluralize
 from ..base import Ask, Completion, Exchange, Request
 from . import echo, sglang, tgi, vllm
-from .boundary import Token, misspelt, straddling_note, take
-from .reading import Reading, build_table, end_of
+from .boundary import Token, misspelt, move_trailing_spaces, straddling_note, take
+from .reading import Reading, add_counts, build_table, end_of
 from .windows import windows_note
 
 Form = Callable[[Ask, str, str], Generator[Request, bytes, Reading]]
@@ -46,6 +47,10 @@ def exchange(ask: Ask) -> Exchange:
         if ask.prompt.raw is None or not _is_too_long(error):
             raise
         reading, rows = yield from _read_windows(ask, form, before, text)
+    else:
+        if rows and rows[0].begin < reading.begin and ask.prompt.raw is not None and form is vllm.read:
+            reading = yield from _read_from_boundary(ask, reading, rows[0].begin, before, text)
+            rows = take(reading.tokens, reading.begin)
     _check(ask, rows, reading.text.encode())
     begin = min(rows[0].begin, reading.begin)
     reaches = reading.text.encode()[begin : reading.begin].decode("utf-8", "replace")
@@ -63,6 +68,21 @@ def exchange(ask: Ask) -> Exchange:
         raw={"tokens": [row.id for row in rows]},
         notes=tuple(note for note in notes if note is not None),
     )
+
+
+def _read_from_boundary(
+    ask: Ask, straddling: Reading, first: int, before: str, text: str
+) -> Generator[Request, bytes, Reading]:
+    """Return a reading whose first row does not hold the end of the prompt, but at most its trailing spaces."""
+    prompt, spaced = move_trailing_spaces(before, text)
+    if first >= len(prompt.encode()):
+        return straddling
+    reading = yield from vllm.read_from_boundary(ask, prompt, spaced)
+    if reading is None:
+        return straddling
+    reading.begin = len(spaced.encode()) - len(text.encode())
+    reading.usage = add_counts(straddling.usage, reading.usage)
+    return reading
 
 
 def _check(ask: Ask, rows: list[Token], octets: bytes) -> None:
@@ -87,7 +107,7 @@ def _read_windows(
     whole = before + text
     size = len(whole)
     position, rows, contexts, starts = len(before), list[Token](), list[int](), list[int]()
-    usage = {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}
+    usage: Mapping[str, Any] = {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}
     while True:
         begin = _start(whole, starts, position - size // 2, size // 4)
         end = _snap(whole, min(begin + size, len(whole)), position + 1)
@@ -116,8 +136,7 @@ def _read_windows(
             rows = [token for token in rows if token.end <= boundary]
         contexts.append(sum(token.end <= boundary for token in reading.tokens))
         rows += take(reading.tokens, boundary)
-        for name, count in (reading.usage or {}).items():
-            usage[name] = usage.get(name, 0) + count if isinstance(count, int) else usage.get(name, 0)
+        usage = add_counts(usage, reading.usage)
         ask.report((end - len(before)) / len(text))
         if end >= len(whole):
             break

@@ -70,6 +70,13 @@ def number(value: Any) -> float | None:
     return as_number(value)
 
 
+def add_counts(usage: Mapping[str, Any] | None, more: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return the sums of the numbers of two counts of tokens."""
+    counts = [value if isinstance(value, Mapping) else {} for value in (usage, more)]
+    names = dict.fromkeys(name for count in counts for name in count)
+    return {name: sum(n for count in counts if isinstance(n := count.get(name, 0), int)) for name in names}
+
+
 def end_of(generated: Sequence[Token]) -> Token:
     """Return the row of the token that ends a text: the likeliest such token among the alternatives after the text.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator, Sequence
 from typing import Any
 
+from ...errors import RequestError
 from ...prompts import text_only
 from .. import openai
 from ..base import Ask, Request
@@ -39,6 +40,47 @@ def read(ask: Ask, before: str, text: str) -> Generator[Request, bytes, Reading]
         raise misspelt(ask.model, NAME)
     after = list(echo.tokens_of(ask, generated)) if isinstance(generated, dict) else []
     return Reading(aligned[0], after, len(before.encode()), before + text, reply.get("usage"), reply.get("model"))
+
+
+def read_from_boundary(ask: Ask, before: str, text: str) -> Generator[Request, bytes, Reading | None]:
+    """Return what a server says of a text whose first token begins where the text does.
+
+    The server cuts the prompt and the text into tokens separately, and receives the ids of both. None if it cannot, as
+    behind a router that knows the routes of OpenAI only, or if the tokens of the text alone spell something else.
+
+    Parameters
+    ----------
+    ask
+        The request.
+    before, text
+        Raw text, and the text after it.
+    """
+    sides: list[list[int]] = []
+    for part, special in ((before, True), (text, False)):
+        body = {"model": ask.model, "prompt": part, "add_special_tokens": special}
+        try:
+            reply = reply_of(ask, (yield Request("/tokenize", body, from_root=True, may_fail=True)))
+        except RequestError:
+            return None
+        ids = reply.get("tokens")
+        if not isinstance(ids, list) or not ids or any(type(one) is not int for one in ids):
+            return None
+        sides.append(ids)
+    start, own = sides
+    body = {"prompt": [*start, *own], "logprobs": width_of(ask), **_fields(ask)}
+    try:
+        reply = reply_of(ask, (yield Request("/completions", body, may_fail=True)))
+    except RequestError:
+        return None
+    choice = first_of(reply.get("choices"))
+    rows, generated = choice.get("prompt_logprobs"), choice.get("logprobs")
+    if not isinstance(rows, list) or choice.get("prompt_token_ids") != [*start, *own]:
+        return None
+    aligned = align(list(_tokens(ask, rows, [*start, *own]))[len(start) :], text)
+    if aligned is None or aligned[1] or len(aligned[0]) != len(own):
+        return None
+    after = list(echo.tokens_of(ask, generated)) if isinstance(generated, dict) else []
+    return Reading(aligned[0], after, 0, text, reply.get("usage"), reply.get("model"))
 
 
 def _read_chat(ask: Ask, text: str) -> Generator[Request, bytes, Reading]:
