@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, overload
 
 import numpy as np
 import traitlets
@@ -16,14 +16,18 @@ from ..render.comparison import LETTERS
 from ..text.counts import pluralize
 from ..text.glyphs import passage
 from ..widget.compare import LogprobCompare, replies
+from ..widget.exports import TextExport
 from ..widget.fallback import FallbackWidget, own_state, release
 from ..widget.validation import invalid
 from . import static
 from .answers import Answer, read_answer
 from .cells import describe, order_of, row_of, totals_of
+from .saved import pack_rows
 
 if TYPE_CHECKING:
     import pandas
+
+    from ..logprobs.table import Logprobs
 
 # Rows of the static form beside the widget, which add to the size of every saved notebook.
 _FALLBACK_ROWS = 100
@@ -32,7 +36,7 @@ _TITLE = 120
 _MEASURES = ("answer", "logprob", "difference")
 
 
-class Comparisons(FallbackWidget):
+class Comparisons(TextExport, FallbackWidget):
     """Answers of several prompts or models to many inputs, as a table in a notebook.
 
     Made by :func:`deluge_nb.compare_many`. A row has an input and, for each variant, the answer, the mean
@@ -116,7 +120,7 @@ class Comparisons(FallbackWidget):
         if not self._responses:
             raise invalid_argument("responses", responses, "a dict of at least one name, each with a list of responses")
         self._columns = [list(map(read_answer, entries)) for entries in self._responses.values()]
-        self._opened: dict[tuple[int, tuple[int, ...]], LogprobCompare] = {}
+        self._opened: dict[tuple[int, tuple[str, ...]], LogprobCompare] = {}
         labels = range(len(self._inputs)) if index is None else index
         by_row = zip(*self._columns, strict=True)
         super().__init__(
@@ -216,88 +220,44 @@ class Comparisons(FallbackWidget):
             columns[f"error_{name}"] = [answer.error for answer in column]
         return pd.DataFrame(columns, index=self._index)
 
-    def to_html(self, *, standalone: bool = False, limit: int | None = None) -> str:
-        """Return the table as HTML that runs no scripts, in its own order.
-
-        Parameters
-        ----------
-        standalone
-            Return a whole page, to save or send, instead of an element.
-        limit
-            The number of rows to show; a note counts the rest. None shows all.
-
-        Returns
-        -------
-        str
-            HTML that loads nothing.
-
-        Raises
-        ------
-        SettingError
-            When an argument has an invalid value.
-
-        Examples
-        --------
-        >>> from deluge_nb import Comparisons
-        >>> answer = [{"token": "Paris", "logprob": -0.1}]
-        >>> "Paris" in Comparisons(["Capital?"], {"a": [answer], "b": [answer]}).to_html()
-        True
-        """
+    def _export(self, form: Literal["html", "text", "svg", "png"], **options: Any) -> str:
         rows = [self.rows[row] for row in self.order]
-        return static.to_html(
-            self.names, rows, self.totals, note=self.note, title=self.title, standalone=standalone, limit=limit
-        )
-
-    def to_text(self, *, limit: int | None = None) -> str:
-        """Return the table for a terminal: each input, and under it a line for each variant.
-
-        Parameters
-        ----------
-        limit
-            The number of rows to show; a note counts the rest. None shows all.
-
-        Returns
-        -------
-        str
-            Lines of plain text.
-
-        Raises
-        ------
-        SettingError
-            When ``limit`` has an invalid value.
-
-        Examples
-        --------
-        >>> from deluge_nb import Comparisons
-        >>> answer = [{"token": "Paris", "logprob": -0.1}]
-        >>> Comparisons(["Capital?"], {"a": [answer], "b": [answer]}).to_text().splitlines()[0]
-        '1 input · same answer in 1'
-        """
-        rows = [self.rows[row] for row in self.order]
-        return static.to_text(list(map(printable, self.names)), rows, self.totals, note=self.note, limit=limit)
+        if form == "text":
+            return static.to_text(list(map(printable, self.names)), rows, self.totals, note=self.note, **options)
+        return static.to_html(self.names, rows, self.totals, note=self.note, title=self.title, **options)
 
     # The opened row -------------------------------------------------------------------------------------------------
 
     def _open(self, row: int, other: int | None) -> LogprobCompare:
         """Return the comparison of a row: of all its answers, or of the first and another."""
-        if other is None and len(self._columns) > len(LETTERS):
-            other = self.against
-        chosen = range(len(self._columns)) if other is None else (0, other)
-        answers = {side: self._columns[side][row] for side in chosen}
-        sides = tuple(side for side, answer in answers.items() if answer.table is not None)
-        if len(sides) < 2:
-            raise self._nothing_to_compare(row, answers)
-        key = (row, sides)
+        tables = self._compared(row, other)
+        key = (row, tuple(tables))
         if key not in self._opened:
             compare = LogprobCompare(
-                *(answers[side].table for side in sides),
-                names=[self.names[side] for side in sides],
+                *tables.values(),
+                names=list(tables),
                 title=" ".join(passage(self.rows[row]["input"], _TITLE).split()),
             )
             # It takes part in the page only once it is displayed by itself.
             release(compare)
             self._opened[key] = compare
         return self._opened[key]
+
+    @property
+    def _is_many(self) -> bool:
+        """True if a comparison has only the first answer and another."""
+        return len(self._columns) > len(LETTERS)
+
+    def _compared(self, row: int, other: int | None) -> dict[str, Logprobs]:
+        """Return the tables that the comparison of a row has, by the names of their variants."""
+        if other is None and self._is_many:
+            other = self.against
+        chosen = range(len(self._columns)) if other is None else (0, other)
+        answers = {side: self._columns[side][row] for side in chosen}
+        tables = {self.names[side]: answer.table for side, answer in answers.items() if answer.table is not None}
+        if len(tables) < 2:
+            raise self._nothing_to_compare(row, answers)
+        return tables
 
     def _nothing_to_compare(self, row: int, answers: Mapping[int, Answer]) -> LogprobsMissingError:
         reasons = [
@@ -342,7 +302,14 @@ class Comparisons(FallbackWidget):
     # Forms ----------------------------------------------------------------------------------------------------------
 
     def _page_state(self) -> tuple[dict[str, Any], str]:
-        return {}, self.to_text()
+        """Return the comparisons of all rows in place of that of the opened one: a page cannot ask for them."""
+        shown = self.against
+        others = [shown, *(side for side in range(1, len(self.names)) if side != shown)] if self._is_many else [None]
+        wanted = [(row, other) for other in others for row in self.order]
+        saved = pack_rows(wanted, self._compared)
+        note = " · ".join([self.note, *saved.notes])
+        opened: dict[str, Any] = {"comparison": {}, "data": b"", "alignment": b""}
+        return {**opened, "note": note, "details": saved.details, "blocks": saved.blocks}, self.to_text()
 
     def _static_forms(self) -> dict[str, str]:
         return {"text/html": self.to_html(limit=_FALLBACK_ROWS), "text/plain": self.to_text(limit=_FALLBACK_ROWS)}

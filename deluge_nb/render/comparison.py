@@ -245,6 +245,11 @@ def has_little_in_common(compared: Alignment) -> bool:
     return all(common_share(compared, side) < _LITTLE for side in range(1, len(compared.tables)))
 
 
+def default_color(compared: Alignment) -> CompareBy:
+    """Return the default measure of the colours."""
+    return "probability" if has_little_in_common(compared) else "difference"
+
+
 def _caption(compared: Alignment, color_by: CompareBy) -> str:
     """Return the caption of the table: the share of the tokens of A and B that are in common text."""
     answers = "The answers" if len(compared.tables) == 2 else "A and B"

@@ -22,7 +22,7 @@ from ..stats.samples import Divergences
 from ..stats.temperature import SamplerOrder
 from ..text.counts import pluralize
 from . import validation
-from .compare_codec import pack_alignment, pack_responses
+from .compare_codec import pack_aligned, pack_responses
 from .divergence import FirstDivergence, divergence_at, first_divergence
 from .exports import StaticExport
 from .fallback import FallbackWidget
@@ -145,12 +145,11 @@ class LogprobCompare(StaticExport, validation.SamplerTraits, FallbackWidget):
             )
         self._aligned = Alignment([with_small_vocabulary(as_logprobs(response)) for response in responses])
         self._packers = [Packer() for _ in responses]
-        if color_by is None:
-            color_by = "probability" if static.has_little_in_common(self._aligned) else "difference"
+        color_by = static.default_color(self._aligned) if color_by is None else color_by
         with_measures = measure == "entropy" or color_by in ("entropy", "margin", "rank")
         super().__init__(
             data=pack_responses(self.tables, self._packers, with_measures=with_measures),
-            alignment=self._pack_alignment(),
+            alignment=pack_aligned(self._aligned),
             names=_names(responses, names),
             summaries=[static.summary(self._aligned, side) for side in range(len(responses))],
             selected=selected,
@@ -304,16 +303,6 @@ class LogprobCompare(StaticExport, validation.SamplerTraits, FallbackWidget):
         texts = zip(LETTERS, self.names, self.tables, strict=False)
         text = "\n\n".join(f"{letter}: {name}\n\n{table.text}" for letter, name, table in texts)
         return {"data": pack_responses(self.tables, [Packer() for _ in self.tables], whole=True)}, text
-
-    def _pack_alignment(self) -> bytes:
-        firsts = [self.first_divergence_from(other) for other in range(1, len(self.tables))]
-        divergences = [
-            None
-            if first is None
-            else {"span": first.span, "js": None if first.divergence is None else float(first.divergence.js_lower)}
-            for first in firsts
-        ]
-        return pack_alignment(self._aligned, divergences)
 
     @property
     def _sizes(self) -> list[int]:

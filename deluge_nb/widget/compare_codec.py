@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,16 +11,30 @@ from ..logprobs.alignment import Alignment
 from ..logprobs.table import Logprobs
 from ..render.comparison import DIFFERENCE_CAP
 from .codec import pack
+from .divergence import first_divergence
 from .packer import CHUNK, EAGER, Packer, pack_measures
 
 # Marks of the legend of differences, in nats.
 _STEPS = [("≤ −2", -2.0), ("−1", -1.0), ("0", 0.0), ("+1", 1.0), ("≥ +2", 2.0)]
 
 
-def pack_responses(
-    tables: Sequence[Logprobs], packers: Sequence[Packer], *, with_measures: bool = False, whole: bool = False
-) -> bytes:
+def pack_responses(tables: Sequence[Logprobs], packers: Sequence[Packer], **options: bool) -> bytes:
     """Encode all responses as one block, because not every host passes nested bytes on.
+
+    Parameters
+    ----------
+    tables, packers
+        The tables, and a packer for each.
+    **options
+        As for :func:`pack_parts`.
+    """
+    return join_parts(pack_parts(tables, packers, **options))
+
+
+def pack_parts(
+    tables: Sequence[Logprobs], packers: Sequence[Packer], *, with_measures: bool = False, whole: bool = False
+) -> dict[str, bytes]:
+    """Encode each response as a block of tokens, one of alternatives and, unless it is long, one of measures.
 
     Parameters
     ----------
@@ -41,11 +55,23 @@ def pack_responses(
         packer.commit()
         if eager or with_measures:
             blocks[f"measures{side}"] = pack_measures(table)
+    return blocks
+
+
+def join_parts(blocks: Mapping[str, bytes]) -> bytes:
+    """Encode blocks as one."""
     return pack({}, {name: np.frombuffer(block, np.uint8) for name, block in blocks.items()})
 
 
-def pack_alignment(alignment: Alignment, divergences: Sequence[dict[str, Any] | None]) -> bytes:
+def pack_aligned(alignment: Alignment) -> bytes:
     """Encode the aligned tokens, their differences, and the first divergence from each other response."""
+    firsts = [first_divergence(alignment, other) for other in range(1, len(alignment.tables))]
+    divergences = [
+        None
+        if first is None
+        else {"span": first.span, "js": None if first.divergence is None else float(first.divergence.js_lower)}
+        for first in firsts
+    ]
     columns: dict[str, Any] = {"common": alignment.units.common.astype(np.uint8)}
     for side, starts in enumerate(alignment.units.starts):
         columns[f"units{side}"] = starts.astype(np.uint32)
@@ -54,4 +80,4 @@ def pack_alignment(alignment: Alignment, divergences: Sequence[dict[str, Any] | 
         columns[f"b{index}"] = pair.b_start.astype(np.uint32)
         columns[f"common{index}"] = pair.common.astype(np.uint8)
         columns[f"difference{index}"] = pair.difference.astype(np.float32)
-    return pack({"cap": DIFFERENCE_CAP, "steps": _STEPS, "partings": list(divergences)}, columns)
+    return pack({"cap": DIFFERENCE_CAP, "steps": _STEPS, "partings": divergences}, columns)

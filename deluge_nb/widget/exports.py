@@ -17,8 +17,8 @@ from ..render.terminal import to_text
 from ..response.sample_tree import SampleRow, tree_to_html, tree_to_text
 
 
-class StaticExport:
-    """The methods of a widget that write its static forms, without browser or kernel."""
+class TextExport:
+    """The methods of a widget that write it as HTML and as text, without browser or kernel."""
 
     def _export(self, form: Literal["html", "text", "svg", "png"], **options: Any) -> Any:
         """Return a static form."""
@@ -32,7 +32,8 @@ class StaticExport:
         standalone
             Return a whole page, to save or send, instead of an element.
         limit
-            The number of tokens to show of each response; a note counts the rest. None shows all.
+            The number of tokens to show of each response, or of rows of a table; a note counts the rest. None shows
+            all.
 
         Returns
         -------
@@ -56,12 +57,14 @@ class StaticExport:
         """Return the widget for a terminal, without colours.
 
         Of a view it is the completion, and a list of its least probable tokens. Of a comparison, text that only one
-        response has is in brackets, and a list of the largest differences follows.
+        response has is in brackets, and a list of the largest differences follows. Of a table, each input has under it
+        a line for each variant.
 
         Parameters
         ----------
         limit
-            The number of tokens to show of each response; a note counts the rest. None shows all.
+            The number of tokens to show of each response, or of rows of a table; a note counts the rest. None shows
+            all.
 
         Returns
         -------
@@ -80,6 +83,10 @@ class StaticExport:
         'Paris'
         """
         return self._export("text", limit=limit)
+
+
+class StaticExport(TextExport):
+    """The methods of a widget that write it as a picture, too."""
 
     def to_png(self, *, theme: Theme = "light", width: int = 80, limit: int | None = None, scale: float = 2) -> bytes:
         r"""Return the widget as a PNG, in its own colours: see :func:`deluge_nb.to_png`.

@@ -142,10 +142,14 @@ class FallbackWidget(anywidget.AnyWidget):
 
 def own_state(widget: FallbackWidget) -> dict[str, Any]:
     """Return the values of the traits that a kind of widget shares with its script, without those of all widgets."""
-    inherited = {*anywidget.AnyWidget.class_traits(), *FallbackWidget.class_traits()}
-    own = [name for name in widget.class_traits(sync=True) if name not in inherited and not name.startswith("_")]
     known: Any = widget
-    return known.get_state(own)
+    return known.get_state(own_names(type(widget)))
+
+
+def own_names(kind: type[FallbackWidget]) -> list[str]:
+    """Return the names of the traits that a kind of widget shares with its script, without those of all widgets."""
+    inherited = {*anywidget.AnyWidget.class_traits(), *FallbackWidget.class_traits()}
+    return [name for name in kind.class_traits(sync=True) if name not in inherited and not name.startswith("_")]
 
 
 def release(widget: FallbackWidget) -> None:

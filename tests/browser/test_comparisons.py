@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from deluge_nb import APIResponse, Comparisons, Logprobs
+from deluge_nb.comparisons import saved
 from deluge_nb.render.assets import STATIC, read_asset
 
 from .conftest import HOST, Jupyter, encoded
@@ -182,6 +184,27 @@ def test_the_table_has_no_fault_that_axe_finds(shown: Shown, theme: str, width: 
     expect(page.locator(".deluge-opened .deluge-comparison")).to_be_visible()
     found = Axe().run(page, options=RULES)
     assert found.violations_count == 0, found.generate_report()
+
+
+def test_a_saved_page_opens_every_row(page: Page, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    table = small()
+    table.opened = 0
+    whole = sum(map(len, (table.data, table.alignment)))
+    # Room for both comparisons, and for the alternatives of the first.
+    monkeypatch.setattr(saved, "LARGEST", int(1.9 * whole))
+    table.save_html(tmp_path / "saved.html")
+    page.goto((tmp_path / "saved.html").as_uri())
+    expect(page.locator(".deluge-summary").first).to_contain_text("1 comparison without alternatives")
+    opened, card = page.locator(".deluge-opened"), page.locator(".deluge-card")
+    for row in (0, 2):
+        if row:
+            page.get_by_text(f"question {row}").click()
+        expect(opened.locator('.deluge-box [data-of="0"]')).to_have_text(table[row].tables[0].tokens)
+        opened.locator('[data-of="1"][data-token="0"]').hover()
+        expect(card.locator(".deluge-face").last).to_contain_text("other" if row == 0 else "not in this page")
+        page.mouse.move(5, 5)
+    page.get_by_text("question 1").click()
+    expect(opened).to_contain_text("HTTP 500: try again later")
 
 
 MAKE = """

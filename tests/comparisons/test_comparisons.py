@@ -13,6 +13,8 @@ import traitlets
 
 from deluge_nb import APIResponse, Comparisons, LogprobCompare, Logprobs, LogprobsMissingError, SettingError
 from deluge_nb.comparisons.cells import order_of
+from deluge_nb.comparisons.saved import pack_rows
+from deluge_nb.widget.codec import unpack
 
 VECTORS = json.loads((Path(__file__).parents[1] / "fixtures" / "order_vectors.json").read_text(encoding="utf-8"))
 HOSTILE = "<script>alert(1)</script> \x1b[31m \u202e $x^2$ </div>"
@@ -231,3 +233,55 @@ def test_a_comparison_takes_part_in_the_page_only_once_it_is_displayed() -> None
     assert compare.comm is None
     assert compare.model_id
     assert compare.comm is not None
+
+
+def many(count: int) -> Comparisons:
+    return Comparisons([str(row) for row in range(count)], {"a": [PARIS] * count, "b": [LYON] * count})
+
+
+def packed(table: Comparisons, largest: int | None = None) -> tuple[list[Any], set[str], int, list[str]]:
+    """Return what a page has of each row, the names of the parts that it has, their bytes, and its notes."""
+    saved = pack_rows([(row, None) for row in range(len(table))], table._compared, largest)
+    _, columns = unpack(saved.blocks)
+    size = sum(column.nbytes for column in columns.values())
+    return saved.details["rows"], {*columns}, size, saved.notes
+
+
+def test_a_saved_page_has_the_comparison_of_every_row_or_says_why_not() -> None:
+    table = small()
+    state, _ = table._page_state()
+    opened, failed_row = state["details"]["rows"]
+    assert opened["state"]["names"] == ["a", "b"]
+    assert "'b': HTTP 500" in failed_row["error"]
+    _, columns = unpack(state["blocks"])
+    assert {*columns} == {"data0", "alignment0", "alternatives0.0", "alternatives0.1"}
+    assert columns["alignment0"].tobytes() == table[0].alignment
+    assert state["details"]["shared"].keys() >= {"threshold", "arrange", "selection", "top_p"}
+    assert state["comparison"] == {}
+    assert json.loads(json.dumps(state["details"])) == state["details"]
+
+
+def test_a_saved_page_of_more_than_eight_variants_has_each_against_the_first() -> None:
+    table = Comparisons(["x"], {f"v{number}": [LYON] for number in range(10)})
+    table.against = 4
+    rows = table._page_state()[0]["details"]["rows"]
+    assert [row["against"] for row in rows] == [4, 1, 2, 3, 5, 6, 7, 8, 9]
+    assert rows[0]["state"]["names"] == ["v0", "v4"]
+
+
+def test_a_saved_page_is_bounded_and_its_first_rows_keep_the_most() -> None:
+    table = many(6)
+    _, _, whole, notes = packed(table)
+    assert notes == []
+    _, columns, size, notes = packed(table, whole - 1)
+    assert size < whole
+    assert "alternatives5.0" not in columns
+    assert {"alternatives0.0", "data5"} <= columns
+    assert notes == ["1 comparison without alternatives"]
+    rows, columns, size, notes = packed(table, whole // 3)
+    assert size <= whole // 3
+    kept = sum(name.startswith("data") for name in columns)
+    assert [("state" in row) for row in rows] == [True] * kept + [False] * (6 - kept)
+    assert 0 < kept < 6
+    assert 'comparisons[5].save_html("row.html")' in rows[5]["error"]
+    assert notes[-1].endswith("left out of this page")

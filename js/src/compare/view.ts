@@ -5,7 +5,7 @@ import { NO_SAMPLER } from "../data/cuts.ts";
 import { percent } from "../data/format.ts";
 import type { Fragment } from "../data/store.ts";
 import { needsMeasures } from "../data/token_values.ts";
-import { Kernel, NO_KERNEL } from "../host/kernel.ts";
+import { Kernel } from "../host/kernel.ts";
 import { followTheme } from "../host/theme.ts";
 import { onChange, setTrait } from "../host/traits.ts";
 import type { Appearance } from "../text/token_span.ts";
@@ -56,7 +56,7 @@ export class CompareView implements ResponseBoxHost, CardsHost, NavigationHost, 
     private readonly signal: AbortSignal,
     addTools?: typeof createTools,
   ) {
-    this.#kernel = new Kernel(model, this.root, () => this.#onSilence(), signal);
+    this.#kernel = new Kernel(model, this.root, (reason) => this.#onSilence(reason), signal);
     this.#alignment = new Alignment(
       this.names.length,
       model.get("data"),
@@ -244,8 +244,8 @@ export class CompareView implements ResponseBoxHost, CardsHost, NavigationHost, 
     this.#tools?.refresh();
   }
 
-  #onSilence(): void {
-    this.notify(NO_KERNEL);
+  #onSilence(reason: string): void {
+    this.notify(reason);
     this.#refresh();
     this.#paintShare();
   }

@@ -29,6 +29,12 @@ export interface Opened {
   error?: string;
 }
 
+/** The comparisons in a saved page: the settings that all share, and what each row has of its own. */
+export interface SavedRows {
+  shared: Record<string, unknown>;
+  rows: (Omit<Opened, "against"> & { against: number | null })[];
+}
+
 export interface State {
   names: string[];
   rows: Row[];
@@ -42,6 +48,9 @@ export interface State {
   comparison: Partial<Opened>;
   data: DataView;
   alignment: DataView;
+  /** Only in a saved page. */
+  details: SavedRows | undefined;
+  blocks: DataView;
   link: string;
 }
 

@@ -1,11 +1,12 @@
 // The comparison below an opened row: asks Python for it, and shows it as the widget for one comparison does.
 
 import { CompareView } from "../compare/view.ts";
-import { Kernel, NO_KERNEL } from "../host/kernel.ts";
+import { unpack } from "../data/codec.ts";
+import { Kernel } from "../host/kernel.ts";
 import { StaticModel } from "../host/static_model.ts";
 import { element } from "../ui/dom.ts";
 import { withRole } from "./headings.ts";
-import type { Model, Opened } from "./model.ts";
+import type { Model, Opened, SavedRows } from "./model.ts";
 
 const WAITING = "asking Python for the comparison …";
 
@@ -25,16 +26,22 @@ export class OpenedRow {
   ) {
     this.#cell.colSpan = columns;
     this.root.append(this.#cell);
-    this.#kernel = new Kernel(model, this.root, () => this.#say(NO_KERNEL), signal);
+    this.#kernel = new Kernel(model, this.root, (reason) => this.#say(reason), signal);
     signal.addEventListener("abort", () => this.#lifetime.abort());
   }
 
   /** Show the comparison of a row, or ask for it. */
   show(row: number): void {
+    const saved = this.model.get("details");
+    if (saved) {
+      this.#showSaved(row, saved);
+      return;
+    }
     const opened = this.model.get("comparison");
     if (opened.row === row && opened.against === this.model.get("against")) {
       this.#kernel.answered();
-      if (opened.state) this.#showComparison(opened as Opened);
+      if (opened.state)
+        this.#showComparison(opened as Opened, this.model.get("data"), this.model.get("alignment"));
       else this.#say(opened.error ?? "");
       return;
     }
@@ -68,7 +75,35 @@ export class OpenedRow {
     this.#cell.append(status);
   }
 
-  #showComparison({ row, against, state }: Opened): void {
+  /** Show a row of a saved page, which has those of all rows, as deluge_nb/comparisons/saved.py packs them. */
+  #showSaved(row: number, { shared, rows }: SavedRows): void {
+    const against = this.model.get("against");
+    const index = rows.findIndex((saved) => saved.row === row && (saved.against ?? against) === against);
+    const { state, error } = rows[index] ?? {};
+    if (!state) {
+      this.#say(error ?? "");
+      return;
+    }
+    const { columns } = unpack(this.model.get("blocks"));
+    const blockOf = (name: string): DataView | null => {
+      const column = columns[name];
+      return column ? new DataView(column.buffer, column.byteOffset, column.byteLength) : null;
+    };
+    const opened = { row, against, state: { ...shared, ...state } };
+    this.#showComparison(
+      opened,
+      blockOf(`data${index}`) as DataView,
+      blockOf(`alignment${index}`) as DataView,
+      (side) => blockOf(`alternatives${index}.${side}`),
+    );
+  }
+
+  #showComparison(
+    { row, against, state }: Opened,
+    data: DataView,
+    alignment: DataView,
+    alternativesOf: (side: number) => DataView | null = () => null,
+  ): void {
     const key = `${row} ${against}`;
     if (this.#shown === key) return;
     this.clear();
@@ -76,8 +111,8 @@ export class OpenedRow {
     const inner = new StaticModel(
       {
         ...state,
-        data: this.model.get("data"),
-        alignment: this.model.get("alignment"),
+        data,
+        alignment,
         selected: null,
         title: "",
         link: "",
@@ -85,6 +120,10 @@ export class OpenedRow {
       (content) => this.model.send({ ...content, row }),
     );
     const view = new CompareView(inner as never, this.#lifetime.signal);
+    view.names.forEach((_, side) => {
+      const block = alternativesOf(side);
+      if (block) view.receive(side, ["alternatives"], [block]);
+    });
     this.#view = view;
     this.#cell.append(view.root);
     view.arrange();

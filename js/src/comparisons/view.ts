@@ -2,6 +2,7 @@
 
 import { followTheme } from "../host/theme.ts";
 import { batchChanges, onChange, setTrait } from "../host/traits.ts";
+import { textSelection } from "../text/clipboard.ts";
 import { button, dropdown, element, focusedFrom } from "../ui/dom.ts";
 import { ROOT_CLASSES, statusRegion } from "../ui/shell.ts";
 import { renderColumns, renderHeadings, showSorted, sortableColumns, withRole } from "./headings.ts";
@@ -187,7 +188,7 @@ export class ComparisonsView {
   #onClick(event: MouseEvent): void {
     const target = event.target as Element;
     const row = target.closest<HTMLElement>("tr[data-row]");
-    const isSelecting = !target.closest("button") && `${getSelection() ?? ""}` !== "";
+    const isSelecting = !target.closest("button") && textSelection(this.root) !== null;
     if (!row || isSelecting) return;
     const side = target.closest<HTMLElement>("[data-side]")?.dataset["side"];
     this.#current = Number(row.dataset["row"]);

@@ -1,6 +1,7 @@
 // The script of a saved page with comparisons of many answers.
 
+import { show } from "../comparisons/widget.ts";
 import { renderSavedPage } from "../host/saved_page.ts";
-import widget from "./comparisons.ts";
+import { defineWidget } from "../host/widget.ts";
 
-renderSavedPage(widget);
+renderSavedPage(defineWidget(show));

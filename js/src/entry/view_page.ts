@@ -1,6 +1,7 @@
 // The script of a saved page with a view.
 
 import { renderSavedPage } from "../host/saved_page.ts";
-import widget from "./view.ts";
+import { defineWidget } from "../host/widget.ts";
+import { show } from "../view/widget.ts";
 
-renderSavedPage(widget);
+renderSavedPage(defineWidget(show));

@@ -1,6 +1,7 @@
 // Requests to Python, and what is said if nothing answers them: a kernel that has ended, or a saved notebook.
 
 import type { AnyModel } from "@anywidget/types";
+import { Refusal } from "./static_model.ts";
 
 /** Milliseconds without a sign of life after which a kernel is taken not to answer. */
 const PATIENCE = 10_000;
@@ -15,16 +16,16 @@ export class Kernel {
   #dataTimer: ReturnType<typeof setTimeout> | undefined;
   /** Requests for data that are not answered. */
   readonly #requested = new Set<string>();
-  #isSilent = false;
+  #reason = "";
 
   /**
-   * `root` is the element of the widget. `onSilence` is called, after what runs now, when a request cannot be sent, or is
-   * not answered in time.
+   * `root` is the element of the widget. `onSilence` is called with the reason, after what runs now, when a request cannot
+   * be sent, or is not answered in time.
    */
   constructor(
     private readonly model: Pick<AnyModel, "send">,
     private readonly root: Element,
-    private readonly onSilence: () => void,
+    private readonly onSilence: (reason: string) => void,
     private readonly signal: AbortSignal,
   ) {
     signal.addEventListener("abort", () => {
@@ -59,15 +60,15 @@ export class Kernel {
   received(): void {
     clearTimeout(this.#dataTimer);
     this.#requested.clear();
-    this.#isSilent = false;
+    this.#reason = "";
   }
 
   /** Why requested data do not come; empty while they may. */
-  readonly silence = (): string => (this.#isSilent ? NO_KERNEL : "");
+  readonly silence = (): string => this.#reason;
 
   /** The widget is on its page, where the host marks it: data that were requested before may not come. */
   check(): void {
-    if (this.#requested.size && !this.#isSilent && this.#isDisconnected) this.#fail();
+    if (this.#requested.size && !this.#reason && this.#isDisconnected) this.#fail();
   }
 
   get #isDisconnected(): boolean {
@@ -75,23 +76,25 @@ export class Kernel {
   }
 
   #send(content: object): boolean {
+    // Jupyter drops what a disconnected model sends.
+    let reason = NO_KERNEL;
     try {
-      // Jupyter drops what a disconnected model sends.
       if (!this.#isDisconnected) {
         this.model.send(content);
         return true;
       }
-    } catch {
-      // A kernel that has ended.
+    } catch (error) {
+      // The kernel has ended, or there never was one.
+      if (error instanceof Refusal) reason = error.message;
     }
-    this.#fail();
+    this.#fail(reason);
     return false;
   }
 
-  #fail(): void {
-    this.#isSilent = true;
+  #fail(reason = NO_KERNEL): void {
+    this.#reason = reason;
     queueMicrotask(() => {
-      if (!this.signal.aborted) this.onSilence();
+      if (!this.signal.aborted) this.onSilence(reason);
     });
   }
 }

@@ -1,7 +1,7 @@
 // Runs a widget in a saved page, without a host, a kernel or a network. Python writes these pages in
 // deluge_nb/render/saved_page.py.
 
-import { StaticModel } from "./static_model.ts";
+import { Refusal, StaticModel } from "./static_model.ts";
 
 interface Widget {
   render(context: { model: never; el: HTMLElement }): unknown;
@@ -19,7 +19,7 @@ async function decompress(base64: string): Promise<DataView> {
 
 /** A page has no kernel: what asks Python must say so. */
 function refuse(): never {
-  throw new Error("a saved page cannot ask Python");
+  throw new Refusal("not in this page, which has no kernel");
 }
 
 /** Render a widget from the traits that are stored in the page. */

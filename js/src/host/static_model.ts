@@ -1,5 +1,8 @@
 // A model with traits and their listeners, and no Python behind it: in a saved page, or for a widget within another.
 
+/** The error of a page that has no Python to ask; its message is shown. */
+export class Refusal extends Error {}
+
 type Listener = (...values: never[]) => void;
 
 export class StaticModel {

@@ -1,7 +1,7 @@
 // A betting game: chips on the ways in which a sentence may end. Python knows the answers, and sends each one only after
 // the bet.
 
-import { Kernel, NO_KERNEL } from "../host/kernel.ts";
+import { Kernel } from "../host/kernel.ts";
 import { followTheme } from "../host/theme.ts";
 import { batchChanges, onChange } from "../host/traits.ts";
 import { button, element, input } from "../ui/dom.ts";
@@ -28,8 +28,8 @@ export class Bets {
     this.#kernel = new Kernel(
       model,
       this.root,
-      () => {
-        this.#note.textContent = NO_KERNEL;
+      (reason) => {
+        this.#note.textContent = reason;
         this.#isAwaited = false;
       },
       signal,

@@ -4,7 +4,7 @@ import { type Block, unpack } from "../data/codec.ts";
 import { type Fragment, Store, type TokenRef } from "../data/store.ts";
 import { needsMeasures } from "../data/token_values.ts";
 import { ChartLink, type LinkMessage } from "../host/chart_link.ts";
-import { Kernel, NO_KERNEL } from "../host/kernel.ts";
+import { Kernel } from "../host/kernel.ts";
 import { followTheme } from "../host/theme.ts";
 import { onChange, setTrait } from "../host/traits.ts";
 import { TextBox, type TextBoxHost } from "../text/text_box.ts";
@@ -61,7 +61,7 @@ export class View implements TextBoxHost, CardsHost, NavigationHost, SearchHost,
     query = "",
   ) {
     const source = currentSource(model);
-    this.#kernel = new Kernel(model, this.root, () => this.#onSilence(), signal);
+    this.#kernel = new Kernel(model, this.root, (reason) => this.#onSilence(reason), signal);
     this.#store = new Store(this.#kernel.request, source.data, this.#kernel.silence);
     loadDetails(this.#store, source);
     this.selection = new Selection(model, this.#store);
@@ -265,8 +265,8 @@ export class View implements TextBoxHost, CardsHost, NavigationHost, SearchHost,
     this.announce(action);
   }
 
-  #onSilence(): void {
-    this.notify(NO_KERNEL);
+  #onSilence(reason: string): void {
+    this.notify(reason);
     this.refreshCards();
     this.#updateSummary();
   }
