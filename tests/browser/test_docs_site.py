@@ -213,3 +213,12 @@ def test_no_page_is_wider_than_a_phone(site: Path, page: Page) -> None:
         if page.evaluate("document.documentElement.scrollWidth > innerWidth"):
             wide.append(name)
     assert not wide
+
+
+def test_a_page_for_teachers_has_no_menus_on_paper(site: Path, page: Page) -> None:
+    page.goto((site / "guide" / "teaching" / "index.html").as_uri())
+    expect(page.locator("footer")).to_be_visible()
+    page.emulate_media(media="print")
+    for part in (".sidebar-drawer", ".toc-drawer", ".mobile-header", "footer"):
+        expect(page.locator(part)).to_be_hidden()
+    expect(page.locator("article table").first).to_be_visible()
