@@ -97,7 +97,8 @@ def test_every_target_has_a_help_text() -> None:
 
 def test_make_test_runs_every_part() -> None:
     parts = RULES["test"].partition("##")[0].split()
-    assert {"lint", "types", "docs", "test-js", "test-python", "test-browser", "test-newest"} <= set(parts)
+    # The browser tests build the documentation.
+    assert {"lint", "types", "test-js", "test-python", "test-browser", "test-newest"} <= set(parts)
 
 
 def jobs() -> list[Any]:
