@@ -64,6 +64,24 @@ def short_label(text: str) -> str:
     return text if len(text) <= _MAX_LABEL else f"{text[: _MAX_LABEL - 1]}…"
 
 
+def text_labels(names: list[str]) -> dict[str, Any]:
+    """Return the settings of an axis whose labels are texts: side by side where there is room, and else upright."""
+    needed = (max(map(display_width, names), default=0) * _LETTER + _GAP) * len(names)
+    # The width is known in the browser only. Upright labels take a line each, and are dropped where they overlap.
+    is_upright = f"width < {needed:.0f}"
+    return {
+        "labelExpr": label_expr(names),
+        "labelAngle": _choice(is_upright, -90, 0),
+        "labelAlign": _choice(is_upright, "right", "center"),
+        "labelBaseline": _choice(is_upright, "middle", "top"),
+        "labelFont": _FONT,
+        "labelFontSize": 12,
+        "labelLimit": 150,
+        "labelOverlap": True,
+        "ticks": False,
+    }
+
+
 class TokenAxis:
     """The horizontal axis of tokens, with bars, lines and bands over it.
 
@@ -165,21 +183,7 @@ class TokenAxis:
         return self._x if self.has_texts else self._positions("mid")
 
     def _texts(self, names: list[str]) -> alt.X:
-        needed = (max(map(display_width, names), default=0) * _LETTER + _GAP) * len(names)
-        # The width is known in the browser only. Upright labels take a line each, and are dropped where they overlap.
-        is_upright = f"width < {needed:.0f}"
-        axis = alt.Axis(
-            labelExpr=label_expr(names),
-            labelAngle=_choice(is_upright, -90, 0),
-            labelAlign=_choice(is_upright, "right", "center"),
-            labelBaseline=_choice(is_upright, "middle", "top"),
-            labelFont=_FONT,
-            labelFontSize=12,
-            labelLimit=150,
-            labelOverlap=True,
-            ticks=False,
-        )
-        return alt.X("position:O", title="Token", axis=axis)
+        return alt.X("position:O", title="Token", axis=alt.Axis(**text_labels(names)))
 
     def _positions(self, field: str) -> alt.X:
         scale = alt.Scale(domain=[-0.5, self.count - 0.5], nice=False, zero=False)

@@ -27,6 +27,13 @@ STARTED = """async () => {
 ACTIVE = "() => window.jupyterapp.shell.currentWidget.content.activeCellIndex"
 HAS_RUN = "index => window.jupyterapp.shell.currentWidget.content.widgets[index].model.executionCount !== null"
 FOCUSED_IN = "e => e.contains(document.activeElement)"
+# The texts of a picture that are cut at its edges.
+OUTSIDE = """(picture) => {
+    const {left, right} = picture.getBoundingClientRect();
+    const texts = [...picture.querySelectorAll('text')];
+    const isCut = (box) => box.left < left || box.right > right;
+    return texts.filter((e) => isCut(e.getBoundingClientRect())).map((e) => e.textContent);
+}"""
 # The menu of a chart is part of JupyterLab, as is the page around the outputs.
 OUTPUTS = {"include": [[".jp-OutputArea-output"]], "exclude": [[".vega-embed details"]]}
 RULES = {"rules": {"region": {"enabled": False}, "page-has-heading-one": {"enabled": False}}}
@@ -130,6 +137,8 @@ def test_lesson_3_is_played_by_keyboard_alone(page: Page, jupyter: Jupyter) -> N
     becomes(lambda: in_kernel(page, dial), [2.0], page)
     expect(slider).to_have_attribute("aria-valuetext", "2.0")
     says(page, "At temperature 2: ·coffee 9.4 %")
+    # The page's letters fit where Python has laid them out.
+    assert cell.locator(".deluge-dial-picture svg").evaluate(OUTSIDE) == []
 
     learner.leave(cell)
     assert learner.play(values) is None

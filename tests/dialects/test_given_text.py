@@ -393,12 +393,13 @@ def test_a_long_text_reports_how_far_it_has_been_read() -> None:
     assert shares[-1] == 1
 
 
-def test_the_bar_of_one_text_shows_its_percentage(
+def test_the_bar_of_one_text_shows_its_percentage_and_is_gone_in_the_end(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(progress, "_DELAY", 0)
     bar = progress.ProgressBar(1, show=True, is_one_text=True)
     bar.move(0.5)
     bar._bar.refresh()
-    bar.close()
     assert " 50%|" in capsys.readouterr().err
+    bar.close()
+    assert not capsys.readouterr().err.strip()

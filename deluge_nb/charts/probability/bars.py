@@ -20,6 +20,9 @@ from ..width import CONTAINER
 REST = "everything else"
 """The bar of all outcomes that are not listed."""
 
+# About how many numbers an axis has: more collide in a narrow cell.
+_TICKS = 6
+
 # Sums of rounded probabilities may exceed 1 by this much.
 _SLACK = 1e-6
 # Outcomes on one axis. More bars cannot be read.
@@ -84,7 +87,7 @@ def place_axis(names: Sequence[str]) -> alt.Y:
 
 def share_axis(end: float = 1.0, title: str = "Probability") -> alt.X:
     """Return the horizontal axis of probabilities from 0 to just above the largest."""
-    return alt.X("probability:Q", title=title, scale=share_scale(end), axis=alt.Axis(format="~%"))
+    return alt.X("probability:Q", title=title, scale=share_scale(end), axis=alt.Axis(format="~%", tickCount=_TICKS))
 
 
 def share_scale(end: float) -> alt.Scale:

@@ -11,8 +11,8 @@ from numpy.typing import ArrayLike
 
 from ...errors import invalid_argument
 from ...render.scale import percent
-from ..offline import label_expr
 from ..palette import colors_for
+from ..token_axis import text_labels
 from ..width import CONTAINER
 from .bars import as_label, base_chart, read_names
 
@@ -68,7 +68,7 @@ def posterior_chart(tokens: Sequence[str], posteriors: ArrayLike, names: Sequenc
     ]
     last = ", ".join(f"{name} {percent(float(p))}" for name, p in zip(labels, values[-1], strict=True))
     description = f"Probability of each hypothesis after each of {len(tokens)} tokens; at the end {last}"
-    axis = alt.Axis(labelExpr=label_expr(steps), values=list(range(len(steps))), labelAngle=-45, grid=False)
+    axis = alt.Axis(**text_labels(steps), values=list(range(len(steps))), grid=False)
     x = alt.X("place:Q", title="after the token", axis=axis, scale=alt.Scale(nice=False, domain=[0, len(tokens)]))
     legend = alt.Legend(orient="top", title=None)
     scale = alt.Scale(domain=labels, range=list(_LINES[: len(labels)]))

@@ -143,7 +143,7 @@ def sampling_chart(
     bars = base_chart(rows).mark_bar(color=_COLORS.sure, height=12).encode(y=y, x=x, tooltip=tooltip)
     spans = base_chart(rows).mark_rule(color=_COLORS.line, strokeWidth=2)
     spans = spans.encode(y=y, x=alt.X("low:Q", title=None), x2="high:Q", tooltip=tooltip)
-    ticks = base_chart(rows).mark_tick(color=_COLORS.unsure, thickness=3, size=18)
+    ticks = base_chart(rows).mark_tick(color=_COLORS.unsure, thickness=3, size=18, opacity=1)
     ticks = ticks.encode(y=y, x=alt.X("truth:Q", title=None), tooltip=tooltip)
     chart = (bars + spans + ticks).properties(title=f"{number:,} {'draw' if number == 1 else 'draws'}")
     return sized(chart).properties(description=f"{chart.title}: {words}")
@@ -209,7 +209,7 @@ def label_bounds_chart(
     if share is not None:
         for row, value in zip(rows, read_shares(share, len(labels), "share").tolist(), strict=True):
             row |= {"share": value, "as_share": percent(value)}
-        ticks = base_chart(rows).mark_tick(color=_COLORS.unsure, thickness=3, size=18)
+        ticks = base_chart(rows).mark_tick(color=_COLORS.unsure, thickness=3, size=18, opacity=1)
         marked = [*tooltip, alt.Tooltip("as_share:N", title="share")]
         layers.append(ticks.encode(y=y, x=alt.X("share:Q", scale=scale), tooltip=marked))
     return sized(OfflineLayerChart(layer=layers)).properties(description=f"{verdict}; {words}")

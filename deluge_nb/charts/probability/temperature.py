@@ -13,21 +13,22 @@ from ...errors import invalid_argument
 from ...logprobs.columns import Floats
 from ...render.scale import percent
 from ...stats.temperature.scaling import temperature_full, temperature_topk
-from ..offline import OfflineHConcatChart
+from ..offline import OfflineLayerChart
 from ..palette import colors_for
-from .bars import REST, base_chart, in_words, outcome_rows, place_axis, read_names, share_scale
+from .bars import REST, base_chart, in_words, outcome_rows, place_axis, read_names, share_axis, sized
 
 _COLORS = colors_for()
-_WIDTH, _STEP = 300, 20
+# The names of the marks, in the legend.
+_MADE = "made to add up to 1"
 
 
 def temperature_chart(
     names: Sequence[str], logprobs: ArrayLike, temperature: float, *, listed: int = 20, end: float | None = None
-) -> alt.HConcatChart:
-    """Return two panels of a distribution at a temperature: the whole vocabulary, and what a list allows.
+) -> alt.LayerChart:
+    """Return a chart of a distribution at a temperature: from the whole vocabulary, and what a list allows.
 
-    The left panel has the exact probabilities, the right one the bounds that follow from the `listed` likeliest tokens,
-    and as a tick the number that tools show which make the list add up to 1.
+    Narrow bars are the exact probabilities, wide ones the bounds that follow from the `listed` likeliest tokens. Ticks
+    are the numbers of tools that make the list add up to 1.
 
     Parameters
     ----------
@@ -38,13 +39,13 @@ def temperature_chart(
     temperature
         The temperature, above 0.
     listed
-        The number of tokens that are known for the right panel.
+        The number of tokens whose bounds are shown.
     end
-        The end of both axes; by default just above the largest probability. Give one number to compare temperatures.
+        The largest number for which the axis has room; by default that of this chart. Give one to compare temperatures.
 
     Returns
     -------
-    altair.HConcatChart
+    altair.LayerChart
         A chart that works offline.
 
     Raises
@@ -58,8 +59,8 @@ def temperature_chart(
     --------
     >>> from math import log
     >>> from deluge_nb import temperature_chart
-    >>> temperature_chart(["a", "b"], [log(0.6), log(0.3), log(0.1)], 2, listed=2).description
-    'At temperature 2: a 47.3 %, b 33.4 %, everything else 19.3 %'
+    >>> temperature_chart(["a", "b"], [log(p) for p in (0.6, 0.2, 0.1, 0.1)], 2, listed=2).description
+    'At temperature 2: a 41.8 %, b 24.1 %, everything else 34.1 %; 2 tokens allow 41.8 % to 46.4 % for a'
     """
     labels = read_names(names)
     values = np.asarray(logprobs, dtype=np.float64).ravel()
@@ -76,57 +77,45 @@ def temperature_chart(
     exact = temperature_full(values, temperature)
     known = temperature_topk(values[:listed], temperature, vocab_size=len(values))
     rows = _rows(labels, exact)
-    bounds = outcome_rows(labels, known.upper[: len(labels)])
-    for row, low, share in zip(bounds, known.lower.tolist(), known.conditional.tolist(), strict=False):
-        row |= {"low": low, "high": row["probability"], "share": share, "as_share": percent(share)}
-        row |= {"least": percent(low), "most": row["percent"]}
-    largest = max(max(row["probability"] for row in [*rows, *bounds]), max(row["share"] for row in bounds))
-    scale = share_scale(largest) if end is None else alt.Scale(domain=[0, end], clamp=True)
-    names_left = [f"{row['outcome']}  {row['percent']}" for row in rows]
-    names_right = [f"{row['least']} – {row['most']}" for row in bounds]
-    left = _exact_panel(rows, names_left, scale, len(values))
-    right = _listed_panel(bounds, names_right, scale, listed)
-    description = f"At temperature {temperature:g}: {in_words([*rows[:5], rows[-1]] if len(rows) > 6 else rows)}"
-    return OfflineHConcatChart(hconcat=[left, right], description=description)
+    for row, low, high, share in zip(
+        rows, known.lower.tolist(), known.upper.tolist(), known.conditional.tolist(), strict=False
+    ):
+        row |= {"low": low, "high": high, "share": share, "as_share": percent(share)}
+        row |= {"least": percent(low), "most": percent(high)}
+    bounded = rows[: len(labels)]
+    largest = max(max(row["probability"] for row in rows), *(max(row["high"], row["share"]) for row in bounded))
+    whole, allowed = f"all {len(values):,} tokens", f"what {listed} tokens allow"
+    scale = alt.Scale(domain=[whole, allowed, _MADE], range=[_COLORS.line, _COLORS.sure, _COLORS.unsure])
+    legend = alt.Legend(title=None, orient="top", labelLimit=300, symbolType="square", symbolOpacity=1)
+    y = place_axis([f"{row['outcome']}  {row['percent']}" for row in rows])
+    exact_tooltip = [alt.Tooltip("outcome:N"), alt.Tooltip("percent:N", title="probability")]
+    tooltip = [
+        *exact_tooltip,
+        alt.Tooltip("least:N", title="at least"),
+        alt.Tooltip("most:N", title="at most"),
+        alt.Tooltip("as_share:N", title=_MADE),
+    ]
+
+    color = alt.Color("mark:N", scale=scale, legend=legend)
+
+    def layer(part: list[dict[str, Any]], name: str) -> Any:
+        return base_chart([{**row, "mark": name} for row in part])
+
+    bounds = layer(bounded, allowed).mark_bar(height=16, opacity=0.55)
+    bounds = bounds.encode(y=y, x=alt.X("low:Q", title=None), x2="high:Q", color=color, tooltip=tooltip)
+    bars = layer(rows, whole).mark_bar(height=7)
+    bars = bars.encode(y=y, x=share_axis(largest if end is None else end), color=color, tooltip=exact_tooltip)
+    ticks = layer(bounded, _MADE).mark_tick(thickness=3, size=18, opacity=1)
+    ticks = ticks.encode(y=y, x=alt.X("share:Q", title=None), color=color, tooltip=tooltip)
+    first = rows[0]
+    description = (
+        f"At temperature {temperature:g}: {in_words([*rows[:5], rows[-1]] if len(rows) > 6 else rows)}; "
+        f"{listed} tokens allow {first['least']} to {first['most']} for {first['outcome']}"
+    )
+    return sized(OfflineLayerChart(layer=[bounds, bars, ticks])).properties(description=description)
 
 
 def _rows(labels: Sequence[str], exact: Floats) -> list[dict[str, Any]]:
     rows = outcome_rows(labels, exact[: len(labels)])
     rest = float(exact[len(labels) :].sum())
     return [*rows, {"place": len(labels), "outcome": REST, "probability": rest, "percent": percent(rest)}]
-
-
-def _exact_panel(rows: list[dict[str, Any]], names: list[str], scale: alt.Scale, count: int) -> Any:
-    x = alt.X("probability:Q", title="Probability", scale=scale, axis=alt.Axis(format="~%", tickCount=5))
-    chart = (
-        base_chart(rows)
-        .mark_bar(color=_COLORS.line)
-        .encode(
-            y=place_axis(names), x=x, tooltip=[alt.Tooltip("outcome:N"), alt.Tooltip("percent:N", title="probability")]
-        )
-    )
-    return chart.properties(width=_WIDTH, height=alt.Step(_STEP), title=f"All {count:,} tokens")
-
-
-def _listed_panel(rows: list[dict[str, Any]], names: list[str], scale: alt.Scale, listed: int) -> Any:
-    tooltip = [
-        alt.Tooltip("outcome:N"),
-        alt.Tooltip("least:N", title="at least"),
-        alt.Tooltip("most:N", title="at most"),
-        alt.Tooltip("as_share:N", title="made to add up to 1"),
-    ]
-    axis = alt.Axis(format="~%", tickCount=5)
-    bars = (
-        base_chart(rows)
-        .mark_bar(color=_COLORS.sure, height=12)
-        .encode(
-            y=place_axis(names),
-            x=alt.X("low:Q", title="Probability", scale=scale, axis=axis),
-            x2="high:Q",
-            tooltip=tooltip,
-        )
-    )
-    ticks = base_chart(rows).mark_tick(color=_COLORS.unsure, thickness=3, size=16)
-    ticks = ticks.encode(y=place_axis(names), x=alt.X("share:Q", scale=scale), tooltip=tooltip)
-    title = f"What {listed} tokens allow; tick: made to add up to 1"
-    return (bars + ticks).properties(width=_WIDTH, height=alt.Step(_STEP), title=title)

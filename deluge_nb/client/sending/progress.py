@@ -83,11 +83,18 @@ class ProgressBar:
             def __del__(self) -> None:
                 """Leave the bar: the garbage collector may run on another thread than that of the call."""
 
-        # Of one text, neither the number nor the rate means anything.
+        # Of one text, neither the number nor the rate means anything, and nothing once it is read.
         form = "{l_bar}{bar}| {elapsed}<{remaining}" if self._scale > 1 else None
         pause = _PAUSE if self._scale > 1 else 0.1
         scaled = total * self._scale
-        self._bar = Bar(total=scaled, unit=self._unit, delay=self._delay, bar_format=form, mininterval=pause)
+        self._bar = Bar(
+            total=scaled,
+            unit=self._unit,
+            delay=self._delay,
+            bar_format=form,
+            mininterval=pause,
+            leave=self._scale == 1,
+        )
 
     def _attempt(self, act: Callable[[], object]) -> None:
         try:

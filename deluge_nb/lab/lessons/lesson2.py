@@ -100,7 +100,9 @@ LESSON = Lesson(
         "2.1": Reveal(
             {
                 "one": Guess(
-                    "after one heads", lambda: _share_of_heads(_ONE), mistakes=[Mistake(0.5, "A coin would.")]
+                    "after one heads",
+                    lambda: _share_of_heads(_ONE),
+                    mistakes=[Mistake(0.5, "So would a coin: it does not know what came before.")],
                 ),
                 "heads": Guess("after four heads", lambda: _share_of_heads(_HEADS)),
                 "tails": Guess("after four tails", lambda: _share_of_heads(_TAILS)),

@@ -36,7 +36,7 @@ def _tail() -> float:
 
 
 def temperature_figure(temperature: float) -> Any:
-    """Return the two panels of the lesson's distribution at a temperature."""
+    """Return the chart of the lesson's distribution at a temperature."""
     from ...charts.probability.temperature import temperature_chart
 
     names = list(likeliest(distribution(CUP), _SHOWN))
@@ -105,13 +105,13 @@ LESSON = Lesson(
                     lambda: _at(2.0),
                     mistakes=[
                         Mistake(0.4, "Half as probable? Temperature does not divide probabilities."),
-                        Mistake(0.42, "So do tools say which make the listed tokens add up to 1."),
+                        Mistake(0.42, "So say tools that make the listed tokens add up to 1."),
                         Mistake(0.8, "It would stay so only at temperature 1."),
                     ],
                 )
             },
-            "Left, the truth over all tokens. Right, what the 20 listed tokens allow; the tick is the number of tools that "
-            "make the list add up to 1. It is *outside of what is possible*.",
+            "The blue bar is the truth over all tokens, the grey one what the 20 listed tokens allow. The tick is what tools "
+            "show that make the list add up to 1: a number that is *outside of what is possible*.",
             _two,
         ),
         "3.2": Reveal(

@@ -10,10 +10,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ...client.client import client_for
 from ...logprobs.columns import Floats
+from ...prompts import RawPrompt
+from ...sampling import SamplingParams
 from ...stats.temperature.scaling import temperature_full
 from ..lesson import Guess, Key, Lesson, Mistake, Reveal
-from ..model import distribution
+from ..model import current_model, distribution
 from ..texts import likeliest
 
 KING = "There was a king who had three"
@@ -31,6 +34,19 @@ def _samples(model_table: int) -> dict[int, NDArray[np.int64]]:
     """Return how often each token was drawn in samples of all sizes; the argument names the model's table."""
     rng = np.random.default_rng(_SEED)
     return {size: rng.multinomial(size, _probabilities()) for size in SIZES}
+
+
+def draw(count: int, seed: int | None = None) -> list[str]:
+    """Return tokens that the model draws, each in a request with a seed of its own, from `seed` on."""
+    settings = SamplingParams(temperature=1, max_new_tokens=1, seed=seed)
+    with client_for(current_model()) as client:
+        responses = client.process_prompts_sync(
+            [RawPrompt(KING)] * count, sampling_params=settings, show_progress=False
+        )
+    for response in responses:
+        if response.error is not None:
+            raise response.error
+    return [response.completion or "" for response in responses]
 
 
 def sample(size: int) -> NDArray[np.int64]:

@@ -150,7 +150,7 @@ LESSON = Lesson(
                 ),
                 "recipe": Guess("P(recipe) after two words", lambda: float(posterior_trace(_COLD)[1][2, 0])),
             },
-            "At first the recipe leads: *It will* begins many instructions. Then comes *cold*.",
+            "After *It will* the recipe leads: many instructions begin so. Then comes *cold*.",
             _cold,
         ),
         "6.3": Reveal(

@@ -11,9 +11,12 @@ from ...charts.offline import offline
 from ...charts.width import PICTURE_WIDTH
 from ...extras import import_extra
 
+# Python lays letters out, and the page draws them: these fonts have one width, and every desktop system has one of them.
+_FONT = "'DejaVu Sans', Verdana, sans-serif"
 # The page's own ink, so that one picture serves light and dark pages.
 _INK = "currentColor"
 _CONFIG = {
+    "font": _FONT,
     "axis": {"domainColor": "#888", "gridColor": "#888", "tickColor": "#888"},
     "title": {"color": _INK, "subtitleColor": _INK},
     "style": {"guide-label": {"fill": _INK}, "guide-title": {"fill": _INK}},
