@@ -48,7 +48,7 @@ def to_html(
         Largest number of rows; all by default.
     """
     check_limit(limit)
-    check_title(title)
+    title = check_title(title)
     shown = rows[:limit]
     heading = f'<div class="deluge-title">{_escape(title)}</div>' if title else ""
     body = "".join(_row(names, row) for row in shown)

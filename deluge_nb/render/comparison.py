@@ -20,7 +20,7 @@ from .arguments import check_title
 from .assets import COMPARE_STYLESHEET, ROOT_CLASSES, read_asset
 from .colors import Palette
 from .excerpt import check_limit
-from .html import group_by_token, token_elements, whole_page, with_picture
+from .html import group_by_token, preformatted, token_elements, whole_page, with_picture
 from .scale import SCALES, ColorBy, percent, scale_values
 
 CompareBy = Literal["difference", "probability", "surprisal", "entropy", "margin", "rank"]
@@ -101,11 +101,11 @@ def to_html(
     starts = compared.units.starts
     for first, last in text_rows(compared, excerpt.units):
         cells = "".join(
-            f"<td>{''.join(column[starts[side, first] : starts[side, last]])}</td>"
+            f"<td>{preformatted(''.join(column[starts[side, first] : starts[side, last]]))}</td>"
             for side, column in enumerate(columns)
         )
         rows.append(f"<tr>{cells}</tr>")
-    check_title(title)
+    title = check_title(title)
     heading = f'<div class="deluge-title">{html.escape(title)}</div>' if title else ""
     note = f'<div class="deluge-summary">{html.escape(excerpt.note)}</div>' if excerpt.note else ""
     caption = _caption(compared, color_by)

@@ -92,7 +92,7 @@ def to_html(
     """
     check_color_by(color_by)
     check_palette(palette)
-    check_title(title)
+    title = check_title(title)
     before = check_before(before, logprobs)
     whole = as_logprobs(logprobs)
     table, rest = truncate(whole, limit)
@@ -112,14 +112,13 @@ def to_html(
         f'<div class="deluge-bar"><span class="deluge-samples" role="img" aria-label="{scale_label}">'
         f'<span data-text="{color_by}"></span>{samples}<span data-text="{unit}"></span></span></div>'
     )
-    if rest:
-        tokens += f'<div class="deluge-summary">{count_omitted(rest)}</div>'
     bars = _bars(table) if len(whole) == len(table) == 1 else ""
     style = read_asset(VIEW_STYLESHEET)
-    content = f'{heading}{legend}<div class="deluge-static">{tokens}</div>{bars}'
+    omitted = f'<div class="deluge-summary">{count_omitted(rest)}</div>' if rest else ""
+    content = f'{heading}{legend}<div class="deluge-static">{preformatted(tokens)}{omitted}</div>{bars}'
     element = (
         f'<div class="{ROOT_CLASSES}" data-color="{color_by}" data-palette="{palette}"><style>{style}</style>'
-        f"{_with_picture(content, whole, color_by, title or '', palette, before) if picture else content}</div>"
+        f"{_with_picture(content, whole, color_by, title, palette, before) if picture else content}</div>"
     )
     return whole_page(element, title) if standalone else element
 
@@ -215,6 +214,11 @@ def token_elements(
         elements.append(f'<{tag} class="{" ".join(names)}"{style}{title}{mark}>{content}</{tag}>{"<br>" * breaks}')
         title = ""
     return "".join(elements)
+
+
+def preformatted(elements: str) -> str:
+    """Return elements of text in one whose white space programs keep that rewrite a page, such as nbconvert."""
+    return f'<pre class="deluge-text">{elements}</pre>'
 
 
 def _escape(text: str) -> str:

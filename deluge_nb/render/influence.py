@@ -20,7 +20,7 @@ from ..text.lines import display_width
 from .arguments import check_title
 from .assets import COMPARE_STYLESHEET, ROOT_CLASSES, read_asset
 from .comparison import DIFFERENCE_CAP, format_signed
-from .html import token_elements, whole_page
+from .html import preformatted, token_elements, whole_page
 from .terminal import COOL, HOT, paint, shade
 
 # Parts in the table below the text, which is for the largest ones.
@@ -113,9 +113,9 @@ def to_html(
     str
         HTML that loads nothing and runs no scripts.
     """
-    check_title(title)
+    title = check_title(title)
     strongest = _strongest(parts)
-    heading = f'<div class="deluge-title">{html.escape(printable(title))}</div>' if title else ""
+    heading = f'<div class="deluge-title">{html.escape(title)}</div>' if title else ""
     body = "".join(_text(text, parts, strongest) for text in texts)
     element = (
         f'<div class="{ROOT_CLASSES} deluge-comparison" data-color="difference"><style>{read_asset(COMPARE_STYLESHEET)}'
@@ -123,7 +123,7 @@ def to_html(
         f'<div class="deluge-static deluge-influence">{body}</div>'
         f"{_note(summary)}{_note(note) if note else ''}{_table(parts)}</div>"
     )
-    return whole_page(element, printable(title or "Influence of the parts of a prompt")) if standalone else element
+    return whole_page(element, title or "Influence of the parts of a prompt") if standalone else element
 
 
 def to_text(parts: Sequence[ColoredPart], summary: str, *, note: str | None = None, color: bool = False) -> str:
@@ -197,7 +197,7 @@ def _text(text: LabeledText, parts: Sequence[ColoredPart], strongest: float) -> 
         pieces.append(_colored(part, strongest))
         place = part.end
     pieces.append(_plain(text.text[place - text.begin :]))
-    return f"<div>{''.join(pieces)}</div>"
+    return preformatted("".join(pieces))
 
 
 def _plain(text: str) -> str:

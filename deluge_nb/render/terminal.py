@@ -9,7 +9,7 @@ from typing import Any
 from ..interop.readers import as_logprobs
 from ..logprobs.table import Logprobs
 from ..text.counts import pluralize
-from ..text.glyphs import Fragment, fragments
+from ..text.glyphs import Fragment, fragments, without_marks
 from ..text.lines import display_width, wrap_lines
 from .arguments import check_columns
 from .colors import RGB
@@ -38,6 +38,9 @@ def to_text(
     limit: int | None = None,
 ) -> str:
     """Return the completion as text for a terminal.
+
+    White space has no marks, so that the text selected there is the completion. Control and direction characters are
+    signs, such as ``␛``, because terminals act on them.
 
     Parameters
     ----------
@@ -81,7 +84,7 @@ def to_text(
     lead = before_fragments(check_before(before, logprobs))
     table, rest = truncate(as_logprobs(logprobs), limit)
     probabilities = table.prob.tolist()
-    lines = wrap_lines([*lead, *fragments(table.token_bytes)], width)
+    lines = wrap_lines([*lead, *map(without_marks, fragments(table.token_bytes))], width)
     draw = _in_colors if color else _without_colors
     text = "\n".join(draw(line, probabilities) for line in lines)
     if rest:
@@ -129,7 +132,7 @@ def shade(heat: float, strongest: RGB) -> list[str]:
 
 def paint(text: str, codes: Sequence[str]) -> str:
     """Return a text between ANSI codes; as it is if there are none."""
-    return f"\x1b[{';'.join(codes)}m{text}\x1b[0m" if codes else text
+    return f"\x1b[{';'.join(codes)}m{text}\x1b[0m" if codes and text else text
 
 
 def _with_least_probable(text: str, table: Logprobs, probabilities: list[float]) -> str:

@@ -20,11 +20,13 @@ EMPTY = "∅"
 _DIRECTIONS = frozenset(map(chr, (*range(0x200E, 0x2010), *range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x61C)))
 
 
-# At most one space, in front, and no other character that needs a mark.
-_PLAIN = re.compile(rb" ?[!-~]+")
-
 # Combining marks that are drawn on one letter. Browsers shape a pile of n marks in a time of n².
 HIGHEST_PILE = 30
+# Characters of a token that are drawn. A browser takes a minute for five million, and elements for so many line breaks
+# would be hundreds of megabytes.
+LONGEST = 10_000
+# At most one space, in front, and no other character that needs a mark.
+_PLAIN = re.compile(rb" ?[!-~]{1,%d}" % (LONGEST - 1))
 _JOINERS = "\u200c\u200d"
 # Characters of a short label, and bytes that are enough for so many.
 _SHORT, _SHORT_BYTES = 40, 192
@@ -68,7 +70,7 @@ def fragments(octets: Sequence[bytes]) -> list[Fragment]:
             continue
         shapes = cache.get(text)
         if shapes is None:
-            shapes = cache[text] = shapes_of(text)
+            shapes = cache[text] = token_shapes(text)
         result += [Fragment(token, *shape) for shape in shapes]
     return result
 
@@ -76,6 +78,38 @@ def fragments(octets: Sequence[bytes]) -> list[Fragment]:
 def shapes_of(text: str) -> list[Shape]:
     """Return the shapes that a text is drawn as, one for each of its lines."""
     return [_shape_of(line) for line in _lines(text)]
+
+
+def token_shapes(text: str) -> list[Shape]:
+    """Return the shapes of a token: of a very long one those of its beginning, and a sign that counts the rest.
+
+    Examples
+    --------
+    >>> from deluge_nb.text.glyphs import token_shapes
+    >>> token_shapes(" Paris"), token_shapes("a" * 5_000_000)[1][0]
+    ([(' Paris', ' Paris', False, False)], '⟨+4990000⟩')
+    """
+    shapes = shapes_of(text[:LONGEST])
+    rest = _more_of(text)
+    return [*shapes, (rest, "", False, True)] if rest else shapes
+
+
+def without_marks(fragment: Fragment) -> Fragment:
+    """Return a fragment as a terminal draws it: without marks, so that the text selected there is the true text.
+
+    Control and direction characters, and marks that are too many for one letter, stay signs.
+
+    Examples
+    --------
+    >>> from deluge_nb.text.glyphs import fragments, without_marks
+    >>> [without_marks(part).shown for part in fragments([b"  ", b"\x1b", b"\n"])]
+    ['  ', '␛', '']
+    """
+    if fragment.shown == fragment.copied:
+        return fragment
+    if fragment.copied:
+        return fragment._replace(shown=_verbatim(fragment.copied.removesuffix("\n")))
+    return fragment._replace(shown="") if fragment.shown in (PARTIAL, EMPTY) else fragment
 
 
 def is_plain(octets: bytes) -> bool:
@@ -92,11 +126,13 @@ def label(octets: bytes) -> str:
     try:
         text = octets.decode()
     except UnicodeDecodeError:
-        return f"⟨{octets.hex(' ').upper()}⟩"
+        return f"⟨{octets[:LONGEST].hex(' ').upper()}⟩{_more_of(octets)}"
+    rest, text = _more_of(text), text[:LONGEST]
     body = text.strip(" ")
     leading = len(text) - len(text.lstrip(" "))
     trailing = len(text) - leading - len(body)
     shown = SPACE * leading + _draw(body, alone=True) + SPACE * trailing
+    shown += rest
     return f"◌{shown}" if unicodedata.combining(text[0]) and shown[0] == text[0] else shown
 
 
@@ -135,7 +171,20 @@ def passage(text: str, longest: int) -> str:
     'Paris…'
     """
     excerpt = text if len(text) <= longest else f"{text[: longest - 1]}…"
-    return printable("".join(kept + (f"⟨+{hidden}⟩" if hidden else "") for kept, hidden in _split_piles(excerpt)))
+    return _verbatim(excerpt)
+
+
+def _verbatim(text: str) -> str:
+    return printable("".join(kept + (_more(hidden) if hidden else "") for kept, hidden in _split_piles(text)))
+
+
+def _more_of(whole: str | bytes) -> str:
+    return _more(len(whole) - LONGEST) if len(whole) > LONGEST else ""
+
+
+def _more(count: int) -> str:
+    """Return the sign for characters that are not drawn."""
+    return f"⟨+{count}⟩"
 
 
 def _whole_characters(octets: bytes) -> bytes:
@@ -176,7 +225,7 @@ def _draw(text: str, *, alone: bool) -> str:
         return text
     return "".join(
         "".join(character if character == " " else _visible(character, alone=alone) for character in kept)
-        + (f"⟨+{hidden}⟩" if hidden else "")
+        + (_more(hidden) if hidden else "")
         for kept, hidden in _split_piles(text)
     )
 

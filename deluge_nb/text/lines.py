@@ -18,6 +18,7 @@ from .glyphs import Fragment
 _LETTERS = "\u3041-\u30fa\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003ffff"
 _BREAK_BEFORE = re.compile(rf"[\s·⇥↵{_LETTERS}]")
 _BREAK_AFTER = re.compile(rf"[\s·\-–—/，。、！？；：」』）{_LETTERS}]")
+_TAB = 8
 # With the closing brackets and quotes of every script (Pe, Pf), the characters that no line begins with.
 _NO_BREAK_BEFORE = frozenset(",.!?:;%…‥、。，．！？；：％")
 
@@ -26,9 +27,10 @@ def display_width(text: str) -> int:
     """Return the columns that a text takes: two for wide characters and pictographs, none for marks and joiners."""
     if text.isascii() and text.isprintable():
         return len(text)
+    # A tab ends at a stop that depends on the column: count as many columns as it may take.
     # Measured grapheme by grapheme: a joiner between letters joins nothing, and wcswidth gives -1 for a whole text with
     # one control character.
-    return sum(max(wcwidth.wcswidth(part), 0) for part in graphemes(text))
+    return _TAB * text.count("\t") + sum(max(wcwidth.wcswidth(part), 0) for part in graphemes(text))
 
 
 def graphemes(text: str) -> Iterator[str]:

@@ -111,7 +111,7 @@ class FallbackWidget(anywidget.AnyWidget):
         True
         """
         as_file(path)  # raises before the page is made
-        check_title(title)
+        title = check_title(title)
         changed, text = self._page_state()
         state = {**own_state(self), **changed}
         widget: Any = self

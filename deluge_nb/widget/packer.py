@@ -18,7 +18,7 @@ from ..logprobs.columns import Vocabulary
 from ..logprobs.measures import mask_censored
 from ..logprobs.table import Logprobs
 from ..render.scale import SCALES
-from ..text.glyphs import EMPTY, PARTIAL, Shape, is_plain, label, shapes_of
+from ..text.glyphs import EMPTY, PARTIAL, Shape, is_plain, label, token_shapes
 from .codec import pack
 
 _BREAKS, _MARKED = 1, 2
@@ -194,7 +194,7 @@ class Packer:
             if not source:  # Part of a character, which is drawn at another token, or nothing.
                 stretches[index] = [(EMPTY if is_token and not octets else PARTIAL, "", _MARKED)]
                 continue
-            shapes = shapes_of(source)
+            shapes = token_shapes(source)
             if shapes != [(source, source, False, False)]:
                 stretches[index] = [_with_flags(shape) for shape in shapes]
         columns = {"places": np.array(new, np.uint32), "ids": np.array(ids, np.int32)}

@@ -23,17 +23,6 @@ pytestmark = pytest.mark.browser
 
 Host = Callable[..., Page]
 
-# Select the completion: all of a view, or the first column of a comparison.
-SELECT = """e => {
-    const cells = e.querySelectorAll('td:first-child');
-    const range = document.createRange();
-    range.setStart(cells[0] ?? e, 0);
-    const last = cells[cells.length - 1] ?? e;
-    range.setEnd(last, last.childNodes.length);
-    getSelection().removeAllRanges();
-    getSelection().addRange(range);
-}"""
-
 # Painted colours as sRGB: Chromium reports colours mixed in OKLab as OKLab.
 PAINTED = """all => {
     const context = document.createElement('canvas').getContext('2d', {willReadFrequently: true});
@@ -177,33 +166,6 @@ def test_in_an_svg_every_text_stays_in_its_cells(page: Page) -> None:
     for offset, width, cells in boxes:
         assert offset == pytest.approx(0, abs=1)
         assert width == pytest.approx(cells, abs=1)
-
-
-WORD = [" word"] * 60
-COPIED = [
-    ["def", " f", "(x", "):\n", "    ", "if", " x", ":\n\n", "\t\t", "return", " 1", "\n", "  \n", "\n\n", "x\ty"],
-    ["| a", "  |", " b", " |\n", "|--", "|", "--|\n", "|", "\t", "1 | 2 |"],
-    [*WORD, "   ", *WORD, "\n", "end"],
-    ["a\u200bb", "\u200b", "\u202e", "x", "e\u0301", "\u0301", "\x1b[31m", "\u2028", "\u3000", "$x$", "<b>&amp;"],
-    ["a" + "\u0301" * 1000, "b"],
-]
-
-
-@pytest.mark.context(permissions=["clipboard-read", "clipboard-write"])
-@pytest.mark.parametrize("kind", ["view", "comparison"])
-def test_what_is_copied_from_a_static_form_is_the_completion(page: Page, kind: str) -> None:
-    for tokens in COPIED:
-        rows = [entry(token, 0.5) for token in tokens]
-        other = LogprobCompare(rows, [entry("zz", 0.5)])
-        static = to_html(rows) if kind == "view" else other.to_html()
-        page.set_content(f"<!doctype html><main>{static}</main><textarea></textarea>")
-        page.locator(".deluge-static" if kind == "view" else "tbody").evaluate(SELECT)
-        page.keyboard.press("Control+C")
-        page.locator("textarea").focus()
-        page.keyboard.press("Control+V")
-        pasted = page.locator("textarea").input_value()
-        # Browsers add line breaks at the ends.
-        assert pasted.strip("\n") == "".join(tokens).strip("\n")
 
 
 @pytest.mark.parametrize("is_later", [False, True])

@@ -14,7 +14,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deluge_nb import LogprobCompare, Logprobs, LogprobsMissingError, LogprobView, SettingError, to_html, to_text
+from deluge_nb import (
+    LogprobCompare,
+    Logprobs,
+    LogprobsMissingError,
+    LogprobView,
+    SettingError,
+    to_html,
+    to_svg,
+    to_text,
+)
 from deluge_nb.render.colors import inks_for, to_css
 from deluge_nb.render.html import static_bundle
 from deluge_nb.render.picture.png import size
@@ -131,6 +140,16 @@ def test_static_forms_grow_in_proportion_to_the_text(kind: str) -> None:
         assert large <= 2.2 * small
         # A comparison has the text twice.
         assert large < 2 * 200 * 2000
+
+
+@pytest.mark.parametrize("unit", ["x", "a\n", "\t", "a\u0301\u0301", "\u202e"])
+def test_a_token_of_five_megabytes_makes_no_large_static_form(unit: str) -> None:
+    text = unit * (5_000_000 // len(unit.encode()))
+    rows = [{"token": text, "logprob": -0.5, "top_logprobs": [{"token": text[1:], "logprob": -2.0}]}]
+    forms = LogprobView(rows, title=text)._static_forms() | {"svg": to_svg(rows, title=text, before=text)}
+    forms |= {f"compared {kind}": form for kind, form in LogprobCompare(rows, rows, title=text)._static_forms().items()}
+    assert {kind: len(form) for kind, form in forms.items() if len(form) > 6_000_000} == {}
+    assert "⟨+" in forms["text/html"]
 
 
 def test_a_token_of_many_lines_has_one_tooltip_with_a_short_label() -> None:

@@ -9,6 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from deluge_nb import to_text
+from deluge_nb.printable import printable
 from deluge_nb.render.terminal import ansi
 from deluge_nb.text.glyphs import fragments
 from deluge_nb.text.lines import display_width, wrap_lines
@@ -28,6 +30,55 @@ def test_no_fragment_is_lost_and_no_line_is_wider_than_asked(tokens: list[bytes]
     assert [one for line in found for one in line] == drawn
     for line in found:
         assert sum(display_width(one.shown) for one in line) <= width or len(line) == 1
+
+
+SPACES = "\t\u00a0\u1680\u2000\u2003\u2009\u200a\u202f\u205f\u3000\u200b\u2060\ufeff\u00ad"
+PARTS = [
+    *SPACES,
+    "a",
+    "def f(x):",
+    "    ",
+    " ",
+    "\n",
+    "\r\n",
+    "e\u0301",
+    "\u0301",
+    "👩\u200d👧",
+    "שלום",
+    "日本",
+    "<b>&amp;",
+    "$x$",
+]
+SIGNED = ["\x00", "\x1b[31m", "\r", "\x7f", "\x9b", "\u2028", "\u202e", "\u2066"]
+
+
+@st.composite
+def hostile_tokens(draw: st.DrawFn) -> list[bytes]:
+    """A text of white space, marks, markup and controls, cut into tokens anywhere, also within characters."""
+    octets = "".join(draw(st.lists(st.sampled_from([*PARTS, *SIGNED]), max_size=20))).encode()
+    cuts = sorted(draw(st.lists(st.integers(0, len(octets)), max_size=12)))
+    return [octets[start:stop] for start, stop in zip([0, *cuts], [*cuts, len(octets)], strict=True)]
+
+
+def uncolored(text: str) -> str:
+    return re.sub(r"\x1b\[[\d;]*m", "", text)
+
+
+@given(hostile_tokens(), st.floats(0.01, 1))
+def test_the_text_on_a_terminal_is_that_of_the_completion(tokens: list[bytes], p: float) -> None:
+    rows = [{"token": "?", "logprob": math.log(p), "bytes": list(token)} for token in tokens]
+    text = b"".join(tokens).decode("utf-8", "replace")
+    # Only what a terminal acts on is a sign.
+    assert uncolored(to_text(rows, color=True)) == printable(text)
+    assert to_text(rows).startswith(printable(text))
+    # A wrapped line is the only thing that a width adds.
+    wrapped = uncolored(to_text(rows, color=True, width=20))
+    assert wrapped.replace("\n", "") == printable(text).replace("\n", "")
+
+
+def test_a_tab_takes_up_to_eight_columns() -> None:
+    rows = [{"token": token, "logprob": -0.01} for token in ("ab", "\t", "cd")]
+    assert [to_text(rows, width=width) for width in (11, 12)] == ["ab\t\ncd", "ab\tcd"]
 
 
 def test_words_are_whole_where_a_line_is_long_enough() -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deluge_nb.text.glyphs import HIGHEST_PILE, fragments, label, short_label
+from deluge_nb.text.glyphs import HIGHEST_PILE, LONGEST, fragments, label, short_label
 
 
 @st.composite
@@ -126,6 +126,15 @@ def test_of_a_pile_of_marks_thirty_are_drawn_and_the_others_counted(before: str,
     for drawn in (one.shown, label(text.encode())):
         assert f"{pile[:HIGHEST_PILE]}⟨+970⟩" in drawn.replace("⟨U+200D⟩", "\u200d")
         assert len(drawn) < 200
+
+
+@pytest.mark.parametrize("unit", ["x", "ab ", "\n", "日", "\u0301", "\u202e"])
+def test_of_a_token_of_five_megabytes_the_beginning_is_drawn_and_the_rest_counted(unit: str) -> None:
+    text = unit * (5_000_000 // len(unit.encode()))
+    drawn = fragments([text.encode(), b" end"])
+    assert "".join(one.copied for one in drawn) == f"{text[:LONGEST]} end"
+    assert drawn[-2].shown == f"⟨+{len(text) - LONGEST}⟩"
+    assert sum(len(one.shown) for one in drawn) < 10 * LONGEST
 
 
 def test_each_letter_has_a_pile_of_its_own() -> None:

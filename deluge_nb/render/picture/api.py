@@ -75,12 +75,12 @@ def to_svg(
     """
     check_color_by(color_by)
     check_columns(width, NARROWEST, WIDEST)
-    check_title(title)
+    title = check_title(title)
     lead = before_fragments(check_before(before, logprobs))
     colors = inks_for(palette, theme)
     table, more = truncate(as_logprobs(logprobs), limit)
-    scene, _ = compose(table, color_by, title or "", colors, width, lead=lead, more=more)
-    return svg(scene, title or "", describe(table, color_by))
+    scene, _ = compose(table, color_by, title, colors, width, lead=lead, more=more)
+    return svg(scene, title, describe(table, color_by))
 
 
 def to_png(
@@ -128,12 +128,12 @@ def to_png(
     """
     check_color_by(color_by)
     check_columns(width, NARROWEST, WIDEST)
-    check_title(title)
+    title = check_title(title)
     check_scale(scale)
     lead = before_fragments(check_before(before, logprobs))
     colors = inks_for(palette, theme)
     table, more = truncate(as_logprobs(logprobs), limit)
-    scene, _ = compose(table, color_by, title or "", colors, width, lead=lead, more=more)
+    scene, _ = compose(table, color_by, title, colors, width, lead=lead, more=more)
     return png(scene, scale)
 
 

@@ -52,7 +52,7 @@ def to_svg(
 ) -> str:
     """Return a picture of a comparison as an SVG file: see :meth:`deluge_nb.LogprobCompare.to_svg`."""
     check_columns(width, NARROWEST, WIDEST)
-    check_title(title)
+    title = check_title(title)
     scene, _ = _compose(compared, names, color_by, title, inks_for(palette, theme), width, limit)
     return svg(scene, title, _describe(compared, names, color_by))
 
@@ -71,7 +71,7 @@ def to_png(
 ) -> bytes:
     """Return a picture of a comparison as a PNG file: see :meth:`deluge_nb.LogprobCompare.to_png`."""
     check_columns(width, NARROWEST, WIDEST)
-    check_title(title)
+    title = check_title(title)
     check_scale(scale)
     scene, _ = _compose(compared, names, color_by, title, inks_for(palette, theme), width, limit)
     return png(scene, scale)

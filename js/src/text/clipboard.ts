@@ -38,6 +38,8 @@ export function selectedText(
   if (!firstCell || !lastCell) return null;
   const startsWithin = firstCell.contains(range.startContainer);
   const endsWithin = lastCell.contains(range.endContainer);
+  const startOffset = offsetIn(firstCell, range.startContainer, range.startOffset);
+  const endOffset = offsetIn(lastCell, range.endContainer, range.endOffset);
   const [first, last] = [refOf(firstCell), refOf(lastCell)];
   let text = "";
   for (let token = first.token; token <= last.token; token++) {
@@ -46,22 +48,31 @@ export function selectedText(
       text += store.source(token);
       continue;
     }
-    layout.cellsOf(token).forEach((cell, index) => {
+    const tokenCells = layout.cellsOf(token);
+    const drawnLength = tokenCells.reduce((length, { copied }) => length + copied.length, 0);
+    tokenCells.forEach((cell, index) => {
       const isStart = startsWithin && token === first.token && index === first.cell;
       const isEnd = endsWithin && token === last.token && index === last.cell;
       if ((token === first.token && index < first.cell) || (token === last.token && index > last.cell))
         return;
       // Offsets within the selection count only if the cell shows its text unchanged.
       const isLiteral = cell.shown === cell.copied;
-      if (isEnd && !isLiteral && range.endOffset === 0) return;
-      if (isStart && !isLiteral && range.startOffset >= cell.shown.length) return;
+      if (isEnd && !isLiteral && endOffset === 0) return;
+      if (isStart && !isLiteral && startOffset >= cell.shown.length) return;
       text += cell.copied.slice(
-        isStart && isLiteral ? range.startOffset : 0,
-        isEnd && isLiteral ? range.endOffset : cell.copied.length,
+        isStart && isLiteral ? startOffset : 0,
+        isEnd && isLiteral ? endOffset : cell.copied.length,
       );
+      // The last cell of a very long token is a sign for the rest, which is not drawn.
+      if (index === tokenCells.length - 1) text += store.source(token).slice(drawnLength);
     });
   }
   return text;
+}
+
+/** The letters of a cell's text before an end of a selection, which is in the text or between the children of the cell. */
+function offsetIn(cell: HTMLElement, container: Node, offset: number): number {
+  return container === cell && offset ? (cell.textContent ?? "").length : offset;
 }
 
 function refOf({ dataset }: HTMLElement): { token: number; cell: number } {
