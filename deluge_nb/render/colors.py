@@ -63,6 +63,7 @@ class Inks(NamedTuple):
     edge: RGB
     surer: RGB
     surer_edge: RGB
+    bar_fill: RGB
 
     def fill(self, heat: float) -> RGB:
         """Return the background of a token of a heat from -1 to 1."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..errors import SettingError, invalid_argument
 from ..interop.before import known_before
@@ -98,11 +98,6 @@ def before_fragments(before: str) -> list[Fragment]:
     return parts
 
 
-def percents_beside(table: Logprobs) -> list[str]:
-    """Return the percent that stands beside each token of a short answer; empty for longer ones."""
-    return [percent(probability) for probability in table.prob.tolist()] if len(table) <= _FEW else []
-
-
 class AlternativeLabels:
     """Labels of the tokens of a table and of their alternatives, each computed once."""
 
@@ -146,3 +141,29 @@ class AlternativeLabels:
         if index not in self._labels:
             self._labels[index] = short_label(self._vocabulary.true_bytes(index))
         return self._labels[index]
+
+
+class ShortAnswer(NamedTuple):
+    """Numbers that stand around an answer of up to three tokens; none for longer ones.
+
+    ``percents`` are beside its tokens. ``bars`` are the likeliest tokens in place of a single one: label, probability,
+    and whether it was chosen.
+    """
+
+    percents: list[str]
+    bars: list[tuple[str, float, bool]]
+
+
+def short_answer(whole: Logprobs, shown: Logprobs) -> ShortAnswer:
+    """Return the numbers that stand around a short answer, in every static form.
+
+    Parameters
+    ----------
+    whole
+        The answer.
+    shown
+        The tokens of it that are shown.
+    """
+    percents = [percent(probability) for probability in shown.prob.tolist()] if len(whole) <= _FEW else []
+    bars = AlternativeLabels(shown).likeliest(0) if len(whole) == len(shown) == 1 else []
+    return ShortAnswer(percents, bars)

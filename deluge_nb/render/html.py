@@ -24,7 +24,7 @@ from .excerpt import (
     check_color_by,
     count_omitted,
     draw_before,
-    percents_beside,
+    short_answer,
     truncate,
 )
 from .scale import SCALES, ColorBy, percent, scale_values
@@ -96,7 +96,8 @@ def to_html(
     before = check_before(before, logprobs)
     whole = as_logprobs(logprobs)
     table, rest = truncate(whole, limit)
-    tokens = "".join(_spans(table, color_by, percents_beside(whole)))
+    short = short_answer(whole, table)
+    tokens = "".join(_spans(table, color_by, short.percents))
     if before:
         tokens = f'<span class="deluge-before">{_escape(draw_before(before))}</span>{tokens}'
     heading = f'<div class="deluge-title">{html.escape(title)}</div>' if title else ""
@@ -112,10 +113,9 @@ def to_html(
         f'<div class="deluge-bar"><span class="deluge-samples" role="img" aria-label="{scale_label}">'
         f'<span data-text="{color_by}"></span>{samples}<span data-text="{unit}"></span></span></div>'
     )
-    bars = _bars(table) if len(whole) == len(table) == 1 else ""
     style = read_asset(VIEW_STYLESHEET)
     omitted = f'<div class="deluge-summary">{count_omitted(rest)}</div>' if rest else ""
-    content = f'{heading}{legend}<div class="deluge-static">{preformatted(tokens)}{omitted}</div>{bars}'
+    content = f'{heading}{legend}<div class="deluge-static">{preformatted(tokens)}{omitted}</div>{_bars(short.bars)}'
     element = (
         f'<div class="{ROOT_CLASSES}" data-color="{color_by}" data-palette="{palette}"><style>{style}</style>'
         f"{_with_picture(content, whole, color_by, title, palette, before) if picture else content}</div>"
@@ -260,13 +260,12 @@ def _spans(table: Logprobs, color_by: ColorBy, numbers: list[str]) -> Iterator[s
         yield token
 
 
-def _bars(table: Logprobs) -> str:
+def _bars(bars: list[tuple[str, float, bool]]) -> str:
     """Return the likeliest tokens in place of the first one as bars.
 
     The stylesheet writes their texts, which are not part of the completion. There are always five rows, so that no text
     of a model changes the elements of a page.
     """
-    bars = AlternativeLabels(table).likeliest(0)
     rows = "".join(_bar(label, probability, "deluge-own" if chosen else "") for label, probability, chosen in bars)
     rows += _bar("", 0, "deluge-none") * (MOST_BARS - len(bars))
     return f'<div class="deluge-bars">{rows}</div>' if bars else ""

@@ -35,7 +35,7 @@ _STYLE = (
     ".deluge .deluge-share{position:relative;display:block;width:180px;height:14px;margin:3px 0;"
     "border-left:1px solid var(--deluge-soft)}"
     ".deluge .deluge-share::before{content:'';position:absolute;inset:0 auto 0 0;width:calc(var(--p)*100%);"
-    "background:var(--deluge-fill)}"
+    "background:var(--deluge-bar-fill)}"
     ".deluge .deluge-share::after{content:'';position:absolute;top:3px;height:8px;box-sizing:border-box;"
     "left:calc(var(--low)*100%);width:calc((var(--high) - var(--low))*100%);min-width:2px;"
     "border:solid var(--deluge-text);border-width:0 2px;"

@@ -13,7 +13,7 @@ from ..text.glyphs import Fragment, fragments, without_marks
 from ..text.lines import display_width, wrap_lines
 from .arguments import check_columns
 from .colors import RGB
-from .excerpt import NO_TOKEN, AlternativeLabels, before_fragments, check_before, count_omitted, truncate
+from .excerpt import NO_TOKEN, AlternativeLabels, before_fragments, check_before, count_omitted, short_answer, truncate
 from .scale import percent
 
 HOT: RGB = (255, 154, 60)
@@ -27,6 +27,9 @@ _FAINT = 0.1
 _GREY = "\x1b[90m"
 # Tokens that are listed below plain text.
 _LEAST_PROBABLE = 5
+# Columns of a bar of 100 %, and the parts of a column.
+_RAIL = 24
+_EIGHTHS = " ▏▎▍▌▋▊▉█"
 
 
 def to_text(
@@ -40,7 +43,8 @@ def to_text(
     """Return the completion as text for a terminal.
 
     White space has no marks, so that the text selected there is the completion. Control and direction characters are
-    signs, such as ``␛``, because terminals act on them.
+    signs, such as ``␛``, because terminals act on them. Below up to three tokens stand their percents, below a single
+    one the five likeliest as bars.
 
     Parameters
     ----------
@@ -76,19 +80,30 @@ def to_text(
     >>> print(to_text([{"token": "In", "logprob": -0.1}, {"token": " Milan", "logprob": -2.5, "top_logprobs": top}]))
     In Milan
     <BLANKLINE>
-    The least probable of 2 tokens:
+      In        90.5 %
       ·Milan     8.2 %  ·Rome 81.9 %
+    >>> print(to_text([{"token": " Milan", "logprob": -2.5, "top_logprobs": top}]))
+     Milan
+    <BLANKLINE>
+      ·Rome     81.9 %  ███████████████████▋
+      ·Milan     8.2 %  █▉
     """
     if width is not None:
         check_columns(width, 1)
     lead = before_fragments(check_before(before, logprobs))
-    table, rest = truncate(as_logprobs(logprobs), limit)
+    whole = as_logprobs(logprobs)
+    table, rest = truncate(whole, limit)
+    short = short_answer(whole, table)
     probabilities = table.prob.tolist()
     lines = wrap_lines([*lead, *map(without_marks, fragments(table.token_bytes))], width)
     draw = _in_colors if color else _without_colors
     text = "\n".join(draw(line, probabilities) for line in lines)
     if rest:
         text += f"\n{count_omitted(rest)}"
+    if short.bars:
+        return "\n".join([text, "", *_bars(short.bars)])
+    if short.percents:
+        return "\n".join([text, "", *_rows(table, range(len(table)))])
     return text if color else _with_least_probable(text, table, probabilities)
 
 
@@ -141,13 +156,35 @@ def _with_least_probable(text: str, table: Logprobs, probabilities: list[float])
     unsure = sorted(unsure, key=lambda position: probabilities[position])[:_LEAST_PROBABLE]
     if not unsure:
         return text
-    labels = AlternativeLabels(table)
-    names = [labels.chosen(position) for position in unsure]
-    width = max(map(display_width, names))
-    padded = [name + " " * (width - display_width(name)) for name in names]
-    rows = [
+    count = f"{len(unsure)} " if len(unsure) > 1 else ""
+    head = f"The {count}least probable of {pluralize(len(table), 'token')}:"
+    return "\n".join([text, "", head, *_rows(table, unsure)])
+
+
+def _rows(table: Logprobs, positions: Sequence[int]) -> list[str]:
+    """Return a line for each of some tokens, with its percent and its first alternatives."""
+    labels, probabilities = AlternativeLabels(table), table.prob.tolist()
+    names = _padded([labels.chosen(position) for position in positions])
+    return [
         f"  {name}  {percent(probabilities[position]):>8}  {labels.alternatives(position)}".rstrip()
-        for name, position in zip(padded, unsure, strict=True)
+        for name, position in zip(names, positions, strict=True)
     ]
-    count = f"{len(rows)} " if len(rows) > 1 else ""
-    return "\n".join([text, "", f"The {count}least probable of {pluralize(len(table), 'token')}:", *rows])
+
+
+def _bars(bars: Sequence[tuple[str, float, bool]]) -> list[str]:
+    """Return a line for each of the likeliest tokens in place of a single one, with its percent and a bar."""
+    names = _padded([label for label, _, _ in bars])
+    return [
+        f"  {name}  {percent(probability):>8}  {_bar(probability)}".rstrip()
+        for name, (_, probability, _) in zip(names, bars, strict=True)
+    ]
+
+
+def _bar(probability: float) -> str:
+    columns, eighths = divmod(max(1, round(8 * _RAIL * min(probability, 1))), 8)
+    return "█" * columns + _EIGHTHS[eighths].strip()
+
+
+def _padded(names: Sequence[str]) -> list[str]:
+    width = max(map(display_width, names))
+    return [name + " " * (width - display_width(name)) for name in names]

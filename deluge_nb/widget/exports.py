@@ -79,8 +79,10 @@ class TextExport:
         Examples
         --------
         >>> from deluge_nb import LogprobView
-        >>> LogprobView([{"token": "Paris", "logprob": -0.1}]).to_text()
-        'Paris'
+        >>> print(LogprobView([{"token": "Paris", "logprob": -0.1}]).to_text())
+        Paris
+        <BLANKLINE>
+          Paris    90.5 %
         """
         return self._export("text", limit=limit)
 

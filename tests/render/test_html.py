@@ -177,7 +177,7 @@ def test_a_title_is_only_text(token: str) -> None:
 @given(st.lists(st.text(max_size=8), max_size=8))
 def test_no_token_adds_an_element(tokens: list[str]) -> None:
     page = Spans(to_html([entry(token, 0.5) for token in tokens]))
-    assert set(page.tags) <= {"div", "span", "style", "br"}
+    assert set(page.tags) <= {"div", "pre", "span", "style", "br"}
     data = {"data-color", "data-palette", "data-text"}
     assert page.attributes <= {"class", "style", "title", "role", "aria-label", *data}
 
@@ -275,13 +275,14 @@ def test_plain_text_lists_the_least_probable_tokens() -> None:
 
 
 def test_counts_of_one_are_in_the_singular() -> None:
-    assert "\n\nThe least probable of 1 token:\n" in to_text([entry("a", 0.25)])
-    assert "\n\nThe 2 least probable of 2 tokens:\n" in to_text([entry("a", 0.25), entry("b", 0.25)])
+    rows = [entry("a", 0.25), entry("b", 0.75), entry("c", 0.75), entry("d", 0.75)]
+    assert "\n\nThe least probable of 4 tokens:\n" in to_text(rows)
+    assert "\n\nThe 2 least probable of 4 tokens:\n" in to_text([rows[0], *rows[:3]])
     assert to_text(FRANCE, limit=4).splitlines()[1] == "… 1 more token"
 
 
 def test_plain_text_of_a_sure_completion_is_only_the_text() -> None:
-    assert to_text([entry("Yes", 0.99)]) == "Yes"
+    assert to_text([entry("Yes", 0.99)] * 4) == "Yes" * 4
     assert to_text([]) == ""
 
 
@@ -299,7 +300,25 @@ def test_a_token_gives_a_terminal_no_commands(token: str, color: bool) -> None:
 
 
 def test_lines_of_text_are_broken_at_the_width() -> None:
-    assert to_text([entry("one", 0.9), entry(" two", 0.9), entry(" three", 0.9)], width=8) == "one two\n three"
+    rows = [entry(token, 0.9) for token in ("one", " two", " three", " four")]
+    assert to_text(rows, width=12) == "one two\n three four"
+
+
+CAPITALS = {" London": 0.2, " Rome": 0.08, " Oslo": 0.04, " Bonn": 0.02, " Riga": 0.01}
+
+
+@pytest.mark.parametrize("color", [False, True])
+def test_below_the_text_of_a_short_answer_are_its_numbers(color: bool) -> None:
+    one, two = [entry(" Paris", 0.6, **CAPITALS)], [entry(" Paris", 0.6), entry(".", 0.25, **{",": 0.5})]
+    assert to_text(one, before="It is", color=color).split("\n\n")[1].splitlines() == [
+        "  ·Paris       60 %  ██████████████▍",
+        "  ·London      20 %  ████▊",
+        "  ·Rome         8 %  █▉",
+        "  ·Oslo         4 %  █",
+        "  ·Bonn         2 %  ▌",
+    ]
+    assert to_text(two, color=color).split("\n\n")[1] == "  ·Paris      60 %\n  .           25 %  , 50 %"
+    assert "\n\n" not in to_text(two * 2, color=True)
 
 
 def test_a_response_without_a_table_says_why() -> None:

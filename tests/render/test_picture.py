@@ -255,7 +255,7 @@ def test_the_less_probable_have_a_line_below_and_the_unknown_are_hatched() -> No
         edge = to_css(inks_for("amber", "light").edge)
         own, legend = (
             [float(one.get("height", "")) for one in root(svg).iter() if one.get("fill") == edge]
-            for svg in (to_svg(entries), to_svg([]))
+            for svg in (to_svg([*entries, *[entry("sure", 1.0)] * 3]), to_svg([]))
         )
         return own[len(legend) :]
 
@@ -298,12 +298,47 @@ def test_any_tokens_give_well_formed_svg(tokens: list[str], title: str) -> None:
     assert {key for one in root(svg).iter() for key in one.attrib} & {"onload", "href", "style"} == set()
 
 
+def test_a_picture_of_a_short_answer_has_its_numbers() -> None:
+    capitals = {" London": 0.2, " Rome": 0.08, " Oslo": 0.04, " Bonn": 0.02, " Riga": 0.01}
+    one, two = [entry(" Paris", 0.6, **capitals)], [entry(" Paris", 0.6), entry("\n", 0.25)]
+    light = inks_for("amber", "light")
+    rects = [rect for rect in root(to_svg(one)).iter(f"{SVG}rect") if rect.get("rx") == "1.5"]
+    rails, bars = rects[::2], rects[1::2]
+    assert [float(bar.get("width", 0)) / 240 for bar in bars] == pytest.approx([0.6, 0.2, 0.08, 0.04, 0.02], abs=1e-3)
+    assert {rail.get("width") for rail in rails} == {"240.00"}
+    assert [bar.get("fill") for bar in bars] == [to_css(light.edge), *[to_css(light.bar_fill)] * 4]
+    words = [text for text, _, _ in texts(to_svg(one))]
+    assert words[-15:] == [
+        "·Paris",
+        "60",
+        "%",
+        "·London",
+        "20",
+        "%",
+        "·Rome",
+        "8",
+        "%",
+        "·Oslo",
+        "4",
+        "%",
+        "·Bonn",
+        "2",
+        "%",
+    ]
+    # The number of a token with a line break stands in front of it.
+    beside = [text for text, _, _ in texts(to_svg(two))]
+    assert beside[-6:] == ["Paris", "60", "%", "25", "%", "↵"]
+    assert "25" not in [text for text, _, _ in texts(to_svg(two * 2))]
+    pixels = decoded(to_png(one, scale=1)).reshape(-1, 3)
+    assert {tuple(color) for color in np.unique(pixels, axis=0).tolist()} >= {light.edge, light.bar_fill}
+
+
 def test_the_picture_is_as_wide_as_what_is_in_it() -> None:
     def width(*tokens: str) -> int:
         return int(root(to_svg([entry(token, 0.5) for token in tokens])).get("width", ""))
 
-    assert width("a" * 60) - width("a" * 50) == 10 * CELL
-    assert width("日" * 30) == width("a" * 60)
+    assert width(*"bcd", "a" * 60) - width(*"bcd", "a" * 50) == 10 * CELL
+    assert width(*"bcd", "日" * 30) == width(*"bcd", "a" * 60)
 
 
 # PNG ----------------------------------------------------------------------------------------------------------------
@@ -312,7 +347,7 @@ def test_the_picture_is_as_wide_as_what_is_in_it() -> None:
 @pytest.mark.parametrize("theme", THEMES)
 @pytest.mark.parametrize("palette", PALETTES)
 def test_a_png_has_the_colours_of_its_palette(palette: Any, theme: Any) -> None:
-    pixels = decoded(to_png([entry("      ", 0.0001)], palette=palette, theme=theme, scale=1))
+    pixels = decoded(to_png([entry("  ", 0.0001)] * 4, palette=palette, theme=theme, scale=1))
     own = inks_for(palette, theme)
     assert tuple(pixels[0, 0]) == own.ground
     line = pixels[-LINE - 8, 30]

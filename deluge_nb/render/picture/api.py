@@ -8,7 +8,7 @@ from ...errors import invalid_argument
 from ...interop.readers import as_logprobs
 from ..arguments import check_columns, check_title
 from ..colors import Palette, Theme, inks_for
-from ..excerpt import before_fragments, check_before, check_color_by, truncate
+from ..excerpt import before_fragments, check_before, check_color_by, short_answer, truncate
 from ..scale import ColorBy
 from .raster import COARSE, png
 from .scene import compose, describe, svg
@@ -78,8 +78,10 @@ def to_svg(
     title = check_title(title)
     lead = before_fragments(check_before(before, logprobs))
     colors = inks_for(palette, theme)
-    table, more = truncate(as_logprobs(logprobs), limit)
-    scene, _ = compose(table, color_by, title, colors, width, lead=lead, more=more)
+    whole = as_logprobs(logprobs)
+    table, more = truncate(whole, limit)
+    short = short_answer(whole, table)
+    scene, _ = compose(table, color_by, title, colors, width, lead=lead, short=short, more=more)
     return svg(scene, title, describe(table, color_by))
 
 
@@ -132,8 +134,10 @@ def to_png(
     check_scale(scale)
     lead = before_fragments(check_before(before, logprobs))
     colors = inks_for(palette, theme)
-    table, more = truncate(as_logprobs(logprobs), limit)
-    scene, _ = compose(table, color_by, title, colors, width, lead=lead, more=more)
+    whole = as_logprobs(logprobs)
+    table, more = truncate(whole, limit)
+    short = short_answer(whole, table)
+    scene, _ = compose(table, color_by, title, colors, width, lead=lead, short=short, more=more)
     return png(scene, scale)
 
 
@@ -149,8 +153,8 @@ def fallback_picture(
 ) -> tuple[bytes, int, str]:
     """Return a small PNG for places that strip styles, its width on the page in pixels, and its description."""
     colors = inks_for(palette, "light")
-    table, more = truncate(as_logprobs(logprobs), FALLBACK_TOKENS)
-    scene, shown = compose(
-        table, color_by, title, colors, 80, lead=before_fragments(before), more=more, most=FALLBACK_LINES
-    )
+    whole = as_logprobs(logprobs)
+    table, more = truncate(whole, FALLBACK_TOKENS)
+    lead, short = before_fragments(before), short_answer(whole, table)
+    scene, shown = compose(table, color_by, title, colors, 80, lead=lead, short=short, more=more, most=FALLBACK_LINES)
     return png(scene, 2 if shown <= SHARP_TOKENS else 1, COARSE), scene.width, describe(table[:shown], color_by)

@@ -81,7 +81,7 @@ def fallback_picture(
     compared: Alignment, names: Sequence[str], color_by: CompareBy, title: str, palette: Palette
 ) -> tuple[bytes, int, str]:
     """Return a small PNG for places that strip styles, its width on the page in pixels, and its description."""
-    width = max(_WIDTH, _NARROWEST * len(names))
+    title, width = check_title(title), max(_WIDTH, _NARROWEST * len(names))
     scene, shown = _compose(compared, names, color_by, title, inks_for(palette, "light"), width, None, FALLBACK_LINES)
     scale = 2 if sum(shown) <= SHARP_TOKENS else 1
     return png(scene, scale, COARSE), scene.width, _describe(compared, names, color_by)

@@ -71,6 +71,7 @@ def lay_out(
     width: int,
     *,
     lead: Sequence[Fragment] = (),
+    beside: Sequence[str] = (),
     most: int | None = None,
 ) -> Layout:
     """Return tokens laid out on lines.
@@ -86,10 +87,13 @@ def lay_out(
         Columns of a line.
     lead
         Fragments before the first token.
+    beside
+        Text beside each token, which is no part of it; none by default.
     most
         Largest number of lines; all by default.
     """
-    parts = _split_wide([*lead, *fragments(octets)], width)
+    tokens = fragments(octets)
+    parts = _split_wide([*lead, *(_with_texts(tokens, beside) if beside else tokens)], width)
     rows = wrap_lines(parts if most is None else _first(parts, (most + 1) * width), width)
     if rows and not rows[-1] and len(rows) > 1:
         rows.pop()
@@ -118,6 +122,13 @@ def lay_out(
     hidden = (part.token for row in rows[len(visible) :] for part in row if part.token != NO_TOKEN)
     begun = next(hidden, len(octets))
     return Layout(patches, pieces, len(visible), begun)
+
+
+def _with_texts(tokens: Sequence[Fragment], beside: Sequence[str]) -> Iterator[Fragment]:
+    """Yield the fragments of tokens, each with its text: in front of a line break, after it would be the next line."""
+    for token, group in groupby(tokens, lambda fragment: fragment.token):
+        parts, text = list(group), Fragment(NO_TOKEN, f" {beside[token]} ", "")
+        yield from (text, *parts) if parts[-1].breaks else (*parts, text)
 
 
 def _hang_patches(patches: list[Patch], columns: int) -> list[Patch]:

@@ -24,6 +24,8 @@ from .scene import (
     DASH,
     DASH_HEIGHT,
     LINE,
+    RAIL_HEIGHT,
+    RAIL_TOP,
     ROUND,
     TOP,
     Fill,
@@ -96,7 +98,10 @@ class _Canvas:
         pairs = dict.fromkeys([(inks.ground, inks.text), (inks.ground, inks.soft)])
         for fill in scene.fills:
             pairs |= dict.fromkeys(self._pairs(fill.heat, soft=fill.marked))
-        self.shades = min(shades, (252 - _PICTOGRAPH_COLORS * has_pictographs) // len(pairs))
+        self.bars = [(bar, length, color) for bar in scene.bars for length, color in bar.parts(inks)]
+        colors = list(dict.fromkeys(color for _, _, color in self.bars))
+        reserved = 4 + len(colors) + _PICTOGRAPH_COLORS * has_pictographs
+        self.shades = min(shades, (256 - reserved) // len(pairs))
         self.start = {pair: index * self.shades for index, pair in enumerate(pairs)}
         self.palette: list[RGB] = [
             _interpolate(ground, ink, shade / (self.shades - 1))
@@ -105,7 +110,8 @@ class _Canvas:
         ]
         first = len(self.palette)
         self.line, self.edge, self.surer_edge, self.dash = range(first, first + 4)
-        self.palette += [inks.line, inks.edge, inks.surer_edge, inks.soft]
+        self.palette += [inks.line, inks.edge, inks.surer_edge, inks.soft, *colors]
+        self.bar_start = {color: first + 4 + index for index, color in enumerate(colors)}
         self.pixels = np.full(shape, self.start[inks.ground, inks.text], np.uint8)
         self.ascii = np.zeros((128, LINE * unit // CELL, unit), np.uint8)
         for key, mask in self.masks.items():
@@ -118,6 +124,10 @@ class _Canvas:
         self._frame()
         for fill in self.scene.fills:
             self._fill(fill)
+        for bar, length, color in self.bars:
+            left, top = self._at(bar.x), self._at(bar.y + RAIL_TOP)
+            right, bottom = left + max(1, self._at(length)), top + self._at(RAIL_HEIGHT)
+            self.pixels[top:bottom, left:right] = self.bar_start[color]
         pictures: list[tuple[int, int, _Mask]] = []
         for word in self.scene.words:
             pictures += self._word(word)

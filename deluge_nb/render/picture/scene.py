@@ -11,9 +11,9 @@ from typing import NamedTuple
 from ...logprobs.table import Logprobs
 from ...text.glyphs import Fragment
 from ...text.lines import display_width
-from ..colors import ONLY_HERE, Inks, cue_thresholds, to_css
-from ..excerpt import NO_TOKEN, count_omitted
-from ..scale import SCALES, ColorBy, scale_values
+from ..colors import ONLY_HERE, RGB, Inks, cue_thresholds, mix, to_css
+from ..excerpt import NO_TOKEN, ShortAnswer, count_omitted
+from ..scale import SCALES, ColorBy, percent, scale_values
 from .grid import Face, Layout, Piece, lay_out
 
 # Pixels: width of a cell, height of a line, and within a line the baseline, the top and the bottom of a fill.
@@ -21,6 +21,9 @@ CELL, LINE, BASELINE, TOP, BOTTOM = 8, 24, 16, 1, 23
 MARGIN, PADDING, GAP, ROUND = 8, 10, 4, 6
 # Pixels: length and thickness of the dashes below text that only one of the compared responses has.
 DASH, DASH_HEIGHT = 4, 1.5
+# Pixels: length of the rail of a bar, and its top and height within a line. Share of the colour of lines in it.
+RAIL, RAIL_TOP, RAIL_HEIGHT = 240, 7, 10
+_RAIL_SHARE = 0.35
 # Font size. In DejaVu Sans Mono and most monospaced fonts the advance width is 0.602 of the size.
 _SIZE = CELL / 0.602
 # Distinct heats in an SVG.
@@ -64,6 +67,20 @@ class Word(NamedTuple):
     soft: bool
 
 
+class Bar(NamedTuple):
+    """Bar of a probability on its rail; ``own`` if it is that of the token."""
+
+    x: int
+    y: int
+    probability: float
+    own: bool
+
+    def parts(self, inks: Inks) -> list[tuple[float, RGB]]:
+        """Return length and colour of the rail, and of the bar on it."""
+        color = inks.edge if self.own else inks.bar_fill
+        return [(RAIL, mix(inks.line, inks.ground, _RAIL_SHARE)), (max(1, RAIL * min(self.probability, 1)), color)]
+
+
 class Scene(NamedTuple):
     """Contents of a picture; ``box`` is the top and the height of the frame around the tokens."""
 
@@ -73,6 +90,7 @@ class Scene(NamedTuple):
     fills: list[Fill]
     words: list[Word]
     inks: Inks
+    bars: Sequence[Bar] = ()
 
 
 def compose(
@@ -83,6 +101,7 @@ def compose(
     width: int,
     *,
     lead: Sequence[Fragment] = (),
+    short: ShortAnswer,
     more: int,
     most: int | None = None,
 ) -> tuple[Scene, int]:
@@ -102,6 +121,8 @@ def compose(
         Columns of a line.
     lead
         Text before the tokens.
+    short
+        Numbers around a short answer.
     more
         Number of tokens by which the table was truncated before.
     most
@@ -115,11 +136,13 @@ def compose(
     y += GAP
     top, left = y, MARGIN + PADDING
     y += PADDING // 2
-    body = lay_out(table.token_bytes, width, lead=lead, most=most)
+    body = lay_out(table.token_bytes, width, lead=lead, beside=short.percents, most=most)
     heats = SCALES[color_by].heat(scale_values(table, color_by)).tolist()
     add_tokens(body, heats, left, y, fills, words)
     y += max(body.lines, 1) * LINE + PADDING // 2
     box = (top, y - top)
+    bars, bars_right, y = _add_bars(short, y, words)
+    right = max(right, bars_right)
     rest = len(table) - body.tokens + more
     if rest:
         y += GAP
@@ -127,7 +150,7 @@ def compose(
         y += LINE
     widest = max([patch.column + patch.cells for patch in (*body.patches, *above.patches)], default=0)
     full = max(left + widest * CELL + PADDING, right) + MARGIN
-    return Scene(full, y + MARGIN, box, fills, words, inks), body.tokens
+    return Scene(full, y + MARGIN, box, fills, words, inks, bars), body.tokens
 
 
 def describe(table: Logprobs, color_by: str) -> str:
@@ -139,7 +162,7 @@ def describe(table: Logprobs, color_by: str) -> str:
 
 def svg(scene: Scene, title: str, description: str) -> str:
     """Return the scene as an SVG file."""
-    width, height, _, fills, words, inks = scene
+    width, height, _, fills, words, inks, bars = scene
     left, top, wide, tall = frame(scene)
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}" '
@@ -153,6 +176,7 @@ def svg(scene: Scene, title: str, description: str) -> str:
         f'<rect x="{left + 0.5}" y="{top + 0.5}" width="{wide - 1}" height="{tall - 1}" rx="{ROUND}" '
         f'fill="none" stroke="{to_css(inks.line)}"/>'
         + "".join(_fill_rects(fill, inks) for fill in fills)
+        + "".join(_bar_rects(bar, inks) for bar in bars)
         + text_group(((word, word.x, word.y, _ink(word, inks)) for word in words), to_css(inks.text))
         + "</svg>"
     )
@@ -216,6 +240,34 @@ def _fill_rects(fill: Fill, inks: Inks) -> str:
         line_y, color = (y, inks.surer_edge) if is_above else (y + tall - thick, inks.edge)
         rects += f'<rect x="{x}" y="{line_y:.2f}" width="{wide}" height="{thick:.2f}" fill="{to_css(color)}"/>'
     return rects
+
+
+def _bar_rects(bar: Bar, inks: Inks) -> str:
+    return "".join(
+        f'<rect x="{bar.x}" y="{bar.y + RAIL_TOP}" width="{length:.2f}" height="{RAIL_HEIGHT}" rx="1.5" '
+        f'fill="{to_css(color)}"/>'
+        for length, color in bar.parts(inks)
+    )
+
+
+def _add_bars(short: ShortAnswer, y: int, words: list[Word]) -> tuple[list[Bar], int, int]:
+    """Add the labels and numbers of the likeliest tokens; return their bars, their right end and their bottom."""
+    if not short.bars:
+        return [], 0, y
+    y += GAP
+    left = MARGIN + PADDING
+    rail = left + (max(display_width(label) for label, _, _ in short.bars) + 2) * CELL
+    numbers = [percent(probability) for _, probability, _ in short.bars]
+    right = rail + RAIL + (1 + max(map(len, numbers))) * CELL
+    bars: list[Bar] = []
+    for (label, probability, own), number in zip(short.bars, numbers, strict=True):
+        bars.append(Bar(rail, y, probability, own))
+        for x, text in ((left, label), (right - len(number) * CELL, number)):
+            for piece in lay_out([text.encode()], max(display_width(text), 1)).pieces:
+                face = _bold(piece.face) if own else piece.face
+                words.append(_word(piece._replace(face=face), x, y, None, soft=False))
+        y += LINE
+    return bars, right, y
 
 
 def _ink(word: Word, inks: Inks) -> str | None:
