@@ -86,7 +86,7 @@ def to_text(
      Milan
     <BLANKLINE>
       ·Rome     81.9 %  ███████████████████▋
-      ·Milan     8.2 %  █▉
+      ·Milan     8.2 %  ██
     """
     if width is not None:
         check_columns(width, 1)

@@ -357,7 +357,7 @@ def test_static_forms_have_the_tree_with_counts(tmp_path: Path) -> None:
     assert "<title>Colours</title>" in page
     forms = view._static_forms()
     assert "2 of 3" in forms["text/html"]
-    assert forms["text/plain"].endswith("Most common answer:\nIt is red")
+    assert "\n\nMost common answer:\nIt is red\n" in forms["text/plain"]
     view.save_html(tmp_path / "page.html")
     assert "2 of 3" in (tmp_path / "page.html").read_text(encoding="utf-8")
 
