@@ -4,14 +4,33 @@ from __future__ import annotations
 
 import itertools
 import json
+import math
 import re
 from typing import Any
 
+import numpy as np
 import pytest
 
-from deluge_nb.lab import check, reveal
+from deluge_nb import stats
+from deluge_nb.lab import check, likeliest, next_token, read, reveal
 from deluge_nb.lab.lesson import Key, Lesson, format_number
-from deluge_nb.lab.lessons import LESSONS
+from deluge_nb.lab.lessons import (
+    LESSONS,
+    finale,
+    lesson0,
+    lesson1,
+    lesson2,
+    lesson3,
+    lesson4,
+    lesson5,
+    lesson6,
+    lesson7,
+    lesson8,
+)
+from deluge_nb.lab.lessons import finale_author as author
+from deluge_nb.lab.lessons import finale_watermark as watermark
+from deluge_nb.lab.model import bits, distribution, first_of_answer, probability
+from deluge_nb.lab.quiz.recordings import recording
 from tests.lab.notebooks import calls_of, cells_of, is_bare
 
 EXERCISES = [(lesson, number) for lesson in LESSONS for number in lesson.exercises]
@@ -144,3 +163,156 @@ def test_the_record_of_an_answer_can_be_kept_in_a_notebook() -> None:
         record = json.loads(json.dumps(metadata))["deluge_nb"]
         assert record["id"] == "5.1"
         assert record["state"] == feedback.state
+
+
+# Sentences that mention a number, or compare two. They share the answers of the model with the tests above. -----------
+
+
+@pytest.mark.model
+def test_lesson_0_the_answer_may_begin_in_many_ways_and_friday_is_nearly_certain() -> None:
+    begins = likeliest(first_of_answer(lesson0.QUESTION))
+    assert max(begins, key=begins.__getitem__) == "The"
+    assert list(begins)[1:4] == ["La", "Le", "L"]
+    assert "Paris" in begins
+    assert probability(lesson0._DAYS, " Friday") > 0.8
+
+
+@pytest.mark.model
+def test_lesson_1_the_coin_is_not_fair_and_the_tail_is_a_sixth() -> None:
+    shown = likeliest(distribution(lesson1._COIN), 8)
+    assert abs(shown[" heads"] - 0.5) > 0.05
+    assert {" ", " Heads", " with"} <= shown.keys()
+    assert likeliest(distribution(lesson1._FRANCE))[" Paris"] == pytest.approx(0.77, abs=0.01)
+    assert lesson1._tail(lesson1._FRANCE) < lesson1._tail(lesson1._KING)
+    assert lesson1._tail(lesson1._KING) == pytest.approx(1 / 6, abs=0.01)
+    assert len(distribution(lesson1._KING).top(0)) == 49_152
+
+
+@pytest.mark.model
+def test_lesson_2_the_other_side_is_due_for_the_model() -> None:
+    one, heads, tails = map(lesson2._share_of_heads, (lesson2._ONE, lesson2._HEADS, lesson2._TAILS))
+    assert heads < one < 0.5 < tails
+    assert lesson2._share_of_heads("I threw the coin again and again: heads, heads, heads, heads,") > 0.5
+    assert len(lesson2.ALICE.split()) == pytest.approx(200, abs=20)
+    # The smallest number above zero, as the text says it.
+    assert f"{np.nextafter(0, 1):.0e}" == "5e-324"
+    assert 100 < lesson2._tokens_to_zero() < len(read("\n", lesson2.ALICE))
+
+
+@pytest.mark.model
+def test_lesson_2_neighbouring_words_are_not_independent() -> None:
+    assert probability("Peanut butter and", " jelly") > 100 * probability("The weather and", " jelly")
+    assert probability("She looked at the", " the") < 0.001
+    assert probability("Jelly and", " peanut butter") < probability("Peanut butter and", " jelly") / 1000
+
+
+@pytest.mark.model
+def test_lesson_3_what_tools_show_is_not_possible() -> None:
+    logprobs = lesson3._logprobs()
+    allowed = stats.temperature_topk(logprobs[:20], 2.0, vocab_size=len(logprobs))
+    assert allowed.lower[0] < lesson3._at(2.0) < allowed.upper[0] < allowed.conditional[0]
+    assert allowed.conditional[0] == pytest.approx(0.42, abs=0.01)
+    assert lesson3._at(1.0) == pytest.approx(0.8, abs=0.01)
+    assert lesson3._odds() == pytest.approx(8.15, abs=0.02)
+    assert lesson3._odds() ** 2 == pytest.approx(66.5, abs=0.3)
+    assert 1 - math.fsum(np.exp(logprobs[:20])) == pytest.approx(0.03, abs=0.005)
+
+
+@pytest.mark.model
+def test_lesson_4_ten_draws_mislead_and_unseen_words_stay() -> None:
+    sons, daughters = likeliest(distribution(lesson4.KING), 2).values()
+    assert sons / daughters == pytest.approx(2, abs=0.3)
+    assert lesson4.sample(10)[0] == lesson4.sample(10)[1]
+    # Ten times the draws leave far more than a tenth.
+    assert lesson4._unseen(1000) > lesson4._unseen(100) / 3
+    assert 8 <= lesson4._width(10) / lesson4._width(1000) <= 10
+
+
+@pytest.mark.model
+def test_lesson_4_the_honest_recording_is_within_three_square_roots_and_the_other_is_not() -> None:
+    truth = likeliest(distribution(lesson4.KING), 6)
+    made = lesson4.recordings()
+    misses = {
+        letter: [abs(counts[token] - 1000 * p) / math.sqrt(1000 * p) for token, p in truth.items()]
+        for letter, counts in made.items()
+    }
+    assert max(misses["A"]) < 3 < misses["B"][0]
+
+
+@pytest.mark.model
+def test_lesson_5_the_numbers_of_the_proverbs_and_the_sunrise() -> None:
+    assert probability("An apple a day keeps the doctor", " away") > 0.95
+    never = probability("Better late than", " never")
+    assert 1 / never == pytest.approx(4000, rel=0.1)
+    assert -math.log2(never) == pytest.approx(12, abs=0.2)
+    word = bits("The grass is always", " purple") - bits("The grass is always", " greener")
+    assert word < lesson5._saving() / 2
+    assert 1 < lesson5._gap() < 2
+    assert probability("The sun rises in the west and sets in the", " east") > 0.95
+    assert sum(likeliest(distribution(lesson5._CUP), 2).values()) > 0.9
+    assert lesson5._entropy(lesson5._DOOR) > 6
+    assert [round(math.log2(n), 1) for n in (2, 6, 26)] == [1, 2.6, 4.7]
+
+
+@pytest.mark.model
+def test_lesson_6_the_recipe_leads_after_two_words_and_the_weather_after_cold() -> None:
+    tokens, posteriors = lesson6.posterior_trace(lesson6._COLD)
+    recipe, weather, _ = range(3)
+    assert tokens[1] == " will"
+    assert posteriors[2].argmax() == recipe
+    assert posteriors[1 + tokens.index(" cold")].argmax() == weather
+    _, fooled = lesson6.posterior_trace("Strong winds and rain are expected in the north.")
+    assert list(lesson6.HEADINGS)[fooled[-1].argmax()] == "football report"
+
+
+@pytest.mark.model
+def test_lesson_7_half_begins_otherwise_and_the_model_says_no() -> None:
+    sky = lesson7.verdict(lesson7.SKY)
+    assert sky.lower["yes"] + sky.lower["no"] == pytest.approx(0.5, abs=0.1)
+    assert {"The", "I"} <= lesson7.first_tokens(lesson7.SKY).keys()
+    assert all(lesson7._share(question) < 0.5 for question in (lesson7.SKY, lesson7.FISH))
+    assert probability(f"{lesson7.TURKEY} Ank", "ara") > 0.95
+    shares = lesson7._dice_shares()
+    assert max(shares, key=shares.__getitem__) != 7
+    assert max(shares.values()) == pytest.approx(2 / 3, abs=0.03)
+
+
+@pytest.mark.model
+def test_lesson_8_one_recording_is_about_right_and_the_other_too_modest() -> None:
+    capitals, reviews = recording("capitals"), recording("reviews")
+    assert lesson8._right_between(capitals, lesson8._MOST, 1.0) > lesson8._MOST
+    assert lesson8._right_between(reviews, *lesson8._MIDDLE) > lesson8._MIDDLE[1]
+    assert 0 < len(lesson8._sure_and_wrong().lines) < 20
+    assert 1 < lesson8._mean_size() < 4
+
+
+@pytest.mark.model
+def test_the_finale_order_matters_to_the_model_and_hardly_to_zlib() -> None:
+    news, mixed = finale.NEWS, finale.shuffled(finale.NEWS)
+    assert finale.model_bytes(mixed) > 2 * finale.model_bytes(news)
+    assert finale.zlib_bytes(mixed) < 1.2 * finale.zlib_bytes(news)
+    assert finale.zlib_bytes(finale.REPEATED) < finale.model_bytes(finale.REPEATED)
+    assert len(finale.BIRD.encode()) == 29
+    assert bits("The", finale.BIRD) == pytest.approx(41.8, abs=0.3)
+
+
+@pytest.mark.model
+def test_the_watermark_of_forty_coins_and_of_undecided_places() -> None:
+    assert math.sqrt(40) / 2 == pytest.approx(3, abs=0.2)
+    assert 2 * math.sqrt(40) / 2 < 28 - 20
+    assert 0.5 < watermark._share_of_green() < 8 / 9
+    assert watermark.smallest_p(watermark.NOTE) < 0.05
+
+
+@pytest.mark.model
+def test_who_wrote_it_the_plain_sentence_surprises_less_and_the_groups_overlap() -> None:
+    assert author._river(author.AUTHOR) < author._river(author.MODEL)
+    assert 0 < author._fewest_errors() < 8
+    mine, models = (np.array(author.scores()[name]) for name in (author.AUTHOR, author.MODEL))
+    assert mine.mean() > models.mean()
+    assert mine.min() < models.max()
+
+
+@pytest.mark.model
+def test_the_first_tokens_of_a_name_are_spread_widely() -> None:
+    assert sum(likeliest(next_token("My name is")).values()) < 0.5
