@@ -15,13 +15,15 @@ from ..printable import printable
 from ..render.comparison import LETTERS
 from ..text.counts import pluralize
 from ..text.glyphs import passage
-from ..widget.compare import LogprobCompare, replies
+from ..widget.compare import LogprobCompare
+from ..widget.compare_codec import join_parts
 from ..widget.exports import TextExport
-from ..widget.fallback import FallbackWidget, own_state, release
+from ..widget.fallback import FallbackWidget, release
 from ..widget.validation import invalid
 from . import static
 from .answers import Answer, read_answer
 from .cells import describe, order_of, row_of, totals_of
+from .row_state import RowState, shared_traits
 from .saved import pack_rows
 
 if TYPE_CHECKING:
@@ -120,6 +122,7 @@ class Comparisons(TextExport, FallbackWidget):
         if not self._responses:
             raise invalid_argument("responses", responses, "a dict of at least one name, each with a list of responses")
         self._columns = [list(map(read_answer, entries)) for entries in self._responses.values()]
+        self._shown: tuple[Any, RowState] | None = None
         self._opened: dict[tuple[int, tuple[str, ...]], LogprobCompare] = {}
         labels = range(len(self._inputs)) if index is None else index
         by_row = zip(*self._columns, strict=True)
@@ -275,15 +278,23 @@ class Comparisons(TextExport, FallbackWidget):
         if row is None:
             self.set_trait("comparison", {})
             return
+        shown = {"row": row, "against": self.against}
         try:
-            compare = self._open(row, None)
+            state = self._state(row)
         except LogprobsMissingError as error:
-            self.set_trait("comparison", {"row": row, "against": self.against, "error": str(error)})
+            self.set_trait("comparison", {**shown, "error": str(error)})
             return
-        state = own_state(compare)
         with self.hold_sync():
-            self.data, self.alignment = state.pop("data"), state.pop("alignment")
-            self.comparison = {"row": row, "against": self.against, "state": state}
+            self.data, self.alignment = join_parts(state.parts()), state.alignment
+            self.comparison = {**shown, "state": {**shared_traits(), **state.traits}}
+
+    def _state(self, row: int) -> RowState:
+        """Return what the browser shows of a row."""
+        tables = self._compared(row, None)
+        key = (row, tuple(tables))
+        if self._shown is None or self._shown[0] != key:
+            self._shown = (key, RowState(tables))
+        return self._shown[1]
 
     def _receive(self, _: object, content: Any, __: object) -> None:
         """Answer a request of the browser: for the comparison of the opened row, or for data of its tokens."""
@@ -293,10 +304,10 @@ class Comparisons(TextExport, FallbackWidget):
             self.send({"row": self.opened})
             return
         try:
-            compare = self._open(self.opened, None)
+            state = self._state(self.opened)
         except LogprobsMissingError:
             return
-        for reply, block in replies(compare, content):
+        for reply, block in state.replies(content):
             self.send({**reply, "row": self.opened}, [block])
 
     # Forms ----------------------------------------------------------------------------------------------------------

@@ -8,16 +8,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..errors import LogprobsMissingError
-from ..logprobs.alignment import Alignment
 from ..logprobs.table import Logprobs
-from ..render.comparison import default_color, summary
 from ..text.counts import pluralize
 from ..widget.codec import pack
-from ..widget.compare import LogprobCompare
-from ..widget.compare_codec import join_parts, pack_aligned, pack_parts
-from ..widget.fallback import own_names
-from ..widget.packer import Packer
-from ..widget.table_sync import with_small_vocabulary
+from ..widget.compare_codec import join_parts
+from .row_state import RowState, shared_traits
 
 LARGEST = 32_000_000
 """Bytes of the comparisons in a page, before compression to about a third."""
@@ -29,15 +24,6 @@ class SavedRows(NamedTuple):
     details: dict[str, Any]
     blocks: bytes
     notes: list[str]
-
-
-class _Row(NamedTuple):
-    """The parts of one comparison, with the alternatives of each response."""
-
-    state: dict[str, Any]
-    data: bytes
-    alignment: bytes
-    alternatives: list[bytes]
 
 
 def pack_rows(
@@ -72,21 +58,23 @@ def pack_rows(
             entry["error"] = _left_out(row)
             continue
         try:
-            packed = _pack_row(compared(row, other))
+            state = RowState(compared(row, other))
         except LogprobsMissingError as error:
             entry["error"] = str(error)
             continue
-        if size + len(packed.data) + len(packed.alignment) > largest:
+        parts = state.parts(whole=True)
+        listed = [parts.pop(name) for name in list(parts) if name.startswith("alternatives")]
+        data = join_parts(parts)
+        if size + len(data) + len(state.alignment) > largest:
             left_out = 1
             entry["error"] = _left_out(row)
             continue
-        entry["state"] = packed.state
-        columns |= {f"data{number}": packed.data, f"alignment{number}": packed.alignment}
-        size += len(packed.data) + len(packed.alignment)
-        alternatives[number] = []
-        if size + more + sum(map(len, packed.alternatives)) <= largest:
-            alternatives[number] = packed.alternatives
-            more += sum(map(len, packed.alternatives))
+        entry["state"] = state.traits
+        columns |= {f"data{number}": data, f"alignment{number}": state.alignment}
+        size += len(data) + len(state.alignment)
+        fits = size + more + sum(map(len, listed)) <= largest
+        alternatives[number] = listed if fits else []
+        more += sum(map(len, alternatives[number]))
     for number in reversed(alternatives):
         # Later rows have taken the room.
         if size + more > largest:
@@ -97,20 +85,7 @@ def pack_rows(
     notes = [f"{pluralize(without, 'comparison')} without alternatives"] if without else []
     notes += [f"{pluralize(left_out, 'comparison')} left out of this page"] if left_out else []
     blocks = pack({}, {name: np.frombuffer(part, np.uint8) for name, part in columns.items()})
-    return SavedRows({"shared": _shared_state(), "rows": entries}, blocks, notes)
-
-
-def _pack_row(tables: Mapping[str, Logprobs]) -> _Row:
-    aligned = Alignment([with_small_vocabulary(table) for table in tables.values()])
-    sides = range(len(aligned.tables))
-    parts = pack_parts(aligned.tables, [Packer() for _ in sides], whole=True)
-    alternatives = [parts.pop(f"alternatives{side}") for side in sides]
-    state = {
-        "names": list(tables),
-        "summaries": [summary(aligned, side) for side in sides],
-        "color_by": default_color(aligned),
-    }
-    return _Row(state, join_parts(parts), pack_aligned(aligned), alternatives)
+    return SavedRows({"shared": shared_traits(), "rows": entries}, blocks, notes)
 
 
 def _left_out(row: int) -> str:
@@ -118,10 +93,3 @@ def _left_out(row: int) -> str:
         f"This comparison is left out, as the page would be too large. "
         f'In Python, comparisons[{row}].save_html("row.html") writes it as a page of its own.'
     )
-
-
-def _shared_state() -> dict[str, Any]:
-    """Return the settings of a new comparison."""
-    traits = LogprobCompare.class_traits(sync=True)
-    defaults = {name: traits[name].default() for name in own_names(LogprobCompare)}
-    return {name: value for name, value in defaults.items() if not isinstance(value, bytes)}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 import traitlets
@@ -22,11 +22,11 @@ from ..stats.samples import Divergences
 from ..stats.temperature import SamplerOrder
 from ..text.counts import pluralize
 from . import validation
-from .compare_codec import pack_aligned, pack_responses
+from .compare_codec import pack_aligned, pack_responses, replies
 from .divergence import FirstDivergence, divergence_at, first_divergence
 from .exports import StaticExport
 from .fallback import FallbackWidget
-from .packer import CHUNK, Packer, pack_measures
+from .packer import Packer
 from .table_sync import with_small_vocabulary
 from .view import FONTS, SPACES
 
@@ -347,7 +347,7 @@ class LogprobCompare(StaticExport, validation.SamplerTraits, FallbackWidget):
 
     def _receive(self, _: object, content: Any, __: object) -> None:
         """Answer a request of the browser: a chunk of alternatives, or the measures of a response."""
-        for reply, block in replies(self, content):
+        for reply, block in replies(self.tables, self._packers, content):
             self.send(reply, [block])
 
     def _static_forms(self) -> dict[str, str]:
@@ -360,24 +360,6 @@ class LogprobCompare(StaticExport, validation.SamplerTraits, FallbackWidget):
 
     def __repr__(self) -> str:
         return f"LogprobCompare({', '.join(pluralize(len(table), 'token') for table in self.tables)})"
-
-
-def replies(compare: LogprobCompare, content: Any) -> Iterator[tuple[dict[str, Any], bytes]]:
-    """Yield the answers to a request of the browser, each with its block; none to one that has another form."""
-    if not isinstance(content, dict):
-        return
-    side, chunk = content.get("side"), content.get("chunk")
-    if isinstance(side, bool) or not isinstance(side, int) or not 0 <= side < len(compare.tables):
-        return
-    table = compare.tables[side]
-    if isinstance(chunk, int) and not isinstance(chunk, bool) and 0 <= chunk * CHUNK < len(table):
-        last = min((chunk + 1) * CHUNK, len(table))
-        yield (
-            {"parts": ["alternatives"], "side": side},
-            compare._packers[side].alternatives(table, chunk * CHUNK, last),
-        )
-    if content.get("measures") is True:
-        yield {"parts": ["measures"], "side": side}, pack_measures(table)
 
 
 def _names(responses: Sequence[Any], names: Sequence[str] | None) -> list[str]:

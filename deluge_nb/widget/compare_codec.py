@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -81,3 +81,23 @@ def pack_aligned(alignment: Alignment) -> bytes:
         columns[f"common{index}"] = pair.common.astype(np.uint8)
         columns[f"difference{index}"] = pair.difference.astype(np.float32)
     return pack({"cap": DIFFERENCE_CAP, "steps": _STEPS, "partings": divergences}, columns)
+
+
+def replies(
+    tables: Sequence[Logprobs], packers: Sequence[Packer], content: Any
+) -> Iterator[tuple[dict[str, Any], bytes]]:
+    """Yield the answers to a request of the browser, each with its block; none to one that has another form."""
+    if not isinstance(content, dict):
+        return
+    side, chunk = content.get("side"), content.get("chunk")
+    if isinstance(side, bool) or not isinstance(side, int) or not 0 <= side < len(tables):
+        return
+    table = tables[side]
+    if isinstance(chunk, int) and not isinstance(chunk, bool) and 0 <= chunk * CHUNK < len(table):
+        last = min((chunk + 1) * CHUNK, len(table))
+        yield (
+            {"parts": ["alternatives"], "side": side},
+            packers[side].alternatives(table, chunk * CHUNK, last),
+        )
+    if content.get("measures") is True:
+        yield {"parts": ["measures"], "side": side}, pack_measures(table)

@@ -20,8 +20,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Error, Page, Request, expect, sync_playwright
 
-from deluge_nb import LogprobCompare, LogprobView
-from deluge_nb.render.assets import STATIC, read_asset
+from deluge_nb.render.assets import read_asset
+from deluge_nb.widget.fallback import FallbackWidget
 
 from .waits import LIMIT
 
@@ -91,7 +91,7 @@ LATE = """
 """
 
 
-def encoded(view: LogprobView | LogprobCompare) -> tuple[dict[str, Any], list[str]]:
+def encoded(view: FallbackWidget) -> tuple[dict[str, Any], list[str]]:
     """Return the traits of a view as JSON, and the names of those that are bytes in base64."""
     traits = {name: value for name, value in view.get_state().items() if not name.startswith("_")}
     binary = [name for name, value in traits.items() if isinstance(value, bytes)]
@@ -175,15 +175,13 @@ def offline(browser: Browser) -> Iterator[Page]:
 def host(page: Page) -> Callable[..., Page]:
     """Return a function that puts a widget on a page of its own; ``window.model`` is its model."""
 
-    def put(view: LogprobView | LogprobCompare, *, theme: str = "") -> Page:
+    def put(view: FallbackWidget, *, theme: str = "") -> Page:
         state, binary = encoded(view)
-        name = "compare" if isinstance(view, LogprobCompare) else "view"
-        source = (STATIC / f"{name}.js").read_text(encoding="utf-8")
-        known = {"STATE": state, "BINARY": binary, "SOURCE": source}
+        known = {"STATE": state, "BINARY": binary, "SOURCE": read_asset(view._script)}
         script = "\n".join(f"const {name} = {json.dumps(value)};" for name, value in known.items()) + HOST
         page.set_content(
             '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Tokens</title>'
-            f"<style>{read_asset(f'{name}.css')}</style></head>"
+            f"<style>{read_asset(view._page_assets[1])}</style></head>"
             f'<body {theme}><main style="padding: 12px"></main></body></html>'
         )
         page.add_script_tag(content=script, type="module")

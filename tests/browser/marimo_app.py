@@ -124,8 +124,39 @@ def _(LogprobCompare, answer, mo):
 
 
 """
+_TABLES = """@app.cell
+def _():
+    import json
+    import marimo as mo
+    from deluge_nb import APIResponse, Comparisons, LogprobView, as_logprobs
+
+    def answer(*words):
+        table = as_logprobs([{"token": word, "logprob": -0.5} for word in words])
+        return APIResponse("m", completion=table.text, logprobs=table)
+
+    return Comparisons, LogprobView, answer, json, mo
+
+
+@app.cell
+def _(Comparisons, answer, mo):
+    questions = ["first question", "second question"]
+    comparisons = Comparisons(questions, {name: [answer(name), answer("the", " same")] for name in ("a", "b")})
+    mo.ui.anywidget(comparisons)
+    return (comparisons,)
+
+
+@app.cell
+def _(LogprobView, answer):
+    red = ["It", " is", " red"]
+    samples = LogprobView([answer(*red), answer(*red), answer("It", " is", " blue")])
+    samples
+    return (samples,)
+
+
+"""
 APP = _app(_VIEWS.replace("ENTRIES", repr(list(FRANCE))), ["grown", "long", "widget"], _LONG)
 MORE = _app(_MODEL, ["other", "widget"])
+TABLES = _app(_TABLES, ["comparisons", "samples"])
 DARK = '# /// script\n# [tool.marimo.display]\n# theme = "dark"\n# ///\n'
 
 

@@ -16,10 +16,11 @@ import pytest
 from nbconvert import HTMLExporter
 from playwright.sync_api import Locator, Page, expect
 
-from deluge_nb import LogprobView
+from deluge_nb import APIResponse, Comparisons, LogprobCompare, LogprobView, as_logprobs
+from deluge_nb.widget.fallback import FallbackWidget
 
 from .conftest import Jupyter
-from .marimo_app import APP, DARK, MORE, evaluated, serving
+from .marimo_app import APP, DARK, MORE, TABLES, evaluated, serving
 from .tables import FRANCE, heats, is_the_card_of_paris, long_table
 from .test_feedback import SILENCE as NO_KERNEL
 from .test_lab import in_kernel, open_and_run
@@ -239,7 +240,9 @@ def test_a_notebook_executed_by_nbconvert_is_coloured_offline(
 
 @pytest.fixture(scope="module")
 def marimo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with serving(tmp_path_factory.mktemp("marimo"), {"light": APP, "dark": DARK + APP, "more": MORE}) as url:
+    with serving(
+        tmp_path_factory.mktemp("marimo"), {"light": APP, "dark": DARK + APP, "more": MORE, "tables": TABLES}
+    ) as url:
         yield url
 
 
@@ -360,6 +363,43 @@ def test_in_marimo_a_comparison_works(page: Page, marimo: str) -> None:
     becomes(lambda: evaluated(page, "other.selected") is not None, True, page)
 
 
+def test_in_marimo_a_row_of_many_comparisons_opens_and_an_answer_of_a_tree_is_shown(page: Page, marimo: str) -> None:
+    page.goto(f"{marimo}?file=tables.py")
+    table, opened = page.locator("section.deluge-comparisons"), page.locator(".deluge-opened")
+    assert table.evaluate("e => e.getRootNode() instanceof ShadowRoot")
+    table.get_by_text("second question").click()
+    expect(opened.locator('.deluge-box [data-of="1"]')).to_have_text(["the", " same"])
+    becomes(lambda: evaluated(page, "comparisons.opened"), 1, page)
+    opened.locator('[data-of="0"][data-token="1"]').click()
+    expect(opened.locator(".deluge-card .deluge-face")).to_have_count(2)
+    # Escape closes the card, clears the token, and then closes the row, whose control has the focus again.
+    for _ in range(3):
+        page.keyboard.press("Escape")
+    expect(opened).to_have_count(0)
+    becomes(lambda: table.evaluate(FOCUSED), "deluge-button deluge-opener", page)
+    # Selecting text of a row does not open it.
+    box = table.get_by_text("first question").bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + 1, box["y"] + 8)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 60, box["y"] + 8, steps=4)
+    page.mouse.up()
+    becomes(lambda: evaluated(page, "comparisons.opened"), None, page)
+    expect(opened).to_have_count(0)
+    evaluated(page, "setattr(comparisons, 'sort_by', 'input') or setattr(comparisons, 'descending', True)")
+    expect(table.locator(".deluge-opener")).to_have_text(["1", "0"])
+
+    view = page.locator("section.deluge:not(.deluge-comparisons)")
+    expect(tokens(view)).to_have_text(["It", " is", " red"])
+    view.get_by_role("treeitem", name="blue").last.click()
+    expect(tokens(view)).to_have_text(["It", " is", " blue"])
+    becomes(lambda: evaluated(page, "samples.shown.text"), "It is blue", page)
+    view.locator("[data-token='2']").click()
+    expect(view.locator(".deluge-card-head")).to_contain_text("·blue")
+    # Where the widgets are live, no static form is seen beside them.
+    expect(page.locator(".deluge-static:visible, .deluge-still:visible")).to_have_count(0)
+
+
 def test_in_marimo_a_table_grows_in_place(page: Page, marimo: str) -> None:
     view, _ = shown(page, marimo)
     evaluated(page, "widget.update(grown[:30])")
@@ -406,21 +446,62 @@ WATCHED = """() => {
 }"""
 
 
-def test_the_widget_uses_only_the_interface_that_anywidget_guarantees(host: Host) -> None:
-    page = host(LogprobView(long_table(20_000)))
-    page.evaluate(WATCHED)
+def answered(*words: str) -> APIResponse:
+    rows = as_logprobs([{"token": word, "logprob": -0.5} for word in words])
+    return APIResponse("m", completion=rows.text, logprobs=rows)
+
+
+def use_view(page: Page) -> None:
     page.locator("[data-token='7']").first.click()
-    page.keyboard.press("k")
-    page.keyboard.press("End")
-    page.keyboard.press("Shift+ArrowLeft")
+    for key in ("k", "End", "Shift+ArrowLeft"):
+        page.keyboard.press(key)
     page.get_by_label("Colour by").select_option("entropy")
     page.keyboard.press("/")
     page.keyboard.type("gamma")
     assert {"chunk": 4} in page.evaluate("window.sent")
+
+
+def use_comparison(page: Page) -> None:
+    use_view(page)
+    assert page.evaluate("model.get('selection')") == [0, 19_998, 20_000]
+
+
+def use_table(page: Page) -> None:
+    page.locator("[data-sort='input'] button").click()
+    page.get_by_text("second question").click()
+    expect(page.locator(".deluge-opened")).to_contain_text("asking Python")
+    assert page.evaluate("window.sent") == [{"row": 1}]
+
+
+def use_tree(page: Page) -> None:
+    page.get_by_role("treeitem", name="blue").last.click()
+    expect(tokens(page.locator("section.deluge"))).to_have_text(["It", " is", " blue"])
+
+
+WIDGETS: dict[str, tuple[Callable[[], FallbackWidget], Callable[[Page], None]]] = {
+    "view": (lambda: LogprobView(long_table(20_000)), use_view),
+    "comparison": (lambda: LogprobCompare(long_table(20_000), long_table(20_000)), use_comparison),
+    "many comparisons": (
+        lambda: Comparisons(["first question", "second question"], {name: [answered("a")] * 2 for name in "ab"}),
+        use_table,
+    ),
+    "tree of answers": (
+        lambda: LogprobView([answered("It", " is", " red")] * 2 + [answered("It", " is", " blue")]),
+        use_tree,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", WIDGETS)
+def test_a_widget_uses_only_the_interface_that_anywidget_guarantees(host: Host, name: str) -> None:
+    create, use = WIDGETS[name]
+    page = host(create())
+    page.evaluate(WATCHED)
+    use(page)
     allowed = {f"model.{name}" for name in ("get", "set", "save_changes", "on", "off", "send")}
     used = set(page.evaluate("[...window.used]"))
     assert used <= allowed | {"host.model", "host.el", "host.signal"}
-    assert {"model.get", "model.set", "model.save_changes", "model.on", "model.send"} <= used
+    assert {"model.get", "model.set", "model.save_changes", "model.on"} <= used
     page.evaluate("window.ending.abort()")
     assert page.evaluate("window.listeners") == 0
 
@@ -469,9 +550,16 @@ THEMES = [
 SYSTEMS: list[Literal["light", "dark"]] = ["light", "dark"]
 
 
-@pytest.mark.parametrize("tree", ["page", "shadow tree"])
-def test_the_theme_of_the_host_applies_or_else_that_of_the_system(host: Host, tree: str) -> None:
-    page = host(LogprobView(FRANCE))
+@pytest.mark.parametrize(
+    ("name", "tree", "text"),
+    [
+        ("tree of answers", "page", ".deluge-line .deluge-token"),
+        ("tree of answers", "shadow tree", ".deluge-line .deluge-token"),
+        ("many comparisons", "shadow tree", ".deluge-clip"),
+    ],
+)
+def test_the_theme_of_the_host_applies_or_else_that_of_the_system(host: Host, name: str, tree: str, text: str) -> None:
+    page = host(WIDGETS[name][0]())
     if tree == "shadow tree":
         page.evaluate(
             """() => {
@@ -485,8 +573,8 @@ def test_the_theme_of_the_host_applies_or_else_that_of_the_system(host: Host, tr
             }"""
         )
     ink = {"light": "rgb(31, 35, 40)", "dark": "rgb(232, 230, 227)"}
-    first = tokens(page.locator("section.deluge")).first
-    for name, value, *wanted in THEMES:
+    first = page.locator(text).first
+    for attribute, value, *wanted in THEMES:
         page.evaluate(
             """([name, value]) => {
                 const {body, documentElement} = document;
@@ -494,7 +582,7 @@ def test_the_theme_of_the_host_applies_or_else_that_of_the_system(host: Host, tr
                 documentElement.removeAttribute('theme');
                 (name === 'theme' ? documentElement : body).setAttribute(name, value);
             }""",
-            [name, value],
+            [attribute, value],
         )
         for system, theme in zip(SYSTEMS, wanted, strict=True):
             page.emulate_media(color_scheme=system)
