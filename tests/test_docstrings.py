@@ -16,9 +16,9 @@ from typing import Any
 import pytest
 
 import deluge_nb
-from deluge_nb import logprobs, models, stats
+from deluge_nb import lab, logprobs, models, stats
 
-MODULES: list[ModuleType] = [deluge_nb, stats, models, logprobs]
+MODULES: list[ModuleType] = [deluge_nb, stats, models, logprobs, lab]
 """The modules whose `__all__` is public."""
 SECTION = re.compile(r"^([A-Z][A-Za-z ]+)\n-{3,}$", re.MULTILINE)
 CLAUSE = re.compile(r"(What|Who|Whether|Where|How|That|Which|When)\b")

@@ -20,24 +20,40 @@ _EMPHASIS = re.compile(r"\*([^*]+)\*")
 
 @dataclass(frozen=True, slots=True)
 class Feedback:
-    """Answer of a check or a reveal. It is true if the answer was right, or the guesses were made."""
+    """Answer of a check or a reveal. It is true if the answer was right, or the guesses were made.
+
+    Parameters
+    ----------
+    id
+        The number of the exercise or reveal, such as ``"5.1"``.
+    kind
+        ``"check"`` or ``"reveal"``.
+    state
+        ``"right"`` or ``"wrong"`` for an answer, ``"shown"`` for guesses that were made, else ``"todo"``.
+    lines
+        Sentences; words between asterisks are emphasised.
+    values
+        The learner's answer or guesses, by name.
+    truths
+        The true values of a reveal, by name; empty before the guesses are made.
+    figures
+        Charts, views or tables that are displayed below.
+
+    Examples
+    --------
+    >>> from deluge_nb.lab import check
+    >>> feedback = check("5.1", 2)
+    >>> feedback.ok, feedback.state
+    (True, 'right')
+    """
 
     id: str
-    """The number of the exercise or reveal, such as ``"5.1"``."""
-
     kind: Literal["check", "reveal"]
     state: State
     lines: tuple[str, ...]
-    """Sentences; words between asterisks are emphasised."""
-
     values: dict[str, Any] = field(default_factory=dict)
-    """The learner's answer or guesses, by name."""
-
     truths: dict[str, float] = field(default_factory=dict)
-    """The true values of a reveal, by name; empty before the guesses are made."""
-
     figures: tuple[Any, ...] = ()
-    """Charts, views or tables that are displayed below."""
 
     @property
     def ok(self) -> bool:

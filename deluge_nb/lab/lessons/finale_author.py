@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -28,6 +30,32 @@ def sentences() -> dict[str, list[tuple[str, str]]]:
         MODEL: list(zip(recorded["begins"], recorded["model"], strict=True)),
         AUTHOR: list(zip(recorded["begins"], recorded["author"], strict=True)),
     }
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """All sentences: a row for each beginning, and a column for each author."""
+
+    rows: tuple[tuple[str, str, str], ...]
+
+    def __repr__(self) -> str:
+        return "\n".join(f"{begin}\n   {MODEL}: …{model}\n   {AUTHOR}: …{author}" for begin, model, author in self.rows)
+
+    def _repr_html_(self) -> str:
+        def row(cells: Sequence[str], tag: str) -> str:
+            return "".join(f"<{tag} style='text-align:left;width:33%'>{html.escape(cell)}</{tag}>" for cell in cells)
+
+        head = row(("beginning", MODEL, AUTHOR), "th")
+        body = "".join(
+            f"<tr>{row((begin, f'…{model}', f'…{author}'), 'td')}</tr>" for begin, model, author in self.rows
+        )
+        return f'<table class="mathjax_ignore"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
+
+
+def table() -> Table:
+    """Return all sentences as a table."""
+    pairs = zip(*sentences().values(), strict=True)
+    return Table(tuple((begin, model, author) for (begin, model), (_, author) in pairs))
 
 
 def bits_per_token(begin: str, end: str) -> float:

@@ -20,11 +20,13 @@ from ..quiz.recordings import recorded_texts
 KEY = "lantern"
 PUSH = 8.0
 MARKED, UNMARKED = "marked", "not marked"
-NOTE = (
-    "Please water the fern on Monday and the cactus never. The cat may sleep on the piano, but not inside it. "
-    "If the neighbour asks about the noise, tell her that the washing machine has taken up dancing again. "
-    "There is soup in the blue pot, and the key to the cellar hangs behind the clock. I am back on Friday night."
-)
+NOTE = """\
+Please water the fern on Monday and the cactus never.
+The cat may sleep on the piano, but not inside it.
+If the neighbour asks about the noise, tell her that
+the washing machine has taken up dancing again.
+There is soup in the blue pot, and the key to the cellar
+hangs behind the clock. I am back on Friday night."""
 _FORTY = 40
 _LINE = 2.33  # of 100 innocent texts, one is beyond it
 _KEYS = 1000
@@ -145,7 +147,7 @@ def length_figure(length: float) -> Any:
         threshold=_LINE,
         measure="z",
         title=f"{int(length)} tokens: {found} of {len(counts[MARKED])} marked texts are beyond z = {_LINE}",
-        domain=(-3, 6),
+        domain=(-4, 6),
         cases={kind: ["".join(tokens)[:60] + "…" for tokens in texts(kind)] for kind in (MARKED, UNMARKED)},
     )
 

@@ -23,14 +23,28 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Bet:
-    """One question that was played."""
+    """One question that was played.
+
+    Parameters
+    ----------
+    question
+        The question.
+    share
+        Your share of the chips on each option, in the question's order: the right one first.
+    model_share
+        The model's share of each option, in the same order.
+
+    Examples
+    --------
+    >>> from deluge_nb.lab import Bet, Question
+    >>> bet = Bet(Question("A female sheep is called a", ("ewe", "cow")), (0.5, 0.5), (0.25, 0.75))
+    >>> bet.paid, bet.model_paid
+    (1.0, 2.0)
+    """
 
     question: Question
     share: tuple[float, ...]
-    """Your share of the chips on each option, in the question's order: the right one first."""
-
     model_share: tuple[float, ...]
-    """The model's share of each option, in the same order."""
 
     @property
     def paid(self) -> float:

@@ -92,7 +92,8 @@ class EventPicker(ipywidgets.VBox):
         Examples
         --------
         >>> from deluge_nb.lab import EventPicker
-        >>> picker = EventPicker([{"token": "heads", "logprob": -0.7}])
+        >>> heads = {"token": "heads", "logprob": -0.7}
+        >>> picker = EventPicker([{**heads, "top_logprobs": [heads]}])
         >>> picker.pick("heads")
         >>> round(picker.probability, 3)
         0.497
