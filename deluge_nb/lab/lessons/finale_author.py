@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -68,6 +69,7 @@ def scores() -> dict[str, list[float]]:
     return {name: [bits_per_token(*pair) for pair in pairs] for name, pairs in sentences().items()}
 
 
+@lru_cache(maxsize=8)
 def redraw(count: int) -> str:
     """Return the first tokens of the model's first sentence, drawn again with the seed of the recording."""
     recorded = recorded_texts("finale_author")

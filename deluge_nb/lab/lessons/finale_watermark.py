@@ -96,20 +96,25 @@ def write_marked(count: int, *, begin: str = "", push: float = PUSH, seed: int =
     seed
         The seed of the draws.
     """
-    recorded = recorded_texts("finale_watermark")
-    text = begin or recorded["begins"][0]
+    return list(_written(count, begin or recorded_texts("finale_watermark")["begins"][0], push, seed))
+
+
+@lru_cache(maxsize=32)
+def _written(count: int, begin: str, push: float, seed: int) -> tuple[str, ...]:
+    temperature = recorded_texts("finale_watermark")["temperature"]
+    text = begin
     tokens: list[str] = []
     rng = np.random.default_rng(seed)
     for _ in range(count):
         table = reading.next_token(text)
         names = [entry["token"] for entry in table.top(0)]
-        scaled = table.top_logprob(0) / recorded["temperature"]
+        scaled = table.top_logprob(0) / temperature
         weights = np.exp(scaled - scaled.max()) * [push if is_green(name) else 1.0 for name in names]
         weights[[not name for name in names]] = 0.0  # the text does not end
         sums = np.cumsum(weights)
         tokens.append(names[int(np.searchsorted(sums, rng.random() * sums[-1], side="right"))])
         text += tokens[-1]
-    return tokens
+    return tuple(tokens)
 
 
 class Paint:
