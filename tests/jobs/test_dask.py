@@ -22,7 +22,10 @@ from distributed import Client, Future, LocalCluster
 from deluge_nb import LLMClient, MissingKeyError, SettingError
 from deluge_nb.jobs.engines.choice import choose_engine
 from deluge_nb.jobs.engines.clusters.dask import Dask
-from tests.jobs.rows import RowServer, Unpicklable, ask, check, row_server
+from deluge_nb.jobs.frames import Frame
+from deluge_nb.jobs.run import prepare, run
+from deluge_nb.jobs.spec import make_spec
+from tests.jobs.rows import LABELS, TEMPLATE, RowServer, Unpicklable, ask, check, row_server, rows
 from tests.openai_server import Reply
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore:.* failed, :UserWarning")]
@@ -75,6 +78,16 @@ def test_a_given_client_runs_the_job_and_stays_open(server: RowServer, cluster: 
     check(ask(server.client(), 50, tmp_path, on=cluster), 50, {7})
     assert server.requests == 50
     assert job.logprobs(3).text == ask(server.client(), 50, tmp_path / "here").logprobs(3).text
+
+
+def test_progress_moves_within_the_parts_of_workers(server: RowServer, cluster: Client, tmp_path: Path) -> None:
+    server.delay = 0.1
+    spec = make_spec(TEMPLATE, server.client(max_concurrent_requests=4), labels=LABELS)
+    folder = prepare(Frame(rows(80)), spec, tmp_path, 20, None, print)
+    seen: list[int] = []
+    progress = run(folder, spec, Dask(cluster), lambda counts: seen.append(counts.rows_seen), print)
+    assert {*seen} - {0, 20, 40, 60, 80}
+    assert (progress.rows_seen, progress.under_way) == (80, {})
 
 
 def test_the_address_of_this_run_counts(server: RowServer, cluster: Client, tmp_path: Path) -> None:

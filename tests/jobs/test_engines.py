@@ -12,7 +12,11 @@ from pathlib import Path
 import pytest
 
 from deluge_nb.jobs.engines.base import Done, Worker
+from deluge_nb.jobs.engines.clusters.limits import Wish
+from deluge_nb.jobs.engines.clusters.remote import pack, run_packed
 from deluge_nb.jobs.engines.here import Here
+from deluge_nb.jobs.frames import Frame
+from deluge_nb.jobs.run import prepare
 from deluge_nb.jobs.spec import make_spec
 from deluge_nb.jobs.worker import answer_schema, score_table
 from tests.jobs.rows import LABELS, TEMPLATE, RowServer, ask, check, row_server, rows
@@ -59,6 +63,26 @@ def test_score_table_needs_no_folder(server: RowServer) -> None:
     empty = score_table(spec, rows(0))
     assert empty.num_rows == 0
     assert empty.schema.equals(answer_schema(spec))
+
+
+def test_a_report_of_progress_that_is_lost_costs_nothing_else(server: RowServer, tmp_path: Path) -> None:
+    server.delay = 0.15
+    client = server.client(max_concurrent_requests=4)
+    spec = make_spec(TEMPLATE, client, labels=LABELS)
+    folder = prepare(Frame(rows(12)), spec, tmp_path, 12, None, print)
+    shares: list[float] = []
+
+    def lose(share: float) -> None:
+        shares.append(share)
+        raise OSError("the connection is gone")
+
+    async def ask_nobody(wish: Wish) -> None: ...
+
+    packed = pack(Worker(str(tmp_path), folder.manifest.fingerprint, spec))
+    assert run_packed(packed, 0, "a run", ask_nobody, lose) == Done(0, 12)
+    assert shares
+    check(ask(client, 12, tmp_path), 12)
+    assert server.requests == 12
 
 
 def test_at_most_two_parts_are_under_way(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from ...client.sending.progress import listening
 from ...errors import SettingError
 from ..folder import JobFolder
 from ..spec import Spec
@@ -114,6 +115,24 @@ class Worker:
             table = table.filter(folder.read_answers(part, ["is_transient"])["is_transient"])
         found = zip(numbers_of(table), prompts_of(self.spec, table), strict=True)
         return {row: prompt for row, prompt in found if not isinstance(prompt, SettingError)}
+
+
+def run_watched(worker: Worker, part: int, report: Callable[[float], object]) -> Done:
+    """Run a part, and report the share of its rows that are done, from 0 to 1, several times a second.
+
+    Parameters
+    ----------
+    worker
+        The job.
+    part
+        Number of the part.
+    report
+        Receives the share, in the thread of the call. Not called where a row may take any number of requests.
+    """
+    if worker.spec.method not in (None, "first-token"):
+        return worker(part)
+    with listening(lambda done, total: report(done / max(total, 1))):
+        return worker(part)
 
 
 Watcher = Callable[[Mapping[int, float]], object]

@@ -9,8 +9,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import TypeVar
 
 from ...client.interruption import stopping
-from ...client.sending.progress import listening
-from .base import Done, Worker, report_under_way
+from .base import Done, Worker, report_under_way, run_watched
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -67,15 +66,9 @@ class Here:
             As :meth:`~deluge_nb.jobs.engines.base.Engine.run` describes them.
         """
         shares: dict[int, float] = {}
-        # Other methods ask several times for each row, and how often is not known before.
-        is_counted = worker.spec.method in (None, "first-token")
 
         def run_part(part: int) -> Done:
-            def listen(done: int, total: int) -> None:
-                shares[part] = done / max(total, 1)
-
-            with listening(listen) if is_counted else contextlib.nullcontext():
-                return worker(part)
+            return run_watched(worker, part, lambda share: shares.update({part: share}))
 
         waiting, running = iter(parts), set[Future[Done]]()
         with in_threads(run_part) as start:

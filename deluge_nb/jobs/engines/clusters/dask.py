@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ....errors import SettingError
 from ....extras import import_extra
-from ..base import Done
+from ..base import Done, report_under_way
 from .limits import is_limited
 from .remote import end_run, find_trouble, pack, require_able, run_packed
 
@@ -25,6 +25,8 @@ _RETRIES = 2
 _PARTS_AT_A_TIME = 2
 # Seconds for the first worker of a cluster to appear.
 _PATIENCE = 300
+# Seconds between two looks at the parts under way.
+_TICK = 0.1
 _FEATURE = 'score_frame(on="dask")'
 
 
@@ -137,16 +139,47 @@ def _run(client: Client, parts: Sequence[int], packed: bytes) -> Iterator[Done]:
 
     try:
         fill()
-        for future in finished:
-            result = _result_of(future, under_way.pop(future))
-            fill()
-            yield result
+        with _watched(client, run) as shares:
+            while not finished.is_empty():
+                if not finished.has_ready():
+                    with finished.thread_condition:
+                        finished.thread_condition.wait(_TICK)
+                    report_under_way(shares.copy())
+                    continue
+                future = next(finished)
+                part = under_way.pop(future)
+                result = _result_of(future, part)
+                fill()
+                shares.pop(part, None)
+                yield result
         is_done = True
     finally:
         if not is_done:
             # Cancelled futures go on in their threads; what they have under way is paid for.
             client.cancel(list(under_way), force=True)
             client.run(_end_run, run, wait=False, on_error="ignore")
+
+
+@contextlib.contextmanager
+def _watched(client: Client, run: str) -> Iterator[dict[int, float]]:
+    """Collect how far the parts of a run are, as workers report it; a report that is lost costs nothing else."""
+    shares: dict[int, float] = {}
+
+    def take(event: Any) -> None:
+        _, (part, share) = event
+        shares[part] = share
+
+    topic = _topic_of(run)
+    client.subscribe_topic(topic, take)
+    try:
+        yield shares
+    finally:
+        with contextlib.suppress(Exception):  # the client may be closed
+            client.unsubscribe_topic(topic)
+
+
+def _topic_of(run: str) -> str:
+    return f"deluge_nb-rows-{run}"
 
 
 def _result_of(future: Any, part: int) -> Done:
@@ -198,7 +231,10 @@ def _run_part(packed: bytes, part: int, run: str) -> Done | Exception:
 
     from .dask_plugin import ask_scheduler
 
-    return run_packed(packed, part, run, ask_scheduler(get_worker()))
+    worker, topic = get_worker(), _topic_of(run)
+    return run_packed(
+        packed, part, run, ask_scheduler(worker), lambda share: worker.log_event(topic, [part, round(share, 2)])
+    )
 
 
 async def _end_run(run: str) -> None:

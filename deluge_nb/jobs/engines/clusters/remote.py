@@ -5,10 +5,13 @@ The engines of clusters share it. Settings travel, and secrets do not: they are 
 
 from __future__ import annotations
 
+import contextlib
+import math
 import pickle
 import threading
+import time
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import CancelledError
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -17,6 +20,7 @@ from ....client.calls.offline import check_keys
 from ....client.calls.travel import check_place, describe_place, pickled
 from ....client.interruption import describe, stopping
 from ....errors import DelugeError, MissingKeyError, SettingError
+from ..base import run_watched
 from .limits import Ask, connect, share_limit
 
 if TYPE_CHECKING:
@@ -24,6 +28,9 @@ if TYPE_CHECKING:
 
 # Runs of which a process remembers whether they were ended.
 _MOST_RUNS = 100
+
+# Share of a part's rows, and seconds, between two reports of how far it is.
+_LEAST_STEP, _LEAST_PAUSE = 0.05, 0.2
 
 _runs: OrderedDict[str, threading.Event] = OrderedDict()
 _lock = threading.Lock()
@@ -48,7 +55,9 @@ def pack(worker: Worker) -> bytes:
     return pickled((sent, expected), spec.client)
 
 
-def run_packed(packed: bytes, part: int, run: str, ask: Ask) -> Done | Exception:
+def run_packed(
+    packed: bytes, part: int, run: str, ask: Ask, report: Callable[[float], object] | None = None
+) -> Done | Exception:
     """Run one part in this process, where all parts of a job share a client, and so its connections and limits.
 
     Parameters
@@ -61,6 +70,8 @@ def run_packed(packed: bytes, part: int, run: str, ask: Ask) -> Done | Exception
         Name of the run, which :func:`end_run` ends.
     ask
         Function that carries what this process wants of a limit that all share.
+    report
+        Function that carries the share of rows that are done to the driver. What it raises is ignored.
 
     Returns
     -------
@@ -74,9 +85,24 @@ def run_packed(packed: bytes, part: int, run: str, ask: Ask) -> Done | Exception
     connect(worker.spec.client, ask)
     try:
         with stopping(event):
-            return worker(part)
+            return worker(part) if report is None else run_watched(worker, part, _in_steps(report))
     except Exception as error:
         return error
+
+
+def _in_steps(report: Callable[[float], object]) -> Callable[[float], None]:
+    """Return a function that passes shares on in steps, so that a part sends a bounded number of messages."""
+    sent, at = 0.0, -math.inf
+
+    def pass_on(share: float) -> None:
+        nonlocal sent, at
+        now = time.monotonic()
+        if share - sent >= _LEAST_STEP and now - at >= _LEAST_PAUSE:
+            sent, at = share, now
+            with contextlib.suppress(Exception):  # the rows count, and not how far they are
+                report(share)
+
+    return pass_on
 
 
 def end_run(run: str) -> None:
