@@ -6,12 +6,13 @@ import itertools
 import json
 import math
 import re
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from deluge_nb import stats
+from deluge_nb import Conversation, stats
 from deluge_nb.lab import check, likeliest, next_token, read, reveal
 from deluge_nb.lab.lesson import Key, Lesson, format_number
 from deluge_nb.lab.lessons import (
@@ -35,6 +36,7 @@ from tests.lab.notebooks import calls_of, cells_of, is_bare
 
 EXERCISES = [(lesson, number) for lesson in LESSONS for number in lesson.exercises]
 REVEALS = [(lesson, number) for lesson in LESSONS for number in lesson.reveals]
+ROOT = Path(__file__).parents[2]
 TAGS = {"setup", "prediction", "reveal", "exercise", "claim", "play"}
 
 
@@ -316,3 +318,23 @@ def test_who_wrote_it_the_plain_sentence_surprises_less_and_the_groups_overlap()
 @pytest.mark.model
 def test_the_first_tokens_of_a_name_are_spread_widely() -> None:
     assert sum(likeliest(next_token("My name is")).values()) < 0.5
+
+
+@pytest.mark.model
+def test_the_tour_is_nearly_certain_of_paris_and_two_thirds_sure_of_a_wrong_answer() -> None:
+    def begun(country: str) -> dict[str, float]:
+        asked = Conversation.user(f"What is the capital of {country}?")
+        return likeliest(next_token(asked.assistant_prefix(f"The capital of {country} is")), 1)
+
+    assert begun("France") == {" Paris": pytest.approx(0.94, abs=0.03)}
+    assert begun("Turkey") == {" Istanbul": pytest.approx(2 / 3, abs=0.03)}
+    bees = Conversation.user("What do bees make?")
+    assert next_token(bees).prob[0] < 0.7
+    assert next_token(bees.assistant_prefix("B")).prob[0] > 0.95
+
+
+@pytest.mark.parametrize("name", ["01_first_look", "02_reading_an_answer"])
+def test_no_line_of_code_of_a_tour_is_cut_beside_the_file_browser(name: str) -> None:
+    notebook = json.loads((ROOT / "examples" / "notebooks" / f"{name}.ipynb").read_text(encoding="utf-8"))
+    lines = [line for cell in notebook["cells"] if cell["cell_type"] == "code" for line in cell["source"]]
+    assert max(len(line.rstrip("\n")) for line in lines) <= 72
