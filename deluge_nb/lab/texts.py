@@ -59,7 +59,7 @@ def read(
     if model is None and isinstance(begin, str) and isinstance(end, str) and top_logprobs == LISTED:
         return scored(begin, end)
     asked = current_model() if model is None else model
-    return reading.read(end, before=begin, model=asked, top_logprobs=top_logprobs)
+    return reading.read(end, before=begin, model=asked, top_logprobs=top_logprobs, show_progress=False)
 
 
 def next_token(text: PromptLike, *, model: str | ServedModel | LLMClient | None = None) -> Logprobs:

@@ -60,6 +60,7 @@ def _odds_at_two() -> Key:
             Mistake(odds / 2, "The temperature divides the *logarithm* of the odds, not the odds."),
             Mistake(odds, "Those are the odds at temperature 1: they change with the temperature."),
             Mistake(odds**2, "That would be temperature ½: at higher temperatures odds come closer to 1."),
+            Mistake(2 * odds, "Odds are raised to a power, not multiplied, and the power is 1/T."),
         ],
         tolerance=0.03,
     )
@@ -95,7 +96,7 @@ LESSON = Lesson(
     number=3,
     name="03_temperature",
     title="Hot or cold?",
-    learn="compute what temperature does, and say what a list of alternatives can tell and what it cannot",
+    learn="compute what temperature does, and say what a short list of tokens can and cannot show",
     minutes=45,
     reveals={
         "3.1": Reveal(
@@ -110,14 +111,14 @@ LESSON = Lesson(
                     ],
                 )
             },
-            "The blue bar is the truth over all tokens, the grey one what the 20 listed tokens allow. The tick is what tools "
-            "show that make the list add up to 1: a number that is *outside of what is possible*.",
-            _two,
+            "Much less than half. Where did the probability go? Section 2 answers.",
         ),
         "3.2": Reveal(
             {"tail": Guess("everything that is not listed, at temperature 2", _tail)},
             "At temperature 1 it was about three in a hundred. There are nearly 50,000 such tokens, and heat lifts all of "
-            "them.",
+            "them. The blue bar is the truth, over all tokens. Suppose you know only the 20 listed ones: the grey bar is where "
+            "the probability may lie. The tick is what tools show that make the list add up to 1: it is *impossible*.",
+            _two,
         ),
     },
     exercises={"3.1": _odds_at_two, "3.2": _temperature, "3.3": _known},

@@ -42,23 +42,24 @@ def _rain() -> Key:
             Mistake(-2, "Mind the minus sign: a surprise is never negative."),
             Mistake(-math.log2(0.75), "That is the surprise at *no* rain, whose probability is 0.75."),
             Mistake(0.25, "That is the probability: take minus its logarithm to base 2."),
+            Mistake(25, "That is the probability in percent: how many bits is it?"),
         ],
         tolerance=0.01,
     )
 
 
 def _worm() -> Key:
-    bird, worm = bits("The", " early bird catches the worm."), bits("The", " early worm catches the bird.")
+    bird, worm = (bits("\nThe", f" early {text}.") for text in ("bird catches the worm", "worm catches the bird"))
     return Key(
         worm - bird,
         "The same words in another order: each word is read after those before it.",
         [
             Mistake(bird - worm, "Mind the sign: which of the two sentences costs more?"),
-            Mistake((worm - bird) * math.log(2), "That is in nats: ask for surprisal(2)."),
+            Mistake((worm - bird) * math.log(2), "That is in nats: `.surprisal()` gives bits."),
             Mistake(worm, "That is one whole sentence: subtract the other."),
             Mistake(bird, "That is one whole sentence: subtract it from the other."),
         ],
-        tolerance=0.2,
+        tolerance=0.3,
     )
 
 
@@ -87,8 +88,8 @@ LESSON = Lesson(
                 "away": Guess("P(away)", lambda: probability("An apple a day keeps the doctor", " away")),
                 "never": Guess("P(never)", lambda: probability("Better late than", " never")),
             },
-            "One word the model practically knew. The other it gave about one chance in four thousand, although you "
-            "know both proverbs equally well.",
+            "One word the model practically knew. The other it gave about one chance in four thousand, although "
+            "both proverbs are common.",
         ),
         "5.2": Reveal(
             {"saving": Guess("the saving", _saving, "bits")},

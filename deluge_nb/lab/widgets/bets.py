@@ -260,7 +260,7 @@ def _round(bet: Bet, order: Sequence[int], chips: Sequence[int]) -> dict[str, An
 
 
 def _surprisal(share: float) -> float:
-    return -math.log2(share) if share > 0 else math.inf
+    return 0.0 - math.log2(share) if share > 0 else math.inf
 
 
 def _bits(value: float) -> str:
