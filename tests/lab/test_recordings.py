@@ -7,7 +7,7 @@ import pytest
 
 from deluge_nb import SettingError
 from deluge_nb.lab import option_shares, recording
-from deluge_nb.lab.lessons.lesson8 import set_sizes
+from deluge_nb.lab.lessons.lesson8 import SURE, set_sizes
 from deluge_nb.lab.quiz.recordings import SETS
 
 
@@ -38,3 +38,12 @@ def test_conformal_sets_of_the_lesson_hold_the_truth_as_often_as_promised(alpha:
     coverage, sizes = set_sizes(alpha)
     assert coverage == pytest.approx(1 - alpha, abs=0.02)
     assert sum(sizes) == pytest.approx(1)
+
+
+def test_what_the_lesson_says_about_sure_answers_is_true() -> None:
+    answers = [recording(name) for name in ("capitals", "cloze")]
+    confidence = np.concatenate([each.confidence for each in answers])
+    sure = confidence >= SURE
+    assert sure.sum() == 157
+    assert (1 - confidence[sure]).sum() == pytest.approx(5, abs=0.5)
+    assert not np.concatenate([each.correct for each in answers])[sure].all()

@@ -74,7 +74,7 @@ def events_chart(names: Sequence[str], probabilities: ArrayLike, event: Collecti
     )
     chart = base_chart(rows, f"{title}; {in_words(rows)}" if chosen else in_words(rows))
     chart = chart.mark_bar().encode(
-        y=place_axis([f"{row['outcome']}  {row['percent']}" for row in rows]),
+        y=place_axis([f"{row['outcome']}: {row['percent']}" for row in rows]),
         x=share_axis(max(row["probability"] for row in rows)),
         color=color,
         tooltip=[alt.Tooltip("outcome:N"), alt.Tooltip("percent:N", title="probability"), alt.Tooltip("part:N")],
@@ -130,7 +130,7 @@ def sampling_chart(
         row |= {"truth": share, "true": percent(share), "count": int(count), "low": low, "high": high}
     words = ", ".join(f"{row['outcome']} {row['percent']} (truth {row['true']})" for row in rows[:6])
     end = max(max(row["high"], row["truth"]) for row in rows)
-    y = place_axis([f"{row['outcome']}  {row['count']:,}" for row in rows])
+    y = place_axis([f"{row['outcome']}: {row['count']:,}" for row in rows])
     tooltip = [
         alt.Tooltip("outcome:N"),
         alt.Tooltip("count:Q", title="draws"),
@@ -195,7 +195,7 @@ def label_bounds_chart(
         row["part"] = "certain to win" if index == winner else "open"
     verdict = "undecided" if winner is None else f"{labels[winner]} wins whatever the list hides"
     words = ", ".join(f"{row['outcome']} {row['least']} to {row['most']}" for row in rows)
-    y = place_axis([f"{row['outcome']}  {row['least']} – {row['most']}" for row in rows])
+    y = place_axis([f"{row['outcome']}: {row['least']} – {row['most']}" for row in rows])
     scale = alt.Scale(domain=[0, 1])
     parts = alt.Scale(domain=["certain to win", "open"], range=[_COLORS.line, _COLORS.sure])
     color = alt.Color("part:N", title=None, scale=parts, legend=alt.Legend(orient="top"))

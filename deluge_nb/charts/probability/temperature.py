@@ -87,7 +87,7 @@ def temperature_chart(
     whole, allowed = f"all {len(values):,} tokens", f"what {listed} tokens allow"
     scale = alt.Scale(domain=[whole, allowed, _MADE], range=[_COLORS.line, _COLORS.sure, _COLORS.unsure])
     legend = alt.Legend(title=None, orient="top", labelLimit=300, symbolType="square", symbolOpacity=1)
-    y = place_axis([f"{row['outcome']}  {row['percent']}" for row in rows])
+    y = place_axis([f"{row['outcome']}: {row['percent']}" for row in rows])
     exact_tooltip = [alt.Tooltip("outcome:N"), alt.Tooltip("percent:N", title="probability")]
     tooltip = [
         *exact_tooltip,

@@ -40,12 +40,12 @@ def zlib_bytes(text: str) -> int:
 
 def _bytes_of_bits() -> Key:
     return Key(
-        6,
-        "41.8 bits fill five bytes and a part of the sixth.",
+        4,
+        "30.4 bits fill three bytes and a part of the fourth.",
         [
-            Mistake(41.8 / 8, "A file has whole bytes."),
-            Mistake(5, "Five bytes are 40 bits: something would be lost."),
-            Mistake(42, "Those are the bits: a byte has eight of them."),
+            Mistake(30.4 / 8, "A file has whole bytes: round up."),
+            Mistake(3, "Three bytes are 24 bits: something would be lost."),
+            Mistake(31, "Those are the bits: a byte has eight of them."),
             Mistake(29, "Those are the letters, each a byte: that is the text without compression."),
         ],
         tolerance=0.01,
@@ -86,8 +86,8 @@ LESSON = Lesson(
     minutes=45,
     reveals={
         "9.1": Reveal(
-            {"bits": Guess("the code", lambda: float(len(encode("The", BIRD))), "bits")},
-            "As many bits as the surprises add up to, give or take one or two.",
+            {"bits": Guess("the code", lambda: float(len(encode("\nThe", BIRD))), "bits")},
+            "As many bits as the surprises add up to, give or take one or two. (The number of tokens is sent separately.)",
         ),
         "9.2": Reveal(
             {
@@ -96,7 +96,8 @@ LESSON = Lesson(
                     "the same words shuffled (bytes)", lambda: float(model_bytes(shuffled(NEWS))), "number"
                 ),
             },
-            "Order is what the model knows. For zlib, which looks for repeated letters, order hardly matters.",
+            "Order is what the model knows. For zlib, which looks for repeated letters, order hardly matters: it needs almost "
+            "the same for both.",
         ),
         "9.3": Reveal(
             {

@@ -88,7 +88,7 @@ def recordings() -> dict[str, dict[str, int]]:
 
 
 def _samples_shown() -> Sequence[Any]:
-    return (sampling_figure(100), sampling_figure(1000))
+    return (sampling_figure(10), sampling_figure(1000))
 
 
 def _needed() -> Key:
@@ -99,7 +99,7 @@ def _needed() -> Key:
         [
             Mistake(0.25 * (1.96 / 0.02) ** 2, "That is for p = ½: here p is about 0.3."),
             Mistake(math.sqrt(exact), "That is the square root: draws grow with the *square* of the precision."),
-            Mistake(exact / 4, "That is for two points in all: you want two to each side."),
+            Mistake(exact / 1.96**2, "Do not forget the 1.96: you want 95 of 100 samples."),
             Mistake(exact * 4, "That is for one point to each side."),
         ],
         tolerance=0,
@@ -115,6 +115,7 @@ def _narrower() -> Key:
             Mistake(4, "The width goes with the square root of the number of draws."),
             Mistake(16, "That is the square: the width goes with the square *root*."),
             Mistake(1, "More draws do make it narrower."),
+            Mistake(0.5, "Half as wide is right: so how many times narrower?"),
         ],
         tolerance=0.05,
     )
@@ -148,14 +149,15 @@ LESSON = Lesson(
                     mistakes=[Mistake(0, "There are 49,152 tokens: a thousand draws cannot show them all.")],
                 ),
             },
-            "The probability that hides in unseen words shrinks slowly. It is called the *missing mass*.",
+            "In this sample. The probability that hides in unseen words shrinks slowly. It is called the *missing mass*.",
         ),
         "4.2": Reveal(
             {
                 "ten": Guess("the width after 10 draws", lambda: _width(10)),
                 "thousand": Guess("the width after 1,000 draws", lambda: _width(1000)),
             },
-            "A hundred times the draws make the interval about *eight to ten* times narrower, not a hundred times.",
+            "A hundred times the draws make the interval about *eight to ten* times narrower, not a hundred times. Below, "
+            "bars are frequencies with the number of draws, lines are intervals, and ticks are the truth.",
             _samples_shown,
         ),
     },

@@ -93,8 +93,7 @@ LESSON = Lesson(
         ),
         "5.2": Reveal(
             {"saving": Guess("the saving", _saving, "bits")},
-            "More than half of that is not in the word itself: after a strange word, the next words are harder to "
-            "foresee too.",
+            "Much of that is not in the word itself: after a strange word, the next words are harder to foresee too.",
         ),
         "5.3": Reveal(
             {"gap": Guess("the gap", _gap, "bits", [Mistake(12, "That would be a sentence nobody expects.")])},

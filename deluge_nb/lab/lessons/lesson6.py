@@ -35,11 +35,11 @@ def posterior_figure(text: str) -> Any:
     return posterior_chart(tokens, posteriors, list(HEADINGS))
 
 
-def junk_evidence(text: str) -> dict[str, float]:
+def junk_evidence(text: str) -> list[tuple[str, float]]:
     """Return what each token of a text adds to the log-odds of junk mail, in nats."""
     junk, friend = scored(_JUNK, text), scored(_FRIEND, text)
     added = junk.logprob - friend.logprob
-    return dict(zip(junk.tokens, added.tolist(), strict=True))
+    return list(zip(junk.tokens, added.tolist(), strict=True))
 
 
 def _log_odds(text: str) -> float:
@@ -82,6 +82,7 @@ def _one_in_a_hundred() -> Key:
             Mistake(1.0, "That is the share of praise that is called praise: turn the condition around."),
             Mistake(0.01, "That is the base rate, before the detector has said anything."),
             Mistake(_found(0.02), "That was for 1 letter in 50."),
+            Mistake(10 / 118, "The false alarms change, too: a tenth of 990."),
         ],
         tolerance=0.003,
     )
@@ -95,7 +96,7 @@ def _at_one_percent() -> Key:
             Mistake(_posterior(_WON, 0.5), "That is for a prior of ½: junk is rare here."),
             Mistake(
                 float(np.exp(_log_odds(_WON)) * 0.01),
-                "That is odds times the prior *probability*: use prior odds, and turn the odds into a probability.",
+                "Those are odds: turn them into a probability, odds / (1 + odds).",
             ),
             Mistake(0.01, "That is the prior: the text has not been read yet."),
         ],
@@ -104,7 +105,7 @@ def _at_one_percent() -> Key:
 
 
 def _strongest() -> Key:
-    evidence = {token.strip(): added for token, added in junk_evidence(_PRIZE).items()}
+    evidence = {token.strip(): added for token, added in junk_evidence(_PRIZE)}
     choices = ("Congratulations", "won", "free", "Click")
     truth = max(choices, key=lambda word: evidence.get(word, 0.0))
     reasons = {
@@ -135,7 +136,7 @@ LESSON = Lesson(
                     lambda: _found(0.02),
                     mistakes=[
                         Mistake(0.95, "That is how often the detector is right about all letters."),
-                        Mistake(0.9, "So rare a thing is mostly a false alarm."),
+                        Mistake(0.9, "Praise is so rare that most alarms are false."),
                         Mistake(1.0, "All praise is found, but not all that is found is praise."),
                     ],
                 )

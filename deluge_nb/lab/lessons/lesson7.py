@@ -164,8 +164,8 @@ LESSON = Lesson(
                     mistakes=[Mistake(1, "The model has read that fish swim. It did not understand the question.")],
                 )
             },
-            "It says no here, too. In fact it says *no to everything*: that is what this way of asking prefers, before "
-            "any question is read.",
+            "It says no here, too. In fact it says *no to nearly every question*: this way of asking prefers no, whatever "
+            "the question is.",
             _fish_shown,
         ),
         "7.3": Reveal(
@@ -177,7 +177,7 @@ LESSON = Lesson(
                 )
             },
             "*Ankara* is two tokens, and no list of first tokens has it. After the first piece, the second is "
-            "practically certain. Multiply along the word, as in lesson 2.",
+            "practically certain. Multiply along the word, as in lesson 2. (The capital is Ankara.)",
             _city_shown,
         ),
         "7.4": Reveal(

@@ -7,7 +7,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -15,6 +15,9 @@ from ...stats.conformal import conformal_lac_quantile, conformal_lac_sets
 from ..lesson import Guess, Key, Lesson, Mistake, Reveal
 from ..quiz.recordings import Recording, recording
 from ..widgets.bets import Bets
+
+if TYPE_CHECKING:
+    from ...calibration.report import CalibrationReport
 
 SURE = 0.8
 _MOST = 0.9
@@ -28,7 +31,17 @@ def reliability_figure(name: str) -> Any:
     from ...calibration.report import CalibrationReport
 
     answers = recording(name)
-    return CalibrationReport(answers.confidence, answers.correct).reliability_chart()
+    return _titled(CalibrationReport(answers.confidence, answers.correct), name.capitalize())
+
+
+def reliability_of(game: Bets, of: Literal["you", "model"]) -> Any:
+    """Return the reliability diagram of one side of a game."""
+    return _titled(game.report(of), of.capitalize())
+
+
+def _titled(report: CalibrationReport, name: str) -> Any:
+    """Return the reliability diagram of a report, under a name."""
+    return report.reliability_chart().properties(title=name)
 
 
 def answered_figure(threshold: float, name: str = "cloze") -> Any:
@@ -41,7 +54,7 @@ def answered_figure(threshold: float, name: str = "cloze") -> Any:
     shares = {"right": right, "wrong": float(answered.mean()) - right, "not answered": 1 - float(answered.mean())}
     precision = right / float(answered.mean())
     title = f"{answered.mean():.0%} answered, {precision:.0%} of them right"
-    return events_chart(list(shares), list(shares.values())).properties(title=title)
+    return _of_questions(events_chart(list(shares), list(shares.values())), title)
 
 
 @lru_cache(maxsize=16)
@@ -66,13 +79,19 @@ def sets_figure(alpha: float) -> Any:
 
     coverage, sizes = set_sizes(alpha)
     title = f"{coverage:.0%} of the sets have the right word"
-    return events_chart(list(_SIZES), sizes).properties(title=title)
+    return _of_questions(events_chart(list(_SIZES), sizes), title)
+
+
+def _of_questions(chart: Any, title: str) -> Any:
+    """Return a chart of shares of questions, under a title."""
+    chart.encoding.x.title = "Share of questions"
+    return chart.properties(title=title)
 
 
 def game() -> Bets:
-    """Return a game of twenty recorded questions, half of them on capitals."""
+    """Return a game of ten recorded questions, half of them on capitals."""
     capitals, cloze = recording("capitals"), recording("cloze")
-    places = [(capitals, place) for place in range(3, 100, 10)] + [(cloze, place) for place in range(3, 110, 11)]
+    places = [(capitals, place) for place in range(3, 100, 20)] + [(cloze, place) for place in range(3, 110, 22)]
     return Bets([answers.questions[place] for answers, place in places], [a.shares[place] for a, place in places])
 
 
@@ -136,6 +155,7 @@ def _precision() -> Key:
             Mistake(0.6, "That is for all five: the last one is not answered."),
             Mistake(0.8, "That is how many are answered, not how many of those are right."),
             Mistake(0.875, "That is how sure it was, on average: count how often it was right."),
+            Mistake(2 / 3, "From .80 on means .80 as well."),
         ],
     )
 
@@ -151,6 +171,7 @@ def _brier() -> Key:
             Mistake(math.sqrt(sum(squares) / 3), "No root at the end: that would be another score."),
             Mistake(0.09, "That squares the mean error: square each error, then take the mean."),
         ],
+        tolerance=0.002,
     )
 
 
@@ -162,7 +183,7 @@ def _rank() -> Key:
             Mistake(18, "That is 0.9 · 20: the new question counts as well, so take 20 + 1."),
             Mistake(20, "That is the largest: it would do for an error rate of 1 in 20."),
             Mistake(2, "Small scores are good answers: count from the smallest up."),
-            Mistake(18.9, "Scores have whole numbers: round up, to be safe."),
+            Mistake(18.9, "Places are whole numbers: round up, to be safe."),
         ],
         tolerance=0.01,
     )
@@ -182,8 +203,8 @@ LESSON = Lesson(
                 ),
                 "reviews": Guess("reviews, 70 to 80 % sure", lambda: _right_between(recording("reviews"), *_MIDDLE)),
             },
-            "The first diagram is of the capitals: its confidence is about right. The second is of the reviews: it is "
-            "*much too modest*. One model, two characters: test it on your own questions.",
+            "Capitals: most answers are above 90 %, and there it is about right; below, there are few answers. Reviews: it "
+            "is *much too modest*. One model, two characters: test it on your own questions.",
             _diagrams,
         ),
         "8.2": Reveal(
@@ -192,10 +213,11 @@ LESSON = Lesson(
                     "sure and wrong",
                     lambda: float(len(_sure_and_wrong().lines)),
                     "number",
-                    [Mistake(0, "Then it would be too modest: 80 % sure means wrong in up to one of five.")],
+                    [Mistake(0, "Then it would be too modest: 80 % sure means wrong once in five times.")],
                 )
             },
-            "Few, as it should be, and nothing in the text of these answers warns you.",
+            "157 answers are that sure, most of them much surer than 80 %. A calibrated model would have five wrong. Nothing "
+            "in the text of these warns you.",
             _statements,
         ),
         "8.3": Reveal(
