@@ -40,7 +40,7 @@ def reveal(id: str, **guesses: Any) -> Feedback:
     Examples
     --------
     >>> from deluge_nb.lab import reveal
-    >>> reveal("5.1", away=..., never=0.5)
+    >>> reveal("5.1", away=..., boils=0.5)
     To do. Guess first: put a number in place of the three dots, and run both cells again.
     """
     reveals = {name: part for lesson in LESSONS for name, part in lesson.reveals.items()}

@@ -84,7 +84,7 @@ def first_of_answer(question: str) -> Logprobs:
 @lru_cache(maxsize=256)
 def scored(begin: str, end: str) -> Logprobs:
     """Return the log-probabilities of an end of a text after its beginning."""
-    return reading.read(end, before=begin, model=_current, top_logprobs=LISTED)
+    return reading.read(end, before=begin, model=_current, top_logprobs=LISTED, show_progress=False)
 
 
 def bits(begin: str, end: str) -> float:

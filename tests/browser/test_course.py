@@ -158,7 +158,7 @@ def placed(learner: Learner, sliders: Sequence[Locator], chips: Sequence[int]) -
 
 def test_lesson_5_is_played_by_keyboard_alone(page: Page, jupyter: Jupyter) -> None:
     learner = Learner(page, jupyter, lesson5.LESSON)
-    values = {"my_away": "0.9", "my_never": "0.5", "my_saving": "9.1", "my_gap": "12", "my_cup": "1.5", "my_door": "3"}
+    values = {"my_away": "0.9", "my_boils": "0.5", "my_saving": "9.1", "my_gap": "12", "my_cup": "1.5", "my_door": "3"}
     values |= {"answer_1": "2", "answer_2": "27.6", "answer_3": "1.75"}
     cell = learner.play(values, until="Bets(")
     assert cell is not None

@@ -85,8 +85,8 @@ def rows(entries: Any) -> list[tuple[Any, ...]]:
 
 def test_guesses_and_answers_are_read_from_the_outputs(tmp_path: Path) -> None:
     cells = {
-        "my_away = 0.9\nmy_never = ...": None,
-        'reveal("5.1", away=my_away, never=my_never)': reveal("5.1", away=0.9, never=...),
+        "my_away = 0.9\nmy_boils = ...": None,
+        'reveal("5.1", away=my_away, boils=my_boils)': reveal("5.1", away=0.9, boils=...),
         'answer_1 = -2\ncheck("5.1", answer_1)': check("5.1", -2),
         'answer_3 = 7/4\ncheck("5.3", answer_3)': check("5.3", 7 / 4),
     }
@@ -95,7 +95,7 @@ def test_guesses_and_answers_are_read_from_the_outputs(tmp_path: Path) -> None:
     assert {entry.notebook for entry in entries} == {"ann/lesson.ipynb"}
     assert rows(entries) == [
         ("reveal", "5.1", "away", 0.9, "todo"),
-        ("reveal", "5.1", "never", None, "todo"),
+        ("reveal", "5.1", "boils", None, "todo"),
         ("check", "5.1", "answer", -2, "wrong"),
         ("check", "5.3", "answer", 1.75, "right"),
     ]
@@ -105,14 +105,14 @@ def test_guesses_and_answers_are_read_from_the_outputs(tmp_path: Path) -> None:
 def test_a_notebook_without_outputs_is_read_from_its_cells(tmp_path: Path) -> None:
     cells: dict[str, Any] = {
         "a = 0.25\nb = 1/3": None,
-        'reveal("5.1", away=a, never=b)': None,
+        'reveal("5.1", away=a, boils=b)': None,
         'check("5.1", ...)': None,
         "%%time\nx": None,
     }
     handed_in(tmp_path / "ann.ipynb", cells)
     assert rows(collect(tmp_path)) == [
         ("reveal", "5.1", "away", 0.25, "not run"),
-        ("reveal", "5.1", "never", "1 / 3", "not run"),
+        ("reveal", "5.1", "boils", "1 / 3", "not run"),
         ("check", "5.1", "answer", None, "todo"),
     ]
 

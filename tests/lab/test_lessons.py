@@ -160,7 +160,7 @@ def test_no_notebook_has_what_a_reveal_says(lesson: Lesson, number: str) -> None
 
 
 def test_the_record_of_an_answer_can_be_kept_in_a_notebook() -> None:
-    for feedback in (check("5.1", 2), check("5.1", object()), reveal("5.1", away=..., never=0.5)):
+    for feedback in (check("5.1", 2), check("5.1", object()), reveal("5.1", away=..., boils=0.5)):
         _, metadata = feedback._repr_mimebundle_()
         record = json.loads(json.dumps(metadata))["deluge_nb"]
         assert record["id"] == "5.1"
@@ -244,11 +244,12 @@ def test_lesson_4_the_honest_recording_is_within_three_square_roots_and_the_othe
 @pytest.mark.model
 def test_lesson_5_the_numbers_of_the_proverbs_and_the_sunrise() -> None:
     assert probability("An apple a day keeps the doctor", " away") > 0.95
-    never = probability("Better late than", " never")
-    assert 1 / never == pytest.approx(4000, rel=0.1)
-    assert -math.log2(never) == pytest.approx(12, abs=0.2)
+    boils = probability("A watched pot never", " boils")
+    assert 1 / boils == pytest.approx(10_000, rel=0.1)
+    # It is no accident of the beginning: other texts before it do not help much.
+    assert probability("\nA watched pot never", " boils") < 0.01
     word = bits("The grass is always", " purple") - bits("The grass is always", " greener")
-    assert word < lesson5._saving() / 2
+    assert 0.3 < word / lesson5._saving() < 0.7
     assert 1 < lesson5._gap() < 2
     assert probability("The sun rises in the west and sets in the", " east") > 0.95
     assert sum(likeliest(distribution(lesson5._CUP), 2).values()) > 0.9
@@ -295,7 +296,7 @@ def test_the_finale_order_matters_to_the_model_and_hardly_to_zlib() -> None:
     assert finale.zlib_bytes(mixed) < 1.2 * finale.zlib_bytes(news)
     assert finale.zlib_bytes(finale.REPEATED) < finale.model_bytes(finale.REPEATED)
     assert len(finale.BIRD.encode()) == 29
-    assert bits("The", finale.BIRD) == pytest.approx(41.8, abs=0.3)
+    assert bits("\nThe", finale.BIRD) == pytest.approx(30.4, abs=0.3)
 
 
 @pytest.mark.model

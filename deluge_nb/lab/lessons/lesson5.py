@@ -86,9 +86,9 @@ LESSON = Lesson(
         "5.1": Reveal(
             {
                 "away": Guess("P(away)", lambda: probability("An apple a day keeps the doctor", " away")),
-                "never": Guess("P(never)", lambda: probability("Better late than", " never")),
+                "boils": Guess("P(boils)", lambda: probability("A watched pot never", " boils")),
             },
-            "One word the model practically knew. The other it gave about one chance in four thousand, although "
+            "One word the model practically knew. The other it gave about one chance in ten thousand, although "
             "both proverbs are common.",
         ),
         "5.2": Reveal(
@@ -96,7 +96,7 @@ LESSON = Lesson(
             "Much of that is not in the word itself: after a strange word, the next words are harder to foresee too.",
         ),
         "5.3": Reveal(
-            {"gap": Guess("the gap", _gap, "bits", [Mistake(12, "That would be a sentence nobody expects.")])},
+            {"gap": Guess("the gap", _gap, "bits", [Mistake(13, "That would be a sentence nobody expects.")])},
             "Hardly more than one flip of a coin. Below, both sentences side by side: look at the last noun. Once the "
             "sun has risen in the west, it *must* set in the east, and the model agrees.",
             _sunrises,
