@@ -1,13 +1,14 @@
 """Take the pictures of the documents again: ``python -m pytest docs/images/shoot.py``.
 
 It asks the embedded model and needs Chromium. It is not a test, and runs only when it is named. ``-k first_look`` takes
-one of them; ``-k gallery`` everything in light, dark and forced colours, at 400 and 1,080 px.
+one of them; ``-k gallery`` everything in light, dark and forced colours, from 220 to 1,080 px wide.
 """
 
 from __future__ import annotations
 
 import base64
 import json
+import math
 import re
 import struct
 import zlib
@@ -15,12 +16,31 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import altair as alt
 import numpy as np
 import pytest
 from nbconvert import HTMLExporter
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from deluge_nb import LLMClient, LogprobCompare, LogprobView, RawPrompt, SamplingParams
+from deluge_nb import (
+    Comparisons,
+    LLMClient,
+    LogprobCompare,
+    LogprobView,
+    RawPrompt,
+    SamplingParams,
+    alternatives_chart,
+    confidence_chart,
+    entropy_chart,
+    events_chart,
+    frequency_chart,
+    label_bounds_chart,
+    posterior_chart,
+    sampling_chart,
+    surprisal_chart,
+    temperature_chart,
+    token_chart,
+)
 from deluge_nb.lab import read
 from tests.browser.conftest import Jupyter, browser, jupyter, notebook
 from tests.browser.marimo_app import serving
@@ -37,7 +57,7 @@ CELL = f'''from deluge_nb import LLMClient, LogprobView, SamplingParams
 client = LLMClient("local", sampling_params={SETTINGS})
 (answer,) = client.process_prompts_sync(["{QUESTION}"], show_progress=False)
 LogprobView(answer, title="{QUESTION}")'''
-FIRST_CELL = """%%deluge --model local --seed 9 --max-tokens 40 --top-logprobs 8 --out answer
+FIRST_CELL = """%%deluge --model local --temperature 0 --top-logprobs 8 --out answer
 What is the capital of France?"""
 APP = """import marimo
 
@@ -179,6 +199,12 @@ def shoot(page: Page, name: str, view: Locator | None = None) -> None:
     write(browser, name, page.screenshot())
 
 
+def set_theme(page: Page, theme: str) -> None:
+    """Choose a theme of JupyterLab, which keeps it for the next page."""
+    page.evaluate(f"window.jupyterapp.commands.execute('apputils:change-theme', {{theme: 'JupyterLab {theme}'}})")
+    page.wait_for_selector(f'body[data-jp-theme-light="{json.dumps(theme == "Light")}"]', state="attached")
+
+
 def crop(page: Page, name: str, width: int) -> None:
     """Take a picture of the widget with what is open around it."""
     parts = ".deluge, .deluge-card, .deluge-more[open] .deluge-panel"
@@ -194,16 +220,16 @@ def crop(page: Page, name: str, width: int) -> None:
 
 
 def test_first_look(wide: Page, jupyter: Jupyter, notebook: Callable[..., str]) -> None:
-    """The README's: a cell of the magic, a card, and the chart."""
+    """The README's: a cell of the magic, a card, and the chart; of an answer that is true and complete."""
     name = notebook("first_look.ipynb", "%load_ext deluge_nb", FIRST_CELL)
     open_and_run(wide, jupyter, name, "lab/tree")
     wide.evaluate("window.jupyterapp.commands.execute('application:toggle-left-area')")
     expect(wide.locator(".jp-OutputArea .vega-embed")).to_have_count(1, timeout=120_000)
     tokens = wide.locator(".deluge-line .deluge-token")
-    expect(tokens).to_have_count(40)
+    expect(tokens).to_have_text(["The", " capital", " of", " France", " is", " Paris", "."])
     notebook_top = "window.jupyterapp.shell.currentWidget.content.node.querySelector('.jp-WindowedPanel-outer')"
     wide.evaluate(f"{notebook_top}.scrollTop = 0")
-    tokens.nth(30).click()
+    tokens.nth(5).click()
     expect(wide.locator(".deluge-card .deluge-card-list")).to_be_visible()
     shoot(wide, "first_look")
 
@@ -247,9 +273,7 @@ def test_jupyterlab(wide: Page, jupyter: Jupyter, notebook: Callable[..., str], 
     """Both themes, and the saved notebook as nbconvert converts it."""
     open_and_run(wide, jupyter, notebook(f"{theme}.ipynb", CELL), "lab/tree")
     wide.evaluate("window.jupyterapp.commands.execute('application:toggle-left-area')")
-    wide.evaluate(f"window.jupyterapp.commands.execute('apputils:change-theme', {{theme: 'JupyterLab {theme}'}})")
-    light = json.dumps(theme == "Light")
-    wide.wait_for_selector(f'body[data-jp-theme-light="{light}"]', state="attached")
+    set_theme(wide, theme)
     expect(wide.locator("section.deluge")).to_be_visible(timeout=120_000)
     wide.evaluate("() => window.jupyterapp.commands.execute('docmanager:save')")
     shoot(wide, "jupyterlab" if theme == "Light" else "jupyterlab_dark", wide.locator("section.deluge"))
@@ -259,7 +283,7 @@ def test_jupyterlab(wide: Page, jupyter: Jupyter, notebook: Callable[..., str], 
         wide.goto((jupyter.root / "page.html").as_uri(), wait_until="domcontentloaded")
         shoot(wide, "nbconvert")
     else:
-        wide.evaluate("window.jupyterapp.commands.execute('apputils:change-theme', {theme: 'JupyterLab Light'})")
+        set_theme(wide, "Light")
 
 
 def test_notebook_7(wide: Page, jupyter: Jupyter, notebook: Callable[..., str]) -> None:
@@ -286,6 +310,7 @@ def test_saved_page(wide: Page, answer: Any, tmp_path: Path) -> None:
 # Everything, in every appearance --------------------------------------------------------------------------------------
 
 SUBJECTS = ["token", "answer", "card", "display", "static", "comparison", "comparison_card", "comparison_static"]
+SUBJECTS += ["samples", "comparisons"]
 MODES: dict[str, Any] = {
     "light": {"color_scheme": "light"},
     "dark": {"color_scheme": "dark"},
@@ -293,17 +318,75 @@ MODES: dict[str, Any] = {
 }
 
 
-@pytest.mark.parametrize("width", [400, 1080])
+@pytest.fixture(scope="session")
+def samples() -> list[Any]:
+    """Forty continuations of three tokens."""
+    params = SamplingParams(logprobs=True, top_logprobs=8, temperature=1, seed=1, max_new_tokens=3)
+    return LLMClient("local").process_prompts_sync(
+        [RawPrompt(CAPITAL)] * 40, sampling_params=params, show_progress=False
+    )
+
+
+def charts_of(answer: Any) -> dict[str, alt.TopLevelMixin]:
+    """Return one chart of each kind."""
+    top = answer.logprobs[0]["top_logprobs"]
+    names, shares = [one["token"] for one in top[:4]], [math.exp(one["logprob"]) for one in top[:4]]
+    drift = [[1 / (1 + math.exp(-step / 3)), 1 / (1 + math.exp(step / 3))] for step in range(9)]
+    return {
+        "token": token_chart(answer.logprobs),
+        "confidence": confidence_chart(answer.logprobs),
+        "entropy": entropy_chart(answer.logprobs),
+        "surprisal": surprisal_chart(answer.logprobs),
+        "alternatives": alternatives_chart(answer.logprobs),
+        "events": events_chart(names, shares, event=names[:2]),
+        "sampling": sampling_chart(names, shares, [4, 3, 2, 1], total=20),
+        "temperature": temperature_chart(list("abcd"), [math.log(p) for p in (0.5, 0.3, 0.15, 0.05)], 1.5, listed=4),
+        "posterior": posterior_chart([row["token"] for row in answer.logprobs[:8]], drift, ["recipe", "weather"]),
+        "frequency": frequency_chart(0.02, 0.95, 0.1),
+        "label_bounds": label_bounds_chart(["yes", "no", "maybe"], [0.05, 0.44, 0.1], [0.14, 0.54, 0.3]),
+    }
+
+
+@pytest.mark.parametrize("width", [220, 700])
+@pytest.mark.parametrize("mode", ["light", "dark"])
+def test_gallery_of_charts(browser: Browser, answer: Any, mode: str, width: int, tmp_path: Path) -> None:
+    """Every chart, as a notebook's page shows it: with Vega's dark theme where the page is dark."""
+    context = browser.new_context(viewport={"width": width + 24, "height": 60}, **MODES[mode])
+    page = context.new_page()
+    for name, chart in charts_of(answer).items():
+        theme = {"theme": "dark"} if mode == "dark" else {}
+        chart.save(tmp_path / "chart.html", inline=True, embed_options={"actions": False, **theme})
+        page.goto((tmp_path / "chart.html").as_uri())
+        ground = "#111" if mode == "dark" else "#fff"
+        page.evaluate(f"Object.assign(document.body.style, {{margin: '12px', background: '{ground}'}})")
+        expect(page.locator("#vis :is(canvas, svg.marks)")).to_be_visible()
+        page.wait_for_timeout(300)
+        write(browser, f"gallery/chart_{name}_{width}_{mode}", page.screenshot(full_page=True))
+    context.close()
+
+
+@pytest.mark.parametrize("width", [220, 400, 700, 1080])
 @pytest.mark.parametrize("mode", list(MODES))
 def test_gallery(
-    browser: Browser, answer: Any, pair: list[Any], capital: Any, mode: str, width: int, tmp_path: Path
+    browser: Browser,
+    answer: Any,
+    pair: list[Any],
+    capital: Any,
+    samples: list[Any],
+    mode: str,
+    width: int,
+    tmp_path: Path,
 ) -> None:
-    """Both widgets, their cards, menus and static forms."""
+    """The widgets, their cards, menus and static forms."""
     view = LogprobView(answer, title=QUESTION)
     compare = LogprobCompare(*pair, names=["a hot day", "a cold day"], title="Today we will …")
     LogprobView(capital, before=CAPITAL).save_html(tmp_path / "token.html")
     view.save_html(tmp_path / "answer.html")
     compare.save_html(tmp_path / "comparison.html")
+    LogprobView(samples, title="Forty answers of three tokens").save_html(tmp_path / "samples.html")
+    inputs = ["Is the sky blue?", "Is snow warm? Think of how it feels when you hold it in your hand for a while."]
+    table = Comparisons(inputs, {"short": [answer, capital], "long prompt": [capital, answer]})
+    table.save_html(tmp_path / "comparisons.html")
     (tmp_path / "static.html").write_text(view.to_html(standalone=True), encoding="utf-8")
     (tmp_path / "comparison_static.html").write_text(compare.to_html(standalone=True), encoding="utf-8")
     context = browser.new_context(viewport={"width": width + 24, "height": 900}, reduced_motion="reduce", **MODES[mode])
@@ -312,7 +395,8 @@ def test_gallery(
         name = {"card": "answer", "display": "answer", "comparison_card": "comparison"}.get(subject, subject)
         page.goto((tmp_path / f"{name}.html").as_uri())
         page.evaluate("Object.assign(document.body.style, {margin: '12px', padding: 0, maxWidth: 'none'})")
-        expect(page.locator(":is(.deluge-line, .deluge-static) .deluge-token").first).to_be_visible()
+        drawn = ":is(.deluge-line, .deluge-static) .deluge-token, .deluge-tree li, .deluge-table tbody tr"
+        expect(page.locator(drawn).first).to_be_visible()
         # The layout follows the width, and overviews are drawn in idle time.
         page.wait_for_timeout(500)
         if subject == "card":
