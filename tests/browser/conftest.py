@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Error, Page, Request, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Error, Page, Request, expect, sync_playwright
 
 from deluge_nb.render.assets import read_asset
 from deluge_nb.widget.fallback import FallbackWidget
@@ -36,6 +36,9 @@ FLAGS = [
     "--disable-sync",
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
 ]
+VIEWPORT = {"width": 1280, "height": 900}
+# Options of a context that a page can also have for itself.
+MEDIA = {"color_scheme", "forced_colors", "reduced_motion"}
 SHOTS = Path(__file__).parents[2] / "test-results"
 
 # A minimal host: its model is a dictionary, and it loads the bundle as hosts do.
@@ -129,15 +132,40 @@ def browser() -> Iterator[Browser]:
         instance.close()
 
 
+def _new_context(browser: Browser, config: pytest.Config, **options: Any) -> BrowserContext:
+    options.setdefault("viewport", VIEWPORT)
+    context = browser.new_context(**options)
+    if late := config.getoption("--late"):
+        context.add_init_script(LATE.replace("MS", str(late)))
+    return context
+
+
+@pytest.fixture(scope="session")
+def shared(browser: Browser, request: pytest.FixtureRequest) -> Iterator[BrowserContext]:
+    """Return a context for the pages of many tests.
+
+    A page of a new context starts a process, which takes longer than most tests. The empty page keeps this one's.
+    """
+    context = _new_context(browser, request.config)
+    context.new_page()
+    yield context
+    context.close()
+
+
 @pytest.fixture
-def page(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Page]:
+def page(browser: Browser, shared: BrowserContext, request: pytest.FixtureRequest) -> Iterator[Page]:
     """Open a fresh page; fail if it requests anything from the network, or if the widget throws."""
     marker = request.node.get_closest_marker("context")
-    options: dict[str, Any] = {"viewport": {"width": 1280, "height": 900}, **(marker.kwargs if marker else {})}
-    context = browser.new_context(**options)
-    if late := request.config.getoption("--late"):
-        context.add_init_script(LATE.replace("MS", str(late)))
+    options: dict[str, Any] = marker.kwargs if marker else {}
+    media = {name: value for name, value in options.items() if name in MEDIA}
+    # JupyterLab keeps the settings of its server, which tests change.
+    is_own = bool(options.keys() - MEDIA - {"viewport"}) or "jupyter" in request.fixturenames
+    context = _new_context(browser, request.config, **options) if is_own else shared
     page = context.new_page()
+    if not is_own and media:
+        page.emulate_media(**media)
+    if not is_own and "viewport" in options:
+        page.set_viewport_size(options["viewport"])
     page.set_default_timeout(1000 * LIMIT)
     foreign: list[str] = []
     errors: list[str] = []
@@ -156,19 +184,21 @@ def page(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Page]:
     SHOTS.mkdir(exist_ok=True)
     name = re.sub(r"[^a-z0-9]+", "-", request.node.name.lower()).strip("-")[:120]
     page.screenshot(path=SHOTS / f"{name}.png")
-    context.close()
+    page.close()
+    if is_own:
+        context.close()
     assert not foreign, f"asked for what is not on this machine: {foreign}"
     assert not errors, f"errors in the widget: {errors}"
 
 
 @pytest.fixture
-def offline(browser: Browser) -> Iterator[Page]:
+def offline(shared: BrowserContext) -> Iterator[Page]:
     """Open a page without a network: requests to other machines, which nbconvert's pages make, fail."""
-    context = browser.new_context(viewport={"width": 1280, "height": 900}, color_scheme="light")
-    page = context.new_page()
+    page = shared.new_page()
+    page.emulate_media(color_scheme="light")
     page.route(re.compile("^https?:"), lambda route: route.abort())
     yield page
-    context.close()
+    page.close()
 
 
 @pytest.fixture
