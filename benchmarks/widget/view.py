@@ -38,9 +38,8 @@ BARS = {
     "stream_last_to_second_tenth": 1.5,
     "stream_work_last_to_second_tenth": 1.5,
     "notebook_million_to_thousand": 3.0,
-    "views_last_to_second_twenty": 1.5,
-    "views_work_last_to_second_twenty": 1.5,
-    "views_memory_second_to_first_half": 1.5,
+    "views_last_to_first_twenty": 1.3,
+    "views_memory_second_to_first_half": 1.3,
 }
 
 

@@ -97,7 +97,7 @@ LESSON = Lesson(
         ),
         "5.3": Reveal(
             {"gap": Guess("the gap", _gap, "bits", [Mistake(13, "That would be a sentence nobody expects.")])},
-            "Hardly more than one flip of a coin. Below, both sentences side by side: look at the last noun. Once the "
+            "Hardly more than one flip of a coin. Below, both sentences side by side: look at the colour of the last noun. Once the "
             "sun has risen in the west, it *must* set in the east, and the model agrees.",
             _sunrises,
         ),
