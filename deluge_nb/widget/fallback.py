@@ -75,6 +75,8 @@ class FallbackWidget(anywidget.AnyWidget):
             self._is_freed = False
             # Closing a widget hides its class's method.
             vars(self).pop("_repr_mimebundle_", None)
+            if self.layout.comm is None:
+                self.layout.open()
             self.open()
         return super().model_id
 
@@ -83,6 +85,9 @@ class FallbackWidget(anywidget.AnyWidget):
         if not self._is_freed and self.comm is not None:
             self.close()
             self._is_freed = True
+            # In the browser the model of the layout refers to the view's elements.
+            if not any(getattr(other, "layout", None) is self.layout for other in _live_widgets()):
+                self.layout.close()
 
     def save_html(self, path: str | Path, *, title: str | None = None) -> None:
         """Write the widget as one HTML page that needs neither kernel nor network.

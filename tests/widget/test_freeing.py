@@ -15,6 +15,7 @@ COUNT = """import gc, ipywidgets
 gc.collect()
 print(sum(isinstance(w, (LogprobView, LogprobCompare)) for w in ipywidgets.widgets.widget._instances.values()),
       sum(isinstance(o, (LogprobView, LogprobCompare)) for o in gc.get_objects()))"""
+LAYOUTS = "print(sum(isinstance(w, Layout) for w in ipywidgets.widgets.widget._instances.values()))"
 VIEW = "application/vnd.jupyter.widget-view+json"
 
 
@@ -60,8 +61,10 @@ def test_a_cell_that_runs_again_leaves_one_view(kernel: Kernel, code: str) -> No
     for _ in range(3):
         run(kernel, "one", code)
     assert live(kernel) == 1
+    assert int(kernel.run(LAYOUTS).printed) == 1
     run(kernel, "one", "pass")
     assert live(kernel) == 0
+    assert int(kernel.run(LAYOUTS).printed) == 0
 
 
 def test_a_freed_view_that_nothing_refers_to_is_collected(kernel: Kernel) -> None:
@@ -78,7 +81,14 @@ def test_a_freed_view_is_shown_again_with_its_state(kernel: Kernel, show: str) -
     kernel.run("view.selected = 0")
     ran = run(kernel, "two", show)
     assert any(VIEW in data for data in [*ran.displays, ran.value])
-    assert kernel.run("print(view.selected, view.comm is not None)").printed.split() == ["0", "True"]
+    state = kernel.run("print(view.selected, view.comm is not None, view.layout.comm is not None)")
+    assert state.printed.split() == ["0", "True", "True"]
+
+
+def test_a_layout_that_another_widget_has_too_stays(kernel: Kernel) -> None:
+    run(kernel, "one", f"box = HBox([])\nview = LogprobView({ROWS})\nview.layout = box.layout\nview")
+    run(kernel, "one", "pass")
+    assert kernel.run("print(view.comm is None, box.layout.comm is not None)").printed.split() == ["True", "True"]
 
 
 @pytest.mark.parametrize(

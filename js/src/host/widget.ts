@@ -7,7 +7,11 @@ export function defineWidget<Model>(show: (model: Model, el: HTMLElement, signal
     render({ model, el, signal }: { model: Model; el: HTMLElement; signal?: AbortSignal }): () => void {
       const lifetime = new AbortController();
       show(model, el, lifetime.signal);
-      const end = () => lifetime.abort();
+      const end = () => {
+        lifetime.abort();
+        // JupyterLab keeps the elements of closed widgets for as long as the page.
+        el.replaceChildren();
+      };
       // Older hosts call the returned function instead.
       signal?.addEventListener("abort", end, { once: true });
       return end;
