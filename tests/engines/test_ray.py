@@ -107,7 +107,7 @@ def test_an_error_of_a_part_is_raised_and_nothing_is_asked_twice(server: RowServ
     (tmp_path / "parts" / "part-000002.parquet").unlink()
     # The answers cannot be written, for a folder has their name.
     (tmp_path / "parts" / "part-000002.parquet").mkdir()
-    with pytest.raises(OSError, match="part-000002"):
+    with pytest.raises(SettingError, match="part-000002"):
         ask(server.client(), 20, tmp_path, on="ray")
     assert max(server.counts.values()) == 2
 

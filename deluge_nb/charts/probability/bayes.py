@@ -69,7 +69,9 @@ def posterior_chart(tokens: Sequence[str], posteriors: ArrayLike, names: Sequenc
     last = ", ".join(f"{name} {percent(float(p))}" for name, p in zip(labels, values[-1], strict=True))
     description = f"Probability of each hypothesis after each of {len(tokens)} tokens; at the end {last}"
     axis = alt.Axis(**text_labels(steps), values=list(range(len(steps))), grid=False)
-    x = alt.X("place:Q", title="after the token", axis=axis, scale=alt.Scale(nice=False, domain=[0, len(tokens)]))
+    x = alt.X(
+        "place:Q", title="after the token", axis=axis, scale=alt.Scale(nice=False, domain=[-0.3, len(tokens) + 0.1])
+    )
     legend = alt.Legend(orient="top", title=None)
     scale = alt.Scale(domain=labels, range=list(_LINES[: len(labels)]))
     dashes = alt.Scale(domain=labels, range=[*_DASHES[: len(labels)]])
