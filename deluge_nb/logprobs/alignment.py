@@ -338,7 +338,9 @@ def _shared_spans(a: _Boundaries, b: _Boundaries, runs: list[Run]) -> Positions:
     between = np.zeros(len(run), np.bool_)
     between[1:-1] = same_run[:-1] & same_run[1:]
     between |= (a.offsets[in_a] == 0) & (b.offsets[in_b] == 0)
-    between |= (a.offsets[in_a] == ends[0]) & (b.offsets[in_b] == ends[1])
+    # All tokens of an empty text are at both; they count at its beginning.
+    is_end = (a.offsets[in_a] == ends[0]) & (b.offsets[in_b] == ends[1])
+    between |= is_end & (min(ends) > 0)
     in_a, in_b = in_a[between], in_b[between]
     count = a.first_with_text[in_a] - a.first[in_a]
     same = (count > 0) & (count == b.first_with_text[in_b] - b.first[in_b])

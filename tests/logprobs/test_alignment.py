@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from deluge_nb import Logprobs
@@ -192,6 +192,7 @@ def test_a_response_shares_everything_with_itself_and_differs_nowhere(a: Any) ->
     assert not spans.difference.any()
 
 
+@example([(b"", 0.0), (b"the", 0.0), (b"", 0.0)], [(b"the", 0.0)], [(b"", 0.0)])
 @given(TOKENS, TOKENS, TOKENS)
 def test_units_cut_all_responses_in_order_and_are_common_only_where_all_texts_are(a: Any, b: Any, c: Any) -> None:
     tables = [table(a), table(b), table(c)]
