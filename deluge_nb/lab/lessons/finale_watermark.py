@@ -16,6 +16,7 @@ from ... import reading
 from ..lesson import Guess, Key, Lesson, Mistake, Reveal
 from ..model import scored
 from ..quiz.recordings import recorded_texts
+from ..texts import names_of
 
 KEY = "lantern"
 PUSH = 8.0
@@ -107,7 +108,7 @@ def _written(count: int, begin: str, push: float, seed: int) -> tuple[str, ...]:
     rng = np.random.default_rng(seed)
     for _ in range(count):
         table = reading.next_token(text)
-        names = [entry["token"] for entry in table.top(0)]
+        names = names_of(table)
         scaled = table.top_logprob(0) / temperature
         weights = np.exp(scaled - scaled.max()) * [push if is_green(name) else 1.0 for name in names]
         weights[[not name for name in names]] = 0.0  # the text does not end

@@ -6,17 +6,16 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..lesson import Guess, Key, Lesson, Mistake, Reveal
-from ..model import distribution
+from ..model import LISTED, distribution
 from ..texts import likeliest
 
 _COIN = "I flipped a fair coin and it came up"
 _FRANCE = "The capital of France is"
 _KING = "There was a king who had three"
-_LISTED = 20
 
 
 def _listed(text: str) -> dict[str, float]:
-    return likeliest(distribution(text), _LISTED)
+    return likeliest(distribution(text), LISTED)
 
 
 def _tail(text: str) -> float:

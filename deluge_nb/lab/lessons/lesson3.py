@@ -9,12 +9,12 @@ from typing import Any
 from ...logprobs.columns import Floats
 from ...stats.temperature.scaling import temperature_full
 from ..lesson import Guess, Key, Lesson, Mistake, Reveal
-from ..model import distribution
+from ..model import LISTED, distribution
 from ..texts import likeliest
 
 CUP = "I would like a cup of"
 _COFFEE, _TEA = " coffee", " tea"
-_SHOWN, _LISTED = 8, 20
+_SHOWN = 8
 
 
 def _logprobs() -> Floats:
@@ -22,7 +22,7 @@ def _logprobs() -> Floats:
 
 
 def _position(token: str) -> int:
-    return list(likeliest(distribution(CUP), _LISTED)).index(token)
+    return list(likeliest(distribution(CUP), LISTED)).index(token)
 
 
 def _at(temperature: float, token: str = _COFFEE) -> float:
@@ -32,7 +32,7 @@ def _at(temperature: float, token: str = _COFFEE) -> float:
 
 def _tail() -> float:
     """Return the probability of everything that is not listed, at temperature 2."""
-    return 1.0 - float(temperature_full(_logprobs(), 2.0)[:_LISTED].sum())
+    return 1.0 - float(temperature_full(_logprobs(), 2.0)[:LISTED].sum())
 
 
 def temperature_figure(temperature: float) -> Any:
@@ -40,7 +40,7 @@ def temperature_figure(temperature: float) -> Any:
     from ...charts.probability.temperature import temperature_chart
 
     names = list(likeliest(distribution(CUP), _SHOWN))
-    return temperature_chart(names, _logprobs(), temperature, listed=_LISTED, end=1.0)
+    return temperature_chart(names, _logprobs(), temperature, listed=LISTED, end=1.0)
 
 
 def _two() -> Sequence[Any]:

@@ -9,25 +9,24 @@ from ...logprobs.splice import truncate_alternatives
 from ...stats.labels.distribution import LabelDistribution
 from ...stats.labels.one_token import label_distribution
 from ..lesson import Guess, Key, Lesson, Mistake, Reveal
-from ..model import first_of_answer, probability
+from ..model import LISTED, first_of_answer, probability
 from ..texts import likeliest
 
 SKY = "Is the sky blue? Answer yes or no."
 FISH = "Do fish live in water? Answer yes or no."
 TURKEY = "The capital of Turkey is"
 _DICE = "I rolled two dice and the sum was"
-_LISTED = 20
 _SHOWN = 8
 
 
 def first_tokens(question: str) -> dict[str, float]:
     """Return the tokens with which the answer to a question may begin, as a server lists them."""
-    return likeliest(first_of_answer(question), _LISTED)
+    return likeliest(first_of_answer(question), LISTED)
 
 
 def verdict(question: str, labels: Sequence[str] = ("yes", "no")) -> LabelDistribution:
     """Return the probability of each label at the first token, with bounds for everything that the list hides."""
-    return label_distribution(truncate_alternatives(first_of_answer(question), _LISTED).top(0), labels)
+    return label_distribution(truncate_alternatives(first_of_answer(question), LISTED).top(0), labels)
 
 
 def bounds_figure(question: str, labels: Sequence[str] = ("yes", "no")) -> Any:

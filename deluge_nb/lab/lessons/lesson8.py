@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from ...logprobs.columns import Floats
 from ...stats.conformal import conformal_lac_quantile, conformal_lac_sets
 from ..lesson import Guess, Key, Lesson, Mistake, Reveal
+from ..quiz.betting import Question
 from ..quiz.recordings import Recording, recording
 from ..widgets.bets import Bets
 
@@ -44,11 +46,11 @@ def _titled(report: CalibrationReport, name: str) -> Any:
     return report.reliability_chart().properties(title=name)
 
 
-def answered_figure(threshold: float, name: str = "cloze") -> Any:
-    """Return the chart of right, wrong and withheld answers, if the model answers from a confidence on."""
+def answered_figure(threshold: float) -> Any:
+    """Return the chart of right, wrong and withheld sentences, if the model answers from a confidence on."""
     from ...charts.probability.outcomes import events_chart
 
-    answers = recording(name)
+    answers = recording("cloze")
     answered = answers.confidence >= threshold
     right = float((answered & answers.correct).mean())
     shares = {"right": right, "wrong": float(answered.mean()) - right, "not answered": 1 - float(answered.mean())}
@@ -58,9 +60,9 @@ def answered_figure(threshold: float, name: str = "cloze") -> Any:
 
 
 @lru_cache(maxsize=16)
-def set_sizes(alpha: float, name: str = "cloze") -> tuple[float, tuple[float, ...]]:
+def set_sizes(alpha: float) -> tuple[float, tuple[float, ...]]:
     """Return how many conformal sets hold the right answer, and the share of each size, over random splits."""
-    p = recording(name).shares
+    p = recording("cloze").shares
     rng = np.random.default_rng(_SEED)
     sizes = np.zeros(len(_SIZES))
     covered = 0
@@ -90,9 +92,13 @@ def _of_questions(chart: Any, title: str) -> Any:
 
 def game() -> Bets:
     """Return a game of ten recorded questions, half of them on capitals."""
-    capitals, cloze = recording("capitals"), recording("cloze")
-    places = [(capitals, place) for place in range(3, 100, 20)] + [(cloze, place) for place in range(3, 110, 22)]
-    return Bets([answers.questions[place] for answers, place in places], [a.shares[place] for a, place in places])
+    questions: list[Question] = []
+    shares: list[Floats] = []
+    for name, step in (("capitals", 20), ("cloze", 22)):
+        answers = recording(name)
+        questions += answers.questions[3::step]
+        shares += [*answers.shares[3::step]]
+    return Bets(questions, shares)
 
 
 @dataclass(frozen=True, slots=True)
