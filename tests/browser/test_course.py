@@ -178,16 +178,16 @@ def test_lesson_5_is_played_by_keyboard_alone(page: Page, jupyter: Jupyter) -> N
     first = cell.get_by_role("slider", name="horse", exact=True)
     expect(bet).to_be_disabled()
     learner.walk_to(first)
-    for number in range(1, 9):
-        expect(cell.get_by_text(f"{number} of 8: ")).to_be_visible()
+    for number in range(1, 6):
+        expect(cell.get_by_text(f"{number} of 5: ")).to_be_visible()
         placed(learner, cell.get_by_role("slider").all(), chips)
         expect(bet).to_be_focused()
         says(page, "all chips placed")
         learner.press("Enter")
     # The button is gone, and the focus is not lost.
     expect(cell.get_by_text("All played.")).to_be_focused()
-    assert in_kernel(page, "len(game.history)") == 8
-    assert in_kernel(page, "[sorted(bet.share) for bet in game.history]") == [[0.05, 0.05, 0.05, 0.85]] * 8
+    assert in_kernel(page, "len(game.history)") == 5
+    assert in_kernel(page, "[sorted(bet.share) for bet in game.history]") == [[0.05, 0.05, 0.05, 0.85]] * 5
     says(page, in_kernel(page, "game.summary"))
 
     learner.leave(cell)

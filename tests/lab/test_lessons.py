@@ -251,7 +251,10 @@ def test_lesson_5_the_numbers_of_the_proverbs_and_the_sunrise() -> None:
     word = bits("The grass is always", " purple") - bits("The grass is always", " greener")
     assert 0.3 < word / lesson5._saving() < 0.7
     assert 1 < lesson5._gap() < 2
+    # The last noun has no colour in either sentence, and the views are in bits, as the lesson is.
+    assert probability("The sun rises in the east and sets in the", " west") > 0.95
     assert probability("The sun rises in the west and sets in the", " east") > 0.95
+    assert {view.color_by for view in lesson5.LESSON.reveals["5.3"].figures()} == {"surprisal"}
     assert sum(likeliest(distribution(lesson5._CUP), 2).values()) > 0.9
     assert lesson5._entropy(lesson5._DOOR) > 6
     assert [round(math.log2(n), 1) for n in (2, 6, 26)] == [1, 2.6, 4.7]

@@ -24,9 +24,11 @@ def _gap() -> float:
 
 
 def _sunrises() -> Sequence[Any]:
-    from ...widget.compare import LogprobCompare
+    from ...widget.view import LogprobView
 
-    return (LogprobCompare(scored("The", _EAST), scored("The", _WEST), names=("true", "false")),)
+    # Not a comparison: its headings are in nats, which learners have not met.
+    ends = {"true": _EAST, "false": _WEST}
+    return tuple(LogprobView(scored("The", end), color_by="surprisal", title=name) for name, end in ends.items())
 
 
 def _entropy(text: str) -> float:
@@ -50,6 +52,7 @@ def _rain() -> Key:
 
 def _worm() -> Key:
     bird, worm = (bits("\nThe", f" early {text}.") for text in ("bird catches the worm", "worm catches the bird"))
+    joined = bits("\nThe", "early worm catches the bird.")
     return Key(
         worm - bird,
         "The same words in another order: each word is read after those before it.",
@@ -58,6 +61,7 @@ def _worm() -> Key:
             Mistake((worm - bird) * math.log(2), "That is in nats: `.surprisal()` gives bits."),
             Mistake(worm, "That is one whole sentence: subtract the other."),
             Mistake(bird, "That is one whole sentence: subtract it from the other."),
+            Mistake(joined - bird, "Put a space in front of *early*, as in the sentence with the bird."),
         ],
         tolerance=0.3,
     )
@@ -97,8 +101,8 @@ LESSON = Lesson(
         ),
         "5.3": Reveal(
             {"gap": Guess("the gap", _gap, "bits", [Mistake(13, "That would be a sentence nobody expects.")])},
-            "Hardly more than one flip of a coin. Below, both sentences side by side: look at the colour of the last noun. Once the "
-            "sun has risen in the west, it *must* set in the east, and the model agrees.",
+            "Hardly more than one flip of a coin. Below you see both: the last noun has no colour in either. Once the sun has "
+            "risen in the west, it *must* set in the east, and the model agrees.",
             _sunrises,
         ),
         "5.4": Reveal(

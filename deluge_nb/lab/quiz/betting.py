@@ -49,12 +49,9 @@ class Question:
 LESSON_5 = (
     Question("The teacher wrote on the", ("board", "river", "horse", "moon")),
     Question("He opened the door with a", ("key", "cloud", "poem", "whisper")),
-    Question("A female sheep is called a", ("ewe", "mare", "hen", "cow")),
-    Question("The longest river in Africa is the", ("Nile", "Congo", "Niger", "Zambezi")),
     Question("The capital of Australia is", ("Canberra", "Sydney", "Melbourne", "Perth")),
     Question("The currency of India is the", ("rupee", "yen", "pound", "dinar")),
     Question("Silk is made by", ("worms", "spiders", "bees", "ants")),
-    Question("The First World War began in", ("1914", "1939", "1918", "1905")),
 )
 _SETS = {5: LESSON_5}
 
@@ -81,7 +78,7 @@ def questions(lesson: int) -> tuple[Question, ...]:
     --------
     >>> from deluge_nb.lab import questions
     >>> len(questions(5))
-    8
+    5
     """
     if lesson not in _SETS:
         raise invalid_argument("lesson", lesson, f"one with a betting game: {', '.join(map(str, _SETS))}")
