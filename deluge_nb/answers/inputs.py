@@ -35,7 +35,8 @@ AnswerSet = Mapping[str, str | Iterable[str]] | Iterable[str]
 RESUME = "; resume=client.interrupted in the same call asks for the rest"
 READ = ", and classify_responses(client.interrupted, labels) reads them without asking"
 
-_PLACEHOLDER = re.compile(r"\{(\d*|[A-Za-z_]\w*)\}")
+# A name in any script: its vowel signs and accents are no letters of their own.
+_PLACEHOLDER = re.compile(r"\{(\d*|[^\W\d](?:\w|[^\x00-\x7f\s])*)\}")
 _TEMPLATES = "a text, a RawPrompt or a Conversation"
 # Characters of a template that an error message shows: about one line.
 _EXCERPT = 80

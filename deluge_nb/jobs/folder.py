@@ -24,7 +24,8 @@ import numpy as np
 from ..errors import SettingError
 from .columns import COLUMN, DICTIONARIES, SPLIT
 from .files import write_whole
-from .frames import COUNTED, FIRST, RowHasher
+from .inputs.frames import COUNTED, FIRST
+from .inputs.hashing import RowHasher
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -16,7 +16,7 @@ from ..text.counts import pluralize
 from .card import card_to_html, current_cell
 from .columns import COLUMN, FACTS, as_public, read_columns, tokens_of
 from .folder import JobFolder
-from .frames import FIRST, index_names
+from .inputs.frames import FIRST, index_names
 from .worker import answer_schema, result_names
 
 if TYPE_CHECKING:
@@ -88,11 +88,17 @@ class Job:
 
     @property
     def failures(self) -> pa.Table:
-        """The rows that failed: their number in ``row``, the input's columns, ``error`` and ``status_code``."""
+        """The rows that failed: their number in ``row``, the input's columns, ``error`` and ``status_code``.
+
+        Where the input has a column ``row``, the number is in ``row_``.
+        """
         import pyarrow as pa
 
         table = self._read(["error", "status_code"])
-        numbered = table.add_column(0, "row", pa.array(np.arange(table.num_rows)))
+        name = "row"
+        while name in table.column_names:
+            name += "_"
+        numbered = table.add_column(0, name, pa.array(np.arange(table.num_rows)))
         return numbered.filter(table["error"].is_valid())
 
     def to_pandas(self, *, logprobs: bool = True) -> pandas.DataFrame:
@@ -224,7 +230,7 @@ class Job:
             raise SettingError("A report needs labels: run the job with labels=.", setting="truth", value=truth)
         table = self._read(["label", "probability"])
         if isinstance(truth, str):
-            if truth not in table.column_names:
+            if truth not in table.column_names[:-2]:  # the last two are results
                 raise invalid_argument("truth", truth, "a list of labels, or the name of a column of the input")
             truth = table[truth].to_pylist()
         shares = table["probability"].to_numpy().astype(np.float64)

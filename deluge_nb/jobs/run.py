@@ -15,7 +15,9 @@ from ..errors import SettingError
 from .engines.base import Worker, watching
 from .files import locked, remove_unfinished
 from .folder import JobFolder, Manifest, check_same, read_manifest, require_writable
-from .frames import COUNTED, FIRST, Frame, RowHasher, describe_range, first_rows, index_names, row_keys, without_text
+from .inputs.frames import COUNTED, FIRST, Frame, describe_range, index_names
+from .inputs.hashing import RowHasher, first_rows, row_keys
+from .inputs.types import check_storable, without_text
 from .progress import Progress
 from .spec import Spec, digest
 from .worker import result_names
@@ -55,7 +57,8 @@ def prepare(
     SettingError
         When the folder holds another job, or template and columns do not fit together.
     """
-    used = check_schema(frame.schema, spec)
+    used = check_frame(frame, spec)
+    check_storable(frame.schema)
     shared = spec.is_deterministic if dedup is None else dedup
     hasher = RowHasher(frame.schema.names)
     for table in frame.tables(_CHUNK):
@@ -147,6 +150,26 @@ def check_schema(schema: pa.Schema, spec: Spec) -> list[str]:
                 setting="data",
                 value=name,
             )
+    return used
+
+
+def check_frame(frame: Frame, spec: Spec) -> list[str]:
+    """Return the columns of a frame that the template uses, after a check of names, types and values.
+
+    Raises
+    ------
+    SettingError
+        As :func:`check_schema`, and for dicts that would not be asked as they look.
+    """
+    used = check_schema(frame.schema, spec)
+    name = next((name for name in used if name in frame.uneven), None)
+    if name is not None:
+        raise SettingError(
+            f"The column {name!r} of data has dicts with different keys, which a table fills up with None; make them "
+            f"texts, as with df[{name!r}].map(json.dumps).",
+            setting="data",
+            value=name,
+        )
     return used
 
 

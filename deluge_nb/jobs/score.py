@@ -12,7 +12,7 @@ from ..errors import invalid_argument
 from ..warning import warn
 from .card import Display
 from .engines.choice import choose_engine
-from .frames import Frame
+from .inputs.frames import Frame
 from .job import Job
 from .run import prepare, run
 from .spec import Keep, Precision, make_spec

@@ -14,9 +14,10 @@ from ..answers.inputs import fill_prompt, placeholders
 from ..answers.responses import read_binary
 from ..errors import RequestError, SettingError
 from ..logprobs.columns import replace_surrogates
+from ..prompts.prompt import check_present
 from ..response import APIResponse
 from .columns import COLUMN, FACTS, TOKENS, logprobs_type, read_columns, tokens_of, write_columns
-from .frames import FIRST
+from .inputs.frames import FIRST
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -218,6 +219,8 @@ class _Answer:
 
 def _prompt_or_error(spec: Spec, row: dict[str, Any]) -> Prompt | SettingError:
     try:
+        for name, value in row.items():
+            check_present(value, f"the value of {name!r}")
         return fill_prompt(row, spec.template, "the row")
     except SettingError as error:  # a value is missing: the failure of this row only
         return error

@@ -12,7 +12,7 @@ from nbclient import NotebookClient
 
 from deluge_nb.jobs.card import card_to_html
 from deluge_nb.jobs.engines.here import Here
-from deluge_nb.jobs.frames import Frame
+from deluge_nb.jobs.inputs.frames import Frame
 from deluge_nb.jobs.progress import Progress
 from deluge_nb.jobs.run import prepare, run
 from deluge_nb.jobs.spec import make_spec

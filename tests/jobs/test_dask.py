@@ -22,7 +22,7 @@ from distributed import Client, Future, LocalCluster
 from deluge_nb import LLMClient, MissingKeyError, SettingError
 from deluge_nb.jobs.engines.choice import choose_engine
 from deluge_nb.jobs.engines.clusters.dask import Dask
-from deluge_nb.jobs.frames import Frame
+from deluge_nb.jobs.inputs.frames import Frame
 from deluge_nb.jobs.run import prepare, run
 from deluge_nb.jobs.spec import make_spec
 from tests.jobs.rows import LABELS, TEMPLATE, RowServer, Unpicklable, ask, check, row_server, rows

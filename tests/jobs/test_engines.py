@@ -15,7 +15,7 @@ from deluge_nb.jobs.engines.base import Done, Worker
 from deluge_nb.jobs.engines.clusters.limits import Wish
 from deluge_nb.jobs.engines.clusters.remote import pack, run_packed
 from deluge_nb.jobs.engines.here import Here
-from deluge_nb.jobs.frames import Frame
+from deluge_nb.jobs.inputs.frames import Frame
 from deluge_nb.jobs.run import prepare
 from deluge_nb.jobs.spec import make_spec
 from deluge_nb.jobs.worker import answer_schema, score_table

@@ -7,10 +7,12 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import numpy as np
 import pandas as pd
 import polars as pl
 import pyarrow as pa
+import pyarrow.dataset as ds
 import pytest
 
 from deluge_nb import Conversation, SettingError, score_frame
@@ -18,6 +20,7 @@ from tests.jobs.rows import LABELS, TEMPLATE, RowServer, row_server, rows
 
 NUMBERS = [0, 1, 2]
 LETTERS = list("abc")
+VIEWS = pa.dictionary(pa.int32(), pa.string_view())
 
 
 @pytest.fixture
@@ -88,6 +91,12 @@ class Splits(dict[str, Any]):
         (texts(LETTERS).set_index(pd.MultiIndex.from_tuples([("x", 1), ("x", 2), ("y", 1)])), LETTERS),
         (texts(LETTERS).set_index("number"), LETTERS),
         (texts(LETTERS).set_index(pd.Index(NUMBERS, name="number")), LETTERS),
+        (texts(pd.array([["a"], [], ["b"]], pd.ArrowDtype(pa.list_(pa.string())))), ["['a']", "[]", "['b']"]),
+        (texts([{"a": 1}] * 3), ["{'a': 1}"] * 3),
+        (texts(pd.Categorical([3, 1, 3])), ["3", "1", "3"]),
+        (pa.table({"number": NUMBERS, "text": pa.array(list("aba")).dictionary_encode().cast(VIEWS)}), list("aba")),
+        (pa.table({"number": NUMBERS, "text": pa.array([["a"]] * 3, pa.list_view(pa.string()))}), ["['a']"] * 3),
+        (pa.table({"number": NUMBERS, "text": pa.RunEndEncodedArray.from_arrays([2, 3], ["a", "b"])}), list("aab")),
         (Stored(rows(9), NUMBERS), ["text 0", "text 1", "text 2"]),
         (Stored(rows(9), [2, 0, 1]).with_format("numpy"), ["text 2", "text 0", "text 1"]),
     ],
@@ -97,6 +106,7 @@ def test_values_are_asked_as_they_look(server: RowServer, tmp_path: Path, data: 
     seen = [seen.question.partition(" : ")[2] for seen in server.server.seen]
     assert sorted(seen) == sorted(asked)
     assert job.progress.failed == 0
+    job.to_polars()
     if isinstance(data, pd.DataFrame):
         assert job.to_pandas().index.equals(data.index)
 
@@ -105,6 +115,13 @@ def test_names_of_columns_that_are_numbers_become_texts(server: RowServer, tmp_p
     data = pd.DataFrame({0: NUMBERS, 1: LETTERS})
     job = score_frame(data, "Row {0} : {1}", server.client(), labels=LABELS, out=tmp_path, show_progress=False)
     assert job.to_pandas()["1"].tolist() == LETTERS
+
+
+@pytest.mark.parametrize("name", ["größe", "élan", "текст", "हिन्दी", "本文", "e\u0301tat", "_", "n2"])
+def test_a_placeholder_is_a_name_in_any_script(server: RowServer, tmp_path: Path, name: str) -> None:
+    data, template = pd.DataFrame({"number": NUMBERS, name: LETTERS}), f"Row {{number}} : {{{name}}}"
+    score_frame(data, template, server.client(), out=tmp_path, show_progress=False)
+    assert sorted(seen.question for seen in server.server.seen) == ["Row 0 : a", "Row 1 : b", "Row 2 : c"]
 
 
 def test_braces_that_name_no_column_are_text(server: RowServer, tmp_path: Path) -> None:
@@ -138,6 +155,16 @@ def test_what_looks_like_a_placeholder_and_is_none_is_refused(
     assert server.requests == 0
 
 
+def used_up() -> Any:
+    connection = duckdb.connect().execute("select 0 number, 'a' as text")
+    connection.fetchall()
+    return connection
+
+
+def dataset(frame: pd.DataFrame) -> Any:
+    return ds.dataset(pa.table(frame))
+
+
 def several_levels() -> pd.DataFrame:
     frame = texts(LETTERS)
     return frame.set_axis(pd.MultiIndex.from_tuples([("number", "a"), ("text", "b")]), axis=1)
@@ -156,6 +183,16 @@ def several_levels() -> pd.DataFrame:
         (texts(pd.interval_range(0, 3)), r"'text' of data has no text.*\.astype\(str\)"),
         (texts([b"a", b"b", b"c"]), r"'text' of data has no text.*str\.decode"),
         (pl.DataFrame({"number": NUMBERS, "text": pl.Series([object()] * 3, dtype=pl.Object)}), "holds Python objects"),
+        (
+            texts([{"a": 1}, {"b": 2}, None]),
+            r"different keys, which a.*df\['text'\]\.map\(json\.dumps\)",
+        ),
+        (texts(LETTERS).assign(text=pd.cut([1, 2, 3], 2)), r"'text' of data has no text.*\.astype\(str\)"),
+        (duckdb.sql("select 0 number, 'a' as text, interval 1 day as span"), "'span' of data has the type.*leave it"),
+        (used_up(), r"a connection whose rows were read already.*connection\.sql\(query\)"),
+        ({"number": pd.Series([1]), "text": pd.Series(["a"])}, r"dict of lists.*pandas\.DataFrame\(data\)"),
+        (pa.chunked_array([LETTERS]), r"a table, such as pyarrow\.table"),
+        (dataset(texts(LETTERS)), r"pass data\.to_table\(\)"),
         ({"number": [1, 2], "text": ["a"]}, "all columns need the same number of rows"),
         ([{"number": 1, "text": "a"}], r"data must be a data frame .*pandas\.DataFrame\(rows\) makes one"),
         ((row for row in [{"number": 1}]), "data must be a data frame"),
@@ -184,6 +221,8 @@ def test_other_files_are_refused_with_what_reads_them(server: RowServer, tmp_pat
 
 
 def test_a_column_without_text_may_stand_beside_those_that_are_asked(server: RowServer, tmp_path: Path) -> None:
-    data = texts(LETTERS).assign(month=pd.period_range("2024", periods=3, freq="M"), raw=[b"a", b"b", b"c"])
+    month, raw, size = pd.period_range("2024", periods=3, freq="M"), [b"a", b"b", b"c"], pd.cut([1, 2, 3], 2)
+    facts = pd.Series([{"a": 1}, {"b": 2}, None])
+    data = texts(LETTERS).assign(month=month, raw=raw, size=size, facts=facts)
     job = score_frame(data, TEMPLATE, server.client(), labels=LABELS, out=tmp_path, show_progress=False)
-    assert job.to_pandas()["month"].tolist() == data["month"].tolist()
+    assert job.to_pandas()[["month", "size"]].to_numpy().tolist() == data[["month", "size"]].to_numpy().tolist()

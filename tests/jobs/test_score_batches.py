@@ -359,7 +359,7 @@ def test_a_column_of_results_that_are_not_kept_is_not_reserved(server: RowServer
         ("in.parquet", "data must be a batch"),
         (Path("in.parquet"), "data must be a batch"),
         ([["a", "b"]], "data must be a data frame"),
-        ([{"number": 1, "text": "a"}], "data must be a data frame"),
+        ([{"number": 1, "text": "a"}], r"dict of lists.*pandas\.DataFrame\(data\)"),
         (3, "data must be a data frame"),
         (None, "data must be a data frame"),
         (pd.Series(["a"]), "such as series.to_frame"),

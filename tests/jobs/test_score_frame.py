@@ -157,12 +157,13 @@ def test_dedup_can_be_chosen(server: RowServer, tmp_path: Path) -> None:
 
 
 def test_a_missing_value_fails_its_row_only(server: RowServer, tmp_path: Path) -> None:
-    given = pa.table({"number": [0, 1, 2], "text": ["a", None, "c"]})
+    given = pa.table({"number": [0, 1, 2], "text": ["a", None, "c"], "row": [7, 8, 9]})
     job = score_frame(given, TEMPLATE, server.client(), labels=LABELS, out=tmp_path, show_progress=False)
     errors = job.table["error"].to_pylist()
     assert [error is None for error in errors] == [True, False, True]
-    assert "'text'" in errors[1]
-    assert job.failures["row"].to_pylist() == [1]
+    assert errors[1].startswith("the value of 'text' is missing (None)")
+    assert job.failures["row_"].to_pylist() == [1]  # the input has a column "row"
+    assert job.failures["row"].to_pylist() == [8]
     assert server.counts == {0: 1, 2: 1}
 
 
@@ -252,8 +253,9 @@ def test_a_report_takes_the_name_of_a_column(server: RowServer, tmp_path: Path) 
     given = rows(9).append_column("truth", pa.array(["no"] * 9))
     job = score_frame(given, TEMPLATE, server.client(), labels=LABELS, out=tmp_path, show_progress=False)
     assert job.report("truth").accuracy.value == 1.0
-    with pytest.raises(SettingError, match="name of a column"):
-        job.report("nothing")
+    for name in ("nothing", "label"):  # a result is no truth
+        with pytest.raises(SettingError, match="name of a column of the input"):
+            job.report(name)
 
 
 def test_a_report_refuses_a_column_that_has_no_labels(server: RowServer, tmp_path: Path) -> None:

@@ -21,8 +21,9 @@ from ...client.calls.travel import check_place, describe_place
 from ...errors import SettingError, invalid_argument
 from ...extras import import_extra
 from ..columns import COLUMN, as_public
-from ..frames import Frame, RowHasher, as_table_of, first_rows, row_keys
-from ..run import check_columns, check_schema
+from ..inputs.frames import Frame, as_table_of
+from ..inputs.hashing import RowHasher, first_rows, row_keys
+from ..run import check_columns, check_frame, check_schema
 from ..spec import Keep, Precision, make_spec
 from ..worker import answer_schema, result_names, score_table
 from .here import AT_A_TIME, in_threads, wait_for_any
@@ -304,7 +305,7 @@ class _Batch:
         if isinstance(data, str | os.PathLike):
             raise invalid_argument("data", data, "a batch, such as pyarrow.parquet.read_table(path)")
         frame = Frame(data)
-        used = check_schema(frame.schema, spec)
+        used = check_frame(frame, spec)
         self.data = data
         self.table = next(frame.tables(max(1, frame.rows)), frame.schema.empty_table())
         self._positions: NDArray[np.int64] | None = None

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
+import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from ..errors import SettingError, invalid_argument
-from ..extras import import_extra
+from ...errors import SettingError, invalid_argument
+from ...extras import import_extra
+from .types import as_storable
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -25,6 +25,8 @@ _KINDS = (
     "a data frame (pandas, polars, DuckDB, datasets), an Arrow table, or the path of a Parquet file "
     "(of a list of dicts, pandas.DataFrame(rows) makes one)"
 )
+# Methods of other frames that return one of these, such as those of Dask, Spark and pyarrow.dataset.
+_MAKERS = ("to_table", "compute", "toPandas", "to_pandas")
 # What reads other files, by their ends.
 _READERS = {
     ".csv": "pandas.read_csv(path)",
@@ -46,8 +48,8 @@ class Frame:
         Columns and, for pandas, the index.
     rows
         Number of rows.
-    read
-        Yields tables of any size.
+    uneven
+        Names of columns of dicts with different keys, which Arrow fills up.
     """
 
     def __init__(self, data: Any) -> None:
@@ -64,8 +66,9 @@ class Frame:
             except Exception as error:
                 raise _unreadable(data, self._path, error) from None
         else:
-            self._table = _without_views(_as_table(data))
+            self._table = as_storable(_as_table(data))
             self.schema, self.rows = self._table.schema, self._table.num_rows
+        self.uneven = _uneven_dicts(data, self.schema)
         _check_distinct(self.schema.names)
 
     def tables(self, rows: int) -> Iterator[pa.Table]:
@@ -108,6 +111,8 @@ def _as_table(data: Any) -> pa.Table:
             return data.read_all()
         if type(data).__name__ == "Series":
             raise invalid_argument("data", data, "a data frame, such as series.to_frame('text')")
+        if isinstance(data, pa.Array | pa.ChunkedArray):
+            raise invalid_argument("data", data, "a table, such as pyarrow.table({'text': column})")
         if module == "pandas" and hasattr(data, "columns"):
             return _from_pandas(data)
         if module == "datasets" and hasattr(data, "with_format"):
@@ -120,14 +125,29 @@ def _as_table(data: Any) -> pa.Table:
             return pa.table(data)
         for name in ("to_arrow_table", "fetch_arrow_table", "to_arrow"):
             if hasattr(data, name):
-                return getattr(data, name)()
+                return _require_rows(getattr(data, name)(), data)
         if isinstance(data, Mapping) and data and all(_is_column(values) for values in data.values()):
             return pa.table(dict(data))
     except SettingError:
         raise
     except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
         raise not_arrow(error, data) from None
-    raise invalid_argument("data", data, _KINDS)
+    if isinstance(data, Mapping) and data:
+        raise invalid_argument("data", data, "a dict of lists of one length; pandas.DataFrame(data) takes more")
+    made = next((name for name in _MAKERS if callable(getattr(data, name, None))), None)
+    raise invalid_argument("data", data, f"{_KINDS}: pass data.{made}()" if made else _KINDS)
+
+
+def _require_rows(table: pa.Table | None, data: Any) -> pa.Table:
+    """Return the rows that a connection of DuckDB has: they can be read once only."""
+    if table is None:
+        raise SettingError(
+            "data is a connection whose rows were read already, or that has none; pass a relation, such as "
+            "connection.sql(query).",
+            setting="data",
+            value=data,
+        )
+    return table
 
 
 def not_arrow(error: Exception, data: Any) -> SettingError:
@@ -200,7 +220,33 @@ def _from_pandas(data: Any) -> pa.Table:
     if names != list(data.columns):  # else the results could not stand beside names that are numbers
         data = data.set_axis(names, axis=1)
     # A range is else only described; with a name it is a column like any other index.
-    return pa.Table.from_pandas(data, preserve_index=True if data.index.name is not None else None)
+    table = pa.Table.from_pandas(data, preserve_index=True if data.index.name is not None else None)
+    return table.replace_schema_metadata(_readable_metadata(table.schema))
+
+
+def _readable_metadata(schema: pa.Schema) -> dict[bytes, bytes]:
+    """Return the metadata of a pandas frame without names of types that pandas writes and cannot read."""
+    import pandas as pd
+
+    metadata = dict(schema.metadata or {})
+    described = json.loads(metadata[b"pandas"])
+    for column in described["columns"]:
+        try:
+            pd.api.types.pandas_dtype(column["numpy_type"])
+        except TypeError:  # such as lists of Arrow
+            column["numpy_type"] = "object"
+    return {**metadata, b"pandas": json.dumps(described).encode()}
+
+
+def _uneven_dicts(data: Any, schema: pa.Schema) -> list[str]:
+    """Return the columns of a pandas frame that hold dicts with different keys: in Arrow, all have the keys of all."""
+    import pyarrow as pa
+
+    if not schema.pandas_metadata or not hasattr(data, "columns"):
+        return []
+    names = [name for name in map(str, data.columns) if pa.types.is_struct(schema.field(name).type)]
+    columns = {name: [value for value in data[name] if isinstance(value, dict)] for name in names if name in data}
+    return [name for name, dicts in columns.items() if len({tuple(value) for value in dicts}) > 1]
 
 
 def _from_datasets(data: Any) -> pa.Table:
@@ -278,17 +324,6 @@ def _sentence(text: str) -> str:
     return " ".join(text.split())[:200].rstrip(".")
 
 
-def without_text(kind: pa.DataType) -> str | None:
-    """Return how to convert a column whose values have no text of their own; None where they have."""
-    import pyarrow as pa
-
-    if pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_fixed_size_binary(kind):
-        return ".str.decode('utf-8')"
-    # A period of pandas is a number in Arrow, and an interval a pair.
-    name = getattr(kind, "extension_name", "")
-    return ".astype(str)" if name.startswith("pandas.") else None
-
-
 def index_names(schema: pa.Schema) -> list[str]:
     """Return the names of the columns that are the index of a pandas frame; a range is no column."""
     index = (schema.pandas_metadata or {}).get("index_columns", [])
@@ -305,77 +340,5 @@ def describe_range(schema: pa.Schema) -> str:
     return f"{begin}, {begin + step}, {begin + 2 * step}, …"
 
 
-def _without_views(table: pa.Table) -> pa.Table:
-    """Return a table without string views, as polars has them, which Arrow cannot select rows of."""
-    import pyarrow as pa
-
-    fields = [field.with_type(_plain_type(field.type)) for field in table.schema]
-    return table.cast(pa.schema(fields, table.schema.metadata))
-
-
-def _plain_type(kind: pa.DataType) -> pa.DataType:
-    import pyarrow as pa
-
-    if kind == pa.string_view():
-        return pa.large_string()
-    if kind == pa.binary_view():
-        return pa.large_binary()
-    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
-        make = pa.list_ if pa.types.is_list(kind) else pa.large_list
-        return make(kind.value_field.with_type(_plain_type(kind.value_type)))
-    if pa.types.is_struct(kind):
-        return pa.struct([field.with_type(_plain_type(field.type)) for field in kind.fields])
-    return kind
-
-
 def _is_column(values: Any) -> bool:
     return isinstance(values, Sequence | np.ndarray) and not isinstance(values, str | bytes)
-
-
-class RowHasher:
-    """Hash of rows, which depends on their values and not on the types or the chunks that hold them.
-
-    Parameters
-    ----------
-    columns
-        Names of the columns that count.
-    """
-
-    def __init__(self, columns: Sequence[str]) -> None:
-        self._columns = list(columns)
-        self._hash = hashlib.sha256(repr(self._columns).encode("utf-8", "backslashreplace"))
-
-    def add(self, table: pa.Table) -> list[str]:
-        """Add the rows of a table, and return each as the text that is hashed."""
-        columns = [table[name].to_pylist() for name in self._columns]
-        rows = list(map(repr, zip(*columns, strict=True))) if columns else ["()"] * table.num_rows
-        for row in rows:
-            self._hash.update(row.encode("utf-8", "backslashreplace"))
-            self._hash.update(b"\n")
-        return rows
-
-    def hexdigest(self) -> str:
-        """Return the hash so far, as 16 hexadecimal digits."""
-        return self._hash.hexdigest()[:16]
-
-
-def first_rows(keys: NDArray[np.uint64]) -> NDArray[np.int64]:
-    """Return for each row the number of the first row with the same key.
-
-    Parameters
-    ----------
-    keys
-        Two numbers for each row; shape (n, 2).
-    """
-    order = np.lexsort((keys[:, 1], keys[:, 0]))  # stable, so that equal keys stay in the order of their rows
-    ordered = keys[order]
-    is_new = np.append(True, (ordered[1:] != ordered[:-1]).any(axis=1))[: len(order)]
-    first = np.empty(len(order), np.int64)
-    first[order] = order[is_new][np.cumsum(is_new) - 1]
-    return first
-
-
-def row_keys(rows: Sequence[str]) -> NDArray[np.uint64]:
-    """Return two numbers for each row, which are equal for equal rows; shape (n, 2)."""
-    hashes = b"".join(hashlib.blake2b(row.encode("utf-8", "backslashreplace"), digest_size=16).digest() for row in rows)
-    return np.frombuffer(hashes, np.uint64).reshape(-1, 2)
