@@ -209,7 +209,8 @@ class Request:
     ``make_reader`` returns a reader for a server that streams its reply unasked; None where the dialect has none.
     With a ``failure``, which the reply to the same request reported in its body, this is one more attempt. With
     ``from_root``, the path is that of the server's own API, beside ``/v1``. With ``may_fail``, a permanent failure is
-    thrown into the exchange, which may ask differently.
+    thrown into the exchange, which may ask differently; with ``is_optional`` in addition, a server that does not have
+    the route is not asked for it again.
     """
 
     path: str
@@ -220,6 +221,7 @@ class Request:
     failure: RequestError | None = field(default=None, compare=False)
     from_root: bool = False
     may_fail: bool = False
+    is_optional: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,7 @@ class Observations:
         self._left_out: dict[tuple[str, str], frozenset[str]] = {}
         self._renamed: dict[tuple[str, str], frozenset[str]] = {}
         self._no_stream: set[tuple[str, str, tuple[str, ...]]] = set()
+        self._missing_routes: set[tuple[str, str, str]] = set()
 
     def record(
         self, endpoint: Endpoint, model: str, params: SamplingParams, outcome: Outcome, features: tuple[str, ...] = ()
@@ -70,6 +71,14 @@ class Observations:
         """Return True if a server has refused to stream such answers."""
         return (endpoint.base_url, model, features) in self._no_stream
 
+    def record_missing_route(self, endpoint: Endpoint, model: str, path: str) -> None:
+        """Record that a server does not have a route for a model, or does not let this user take it."""
+        self._missing_routes.add((endpoint.base_url, model, path))
+
+    def lacks_route(self, endpoint: Endpoint, model: str, path: str) -> bool:
+        """Return True if a server has answered that it does not have a route."""
+        return (endpoint.base_url, model, path) in self._missing_routes
+
     def clear(self) -> None:
         """Forget all outcomes."""
         self._outcomes.clear()
@@ -77,3 +86,4 @@ class Observations:
         self._left_out.clear()
         self._renamed.clear()
         self._no_stream.clear()
+        self._missing_routes.clear()

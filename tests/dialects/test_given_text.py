@@ -102,6 +102,13 @@ def test_a_vllm_that_does_not_cut_the_text_alone_marks_the_straddling_token(beha
     assert response.note == "the first row also holds 3 characters before the text"
 
 
+def test_a_route_that_vllm_does_not_have_is_asked_for_once_per_session() -> None:
+    with running(tokenizes=False) as toy:
+        for _ in range(2):
+            read_one(toy, "vllm/toy", "d man", "The ol")
+        assert [path for path, _ in toy.seen].count("/tokenize") == 1
+
+
 def test_a_text_that_begins_with_a_token_takes_no_further_request() -> None:
     with running() as toy:
         read_one(toy, "vllm/toy", " man", "The old")

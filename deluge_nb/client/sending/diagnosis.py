@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ...dialects.reading.failures import is_filtered
-from ...errors import DelugeError, LogprobsNotSupportedError
+from ...errors import DelugeError, LogprobsNotSupportedError, RequestError
 from ...models import REGISTRY
 from ...models.observations import Outcome, requested_features
 from .refused_fields import (
@@ -24,7 +24,7 @@ from .refused_fields import (
 )
 
 if TYPE_CHECKING:
-    from ...dialects.base import Ask, Completion
+    from ...dialects.base import Ask, Completion, Exchange
     from ...logprobs.table import Logprobs
 
 # Some servers answer 403 to a request for log-probabilities although the key is valid.
@@ -34,6 +34,8 @@ _REFUSAL = re.compile(r"log[\s_-]?prob|top_n_tokens|n_probs|\b3051\b", re.IGNORE
 _WANTS_BOOLEAN = re.compile(
     r"integer[^.]*expected[^.]*bool|must be[^.]*bool|bool[^.]*expected[^.]*integer", re.IGNORECASE
 )
+# A router that does not pass a route on answers one of these, whatever the request holds.
+_NO_ROUTE = frozenset({401, 403, 404, 405, 501})
 # One or two tokens may well be certain; from here on a probability of exactly 1 everywhere is suspicious.
 _FEWEST_CERTAIN = 3
 
@@ -97,6 +99,28 @@ def with_refused_fields(ask: Ask) -> Ask:
     if not left_out and not renamed and stream == ask.stream:
         return ask
     return replace(ask, left_out=left_out, renamed=renamed, stream=stream)
+
+
+def without_missing_routes(exchange: Exchange, ask: Ask) -> Exchange:
+    """Return an exchange that does not send optional requests to routes that the server is known not to have."""
+    from ...dialects.base import Request, advance
+
+    observations, request = REGISTRY.observations, next(exchange)
+    while True:
+        reply: bytes | DelugeError
+        if request.is_optional and observations.lacks_route(ask.endpoint, ask.model, request.path):
+            reply = RequestError(f"{ask.endpoint.label} has no {request.path}", model=ask.model)
+        else:
+            try:
+                reply = yield request
+            except RequestError as error:
+                reply = error
+                if request.is_optional and error.status_code in _NO_ROUTE:
+                    observations.record_missing_route(ask.endpoint, ask.model, request.path)
+        result = advance(exchange, reply)
+        if not isinstance(result, Request):
+            return result
+        request = result
 
 
 def _combination(ask: Ask) -> tuple[str, ...]:

@@ -25,7 +25,14 @@ from ...tools import OutputSchema, Tool
 from ...transport.secrecy import forget_frames
 from ..interruption import describe
 from ..route import Route, greedy
-from .diagnosis import as_refusal, ending_notes, missing_notes, retry_differently, with_refused_fields
+from .diagnosis import (
+    as_refusal,
+    ending_notes,
+    missing_notes,
+    retry_differently,
+    with_refused_fields,
+    without_missing_routes,
+)
 from .refused_fields import PROMPT_FIELDS, exchange_without, first_body
 
 if TYPE_CHECKING:
@@ -242,7 +249,7 @@ def _exchange(dialect: Dialect, ask: Ask) -> Exchange:
     if ask.continuation is not None and ask.endpoint.scoring != "grammar":
         from ...dialects.given_text.exchange import exchange
 
-        return exchange(ask)
+        return without_missing_routes(exchange(ask), ask)
     count = requested_choices(ask.params)
     if count == 1:
         return dialect.exchange(ask)

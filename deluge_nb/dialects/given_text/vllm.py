@@ -59,7 +59,8 @@ def read_from_boundary(ask: Ask, before: str, text: str) -> Generator[Request, b
     for part, special in ((before, True), (text, False)):
         body = {"model": ask.model, "prompt": part, "add_special_tokens": special}
         try:
-            reply = reply_of(ask, (yield Request("/tokenize", body, from_root=True, may_fail=True)))
+            request = Request("/tokenize", body, from_root=True, may_fail=True, is_optional=True)
+            reply = reply_of(ask, (yield request))
         except RequestError:
             return None
         ids = reply.get("tokens")
