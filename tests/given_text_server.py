@@ -63,6 +63,17 @@ class Toy:
     """False for a server behind a router that knows the routes of OpenAI only."""
     with_dummy_space: bool = False
     """True to put a space before a text that is cut into tokens, as SentencePiece does."""
+    strips_spaces: bool = False
+    """True to decode each token by itself, as servers do with tokens of SentencePiece: without its space."""
+    joins_characters: bool = False
+    """True to write a character of several tokens at the last one, and nothing at those before it, as vLLM does."""
+    first_is_zero: bool = False
+    """True to write 0 where the first token of a text has no number."""
+    names_drawn_by_id: bool = False
+    lacks_first: bool = False
+    """True to leave out the first row of a reply of ``/generate``."""
+    begun: bytes = b""
+    """The token before the one that is written."""
     url: str = ""
     pieces: dict[int, bytes] = field(default_factory=dict)
     """Tokens that have been named by their ids."""
@@ -82,6 +93,27 @@ class Toy:
         ids = [id_of(piece) for piece in pieces]
         return {"count": len(ids), "max_model_len": self.context or 4096, "tokens": ids, "token_strs": None}
 
+    def detokenize(self, body: dict[str, Any]) -> dict[str, Any]:
+        """Return what vLLM's ``/detokenize`` does."""
+        text = b"".join(self.pieces[token] for token in body["tokens"]).decode()
+        return {"prompt": text.removeprefix(" ") if self.with_dummy_space else text}
+
+    def text(self, piece: bytes) -> str:
+        """Return what the server writes for a token."""
+        text = text_of(piece)
+        if self.joins_characters and "\ufffd" in text:
+            # The toy's tokens are the first bytes of a character, or its last two.
+            return "" if piece.lstrip(b" ")[0] >= 0xC0 else text_of(self.begun + piece)
+        return text.removeprefix(" ") if self.strips_spaces else text
+
+    def texts(self, pieces: list[bytes]) -> list[str]:
+        """Return what the server writes for consecutive tokens."""
+        texts: list[str] = []
+        for before, piece in zip([b"", *pieces], pieces, strict=False):
+            self.begun = before
+            texts.append(self.text(piece))
+        return texts
+
     def tokens(self, text: str | list[int]) -> list[tuple[bytes, float | None]]:
         pieces = self.cut(text)
         pairs: list[tuple[bytes, float | None]] = [
@@ -90,6 +122,8 @@ class Toy:
         if self.shift:
             numbers = [number for _, number in pairs]
             pairs = [(p, n) for (p, _), n in zip(pairs, [None, *numbers], strict=False)]
+        if self.first_is_zero and pairs and pairs[0][1] is None:
+            pairs[0] = pairs[0][0], 0.0
         if self.nulls:
             pairs = [(piece, None) for piece, _ in pairs]
         for place, number in self.replaced.items():
@@ -116,12 +150,14 @@ class Toy:
         return listed | ({piece: number} if number is not None else {})
 
     def by_text(self, pair: tuple[bytes, float | None], k: int) -> dict[str, float] | None:
-        return None if pair[1] is None else {text_of(piece): number for piece, number in self.top(pair, k).items()}
+        return None if pair[1] is None else {self.text(piece): number for piece, number in self.top(pair, k).items()}
 
     def reply(self, path: str, body: dict[str, Any]) -> tuple[int, Any]:
         self.seen.append((path, body))
         if path == "/tokenize":
             return (200, self.tokenize(body)) if self.tokenizes else (404, {"detail": "Not Found"})
+        if path == "/detokenize":
+            return 200, self.detokenize(body)
         if path == "/generate":
             return self.native(body)
         if path == "/v1/chat/completions":
@@ -134,17 +170,19 @@ class Toy:
         drawn = self.draw(text, count)
         shown = [*pairs, *drawn] if body.get("echo") and not self.ignores_echo else drawn
         choice: dict[str, Any] = {"index": 0, "text": "", "finish_reason": "length"}
-        texts = [text_of(piece) for piece, _ in shown]
+        texts = self.texts([piece for piece, _ in shown])
+        if self.names_drawn_by_id and not body.get("echo"):
+            texts = [f"token_id:{id_of(piece)}" for piece, _ in shown]
         if self.empty_bos and shown and shown[0][0] == BOS:
             texts[0] = ""
-        choice["text"] = "".join(texts)
+        choice["text"] = b"".join(piece for piece, _ in shown).decode("utf-8", "replace")
         choice["logprobs"] = {
             "tokens": texts,
             "token_logprobs": [number for _, number in shown],
             "top_logprobs": [
                 None
                 if number is None
-                else {text_of(p): n for p, n in self.top((piece, number), body["logprobs"]).items()}
+                else {self.text(p): n for p, n in self.top((piece, number), body["logprobs"]).items()}
                 for piece, number in shown
             ],
             "text_offset": [-1] * len(shown),
@@ -158,9 +196,9 @@ class Toy:
 
     def prompt_rows(self, pairs: list[tuple[bytes, float | None]], k: int) -> list[Any]:
         rows: list[Any] = []
-        for pair in pairs:
+        for pair, self.begun in zip(pairs, [b"", *(piece for piece, _ in pairs)], strict=False):
             entries = {
-                str(id_of(piece)): {"logprob": number, "rank": 1, "decoded_token": text_of(piece)}
+                str(id_of(piece)): {"logprob": number, "rank": 1, "decoded_token": self.text(piece)}
                 for piece, number in self.top(pair, k).items()
             }
             if self.twins:
@@ -186,7 +224,7 @@ class Toy:
     def native(self, body: dict[str, Any]) -> tuple[int, Any]:
         if "inputs" in body:
             pairs = self.tokens(body["inputs"])
-            prefill = [{"id": id_of(p), "text": text_of(p), "logprob": n} for p, n in pairs]
+            prefill = [{"id": id_of(p), "text": self.text(p), "logprob": n} for p, n in pairs]
             after = self.draw(body["inputs"], 1)
             drawn = [{"id": id_of(p), "text": text_of(p), "logprob": n} for p, n in after]
             details: dict[str, Any] = {"prefill": prefill[: 0 if self.empty_prefill else None], "tokens": drawn}
@@ -200,10 +238,12 @@ class Toy:
         info: dict[str, Any] = {"prompt_tokens": len(pairs), "completion_tokens": 1}
         if body.get("return_logprob"):
             start = body["logprob_start_len"]
-            shown = [(piece, None if i == 0 else number) for i, (piece, number) in enumerate(pairs[start:])]
+            zero = 0.0 if self.first_is_zero else None
+            shown = [(piece, zero if i == 0 else number) for i, (piece, number) in enumerate(pairs[start:])]
+            shown = shown[1:] if self.lacks_first else shown
             after = self.draw(body["text"], 0 if self.lists_nothing_after else 1)
             for name, rows in (("input", shown), ("output", after)):
-                info[f"{name}_token_logprobs"] = [[number, id_of(piece), text_of(piece)] for piece, number in rows]
+                info[f"{name}_token_logprobs"] = [[number, id_of(piece), self.text(piece)] for piece, number in rows]
                 info[f"{name}_top_logprobs"] = [
                     None
                     if pair[1] is None

@@ -94,7 +94,11 @@ def test_trailing_spaces_of_the_prompt_stay_in_the_first_row(before: str) -> Non
     assert response.note == "the first row also holds 1 character before the text"
 
 
-@pytest.mark.parametrize("behaviour", [{"with_dummy_space": True}, {"tokenizes": False}], ids=str)
+@pytest.mark.parametrize(
+    "behaviour",
+    [{"with_dummy_space": True}, {"with_dummy_space": True, "strips_spaces": True}, {"tokenizes": False}],
+    ids=str,
+)
 def test_a_vllm_that_does_not_cut_the_text_alone_marks_the_straddling_token(behaviour: dict[str, bool]) -> None:
     with running(bos=True, **behaviour) as toy:
         response = read_one(toy, "vllm/toy", "d man", "The ol")
@@ -124,11 +128,66 @@ def test_characters_of_several_tokens_keep_their_rows(model: str) -> None:
 
 
 @each_form
+@pytest.mark.parametrize("bos", [False, True])
+def test_tokens_whose_spaces_were_lost_still_spell_the_text(model: str, bos: bool) -> None:
+    with running(bos=bos, strips_spaces=True) as toy:
+        table = table_of(read_one(toy, model, " said that: it was so 🦆", "The old man"))
+    assert table.text == " said that: it was so 🦆"
+    assert table.logprob.tolist() == expected("The old man", " said that: it was so 🦆")
+
+
+@pytest.mark.parametrize("model", ["vllm/toy", "toy"])
+@pytest.mark.parametrize("before", ["Here is", "Here is\n", ""])
+def test_empty_tokens_before_a_character_are_its_beginning(model: str, before: str) -> None:
+    text = " 🦆🐢" if before == "Here is" else "🦆🐢 it is"
+    with running(bos=True, joins_characters=True) as toy:
+        table = table_of(read_one(toy, model, text, before))
+    assert table.text == text
+    assert (
+        table.logprob.tolist()
+        == [logprob_of(*pair) for pair in itertools.pairwise([BOS, *pieces_of(before + text)])][
+            len(pieces_of(before)) :
+        ]
+    )
+
+
+def test_a_first_character_of_several_tokens_keeps_its_rows_without_a_token_in_front() -> None:
+    with running(joins_characters=True) as toy:
+        response = read_one(toy, "vllm/toy", "🦆 it is")
+    assert table_of(response).censored.tolist() == [True, *[False] * 3]
+    assert str(response.note).startswith(FIRST)
+
+
+@each_form
+def test_a_first_token_that_nothing_stands_before_is_not_certain(model: str) -> None:
+    with running(first_is_zero=True) as toy:
+        response = read_one(toy, model, "Hell no")
+    assert table_of(response).censored.tolist() == [True, False]
+    assert str(response.note).startswith(FIRST)
+
+
+def test_a_text_whose_first_token_is_not_returned_has_no_number() -> None:
+    with running() as toy:
+        client = LLMClient("sglang/toy", base_url=toy.url)
+        client.read_sync([("The old man", " said")], show_progress=False)
+        toy.lacks_first = True
+        (response,) = client.read_sync([("", "Hell no")], show_progress=False)
+    assert "of a part of it" in str(response.error_message)
+
+
+def test_generated_tokens_may_be_written_as_ids() -> None:
+    with running(names_drawn_by_id=True) as toy:
+        assert table_of(read_one(toy, "vllm/toy", " said", "The old man")).tokens == [" said"]
+
+
+@each_form
 def test_a_withheld_number_or_one_above_0_is_censored_and_not_added(model: str) -> None:
     # Far from the end of the texts of the proof, whose last tokens are replaced, too.
     text = "".join(f" word {i}" for i in range(12))
     with running(bos=True, replaced={20: -9999.0, 19: 0.5}) as toy:
-        table = table_of(read_one(toy, model, text, "A"))
+        response = read_one(toy, model, text, "A")
+    table = table_of(response)
+    assert "the server withheld the log-probability of 2 tokens" in str(response.note)
     size = len(table)
     assert [size - i for i in range(size) if table.censored[i]] == [20, 19]
 
@@ -343,15 +402,25 @@ def test_the_next_token_has_as_many_alternatives_as_the_server_lists() -> None:
 # Mathematics ----------------------------------------------------------------------------------------------------------
 
 
-@given(st.text(min_size=1), st.data(), st.sampled_from([[], [Token("<s>", None)], [Token("", None)]]))
-@settings(max_examples=200)
-def test_the_rows_of_a_text_spell_the_text_however_it_is_cut(text: str, data: Any, front: list[Token]) -> None:
+@given(
+    st.text(min_size=1) | st.text("a é🦆", min_size=1),
+    st.data(),
+    st.sampled_from([[], [Token("<s>", None)], [Token("", None)]]),
+    st.booleans(),
+)
+@settings(max_examples=300)
+def test_the_rows_of_a_text_spell_the_text_however_it_is_cut(
+    text: str, data: Any, front: list[Token], is_stripped: bool
+) -> None:
     octets = text.encode("utf-8", "replace")
     text = octets.decode()
     cuts = sorted(data.draw(st.sets(st.integers(1, max(len(octets) - 1, 1)))) | {0, len(octets)})
     pieces = [octets[a:b] for a, b in itertools.pairwise(cuts) if a < b]
     # Texts only, as most servers send them, with U+FFFD for unfinished characters.
-    tokens = [*front, *(Token(piece.decode("utf-8", "replace"), -1.0) for piece in pieces), Token(" next", -1.0)]
+    texts = [piece.decode("utf-8", "replace") for piece in pieces]
+    # Without the space in front of a token, where it is decoded by itself.
+    texts = [text.removeprefix(" ") for text in texts] if is_stripped else texts
+    tokens = [*front, *(Token(text, -1.0) for text in texts), Token(" next", -1.0)]
     aligned = align(tokens, text)
     assert aligned is not None
     spelt, _ = aligned

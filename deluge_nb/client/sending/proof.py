@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from ...errors import DelugeError, RequestError, SettingError
 from ...prompts import Prompt
 from ...sampling import SamplingParams
+from ...text.spelling import spellings
 from ...transport import portal
 from ..route import Route, with_prefill
 from .request import Item, build_ask, continues_counting, send
@@ -121,10 +122,13 @@ def differ(drawn: Logprobs, given: Logprobs) -> str | None:
         Empty if they agree. None if too few tokens can be compared, or numbers in the wrong places would agree, too.
     """
     pairs: list[tuple[float, float]] = []
-    rows = zip(drawn.tokens, given.tokens, drawn.logprob.tolist(), given.logprob.tolist(), strict=False)
-    for token, other, mine, its in rows:
-        if token != other:  # the text has other tokens than were drawn
-            break
+    tokens = zip(drawn.tokens, given.tokens, given.token_ids, strict=False)
+    rows = zip(tokens, drawn.logprob.tolist(), given.logprob.tolist(), strict=False)
+    for (token, other, token_id), mine, its in rows:
+        # Some servers write ids or spellings of the vocabulary, or do not write the space in front of a token.
+        forms = {form.lstrip(b" ") for form in spellings(token, None)}
+        if token != f"token_id:{token_id}" and other.lstrip(" ").encode() not in forms:
+            break  # the text has other tokens than were drawn
         pairs.append((mine, its))
     if len(pairs) < _LEAST:
         return None

@@ -12,7 +12,7 @@ from ...errors import SettingError
 from ...interop.entries import entries_from_columns
 from ..base import Ask, Request
 from .boundary import Token, align, misspelt
-from .reading import Reading, first_of, likeliest, number, reply_of, width_of
+from .reading import Reading, first_of, likeliest, number, reply_of, width_of, without_first_number
 
 NAME = "echo"
 
@@ -45,7 +45,7 @@ def read_reply(ask: Ask, reply: dict[str, Any], before: str, text: str) -> Readi
     choice, prompt = first_of(reply.get("choices")), first_of(reply.get("prompt"))
     # Together has the prompt apart from the choice.
     tables = [table for table in (prompt.get("logprobs"), choice.get("logprobs")) if isinstance(table, dict)]
-    tokens = [token for table in tables for token in tokens_of(ask, table)]
+    tokens = without_first_number([token for table in tables for token in tokens_of(ask, table)])
     aligned = align(tokens, before + text)
     if aligned is None:
         raise misspelt(ask.model, NAME)

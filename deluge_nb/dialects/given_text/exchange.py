@@ -51,17 +51,21 @@ def exchange(ask: Ask) -> Exchange:
         if rows and rows[0].begin < reading.begin and ask.prompt.raw is not None and form is vllm.read:
             reading = yield from _read_from_boundary(ask, reading, rows[0].begin, before, text)
             rows = take(reading.tokens, reading.begin)
-    _check(ask, rows, reading.text.encode())
+    _check(ask, rows, reading)
     begin = min(rows[0].begin, reading.begin)
     reaches = reading.text.encode()[begin : reading.begin].decode("utf-8", "replace")
-    notes = [*reading.notes, straddling_note(len(reaches))]
-    if rows[0].logprob is None:
-        notes.append(FIRST_TOKEN)
+    table = build_table(ask, rows)
+    is_first = begin == 0 and bool(table.censored[0])
+    notes = [*reading.notes, straddling_note(len(reaches)), FIRST_TOKEN if is_first else None]
+    withheld = int(table.censored.sum()) - is_first
+    if withheld:
+        notes.append(f"the server withheld the log-probability of {pluralize(withheld, 'token')}")
     if ask.ends:
         rows = [*rows, end_of(reading.generated)]
+        table = build_table(ask, rows)
     return Completion(
         text,
-        logprobs=build_table(ask, rows),
+        logprobs=table,
         finish_reason="stop" if ask.ends else "length",
         usage=reading.usage if isinstance(reading.usage, dict) else None,
         model=reading.model,
@@ -85,8 +89,13 @@ def _read_from_boundary(
     return reading
 
 
-def _check(ask: Ask, rows: list[Token], octets: bytes) -> None:
-    if not rows or b"".join(row.known or b"" for row in rows) != octets[rows[0].begin :]:
+def _check(ask: Ask, rows: list[Token], reading: Reading) -> None:
+    octets = reading.text.encode()
+    if (
+        not rows
+        or rows[0].begin > reading.begin
+        or b"".join(row.known or b"" for row in rows) != octets[rows[0].begin :]
+    ):
         raise misspelt(ask.model, str(ask.endpoint.scoring))
     if len(rows) > 1 and all(row.logprob is None for row in rows):
         raise MalformedResponseError(

@@ -70,6 +70,17 @@ def number(value: Any) -> float | None:
     return as_number(value)
 
 
+def without_first_number(tokens: list[Token]) -> list[Token]:
+    """Return the tokens of a whole list of a server, without a number at the first: nothing stands before it.
+
+    Some servers write 0 there, which would be a certain token.
+    """
+    if tokens and tokens[0].logprob == 0:
+        tokens[0].logprob = None
+        tokens[0].top.clear()
+    return tokens
+
+
 def add_counts(usage: Mapping[str, Any] | None, more: Mapping[str, Any] | None) -> dict[str, Any]:
     """Return the sums of the numbers of two counts of tokens."""
     counts = [value if isinstance(value, Mapping) else {} for value in (usage, more)]

@@ -8,7 +8,7 @@ from typing import Any
 
 from ..base import Ask, Request
 from .boundary import Token, align, align_end, misspelt
-from .reading import Reading, likeliest, number, reply_of, width_of
+from .reading import Reading, likeliest, number, reply_of, width_of, without_first_number
 
 NAME = "sglang"
 # Tokens before the text; the first one that is returned has no log-probability, and joined text may have other tokens
@@ -50,7 +50,8 @@ def _request(ask: Ask, text: str, start: int | None) -> Request:
 def _read(ask: Ask, reply: dict[str, Any], before: str, text: str) -> Reading | None:
     info = reply.get("meta_info")
     info = info if isinstance(info, dict) else {}
-    tokens = list(_tokens(ask, info.get("input_token_logprobs"), info.get("input_top_logprobs")))
+    rows = _tokens(ask, info.get("input_token_logprobs"), info.get("input_top_logprobs"))
+    tokens = without_first_number(list(rows))
     generated = list(_tokens(ask, info.get("output_token_logprobs"), info.get("output_top_logprobs")))
     whole = before + text
     spelt = align(tokens, whole)

@@ -8,7 +8,7 @@ from typing import Any
 from ...errors import MalformedResponseError
 from ..base import Ask, Request
 from .boundary import Token, align, misspelt
-from .reading import Reading, likeliest, number, reply_of, width_of
+from .reading import Reading, likeliest, number, reply_of, width_of, without_first_number
 
 NAME = "tgi"
 # Most tokens that a server lists by default (--max-top-n-tokens).
@@ -38,7 +38,7 @@ def read(ask: Ask, before: str, text: str) -> Generator[Request, bytes, Reading]
             dialect=NAME,
             field="details.prefill",
         )
-    aligned = align(list(_tokens(prefill)), before + text)
+    aligned = align(without_first_number(list(_tokens(prefill))), before + text)
     if aligned is None or aligned[1]:
         raise misspelt(ask.model, NAME)
     generated = list(_tokens(details.get("tokens")))

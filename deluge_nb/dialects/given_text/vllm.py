@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 from ...errors import RequestError
@@ -11,7 +12,7 @@ from .. import openai
 from ..base import Ask, Request
 from . import echo
 from .boundary import UNKNOWN, Token, align, align_end, misspelt
-from .reading import Reading, first_of, likeliest, number, reply_of, width_of
+from .reading import Reading, first_of, likeliest, number, reply_of, width_of, without_first_number
 
 NAME = "prompt_logprobs"
 
@@ -28,14 +29,18 @@ def read(ask: Ask, before: str, text: str) -> Generator[Request, bytes, Reading]
         # An older server, or one behind a router that drops fields it does not know.
         return (yield from echo.read(ask, before, text))
     generated = choice.get("logprobs")
-    tokens = list(_tokens(ask, rows, ids))
-    if len(tokens) > 1 and tokens[0].known is None and tokens[1].known is None:
+    whole, tokens = before + text, without_first_number(list(_tokens(ask, rows, ids)))
+    aligned = align(tokens, whole)
+    if len(tokens) > 1 and tokens[0].known is None and not whole[:1].isascii():
         # Nothing tells whether the first token is a part of a character or stands before all texts.
         fields = {**_fields(ask), "prompt": "a", "logprobs": 1}
         alone = first_of(reply_of(ask, (yield Request("/completions", fields))).get("choices")).get("prompt_token_ids")
         if isinstance(alone, list) and len(alone) > 1 and alone[0] == ids[0]:
-            del tokens[0]
-    aligned = align(tokens, before + text)
+            aligned = align(tokens[1:], whole, most_leading=0)
+        elif whole.encode().startswith(tokens[1].known or whole.encode() + b"\0"):
+            aligned = align([replace(tokens[0], text=""), *tokens[1:]], whole, most_leading=0)
+        else:
+            aligned = align(tokens, whole, most_leading=0)
     if aligned is None or aligned[1]:
         raise misspelt(ask.model, NAME)
     after = list(echo.tokens_of(ask, generated)) if isinstance(generated, dict) else []
@@ -57,17 +62,16 @@ def read_from_boundary(ask: Ask, before: str, text: str) -> Generator[Request, b
     """
     sides: list[list[int]] = []
     for part, special in ((before, True), (text, False)):
-        body = {"model": ask.model, "prompt": part, "add_special_tokens": special}
-        try:
-            request = Request("/tokenize", body, from_root=True, may_fail=True, is_optional=True)
-            reply = reply_of(ask, (yield request))
-        except RequestError:
-            return None
+        reply = yield from _ask_server(ask, "/tokenize", {"prompt": part, "add_special_tokens": special})
         ids = reply.get("tokens")
         if not isinstance(ids, list) or not ids or any(type(one) is not int for one in ids):
             return None
         sides.append(ids)
     start, own = sides
+    # Tokenizers that put a space before every text do so before this one, and the space may not be seen in its tokens.
+    joined = (yield from _ask_server(ask, "/detokenize", {"tokens": [*start, *own]})).get("prompt")
+    if not isinstance(joined, str) or not joined.endswith(before + text):
+        return None
     body = {"prompt": [*start, *own], "logprobs": width_of(ask), **_fields(ask)}
     try:
         reply = reply_of(ask, (yield Request("/completions", body, may_fail=True)))
@@ -82,6 +86,15 @@ def read_from_boundary(ask: Ask, before: str, text: str) -> Generator[Request, b
         return None
     after = list(echo.tokens_of(ask, generated)) if isinstance(generated, dict) else []
     return Reading(aligned[0], after, 0, text, reply.get("usage"), reply.get("model"))
+
+
+def _ask_server(ask: Ask, path: str, fields: dict[str, Any]) -> Generator[Request, bytes, dict[str, Any]]:
+    """Return the reply of a route of vLLM's own; an empty dict where there is none."""
+    request = Request(path, {"model": ask.model, **fields}, from_root=True, may_fail=True, is_optional=True)
+    try:
+        return reply_of(ask, (yield request))
+    except RequestError:
+        return {}
 
 
 def _read_chat(ask: Ask, text: str) -> Generator[Request, bytes, Reading]:
