@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from typing import Any
 
 from ..errors import invalid_argument
-from .answers import answer_problem, describe_guess, describe_miss, find_mistake, is_equal, number_problem
+from .answers.compare import answer_problem, describe_guess, describe_miss, find_mistake, guess_problem, is_equal
+from .answers.form import as_number
 from .feedback import Feedback
 from .lessons import LESSONS
 
@@ -44,7 +46,7 @@ def reveal(id: str, **guesses: Any) -> Feedback:
     To do. Guess first: put a number in place of the three dots, and run both cells again.
     """
     reveals = {name: part for lesson in LESSONS for name, part in lesson.reveals.items()}
-    part = reveals.get(id)
+    part = reveals.get(id) if isinstance(id, str) else None
     if part is None:
         raise _unknown("a reveal", id, list(reveals))
     if guesses.keys() != part.guesses.keys():
@@ -53,14 +55,15 @@ def reveal(id: str, **guesses: Any) -> Feedback:
     if any(value is ... for value in guesses.values()):
         line = "Guess first: put a number in place of the three dots, and run both cells again."
         return Feedback(id, "reveal", "todo", (line,), _made(guesses))
-    problems = [number_problem(value, part.guesses[name]) for name, value in guesses.items()]
+    problems = [guess_problem(value, part.guesses[name]) for name, value in guesses.items()]
     if any(problems):
         return Feedback(id, "reveal", "todo", tuple(filter(None, problems)), _made(guesses))
     truths = {name: float(guess.truth()) for name, guess in part.guesses.items()}
+    numbers = {name: number for name, value in guesses.items() if (number := as_number(value)) is not None}
     lines = []
     for name, guess in part.guesses.items():
-        lines.append(describe_guess(float(guesses[name]), truths[name], guess))
-        if why := find_mistake(float(guesses[name]), guess.mistakes, _GUESS_TOLERANCE):
+        lines.append(describe_guess(numbers[name], truths[name], guess))
+        if why := find_mistake(numbers[name], guess.mistakes, _GUESS_TOLERANCE):
             lines.append(why)
     return Feedback(id, "reveal", "shown", (*lines, part.after), guesses, truths, tuple(part.figures()))
 
@@ -98,7 +101,7 @@ def check(id: str, answer: Any) -> Feedback:
     False
     """
     exercises = {name: key for lesson in LESSONS for name, key in lesson.exercises.items()}
-    if id not in exercises:
+    if not isinstance(id, str) or id not in exercises:
         raise _unknown("an exercise", id, list(exercises))
     if answer is ...:
         line = "Put your answer in place of the three dots, and run the cell again."
@@ -118,6 +121,7 @@ def _made(guesses: dict[str, Any]) -> dict[str, Any]:
 
 
 def _unknown(kind: str, id: object, ids: list[str]) -> Exception:
-    number = str(id).partition(".")[0]
-    own = [name for name in ids if name.partition(".")[0] == number]
-    return invalid_argument("id", id, f"the number of {kind}, such as {', '.join(map(repr, own or ids[:1]))}")
+    number = str(id).strip().partition(".")[0]
+    near = [name for name in ids if name.partition(".")[0] == number]
+    near = near or get_close_matches(str(id), ids, n=3, cutoff=0.0)
+    return invalid_argument("id", id, f"the number of {kind}, such as {', '.join(map(repr, near))}")

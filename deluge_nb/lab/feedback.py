@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import re
+import sys
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -89,5 +90,14 @@ class Feedback:
         return f'<div role="status" class="mathjax_ignore" style="{style}">{opening}{lines}</div>'
 
     def _record(self) -> dict[str, Any]:
-        values = {name: value if isinstance(value, int | float) else str(value) for name, value in self.values.items()}
+        values = {name: _recorded(value) for name, value in self.values.items()}
         return {"id": self.id, "kind": self.kind, "state": self.state, "values": values}
+
+
+def _recorded(value: Any) -> Any:
+    """Return a value that stays the same in a notebook's JSON, whose numbers are finite and of limited size."""
+    if not isinstance(value, int | float):
+        return str(value)
+    if abs(value) <= sys.float_info.max:
+        return value
+    return "nan" if value != value else "inf" if value > 0 else "-inf"

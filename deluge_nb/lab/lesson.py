@@ -60,6 +60,9 @@ class Key:
     choices: Sequence[str] = ()
     """The words among which the answer is chosen, for an answer in words."""
 
+    kind: Kind = "number"
+    """The unit, by which percent, nats and logarithms to base 10 are recognised."""
+
 
 @dataclass(frozen=True, slots=True)
 class Lesson:
@@ -81,11 +84,13 @@ class Lesson:
 
 
 def format_number(value: float) -> str:
-    """Return a number with three significant digits, without an exponent."""
+    """Return a number with three significant digits, without an exponent unless it would be long."""
     if not math.isfinite(value):
         return "∞" if value > 0 else "-∞" if value < 0 else "not a number"
     if value == 0:
         return "0"
+    if not 1e-12 <= abs(value) < 1e15:
+        return f"{value:.3g}"
     digits = max(2 - math.floor(math.log10(abs(value))), 0)
     text = f"{value:,.{digits}f}"
     return text.rstrip("0").rstrip(".") if "." in text else text

@@ -159,14 +159,6 @@ def test_no_notebook_has_what_a_reveal_says(lesson: Lesson, number: str) -> None
     assert not [text for text in [part.after, plain(part.after), *telling] if text in sources]
 
 
-def test_the_record_of_an_answer_can_be_kept_in_a_notebook() -> None:
-    for feedback in (check("5.1", 2), check("5.1", object()), reveal("5.1", away=..., boils=0.5)):
-        _, metadata = feedback._repr_mimebundle_()
-        record = json.loads(json.dumps(metadata))["deluge_nb"]
-        assert record["id"] == "5.1"
-        assert record["state"] == feedback.state
-
-
 # Sentences that mention a number, or compare two. They share the answers of the model with the tests above. -----------
 
 

@@ -75,6 +75,7 @@ def _average() -> Key:
             Mistake(8, "Eight bits are a letter without compression."),
         ],
         tolerance=0.01,
+        kind="bits",
     )
 
 

@@ -143,6 +143,7 @@ def _false_alarms() -> Key:
             Mistake((accused + 1 - found) / 2, "Those are the errors of both kinds, among all sixteen."),
             Mistake(1 - accused, "That is the share that is left in peace."),
         ],
+        kind="probability",
     )
 
 
@@ -161,6 +162,7 @@ def _pairs() -> Key:
             Mistake(float(np.mean(model < author)), "Those are eight pairs: take every sentence with every other."),
         ],
         tolerance=0.004,
+        kind="probability",
     )
 
 
@@ -202,7 +204,7 @@ LESSON = Lesson(
                     ],
                 )
             },
-            "On average the groups differ clearly. They overlap all the more where people write plainly.",
+            "On average the groups differ clearly. They overlap where people write plainly.",
             _all_scores,
         ),
         "11.3": Reveal(

@@ -53,6 +53,7 @@ def _heads_or_tails() -> Key:
                 "Take only the two tokens *heads* and *tails*, not *Heads* with a capital letter.",
             ),
         ],
+        kind="probability",
     )
 
 
@@ -68,6 +69,7 @@ def _neither() -> Key:
             Mistake(others, "Those are the listed ones: everything else is missing."),
             Mistake(either, "That is the event itself: you want its complement."),
         ],
+        kind="probability",
     )
 
 
@@ -86,6 +88,7 @@ def _begins_with_s() -> Key:
             ),
             Mistake((0, certain + tail), "The listed words that begin with s are certain."),
         ],
+        kind="probability",
     )
 
 

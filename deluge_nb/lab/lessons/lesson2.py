@@ -60,6 +60,7 @@ def _pudding() -> Key:
         ],
         tolerance=0,
         relative=0.02,
+        kind="probability",
     )
 
 

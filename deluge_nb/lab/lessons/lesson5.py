@@ -47,6 +47,7 @@ def _rain() -> Key:
             Mistake(25, "That is the probability in percent: how many bits is it?"),
         ],
         tolerance=0.01,
+        kind="bits",
     )
 
 
@@ -64,6 +65,7 @@ def _worm() -> Key:
             Mistake(joined - bird, "Put a space in front of *early*, as in the sentence with the bird."),
         ],
         tolerance=0.3,
+        kind="bits",
     )
 
 
@@ -77,6 +79,7 @@ def _four_words() -> Key:
             Mistake(1.75 * math.log(2), "That is in nats: take logarithms to base 2."),
             Mistake(9, "That is the sum of the four surprises: weigh each by its probability."),
         ],
+        kind="bits",
     )
 
 

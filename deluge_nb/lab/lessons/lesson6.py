@@ -85,6 +85,7 @@ def _one_in_a_hundred() -> Key:
             Mistake(10 / 118, "The false alarms change, too: a tenth of 990."),
         ],
         tolerance=0.003,
+        kind="probability",
     )
 
 
@@ -101,6 +102,7 @@ def _at_one_percent() -> Key:
             Mistake(0.01, "That is the prior: the text has not been read yet."),
         ],
         tolerance=0.004,
+        kind="probability",
     )
 
 

@@ -104,6 +104,7 @@ def _bounds() -> Key:
             Mistake((0.05, 0.15), "The hidden part comes on top of what is listed."),
         ],
         tolerance=0.003,
+        kind="probability",
     )
 
 

@@ -163,6 +163,7 @@ def _precision() -> Key:
             Mistake(0.875, "That is how sure it was, on average: count how often it was right."),
             Mistake(2 / 3, "From .80 on means .80 as well."),
         ],
+        kind="probability",
     )
 
 

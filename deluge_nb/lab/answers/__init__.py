@@ -1,0 +1,1 @@
+"""Read what a learner wrote, and compare it with the truth."""
