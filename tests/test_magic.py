@@ -88,14 +88,14 @@ def test_a_variable_with_a_client_can_be_the_model(shell: InteractiveShell, serv
         ("%%deluge --nonsense\nHi", "no option --nonsense; %%deluge? lists"),
         ("%%deluge -k 21\nHi", "top_logprobs must be an integer from 0 to 20"),
         ("%%deluge -t -1\nHi", "temperature must be a number of at least 0"),
-        ("%%deluge -t hot\nHi", "invalid float value: 'hot'"),
+        ("%%deluge -t hot\nHi", "--temperature must be a number, not 'hot'."),
         ("%%deluge -m claude-sonnet-4-5\nHi", "gives no log-probabilities"),
         ("%%deluge --raw\nHi", "cannot continue raw text"),
         ("%%deluge --prefill Well\nHi", "cannot continue the beginning of an answer"),
         ("%%deluge --raw --system x -m local\nHi", "--system is for a chat"),
         ("%%deluge\n  \n", "The cell is empty"),
         ("%%deluge -o 3x\nHi", "--out must be the name of a variable"),
-        ("%%deluge --chart pie\nHi", "invalid choice: 'pie'"),
+        ("%%deluge --chart pie\nHi", "--chart must be one of entropy, confidence, both, none, not 'pie'"),
         ("%%deluge --fill\nHi $nobody", "no variable 'nobody'"),
         ("%%deluge --fill\nIt costs $5", "write $$ for a dollar"),
         ("%deluge -k 3", "write the prompt on the lines below it"),
@@ -113,7 +113,14 @@ def test_a_variable_with_a_client_can_be_the_model(shell: InteractiveShell, serv
         ("%%deluge --read --top-p 0.5\nHi", "--top-p is for one"),
         ("%%deluge --read -n 3\nHi", "-n is for one"),
         ("%%deluge --top-p 2\nHi", "top_p must be a number above 0 and up to 1"),
-        ("%%deluge -n x\nHi", "invalid int value: 'x'"),
+        ("%%deluge -n x\nHi", "-n must be an integer, not 'x'."),
+        ("%%deluge --chart entorpy\nHi", "did you mean entropy?"),
+        ("%%deluge -m ''\nHi", "--model has an empty value, ''; give it one"),
+        ("%%deluge --base-url=\nHi", "--base-url has an empty value"),
+        ("%%deluge --compare ' '\nHi", "--compare has an empty value, ' '"),
+        ("%%deluge --out\nHi", "--out needs a value."),
+        ("%%deluge --raw=yes\nHi", "--raw takes no value."),
+        ("%%deluge --top 5\nHi", "--top is short for --top-logprobs and for --top-p"),
         ("# A question\n%%deluge\nHi", "must be the first line of its cell"),
         ("\n# one\n\n# two\n%%deluge -k 3\nHi", "must be the first line of its cell"),
     ],
@@ -296,9 +303,10 @@ def test_a_value_may_be_written_in_several_ways(shell: InteractiveShell, server:
     assert shell.user_ns["answer"] is response
 
 
-def test_an_empty_text_is_none(shell: InteractiveShell, server: ChatServer) -> None:
+@pytest.mark.parametrize("prefill", ["", "' '", "'\t'"])
+def test_an_empty_text_is_none(shell: InteractiveShell, server: ChatServer, prefill: str) -> None:
     run(shell, "%config DelugeMagics.system = 'Answer in French.'")
-    run(shell, "%%deluge --system '' --prefill=\nHi")
+    run(shell, f"%%deluge --system '' --prefill={prefill}\nHi")
     assert server.seen[0].body["messages"] == [{"role": "user", "content": "Hi"}]
 
 

@@ -134,6 +134,21 @@ def test_an_assistant_message_at_the_end_begins_the_answer() -> None:
     assert as_prompt(Conversation().user("Is it raining?").assistant_prefix("I think ")) == Prompt((ASK,), "I think")
 
 
+@pytest.mark.parametrize("blank", ["", " ", "\n\t"])
+@pytest.mark.parametrize(
+    "form",
+    [
+        lambda text: Conversation().user("Hi").assistant_prefix(text),
+        lambda text: [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": text}],
+    ],
+)
+def test_a_beginning_without_a_word_is_none(form: Any, blank: str) -> None:
+    prompt = as_prompt(form(blank))
+    assert prompt.is_plain
+    assert prompt.gap == blank
+    assert prompt.as_asked == form(blank)
+
+
 def test_an_assistant_s_turn_of_a_conversation_is_no_beginning() -> None:
     prompt = as_prompt(Conversation().user("Is it raining?").assistant("Yes."))
     assert prompt.prefill is None

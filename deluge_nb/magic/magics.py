@@ -28,7 +28,7 @@ from .cells import Cells
 from .completion import LineMatcher
 from .course import course
 from .display import Responses, show_table
-from .line import misplaced_prompt, read_options, variable_name
+from .line import integer, misplaced_prompt, number, one_of, read_options, some_text, variable_name
 from .overview import Overview, models_with
 
 if TYPE_CHECKING:
@@ -86,20 +86,27 @@ class DelugeMagics(Magics):
         return cast(Any, self.shell).user_ns
 
     @magic_arguments()
-    @argument("-m", "--model", help="the model: a name, or a variable that holds an LLMClient or a LocalModel")
-    @argument("-k", "--top-logprobs", type=int, help="number of alternatives at each token, from 0 to 20")
-    @argument("-t", "--temperature", type=float, help="0 takes the likeliest token, 1 samples as the model would")
-    @argument("--max-tokens", type=int, help="the maximum length of the completion, in tokens")
+    @argument(
+        "-m", "--model", type=some_text, help="the model: a name, or a variable that holds an LLMClient or a LocalModel"
+    )
+    @argument("-k", "--top-logprobs", type=integer, help="number of alternatives at each token, from 0 to 20")
+    @argument("-t", "--temperature", type=number, help="0 takes the likeliest token, 1 samples as the model would")
+    @argument("--max-tokens", type=integer, help="the maximum length of the completion, in tokens")
     @argument("--system", help="the system message before the prompt")
-    @argument("--top-p", type=float, help="sample only from the likeliest tokens that add up to this probability")
+    @argument("--top-p", type=number, help="sample only from the likeliest tokens that add up to this probability")
     @argument("--stop", action="append", metavar="TEXT", help="a text at which the answer ends; may be repeated")
-    @argument("--seed", type=int, help="makes sampling repeatable if the server supports it")
-    @argument("-n", type=int, help="number of independent answers, shown as a tree; the value is a list of them")
+    @argument("--seed", type=integer, help="makes sampling repeatable if the server supports it")
+    @argument("-n", type=integer, help="number of independent answers, shown as a tree; the value is a list of them")
     @argument("--full-vocab", action="store_true", default=None, help="show the whole vocabulary at each token")
-    @argument("--base-url", metavar="URL", help="the address of the server that has the model")
-    @argument("--compare", metavar="MODEL", help="ask a second model the same, and show both answers side by side")
+    @argument("--base-url", type=some_text, metavar="URL", help="the address of the server that has the model")
+    @argument(
+        "--compare",
+        type=some_text,
+        metavar="MODEL",
+        help="ask a second model the same, and show both answers side by side",
+    )
     @argument("-o", "--out", type=variable_name, help="the variable to store the response in")
-    @argument("--chart", choices=list(_CHARTS), help="the chart to show below the tokens")
+    @argument("--chart", type=one_of(_CHARTS), choices=list(_CHARTS), help="the chart to show below the tokens")
     @argument("--view", action="store_true", default=None, help="show the tokens")
     @argument("--no-view", dest="view", action="store_false", default=None, help="do not show the tokens")
     @argument(

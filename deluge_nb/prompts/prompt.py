@@ -101,9 +101,9 @@ def as_prompt(value: PromptLike, where: str = "prompt") -> Prompt:
         )
     if not messages:
         raise SettingError(f"{where} has no message for the model to answer.", setting=where, value=value)
-    if prefill is None:
-        return Prompt(messages, given=given)
-    return Prompt(messages, *split_gap(prefill), given=given)
+    beginning, gap = split_gap(prefill or "")
+    # An empty beginning is none: sent, it is an answer that has ended, or text of the template.
+    return Prompt(messages, beginning or None, gap, given=given)
 
 
 def as_rows(values: Iterable[T], setting: str, entries: str) -> list[T]:
