@@ -135,18 +135,15 @@ def test_an_assistant_message_at_the_end_begins_the_answer() -> None:
 
 
 @pytest.mark.parametrize("blank", ["", " ", "\n\t"])
-@pytest.mark.parametrize(
-    "form",
-    [
-        lambda text: Conversation().user("Hi").assistant_prefix(text),
-        lambda text: [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": text}],
-    ],
-)
-def test_a_beginning_without_a_word_is_none(form: Any, blank: str) -> None:
-    prompt = as_prompt(form(blank))
+@pytest.mark.parametrize("is_list", [True, False])
+def test_a_beginning_without_a_word_is_none(blank: str, is_list: bool) -> None:
+    begun = (
+        [ASK, {"role": "assistant", "content": blank}] if is_list else Conversation().user("Hi").assistant_prefix(blank)
+    )
+    prompt = as_prompt(begun)
     assert prompt.is_plain
     assert prompt.gap == blank
-    assert prompt.as_asked == form(blank)
+    assert prompt.as_asked == begun
 
 
 def test_an_assistant_s_turn_of_a_conversation_is_no_beginning() -> None:
