@@ -13,7 +13,8 @@ from ..errors import MalformedResponseError, SettingError
 from ..prompts import Picture, read_parts, refusal, text_only
 from ..tools import ToolCall
 from . import openai
-from .base import Ask, Completion, Delta, Exchange, Request, StreamReader, checked, converse, failure, with_stream_field
+from .base import Ask, Completion, Delta, Exchange, Request, StreamReader, converse, with_stream_field
+from .reading.answer import checked, failure
 from .reading.decode import decode, parse_json
 from .reading.failures import is_failure
 from .reading.faults import Faults
@@ -115,8 +116,6 @@ def parse_response(body: bytes, ask: Ask) -> Completion:
     faults = Faults()
     reply = decode(body, _Reply, NAME, faults=faults)
     if reply.content is None:
-        if reply.error:
-            raise failure(ask, body)
         excerpt = body[:200].decode("utf-8", "replace")
         raise faults.error or MalformedResponseError(
             f"{ask.model!r} answered without content: {excerpt}", dialect=NAME, field="content", excerpt=excerpt
@@ -142,7 +141,7 @@ def parse_response(body: bytes, ask: Ask) -> Completion:
         thinking="".join(block.thinking for block in reply.content if block.type == "thinking") or None,
         notes=faults.notes,
     )
-    return checked(ask, body, completion, reply.error)
+    return checked(ask.model, body, completion, reply.error)
 
 
 def exchange(ask: Ask) -> Exchange:
@@ -183,7 +182,7 @@ class _Reader(StreamReader):
         """Return the additions of one event to the answer."""
         fields = decode(event, _Event, NAME, faults=self.faults)
         if fields.type == "error" or fields.error:
-            raise failure(self.ask, event)
+            raise failure(self.ask.model, event)
         if fields.type == "message_start":
             self._message = fields.message or {}
         elif fields.type == "content_block_start":
@@ -196,7 +195,7 @@ class _Reader(StreamReader):
             delta = fields.delta or {}
             reason = delta.get("stop_reason")
             if isinstance(reason, str) and is_failure(reason):
-                raise failure(self.ask, event, False, Completion(None, finish_reason=reason))
+                raise failure(self.ask.model, event, False, Completion(None, finish_reason=reason))
             self._message |= delta
             usage = self._message.get("usage")
             self._message["usage"] = {**(usage if isinstance(usage, dict) else {}), **(fields.usage or {})}

@@ -17,25 +17,21 @@ from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-import msgspec
-
 from ..errors import DelugeError, MalformedResponseError, RequestError
 from ..models.spec import Endpoint
-from ..printable import printable
 from ..prompts import Prompt
 from ..sampling import SamplingParams
 from .reading.alternatives import wants_none, without_alternatives
-from .reading.decode import ServerError, parse_error, parse_loosely
+from .reading.answer import Completion, FailedAnswer, reported_failure
+from .reading.decode import ServerError, parse_error
 from .reading.events import DONE, DetectedFraming, is_empty_value, split_lines
-from .reading.failures import is_failure, status_of
 from .reading.faults import Faults
 from .reading.thinking.delta import Delta
 from .reading.thinking.deltas import DeltaSorter
 
 if TYPE_CHECKING:
     from ..logprobs.columns import Vocabulary
-    from ..logprobs.table import Logprobs
-    from ..tools import OutputSchema, Tool, ToolCall
+    from ..tools import OutputSchema, Tool
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +160,8 @@ class StreamReader(ABC):
         additions: list[Delta] = []
         try:
             additions.extend(self.read(event))
+            if not (additions or self.complete) and (reported := reported_failure(self.ask.model, event)) is not None:
+                raise reported
         except MalformedResponseError as error:
             # Nothing can be missing behind the end of an answer, nor in a value that holds none.
             if self.complete or is_empty_value(event):
@@ -224,32 +222,6 @@ class Request:
     is_optional: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Completion:
-    """Content of a reply.
-
-    ``logprobs`` is None if the server sent none. ``raw`` is the reply's body, parsed or as bytes. Plain entries of
-    log-probabilities, a hundred times larger than the rest, are removed from it and restored on demand (see
-    :attr:`deluge_nb.APIResponse.raw_response`).
-
-    ``thinking`` and ``thinking_logprobs`` are the model's reasoning, which is no part of ``text`` and ``logprobs``.
-    ``notes`` say what could not be read. ``others`` are the further choices of a request for several.
-    """
-
-    text: str | None
-    logprobs: Logprobs | None = None
-    finish_reason: str | None = None
-    usage: Mapping[str, Any] | None = None
-    model: str | None = None
-    tool_calls: tuple[ToolCall, ...] = ()
-    refusal: str | None = None
-    raw: Any = b"{}"
-    thinking: str | None = None
-    thinking_logprobs: Logprobs | None = None
-    notes: tuple[str, ...] = ()
-    others: tuple[Completion, ...] = ()
-
-
 Exchange = Generator[Request, bytes, Completion]
 """Generator that yields requests, receives the bytes of each successful reply, and returns their content."""
 
@@ -280,93 +252,6 @@ class Dialect:
     with_entries: Callable[[dict[str, Any], list[Any]], dict[str, Any]] = keep_body
 
 
-class FailedAnswer(RequestError):
-    """Failure that a server reports inside a successful reply."""
-
-    # Not in the error's dict, which is searched for the key and pickled.
-    __slots__ = ("completion", "part")
-
-    completion: Completion | None
-    """Readable part of the answer before its failure, or None; a pickled error has no such attribute."""
-    part: bytes
-    """Body of that part, where a reader assembled it from a stream; else there is no such attribute."""
-
-    def read_part(self, parse: Callable[[bytes], Completion]) -> None:
-        """Read the part of a streamed answer before its failure, if that has not been done.
-
-        Parameters
-        ----------
-        parse
-            Function that parses the body of an answer.
-        """
-        part = getattr(self, "part", None)
-        if part is None or (self.completion is not None and self.completion.text is not None):
-            return
-        try:
-            completion = parse(part)
-        except FailedAnswer as again:  # the part ends in the word for the failure
-            completion = again.completion
-        except DelugeError:
-            return
-        if completion is not None and (completion.text or completion.thinking or completion.tool_calls):
-            self.completion = completion
-
-
-def failure(ask: Ask, body: bytes, error: Any = None, completion: Completion | None = None) -> FailedAnswer:
-    """Return the error for a failure that a server reports in the body of a successful reply.
-
-    Parameters
-    ----------
-    ask
-        The request.
-    body
-        The reply, or the event of a stream.
-    error
-        Parsed JSON of the error, where it is not at the top of the body.
-    completion
-        Readable part of the answer.
-    """
-    try:
-        whole = parse_loosely(body)
-    except (ValueError, RecursionError):
-        whole = None
-    reason = parse_error(200, body if error is None else msgspec.json.encode({"error": error}))
-    word = completion.finish_reason if completion is not None else None
-    message = reason.message if error or word is None else f"the server ended its answer with {printable(word)!r}"
-    failed = FailedAnswer(
-        f"{ask.model!r}: {message}",
-        model=ask.model,
-        status_code=status_of(whole if error is None else error, word),
-        body=whole if whole is not None else reason.body,
-        retry_after=reason.wait,
-    )
-    failed.completion = completion
-    return failed
-
-
-def checked(ask: Ask, body: bytes, completion: Completion, *errors: Any) -> Completion:
-    """Return the completion of a reply, unless the reply reports a failure.
-
-    Parameters
-    ----------
-    ask, body
-        The request and the reply.
-    completion
-        What was read of the reply.
-    errors
-        Values of the fields that hold an error; null, false and empty ones report none.
-
-    Raises
-    ------
-    FailedAnswer
-        When one of the errors is set, or the finish reason is a word for a failure.
-    """
-    error = next(filter(None, errors), None)
-    if error is None and not is_failure(completion.finish_reason):
-        return completion
-    raise failure(ask, body, error if error is not None else False, completion)
-
-
 def converse(
     ask: Ask,
     build: Callable[[Ask], Request],
@@ -394,7 +279,12 @@ def converse(
             request = replace(as_stream(request, ask), reader=request.make_reader())
         try:
             reply = yield request if failed is None else replace(request, failure=failed)
-            completion = parse(reply, ask)
+            try:
+                completion = parse(reply, ask)
+            except MalformedResponseError:
+                if (reported := reported_failure(ask.model, reply)) is None:
+                    raise
+                raise reported from None
         except RequestError as error:
             if isinstance(error, FailedAnswer):
                 error.read_part(lambda part: parse(part, ask))

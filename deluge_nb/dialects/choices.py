@@ -11,12 +11,13 @@ import msgspec
 
 from ..interop.entries import align_alternatives
 from ..logprobs.table import Logprobs
-from .base import Ask, Completion, Delta, StreamReader, failure
+from .base import Ask, Completion, Delta, StreamReader
+from .reading.answer import failure
 from .reading.decode import decode
 from .reading.failures import is_failure
 from .reading.faults import Faults
-from .reading.fitting import as_number, join_parts
-from .reading.thinking.fields import Message, thinking_of, thinking_rows
+from .reading.fitting import as_number
+from .reading.thinking.fields import Content, Message, join_parts, thinking_of, thinking_rows
 from .reading.thinking.rows import first_row
 
 _NO_TABLE = (b"", b"null", b"{}", b"[]")
@@ -37,7 +38,7 @@ class _ToolCall(msgspec.Struct):
 
 
 class _Message(Message):
-    content: str | list[dict[str, Any]] | None = None
+    content: Content = None
     refusal: str | None = None
     tool_calls: list[_ToolCall] | None = None
 
@@ -140,7 +141,7 @@ class ChoiceReader(StreamReader):
         """Return the additions of one chunk to the answer."""
         chunk = decode(event, _Chunk, self._dialect, faults=self.faults)
         if chunk.error or chunk.object == "error":
-            raise failure(self.ask, event)
+            raise failure(self.ask.model, event)
         self._model = chunk.model or self._model
         self._usage = chunk.usage or self._usage
         for choice in chunk.choices or ():
@@ -150,12 +151,14 @@ class ChoiceReader(StreamReader):
                 yield from (delta for delta in self._deltas(choice) if delta.text or delta.logprobs is not None)
                 if choice.error or is_failure(choice.finish_reason):
                     ending = Completion(None, finish_reason=choice.finish_reason)
-                    raise failure(self.ask, event, choice.error or False, ending)
+                    raise failure(self.ask.model, event, choice.error or False, ending)
                 self._finish = choice.finish_reason or self._finish
 
     def _deltas(self, choice: _Choice) -> Iterable[Delta]:
         message = choice.delta or (choice.message if self._is_new(choice.message) else None) or _Message()
-        content = message.content if self._chat else choice.text
+        # Some servers send chunks of the other API.
+        contents = (message.content, choice.text) if self._chat else (choice.text, message.content)
+        content = next((content for content in contents if content is not None), None)
         thought = thinking_of(message, content) or ""
         self._thoughts += [thought] if thought else []
         content = join_parts(content, self.faults, "choices[0].delta.content")

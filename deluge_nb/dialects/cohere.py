@@ -12,12 +12,13 @@ from ..errors import MalformedResponseError
 from ..logprobs.columns import Builder
 from ..logprobs.table import Logprobs
 from . import openai
-from .base import Ask, Completion, Delta, Exchange, Request, StreamReader, checked, converse, failure
+from .base import Ask, Completion, Delta, Exchange, Request, StreamReader, converse
+from .reading.answer import checked, failure
 from .reading.decode import decode
 from .reading.failures import is_failure
 from .reading.faults import Faults
-from .reading.fitting import join_parts, read_counts
-from .reading.thinking.fields import Message, thinking_of
+from .reading.fitting import read_counts
+from .reading.thinking.fields import Content, Message, join_parts, thinking_of
 
 NAME = "cohere"
 
@@ -41,7 +42,7 @@ class _Item(msgspec.Struct, gc=False):
 
 
 class _Message(Message):
-    content: list[dict[str, Any]] | str | None = None
+    content: Content = None
     tool_calls: list[openai.WireToolCall] | None = None
 
 
@@ -98,8 +99,6 @@ def parse_response(body: bytes, ask: Ask) -> Completion:
     reply = decode(body, _Reply, NAME, faults=faults)
     message = reply.message
     if message is None:
-        if reply.error:
-            raise failure(ask, body)
         excerpt = body[:200].decode("utf-8", "replace")
         raise faults.error or MalformedResponseError(
             f"{ask.model!r} answered without a message: {excerpt}", dialect=NAME, field="message", excerpt=excerpt
@@ -117,7 +116,7 @@ def parse_response(body: bytes, ask: Ask) -> Completion:
         thinking=thinking_of(message, message.content),
         notes=faults.notes,
     )
-    return checked(ask, body, completion, reply.error)
+    return checked(ask.model, body, completion, reply.error)
 
 
 def exchange(ask: Ask) -> Exchange:
@@ -157,7 +156,7 @@ class _Reader(StreamReader):
         delta = fields.delta or _Delta()
         error = fields.error or delta.error
         if error or fields.type == "error" or is_failure(delta.finish_reason):
-            raise failure(self.ask, event, error or False, Completion(None, finish_reason=delta.finish_reason))
+            raise failure(self.ask.model, event, error or False, Completion(None, finish_reason=delta.finish_reason))
         if fields.type == "message-end":
             self._end, self._done = delta, True
         message = delta.message or {}

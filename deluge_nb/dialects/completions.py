@@ -10,12 +10,14 @@ import msgspec
 from ..errors import MalformedResponseError, SettingError
 from ..prompts import text_only
 from . import openai
-from .base import Ask, Completion, Exchange, Request, checked, converse, failure
+from .base import Ask, Completion, Exchange, Request, converse
 from .choices import ChoiceReader
 from .reading.alternatives import least_alternatives
+from .reading.answer import checked
 from .reading.decode import decode
 from .reading.faults import Faults
 from .reading.fitting import read_counts
+from .reading.thinking.fields import join_parts, thinking_of
 
 NAME = "completions"
 
@@ -24,6 +26,9 @@ _SAME_NAME_SETTINGS = ("temperature", "top_p", "seed", "presence_penalty", "freq
 
 class _Choice(msgspec.Struct):
     text: str = ""
+    # The chat API has one of these in its place.
+    message: openai.WireMessage | None = None
+    delta: openai.WireMessage | None = None
     finish_reason: str | None = None
     logprobs: msgspec.Raw = msgspec.Raw(b"")
     error: Any = None
@@ -72,25 +77,27 @@ def parse_response(body: bytes, ask: Ask) -> Completion:
     faults = Faults()
     reply = decode(body, _Reply, NAME, faults=faults)
     if not reply.choices:
-        if reply.error:
-            raise failure(ask, body)
         excerpt = body[:200].decode("utf-8", "replace")
         raise faults.error or MalformedResponseError(
             f"{ask.model!r} answered without choices: {excerpt}", dialect=NAME, field="choices", excerpt=excerpt
         )
     choice = reply.choices[0]
-    faults.check_answer(is_empty=not choice.text)
+    message = choice.message or choice.delta
+    content = join_parts(message.content, faults, "choices[0].message.content") if message is not None else None
+    text = choice.text or content or ""
+    faults.check_answer(is_empty=not text)
     has_table = bytes(choice.logprobs) not in (b"", b"null", b"{}")
     completion = Completion(
-        text=choice.text,
-        logprobs=openai.read_table(choice.logprobs, ask, faults, text=choice.text) if has_table else None,
+        text=text,
+        logprobs=openai.read_table(choice.logprobs, ask, faults, text=text) if has_table else None,
         finish_reason=choice.finish_reason,
         usage=read_counts(reply.usage, faults),
         model=reply.model,
         raw=body,
+        thinking=None if message is None else thinking_of(message, message.content),
         notes=faults.notes,
     )
-    return checked(ask, body, completion, reply.error, choice.error)
+    return checked(ask.model, body, completion, reply.error, choice.error)
 
 
 def exchange(ask: Ask) -> Exchange:

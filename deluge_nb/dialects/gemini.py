@@ -18,7 +18,8 @@ from ..logprobs.table import Logprobs
 from ..prompts import Picture, read_parts, text_only
 from ..tools import ToolCall
 from . import openai
-from .base import Ask, Completion, Delta, Exchange, Request, StreamReader, checked, converse, failure
+from .base import Ask, Completion, Delta, Exchange, Request, StreamReader, converse
+from .reading.answer import checked, failure
 from .reading.decode import decode
 from .reading.failures import is_failure
 from .reading.faults import Faults
@@ -161,7 +162,7 @@ def parse_response(body: bytes, ask: Ask) -> Completion:
         thinking="".join(part.text or "" for part in parts if part.thought) or None,
         notes=faults.notes,
     )
-    return checked(ask, body, completion, reply.error, answer.error)
+    return checked(ask.model, body, completion, reply.error, answer.error)
 
 
 def exchange(ask: Ask) -> Exchange:
@@ -212,7 +213,7 @@ class _Reader(StreamReader):
         reason = (answer.finish_reason or "") if answer is not None else ""
         error = piece.error or (answer.error if answer is not None else None)
         if error or is_failure(reason):
-            raise failure(self.ask, event, error or False, Completion(None, finish_reason=reason or None))
+            raise failure(self.ask.model, event, error or False, Completion(None, finish_reason=reason or None))
         self._reply |= {name: value for name, value in fields.items() if name != "candidates"}
         if answer is not None:
             self._answer |= fields["candidates"][0]
@@ -312,8 +313,6 @@ def _tool_call(call: _FunctionCall) -> ToolCall:
 
 def _missing_candidates(reply: _Reply, body: bytes, ask: Ask) -> MalformedResponseError | RequestError:
     blocked = reply.prompt_feedback.block_reason if reply.prompt_feedback is not None else None
-    if reply.error:
-        return failure(ask, body)
     if blocked is not None:
         reason = f"the prompt was blocked ({blocked})"
         return RequestError(f"{ask.model!r}: {reason}", model=ask.model, body=decode(body, Any, NAME))

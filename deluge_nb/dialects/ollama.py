@@ -13,8 +13,9 @@ from ..errors import MalformedResponseError
 from ..logprobs.table import Logprobs
 from ..prompts import Picture, read_parts, refusal
 from . import openai
-from .base import Ask, Completion, Delta, Exchange, Request, StreamReader, checked, converse, failure
+from .base import Ask, Completion, Delta, Exchange, Request, StreamReader, converse
 from .reading.alternatives import least_alternatives
+from .reading.answer import checked, failure
 from .reading.decode import decode
 from .reading.failures import is_failure
 from .reading.faults import Faults
@@ -90,8 +91,6 @@ def parse_response(body: bytes, ask: Ask) -> Completion:
     faults = Faults()
     reply = decode(body, _Reply, NAME, faults=faults)
     if reply.message is None and reply.response is None:
-        if reply.error:
-            raise failure(ask, body)
         excerpt = body[:200].decode("utf-8", "replace")
         raise faults.error or MalformedResponseError(
             f"{ask.model!r} answered without a message: {excerpt}", dialect=NAME, field="message", excerpt=excerpt
@@ -111,7 +110,7 @@ def parse_response(body: bytes, ask: Ask) -> Completion:
         thinking=_thinking(reply) or None,
         notes=faults.notes,
     )
-    return checked(ask, body, completion, reply.error)
+    return checked(ask.model, body, completion, reply.error)
 
 
 def exchange(ask: Ask) -> Exchange:
@@ -169,7 +168,9 @@ class _Reader(StreamReader):
         if text or rows is not None:
             yield Delta(text, rows)
         if piece.error or is_failure(piece.done_reason):
-            raise failure(self.ask, event, piece.error or False, Completion(None, finish_reason=piece.done_reason))
+            raise failure(
+                self.ask.model, event, piece.error or False, Completion(None, finish_reason=piece.done_reason)
+            )
         self._last = decode(event, dict[str, Any], NAME)
         message, table = self._last.get("message"), self._last.pop("logprobs", None)
         calls = message.get("tool_calls") if isinstance(message, dict) else None

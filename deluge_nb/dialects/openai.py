@@ -15,15 +15,16 @@ from ..errors import MalformedResponseError
 from ..logprobs.table import Logprobs
 from ..memo import remember_last
 from ..tools import Tool, ToolCall
-from .base import Ask, Completion, Exchange, Request, checked, converse, failure, load
+from .base import Ask, Completion, Exchange, Request, converse, load
 from .choices import ChoiceReader
 from .reading.alternatives import least_alternatives, wants_none
+from .reading.answer import checked
 from .reading.chat_table import ChatTableReader
 from .reading.decode import decode, excerpt, one_line, parse_json
 from .reading.faults import Faults
-from .reading.fitting import join_parts, read_counts
+from .reading.fitting import read_counts
 from .reading.tables import read_odd_table
-from .reading.thinking.fields import Message, table_of_reply, thinking_of, thinking_rows
+from .reading.thinking.fields import Content, Message, join_parts, table_of_reply, thinking_of, thinking_rows
 from .reading.values import remove_value, strip_echo
 
 if TYPE_CHECKING:
@@ -60,14 +61,19 @@ class WireToolCall(msgspec.Struct):
     id: str | None = None
 
 
-class _Message(Message):
-    content: str | list[dict[str, Any]] | None = None
+class WireMessage(Message):
+    """Message in a reply, or in a chunk of a stream."""
+
+    content: Content = None
     refusal: str | None = None
     tool_calls: list[WireToolCall] | None = None
 
 
 class _Choice(msgspec.Struct):
-    message: _Message
+    message: WireMessage | None = None
+    # A stream of one chunk, and the completions API, have these in its place.
+    delta: WireMessage | None = None
+    text: str | None = None
     finish_reason: str | None = None
     logprobs: msgspec.Raw = msgspec.Raw(b"")
     error: Any = None
@@ -154,16 +160,11 @@ def parse_response(body: bytes, ask: Ask) -> Completion:
     split = _split_table(body, ask)
     raw, reply, logprobs = split or (body, decode(body, _Reply, NAME, faults=faults), None)
     if not reply.choices:
-        if reply.error:
-            raise failure(ask, body)
-        raise faults.error or MalformedResponseError(
-            f"{ask.model!r} answered without choices: {one_line(excerpt(body))}",
-            dialect=NAME,
-            field="choices",
-            excerpt=one_line(excerpt(body)),
-        )
+        raise faults.error or _without("choices", body, ask, "choices")
     choice = reply.choices[0]
-    message = choice.message
+    message = _message_of(choice)
+    if message is None:
+        raise faults.error or _without("a message", body, ask, "choices[0].message")
     text = join_parts(message.content, faults, "choices[0].message.content")
     calls = tuple(map(parse_tool_call, message.tool_calls or ()))
     if split is None and bytes(choice.logprobs) not in (b"", b"null"):
@@ -185,12 +186,12 @@ def parse_response(body: bytes, ask: Ask) -> Completion:
         model=_intern(reply.model),
         tool_calls=calls,
         refusal=message.refusal,
-        raw=raw if own is None else body,
+        raw=raw if own is None and choice.message is not None else body,
         thinking=thinking,
         thinking_logprobs=None if own is None else read_table(own, ask, faults, text=thinking),
         notes=faults.notes,
     )
-    return checked(ask, body, completion, reply.error, choice.error)
+    return checked(ask.model, body, completion, reply.error, choice.error)
 
 
 def exchange(ask: Ask) -> Exchange:
@@ -261,7 +262,18 @@ def _intern(word: str | None) -> str | None:
     return word if word is None else sys.intern(word)
 
 
-def _is_refusal(message: _Message) -> bool:
+def _message_of(choice: _Choice) -> WireMessage | None:
+    message = choice.message or choice.delta
+    return WireMessage(content=choice.text) if message is None and choice.text is not None else message
+
+
+def _without(missing: str, body: bytes, ask: Ask, field: str) -> MalformedResponseError:
+    part = one_line(excerpt(body))
+    message = f"{ask.model!r} answered without {missing}: {part}"
+    return MalformedResponseError(message, dialect=NAME, field=field, excerpt=part)
+
+
+def _is_refusal(message: WireMessage) -> bool:
     return message.content is None and message.refusal is not None
 
 
@@ -284,7 +296,8 @@ def _split_table(body: bytes, ask: Ask) -> tuple[bytes, _Reply, Logprobs | None]
         choices = reply.choices
         if choices and len(choices) == 1 and bytes(choices[0].logprobs) == b"null":
             remarks: list[str] = []
-            refused = _is_refusal(choices[0].message)
+            message = _message_of(choices[0])
+            refused = message is not None and _is_refusal(message)
             table = _reader(ask).read(body, start, stop, refused=refused, remarks=remarks)
             if not remarks:
                 return rest, reply, table

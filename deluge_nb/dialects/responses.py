@@ -13,7 +13,8 @@ from ..errors import MalformedResponseError, SettingError
 from ..logprobs.table import Logprobs
 from ..prompts import Picture, read_parts, refusal
 from . import openai
-from .base import Ask, Completion, Delta, Exchange, Request, StreamReader, checked, converse, failure, with_stream_field
+from .base import Ask, Completion, Delta, Exchange, Request, StreamReader, converse, with_stream_field
+from .reading.answer import checked, failure
 from .reading.decode import decode
 from .reading.failures import is_failure
 from .reading.faults import Faults
@@ -120,8 +121,6 @@ def parse_response(body: bytes, ask: Ask) -> Completion:
     faults = Faults()
     reply = decode(body, _Reply, NAME, faults=faults)
     if reply.output is None:
-        if reply.error or reply.status == "failed":
-            raise failure(ask, body)
         excerpt = body[:200].decode("utf-8", "replace")
         raise faults.error or MalformedResponseError(
             f"{ask.model!r} answered without output: {excerpt}", dialect=NAME, field="output", excerpt=excerpt
@@ -152,8 +151,8 @@ def parse_response(body: bytes, ask: Ask) -> Completion:
         notes=faults.notes,
     )
     if is_failure(reply.status) and not reply.error:
-        raise failure(ask, body, False, replace(completion, finish_reason=reply.status))
-    return checked(ask, body, completion, reply.error)
+        raise failure(ask.model, body, False, replace(completion, finish_reason=reply.status))
+    return checked(ask.model, body, completion, reply.error)
 
 
 def exchange(ask: Ask) -> Exchange:
@@ -193,7 +192,7 @@ class _Reader(StreamReader):
         if fields.type in ("response.completed", "response.incomplete"):
             self._whole = bytes(fields.response)
         elif fields.type in ("response.failed", "error") or fields.error:
-            raise failure(self.ask, bytes(fields.response) or event)
+            raise failure(self.ask.model, bytes(fields.response) or event)
         elif fields.type in ("response.output_text.delta", "response.refusal.delta") and isinstance(fields.delta, str):
             self._texts.append(fields.delta)
             # What does not fit is recorded when the whole table is read.

@@ -18,7 +18,8 @@ from typing import Protocol, runtime_checkable
 import httpx
 from pydantic import SecretStr
 
-from ..dialects.base import Completion, Exchange, FailedAnswer, Request, advance, load
+from ..dialects.base import Completion, Exchange, Request, advance, load
+from ..dialects.reading.answer import FailedAnswer
 from ..dialects.reading.decode import parse_error
 from ..errors import MalformedResponseError, RequestError
 from ..models.spec import Address, Endpoint, Served

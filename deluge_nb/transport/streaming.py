@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 import httpx
 
-from ..dialects.base import Delta, FailedAnswer, StreamReader
+from ..dialects.base import Delta, StreamReader
+from ..dialects.reading.answer import FailedAnswer
 from ..dialects.reading.events import is_json
 from ..errors import DelugeError, RequestError
 from .reading import UnfinishedStreamError, UnreadableBodyError, assembled, body_stream, read_stream

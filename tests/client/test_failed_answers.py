@@ -47,6 +47,29 @@ GOOD_STREAMS = {
 BUSY = {"code": 429, "message": "slow down"}
 GONE = {"code": 502, "message": "gone"}
 REPORTED = {"message": "busy", "type": "overloaded_error"}
+# Failures in place of an answer, without an object called "error", and what their code means.
+BARE: dict[str, tuple[Any, int | None]] = {
+    "detail": ({"detail": "the model is busy"}, None),
+    "list of details": ({"detail": [{"loc": ["body"], "msg": "busy", "type": "value_error"}]}, None),
+    "code": ({"message": "busy", "code": 429}, 429),
+    "word": ({"object": "error", "message": "busy", "type": "ServiceUnavailable", "code": "503"}, 503),
+    "message alone": ({"Message": "busy"}, None),
+    "own code": ({"code": 20012, "msg": "busy", "data": None}, None),
+    "list": ({"success": False, "errors": [{"code": 504, "message": "busy"}], "result": None}, 504),
+    "base": ({"base_resp": {"status_code": 1002, "status_msg": "busy"}, "choices": None}, None),
+    "flag": ({"error": True, "message": "busy"}, None),
+    "number": ({"error": 502, "message": "busy"}, None),
+    "problem": ({"type": "about:blank", "title": "busy", "status": 503}, 503),
+    "fault": ({"fault": {"faultstring": "busy", "detail": {"errorcode": "policies.ratelimit"}}}, None),
+}
+# What the events of a stream say beside an answer.
+HARMLESS: list[Any] = [
+    {"type": "ping", "message": "still here"},
+    {"code": 0, "msg": "success", "data": None},
+    {"base_resp": {"status_code": 0, "status_msg": ""}, "choices": []},
+    {"status": "processing", "message": "position 3 in the queue"},
+    {"code": 200, "message": "OK"},
+]
 
 
 def at(dialect: str, *path: str | int, value: Any) -> Any:
@@ -58,6 +81,7 @@ WHOLE: list[tuple[str, str, Any, int | None, bool]] = [
     *((dialect, "error alone", {"error": BUSY}, 429, False) for dialect in MODELS),
     *((dialect, "digits", {"error": {**GONE, "code": "503"}}, 503, False) for dialect in MODELS),
     *((dialect, "text alone", {"error": "gone"}, None, False) for dialect in MODELS),
+    *((dialect, name, body, status, False) for dialect in MODELS for name, (body, status) in BARE.items()),
     *((dialect, "error beside text", at(dialect, "error", value=GONE), 502, True) for dialect in MODELS),
     *((dialect, "type beside text", at(dialect, "error", value=REPORTED), 529, True) for dialect in MODELS),
     ("openai", "choice", at("openai", "choices", 0, "error", value=GONE), 502, True),
@@ -76,6 +100,7 @@ CHUNKS: list[tuple[str, str, list[Any], int | None]] = [
     *((dialect, "error", [{"error": GONE}], 502) for dialect in MODELS),
     *((dialect, "digits", [{"error": {**GONE, "code": "503"}}], 503) for dialect in MODELS),
     *((dialect, "text", [{"error": "gone"}], None) for dialect in MODELS),
+    *((dialect, name, [body], status) for dialect in MODELS for name, (body, status) in BARE.items()),
     ("openai", "choice", [{"choices": [{"index": 0, "delta": {}, "error": GONE, "finish_reason": "error"}]}], 502),
     ("openai", "word", [{"choices": [{"index": 0, "delta": {}, "finish_reason": "network_error"}]}], 502),
     ("completions", "word", [{"choices": [{"index": 0, "text": "", "finish_reason": "error"}]}], None),
@@ -168,6 +193,7 @@ def test_a_reply_with_an_error_in_it_is_one(
     response = way(client_of(dialect, Scripted(encoded(body)), file, 1), dialect)
     assert response.is_error
     assert response.status_code == status
+    assert "busy" in (response.error_message or "") or "busy" not in json.dumps(body)
     assert response.completion == ("Oslo" if has_text else None)
     assert response.raw_response == body
     retried = Scripted(encoded(body), encoded(GOOD[dialect]))
@@ -200,6 +226,15 @@ def test_a_stream_that_ends_with_an_error_failed(
     again = Scripted(as_stream(dialect, GOOD_STREAMS[dialect]))
     answer = way(client_of(dialect, again, file, 1), dialect)
     assert (answer.completion, answer.from_cache, again.asked) == ("Oslo", False, 1)
+
+
+@pytest.mark.parametrize("dialect", MODELS)
+def test_an_event_that_reports_no_failure_is_none(dialect: str, tmp_path: Path) -> None:
+    events = GOOD_STREAMS[dialect]
+    for harmless in HARMLESS:
+        transport = Scripted(as_stream(dialect, [harmless, *events[:-1], harmless, events[-1]]))
+        response = stream(client_of(dialect, transport, tmp_path / f"{HARMLESS.index(harmless)}.db", 1), dialect)
+        assert (response.completion, response.error_message) == ("Oslo", None), harmless
 
 
 @pytest.mark.parametrize("dialect", MODELS)

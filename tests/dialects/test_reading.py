@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from deluge_nb.dialects.base import Ask, Completion, FailedAnswer, StreamReader, load
+from deluge_nb.dialects.base import Ask, Completion, StreamReader, load
+from deluge_nb.dialects.reading.answer import FailedAnswer
 from deluge_nb.models.spec import Endpoint
 from deluge_nb.prompts import Prompt
 from deluge_nb.sampling import SamplingParams
@@ -306,6 +307,44 @@ def test_an_odd_field_of_a_chunk_costs_at_most_itself(dialect: str, number: int,
         events = copy.deepcopy(STREAMS[dialect])
         events[number] = replaced(events[number], path, value)
         assert streamed(dialect, events).text == "Oslo", value
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        ["Os", "lo"],
+        {"type": "text", "text": "Oslo"},
+        [{"type": "text", "text": {"value": "Oslo", "annotations": []}}],
+        [{"type": "markdown", "text": "Oslo"}],
+        [{"text": "Os"}, None, "lo"],
+        [{"type": "text", "text": "Oslo"}, {"type": "citation", "text": "a source"}],
+    ],
+)
+def test_a_content_of_any_shape_is_read(content: Any) -> None:
+    for dialect, path in (("openai", ("choices", 0, "message", "content")), ("cohere", ("message", "content"))):
+        assert read(dialect, replaced(BODIES[dialect], path, content)).text == "Oslo"
+    events = [replaced(CHAT_CHUNKS[0], ("choices", 0, "delta", "content"), content), STREAMS["openai"][-1]]
+    assert streamed("openai", events).text == "Oslo"
+
+
+@pytest.mark.parametrize(("dialect", "other"), [("openai", "completions"), ("completions", "openai")])
+def test_a_reply_of_the_other_api_is_read(dialect: str, other: str) -> None:
+    completion = read(dialect, BODIES[other])
+    assert (completion.text, completion.finish_reason) == ("Oslo", "stop")
+    assert completion.logprobs is not None
+    assert completion.logprobs.tokens == ["Os", "lo"]
+    assert streamed(dialect, STREAMS[other]).logprobs == completion.logprobs
+
+
+@pytest.mark.parametrize("dialect", ["openai", "completions"])
+def test_a_stream_of_a_single_chunk_is_an_answer(dialect: str) -> None:
+    entries = {"content": ENTRIES} if dialect == "openai" else COLUMNS
+    part = {"delta": {"content": "Oslo"}} if dialect == "openai" else {"text": "Oslo"}
+    body = {"model": "m", "choices": [{"index": 0, **part, "finish_reason": "stop", "logprobs": entries}]}
+    completion = read(dialect, body)
+    assert completion.text == "Oslo"
+    assert completion.logprobs is not None
+    assert json.loads(completion.raw) == body
 
 
 # Failures -------------------------------------------------------------------------------------------------------------

@@ -121,6 +121,10 @@ SHAPES: dict[str, dict[str, Any]] = {
         },
         *MIXED,
     ),
+    "parts marked as thoughts": reply(
+        {"content": [{"type": "text", "text": "No wait", "thought": True}, {"type": "text", "text": "Yes"}]}, *MIXED
+    ),
+    "a summary beside a text alone": reply({"content": [{"type": "summary_text", "text": "No wait"}, "Yes"]}, *MIXED),
     "harmony": reply(
         {
             "content": "<|channel|>analysis<|message|>No wait<|end|><|start|>assistant<|channel|>final<|message|>Yes"

@@ -176,7 +176,8 @@ async def send(
     DelugeError
         When the server refuses, cannot be reached, or sends a reply that cannot be read.
     """
-    from ...dialects.base import FailedAnswer, load
+    from ...dialects.base import load
+    from ...dialects.reading.answer import FailedAnswer
     from ...dialects.reading.thinking.completion import as_requested, separate_thinking
 
     ask, dialect = with_refused_fields(ask), load(ask.endpoint.dialect)

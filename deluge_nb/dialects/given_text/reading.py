@@ -10,8 +10,10 @@ from ...logprobs.columns import Builder
 from ...logprobs.table import Logprobs
 from ...logprobs.values import rank_key
 from ...text.end_tokens import is_end_token
-from ..base import Ask, failure
+from ..base import Ask
+from ..reading.answer import failure
 from ..reading.decode import parse_loosely
+from ..reading.failures import reports_failure
 from ..reading.fitting import as_number
 from .boundary import Token
 
@@ -50,8 +52,8 @@ def reply_of(ask: Ask, body: bytes) -> dict[str, Any]:
         reply = None
     # SGLang answers a list to a list.
     reply = reply[0] if isinstance(reply, list) and len(reply) == 1 else reply
-    if not isinstance(reply, dict) or reply.get("error") or reply.get("object") == "error":
-        raise failure(ask, body)
+    if not isinstance(reply, dict) or reports_failure(reply):
+        raise failure(ask.model, body)
     return reply
 
 

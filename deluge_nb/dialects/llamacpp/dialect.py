@@ -19,9 +19,11 @@ from ...errors import MalformedResponseError, RequestError
 from ...logprobs.table import Logprobs
 from ...prompts import text_only
 from .. import openai
-from ..base import Ask, Completion, Exchange, FailedAnswer, Request, checked, converse, failure
+from ..base import Ask, Completion, Exchange, Request, converse
+from ..reading.answer import FailedAnswer, checked, reported_failure
 from ..reading.decode import ServerError, decode
 from ..reading.decode import parse_error as parse_server_error
+from ..reading.failures import REASON_FIELDS
 from ..reading.faults import Faults
 from .replies import NAME, Reply
 from .rows import build_table, reply_reader, rows, tokenize, width_of
@@ -29,17 +31,11 @@ from .scoring import score
 from .stream import CompletionReader, add_unreported_tokens
 
 # The key, and not the token of this name that every whole vocabulary lists.
-_ERROR_KEY = re.compile(rb'"error"\s*:')
+_REASON_KEY = re.compile(rf'"(?:{"|".join(REASON_FIELDS)})"\s*:'.encode())
 
 
 class _Templated(msgspec.Struct):
     prompt: str
-
-
-class _Failure(msgspec.Struct):
-    error: Any = None
-    content: Any = None
-    choices: Any = None
 
 
 def exchange(ask: Ask) -> Exchange:
@@ -55,8 +51,9 @@ def exchange(ask: Ask) -> Exchange:
     while True:
         try:
             body = yield request
-            if request.reader is None and _is_failure(body):  # of any of the requests
-                request = dataclasses.replace(request, failure=failure(ask, body))
+            # Of any of the requests.
+            if request.reader is None and (failed := _reported(ask, body)) is not None:
+                request = dataclasses.replace(request, failure=failed)
             else:
                 request = steps.send(body)
         except FailedAnswer as error:
@@ -97,15 +94,12 @@ def _chat_request(ask: Ask) -> Request:
     return dataclasses.replace(request, path="/v1" + request.path)
 
 
-def _is_failure(body: bytes) -> bool:
-    """Return whether a reply is a failure and nothing else."""
-    if _ERROR_KEY.search(body) is None:
-        return False
-    try:
-        reply = decode(body, _Failure, NAME, faults=Faults())
-    except MalformedResponseError:
-        return False
-    return bool(reply.error) and reply.content is None and reply.choices is None
+def _reported(ask: Ask, body: bytes) -> FailedAnswer | None:
+    """Return the failure that a reply reports, if it is nothing else."""
+    failed = reported_failure(ask.model, body) if _REASON_KEY.search(body) is not None else None
+    reply = failed.body if failed is not None else None
+    has_answer = isinstance(reply, dict) and any(reply.get(name) is not None for name in ("content", "choices"))
+    return None if has_answer else failed
 
 
 def _read(ask: Ask, body: bytes, prompt: str | list[int], reader: CompletionReader | None) -> Exchange:
@@ -114,8 +108,8 @@ def _read(ask: Ask, body: bytes, prompt: str | list[int], reader: CompletionRead
     try:
         reply = reply_reader(ask, faults)(body)
     except MalformedResponseError:
-        if _is_failure(body):
-            raise failure(ask, body) from None
+        if (failed := _reported(ask, body)) is not None:
+            raise failed from None
         raise
     notes = faults.notes if reader is None else (*reader.faults.notes, *faults.notes)
     logprobs, raw = None, _without_entries(body)
@@ -130,7 +124,7 @@ def _read(ask: Ask, body: bytes, prompt: str | list[int], reader: CompletionRead
             notes = (*notes, str(error)) if isinstance(error, MalformedResponseError) else notes
     completion = dataclasses.replace(_completion(reply, logprobs, raw), notes=notes)
     ending = dataclasses.replace(completion, finish_reason=reply.stop_type)
-    checked(ask, body, ending, reply.error)
+    checked(ask.model, body, ending, reply.error)
     return completion
 
 

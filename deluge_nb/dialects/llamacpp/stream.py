@@ -13,7 +13,8 @@ from typing import Any
 import msgspec
 
 from ...errors import MalformedResponseError
-from ..base import Ask, Completion, Delta, Request, StreamReader, failure
+from ..base import Ask, Completion, Delta, Request, StreamReader
+from ..reading.answer import failure
 from ..reading.decode import decode
 from ..reading.failures import is_failure
 from .replies import NAME, Entry, Reply, Row
@@ -69,7 +70,7 @@ class CompletionReader(StreamReader):
         chunk = decode(event, _Chunk, NAME, faults=self.faults)
         if chunk.error or is_failure(chunk.stop_type):
             error = chunk.error or False
-            raise failure(self.ask, event, error, Completion(None, finish_reason=chunk.stop_type or None))
+            raise failure(self.ask.model, event, error, Completion(None, finish_reason=chunk.stop_type or None))
         if chunk.stop or chunk.stop_type:
             self._last = {**decode(event, dict[str, Any], NAME), "stop": True}
         self._texts.append(chunk.content)

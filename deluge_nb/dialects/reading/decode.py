@@ -12,6 +12,7 @@ import msgspec
 
 from ...errors import MalformedResponseError
 from ...logprobs.columns import replace_surrogates
+from .failures import REASON_FIELDS
 from .faults import Faults
 from .fitting import Misfit, fit
 
@@ -144,8 +145,9 @@ def parse_error(status: int, body: bytes) -> ServerError:
     code = None
     while isinstance(reason, dict):
         code = reason.get("code") or reason.get("type") or reason.get("status") or code
-        keys = ("error", "message", "detail", "msg", "error_msg")
-        inner = next((reason[key] for key in keys if reason.get(key)), None)
+        # Not a number or a flag, which says only that there is a reason.
+        values = (reason.get(name) for name in REASON_FIELDS)
+        inner = next((value for value in values if value and isinstance(value, str | dict | list)), None)
         if inner is None:
             break
         reason = inner[0] if isinstance(inner, list) and inner else inner

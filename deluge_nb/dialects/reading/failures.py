@@ -49,7 +49,22 @@ _STATUSES = {
     "too_many_requests": 429,
     "unavailable": 503,
 }
-_CODE_FIELDS = ("status_code", "http_status", "code", "status", "type")
+_CODE_FIELDS = ("status_code", "http_status", "statusCode", "code", "status", "type", "error_code")
+# Fields that hold the failure of the server behind, or the list of what was wrong.
+_CAUSE_FIELDS = ("error", "errors", "detail", "fault")
+REASON_FIELDS = (
+    *("error", "message", "Message", "faultstring", "detail", "msg", "error_msg", "error_message", "errorMessage"),
+    *("status_msg", "errors", "base_resp", "fault", "title"),
+)
+"""Fields that hold the reason of a failure, or another object that does."""
+# Of these, the ones that also other events may have.
+_TEXT_FIELDS = ("message", "Message", "msg", "error_msg", "error_message", "errorMessage", "status_msg")
+# Fields that hold an answer, a part of it, or its beginning.
+_ANSWER_FIELDS = (
+    *("choices", "candidates", "output", "content", "content_block", "delta", "response", "text"),
+    "generated_text",
+)
+_LABELS = ("type", "object", "event", "status", "state")
 # An error may hold the error of the server behind it, which may hold another.
 _MOST_LEVELS = 8
 
@@ -106,13 +121,47 @@ def status_of(error: Any, finish_reason: str | None = None) -> int | None:
     return next((_STATUSES[text] for code in codes if (text := _plain(code)) in _STATUSES), None)
 
 
+def reports_failure(value: Any) -> bool:
+    """Return whether a parsed reply, or an event of a stream, holds no part of an answer and the reason of a failure.
+
+    Examples
+    --------
+    >>> from deluge_nb.dialects.reading.failures import reports_failure
+    >>> reports_failure({"message": "slow down", "code": 429}), reports_failure({"detail": "model is busy"})
+    (True, True)
+    >>> reports_failure({"type": "ping", "message": "still here"}), reports_failure({"choices": [], "usage": {}})
+    (False, False)
+    """
+    if isinstance(value, list) and value:
+        value = value[0]
+    if not isinstance(value, dict):
+        return False
+    if value.get("error"):
+        return True
+    if any(value.get(name) for name in _ANSWER_FIELDS) or isinstance(value.get("message"), dict):
+        return False
+    labels = [_plain(value[name]) for name in _LABELS if isinstance(value.get(name), str)]
+    if any(is_failure(label) or label in _STATUSES for label in labels) or status_of(value) is not None:
+        return True
+    if value.get("success") is False or any(value.get(name) for name in _CAUSE_FIELDS):
+        return True
+    base = value.get("base_resp")
+    fields = base if isinstance(base, dict) else value
+    if not any(isinstance(fields.get(name), str) and fields[name] for name in _TEXT_FIELDS):
+        return False
+    # A number says whether the text is a failure; a word that names none says that it is something else.
+    codes = [text for name in _CODE_FIELDS if (text := _plain(fields.get(name))).lstrip("-").isdigit()]
+    return any(int(code) != 0 and not 200 <= int(code) < 300 for code in codes) if codes else not labels
+
+
 def _codes(error: Any, levels: int) -> Iterator[Any]:
     if isinstance(error, list) and error:
         error = error[0]
     if not isinstance(error, dict) or not levels:
         return
     yield from (error[name] for name in _CODE_FIELDS if name in error)
-    yield from _codes(error.get("error"), levels - 1)
+    for name in _CAUSE_FIELDS:
+        yield from _codes(error.get(name), levels - 1)
 
 
 def _plain(code: Any) -> str:

@@ -16,8 +16,6 @@ T = TypeVar("T")
 
 # Integers that a float holds exactly; a larger number is no count, index or id.
 _MOST = 1 << 53
-# Types of the parts of a message that hold text of the answer, in the chat API and in others.
-_TEXT_PARTS = frozenset({"", "input_text", "output_text", "text", "text_delta"})
 
 
 class Misfit(Exception):
@@ -159,23 +157,6 @@ def _fit_list(value: Any, info: inspect.ListType, faults: Faults, at: str) -> li
                 raise Misfit(at) from None  # a column without one of its values would be shifted
             faults.add(misfit.path)
     return items
-
-
-def join_parts(content: str | list[dict[str, Any]] | None, faults: Faults, at: str) -> str | None:
-    """Return the text of a message; the texts of several parts are joined, and what is no text is recorded."""
-    if not isinstance(content, list):
-        return content
-    texts: list[str] = []
-    for index, part in enumerate(content):
-        kind = part.get("type")
-        if isinstance(kind, str) and kind not in _TEXT_PARTS:
-            continue
-        text = part.get("text", "")
-        if isinstance(text, str):
-            texts.append(text)
-        else:
-            faults.add(f"{at}[{index}].text")
-    return "".join(texts)
 
 
 def read_counts(usage: Mapping[str, Any] | None, faults: Faults, at: str = "usage") -> dict[str, Any] | None:
