@@ -2,11 +2,38 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import warnings
+from collections.abc import Iterator
+from contextvars import ContextVar
 
 # A context manager of the package is entered by way of contextlib.
 _SKIPPED = (__name__.partition(".")[0], "contextlib")
+
+_is_part = ContextVar("is_part", default=False)
+
+
+@contextlib.contextmanager
+def in_part() -> Iterator[None]:
+    """Leave warnings that count rows to the caller, which asks its rows in parts and counts them all."""
+    token = _is_part.set(True)
+    try:
+        yield
+    finally:
+        _is_part.reset(token)
+
+
+def warn_of_rows(message: str) -> None:
+    """Issue a warning that counts the rows of a call, as :func:`warn` does; nothing within :func:`in_part`.
+
+    Parameters
+    ----------
+    message
+        One sentence.
+    """
+    if not _is_part.get():
+        warn(message)
 
 
 def warn(message: str, category: type[Warning] = UserWarning) -> None:

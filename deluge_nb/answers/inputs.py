@@ -96,7 +96,7 @@ def check_client(client: object, setting: str) -> None:
 
 
 def read_answer_sets(
-    labels: AnswerSet | Iterable[AnswerSet], size: int, *, single_tokens: bool = False
+    labels: AnswerSet | Iterable[AnswerSet], size: int | None, *, single_tokens: bool = False
 ) -> tuple[list[Labels], list[str]]:
     """Return the set of answers of each input, and the names of the answers if all inputs share one set.
 
@@ -105,7 +105,7 @@ def read_answer_sets(
     labels
         One set of answers, or a list with one set for each input.
     size
-        The number of inputs.
+        The number of inputs; None if all must share one set.
     single_tokens
         Whether every answer is one token of the vocabulary.
 
@@ -115,9 +115,11 @@ def read_answer_sets(
         When something other than texts is among the answers, or the number of sets is not that of the inputs.
     """
     entries = _entries(labels, "labels")
-    if isinstance(entries, dict) or isinstance(entries[0], str) or not isinstance(entries[0], Iterable):
+    if isinstance(entries, dict) or isinstance(entries[0], str | bytes) or not isinstance(entries[0], Iterable):
         shared = Labels(_answers(entries, "labels"), single_tokens=single_tokens)
-        return [shared] * size, shared.names
+        return [shared] * (1 if size is None else size), shared.names
+    if size is None:
+        raise SettingError("labels must be one set of answers for all rows.", setting="labels", value=entries)
     if len(entries) != size:
         raise SettingError(
             f"labels must be one set of answers, or one for each of the {size} inputs, not {len(entries)}.",

@@ -16,7 +16,7 @@ from ..prompts import Conversation, Message, RawPrompt
 from ..render.results import Row, Share, describe_mass, rows_to_html, shares_to_html
 from ..render.scale import percent
 from ..text.counts import pluralize
-from ..warning import warn
+from ..warning import warn_of_rows
 
 if TYPE_CHECKING:
     import pandas
@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 # Rows of the table that a notebook shows.
 _MOST_ROWS = 20
 # Below this total probability on any answer, shares say little; few inputs prove nothing about a prompt.
-_LITTLE_MASS = 0.05
+LITTLE_MASS = 0.05
+"""Probability on all answers together below which a share rests on almost nothing."""
 _FEWEST_ROWS = 10
 
 
@@ -339,12 +340,28 @@ def warn_of_little_mass(results: Sequence[Classification]) -> None:
         The results of one call.
     """
     masses = [result.matched_mass for result in results if not result.is_error]
-    little = sum(mass < _LITTLE_MASS for mass in masses)
-    if len(masses) >= _FEWEST_ROWS and little > len(masses) / 2:
-        warn(
-            f"{little} of {pluralize(len(masses), 'input')} have less than {percent(_LITTLE_MASS)} of the probability "
-            "on any label: does the prompt name them?"
-        )
+    little = sum(mass < LITTLE_MASS for mass in masses)
+    message = describe_little_mass(little, len(masses), "input")
+    if message is not None:
+        warn_of_rows(message)
+
+
+def describe_little_mass(little: int, rows: int, noun: str) -> str | None:
+    """Return a sentence for a call most of whose rows have less probability on any answer than ``LITTLE_MASS``.
+
+    Parameters
+    ----------
+    little, rows
+        How many have so little, and how many there are.
+    noun
+        Name of a row.
+    """
+    if rows < _FEWEST_ROWS or little <= rows / 2:
+        return None
+    return (
+        f"{little:,} of {rows:,} {noun}s have less than {percent(LITTLE_MASS)} of the probability on any label: does "
+        "the prompt name them?"
+    )
 
 
 def _shares(result: Classification, names: Sequence[str]) -> list[float]:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..answers.results import LITTLE_MASS
+
 if TYPE_CHECKING:
     import pyarrow as pa
 
@@ -37,6 +39,8 @@ class Progress:
         Cost in US dollars; None where no server reports it.
     shares
         Histogram of the shares of the likeliest label.
+    with_mass, little_mass
+        Answers whose probability on any label is known, and how many of them have little.
     under_way
         Rows that are done of each part under way, as far as the engine knows.
     began, ended
@@ -57,6 +61,8 @@ class Progress:
     transient: int = 0
     cost: float | None = None
     shares: list[int] = field(default_factory=lambda: [0] * BINS)
+    with_mass: int = 0
+    little_mass: int = 0
     under_way: dict[int, float] = field(default_factory=dict)
     began: float = field(default_factory=time.monotonic)
     ended: float | None = None
@@ -76,6 +82,9 @@ class Progress:
         costs = answers["cost"].drop_null().to_numpy()
         if len(costs):
             self.cost = (self.cost or 0.0) + float(costs.sum())
+        masses = answers["matched_mass"].drop_null().to_numpy()
+        self.with_mass += len(masses)
+        self.little_mass += int(np.count_nonzero(masses < LITTLE_MASS))
         shares = answers["probability"].drop_null().to_numpy()
         counts, _ = np.histogram(shares, BINS, (0.0, 1.0))
         self.shares = [before + int(count) for before, count in zip(self.shares, counts, strict=True)]

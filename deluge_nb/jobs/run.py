@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from .engines.base import Engine
 
 Update = Callable[[Progress], object]
-_SEEN = ["error", "is_transient", "cost", "probability"]
+_SEEN = ["error", "is_transient", "cost", "probability", "matched_mass"]
 # Rows that are hashed at a time.
 _CHUNK = 4096
 

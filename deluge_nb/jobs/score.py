@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..answers.classify import Method
 from ..answers.inputs import AnswerSet, Template, check_client
+from ..answers.results import describe_little_mass
 from ..errors import invalid_argument
 from ..warning import warn
 from .card import Display
@@ -200,6 +201,9 @@ def _run(folder: JobFolder, spec: Spec, engine: Engine, show_progress: bool, *, 
         transient = f"; job.retry() asks {progress.transient} of them again" if progress.transient else ""
         reason, _ = progress.failures.most_common(1)[0]
         warn(f"{progress.describe_failed()} failed, most often for this reason: {reason}{transient}")
+    little = describe_little_mass(progress.little_mass, progress.with_mass, "row")
+    if little is not None:
+        warn(little)
     return progress
 
 

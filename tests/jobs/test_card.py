@@ -37,6 +37,7 @@ def answers(errors: list[str | None], cost: float | None = None) -> pa.Table:
             "is_transient": pa.array([error is not None for error in errors]),
             "cost": pa.array([cost] * size, pa.float64()),
             "probability": pa.array(shares, pa.float64()),
+            "matched_mass": pa.array(shares, pa.float64()),
         }
     )
 

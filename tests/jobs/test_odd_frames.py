@@ -13,6 +13,7 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pyarrow.dataset as ds
+import pyarrow.parquet as pq
 import pytest
 
 from deluge_nb import Conversation, SettingError, score_frame
@@ -161,6 +162,10 @@ def used_up() -> Any:
     return connection
 
 
+def union() -> Any:
+    return pa.UnionArray.from_sparse(pa.array([0, 1, 0], pa.int8()), [pa.array(NUMBERS), pa.array(LETTERS)])
+
+
 def dataset(frame: pd.DataFrame) -> Any:
     return ds.dataset(pa.table(frame))
 
@@ -170,6 +175,7 @@ def several_levels() -> pd.DataFrame:
     return frame.set_axis(pd.MultiIndex.from_tuples([("number", "a"), ("text", "b")]), axis=1)
 
 
+@pytest.mark.filterwarnings("ignore:Arrow output on a DB-API result")
 @pytest.mark.parametrize(
     ("data", "message"),
     [
@@ -201,6 +207,7 @@ def several_levels() -> pd.DataFrame:
         (Stream(), "a stream of rows.*read them first"),
         (Splits(train=1, test=2), r"several splits \('train', 'test'\); pass one of them, such as data\['train'\]"),
         ("https://example.org/a.parquet", "is an address; copy the file"),
+        (pa.table({"number": NUMBERS, "text": union()}), "'text' of data has the type .*union.*leave it out"),
         ("nowhere.parquet", "a path where there is no file"),
         (Path(__file__).parent, r"is a folder; name one Parquet file"),
         (Path(__file__), "is no Parquet file that can be read"),
@@ -213,10 +220,23 @@ def test_other_frames_are_refused_with_the_remedy(server: RowServer, tmp_path: P
     assert server.requests == 0
 
 
+def test_a_parquet_file_may_have_any_types(server: RowServer, tmp_path: Path) -> None:
+    lists = pd.array([["a"]] * 3, pd.ArrowDtype(pa.list_(pa.string())))
+    table = pa.Table.from_pandas(texts(LETTERS).assign(lists=lists))
+    table = table.set_column(1, "text", pa.array(LETTERS).cast(pa.string_view()))
+    pq.write_table(table, tmp_path / "in.parquet")
+    job = score_frame(tmp_path / "in.parquet", TEMPLATE, server.client(), labels=LABELS, out=tmp_path, part_rows=2)
+    assert job.to_pandas()[["text", "lists"]].to_numpy().tolist() == [[letter, ["a"]] for letter in LETTERS]
+    # The same rows as a table, whose columns pandas has described, are the same job.
+    score_frame(pq.read_table(tmp_path / "in.parquet"), TEMPLATE, server.client(), labels=LABELS, out=tmp_path)
+    assert server.requests == 3
+
+
 def test_other_files_are_refused_with_what_reads_them(server: RowServer, tmp_path: Path) -> None:
-    for name, reader in (("a.csv", r"pandas\.read_csv\(path\)"), ("a.JSONL", r"read_json\(path, lines=True\)")):
+    readers = {"a.csv": r"read_csv\(path\)", "a.JSONL": r"read_json\(path, lines=True\)", "a.csv.gz": "read_csv"}
+    for name, reader in readers.items():
         (tmp_path / name).write_text("number,text\n1,a\n")
-        with pytest.raises(SettingError, match=f"is no Parquet file; pass what .*{reader} returns"):
+        with pytest.raises(SettingError, match=f"is no Parquet file; pass what pandas.{reader}.* returns"):
             score_frame(tmp_path / name, TEMPLATE, server.client(), out=tmp_path / "job", show_progress=False)
 
 

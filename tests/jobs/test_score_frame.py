@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -315,6 +316,10 @@ def test_classify_frame_has_the_results_of_classify(server: RowServer, tmp_path:
         ({"template": "{nothing}"}, "no placeholder|asks for"),
         ({"template": "{number} and {nothing}"}, "asks for {nothing}"),
         ({"data": pd.Series(["a"])}, r"data must be a data frame, such as series.to_frame"),
+        ({"labels": [["yes", "no"]] * 3}, "one set of answers for all rows"),
+        ({"labels": [b"yes", b"no"]}, r"labels\[0\] must be a text, not b'yes'"),
+        ({"labels": ["\ud800", "no"]}, "labels must be whole characters"),
+        ({"template": "{text} \ud800"}, "template must be whole characters"),
         ({"data": [1, 2]}, "data must be a data frame"),
         ({"data": pl.scan_parquet("nowhere.parquet")}, "data is a lazy frame that cannot be collected: No such file"),
         ({"data": pl.LazyFrame({"a": [1]}).select("b")}, "data is a lazy frame that cannot be collected"),
@@ -402,3 +407,24 @@ def test_a_wrong_way_to_classify_leaves_no_job_behind(
     with pytest.raises(SettingError, match=message):
         classify_frame(rows(3), **(given | settings), show_progress=False)
     assert not (tmp_path / "job").exists()
+
+
+@pytest.mark.parametrize("classifies", [False, True])
+def test_a_job_warns_once_of_little_mass_and_of_failures_whatever_its_parts(
+    server: RowServer, tmp_path: Path, classifies: bool
+) -> None:
+    server.server.always(("Hm", {"Hm": 0.99, "yes": 0.001}))
+    server.server.answer = lambda seen, number, usual=server.server.answer: (
+        Reply({"error": {"message": "busy"}}, 503) if "Row 0" in seen.question else usual(seen, number)
+    )
+    settings: dict[str, Any] = {"out": tmp_path, "part_rows": 12, "show_progress": False}
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        if classifies:
+            classify_frame(rows(40), LABELS, server.client(), template=TEMPLATE, **settings)
+        else:
+            score_frame(rows(40), TEMPLATE, server.client(), labels=LABELS, **settings)
+    failed, little = (str(warning.message) for warning in caught)
+    assert failed.startswith("1 of 40 rows failed")
+    assert little.startswith("39 of 39 rows have less than 5 % of the probability on any label")
+    assert {warning.filename for warning in caught} == {__file__}

@@ -17,7 +17,7 @@ from ...sampling import SamplingParams
 from ...text.end_tokens import INTERRUPTED
 from ...tools import OutputSchema, Tool
 from ...transport import portal
-from ...warning import warn
+from ...warning import warn, warn_of_rows
 from ..interruption import check_stop, describe, ends_task
 from ..route import Route
 from .progress import ProgressBar
@@ -356,8 +356,10 @@ class Batch:
     def collect(self) -> list[APIResponse]:
         """Return the responses once all are there; warn of failures, and of missing log-probabilities."""
         responses = [response for response in self.responses if response is not None]
+        failed = failure_warning(responses, self._refusals.first, self._unsent)
+        if failed is not None:
+            warn_of_rows(failed)
         for message in (
-            failure_warning(responses, self._refusals.first, self._unsent),
             missing_warning(self.items, responses),
             self._draws.trouble(),
             self._pace_trouble(),

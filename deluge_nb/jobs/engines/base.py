@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from ...client.sending.progress import listening
 from ...errors import SettingError
+from ...warning import in_part
 from ..folder import JobFolder
 from ..spec import Spec
 from ..worker import Ask, ask_again, numbers_of, prompts_of, score_table, send
@@ -88,10 +89,11 @@ class Worker:
             return Done(part, 0)
         questions = folder.read_questions(part)
         before = folder.read_answers(part) if is_done else None
-        if before is None:
-            answers = score_table(self.spec, questions, ask)
-        else:
-            answers = ask_again(self.spec, questions, before, ask, only)
+        with in_part():  # the job counts the failures of all parts
+            if before is None:
+                answers = score_table(self.spec, questions, ask)
+            else:
+                answers = ask_again(self.spec, questions, before, ask, only)
         folder.write_answers(part, answers)
         return Done(part, questions.num_rows)
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...errors import SettingError, invalid_argument
-from ...extras import import_extra
-from .types import as_storable
+from ...extras import has_extra, import_extra
+from .types import as_storable, storable_schema
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -37,6 +37,7 @@ _READERS = {
     ".feather": "pandas.read_feather(path)",
     ".arrow": "pandas.read_feather(path)",
 }
+_PACKED = {".gz", ".bz2", ".xz", ".zip", ".zst"}
 
 
 class Frame:
@@ -62,14 +63,15 @@ class Frame:
             self._path = Path(data).expanduser()
             try:
                 with pq.ParquetFile(self._path) as file:
-                    self.schema, self.rows = file.schema_arrow, file.metadata.num_rows
+                    schema, self.rows = file.schema_arrow, file.metadata.num_rows
             except Exception as error:
                 raise _unreadable(data, self._path, error) from None
         else:
-            self._table = as_storable(_as_table(data))
-            self.schema, self.rows = self._table.schema, self._table.num_rows
+            self._table = _as_table(data)
+            schema, self.rows = self._table.schema, self._table.num_rows
+        _check_distinct(schema.names)
+        self.schema = storable_schema(schema).with_metadata(_readable_metadata(schema))
         self.uneven = _uneven_dicts(data, self.schema)
-        _check_distinct(self.schema.names)
 
     def tables(self, rows: int) -> Iterator[pa.Table]:
         """Yield all rows in order, in tables of a number of rows (the last may have fewer)."""
@@ -90,11 +92,11 @@ class Frame:
 
         if self._table is not None:
             for begin in range(0, self.rows, rows):
-                yield self._table.slice(begin, rows)
+                yield as_storable(self._table.slice(begin, rows)).cast(self.schema)
             return
         with pq.ParquetFile(self._path) as file:
             for batch in file.iter_batches(batch_size=rows):
-                yield pa.Table.from_batches([batch]).cast(self.schema)
+                yield as_storable(pa.Table.from_batches([batch])).cast(self.schema)
 
 
 def _as_table(data: Any) -> pa.Table:
@@ -220,29 +222,29 @@ def _from_pandas(data: Any) -> pa.Table:
     if names != list(data.columns):  # else the results could not stand beside names that are numbers
         data = data.set_axis(names, axis=1)
     # A range is else only described; with a name it is a column like any other index.
-    table = pa.Table.from_pandas(data, preserve_index=True if data.index.name is not None else None)
-    return table.replace_schema_metadata(_readable_metadata(table.schema))
+    return pa.Table.from_pandas(data, preserve_index=True if data.index.name is not None else None)
 
 
-def _readable_metadata(schema: pa.Schema) -> dict[bytes, bytes]:
-    """Return the metadata of a pandas frame without names of types that pandas writes and cannot read."""
+def _readable_metadata(schema: pa.Schema) -> dict[bytes, bytes] | None:
+    """Return metadata without the names of types that pandas writes and cannot read."""
+    described = schema.pandas_metadata
+    if not described or not has_extra("pandas"):
+        return schema.metadata
     import pandas as pd
 
-    metadata = dict(schema.metadata or {})
-    described = json.loads(metadata[b"pandas"])
     for column in described["columns"]:
         try:
             pd.api.types.pandas_dtype(column["numpy_type"])
         except TypeError:  # such as lists of Arrow
             column["numpy_type"] = "object"
-    return {**metadata, b"pandas": json.dumps(described).encode()}
+    return {**schema.metadata, b"pandas": json.dumps(described).encode()}
 
 
 def _uneven_dicts(data: Any, schema: pa.Schema) -> list[str]:
     """Return the columns of a pandas frame that hold dicts with different keys: in Arrow, all have the keys of all."""
     import pyarrow as pa
 
-    if not schema.pandas_metadata or not hasattr(data, "columns"):
+    if type(data).__module__.partition(".")[0] != "pandas":
         return []
     names = [name for name in map(str, data.columns) if pa.types.is_struct(schema.field(name).type)]
     columns = {name: [value for value in data[name] if isinstance(value, dict)] for name in names if name in data}
@@ -307,14 +309,16 @@ def _check_distinct(names: Sequence[str]) -> None:
 
 def _unreadable(data: object, path: Path, error: Exception) -> SettingError:
     """Return the error of a path that is no Parquet file."""
+    ends = [end.lower() for end in path.suffixes]
+    reader = _READERS.get(next((end for end in reversed(ends) if end not in _PACKED), ""))
     if "://" in str(data):
         reason = "is an address; copy the file to this machine first"
     elif path.is_dir():
         reason = "is a folder; name one Parquet file, or pass pyarrow.parquet.read_table(folder)"
     elif not path.exists():
         reason = "is a path where there is no file"
-    elif path.suffix.lower() in _READERS:
-        reason = f"is no Parquet file; pass what {_READERS[path.suffix.lower()]} returns"
+    elif reader is not None:
+        reason = f"is no Parquet file; pass what {reader} returns"
     else:
         reason = f"is no Parquet file that can be read: {_sentence(str(error))}"
     return SettingError(f"data={str(data)!r} {reason}.", setting="data", value=str(data))

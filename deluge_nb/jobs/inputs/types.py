@@ -11,6 +11,19 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
+def storable_schema(schema: pa.Schema) -> pa.Schema:
+    """Return the schema of a table after :func:`as_storable`.
+
+    Parameters
+    ----------
+    schema
+        That of the table.
+    """
+    import pyarrow as pa
+
+    return pa.schema([field.with_type(_storable_type(field.type)) for field in schema], schema.metadata)
+
+
 def as_storable(table: pa.Table) -> pa.Table:
     """Return a table in types that Parquet holds, and that rows can be selected of; the values are the same.
 
