@@ -119,6 +119,7 @@ def test_a_variable_with_a_client_can_be_the_model(shell: InteractiveShell, serv
         ("%%deluge --base-url=\nHi", "--base-url has an empty value"),
         ("%%deluge --compare ' '\nHi", "--compare has an empty value, ' '"),
         ("%%deluge --out\nHi", "--out needs a value."),
+        ("%%deluge --no-view \\\n  -k 3\nHi", "cannot end in a backslash"),
         ("%%deluge --raw=yes\nHi", "--raw takes no value."),
         ("%%deluge --top 5\nHi", "--top is short for --top-logprobs and for --top-p"),
         ("# A question\n%%deluge\nHi", "must be the first line of its cell"),
@@ -164,11 +165,12 @@ def test_the_line_magic_says_what_differs_and_what_to_write_next(shell: Interact
         assert "chart" not in text
 
 
-def test_the_models_are_listed_by_a_word_in_any_case(shell: InteractiveShell) -> None:
+def test_the_models_are_listed_by_words_in_any_case(shell: InteractiveShell) -> None:
     every = run(shell, "%deluge models")
     some = run(shell, "%deluge models gEmini")
     assert 0 < len(some.rows) < len(every.rows)
     assert all("gemini" in " ".join(row).lower() for row in some.rows)
+    assert 0 < len(run(shell, "%deluge models flash GEMINI").rows) < len(some.rows)
 
 
 def test_responses_and_tables_display_themselves(shell: InteractiveShell, server: ChatServer) -> None:

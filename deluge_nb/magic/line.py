@@ -32,7 +32,9 @@ def read_options(parser: argparse.ArgumentParser, line: str) -> argparse.Namespa
     """
     try:
         words = shlex.split(line)
-    except ValueError:
+    except ValueError as error:
+        if "escape" in str(error):
+            raise UsageError(f"The options of {MAGIC} stand on one line, which cannot end in a backslash.") from None
         raise UsageError(f"A quote in the line of {MAGIC} is not closed: {line.strip()}") from None
     names = option_names(parser)
     for word in words:

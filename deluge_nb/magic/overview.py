@@ -43,8 +43,8 @@ class Overview:
         ]
 
 
-def models_with(word: str) -> SupportTable:
-    """Return the models that have a word in their row, in any case; all for an empty word.
+def models_with(words: str) -> SupportTable:
+    """Return the models that have each of the words in their row, in any case; all without a word.
 
     Raises
     ------
@@ -52,7 +52,8 @@ def models_with(word: str) -> SupportTable:
         When no row has it.
     """
     table = REGISTRY.support_table()
-    rows = tuple(row for row in table.rows if word.casefold() in " ".join(row).casefold())
+    sought = words.casefold().split()
+    rows = tuple(row for row in table.rows if all(word in " ".join(row).casefold() for word in sought))
     if not rows:
-        raise UsageError(f"No model has {word!r} in its row; %deluge models shows all.")
+        raise UsageError(f"No model has {words!r} in its row; %deluge models shows all.")
     return replace(table, rows=rows)
