@@ -94,7 +94,8 @@ class Access:
             pairs = []
         for name, value in {"organization": organization, "project": project}.items():
             if value is not None and not (isinstance(value, str) and _VALUE.fullmatch(value)):
-                faults.append(f"{name} must be a text of printable ASCII, not {value!r}.")
+                faults.append(f"{name} must be a text of printable ASCII; the value given is none.")
+                organization, project = (None, project) if name == "organization" else (organization, None)
         address = None if base_url is None else read_address(base_url)
         return cls(
             as_key(key.get_secret_value() if isinstance(key, SecretStr) else key),
@@ -148,6 +149,10 @@ class Access:
         given = {"organization": self.organization, "project": self.project}
         values = {header: given[name] or os.environ.get(variable) for name, (variable, header) in _OPENAI.items()}
         return {header: SecretStr(value) for header, value in values.items() if value and _VALUE.fullmatch(value)}
+
+    def openai_names(self) -> list[str]:
+        """Return the organisation and the project, which OpenAI's errors may name."""
+        return [value.get_secret_value() for value in self.openai_headers().values()]
 
     def carries_key(self, header: str) -> bool:
         """Return whether the user's own headers have one that carries the key."""

@@ -24,6 +24,11 @@ _ELSEWHERE = {
     **dict.fromkeys(("max_tokens", "max_completion_tokens", "max_output_tokens"), "write max_new_tokens=."),
     **dict.fromkeys(("model", "models", "model_name"), "the models come first: LLMClient('gpt-4o-mini')."),
     **dict.fromkeys(("api_base", "azure_endpoint", "endpoint", "url", "host"), "write base_url=."),
+    **dict.fromkeys(
+        ("key", "token", "api_token", "auth_token", "access_token", "bearer_token", "openai_api_key", "auth"),
+        "write api_key=.",
+    ),
+    "azure_ad_token": "write extra_headers={'Authorization': 'Bearer …'}.",
     "api_version": "write it into the address: base_url='https://…?api-version=…'.",
     "request_timeout": "write timeout=.",
     "max_retries": "write max_attempts=, which counts the first attempt, too.",

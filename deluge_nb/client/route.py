@@ -148,6 +148,7 @@ class Route:
                 transport=self._transport,
                 pace=self.pace,
                 slots=self._slots,
+                public=[self.model, self.target.model, *self._access.openai_names()],
             )
             self._open = (identity, opened)
         return self._open[1]

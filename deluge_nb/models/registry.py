@@ -155,7 +155,7 @@ class Registry:
         Raises
         ------
         SettingError
-            For a name with a slash, an unknown dialect or an unknown field.
+            For a name with a slash, an address with a login or a query, an unknown dialect or an unknown field.
 
         Examples
         --------
@@ -176,6 +176,10 @@ class Registry:
             raise SettingError(
                 f"dialect must be one of {', '.join(DIALECTS)}, not {dialect!r}.", setting="dialect", value=dialect
             )
+        if "?" in base_url or "@" in base_url.partition("://")[2].partition("/")[0]:
+            base_url = ""  # so that no traceback has it in this frame
+            reason = "base_url of an endpoint is shown in messages, and cannot have a login or a query; give them in "
+            raise SettingError(f"{reason}LLMClient(base_url=…) or the variable of url_variable.", setting="base_url")
         more.setdefault("key_required", bool(key_variable))
         # Headers and capabilities default to those of a built-in server of the same dialect.
         built_in = (server for server in endpoints.BUILT_IN if server.dialect == dialect)

@@ -134,7 +134,7 @@ class Endpoint:
     stream_usage
         True if a stream reports its token usage only when asked (``stream_options``).
     headers
-        Headers of every request.
+        Headers of every request; not shown by ``repr``, as one may carry a key.
     bearer_prefix
         Beginning of keys that are access tokens, which are sent in the ``Authorization`` header.
     no_suffix
@@ -173,7 +173,7 @@ class Endpoint:
     prefill: bool | None = None
     prefill_flag: str = ""
     stream_usage: bool = True
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     bearer_prefix: str = ""
     no_suffix: str = ""
     key_header: str = "Authorization"

@@ -6,18 +6,29 @@ import contextlib
 import ipaddress
 import re
 import socket
+import unicodedata
 from dataclasses import dataclass
-from urllib.parse import parse_qsl, urlencode, urlsplit
+from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
 from pydantic import SecretStr
 
 _LOGIN = re.compile(r"(?:(?<=://)|(?<=^//)|^)([^\s/?#@:]*)(:?)[^\s/?#]*@")
 # With a password such as "a/b", whose second character ends the host. What begins like a port is none.
 _ODD_LOGIN = re.compile(r"(?<=://)([^\s/?#@:]*):(?!\d*(?:[/?#\s]|$))\S*@")
-_SECRET_NAME = re.compile(r"key|token|secret|sig|pass|auth|code|credential", re.IGNORECASE)
-_PARAMETER = re.compile(rf"([?&;][^=&;#\s]*(?:{_SECRET_NAME.pattern})[^=&;#\s]*=)[^&;#\s]+", re.IGNORECASE)
+_SECRET_NAME = re.compile(
+    r"key|token|secret|sig|pass|pwd|auth|code|credential|jwt|bearer|session|access|hmac|^(?:sid|pw|k|ak|sk)$",
+    re.IGNORECASE,
+)
+# A value under any other name that is random: at least 16 letters and digits in a row.
+_RANDOM = re.compile(r"(?=[A-Za-z+/_]*\d)(?=[\d+/_]*[A-Za-z])[A-Za-z\d+/_]{16}")
+_PARAMETER = re.compile(r"([?&;]([^=&;#\s]*)=)([^&;#\s]+)")
 # What people copy from a provider's documentation along with the address.
 _FULL_PATHS = ("/chat/completions", "/completions", "/responses", "/messages", "/api/chat", "/api/generate", "/chat")
+_OTHER_PATHS = ("/models", "/embeddings")
+# Characters of hosts; letters of other alphabets are among them.
+_HOST = re.compile(r"[\w.-]+")
+# What editors and pages put around a copied text, and nobody sees.
+_UNSEEN = " \t\r\n\f\v\u00a0\u200b\u2060\ufeff"
 
 # A version, or the parts of addresses that need none.
 _VERSION = re.compile(r"/(?:v\d+|beta|api|openai|deployments)\b")
@@ -51,7 +62,7 @@ class ServerAddress:
         if self.query is None:
             return self.base_url
         pairs = parse_qsl(self.query.get_secret_value(), keep_blank_values=True)
-        shown = urlencode([(name, value) for name, value in pairs if not _SECRET_NAME.search(name)])
+        shown = urlencode([pair for pair in pairs if not _is_secret(*pair)])
         return f"{self.base_url}?{shown}" if shown else self.base_url
 
     def explain_missing(self, path: str) -> str:
@@ -65,14 +76,14 @@ class ServerAddress:
 
     @property
     def secrets(self) -> list[SecretStr]:
-        """Secrets of the address: its password, a user name that is a token, and parameters that are keys."""
+        """Secrets of the address, decoded: its password, a user that is a token, and parameters that are keys."""
         values: list[str] = []
         if self.login is not None:
             user, _, password = self.login.get_secret_value().partition(":")
-            values.append(password or user)
+            values.append(unquote(password or user))
         if self.query is not None:
             pairs = parse_qsl(self.query.get_secret_value())
-            values += [value for name, value in pairs if _SECRET_NAME.search(name)]
+            values += [value for name, value in pairs if _is_secret(name, value)]
         return [SecretStr(value) for value in values]
 
 
@@ -82,20 +93,25 @@ def read_address(text: str) -> ServerAddress | None:
     White space around it and a fragment say nothing, and are dropped. The path of a request, as people copy it from a
     provider's documentation, means the server that it is sent to.
     """
+    text = text.strip(_UNSEEN)
     try:
-        parts = urlsplit(text.strip())
+        parts = urlsplit(text)
         port = parts.port
     except ValueError:
         return None
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    if parts.scheme not in ("http", "https") or not parts.hostname or port == 0 or not text.isprintable():
         return None
     if any(character.isspace() for character in parts.netloc + parts.path):
         return None
     login = parts.netloc.rpartition("@")[0]
-    name = parts.hostname
+    # Digits and points of other widths are those of ASCII in a host, as browsers read them.
+    name = unicodedata.normalize("NFKC", parts.hostname)
+    if name in ("http", "https") or (":" not in name and not _HOST.fullmatch(name)):
+        return None
     host = f"[{name}]" if ":" in name else _canonical(name)
-    path = parts.path.rstrip("/")
-    path = next((path.removesuffix(end) for end in _FULL_PATHS if path.endswith(end)), path)
+    path = re.sub("/{2,}", "/", parts.path).rstrip("/")
+    ends = (end for end in (*_FULL_PATHS, *_OTHER_PATHS) if path.lower().endswith(end))
+    path = path[: len(path) - len(next(ends, ""))]
     return ServerAddress(
         f"{parts.scheme}://{host}{'' if port is None else f':{port}'}{path.rstrip('/')}",
         SecretStr(parts.query) if parts.query else None,
@@ -106,7 +122,13 @@ def read_address(text: str) -> ServerAddress | None:
 def mask(text: str) -> str:
     """Return a text whose addresses show no password and no key: ``user:***@host`` and ``?key=***``."""
     masked = _LOGIN.sub(lambda match: f"{match[1]}:***@" if match[2] else "***@", text)
-    return _PARAMETER.sub(r"\1***", _ODD_LOGIN.sub(r"\1:***@", masked))
+    masked = _ODD_LOGIN.sub(r"\1:***@", masked)
+    return _PARAMETER.sub(lambda match: f"{match[1]}***" if _is_secret(match[2], match[3]) else match[0], masked)
+
+
+def _is_secret(name: str, value: str) -> bool:
+    """Return whether a parameter of a query is a key, by its name or because its value is random."""
+    return bool(_SECRET_NAME.search(name) or _RANDOM.search(value))
 
 
 def mask_invalid(text: str) -> str:
@@ -129,8 +151,14 @@ def _canonical(host: str) -> str:
 
 def is_this_machine(url: str) -> bool:
     """Return whether an address leads to this machine, by any of its names; nothing is asked of the network."""
-    host = _canonical(urlsplit(url).hostname or "").rstrip(".")
-    names = {"localhost", "localhost.localdomain", socket.gethostname().lower().rstrip(".")}
+    host = _canonical(unicodedata.normalize("NFKC", urlsplit(url).hostname or "")).rstrip(".")
+    names = {
+        "localhost",
+        "localhost.localdomain",
+        "ip6-localhost",
+        "ip6-loopback",
+        socket.gethostname().lower().rstrip("."),
+    }
     names |= {f"{name.partition('.')[0]}{end}" for name in names for end in ("", ".local")}
     if host in names or host.endswith(".localhost"):
         return True

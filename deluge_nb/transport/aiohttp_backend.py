@@ -7,9 +7,15 @@ time-out.
 
 from __future__ import annotations
 
+import contextlib
+import fnmatch
+import ipaddress
+import os
+import re
 import ssl
 import urllib.request
 from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlsplit
@@ -18,12 +24,14 @@ import aiohttp
 import httpx
 from pydantic import SecretStr
 
-from .address import is_this_machine
+from ..printable import printable
+from .address import is_this_machine, read_address
 from .certificates import PermanentConnectError, context_for, proxy_login, refusal
 from .secrecy import basic
 from .wire import Reply, Timeouts
 
 _ERRORS = (httpx.TransportError, aiohttp.ClientError, TimeoutError)
+_NOT_CONNECTED = (aiohttp.ClientProxyConnectionError, aiohttp.ClientConnectorError, aiohttp.ClientConnectorDNSError)
 
 
 class KeepAliveBackend:
@@ -39,25 +47,31 @@ class KeepAliveBackend:
     Raises
     ------
     PermanentConnectError
-        When TLS is needed, and a variable names certificates that cannot be used.
+        When TLS is needed, and a variable names certificates that cannot be used; or when the proxy cannot be used.
     """
 
+    secrets: list[SecretStr]
+    """The login of the proxy in its forms, which a proxy may quote."""
+
     def __init__(self, url: str, timeouts: Timeouts) -> None:
-        proxy = proxy_for(url)
+        set_proxy = proxy_for(url)
+        proxy = None if set_proxy is None else set_proxy.checked()
         # The client limits concurrency itself. `trust_env` stays off here, because aiohttp would then look for a
         # password file at every request.
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0, ssl=context_for(url, proxy or "")),
+            connector=aiohttp.TCPConnector(limit=0, ssl=context_for(url, "" if proxy is None else proxy.scheme + ":")),
             cookie_jar=aiohttp.DummyCookieJar(),
             timeout=aiohttp.ClientTimeout(sock_connect=timeouts.connect, sock_read=timeouts.read),
             # The transport unpacks within limits of size.
             auto_decompress=False,
         )
         login = None if proxy is None else _login_of(proxy)
+        self.secrets = [] if set_proxy is None else set_proxy.secrets
         # A proxy reads the login in the request itself, or for TLS in the one that opens the tunnel. Not by the
         # parameters that aiohttp has for it: they warn that they will go.
         self._proxy_login = login if url.startswith("http:") else None
         self._proxy = None if proxy is None else _as_proxy(proxy, login)
+        self._proxy_setting = "" if set_proxy is None else set_proxy.setting
 
     async def send(self, method: str, url: str, headers: Mapping[str, str], content: bytes | None) -> Reply:
         """Send a request, and wait for the headers of its reply."""
@@ -69,11 +83,21 @@ class KeepAliveBackend:
                 method, url, headers=headers, data=content, allow_redirects=False, **self._proxy_options()
             )
         except _ERRORS as error:
-            mapped = _as_httpx_error(error)
+            mapped = self._proxy_error(error) or _as_httpx_error(error)
         else:
             return _AiohttpReply(response)
         # Raised outside the handler, here and below: aiohttp's errors hold the request's headers, and so the key.
         raise mapped
+
+    def _proxy_error(self, error: Exception) -> httpx.ConnectError | None:
+        """Return the error for a proxy that cannot be reached; None for any other."""
+        if self._proxy is None or type(error) not in _NOT_CONNECTED:
+            return None
+        assert isinstance(error, aiohttp.ClientConnectorError)
+        if error.host != self._proxy.url.host:
+            return None
+        reason = error.os_error.strerror or error.os_error
+        return httpx.ConnectError(f"the proxy of {self._proxy_setting} cannot be reached: {reason}")
 
     def _proxy_options(self) -> dict[str, Any]:
         """Return the address of the proxy and its headers, to be passed on and not kept."""
@@ -114,26 +138,93 @@ class _AiohttpReply(Reply):
         raise mapped
 
 
-def proxy_for(url: str) -> str | None:
+@dataclass(frozen=True, slots=True)
+class ProxySetting:
+    """A proxy of the environment, with the name of the variable that has it."""
+
+    setting: str
+    address: SecretStr
+
+    def checked(self) -> httpx.URL:
+        """Return the address of the proxy.
+
+        Raises
+        ------
+        PermanentConnectError
+            When it is no address, or that of a proxy with another protocol.
+        """
+        text = self.address.get_secret_value()
+        scheme = text.partition("://")[0].lower()
+        if not scheme or read_address(f"http{text[len(scheme) :]}") is None:
+            reason = f"{self.setting} must be the address of a proxy such as 'http://proxy:3128', not {_masked(text)!r}"
+        elif scheme not in ("http", "https"):
+            advice = "pass transport=httpx.AsyncHTTPTransport(proxy=…), which needs httpx[socks], or set an HTTP proxy"
+            reason = f"{self.setting} names the proxy {_masked(text)!r}, and {scheme} is not spoken here; {advice}"
+        else:
+            return httpx.URL(text.strip())
+        del text
+        raise PermanentConnectError(reason)
+
+    @property
+    def secrets(self) -> list[SecretStr]:
+        """The login of the proxy in its forms."""
+        address = read_address(self.address.get_secret_value())
+        if address is None or address.login is None:
+            return []
+        header = SecretStr(basic(address.login).get_secret_value().partition(" ")[2])
+        return [*address.secrets, header]
+
+
+def proxy_for(url: str) -> ProxySetting | None:
     """Return the proxy that the environment sets for an address, or None; this machine is reached without one."""
     parts = urlsplit(url)
-    host = f"{parts.hostname}:{parts.port}" if parts.port is not None else parts.hostname
-    if not host or is_this_machine(url) or urllib.request.proxy_bypass(host):
+    host, port = parts.hostname, parts.port or {"http": 80, "https": 443}.get(parts.scheme, 0)
+    if not host or is_this_machine(url) or _is_exempt(host, port) or urllib.request.proxy_bypass(host):
         return None
     proxies = urllib.request.getproxies()
-    proxy = proxies.get(parts.scheme) or proxies.get("all")
-    return proxy if proxy is None or "://" in proxy else f"http://{proxy}"
+    kind = parts.scheme if proxies.get(parts.scheme) else "all"
+    proxy = proxies.get(kind)
+    if not proxy:
+        return None
+    names = [name for name in os.environ if name.lower() == f"{kind}_proxy" and os.environ[name]]
+    setting = min(names, key=str.isupper, default="the system's settings")
+    return ProxySetting(setting, SecretStr(proxy if "://" in proxy else f"http://{proxy}"))
 
 
-def _login_of(proxy: str) -> SecretStr | None:
+def _is_exempt(host: str, port: int) -> bool:
+    """Return whether NO_PROXY names a host: its name, domain, address or network, or one of them with a port."""
+    setting = os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or ""
+    for entry in re.split(r"[\s,;]+", setting.lower()):
+        bare = re.sub(r"^\w+://", "", entry).rstrip("/")
+        match = re.fullmatch(r"(\[.*\]|[^:]*)(?::(\d+))?", bare)  # an IPv6 address without brackets has more colons
+        name, limit = (match[1], match[2]) if match is not None else (bare, None)
+        if name and limit in (None, str(port)) and _covers(name.strip("[]").rstrip("."), host.rstrip(".")):
+            return True
+    return False
+
+
+def _covers(name: str, host: str) -> bool:
+    with contextlib.suppress(ValueError):
+        return ipaddress.ip_address(host) in ipaddress.ip_network(name, strict=False)
+    with contextlib.suppress(UnicodeError):  # no names of hosts
+        name, host = name.encode("idna").decode(), host.encode("idna").decode()
+    domain = name.removeprefix("*").removeprefix(".")
+    return host == domain or host.endswith(f".{domain}") or fnmatch.fnmatchcase(host, name)
+
+
+def _masked(text: str) -> str:
+    """Return the address of a proxy, readable or not, without its login."""
+    return printable(f"***@{text.rpartition('@')[2]}" if "@" in text else text)
+
+
+def _login_of(proxy: httpx.URL) -> SecretStr | None:
     """Return the header of the login that stands in the address of a proxy."""
-    login = httpx.URL(proxy).userinfo
-    return basic(SecretStr(login.decode())) if login else None
+    return basic(SecretStr(proxy.userinfo.decode())) if proxy.userinfo else None
 
 
-def _as_proxy(proxy: str, login: SecretStr | None) -> httpx.Proxy:
+def _as_proxy(proxy: httpx.URL, login: SecretStr | None) -> httpx.Proxy:
     headers = {} if login is None else {"Proxy-Authorization": login.get_secret_value()}
-    return httpx.Proxy(httpx.URL(proxy).copy_with(userinfo=b""), headers=headers)
+    return httpx.Proxy(proxy.copy_with(userinfo=b""), headers=headers)
 
 
 def _as_httpx_error(error: Exception) -> httpx.TransportError:

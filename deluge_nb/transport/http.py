@@ -8,7 +8,7 @@ import contextlib
 import json
 import math
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from http import HTTPStatus
@@ -92,6 +92,8 @@ class Transport:
         Rate limiter that each attempt waits for.
     slots
         Places for requests; each exchange takes one.
+    public
+        Names that messages contain, and that are no secrets.
     """
 
     def __init__(
@@ -107,6 +109,7 @@ class Transport:
         transport: httpx.AsyncBaseTransport | None = None,
         pace: PaceLike | None = None,
         slots: Slots | None = None,
+        public: Sequence[str] = (),
     ) -> None:
         self._endpoint = endpoint
         self._key = key
@@ -114,8 +117,8 @@ class Transport:
         self._extra = dict(headers or {})
         if self._location.login is not None:
             self._extra = {"Authorization": basic(self._location.login), **self._extra}
-        own = (value for name, value in self._extra.items() if not name.startswith("OpenAI-"))
-        self.secrets = Secrets([key, *self._location.secrets, *own])
+        fixed = map(SecretStr, endpoint.headers.values())
+        self.secrets = Secrets([key, *self._location.secrets], [*self._extra.values(), *fixed], public)
         self._served = served
         self._is_restartable = isinstance(served, _Restartable)
         self._timeout = timeout
@@ -341,7 +344,8 @@ class Transport:
                 with hidden_endless_file():
                     from .aiohttp_backend import KeepAliveBackend
 
-                self._backend = KeepAliveBackend(base, self._timeouts)
+                self._backend = backend = KeepAliveBackend(base, self._timeouts)
+                self.secrets = self.secrets.and_those_of(backend.secrets)
             self._finalizer = weakref.finalize(self, _close, self._backend, loop)
         return self._backend
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any
 from urllib.parse import unquote
@@ -15,6 +15,7 @@ from urllib.parse import unquote
 from pydantic import SecretStr
 
 from ..models.spec import Endpoint
+from .address import read_address
 
 HIDDEN = "[key]"
 # Characters. A word that a guide tells people to write in place of a key, such as "ollama", is none.
@@ -22,6 +23,12 @@ _SHORTEST, _SHORTEST_WORD = 8, 20
 _WORD = re.compile(r"[A-Za-z_-]*")
 # A server's error may nest as deeply as it likes.
 _DEEPEST = 50
+# No secrets: media types, names of programs and dates of versions; an address, which people write in place of a key.
+_PLAIN = re.compile(
+    r"(?:application|text|image|audio|\*)/[\w.+*-]+|\d{4}-\d\d-\d\d|[A-Za-z-]+/[\d.]+|https?://[\w.:-]+/?"
+)
+# What a header says with a name: a cookie, a parameter of Digest. Base64 may end with signs of equality.
+_NAMED = re.compile(r"[A-Za-z][\w.-]{0,30}=([^=].*)")
 
 
 def is_secret(value: str) -> bool:
@@ -38,12 +45,28 @@ class Secrets:
     Parameters
     ----------
     values
-        Keys, passwords and values of headers; those that are no secrets are ignored.
+        Keys and passwords; those that are no secrets are ignored.
+    headers
+        Values of headers, of which the parts are secrets as well.
+    public
+        Texts that every message may contain, such as the model's name. A value that one of them contains is no secret.
     """
 
-    def __init__(self, values: Iterable[SecretStr | None]) -> None:
-        parts = [part for value in values if value is not None for part in _parts(value)]
-        self._values = [part for part in parts if is_secret(part.get_secret_value())]
+    def __init__(
+        self,
+        values: Iterable[SecretStr | None],
+        headers: Iterable[SecretStr] = (),
+        public: Sequence[str] = (),
+    ) -> None:
+        parts = [value for value in values if value is not None]
+        parts += [part for value in headers for part in _parts(value)]
+        self._values = [part for part in parts if _must_hide(part.get_secret_value(), public)]
+
+    def and_those_of(self, values: Iterable[SecretStr]) -> Secrets:
+        """Return secrets that hide some more values as well."""
+        more = Secrets(values)
+        more._values = [*self._values, *(value for value in more._values if value not in self._values)]
+        return more
 
     def hide(self, text: str) -> str:
         """Return a text without the secrets, and without the first part of one that was cut."""
@@ -76,16 +99,29 @@ class Secrets:
         return value
 
 
-def _parts(secret: SecretStr) -> list[SecretStr]:
-    """Return the value of a header with the parts that a server may quote alone: a token without its scheme, a cookie.
+def _must_hide(value: str, public: Sequence[str]) -> bool:
+    """Return whether a part is a secret, and no text that messages contain for another reason."""
+    return is_secret(value) and not _PLAIN.fullmatch(value) and not any(value in text for text in public)
 
-    A scheme is no part of the secret: "Bearer t" also begins what a server says of bearer tokens.
+
+def _parts(secret: SecretStr) -> list[SecretStr]:
+    """Return the parts of a header that a server may quote alone: a token without its scheme, a cookie's value.
+
+    A scheme is no part of the secret: "Bearer t" also begins what a server says of bearer tokens. Neither is the name
+    before a value, nor an address, of which only the login and the parameters that are keys are secret.
     """
     value = secret.get_secret_value()
     if (token := re.fullmatch(r"[A-Za-z-]+ +(\S+)", value)) is not None:
-        return [SecretStr(token[1])]
-    parts = [part.partition("=")[2] or part for part in re.split(r"[\s;,]+", value)]
-    return [secret, *(SecretStr(part) for part in parts if part != value)]
+        value = token[1]
+    parts: list[SecretStr] = []
+    for word in (value, *re.split(r"[\s;,]+", value)):
+        address = read_address(word) if "://" in word else None
+        named = _NAMED.fullmatch(word)
+        if address is not None:
+            parts += address.secrets
+        else:
+            parts.append(SecretStr((word if named is None else named[1]).strip("\"'")))
+    return parts
 
 
 def _hide(text: str, secret: SecretStr) -> str:
@@ -112,8 +148,9 @@ def _spelling(character: str) -> re.Pattern[str]:
     code = ord(character)
     octets = "".join(f"%{octet:02x}" for octet in character.encode("utf-8", "surrogatepass"))
     escaped = rf"\\+u{code:04x}|\\+x{code:02x}|{octets}|&\#x0*{code:x};|&\#0*{code};"
-    slashed = r"|\\+" + re.escape(character) if not character.isalnum() else ""
-    return re.compile(rf"(?:{re.escape(character)}|(?i:{escaped}){slashed})")
+    slashed = r"\\+" + re.escape(character) + "|" if not character.isalnum() else ""
+    # As it is comes last: of an escaped backslash, the first character would match alone.
+    return re.compile(rf"(?:(?i:{escaped})|{slashed}{re.escape(character)})")
 
 
 def basic(login: SecretStr) -> SecretStr:

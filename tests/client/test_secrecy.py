@@ -19,7 +19,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
-from deluge_nb import LLMClient, SamplingParams, SettingError
+from deluge_nb import LLMClient, SamplingParams, SettingError, register_endpoint
+from deluge_nb.models import REGISTRY
 from deluge_nb.transport.secrecy import Secrets, is_secret
 from tests import fault_server
 from tests.fault_server import FaultServer, good, reply
@@ -107,6 +108,30 @@ def test_a_word_in_place_of_a_key_mangles_nothing(server: FaultServer, key: str)
     assert server.seen[0].headers["authorization"] == f"Bearer {key}"
 
 
+@pytest.mark.parametrize(
+    ("text", "options"),
+    [
+        (
+            "see https://docs.example.com",
+            {"extra_headers": {"HTTP-Referer": "https://example.com/", "X-Title": "Mine 1"}},
+        ),
+        ("the application failed: application/json", {"extra_headers": {"Accept": "application/json"}}),
+        ("the assistants API of 2023-06-01", {"extra_headers": {"Beta": "assistants=v2", "Version": "2023-06-01"}}),
+        ("my-app/1.9 is newer", {"extra_headers": {"User-Agent": "my-app/1.0"}}),
+        ("model qwen2.5-7b-instruct not found", {"api_key": "qwen2.5-7b-instruct"}),
+        ("model qwen2.5-7b-instruct not found", {"api_key": "qwen2.5-7b"}),
+        ("nothing at http://localhost:1234/v1", {"api_key": "http://localhost:1234"}),
+    ],
+)
+def test_what_messages_contain_for_another_reason_is_no_secret(
+    server: FaultServer, text: str, options: dict[str, Any]
+) -> None:
+    server.answer = lambda seen, number: reply({"error": {"message": text}}, 400)
+    client = LLMClient("qwen2.5-7b-instruct", base_url=server.url, **options)
+    (response,) = client.process_prompts_sync(["?"], show_progress=False)
+    assert response.error_message == f"'qwen2.5-7b-instruct' at OpenAI-compatible server answered 400: {text}"
+
+
 @pytest.mark.parametrize(("value", "secret"), [("abcdefg1", True), ("abcdef1", False), ("a" * 19, False)])
 def test_the_rule_for_a_secret(value: str, secret: bool) -> None:
     assert is_secret(value) is secret
@@ -175,19 +200,30 @@ def test_headers_that_say_where_a_request_ends_are_refused(name: str) -> None:
         LLMClient("gpt-4o-mini", extra_headers={name: "5"})
 
 
-@pytest.mark.parametrize("header", ["Bearer quoted-4711-key", "Token quoted-4711-key", "a=b; session=quoted-4711-key"])
-def test_the_parts_of_a_header_are_secret_as_well(server: FaultServer, header: str) -> None:
+@pytest.mark.parametrize(
+    "header",
+    [
+        "Bearer quoted-4711-key",
+        "Token quoted-4711-key",
+        "a=b; session=quoted-4711-key",
+        'Digest name="u", response="quoted-4711-key"',
+        "https://u:quoted-4711-key@h",
+        "ApiKey='quoted-4711-key'",
+    ],
+)
+@pytest.mark.parametrize("name", ["Authorization", "OpenAI-Organization", "Cookie", "Ocp-Apim-Subscription-Key"])
+def test_the_parts_of_a_header_are_secret_as_well(server: FaultServer, header: str, name: str) -> None:
     server.answer = lambda seen, number: reply(error_body("quoted-4711-key is wrong; Bearer token expected"), 401)
-    client = LLMClient("m", base_url=server.url, extra_headers={"Authorization": header})
+    client = LLMClient("m", base_url=server.url, extra_headers={name: header})
     (response,) = client.process_prompts_sync(["?"], show_progress=False)
     assert response.error_message is not None
     assert response.error_message.endswith("[key] is wrong; Bearer token expected")
 
 
 @pytest.mark.parametrize("name", ["organization", "project"])
-@pytest.mark.parametrize("value", [5, "a\nb", "é"])
+@pytest.mark.parametrize("value", [5, "key-4711\nb", "é"])
 def test_an_organisation_that_cannot_be_sent_is_refused(name: str, value: Any) -> None:
-    with pytest.raises(SettingError, match=f"{name} must be a text of printable ASCII"):
+    with pytest.raises(SettingError, match=f"{name} must be a text of printable ASCII; the value given is none"):
         LLMClient("gpt-4o-mini", **{name: value})
 
 
@@ -196,6 +232,26 @@ def test_a_key_in_a_query_is_nowhere_in_a_client_that_was_used(server: FaultServ
     client.process_prompts_sync(["?"], show_progress=False)
     assert server.seen[0].path.endswith("?api-key=query-4711-word")
     assert "query-4711-word" not in "\n".join(walk(vars(client._routes[0].transport())["_urls"]))
+
+
+@pytest.mark.parametrize("end", ["?api-key=word-4711", "//user:word-4711@"])
+def test_an_endpoint_takes_no_secrets_in_its_address(server: FaultServer, end: str) -> None:
+    url = server.url.replace("//", end) if end[0] == "/" else server.url + end
+    with pytest.raises(SettingError, match="base_url of an endpoint is shown in messages") as caught:
+        register_endpoint("lab", url)
+    trace = caught.value.__traceback__
+    assert trace is not None
+    assert trace.tb_next is not None
+    assert "4711" not in shown(caught.value.with_traceback(trace.tb_next.tb_next))
+
+
+def test_the_headers_of_an_endpoint_are_secret(server: FaultServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(REGISTRY, "_endpoints", list(REGISTRY._endpoints))
+    endpoint = register_endpoint("lab", server.url, headers={"X-Key": "word-4711-key"})
+    server.answer = lambda seen, number: reply(error_body(seen.headers["x-key"]), 400)
+    (response,) = LLMClient("lab/m").process_prompts_sync(["?"], show_progress=False)
+    assert (response.error_message or "").endswith("answered 400: [key]")
+    assert "4711" not in shown(response) + repr(endpoint)
 
 
 def test_half_made_settings_can_be_shown_in_a_traceback_with_locals() -> None:
@@ -214,7 +270,8 @@ def test_headers_that_cannot_be_sent_are_refused(headers: Any) -> None:
 
 def test_a_login_in_an_address_is_sent_as_basic_and_masked(server: FaultServer, monkeypatch: Any) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
-    server.answer = lambda seen, number: good(seen) if number == 0 else reply(b"x", 404)
+    quoted = error_body("p%4011-word-99 p@11-word-99")
+    server.answer = lambda seen, number: good(seen) if number == 0 else reply(quoted, 404)
     client = LLMClient("m", base_url=server.url.replace("//", "//user:p%4011-word-99@"))
     first, second = (client.process_prompts_sync(["?"], show_progress=False)[0] for _ in range(2))
     assert not first.is_error

@@ -10,6 +10,7 @@ import pytest
 
 from deluge_nb import LLMClient, SettingError
 from deluge_nb.transport.address import is_this_machine, mask, read_address
+from deluge_nb.transport.aiohttp_backend import proxy_for
 from tests import fault_server
 from tests.fault_server import FaultServer, reply
 
@@ -39,6 +40,9 @@ def asked(server: FaultServer, url: str, model: str = "m", **options: Any) -> st
         ("/chat/completions", "/v1/chat/completions"),
         ("/chat/completions/?a=b#c", "/v1/chat/completions?a=b"),
         ("/completions", "/v1/chat/completions"),
+        ("/Chat/Completions//", "/v1/chat/completions"),
+        ("/models", "/v1/chat/completions"),
+        ("\u200b\ufeff", "/v1/chat/completions"),
         ("?a=b&c=%20d", "/v1/chat/completions?a=b&c=%20d"),
         (
             "/deployments/gpt-4o?api-version=2024-10-21",
@@ -48,6 +52,11 @@ def asked(server: FaultServer, url: str, model: str = "m", **options: Any) -> st
 )
 def test_an_address_means_what_it_says(server: FaultServer, end: str, path: str) -> None:
     assert asked(server, server.url + end) == path
+
+
+def test_slashes_and_digits_are_read_as_browsers_read_them(server: FaultServer) -> None:
+    assert asked(server, server.url.replace("/v1", "//v1")) == "/v1/chat/completions"
+    assert asked(server, server.url.replace("127.0.0.1", "１２７.0.0.1").upper()) == "/V1/chat/completions"
 
 
 def test_the_classic_addresses_of_azure_work(server: FaultServer, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -76,6 +85,14 @@ def test_a_404_names_the_address_and_a_missing_version(server: FaultServer) -> N
     "url",
     [
         *("host/v1", "ftp://h", "http://", "http://h:99999", "user:word-4711@host", "http://a b"),
+        *(
+            "http://h:0/v1",
+            "http://h\\v1",
+            "http://h/\x1b[2J",
+            "http://h/v1\x00",
+            "http://http://h/v1",
+            "http://h\u200b/v1",
+        ),
         *(f"http://user:a{character}word-4711@host/v1" for character in "/#? []"),
         *("http://user: a b word-4711 @host", "//u:word-4711@host", "word-4711@h"),
     ],
@@ -97,6 +114,11 @@ def test_what_is_no_address_is_refused_without_its_password(url: str) -> None:
         ("http://h/?key=K&api-version=1", "http://h/?key=***&api-version=1"),
         ("http://h/?a=1&access_token=T;sig=S#x", "http://h/?a=1&access_token=***;sig=***#x"),
         ("see https://h/v1 and mail me@h", "see https://h/v1 and mail me@h"),
+        ("http://h/?jwt=a&pwd=b&sid=c&session=d", "http://h/?jwt=***&pwd=***&sid=***&session=***"),
+        (
+            "http://h/?x=f00dcafe4711beefcafe&model=gpt-4o-mini-2024-07-18",
+            "http://h/?x=***&model=gpt-4o-mini-2024-07-18",
+        ),
     ],
 )
 def test_an_address_is_masked(text: str, masked: str) -> None:
@@ -108,6 +130,7 @@ def test_an_address_is_masked(text: str, masked: str) -> None:
     [
         *((name, True) for name in ("localhost", "localhost.", "LocalHost", "a.localhost", "127.1", "127.9.9.9")),
         *((name, True) for name in ("0.0.0.0", "0", "2130706433", "0x7f.1", "[::1]", "[::]", "[::ffff:127.0.0.1]")),
+        *((name, True) for name in ("ip6-localhost", "①②⑦.0.0.1", "[0:0:0:0:0:0:0:1]")),
         (socket.gethostname(), True),
         *((name, False) for name in ("example.com", "localhost.example.com", "127.0.0.1.nip.io", "8.8.8.8", "face")),
     ],
@@ -134,3 +157,34 @@ def test_organisation_and_project_are_sent_to_openai_only(server: FaultServer, m
         sent = {name: value.get_secret_value() for name, value in headers.items()}
         assert sent["OpenAI-Organization"] == options.get("organization", "org-1")
         assert sent.get("OpenAI-Project") == options.get("project")
+
+
+@pytest.mark.parametrize(
+    ("exempt", "host", "proxied"),
+    [
+        *(
+            (networks, "10.1.2.3", False)
+            for networks in ("10.0.0.0/8", "192.168.0.0/16, 10.1.2.3", "10.9.9.9/8", "10.*")
+        ),
+        *(("10.0.0.0/8", host, True) for host in ("11.1.2.3", "ten.example", "[fd00::1]")),
+        *((name, "[fd00::1]:8000", False) for name in ("fd00::/8", "fd00::1", "[fd00::1]", "[fd00::1]:8000")),
+        ("[fd00::1]:8000", "[fd00::1]:9000", True),
+        *(
+            (name, "a.example.com", False)
+            for name in ("*.example.com", ".example.com", "EXAMPLE.com.", "b.com;example.com")
+        ),
+        *((name, "badexample.com", True) for name in ("*.example.com", ".example.com", "example.com", "")),
+        *((name, "example.com", False) for name in ("example.com:80", "http://example.com/", "b.com example.com", "*")),
+        ("example.com:443", "example.com", True),
+        ("bücher.example", "xn--bcher-kva.example", False),
+        ("10.0.0.0/99", "10.0.0.1", True),
+    ],
+)
+def test_no_proxy_names_hosts_domains_networks_and_ports(
+    monkeypatch: pytest.MonkeyPatch, exempt: str, host: str, proxied: bool
+) -> None:
+    for name in ("http_proxy", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HTTP_PROXY", "http://proxy:3128")
+    monkeypatch.setenv("NO_PROXY", exempt)
+    assert (proxy_for(f"http://{host}/v1") is not None) is proxied

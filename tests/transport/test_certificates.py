@@ -6,6 +6,7 @@ import base64
 import http.server
 import json
 import os
+import re
 import ssl
 import subprocess
 import sys
@@ -19,6 +20,8 @@ import pytest
 
 from deluge_nb import APIResponse, LLMClient
 from deluge_nb.transport.certificates import context_for
+from tests import fault_server
+from tests.secret_hunter import shown
 
 pytestmark = pytest.mark.slow
 
@@ -290,6 +293,42 @@ def test_the_password_of_a_proxy_goes_to_it_and_shows_nowhere(monkeypatch: pytes
     assert seen[0][1]["proxy-authorization"] == f"Basic {login}"
     assert login not in repr(response) + message(response)
     assert "pass-4711-word" not in repr(response) + message(response)
+
+
+@pytest.mark.parametrize(
+    ("proxy", "reason"),
+    [
+        ("http://user:word/4711@proxy:3128", r"must be the address of a proxy .*, not '\*\*\*@proxy:3128'"),
+        ("http://user:word-4711@proxy:port", "must be the address of a proxy"),
+        ("://user:word-4711@proxy", "must be the address of a proxy"),
+        ("socks5://user:word-4711@proxy:1080", r"names the proxy '\*\*\*@proxy:1080', and socks5 is not spoken here"),
+        ("socks5h://proxy:1080", r"pass transport=httpx\.AsyncHTTPTransport\(proxy=…\)"),
+        ("http://user:word-4711@127.0.0.1:9", "cannot be reached"),
+        ("http://user:word-4711@proxy.invalid:9", "cannot be reached"),
+    ],
+)
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_a_proxy_that_cannot_be_used_is_named_by_its_variable(
+    monkeypatch: pytest.MonkeyPatch, scheme: str, proxy: str, reason: str
+) -> None:
+    monkeypatch.setenv("ALL_PROXY", proxy)
+    client = LLMClient("m", base_url=f"{scheme}://somewhere.invalid/v1", timeout=5, max_attempts=1)
+    (response,) = client.process_prompts_sync(["?"], show_progress=False)
+    assert re.search(f"ALL_PROXY.* {reason}", message(response))
+    assert "4711" not in shown(response)
+
+
+def test_a_proxy_that_quotes_its_login_shows_it_in_no_form(monkeypatch: pytest.MonkeyPatch) -> None:
+    with fault_server.running() as proxy:
+        login = base64.b64encode(b"user:pass-4711@word").decode()
+        quoted = f"Basic {login}, pass-4711@word, pass-4711%40word"
+        proxy.answer = lambda seen, number: fault_server.reply({"error": {"message": quoted}}, 502)
+        monkeypatch.setenv("HTTP_PROXY", proxy.url.removesuffix("/v1").replace("//", "//user:pass-4711%40word@"))
+        client = LLMClient("m", base_url="http://somewhere.invalid/v1", max_attempts=1)
+        (response,) = client.process_prompts_sync(["?"], show_progress=False)
+    assert proxy.seen[0].headers["proxy-authorization"] == f"Basic {login}"
+    assert message(response).endswith("Basic [key], [key], [key]")
+    assert not [form for form in ("4711", login) if form in shown(response)]
 
 
 def test_certificates_are_read_for_addresses_that_need_tls_only() -> None:
