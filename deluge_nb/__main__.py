@@ -121,7 +121,7 @@ def _score(given: argparse.Namespace) -> Job:
 def _write_result(job: Job, path: Path) -> None:
     import pyarrow.parquet as pq
 
-    from .jobs.files import write_whole
+    from .jobs.storage.files import write_whole
 
     write_whole(path, lambda file: pq.write_table(job.table, file, compression="zstd"))
 

@@ -12,8 +12,8 @@ import numpy as np
 import pyarrow as pa
 
 from deluge_nb import Logprobs
-from deluge_nb.jobs.columns import write_columns
-from deluge_nb.jobs.folder import write_table
+from deluge_nb.jobs.storage.columns import write_columns
+from deluge_nb.jobs.storage.folder import write_table
 from deluge_nb.logprobs.columns import Vocabulary
 
 from .processes import DELAY, run, serve

@@ -14,9 +14,9 @@ from ..errors import LogprobsMissingError, SettingError, invalid_argument
 from ..extras import has_extra, import_extra
 from ..text.counts import pluralize
 from .card import card_to_html, current_cell
-from .columns import COLUMN, FACTS, as_public, read_columns, tokens_of
-from .folder import JobFolder
 from .inputs.frames import FIRST, index_names
+from .storage.columns import COLUMN, FACTS, as_public, read_columns, tokens_of
+from .storage.folder import JobFolder
 from .worker import answer_schema, result_names
 
 if TYPE_CHECKING:
@@ -295,7 +295,8 @@ class Job:
         rows, found = pa.concat_tables(inputs), pa.concat_tables(answers)
         first, asked = rows[FIRST].to_numpy(), found["row"].to_numpy()
         positions = np.searchsorted(asked, first)
-        if len(asked) != self._folder.manifest.questions or not np.array_equal(asked[positions], first):
+        fits = len(asked) == self._folder.manifest.questions and (not len(first) or positions.max() < len(asked))
+        if not fits or not np.array_equal(asked[positions], first):
             raise SettingError(
                 f"The answers in {self.folder} do not fit its rows; start the job in another folder.",
                 setting="out",

@@ -13,13 +13,14 @@ from ..answers.inputs import fill_prompt, placeholders, template_texts
 from ..cache_dir import cache_folder
 from ..errors import SettingError
 from .engines.base import Worker, watching
-from .files import locked, remove_unfinished
-from .folder import JobFolder, Manifest, check_same, read_manifest, require_writable
 from .inputs.frames import COUNTED, FIRST, Frame, describe_range, index_names
 from .inputs.hashing import RowHasher, first_rows, row_keys
 from .inputs.types import check_storable, without_text
 from .progress import Progress
 from .spec import Spec, digest
+from .storage.files import locked, remove_unfinished
+from .storage.folder import JobFolder, require_writable
+from .storage.manifest import Manifest, check_same, read_manifest
 from .worker import result_names
 
 if TYPE_CHECKING:
@@ -82,20 +83,29 @@ def prepare(
             setting="out",
             value=str(path),
         ) from None
-    found = read_manifest(path)
-    if found is not None:
-        check_same(path, found, fingerprint, made_of)
-        return JobFolder(path, found)
-    with locked(path, notify):
+
+    def find() -> JobFolder | None:
         found = read_manifest(path)
-        if found is not None:  # another process was faster
+        if found is not None:
             check_same(path, found, fingerprint, made_of)
-            return JobFolder(path, found)
+        return None if found is None else JobFolder(path, found)
+
+    job = find()
+    if job is not None and job.is_pinned:
+        return job
+    with locked(path, notify):
+        job = find()  # another process may have been faster
+        part_rows = part_rows if job is None else job.manifest.part_rows
         first, digests = _read_questions(frame, used, part_rows, shared)
+        pinned = _pinned_schema(frame), _pinned(frame, part_rows, first)
+        if job is not None:
+            if not job.is_pinned:
+                job.pin(*pinned)
+            return job
         manifest = Manifest(
             fingerprint, made_of, frame.rows, part_rows, int((first == np.arange(len(first))).sum()), used, digests
         )
-        return JobFolder.create(path, manifest, _pinned_schema(frame), _pinned(frame, part_rows, first))
+        return JobFolder.create(path, manifest, *pinned)
 
 
 def check_columns(names: Sequence[str], spec: Spec, index: Sequence[str] = ()) -> list[str]:

@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from ..answers.calibrate import Calibration
     from ..client.client import LLMClient
     from .engines.base import Engine
-    from .folder import JobFolder
     from .progress import Progress
     from .spec import Spec
+    from .storage.folder import JobFolder
 
 
 def score_frame(

@@ -16,8 +16,8 @@ from ..errors import RequestError, SettingError
 from ..logprobs.columns import replace_surrogates
 from ..prompts.prompt import check_present
 from ..response import APIResponse
-from .columns import COLUMN, FACTS, TOKENS, logprobs_type, read_columns, tokens_of, write_columns
 from .inputs.frames import FIRST
+from .storage.columns import COLUMN, FACTS, TOKENS, logprobs_type, read_columns, tokens_of, write_columns
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

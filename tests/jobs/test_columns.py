@@ -14,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deluge_nb import Logprobs
-from deluge_nb.jobs.columns import COLUMN, DICTIONARIES, as_public, read_columns, write_columns
-from deluge_nb.jobs.folder import write_table
+from deluge_nb.jobs.storage.columns import COLUMN, DICTIONARIES, as_public, read_columns, write_columns
+from deluge_nb.jobs.storage.folder import write_table
 from deluge_nb.logprobs.columns import Builder, RawBytes, Vocabulary
 
 TEXTS = ["", " Paris", "\ufffd", "a\u0301", "\U0001f600", "\n", "x"]

@@ -173,7 +173,7 @@ def test_two_drivers_without_a_lock_are_harmless(
     server: RowServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # As on a file system that has no locks.
-    monkeypatch.setattr("deluge_nb.jobs.files._try_lock", _no_lock)
+    monkeypatch.setattr("deluge_nb.jobs.storage.files._try_lock", _no_lock)
     server.delay = 0.01
     client = server.client()
     ask_in_threads(client, tmp_path, 2)
@@ -232,12 +232,64 @@ def test_a_damaged_part_is_reported_with_the_cure(server: RowServer, tmp_path: P
     check(ask(server.client(), 20, tmp_path), 20)
 
 
-def test_what_killed_writers_left_is_removed(server: RowServer, tmp_path: Path) -> None:
+def test_what_killed_writers_left_is_removed_and_no_other_file(server: RowServer, tmp_path: Path) -> None:
     ask(server.client(), 20, tmp_path, part_rows=5)
-    (tmp_path / "parts" / "part-000000.parquet.abc.tmp").write_bytes(b"PAR1")
+    left = [
+        tmp_path / f"{name}.0123456789ab.tmp" for name in ("job.json", "input.parquet", "parts/part-000000.parquet")
+    ]
+    others = [tmp_path / "notes.tmp", tmp_path / "parts" / "mine.parquet.tmp"]
+    for file in (*left, *others):
+        file.write_bytes(b"PAR1")
     part_file(tmp_path).unlink()
     check(ask(server.client(), 20, tmp_path), 20)
-    assert not list(tmp_path.rglob("*.tmp"))
+    assert sorted(tmp_path.rglob("*.tmp")) == sorted(others)
+
+
+def test_a_file_of_the_users_is_not_replaced(server: RowServer, tmp_path: Path) -> None:
+    pq.write_table(rows(20), tmp_path / "input.parquet")
+    with pytest.raises(SettingError, match=r"input.parquet is no job's.*choose another folder"):
+        score_frame(tmp_path / "input.parquet", TEMPLATE, server.client(), out=tmp_path, show_progress=False)
+    assert pq.read_table(tmp_path / "input.parquet").equals(rows(20))
+
+
+@pytest.mark.parametrize("lost", ["input.parquet", "job.json", "both"])
+def test_an_input_or_a_description_that_is_gone_is_written_anew_and_answers_are_kept(
+    server: RowServer, tmp_path: Path, lost: str
+) -> None:
+    job = ask(server.client(), 20, tmp_path, part_rows=5)
+    for name in ("input.parquet", "job.json") if lost == "both" else (lost,):
+        (tmp_path / name).unlink()
+    with pytest.raises(SettingError, match="run the call that made the job again"):
+        job.retry(show_progress=False) if lost == "job.json" else job.table
+    part_file(tmp_path).unlink()
+    server.server.seen.clear()
+    check(ask(server.client(), 20, tmp_path, part_rows=5), 20)
+    assert server.counts == Counter(range(5, 10))
+
+
+def test_a_damaged_input_is_never_read_as_other_rows(server: RowServer, tmp_path: Path) -> None:
+    job = ask(server.client(), 20, tmp_path, part_rows=5)
+    file = tmp_path / "input.parquet"
+    content = file.read_bytes()
+    for place in range(4, len(content), 97):
+        file.write_bytes(content[:place] + bytes([content[place] ^ 0x5A]) + content[place + 1 :])
+        vars(job).pop("table", None)
+        with suppress(SettingError):
+            check(job, 20)
+    file.write_bytes(content[: len(content) // 2])
+    with pytest.raises(SettingError, match="delete the file and run the call that made the job again"):
+        ask(server.client(), 20, tmp_path).table  # noqa: B018 - reads it
+
+
+@pytest.mark.parametrize("field", [{"part_rows": 0}, {"rows": 25}, {"made_of": "x"}, {"version": "1"}])
+def test_a_description_that_does_not_fit_is_refused_with_the_cure(
+    server: RowServer, tmp_path: Path, field: dict[str, Any]
+) -> None:
+    ask(server.client(), 20, tmp_path, part_rows=5)
+    file = tmp_path / "job.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | field))
+    with pytest.raises(SettingError, match=r"job.json cannot be read .*; delete it and run the call"):
+        ask(server.client(), 20, tmp_path)
 
 
 def test_a_part_of_another_job_is_refused(server: RowServer, tmp_path: Path) -> None:

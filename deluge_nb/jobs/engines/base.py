@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Protocol
 from ...client.sending.progress import listening
 from ...errors import SettingError
 from ...warning import in_part
-from ..folder import JobFolder
 from ..spec import Spec
+from ..storage.folder import JobFolder
 from ..worker import Ask, ask_again, numbers_of, prompts_of, score_table, send
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from ...errors import RequestError, SettingError
 from ...printable import printable
 from ...text.counts import pluralize
 from ...transport import portal
-from ..files import write_whole
+from ..storage.files import write_whole
 from .lines import Answers
 from .rounds import BatchFile, Round, Rounds
 

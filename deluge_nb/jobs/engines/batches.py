@@ -20,11 +20,11 @@ from ...client.calls.offline import check_keys
 from ...client.calls.travel import check_place, describe_place
 from ...errors import SettingError, invalid_argument
 from ...extras import import_extra
-from ..columns import COLUMN, as_public
 from ..inputs.frames import Frame, as_table_of
 from ..inputs.hashing import RowHasher, first_rows, row_keys
 from ..run import check_columns, check_frame, check_schema
 from ..spec import Keep, Precision, make_spec
+from ..storage.columns import COLUMN, as_public
 from ..worker import answer_schema, result_names, score_table
 from .here import AT_A_TIME, in_threads, wait_for_any
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from ...client.calls.offline import Offline, offline_route
 from ...errors import SettingError
 from ...transport.wire import encode_body
-from ..files import write_whole
+from ..storage.files import write_whole
 
 if TYPE_CHECKING:
     from ...prompts import Prompt

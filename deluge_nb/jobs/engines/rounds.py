@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...errors import SettingError
-from ..files import write_whole
+from ..storage.files import write_whole
 from .lines import Answers, write_requests
 
 if TYPE_CHECKING:

@@ -345,4 +345,8 @@ def describe_range(schema: pa.Schema) -> str:
 
 
 def _is_column(values: Any) -> bool:
-    return isinstance(values, Sequence | np.ndarray) and not isinstance(values, str | bytes)
+    import pyarrow as pa
+
+    return isinstance(values, Sequence | np.ndarray | pa.Array | pa.ChunkedArray) and not isinstance(
+        values, str | bytes
+    )

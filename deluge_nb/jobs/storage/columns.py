@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..logprobs.columns import RawBytes, Vocabulary
-from ..logprobs.table import Logprobs
+from ...logprobs.columns import RawBytes, Vocabulary
+from ...logprobs.table import Logprobs
 
 if TYPE_CHECKING:
     import pyarrow as pa

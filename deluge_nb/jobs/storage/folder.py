@@ -15,72 +15,26 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Self
 
 import numpy as np
 
-from ..errors import SettingError
+from ...errors import SettingError
+from ..inputs.frames import FIRST
+from ..inputs.hashing import RowHasher
 from .columns import COLUMN, DICTIONARIES, SPLIT
 from .files import write_whole
-from .inputs.frames import COUNTED, FIRST
-from .inputs.hashing import RowHasher
+from .manifest import Manifest, read_manifest
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-VERSION = 1
-"""Version of the folder; a change that older versions of the package cannot read counts it up."""
-# Characters of a value in a message about another job.
-_LONGEST = 60
 _FINGERPRINT = b"fingerprint"
-_NAMES = {
-    "requests": "the models or their settings",
-    "template": "the template",
-    "labels": "the labels",
-    "keep": "keep=",
-    "precision": "precision=",
-    "method": "the method",
-    "calibration": "the calibration",
-    "columns": "the columns of the input",
-    "input": "the rows of the input",
-    "index": "the index of the input",
-    "dedup": "dedup=",
-}
-_PLURAL = {"requests", "labels", "columns", "input"}
-
-
-@dataclass(frozen=True, slots=True)
-class Manifest:
-    """Description of a job's folder: the question, the input and the parts.
-
-    Parameters
-    ----------
-    fingerprint
-        Hash of everything that decides an answer.
-    made_of
-        Inputs of the hash: hashes or short values by name, for messages on what differs.
-    rows
-        Rows of the input.
-    part_rows
-        Rows of each part but the last.
-    questions
-        Different questions; as many as rows unless equal prompts are asked once.
-    used
-        Columns that the template takes values from.
-    digests
-        Hash of the rows of each part, as far as the template uses them.
-    """
-
-    fingerprint: str
-    made_of: dict[str, Any]
-    rows: int
-    part_rows: int
-    questions: int
-    used: list[str]
-    digests: list[str]
-    version: int = VERSION
+_INPUT = "input.parquet"
+# The same call has the same rows, and pins them where they are missing.
+_PIN_AGAIN = "delete the file and run the call that made the job again, which keeps the answers"
 
 
 class JobFolder:
@@ -123,20 +77,36 @@ class JobFolder:
 
     @classmethod
     def create(cls, path: Path, manifest: Manifest, schema: pa.Schema, tables: Iterable[pa.Table]) -> Self:
-        """Pin the input in a new folder, one row group for each part; ``job.json`` comes last."""
+        """Pin the input in a new folder, one row group for each part; ``job.json`` comes last.
+
+        Raises
+        ------
+        SettingError
+            When the folder has an ``input.parquet`` that is no job's, or cannot be written to.
+        """
+        require_writable(path)
+        _check_own(path)
+        folder = cls(path, manifest)
+        folder.pin(schema, tables)
+        content = json.dumps(asdict(manifest), indent=1, ensure_ascii=False).encode("utf-8", "backslashreplace")
+        write_whole(path / "job.json", lambda file: file.write(content))
+        return folder
+
+    @property
+    def is_pinned(self) -> bool:
+        """True if the input's rows are there."""
+        return (self.path / _INPUT).is_file()
+
+    def pin(self, schema: pa.Schema, tables: Iterable[pa.Table]) -> None:
+        """Write the input's rows, a table for each part."""
         import pyarrow.parquet as pq
 
-        require_writable(path)
-
         def write(file: Any) -> None:
-            with pq.ParquetWriter(file, schema, compression="zstd") as writer:
+            with pq.ParquetWriter(file, schema, compression="zstd", write_page_checksum=True) as writer:
                 for table in tables:
                     writer.write_table(table, row_group_size=table.num_rows)
 
-        write_whole(path / "input.parquet", write)
-        content = json.dumps(asdict(manifest), indent=1, ensure_ascii=False).encode("utf-8", "backslashreplace")
-        write_whole(path / "job.json", lambda file: file.write(content))
-        return cls(path, manifest)
+        write_whole(self.path / _INPUT, write)
 
     @property
     def parts(self) -> range:
@@ -180,15 +150,18 @@ class JobFolder:
         """Return the input's rows of a part."""
         import pyarrow.parquet as pq
 
-        with self._reading("input.parquet"), pq.ParquetFile(self.path / "input.parquet") as file:
-            return file.read_row_group(part, columns=columns)
+        with (
+            self._reading(_INPUT, _PIN_AGAIN),
+            pq.ParquetFile(self.path / _INPUT, page_checksum_verification=True) as file,
+        ):
+            return _require_columns(file.read_row_group(part, columns=columns), [*(columns or ()), FIRST])
 
     def read_schema(self) -> pa.Schema:
         """Return the schema of the pinned input."""
         import pyarrow.parquet as pq
 
-        with self._reading("input.parquet"):
-            return pq.read_schema(self.path / "input.parquet")
+        with self._reading(_INPUT, _PIN_AGAIN):
+            return pq.read_schema(self.path / _INPUT)
 
     def read_questions(self, part: int) -> pa.Table:
         """Return the rows of a part that are asked: the columns that the template uses, and the numbers of the rows.
@@ -205,8 +178,8 @@ class JobFolder:
         hasher.add(table)
         if hasher.hexdigest() != self.manifest.digests[part]:
             raise SettingError(
-                f"input.parquet in {self.path} was changed after the job began: its part {part} has other rows; "
-                "start the job in another folder.",
+                f"{_INPUT} in {self.path} was changed after the job began: its part {part} has other rows; "
+                f"{_PIN_AGAIN}.",
                 setting="out",
                 value=str(self.path),
             )
@@ -237,21 +210,52 @@ class JobFolder:
             self._reading(f"parts/{path.name}", "delete the file and run the job again, which asks its rows again"),
             pq.ParquetFile(path, read_dictionary=dictionaries, page_checksum_verification=True) as file,
         ):
-            return file.read(columns=columns)
+            return _require_columns(file.read(columns=columns), columns or ())
 
     @contextlib.contextmanager
-    def _reading(self, name: str, remedy: str = "start the job in another folder") -> Iterator[None]:
+    def _reading(self, name: str, remedy: str) -> Iterator[None]:
         import pyarrow as pa
 
         try:
             yield
-        except (OSError, pa.ArrowException) as error:
-            reason = "is gone" if isinstance(error, FileNotFoundError) else f"cannot be read ({_reason_of(error)})"
+        except (OSError, UnicodeError, pa.ArrowException) as error:
+            if is_gone := isinstance(error, FileNotFoundError):
+                remedy = remedy.removeprefix("delete the file and ")
+            reason = "is gone" if is_gone else f"cannot be read ({_reason_of(error)})"
             raise SettingError(
                 f"{name} in {self.path} {reason}; {remedy}.",
                 setting="out",
                 value=str(self.path),
             ) from None
+
+
+def _require_columns(table: pa.Table, names: Iterable[str]) -> pa.Table:
+    """Return a table that has all columns; a file may be so damaged that some have lost their names."""
+    import pyarrow as pa
+
+    lost = set(names).difference(table.column_names)
+    if lost:
+        raise pa.ArrowInvalid(f"it has no column {min(lost)!r}")
+    return table
+
+
+def _check_own(path: Path) -> None:
+    """Raise an error if an ``input.parquet`` in a folder without a job was not left by one that was killed."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        is_own = FIRST in pq.read_schema(path / _INPUT).names
+    except FileNotFoundError:
+        return
+    except (OSError, pa.ArrowException):
+        is_own = False
+    if not is_own:
+        raise SettingError(
+            f"{path / _INPUT} is no job's, and a job would replace it; choose another folder with out=.",
+            setting="out",
+            value=str(path),
+        )
 
 
 def require_writable(path: Path) -> None:
@@ -292,84 +296,3 @@ def write_table(table: pa.Table, file: BinaryIO) -> None:
         use_byte_stream_split=SPLIT if COLUMN in names else False,
         write_page_checksum=True,
     )
-
-
-def read_manifest(path: Path) -> Manifest | None:
-    """Return what a folder is about; None if there is no job in it.
-
-    Raises
-    ------
-    SettingError
-        When its ``job.json`` cannot be read, or was written by a newer version.
-    """
-    file = path / "job.json"
-    try:
-        plain = json.loads(file.read_bytes())
-        if plain["version"] > VERSION:
-            raise SettingError(
-                f"{file} was written by a newer version of deluge-nb; install that version.",
-                setting="out",
-                value=str(path),
-            )
-        return Manifest(**plain)
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        if isinstance(error, SettingError):
-            raise
-        raise SettingError(
-            f"{file} cannot be read ({type(error).__name__}); choose another folder.", setting="out", value=str(path)
-        ) from None
-
-
-def check_same(path: Path, found: Manifest, fingerprint: str, made_of: dict[str, Any]) -> None:
-    """Raise an error if a folder holds another job than the one that is to run, and say what differs.
-
-    Raises
-    ------
-    SettingError
-        If it does.
-    """
-    if found.fingerprint == fingerprint:
-        return
-    sides = ({"index": COUNTED, **found.made_of}, {"index": COUNTED, **made_of})
-    differs = [name for name in sides[1] if sides[0].get(name) != sides[1][name]]
-    parts = [_difference(name, sides[0].get(name), sides[1][name]) for name in differs]
-    verb = "differ" if len(parts) > 1 or _PLURAL.intersection(differs) else "differs"
-    raise SettingError(
-        f"{path} holds another job: {', '.join(parts) or 'its fingerprint'} {verb}; choose another folder with out=.",
-        setting="out",
-        value=str(path),
-    )
-
-
-def _difference(name: str, before: Any, now: Any) -> str:
-    leaves = dict(_leaves(before)), dict(_leaves(now))
-    place = next((place for place in [*leaves[1], *leaves[0]] if leaves[0].get(place) != leaves[1].get(place)), "")
-    if name == "requests" or leaves[0].keys() == leaves[1].keys():
-        texts = [repr(values.get(place)) for values in leaves]
-    else:  # one side may have nothing at that place, so the whole is shown
-        are_named = isinstance(before, dict) and isinstance(now, dict) and before.keys() != now.keys()
-        texts = [repr(list(value) if are_named else value) for value in (before, now)]
-    # A long text is shown from shortly before the first difference.
-    pairs = enumerate(zip(*texts, strict=False))
-    same = next((position for position, (old, new) in pairs if old != new), min(map(len, texts)))
-    begin = max(0, same - 10) if max(map(len, texts)) > _LONGEST else 0
-    end = begin + _LONGEST
-    there, here = ("…" * (begin > 0) + text[begin:end] + "…" * (len(text) > end) for text in texts)
-    what = f"{place} " if place and name == "requests" else ""
-    return f"{_NAMES.get(name, name)} ({what}{there} there, {here} here)"
-
-
-def _leaves(value: Any, place: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield the plain values inside a value of JSON, each with the name that it has there."""
-    if isinstance(value, dict):
-        for name, item in value.items():
-            yield from _leaves(item, f"{place}.{name}".removeprefix("."))
-    elif isinstance(value, list) and len(value) == 1:
-        yield from _leaves(value[0], place)
-    elif isinstance(value, list):
-        for index, item in enumerate(value):
-            yield from _leaves(item, f"{place}[{index}]")
-    else:
-        yield place, value

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import os
+import re
 import socket
 import time
 import uuid
@@ -12,8 +13,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from ..errors import SettingError
+from ...errors import SettingError
 
+# Names that files of a job have until they are whole; out= may be a folder that has other files.
+_UNFINISHED = re.compile(
+    r"(job\.json|batch\.json|input\.parquet|part-\d+\.parquet|probe\.tmp|[\w-]+\.jsonl)\.[0-9a-f]{12}\.tmp"
+)
 # Seconds between two attempts to get the lock.
 _LOCK_TICK = 0.1
 # Seconds of waiting for the lock after which a message says why.
@@ -70,10 +75,11 @@ def _sync_folder(folder: Path) -> None:
 
 
 def remove_unfinished(folder: Path) -> None:
-    """Remove what writers that were killed have left in a folder."""
+    """Remove what writers that were killed have left in a folder, and no other file."""
     for path in folder.glob("*.tmp"):
-        with contextlib.suppress(OSError):
-            path.unlink()
+        if _UNFINISHED.fullmatch(path.name):
+            with contextlib.suppress(OSError):
+                path.unlink()
 
 
 @contextlib.contextmanager
