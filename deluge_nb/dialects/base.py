@@ -22,7 +22,7 @@ from ..models.spec import Endpoint
 from ..prompts import Prompt
 from ..sampling import SamplingParams
 from .reading.alternatives import wants_none, without_alternatives
-from .reading.answer import Completion, FailedAnswer, reported_failure
+from .reading.answer import BrokenAnswer, Completion, PartialAnswer, reported_failure
 from .reading.decode import ServerError, parse_error
 from .reading.events import DONE, DetectedFraming, is_empty_value, split_lines
 from .reading.faults import Faults
@@ -167,12 +167,21 @@ class StreamReader(ABC):
             if self.complete or is_empty_value(event):
                 self.faults.add("event")
             else:
-                self.failure = error
+                self.failure = BrokenAnswer.of(error)
         except DelugeError as error:  # after the tokens that came with it
             self.failure = error
-            if isinstance(error, FailedAnswer):
-                error.part = self.body()
+        if isinstance(self.failure, PartialAnswer):
+            self.failure.part = self.break_off(self.failure)
         return self._sorter.sort(additions)
+
+    def break_off(self, error: DelugeError) -> bytes:
+        """Record the error that ended the stream, and return the body of what was received before it."""
+        return self.body()
+
+    @property
+    def is_cut_off(self) -> bool:
+        """True if the error that ended the stream cost a part of the answer that is listened to."""
+        return True
 
     def check(self) -> None:
         """Raise the failure of an event, if there was one.
@@ -285,9 +294,11 @@ def converse(
                 if (reported := reported_failure(ask.model, reply)) is None:
                     raise
                 raise reported from None
-        except RequestError as error:
-            if isinstance(error, FailedAnswer):
+        except (RequestError, BrokenAnswer) as error:
+            if isinstance(error, PartialAnswer):
                 error.read_part(lambda part: parse(part, ask))
+            if not isinstance(error, RequestError):
+                raise
             failed = error
             continue
         notes = request.reader.faults.notes if request.reader is not None else ()

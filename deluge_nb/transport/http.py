@@ -19,7 +19,7 @@ import httpx
 from pydantic import SecretStr
 
 from ..dialects.base import Completion, Exchange, Request, advance, load
-from ..dialects.reading.answer import FailedAnswer
+from ..dialects.reading.answer import FailedAnswer, PartialAnswer
 from ..dialects.reading.decode import parse_error
 from ..errors import MalformedResponseError, RequestError
 from ..models.spec import Address, Endpoint, Served
@@ -39,7 +39,7 @@ from .reading import (
 )
 from .retries import EXHAUSTED_CODES, FailedAttempt, is_transient, plausible_wait, retry_after, with_retries
 from .secrecy import Secrets, basic, key_headers, override
-from .streaming import Source, StreamedReply, StreamListener
+from .streaming import ENDED_EARLY, Source, StreamedReply, StreamListener
 from .throttle import PaceLike, Pause, Slots
 from .wire import Backend, HttpxBackend, Reply, Timeouts, encode_body
 
@@ -185,7 +185,7 @@ class Transport:
                     try:
                         document = await with_retries(send, self.max_attempts, on_request, failures)
                         step = partial(advance, exchange, document)
-                    except FailedAnswer as failure:
+                    except PartialAnswer as failure:
                         if failure is request.failure:  # there is no further attempt
                             raise
                         # Of a stream, before its first token: a new request has a new reader.
@@ -291,9 +291,12 @@ class Transport:
             if body.reader is not None:
                 return assembled(body.reader, content_type, self._endpoint.dialect)
             return as_document(body.content, request.make_reader, content_type, self._endpoint.dialect)
-        except UnfinishedStreamError:
-            reason = "the connection ended before the answer did"
-        raise self._connection_failure(model, reason, billed=True)
+        except UnfinishedStreamError as unfinished:
+            reader = unfinished.reader
+        broken = Source(self._endpoint.label, model, self._endpoint.dialect).interruption(ENDED_EARLY)
+        error = FailedAnswer(str(broken), model=model)
+        error.completion, error.part = None, reader.break_off(error)
+        raise FailedAttempt(error, retry=True, billed=True)
 
     async def _attempt_served(self, request: Request, model: str, streamed: StreamedReply | None) -> bytes:
         """Make one attempt; if the server's process hangs, replace the process and ask again."""

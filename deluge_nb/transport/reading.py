@@ -41,7 +41,17 @@ class UnreadableBodyError(Exception):
 
 
 class UnfinishedStreamError(Exception):
-    """Stream that ended before the answer did."""
+    """Stream that ended before the answer did.
+
+    Parameters
+    ----------
+    reader
+        Reader of the part that was received.
+    """
+
+    def __init__(self, reader: StreamReader) -> None:
+        super().__init__()
+        self.reader = reader
 
 
 def body_stream(reply: Reply) -> AsyncIterable[bytes]:
@@ -291,7 +301,7 @@ def assembled(reader: StreamReader, content_type: str | None, dialect: str) -> b
     document = reader.document
     if document is None:
         if not reader.complete and not reader.ended:
-            raise UnfinishedStreamError
+            raise UnfinishedStreamError(reader)
         return reader.body()
     if reader.is_neither:
         kind = f" (Content-Type: {content_type[:60]})" if content_type else ""

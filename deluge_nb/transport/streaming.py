@@ -15,6 +15,9 @@ from ..errors import DelugeError, RequestError
 from .reading import UnfinishedStreamError, UnreadableBodyError, assembled, body_stream, read_stream
 from .wire import Reply
 
+ENDED_EARLY = "the connection ended before the answer did"
+"""Reason of an answer that broke off."""
+
 
 class StreamListener:
     """Receiver of a streamed answer that can stop it; used on the portal's loop only.
@@ -116,19 +119,24 @@ class StreamedReply:
                 raise
             # What follows a complete answer is not needed.
             if not reader.complete and not reader.ended:
-                listener.error = source.interruption(_reason(error))
+                self._break_off(source.interruption(_reason(error)))
                 self.timed_out = isinstance(error, httpx.TimeoutException)
         except DelugeError as error:
             if isinstance(error, FailedAnswer) and not self._has_begun:
                 raise
-            listener.error = error
+            self._break_off(error)
         else:
             try:
                 return assembled(reader, reply.header("content-type"), source.dialect)
             except UnfinishedStreamError:
                 if not listener.stopped:
-                    listener.error = source.interruption("the connection ended before the answer did")
+                    self._break_off(source.interruption(ENDED_EARLY))
         return reader.body()
+
+    def _break_off(self, error: DelugeError) -> None:
+        self._reader.break_off(error)
+        if self._reader.is_cut_off:
+            self._listener.error = error
 
     async def _read_chunks(self, reply: Reply, deadline: float | None, max_size: float) -> None:
         async with asyncio.timeout_at(deadline):

@@ -11,7 +11,16 @@ from typing import Any
 
 import pytest
 
-from deluge_nb import APIResponse, Cache, LLMClient, RequestError, SamplingParams, SettingError, Usage
+from deluge_nb import (
+    APIResponse,
+    Cache,
+    LLMClient,
+    MalformedResponseError,
+    RequestError,
+    SamplingParams,
+    SettingError,
+    Usage,
+)
 from tests.openai_server import ChatServer, Reply, Seen, chat, chunks, event, says
 
 WORDS = ("zero", "one", "two")
@@ -328,8 +337,7 @@ def test_a_stream_that_may_mix_answers_fails_and_keeps_its_text(
         assert choice.logprobs is None
     sent = "".join(choice["delta"]["content"] for data in events for choice in data["choices"])
     assert sorted("".join(text or "" for text in texts(response))) == sorted(sent)
-    is_named = any("index" in choice for data in events for choice in data["choices"])
-    assert text == "" or is_named  # nothing is streamed that may be of another answer
+    assert text == "" or not response.is_error  # nothing is streamed that may be of another answer
     assert len(server.seen) == 1  # another attempt would be paid for, and give the same
 
 
@@ -393,6 +401,54 @@ def test_a_choice_that_fails_in_a_stream_keeps_the_server_s_reason(server: ChatS
     choice = stream.response.choices[failed]
     assert (choice.is_error, choice.status_code) == (True, 502)
     assert not stream.response.choices[1 - failed].is_error
+
+
+@pytest.mark.parametrize(
+    ("ending", "reason"),
+    [
+        (event({"message": "gone", "code": 502}), "gone"),
+        (event({"error": {"code": 502, "message": "gone"}}), "gone"),
+        (b"data: {broken\n\n", "no JSON"),
+        (b"", "ended before the answer did"),
+    ],
+    ids=["message", "error", "no JSON", "cut"],
+)
+@pytest.mark.parametrize("whole", [0, 1, None])
+@pytest.mark.parametrize("streamed", [False, True])
+def test_the_end_of_a_stream_costs_no_answer_that_had_ended(
+    server: ChatServer, streamed: bool, whole: int | None, ending: bytes, reason: str
+) -> None:
+    starts = [piece((0, "a")), piece((1, "b")), *([piece((whole, "."))] if whole is not None else [])]
+    server.answer = lambda seen, number: Reply(pieces=[*map(event, starts), ending])
+    client = LLMClient("gpt-4o-mini", n=2, max_attempts=1)
+    if streamed:
+        stream = client.stream("Hello?")
+        with contextlib.suppress(RequestError, MalformedResponseError):
+            assert "".join(token.text for token in stream) == "a"
+            assert whole == 0
+        response = stream.response
+    else:
+        response = client.process_prompts_sync(["Hello?"], show_progress=False)[0]
+    assert response is not None
+    assert response.completion == "a"
+    for index, choice in enumerate(response.choices):
+        assert choice.is_error == (index != whole)
+        assert reason in (choice.error_message or "") or index == whole
+    if streamed or whole is not None:
+        assert texts(response) == ["a", "b"]
+
+
+@pytest.mark.parametrize("failure", [event({"error": {"code": 503}}), b'{"error": {"code": 503}}'], ids=str)
+@pytest.mark.parametrize("streamed", [False, True])
+def test_a_request_for_several_answers_is_tried_again(server: ChatServer, streamed: bool, failure: bytes) -> None:
+    server.answer = lambda seen, number: Reply(pieces=[failure] if not number else pieces(seen))
+    client = LLMClient("gpt-4o-mini", n=3, max_attempts=2)
+    stream = client.stream("Hello?") if streamed else None
+    text = None if stream is None else "".join(token.text for token in stream)
+    response = client.process_prompts_sync(["?"], show_progress=False)[0] if stream is None else stream.response
+    assert response is not None
+    assert (texts(response), text) == (["zero!", "one!", "two!"], "zero!" if streamed else None)
+    assert len(server.seen) == 2
 
 
 def test_a_failed_choice_with_an_ordinary_end_is_not_cached(server: ChatServer, tmp_path: Path) -> None:

@@ -228,6 +228,18 @@ def test_a_stream_that_ends_with_an_error_failed(
     assert (answer.completion, answer.from_cache, again.asked) == ("Oslo", False, 1)
 
 
+@pytest.mark.parametrize("dialect", sorted({*MODELS} - {"llamacpp"}))
+@pytest.mark.parametrize("way", [ask, stream], ids=["unasked", "streamed"])
+def test_a_stream_that_breaks_off_keeps_its_text(
+    dialect: str, way: Callable[[LLMClient, str], APIResponse], tmp_path: Path
+) -> None:
+    # Two lines at least: one alone may be a whole document.
+    half = [*begun(dialect), {"code": 200, "message": "OK"}] if dialect == "ollama" else begun(dialect)
+    response = way(client_of(dialect, Scripted(as_stream(dialect, half)), tmp_path / "cache.db", 1), dialect)
+    assert (response.is_error, response.completion) == (True, "Os")
+    assert "broke off" in (response.error_message or "")
+
+
 @pytest.mark.parametrize("dialect", MODELS)
 def test_an_event_that_reports_no_failure_is_none(dialect: str, tmp_path: Path) -> None:
     events = GOOD_STREAMS[dialect]

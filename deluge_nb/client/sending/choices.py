@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from ...dialects.base import Ask, Completion, Delta, Exchange, Request, StreamReader, advance
+from ...dialects.reading.answer import PartialAnswer
 from ...dialects.reading.decode import decode
 from ...dialects.reading.fitting import as_number
 from ...errors import DelugeError, MalformedResponseError, RequestError
@@ -61,7 +62,17 @@ def exchange_several(dialect: Dialect, ask: Ask, count: int) -> Exchange:
     exchange = dialect.exchange(ask)
     request = next(exchange)
     while True:
-        bodies = split_choices((yield _for_several(request, ask, count)), ask.endpoint.dialect)
+        try:
+            body = yield _for_several(request, ask, count)
+        except (RequestError, PartialAnswer) as error:
+            body = getattr(error, "part", b"")
+            if not _has_whole_choice(body, ask.endpoint.dialect):
+                following = advance(exchange, error)
+                if isinstance(following, Completion):
+                    return following
+                request = following  # another attempt
+                continue
+        bodies = split_choices(body, ask.endpoint.dialect)
         first = _advance(exchange, bodies[0])
         others = [_read_alone(dialect, ask, body) for body in bodies[1:]]
         if isinstance(first, Completion):
@@ -98,7 +109,8 @@ class ChoicesReader(StreamReader):
 
     A choice without an index belongs to an answer by its position in the chunk, among those that have not ended. Chunks
     with a single choice and no index do that only if there is one answer: their text is held back until that is
-    certain, and fails if it never is. So the tokens of two answers are never one answer.
+    certain, and fails if it never is. So is text of the choice 0 until another one has come, because some servers name
+    every choice so. The tokens of two answers are never one answer.
 
     Parameters
     ----------
@@ -119,6 +131,8 @@ class ChoicesReader(StreamReader):
         self._named: dict[int, _Answer] = {}
         self._unnamed: list[_Answer] = []
         self._held: list[Delta] = []
+        self._held_first: list[Delta] = []
+        self._broken: dict[str, Any] | None = None
         self._has_counts = False
         # Reads what comes before the first choice, and without any.
         self._empty = make_reader()
@@ -133,6 +147,21 @@ class ChoicesReader(StreamReader):
 
     def body(self) -> bytes:
         """Return the received part as the body of a reply that was not streamed, with all choices."""
+        return self._body(is_heard=True)
+
+    def break_off(self, error: DelugeError) -> bytes:
+        """Record the error that ended the stream, which is that of each answer without an end; return the body."""
+        self._broken = _as_object(error, self.ask)
+        return self._body(is_heard=False)
+
+    @property
+    def is_cut_off(self) -> bool:
+        """True if the first answer has no end."""
+        first = self._answers().get(0)
+        return first is None or not first.has_ended
+
+    def _body(self, *, is_heard: bool) -> bytes:
+        """Return the body; the first answer has no error of the stream if a listener has got that."""
         answers = self._answers()
         # At its end, a stream without any index has one answer for each end.
         is_certain = self._is_certain() or (not self._named and all(answer.has_ended for answer in self._unnamed))
@@ -142,6 +171,8 @@ class ChoicesReader(StreamReader):
             fields, name, read = _read_list(answer.reader.body(), self.ask.endpoint.dialect)
             whole = whole or dict(fields)
             error, is_mixed = answer.error, answer.is_mixed or (answer in self._unnamed and not is_certain)
+            if not answer.has_ended and not (is_heard and index == 0):
+                error = self._broken
             for choice in read[:1]:
                 kept = msgspec.json.decode(choice, type=_Fields)
                 if is_mixed:  # rows of several answers are the table of none
@@ -176,9 +207,11 @@ class ChoicesReader(StreamReader):
             # Some servers name every answer 0.
             is_sure = len(self._answers()) >= self._count
             added = answer.read(one, may_go_on=is_sure, may_end_again=is_sure or may_end_again)
-            deltas += added if index == 0 else []
+            self._held_first += added if index == 0 else []
         if any(map(_says_something, unnamed)):
             self._held += self._read_unnamed(unnamed)
+        if any(self._named):
+            deltas, self._held_first = self._held_first, list[Delta]()
         if self._held and self._is_certain() and 0 not in self._named:
             deltas, self._held = [*self._held, *deltas], list[Delta]()
         return deltas
@@ -247,12 +280,23 @@ class _Answer:
         try:
             deltas.extend(self.reader.read(msgspec.json.encode(event)))
         except DelugeError as error:  # after the tokens that came with it
-            message = str(error).removeprefix(f"{self.reader.ask.model!r}: ")
-            self.error = {"message": message, "code": getattr(error, "status_code", None)}
+            self.error = _as_object(error, self.reader.ask)
         goes_on = not may_go_on and any(delta.text for delta in deltas)
         if had_ended and (goes_on or (not may_end_again and _has_end(event))):
             self.is_mixed = True
         return deltas
+
+
+def _as_object(error: DelugeError, ask: Ask) -> dict[str, Any]:
+    """Return an error as servers write it, without the name of the model, which is added when it is read."""
+    message = str(error).removeprefix(f"{ask.model!r}").removeprefix(":").strip()
+    message = message.removeprefix(f"at {ask.endpoint.label}").strip()
+    return {"message": message, "code": getattr(error, "status_code", None)}
+
+
+def _has_whole_choice(body: bytes, dialect: str) -> bool:
+    choices = (msgspec.json.decode(choice) for choice in _read_list(body, dialect)[2])
+    return any(_has_end({"choices": [choice]}) and not choice.get("error") for choice in choices)
 
 
 def _for_several(request: Request, ask: Ask, count: int) -> Request:

@@ -12,11 +12,10 @@ from functools import lru_cache
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
-from ...errors import RequestError
+from ...errors import DelugeError
 
 if TYPE_CHECKING:
     from ...dialects.base import Ask, Exchange
-    from ...errors import DelugeError
 
 _REFUSING = frozenset({400, 406, 422, 501})
 # Other failures, too, where the reply says that it does not know a field.
@@ -171,7 +170,7 @@ def _edited(exchange: Exchange, ask: Ask) -> Exchange:
             request = replace(request, body=_without(body, ask))
         try:
             reply = yield request
-        except RequestError as error:
+        except DelugeError as error:
             reply = error
         result = advance(exchange, reply)
         if not isinstance(result, Request):

@@ -177,7 +177,7 @@ async def send(
         When the server refuses, cannot be reached, or sends a reply that cannot be read.
     """
     from ...dialects.base import load
-    from ...dialects.reading.answer import FailedAnswer
+    from ...dialects.reading.answer import PartialAnswer
     from ...dialects.reading.thinking.completion import as_requested, separate_thinking
 
     ask, dialect = with_refused_fields(ask), load(ask.endpoint.dialect)
@@ -187,7 +187,7 @@ async def send(
         try:
             completion = await transport.carry(exchange, ask.model, listener, on_request)
         except DelugeError as error:
-            if isinstance(error, FailedAnswer) and error.completion is not None:
+            if isinstance(error, PartialAnswer) and error.completion is not None:
                 error.completion = separate_thinking(error.completion, ask)
             forms += 1
             other = retry_differently(error, ask) if forms < _MAX_FORMS else None
@@ -356,8 +356,7 @@ def _parse(ask: Ask, completion: Completion, notes: list[str]) -> Any:
     try:
         return ask.output_schema.parse(completion.text)
     except BaseException as error:  # validators are the user's code, and no interrupt arrives on the portal's thread
-        reason = describe(error)
-        notes.append(f"the answer does not fit output_schema: {reason}")
+        notes.append(f"the answer does not fit output_schema: {describe(error)}")
     return None
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from ...errors import DelugeError, RequestError
+from ...errors import DelugeError, MalformedResponseError, RequestError
 from ...printable import printable
 from .decode import parse_error, parse_loosely
 from .failures import is_failure, reports_failure, status_of
@@ -44,11 +44,8 @@ class Completion:
     others: tuple[Completion, ...] = ()
 
 
-class FailedAnswer(RequestError):
-    """Failure that a server reports inside a successful reply."""
-
-    # Not in the error's dict, which is searched for the key and pickled.
-    __slots__ = ("completion", "part")
+class PartialAnswer(DelugeError):
+    """Failure of an answer of which a part may have come."""
 
     completion: Completion | None
     """Readable part of the answer before its failure, or None; a pickled error has no such attribute."""
@@ -68,12 +65,32 @@ class FailedAnswer(RequestError):
             return
         try:
             completion = parse(part)
-        except FailedAnswer as again:  # the part ends in the word for the failure
+        except PartialAnswer as again:  # the part ends in the word for the failure
             completion = again.completion
         except DelugeError:
             return
         if completion is not None and (completion.text or completion.thinking or completion.tool_calls):
             self.completion = completion
+
+
+class FailedAnswer(PartialAnswer, RequestError):
+    """Failure that a server reports inside a successful reply."""
+
+    # Not in the error's dict, which is searched for the key and pickled.
+    __slots__ = ("completion", "part")
+
+
+class BrokenAnswer(PartialAnswer, MalformedResponseError):
+    """Event of a stream that cannot be read."""
+
+    __slots__ = ("completion", "part")
+
+    @classmethod
+    def of(cls, error: MalformedResponseError) -> BrokenAnswer:
+        """Return the error of an event as that of the answer, of which the part before is added later."""
+        broken = cls(str(error), dialect=error.dialect, field=error.field, excerpt=error.excerpt, body=error.body)
+        broken.completion = None
+        return broken
 
 
 def failure(model: str, body: bytes, error: Any = None, completion: Completion | None = None) -> FailedAnswer:
