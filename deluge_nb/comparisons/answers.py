@@ -13,7 +13,7 @@ from ..logprobs.table import Logprobs
 from ..render.comparison import likelihood_of, table_facts
 from ..response import APIResponse
 
-_MISSING = "no answer: the call was interrupted"
+_MISSING = "the call was interrupted"
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from typing import Any
 from ..render.comparison import format_mean, format_signed, heat
 from ..render.scale import SCALES
 from ..text.counts import pluralize
-from ..text.glyphs import passage
+from ..text.glyphs import passage, short_label
 from .answers import Answer
 
 # Characters of a text in a cell; the comparison of a row has all of it.
@@ -32,7 +32,7 @@ def row_of(label: str, text: str, answers: Sequence[Answer]) -> dict[str, Any]:
     cells = [
         _cell(answer, math.nan if side == 0 else answer.mean_logprob - first) for side, answer in enumerate(answers)
     ]
-    return {"label": passage(label, LONGEST), "input": passage(text, LONGEST), "cells": cells}
+    return {"label": passage(label, LONGEST), "input": _visible(text), "cells": cells}
 
 
 def totals_of(columns: Sequence[Sequence[Answer]]) -> list[dict[str, Any]]:
@@ -62,11 +62,16 @@ def describe(columns: Sequence[Sequence[Answer]]) -> str:
 
 def _cell(answer: Answer, difference: float) -> dict[str, Any]:
     return {
-        "text": passage(answer.text or "", LONGEST),
+        "text": _visible(answer.text or ""),
         "error": None if answer.error is None else passage(answer.error, LONGEST),
         "facts": passage(answer.facts, LONGEST),
         **_numbers(answer.mean_logprob, difference),
     }
+
+
+def _visible(text: str) -> str:
+    """Return a text to read in a cell; of white space alone, its marks."""
+    return short_label(text.encode("utf-8", "replace")) if text.isspace() else passage(text, LONGEST)
 
 
 def _numbers(mean: float, difference: float) -> dict[str, Any]:

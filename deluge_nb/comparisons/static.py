@@ -95,7 +95,9 @@ def _lines(names: Sequence[str], cells: Cells) -> list[str]:
             lines.append(f"{start}no answer: {_line(cell['error'])}")
             continue
         change = "" if side == 0 else cell["change"]
-        lines.append(f"{start}{cell['mean']:>7}  {change:>7}  {_line(cell.get('text', ''))}".rstrip())
+        # The row of means has no texts.
+        empty = "(empty)" if "text" in cell else ""
+        lines.append(f"{start}{cell['mean']:>7}  {change:>7}  {_line(cell.get('text', '')) or empty}".rstrip())
     return lines
 
 

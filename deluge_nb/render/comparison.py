@@ -215,7 +215,7 @@ def table_facts(table: Logprobs) -> str:
     if likelihood.perplexity is not None and likelihood.mean_logprob is not None:
         extent = f" (of {likelihood.n} of {count})" if likelihood.n < len(table) else ""
         mean = format_mean(likelihood.mean_logprob)
-        facts += [f"mean logprob {mean}", f"perplexity {likelihood.perplexity:.3g}{extent}"]
+        facts += [f"mean logprob {mean}", f"perplexity {format_perplexity(likelihood.perplexity)}{extent}"]
     entropy = table.entropy(base=2)
     if not np.isnan(entropy).all():
         facts.append(f"mean entropy {np.nanmean(entropy):.2f} bits")
@@ -229,7 +229,14 @@ def likelihood_of(table: Logprobs) -> SequenceStats:
 
 def format_mean(nats: float) -> str:
     """Format a mean log-probability for people."""
-    return format_signed(nats).removeprefix("+")
+    return format_signed(nats).removeprefix("+").replace("±0", "0.00")
+
+
+def format_perplexity(perplexity: float) -> str:
+    """Format a perplexity for people, with three digits as in the browser."""
+    if perplexity >= 1e6:
+        return f"{perplexity:.1e}"
+    return f"{perplexity:.{2 if perplexity < 9.995 else 1 if perplexity < 99.95 else 0}f}"
 
 
 def common_share(compared: Alignment, side: int) -> float:

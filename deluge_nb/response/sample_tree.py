@@ -96,7 +96,7 @@ def _row(samples: Samples, sample: Sample, number: int, parent: int | None, show
     if probability is not None:
         shown = percent(probability)
         # Of long answers only the logarithm tells which is the likelier.
-        nats = f" ({-surprisal:.2f} nats)" if shown.startswith("<") else ""
+        nats = f" (−{surprisal:.2f} nats)" if shown.startswith("<") else ""
         facts.append(f"joint probability {shown}{nats}")
     if ends:
         facts += _endings(sample)

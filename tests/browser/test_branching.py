@@ -93,9 +93,9 @@ def test_the_tree_shows_each_branch_its_joint_probability_and_which_is_current(v
         "The (30 %) instead of It at token 1",
     ]
     notes = page.locator(".deluge-note").all_text_contents()
-    assert notes[0] == f"4 tokens · joint probability {100 * 0.6**4:.0f} % ({4 * math.log(0.6):.2f} nats)"
+    assert notes[0] == f"4 tokens · joint probability {100 * 0.6**4:.0f} % (−{-4 * math.log(0.6):.2f} nats)"
     total = view.branches[0].total_logprob or 0.0
-    assert notes[1] == f"6 tokens · joint probability {100 * math.exp(total):.1f} % ({total:.2f} nats)"
+    assert notes[1] == f"6 tokens · joint probability {100 * math.exp(total):.1f} % (−{-total:.2f} nats)"
     expect(page.locator(".deluge-tree [role=treeitem][aria-current]")).to_have_attribute("data-node", "0")
     page.locator("[data-node='3'] .deluge-button").click()
     assert shown(page) == 3

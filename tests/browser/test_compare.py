@@ -320,8 +320,8 @@ def test_keys_search_list_keep_and_select_as_in_a_view(shown: Shown) -> None:
     assert page.evaluate("window.model.get('selection')") == [1, 1, 3]
     expect(page.locator(".deluge-pair .deluge-ranged")).to_have_text([" cap", "ital"])
     sum_of_bits = (
-        "B, tokens 2 to 3: 2 tokens · logprob -3.101 nats · probability 4.5 % · 4.5 bits; "
-        "A, tokens 2 to 2: 1 token · logprob -0.105 nats · probability 90 % · 0.2 bits"
+        "B, tokens 2 to 3: 2 tokens · logprob −3.101 nats · probability 4.5 % · 4.5 bits; "
+        "A, tokens 2 to 2: 1 token · logprob −0.105 nats · probability 90 % · 0.2 bits"
     )
     expect(page.locator(".deluge-ranged-sum")).to_have_text(sum_of_bits)
     pressed(page, "Escape")

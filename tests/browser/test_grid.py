@@ -92,6 +92,32 @@ def test_the_text_begins_near_the_top_of_a_narrow_widget(host: Host, which: int,
     assert page.locator(".deluge-panel .deluge-legend").count() == 0
 
 
+@pytest.mark.parametrize("which", [0, 1])
+def test_nothing_of_a_widget_or_of_its_card_is_cut_at_220_pixels(host: Host, which: int) -> None:
+    page = host(both(100, title="Three words here")[which])
+    page.set_viewport_size({"width": 244, "height": 600})
+    sized(page, 220)
+    # The bar folds in a later frame.
+    becomes(lambda: page.evaluate("document.querySelector('.deluge').scrollWidth <= 220"), True, page)
+    # Neither the title nor the summary loses its end, and no control lies on another.
+    cut = "all => all.filter((e) => e.scrollWidth > e.clientWidth).map((e) => e.className)"
+    parts = page.locator(".deluge-title, .deluge-summary, .deluge-plot > span, .deluge-bar > .deluge-steps")
+    assert set(parts.evaluate_all(cut)) <= ({"deluge-summary"} if which else set())
+    boxes = [(one["left"], one["right"], one["top"]) for one in page.evaluate(CONTROLS)]
+    assert not [pair for pair in itertools.pairwise(boxes) if pair[0][2] == pair[1][2] and pair[0][1] > pair[1][0]]
+    page.locator("[data-token='3']").first.click()
+    card = page.locator(".deluge-card")
+    expect(card.locator(".deluge-card-list").first).to_be_visible()
+    assert card.evaluate("e => e.scrollWidth <= e.clientWidth")
+
+
+def test_facts_begin_at_one_height_however_long_the_names_are(host: Host) -> None:
+    for names in (["a name that is longer than its column, by far, at any width of a page", "b"], ["one", "two"], None):
+        page = sized(host(LogprobCompare(long_table(9), long_table(11), names=names)), 700)
+        tops = "all => [...new Set(all.map((e) => e.getBoundingClientRect().top))].length"
+        assert page.locator(".deluge-head-facts").evaluate_all(tops) == 1
+
+
 # The x of the first letter of each line, and whether the line follows a line break of the text.
 EDGES = """(lines) => {
     let afterBreak = true;

@@ -54,10 +54,10 @@ def test_what_is_seen_depends_on_the_number_of_tokens(host: Host, count: int, na
 @pytest.mark.parametrize(("answer", "written"), [*zip(ANSWERS, WRITTEN, strict=True)])
 @pytest.mark.parametrize("width", [400, 1080])
 def test_the_percent_stands_beside_each_token_and_is_not_copied(
-    host: Host, answer: Logprobs, written: list[str], width: int
+    page: Page, host: Host, answer: Logprobs, written: list[str], width: int
 ) -> None:
-    page = host(LogprobView(answer, before="The capital is"))
     page.set_viewport_size({"width": width, "height": 600})
+    host(LogprobView(answer, before="The capital is"))
     beside = page.locator(".deluge-beside")
     assert beside.all_text_contents() == written
     for token in range(len(answer)):

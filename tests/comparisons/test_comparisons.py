@@ -55,6 +55,15 @@ def test_a_failed_answer_is_a_line_in_its_row() -> None:
     assert "1 answer missing" in table.to_text()
 
 
+def test_answers_that_leave_nothing_to_read_are_seen() -> None:
+    table = Comparisons(["", "\n\n", "x"], {"a": [tokens(), tokens((" ", -1.0)), None], "b": [PARIS, PARIS, PARIS]})
+    assert [row["cells"][0]["text"] for row in table.rows] == ["", "·", ""]
+    assert [row["input"] for row in table.rows] == ["", "↵↵", "x"]
+    assert "–           (empty)" in table.to_text()
+    assert "no answer: the call was interrupted" in table.to_text()
+    assert "no answer: no answer" not in table.to_html()
+
+
 def test_the_last_row_has_means_over_the_inputs_that_both_have() -> None:
     means = [cell["mean"] for cell in small().totals]
     assert means == ["−0.25", "−1.50"]

@@ -13,7 +13,7 @@ import pytest
 import traitlets
 
 from deluge_nb import LogprobCompare, Logprobs, LogprobsMissingError, LogprobView, SettingError, stats
-from deluge_nb.render.comparison import COMPARE_BY, format_signed, heat
+from deluge_nb.render.comparison import COMPARE_BY, format_mean, format_perplexity, format_signed, heat
 from deluge_nb.render.scale import COLOR_BY
 from deluge_nb.widget.codec import unpack
 from deluge_nb.widget.packer import CHUNK, EAGER
@@ -283,8 +283,19 @@ def test_hostile_tokens_are_escaped_and_control_characters_removed() -> None:
 def test_the_static_form_names_how_many_tokens_a_perplexity_is_of() -> None:
     withheld = Logprobs.from_entries([entry("a", 0.5), {"token": "b", "logprob": -9999.0}, entry("c", 0.5)])
     text = LogprobCompare(withheld, table(("a", 0.25, {}))).to_text()
-    assert "A: 3 tokens · mean logprob −0.69 · perplexity 2 (of 2 of 3 tokens)" in text
-    assert "B: 1 token · mean logprob −1.39 · perplexity 4" in text
+    assert "A: 3 tokens · mean logprob −0.69 · perplexity 2.00 (of 2 of 3 tokens)" in text
+    assert "B: 1 token · mean logprob −1.39 · perplexity 4.00" in text
+
+
+@pytest.mark.parametrize(
+    ("perplexity", "text"), [(1.8, "1.80"), (9.996, "10.0"), (99.96, "100"), (1234.3, "1234"), (1.25e30, "1.2e+30")]
+)
+def test_a_perplexity_has_three_digits_as_in_the_browser(perplexity: float, text: str) -> None:
+    assert format_perplexity(perplexity) == text
+
+
+def test_a_mean_of_zero_is_a_number_and_no_difference() -> None:
+    assert (format_mean(0.0), format_mean(-0.001), format_mean(-1.0)) == ("0.00", "0.00", "−1.00")
 
 
 def test_the_heads_and_the_static_forms_say_what_the_tokens_add_up_to() -> None:
@@ -292,7 +303,7 @@ def test_the_heads_and_the_static_forms_say_what_the_tokens_add_up_to() -> None:
     for summary, shown in zip(compare.summaries, compare.tables, strict=True):
         mean, entropy = np.mean(shown.logprob), np.nanmean(shown.entropy(base=2))
         facts = [f"{len(shown)} tokens", f"mean logprob {mean:.2f}".replace("-", "−")]
-        facts += [f"perplexity {math.exp(-mean):.3g}", f"mean entropy {entropy:.2f} bits"]
+        facts += [f"perplexity {format_perplexity(math.exp(-mean))}", f"mean entropy {entropy:.2f} bits"]
         assert summary.startswith(" · ".join(facts))
         assert summary in compare.to_text()
         assert summary in compare.to_html()

@@ -100,7 +100,7 @@ export class Chart {
   #label(measure: ChartMeasure, isCut: boolean): void {
     this.#scaleLabel.textContent =
       measure === "logprob"
-        ? `log-probability from 0 to ${isCut ? "≤ " : ""}−${this.#scaleEnd} nats`
+        ? `logprob from 0 to ${isCut ? "≤ " : ""}−${this.#scaleEnd} nats`
         : `entropy from 0 to ${isCut ? "≥ " : ""}${this.#scaleEnd} bits`;
     this.root.title = `${measure === "logprob" ? "Log-probability (least sure at the top)" : "Entropy"}: click to go to a token`;
   }
@@ -134,7 +134,8 @@ export class Chart {
     // Draw the first response last, so that its line lies over the others.
     for (let side = this.#values.length - 1; side >= 0; side--) {
       context.strokeStyle = getComputedStyle(this.#swatches[side] as HTMLElement).borderTopColor;
-      context.setLineDash(DASHES[side % DASHES.length] ?? []);
+      // The fifth response has the colour of the first, and another pattern.
+      context.setLineDash(DASHES[(side + (side >> 2)) % DASHES.length] ?? []);
       context.lineWidth = 1.5;
       context.lineJoin = "round";
       this.#drawLine(context, this.#values[side] as Float32Array, width);

@@ -77,8 +77,7 @@ export class Toolbar extends Bar {
       button("‹", "Previous difference (p)", () => this.goToDifference(-1)),
       this.#differenceCount,
       button("›", "Next difference (n)", () => this.goToDifference(1)),
-      setting("above", threshold),
-      element("span", "", "nats"),
+      group(setting("above", threshold), element("span", "", "nats")),
     );
   }
 }

@@ -40,18 +40,23 @@ export function pluralize(count: number, noun = "token"): string {
 /** Format the perplexity of the `known` of `count` tokens, whose log-probabilities add up to `sum` nats. */
 export function formatPerplexity(sum: number, known: number, count: number): string {
   const extent = known < count ? ` (of ${known} of ${pluralize(count)})` : "";
-  return `perplexity ${Math.exp(-sum / known).toPrecision(3)}${extent}`;
+  const value = Math.exp(-sum / known);
+  const text = value < 1e6 ? value.toFixed(value < 9.995 ? 2 : value < 99.95 ? 1 : 0) : value.toPrecision(2);
+  return `perplexity ${text}${extent}`;
 }
 
 /** Format the probability of a whole answer: as a percentage, and in nats because it may be tiny. */
 export function jointProbability(total: number | null): string {
   if (total === null || Number.isNaN(total)) return "";
-  return `joint probability ${percent(Math.exp(total))} (${total.toFixed(2)} nats)`;
+  return `joint probability ${percent(Math.exp(total))} (${signed(total)} nats)`;
 }
+
+/** Format a number with a minus sign as wide as a digit. */
+export const signed = (value: number, digits = 2) => value.toFixed(digits).replace("-", "−");
 
 /** Format a difference in nats, always with its sign. */
 export function signedNats(nats: number): string {
   if (Number.isNaN(nats)) return "unknown";
-  const text = Math.abs(nats).toFixed(2);
-  return text === "0.00" ? "±0" : `${nats < 0 ? "−" : "+"}${text}`;
+  const text = signed(nats);
+  return /[1-9]/.test(text) ? `${nats > 0 ? "+" : ""}${text}` : "±0";
 }

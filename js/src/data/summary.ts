@@ -1,6 +1,6 @@
 // Sums up all tokens or a range of them in the measure that they are coloured by, and describes the result as text.
 
-import { formatPerplexity, percent, pluralize } from "./format.ts";
+import { formatPerplexity, percent, pluralize, signed } from "./format.ts";
 import type { ColorBy } from "./scale.ts";
 import type { Measures, Store } from "./store.ts";
 
@@ -106,7 +106,7 @@ export function describeRange(store: Store, [start, stop]: [number, number], col
     // The tokens of unknown probability can only lower the sum.
     const bound = sums.knownLogprobs < sums.count ? "≤ " : "";
     facts.push(
-      `logprob ${bound}${sums.logprob.toFixed(3)} nats`,
+      `logprob ${bound}${signed(sums.logprob, 3)} nats`,
       `probability ${bound}${percent(Math.exp(sums.logprob))}`,
     );
   }

@@ -1,7 +1,7 @@
 // The content of a token's card: what is said of the token and of its alternatives, and the elements that show it.
 
 import { describeSampler, NO_SAMPLER, type SamplerSettings, samplingBounds } from "../data/cuts.ts";
-import { percent, percentRange, pluralize } from "../data/format.ts";
+import { percent, percentRange, pluralize, signed } from "../data/format.ts";
 import type { Alternative, Store } from "../data/store.ts";
 import { button, element } from "./dom.ts";
 
@@ -115,7 +115,7 @@ export class CardContent {
 
   get facts(): string[] {
     const { logprob, store } = this;
-    const text = Number.isNaN(logprob) ? "log-probability withheld" : `logprob ${logprob.toFixed(3)} nats`;
+    const text = Number.isNaN(logprob) ? "log-probability withheld" : `logprob ${signed(logprob, 3)} nats`;
     const silence = this.alternatives && !store.isMeasured(this.token) ? store.silence() : "";
     return [this.rank, text, this.entropy, silence && `rank and entropy: ${silence}`].filter(Boolean);
   }
@@ -180,13 +180,16 @@ export class CardContent {
     const canCut = this.sampler.temperature !== 0;
     let known = 0;
     // The unlisted token comes last; there are no bounds if it is unknown.
-    const next = () => {
+    const next = (logprob: number) => {
       const at = known++;
-      const pick = ({ lower, upper }: typeof bounds): [number, number] => [
-        lower[at] ?? Number.NaN,
-        upper[at] ?? Number.NaN,
-      ];
-      return { model: pick(own), bounds: pick(bounds), isCut: canCut && bounds.possible[at] === false };
+      // As listed: `own` is divided by its sum where the server's numbers add up to more than 1.
+      const model: [number, number] = [Math.exp(logprob), Math.exp(logprob)];
+      const drawn: [number, number] = [bounds.lower[at] ?? Number.NaN, bounds.upper[at] ?? Number.NaN];
+      return {
+        model,
+        bounds: this.sampling ? drawn : model,
+        isCut: canCut && bounds.possible[at] === false,
+      };
     };
     const unknown: [number, number] = [Number.NaN, Number.NaN];
     const rows = alternatives.map(({ label, logprob, chosen }, index): CardRow => {
@@ -195,7 +198,7 @@ export class CardContent {
         label,
         index,
         logprob,
-        ...(isKnown ? next() : { model: unknown, bounds: unknown, isCut: false }),
+        ...(isKnown ? next(logprob) : { model: unknown, bounds: unknown, isCut: false }),
         kind: chosen ? "deluge-own" : "",
         rank: isKnown ? String(ranks[index]) : "",
       };
@@ -205,7 +208,7 @@ export class CardContent {
         label: this.label,
         index: -1,
         logprob: this.logprob,
-        ...next(),
+        ...next(this.logprob),
         kind: "deluge-own",
         rank: `> ${alternatives.length}`,
       });
@@ -322,9 +325,9 @@ export function renderRow(row: CardRow, isSampled: boolean, onClick: (() => void
     upper.style.width = `${Math.min(1, high) * 100}%`;
     rail.append(upper);
   }
-  if (!row.isCut) {
+  if (!row.isCut && low > 0) {
     const lower = element("span", "deluge-fill");
-    lower.style.width = `${Number.isNaN(low) ? 0 : Math.min(1, low) * 100}%`;
+    lower.style.width = `${Math.min(1, low) * 100}%`;
     rail.append(lower);
   }
   root.append(element("span", "deluge-rank", row.rank), name, rail);
@@ -336,7 +339,7 @@ export function renderRow(row: CardRow, isSampled: boolean, onClick: (() => void
   }
   root.append(element("span", "deluge-percent", drawnText(row)));
   if (!isSampled) {
-    const logprob = Number.isNaN(row.logprob) ? "" : row.logprob.toFixed(2);
+    const logprob = Number.isNaN(row.logprob) ? "" : signed(row.logprob);
     root.append(element("span", "deluge-logprob", logprob));
   }
   if (onClick) root.title = `Continue from ${row.label}`;

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import percents from "../../../tests/fixtures/percent_vectors.json" with { type: "json" };
-import { jointProbability, percent, signedNats } from "../../src/data/format.ts";
+import { formatPerplexity, jointProbability, percent, signedNats } from "../../src/data/format.ts";
 
 test.each([
   [1, "100 %"],
@@ -38,8 +38,19 @@ test("differences are formatted with their sign", () => {
   ]);
 });
 
+// tests/widget/test_compare.py checks the same of Python.
+test.each([
+  [1.8, "1.80"],
+  [9.996, "10.0"],
+  [99.96, "100"],
+  [1234.3, "1234"],
+  [1.25e30, "1.2e+30"],
+])("a perplexity of %d has three digits: %s", (value, text) => {
+  expect(formatPerplexity(-Math.log(value), 1, 1)).toBe(`perplexity ${text}`);
+});
+
 test("a joint probability is formatted as a percentage and in nats", () => {
-  expect(jointProbability(-1)).toBe("joint probability 36.8 % (-1.00 nats)");
-  expect(jointProbability(-100)).toBe("joint probability <0.01 % (-100.00 nats)");
+  expect(jointProbability(-1)).toBe("joint probability 36.8 % (−1.00 nats)");
+  expect(jointProbability(-100)).toBe("joint probability <0.01 % (−100.00 nats)");
   expect(jointProbability(null)).toBe("");
 });

@@ -67,7 +67,7 @@ test("without measures a summary by entropy has the number of tokens only", () =
 
 test("a range says the same of itself", () => {
   const store = measured([1, 2, 0.5], [1, 2, 0.5], [half, 2 * half, 3 * half]);
-  const start = "tokens 1 to 2: 2 tokens · logprob -2.079 nats · probability 12.5 % · ";
+  const start = "tokens 1 to 2: 2 tokens · logprob −2.079 nats · probability 12.5 % · ";
   expect(describeRange(store, [0, 2], "surprisal")).toBe(`${start}3.0 bits`);
   expect(describeRange(store, [0, 2], "entropy")).toBe(`${start}mean entropy 1.50 bits`);
   expect(describeRange(store, [0, 2], "rank")).toBe(`${start}perplexity 2.83`);
@@ -76,9 +76,9 @@ test("a range says the same of itself", () => {
 test("a withheld token makes the sum of a range an upper bound", () => {
   const store = storeOf(half, half, Number.NaN);
   expect(describeRange(store, [0, 2], "probability")).toBe(
-    "tokens 1 to 2: 2 tokens · logprob -1.386 nats · probability 25 % · perplexity 2.00",
+    "tokens 1 to 2: 2 tokens · logprob −1.386 nats · probability 25 % · perplexity 2.00",
   );
   expect(describeRange(store, [1, 3], "probability")).toBe(
-    "tokens 2 to 3: 2 tokens · logprob ≤ -0.693 nats · probability ≤ 50 % · perplexity 2.00 (of 1 of 2 tokens)",
+    "tokens 2 to 3: 2 tokens · logprob ≤ −0.693 nats · probability ≤ 50 % · perplexity 2.00 (of 1 of 2 tokens)",
   );
 });
