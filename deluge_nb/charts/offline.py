@@ -28,6 +28,7 @@ from .width import for_notebook, for_picture
 _SCHEMA = "https://vega.github.io/schema/vega-lite/v5.json"
 _VEGA_LITE = "application/vnd.vegalite.v5+json"
 _PICTURE_SCALE = 2
+_IS_NARROW = "containerSize()[0] < 480"
 # Axes, titles and legends have the ink of the host's theme, and the ground is the page's. The keys are those that
 # Altair's themes set, so that a theme of the user replaces all of them.
 _LIVE: dict[str, Any] = {
@@ -36,7 +37,16 @@ _LIVE: dict[str, Any] = {
         "padding": 8,
         "view": {"stroke": None},
         "axis": {"labelFontSize": 12, "titleFontSize": 12, "gridOpacity": 0.35},
-        "legend": {"labelFontSize": 12, "titleFontSize": 12},
+        # In a narrow chart long labels of one axis leave little room to the other, and to the legend above it: both
+        # reach back over the labels. Not by the signal `width`, which changes after the height is settled.
+        "axisX": {"labelSeparation": 6, "titleAnchor": {"expr": f"{_IS_NARROW} ? 'end' : 'middle'"}},
+        "title": {"anchor": "start", "frame": "bounds"},
+        "legend": {
+            "labelFontSize": 12,
+            "titleFontSize": 12,
+            "columns": {"expr": f"{_IS_NARROW} ? 1 : 4"},
+            "layout": {"top": {"anchor": {"signal": f"{_IS_NARROW} ? 'end' : 'start'"}}},
+        },
     },
 }
 # A picture is seen on any page, and cannot follow its theme.

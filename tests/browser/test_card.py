@@ -35,9 +35,9 @@ def test_each_row_has_rank_probability_and_log_probability(host: Host) -> None:
     card = opened(host(LogprobView(FRANCE)), 5)
     rows = card.locator(".deluge-row").evaluate_all("all => all.map(e => [...e.children].map(c => c.textContent))")
     assert rows == [
-        ["1", "·Lyon", "", "70 %", "-0.36"],
-        ["2", "··Nice", "", "10 %", "-2.30"],
-        ["3", "·Paris", "", "4 %", "-3.22"],
+        ["1", "·Lyon", "", "70 %", "−0.36"],
+        ["2", "··Nice", "", "10 %", "−2.30"],
+        ["3", "·Paris", "", "4 %", "−3.22"],
         ["", "everything else", "", "16 %", ""],
     ]
 

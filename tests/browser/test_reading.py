@@ -164,7 +164,7 @@ def test_a_range_shows_its_sum(host: Host) -> None:
     put(page, "selection", [1, 4])
     total = sum(math.log(p) for p in FRANCE.prob[1:4])
     expect(page.locator(".deluge-ranged-sum")).to_have_text(
-        f"tokens 2 to 4: 3 tokens · logprob {total:.3f} nats · probability {math.exp(total) * 100:.1f} % · "
+        f"tokens 2 to 4: 3 tokens · logprob −{-total:.3f} nats · probability {math.exp(total) * 100:.1f} % · "
         f"perplexity {math.exp(-total / 3):.2f}"
     )
 

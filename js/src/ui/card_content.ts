@@ -325,9 +325,11 @@ export function renderRow(row: CardRow, isSampled: boolean, onClick: (() => void
     upper.style.width = `${Math.min(1, high) * 100}%`;
     rail.append(upper);
   }
-  if (!row.isCut && low > 0) {
+  if (!row.isCut) {
     const lower = element("span", "deluge-fill");
-    lower.style.width = `${Math.min(1, low) * 100}%`;
+    lower.style.width = `${Number.isNaN(low) ? 0 : Math.min(1, low) * 100}%`;
+    // The least width of a bar is a pixel.
+    lower.hidden = !(low > 0);
     rail.append(lower);
   }
   root.append(element("span", "deluge-rank", row.rank), name, rail);
