@@ -28,7 +28,7 @@ from .width import for_notebook, for_picture
 _SCHEMA = "https://vega.github.io/schema/vega-lite/v5.json"
 _VEGA_LITE = "application/vnd.vegalite.v5+json"
 _PICTURE_SCALE = 2
-_IS_NARROW = "containerSize()[0] < 480"
+_IS_NARROW = "containerSize()[0] < 560"
 # Axes, titles and legends have the ink of the host's theme, and the ground is the page's. The keys are those that
 # Altair's themes set, so that a theme of the user replaces all of them.
 _LIVE: dict[str, Any] = {
@@ -39,7 +39,11 @@ _LIVE: dict[str, Any] = {
         "axis": {"labelFontSize": 12, "titleFontSize": 12, "gridOpacity": 0.35},
         # In a narrow chart long labels of one axis leave little room to the other, and to the legend above it: both
         # reach back over the labels. Not by the signal `width`, which changes after the height is settled.
-        "axisX": {"labelSeparation": 6, "titleAnchor": {"expr": f"{_IS_NARROW} ? 'end' : 'middle'"}},
+        "axisX": {
+            "labelBound": 6,
+            "labelSeparation": 6,
+            "titleAnchor": {"expr": f"{_IS_NARROW} ? 'end' : 'middle'"},
+        },
         "title": {"anchor": "start", "frame": "bounds"},
         "legend": {
             "labelFontSize": 12,
@@ -56,10 +60,29 @@ _PICTURE: dict[str, Any] = {
         **_LIVE["config"],
         "background": "white",
         "axis": {**_LIVE["config"]["axis"], "domainColor": "#a0a8b0", "gridColor": "#a0a8b0", "tickColor": "#a0a8b0"},
-        "title": {"color": _INK, "subtitleColor": _INK},
+        "title": {**_LIVE["config"]["title"], "color": _INK, "subtitleColor": _INK},
         "style": {"guide-label": {"fill": _INK}, "guide-title": {"fill": _INK}},
     },
 }
+# Elements have the ink of the page's text, also when its theme changes later. A canvas keeps that of its first drawing,
+# but draws thousands of marks faster.
+_TEXT = "currentColor"
+_ELEMENTS: dict[str, Any] = {
+    "usermeta": {"embedOptions": {"renderer": "svg"}},
+    "config": {
+        "axis": {
+            "domainColor": _TEXT,
+            "domainOpacity": 0.5,
+            "gridColor": _TEXT,
+            "gridOpacity": 0.12,
+            "tickColor": _TEXT,
+            "tickOpacity": 0.5,
+        },
+        "title": {"color": _TEXT, "subtitleColor": _TEXT},
+        "style": {"guide-label": {"fill": _TEXT}, "guide-title": {"fill": _TEXT}},
+    },
+}
+_MOST_ELEMENTS = 1500
 _PICTURES = frozenset({"png", "svg", "pdf"})
 _draws_picture: ContextVar[bool] = ContextVar("_draws_picture", default=False)
 
@@ -84,7 +107,8 @@ class _Offline:
         spec = with_named_views(spec)
         if _draws_picture.get():
             return alt.utils.update_nested(_PICTURE, for_picture(spec), copy=True)
-        return alt.utils.update_nested(_LIVE, spec, copy=True)
+        style = alt.utils.update_nested(_LIVE, _ELEMENTS, copy=True) if _count_rows(spec) <= _MOST_ELEMENTS else _LIVE
+        return alt.utils.update_nested(style, spec, copy=True)
 
     def _repr_mimebundle_(self, *args: Any, **kwargs: Any) -> Any:
         if alt.renderers.active == "jupyter":
@@ -212,6 +236,18 @@ def offline(chart: Any) -> Any:
     copied = chart.copy(deep=False)
     object.__setattr__(copied, "__class__", kind)
     return copied
+
+
+def _count_rows(part: Any) -> int:
+    """Return the number of rows of data in a specification."""
+    if isinstance(part, list):
+        return sum(map(_count_rows, part))
+    if not isinstance(part, dict):
+        return 0
+    rows = part["values"] if isinstance(part.get("values"), list) else ()
+    datasets = part.get("datasets", {}).values() if isinstance(part.get("datasets"), dict) else ()
+    inner = (_count_rows(value) for name, value in part.items() if name not in ("values", "datasets"))
+    return len(rows) + sum(map(len, datasets)) + sum(inner)
 
 
 def _address(part: Any) -> str | None:

@@ -13,7 +13,7 @@ from ..text.lines import display_width
 from .chart_link import link_of, link_to_view, zoom_selection
 from .offline import OfflineChart, OfflineLayerChart, inline_data, label_expr
 from .palette import colors_for, palette_of
-from .width import CONTAINER, PICTURE_WIDTH
+from .width import CONTAINER, PICTURE_WIDTH, ROOM
 
 # Tokens. Beyond, there is no room for their texts: the axis counts them, and can be zoomed.
 LABELLED = 40
@@ -68,7 +68,7 @@ def text_labels(names: list[str]) -> dict[str, Any]:
     """Return the settings of an axis whose labels are texts: side by side where there is room, and else upright."""
     needed = (max(map(display_width, names), default=0) * _LETTER + _GAP) * len(names)
     # The width is known in the browser only. Upright labels take a line each, and are dropped where they overlap.
-    is_upright = f"width < {needed:.0f}"
+    is_upright = f"{ROOM} < {needed:.0f}"
     return {
         "labelExpr": label_expr(names),
         "labelAngle": _choice(is_upright, -90, 0),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 CONTAINER = "container"
@@ -20,6 +21,11 @@ _FILLER = {
 # The name of Vega's signal, but no field such as `datum.width`.
 _SIGNAL = re.compile(r"(?<![.\w'\"])width(?![\w'\"(])")
 _COLUMN_WIDTH, _LEAST_WIDTH = 640, 200
+# What vertical axes with their titles take from the width of a chart.
+_AXES = 140
+ROOM = f"(isFinite(containerSize()[0]) ? containerSize()[0] - {_AXES} : width)"
+"""Vega expression: the least width that the plot will have. At first, when the height of the chart is settled, the
+signal `width` is that of the whole chart."""
 
 
 def with_numeric_parts(spec: dict[str, Any]) -> dict[str, Any]:
@@ -31,7 +37,8 @@ def for_picture(spec: dict[str, Any]) -> dict[str, Any]:
     """Return the specification of a picture, which has no container."""
     if spec.get("width") != CONTAINER:
         return spec
-    return {**spec, "width": PICTURE_WIDTH, "autosize": {"type": "fit-x", "contains": "padding"}}
+    fitted = {**spec, "width": PICTURE_WIDTH, "autosize": {"type": "fit-x", "contains": "padding"}}
+    return _replaced(fitted, lambda text: text.replace(ROOM, f"{PICTURE_WIDTH - _AXES}"))
 
 
 def for_notebook(spec: dict[str, Any]) -> dict[str, Any]:
@@ -50,7 +57,7 @@ def _fixed(part: dict[str, Any], width: int | None) -> dict[str, Any]:
     fixed = dict(part)
     if width is not None and part.get("width") == CONTAINER:
         fixed["width"] = width
-    if width is not None and isinstance(fixed.get("width"), int | float):
+    if isinstance(fixed.get("width"), int | float):
         fixed = _without_signal(fixed, fixed["width"])
     available = width or _COLUMN_WIDTH
     for name in ("vconcat", "concat", "hconcat"):
@@ -63,14 +70,17 @@ def _fixed(part: dict[str, Any], width: int | None) -> dict[str, Any]:
     return fixed
 
 
-def _without_signal(part: Any, width: float) -> Any:
+def _without_signal(part: dict[str, Any], width: float) -> dict[str, Any]:
     """Return a part with its width in place of Vega's signal `width`, which in compounds is not that of the part."""
+    return _replaced(part, lambda text: _SIGNAL.sub(f"{width}", text.replace(ROOM, f"{width}")))
+
+
+def _replaced(part: Any, replace: Callable[[str], str]) -> Any:
+    """Return a part with other expressions."""
     if isinstance(part, list):
-        return [_without_signal(value, width) for value in part]
+        return [_replaced(value, replace) for value in part]
     if not isinstance(part, dict):
         return part
     if part.keys() == {"expr"} and isinstance(part["expr"], str):
-        return {"expr": _SIGNAL.sub(f"{width}", part["expr"])}
-    return {
-        name: value if name in ("data", "datasets") else _without_signal(value, width) for name, value in part.items()
-    }
+        return {"expr": replace(part["expr"])}
+    return {name: value if name in ("data", "datasets") else _replaced(value, replace) for name, value in part.items()}

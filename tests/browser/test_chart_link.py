@@ -1,18 +1,25 @@
-"""Charts and the view, linked in the browser: in JupyterLab, with a kernel and without."""
+"""Charts in the browser: linked with a view, with a kernel and without, in narrow cells and in changing themes."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
 
+from deluge_nb import alternatives_chart, events_chart, temperature_chart, token_chart
+
 from .conftest import Jupyter
+from .tables import FRANCE
 from .test_lab import in_kernel, open_and_run
 from .waits import becomes, settled
 
 pytestmark = pytest.mark.browser
 
+MARKS = ".vega-embed svg.marks"
+PICTURES = "all => all.map((e) => e.outerHTML)"
 SHOW = """import math
 from deluge_nb import Logprobs, LogprobView, confidence_chart, entropy_chart
 from IPython.display import display
@@ -28,30 +35,18 @@ display(view, entropy_chart(view), confidence_chart(view), other, entropy_chart(
 
 def shown(page: Page, jupyter: Jupyter, notebook: Callable[..., str], count: int, interface: str = "lab/tree") -> None:
     open_and_run(page, jupyter, notebook(f"links-{count}-{interface[:3]}.ipynb", SHOW.format(count=count)), interface)
-    expect(page.locator(".vega-embed canvas")).to_have_count(3)
+    expect(page.locator(MARKS)).to_have_count(3)
     expect(page.locator(".deluge-line .deluge-token").first).to_be_visible()
 
 
 def faded(page: Page, chart: int) -> int:
-    """Return the number of pixels of a chart that are as transparent as its dimmed bars."""
-    return page.evaluate(
-        """(chart) => {
-            const canvas = document.querySelectorAll('.vega-embed canvas')[chart];
-            const {data} = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
-            let pale = 0;
-            for (let at = 0; at < data.length; at += 4) {
-                const colored = Math.max(...data.subarray(at, at + 3)) - Math.min(...data.subarray(at, at + 3)) > 10;
-                if (colored && data[at + 3] > 55 && data[at + 3] < 75) pale++;
-            }
-            return pale;
-        }""",
-        chart,
-    )
+    """Return the number of dimmed bars of a chart."""
+    return page.locator(MARKS).nth(chart).locator('path[opacity="0.25"]').count()
 
 
 def drag(page: Page, chart: int, start: float, stop: float) -> None:
     """Drag over the plot of a chart, in shares of its canvas."""
-    canvas = page.locator(".vega-embed canvas").nth(chart)
+    canvas = page.locator(MARKS).nth(chart)
     canvas.scroll_into_view_if_needed()
     at = canvas.bounding_box()
     assert at is not None
@@ -68,7 +63,7 @@ def test_a_selection_in_one_is_marked_in_the_other(
     page: Page, jupyter: Jupyter, notebook: Callable[..., str], count: int, interface: str
 ) -> None:
     shown(page, jupyter, notebook, count, interface)
-    for chart in page.locator(".vega-embed canvas").all():
+    for chart in page.locator(MARKS).all():
         # As wide as the cell, less the room for the menu of Vega.
         room = chart.evaluate("e => e.closest('.jp-OutputArea-output').clientWidth - e.clientWidth")
         assert 0 <= room <= 60
@@ -82,13 +77,13 @@ def test_a_selection_in_one_is_marked_in_the_other(
     in_kernel(page, "view.set_trait('selection', [])")
     expect(view.locator(".deluge-ranged")).to_have_count(0)
     becomes(lambda: [faded(page, chart) for chart in range(3)], before, page)
-    canvases = page.locator(".vega-embed canvas")
-    painted = settled(lambda: canvases.evaluate_all("all => all.map(e => e.toDataURL())"), page)
+    charts = page.locator(MARKS)
+    painted = settled(lambda: charts.evaluate_all(PICTURES), page)
     in_kernel(page, "view.set_trait('selected', 2)")
     expect(view.locator(".deluge-selected")).to_be_attached()
 
     def repainted() -> list[bool]:
-        again = canvases.evaluate_all("all => all.map(e => e.toDataURL())")
+        again = charts.evaluate_all(PICTURES)
         return [now != then for now, then in zip(again, painted, strict=True)]
 
     becomes(repainted, [True, True, False], page)
@@ -125,7 +120,7 @@ def test_charts_and_view_stay_linked_without_a_kernel(
 
 def test_a_click_on_a_bar_goes_to_its_token(page: Page, jupyter: Jupyter, notebook: Callable[..., str]) -> None:
     shown(page, jupyter, notebook, 30)
-    canvas = page.locator(".vega-embed canvas").nth(1)
+    canvas = page.locator(MARKS).nth(1)
     canvas.scroll_into_view_if_needed()
     at = canvas.bounding_box()
     assert at is not None
@@ -138,3 +133,31 @@ def test_a_click_on_a_bar_goes_to_its_token(page: Page, jupyter: Jupyter, notebo
     assert token is not None
     selected = page.locator("section.deluge").first.locator(".deluge-selected").first
     expect(selected).to_have_attribute("data-token", str(token))
+
+
+# Vega makes labels for which there is no room transparent.
+CUT = """all => all.filter((e) => e.getAttribute('opacity') !== '0').filter((e) => {
+    const {left, right, top, bottom} = e.getBoundingClientRect();
+    const room = e.ownerSVGElement.getBoundingClientRect();
+    return left < room.left || right > room.right || top < room.top || bottom > room.bottom;
+}).map((e) => e.textContent)"""
+INKS = "all => [...new Set(all.map((e) => getComputedStyle(e).fill))]"
+
+
+def test_no_text_of_a_narrow_chart_is_cut_and_all_follow_the_ink_of_the_page(offline: Page, tmp_path: Path) -> None:
+    charts = [
+        token_chart(FRANCE),
+        alternatives_chart(FRANCE, 5),
+        events_chart(["yes", "no", "a long label"], [0.5, 0.3, 0.1], event=["yes"]),
+        temperature_chart(list("abc"), [math.log(p) for p in (0.6, 0.3, 0.1)], 1.5, listed=3),
+    ]
+    for chart in charts:
+        chart.save(str(tmp_path / "chart.html"), embed_options={"actions": False})
+        for width in (220, 500):
+            offline.set_viewport_size({"width": width, "height": 700})
+            offline.goto((tmp_path / "chart.html").as_uri())
+            texts = offline.locator("svg.marks text")
+            expect(texts.first).to_be_visible()
+            assert texts.evaluate_all(CUT) == []
+        offline.evaluate("document.body.style.color = 'rgb(1, 2, 3)'")
+        assert texts.evaluate_all(INKS) == ["rgb(1, 2, 3)"]

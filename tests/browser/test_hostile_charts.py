@@ -214,7 +214,7 @@ def test_a_notebook_of_another_machine_runs_no_text(lab: Lab) -> None:
         (lab.root / f"{kind}-foreign.ipynb").write_text(json.dumps(saved))
         page = lab.watch.page()
         page.goto(lab.jupyter.page_url(f"lab/workspaces/{kind}/tree/{kind}-foreign.ipynb"))
-        expect(page.locator(f"{OUTPUTS} canvas").first).to_be_visible()
+        expect(page.locator(f"{OUTPUTS} .marks").first).to_be_visible()
         shown[kind] = observed(lab.watch, page, OUTPUTS)
         page.close()
     is_harmless(shown["hostile"], shown["harmless"])

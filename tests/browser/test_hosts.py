@@ -340,13 +340,12 @@ def test_in_marimo_the_embedded_model_continues_from_another_token(page: Page, m
 @pytest.mark.model
 def test_in_marimo_a_chart_is_live_and_linked_with_its_view(page: Page, marimo: str) -> None:
     view, _ = shown(page, marimo, "more")
-    chart = page.locator("canvas.marks")
+    chart = page.locator("svg.marks")
     expect(chart).to_be_visible()
-    # Compare pixels: a canvas has no other content to check.
-    before = chart.evaluate("e => e.toDataURL()")
+    before = chart.evaluate("e => e.outerHTML")
     view.locator("[data-token='0']").click()
     view.locator("[data-token='1']").click(modifiers=["Shift"])
-    becomes(lambda: chart.evaluate("e => e.toDataURL()") != before, True, page)
+    becomes(lambda: chart.evaluate("e => e.outerHTML") != before, True, page)
     page.keyboard.press("Escape")
     box = chart.bounding_box()
     assert box is not None

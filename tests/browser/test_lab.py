@@ -80,7 +80,7 @@ def test_the_magic_shows_coloured_tokens_whose_alternatives_can_be_read_and_sele
 
 def test_the_charts_are_drawn_without_a_network(page: Page, jupyter: Jupyter, notebook: Callable[..., str]) -> None:
     open_and_run(page, jupyter, notebook("charts.ipynb", LOAD, ASK), "lab/tree")
-    expect(page.locator(".vega-embed canvas")).to_have_count(1)
+    expect(page.locator(".vega-embed svg.marks")).to_have_count(1)
     assert in_kernel(page, "_.completion == answer.completion")
 
 

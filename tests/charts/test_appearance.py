@@ -104,13 +104,26 @@ def test_colours_of_data_are_seen_on_white_and_on_black(chart: str) -> None:
         assert (own + 0.05) / (black + 0.05) >= 3, color
 
 
+def inks_of(config: dict[str, Any]) -> set[str]:
+    """Return the colours of axes, titles and legends that a configuration sets."""
+    parts = [*config.values(), *config.get("style", {}).values()]
+    named = [(name, value) for part in parts if isinstance(part, dict) for name, value in part.items()]
+    return {value for name, value in named if "olor" in name or name == "fill"}
+
+
 @pytest.mark.parametrize("chart", EVERY)
 def test_a_live_chart_leaves_ground_and_ink_to_the_page(chart: str) -> None:
     data, _ = EVERY[chart]()._repr_mimebundle_()
     config = data[VEGA_LITE]["config"]
     assert config["background"] == "transparent"
-    assert not [name for part in config.values() if isinstance(part, dict) for name in part if "olor" in name]
-    assert "style" not in config
+    assert inks_of(config) == {"currentColor"}
+    assert data[VEGA_LITE]["usermeta"]["embedOptions"]["renderer"] == "svg"
+
+
+def test_a_chart_of_thousands_of_tokens_is_a_canvas_with_the_ink_of_its_host() -> None:
+    spec = token_chart(table(2000)).to_dict()
+    assert "renderer" not in spec["usermeta"]["embedOptions"]
+    assert not inks_of(spec["config"])
 
 
 @pytest.mark.parametrize("chart", EVERY)
