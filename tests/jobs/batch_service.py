@@ -68,6 +68,8 @@ class BatchService:
         self.looks_until_done = 1
         self.final: Line = {"status": "completed"}
         self.fail_after_create = False
+        self.lost = "none"
+        """Part of the paths that the service does not know."""
         self.files: dict[str, bytes] = {}
         self.batches: dict[str, Line] = {}
         self.asked: list[Line] = []
@@ -79,6 +81,8 @@ class BatchService:
         self.paths.append(f"{method} {path}")
         self.headers.append(headers)
         route = path.partition("?")[0].removeprefix("/v1")
+        if self.lost in path:
+            return 404, b'{"error": {"message": "no such path"}}'
         if method == "POST" and route == "/files":
             name = f"file-{len(self.files)}"
             self.files[name], self.form = read_form(content, headers["content-type"])

@@ -99,6 +99,17 @@ def test_a_row_that_is_in_no_file_fails_and_is_asked_again_by_retry(tmp_path: Pa
     check(job.retry(show_progress=False), 12)
 
 
+@pytest.mark.parametrize("are_answered", [False, True])
+def test_requests_that_were_removed_are_written_again(tmp_path: Path, are_answered: bool) -> None:
+    asked = pending(tmp_path)
+    for file in (tmp_path / "batch").glob("requests-*"):
+        file.unlink()
+    if not are_answered:
+        assert pending(tmp_path) == asked
+    put(tmp_path, "a.jsonl", list(map(answer_of, asked)))
+    check(by_hand(tmp_path), 12)
+
+
 @pytest.mark.parametrize("moment", ["before retry()", "after retry() has written its requests"])
 @pytest.mark.parametrize("late", [{2}, {2, 9}], ids=["one", "all"])
 def test_answers_that_come_late_are_used_by_retry_and_not_asked_again(
@@ -304,6 +315,17 @@ def test_a_batch_that_was_made_when_the_connection_broke_is_not_made_twice(
         batch(service, tmp_path)
     check(batch(service, tmp_path), 12)
     assert len(service.batches) == 1
+
+
+@pytest.mark.parametrize("gone", ["/batches/", "/content"])
+def test_a_batch_that_is_gone_can_be_begun_anew(service: BatchService, tmp_path: Path, gone: str) -> None:
+    service.lost = gone
+    with pytest.raises(RequestError, match=r"404: no such path.*gone for good, delete .*batch.json"):
+        batch(service, tmp_path)
+    service.lost = "none"
+    (tmp_path / "batch.json").unlink()
+    check(batch(service, tmp_path), 12)
+    assert len(service.batches) == 2
 
 
 def test_a_file_that_the_service_refuses_is_an_error_of_the_call(service: BatchService, tmp_path: Path) -> None:

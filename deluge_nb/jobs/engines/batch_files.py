@@ -105,7 +105,7 @@ class Files(_BatchFiles):
             raise RequestError(
                 f"{pluralize(rows, 'request')} of {pluralize(len(waiting), 'file')} in {folder} ({names}) have no "
                 "answers yet. Have them answered, as with vllm run-batch or the upload page of a service, copy the "
-                f"files of answers into the same folder, and {call}.",
+                f"files of answers into the same folder (under names that end in .jsonl), and {call}.",
                 model=rounds.worker.spec.client.models[0],
             )
         return answers
@@ -208,6 +208,20 @@ def _check_refusal(rounds: Rounds, current: Round) -> None:
 
 async def _look(service: FileService, rounds: Rounds, file: BatchFile) -> None:
     """Ask for the state of a batch; when it has ended, fetch its answers."""
+    try:
+        await _fetch_ended(service, rounds, file)
+    except RequestError as error:
+        if error.status_code != 404:
+            raise
+        raise RequestError(
+            f"{error}. If the batch is gone for good, delete {rounds.file}: the same call then uploads its requests "
+            "anew.",
+            model=file.model,
+            status_code=404,
+        ) from None
+
+
+async def _fetch_ended(service: FileService, rounds: Rounds, file: BatchFile) -> None:
     batch = await service.document("GET", f"/batches/{file.batch_id}")
     status = printable(str(batch.get("status") or "")).lower()
     file.status = status

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...errors import SettingError
 from ..storage.files import write_whole
-from .lines import Answers, write_requests
+from .lines import Answers, RequestFile, write_requests
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -84,13 +84,13 @@ class Rounds:
     def __init__(self, worker: Worker) -> None:
         self.worker = worker
         self.folder = Path(worker.folder) / "batch"
-        self._file = Path(worker.folder) / "batch.json"
+        self.file = Path(worker.folder) / "batch.json"
         self.folder.mkdir(exist_ok=True)
         self._rounds = self._read()
 
     def _read(self) -> list[Round]:
         try:
-            plain = json.loads(self._file.read_bytes())
+            plain = json.loads(self.file.read_bytes())
             if plain["version"] > _VERSION or plain["fingerprint"] != self.worker.fingerprint:
                 raise ValueError("it is of another job or a newer version")
             return [_round(**one) for one in plain["rounds"]]
@@ -98,9 +98,9 @@ class Rounds:
             return []
         except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
             raise SettingError(
-                f"{self._file} cannot be read ({str(error)[:100]}); choose another folder with out=.",
+                f"{self.file} cannot be read ({str(error)[:100]}); choose another folder with out=.",
                 setting="out",
-                value=str(self._file),
+                value=str(self.file),
             ) from None
 
     def save(self) -> None:
@@ -111,7 +111,7 @@ class Rounds:
             "rounds": [asdict(one) for one in self._rounds],
         }
         content = json.dumps(plain, indent=1).encode()
-        write_whole(self._file, lambda file: file.write(content))
+        write_whole(self.file, lambda file: file.write(content))
 
     def run(self, parts: Sequence[int], fetch: Callable[[Round], Answers]) -> Iterator[Done]:
         """Run parts: go on with the round that is under way, then ask the parts that it does not have.
@@ -182,13 +182,29 @@ class Rounds:
 
     def _current(self, parts: Sequence[int]) -> Round:
         if self._rounds and not self._rounds[-1].is_done:
+            self._restore(self._rounds[-1])
             return self._rounds[-1]
         turn = len(self._rounds)
         written = write_requests(self.worker, parts, self.folder, turn)
-        files = [BatchFile(one.path.name, one.rows, one.url, one.model) for one in written]
-        self._rounds.append(Round(turn, self.worker.again, list(parts), files))
+        self._rounds.append(Round(turn, self.worker.again, list(parts), list(map(_file, written))))
         self.save()
         return self._rounds[-1]
+
+    def _restore(self, current: Round) -> None:
+        """Write the requests of a round again, if a file of them is gone."""
+        if all((self.folder / file.requests).is_file() for file in current.files):
+            return
+        worker = replace(self.worker, again=current.again or self.worker.again)
+        written = {file.path.name: file for file in write_requests(worker, current.parts, self.folder, current.turn)}
+        # A service may have a file already; its answers are found by their rows, wherever those stand now.
+        current.files = [file for file in current.files if file.requests in written or file.input_id is not None]
+        known = {file.requests for file in current.files}
+        current.files += [_file(file) for name, file in written.items() if name not in known]
+        self.save()
+
+
+def _file(written: RequestFile) -> BatchFile:
+    return BatchFile(written.path.name, written.rows, written.url, written.model)
 
 
 def _round(files: list[dict[str, Any]], **fields: Any) -> Round:
