@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from .client.calls.given import ask_next_token
 from .client.client import LLMClient, client_for
-from .client.sending.pairs import as_given_prompt
-from .errors import LogprobsMissingError, invalid_argument
+from .client.sending.pairs import as_given_prompt, check_characters, check_given
+from .errors import LogprobsMissingError
 from .interop.before import known_before
 from .prompts import PromptLike
 
@@ -74,8 +74,8 @@ def read(
     >>> [word.word for word in word_surprisal(table, table.logprob)]
     ['Paris.']
     """
-    if not isinstance(text, str) or not text:
-        raise invalid_argument("text", text, "a text that is not empty")
+    check_given(text, "text")
+    check_characters(before, "before")
     as_given_prompt(before, "before", as_raw=True)  # else the error would name a pair
     with client_for(model) as client:
         (response,) = client.read_sync([(before, text)], top_logprobs=top_logprobs, show_progress=show_progress)
@@ -117,6 +117,7 @@ def next_token(text: PromptLike, *, model: str | ServedModel | LLMClient = "loca
     >>> table.tokens, len(table.top(0))
     ([' Paris'], 49152)
     """
+    check_characters(text, "text")
     with client_for(model) as client:
         return _table_of(ask_next_token(client, text))
 

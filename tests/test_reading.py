@@ -164,7 +164,7 @@ def test_a_text_longer_than_the_context_is_read_in_windows(client: LLMClient, sm
 def test_a_beginning_longer_than_the_context_is_cut_and_the_note_says_so(small: LLMClient) -> None:
     table = read(" and so on.", before=NUMBERS, model=small)
     assert table.text == " and so on."
-    assert table.note == "of the prompt, the last 128 tokens fit the context"
+    assert table.note == "of the prompt, the last 252 tokens were given: the whole does not fit the context"
 
 
 def test_the_next_token_has_the_whole_distribution(client: LLMClient) -> None:
@@ -195,6 +195,8 @@ def test_a_text_that_ends_has_a_next_token_without_text(client: LLMClient) -> No
         ({"text": ""}, "text must be a text that is not empty, not ''"),
         ({"text": 5}, "text must be a text that is not empty, not 5"),
         ({"text": "a", "before": 5}, "before must be text"),
+        ({"text": "a\ud83d"}, "text must be a text of whole characters"),
+        ({"text": "a", "before": "\ude00b"}, "before must be a text of whole characters"),
         ({"text": "a", "model": "gpt-4o-mini"}, "'local' can, and so can models of Together, Fireworks, vLLM"),
         ({"text": "a", "model": "ollama/x"}, "Ollama has no request for it"),
         ({"text": "a", "top_logprobs": -1}, "top_logprobs must be an integer"),

@@ -11,7 +11,8 @@ from ..client.calls.beginnings import can_read
 from ..client.calls.estimates import DryRun
 from ..client.client import LLMClient, client_for
 from ..client.recorder import Recorder
-from ..errors import DelugeError, SettingError, invalid_argument
+from ..client.sending.pairs import check_characters, check_given
+from ..errors import DelugeError, SettingError
 from ..notebook import kernel_shell
 from ..printable import printable
 from ..prompts import PromptLike
@@ -87,8 +88,9 @@ def influence(
     I live in Rome. 0
     My name is 5
     """
+    check_characters(prompt, "prompt")
     split = SplitPrompt(prompt, by)
-    _check_answer(answer)
+    check_given(answer, "answer")
     recorder: Recorder | None = None
     try:
         with client_for(model) as client:
@@ -136,17 +138,13 @@ def estimate_influence(
     >>> run.requests, run.cost
     (10, 0.0)
     """
+    check_characters(prompt, "prompt")
     split = SplitPrompt(prompt, by)
-    _check_answer(answer)
+    check_given(answer, "answer")
     with client_for(model) as client:
         _check_one_model(client)
         way = Reading if can_read(client, after_chat=split.is_chat) else Beginnings
         return way(split, answer, client).estimate(client, prices=prices)
-
-
-def _check_answer(answer: object) -> None:
-    if not isinstance(answer, str) or not answer:
-        raise invalid_argument("answer", answer, "a text that is not empty")
 
 
 def _check_one_model(client: LLMClient) -> None:

@@ -184,6 +184,8 @@ def test_the_table_has_the_columns_of_a_part(client: LLMClient) -> None:
     [
         ({"answer": ""}, "answer must be a text that is not empty"),
         ({"answer": 5}, "answer must be a text that is not empty"),
+        ({"answer": "c\ud83d"}, "answer must be a text of whole characters"),
+        ({"prompt": "a b\ud83d"}, "prompt must be a text of whole characters"),
         ({"by": "line"}, "by must be 'sentence'"),
         ({"model": "gpt-4o-mini"}, "cannot continue raw text; send a chat prompt"),
         ({"prompt": RawPrompt("")}, "prompt is empty"),

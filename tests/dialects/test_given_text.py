@@ -283,6 +283,12 @@ def test_together_has_the_prompt_apart_from_its_choice() -> None:
     assert [token.text for token in reading.generated] == [" over"]
 
 
+@pytest.mark.parametrize("pair", [{"a": 1, "b": 2}, {"a", "b"}, "ab", ("a",), ("a", ""), ("a", 5)])
+def test_what_is_no_pair_of_a_prompt_and_a_text_is_refused(pair: Any) -> None:
+    with pytest.raises(SettingError, match=r"pairs\[0\]"):
+        LLMClient("toy", base_url="http://127.0.0.1:9/v1").read_sync([pair], show_progress=False)
+
+
 def test_an_older_vllm_is_asked_for_an_echo() -> None:
     with running(without_ids=True) as toy:
         table = table_of(read_one(toy, "vllm/toy", " said so", "The old man"))

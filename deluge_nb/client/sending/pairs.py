@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Any
 
-from ...errors import SettingError
+from ...errors import SettingError, invalid_argument
 from ...models.endpoints import BUILT_IN
 from ...prompts import Prompt, PromptLike, RawPrompt, as_prompt, as_rows
 from ..route import Route
@@ -36,7 +37,7 @@ def as_scoring_pairs(
     check_scoring(routes, after_chat=False)
     checked: list[tuple[Prompt, str | None]] = []
     for i, pair in enumerate(as_rows(pairs, "pairs", "pairs of a prompt and a text")):
-        if isinstance(pair, str) or not _is_pair(pair):
+        if not _is_pair(pair):
             raise SettingError(
                 f"pairs[{i}] must be a prompt and a text that is not empty, not {pair!r}.", setting="pairs", value=pair
             )
@@ -47,7 +48,50 @@ def as_scoring_pairs(
     return checked
 
 
+def check_given(value: object, where: str) -> None:
+    """Check that a text can be given to a model: it is not empty, and of whole characters.
+
+    Parameters
+    ----------
+    value
+        The text.
+    where
+        Its name in error messages.
+
+    Raises
+    ------
+    SettingError
+        When it is not.
+    """
+    if not isinstance(value, str) or not value:
+        raise invalid_argument(where, value, "a text that is not empty")
+    check_characters(value, where)
+
+
+def check_characters(value: object, where: str) -> None:
+    """Check that a text is one of whole characters; other values pass.
+
+    Parameters
+    ----------
+    value
+        The text, or another value.
+    where
+        Its name in error messages.
+
+    Raises
+    ------
+    SettingError
+        When it has halves of surrogate pairs.
+    """
+    if isinstance(value, str) and value != value.encode(errors="ignore").decode():
+        raise invalid_argument(
+            where, value, "a text of whole characters, as text.encode(errors='ignore').decode() leaves it"
+        )
+
+
 def _is_pair(pair: Any) -> bool:
+    if isinstance(pair, str | Mapping | AbstractSet):
+        return False
     try:
         _, text = pair
     except (TypeError, ValueError):

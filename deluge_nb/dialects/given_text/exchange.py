@@ -7,7 +7,6 @@ the text is dropped. No numbers is an error, and not a score of 0.
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Callable, Generator, Mapping
 from typing import Any
@@ -18,7 +17,7 @@ from ..base import Ask, Completion, Exchange, Request
 from . import echo, sglang, tgi, vllm
 from .boundary import Token, misspelt, move_trailing_spaces, straddling_note, take
 from .reading import Reading, add_counts, build_table, end_of
-from .windows import windows_note
+from .windows import cut_note, windows_note
 
 Form = Callable[[Ask, str, str], Generator[Request, bytes, Reading]]
 
@@ -27,6 +26,8 @@ _TOO_LONG = re.compile(r"context|too long|longer than|maximum|max_(?:input|total
 _TOO_LONG_STATUS = frozenset({400, 413, 422})
 # Characters; a context holds more.
 _LEAST_WINDOW = 16
+# Characters in which white space is looked for.
+_REACH = 50
 FIRST_TOKEN = "the first token has no log-probability, because no token stands before it"
 
 
@@ -117,8 +118,11 @@ def _read_windows(
     size = len(whole)
     position, rows, contexts, starts = len(before), list[Token](), list[int](), list[int]()
     usage: Mapping[str, Any] = {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}
+    is_cut = False
     while True:
-        begin = _start(whole, starts, position - size // 2, size // 4)
+        # Of a prompt that is too long, as much as fits beside a short text.
+        room = size // 2 if rows else max(size // 2, size - len(text) - _REACH)
+        begin = _start(whole, starts, position - room, size // 4)
         end = _snap(whole, min(begin + size, len(whole)), position + 1)
         try:
             reading = yield from form(ask, whole[begin:position], whole[position:end])
@@ -131,6 +135,7 @@ def _read_windows(
         for token in reading.tokens:
             token.begin, token.end = token.begin + offset, token.end + offset
         boundary = len(whole[:position].encode())
+        is_cut = is_cut if rows else begin > 0
         if rows:
             # A token at the end of a window may be cut: go on from the last boundary that both windows have.
             ends = {token.end for token in rows}
@@ -158,8 +163,8 @@ def _read_windows(
     if len(contexts) > 1:
         lengths = (pluralize(size, "character"), pluralize(size - size // 2, "character"), pluralize(least, "token"))
         reading.notes.append(windows_note(len(contexts), *lengths))
-    if math.ceil(size / 2) < len(before):
-        reading.notes.append(f"of the prompt, the last {pluralize(contexts[0], 'token')} were given")
+    if is_cut:
+        reading.notes.append(cut_note(contexts[0]))
     reading.text, reading.begin, reading.usage = whole, len(before.encode()), usage
     return reading, rows
 
@@ -179,7 +184,7 @@ def _snap(text: str, place: int, least: int) -> int:
     """Return a place before white space, where nearly every token begins; the place itself if none is near."""
     if place >= len(text):
         return len(text)
-    for nearer in range(place, max(least, place - 50), -1):
+    for nearer in range(place, max(least, place - _REACH), -1):
         if text[nearer].isspace() and not text[nearer - 1].isspace():
             return nearer
     return max(place, least)

@@ -13,6 +13,8 @@ Window = tuple[list[int], list[int]]
 def token_windows(lead: Sequence[int], before: Sequence[int], text: Sequence[int], size: int) -> Iterator[Window]:
     """Yield the windows of a text; each token is read once, and after the first window after half a window or more.
 
+    A prompt that is too long keeps as much of its end as fits beside the text, and half a window at least.
+
     Parameters
     ----------
     lead
@@ -27,14 +29,14 @@ def token_windows(lead: Sequence[int], before: Sequence[int], text: Sequence[int
         return
     half = (size + 1) // 2
     everything = [*before, *text]
-    position = len(before)
+    position, room = len(before), max(half, size - len(text))
     while True:
         known = everything[:position]
-        if position > half:
-            known = [*lead, *known[position - half + len(lead) :]]
+        if position > room:
+            known = [*lead, *known[position - room + len(lead) :]]
         stop = position + max(size - len(known), 1)
         yield known, everything[position:stop]
-        position = stop
+        position, room = stop, half
         if position >= len(everything):
             return
 
@@ -52,12 +54,19 @@ def window_note(windows: Sequence[Window], before: int, size: int) -> str | None
         Tokens that the context holds.
     """
     first = len(windows[0][0])
-    notes = [] if first == before else [f"of the prompt, the last {pluralize(first, 'token')} fit the context"]
+    notes = [] if first == before else [cut_note(first)]
     if len(windows) > 1:
         least = min(len(known) for known, _ in windows[1:])
         texts = (pluralize(count, "token") for count in (size, size - least, least))
         notes.append(windows_note(len(windows), *texts))
     return "; ".join(notes) or None
+
+
+def cut_note(tokens: int) -> str:
+    """Return the note on a prompt of which only so many tokens at the end stood before the text."""
+    return (
+        f"of the prompt, the last {pluralize(tokens, 'token')} were given, because the whole does not fit the context"
+    )
 
 
 def windows_note(count: int, size: str, stride: str, least: str) -> str:
