@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 from .client.calls.given import ask_next_token
 from .client.client import LLMClient, client_for
-from .client.sending.pairs import as_given_prompt, check_characters, check_given
+from .client.sending.pairs import as_given_prompt, check_given
 from .errors import LogprobsMissingError
 from .interop.before import known_before
-from .prompts import PromptLike
+from .prompts import PromptLike, check_characters
 
 if TYPE_CHECKING:
     from .logprobs.table import Logprobs

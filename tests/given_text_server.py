@@ -48,7 +48,7 @@ class Toy:
     context: int | None = None
     cut_to: int | None = None
     nulls: bool = False
-    replaced: dict[int, float] = field(default_factory=dict)
+    replaced: dict[int, float | None] = field(default_factory=dict)
     """Numbers of tokens by their place from the end, in place of the model's own."""
     twins: bool = False
     """True to list a second token with the text of the first alternative."""

@@ -128,8 +128,16 @@ def _combine(scored: list[tuple[int, str, APIResponse]], labels: Labels) -> Clas
 
 
 def _read_spelling(answer: int, text: str, table: Logprobs) -> _Spelling:
-    """Return a scored spelling; the last row of its table is the token after it."""
+    """Return a scored spelling; the last row of its table is the token after it.
+
+    Raises
+    ------
+    LogprobsMissingError
+        When the server withheld the log-probability of a token.
+    """
     rows = table[:-1]
+    if rows.censored.any():
+        raise LogprobsMissingError(f"The server withheld a log-probability of {text!r}, so it cannot be compared.")
     return _Spelling(
         answer,
         text,

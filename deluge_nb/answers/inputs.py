@@ -16,6 +16,7 @@ from ..prompts import (
     RawPrompt,
     as_prompt,
     as_rows,
+    check_characters,
     check_no_table,
     check_present,
     to_list,
@@ -178,6 +179,7 @@ def _check_text(value: object, where: str) -> None:
         raise SettingError(
             f"{where} must be a text, not {value!r} ({type(value).__name__}){remedy}.", setting=where, value=value
         )
+    check_characters(value, where)
 
 
 def _plain(text: str) -> str:

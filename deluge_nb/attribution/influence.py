@@ -11,11 +11,11 @@ from ..client.calls.beginnings import can_read
 from ..client.calls.estimates import DryRun
 from ..client.client import LLMClient, client_for
 from ..client.recorder import Recorder
-from ..client.sending.pairs import check_characters, check_given
+from ..client.sending.pairs import check_given
 from ..errors import DelugeError, SettingError
 from ..notebook import kernel_shell
 from ..printable import printable
-from ..prompts import PromptLike
+from ..prompts import PromptLike, check_characters
 from ..text.counts import pluralize
 from .asking import Asking, Beginnings, Reading
 from .beginning import Likelihood

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from numbers import Number
 from typing import Any, TypeVar, get_args
 
-from ..errors import SettingError
+from ..errors import SettingError, invalid_argument
 from .conversation import Conversation, Message, PromptLike, RawPrompt, Role, split_gap
 
 T = TypeVar("T")
@@ -167,6 +167,27 @@ def check_present(value: object, where: str) -> None:
             f"{where} is missing ({name}): drop such rows, for example with .dropna(), or give it a text.",
             setting=where,
             value=value,
+        )
+
+
+def check_characters(value: object, where: str) -> None:
+    """Check that a text is one of whole characters; other values pass.
+
+    Parameters
+    ----------
+    value
+        The text, or another value.
+    where
+        Its name in error messages.
+
+    Raises
+    ------
+    SettingError
+        When it has halves of surrogate pairs.
+    """
+    if isinstance(value, str) and value != value.encode(errors="ignore").decode():
+        raise invalid_argument(
+            where, value, "a text of whole characters, as text.encode(errors='ignore').decode() leaves it"
         )
 
 

@@ -234,6 +234,7 @@ def test_spellings_may_be_any_iterable_of_texts() -> None:
         (5, "labels must be a list of answers, or a dict"),
         ([], "labels must be a list of at least one answer"),
         (["yes", 5], "labels[1] must be a text, not 5 (int); write '5'"),
+        (["yes", "n\ud83d"], "labels[1] must be a text of whole characters"),
         ([1, 2], "labels[0] must be a text, not 1 (int); write '1'"),
         (["yes", None], "labels[1] is missing (None)"),
         (pd.Series(["yes", np.nan]), "labels[1] is missing (NaN)"),

@@ -398,6 +398,17 @@ def test_classify_by_exact_likelihood_works_on_them() -> None:
     assert set(found.loglik) == {"yes", "no"}
 
 
+@pytest.mark.parametrize("number", [-9999.0, None])
+def test_an_answer_with_a_withheld_number_has_no_exact_likelihood(number: Any) -> None:
+    with running(bos=True) as toy:
+        client = LLMClient("vllm/toy", base_url=toy.url)
+        client.read_sync([("The old man", " said")], show_progress=False)  # the proof
+        toy.replaced = {1: number}
+        (found,) = classify(["a"], ["king", "time"], client, template=RawPrompt("once {0}"), method="exact")
+    assert "withheld a log-probability of ' king'" in str(found.error_message)
+    assert found.is_error
+
+
 def test_the_next_token_has_as_many_alternatives_as_the_server_lists() -> None:
     with running() as toy:
         table = next_token("The old man", model=LLMClient("vllm/toy", base_url=toy.url))

@@ -8,7 +8,7 @@ from typing import Any
 
 from ...errors import SettingError, invalid_argument
 from ...models.endpoints import BUILT_IN
-from ...prompts import Prompt, PromptLike, RawPrompt, as_prompt, as_rows
+from ...prompts import Prompt, PromptLike, RawPrompt, as_prompt, as_rows, check_characters
 from ..route import Route
 
 # Forms in which a server scores text after a chat; the others take raw text only.
@@ -66,27 +66,6 @@ def check_given(value: object, where: str) -> None:
     if not isinstance(value, str) or not value:
         raise invalid_argument(where, value, "a text that is not empty")
     check_characters(value, where)
-
-
-def check_characters(value: object, where: str) -> None:
-    """Check that a text is one of whole characters; other values pass.
-
-    Parameters
-    ----------
-    value
-        The text, or another value.
-    where
-        Its name in error messages.
-
-    Raises
-    ------
-    SettingError
-        When it has halves of surrogate pairs.
-    """
-    if isinstance(value, str) and value != value.encode(errors="ignore").decode():
-        raise invalid_argument(
-            where, value, "a text of whole characters, as text.encode(errors='ignore').decode() leaves it"
-        )
 
 
 def _is_pair(pair: Any) -> bool:

@@ -64,9 +64,7 @@ def window_note(windows: Sequence[Window], before: int, size: int) -> str | None
 
 def cut_note(tokens: int) -> str:
     """Return the note on a prompt of which only so many tokens at the end stood before the text."""
-    return (
-        f"of the prompt, the last {pluralize(tokens, 'token')} were given, because the whole does not fit the context"
-    )
+    return f"of the prompt, the last {pluralize(tokens, 'token')} were given: the whole does not fit the context"
 
 
 def windows_note(count: int, size: str, stride: str, least: str) -> str:
