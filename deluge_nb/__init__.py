@@ -294,7 +294,10 @@ def __getattr__(name: str) -> Any:
             from importlib.metadata import version
 
             return version("deluge-nb")
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from .elsewhere import PACKAGE
+
+        remedy = f"; {PACKAGE[name]}." if name in PACKAGE else ""
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}{remedy}")
     value = globals()[name] = getattr(import_module(f"{__name__}.{module}"), name)
     return value
 

@@ -36,10 +36,27 @@ NAMES_ELSEWHERE = {
     **dict.fromkeys(("response_format", "json_mode", "json_schema"), "pass output_schema= to the call."),
     **dict.fromkeys(("stop_sequences", "stop_strings"), "write stop=."),
     **dict.fromkeys(("reasoning", "effort"), "write reasoning_effort=."),
+    "stream": "call client.stream(prompt).",
+    "tools": "pass tools= to the call.",
+    **dict.fromkeys(("timeout", "model"), "give it to the client: LLMClient('gpt-4o', timeout=…)."),
+    "echo": "call deluge_nb.read(text) for the log-probabilities of a given text.",
     **dict.fromkeys(("num_return_sequences", "num_completions"), "write n=."),
     **{
         name: f"write extra_body={{{name!r}: …}}."
-        for name in ("top_k", "min_p", "best_of", "user", "metadata", "service_tier", "repetition_penalty", "store")
+        for name in (
+            "top_k",
+            "min_p",
+            "best_of",
+            "user",
+            "metadata",
+            "service_tier",
+            "repetition_penalty",
+            "store",
+            "verbosity",
+            "tool_choice",
+            "parallel_tool_calls",
+            "thinking_budget",
+        )
     },
 }
 """Settings of requests by names that other libraries use, and what to write here."""

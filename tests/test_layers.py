@@ -32,7 +32,7 @@ ROWS = (
     ("logprobs", "models"),
     ("text", "prompts", "sampling", "tools", "extras", "paths"),
     ("errors", "cache_dir"),
-    ("printable", "warning", "memo", "notebook"),
+    ("printable", "warning", "memo", "notebook", "elsewhere"),
 )
 FRONT_END_ROWS = (("entry",), ("comparisons",), ("view", "compare", "lab"), ("text",), ("ui",), ("host", "data"))
 MOST_MODULES = 12

@@ -11,7 +11,7 @@ import json
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from contextvars import ContextVar
 from typing import Any
 
@@ -83,6 +83,8 @@ _ELEMENTS: dict[str, Any] = {
     },
 }
 _MOST_ELEMENTS = 1500
+# Conversions in a row that may fail for earlier charts.
+_MOST_FAILURES = 50
 _PICTURES = frozenset({"png", "svg", "pdf"})
 _draws_picture: ContextVar[bool] = ContextVar("_draws_picture", default=False)
 
@@ -316,9 +318,26 @@ def _bundle(chart: Any) -> tuple[dict[str, Any], dict[str, Any]]:
         return data, {}
     import vl_convert
 
-    with _as_picture():
-        picture = png.smaller(vl_convert.vegalite_to_png(chart.to_dict(), scale=_PICTURE_SCALE))
+    picture = None
+    for _ in range(2):  # the first may fail for a chart that was drawn before
+        with _as_picture():
+            try:
+                picture = png.smaller(vl_convert.vegalite_to_png(chart.to_dict(), scale=_PICTURE_SCALE))
+                break
+            except ValueError:
+                _take_failures(vl_convert)
+    if picture is None:  # such as one of a chart with a link that Vega refuses to follow
+        return data, {}
     width, height = png.size(picture)
     data["image/png"] = base64.b64encode(picture).decode()
     # The size in CSS pixels; without it the picture would be shown twice as large.
     return data, {"image/png": {"width": width // _PICTURE_SCALE, "height": height // _PICTURE_SCALE}}
+
+
+def _take_failures(vl_convert: Any) -> None:
+    """Draw nothing until that succeeds: each failure of vl-convert is reported once more, by a conversion after it."""
+    nothing: dict[str, Any] = {"$schema": _SCHEMA, "data": {"values": []}, "mark": "point"}
+    for _ in range(_MOST_FAILURES):
+        with suppress(ValueError):
+            vl_convert.vegalite_to_svg(nothing)
+            return

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, Self
 
+from ..elsewhere import CLIENT, NamesElsewhere
 from ..errors import SettingError
 from ..models import REGISTRY
 from ..models.spec import ServedModel
@@ -49,8 +50,10 @@ Arrange = Callable[[list[APIResponse]], Any]
 """Function that makes the result of a call of its responses."""
 
 
-class BaseClient:
+class BaseClient(NamesElsewhere):
     """Models with their settings, and the batches that are sent to them; :class:`LLMClient` adds the calls."""
+
+    _elsewhere = CLIENT
 
     def __init__(
         self,
@@ -227,6 +230,12 @@ class BaseClient:
         """Close the connections; the client opens new ones when it is used again."""
         for route in self._routes:
             route.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
 
     def __repr__(self) -> str:
         if "sampling_params" not in vars(self):  # seen from within the constructor, as in a traceback with locals

@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Literal, overload
 
+from ..elsewhere import checked_call
 from ..prompts import PromptLike, as_prompt
 from ..response import APIResponse
 from ..tools import Tool
@@ -119,6 +120,7 @@ class LLMClient(ManyResponses, GivenTexts, Estimates):
         use_cache: bool = True,
         resume: Resume = None,
     ) -> list[str | None]: ...
+    @checked_call
     def process_prompts_sync(
         self,
         prompts: Iterable[PromptLike],
@@ -202,6 +204,7 @@ class LLMClient(ManyResponses, GivenTexts, Estimates):
         use_cache: bool = True,
         resume: Resume = None,
     ) -> list[str | None]: ...
+    @checked_call
     async def process_prompts_async(
         self,
         prompts: Iterable[PromptLike],
@@ -236,6 +239,7 @@ class LLMClient(ManyResponses, GivenTexts, Estimates):
         batch = self._batch(prompts, sampling_params, tools, output_schema, use_cache, resume=resume)
         return await self._run_async(batch, show_progress, _texts if return_completions_only else list)
 
+    @checked_call
     def stream(
         self,
         prompt: PromptLike,

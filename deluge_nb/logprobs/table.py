@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Self, overload
 import numpy as np
 from numpy.typing import NDArray
 
+from ..elsewhere import TABLE, NamesElsewhere
 from ..text.counts import pluralize
 from . import export, measures
 from .columns import Floats
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     import pyarrow
 
 
-class Logprobs(TokenColumns, Sequence[TokenLogprob]):
+class Logprobs(TokenColumns, NamesElsewhere, Sequence[TokenLogprob]):
     """Immutable table of token log-probabilities that behaves as the documented list of dicts.
 
     Create one with :meth:`from_entries` or :func:`deluge_nb.as_logprobs`; the client fills them straight from a
@@ -55,6 +56,7 @@ class Logprobs(TokenColumns, Sequence[TokenLogprob]):
     """
 
     __slots__ = ()
+    _elsewhere = TABLE
 
     @classmethod
     def from_entries(

@@ -6,8 +6,9 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MethodType
-from typing import TYPE_CHECKING, Any, Concatenate, Generic, Literal, ParamSpec, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Concatenate, Generic, Literal, ParamSpec, TypeVar, cast, overload
 
+from ..elsewhere import CONVERSATION, NamesElsewhere
 from ..errors import SettingError
 from .pictures import picture_part
 
@@ -84,7 +85,7 @@ class _Turn(Generic[P, T]):
 
 
 @dataclass(frozen=True, slots=True)
-class Conversation(Sequence[Message]):
+class Conversation(NamesElsewhere, Sequence[Message]):
     """Immutable sequence of messages; its methods return copies with one more turn or with a prefill.
 
     ``Conversation.system(…)``, ``.user(…)`` and ``.assistant(…)`` on the class begin a conversation.
@@ -105,6 +106,8 @@ class Conversation(Sequence[Message]):
     >>> Conversation.system("Answer briefly.").user("What is the capital of France?")
     Conversation(2 messages)
     """
+
+    _elsewhere: ClassVar[Mapping[str, str]] = CONVERSATION
 
     messages: tuple[Message, ...] = ()
     prefill: str | None = None

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
+from ..elsewhere import RESPONSE, NamesElsewhere
 from ..errors import invalid_argument
 from ..printable import printable
 from ..text.counts import pluralize
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
-class APIResponse:
+class APIResponse(NamesElsewhere):
     """Answer to one prompt, or the error in place of it.
 
     Parameters
@@ -72,6 +73,8 @@ class APIResponse:
     >>> response.is_error, response.logprobs[0]["logprob"]
     (False, -0.1)
     """
+
+    _elsewhere: ClassVar[Mapping[str, str]] = RESPONSE
 
     model: str
     completion: str | None = None

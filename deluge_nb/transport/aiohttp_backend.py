@@ -242,6 +242,9 @@ def _as_httpx_error(error: Exception) -> httpx.TransportError:
         refused = refusal(inner) if isinstance(inner, ssl.SSLError | ssl.CertificateError) else None
         if refused is not None:
             return refused
+    if isinstance(cause, aiohttp.ClientResponseError):
+        # Its text has the address with the query, over several lines.
+        return httpx.RemoteProtocolError(f"its answer is no HTTP: {' '.join(cause.message.split('^')[0].split())}")
     if isinstance(cause, aiohttp.ClientPayloadError):
         return httpx.ReadError("the connection ended in the middle of the answer")
     if isinstance(cause, TimeoutError):

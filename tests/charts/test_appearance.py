@@ -292,6 +292,13 @@ def test_a_chart_of_the_user_s_own_works_offline(kind: str) -> None:
     assert json.dumps(own.to_dict(), sort_keys=True) == before
 
 
+def test_a_chart_whose_picture_fails_is_shown_without_one_and_costs_no_other_picture() -> None:
+    values = alt.InlineData(values=[{"x": 1, "link": "javascript:alert(1)"}])
+    hostile = alt.Chart(values).mark_bar().encode(x="x:Q", href="link:N")
+    assert "image/png" not in offline(hostile)._repr_mimebundle_()[0]
+    assert "image/png" in offline(own_charts()["single"])._repr_mimebundle_()[0]
+
+
 @pytest.mark.parametrize("value", [None, "chart", {"mark": "bar"}, alt.Chart])
 def test_what_is_no_chart_is_refused_in_one_sentence(value: object) -> None:
     with pytest.raises(SettingError, match="chart must be a chart of Altair"):

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
 
-from deluge_nb import LLMClient, RequestError, classify, load_ipython_extension
+from deluge_nb import LLMClient, RequestError, as_logprobs, classify, load_ipython_extension, to_svg, to_text
 from deluge_nb.magic.display import response_bundle
 from deluge_nb.printable import printable
 from tests import fault_server
@@ -89,6 +89,23 @@ def test_each_control_character_is_a_sign_in_every_error(character: str) -> None
     error = RequestError(f"a{character}b")
     assert str(error) == printable(f"a{character}b") != f"a{character}b"
     assert printable(str(error)) == str(error)
+
+
+@pytest.mark.parametrize("line", ["HTTP/1.1 \x1b[2J 500", "\x1b]52;c;AA\x07", "SSH-2.0-OpenSSH\r"])
+def test_a_reply_that_is_no_http_is_reported_in_one_line(server: FaultServer, line: str) -> None:
+    server.answer = lambda seen, number: [f"{line}\r\n\r\n".encode()]
+    client = LLMClient("m", base_url=f"{server.url}?key=k4711", max_attempts=1)
+    (response,) = client.process_prompts_sync(["?"], show_progress=False)
+    message = response.error_message or ""
+    assert ": its answer is no HTTP: Bad status line" in message
+    assert not COMMAND.search(message)
+    assert "\n" not in message
+    assert "4711" not in message
+
+
+def test_pictures_of_a_table_have_no_control_characters() -> None:
+    table = as_logprobs([{"token": EVIL, "logprob": -0.1}])
+    assert not COMMAND.search(to_svg(table) + to_text(table, color=False))
 
 
 @pytest.mark.parametrize("status", [200, 400])

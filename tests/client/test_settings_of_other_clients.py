@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 from typing import Any, cast
 
 import httpx
 import pytest
 
-from deluge_nb import Cache, LLMClient, SettingError
+import deluge_nb
+from deluge_nb import APIResponse, Cache, Conversation, LLMClient, SettingError, as_logprobs
 from tests.openai_server import ChatServer
 from tests.secret_hunter import shown
 
@@ -22,6 +24,7 @@ from tests.secret_hunter import shown
         ("max_completion_tokens", "max_new_tokens="),
         ("default_headers", "extra_headers="),
         ("token", "api_key="),
+        ("verbosity", "extra_body="),
         ("openai_api_key", "api_key="),
         ("azure_ad_token", "extra_headers="),
         ("default_query", "base_url="),
@@ -57,6 +60,61 @@ def test_what_a_client_does_not_take_is_refused_with_what_to_do(name: str, remed
     settings: dict[str, Any] = {name: 1}
     with pytest.raises(SettingError, match=f"LLMClient has no setting '{name}'; .*{remedy}"):
         LLMClient("gpt-4o-mini", **settings)
+
+
+@pytest.mark.parametrize(
+    ("write", "remedy"),
+    [
+        ("client.chat.completions.create()", r"process_prompts_sync\(\[prompt\]\)"),
+        ("client.process_prompts([])", "process_prompts_async"),
+        ("client.wait_for_all()", "as_completed"),
+        ("client.with_model('x')", "make another client"),
+        ("client.temperature", r"client\.sampling_params\[0\]\.temperature"),
+        ("client.embeddings", "there is none here"),
+        ("response.choices[0].message.content", r"response\.completion"),
+        ("response.content", r"response\.completion"),
+        ("response.model_dump()", "to_dict"),
+        ("response.prompt_tokens", "input_tokens"),
+        ("response.local_cache_hit", "from_cache"),
+        ("response.choices[0].logprobs.content[0].token", r"logprobs\[0\]\['token'\]"),
+        ("talk.add(1)", "with_response"),
+        ("talk.to_openai()", "for message in conversation"),
+        ("deluge_nb.AsyncOpenAI()", "LLMClient"),
+        ("deluge_nb.RateLimitError", "is_error"),
+    ],
+)
+def test_a_missing_attribute_says_what_to_write(write: str, remedy: str) -> None:
+    response = APIResponse("m", logprobs=as_logprobs([{"token": "a", "logprob": -0.1}]))
+    names = {"client": LLMClient("local"), "response": response, "talk": Conversation(), "deluge_nb": deluge_nb}
+    for space in (names, copy.deepcopy({**names, "deluge_nb": None}) | {"deluge_nb": deluge_nb}):
+        with pytest.raises(AttributeError, match=f"has no attribute '.*'; .*{remedy}"):
+            eval(write, space)
+
+
+def test_any_other_missing_attribute_is_reported_as_python_does() -> None:
+    with pytest.raises(AttributeError, match=r"'LLMClient' object has no attribute 'usages'$") as caught:
+        getattr(LLMClient("local"), "usages")  # noqa: B009 - a type checker would refuse it
+    assert caught.value.name == "usages"
+    assert not hasattr(APIResponse("m"), "content")
+
+
+@pytest.mark.parametrize("call", ["process_prompts_sync", "process_prompts_async", "stream", "as_completed", "ask_all"])
+@pytest.mark.parametrize(
+    ("name", "remedy"),
+    [("temperature", r"SamplingParams\(temperature=…\)"), ("verbose", "show_progress="), ("cache", "use_cache=")],
+)
+def test_an_argument_of_another_client_says_what_to_write(call: str, name: str, remedy: str) -> None:
+    with pytest.raises(TypeError, match=rf"{call}\(\) has no argument '{name}'; .*{remedy}"):
+        getattr(LLMClient("local"), call)(["?"], **{name: 1})
+    with pytest.raises(TypeError, match="unexpected keyword argument 'nonsense'"):
+        getattr(LLMClient("local"), call)(["?"], nonsense=1)
+
+
+def test_a_client_is_closed_at_the_end_of_with(server: ChatServer) -> None:
+    with LLMClient("gpt-4o-mini") as client:
+        assert not client.process_prompts_sync(["?"], show_progress=False)[0].is_error
+        assert client._routes[0]._open is not None
+    assert client._routes[0]._open is None
 
 
 def test_uniform_weights_deal_the_prompts_out_evenly(server: ChatServer) -> None:

@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from ...elsewhere import checked_call
 from ...prompts import PromptLike, as_prompts
 from ...response import APIResponse
 from ...tools import Tool
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 class ManyResponses(BaseClient):
     """Further calls of :class:`LLMClient`."""
 
+    @checked_call
     def as_completed(
         self,
         prompts: Iterable[PromptLike],
@@ -68,6 +70,7 @@ class ManyResponses(BaseClient):
         batch.on_settled = self._count
         return Completed(batch, self._keep)
 
+    @checked_call
     def ask_all(
         self,
         prompts: Iterable[PromptLike],
@@ -116,6 +119,7 @@ class ManyResponses(BaseClient):
         batch = self._all_models(prompts, sampling_params, tools, output_schema, use_cache, resume)
         return self._run(batch, show_progress, self._by_model)
 
+    @checked_call
     async def ask_all_async(
         self,
         prompts: Iterable[PromptLike],

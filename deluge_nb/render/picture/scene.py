@@ -40,7 +40,7 @@ _FONTS: dict[Face, str] = {
 }
 # Characters that XML does not allow, and controls that could act on the program that shows the text.
 _UNSAFE = re.compile(
-    "[^\t\n\r\u0020-\u007e\u00a0-\u200d\u2010-\u2029\u202f-\u2065\u206a-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
+    "[^\t\n\u0020-\u007e\u00a0-\u061b\u061d-\u200d\u2010-\u2027\u202f-\u2065\u206a-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
 )
 
 
