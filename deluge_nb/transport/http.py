@@ -114,9 +114,8 @@ class Transport:
         self._endpoint = endpoint
         self._key = key
         self._location = address or ServerAddress(endpoint.base_url)
-        self._extra = dict(headers or {})
-        if self._location.login is not None:
-            self._extra = {"Authorization": basic(self._location.login), **self._extra}
+        login = self._location.login
+        self._extra = {**({} if login is None else {"Authorization": basic(login)}), **(headers or {})}
         fixed = map(SecretStr, endpoint.headers.values())
         self.secrets = Secrets([key, *self._location.secrets], [*self._extra.values(), *fixed], public)
         self._served = served
