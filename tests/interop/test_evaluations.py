@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import math
 import zipfile
@@ -82,6 +83,40 @@ def test_messages_stop_reasons_and_withheld_numbers_are_read(tmp_path: Path) -> 
     assert (found.input, found.answer, found.stop_reason, found.probability) == ("Hi", "ab", "length", None)
 
 
+def test_a_log_may_have_a_byte_order_mark_or_be_packed_with_gzip(tmp_path: Path) -> None:
+    line = json.dumps(row([("A", " x")], ["-1.0"]))
+    (tmp_path / "samples_t.jsonl").write_bytes(b"\xef\xbb\xbf" + line.encode())
+    (tmp_path / "samples_u.jsonl.gz").write_bytes(gzip.compress(line.encode()))
+    for name, task in (("samples_t.jsonl", "t"), ("samples_u.jsonl.gz", "u")):
+        log = read_lm_eval_samples(tmp_path / name)
+        assert (len(log), log.source) == (1, f"lm-eval's {task}")
+    content = json.dumps({"eval": {"task": "t"}, "samples": [SAMPLE]}).encode()
+    (tmp_path / "log.json").write_bytes(gzip.compress(b"\xef\xbb\xbf" + content))
+    assert len(read_inspect_log(tmp_path / "log.json")) == 1
+    (tmp_path / "samples_v.jsonl.gz").write_bytes(gzip.compress(line.encode())[:-9])
+    with pytest.raises(SettingError, match="its content is damaged"):
+        read_lm_eval_samples(tmp_path / "samples_v.jsonl.gz")
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"scores": {"match": None}},
+        {"scores": []},
+        {"error": "Stopped."},
+        {"output": []},
+        {"output": {"choices": [None]}},
+        {"output": {"choices": [{"message": None, "logprobs": {"content": None}}]}},
+        {"output": {"choices": [{"message": "x", "logprobs": {"content": []}}]}},
+    ],
+    ids=str,
+)
+def test_odd_fields_of_a_sample_cost_that_field_only(tmp_path: Path, fields: dict[str, Any]) -> None:
+    (sample,) = read_inspect_log(write(tmp_path, "log.json", {"eval": {}, "samples": [{**SAMPLE, **fields}]}))
+    assert (sample.id, sample.input, sample.logprobs) == (1, "Q", None)
+    assert sample.error == fields.get("error")
+
+
 def test_several_scorers_need_a_name(tmp_path: Path) -> None:
     scores = {"match": {"value": "C"}, "judge": {"value": "I"}}
     path = write(tmp_path, "log.json", {"eval": {}, "samples": [{**SAMPLE, "scores": scores}]})
@@ -92,7 +127,20 @@ def test_several_scorers_need_a_name(tmp_path: Path) -> None:
         read_inspect_log(path, scorer="other")
 
 
-@pytest.mark.parametrize("content", ["", "{}", "[1]", "not JSON", '{"samples": []}'])
+@pytest.mark.parametrize(
+    "content",
+    [
+        "",
+        "{}",
+        "[1]",
+        "not JSON",
+        '{"samples": []}',
+        '{"eval": {}, "samples": {"a": 1}}',
+        '{"eval": {}, "samples": [null]}',
+        "[" * 100_000,
+    ],
+    ids=lambda content: content[:30],
+)
 def test_another_file_is_no_log_of_inspect(tmp_path: Path, content: str) -> None:
     with pytest.raises(SettingError, match=r"other\.json is no log of Inspect"):
         read_inspect_log(write(tmp_path, "other.json", content))
@@ -152,6 +200,26 @@ def test_options_of_lm_eval_are_never_mixed_up(
     tmp_path: Path, pairs: list[tuple[str, str]], values: list[str], options: dict[str, float]
 ) -> None:
     assert read_lm_eval_samples(write(tmp_path, "samples_t.jsonl", row(pairs, values)))[0].options == options
+
+
+@pytest.mark.parametrize(
+    ("fields", "answer", "text"),
+    [
+        # As older versions wrote them.
+        ({"arguments": [["A", " x"], ["A", " y"]]}, " x", "A"),
+        ({"arguments": [[[{"role": "user", "content": "Hi"}], " x"], ["A", " y"]]}, " x", "Hi"),
+        ({"filtered_resps": [["nan", "False"], ["-2", "False"]]}, None, "A"),
+        # Several answers to one question.
+        ({"arguments": [["A", {"until": []}]], "filtered_resps": [["1", "2"]]}, "1", "A"),
+        # The likelihood of a whole text.
+        ({"arguments": [["A"]], "filtered_resps": [-120.5]}, None, "A"),
+    ],
+    ids=str,
+)
+def test_samples_of_lm_eval_have_several_forms(tmp_path: Path, fields: Any, answer: Any, text: str) -> None:
+    sample = {**row([("A", " x"), ("A", " y")], ["-1", "-2"]), **fields}
+    (read,) = read_lm_eval_samples(write(tmp_path, "samples_t.jsonl", sample))
+    assert (read.answer, read.input) == (answer, text)
 
 
 def test_one_option_has_its_own_probability_and_an_impossible_one_none(tmp_path: Path) -> None:

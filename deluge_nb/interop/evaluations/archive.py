@@ -1,15 +1,44 @@
-"""Read the members of a ZIP archive, also those packed with Zstandard."""
+"""Read the members of a ZIP archive, also those packed with Zstandard, and texts, also those packed with gzip."""
 
 from __future__ import annotations
 
+import gzip
 import zipfile
 import zlib
+from pathlib import Path
 
 from ...errors import SettingError
 from ...extras import import_extra
 
 _ZSTANDARD = 93
 _HEADER, _NAME_LENGTH, _EXTRA_LENGTH = 30, 26, 28
+
+
+_GZIP = b"\x1f\x8b"
+
+
+def read_text(path: Path) -> str:
+    """Return the text of a file, which may be packed with gzip, without a byte order mark.
+
+    Parameters
+    ----------
+    path
+        The file.
+
+    Raises
+    ------
+    OSError
+        When it cannot be read.
+    ValueError
+        When its content is damaged or no UTF-8.
+    """
+    content = path.read_bytes()
+    if content.startswith(_GZIP):
+        try:
+            content = gzip.decompress(content)
+        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+            raise ValueError(f"its content is damaged ({error})") from None
+    return content.decode("utf-8-sig")
 
 
 def read_member(archive: zipfile.ZipFile, name: str) -> bytes:

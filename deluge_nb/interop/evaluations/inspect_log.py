@@ -6,7 +6,7 @@ import json
 import math
 import os
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +14,8 @@ from ...errors import DelugeError, SettingError
 from ...logprobs.values import is_known
 from ...paths import as_source, unreadable
 from ..readers import as_logprobs
-from .archive import read_member
-from .samples import LoggedSample, LoggedSamples
+from .archive import read_member, read_text
+from .samples import LoggedSample, LoggedSamples, as_text
 
 # Inspect's words for grades, and for the reason why an answer ended.
 _GRADES = {"C": 1.0, "I": 0.0, "N": 0.0}
@@ -60,8 +60,8 @@ def read_inspect_log(path: str | os.PathLike[str], *, scorer: str | None = None)
     ('Yes', 0.9, 1.0)
     """
     header, samples = _read_file(as_source(path))
-    task = (header.get("eval") or {}).get("task") or "a task"
-    names = list(dict.fromkeys(name for sample in samples for name in sample.get("scores") or {}))
+    task = _as_dict(header.get("eval")).get("task") or "a task"
+    names = list(dict.fromkeys(name for sample in samples for name in _as_dict(sample.get("scores"))))
     if scorer is None and len(names) > 1:
         raise SettingError(
             f"The log has scores of {', '.join(map(repr, names))}: name one with scorer={names[0]!r}.",
@@ -81,20 +81,24 @@ def _read_file(path: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     try:
         if zipfile.is_zipfile(path):
             with zipfile.ZipFile(path) as archive:
-                return _read_archive(archive)
-        log = json.loads(path.read_text("utf-8"))
+                header, samples = _read_archive(archive)
+        else:
+            header = json.loads(read_text(path))
+            samples = header.get("samples") or [] if isinstance(header, dict) else None
     except OSError as error:
         raise unreadable(path, error) from None
     except SettingError:
         raise
-    except ValueError:
+    except (ValueError, RecursionError):
         raise _foreign(path) from None
-    if not isinstance(log, dict) or "eval" not in log:
+    if not isinstance(header, dict) or "eval" not in header or not isinstance(samples, list):
         raise _foreign(path)
-    return log, list(log.get("samples") or ())
+    if not all(isinstance(sample, dict) for sample in samples):
+        raise _foreign(path)
+    return header, samples
 
 
-def _read_archive(archive: zipfile.ZipFile) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+def _read_archive(archive: zipfile.ZipFile) -> tuple[Any, list[Any]]:
     names = archive.namelist()
     # An interrupted evaluation has no header yet, but what it began with.
     head = next((name for name in ("header.json", "_journal/start.json") if name in names), None)
@@ -113,24 +117,29 @@ def _foreign(path: Path) -> SettingError:
 
 
 def _read_sample(sample: Mapping[str, Any], scorer: str | None) -> LoggedSample:
-    output = sample.get("output") or {}
-    choice: dict[str, Any] = next(iter(output.get("choices") or ()), {})
-    table, error = None, (sample.get("error") or {}).get("message")
-    if choice.get("logprobs"):
+    choices = _as_dict(sample.get("output")).get("choices")
+    choice = _as_dict(choices[0]) if isinstance(choices, list) and choices else {}
+    failure, listed = sample.get("error"), choice.get("logprobs")
+    table, error = None, as_text(_as_dict(failure).get("message") or failure) or None
+    # Without --logprobs, the list may be there and have no entries.
+    if listed and not (isinstance(listed, dict) and "content" in listed and not listed["content"]):
         try:
-            table = as_logprobs(choice["logprobs"])
+            table = as_logprobs(listed)
         except DelugeError as problem:
             error = error or str(problem)
     # A withheld number is no number: the sum would be too high.
     is_whole = table is not None and len(table) > 0 and all(map(is_known, table.logprob.tolist()))
-    scores = {name: score.get("value") for name, score in (sample.get("scores") or {}).items()}
+    scores = {
+        name: score.get("value") if isinstance(score, dict) else score
+        for name, score in _as_dict(sample.get("scores")).items()
+    }
     reason = choice.get("stop_reason")
     return LoggedSample(
         sample.get("id", ""),
         sample.get("epoch") or 1,
-        _as_text(sample.get("input")),
-        _as_text(sample.get("target")),
-        _as_text((choice.get("message") or {}).get("content")) if choice else None,
+        as_text(sample.get("input")),
+        as_text(sample.get("target")),
+        as_text(_as_dict(choice.get("message")).get("content")) if choice else None,
         math.exp(min(float(table.logprob.sum()), 0.0)) if table is not None and is_whole else None,
         _as_outcome(scores.get(scorer)) if scorer else None,
         table,
@@ -140,23 +149,12 @@ def _read_sample(sample: Mapping[str, Any], scorer: str | None) -> LoggedSample:
     )
 
 
+def _as_dict(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
 def _as_outcome(value: Any) -> float | None:
     """Return 1 or 0 for a grade; None for a partial one, and for other numbers."""
     if isinstance(value, str):
         return _GRADES.get(value)
     return float(value) if isinstance(value, int | float) and value in (0, 1) else None
-
-
-def _as_text(value: Any) -> str:
-    """Return a text, the texts of messages or parts, or several targets, a line each."""
-    return "\n".join(_texts(value))
-
-
-def _texts(value: Any) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, Mapping):
-        yield from _texts(value.get("content", value.get("text")))
-    elif isinstance(value, list):
-        for entry in value:
-            yield from _texts(entry)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ...errors import SettingError
 from ...logprobs.values import log_sum
 from ...paths import as_source, unreadable
-from .samples import LoggedSample, LoggedSamples
+from .archive import read_text
+from .samples import LoggedSample, LoggedSamples, as_text
 
 
 def read_lm_eval_samples(path: str | os.PathLike[str]) -> LoggedSamples:
@@ -20,7 +21,7 @@ def read_lm_eval_samples(path: str | os.PathLike[str]) -> LoggedSamples:
     Parameters
     ----------
     path
-        A file ``samples_….jsonl``.
+        A file ``samples_….jsonl``, which may be packed with gzip.
 
     Returns
     -------
@@ -49,7 +50,7 @@ def read_lm_eval_samples(path: str | os.PathLike[str]) -> LoggedSamples:
     """
     file = as_source(path)
     try:
-        lines = file.read_text("utf-8").split("\n")
+        lines = read_text(file).split("\n")
     except (OSError, ValueError) as error:
         raise unreadable(file, error) from None
     samples = []
@@ -58,43 +59,62 @@ def read_lm_eval_samples(path: str | os.PathLike[str]) -> LoggedSamples:
             continue
         try:
             samples.append(_read_row(json.loads(line)))
-        except (ValueError, KeyError, TypeError, AttributeError, IndexError):
+        except (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError):
             raise SettingError(
                 f"Line {number} of {file.name} is no sample of lm-eval: pass a file samples_….jsonl that it wrote with "
                 "--log_samples.",
                 setting="path",
                 value=str(path),
             ) from None
-    return LoggedSamples(samples, f"lm-eval's {file.stem.removeprefix('samples_')}")
+    return LoggedSamples(samples, f"lm-eval's {file.name.partition('.jsonl')[0].removeprefix('samples_')}")
 
 
 def _read_row(row: Mapping[str, Any]) -> LoggedSample:
-    requests = [row["arguments"][f"gen_args_{place}"] for place in range(len(row["arguments"]))]
+    requests = list(_requests(row["arguments"]))
     replies = row["filtered_resps"]
     common: dict[str, Any] = {
         "id": row["doc_id"],
         "epoch": 1,
-        "input": str(requests[0]["arg_0"]),
+        "input": requests[0][0],
         "target": str(row["target"]),
         "scores": {name: row[name] for name in row.get("metrics") or ("acc", "exact_match") if name in row},
     }
+    # The second argument is an option, or the settings of an answer that was generated.
+    pairs = [(context, option) for context, option in requests if isinstance(option, str)]
     # A likelihood and whether the text is the likeliest one, both written as texts.
-    is_likelihood = all(isinstance(reply, list) and len(reply) == 2 for reply in replies) and "arg_1" in requests[0]
-    if not is_likelihood:
-        answer = replies[0] if isinstance(replies[0], str) and "arg_1" in requests[0] else None
-        return LoggedSample(answer=answer, probability=None, correct=_as_outcome(row.get("exact_match")), **common)
-    pairs = [(request["arg_0"], request["arg_1"]) for request in requests]
+    if not pairs or not all(isinstance(reply, list) and len(reply) == 2 for reply in replies):
+        answer = as_text(replies[0][:1] if isinstance(replies[0], list) else replies[0])
+        has_answer = isinstance(requests[0][1], Mapping)
+        return LoggedSample(
+            answer=answer if has_answer else None,
+            probability=None,
+            correct=_as_outcome(row.get("exact_match")),
+            **common,
+        )
     rows = list(zip(pairs, (float(reply[0]) for reply in replies), strict=True))
     # Some tasks ask for the likelihood of the options alone, too, after no context.
     rows = [(pair, value) for pair, value in rows if pair[0]] or rows
     options = dict(zip(_option_names([pair for pair, _ in rows]), (value for _, value in rows), strict=True))
-    best = max(options, key=options.__getitem__)
+    is_known = not any(map(math.isnan, options.values()))
+    best = max(options, key=options.__getitem__) if is_known else None
+    correct = _as_outcome(row.get("acc"))
+    if best is None:
+        return LoggedSample(answer=None, probability=None, correct=correct, options=options, **common)
     # One option has a likelihood, and no share among others.
     total = log_sum(list(options.values())) if len(options) > 1 else 0.0
     probability = math.exp(min(options[best] - total, 0.0)) if math.isfinite(options[best]) else None
-    return LoggedSample(
-        answer=best, probability=probability, correct=_as_outcome(row.get("acc")), options=options, **common
-    )
+    return LoggedSample(answer=best, probability=probability, correct=correct, options=options, **common)
+
+
+def _requests(arguments: Any) -> Iterator[tuple[str, Any]]:
+    """Yield the text and the second argument of each request; older versions wrote lists."""
+    for place in range(len(arguments)):
+        if isinstance(arguments, Mapping):
+            request = arguments[f"gen_args_{place}"]
+            yield as_text(request["arg_0"]), request.get("arg_1")
+        else:
+            text, *others = arguments[place]
+            yield as_text(text), others[0] if others else None
 
 
 def _option_names(pairs: list[tuple[str, str]]) -> list[str]:

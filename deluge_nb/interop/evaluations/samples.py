@@ -17,6 +17,21 @@ if TYPE_CHECKING:
     import pandas
 
 
+def as_text(value: Any) -> str:
+    """Return a text, the texts of messages or parts, or several targets, a line each; empty for any other value."""
+    return "\n".join(_texts(value))
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        yield from _texts(value.get("content", value.get("text")))
+    elif isinstance(value, list):
+        for entry in value:
+            yield from _texts(entry)
+
+
 @dataclass(frozen=True, slots=True)
 class LoggedSample:
     """One sample of an evaluation, as it was logged.
