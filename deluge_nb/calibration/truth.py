@@ -7,9 +7,9 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from ..errors import SettingError, invalid_argument
+from ..errors import SettingError
 from ..logprobs.columns import Floats
-from ..prompts import is_missing
+from ..prompts.prompt import is_missing, to_list
 from ..text.counts import pluralize
 from ..warning import warn
 
@@ -42,7 +42,7 @@ def pair_with_truth(found: LabelledResults, truth: Iterable[Any]) -> tuple[Float
             setting="truth",
             value=truth,
         )
-    true = list(truth)
+    true = to_list(truth)
     if len(labels) != len(true):
         raise SettingError(
             f"truth must have one label for each of the {pluralize(len(labels), 'result')}, not {len(true)}.",
@@ -59,7 +59,12 @@ def pair_with_truth(found: LabelledResults, truth: Iterable[Any]) -> tuple[Float
         if is_missing(right) or label is None or is_missing(probability):
             continue
         if not isinstance(right, str):
-            raise invalid_argument(f"truth[{row}]", right, f"a label (text, such as {label!r}) or missing")
+            remedy = "; pass truth.astype(str)" if str(right) in names else ""
+            raise SettingError(
+                f"truth[{row}] must be a label (text, such as {label!r}) or missing, not {right!r}{remedy}.",
+                setting=f"truth[{row}]",
+                value=right,
+            )
         if names and right not in names:
             others.append((row, right))
         confidence.append(float(probability))
@@ -103,8 +108,8 @@ def _check_index(found: Any, truth: Any) -> None:
     equals = found.equals(truth) if hasattr(found, "equals") else list(found) == list(truth)
     if not equals:
         raise SettingError(
-            "truth has another index than the results, so its rows may belong to other inputs: "
-            "reorder it with truth.loc[found.index], or pass truth.to_numpy() if the order is right.",
+            "truth has another index than the results, so its rows may belong to other inputs: reorder it by the index "
+            "of the frame that was asked, as with truth.loc[df.index], or pass truth.to_numpy() if the order is right.",
             setting="truth",
             value=list(truth[:3]),
         )

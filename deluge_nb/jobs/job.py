@@ -168,7 +168,9 @@ class Job:
         if table is None:
             reason = answer["error"][0].as_py()
             if reason is None:
-                reason = "the server sent none" if COLUMN in answer.column_names else "the job kept none (keep=)"
+                was_asked = self._spec.method or any(settings.logprobs for settings in self._spec.settings)
+                sent = "the server sent none" if was_asked else "the client asks for none (logprobs=True does)"
+                reason = sent if COLUMN in answer.column_names else "the job kept none (keep=)"
             raise LogprobsMissingError(f"Row {row} has no log-probabilities: {reason}")
         return table
 

@@ -91,7 +91,8 @@ class Progress:
 
     def describe_failed(self) -> str:
         """Return how many rows failed, or questions where equal ones were asked once."""
-        return f"{self.failed:,} of {self.questions:,} {'rows' if self.questions == self.rows else 'questions'}"
+        noun = "row" if self.questions == self.rows else "question"
+        return f"{self.failed:,} of {self.questions:,} {noun}{'' if self.questions == 1 else 's'}"
 
     def finish(self, stopped_by: str = "") -> None:
         """Stop the clock.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -178,7 +179,7 @@ def _start(
     on: Any,
     show_progress: bool,
 ) -> Job:
-    if isinstance(part_rows, bool) or not isinstance(part_rows, int) or part_rows < 1:
+    if isinstance(part_rows, bool) or not hasattr(part_rows, "__index__") or part_rows < 1:
         raise invalid_argument("part_rows", part_rows, "an integer of at least 1")
     if dedup is not None and not isinstance(dedup, bool):
         raise invalid_argument("dedup", dedup, "True, False or None")
@@ -190,7 +191,7 @@ def _start(
         check(spec)
     # Absolute, so that the job finds its folder from another working directory, too.
     path = None if out is None else Path(out).expanduser().absolute()
-    folder = prepare(Frame(data), spec, path, part_rows, dedup, warn)
+    folder = prepare(Frame(data), spec, path, operator.index(part_rows), dedup, warn)
     return Job(folder, spec, engine, _run(folder, spec, engine, show_progress), _retry)
 
 

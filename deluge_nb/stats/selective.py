@@ -174,7 +174,8 @@ def prr(confidence: ArrayLike, correct: ArrayLike) -> float | None:
     error = float(areas.curve.risk[-1])
     if error in (0.0, 1.0):
         return None
-    return (error - areas.aurc) / (error - areas.oracle)
+    # Both areas are sums in another order, so that a perfect one can be the smaller by rounding.
+    return min(1.0, (error - areas.aurc) / (error - areas.oracle))
 
 
 def threshold_for_precision(

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import vl_convert
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from deluge_nb import CalibrationReport, SettingError
@@ -57,6 +57,7 @@ def test_the_scores_are_those_of_the_functions() -> None:
 
 
 @given(st.integers(0, 10**6), st.integers(2, 80))
+@example(48386, 5)  # a perfect order
 def test_every_interval_contains_its_score(seed: int, n: int) -> None:
     p, y = data(n, seed)
     for name, one in CalibrationReport(p, y, resamples=30).scores.items():

@@ -253,7 +253,8 @@ def test_what_is_kept_can_be_chosen(server: RowServer, tmp_path: Path, keep: str
 def test_a_report_takes_the_name_of_a_column(server: RowServer, tmp_path: Path) -> None:
     given = rows(9).append_column("truth", pa.array(["no"] * 9))
     job = score_frame(given, TEMPLATE, server.client(), labels=LABELS, out=tmp_path, show_progress=False)
-    assert job.report("truth").accuracy.value == 1.0
+    for truth in ("truth", job.table["truth"], ["no"] * 9):
+        assert job.report(truth).accuracy.value == 1.0
     for name in ("nothing", "label"):  # a result is no truth
         with pytest.raises(SettingError, match="name of a column of the input"):
             job.report(name)
@@ -263,6 +264,23 @@ def test_a_report_refuses_a_column_that_has_no_labels(server: RowServer, tmp_pat
     job = score_frame(rows(4), TEMPLATE, server.client(), labels=LABELS, out=tmp_path, show_progress=False)
     with pytest.raises(SettingError, match="truth must hold labels"):
         job.report("text")
+
+
+def test_labels_that_are_numbers_need_a_truth_of_texts(server: RowServer, tmp_path: Path) -> None:
+    server.server.always(("1", {"1": 0.7, "0": 0.3}))
+    job = score_frame(rows(3), TEMPLATE, server.client(), labels=["0", "1"], out=tmp_path, show_progress=False)
+    truth = pd.Series([1, 0, 1])
+    with pytest.raises(SettingError, match=r"truth\[0\] must be a label .* not 1; pass truth\.astype\(str\)"):
+        job.report(truth)
+    assert job.report(truth.astype(str)).accuracy.value == pytest.approx(2 / 3)
+
+
+def test_a_view_says_that_the_client_asked_for_no_log_probabilities(server: RowServer, tmp_path: Path) -> None:
+    settings: dict[str, Any] = {"part_rows": np.int64(9), "out": tmp_path, "show_progress": False}
+    job = score_frame(rows(1), TEMPLATE, server.client(), **settings)
+    with pytest.raises(LogprobsMissingError, match=r"Row 0 .* the client asks for none \(logprobs=True does\)"):
+        job.view(0)
+    assert repr(job) == "Job(1 row, 0 of 1 row failed, 1 of 1 part)"
 
 
 def test_retry_asks_only_rows_that_failed_for_a_reason_that_may_be_gone(server: RowServer, tmp_path: Path) -> None:
