@@ -155,6 +155,17 @@ def test_what_runs_from_right_to_left_is_put_in_order(tokens: list[str], seen: s
     assert written_lines(*tokens) == [seen]
 
 
+def test_the_number_beside_a_token_reads_from_left_to_right_on_any_line() -> None:
+    def written(*tokens: str) -> str:
+        octets = [token.encode() for token in tokens]
+        pieces = lay_out(octets, 60, beside=["12.5 %", "3 %", "40 %"][: len(tokens)]).pieces
+        return " ".join(piece.text[::-1] if piece.turned else piece.text for piece in pieces)
+
+    assert written("דה", " 75", " ש") == "40 % ש 3 % 75 12.5 % הד"
+    assert written("In", " דה", " 75") == "In 12.5 % 75 3 % הד 40 %"
+    assert written("In", " 75") == "In 12.5 % 75 3 %"
+
+
 def test_the_lines_of_a_paragraph_run_in_its_direction() -> None:
     tokens = ["aaaa", " bbbb", " דדדד", " 12", "\n", "ד", " 1"]
     assert written_lines(*tokens, width=20) == ["aaaa bbbb 12 דדדד↵", "1 ד"]

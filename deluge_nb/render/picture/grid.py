@@ -21,6 +21,7 @@ _FLAGS = ("\U0001f1e6", "\U0001f1ff")
 # Latin, Greek and Cyrillic without combining marks, dashes, quotes and arrows: each is one cell wide in common fonts.
 _PLAIN = re.compile("[ -~\u00a1-\u00ac\u00ae-\u02ff\u0370-\u0482\u048a-\u052f\u2010-\u2027\u2190-\u21ff]*")
 _WORD = re.compile("[^ ]+")
+_NEUTRAL = "\ufffc"
 # Latin, Greek, Cyrillic, Armenian and Arabic letters, which monospaced fonts have.
 _MONOSPACED = re.compile("[\u0000-\u058f\u0600-\u06ff\u1e00-\u20ff]")
 
@@ -111,7 +112,7 @@ def lay_out(
             _place_plain(row, number, patches, pieces)
         else:
             clusters = list(_clusters(row))
-            depths = None if base is None else _depths(clusters, text, base)
+            depths = None if base is None else _depths(clusters, base)
             _place(clusters, depths, number, patches, pieces)
         if not base and number and rows[number - 1] and not rows[number - 1][-1].breaks:
             hang = hanging_width(row)
@@ -215,15 +216,32 @@ def _clusters(row: list[Fragment]) -> Iterator[_Cluster]:
             yield _Cluster(fragment, text, display_width(text), _face(text))
 
 
-def _depths(clusters: list[_Cluster], text: str, base: int) -> list[int]:
-    """Return the embedding level of each cluster, which is that of its first character."""
-    by_character = bidi.levels(text, base)
+def _depths(clusters: list[_Cluster], base: int) -> list[int]:
+    """Return the embedding level of each cluster, which is that of its first character.
+
+    Text beside a token is isolated: it has the level of a neutral character, whatever its own characters are.
+    """
+    texts = [_NEUTRAL * len(text) if _is_aside(fragment) else text for fragment, text, *_ in clusters]
+    by_character = bidi.levels("".join(texts), base)
     depths: list[int] = []
     start = 0
-    for cluster in clusters:
+    for text in texts:
         depths.append(by_character[start])
-        start += len(cluster.text)
+        start += len(text)
     return depths
+
+
+def _order(clusters: list[_Cluster], depths: list[int]) -> list[int]:
+    """Return the clusters of a line from left to right. Text beside a token reads from left to right on any line."""
+    order: list[int] = []
+    for _, group in groupby(bidi.visual_order(depths), lambda index: id(clusters[index].fragment)):
+        run = list(group)
+        order += sorted(run) if _is_aside(clusters[run[0]].fragment) else run
+    return order
+
+
+def _is_aside(fragment: Fragment) -> bool:
+    return fragment.token == NO_TOKEN and not fragment.copied
 
 
 def _place_plain(row: list[Fragment], line: int, patches: list[Patch], pieces: list[Piece]) -> None:
@@ -242,7 +260,7 @@ def _place(
     clusters: list[_Cluster], depths: list[int] | None, line: int, patches: list[Patch], pieces: list[Piece]
 ) -> None:
     """Add the patches and pieces of a line, in visual order."""
-    order = list(range(len(clusters)) if depths is None else bidi.visual_order(depths))
+    order = list(range(len(clusters)) if depths is None else _order(clusters, depths))
     column = 0
     starts: dict[int, int] = {}
     for _, group in groupby(order, lambda index: id(clusters[index].fragment)):
@@ -262,7 +280,7 @@ def _run_key(cluster: _Cluster, depth: int) -> tuple[object, ...]:
     fragment, text, _, face = cluster
     if text == " ":
         return ("space",)
-    if depth % 2 == 0 or fragment.marked:
+    if depth % 2 == 0 or fragment.marked or _is_aside(fragment):
         return (depth, face, id(fragment))
     # Right-to-left letters are drawn together, so that a word is one text even if it has several tokens. Characters
     # without a direction are mirrored one by one, and are drawn alone.
@@ -278,7 +296,7 @@ def _run_pieces(
     if first == " " or not cells:
         return
     texts = [clusters[index].text for index in sorted(run) if clusters[index].cells]
-    turned = bool(depths and depths[run[0]] % 2)
+    turned = bool(depths and depths[run[0]] % 2) and not _is_aside(fragment)
     if turned and not bidi.is_letter(texts[0][0]):
         # In visual order, with mirrored brackets.
         texts, turned = [bidi.mirror(text) for text in reversed(texts)], False
