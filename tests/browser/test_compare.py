@@ -492,6 +492,12 @@ def test_a_click_on_the_chart_scrolls_there_and_the_selection_is_marked(shown: S
     becomes(lambda: canvas.evaluate("e => e.toDataURL()") != blank, True, page)
 
 
+def test_a_frame_marks_the_part_in_sight_only_if_there_is_another(shown: Shown) -> None:
+    # The second answer goes on where the first has ended.
+    page = shown(LogprobCompare(table(("one", 0.5)), table(("one", 0.5), (" two", 0.5))))
+    expect(page.locator(".deluge-plot .deluge-frame")).to_be_hidden()
+
+
 def test_the_chart_draws_a_line_for_each_response(shown: Shown) -> None:
     page = shown(LogprobCompare(A, B))
     lines = """e => {

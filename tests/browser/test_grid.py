@@ -12,7 +12,7 @@ from playwright.sync_api import Page, expect
 from deluge_nb import LogprobCompare, LogprobView
 
 from .tables import long_table, table
-from .waits import becomes
+from .waits import becomes, settled
 
 pytestmark = pytest.mark.browser
 
@@ -109,6 +109,31 @@ def test_nothing_of_a_widget_or_of_its_card_is_cut_at_220_pixels(host: Host, whi
     card = page.locator(".deluge-card")
     expect(card.locator(".deluge-card-list").first).to_be_visible()
     assert card.evaluate("e => e.scrollWidth <= e.clientWidth")
+
+
+PLACES = """() => {
+    const root = document.querySelector('.deluge').getBoundingClientRect();
+    const parts = document.querySelectorAll('.deluge :is([data-token], button, summary, .deluge-summary, strong, code)');
+    // The card stands where the window has room.
+    return [...parts].filter((e) => !e.closest('.deluge-card')).map((e) => {
+        const {left, top, width} = e.getBoundingClientRect();
+        return [e.textContent, Math.round(left - root.left), Math.round(top - root.top), Math.round(width)].join(' ');
+    });
+}"""
+
+
+@pytest.mark.parametrize("which", [0, 1])
+def test_a_page_that_runs_from_right_to_left_does_not_turn_words_and_numbers(host: Host, which: int) -> None:
+    shown = []
+    for direction in ("ltr", "rtl"):
+        page = host(both(40, title="Sky")[which])
+        page.evaluate("(dir) => Object.assign(document.documentElement, {dir, style: 'text-align: center'})", direction)
+        sized(page, 700).locator("[data-token='3']").first.click()
+        expect(page.locator(".deluge-card .deluge-card-list").first).to_be_visible()
+        page.keyboard.press("k")
+        expect(page.locator(".deluge-pin")).to_be_visible()
+        shown.append(settled(lambda page=page: page.locator(".deluge-pin").count() and page.evaluate(PLACES), page))
+    assert shown[0] == shown[1]
 
 
 def test_facts_begin_at_one_height_however_long_the_names_are(host: Host) -> None:

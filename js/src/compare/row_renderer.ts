@@ -140,11 +140,13 @@ export class RowRenderer {
   /** The first or last unit on a row; if the row is empty, on the nearest one that is not. */
   #unitOn(row: number, by: 1 | -1): number | null {
     for (let near = row; near >= 0 && near < this.rows.rowCount; near += by) {
-      for (const side of this.rows.sidesOn(near)) {
+      const units = this.rows.sidesOn(near).flatMap((side) => {
         const cells = [...this.rows.cellsOn(side, near)];
-        const token = (by > 0 ? cells[0] : cells.at(-1))?.token;
-        if (token !== undefined) return this.alignment.unitOf({ side, token });
-      }
+        const cell = by > 0 ? cells[0] : cells.at(-1);
+        return cell ? [this.alignment.unitOf({ side, token: cell.token })] : [];
+      });
+      // One response may go on where the others have ended.
+      if (units.length) return by > 0 ? Math.min(...units) : Math.max(...units);
     }
     return null;
   }

@@ -6,6 +6,8 @@ export function defineWidget<Model>(show: (model: Model, el: HTMLElement, signal
   return {
     render({ model, el, signal }: { model: Model; el: HTMLElement; signal?: AbortSignal }): () => void {
       const lifetime = new AbortController();
+      // Beside other widgets in a row, take the room that they leave.
+      el.style.flexGrow ||= "1";
       show(model, el, lifetime.signal);
       const end = () => {
         lifetime.abort();
