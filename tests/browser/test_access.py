@@ -183,7 +183,7 @@ def test_the_keyboard_alone_reaches_every_feature(host: Host) -> None:
     page.keyboard.press("Shift+End")
     assert trait(page, "selection") == [0, 7]
     expect(page.get_by_role("status")).to_contain_text(
-        f"tokens 1 to 7: 7 tokens · logprob {FRANCE.total_logprob:.3f} nats"
+        f"tokens 1 to 7: 7 tokens · logprob −{-FRANCE.total_logprob:.3f} nats"
     )
     page.keyboard.press("Escape")
     page.keyboard.press("Escape")

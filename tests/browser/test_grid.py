@@ -113,7 +113,8 @@ def test_nothing_of_a_widget_or_of_its_card_is_cut_at_220_pixels(host: Host, whi
 
 PLACES = """() => {
     const root = document.querySelector('.deluge').getBoundingClientRect();
-    const parts = document.querySelectorAll('.deluge :is([data-token], button, summary, .deluge-summary, strong, code)');
+    const seen = ':is([data-token], button, summary, .deluge-summary, strong, code)';
+    const parts = document.querySelectorAll(`.deluge ${seen}`);
     // The card stands where the window has room.
     return [...parts].filter((e) => !e.closest('.deluge-card')).map((e) => {
         const {left, top, width} = e.getBoundingClientRect();
