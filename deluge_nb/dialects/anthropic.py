@@ -19,6 +19,7 @@ from .reading.decode import decode, parse_json
 from .reading.failures import is_failure
 from .reading.faults import Faults
 from .reading.fitting import read_counts
+from .reading.thinking.fields import TEXT_PARTS, THINKING_PARTS
 
 NAME = "anthropic"
 
@@ -121,7 +122,7 @@ def parse_response(body: bytes, ask: Ask) -> Completion:
             f"{ask.model!r} answered without content: {excerpt}", dialect=NAME, field="content", excerpt=excerpt
         )
     # A block without a type has the one that its fields show.
-    texts = [block.text for block in reply.content if block.type == "text" or (block.text and not block.type)]
+    texts = [block.text for block in reply.content if block.type in TEXT_PARTS and (block.text or block.type)]
     tool_blocks = [block for block in reply.content if block.type == "tool_use"]
     answers = [block for block in tool_blocks if ask.output_schema is not None and block.name == _ANSWER_TOOL]
     calls = tuple(_tool_call(block) for block in tool_blocks if block not in answers)
@@ -138,7 +139,8 @@ def parse_response(body: bytes, ask: Ask) -> Completion:
         tool_calls=calls,
         refusal=text if reply.stop_reason == "refusal" else None,
         raw=body,
-        thinking="".join(block.thinking for block in reply.content if block.type == "thinking") or None,
+        thinking="".join(block.thinking or block.text for block in reply.content if block.type in THINKING_PARTS)
+        or None,
         notes=faults.notes,
     )
     return checked(ask.model, body, completion, reply.error)

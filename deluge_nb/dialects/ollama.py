@@ -19,7 +19,7 @@ from .reading.answer import checked, failure
 from .reading.decode import decode
 from .reading.failures import is_failure
 from .reading.faults import Faults
-from .reading.thinking.fields import joined_text
+from .reading.thinking.fields import Content, Message, join_parts, joined_text, thinking_of
 from .reading.thinking.rows import first_row
 
 NAME = "ollama"
@@ -34,9 +34,8 @@ _OPTIONS = {
 }
 
 
-class _Message(msgspec.Struct):
-    content: str = ""
-    thinking: Any = None
+class _Message(Message):
+    content: Content = None
     tool_calls: list[openai.WireToolCall] | None = None
 
 
@@ -96,7 +95,7 @@ def parse_response(body: bytes, ask: Ask) -> Completion:
             f"{ask.model!r} answered without a message: {excerpt}", dialect=NAME, field="message", excerpt=excerpt
         )
     calls = tuple(map(openai.parse_tool_call, (reply.message.tool_calls if reply.message is not None else None) or ()))
-    text = reply.message.content if reply.message is not None else reply.response
+    text = _text(reply, faults)
     faults.check_answer(is_empty=not (text or calls))
     counts = {"prompt_tokens": reply.prompt_eval_count, "completion_tokens": reply.eval_count}
     completion = Completion(
@@ -155,7 +154,7 @@ class _Reader(StreamReader):
         if not event.strip():
             return
         piece = decode(event, _Reply, NAME, faults=self.faults)
-        text = piece.message.content if piece.message is not None else piece.response or ""
+        text = _text(piece, self.faults)
         self._texts.append(text)
         # What does not fit is recorded when the whole table is read.
         rows = _table(piece.logprobs, self.ask, Faults(), text) or None
@@ -178,8 +177,15 @@ class _Reader(StreamReader):
         self._rows += table if isinstance(table, list) else []
 
 
+def _text(reply: _Reply, faults: Faults) -> str:
+    content = None if reply.message is None else join_parts(reply.message.content, faults, "message.content")
+    return content or reply.response or ""
+
+
 def _thinking(reply: _Reply) -> str:
-    return joined_text(reply.message.thinking if reply.message is not None else reply.thinking)
+    if reply.message is None:
+        return joined_text(reply.thinking)
+    return thinking_of(reply.message, reply.message.content) or ""
 
 
 def _convert_message(message: Mapping[str, Any], model: str) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from .reading.decode import decode
 from .reading.failures import is_failure
 from .reading.faults import Faults
 from .reading.fitting import read_counts
-from .reading.thinking.fields import joined_text
+from .reading.thinking.fields import TEXT_PARTS, joined_text
 
 NAME = "responses"
 
@@ -52,6 +52,8 @@ class _Incomplete(msgspec.Struct):
 
 class _Reply(msgspec.Struct):
     output: list[_Item] | None = None
+    # The whole text, which some servers send beside the output, or in its place.
+    output_text: str | None = None
     status: str | None = None
     incomplete_details: _Incomplete | None = None
     model: str | None = None
@@ -127,7 +129,7 @@ def parse_response(body: bytes, ask: Ask) -> Completion:
         )
     # A part without a type has the one that its fields show.
     parts = [part for item in reply.output if item.type in ("message", "") for part in item.content or ()]
-    texts = [part.text for part in parts if part.type in ("output_text", "") and part.text is not None]
+    texts = [part.text for part in parts if part.type in TEXT_PARTS and part.text is not None]
     refusal = next((part.refusal for part in parts if part.type in ("refusal", "") and part.refusal is not None), None)
     calls = tuple(
         openai.parse_tool_call(openai.wire_tool_call(item.name, item.arguments, item.call_id))
@@ -135,12 +137,12 @@ def parse_response(body: bytes, ask: Ask) -> Completion:
         if item.type == "function_call"
     )
     faults.check_answer(is_empty=not (texts or refusal or calls))
-    text = "".join(texts) if texts else refusal if refusal is not None or calls else ""
+    text = "".join(texts) if texts else refusal if refusal is not None or calls else reply.output_text or ""
     reason = reply.incomplete_details.reason if reply.incomplete_details is not None else None
     default = "tool_calls" if calls else "stop" if reply.status == "completed" else None
     completion = Completion(
         text=text,
-        logprobs=_table([part.logprobs for part in parts if part.type in ("output_text", "")], ask, faults, text),
+        logprobs=_table([part.logprobs for part in parts if part.type in TEXT_PARTS], ask, faults, text),
         finish_reason=_REASONS.get(reason, reason) if reason else default,
         usage=_usage(read_counts(reply.usage, faults)),
         model=reply.model,

@@ -19,7 +19,7 @@ import httpx
 from pydantic import SecretStr
 
 from ..dialects.base import Completion, Exchange, Request, advance, load
-from ..dialects.reading.answer import FailedAnswer, PartialAnswer
+from ..dialects.reading.answer import PartialAnswer
 from ..dialects.reading.decode import parse_error
 from ..errors import MalformedResponseError, RequestError
 from ..models.spec import Address, Endpoint, Served
@@ -39,7 +39,7 @@ from .reading import (
 )
 from .retries import EXHAUSTED_CODES, FailedAttempt, is_transient, plausible_wait, retry_after, with_retries
 from .secrecy import Secrets, basic, key_headers, override
-from .streaming import ENDED_EARLY, Source, StreamedReply, StreamListener
+from .streaming import Source, StreamedReply, StreamListener
 from .throttle import PaceLike, Pause, Slots
 from .wire import Backend, HttpxBackend, Reply, Timeouts, encode_body
 
@@ -292,10 +292,8 @@ class Transport:
             return as_document(body.content, request.make_reader, content_type, self._endpoint.dialect)
         except UnfinishedStreamError as unfinished:
             reader = unfinished.reader
-        broken = Source(self._endpoint.label, model, self._endpoint.dialect).interruption(ENDED_EARLY)
-        error = FailedAnswer(str(broken), model=model)
-        error.completion, error.part = None, reader.break_off(error)
-        raise FailedAttempt(error, retry=True, billed=True)
+        source = Source(self._endpoint.label, model, self._endpoint.dialect)
+        raise FailedAttempt(source.unfinished(reader), retry=True, billed=True)
 
     async def _attempt_served(self, request: Request, model: str, streamed: StreamedReply | None) -> bytes:
         """Make one attempt; if the server's process hangs, replace the process and ask again."""

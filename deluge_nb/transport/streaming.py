@@ -15,8 +15,7 @@ from ..errors import DelugeError, RequestError
 from .reading import UnfinishedStreamError, UnreadableBodyError, assembled, body_stream, read_stream
 from .wire import Reply
 
-ENDED_EARLY = "the connection ended before the answer did"
-"""Reason of an answer that broke off."""
+_ENDED_EARLY = "the connection ended before the answer did"
 
 
 class StreamListener:
@@ -130,7 +129,7 @@ class StreamedReply:
                 return assembled(reader, reply.header("content-type"), source.dialect)
             except UnfinishedStreamError:
                 if not listener.stopped:
-                    self._break_off(source.interruption(ENDED_EARLY))
+                    self._break_off(source.interruption(_ENDED_EARLY))
         return reader.body()
 
     def _break_off(self, error: DelugeError) -> None:
@@ -160,6 +159,12 @@ class Source:
         """Return the error for an answer that broke off."""
         message = f"{self.model!r} at {self.label} broke off in the middle of its answer: {reason}"
         return RequestError(message, model=self.model)
+
+    def unfinished(self, reader: StreamReader) -> FailedAnswer:
+        """Return the error for a stream that ended before its answer, with the part that was received."""
+        error = FailedAnswer(str(self.interruption(_ENDED_EARLY)), model=self.model)
+        error.completion, error.part = None, reader.break_off(error)
+        return error
 
 
 def _reason(error: Exception) -> str:

@@ -13,6 +13,7 @@ import pytest
 
 from deluge_nb.dialects.base import Ask, Completion, StreamReader, load
 from deluge_nb.dialects.reading.answer import FailedAnswer
+from deluge_nb.errors import MalformedResponseError
 from deluge_nb.models.spec import Endpoint
 from deluge_nb.prompts import Prompt
 from deluge_nb.sampling import SamplingParams
@@ -325,6 +326,87 @@ def test_a_content_of_any_shape_is_read(content: Any) -> None:
         assert read(dialect, replaced(BODIES[dialect], path, content)).text == "Oslo"
     events = [replaced(CHAT_CHUNKS[0], ("choices", 0, "delta", "content"), content), STREAMS["openai"][-1]]
     assert streamed("openai", events).text == "Oslo"
+
+
+@pytest.mark.parametrize(
+    ("dialect", "path", "content"),
+    [
+        *(
+            (dialect, path, content)
+            for dialect, path in (
+                ("anthropic", ("content",)),
+                ("gemini", ("candidates", 0, "content", "parts")),
+                ("responses", ("output", 1, "content")),
+                ("ollama", ("message", "content")),
+            )
+            for content in ("Oslo", ["Os", "lo"], {"text": "Oslo"})
+        ),
+        *(
+            (dialect, path, [{"type": kind, "text": "Oslo"}])
+            for dialect, path in (("anthropic", ("content",)), ("responses", ("output", 1, "content")))
+            for kind in ("text", "output_text")
+        ),
+        ("ollama", ("message",), {"content": "", "response": "Oslo"}),
+        ("responses", ("output",), []),
+    ],
+)
+def test_a_content_of_other_apis_is_read(dialect: str, path: Path, content: Any) -> None:
+    beside = {"response": "Oslo"} if dialect == "ollama" else {"output_text": "Oslo"}
+    assert read(dialect, {**replaced(BODIES[dialect], path, content), **beside}).text == "Oslo"
+
+
+@pytest.mark.parametrize(
+    ("dialect", "message"),
+    [
+        ("ollama", {"message": {"content": "Oslo", "reasoning_content": "hm"}}),
+        ("ollama", {"message": {"content": [{"type": "thinking", "thinking": "hm"}, "Oslo"]}}),
+        ("anthropic", {"content": [{"type": "reasoning", "text": "hm"}, {"type": "text", "text": "Oslo"}]}),
+        (
+            "gemini",
+            {"candidates": [{"content": {"parts": [{"text": "hm", "thought": "true"}, {"text": "Oslo"}]}}]},
+        ),
+        (
+            "responses",
+            {"output": [{"type": "reasoning", "content": "hm"}, {"type": "message", "content": "Oslo"}]},
+        ),
+    ],
+)
+def test_reasoning_in_the_form_of_other_apis_is_no_answer(dialect: str, message: dict[str, Any]) -> None:
+    completion = read(dialect, {**BODIES[dialect], **message})
+    assert (completion.text, completion.thinking) == ("Oslo", "hm")
+
+
+@pytest.mark.parametrize("dialect", [name for name in BODIES if name != "cohere"])
+@pytest.mark.parametrize("form", [str, float])
+def test_counts_as_text_or_fractions_are_read(dialect: str, form: Any) -> None:
+    def written(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: written(item) for key, item in value.items()}
+        return form(value) if type(value) is int else value
+
+    names = ("usage", "usageMetadata", "eval_count", "prompt_eval_count")
+    body = {key: written(value) if key in names else value for key, value in BODIES[dialect].items()}
+    completion = read(dialect, body)
+    assert completion.usage is not None
+    counts = [completion.usage[name] for name in ("prompt_tokens", "completion_tokens", "total_tokens")]
+    assert (counts, completion.notes) == ([3, 2, 5], ())
+    assert all(type(count) is int for count in counts)
+
+
+@pytest.mark.parametrize("lists", [[{"12": -0.25, "5": -3.0}, {"13": -0.25}], [{"13": -0.25}]], ids=["all", "fewer"])
+def test_ids_in_place_of_tokens_have_their_alternatives(lists: list[Any]) -> None:
+    table = {"tokens": [12, 13], "token_logprobs": ["-0.25", -0.25], "top_logprobs": lists}
+    completion = column_table(table)
+    assert completion.logprobs is not None
+    assert [[top["token"] for top in row["top_logprobs"]] for row in completion.logprobs][-1] == ["token_id:13"]
+    assert not any("add up" in note for note in completion.notes)
+    assert "the server sent ids in place of the texts of tokens" in completion.notes
+
+
+def test_a_text_that_is_no_text_is_no_empty_answer() -> None:
+    body = replaced(BODIES["openai"], ("choices", 0, "message", "content"), [{"type": "text", "text": 5}])
+    with pytest.raises(MalformedResponseError, match=r"content\[0\].text does not fit"):
+        read("openai", body)
 
 
 @pytest.mark.parametrize(("dialect", "other"), [("openai", "completions"), ("completions", "openai")])

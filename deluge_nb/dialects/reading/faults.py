@@ -56,16 +56,19 @@ class Faults:
             del self._paths[path]
 
     def check_answer(self, *, is_empty: bool) -> None:
-        """Raise the error of the strict decode if there is no answer because a field that holds it did not fit.
+        """Raise an error if there is no answer because a field that holds it did not fit.
 
         Raises
         ------
         MalformedResponseError
             When there is neither text nor a tool call.
         """
-        names = {path.rpartition(".")[2].partition("[")[0] for path in self._paths}
-        if is_empty and self.error is not None and names & _ANSWER_FIELDS:
-            raise self.error
+        if not is_empty:
+            return
+        for path in self._paths:
+            if path.rpartition(".")[2].partition("[")[0] in _ANSWER_FIELDS:
+                sentence = f"The server's answer cannot be read: its {path} does not fit."
+                raise self.error or MalformedResponseError(printable(sentence), field=path)
 
     @property
     def notes(self) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, TypeVar
 
 import msgspec
@@ -89,8 +89,8 @@ def _fit(value: Any, info: inspect.Type, faults: Faults, at: str) -> Any:
             return value
         case inspect.StrType() if isinstance(value, str):
             return value
-        case inspect.BoolType() if isinstance(value, bool):
-            return value
+        case inspect.BoolType() if isinstance(value, bool) or value in ("true", "false"):
+            return value in (True, "true")
         case inspect.FloatType() if (number := as_number(value)) is not None:
             return number
         case inspect.IntType() if (number := as_number(value)) is not None:
@@ -123,6 +123,8 @@ def _fit_union(value: Any, info: inspect.UnionType, faults: Faults, at: str) -> 
 
 
 def _fit_struct(value: Any, info: inspect.StructType, faults: Faults, at: str) -> Any:
+    if isinstance(value, str) and _is_part(info):
+        value = {"text": value}
     if not isinstance(value, dict):
         raise Misfit(at)
     fields: dict[str, Any] = {}
@@ -141,10 +143,19 @@ def _fit_struct(value: Any, info: inspect.StructType, faults: Faults, at: str) -
     return info.cls(**fields)
 
 
+def _is_part(info: inspect.Type) -> bool:
+    """Return whether a type is that of a part with a text."""
+    names = {field.encode_name for field in info.fields} if isinstance(info, inspect.StructType) else set()
+    return "text" in names and not names.isdisjoint(("type", "thought"))
+
+
 def _fit_list(value: Any, info: inspect.ListType, faults: Faults, at: str) -> list[Any]:
+    member = info.item_type
+    text = value.get("text") if isinstance(value, dict) else value
+    if isinstance(text, str) and text and _is_part(member):  # in place of a list of one part
+        value = [value]
     if not isinstance(value, list):
         raise Misfit(at)
-    member = info.item_type
     may_be_none = isinstance(member, inspect.UnionType) and member.includes_none
     items: list[Any] = []
     for index, item in enumerate(value):
@@ -163,6 +174,7 @@ def read_counts(usage: Mapping[str, Any] | None, faults: Faults, at: str = "usag
     """Return token counts without the values that are no counts; the other fields stay as they are."""
     if usage is None:
         return None
+    usage = {name: _as_count(value) if _is_count(name) else value for name, value in usage.items()}
     odd = [name for name, value in usage.items() if not _is_plausible(name, value)]
     for name in odd:
         faults.add(f"{at}.{name}")
@@ -173,11 +185,27 @@ def read_counts(usage: Mapping[str, Any] | None, faults: Faults, at: str = "usag
     return counts
 
 
+@lru_cache(256)
+def _is_count(name: str) -> bool:
+    lower = name.lower()
+    return lower.endswith(("tokens", "tokencount", "token_count", "cost")) and lower != "tokens"
+
+
+def _as_count(value: Any) -> Any:
+    """Return a number that is written as text as a number, and a whole one as an integer."""
+    if type(value) is int:
+        return value
+    number = as_number(value)
+    if number is None or not abs(number) <= _MOST:
+        return value
+    return int(number) if number.is_integer() else number
+
+
 def _is_plausible(name: str, value: Any) -> bool:
     """Return whether a value may be a count of tokens, details of one, or the field is neither."""
     if value is None:
         return True
     lower = name.lower()
-    if lower.endswith(("tokens", "tokencount", "token_count", "cost")) and lower != "tokens":
+    if _is_count(name):
         return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= _MOST
     return isinstance(value, dict) or not lower.endswith(("details", "units", "tokens"))

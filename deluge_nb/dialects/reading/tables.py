@@ -17,6 +17,8 @@ from .contradictions import REPEATED, find_contradiction
 from .faults import Faults
 from .fitting import as_number
 
+_IDS = "the server sent ids in place of the texts of tokens"
+
 
 @dataclass(slots=True)
 class _Entry:
@@ -141,12 +143,16 @@ def read_columns(
     if not isinstance(lists, list) or len(lists) != len(tokens):
         if lists:
             faults.add(f"{at}.top_logprobs")
-        lists = align_alternatives(tokens, lists if isinstance(lists, list) else [])
+        keys = [token if _id_of(token) is None else str(token) for token in tokens]
+        lists = align_alternatives(keys, lists if isinstance(lists, list) else [])
     entries: list[_Entry] = []
     for index, (token, logprob, others) in enumerate(zip(tokens, logprobs, lists, strict=True)):
         entry = _Entry(*_read_token(token, faults, f"{at}.tokens[{index}]"))
         entry.raw = decode_bytes(entry.text, None).get("bytes")
         entry.logprob = _read_number(logprob, faults, f"{at}.token_logprobs[{index}]")
+        if entry.id is not None and isinstance(others, Mapping):  # its keys are ids, too
+            others = [{"token": int(key) if key.isdecimal() else key, "logprob": others[key]} for key in others]
+            others.sort(key=lambda other: rank_key(as_number(other["logprob"])), reverse=True)
         entry.alternatives = list(_read_alternatives(others, faults, f"{at}.top_logprobs[{index}]"))
         entries.append(entry)
     return _build(entries, faults, at, text, vocabulary, vocab_size)
@@ -169,10 +175,19 @@ def _read_token(value: Any, faults: Faults, at: str) -> tuple[str | None, float 
     """Return a token's text, no number and no bytes, and its id if the server sent that in place of the text."""
     if isinstance(value, str):
         return value, None, ..., None
-    faults.add(at)
-    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1 << 53:
-        return f"token_id:{value}", None, ..., value
-    return None, None, ..., None
+    identity = _id_of(value)
+    if identity is None:
+        faults.add(at)
+        return None, None, ..., None
+    if _IDS not in faults.remarks:
+        faults.remarks.append(_IDS)
+    return f"token_id:{identity}", None, ..., identity
+
+
+def _id_of(value: Any) -> int | None:
+    """Return a value that may be the id of a token; None for any other."""
+    is_id = isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1 << 53
+    return value if is_id else None
 
 
 def _read_number(value: Any, faults: Faults, at: str) -> float | None:

@@ -14,7 +14,7 @@ FIELDS = ("reasoning_content", "reasoning", "thinking", "reasoning_text", "reaso
 """Fields of a message that hold its reasoning; a server may send several that say the same."""
 # In an object, the field that holds the text.
 _TEXT_FIELDS = ("thinking", "text", "reasoning", "reasoning_content", "reasoning_text", "content", "summary")
-_THINKING_PARTS = frozenset(
+THINKING_PARTS = frozenset(
     {
         "analysis",
         "reasoning",
@@ -31,8 +31,9 @@ _THINKING_PARTS = frozenset(
         "thought_summary",
     }
 )
-# Types of the parts of a message that hold text of the answer, in the chat API and in others.
-_TEXT_PARTS = frozenset({"", "input_text", "output_text", "text", "text_delta"})
+"""Types of the parts of a message that are reasoning, in the chat API and in others."""
+TEXT_PARTS = frozenset({"", "input_text", "output_text", "text", "text_delta"})
+"""Types of the parts that hold text of the answer; a part without one has the type that its fields show."""
 
 Content = str | list[Any] | dict[str, Any] | None
 """Content of a message: its text, a list of parts, or a single part."""
@@ -73,7 +74,7 @@ def join_parts(content: Content, faults: Faults, at: str) -> str | None:
         value = part.get("text", "") if isinstance(part, Mapping) else part
         # Some APIs put a text into an object, with remarks on it beside.
         text = value.get("value") if isinstance(value, Mapping) else value
-        if isinstance(kind, str) and kind not in _TEXT_PARTS:
+        if isinstance(kind, str) and kind not in TEXT_PARTS:
             others |= {path: text} if isinstance(text, str) and text else {}
         elif isinstance(text, str):
             known.append(text)
@@ -103,7 +104,7 @@ def is_thinking_part(part: Any) -> bool:
     if not isinstance(part, Mapping):
         return False
     kind = part.get("type")
-    return part.get("thought") is True or (isinstance(kind, str) and kind in _THINKING_PARTS)
+    return part.get("thought") is True or (isinstance(kind, str) and kind in THINKING_PARTS)
 
 
 def joined_text(value: Any) -> str:
