@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -34,12 +34,17 @@ def read_classes(y: Any, size: int) -> tuple[NDArray[Any], Rows]:
     Raises
     ------
     SettingError
-        When the lengths differ, there are no rows, or a class is missing.
+        When the lengths differ, there are no rows, a class is missing, or texts are mixed with numbers.
     """
     if y is None:
         raise SettingError("y must be the class of each text; fit(X, y) requires y to be passed.", setting="y")
     if isinstance(y, str):
         raise invalid_argument("y", y, "a list with the class of each text")
+    dtype = getattr(y, "dtype", None)
+    if dtype is not None and not isinstance(dtype, np.dtype) and hasattr(y, "tolist"):
+        y = y.tolist()  # pandas' own types of integers and booleans, which become floats otherwise
+    if isinstance(y, list | tuple):
+        _check_kinds(y)  # NumPy makes texts of all of them
     labels = _validation.column_or_1d(y, warn=True)
     if len(labels) != size:
         raise SettingError(
@@ -47,12 +52,23 @@ def read_classes(y: Any, size: int) -> tuple[NDArray[Any], Rows]:
         )
     if not size:
         raise SettingError("X must have at least one text.", setting="X", value=0)
-    for row, label in enumerate(labels.tolist()):
-        if is_missing(label):
-            raise SettingError(f"y[{row}] is missing ({label}): drop such rows.", setting="y", value=label)
+    _check_kinds(labels.tolist())
     _multiclass.check_classification_targets(labels)
     classes, codes = np.unique(labels, return_inverse=True)
     return classes, codes
+
+
+def _check_kinds(labels: Sequence[Any]) -> None:
+    """Check that no class is missing, and that all are texts or none is."""
+    for row, label in enumerate(labels):
+        if is_missing(label):
+            raise SettingError(f"y[{row}] is missing ({label}): drop such rows.", setting="y", value=label)
+        if isinstance(label, str) != isinstance(labels[0], str):
+            raise SettingError(
+                f"y mixes texts with other classes ({labels[0]!r} and {label!r}): make all of them texts.",
+                setting="y",
+                value=label,
+            )
 
 
 def read_answers(labels: Any, classes: NDArray[Any]) -> list[tuple[str, list[str]]]:
@@ -84,7 +100,7 @@ def read_answers(labels: Any, classes: NDArray[Any]) -> list[tuple[str, list[str
     if missing:
         raise SettingError(
             f"labels has no entry for {', '.join(map(repr, missing))}, which y has; it has "
-            f"{', '.join(map(repr, known))}.",
+            f"{', '.join(map(repr, known)) or 'none'}.",
             setting="labels",
             value=missing,
         )
@@ -136,8 +152,10 @@ def check_named(template: Any, classes: NDArray[Any]) -> None:
     )
     is_numbered = len(names) > 1 and names == list(range(len(names)))
     if is_numbered and not all(str(name) in text for name in names):
+        is_boolean = isinstance(names[0], bool)
         raise SettingError(
-            f"The classes are the numbers {', '.join(map(str, names))}, which template does not name "
-            "(cross_val_predict replaces classes by numbers): give labels, a dict from each class to its spellings.",
+            f"The classes are {'' if is_boolean else 'the numbers '}{', '.join(map(str, names))}, which template does "
+            f"not name{'' if is_boolean else ' (cross_val_predict replaces classes by numbers)'}: give labels, a dict "
+            "from each class to its spellings.",
             setting="labels",
         )

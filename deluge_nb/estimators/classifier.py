@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 
-from ..answers.classify import Method, classify
-from ..answers.inputs import Template
+from ..answers.classify import Method, check_method, classify
+from ..answers.inputs import Template, read_answer_sets
 from ..answers.results import Classifications
 from ..calibration.shares import ShareCalibrator, fit_shares
 from ..errors import RequestError, SettingError, invalid_argument
@@ -153,9 +153,11 @@ class LogprobClassifier(ClassifierMixin, BaseEstimator):
             if value not in known:
                 raise invalid_argument(name, value, " or ".join(map(repr, known)))
         open_client(self.model).close()  # an invalid model is reported even where fit asks nothing
+        check_method(self.method, None)
         values, _ = read_rows(X)
         classes, codes = read_classes(y, len(values))
         answers = read_answers(self.labels, classes)
+        read_answer_sets(dict(answers), 1)  # two classes with one spelling are reported here, too
         if self.labels is None and self.template is not None and not self.n_examples:
             check_named(self.template, classes)
         rest, examples = self._split(codes)

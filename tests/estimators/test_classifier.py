@@ -185,6 +185,14 @@ def test_classes_may_be_numbers_with_spellings(server: ChatServer) -> None:
     assert booleans.predict(TEXTS[:2]).tolist() == [False, True]
 
 
+@pytest.mark.parametrize("dtype", ["Int64", "boolean", "bool", "int64"])
+def test_classes_keep_their_type(server: ChatServer, dtype: Any) -> None:
+    y = pd.Series([0, 1] * 6).astype(dtype)
+    clf = classifier(server, labels={0: "bad", 1: "good"}).fit(TEXTS, y)
+    assert clf.classes_.dtype.kind == ("b" if dtype.startswith("bool") else "i")
+    assert clf.predict(TEXTS).tolist() == y.tolist()
+
+
 def test_a_class_without_an_entry_is_refused_by_name(server: ChatServer) -> None:
     with pytest.raises(SettingError, match=r"no entry for 'good', which y has; it has 'bad', 'fine'\."):
         classifier(server, labels=["bad", "fine"]).fit(TEXTS, CLASSES)
@@ -258,6 +266,11 @@ def test_what_is_no_list_of_texts_is_refused(server: ChatServer, X: Any, message
         (["bad"], "one class for each of the 2 texts, not 1"),
         (["bad", None], r"y\[1\] is missing"),
         ([0.0, float("nan")], r"y\[1\] is missing"),
+        (["bad", float("nan")], r"y\[1\] is missing"),
+        (pd.Series([1, None], dtype="Int64"), r"y\[1\] is missing"),
+        (["bad", 1], "y mixes texts with other classes"),
+        (np.array(["bad", 1], object), "y mixes texts with other classes"),
+        ([False, True], "The classes are False, True, which template does not name: give labels"),
         ([0.5, 0.25], "continuous"),
     ],
 )
@@ -275,6 +288,9 @@ def test_what_is_no_list_of_classes_is_refused(server: ChatServer, y: Any, messa
         ({"n_examples": 13}, "n_examples=13 is more than the 12 rows of X"),
         ({"n_examples": 12, "calibration": "platt"}, "leaves no row for the calibration"),
         ({"template": "No placeholder"}, "no placeholder"),
+        ({"method": "guess"}, "method must be"),
+        ({"labels": []}, "it has none"),
+        ({"labels": {"good": ["x"], "bad": ["X"]}}, "are the same answer"),
         ({"labels": "good"}, "labels must be a dict"),
         ({"labels": {"good": [], "bad": "bad"}}, "labels.'good'. must be a text"),
     ],
