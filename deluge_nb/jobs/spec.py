@@ -15,6 +15,7 @@ from ..answers.first_token import answer_settings
 from ..answers.inputs import AnswerSet, Template, read_answer_sets, template_texts
 from ..client.calls.travel import pickled
 from ..errors import invalid_argument
+from ..prompts.prompt import check_characters
 from ..response.plain import prompt_to_plain
 
 if TYPE_CHECKING:
@@ -146,14 +147,12 @@ def make_spec(
         if value not in choices:
             raise invalid_argument(name, value, f"one of {', '.join(map(repr, choices))}")
     for text in template_texts(template):
-        _check_whole("template", text)
+        check_characters(text, "template")
     if method is not None:
         check_method(method, calibration)
     answers: dict[str, list[str]] = {}
     if labels is not None or method is not None:
         sets, _ = read_answer_sets(cast(Any, labels), None)
-        for name in sets[0].names:
-            _check_whole("labels", name)
         answers = {name: list(forms) for name, forms in sets[0].spellings.items()}
     settings = list(client.sampling_params)
     if answers:
@@ -161,13 +160,3 @@ def make_spec(
     check_able(client, template, method)
     client.describe_requests(settings)  # raises what would concern every row, before anything is written
     return Spec(template, client, tuple(settings), answers, keep, precision, method, calibration)
-
-
-def _check_whole(setting: str, text: str) -> None:
-    """Raise an error for a text that neither a file nor a request can hold."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        raise invalid_argument(
-            setting, text, "whole characters, as text.encode(errors='ignore').decode() leaves them"
-        ) from None
