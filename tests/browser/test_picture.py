@@ -11,7 +11,7 @@ import pytest
 from nbconvert import HTMLExporter
 from playwright.sync_api import Page, expect
 
-from deluge_nb import LogprobCompare, Logprobs, LogprobView, to_html, to_svg
+from deluge_nb import APIResponse, LogprobCompare, Logprobs, LogprobView, as_logprobs, to_html, to_svg
 from deluge_nb.render.colors import PALETTES, THEMES, cue_thresholds, inks_for
 from deluge_nb.render.html import static_bundle
 from deluge_nb.render.picture.grid import lay_out
@@ -176,3 +176,17 @@ def test_the_columns_of_a_comparison_are_left_aligned_below_the_styles_of_jupyte
     page.set_content(f'<!doctype html><main class="jp-RenderedHTMLCommon">{content}</main>')
     aligned = page.locator("th, td").evaluate_all("all => all.map(e => getComputedStyle(e).textAlign)")
     assert set(aligned) == {"left"}
+
+
+@pytest.mark.parametrize("is_later", [False, True])
+def test_the_tree_of_answers_has_no_bullets_below_the_styles_of_jupyter(page: Page, is_later: bool) -> None:
+    rule = (
+        "<style>.jp-RenderedHTMLCommon ul:not(.list-inline) {padding-left: 2em; margin: 1em 0}"
+        ".jp-RenderedHTMLCommon ul ul {list-style: square}</style>"
+    )
+    answers = [APIResponse("m", logprobs=as_logprobs([{"token": text, "logprob": -1.0}])) for text in ("a", "b")]
+    static = LogprobView(answers).to_html()
+    content = static + rule if is_later else rule + static
+    page.set_content(f'<!doctype html><main class="jp-RenderedHTMLCommon">{content}</main>')
+    styles = "all => all.map((e) => getComputedStyle(e)).map((s) => [s.listStyleType, s.paddingLeft, s.marginTop])"
+    assert page.locator("ul").evaluate_all(styles) == [["none", "0px", "0px"], ["none", "16px", "0px"]]
