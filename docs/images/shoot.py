@@ -347,7 +347,7 @@ def charts_of(answer: Any) -> dict[str, alt.TopLevelMixin]:
     }
 
 
-@pytest.mark.parametrize("width", [220, 700])
+@pytest.mark.parametrize("width", [220, 400, 1080])
 @pytest.mark.parametrize("mode", ["light", "dark"])
 def test_gallery_of_charts(browser: Browser, answer: Any, mode: str, width: int, tmp_path: Path) -> None:
     """Every chart, as a notebook's page shows it: with Vega's dark theme where the page is dark."""
@@ -357,8 +357,9 @@ def test_gallery_of_charts(browser: Browser, answer: Any, mode: str, width: int,
         theme = {"theme": "dark"} if mode == "dark" else {}
         chart.save(tmp_path / "chart.html", inline=True, embed_options={"actions": False, **theme})
         page.goto((tmp_path / "chart.html").as_uri())
-        ground = "#111" if mode == "dark" else "#fff"
-        page.evaluate(f"Object.assign(document.body.style, {{margin: '12px', background: '{ground}'}})")
+        ground, ink = ("#111", "#ddd") if mode == "dark" else ("#fff", "#222")
+        style = f"{{margin: '12px', background: '{ground}', color: '{ink}'}}"
+        page.evaluate(f"Object.assign(document.body.style, {style})")
         expect(page.locator("#vis :is(canvas, svg.marks)")).to_be_visible()
         page.wait_for_timeout(300)
         write(browser, f"gallery/chart_{name}_{width}_{mode}", page.screenshot(full_page=True))
