@@ -23,9 +23,20 @@ _SIGNAL = re.compile(r"(?<![.\w'\"])width(?![\w'\"(])")
 _COLUMN_WIDTH, _LEAST_WIDTH = 640, 200
 # What vertical axes with their titles take from the width of a chart.
 _AXES = 140
-ROOM = f"(isFinite(containerSize()[0]) ? containerSize()[0] - {_AXES} : width)"
+ROOM = f"(containerSize()[0] > 0 ? containerSize()[0] - {_AXES} : width)"
 """Vega expression: the least width that the plot will have. At first, when the height of the chart is settled, the
 signal `width` is that of the whole chart."""
+# Vega-Lite hands a parameter on to Vega, where it continues the signal of the chart's width.
+_CELL_WIDTH = {
+    "name": "width",
+    "init": f"containerSize()[0] || {_COLUMN_WIDTH}",
+    "on": [
+        {
+            "events": [{"source": "window", "type": "resize"}, {"type": "timer", "throttle": 1000}],
+            "update": "containerSize()[0] || width",
+        }
+    ],
+}
 
 
 def with_numeric_parts(spec: dict[str, Any]) -> dict[str, Any]:
@@ -46,10 +57,15 @@ def for_notebook(spec: dict[str, Any]) -> dict[str, Any]:
 
     In JupyterLab the container is as wide as its content, so a chart that fits it would have no width. Vega sets the
     attributes of a bound parameter on its input element. This one fills the width, and is unseen.
+
+    JupyterLab draws the charts of a notebook that it opens before they are on the page, where they have no width, and
+    nothing tells Vega-Lite's `container` when they get one. So the width is a signal that looks again.
     """
     if spec.get("width") != CONTAINER:
         return spec
-    return {**spec, "params": [*spec.get("params", []), {"name": "cell_width", "value": "", "bind": _FILLER}]}
+    fillers = [{"name": "cell_width", "value": "", "bind": _FILLER}, _CELL_WIDTH]
+    fit = {"type": "fit-x", "contains": "padding"}
+    return {**spec, "width": _COLUMN_WIDTH, "autosize": fit, "params": [*spec.get("params", []), *fillers]}
 
 
 def _fixed(part: dict[str, Any], width: int | None) -> dict[str, Any]:

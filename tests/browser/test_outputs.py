@@ -7,16 +7,19 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import nbformat
 import pytest
+from nbformat.v4 import new_code_cell, new_notebook, new_output
 from playwright.sync_api import Page, expect
 
-from deluge_nb import LogprobCompare, LogprobView, to_html
+from deluge_nb import LogprobCompare, LogprobView, events_chart, to_html
 from deluge_nb.render.assets import STATIC, read_asset
 from tests.test_kernel import Kernel, running_kernel
 
 from .conftest import HOST, Jupyter, encoded
 from .tables import FRANCE
 from .test_lab import open_and_run
+from .waits import becomes
 
 pytestmark = pytest.mark.browser
 
@@ -63,6 +66,29 @@ def test_in_jupyterlab_every_container_shows_its_view_once_with_its_controls(
         box = view.bounding_box()
         assert box is not None
         assert min(box["width"], box["height"]) > 90, (name, box)
+
+
+def test_charts_of_a_notebook_that_is_opened_again_fill_their_cells(page: Page, jupyter: Jupyter) -> None:
+    data, metadata = events_chart(["a", "b"], [0.5, 0.3])._repr_mimebundle_()
+    shown = new_output("display_data", data=data, metadata=metadata)
+    # JupyterLab draws those that are out of sight before they have a width.
+    kept = new_notebook(cells=[new_code_cell("chart", outputs=[shown]) for _ in range(6)])
+    kept.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
+    (jupyter.root / "again.ipynb").write_text(nbformat.writes(kept))
+    page.goto(jupyter.page_url("lab/workspaces/again/tree/again.ipynb"))
+    canvases = page.locator(".vega-embed canvas")
+    expect(canvases).to_have_count(6)
+    page.reload()
+    expect(canvases).to_have_count(6)
+
+    def rooms() -> list[int]:
+        return canvases.evaluate_all(
+            "all => all.map(e => e.closest('.jp-OutputArea-output').clientWidth - e.clientWidth)"
+        )
+
+    becomes(lambda: all(0 <= room <= 60 for room in rooms()), True, page)
+    # A server does not end while it starts a kernel.
+    page.evaluate("() => window.jupyterapp.shell.currentWidget.sessionContext.ready")
 
 
 # A page with the elements of Jupyter, without a server ----------------------------------------------------------------
