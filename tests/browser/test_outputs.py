@@ -76,15 +76,14 @@ def test_charts_of_a_notebook_that_is_opened_again_fill_their_cells(page: Page, 
     kept.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
     (jupyter.root / "again.ipynb").write_text(nbformat.writes(kept))
     page.goto(jupyter.page_url("lab/workspaces/again/tree/again.ipynb"))
-    canvases = page.locator(".vega-embed canvas")
-    expect(canvases).to_have_count(6)
+    charts = page.locator(".vega-embed svg.marks")
+    expect(charts).to_have_count(6)
     page.reload()
-    expect(canvases).to_have_count(6)
+    expect(charts).to_have_count(6)
 
     def rooms() -> list[int]:
-        return canvases.evaluate_all(
-            "all => all.map(e => e.closest('.jp-OutputArea-output').clientWidth - e.clientWidth)"
-        )
+        cell = "e.closest('.jp-OutputArea-output')"
+        return charts.evaluate_all(f"all => all.map(e => {cell}.clientWidth - e.getBoundingClientRect().width)")
 
     becomes(lambda: all(0 <= room <= 60 for room in rooms()), True, page)
     # A server does not end while it starts a kernel.
