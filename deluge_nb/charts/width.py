@@ -26,17 +26,20 @@ _AXES = 140
 ROOM = f"(containerSize()[0] > 0 ? containerSize()[0] - {_AXES} : width)"
 """Vega expression: the least width that the plot will have. At first, when the height of the chart is settled, the
 signal `width` is that of the whole chart."""
-# Vega-Lite hands a parameter on to Vega, where it continues the signal of the chart's width.
-_CELL_WIDTH = {
-    "name": "width",
-    "init": f"containerSize()[0] || {_COLUMN_WIDTH}",
-    "on": [
-        {
-            "events": [{"source": "window", "type": "resize"}, {"type": "timer", "throttle": 1000}],
-            "update": "containerSize()[0] || width",
-        }
-    ],
-}
+# Vega-Lite hands parameters on to Vega, where the second continues the signal of the chart's width.
+_RESIZED = {"source": "window", "type": "resize"}
+_CELL_WIDTH: list[dict[str, Any]] = [
+    {
+        "name": "has_cell_width",
+        "init": "containerSize()[0] > 0",
+        "on": [{"events": {"type": "timer", "throttle": 500}, "update": "has_cell_width || containerSize()[0] > 0"}],
+    },
+    {
+        "name": "width",
+        "init": f"containerSize()[0] || {_COLUMN_WIDTH}",
+        "on": [{"events": [_RESIZED, {"signal": "has_cell_width"}], "update": "containerSize()[0] || width"}],
+    },
+]
 
 
 def with_numeric_parts(spec: dict[str, Any]) -> dict[str, Any]:
@@ -59,11 +62,12 @@ def for_notebook(spec: dict[str, Any]) -> dict[str, Any]:
     attributes of a bound parameter on its input element. This one fills the width, and is unseen.
 
     JupyterLab draws the charts of a notebook that it opens before they are on the page, where they have no width, and
-    nothing tells Vega-Lite's `container` when they get one. So the width is a signal that looks again.
+    nothing tells Vega-Lite's `container` when they get one. So the width is a signal that waits for one. It follows
+    windows, but not scroll bars: a new width ends what is being dragged.
     """
     if spec.get("width") != CONTAINER:
         return spec
-    fillers = [{"name": "cell_width", "value": "", "bind": _FILLER}, _CELL_WIDTH]
+    fillers = [{"name": "cell_width", "value": "", "bind": _FILLER}, *_CELL_WIDTH]
     fit = {"type": "fit-x", "contains": "padding"}
     return {**spec, "width": _COLUMN_WIDTH, "autosize": fit, "params": [*spec.get("params", []), *fillers]}
 

@@ -69,7 +69,8 @@ def test_in_jupyterlab_every_container_shows_its_view_once_with_its_controls(
 
 
 def test_charts_of_a_notebook_that_is_opened_again_fill_their_cells(page: Page, jupyter: Jupyter) -> None:
-    data, metadata = events_chart(["a", "b"], [0.5, 0.3])._repr_mimebundle_()
+    chart: Any = events_chart(["a", "b"], [0.5, 0.3])
+    data, metadata = chart._repr_mimebundle_()
     shown = new_output("display_data", data=data, metadata=metadata)
     # JupyterLab draws those that are out of sight before they have a width.
     kept = new_notebook(cells=[new_code_cell("chart", outputs=[shown]) for _ in range(6)])
