@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from .client.client import LLMClient
     from .client.continuation import Branch
     from .client.interruption import PartialResponses
-    from .client.stream import Stream, StreamedToken
+    from .client.stream import Stream
     from .comparisons.ask import compare_many
     from .comparisons.comparisons import Comparisons
     from .errors import (
@@ -80,6 +80,7 @@ if TYPE_CHECKING:
     from .render.terminal import to_text
     from .response import APIResponse
     from .response.samples import Sample, Samples
+    from .response.streamed_token import StreamedToken
     from .response.usage import Usage
     from .sampling import SamplingParams
     from .text.matching import is_match
@@ -138,7 +139,7 @@ _MODULES = {
     "TokenCount": "client.calls.estimates",
     "TokenLogprob": "logprobs.entries",
     "Stream": "client.stream",
-    "StreamedToken": "client.stream",
+    "StreamedToken": "response.streamed_token",
     "Tool": "tools",
     "TopLogprob": "logprobs.entries",
     "UnknownModelError": "errors",

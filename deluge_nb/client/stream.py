@@ -5,67 +5,27 @@ from __future__ import annotations
 import asyncio
 import codecs
 import contextlib
-import math
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from functools import reduce
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 from ..printable import printable
 from ..response import APIResponse
+from ..response.streamed_token import StreamedToken, TableToken
 from ..text.end_tokens import INTERRUPTED
 from ..transport import portal
 from ..transport.secrecy import forget_frames
 
 if TYPE_CHECKING:
     from ..dialects.base import Delta
-    from ..logprobs.entries import TokenLogprob, TopLogprob
     from ..logprobs.table import Logprobs
     from ..transport.streaming import StreamListener
     from .sending.batch import Batch
 
 # Seconds between two checks of a waiting thread: a wait without a limit cannot be interrupted on Windows.
 _TICK = 0.1
-
-
-@dataclass(frozen=True, slots=True)
-class StreamedToken:
-    """One token of a streamed answer.
-
-    Parameters
-    ----------
-    text
-        Text that the token adds to the completion. Empty if the token ends inside a character; the next token then has
-        the whole character.
-    token
-        The token as the server spells it; None for text without a token.
-    logprob
-        In nats; None where the server did not report it.
-    top_logprobs
-        The alternatives, as in ``response.logprobs[i]["top_logprobs"]``.
-    thinking
-        True for a token of the model's reasoning. Its text is part of ``response.thinking`` and not of the completion.
-
-    Examples
-    --------
-    >>> import math
-    >>> from deluge_nb import StreamedToken
-    >>> StreamedToken(" Paris", " Paris", math.log(0.5)).probability
-    0.5
-    """
-
-    text: str
-    token: str | None = None
-    logprob: float | None = None
-    top_logprobs: list[TopLogprob] = field(default_factory=list, repr=False)
-    thinking: bool = False
-
-    @property
-    def probability(self) -> float | None:
-        """Probability between 0 and 1; None where the server did not report it."""
-        return None if self.logprob is None else math.exp(min(self.logprob, 0.0))
 
 
 class Stream:
@@ -354,7 +314,8 @@ class _Texts:
             # Some servers hold text back or count hidden tokens: the last token gets all the text.
             self._decoder.reset()
             parts = ["" for _ in parts[1:]] + [text]
-        return [_token(part, entry, delta.thinking) for part, entry in zip(parts, rows, strict=True)]
+        columns = zip(parts, rows.tokens, rows.columns[1].tolist(), strict=True)
+        return [TableToken(*row, (rows, index), delta.thinking) for index, row in enumerate(columns)]
 
     def rest(self, response: APIResponse) -> list[Delta]:
         """Return the part of an answer that was not streamed: all of it if the server sent it at once."""
@@ -365,11 +326,6 @@ class _Texts:
         thought, text = response.thinking or "", response.completion or ""
         deltas = Delta(thought, response.thinking_logprobs, True), Delta(text, response.logprobs)
         return [delta for delta in deltas if delta.text]
-
-
-def _token(text: str, entry: TokenLogprob, thinking: bool) -> StreamedToken:
-    fields: Any = entry
-    return StreamedToken(text, fields["token"], fields["logprob"], fields.get("top_logprobs") or [], thinking)
 
 
 def _join_tables(tables: list[Logprobs]) -> Logprobs | None:

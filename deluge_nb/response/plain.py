@@ -198,7 +198,9 @@ def _plain_error(error: Exception) -> dict[str, Any]:
     }
     for name in ("body", "excerpt", "value"):
         fields.pop(name, None)
-    return {"class": type(error).__name__, "message": str(error), "fields": fields}
+    # The text of a KeyError is the representation of its message.
+    message = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
+    return {"class": type(error).__name__, "message": message, "fields": fields}
 
 
 def _restored_error(plain: Mapping[str, Any]) -> Exception:

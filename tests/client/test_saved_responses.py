@@ -138,12 +138,13 @@ def test_an_error_returns_from_json_with_its_class_and_message(name: str) -> Non
 
 
 @pytest.mark.parametrize(
-    "exception", [TypeError("x"), UnicodeDecodeError("utf-8", b"x", 0, 1, "bad"), OSError(2, "no")]
+    "exception", [TypeError("x"), KeyError("x"), UnicodeDecodeError("utf-8", b"x", 0, 1, "bad"), OSError(2, "no")]
 )
 def test_any_other_exception_returns_from_json_with_its_message(exception: Exception) -> None:
     copy = saved(APIResponse("m", is_error=True, error_message="x", error=exception))
     assert isinstance(copy.error, Exception)
     assert str(copy.error) == str(exception)
+    assert str(saved(copy).error) == str(exception)
 
 
 def test_the_fields_of_an_error_return_but_not_the_body_of_the_reply() -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import json
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -23,9 +25,13 @@ from deluge_nb import (
     RequestError,
     SamplingParams,
     SettingError,
+    StreamedToken,
     Tool,
+    as_logprobs,
     register_endpoint,
 )
+from deluge_nb.client.stream import _Texts
+from deluge_nb.dialects.base import Delta
 from deluge_nb.errors import MalformedResponseError
 from tests.openai_server import ChatServer, Reply, Seen, chat, chunks, entry, error, event, says
 
@@ -77,6 +83,26 @@ def test_tokens_come_with_their_log_probabilities_and_alternatives(server: ChatS
     assert [token.token for token in tokens] == ["Hel", "lo", " 日", "本"]
     assert tokens[0].probability == pytest.approx(0.8)
     assert [one["token"] for one in tokens[0].top_logprobs] == ["Hel", "Hel?"]
+
+
+def test_a_streamed_token_is_a_value_like_any_other(server: ChatServer) -> None:
+    streaming(server, *HELLO)
+    first, second, *_ = client().stream("Hello?")
+    same = StreamedToken("Hel", "Hel", first.logprob, first.top_logprobs)
+    assert first == same == pickle.loads(pickle.dumps(first)) == copy.copy(first)
+    assert repr(first) == repr(same)
+    assert first != second
+    with pytest.raises(AttributeError):
+        first.text = "other"  # type: ignore[misc]
+
+
+def test_alternatives_of_a_streamed_token_are_made_when_they_are_asked_for() -> None:
+    top: Any = [{"token": f"t{index}", "logprob": -9.0} for index in range(50_000)]
+    table = as_logprobs([{"token": "t0", "logprob": -9.0, "top_logprobs": top}])
+    before = sys.getallocatedblocks()
+    (token,) = _Texts().tokens(Delta("t0", table))
+    assert sys.getallocatedblocks() - before < 10_000
+    assert token.top_logprobs == top
 
 
 def test_a_token_is_there_before_the_next_is_sent(server: ChatServer) -> None:
