@@ -38,15 +38,29 @@ _AROUND_ANSWERS = {
 _HARMONY = ("start", "channel", "message", "end", "return", "call", "constrain")
 _HARMONY_MARKS = tuple(f"<|{name}|>" for name in _HARMONY)
 _HARMONY_MARK = re.compile(rf"<\|({'|'.join(_HARMONY)})\|>")
-_HARMONY_BEGINNINGS = ("<|channel|>", "<|start|>assistant")
+# A chat template may have written the first marks.
+_HARMONY_BEGINNINGS = (
+    *("<|channel|>", "<|start|>assistant", "assistant<|channel|>"),
+    *("analysis<|message|>", "commentary<|message|>", "final<|message|>"),
+)
 _BEGINNINGS = (*_CLOSING, *_AROUND_ANSWERS, *_HARMONY_BEGINNINGS)
 _ATTRIBUTED = rf"<({'|'.join(map(re.escape, _NAMES))})\s[^<>]{{0,200}}"
 _OPENING = re.compile(f"{'|'.join(map(re.escape, sorted(_CLOSING)))}|{_ATTRIBUTED}>", re.IGNORECASE)
 # A tag with attributes, of which the end may not have come yet.
 _ATTRIBUTED_TAG = re.compile(rf"{_ATTRIBUTED}(>|\Z)", re.IGNORECASE)
 _LATE_CLOSING = re.compile("|".join(map(re.escape, sorted(set(_CLOSING.values())))), re.IGNORECASE)
-# What is left of harmony's channels where a server removes the marks.
-_BARE_CHANNELS = re.compile(r"\s*analysis(?=\S)(?P<thinking>.*?)assistantfinal(?P<answer>.*)", re.DOTALL)
+# Reasoning and answer between words: what is left of harmony's channels where a server removes the marks, and the
+# sentences of Granite and Apriel. Both ends must be there, as such words may also begin an answer.
+_BETWEEN_WORDS = [
+    re.compile(rf"\s*{pattern}", re.DOTALL)
+    for pattern in (
+        r"analysis(?=\S)(?P<thinking>.*?)assistantfinal(?P<answer>.*)",
+        r"Here(?:'s|’s| is) my thought process:(?P<thinking>.*?)Here(?:'s|’s| is) my response:(?P<answer>.*)",
+        r"Here are my reasoning steps:(?P<thinking>.*?)\[BEGIN FINAL RESPONSE\](?P<answer>.*?)"
+        r"(?:\[END FINAL RESPONSE\].*)?",
+    )
+]
+_BEGINNING_WORDS = ("analysis", "Here")
 # Nearly all answers have none of these, and are not searched for marks.
 _HINTS = ("<", "[", "◁")
 # A tag behind one of these is quoted: the text is about it.
@@ -137,7 +151,7 @@ class ReasoningSplitter:
                 self._closing, self._next = closing, self._before_marked
                 return Segment(gap + len(opening), "", True)
         if lower.startswith(_HARMONY_BEGINNINGS):
-            self._next = self._channels
+            self._next, self._header = self._channels, ""
             return Segment(gap, "", True) if gap else self._channels(is_end)
         may_begin = not rest or tag is not None or any(beginning.startswith(lower) for beginning in _BEGINNINGS)
         if not is_end and may_begin:
@@ -235,7 +249,7 @@ def split_reasoning(text: str) -> tuple[str | None, str]:
     >>> split_reasoning("The tag `</think>` ends it.")
     (None, 'The tag `</think>` ends it.')
     """
-    if not any(hint in text for hint in _HINTS) and not text.lstrip().startswith("analysis"):
+    if not any(hint in text for hint in _HINTS) and not text.lstrip().startswith(_BEGINNING_WORDS):
         return None, text
     splitter = ReasoningSplitter()
     segments = [*splitter.feed(text), *splitter.end()]
@@ -244,8 +258,10 @@ def split_reasoning(text: str) -> tuple[str | None, str]:
     if any(segment.thinking for segment in segments):
         thoughts = ["".join(segment.text for segment in segments if segment.thinking)]
         answer = "".join(segment.text for segment in segments if not segment.thinking)
-    elif (channels := _BARE_CHANNELS.fullmatch(text)) is not None:
-        return channels["thinking"].strip() or None, channels["answer"].lstrip()
+    elif text.lstrip().startswith(_BEGINNING_WORDS):
+        for pattern in _BETWEEN_WORDS:
+            if (parts := pattern.fullmatch(text)) is not None:
+                return parts["thinking"].strip() or None, parts["answer"].strip()
     # A block within the answer; or the end of a reasoning whose beginning is not in the text, or in a block before.
     while (closing := _late_closing(answer)) is not None:
         start = _opening_before(answer, closing)

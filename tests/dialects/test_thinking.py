@@ -133,6 +133,19 @@ SHAPES: dict[str, dict[str, Any]] = {
         *("<|channel|>", "analysis", "<|message|>", "No", " wait", "<|end|>", "<|start|>", "assistant", "<|channel|>"),
         *("final", "<|message|>", "Yes", "<|return|>"),
     ),
+    "harmony behind the marks of a template": reply(
+        {"content": "analysis<|message|>No wait<|end|><|start|>assistant<|channel|>final<|message|>Yes"},
+        *("analysis", "<|message|>", "No", " wait", "<|end|>", "<|start|>", "assistant", "<|channel|>"),
+        *("final", "<|message|>", "Yes"),
+    ),
+    "Granite's sentences": reply(
+        {"content": "Here is my thought process: No wait\n\nHere is my response: Yes"},
+        *("Here is my thought process:", " No", " wait", "\n\n", "Here is my response:", " Yes"),
+    ),
+    "Apriel's sentences": reply(
+        {"content": "Here are my reasoning steps:\nNo wait\n[BEGIN FINAL RESPONSE]\nYes"},
+        *("Here are my reasoning steps:", "\n", "No", " wait", "\n", "[BEGIN FINAL RESPONSE]", "\n", "Yes"),
+    ),
     "harmony with a field": reply(
         {"content": "Yes", "reasoning_content": "No wait"},
         *("<|channel|>", "analysis", "<|message|>", "No", " wait", "<|end|>", "<|start|>", "assistant", "<|channel|>"),
@@ -267,6 +280,9 @@ def test_an_answer_around_its_reasoning_gives_no_number() -> None:
         "```\nx</think>\n```\nis the template.",
         '{"tag": "a</think>"}',
         "analysis shows that it holds.",
+        "Here is my thought process: it holds.",
+        "Here are my reasoning steps: none. Yes.",
+        "final answers are in the appendix",
         "a < b, and [THINK] is a word",
         "<think about it",
         "<div>hello</div>",
@@ -330,6 +346,16 @@ STREAMS: dict[str, list[bytes]] = {
     "Mistral's parts": [
         chunk({"content": [{"type": "thinking", "thinking": [{"type": "text", "text": "No wait"}]}]}, "No", " wait"),
         chunk({"content": [{"type": "text", "text": "Yes"}]}, "Yes", finish="stop"),
+    ],
+    "harmony behind the marks of a template": [
+        *(
+            chunk({"content": text}, text)
+            for text in (
+                *("analysis", "<|message|>", "No", " wait", "<|end|>", "<|start|>", "assistant", "<|chan", "nel|>"),
+                *("final", "<|message|>"),
+            )
+        ),
+        chunk({"content": "Yes"}, "Yes", finish="stop"),
     ],
     "harmony": [
         *(
