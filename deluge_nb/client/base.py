@@ -366,14 +366,19 @@ class BaseClient(NamesElsewhere):
             self._keep(batch, error)
             raise
 
-    def _keep(self, batch: Batch, error: BaseException | None = None) -> None:
-        """Keep the responses of a call that ends early, once no further ones are taken."""
+    def _keep(self, batch: Batch, error: BaseException | None = None) -> PartialResponses:
+        """Keep the responses of a call that ends early, once no further ones are taken; return those kept before."""
+        before = self.interrupted
         if batch.asked:
             batch.settle()
             names = dict(zip(map(id, self._routes), distinct_names(self.models), strict=True))
             models = [names[id(item.route)] for item in batch.items]
             prompts = [item.prompt.as_asked for item in batch.items]
             keep(self, PartialResponses(batch.responses, models, prompts), error)
+        return before
+
+    def _restore(self, kept: PartialResponses) -> None:
+        self.interrupted = kept
 
     def _count(self, batch: Batch) -> None:
         fresh = (response for i, response in enumerate(batch.responses) if i not in batch.resumed)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ..dialects.base import Delta
     from ..logprobs.table import Logprobs
     from ..transport.streaming import StreamListener
+    from .interruption import PartialResponses
     from .sending.batch import Batch
 
 # Seconds between two checks of a waiting thread: a wait without a limit cannot be interrupted on Windows.
@@ -38,7 +39,10 @@ class Stream:
     batch
         The prompt; made by the client.
     keep
-        Called with the batch when the stream is left early, and with the exception that ends it, if there is one.
+        Called with the batch when the answer has ended, and when the stream is left early, with the exception that ends
+        it, if there is one. Returns what was kept before.
+    restore
+        Called with what was kept before, once the loop has got the whole answer.
 
     Raises
     ------
@@ -57,7 +61,12 @@ class Stream:
     True
     """
 
-    def __init__(self, batch: Batch, keep: Callable[[Batch, BaseException | None], None]) -> None:
+    def __init__(
+        self,
+        batch: Batch,
+        keep: Callable[[Batch, BaseException | None], PartialResponses],
+        restore: Callable[[PartialResponses], None],
+    ) -> None:
         from ..logprobs.columns import Vocabulary
         from ..transport.streaming import StreamListener
 
@@ -65,7 +74,8 @@ class Stream:
         self._tokens: deque[StreamedToken] = deque()
         self._tables: list[Logprobs] = []
         self._texts = _Texts()
-        self._keep = keep
+        self._keep, self._restore = keep, restore
+        self._kept_before: PartialResponses | None = None
         self._batch = batch
         self._changed = portal.Gate()
         self._waiting: tuple[asyncio.AbstractEventLoop, asyncio.Event] | None = None
@@ -144,6 +154,7 @@ class Stream:
         except BaseException as error:
             self._abandon(error)
             raise
+        self._deliver()
         raise StopIteration
 
     def __aiter__(self) -> Self:
@@ -170,6 +181,7 @@ class Stream:
         except Exception as error:
             self._keep(self._batch, error)
             raise
+        self._deliver()
         raise StopAsyncIteration
 
     def __enter__(self) -> Self:
@@ -222,8 +234,8 @@ class Stream:
             self._response = APIResponse(model, finish_reason=INTERRUPTED, note=INTERRUPTED)
         finally:
             self._batch.settle()
-            if self._listener.stopped:
-                self._keep(self._batch, None)
+            # Also where nobody stopped it: an exception may end the loop behind the last token.
+            self._kept_before = self._keep(self._batch, None)
             self._ended = True
             self._wake()
 
@@ -278,6 +290,12 @@ class Stream:
         """Stop the answer because of an exception, and keep the part that arrived."""
         self.close()
         self._keep(self._batch, error)
+
+    def _deliver(self) -> None:
+        """Note that the loop has got the whole answer, which therefore need not be kept; one that was stopped is."""
+        kept, self._kept_before = self._kept_before, None
+        if kept is not None and not self._listener.stopped:
+            self._restore(kept)
 
     def _next_token(self) -> StreamedToken | None:
         try:

@@ -16,7 +16,7 @@ from typing import Any, cast
 import pytest
 from pydantic import BaseModel, field_validator
 
-from deluge_nb import Conversation, LLMClient, classify, classify_responses, influence, score_llm
+from deluge_nb import Conversation, LLMClient, PartialResponses, classify, classify_responses, influence, score_llm
 from tests.memory_transport import MemoryTransport, client_of
 from tests.openai_server import ChatServer, Reply, Seen, chat, says
 
@@ -62,8 +62,8 @@ def ask_as_completed(client: LLMClient) -> Any:
 
 
 def stream(client: LLMClient) -> Any:
-    stream = client.stream(PROMPTS[0])
-    return [token.text for token in stream], stream.response
+    with client.stream(PROMPTS[0]) as stream:
+        return [token.text for token in stream], stream.response
 
 
 CALLS = [
@@ -298,6 +298,24 @@ def test_an_interrupted_classify_goes_on_where_it_ended() -> None:
         responses[row] = result.responses[0]
     assert classify_responses(responses, labels).labels == whole.labels
     assert transport.answered == len(PROMPTS)
+
+
+def test_a_loop_over_a_stream_that_ends_behind_its_last_token_leaves_the_answer(server: ChatServer) -> None:
+    client = LLMClient("gpt-4o-mini")
+    earlier = PartialResponses([None])
+    client.interrupted = earlier
+    whole = "".join(token.text for token in client.stream("Hello?"))
+    assert client.interrupted is earlier
+    text = ""
+    running = client.stream("Hello?")
+    for token in running:
+        text += token.text
+        if text == whole:
+            break
+    assert running.wait(10)
+    (response,) = client.interrupted
+    assert response is not None
+    assert response.completion == whole
 
 
 def test_an_interrupted_score_llm_is_read_by_classify_responses() -> None:

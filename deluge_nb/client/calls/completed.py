@@ -41,7 +41,7 @@ class Completed:
     [0, 1]
     """
 
-    def __init__(self, batch: Batch, keep: Callable[[Batch, BaseException | None], None]) -> None:
+    def __init__(self, batch: Batch, keep: Callable[[Batch, BaseException | None], object]) -> None:
         self._batch = batch
         self._keep = keep
         # Responses of an earlier call come first.
