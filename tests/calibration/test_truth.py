@@ -90,7 +90,7 @@ def test_a_part_of_results_meets_the_rows_of_a_series() -> None:
         (5, "truth must be one column of labels"),
         (["yes", 1, "no", "no"], r"truth\[1\] must be a label \(text, such as 'no'\) or missing, not 1"),
         ([None] * 4, "Nothing is left to report on: of 4 results, each failed or has no truth"),
-        (pd.Series(["yes", "no", "no", "no"]), r"another index than the results.*truth\.loc\[found\.index\]"),
+        (pd.Series(["yes", "no", "no", "no"]), r"another index than the results.*truth\.loc\[df\.index\]"),
         (pd.Series(["yes", "no", "no", "no"], index=[3, 7, 5, 9]), "another index"),
     ],
 )
