@@ -90,11 +90,11 @@ class Feedback:
         return f'<div role="status" class="mathjax_ignore" style="{style}">{opening}{lines}</div>'
 
     def _record(self) -> dict[str, Any]:
-        values = {name: _recorded(value) for name, value in self.values.items()}
+        values = {name: recorded(value) for name, value in self.values.items()}
         return {"id": self.id, "kind": self.kind, "state": self.state, "values": values}
 
 
-def _recorded(value: Any) -> Any:
+def recorded(value: Any) -> Any:
     """Return a value that stays the same in a notebook's JSON, whose numbers are finite and of limited size."""
     if not isinstance(value, int | float):
         return str(value)

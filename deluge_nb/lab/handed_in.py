@@ -12,10 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import SettingError
-from .feedback import RECORD
+from ..printable import printable
+from .feedback import RECORD, recorded
 
 if TYPE_CHECKING:
     import pandas
+
+_OPENS_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,10 +161,10 @@ def collect(folder: str | Path) -> Entries:
             continue
         name = path.relative_to(root).as_posix()
         try:
-            cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
-            entries += _entries_of(name, cells)
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            problems.append(f"{name} cannot be read as a notebook ({type(error).__name__}).")
+            cells = json.loads(path.read_text(encoding="utf-8-sig"))["cells"]
+            entries += list(_entries_of(name, cells))
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            problems.append(f"{printable(name)} cannot be read as a notebook ({type(error).__name__}).")
     return Entries(entries, problems)
 
 
@@ -178,15 +181,16 @@ def _entries_of(notebook: str, cells: Sequence[Any]) -> Iterator[Entry]:
             for name, argument in arguments.items():
                 written = variables.get(argument.id, ...) if isinstance(argument, ast.Name) else _literal(argument)
                 made = written is not ...
-                value = (record or {}).get("values", {}).get(name, written if made else None)
+                value = recorded(record["values"][name]) if record and name in record["values"] else written
                 state = record["state"] if record else "not run" if made else "todo"
-                yield Entry(notebook, kind, number, name, value, state)
+                value = printable(value) if isinstance(value, str) else None if value is ... else value
+                yield Entry(printable(notebook), kind, printable(number), name, value, printable(state))
 
 
 def _parsed(source: str) -> ast.Module:
     try:
         return ast.parse(source)
-    except (SyntaxError, ValueError):  # a magic, or a learner's slip
+    except (SyntaxError, ValueError, MemoryError, RecursionError):  # a magic, a learner's slip, or deep brackets
         return ast.Module([], [])
 
 
@@ -194,8 +198,10 @@ def _records(cell: Any) -> Iterator[Any]:
     """Yield the records that checks and reveals have left in the outputs of a cell."""
     for output in cell.get("outputs", ()):
         record = output.get("metadata", {}).get(RECORD)
-        if isinstance(record, dict) and {"kind", "id", "state"} <= record.keys():
-            yield record
+        # Learners can write into their outputs whatever they like.
+        if isinstance(record, dict) and all(isinstance(record.get(name), str) for name in ("kind", "id", "state")):
+            values = record.get("values")
+            yield {**record, "values": values if isinstance(values, dict) else {}}
 
 
 def _assigned(tree: ast.Module) -> dict[str, Any]:
@@ -212,8 +218,13 @@ def _literal(node: ast.expr) -> Any:
     try:
         value = ast.literal_eval(node)
     except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
+        value = None
+    if value is ... or isinstance(value, int | float | str):
+        return value if value is ... else recorded(value)
+    try:
         return ast.unparse(node)
-    return value if value is ... or isinstance(value, int | float | str) else ast.unparse(node)
+    except (ValueError, RecursionError):  # an integer with too many digits, or a long chain
+        return "(cannot be read)"
 
 
 def _calls(tree: ast.Module) -> Iterator[tuple[str, str, dict[str, ast.expr]]]:
@@ -231,4 +242,4 @@ def _calls(tree: ast.Module) -> Iterator[tuple[str, str, dict[str, ast.expr]]]:
 
 def _harmless(value: Any) -> Any:
     """Return a value that no spreadsheet takes for a formula."""
-    return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r") else value
+    return f"'{value}" if isinstance(value, str) and value[:1] in _OPENS_FORMULA else value

@@ -117,7 +117,10 @@ def test_a_notebook_without_outputs_is_read_from_its_cells(tmp_path: Path) -> No
     ]
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", '{"cells": 3}', '{"cells": [1]}', "\x00", '{"nbformat": 4}'])
+BROKEN = ["", "{", "[]", '{"cells": 3}', '{"cells": [1]}', "\x00", '{"nbformat": 4}', "[" * 200_000]
+
+
+@pytest.mark.parametrize("content", BROKEN, ids=lambda content: content[:20])
 def test_a_file_that_is_no_notebook_does_not_stop_the_others(tmp_path: Path, content: str) -> None:
     (tmp_path / "broken.ipynb").write_text(content)
     handed_in(tmp_path / "whole.ipynb", {'check("5.1", 2)': check("5.1", 2)})
@@ -127,10 +130,35 @@ def test_a_file_that_is_no_notebook_does_not_stop_the_others(tmp_path: Path, con
     assert "broken.ipynb" in entries.problems[0]
 
 
-def test_no_value_becomes_a_formula_of_a_spreadsheet(tmp_path: Path) -> None:
-    handed_in(tmp_path / "a.ipynb", {"a = '=1+1'\ncheck('5.1', a)": check("5.1", "=1+1")})
+@pytest.mark.parametrize("value", ["=1+1", "\n=1+1", "＝1+1", "@x"], ids=ascii)
+def test_no_value_becomes_a_formula_of_a_spreadsheet(tmp_path: Path, value: str) -> None:
+    handed_in(tmp_path / "a.ipynb", {f"a = {value!r}\ncheck('5.1', a)": check("5.1", value)})
     (row,) = csv.DictReader(io.StringIO(collect(tmp_path).to_csv()))
-    assert row["value"] == "'=1+1"
+    assert row["value"] == f"'{value}"
+
+
+HUGE = f"0x{'f' * 6000}"
+
+
+@pytest.mark.parametrize(
+    ("written", "value"),
+    [("-" * 50_000 + "1", None), ("x" + ".y" * 30_000, None), (HUGE, "inf"), ("'\\ud800\\x1b'", "⟨U+D800⟩␛")],
+    ids=["minus signs", "a long chain", "a long integer", "half a character"],
+)
+def test_a_hostile_cell_spoils_at_most_itself(tmp_path: Path, written: str, value: Any) -> None:
+    handed_in(tmp_path / "a.ipynb", {f"a = {written}": None, "check('5.1', a)": None, "check('5.2', 2)": None})
+    entries = collect(tmp_path)
+    assert [(entry.id, entry.value) for entry in entries] == [("5.1", value), ("5.2", 2)]
+    assert len(entries.to_pandas()) == entries.to_csv().encode().count(b"\r\n") - 1
+
+
+def test_edited_outputs_are_ignored_where_they_make_no_sense(tmp_path: Path) -> None:
+    handed_in(tmp_path / "a.ipynb", {"check('5.1', 2)": check("5.1", 2)})
+    whole = (tmp_path / "a.ipynb").read_text()
+    for name, old, new in [("b", '{"answer": 2}', "[2]"), ("c", '"right"', '{"a": 1}'), ("d", '": 2}', '": NaN}')]:
+        (tmp_path / f"{name}.ipynb").write_text("\ufeff" + whole.replace(old, new))
+    found = [(entry.value, entry.state) for entry in collect(tmp_path)]
+    assert found == [(2, "right"), (2, "right"), (2, "not run"), ("nan", "right")]
 
 
 def test_the_command_line_lists_copies_and_collects(
