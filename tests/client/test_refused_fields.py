@@ -93,10 +93,18 @@ def in_a_success(field: str) -> tuple[int, Any]:
     return 200, {"error": {"code": 400, "message": f"Unknown parameter: {field}"}}
 
 
+def in_a_success_without_a_code(field: str) -> tuple[int, Any]:
+    return 200, pydantic_style(field)[1]
+
+
+def beside_the_name_of_a_kind(field: str) -> tuple[int, Any]:
+    return 400, {"status": 400, "error": "Bad Request", "message": f'Unrecognized field "{field}" (class Request)'}
+
+
 WORDINGS = [
     *(openai_style, with_param, pydantic_style, plain_text, by_key, with_all_known_fields, by_pointer),
     *(by_list_of_keys, by_schema, inside_the_field, in_camel_case, in_words, in_chinese, with_the_request, of_python),
-    *(of_a_plan, in_a_success),
+    *(of_a_plan, in_a_success, in_a_success_without_a_code, beside_the_name_of_a_kind),
 ]
 
 

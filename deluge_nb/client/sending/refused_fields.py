@@ -90,8 +90,9 @@ def own_fields(ask: Ask, body: Mapping[str, Any]) -> frozenset[str]:
 def is_refusal(error: DelugeError) -> bool:
     """Return whether a failure may be the refusal of a field: by its status, or else by its words."""
     status = getattr(error, "status_code", None)
+    is_inside = status is None and getattr(error, "body", None) is not None  # of a successful reply
     return status in _REFUSING or (
-        status in _OTHERWISE_REFUSING and _UNKNOWN_FIELD.search(refusal_text(error)) is not None
+        (status in _OTHERWISE_REFUSING or is_inside) and _UNKNOWN_FIELD.search(refusal_text(error)) is not None
     )
 
 
@@ -135,7 +136,7 @@ def refusal_text(error: DelugeError) -> str:
 def with_field_named(error: DelugeError) -> DelugeError:
     """Return a refusal whose message names the field, where only its body does."""
     body = getattr(error, "body", None)
-    if getattr(error, "status_code", None) not in _REFUSING or not isinstance(body, dict | list):
+    if not is_refusal(error) or not isinstance(body, dict | list):
         return error
     names = [name for name in _located(body) if name not in str(error)]
     if names:

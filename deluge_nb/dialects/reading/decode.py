@@ -150,6 +150,8 @@ def parse_error(status: int, body: bytes) -> ServerError:
         inner = next((value for value in values if value and isinstance(value, str | dict | list)), None)
         if inner is None:
             break
+        if isinstance(reason.get("error"), str) and isinstance(reason.get("message"), str):
+            inner = reason["message"] or inner  # the error is then the name of a kind, such as "Bad Request"
         reason = inner[0] if isinstance(inner, list) and inner else inner
     message = reason if isinstance(reason, str) else json.dumps(reason, ensure_ascii=False)
     return ServerError(
