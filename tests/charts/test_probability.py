@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
 
-from deluge_nb import events_chart, label_bounds_chart, posterior_chart, sampling_chart, temperature_chart
+from deluge_nb import (
+    SettingError,
+    events_chart,
+    frequency_chart,
+    label_bounds_chart,
+    posterior_chart,
+    sampling_chart,
+    temperature_chart,
+)
 
 NAMES = [" coffee", " tea", " black"]
 LOGPROBS = np.log(np.array([0.8, 0.1, 0.05, *[0.0005] * 100]))
@@ -31,3 +40,26 @@ def test_the_exact_probability_lies_in_the_bounds_and_a_list_that_adds_up_to_one
     assert {row["mark"] for row in rows} == {"all 103 tokens", "what 3 tokens allow", "made to add up to 1"}
     for row in rows:
         assert row["low"] - 1e-9 <= row["probability"] <= row["high"] < row["share"]
+
+
+ODD: dict[str, Callable[[], Any]] = {
+    "probabilities must": lambda: events_chart(["a"], ["x"]),
+    "counts must": lambda: sampling_chart(["a", "b"], [0.5, 0.4], ["x", 2]),
+    "posteriors must": lambda: posterior_chart(["t"], [["x", 0.5], [0.1, 0.9]], ["a", "b"]),
+    "tokens must be at most 1,000": lambda: posterior_chart(["t"] * 10_000, np.full((10_001, 2), 0.5), ["a", "b"]),
+    "low must": lambda: label_bounds_chart(["a"], [[0.1], [0.2, 0.3]], [0.5]),
+    "logprobs must": lambda: temperature_chart(["a"], ["x"], 1),
+    "temperature must": lambda: temperature_chart(NAMES, LOGPROBS, "x"),  # type: ignore[arg-type]
+    "prior must": lambda: frequency_chart("x", 0.9, 0.1),  # type: ignore[arg-type]
+    "names must": lambda: frequency_chart(0.1, 0.9, 0.1, names=("a",)),  # type: ignore[arg-type]
+}
+
+
+@pytest.mark.parametrize("says", ODD)
+def test_what_is_no_number_is_named_with_its_argument(says: str) -> None:
+    with pytest.raises(SettingError, match=says):
+        ODD[says]()
+
+
+def test_a_vocabulary_of_fewer_than_twenty_tokens_is_listed_whole() -> None:
+    assert "4 tokens allow" in temperature_chart(["a"], np.log([0.4, 0.3, 0.2, 0.1]), 2).to_dict()["description"]

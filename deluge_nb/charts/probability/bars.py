@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from numbers import Real
 from typing import Any
 
 import altair as alt
@@ -49,6 +50,19 @@ def as_label(text: str) -> str:
     return short_label(label(text.encode("utf-8", "replace")))
 
 
+def as_floats(values: ArrayLike, setting: str) -> Floats:
+    """Return numbers as an array; raise SettingError for texts and ragged lists."""
+    try:
+        return np.asarray(values, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise invalid_argument(setting, values, "an array of numbers") from None
+
+
+def is_real(value: object) -> bool:
+    """Return whether a value is one number, and no boolean."""
+    return isinstance(value, Real) and not isinstance(value, bool)
+
+
 def read_shares(values: ArrayLike, count: int, setting: str, *, may_exceed: bool = False) -> Floats:
     """Return probabilities, one for each of `count` names; their sum is at most 1 unless `may_exceed`.
 
@@ -57,7 +71,7 @@ def read_shares(values: ArrayLike, count: int, setting: str, *, may_exceed: bool
     SettingError
         If they are no such list.
     """
-    shares = np.asarray(values, dtype=np.float64)
+    shares = as_floats(values, setting)
     if shares.shape != (count,):
         raise invalid_argument(
             setting, f"an array of shape {shares.shape}", f"a list of {count} numbers, one for each name"

@@ -14,13 +14,15 @@ from ...render.scale import percent
 from ..palette import colors_for
 from ..token_axis import text_labels
 from ..width import CONTAINER
-from .bars import as_label, base_chart, read_names
+from .bars import as_floats, as_label, base_chart, is_real, read_names
 
 _COLORS = colors_for()
 # Lines differ by their dashes as well as by their colours.
 _LINES = (_COLORS.line, _COLORS.unsure, "#5b8a3c", "#8a5fb0", "#7a7a7a")
 _DASHES = ([1, 0], [6, 3], [2, 2], [8, 3, 2, 3], [1, 4])
 _SLACK = 1e-6
+# A chart of ten thousand tokens takes a minute.
+_MOST_TOKENS = 1000
 
 
 def posterior_chart(tokens: Sequence[str], posteriors: ArrayLike, names: Sequence[str]) -> alt.Chart:
@@ -52,7 +54,9 @@ def posterior_chart(tokens: Sequence[str], posteriors: ArrayLike, names: Sequenc
     'Probability of each hypothesis after each of 2 tokens; at the end recipe 90 %, weather 10 %'
     """
     labels = read_names(names)
-    values = np.asarray(posteriors, dtype=np.float64)
+    values = as_floats(posteriors, "posteriors")
+    if len(tokens) > _MOST_TOKENS:
+        raise invalid_argument("tokens", f"{len(tokens):,} tokens", f"at most {_MOST_TOKENS:,}")
     if len(labels) > len(_LINES):
         raise invalid_argument("names", f"{len(labels)} hypotheses", f"at most {len(_LINES)}")
     if values.shape != (len(tokens) + 1, len(labels)):
@@ -132,10 +136,13 @@ def frequency_chart(
         ("sensitivity", sensitivity),
         ("false_positive_rate", false_positive_rate),
     ):
-        if isinstance(share, bool) or not 0 <= share <= 1:
+        if not is_real(share) or not 0 <= share <= 1:
             raise invalid_argument(setting, share, "a share from 0 to 1")
     if isinstance(total, bool) or not isinstance(total, int) or not 10 <= total <= 2000:
         raise invalid_argument("total", total, "a number of dots from 10 to 2000")
+    for setting, pair in (("names", names), ("called", called)):
+        if len(read_names(pair, setting)) != 2:
+            raise invalid_argument(setting, pair, "two texts")
     first = round(prior * total)
     hits, alarms = round(sensitivity * first), round(false_positive_rate * (total - first))
     cells = [

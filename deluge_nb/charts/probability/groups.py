@@ -13,7 +13,7 @@ from ...errors import invalid_argument
 from ..offline import OfflineLayerChart, label_expr
 from ..palette import colors_for
 from ..width import CONTAINER
-from .bars import base_chart, read_names
+from .bars import as_floats, base_chart, read_names
 
 _COLORS = colors_for()
 # Groups differ by the row and the shape of their dots as well as by colour.
@@ -104,7 +104,7 @@ def groups_chart(
 
 
 def _read_scores(scores: ArrayLike, name: str) -> list[float]:
-    values = np.asarray(scores, dtype=np.float64)
+    values = as_floats(scores, "groups")
     if values.ndim != 1 or not np.all(np.isfinite(values)):
         raise invalid_argument("groups", f"scores {scores} of {name!r}", "lists of finite numbers")
     return values.tolist()

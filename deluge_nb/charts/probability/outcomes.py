@@ -14,7 +14,18 @@ from ...render.scale import percent
 from ...stats.scoring.intervals import wilson_interval
 from ..offline import OfflineLayerChart
 from ..palette import colors_for
-from .bars import REST, base_chart, in_words, outcome_rows, place_axis, read_names, read_shares, share_axis, sized
+from .bars import (
+    REST,
+    as_floats,
+    base_chart,
+    in_words,
+    outcome_rows,
+    place_axis,
+    read_names,
+    read_shares,
+    share_axis,
+    sized,
+)
 
 _COLORS = colors_for()
 # Less than this is not worth a bar.
@@ -118,7 +129,7 @@ def sampling_chart(
     """
     labels = read_names(names)
     truth = read_shares(probabilities, len(labels), "probabilities")
-    drawn = np.asarray(counts)
+    drawn = as_floats(counts, "counts")
     if drawn.shape != (len(labels),) or not np.all((drawn >= 0) & (drawn == np.floor(drawn))):
         raise invalid_argument("counts", counts, f"a list of {len(labels)} numbers of draws, one for each name")
     number = int(drawn.sum()) if total is None else total

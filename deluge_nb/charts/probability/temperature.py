@@ -15,15 +15,32 @@ from ...render.scale import percent
 from ...stats.temperature.scaling import temperature_full, temperature_topk
 from ..offline import OfflineLayerChart
 from ..palette import colors_for
-from .bars import REST, base_chart, in_words, outcome_rows, place_axis, read_names, share_axis, sized
+from .bars import (
+    REST,
+    as_floats,
+    base_chart,
+    in_words,
+    is_real,
+    outcome_rows,
+    place_axis,
+    read_names,
+    share_axis,
+    sized,
+)
 
 _COLORS = colors_for()
+_LISTED = 20
 # The names of the marks, in the legend.
 _MADE = "made to add up to 1"
 
 
 def temperature_chart(
-    names: Sequence[str], logprobs: ArrayLike, temperature: float, *, listed: int = 20, end: float | None = None
+    names: Sequence[str],
+    logprobs: ArrayLike,
+    temperature: float,
+    *,
+    listed: int | None = None,
+    end: float | None = None,
 ) -> alt.LayerChart:
     """Return a chart of a distribution at a temperature: from the whole vocabulary, and what a list allows.
 
@@ -39,7 +56,7 @@ def temperature_chart(
     temperature
         The temperature, above 0.
     listed
-        The number of tokens whose bounds are shown.
+        The number of likeliest tokens that are known; by default 20, or all if there are fewer.
     end
         The largest number for which the axis has room; by default that of this chart. Give one to compare temperatures.
 
@@ -63,17 +80,18 @@ def temperature_chart(
     'At temperature 2: a 41.8 %, b 24.1 %, everything else 34.1 %; 2 tokens allow 41.8 % to 46.4 % for a'
     """
     labels = read_names(names)
-    values = np.asarray(logprobs, dtype=np.float64).ravel()
+    values = as_floats(logprobs, "logprobs").ravel()
     if len(values) < len(labels):
         raise invalid_argument(
             "logprobs", f"{len(values)} numbers", f"at least one for each of the {len(labels)} names"
         )
-    if np.any(np.diff(values[: max(listed, len(labels))]) > 1e-9):
-        raise invalid_argument("logprobs", values[: len(labels)], "in order, the likeliest first")
-    if isinstance(temperature, bool) or not temperature > 0:
-        raise invalid_argument("temperature", temperature, "a number above 0")
+    listed = min(max(_LISTED, len(labels)), len(values)) if listed is None else listed
     if isinstance(listed, bool) or not isinstance(listed, int) or not len(labels) <= listed <= len(values):
         raise invalid_argument("listed", listed, f"a number from {len(labels)} to {len(values)}")
+    if np.any(np.diff(values[: max(listed, len(labels))]) > 1e-9):
+        raise invalid_argument("logprobs", values[: len(labels)], "in order, the likeliest first")
+    if not is_real(temperature) or not temperature > 0:
+        raise invalid_argument("temperature", temperature, "a number above 0")
     exact = temperature_full(values, temperature)
     known = temperature_topk(values[:listed], temperature, vocab_size=len(values))
     rows = _rows(labels, exact)
