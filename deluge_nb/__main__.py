@@ -6,7 +6,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from .errors import DelugeError
 from .printable import printable
@@ -16,6 +16,13 @@ if TYPE_CHECKING:
 
 _INTERRUPTED = 130
 """Exit status of a command that the user interrupts, as shells have it."""
+
+
+class _Parser(argparse.ArgumentParser):
+    """Parser whose errors have no control characters of an argument."""
+
+    def error(self, message: str) -> NoReturn:
+        super().error(printable(message))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -57,7 +64,7 @@ def _course(given: argparse.Namespace) -> str:
             sys.stderr.write(f"{printable(problem)}\n")
         return entries.to_csv()
     if given.action == "copy":
-        return f"{copy_lesson(given.lesson)}\n"
+        return printable(f"{copy_lesson(given.lesson)}\n")
     return f"{Catalog()}\n"
 
 
@@ -67,7 +74,7 @@ def _score_rows(given: argparse.Namespace) -> str:
     if given.result is not None:
         _write_result(job, given.result)
     failed = f"; {job.progress.describe_failed()} failed" if job.progress.failed else ""
-    return f"{len(job):,} rows are done{failed}, in {job.folder}\n"
+    return printable(f"{len(job):,} rows are done{failed}, in {job.folder}\n")
 
 
 def _check(given: argparse.Namespace, parser: argparse.ArgumentParser) -> None:
@@ -127,9 +134,7 @@ def _write_result(job: Job, path: Path) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m deluge_nb", description="Jobs outside notebooks, and the course in probability."
-    )
+    parser = _Parser(prog="python -m deluge_nb", description="Jobs outside notebooks, and the course in probability.")
     commands = parser.add_subparsers(dest="command", required=True)
     score = commands.add_parser(
         "score",

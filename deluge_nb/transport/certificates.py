@@ -16,6 +16,8 @@ from ..paths import is_endless
 # Servers answer in plain text where TLS was spoken to them.
 _HOSTNAME_MISMATCH, _ADDRESS_MISMATCH, _NOT_YET_VALID, _EXPIRED = 62, 64, 9, 10
 """What OpenSSL calls these reasons to refuse a certificate."""
+# What other libraries read for the same purpose.
+_UNREAD = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 _NO_TLS = frozenset({"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "HTTPS_PROXY_REQUEST"})
 
 
@@ -93,7 +95,9 @@ def _unusable(variable: str, value: str, reason: str) -> PermanentConnectError:
 def refusal(error: ssl.SSLError | ssl.CertificateError) -> PermanentConnectError | None:
     """Return the failure for an error of TLS that stays; None for one that may pass."""
     if isinstance(error, ssl.SSLCertVerificationError):
-        remedy = "if you trust who signed it, set SSL_CERT_FILE to a file with that certificate"
+        others = [name for name in _UNREAD if os.environ.get(name)]
+        file = f"the file of {others[0]}, which is not read here" if others else "a file with that certificate"
+        remedy = f"if you trust who signed it, set SSL_CERT_FILE to {file}"
         if error.verify_code in (_HOSTNAME_MISMATCH, _ADDRESS_MISMATCH):
             remedy = "write the name that its certificate has into base_url"
         elif error.verify_code in (_NOT_YET_VALID, _EXPIRED):

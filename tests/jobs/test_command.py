@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from deluge_nb.__main__ import main
+from deluge_nb.printable import printable
 from tests.jobs.rows import TEMPLATE, RowServer, row_server, rows, share
 from tests.openai_server import Reply
 
@@ -107,6 +108,19 @@ def test_a_template_file_that_is_missing_is_one_sentence(
     with pytest.raises(SystemExit):
         main(words)
     assert "--template-file cannot be read" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "more", [["--result", "/no\x1b[2J/x"], ["--no\x1b[2J"], ["--method", "\x9b2J"], ["--template-file", "no\x1b[2J"]]
+)
+def test_no_argument_commands_a_terminal(words: list[str], more: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    if "--template-file" in more:
+        del words[words.index("--template") : words.index("--template") + 2]
+    with pytest.raises(SystemExit):
+        main([*words, *more])
+    written = capsys.readouterr().err
+    assert "2J" in written
+    assert printable(written) == written
 
 
 def test_a_method_without_labels_is_refused(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:

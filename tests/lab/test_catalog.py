@@ -16,6 +16,7 @@ from deluge_nb import SettingError
 from deluge_nb.__main__ import main
 from deluge_nb.lab import Catalog, check, collect, copy_lesson, reveal
 from deluge_nb.lab.lessons import LESSONS
+from deluge_nb.printable import printable
 
 
 @pytest.fixture
@@ -159,6 +160,13 @@ def test_edited_outputs_are_ignored_where_they_make_no_sense(tmp_path: Path) -> 
         (tmp_path / f"{name}.ipynb").write_text("\ufeff" + whole.replace(old, new))
     found = [(entry.value, entry.state) for entry in collect(tmp_path)]
     assert found == [(2, "right"), (2, "right"), (2, "not run"), ("nan", "right")]
+
+
+def test_no_value_commands_a_terminal(tmp_path: Path) -> None:
+    handed_in(tmp_path / "a\x1b[2J.ipynb", {"check('5.1', a)": check("5.1", "\x1b]52;c;AA\x07\x9b2J")})
+    table = collect(tmp_path).to_csv()
+    assert table == printable(table.replace("\r\n", "\n")).replace("\n", "\r\n")
+    assert "␛]52;c;AA␇" in table
 
 
 def test_the_command_line_lists_copies_and_collects(

@@ -27,6 +27,7 @@ pytestmark = pytest.mark.slow
 
 REPLY = {"choices": [{"index": 0, "message": {"content": "Yes"}, "finish_reason": "stop"}]}
 VARIABLES = ("SSL_CERT_FILE", "SSL_CERT_DIR", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
+VARIABLES += ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 
 
 @pytest.fixture(autouse=True)
@@ -149,6 +150,14 @@ def test_a_refused_certificate_is_tried_once_and_the_message_says_what_to_set(se
     assert "SSL_CERT_FILE" in told
     assert "tries" not in told
     assert len(secure[2]) == 1
+
+
+@pytest.mark.parametrize("name", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"])
+def test_a_refusal_names_the_variable_that_another_library_reads(
+    secure: Any, authority: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setenv(name, str(authority / "ca.pem"))
+    assert message(ask(secure[0])).endswith(f"set SSL_CERT_FILE to the file of {name}, which is not read here")
 
 
 def test_a_folder_may_be_a_list_of_folders(secure: Any, authority: Path, monkeypatch: pytest.MonkeyPatch) -> None:
