@@ -31,6 +31,8 @@ _MAX_MEMBERS = 100
 _AFTER_END = 0.1
 # Seconds after the finish reason; only the number of tokens follows it.
 _AFTER_FINISH = 5.0
+# First bytes of JSON and of event streams, with which no gzip begins: some gateways unpack a body and leave the header.
+_PLAIN = frozenset(bytes([byte]) for byte in b"{[:deir \t\r\n\xef")
 _BLANK = b" \t\r\n\xef\xbb\xbf"
 # Bytes of a reply that a reader gets at once.
 _SLICE = 1 << 16
@@ -88,8 +90,13 @@ async def _unpack(stream: AsyncIterable[bytes], coding: str) -> AsyncIterator[by
     """
     bits = _ZLIB_BITS[coding]
     unpacker, has_begun, members = zlib.decompressobj(bits), False, 1
+    is_plain = False
     try:
         async for packed in stream:
+            if is_plain or (not has_begun and coding != "deflate" and packed[:1] in _PLAIN):
+                is_plain = True
+                yield packed
+                continue
             if not has_begun and packed and coding == "deflate" and packed[0] & 0x0F != 8:
                 unpacker = zlib.decompressobj(-bits)  # some servers leave out the header
             has_begun = has_begun or bool(packed)
@@ -112,7 +119,7 @@ async def _unpack(stream: AsyncIterable[bytes], coding: str) -> AsyncIterator[by
                 await asyncio.sleep(0)
     except zlib.error as error:
         raise httpx.DecodingError(f"its answer is no valid {coding}: {error}") from None
-    if has_begun and not unpacker.eof:
+    if has_begun and not is_plain and not unpacker.eof:
         raise httpx.DecodingError(f"its {coding} answer ended too early")
 
 

@@ -351,6 +351,14 @@ def test_any_content_type_is_as_good_as_another(faulty: FaultServer, form: str, 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("stream", [False, True], ids=["plain", "stream"])
+@pytest.mark.parametrize("form", FORMS)
+def test_a_body_that_a_gateway_has_unpacked_is_read(faulty: FaultServer, form: str, stream: bool) -> None:
+    steps = reply(FORMS[form]("openai", b"\n"), content_encoding="gzip")
+    assert answered(faulty, steps, stream=stream).completion == TEXT
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("stream", [False, True], ids=["plain", "stream"])
 def test_a_reply_that_is_no_answer_names_its_content_type(faulty: FaultServer, stream: bool) -> None:
     faulty.answer = lambda seen, number: reply(b"<html>Welcome</html>", kind="text/html")
     client = LLMClient("m", base_url=faulty.url, max_attempts=1)
