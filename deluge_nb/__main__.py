@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import argparse
 import sys
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from .errors import DelugeError
+from .paths import is_endless
 from .printable import printable
 
 if TYPE_CHECKING:
@@ -36,14 +38,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        The exit status: 0, 1 for an error, 2 for a wrong argument, 130 after an interrupt.
+        The exit status: 0, 1 for an error or where every row failed, 2 for a wrong argument, 130 after an interrupt.
     """
     parser = _parser()
     given = parser.parse_args(arguments)
     if given.command == "score":
         _check(given, parser)
     try:
-        sys.stdout.write(_course(given) if given.command == "course" else _score_rows(given))
+        text, has_failed = (_course(given), False) if given.command == "course" else _score_rows(given)
+        if sys.stdout is not None:  # it may be closed
+            sys.stdout.write(text)
     except DelugeError as error:
         sys.stderr.write(f"{error}\n")
         return 1
@@ -51,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         notes = " ".join(getattr(error, "__notes__", ()))
         sys.stderr.write(f"\nInterrupted. {notes}\n")
         return _INTERRUPTED
-    return 0
+    return int(has_failed)
 
 
 def _course(given: argparse.Namespace) -> str:
@@ -68,20 +72,23 @@ def _course(given: argparse.Namespace) -> str:
     return f"{Catalog()}\n"
 
 
-def _score_rows(given: argparse.Namespace) -> str:
-    """Run a job and return the sentence about it."""
+def _score_rows(given: argparse.Namespace) -> tuple[str, bool]:
+    """Run a job and return the sentence about it, and whether every row failed."""
     job = _score(given)
+    if given.retry and job.progress.transient:
+        job.retry(show_progress=not given.quiet)
     if given.result is not None:
         _write_result(job, given.result)
     failed = f"; {job.progress.describe_failed()} failed" if job.progress.failed else ""
-    return printable(f"{len(job):,} rows are done{failed}, in {job.folder}\n")
+    is_useless = job.progress.failed == len(job) > 0
+    return printable(f"{len(job):,} rows are done{failed}, in {job.folder}\n"), is_useless
 
 
 def _check(given: argparse.Namespace, parser: argparse.ArgumentParser) -> None:
     """End the process for arguments that would fail at the end, be ignored, or overwrite the input."""
     if given.template_file is not None:
         try:
-            given.template = given.template_file.read_text(encoding="utf-8")
+            given.template = given.template_file.read_text(encoding="utf-8-sig")
         except (OSError, UnicodeError) as error:
             parser.error(f"--template-file cannot be read: {error}")
     if given.method is not None and given.labels is None:
@@ -89,6 +96,8 @@ def _check(given: argparse.Namespace, parser: argparse.ArgumentParser) -> None:
     if given.result is not None:
         if not given.result.absolute().parent.is_dir() or given.result.is_dir():
             parser.error(f"--result {given.result} must be a file in a folder that exists")
+        if is_endless(given.result):
+            parser.error(f"--result {given.result} is a pipe or a device; name a file")
         if given.result.resolve() == Path(given.data).expanduser().resolve():
             parser.error(f"--result {given.result} is the input; name another file")
 
@@ -165,6 +174,11 @@ def _parser() -> argparse.ArgumentParser:
     score.add_argument("--top-logprobs", type=int, help="alternatives of each token")
     score.add_argument("--max-concurrent-requests", type=int, help="most requests at a time")
     score.add_argument("--max-requests-per-minute", type=float, help="rate limit")
+    score.add_argument(
+        "--retry",
+        action="store_true",
+        help="ask rows again that failed for a reason that may be gone",
+    )
     score.add_argument("--quiet", action="store_true", help="show no progress bar")
     course = commands.add_parser(
         "course", help="list the lessons in probability, copy one, or read handed-in notebooks"
@@ -177,5 +191,13 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _as_sentence(
+    message: Warning | str, category: type[Warning], filename: str, lineno: int, line: str | None = None
+) -> str:
+    """Return a warning without the line of code that it is about, which is none of the user's."""
+    return f"{message}".replace("job.retry() asks", "the same command with --retry asks") + "\n"
+
+
 if __name__ == "__main__":
+    warnings.formatwarning = _as_sentence
     sys.exit(main())

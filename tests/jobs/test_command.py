@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -10,7 +11,9 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
+from deluge_nb import SettingError
 from deluge_nb.__main__ import main
+from deluge_nb.jobs.storage.files import write_whole
 from deluge_nb.printable import printable
 from tests.jobs.rows import TEMPLATE, RowServer, row_server, rows, share
 from tests.openai_server import Reply
@@ -40,6 +43,7 @@ def test_a_process_scores_a_file_and_goes_on_where_it_was_stopped(
     assert ended.returncode == 0, ended.stderr
     assert ended.stdout.startswith("20 rows are done, in ")
     assert "20/20" in ended.stderr
+    assert ended.stderr.count("/20 [") < 6  # a file has a line for each state
     assert pq.read_table(result)["p_yes"].to_pylist() == pytest.approx([share(row) for row in range(20)])
     (tmp_path / "job" / "parts" / "part-000002.parquet").unlink()
     assert main([*words, "--quiet"]) == 0
@@ -48,7 +52,7 @@ def test_a_process_scores_a_file_and_goes_on_where_it_was_stopped(
 
 def test_a_template_can_come_from_a_file(server: RowServer, words: list[str], tmp_path: Path) -> None:
     file = tmp_path / "template.txt"
-    file.write_text(TEMPLATE, encoding="utf-8")
+    file.write_text(TEMPLATE, encoding="utf-8-sig")
     words[words.index("--template") : words.index("--template") + 2] = ["--template-file", str(file)]
     assert main([*words, "--quiet"]) == 0
     assert server.requests == 20
@@ -83,6 +87,7 @@ def test_failures_are_counted(server: RowServer, words: list[str], capsys: pytes
         (["--result", "{folder}/none/x.parquet"], "must be a file in a folder that exists"),
         (["--result", "{folder}"], "must be a file in a folder that exists"),
         (["--result", "{folder}/in.parquet"], "is the input; name another file"),
+        (["--result", "{folder}/pipe"], "is a pipe or a device; name a file"),
     ],
 )
 def test_a_result_that_cannot_be_written_is_refused_before_anything_is_sent(
@@ -93,12 +98,39 @@ def test_a_result_that_cannot_be_written_is_refused_before_anything_is_sent(
     more: list[str],
     message: str,
 ) -> None:
+    os.mkfifo(tmp_path / "pipe")
     with pytest.raises(SystemExit) as ended:
         main([*words, *(word.format(folder=tmp_path) for word in more)])
     assert ended.value.code == 2
     assert message in capsys.readouterr().err
     assert server.requests == 0
     assert pq.read_table(tmp_path / "in.parquet").num_rows == 20
+
+
+def test_a_file_never_takes_the_place_of_a_pipe_or_a_link(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(SettingError, match="is a pipe or a device"):
+        write_whole(tmp_path / "pipe", lambda file: file.write(b"x"))
+    assert (tmp_path / "pipe").is_fifo()
+    (tmp_path / "link").symlink_to(tmp_path / "target")
+    write_whole(tmp_path / "link", lambda file: file.write(b"x"))
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "target").read_bytes() == b"x"
+
+
+def test_failed_rows_are_asked_again_on_request(
+    server: RowServer, words: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stdout", None)  # closed
+    server.bad = dict.fromkeys(range(20), Reply({"error": {"message": "wait"}}, 403))
+    with pytest.warns(UserWarning, match="20 of 20 rows failed"):
+        assert main([*words, "--quiet"]) == 1
+    server.bad = {}
+    with pytest.warns(UserWarning, match="20 of 20 rows failed"):
+        assert main([*words, "--quiet", "--retry"]) == 0
+    monkeypatch.undo()
+    assert main([*words, "--quiet"]) == 0
+    assert capsys.readouterr().out.startswith("20 rows are done, in ")
 
 
 def test_a_template_file_that_is_missing_is_one_sentence(

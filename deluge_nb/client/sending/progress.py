@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 import threading
 import warnings
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 from typing import Any
 
+from ...notebook import kernel_shell
 from ..interruption import is_from_signal
 
 Listener = Callable[[int, int], object]
 # Seconds before the bar of one text appears, and between two of its states: it may stand still for a while.
 _DELAY = _PAUSE = 1.0
+# Seconds between two states in a file, where each is a line.
+_PAUSE_OF_LOGS = 10.0
 _listener: ContextVar[Listener | None] = ContextVar("listener", default=None)
 
 
@@ -85,7 +89,8 @@ class ProgressBar:
 
         # Of one text, neither the number nor the rate means anything, and nothing once it is read.
         form = "{l_bar}{bar}| {elapsed}<{remaining}" if self._scale > 1 else None
-        pause = _PAUSE if self._scale > 1 else 0.1
+        is_seen = kernel_shell() is not None or (sys.stderr is not None and sys.stderr.isatty())
+        pause = _PAUSE if self._scale > 1 else 0.1 if is_seen else _PAUSE_OF_LOGS
         scaled = total * self._scale
         self._bar = Bar(
             total=scaled,

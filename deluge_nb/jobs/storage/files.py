@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from ...errors import SettingError
+from ...paths import is_endless
 
 # Names that files of a job have until they are whole; out= may be a folder that has other files.
 _UNFINISHED = re.compile(
@@ -31,15 +32,18 @@ def write_whole(path: Path, write: Callable[[BinaryIO], object]) -> None:
     Parameters
     ----------
     path
-        The file, which is replaced if it exists.
+        The file, which is replaced if it exists. A link stays, and the file that it names is replaced.
     write
         Writes the content to an open file.
 
     Raises
     ------
     SettingError
-        When the file cannot be written, as in a folder without permission or on a full disk.
+        When the file cannot be written, as in a folder without permission or on a full disk, or is a pipe or a device.
     """
+    path = path.resolve()
+    if is_endless(path):  # a file would take the place of the device, for all users of the machine
+        raise SettingError(f"{path} is a pipe or a device; name a file.", setting="out", value=str(path))
     beside = path.with_name(f"{path.name}.{uuid.uuid4().hex[:12]}.tmp")
     try:
         with beside.open("wb") as file:
