@@ -55,7 +55,7 @@ def answered_figure(threshold: float) -> Any:
     right = float((answered & answers.correct).mean())
     shares = {"right": right, "wrong": float(answered.mean()) - right, "not answered": 1 - float(answered.mean())}
     precision = right / float(answered.mean())
-    title = f"{answered.mean():.0%} answered, {precision:.0%} of them right"
+    title = f"{100 * answered.mean():.0f} % answered, {100 * precision:.0f} % of them right"
     return _of_questions(events_chart(list(shares), list(shares.values())), title)
 
 
@@ -80,7 +80,7 @@ def sets_figure(alpha: float) -> Any:
     from ...charts.probability.outcomes import events_chart
 
     coverage, sizes = set_sizes(alpha)
-    title = f"{coverage:.0%} of the sets have the right word"
+    title = f"{100 * coverage:.0f} % of the sets have the right word"
     return _of_questions(events_chart(list(_SIZES), sizes), title)
 
 

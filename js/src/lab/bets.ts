@@ -68,7 +68,11 @@ export class Bets {
       chips: this.model.get("chips"),
     };
     const isOpen = options.length > 0;
-    this.#question.textContent = isOpen ? `${history.length + 1} of ${total}: ${text} …` : "All played.";
+    this.#question.textContent = isOpen
+      ? `${history.length + 1} of ${total}: ${text} …`
+      : history.length < total
+        ? `${history.length} of ${total} played. Open the notebook to go on.`
+        : "All played.";
     this.#inputs = options.map(() =>
       input({ type: "range", min: "0", max: String(chips), step: "1", value: "0" }),
     );

@@ -116,6 +116,12 @@ test("the last round stands first, and after all of them nothing can be placed",
   ]);
 });
 
+test("a saved page of a game that has not ended says how far it went", () => {
+  const { find } = shown({ rounds: [ROUND], options: [], text: "" });
+  expect(find(".deluge-bets-question").textContent).toBe("1 of 2 played. Open the notebook to go on.");
+  expect(find(".deluge-bets-bar").hidden).toBe(true);
+});
+
 test("text from Python is never read as HTML", () => {
   const text = "<img src=x onerror=steal()>";
   const { root } = shown({
