@@ -242,7 +242,5 @@ def _calls(tree: ast.Module) -> Iterator[tuple[str, str, dict[str, ast.expr]]]:
 
 
 def _harmless(value: Any) -> Any:
-    """Return a value that no spreadsheet takes for a formula, and no terminal for a command."""
-    if not isinstance(value, str):
-        return value
-    return printable(f"'{value}" if value[:1] in _OPENS_FORMULA else value)
+    """Return a value that no spreadsheet takes for a formula."""
+    return f"'{value}" if isinstance(value, str) and value[:1] in _OPENS_FORMULA else value

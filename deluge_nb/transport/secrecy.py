@@ -113,7 +113,7 @@ def _parts(secret: SecretStr) -> list[SecretStr]:
     value = secret.get_secret_value()
     if (token := re.fullmatch(r"[A-Za-z-]+ +(\S+)", value)) is not None:
         value = token[1]
-    parts: list[SecretStr] = []
+    parts = [SecretStr(_password(value))] if secret.get_secret_value()[:6].lower() == "basic " else []
     for word in (value, *re.split(r"[\s;,]+", value)):
         address = read_address(word) if "://" in word else None
         named = _NAMED.fullmatch(word)
@@ -122,6 +122,14 @@ def _parts(secret: SecretStr) -> list[SecretStr]:
         else:
             parts.append(SecretStr((word if named is None else named[1]).strip("\"'")))
     return parts
+
+
+def _password(login: str) -> str:
+    """Return the password of a login as Basic encodes it; an empty text where it is none."""
+    try:
+        return base64.b64decode(login, validate=True).decode().partition(":")[2]
+    except ValueError:
+        return ""
 
 
 def _hide(text: str, secret: SecretStr) -> str:

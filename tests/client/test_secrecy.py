@@ -206,6 +206,7 @@ def test_headers_that_say_where_a_request_ends_are_refused(name: str) -> None:
         "Bearer quoted-4711-key",
         "Token quoted-4711-key",
         "a=b; session=quoted-4711-key",
+        "Basic dXNlcjpxdW90ZWQtNDcxMS1rZXk=",
         'Digest name="u", response="quoted-4711-key"',
         "https://u:quoted-4711-key@h",
         "ApiKey='quoted-4711-key'",
