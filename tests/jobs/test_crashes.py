@@ -292,6 +292,16 @@ def test_a_description_that_does_not_fit_is_refused_with_the_cure(
         ask(server.client(), 20, tmp_path)
 
 
+def test_a_part_that_cannot_be_written_costs_no_more_than_two_parts(server: RowServer, tmp_path: Path) -> None:
+    server.delay = 0.15  # more than the time between two looks at the parts
+    server.bad = dict.fromkeys(range(15, 20), Reply({}, 400, delay=9))  # still under way when the part before fails
+    part_file(tmp_path, 2).mkdir(parents=True)
+    with pytest.raises(SettingError, match=r"part-000002.parquet cannot be written"):
+        ask(server.client(), 60, tmp_path, part_rows=5)
+    done = [file for file in (tmp_path / "parts").iterdir() if file.is_file()]
+    assert server.requests - 5 * len(done) <= 10
+
+
 def test_a_part_of_another_job_is_refused(server: RowServer, tmp_path: Path) -> None:
     ask(server.client(), 20, tmp_path / "a", part_rows=5)
     ask(server.client(temperature=1), 20, tmp_path / "b", part_rows=5)

@@ -6,6 +6,7 @@ import contextlib
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from itertools import islice
 from typing import TypeVar
 
 from ...client.interruption import stopping
@@ -73,10 +74,8 @@ class Here:
         waiting, running = iter(parts), set[Future[Done]]()
         with in_threads(run_part) as start:
             while True:
-                for part in waiting:
-                    running.add(start(part))
-                    if len(running) == AT_A_TIME:
-                        break
+                # No part waits in the pool, for it would begin after an error of another.
+                running.update(map(start, islice(waiting, AT_A_TIME - len(running))))
                 if not running:
                     return
                 finished, running = wait_for_any(running)
