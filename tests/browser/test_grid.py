@@ -195,6 +195,13 @@ def test_a_right_to_left_line_stays_within_the_box(host: Host) -> None:
     page = sized(host(LogprobView(table(*((" שלום", 0.5) for _ in range(40))))), 400)
     inner = page.locator(".deluge-sheet").bounding_box()
     assert inner is not None
+    # A wrapped line runs as its paragraph does, though it has no letter of that direction.
+    mixed = host(LogprobView(table(*((" שלום", 0.5) for _ in range(9)), *((" ABC", 0.5) for _ in range(20)))))
+    last = sized(mixed, 400).locator(".deluge-line").last
+    lefts = last.locator("[data-token]").evaluate_all("all => all.map((e) => e.getBoundingClientRect().left)")
+    assert last.evaluate("e => getComputedStyle(e).direction") == "rtl"
+    assert len(lefts) > 2
+    page = sized(host(LogprobView(table(*((" שלום", 0.5) for _ in range(40))))), 400)
     lefts = page.locator(".deluge-line").evaluate_all("all => all.map((e) => e.getBoundingClientRect().left)")
     assert len(lefts) > 3
     assert min(lefts) >= inner["x"] - 1

@@ -4,8 +4,9 @@
 import type { Fragment } from "../data/store.ts";
 
 const WHITE_SPACE = /^\s*/u;
-const RIGHT_TO_LEFT = /[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc\u{10800}-\u{10fff}\u{1e800}-\u{1efff}]/u;
-const LETTER = /\p{L}/u;
+export const RIGHT_TO_LEFT =
+  /[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc\u{10800}-\u{10fff}\u{1e800}-\u{1efff}]/u;
+export const LETTER = /\p{L}/u;
 
 /**
  * The width of the white space that a wrapped line begins with: px. It is 0 if the line has nothing else, and if it is drawn

@@ -192,12 +192,16 @@ export class Layout {
 
   /** The width of the white space in front of a wrapped line: px. An indentation after a line break is none. */
   hangOf(line: number): number {
-    if (this.beforeOn(line)) return 0;
+    if (this.beforeOn(line) || !this.isWrapped(line)) return 0;
+    return hangingWidth(this.cellsOn(line), this.measure);
+  }
+
+  /** False if a line begins after a line break, or the text. */
+  isWrapped(line: number): boolean {
     const token = this.firstToken(line);
     const index = this.firstCell(line);
     const previous = index ? this.cellsOf(token)[index - 1] : token ? this.cellsOf(token - 1).at(-1) : null;
-    const isWrapped = previous ? !previous.breaks : line > 0 && line === this.#before.length;
-    return isWrapped ? hangingWidth(this.cellsOn(line), this.measure) : 0;
+    return previous ? !previous.breaks : line > 0 && line === this.#before.length;
   }
 
   /** The distance of a line's first token from the left edge: px. */

@@ -3,6 +3,7 @@
 import type { Store } from "../data/store.ts";
 import { element } from "../ui/dom.ts";
 import { scrollBoxTo } from "../ui/shell.ts";
+import { Directions } from "./direction.ts";
 import type { Asides, Layout } from "./layout.ts";
 import type { ScrollBox } from "./scroll_box.ts";
 import { type Appearance, paintCell, renderCell } from "./token_span.ts";
@@ -21,6 +22,7 @@ export interface LineHost {
 
 export class LineRenderer {
   readonly #lines: VirtualLines;
+  readonly #directions: Directions;
   /** The lines that were visible at the last rendering. Measuring again would force the browser to lay out the page. */
   #visibleLines: [number, number] = [0, 0];
   /** The token that was last scrolled to the top, and that scroll position: it stays the top until the user scrolls. */
@@ -33,6 +35,7 @@ export class LineRenderer {
     private readonly host: LineHost,
     private readonly asides: Asides,
   ) {
+    this.#directions = new Directions(layout);
     this.#lines = new VirtualLines(
       scrollBox.layer,
       (line) => this.#renderLine(line),
@@ -145,7 +148,13 @@ export class LineRenderer {
     root.setAttribute("role", "none");
     const before = this.layout.beforeOn(line);
     if (before) root.append(element("span", "deluge-before", before));
-    root.style.marginLeft = `${-this.layout.hangOf(line)}px`;
+    const direction = this.#directions.of(line);
+    if (direction) {
+      root.dir = direction;
+      root.style.unicodeBidi = "isolate";
+    }
+    // From right to left the white space ends the line.
+    root.style.marginLeft = `${direction === "rtl" ? 0 : -this.layout.hangOf(line)}px`;
     for (const { token, index, cell } of this.layout.cellsOn(line)) {
       const span = renderCell(token, index, cell, this.host.idOf(token), this.store.count);
       paintCell(span, this.host.appearanceOf(token));

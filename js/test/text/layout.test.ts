@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import { unpack } from "../../src/data/codec.ts";
 import { Store } from "../../src/data/store.ts";
+import { Directions } from "../../src/text/direction.ts";
 import { Layout, splitFragment } from "../../src/text/layout.ts";
 import { tokens } from "../blocks.ts";
 
@@ -185,4 +186,19 @@ test("what stands beside a token takes up room on its line", () => {
   expect(linesOf(layOutAfter("", ["one", " two", " six"], 30, ["9 %", "8 %", "7 %"]))).toEqual([
     "one two six",
   ]);
+});
+
+test("a wrapped line runs in the direction of its paragraph, whatever its own first letter is", () => {
+  const { layout } = layOut(["שלום", " עולם", " ABC", " 45", "%", "↵", "one", " two", " שלום", " 12"], 8);
+  expect(linesOf(layout)).toEqual(["שלום", " עולם", " ABC 45%", "↵", "one two", " שלום 12"]);
+  const known = new Directions(layout);
+  const directions = linesOf(layout).map((_, line) => known.of(line));
+  // Those that are not wrapped begin a paragraph, and have their own.
+  expect(directions).toEqual(["", "rtl", "rtl", "rtl", "", "ltr"]);
+});
+
+test("lines of a text without right-to-left letters have no direction of their own", () => {
+  const { layout } = layOut(["one", " two", " three"], 6);
+  const known = new Directions(layout);
+  expect(linesOf(layout).map((_, line) => known.of(line))).toEqual(["", "", ""]);
 });
