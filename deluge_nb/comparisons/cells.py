@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -14,6 +15,7 @@ from .answers import Answer
 
 # Characters of a text in a cell; the comparison of a row has all of it.
 LONGEST = 1000
+_FIRST_SPACE = re.compile(r"^ (?=\S)")
 
 
 def row_of(label: str, text: str, answers: Sequence[Answer]) -> dict[str, Any]:
@@ -62,7 +64,8 @@ def describe(columns: Sequence[Sequence[Answer]]) -> str:
 
 def _cell(answer: Answer, difference: float) -> dict[str, Any]:
     return {
-        "text": _visible(answer.text or ""),
+        # The first token of an answer often begins with a space, which would indent it in its column.
+        "text": _visible(_FIRST_SPACE.sub("", answer.text or "")),
         "error": None if answer.error is None else passage(answer.error, LONGEST),
         "facts": passage(answer.facts, LONGEST),
         **_numbers(answer.mean_logprob, difference),

@@ -224,7 +224,9 @@ def test_first_look(wide: Page, jupyter: Jupyter, notebook: Callable[..., str]) 
     name = notebook("first_look.ipynb", "%load_ext deluge_nb", FIRST_CELL)
     open_and_run(wide, jupyter, name, "lab/tree")
     wide.evaluate("window.jupyterapp.commands.execute('application:toggle-left-area')")
-    expect(wide.locator(".jp-OutputArea .vega-embed")).to_have_count(1, timeout=120_000)
+    expect(wide.locator(".jp-OutputArea .vega-embed svg.marks")).to_be_visible(timeout=120_000)
+    # Vega fits a chart to its cell again when the window changes, but not when a side bar does.
+    wide.evaluate("window.dispatchEvent(new Event('resize'))")
     tokens = wide.locator(".deluge-line .deluge-token")
     expect(tokens).to_have_text(["The", " capital", " of", " France", " is", " Paris", "."])
     notebook_top = "window.jupyterapp.shell.currentWidget.content.node.querySelector('.jp-WindowedPanel-outer')"

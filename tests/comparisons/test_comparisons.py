@@ -64,6 +64,13 @@ def test_answers_that_leave_nothing_to_read_are_seen() -> None:
     assert "no answer: no answer" not in table.to_html()
 
 
+def test_answers_begin_at_one_left_edge_and_keep_their_indentation() -> None:
+    texts = (" Paris", "Paris", "    return 1")
+    table = Comparisons(["x"], {name: [tokens((text, -1.0))] for name, text in zip("abc", texts, strict=True)})
+    assert [cell["text"] for cell in table.rows[0]["cells"]] == ["Paris", "Paris", "    return 1"]
+    assert table.to_pandas()["answer_a"].tolist() == [" Paris"]
+
+
 def test_the_last_row_has_means_over_the_inputs_that_both_have() -> None:
     means = [cell["mean"] for cell in small().totals]
     assert means == ["−0.25", "−1.50"]
