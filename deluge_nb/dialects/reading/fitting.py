@@ -16,6 +16,8 @@ T = TypeVar("T")
 
 # Integers that a float holds exactly; a larger number is no count, index or id.
 _MOST = 1 << 53
+# Types of the counts of nearly all replies, which need no conversion.
+_PLAIN_COUNTS = frozenset({int, dict, type(None)})
 
 
 class Misfit(Exception):
@@ -174,7 +176,8 @@ def read_counts(usage: Mapping[str, Any] | None, faults: Faults, at: str = "usag
     """Return token counts without the values that are no counts; the other fields stay as they are."""
     if usage is None:
         return None
-    usage = {name: _as_count(value) if _is_count(name) else value for name, value in usage.items()}
+    if not _PLAIN_COUNTS.issuperset(map(type, usage.values())):
+        usage = {name: _as_count(value) if _is_count(name) else value for name, value in usage.items()}
     odd = [name for name, value in usage.items() if not _is_plausible(name, value)]
     for name in odd:
         faults.add(f"{at}.{name}")
@@ -193,8 +196,6 @@ def _is_count(name: str) -> bool:
 
 def _as_count(value: Any) -> Any:
     """Return a number that is written as text as a number, and a whole one as an integer."""
-    if type(value) is int:
-        return value
     number = as_number(value)
     if number is None or not abs(number) <= _MOST:
         return value
