@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import httpx
 
 from ..dialects.base import Delta, StreamReader
-from ..dialects.reading.answer import FailedAnswer
+from ..dialects.reading.answer import FailedAnswer, PartialAnswer
 from ..dialects.reading.events import is_json
 from ..errors import DelugeError, RequestError
 from .reading import UnfinishedStreamError, UnreadableBodyError, assembled, body_stream, read_stream
@@ -134,6 +134,8 @@ class StreamedReply:
 
     def _break_off(self, error: DelugeError) -> None:
         self._reader.break_off(error)
+        if isinstance(error, PartialAnswer):  # the reader has what was received
+            error.take_part()
         if self._reader.is_cut_off:
             self._listener.error = error
 

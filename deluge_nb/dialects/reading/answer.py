@@ -52,6 +52,13 @@ class PartialAnswer(DelugeError):
     part: bytes
     """Body of that part, where a reader assembled it from a stream; else there is no such attribute."""
 
+    def take_part(self) -> bytes | None:
+        """Return the body of the part that was received, and forget it: errors are kept, and a body may be long."""
+        part = getattr(self, "part", None)
+        if part is not None:
+            del self.part
+        return part
+
     def read_part(self, parse: Callable[[bytes], Completion]) -> None:
         """Read the part of a streamed answer before its failure, if that has not been done.
 
@@ -60,7 +67,7 @@ class PartialAnswer(DelugeError):
         parse
             Function that parses the body of an answer.
         """
-        part = getattr(self, "part", None)
+        part = self.take_part()
         if part is None or (self.completion is not None and self.completion.text is not None):
             return
         try:
