@@ -83,6 +83,12 @@ class Feedback:
         for figure in self.figures:
             display(figure)
 
+    def _display_(self) -> Any:
+        """Return what marimo shows: it does not call IPython's method."""
+        import marimo
+
+        return marimo.vstack([marimo.Html(self._html()), *self.figures])
+
     def _html(self) -> str:
         opening = f"<strong>{_OPENING[self.state]}</strong> " if _OPENING[self.state] else ""
         lines = "<br>".join(_EMPHASIS.sub(r"<em>\1</em>", html.escape(line)) for line in self.lines)

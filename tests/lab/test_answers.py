@@ -79,3 +79,9 @@ def test_the_record_of_an_answer_can_be_kept_in_a_notebook() -> None:
         record = json.loads(json.dumps(metadata, allow_nan=False))["deluge_nb"]
         assert record["id"] == "5.1"
         assert record["state"] == feedback.state
+
+
+@pytest.mark.model
+def test_marimo_shows_the_pictures_of_a_reveal_below_its_sentences() -> None:
+    shown = reveal("5.3", gap=3)._display_().text
+    assert 0 < shown.index('role="status"') < shown.index("marimo-anywidget")
