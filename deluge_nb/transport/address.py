@@ -12,16 +12,17 @@ from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
 from pydantic import SecretStr
 
-_LOGIN = re.compile(r"(?:(?<=://)|(?<=^//)|^)([^\s/?#@:]*)(:?)[^\s/?#]*@")
+# Lengths are limited, because a server may send any text for an address.
+_LOGIN = re.compile(r"(?:(?<=://)|(?<=^//)|^)([^\s/?#@:]{0,500})(:?)[^\s/?#]{0,500}@")
 # With a password such as "a/b", whose second character ends the host. What begins like a port is none.
-_ODD_LOGIN = re.compile(r"(?<=://)([^\s/?#@:]*):(?!\d*(?:[/?#\s]|$))\S*@")
+_ODD_LOGIN = re.compile(r"(?<=://)([^\s/?#@:]*):(?!\d*(?:[/?#\s]|$))\S{0,500}@")
 _SECRET_NAME = re.compile(
     r"key|token|secret|sig|pass|pwd|auth|code|credential|jwt|bearer|session|access|hmac|^(?:sid|pw|k|ak|sk)$",
     re.IGNORECASE,
 )
 # A value under any other name that is random: at least 16 letters and digits in a row.
-_RANDOM = re.compile(r"(?=[A-Za-z+/_]*\d)(?=[\d+/_]*[A-Za-z])[A-Za-z\d+/_]{16}")
-_PARAMETER = re.compile(r"([?&;]([^=&;#\s]*)=)([^&;#\s]+)")
+_RANDOM = re.compile(r"(?=[A-Za-z+/_]{0,15}\d)(?=[\d+/_]{0,15}[A-Za-z])[A-Za-z\d+/_]{16}")
+_PARAMETER = re.compile(r"([?&;]([^=?&;#\s]{0,100})=)([^&;#\s]+)")
 # What people copy from a provider's documentation along with the address.
 _FULL_PATHS = ("/chat/completions", "/completions", "/responses", "/messages", "/api/chat", "/api/generate", "/chat")
 _OTHER_PATHS = ("/models", "/embeddings")

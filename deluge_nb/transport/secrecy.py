@@ -21,6 +21,8 @@ HIDDEN = "[key]"
 # Characters. A word that a guide tells people to write in place of a key, such as "ollama", is none.
 _SHORTEST, _SHORTEST_WORD = 8, 20
 _WORD = re.compile(r"[A-Za-z_-]*")
+# Escaping doubles backslashes, four times at most. Without a limit the search of a text of backslashes would not end.
+_SLASHES = r"\\{1,16}"
 # A server's error may nest as deeply as it likes.
 _DEEPEST = 50
 # No secrets: media types, names of programs and dates of versions; an address, which people write in place of a key.
@@ -155,8 +157,8 @@ def _spelling(character: str) -> re.Pattern[str]:
     """Return what matches a character as it is, or as JSON, Python, an address or a page writes it."""
     code = ord(character)
     octets = "".join(f"%{octet:02x}" for octet in character.encode("utf-8", "surrogatepass"))
-    escaped = rf"\\+u{code:04x}|\\+x{code:02x}|{octets}|&\#x0*{code:x};|&\#0*{code};"
-    slashed = r"\\+" + re.escape(character) + "|" if not character.isalnum() else ""
+    escaped = rf"{_SLASHES}(?:u{code:04x}|x{code:02x})|{octets}|&\#x0{{,8}}{code:x};|&\#0{{,8}}{code};"
+    slashed = _SLASHES + re.escape(character) + "|" if not character.isalnum() else ""
     # As it is comes last: of an escaped backslash, the first character would match alone.
     return re.compile(rf"(?:(?i:{escaped})|{slashed}{re.escape(character)})")
 

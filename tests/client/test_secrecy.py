@@ -21,7 +21,8 @@ from pydantic import SecretStr
 
 from deluge_nb import LLMClient, SamplingParams, SettingError, register_endpoint
 from deluge_nb.models import REGISTRY
-from deluge_nb.transport.secrecy import Secrets, is_secret
+from deluge_nb.transport.address import mask
+from deluge_nb.transport.secrecy import HIDDEN, Secrets, is_secret
 from tests import fault_server
 from tests.fault_server import FaultServer, good, reply
 from tests.secret_hunter import shown, walk
@@ -146,6 +147,24 @@ def test_a_secret_is_hidden_in_every_spelling_and_where_it_is_cut(secret: str, d
     assert secrets.hide(f"<{spelled}>") == "<[key]>" or secret[0] == "<" or secret[-1] == ">" or secret[0] in "\\%&"
     cut = data.draw(st.integers(8, len(secret)))
     assert secret[:8] not in secrets.hide(f"\n{secret[:cut]}…")
+
+
+# Each took minutes, or hours: the search went through the rest of the text from every character.
+LONG = {
+    "backslashes": "\\" * 100_000,
+    "parameters": "&key=" * 20_000,
+    "question marks": "?" * 100_000,
+    "beginnings of logins": "http://a:x" * 10_000,
+    "random values": "?x=" + "a" * 100_000,
+    "beginnings of the key": f"{KEY[:9]}\\" * 10_000,
+}
+
+
+@pytest.mark.parametrize("name", LONG)
+def test_secrets_are_sought_in_any_text_without_going_through_it_again_and_again(name: str) -> None:
+    text = LONG[name]
+    hidden = Secrets([SecretStr(KEY)], [SecretStr("Bearer b-secret-4711")]).hide(mask(text))
+    assert (HIDDEN in hidden) is (name == "beginnings of the key")
 
 
 def test_the_arguments_of_a_client_are_in_no_frame(server: FaultServer) -> None:
