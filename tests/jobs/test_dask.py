@@ -268,7 +268,7 @@ def test_a_driver_that_is_killed_loses_no_row_and_leaves_no_process(server: RowS
     server.delay = 0
     check(ask(server.client(), COUNT, tmp_path), COUNT)
     twice = sum(number - 1 for number in server.counts.values())
-    assert 0 < twice <= 4 * PART_ROWS
+    assert twice <= 4 * PART_ROWS  # none, if the kill fell between two parts
 
 
 def offspring(word: str) -> set[psutil.Process]:
