@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from string import ascii_lowercase
 from typing import NamedTuple
 
 _NAMES = (
@@ -43,7 +44,11 @@ _HARMONY_BEGINNINGS = (
     *("<|channel|>", "<|start|>assistant", "assistant<|channel|>"),
     *("analysis<|message|>", "commentary<|message|>", "final<|message|>"),
 )
-_BEGINNINGS = (*_CLOSING, *_AROUND_ANSWERS, *_HARMONY_BEGINNINGS)
+# With the length of the word before the mark: a part of it begins too many answers to be held back.
+_BEGINNINGS = {
+    beginning: len(beginning) - len(beginning.lstrip(ascii_lowercase))
+    for beginning in (*_CLOSING, *_AROUND_ANSWERS, *_HARMONY_BEGINNINGS)
+}
 _ATTRIBUTED = rf"<({'|'.join(map(re.escape, _NAMES))})\s[^<>]{{0,200}}"
 _OPENING = re.compile(f"{'|'.join(map(re.escape, sorted(_CLOSING)))}|{_ATTRIBUTED}>", re.IGNORECASE)
 # A tag with attributes, of which the end may not have come yet.
@@ -153,7 +158,7 @@ class ReasoningSplitter:
         if lower.startswith(_HARMONY_BEGINNINGS):
             self._next, self._header = self._channels, ""
             return Segment(gap, "", True) if gap else self._channels(is_end)
-        may_begin = not rest or tag is not None or any(beginning.startswith(lower) for beginning in _BEGINNINGS)
+        may_begin = not rest or tag is not None or _may_become_mark(lower)
         if not is_end and may_begin:
             return None
         self._next = self._answer
@@ -314,6 +319,10 @@ def _opening_before(text: str, closing: re.Match[str]) -> int | None:
         if _closing_of(opening) == closing[0].lower()
     ]
     return next((start for start in reversed(starts) if not start or text[start - 1] not in _QUOTES), None)
+
+
+def _may_become_mark(text: str) -> bool:
+    return any(len(text) >= least and beginning.startswith(text) for beginning, least in _BEGINNINGS.items())
 
 
 def _length_of_beginning(text: str, marks: tuple[str, ...]) -> int:

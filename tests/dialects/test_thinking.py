@@ -387,6 +387,11 @@ def test_a_stream_that_has_the_closing_tag_alone_ends_well(server: ChatServer) -
     check(response)
 
 
+@pytest.mark.parametrize("text", ["a", "A", "f", "Ana", "Yes", "fin"])
+def test_a_first_token_is_not_held_back_as_a_part_of_a_word(text: str) -> None:
+    assert [delta.text for delta in DeltaSorter().sort([Delta(text)])] == [text]
+
+
 def test_reasoning_that_was_sent_at_once_is_marked_in_a_stream(server: ChatServer) -> None:
     server.answer = lambda seen, number: Reply(SHAPES["SGLang's field"])
     streamed = LLMClient("gpt-4o-mini", sampling_params=ASKED).stream("?")
