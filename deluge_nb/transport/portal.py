@@ -181,8 +181,10 @@ class Work(Generic[T]):
         self._awaiting.append((asyncio.get_running_loop(), ended))
         if self._ended:
             return True
+        # Not `wait_for`, which in Python 3.11 loses a cancellation that comes together with the end.
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(ended.wait(), seconds)
+            async with asyncio.timeout(seconds):
+                await ended.wait()
         return self._ended
 
     def result(self) -> T:

@@ -334,3 +334,26 @@ def test_a_cancelled_task_is_not_called_and_costs_no_other() -> None:
 
     portal.run(cancel_one())
     assert called == ["a", "c"]
+
+
+@pytest.mark.parametrize("steps", range(6))
+def test_a_cancellation_that_comes_with_the_end_is_not_lost(steps: int) -> None:
+    async def cancel_late() -> None:
+        hanging = Hanging()
+        work = portal.Work(hanging.run())
+        work.start()
+        waiting = asyncio.create_task(work.wait_async(60))
+        await asyncio.sleep(0)
+        assert hanging.started.wait(60)
+        work.cancel()
+        # Blocks this loop until the end is queued on it: the other work is done after it, by the same thread.
+        assert hanging.cleaned.wait(60)
+        for _ in range(3):
+            portal.run(double(1))
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        if waiting.cancel():
+            with pytest.raises(asyncio.CancelledError):
+                await waiting
+
+    asyncio.run(cancel_late())

@@ -110,9 +110,10 @@ class Completed:
         self._batch.collect()
 
     async def _wait_async(self, event: asyncio.Event) -> None:
-        # With a limit, because the work ends a moment after its last response.
+        # With a limit, because the work ends a moment after its last response. Not `wait_for`: see `Work.wait_async`.
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(event.wait(), _TICK)
+            async with asyncio.timeout(_TICK):
+                await event.wait()
 
     # On the portal's loop ---------------------------------------------------------------------------------------------
 
