@@ -141,15 +141,27 @@ def _hide(text: str, secret: SecretStr) -> str:
     parts: list[str] = []
     start = 0
     while (match := head.search(text, start)) is not None:
-        end = match.end()
-        for character in characters[_SHORTEST:]:
-            following = _spelling(character).match(text, end)
-            if following is None:
+        ends = {match.start()}
+        for character in characters:
+            following = set().union(*(_ends(character, text, end) for end in ends))
+            if not following:
                 break
-            end = following.end()
+            ends = following
         parts += [text[start : match.start()], HIDDEN]
-        start = end
+        start = max(match.end(), *ends)
     return "".join(parts) + text[start:] if parts else text
+
+
+def _ends(character: str, text: str, start: int) -> set[int]:
+    """Return where a character may end that is written from a place on.
+
+    Of several backslashes each may be the last of this character: the next one may begin with an escape of its own.
+    """
+    match = _spelling(character).match(text, start)
+    if match is None:
+        return set()
+    least = start + 1 if text.startswith(character, start) else match.end()
+    return set(range(least, match.end() + 1)) if character == "\\" else {least, match.end()}
 
 
 @cache

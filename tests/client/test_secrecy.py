@@ -139,6 +139,13 @@ def test_the_rule_for_a_secret(value: str, secret: bool) -> None:
     assert is_secret("a-b_" * 5)
 
 
+@pytest.mark.parametrize(
+    "written", [r"0000000000\\u0030", r"0000000000\\\\u0030", r"0000000000\u005c\x30", r"0000000000\\0"]
+)
+def test_backslashes_of_a_secret_and_of_escapes_are_kept_distinct(written: str) -> None:
+    assert Secrets([SecretStr(r"0000000000\0")]).hide(f"<{written}>") == "<[key]>"
+
+
 @given(st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E), min_size=8).filter(is_secret), st.data())
 def test_a_secret_is_hidden_in_every_spelling_and_where_it_is_cut(secret: str, data: st.DataObject) -> None:
     forms = ("{0}", "\\u{1:04x}", "%{1:02X}", "&#{1};")

@@ -495,4 +495,4 @@ def test_the_bar_of_one_text_shows_its_percentage_and_is_gone_in_the_end(
     bar._bar.refresh()
     assert " 50%|" in capsys.readouterr().err
     bar.close()
-    assert not capsys.readouterr().err.strip()
+    assert not capsys.readouterr().err.replace("\x1b[A", "").strip()
