@@ -15,7 +15,7 @@ from .test_compare import shown
 
 __all__ = ["shown"]
 
-from .waits import becomes
+from .waits import becomes, settled
 
 pytestmark = pytest.mark.browser
 
@@ -35,6 +35,11 @@ COVERED = """(at) => {
         height: card.height,
     };
 }"""
+# Lines follow a new width in a later frame.
+PLACES = """() => [...document.querySelectorAll('.deluge-line [data-token]')].map((cell) => {
+    const {left, top} = cell.getBoundingClientRect();
+    return [left, top];
+})"""
 
 
 def answer(alternatives: int, count: int = 400) -> Logprobs:
@@ -72,6 +77,7 @@ def test_the_card_covers_neither_its_token_nor_its_line(
     page = host(LogprobView(logprobs)) if widget == "view" else shown(LogprobCompare(logprobs, other))
     for width in (400, 1280):
         page.set_viewport_size({"width": width, "height": height})
+        settled(lambda: page.evaluate(PLACES), page)
         box = page.get_by_role("listbox")
         for step in range(10):
             # Tokens at ten heights, of those that are in sight.
