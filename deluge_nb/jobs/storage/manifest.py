@@ -1,4 +1,4 @@
-"""What a job's folder is about: its question and its input, in ``job.json``; and what differs in another job."""
+"""Manifest of a job's folder: its question and its input, in ``job.json``; and the differences of another job."""
 
 from __future__ import annotations
 
