@@ -134,7 +134,8 @@ class BaseClient(NamesElsewhere):
 
         Set before any exception leaves a call that has sent something: an interrupt, a cancelled task, a warning as an
         error. Pass it as ``resume`` to the same call, which then asks for the rest only. It has the model and the
-        prompt of each place, see :class:`PartialResponses`.
+        prompt of each place, see :class:`PartialResponses`. During a loop over :meth:`as_completed` it has what has
+        arrived so far, and keeps it however the loop is left.
         """
         self.usage = Usage()
         """Usage of all calls so far: prompts, requests, tokens in and out, and the cost where servers report it."""
@@ -371,11 +372,26 @@ class BaseClient(NamesElsewhere):
         before = self.interrupted
         if batch.asked:
             batch.settle()
-            names = dict(zip(map(id, self._routes), distinct_names(self.models), strict=True))
-            models = [names[id(item.route)] for item in batch.items]
-            prompts = [item.prompt.as_asked for item in batch.items]
-            keep(self, PartialResponses(batch.responses, models, prompts), error)
+            keep(self, self._partial(batch), error)
         return before
+
+    def _show(self, batch: Batch, stop: Callable[[], object]) -> PartialResponses:
+        """Let :attr:`interrupted` show the responses of a call as they arrive; return those kept before."""
+        before = self.interrupted
+        # The batch writes into the list that is shown.
+        batch.responses = self.interrupted = self._partial(batch)
+        self.interrupted.follow(stop)
+        return before
+
+    def _hide(self, batch: Batch, before: PartialResponses) -> None:
+        """End what :meth:`_show` began, unless another call has ended early since."""
+        if self.interrupted is batch.responses:
+            self.interrupted = before
+
+    def _partial(self, batch: Batch) -> PartialResponses:
+        names = dict(zip(map(id, self._routes), distinct_names(self.models), strict=True))
+        models = [names[id(item.route)] for item in batch.items]
+        return PartialResponses(batch.responses, models, [item.prompt.as_asked for item in batch.items])
 
     def _restore(self, kept: PartialResponses) -> None:
         self.interrupted = kept

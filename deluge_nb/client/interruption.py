@@ -7,7 +7,7 @@ import contextlib
 import signal
 import threading
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import CancelledError
 from contextvars import ContextVar
 from types import CodeType
@@ -64,6 +64,20 @@ class PartialResponses(list["APIResponse | None"]):
         asked = (None if response is None else response.prompt for response in self)
         self.prompts: tuple[PromptLike | None, ...] = tuple(asked if prompts is None else prompts)
         """Prompt of each place."""
+        self._stop: Callable[[], object] | None = None
+
+    def follow(self, stop: Callable[[], object]) -> None:
+        """Note that responses are still added to this list, until ``stop`` is called."""
+        self._stop = stop
+
+    def settle(self) -> None:
+        """End the call that still adds responses to this list, if there is one."""
+        stop, self._stop = self._stop, None
+        if stop is not None:
+            stop()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_stop": None}
 
     def by_model(self) -> dict[str | None, list[APIResponse | None]]:
         """Return the responses of each model, as :meth:`LLMClient.ask_all` returns them, with None for missing ones.

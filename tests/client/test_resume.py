@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import copy
 import json
 import os
 import pickle
 import signal
 import sys
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any
 
@@ -104,15 +107,79 @@ def interrupted(call: Callable[[LLMClient, Resume], Any], moment: int) -> tuple[
     return client, transport
 
 
+def count_arrived(client: LLMClient, expected: int) -> int:
+    """Count the responses that were kept; a loop whose iterator a traceback holds may still be reading the last one."""
+    for _ in range(500):
+        arrived = sum(response is not None for response in client.interrupted)
+        if arrived >= expected:
+            break
+        time.sleep(0.01)
+    return arrived
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows interrupts in another way")
 @pytest.mark.parametrize("call", CALLS, ids=lambda call: call.__name__)
 def test_a_call_goes_on_where_a_signal_ended_it(call: Callable[[LLMClient, Resume], Any]) -> None:
     result, requests = whole(call)
     for moment in {1, requests // 2, requests - 1}:
         client, transport = interrupted(call, moment)
-        assert sum(response is not None for response in client.interrupted) == transport.answered == moment
+        assert count_arrived(client, moment) == transport.answered == moment
         assert call(client, client.interrupted) == result
         assert transport.answered == client.usage.answered == requests
+
+
+class Left(Exception):
+    """Ends a loop from its body."""
+
+
+def held(client: LLMClient, count: int) -> Generator[Any, None, None]:
+    """Leave a loop after some responses, with a traceback or a variable that holds on to its iterator."""
+    pairs = client.as_completed(PROMPTS).__iter__()
+    with contextlib.suppress(Left):
+        for number in range(1, len(PROMPTS) + 1):
+            next(pairs)
+            if number == count:
+                raise Left
+    return pairs
+
+
+@pytest.mark.parametrize("count", [1, 3, 5])
+def test_a_loop_that_was_left_and_is_held_keeps_its_responses_and_ends_when_it_is_resumed(count: int) -> None:
+    transport = MemoryTransport(limit=count)
+    client = client_of(transport)
+    pairs = held(client, count)
+    kept = client.interrupted
+    assert (sum(response is not None for response in kept), len(kept.models)) == (count, len(PROMPTS))
+    transport.limit = None
+    assert as_they_arrive(client, kept) == whole(as_they_arrive)[0]
+    assert transport.answered == client.usage.answered == len(PROMPTS)
+    with pytest.raises(RuntimeError, match="ended by a call with resume="):
+        list(pairs)
+    pairs.close()
+    assert client.interrupted is kept
+
+
+async def test_an_asynchronous_loop_that_was_left_and_is_held_is_resumed() -> None:
+    transport = MemoryTransport(limit=2)
+    client = client_of(transport)
+    pairs = client.as_completed(PROMPTS).__aiter__()
+    for _ in range(2):
+        await anext(pairs)
+    kept = copy.copy(client.interrupted)
+    assert sum(response is not None for response in kept) == 2
+    transport.limit = None
+    responses = await client.process_prompts_async(PROMPTS, show_progress=False, resume=client.interrupted)
+    assert (texts(responses), transport.answered) == (PROMPTS, len(PROMPTS))
+    await pairs.aclose()
+    assert len(pickle.loads(pickle.dumps(kept))) == len(PROMPTS)
+
+
+def test_a_loop_that_got_everything_leaves_nothing_to_resume() -> None:
+    client = client_of(MemoryTransport())
+    before = client.interrupted
+    for number, _ in enumerate(client.as_completed(PROMPTS), start=1):
+        assert sum(response is not None for response in client.interrupted) >= number
+    assert client.interrupted is before
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows interrupts in another way")

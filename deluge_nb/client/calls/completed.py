@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Generator
 
 from ...response import APIResponse
 from ...transport import portal
+from ..interruption import PartialResponses
 from ..sending.batch import Batch
 
 # Seconds between two looks of a waiting thread: a wait without a limit cannot be interrupted on Windows.
@@ -25,8 +26,13 @@ class Completed:
     ----------
     batch
         The prompts.
+    show
+        Called when the loop begins, with the batch and the function that ends it: what arrives is to be seen from then
+        on, because a loop may be left unnoticed. Returns what was kept before.
+    hide
+        Called with the batch and what was kept before, when the loop has got all responses, or nothing was sent.
     keep
-        Called with the batch, and the exception that ends the loop or None, when the loop is left early.
+        Called with the batch and the exception that ends the loop.
 
     Raises
     ------
@@ -41,9 +47,17 @@ class Completed:
     [0, 1]
     """
 
-    def __init__(self, batch: Batch, keep: Callable[[Batch, BaseException | None], object]) -> None:
+    def __init__(
+        self,
+        batch: Batch,
+        show: Callable[[Batch, Callable[[], None]], PartialResponses],
+        hide: Callable[[Batch, PartialResponses], None],
+        keep: Callable[[Batch, BaseException | None], object],
+    ) -> None:
         self._batch = batch
-        self._keep = keep
+        self._show, self._hide, self._keep = show, hide, keep
+        self._kept_before = PartialResponses()
+        self._stopped = False
         # Responses of an earlier call come first.
         kept = ((index, response) for index, response in enumerate(batch.responses) if response is not None)
         self._arrived: deque[tuple[int, APIResponse]] = deque(kept)
@@ -52,7 +66,7 @@ class Completed:
         batch.on_response = self._add
         self._work: portal.Work[None] | None = None
 
-    def __iter__(self) -> Iterator[tuple[int, APIResponse]]:
+    def __iter__(self) -> Generator[tuple[int, APIResponse], None, None]:
         work = self._start()
         try:
             while (pair := self._next(work)) is not None:
@@ -60,10 +74,10 @@ class Completed:
             self._finish(work)
         except BaseException as error:
             portal.end(work)
-            self._keep(self._batch, None if isinstance(error, GeneratorExit) else error)
+            self._left(error)
             raise
 
-    async def __aiter__(self) -> AsyncIterator[tuple[int, APIResponse]]:
+    async def __aiter__(self) -> AsyncGenerator[tuple[int, APIResponse], None]:
         self._waiting = asyncio.get_running_loop(), asyncio.Event()
         work = self._start()
         try:
@@ -82,7 +96,7 @@ class Completed:
             try:
                 await work.wait_async(portal.GRACE)
             finally:  # the loop may be ending, and cancels this wait
-                self._keep(self._batch, None if isinstance(error, GeneratorExit) else error)
+                self._left(error)
             raise
 
     def __repr__(self) -> str:
@@ -93,6 +107,7 @@ class Completed:
             raise RuntimeError("as_completed() is for one loop; call it again for another.")
         # Not before the loop begins: a coroutine that is never started is reported as a mistake.
         self._work = portal.Work(self._run())
+        self._kept_before = self._show(self._batch, self._stop)
         self._work.start()
         return self._work
 
@@ -106,8 +121,25 @@ class Completed:
             self._changed.wait(_TICK)
 
     def _finish(self, work: portal.Work[None]) -> None:
+        if self._stopped:
+            raise RuntimeError(
+                "The loop over as_completed() was ended by a call with resume=client.interrupted, which goes on with "
+                "its prompts."
+            )
         work.result()
         self._batch.collect()
+        self._hide(self._batch, self._kept_before)
+
+    def _stop(self) -> None:
+        if self._work is not None and not self._work.ended:
+            self._stopped = True
+            portal.end(self._work)
+
+    def _left(self, error: BaseException) -> None:
+        if not self._batch.asked:
+            self._hide(self._batch, self._kept_before)
+        elif not self._stopped and not isinstance(error, GeneratorExit):  # of a loop that was dropped, maybe long ago
+            self._keep(self._batch, error)
 
     async def _wait_async(self, event: asyncio.Event) -> None:
         # With a limit, because the work ends a moment after its last response. Not `wait_for`: see `Work.wait_async`.

@@ -68,7 +68,7 @@ class ManyResponses(BaseClient):
         """
         batch = self._batch(prompts, sampling_params, tools, output_schema, use_cache, resume=resume)
         batch.on_settled = self._count
-        return Completed(batch, self._keep)
+        return Completed(batch, self._show, self._hide, self._keep)
 
     @checked_call
     def ask_all(

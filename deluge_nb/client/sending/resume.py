@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ...errors import DelugeError, SettingError, invalid_argument
 from ...prompts import as_prompt
 from ...response import APIResponse
+from ..interruption import PartialResponses
 
 if TYPE_CHECKING:
     from .batch import Batch
@@ -28,6 +29,9 @@ def resume_batch(batch: Batch, responses: Resume) -> None:
     if responses is None:
         return
     check_list(responses)
+    if isinstance(responses, PartialResponses):
+        # A loop that was left, and is held by a traceback, would send on what this call asks for.
+        responses.settle()
     if len(responses) != len(batch.items):
         raise SettingError(
             f"resume must have one entry for each prompt and model, {len(batch.items)} in all, not {len(responses)}; "
