@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import os
+import re
 import sys
 import warnings
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -18,6 +22,28 @@ if TYPE_CHECKING:
 
 _INTERRUPTED = 130
 """Exit status of a command that the user interrupts, as shells have it."""
+# Words for Python in messages, and those for the command line; the first that fits at a place.
+_PHRASES = {
+    "job.retry() asks": "the same command with --retry asks",
+    "the same call": "the same command",
+    "score_frame()": "score",
+    "the call that": "the command that",
+    ", or give api_key=": "",
+    " or give api_key=": "",
+    "leave out logprobs=True": "write --keep probabilities, without --labels",
+    "logprobs=True": "--keep logprobs",
+    "give LLMClient(…, continues=True) or ": "",
+    ", or say that your own server continues it (continues=True)": "",
+    "pass RawPrompt(…) with": "write --raw, and the prompt with",
+    ", or None,": ",",
+    ", or None for": ", or be left out for",
+    ", or pass pyarrow.parquet.read_table(folder)": "",
+    "pass what": "make one of what",
+    ", or use LocalModel(path, context=…)": "",
+    "dedup=": "asking equal prompts once",
+}
+# A text in quotes, which may be cut off; an apostrophe begins none.
+_QUOTED = r"""(?<!\w)'(?:[^'\\]|\\.)*(?:'|$)|"(?:[^"\\]|\\.)*(?:"|$)"""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -46,16 +72,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _check(given, parser)
     try:
         text, has_failed = (_course(given), False) if given.command == "course" else _score_rows(given)
-        if sys.stdout is not None:  # it may be closed
-            sys.stdout.write(text)
+        _write(text)
     except DelugeError as error:
-        sys.stderr.write(f"{error}\n")
+        sys.stderr.write(f"{_with_options(str(error))}\n")
         return 1
     except KeyboardInterrupt as error:
         notes = " ".join(getattr(error, "__notes__", ()))
-        sys.stderr.write(f"\nInterrupted. {notes}\n")
+        sys.stderr.write(f"\nInterrupted. {_with_options(notes)}\n")
         return _INTERRUPTED
     return int(has_failed)
+
+
+def _write(text: str) -> None:
+    """Write to standard output, which may be closed, a full disk, or a program that has read enough."""
+    if sys.stdout is None:
+        return
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except OSError as error:
+        with Path(os.devnull).open("w") as nothing, contextlib.suppress(OSError):
+            os.dup2(nothing.fileno(), sys.stdout.fileno())  # so that Python does not try again at its end
+        if not isinstance(error, BrokenPipeError):
+            raise DelugeError(f"The output cannot be written ({error.strerror}).") from None
 
 
 def _course(given: argparse.Namespace) -> str:
@@ -81,7 +120,9 @@ def _score_rows(given: argparse.Namespace) -> tuple[str, bool]:
         _write_result(job, given.result)
     failed = f"; {job.progress.describe_failed()} failed" if job.progress.failed else ""
     is_useless = job.progress.failed == len(job) > 0
-    return printable(f"{len(job):,} rows are done{failed}, in {job.folder}\n"), is_useless
+    return printable(
+        f"{len(job):,} {'row is' if len(job) == 1 else 'rows are'} done{failed}, in {job.folder}\n"
+    ), is_useless
 
 
 def _check(given: argparse.Namespace, parser: argparse.ArgumentParser) -> None:
@@ -191,11 +232,43 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+@cache
+def _parameters() -> tuple[dict[str, str], re.Pattern[str]]:
+    """Return what the command line calls each parameter, and the pattern of all that a message says differently."""
+    given = vars(_parser().parse_args(["score", "", "--model", "", "--template", ""]))
+    options = {name: name if name == "data" else f"--{name.replace('_', '-')}" for name in given if name != "command"}
+    names = "|".join(sorted(options, key=len, reverse=True))
+    unmistakable = "|".join(name for name in options if "_" in name)
+    patterns = [
+        f"(?P<phrase>{'|'.join(map(re.escape, _PHRASES))})",
+        rf"(?P<quoted>{_QUOTED})",
+        rf"(?<![\w./-])(?:settings\.)?(?P<set>{names})=(?P<value>{_QUOTED}|[\w.-]*\w)?",
+        rf"(?:^|(?<![\w./-])settings\.)(?P<named>{names})(?=[ \[])",
+        rf"(?<![\w./-])(?P<bare>{unmistakable})(?![\w/-])",
+    ]
+    return options, re.compile("|".join(patterns))
+
+
+def _with_options(message: str) -> str:
+    """Return a message that says the parameters of Python's functions as options; nothing in quotes changes."""
+    options, pattern = _parameters()
+
+    def say(match: re.Match[str]) -> str:
+        if match["quoted"] is not None:
+            return match[0]
+        if match["phrase"] is not None:
+            return _PHRASES[match[0]]
+        option = options[match["set"] or match["named"] or match["bare"]]
+        return f"{option} {match['value']}" if match["value"] else option
+
+    return pattern.sub(say, message)
+
+
 def _as_sentence(
     message: Warning | str, category: type[Warning], filename: str, lineno: int, line: str | None = None
 ) -> str:
     """Return a warning without the line of code that it is about, which is none of the user's."""
-    return f"{message}".replace("job.retry() asks", "the same command with --retry asks") + "\n"
+    return f"{_with_options(f'{message}')}\n"
 
 
 if __name__ == "__main__":

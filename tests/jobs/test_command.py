@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from deluge_nb import SettingError
-from deluge_nb.__main__ import main
+from deluge_nb.__main__ import _with_options, main
 from deluge_nb.jobs.storage.files import write_whole
 from deluge_nb.printable import printable
 from tests.jobs.rows import TEMPLATE, RowServer, row_server, rows, share
@@ -65,13 +65,82 @@ def test_labels_can_be_classified_by_a_method(server: RowServer, words: list[str
 
 @pytest.mark.parametrize(
     ("change", "message"),
-    [(["--template", "nothing"], "no placeholder"), (["--part-rows", "0"], "part_rows must be")],
+    [
+        (["--template", "nothing"], "--template has no placeholder"),
+        (["--part-rows", "0"], "--part-rows must be"),
+        (["--out", ""], "--out must be the path of a folder, or be left out for one in your cache folder, not ''."),
+        (["--out", "{folder}/in.parquet"], "--out '{folder}/in.parquet' cannot be made a folder"),
+        (["--top-logprobs", "50"], "--top-logprobs must be an integer from 0 to 20, not 50."),
+        (["--base-url", "out="], "such as 'http://127.0.0.1:8000/v1', not 'out='."),
+        (["--model", "local"], "leave out --base-url '{url}'."),
+        (["--temperature", "nan"], "--temperature must be a number of at least 0, not nan."),
+        (["--max-requests-per-minute", "0"], "--max-requests-per-minute must be a number above 0"),
+        (["--model", "claude-3-5-haiku-latest"], "gives no log-probabilities"),
+    ],
 )
-def test_an_error_is_one_sentence(
-    words: list[str], change: list[str], message: str, capsys: pytest.CaptureFixture[str]
+def test_an_error_is_one_sentence_that_names_options(
+    server: RowServer,
+    words: list[str],
+    tmp_path: Path,
+    change: list[str],
+    message: str,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    assert main([*words, *change]) == 1
-    assert message in capsys.readouterr().err
+    assert main([*words, *(word.format(folder=tmp_path) for word in change)]) == 1
+    written = capsys.readouterr().err
+    assert message.format(folder=tmp_path, url=server.url) in written
+    assert written.count("\n") == 1
+    assert server.requests == 0
+
+
+def test_a_folder_of_another_job_is_refused_with_the_options_that_differ(
+    words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*words, "--quiet"]) == 0
+    assert main([*words, "--keep", "all", "--temperature", "1"]) == 1
+    assert capsys.readouterr().err.endswith(
+        "holds another job: the models or their settings (--temperature 0.0 there, 1.0 here), --keep ('logprobs' "
+        "there, 'all' here), asking equal prompts once (True there, False here) differ; choose another folder with "
+        "--out.\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("in_python", "as_command"),
+    [
+        ("set X, or give api_key=; 'local' needs none", "set X; 'local' needs none"),
+        ("set X or give api_key=.", "set X."),
+        ("pass base_url=.", "pass --base-url."),
+        ("data='x' is none; pass what f() returns.", "data 'x' is none; make one of what f() returns."),
+        ("top_logprobs=5 needs logprobs=True: there", "--top-logprobs 5 needs --keep logprobs: there"),
+        ("so top_logprobs cannot be 7", "so --top-logprobs cannot be 7"),
+        ("only with temperature=1.0, not", "only with --temperature 1.0, not"),
+        ("use method='exact' with a server", "use --method 'exact' with a server"),
+        ("Anthropic's API has no out=; the 'out=' stays", "Anthropic's API has no --out; the 'out=' stays"),
+        ("/tmp/out= holds, 'it\\'s keep=' and 'labels=…", "/tmp/out= holds, 'it\\'s keep=' and 'labels=…"),
+        ("the template differs", "the template differs"),
+        ("parts are done; the same call asks the rest.", "parts are done; the same command asks the rest."),
+        ("job.retry() asks the rest again", "the same command with --retry asks the rest again"),
+        ("score_frame() needs pyarrow", "score needs pyarrow"),
+    ],
+)
+def test_messages_for_python_are_said_for_the_command_line(in_python: str, as_command: str) -> None:
+    assert _with_options(in_python) == as_command
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a device that is full")
+def test_an_output_that_cannot_be_written_is_one_sentence(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with Path("/dev/full").open("w") as full:
+        monkeypatch.setattr(sys, "stdout", full)
+        assert main(["course"]) == 1
+    assert capsys.readouterr().err == "The output cannot be written (No space left on device).\n"
+    ends = os.pipe()
+    os.close(ends[0])
+    with os.fdopen(ends[1], "w") as unread:
+        monkeypatch.setattr(sys, "stdout", unread)
+        assert main(["course"]) == 0  # as with head, which has read enough
 
 
 def test_failures_are_counted(server: RowServer, words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
