@@ -10,7 +10,7 @@ CONTAINER = "container"
 # CSS pixels.
 PICTURE_WIDTH = 900
 # Hidden where a page forbids styles. A text field whose width is a percentage asks for the width of its letters, but
-# takes less where there is less.
+# takes less where there is less. `js/src/host/chart_width.ts` finds it by the name of its signal.
 _FILLER = {
     "input": "text",
     "name": " ",
@@ -26,19 +26,33 @@ _AXES = 140
 ROOM = f"(containerSize()[0] > 0 ? containerSize()[0] - {_AXES} : width)"
 """Vega expression: the least width that the plot will have. At first, when the height of the chart is settled, the
 signal `width` is that of the whole chart."""
-# Vega-Lite hands parameters on to Vega, where the second continues the signal of the chart's width.
+# Vega-Lite hands parameters on to Vega, where the last one continues the signal `width`, which then becomes that of the
+# plot. The box of a chart, `containerSize`, grows with the cell, but is never narrower than the chart in it. So a
+# narrower window is taken to narrow the cell as much, and `cell_width` comes from a widget, if the page has one.
+# A chart that is not yet on a page is drawn narrow, and grows.
+_SCROLL_BAR = 20
 _RESIZED = {"source": "window", "type": "resize"}
 _CELL_WIDTH: list[dict[str, Any]] = [
     {
-        "name": "has_cell_width",
-        "init": "containerSize()[0] > 0",
-        "on": [{"events": {"type": "timer", "throttle": 500}, "update": "has_cell_width || containerSize()[0] > 0"}],
+        "name": "chart_width",
+        "init": f"containerSize()[0] === 0 ? {_LEAST_WIDTH} : containerSize()[0] || {_COLUMN_WIDTH}",
+        "on": [
+            {
+                "events": {"type": "timer", "throttle": 500},
+                "update": f"containerSize()[0] > chart_width + {_SCROLL_BAR} ? containerSize()[0] : chart_width",
+            },
+            {
+                "events": _RESIZED,
+                "update": (
+                    "cell_width ? chart_width "
+                    f": max(min(containerSize()[0], chart_width + windowSize()[0] - window_width), {_LEAST_WIDTH})"
+                ),
+            },
+            {"events": {"signal": "cell_width"}, "update": "+cell_width || chart_width"},
+        ],
     },
-    {
-        "name": "width",
-        "init": f"containerSize()[0] || {_COLUMN_WIDTH}",
-        "on": [{"events": [_RESIZED, {"signal": "has_cell_width"}], "update": "containerSize()[0] || width"}],
-    },
+    {"name": "window_width", "init": "windowSize()[0]", "on": [{"events": _RESIZED, "update": "windowSize()[0]"}]},
+    {"name": "width", "init": "chart_width", "on": [{"events": {"signal": "chart_width"}, "update": "chart_width"}]},
 ]
 
 
@@ -63,12 +77,14 @@ def for_notebook(spec: dict[str, Any]) -> dict[str, Any]:
 
     JupyterLab draws the charts of a notebook that it opens before they are on the page, where they have no width, and
     nothing tells Vega-Lite's `container` when they get one. So the width is a signal that waits for one. It follows
-    windows, but not scroll bars: a new width ends what is being dragged.
+    windows and cells, but not scroll bars: a new width ends what is being dragged.
     """
     if spec.get("width") != CONTAINER:
         return spec
     fillers = [{"name": "cell_width", "value": "", "bind": _FILLER}, *_CELL_WIDTH]
     fit = {"type": "fit-x", "contains": "padding"}
+    # A signal, so that what depends on it changes with it.
+    spec = _replaced(spec, lambda text: text.replace("containerSize()[0]", "chart_width"))
     return {**spec, "width": _COLUMN_WIDTH, "autosize": fit, "params": [*spec.get("params", []), *fillers]}
 
 
@@ -101,6 +117,7 @@ def _replaced(part: Any, replace: Callable[[str], str]) -> Any:
         return [_replaced(value, replace) for value in part]
     if not isinstance(part, dict):
         return part
-    if part.keys() == {"expr"} and isinstance(part["expr"], str):
-        return {"expr": replace(part["expr"])}
+    for kind in ("expr", "signal"):
+        if part.keys() == {kind} and isinstance(part[kind], str):
+            return {kind: replace(part[kind])}
     return {name: value if name in ("data", "datasets") else _replaced(value, replace) for name, value in part.items()}

@@ -11,7 +11,7 @@ from playwright.sync_api import Page, expect
 
 from deluge_nb import alternatives_chart, events_chart, temperature_chart, token_chart
 
-from .conftest import Jupyter
+from .conftest import VIEWPORT, Jupyter
 from .tables import FRANCE
 from .test_lab import in_kernel, open_and_run
 from .waits import becomes, settled
@@ -57,16 +57,19 @@ def drag(page: Page, chart: int, start: float, stop: float) -> None:
     page.mouse.up()
 
 
+def fills(page: Page) -> None:
+    """Wait until all charts are as wide as their cells, less the room for the menu of Vega."""
+    rooms = "all => all.map((e) => e.closest('.jp-OutputArea-output').clientWidth - e.clientWidth)"
+    becomes(lambda: all(0 <= room <= 60 for room in page.locator(MARKS).evaluate_all(rooms)), True, page)
+
+
 # The first chart has a bar for each token by its name, the second by its number.
 @pytest.mark.parametrize(("interface", "count"), [("lab/tree", 300), ("notebooks", 30)])
 def test_a_selection_in_one_is_marked_in_the_other(
     page: Page, jupyter: Jupyter, notebook: Callable[..., str], count: int, interface: str
 ) -> None:
     shown(page, jupyter, notebook, count, interface)
-    for chart in page.locator(MARKS).all():
-        # As wide as the cell, less the room for the menu of Vega.
-        room = chart.evaluate("e => e.closest('.jp-OutputArea-output').clientWidth - e.clientWidth")
-        assert 0 <= room <= 60
+    fills(page)
     before = settled(lambda: [faded(page, chart) for chart in range(3)], page)
     in_kernel(page, f"view.set_trait('selection', [{count // 3}, {2 * count // 3}])")
     view = page.locator("section.deluge").first
@@ -99,11 +102,17 @@ def test_a_selection_in_one_is_marked_in_the_other(
     assert in_kernel(page, "other.selection") == []
 
 
-def test_charts_and_view_stay_linked_without_a_kernel(
+def test_charts_fit_beside_a_side_bar_and_stay_linked_with_their_view_without_a_kernel(
     page: Page, jupyter: Jupyter, notebook: Callable[..., str]
 ) -> None:
     shown(page, jupyter, notebook, 30)
     page.evaluate("() => window.jupyterapp.shell.currentWidget.sessionContext.shutdown()")
+    page.set_viewport_size({"width": VIEWPORT["width"], "height": 1600})
+    for is_open in (False, True):
+        page.evaluate("() => window.jupyterapp.commands.execute('application:toggle-left-area')")
+        expect(page.locator("#jp-left-stack")).to_be_visible(visible=is_open)
+        fills(page)
+    page.set_viewport_size(VIEWPORT)
     plain = settled(lambda: faded(page, 1), page)
     drag(page, 0, 0.3, 0.6)
     view = page.locator("section.deluge").first

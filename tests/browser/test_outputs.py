@@ -68,7 +68,7 @@ def test_in_jupyterlab_every_container_shows_its_view_once_with_its_controls(
         assert min(box["width"], box["height"]) > 90, (name, box)
 
 
-def test_charts_of_a_notebook_that_is_opened_again_fill_their_cells(page: Page, jupyter: Jupyter) -> None:
+def test_charts_of_a_notebook_that_is_opened_again_fill_and_follow_their_cells(page: Page, jupyter: Jupyter) -> None:
     chart: Any = events_chart(["a", "b"], [0.5, 0.3])
     data, metadata = chart._repr_mimebundle_()
     shown = new_output("display_data", data=data, metadata=metadata)
@@ -86,6 +86,12 @@ def test_charts_of_a_notebook_that_is_opened_again_fill_their_cells(page: Page, 
         cell = "e.closest('.jp-OutputArea-output')"
         return charts.evaluate_all(f"all => all.map(e => {cell}.clientWidth - e.getBoundingClientRect().width)")
 
+    becomes(lambda: all(0 <= room <= 60 for room in rooms()), True, page)
+    # No widget is on the page, so the charts themselves must notice.
+    page.set_viewport_size({"width": 900, "height": 900})
+    becomes(lambda: all(0 <= room <= 60 for room in rooms()), True, page)
+    page.evaluate("() => window.jupyterapp.commands.execute('application:toggle-left-area')")
+    expect(page.locator("#jp-left-stack")).to_be_hidden()
     becomes(lambda: all(0 <= room <= 60 for room in rooms()), True, page)
     # A server does not end while it starts a kernel.
     page.evaluate("() => window.jupyterapp.shell.currentWidget.sessionContext.ready")

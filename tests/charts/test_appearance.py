@@ -146,7 +146,9 @@ def test_labels_are_at_least_eleven_pixels_high(chart: str) -> None:
 @pytest.mark.parametrize("chart", CHARTS)
 def test_a_chart_is_as_wide_as_its_cell_and_its_picture_900_pixels(chart: str) -> None:
     data, metadata = CHARTS[chart]()._repr_mimebundle_()
-    assert data[VEGA_LITE]["params"][-1]["init"].startswith("containerSize()[0]")
+    params = {param["name"]: param for param in data[VEGA_LITE]["params"]}
+    assert params["width"]["init"] == "chart_width"
+    assert params["chart_width"]["init"].startswith("containerSize()[0]")
     assert metadata["image/png"]["width"] == 900
     assert struct.unpack(">I", base64.b64decode(data["image/png"])[16:20]) == (1800,)
 

@@ -1,5 +1,6 @@
 // The widgets of the course, as one anywidget module.
 
+import { fitCharts } from "../host/chart_width.ts";
 import { hideFallback } from "../host/fallback.ts";
 import { defineWidget } from "../host/widget.ts";
 import { Bets } from "../lab/bets.ts";
@@ -12,4 +13,5 @@ export default defineWidget((model: DialModel | BetsModel, el, signal) => {
   el.append(widget.root);
   signal.addEventListener("abort", () => widget.root.remove());
   hideFallback((model as DialModel).get("link"), signal);
+  fitCharts();
 });
