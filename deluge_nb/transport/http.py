@@ -24,7 +24,7 @@ from ..dialects.reading.decode import parse_error
 from ..errors import MalformedResponseError, RequestError
 from ..models.spec import Address, Endpoint, Served
 from .address import ServerAddress, mask
-from .certificates import PermanentConnectError, context_for, hidden_endless_file, proxy_login
+from .certificates import PermanentConnectError, context_for, proxy_login
 from .portal import Together
 from .rate_limits import seconds_until_reset
 from .reading import (
@@ -36,6 +36,7 @@ from .reading import (
     UnreadableBodyError,
     as_document,
     assembled,
+    is_document,
 )
 from .retries import EXHAUSTED_CODES, FailedAttempt, is_transient, plausible_wait, retry_after, with_retries
 from .secrecy import Secrets, basic, key_headers, override
@@ -283,7 +284,7 @@ class Transport:
 
     def _document(self, request: Request, reply: Reply, body: Body, model: str) -> bytes:
         """Return a reply as the document that the dialect parses."""
-        if self._served is not None:
+        if self._served is not None or (body.reader is None and is_document(body.content)):
             return body.content
         content_type = reply.header("content-type")
         try:
@@ -341,10 +342,9 @@ class Transport:
                 connections = httpx.AsyncHTTPTransport(context_for(base), limits=limits, trust_env=False)
                 self._backend = HttpxBackend(connections, self._timeouts)
             else:
-                with hidden_endless_file():
-                    from .aiohttp_backend import KeepAliveBackend
+                from .network.opening import open_backend
 
-                self._backend = backend = KeepAliveBackend(base, self._timeouts)
+                self._backend = backend = open_backend(base, self._timeouts)
                 self.secrets = self.secrets.and_those_of(backend.secrets)
             self._finalizer = weakref.finalize(self, _close, self._backend, loop)
         return self._backend

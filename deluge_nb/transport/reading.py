@@ -21,6 +21,8 @@ ACCEPTED_CODINGS = "gzip, deflate"
 """Codings that the client asks for; :mod:`zlib` unpacks each."""
 
 _ZLIB_BITS = {"gzip": 31, "x-gzip": 31, "deflate": 15}
+# First bytes of gzip, with which no text begins.
+_GZIP = b"\x1f\x8b"
 # Bytes that are unpacked before their number is checked.
 _STEP = 1 << 18
 # A longer list of pieces is joined, so that a body sent byte by byte makes no list of millions.
@@ -66,18 +68,34 @@ def body_stream(reply: Reply) -> AsyncIterable[bytes]:
     """
     stream, packed = reply.pieces(), reply.header("content-encoding")
     if packed is None:
-        return stream
+        return _unpack_unnamed(stream)
     named = (part.strip().lower() for part in packed.split(","))
     codings = [coding for coding in named if coding not in ("", "identity")]
     if len(codings) > 1:
         raise UnreadableBodyError(f"its answer is packed {len(codings)} times ({', '.join(codings)[:80]})")
     if not codings:
-        return stream
+        return _unpack_unnamed(stream)
     if codings[0] not in _ZLIB_BITS:
         raise UnreadableBodyError(
             f"its answer is in the coding {codings[0][:40]!r}, which was not asked for ({ACCEPTED_CODINGS} were)"
         )
     return _unpack(stream, codings[0])
+
+
+async def _unpack_unnamed(stream: AsyncIterable[bytes]) -> AsyncIterator[bytes]:
+    """Yield a stream, unpacked if it is gzip; some gateways pack a body and leave the header out."""
+    rest, first = aiter(stream), b""
+    async for piece in rest:
+        first += piece
+        if not _GZIP.startswith(first[: len(_GZIP)]) or len(first) >= len(_GZIP):
+            break
+    if first.startswith(_GZIP):
+        async for piece in _unpack(_chain([first], rest), "gzip"):
+            yield piece
+        return
+    yield first
+    async for piece in rest:
+        yield piece
 
 
 async def _unpack(stream: AsyncIterable[bytes], coding: str) -> AsyncIterator[bytes]:
@@ -210,6 +228,10 @@ class Body:
         httpx.HTTPError
             When the connection ends early.
         """
+        whole = reply.whole_document()
+        if whole is not None and len(whole) <= self.max_size:  # nearly every reply
+            self._pieces.append(whole)
+            return
         pieces, size, has_begun = self._pieces, 0, make_reader is None
         stream = aiter(body_stream(reply))
         async for piece in stream:
@@ -256,6 +278,13 @@ def too_long() -> UnreadableBodyError:
     return UnreadableBodyError(f"its answer is longer than {MAX_REPLY_SIZE >> 20} MB")
 
 
+def is_document(body: bytes) -> bool:
+    """Return True for the form of nearly every reply: a document of one line, or with a bracket on the first line."""
+    if body[:1] != b"{" or not body[-4:].rstrip().endswith(b"}") or b"\r" in body:
+        return False
+    return body.find(b"\n") in (-1, 1, len(body) - 1)
+
+
 def as_document(
     body: bytes, make_reader: Callable[[], StreamReader] | None, content_type: str | None, dialect: str
 ) -> bytes:
@@ -281,11 +310,6 @@ def as_document(
     RequestError
         When it is a stream that reports a failure.
     """
-    # Nearly every reply is a document of one line, or one whose first line is only its bracket.
-    if body[:1] == b"{" and body[-4:].rstrip().endswith(b"}") and b"\r" not in body:
-        end = body.find(b"\n")
-        if end in (-1, 1, len(body) - 1):
-            return body
     if make_reader is None or not body.strip():
         return body
     reader = make_reader()
@@ -328,6 +352,7 @@ __all__ = [
     "as_document",
     "assembled",
     "body_stream",
+    "is_document",
     "read_stream",
     "too_long",
 ]

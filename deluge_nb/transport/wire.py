@@ -116,6 +116,10 @@ class Reply(ABC):
         values = [value for key, value in self.raw_headers if key.lower() == wanted]
         return ", ".join(map(_as_text, values)) if values else None
 
+    def whole_document(self) -> bytes | None:
+        """Return the body, if all of it has arrived and it begins like a JSON object; else None, and none is taken."""
+        return None
+
     @abstractmethod
     def pieces(self) -> AsyncIterable[bytes]:
         """Return the body as it arrives, in the coding in which it was sent."""

@@ -13,7 +13,7 @@ from tests.jobs.rows import ask
 _method = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else None
 _processes = multiprocessing.get_context(_method)
 # Arrow loads pandas with the first table.
-_processes.set_forkserver_preload([__name__, "deluge_nb.transport.aiohttp_backend", "pyarrow.parquet", "pandas"])
+_processes.set_forkserver_preload([__name__, "deluge_nb.transport.network.direct", "pyarrow.parquet", "pandas"])
 
 
 def score(address: str, folder: str, count: int, part_rows: int) -> None:

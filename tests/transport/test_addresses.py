@@ -10,7 +10,7 @@ import pytest
 
 from deluge_nb import LLMClient, SettingError
 from deluge_nb.transport.address import is_this_machine, mask, read_address
-from deluge_nb.transport.aiohttp_backend import proxy_for
+from deluge_nb.transport.network.proxies import proxy_for
 from tests import fault_server
 from tests.fault_server import FaultServer, reply
 

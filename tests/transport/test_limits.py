@@ -84,6 +84,7 @@ GROWS: dict[str, tuple[Callable[[], Iterator[bytes] | list[bytes]], str | None]]
         "nested",
     ),
     "gzip": (lambda: coded(bomb(), b"gzip"), "longer than 8 MB"),
+    "gzip without its header": (lambda: [PLAIN + bomb()], "longer than 8 MB"),
     "deflate": (lambda: coded(bomb(bits=15), b"deflate"), "longer than 8 MB"),
     "gzip twice": (lambda: coded(bomb(2), b"gzip, gzip"), "packed 2 times"),
     "gzip three times": (lambda: coded(bomb(3), b"gzip,gzip , x-gzip"), "packed 3 times"),

@@ -1,48 +1,40 @@
-"""The network backend for many concurrent requests: aiohttp's connections.
+"""Connections through a proxy, by aiohttp.
 
-httpx searches its whole connection pool at every request, which dominates the cost at a hundred connections. Errors
-are mapped to httpx's classes here, so that all backends fail alike, and a closed connection is not reported as a
+Errors are mapped to httpx's classes here, so that all backends fail alike, and a closed connection is not reported as a
 time-out.
 """
 
 from __future__ import annotations
 
-import contextlib
-import fnmatch
-import ipaddress
-import os
-import re
 import ssl
-import urllib.request
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
-from urllib.parse import urlsplit
 
 import aiohttp
 import httpx
 from pydantic import SecretStr
 
-from ..printable import printable
-from .address import is_this_machine, read_address
-from .certificates import PermanentConnectError, context_for, proxy_login, refusal
-from .secrecy import basic
-from .wire import Reply, Timeouts
+from ..certificates import PermanentConnectError, context_for, proxy_login, refusal
+from ..secrecy import basic
+from ..wire import Reply, Timeouts
+from .proxies import ProxySetting
 
 _ERRORS = (httpx.TransportError, aiohttp.ClientError, TimeoutError)
 _NOT_CONNECTED = (aiohttp.ClientProxyConnectionError, aiohttp.ClientConnectorError, aiohttp.ClientConnectorDNSError)
 
 
-class KeepAliveBackend:
+class ProxyBackend:
     """Backend with an unlimited pool of keep-alive connections to one server; made on the loop that uses it.
 
     Parameters
     ----------
     url
-        Address of the server; selects the proxy from the environment.
+        Address of the server.
     timeouts
         Limits of each request.
+    setting
+        The proxy.
 
     Raises
     ------
@@ -53,25 +45,24 @@ class KeepAliveBackend:
     secrets: list[SecretStr]
     """The login of the proxy in its forms, which a proxy may quote."""
 
-    def __init__(self, url: str, timeouts: Timeouts) -> None:
-        set_proxy = proxy_for(url)
-        proxy = None if set_proxy is None else set_proxy.checked()
+    def __init__(self, url: str, timeouts: Timeouts, setting: ProxySetting) -> None:
+        proxy = setting.checked()
         # The client limits concurrency itself. `trust_env` stays off here, because aiohttp would then look for a
         # password file at every request.
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0, ssl=context_for(url, "" if proxy is None else proxy.scheme + ":")),
+            connector=aiohttp.TCPConnector(limit=0, ssl=context_for(url, proxy.scheme + ":")),
             cookie_jar=aiohttp.DummyCookieJar(),
             timeout=aiohttp.ClientTimeout(sock_connect=timeouts.connect, sock_read=timeouts.read),
             # The transport unpacks within limits of size.
             auto_decompress=False,
         )
-        login = None if proxy is None else _login_of(proxy)
-        self.secrets = [] if set_proxy is None else set_proxy.secrets
+        login = _login_of(proxy)
+        self.secrets = setting.secrets
         # A proxy reads the login in the request itself, or for TLS in the one that opens the tunnel. Not by the
         # parameters that aiohttp has for it: they warn that they will go.
         self._proxy_login = login if url.startswith("http:") else None
-        self._proxy = None if proxy is None else _as_proxy(proxy, login)
-        self._proxy_setting = "" if set_proxy is None else set_proxy.setting
+        self._proxy = _as_proxy(proxy, login)
+        self._proxy_setting = setting.setting
 
     async def send(self, method: str, url: str, headers: Mapping[str, str], content: bytes | None) -> Reply:
         """Send a request, and wait for the headers of its reply."""
@@ -91,7 +82,7 @@ class KeepAliveBackend:
 
     def _proxy_error(self, error: Exception) -> httpx.ConnectError | None:
         """Return the error for a proxy that cannot be reached; None for any other."""
-        if self._proxy is None or type(error) not in _NOT_CONNECTED:
+        if type(error) not in _NOT_CONNECTED:
             return None
         assert isinstance(error, aiohttp.ClientConnectorError)
         if error.host != self._proxy.url.host:
@@ -101,8 +92,7 @@ class KeepAliveBackend:
 
     def _proxy_options(self) -> dict[str, Any]:
         """Return the address of the proxy and its headers, to be passed on and not kept."""
-        proxy = self._proxy
-        return {} if proxy is None else {"proxy": str(proxy.url), "proxy_headers": dict(proxy.headers)}
+        return {"proxy": str(self._proxy.url), "proxy_headers": dict(self._proxy.headers)}
 
     async def aclose(self) -> None:
         """Close the connections."""
@@ -136,85 +126,6 @@ class _AiohttpReply(Reply):
         else:
             return
         raise mapped
-
-
-@dataclass(frozen=True, slots=True)
-class ProxySetting:
-    """A proxy of the environment, with the name of the variable that has it."""
-
-    setting: str
-    address: SecretStr
-
-    def checked(self) -> httpx.URL:
-        """Return the address of the proxy.
-
-        Raises
-        ------
-        PermanentConnectError
-            When it is no address, or that of a proxy with another protocol.
-        """
-        text = self.address.get_secret_value()
-        scheme = text.partition("://")[0].lower()
-        if not scheme or read_address(f"http{text[len(scheme) :]}") is None:
-            reason = f"{self.setting} must be the address of a proxy such as 'http://proxy:3128', not {_masked(text)!r}"
-        elif scheme not in ("http", "https"):
-            advice = "pass transport=httpx.AsyncHTTPTransport(proxy=…), which needs httpx[socks], or set an HTTP proxy"
-            reason = f"{self.setting} names the proxy {_masked(text)!r}, and {scheme} is not spoken here; {advice}"
-        else:
-            return httpx.URL(text.strip())
-        del text
-        raise PermanentConnectError(reason)
-
-    @property
-    def secrets(self) -> list[SecretStr]:
-        """The login of the proxy in its forms."""
-        address = read_address(self.address.get_secret_value())
-        if address is None or address.login is None:
-            return []
-        header = SecretStr(basic(address.login).get_secret_value().partition(" ")[2])
-        return [*address.secrets, header]
-
-
-def proxy_for(url: str) -> ProxySetting | None:
-    """Return the proxy that the environment sets for an address, or None; this machine is reached without one."""
-    parts = urlsplit(url)
-    host, port = parts.hostname, parts.port or {"http": 80, "https": 443}.get(parts.scheme, 0)
-    if not host or is_this_machine(url) or _is_exempt(host, port) or urllib.request.proxy_bypass(host):
-        return None
-    proxies = urllib.request.getproxies()
-    kind = parts.scheme if proxies.get(parts.scheme) else "all"
-    proxy = proxies.get(kind)
-    if not proxy:
-        return None
-    names = [name for name in os.environ if name.lower() == f"{kind}_proxy" and os.environ[name]]
-    setting = min(names, key=str.isupper, default="the system's settings")
-    return ProxySetting(setting, SecretStr(proxy if "://" in proxy else f"http://{proxy}"))
-
-
-def _is_exempt(host: str, port: int) -> bool:
-    """Return whether NO_PROXY names a host: its name, domain, address or network, or one of them with a port."""
-    setting = os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or ""
-    for entry in re.split(r"[\s,;]+", setting.lower()):
-        bare = re.sub(r"^\w+://", "", entry).rstrip("/")
-        match = re.fullmatch(r"(\[.*\]|[^:]*)(?::(\d+))?", bare)  # an IPv6 address without brackets has more colons
-        name, limit = (match[1], match[2]) if match is not None else (bare, None)
-        if name and limit in (None, str(port)) and _covers(name.strip("[]").rstrip("."), host.rstrip(".")):
-            return True
-    return False
-
-
-def _covers(name: str, host: str) -> bool:
-    with contextlib.suppress(ValueError):
-        return ipaddress.ip_address(host) in ipaddress.ip_network(name, strict=False)
-    with contextlib.suppress(UnicodeError):  # no names of hosts
-        name, host = name.encode("idna").decode(), host.encode("idna").decode()
-    domain = name.removeprefix("*").removeprefix(".")
-    return host == domain or host.endswith(f".{domain}") or fnmatch.fnmatchcase(host, name)
-
-
-def _masked(text: str) -> str:
-    """Return the address of a proxy, readable or not, without its login."""
-    return printable(f"***@{text.rpartition('@')[2]}" if "@" in text else text)
 
 
 def _login_of(proxy: httpx.URL) -> SecretStr | None:

@@ -1,0 +1,1 @@
+"""Connections to servers: directly, or through a proxy."""
