@@ -192,20 +192,39 @@ def test_indentation_after_a_line_break_stays(host: Host, which: int) -> None:
     assert edges[1][0] - edges[0][0] > 20
 
 
-def test_a_right_to_left_line_stays_within_the_box(host: Host) -> None:
-    page = sized(host(LogprobView(table(*((" שלום", 0.5) for _ in range(40))))), 400)
-    inner = page.locator(".deluge-sheet").bounding_box()
-    assert inner is not None
+FIRST_LETTER = """(e) => {
+    const token = e.firstElementChild.firstChild;
+    const range = document.createRange();
+    const start = token.data.length - token.data.trimStart().length;
+    range.setStart(token, start);
+    range.setEnd(token, start + 1);
+    return range.getBoundingClientRect().right;
+}"""
+LEFTS = "all => all.flatMap((e) => [...e.children].map((token) => token.getBoundingClientRect().left))"
+
+
+@pytest.mark.parametrize("which", [0, 1])
+def test_a_right_to_left_line_stays_within_the_box(host: Host, which: int) -> None:
     # A wrapped line runs as its paragraph does, though it has no letter of that direction.
-    mixed = host(LogprobView(table(*((" שלום", 0.5) for _ in range(9)), *((" ABC", 0.5) for _ in range(20)))))
-    last = sized(mixed, 400).locator(".deluge-line").last
-    lefts = last.locator("[data-token]").evaluate_all("all => all.map((e) => e.getBoundingClientRect().left)")
+    mixed = table(*((" שלום", 0.5) for _ in range(9)), *((" ABC", 0.5) for _ in range(20)))
+    lines = '.deluge-side[data-side="1"]' if which else ".deluge-line"
+    page = sized(host(LogprobCompare(mixed, mixed) if which else LogprobView(mixed)), 400)
+    last = page.locator(lines).last
+    assert last.locator("[data-token]").count() > 0
     assert last.evaluate("e => getComputedStyle(e).direction") == "rtl"
-    assert len(lefts) > 2
-    page = sized(host(LogprobView(table(*((" שלום", 0.5) for _ in range(40))))), 400)
-    lefts = page.locator(".deluge-line").evaluate_all("all => all.map((e) => e.getBoundingClientRect().left)")
+    assert last.evaluate("e => getComputedStyle(e).unicodeBidi") == "isolate"
+
+    rows = table(*((" שלום", 0.5) for _ in range(40)))
+    page = sized(host(LogprobCompare(rows, rows) if which else LogprobView(rows)), 400)
+    inner = page.locator(lines).first.bounding_box()
+    assert inner is not None
+    lefts = page.locator(lines).evaluate_all(LEFTS)
     assert len(lefts) > 3
     assert min(lefts) >= inner["x"] - 1
+    if which:  # wrapped lines of a column begin at its right edge with a letter
+        edges = page.locator(lines).evaluate_all(f"all => all.slice(1).map({FIRST_LETTER})")
+        assert max(edges) - min(edges) <= 1
+        assert max(edges) == pytest.approx(inner["x"] + inner["width"], abs=1)
 
 
 @pytest.mark.parametrize(

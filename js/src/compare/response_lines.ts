@@ -3,7 +3,8 @@
 
 import { ensureCapacity } from "../data/columns.ts";
 import type { Store } from "../data/store.ts";
-import type { Cell, Layout } from "../text/layout.ts";
+import { Directions } from "../text/direction.ts";
+import type { Cell, Layout, PlacedCell } from "../text/layout.ts";
 import { breakFlags, LastLine } from "../text/line_breaks.ts";
 
 /** A text as it is drawn, and where lines may break around it. */
@@ -24,6 +25,7 @@ export class ResponseLines {
   readonly lastLine = new LastLine((token, cell) => this.#addRow(token, cell));
   /** The first token that is not laid out. */
   nextToken = 0;
+  readonly directions = new Directions(this);
   readonly #texts = new Map<number, MeasuredText>();
 
   constructor(
@@ -54,6 +56,32 @@ export class ResponseLines {
     };
     this.#texts.set(textIndex, text);
     return text;
+  }
+
+  /** The cells on a row, with their tokens and their indices within these. */
+  *cellsOn(row: number): Generator<PlacedCell> {
+    const isLast = row >= this.lastRow;
+    const lastToken = isLast ? this.nextToken : (this.rowTokens[row + 1] ?? 0);
+    const lastCell = isLast ? 0 : (this.rowCells[row + 1] ?? 0);
+    if (row > this.lastRow) return;
+    let index = this.rowCells[row] ?? 0;
+    let token = this.rowTokens[row] ?? 0;
+    for (; token < lastToken || (token === lastToken && index < lastCell); token++) {
+      const { cells } = this.textOf(token);
+      const end = token === lastToken ? lastCell : cells.length;
+      for (; index < end; index++) yield { token, index, cell: cells[index] as Cell };
+      index = 0;
+    }
+  }
+
+  /** False if a row begins after a line break, or the text. */
+  isWrapped(row: number): boolean {
+    const token = this.rowTokens[row] ?? 0;
+    const index = this.rowCells[row] ?? 0;
+    const breaks = index
+      ? this.textOf(token).cells[index - 1]?.breaks
+      : !token || this.textOf(token - 1).breaks;
+    return !breaks;
   }
 
   /** Start a row with the next token. */

@@ -3,7 +3,7 @@
 
 import { ensureCapacity, lastPassing } from "../data/columns.ts";
 import { hangingWidth } from "../text/hanging.ts";
-import type { Cell, Layout, PlacedCell } from "../text/layout.ts";
+import type { Layout, PlacedCell } from "../text/layout.ts";
 import { canBreak } from "../text/line_breaks.ts";
 import type { Alignment, TokenRef } from "./alignment.ts";
 import { ResponseLines } from "./response_lines.ts";
@@ -113,28 +113,20 @@ export class RowLayout {
 
   /** The row on which a token begins. */
   rowOf({ side, token }: TokenRef): number {
-    const { rowTokens, rowCells, lastRow } = this.#responses[side] as ResponseLines;
+    const { rowTokens, rowCells, lastRow } = this.linesOf(side);
     return lastPassing(Math.min(lastRow + 1, this.rowCount), (row) => {
       const first = rowTokens[row] ?? 0;
       return first < token || (first === token && rowCells[row] === 0);
     });
   }
 
-  /** The cells of a response on a row, with their tokens and their indices within these. */
-  *cellsOn(side: number, row: number): Generator<PlacedCell> {
-    const response = this.#responses[side] as ResponseLines;
-    const isLast = row >= response.lastRow;
-    const lastToken = isLast ? response.nextToken : (response.rowTokens[row + 1] ?? 0);
-    const lastCell = isLast ? 0 : (response.rowCells[row + 1] ?? 0);
-    if (row > response.lastRow) return;
-    let index = response.rowCells[row] ?? 0;
-    let token = response.rowTokens[row] ?? 0;
-    for (; token < lastToken || (token === lastToken && index < lastCell); token++) {
-      const { cells } = response.textOf(token);
-      const end = token === lastToken ? lastCell : cells.length;
-      for (; index < end; index++) yield { token, index, cell: cells[index] as Cell };
-      index = 0;
-    }
+  /** The cells of a response on a row. */
+  cellsOn(side: number, row: number): Generator<PlacedCell> {
+    return this.linesOf(side).cellsOn(row);
+  }
+
+  linesOf(side: number): ResponseLines {
+    return this.#responses[side] as ResponseLines;
   }
 
   /** The responses that have text on a row. */
@@ -144,13 +136,7 @@ export class RowLayout {
 
   /** The width of the white space in front of a wrapped row of a response: px. */
   hangOf(side: number, row: number): number {
-    const response = this.#responses[side] as ResponseLines;
-    const token = response.rowTokens[row] ?? 0;
-    const index = response.rowCells[row] ?? 0;
-    const breaks = index
-      ? response.textOf(token).cells[index - 1]?.breaks
-      : !token || response.textOf(token - 1).breaks;
-    return breaks ? 0 : hangingWidth(this.cellsOn(side, row), this.measure);
+    return this.linesOf(side).isWrapped(row) ? hangingWidth(this.cellsOn(side, row), this.measure) : 0;
   }
 
   /** The token of a response at a distance from the left edge (px); null if it has none on the row. */
@@ -194,7 +180,7 @@ export class RowLayout {
     const { units } = this.alignment;
     let hasText = false;
     for (let side = 0; side < this.#responses.length; side++) {
-      const response = this.#responses[side] as ResponseLines;
+      const response = this.linesOf(side);
       const from = units[side]?.[unit] ?? 0;
       if (from === units[side]?.[unit + 1]) continue;
       hasText = true;
@@ -210,7 +196,7 @@ export class RowLayout {
   #fitsOnRow(ends: number[]): boolean | null {
     let fits = true;
     for (let side = 0; side < this.#responses.length; side++) {
-      const response = this.#responses[side] as ResponseLines;
+      const response = this.linesOf(side);
       const end = ends[side] ?? 0;
       let width = 0;
       for (let token = response.nextToken; token < end; token++) {

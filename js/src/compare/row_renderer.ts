@@ -174,6 +174,7 @@ export class RowRenderer {
     const line = element("div", "deluge-line deluge-side");
     line.dataset["side"] = String(side);
     line.setAttribute("role", "none");
+    this.rows.linesOf(side).directions.turn(line, row);
     // Not a margin: the column must stay where it is.
     line.style.textIndent = `${-this.rows.hangOf(side, row)}px`;
     for (const { token, index, cell } of this.rows.cellsOn(side, row)) {

@@ -2,24 +2,37 @@
 // wrapped runs as its paragraph does.
 
 import { LETTER, RIGHT_TO_LEFT } from "./hanging.ts";
-import type { Layout } from "./layout.ts";
+import type { PlacedCell } from "./layout.ts";
 
 /** Lines in front of a wrapped one in which the first letter of its paragraph is looked for. */
 const MAX_BACK = 200;
+
+/** Lines of text, as a layout has them. */
+interface Lines {
+  /** False if a line begins after a line break, or the text. */
+  isWrapped(line: number): boolean;
+  cellsOn(line: number): Iterable<PlacedCell>;
+}
 
 /** Finds the directions of lines; costs nothing until a line with right-to-left letters is seen. */
 export class Directions {
   #mayTurn = false;
 
-  constructor(private readonly layout: Layout) {}
+  constructor(private readonly lines: Lines) {}
+
+  /** Let a wrapped line run as its paragraph does. Return true if that is from right to left. */
+  turn(element: HTMLElement, line: number): boolean {
+    element.dir = this.of(line);
+    return element.dir === "rtl";
+  }
 
   /** The direction of a wrapped line; empty if its own first letter decides. */
-  of(line: number): "" | "ltr" | "rtl" {
-    const { layout } = this;
+  of(line: number): string {
+    const { lines } = this;
     this.#mayTurn ||= RIGHT_TO_LEFT.test(this.#textOf(line));
-    if (!this.#mayTurn || !layout.isWrapped(line)) return "";
+    if (!this.#mayTurn || !lines.isWrapped(line)) return "";
     let first = line;
-    while (first > Math.max(0, line - MAX_BACK) && layout.isWrapped(first)) first--;
+    while (first > line - MAX_BACK && lines.isWrapped(first)) first--;
     for (; first <= line; first++) {
       const letter = LETTER.exec(this.#textOf(first))?.[0];
       if (letter) return RIGHT_TO_LEFT.test(letter) ? "rtl" : "ltr";
@@ -28,6 +41,6 @@ export class Directions {
   }
 
   #textOf(line: number): string {
-    return Array.from(this.layout.cellsOn(line), ({ cell }) => cell.shown).join("");
+    return Array.from(this.lines.cellsOn(line), ({ cell }) => cell.shown).join("");
   }
 }

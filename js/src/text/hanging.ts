@@ -8,27 +8,17 @@ export const RIGHT_TO_LEFT =
   /[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc\u{10800}-\u{10fff}\u{1e800}-\u{1efff}]/u;
 export const LETTER = /\p{L}/u;
 
-/**
- * The width of the white space that a wrapped line begins with: px. It is 0 if the line has nothing else, and if it is drawn
- * from right to left, because it then ends at the left edge.
- */
+/** The width of the white space that a wrapped line begins with: px. It is 0 if the line has nothing else. */
 export function hangingWidth(
   line: Iterable<{ cell: Fragment & { width: number } }>,
   measure: (text: string) => number,
 ): number {
   let width = 0;
-  let isHanging = true;
-  let hasText = false;
   for (const { cell } of line) {
     const { shown, copied } = cell;
-    if (isHanging) {
-      const size = WHITE_SPACE.exec(copied)?.[0].length ?? 0;
-      isHanging = size > 0 && size === copied.length;
-      width += isHanging ? cell.width : measure(shown.slice(0, size));
-    }
-    hasText ||= !isHanging;
-    const letter = LETTER.exec(shown)?.[0];
-    if (letter) return RIGHT_TO_LEFT.test(letter) ? 0 : width;
+    const size = WHITE_SPACE.exec(copied)?.[0].length ?? 0;
+    if (!size || size < copied.length) return width + measure(shown.slice(0, size));
+    width += cell.width;
   }
-  return hasText ? width : 0;
+  return 0;
 }

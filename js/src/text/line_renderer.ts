@@ -148,13 +148,8 @@ export class LineRenderer {
     root.setAttribute("role", "none");
     const before = this.layout.beforeOn(line);
     if (before) root.append(element("span", "deluge-before", before));
-    const direction = this.#directions.of(line);
-    if (direction) {
-      root.dir = direction;
-      root.style.unicodeBidi = "isolate";
-    }
     // From right to left the white space ends the line.
-    root.style.marginLeft = `${direction === "rtl" ? 0 : -this.layout.hangOf(line)}px`;
+    root.style.marginLeft = `${this.#directions.turn(root, line) ? 0 : -this.layout.hangOf(line)}px`;
     for (const { token, index, cell } of this.layout.cellsOn(line)) {
       const span = renderCell(token, index, cell, this.host.idOf(token), this.store.count);
       paintCell(span, this.host.appearanceOf(token));
