@@ -210,6 +210,9 @@ def test_lesson_3_what_tools_show_is_not_possible() -> None:
     assert lesson3._odds() == pytest.approx(8.15, abs=0.02)
     assert lesson3._odds() ** 2 == pytest.approx(66.5, abs=0.3)
     assert 1 - math.fsum(np.exp(logprobs[:20])) == pytest.approx(0.03, abs=0.005)
+    # The last bar of the picture is the number that was guessed.
+    (picture,) = lesson3.LESSON.reveals["3.2"].figures()
+    assert f"everything else {100 * lesson3._tail():.1f} %" in repr(picture)
 
 
 @pytest.mark.model

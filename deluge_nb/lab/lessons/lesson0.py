@@ -65,7 +65,7 @@ LESSON = Lesson(
         ),
         "0.2": Reveal(
             {"friday": Guess("P(Friday)", lambda: probability(_DAYS, " Friday"))},
-            "After four days of a week, hardly anything else is possible.",
+            "After four days of a week, hardly anything else is likely.",
         ),
     },
     exercises={"0.1": _tokens, "0.2": _least, "0.3": _meaning},

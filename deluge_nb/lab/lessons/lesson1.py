@@ -40,6 +40,7 @@ def _king() -> Sequence[Any]:
 def _heads_or_tails() -> Key:
     listed = _listed(_COIN)
     heads, tails = listed.get(" heads", 0.0), listed.get(" tails", 0.0)
+    spelled = sum(share for text, share in listed.items() if text.strip().lower() in ("heads", "head", "tails", "tail"))
     return Key(
         heads + tails,
         "Two outcomes that exclude each other: their probabilities add up.",
@@ -48,10 +49,7 @@ def _heads_or_tails() -> Key:
             Mistake(0.5, "That is a fair coin: look at what the model gives the two words."),
             Mistake(heads, "That is heads alone: the event has tails in it as well."),
             Mistake(heads * tails, "That is the product: for one *or* the other, add."),
-            Mistake(
-                heads + tails + listed.get(" Heads", 0.0),
-                "Take only the two tokens *heads* and *tails*, not *Heads* with a capital letter.",
-            ),
+            Mistake(spelled, "Those are all spellings, such as *Heads*: take only the tokens *heads* and *tails*."),
         ],
         kind="probability",
     )
@@ -59,7 +57,8 @@ def _heads_or_tails() -> Key:
 
 def _neither() -> Key:
     listed = _listed(_COIN)
-    either = listed.get(" heads", 0.0) + listed.get(" tails", 0.0)
+    heads = listed.get(" heads", 0.0)
+    either = heads + listed.get(" tails", 0.0)
     others = sum(listed.values()) - either
     return Key(
         1 - either,
@@ -68,6 +67,8 @@ def _neither() -> Key:
             Mistake(0, "For a coin it would be nothing: but this is a sentence, and it can go on in other ways."),
             Mistake(others, "Those are the listed ones: everything else is missing."),
             Mistake(either, "That is the event itself: you want its complement."),
+            Mistake(1 - heads, "That is everything but *heads*: *tails* is still in it."),
+            Mistake(_tail(_COIN), "That is the tail alone: the list has other tokens than the two as well."),
         ],
         kind="probability",
     )
@@ -106,14 +107,14 @@ LESSON = Lesson(
                     lambda: _listed(_COIN).get(" heads", 0.0),
                     mistakes=[
                         Mistake(
-                            0.5, "Two sides, so fifty-fifty? The sentence says so, but the model does not count sides."
+                            0.5, "Two sides, so fifty-fifty? That is true of a fair coin, but the model does not count sides."
                         ),
                         Mistake(1, "Nothing that can be otherwise has probability 1."),
                     ],
                 )
             },
-            "The model's coin is not fair, and it has more than two sides: after these words a space, *Heads* with a "
-            "capital letter or *with* may come, too.",
+            "The model's coin is not fair. It also has more than two sides: a space may come, or *Heads* with a capital "
+            "letter, or *with*.",
             _coin,
         ),
         "1.2": Reveal(

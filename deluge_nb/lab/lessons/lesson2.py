@@ -72,6 +72,10 @@ def _order() -> Key:
         [
             Mistake(gap, "Those are the bits: the factor is 2 to that power."),
             Mistake(2**-gap, "That is the other way round: the first sentence is the likelier one."),
+            Mistake(
+                2.0 ** -bits("\nThe", _PILL),
+                "That is a probability, or a difference of two. For *how many times*, divide one by the other.",
+            ),
             Mistake(math.exp(gap), "That is e to the power of bits: take 2."),
         ],
         tolerance=0,
@@ -103,13 +107,14 @@ LESSON = Lesson(
                 "one": Guess(
                     "after one heads",
                     lambda: _share_of_heads(_ONE),
-                    mistakes=[Mistake(0.5, "So would a coin: it does not know what came before.")],
+                    mistakes=[Mistake(0.5, "That is right for a coin: it does not know what came before. But a model is asked.")],
                 ),
                 "heads": Guess("after four heads", lambda: _share_of_heads(_HEADS)),
                 "tails": Guess("after four tails", lambda: _share_of_heads(_TAILS)),
             },
-            "Here the model commits the *gambler's fallacy*: it takes the other side to be due. After *I threw the coin again "
-            "and again: heads, heads, heads, heads,* it does the opposite. A coin does not read, and does not remember.",
+            "This is the *gambler's fallacy*: the model expects the other side, as if it were due. Other words may turn it "
+            "round. After *I threw the coin again and again: heads, heads, heads, heads,* it finds *heads* likelier. A coin "
+            "does not read, and does not remember.",
         ),
         "2.2": Reveal(
             {
@@ -118,13 +123,20 @@ LESSON = Lesson(
                 ),
                 "reverse": Guess("P(peanut butter | Jelly and)", lambda: 2.0 ** -bits("Jelly and", " peanut butter")),
             },
-            "What stands behind the bar is known, and what stands before it is asked. If you exchange them, you ask another "
-            "question. The order of the words matters as well: it is another text.",
+            "The words after the bar are known, and you ask for the words before it. Exchange them, and you ask another "
+            "question. Here the words also change their order, so it is another text.",
         ),
         "2.3": Reveal(
-            {"tokens": Guess("the number of tokens", _tokens_to_zero, "number")},
-            "The computer's smallest number above zero is about 5 · 10⁻³²⁴. So we add logarithms: their sum would do for the "
-            "whole book.",
+            {
+                "tokens": Guess(
+                    "the number of tokens",
+                    _tokens_to_zero,
+                    "number",
+                    mistakes=[Mistake(0, "On paper it never is. A computer cannot write numbers as small as you like.")],
+                )
+            },
+            "The computer's smallest number above zero is about 5 · 10⁻³²⁴. So we add logarithms: even for the whole book, "
+            "their sum is a number of ordinary size.",
         ),
     },
     exercises={"2.1": _pudding, "2.2": _order, "2.3": _independent},

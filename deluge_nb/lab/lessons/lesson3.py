@@ -35,16 +35,17 @@ def _tail() -> float:
     return 1.0 - float(temperature_full(_logprobs(), 2.0)[:LISTED].sum())
 
 
-def temperature_figure(temperature: float) -> Any:
-    """Return the chart of the lesson's distribution at a temperature."""
+def temperature_figure(temperature: float, named: int = _SHOWN) -> Any:
+    """Return the chart of the lesson's distribution at a temperature, with the likeliest tokens by name."""
     from ...charts.probability.temperature import temperature_chart
 
-    names = list(likeliest(distribution(CUP), _SHOWN))
+    names = list(likeliest(distribution(CUP), named))
     return temperature_chart(names, _logprobs(), temperature, listed=LISTED, end=1.0)
 
 
 def _two() -> Sequence[Any]:
-    return (temperature_figure(2.0),)
+    # All that are listed, so that the last bar is the number that was guessed.
+    return (temperature_figure(2.0, LISTED),)
 
 
 def _odds() -> float:
@@ -116,8 +117,9 @@ LESSON = Lesson(
         "3.2": Reveal(
             {"tail": Guess("everything that is not listed, at temperature 2", _tail)},
             "At temperature 1 it was about three in a hundred. There are nearly 50,000 such tokens, and heat lifts all of "
-            "them. The blue bar is the truth, over all tokens. Suppose you know only the 20 listed ones: the grey bar is where "
-            "the probability may lie. The tick is what tools show that make the list add up to 1: it is *impossible*.",
+            "them. The blue bar is the truth, over all tokens. If you know only the 20 listed ones, the probability may lie "
+            "anywhere in the grey bar. Some tools make the 20 add up to 1. They show the tick, which is *impossible*: it is "
+            "outside the grey bar.",
             _two,
         ),
     },

@@ -100,7 +100,7 @@ def _needed() -> Key:
             Mistake(0.25 * (1.96 / 0.02) ** 2, "That is for p = ½: here p is about 0.3."),
             Mistake(math.sqrt(exact), "That is the square root: draws grow with the *square* of the precision."),
             Mistake(exact / 1.96**2, "Do not forget the 1.96: you want 95 of 100 samples."),
-            Mistake(exact * 4, "That is for one point to each side."),
+            Mistake(exact * 4, "That is for 0.01 to each side: 0.02 is the half width already."),
         ],
         tolerance=0,
         relative=0.045,
@@ -149,7 +149,8 @@ LESSON = Lesson(
                     mistakes=[Mistake(0, "There are 49,152 tokens: a thousand draws cannot show them all.")],
                 ),
             },
-            "In this sample. The probability that hides in unseen words shrinks slowly. It is called the *missing mass*.",
+            "Another sample gives slightly different numbers. The probability of all unseen words is called the *missing mass*. "
+            "It shrinks slowly.",
         ),
         "4.2": Reveal(
             {
@@ -157,7 +158,8 @@ LESSON = Lesson(
                 "thousand": Guess("the width after 1,000 draws", lambda: _width(1000)),
             },
             "A hundred times the draws make the interval about *eight to ten* times narrower, not a hundred times. Below, "
-            "bars are frequencies with the number of draws, lines are intervals, and ticks are the truth.",
+            "bars are frequencies, lines are intervals, and ticks are the truth. The number beside a word says how often it "
+            "was drawn.",
             _samples_shown,
         ),
     },
