@@ -212,7 +212,7 @@ def test_lesson_3_what_tools_show_is_not_possible() -> None:
     assert 1 - math.fsum(np.exp(logprobs[:20])) == pytest.approx(0.03, abs=0.005)
     # The last bar of the picture is the number that was guessed.
     (picture,) = lesson3.LESSON.reveals["3.2"].figures()
-    assert f"everything else {100 * lesson3._tail():.1f} %" in repr(picture)
+    assert f"everything else {100 * lesson3._tail():.1f} %" in picture.to_dict()["description"]
 
 
 @pytest.mark.model

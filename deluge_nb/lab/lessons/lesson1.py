@@ -107,7 +107,8 @@ LESSON = Lesson(
                     lambda: _listed(_COIN).get(" heads", 0.0),
                     mistakes=[
                         Mistake(
-                            0.5, "Two sides, so fifty-fifty? That is true of a fair coin, but the model does not count sides."
+                            0.5,
+                            "Two sides, so fifty-fifty? That is true of a fair coin, but the model does not count sides.",
                         ),
                         Mistake(1, "Nothing that can be otherwise has probability 1."),
                     ],

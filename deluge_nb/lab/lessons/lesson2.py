@@ -107,7 +107,11 @@ LESSON = Lesson(
                 "one": Guess(
                     "after one heads",
                     lambda: _share_of_heads(_ONE),
-                    mistakes=[Mistake(0.5, "That is right for a coin: it does not know what came before. But a model is asked.")],
+                    mistakes=[
+                        Mistake(
+                            0.5, "That is right for a coin: it does not know what came before. But a model is asked."
+                        )
+                    ],
                 ),
                 "heads": Guess("after four heads", lambda: _share_of_heads(_HEADS)),
                 "tails": Guess("after four tails", lambda: _share_of_heads(_TAILS)),
@@ -132,7 +136,9 @@ LESSON = Lesson(
                     "the number of tokens",
                     _tokens_to_zero,
                     "number",
-                    mistakes=[Mistake(0, "On paper it never is. A computer cannot write numbers as small as you like.")],
+                    mistakes=[
+                        Mistake(0, "On paper it never is. A computer cannot write numbers as small as you like.")
+                    ],
                 )
             },
             "The computer's smallest number above zero is about 5 · 10⁻³²⁴. So we add logarithms: even for the whole book, "

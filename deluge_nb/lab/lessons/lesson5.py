@@ -59,7 +59,7 @@ def _worm() -> Key:
         "The same words in another order: each word is read after those before it.",
         [
             Mistake(bird - worm, "Mind the sign: which of the two sentences costs more?"),
-            Mistake((worm - bird) * math.log(2), "That is in nats: `.surprisal()` gives bits."),
+            Mistake((worm - bird) * math.log(2), "That is in nats: the method *surprisal* gives bits."),
             Mistake(worm, "That is one whole sentence: subtract the other."),
             Mistake(bird, "That is one whole sentence: subtract it from the other."),
             Mistake(joined - bird, "Put a space in front of *early*, as in the sentence with the bird."),
@@ -100,7 +100,7 @@ LESSON = Lesson(
         ),
         "5.2": Reveal(
             {"saving": Guess("the saving", _saving, "bits")},
-            "Much of that is not in the word itself: after a strange word, the next words are harder to foresee too.",
+            "Much of that is not in the word itself: after a strange word, the next words are harder to foresee, too.",
         ),
         "5.3": Reveal(
             {"gap": Guess("the gap", _gap, "bits", [Mistake(13, "That would be a sentence nobody expects.")])},
@@ -113,7 +113,7 @@ LESSON = Lesson(
                 "cup": Guess("cup of …", lambda: _entropy(_CUP), "bits"),
                 "door": Guess("saw a …", lambda: _entropy(_DOOR), "bits"),
             },
-            "After *cup of* two words take nearly everything. After *saw a* it may be anybody.",
+            "After *cup of* two words take nearly everything. After *saw a* it may be anybody or anything.",
         ),
     },
     exercises={"5.1": _rain, "5.2": _worm, "5.3": _four_words},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -100,6 +101,11 @@ def _at_one_percent() -> Key:
                 "Those are odds: turn them into a probability, odds / (1 + odds).",
             ),
             Mistake(0.01, "That is the prior: the text has not been read yet."),
+            Mistake(_log_odds(_WON), "That is the evidence alone: add the logarithm of the odds before."),
+            Mistake(
+                _log_odds(_WON) - math.log(99),
+                "Those are the log-odds after the text: turn them into a probability.",
+            ),
         ],
         tolerance=0.004,
         kind="probability",
@@ -143,7 +149,7 @@ LESSON = Lesson(
                     ],
                 )
             },
-            "In 1,000 letters 20 are praise, and all 20 are found. But a tenth of the other 980 is called praise as well.",
+            "Of 1,000 letters 20 are praise, and all 20 are found. But a tenth of the other 980 is called praise as well.",
             _letters,
         ),
         "6.2": Reveal(
