@@ -42,6 +42,14 @@ def test_the_exact_probability_lies_in_the_bounds_and_a_list_that_adds_up_to_one
         assert row["low"] - 1e-9 <= row["probability"] <= row["high"] < row["share"]
 
 
+@pytest.mark.parametrize(
+    ("low", "parts"), [([0.1, 0.4], ["cannot win", "certain to win"]), ([0.1, 0.1], ["open", "open"])]
+)
+def test_a_label_is_open_only_where_none_is_certain_to_win(low: list[float], parts: list[str]) -> None:
+    (rows,) = label_bounds_chart(["yes", "no"], low, [0.2, 0.6]).to_dict()["datasets"].values()
+    assert [row["part"] for row in rows] == parts
+
+
 ODD: dict[str, Callable[[], Any]] = {
     "probabilities must": lambda: events_chart(["a"], ["x"]),
     "counts must": lambda: sampling_chart(["a", "b"], [0.5, 0.4], ["x", 2]),

@@ -285,6 +285,10 @@ def test_lesson_8_one_recording_is_about_right_and_the_other_too_modest() -> Non
     assert lesson8._right_between(reviews, *lesson8._MIDDLE) > lesson8._MIDDLE[1]
     assert 0 < len(lesson8._sure_and_wrong().lines) < 20
     assert 1 < lesson8._mean_size() < 4
+    # Both diagrams are seen at once, and read out.
+    (diagrams,) = lesson8.LESSON.reveals["8.1"].figures()
+    assert len(diagrams.hconcat) == 2
+    assert diagrams.to_dict()["description"].startswith("Capitals: 90% of 100 answers are right")
 
 
 @pytest.mark.model

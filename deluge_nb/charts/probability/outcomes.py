@@ -203,12 +203,13 @@ def label_bounds_chart(
     winner = next((index for index, bound in enumerate(others) if least[index] > bound), None)
     for index, (row, bottom, top) in enumerate(zip(rows, least.tolist(), most.tolist(), strict=True)):
         row |= {"low": bottom, "high": top, "least": percent(bottom), "most": percent(top)}
-        row["part"] = "certain to win" if index == winner else "open"
+        row["part"] = "open" if winner is None else "certain to win" if index == winner else "cannot win"
     verdict = "undecided" if winner is None else f"{labels[winner]} wins whatever the list hides"
     words = ", ".join(f"{row['outcome']} {row['least']} to {row['most']}" for row in rows)
     y = place_axis([f"{row['outcome']}: {row['least']} – {row['most']}" for row in rows])
     scale = alt.Scale(domain=[0, 1])
-    parts = alt.Scale(domain=["certain to win", "open"], range=[_COLORS.line, _COLORS.sure])
+    kinds, shades = ["certain to win", "cannot win"], [_COLORS.line, _COLORS.sure]
+    parts = alt.Scale(domain=["open"], range=shades[1:]) if winner is None else alt.Scale(domain=kinds, range=shades)
     color = alt.Color("part:N", title=None, scale=parts, legend=alt.Legend(orient="top"))
     tooltip = [alt.Tooltip("outcome:N"), alt.Tooltip("least:N"), alt.Tooltip("most:N")]
     x = alt.X("low:Q", title="Probability", scale=scale, axis=alt.Axis(format="~%"))

@@ -153,7 +153,8 @@ LESSON = Lesson(
                 "no": Guess("P(the answer begins with no)", lambda: verdict(SKY).lower["no"]),
             },
             "About half of the probability begins neither with yes nor with no: *The*, *I* and others are ways to "
-            "begin as well. The second chart gives everything that the list hides to one answer, then to the other.",
+            "begin as well. In the second chart, a bar begins at what the list has for an answer. It ends at that, plus "
+            "everything that the list hides.",
             _sky_shown,
         ),
         "7.2": Reveal(

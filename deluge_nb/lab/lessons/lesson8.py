@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import html
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -28,22 +28,21 @@ _CALIBRATION, _SPLITS, _SEED = 50, 200, 8
 _SIZES = ("none", "one", "two", "three", "all four")
 
 
-def reliability_figure(name: str) -> Any:
-    """Return the reliability diagram of a recording."""
-    from ...calibration.report import CalibrationReport
-
-    answers = recording(name)
-    return _titled(CalibrationReport(answers.confidence, answers.correct), name.capitalize())
+def reliability_of(game: Bets) -> Any:
+    """Return the reliability diagrams of both sides of a game."""
+    return _side_by_side({"You": game.report("you"), "Model": game.report("model")})
 
 
-def reliability_of(game: Bets, of: Literal["you", "model"]) -> Any:
-    """Return the reliability diagram of one side of a game."""
-    return _titled(game.report(of), of.capitalize())
+def _side_by_side(reports: Mapping[str, CalibrationReport]) -> Any:
+    """Return the reliability diagrams of reports: side by side, as two of them are higher than a screen."""
+    from ...charts.offline import OfflineHConcatChart
 
-
-def _titled(report: CalibrationReport, name: str) -> Any:
-    """Return the reliability diagram of a report, under a name."""
-    return report.reliability_chart().properties(title=name)
+    drawn: list[Any] = [report.reliability_chart().properties(title=name) for name, report in reports.items()]
+    words = [
+        f"{name}: {report.accuracy.value:.0%} of {len(report.correct)} answers are right, ECE {report.ece.value:.2f}"
+        for name, report in reports.items()
+    ]
+    return OfflineHConcatChart(hconcat=drawn, description="; ".join(words))
 
 
 def answered_figure(threshold: float) -> Any:
@@ -138,7 +137,11 @@ def _right_between(answers: Recording, low: float, high: float) -> float:
 
 
 def _diagrams() -> Sequence[Any]:
-    return (reliability_figure("capitals"), reliability_figure("reviews"))
+    from ...calibration.report import CalibrationReport
+
+    recorded = {name.capitalize(): recording(name) for name in ("capitals", "reviews")}
+    reports = {name: CalibrationReport(answers.confidence, answers.correct) for name, answers in recorded.items()}
+    return (_side_by_side(reports),)
 
 
 def _statements() -> Sequence[Any]:
@@ -175,6 +178,7 @@ def _brier() -> Key:
         [
             Mistake(0.3, "That is the mean error: square each one first."),
             Mistake(0.41, "That is the sum: divide by the number of forecasts."),
+            Mistake(0.27, "That is for three that came true: two did not, and their outcome is 0."),
             Mistake(math.sqrt(sum(squares) / 3), "No root at the end: that would be another score."),
             Mistake(0.09, "That squares the mean error: square each error, then take the mean."),
         ],
