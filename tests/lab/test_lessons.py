@@ -313,6 +313,8 @@ def test_the_watermark_of_forty_coins_and_of_undecided_places() -> None:
 def test_who_wrote_it_the_plain_sentence_surprises_less_and_the_groups_overlap() -> None:
     assert author._river(author.AUTHOR) < author._river(author.MODEL)
     assert 0 < author._fewest_errors() < 8
+    # The picture of the reveal has a line with as few errors as the number beside it.
+    assert author._errors(author.scores(), author._best_threshold()) == author._fewest_errors()
     mine, models = (np.array(author.scores()[name]) for name in (author.AUTHOR, author.MODEL))
     assert mine.mean() > models.mean()
     assert mine.min() < models.max()

@@ -45,7 +45,8 @@ def _bytes_of_bits() -> Key:
         [
             Mistake(30.4 / 8, "A file has whole bytes: round up."),
             Mistake(3, "Three bytes are 24 bits: something would be lost."),
-            Mistake(31, "Those are the bits: a byte has eight of them."),
+            Mistake(30.4, "Those are the bits: a byte has eight of them."),
+            Mistake(31, "Those are the bits, rounded up: a byte has eight of them."),
             Mistake(29, "Those are the letters, each a byte: that is the text without compression."),
         ],
         tolerance=0.01,
@@ -67,9 +68,9 @@ def _fair() -> Key:
 def _average() -> Key:
     return Key(
         0.5,
-        "With probability ½ each: −log₂ ½ is one bit a token, and two letters share it.",
+        "With probability ½ each: −log₂ ½ is one bit a word, and two letters share it.",
         [
-            Mistake(1, "That is for each *token*: it has two letters."),
+            Mistake(1, "That is for each *word*: it has two letters."),
             Mistake(2, "Two letters share one bit, not the other way round."),
             Mistake(4, "A letter takes less than a bit here."),
             Mistake(8, "Eight bits are a letter without compression."),
@@ -88,7 +89,8 @@ LESSON = Lesson(
     reveals={
         "9.1": Reveal(
             {"bits": Guess("the code", lambda: float(len(encode("\nThe", BIRD))), "bits")},
-            "As many bits as the surprises add up to, give or take one or two. (The number of tokens is sent separately.)",
+            "The surprises add up to nearly the same: they differ by two bits at most. (The number of tokens is sent "
+            "separately.)",
         ),
         "9.2": Reveal(
             {
@@ -97,8 +99,8 @@ LESSON = Lesson(
                     "the same words shuffled (bytes)", lambda: float(model_bytes(shuffled(NEWS))), "number"
                 ),
             },
-            "Order is what the model knows. For zlib, which looks for repeated letters, order hardly matters: it needs almost "
-            "the same for both.",
+            "The model knows the order of words. For zlib, which looks for repeated letters, order hardly matters: it needs "
+            "almost the same for both.",
         ),
         "9.3": Reveal(
             {

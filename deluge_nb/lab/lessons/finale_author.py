@@ -21,6 +21,7 @@ MODEL, AUTHOR = "by the model", "by the author"
 _RIVER = 3  # the pair that opens the lesson
 _THRESHOLD = 4.0
 _HIGHER_THRESHOLD = 5.0
+_PLACES = (3.0, 3.5, 4.0, 4.5, 5.0, 5.5, 6.0)
 _SHARE = 0.05
 
 
@@ -127,8 +128,14 @@ def _innocent() -> float:
     return (1 - _SHARE) * below[AUTHOR] / accused
 
 
-def _all_scores() -> Sequence[Any]:
-    return (threshold_figure(_THRESHOLD),)
+def _best_threshold() -> float:
+    """Return the place of the dial that puts the fewest sentences on the wrong side."""
+    values = scores()
+    return min(_PLACES, key=lambda place: _errors(values, place))
+
+
+def _best_line() -> Sequence[Any]:
+    return (threshold_figure(_best_threshold()),)
 
 
 def _false_alarms() -> Key:
@@ -142,6 +149,7 @@ def _false_alarms() -> Key:
             Mistake(accused / (accused + found), "That is the share of the *accused* sentences: divide by eight."),
             Mistake((accused + 1 - found) / 2, "Those are the errors of both kinds, among all sixteen."),
             Mistake(1 - accused, "That is the share that is left in peace."),
+            Mistake(shares_below(_THRESHOLD)[AUTHOR], "That is for a line at 4 bits."),
         ],
         kind="probability",
     )
@@ -154,10 +162,11 @@ def _pairs() -> Key:
     best = 1 - _fewest_errors() / (len(model) + len(author))
     return Key(
         share,
-        "Of 64 pairs. This share is called *AUROC*, and it needs no threshold.",
+        "This share of the pairs is called *AUROC*. It needs no threshold.",
         [
             Mistake(1 - share, "Those are the pairs in which the author's sentence has fewer bits."),
             Mistake(0.5, "That is what a coin would do."),
+            Mistake(64 * share, "That is the number of pairs: divide by 64."),
             Mistake(best, "That is what the best threshold gets right: compare pairs instead."),
             Mistake(float(np.mean(model < author)), "Those are eight pairs: take every sentence with every other."),
         ],
@@ -204,8 +213,8 @@ LESSON = Lesson(
                     ],
                 )
             },
-            "On average the groups differ clearly. They overlap where people write plainly.",
-            _all_scores,
+            "On average the groups differ clearly. They overlap where people write plainly. The picture shows a best line.",
+            _best_line,
         ),
         "11.3": Reveal(
             {
@@ -218,7 +227,7 @@ LESSON = Lesson(
                     ],
                 )
             },
-            "Few used a model. Even a small share of all the others is a larger crowd.",
+            "Few used a model. A small share of all the others is still more people.",
         ),
     },
     exercises={"11.1": _false_alarms, "11.2": _pairs, "11.3": _known},

@@ -181,8 +181,11 @@ def _z() -> Key:
             Mistake((34 - 24.5) / 12.25, "That is divided by the *variance*: take its square root."),
             Mistake(34 - 24.5, "That is how many more than half: count it in standard deviations."),
             Mistake(
+                34 / 49, "That is the share of green tokens: how far is 34 from half of 49, in standard deviations?"
+            ),
+            Mistake(
                 (34 - 24.5) / 7,
-                "√49 is the standard deviation of coins that count ±1. Those that count 0 or 1 have half of it.",
+                "You divided by √49: the standard deviation of 49 coins is half of that.",
             ),
             Mistake((34 / 49 - 0.5) / 0.5, "That is for *one* token: with 49 the mean varies √49 times less."),
         ],

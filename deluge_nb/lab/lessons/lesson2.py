@@ -109,7 +109,8 @@ LESSON = Lesson(
                     lambda: _share_of_heads(_ONE),
                     mistakes=[
                         Mistake(
-                            0.5, "That is right for a coin: it does not know what came before. But a model is asked."
+                            0.5,
+                            "That is right for a coin: it does not know what came before. But here a model answers.",
                         )
                     ],
                 ),
