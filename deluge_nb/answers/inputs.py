@@ -6,6 +6,7 @@ import itertools
 import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..errors import SettingError, invalid_argument
@@ -298,12 +299,12 @@ def _fill_parts(parts: Sequence[str], values: Any, where: str, setting: str) -> 
     if isinstance(values, str):
         values = (values,)
     check_present(values, where)
-    if not isinstance(values, Mapping | Sequence) or isinstance(values, bytes):
+    if not isinstance(values, (tuple, Mapping, Sequence)) or isinstance(values, bytes):
         raise SettingError(
             f"{where} must be a text, a tuple or a dict, not {type(values).__name__}.", setting=where, value=values
         )
-    is_named = isinstance(values, Mapping)
-    by_name = dict(values) if isinstance(values, Mapping) else {str(i): value for i, value in enumerate(values)}
+    is_named = not isinstance(values, tuple) and isinstance(values, Mapping)
+    by_name = dict(values) if is_named else {str(i): value for i, value in enumerate(values)}
     numbers = itertools.count()
 
     def fill(placeholder: re.Match[str]) -> str:
@@ -320,11 +321,17 @@ def _fill_parts(parts: Sequence[str], values: Any, where: str, setting: str) -> 
         )
 
     texts = [_PLACEHOLDER.sub(fill, part) for part in parts]
-    whole = "\n".join(parts)
-    placeholders = list(_PLACEHOLDER.finditer(whole))
-    if not any(match[1] in by_name or not match[1] for match in placeholders):
+    if not any(not name or name in by_name for part in parts for name in _names_in(part)):
+        whole = "\n".join(parts)
+        placeholders = list(_PLACEHOLDER.finditer(whole))
         raise _without_placeholder(whole, placeholders, where, setting, next(iter(by_name), "0") if is_named else "0")
     return texts
+
+
+@lru_cache(256)
+def _names_in(template: str) -> list[str]:
+    """Return the names of a template's placeholders, which are the same for thousands of inputs."""
+    return _PLACEHOLDER.findall(template)
 
 
 def _without_placeholder(

@@ -153,6 +153,8 @@ def check_no_table(value: object, setting: str, use: str = "") -> None:
 
 def is_missing(value: object) -> bool:
     """Return whether a value is None, NaN, NaT or NA, of Python, NumPy or pandas."""
+    if type(value) is str:  # nearly always
+        return False
     kind = type(value).__name__
     # NaN and NumPy's NaT are the scalars that differ from themselves.
     is_nan = (isinstance(value, Number) or kind == "datetime64") and bool(value != value)

@@ -23,15 +23,18 @@ def tokens_out(counts: Mapping[str, Any] | None) -> int | None:
 
 def dollars(counts: Mapping[str, Any] | None) -> float | None:
     """Return the cost in US dollars; None where the server does not report it."""
-    return _number(counts.get("cost")) if isinstance(counts, (dict, Mapping)) else None
+    cost = counts.get("cost") if isinstance(counts, (dict, Mapping)) else None
+    return None if cost is None else _number(cost)
 
 
 def count(counts: Any, *names: str) -> int | None:
     """Return the first of these counts that is present; None where none is."""
-    if not isinstance(counts, (dict, Mapping)):
+    if not counts or not isinstance(counts, (dict, Mapping)):
         return None
     for name in names:
         value = counts.get(name)
+        if type(value) is int and 0 <= value <= _LARGEST:  # nearly always
+            return value
         if value is not None and (number := _number(value)) is not None:
             return int(number)
     return None

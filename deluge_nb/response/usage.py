@@ -104,4 +104,4 @@ def token_count(counts: Mapping[str, Any] | None) -> int:
 
 
 def _details(counts: object, name: str) -> object:
-    return counts.get(name) if isinstance(counts, Mapping) else None
+    return counts.get(name) if isinstance(counts, (dict, Mapping)) else None

@@ -128,6 +128,24 @@ def test_a_reply_without_any_readable_choice_is_a_failure(server: ChatServer) ->
     assert response.choices == (response,)
 
 
+FAILED = {"finish_reason": "error"}
+REPORTED = {"finish_reason": "stop", "error": {"code": 400, "message": "gone"}}
+
+
+@pytest.mark.parametrize("failures", [(FAILED,) * 3, (REPORTED,) * 3, ({"message": None}, FAILED, REPORTED)], ids=str)
+def test_choices_that_fail_at_once_keep_their_texts(server: ChatServer, failures: tuple[dict[str, Any], ...]) -> None:
+    def answer(seen: Seen, number: int) -> Reply:
+        body = several(seen)
+        for choice, failure in zip(body["choices"], failures, strict=True):
+            choice |= failure
+        return Reply(body)
+
+    server.answer = answer
+    response = ask(server, {"n": 3}, max_attempts=1)
+    assert all(choice.is_error for choice in response.choices)
+    assert texts(response) == [None if "message" in failures[0] else "zero!", "one!", "two!"]
+
+
 @pytest.mark.parametrize("count", [1, 2])
 def test_fewer_answers_than_asked_for_are_noted(server: ChatServer, count: int) -> None:
     server.answer = lambda seen, number: Reply(several(seen, tuple(range(count))))

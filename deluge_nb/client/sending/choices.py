@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from ...dialects.base import Ask, Completion, Delta, Exchange, Request, StreamReader, advance
-from ...dialects.reading.answer import PartialAnswer
+from ...dialects.reading.answer import BrokenAnswer, PartialAnswer
 from ...dialects.reading.decode import decode
 from ...dialects.reading.fitting import as_number
 from ...errors import DelugeError, MalformedResponseError, RequestError
@@ -78,8 +78,11 @@ def exchange_several(dialect: Dialect, ask: Ask, count: int) -> Exchange:
         if isinstance(first, Completion):
             break
         if not any(isinstance(other, Completion) and not isinstance(other, FailedChoice) for other in others):
+            others = [replace(other, usage=None) for other in others]
             if isinstance(first, DelugeError):
-                raise first
+                raise _with_others(first, others)
+            if first.failure is not None:
+                _with_others(first.failure, others)
             request = first  # another attempt
             continue
         failed = _failed(first if isinstance(first, DelugeError) else getattr(first, "failure", None), ask)
@@ -337,6 +340,17 @@ def _failed(error: DelugeError | None, ask: Ask) -> FailedChoice:
     # A word for a failure, so that the answer is not cached.
     fields["finish_reason"] = fields.get("finish_reason") or "error"
     return FailedChoice(**fields, error=error)
+
+
+def _with_others(error: DelugeError, others: Sequence[Completion]) -> DelugeError:
+    """Return the failure of the first choice with what could be read of the others, which failed as well."""
+    if not any(other.text or other.thinking or other.tool_calls for other in others):
+        return error
+    if isinstance(error, MalformedResponseError) and not isinstance(error, PartialAnswer):
+        error = BrokenAnswer.of(error)
+    if isinstance(error, PartialAnswer):
+        error.completion = replace(error.completion or Completion(None), others=tuple(others))
+    return error
 
 
 def _read_list(body: bytes, dialect: str) -> tuple[_Fields, str, list[msgspec.Raw]]:

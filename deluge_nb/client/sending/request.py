@@ -11,6 +11,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import cache
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from ...errors import DelugeError, RequestError
@@ -43,7 +45,6 @@ if TYPE_CHECKING:
     from ...transport.streaming import StreamListener
     from ..cache.store import Cache
 
-
 # A server may refuse several fields, one after the other.
 _MAX_FORMS = 6
 
@@ -59,6 +60,15 @@ class Item:
     ends: bool = False
 
 
+@cache
+def _protocols() -> Any:
+    """Return what reads and writes requests, imported on first use: the statement costs 3 µs each time it runs."""
+    from ...dialects import base
+    from ...dialects.reading.thinking import completion
+
+    return SimpleNamespace(base=base, completion=completion)
+
+
 def build_ask(
     item: Item,
     *,
@@ -69,12 +79,10 @@ def build_ask(
     stream: bool = False,
 ) -> Ask:
     """Return the request for an item, with its model's defaults and the form of ``logprobs`` its server takes."""
-    from ...dialects.base import Ask
-
     route, endpoint = item.route, item.route.endpoint
     if endpoint.counted_logprobs and REGISTRY.observations.wants_boolean_logprobs(endpoint, route.model):
         endpoint = _uncounted(endpoint)
-    return Ask(
+    return _protocols().base.Ask(
         model=route.model,
         endpoint=endpoint,
         prompt=item.prompt,
@@ -103,11 +111,10 @@ def check_request(item: Item, *, tools: tuple[Tool, ...], output_schema: OutputS
     SettingError
         When a part cannot be sent to the model, or a field cannot be written as JSON.
     """
-    from ...dialects.base import load
     from ...transport.wire import encode_body
 
     ask = build_ask(item, tools=tools, output_schema=output_schema)
-    body = first_body(load(ask.endpoint.dialect).exchange(ask))
+    body = first_body(_protocols().base.load(ask.endpoint.dialect).exchange(ask))
     if not item.prompt.has_parts:  # a text that cannot be written costs no other prompt
         body = {name: value for name, value in body.items() if name not in PROMPT_FIELDS}
     encode_body({**body, **(ask.params.extra_body or {})})
@@ -176,33 +183,27 @@ async def send(
     DelugeError
         When the server refuses, cannot be reached, or sends a reply that cannot be read.
     """
-    from ...dialects.base import load
-    from ...dialects.reading.answer import PartialAnswer
-    from ...dialects.reading.thinking.completion import as_requested, separate_thinking
-
-    ask, dialect = with_refused_fields(ask), load(ask.endpoint.dialect)
-    forms = 0
+    protocols = _protocols()
+    ask, dialect, forms = with_refused_fields(ask), protocols.base.load(ask.endpoint.dialect), 0
     while True:
         exchange = open_exchange(ask)
         try:
             completion = await transport.carry(exchange, ask.model, listener, on_request)
         except DelugeError as error:
-            if isinstance(error, PartialAnswer) and error.completion is not None:
-                error.completion = separate_thinking(error.completion, ask)
+            if isinstance(error, protocols.base.PartialAnswer) and error.completion is not None:
+                error.completion = protocols.completion.separate_thinking(error.completion, ask)
             forms += 1
             other = retry_differently(error, ask) if forms < _MAX_FORMS else None
             if other is None or other == ask:
                 raise
             ask = other
         else:
-            return as_requested(completion, ask, dialect)
+            return protocols.completion.as_requested(completion, ask, dialect)
 
 
 def open_exchange(ask: Ask) -> Exchange:
     """Return the requests and replies of an ask."""
-    from ...dialects.base import load
-
-    return exchange_without(_exchange(load(ask.endpoint.dialect), ask), ask)
+    return exchange_without(_exchange(_protocols().base.load(ask.endpoint.dialect), ask), ask)
 
 
 def read_completion(ask: Ask, status: int, body: bytes) -> Completion:
@@ -222,10 +223,8 @@ def read_completion(ask: Ask, status: int, body: bytes) -> Completion:
     DelugeError
         When the reply is a refusal, reports a failure, or cannot be read.
     """
-    from ...dialects.base import Request, advance, load
-    from ...dialects.reading.thinking.completion import as_requested
-
-    dialect = load(ask.endpoint.dialect)
+    protocols = _protocols()
+    dialect = protocols.base.load(ask.endpoint.dialect)
     if not 200 <= status < 300:
         reason = dialect.parse_error(status, body)
         raise RequestError(
@@ -237,13 +236,13 @@ def read_completion(ask: Ask, status: int, body: bytes) -> Completion:
     exchange = open_exchange(ask)
     try:
         next(exchange)
-        result = advance(exchange, body)
+        result = protocols.base.advance(exchange, body)
     finally:
         exchange.close()
-    if isinstance(result, Request):
+    if isinstance(result, protocols.base.Request):
         reason = f"{ask.model!r}: the answer takes a second request, {result.path}, which was not sent"
         raise result.failure or RequestError(reason, model=ask.model)
-    return as_requested(result, ask, dialect)
+    return protocols.completion.as_requested(result, ask, dialect)
 
 
 def _exchange(dialect: Dialect, ask: Ask) -> Exchange:
@@ -399,6 +398,7 @@ def as_failure(
         served_model=completion.model,
         thinking=completion.thinking,
         thinking_logprobs=completion.thinking_logprobs,
+        _others=tuple(as_failure(ask, getattr(it, "error", None) or error, None, it) for it in completion.others),
         _raw=failure._raw or completion.raw,
     )
 

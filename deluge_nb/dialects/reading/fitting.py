@@ -176,6 +176,9 @@ def read_counts(usage: Mapping[str, Any] | None, faults: Faults, at: str = "usag
     """Return token counts without the values that are no counts; the other fields stay as they are."""
     if usage is None:
         return None
+    is_plain = type(usage) is dict and all(map(_is_count, usage))
+    if is_plain and all(type(value) is int and 0 <= value <= _MOST for value in usage.values()):
+        return usage
     if not _PLAIN_COUNTS.issuperset(map(type, usage.values())):
         usage = {name: _as_count(value) if _is_count(name) else value for name, value in usage.items()}
     odd = [name for name, value in usage.items() if not _is_plausible(name, value)]

@@ -107,40 +107,32 @@ class LabelMass:
             listed = [cap + growth for cap in tail_caps]
         tail_mass, tail, tail_caps = tail, tail if most_open is None else most_open, listed
         lower = [math.fsum(parts) for parts in self.per_label]
+        attributed = [math.fsum(parts) for parts in self.attributed]
         transparent = math.fsum(self.transparent)
         shared = transparent if len(names) > 1 else 0.0
-        # Nearly always, no text is open.
-        open_to: list[list[float]] = [[] for _ in names]
-        open_to_rivals = open_to
-        if partial:
-            open_to = [[p for among, p in partial if index in among] for index in range(len(names))]
-            open_to_rivals = [[p for among, p in partial if among - {index}] for index in range(len(names))]
-        slack = [
-            math.fsum((min(tail, cap), transparent, *parts)) for cap, parts in zip(tail_caps, open_to, strict=True)
-        ]
         matched = math.fsum(lower)
-        # What several rivals of an answer may take counts once: they share it.
-        rivals = [
-            math.fsum((min(tail, math.fsum([*tail_caps[:index], *tail_caps[index + 1 :]])), shared, *parts))
-            for index, parts in enumerate(open_to_rivals)
-        ]
-        normalized: dict[str, float] = {}
-        least: dict[str, float] = {}
-        most: dict[str, float] = {}
-        best = None
-        if matched > 0:
-            normalized = {name: low / matched for name, low in zip(names, lower, strict=True)}
-            least = {name: low / (matched + others) for name, low, others in zip(names, lower, rivals, strict=True)}
-            most = {name: (low + own) / (matched + own) for name, low, own in zip(names, lower, slack, strict=True)}
-            best = lower.index(max(lower))
-        upper = [min(low + own, 1.0) for low, own in zip(lower, slack, strict=True)]
-        attributed = [math.fsum(parts) for parts in self.attributed]
-        others = upper if best is None else upper[:best] + upper[best + 1 :]
-        rival = max(others) if others else 0.0
+        best = lower.index(max(lower)) if matched > 0 else None
+        normalized, least, most, upper = (dict[str, float]() for _ in range(4))
+        # One loop, because thousands of short answers are read.
+        for index, (name, low) in enumerate(zip(names, lower, strict=True)):
+            # Nearly always, no text is open.
+            parts = [p for among, p in partial if index in among] if partial else ()
+            own = math.fsum((min(tail, tail_caps[index]), transparent, *parts))
+            upper[name] = min(low + own, 1.0)
+            if best is None:
+                continue
+            # What several rivals of an answer may take counts once: they share it.
+            unlisted = min(tail, math.fsum([*tail_caps[:index], *tail_caps[index + 1 :]]))
+            parts = [p for among, p in partial if among - {index}] if partial else ()
+            others = math.fsum((unlisted, shared, *parts))
+            normalized[name] = low / matched
+            least[name] = low / (matched + others)
+            most[name] = (low + own) / (matched + own)
+        rival = max([high for index, high in enumerate(upper.values()) if index != best], default=0.0)
         other, refused = math.fsum(self.other), math.fsum(self.refused)
         return LabelDistribution(
             lower=dict(zip(names, lower, strict=True)),
-            upper=dict(zip(names, upper, strict=True)),
+            upper=upper,
             attributed=dict(zip(names, attributed, strict=True)),
             matched_mass=matched,
             partial_mass=math.fsum([p for _, p in partial]),
@@ -160,5 +152,6 @@ class LabelMass:
     def _likeliest(self, masses: list[float]) -> str | None:
         best = masses.index(max(masses))
         # One of the answers that share a mass has at least the mean of it.
-        shared = max([0.0, *(math.fsum(parts) / len(among) for among, parts in self.ambiguous.items())])
+        means = [math.fsum(parts) / len(among) for among, parts in self.ambiguous.items()] if self.ambiguous else ()
+        shared = max(means, default=0.0)
         return self.labels.names[best] if masses[best] > 0 and masses[best] >= shared else None

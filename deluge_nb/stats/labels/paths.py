@@ -121,7 +121,7 @@ def walk_trie(
         (masses,) = masses_of([(lists, rounding)])
     mass = LabelMass(labels)
     tail = most_open = 0.0
-    waiting = [("", 1.0)]
+    waiting, has_more = [("", 1.0)], len(lists) > 1
     while waiting:
         prefix, reached = waiting.pop()
         node = lists[prefix]
@@ -135,12 +135,14 @@ def walk_trie(
             tail, most_open = seen.open_mass, seen.most_open
         for alternative, p in zip(node, seen.least, strict=True):
             token, through = _exact_text(alternative.token, alternative.raw), reached * p
-            text, reading = join(prefix, token), labels.read_after(prefix, token)
-            follow = reading.is_undecided or (to_the_end and reading.label is not None and not reading.ended)
-            if follow and text in lists and token and through > 0:
-                waiting.append((text, through))
-            else:
-                mass.add(reading, through, attribute_equal=attribute)
+            reading = labels.read_after(prefix, token)
+            if has_more and token and through > 0:
+                follow = reading.is_undecided or (to_the_end and reading.label is not None and not reading.ended)
+                text = join(prefix, token)
+                if follow and text in lists:
+                    waiting.append((text, through))
+                    continue
+            mass.add(reading, through, attribute_equal=attribute)
     return mass.to_distribution(tail, [math.inf] * len(labels), most_open=most_open)
 
 

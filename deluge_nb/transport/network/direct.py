@@ -90,7 +90,7 @@ class DirectBackend:
     def _encode(self, method: str, url: str, headers: Mapping[str, str], content: bytes | None) -> bytes:
         target = "/" + url.split("/", 3)[3]
         lines = [f"{method} {target} HTTP/1.1"]
-        if not any(name.lower() == "host" for name in headers):
+        if "host" not in map(str.lower, headers):
             lines.append(f"Host: {self._authority}")
         lines += [f"{name}: {value}" for name, value in headers.items()]
         if content is not None:

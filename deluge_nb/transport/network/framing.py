@@ -96,6 +96,8 @@ def _read_status(line: bytes) -> tuple[bytes, int]:
 
 def _as_length(value: bytes, known: int | Extent | None) -> int:
     """Return the length that a header gives; it may be repeated, but not with another number."""
+    if known is None and value.isdigit() and len(value) <= 18:  # nearly always
+        return int(value)
     lengths = {part.strip() for part in value.split(b",")}
     length = lengths.pop()
     if lengths or not length.isdigit() or len(length) > 18 or known not in (None, int(length)):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from operator import attrgetter
 from typing import Any
 
 import msgspec
@@ -12,6 +13,7 @@ from ..faults import Faults
 
 FIELDS = ("reasoning_content", "reasoning", "thinking", "reasoning_text", "reasoning_details", "thinking_blocks")
 """Fields of a message that hold its reasoning; a server may send several that say the same."""
+_fields_of = attrgetter(*FIELDS)
 # In an object, the field that holds the text.
 _TEXT_FIELDS = ("thinking", "text", "reasoning", "reasoning_content", "reasoning_text", "content", "summary")
 THINKING_PARTS = frozenset(
@@ -89,8 +91,7 @@ def join_parts(content: Content, faults: Faults, at: str) -> str | None:
 
 def thinking_of(message: Any, content: Any = None) -> str | None:
     """Return the reasoning in the fields of a message, or else in the parts of its content; None without one."""
-    for name in FIELDS:
-        value = getattr(message, name)
+    for value in _fields_of(message):
         if value is not None and (text := joined_text(value)):
             return text
     content = [content] if isinstance(content, Mapping) else content
