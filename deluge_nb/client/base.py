@@ -21,7 +21,7 @@ from ..transport.throttle import PaceLike, Slots
 from ..warning import warn
 from . import credentials
 from .credentials import Access
-from .interruption import PartialResponses, distinct_names, keep
+from .interruption import KeptResponses, PartialResponses, keep
 from .options import (
     Settings,
     as_cache,
@@ -38,7 +38,7 @@ from .options import (
 from .route import Route, greedy
 from .sending.batch import Batch, plan
 from .sending.proof import prove_continuing
-from .sending.resume import Resume, resume_batch
+from .sending.resume import Resume, as_partial, resume_batch
 
 if TYPE_CHECKING:
     import httpx
@@ -129,18 +129,28 @@ class BaseClient(NamesElsewhere):
         self._cache = as_cache(cache)
         self.sampling_params: list[SamplingParams] = with_shortcuts(as_settings_list(sampling_params), settings)
         """Settings of every request: one for all models, or one for each."""
-        self.interrupted = PartialResponses()
-        """Responses that arrived before an exception ended the last call, by prompt; None for the rest.
-
-        Set before any exception leaves a call that has sent something: an interrupt, a cancelled task, a warning as an
-        error. Pass it as ``resume`` to the same call, which then asks for the rest only. It has the model and the
-        prompt of each place, see :class:`PartialResponses`. During a loop over :meth:`as_completed` it has what has
-        arrived so far, and keeps it however the loop is left.
-        """
+        self._kept = KeptResponses()
         self.usage = Usage()
         """Usage of all calls so far: prompts, requests, tokens in and out, and the cost where servers report it."""
         self._usage_lock = threading.Lock()
         self._settings_for(None)
+
+    @property
+    def interrupted(self) -> PartialResponses:
+        """Responses that arrived before an exception ended the last call, by prompt; None for the rest.
+
+        Set before any exception leaves a call that has sent something: an interrupt, a cancelled task, a warning as an
+        error. Pass it as ``resume`` to the same call, which then asks for the rest only. It has the model and the
+        prompt of each place, see :class:`PartialResponses`.
+
+        While a call runs it has what has arrived so far, also if nobody waits for the call any more. (In other threads
+        than the main one this holds for streams and for loops over :meth:`as_completed` only.)
+        """
+        return self._kept.newest
+
+    @interrupted.setter
+    def interrupted(self, responses: PartialResponses) -> None:
+        self._kept.keep(responses)
 
     @property
     def models(self) -> list[str]:
@@ -349,54 +359,53 @@ class BaseClient(NamesElsewhere):
         prove_continuing(route, lambda: self._add(Usage(requests=1)))
 
     def _run(self, batch: Batch, show_progress: bool, arrange: Arrange = list) -> Any:
-        batch.on_settled = self._count
+        # Interrupts arrive in the main thread. Calls of other threads would hide each other's responses.
+        self._attend(batch, show=threading.current_thread() is threading.main_thread())
         try:
             batch.run_sync(show_progress=show_progress)
             # Inside, because an interrupt or a warning as an error may end the call until the very last step.
-            return arrange(batch.collect())
+            result = arrange(batch.collect())
+            self._hide(batch)
+            return result
         except BaseException as error:
             self._keep(batch, error)
             raise
 
     async def _run_async(self, batch: Batch, show_progress: bool, arrange: Arrange = list) -> Any:
-        batch.on_settled = self._count
+        self._attend(batch)
         try:
             await batch.run_async(show_progress=show_progress)
-            return arrange(batch.collect())
+            result = arrange(batch.collect())
+            self._hide(batch)
+            return result
         except BaseException as error:
             self._keep(batch, error)
             raise
 
-    def _keep(self, batch: Batch, error: BaseException | None = None) -> PartialResponses:
-        """Keep the responses of a call that ends early, once no further ones are taken; return those kept before."""
-        before = self.interrupted
-        if batch.asked:
-            batch.settle()
-            keep(self, self._partial(batch), error)
-        return before
+    def _attend(self, batch: Batch, *, show: bool = True) -> None:
+        """Count the responses of a call, and let :attr:`interrupted` have them as they arrive."""
 
-    def _show(self, batch: Batch, stop: Callable[[], object]) -> PartialResponses:
-        """Let :attr:`interrupted` show the responses of a call as they arrive; return those kept before."""
-        before = self.interrupted
-        # The batch writes into the list that is shown.
-        batch.responses = self.interrupted = self._partial(batch)
-        self.interrupted.follow(stop)
-        return before
+        def begin(batch: Batch) -> None:
+            responses = batch.responses = as_partial(batch, self._routes)
+            responses.follow(batch.stop)
+            if show:
+                self._kept.show(responses)
 
-    def _hide(self, batch: Batch, before: PartialResponses) -> None:
-        """End what :meth:`_show` began, unless another call has ended early since."""
-        if self.interrupted is batch.responses:
-            self.interrupted = before
+        batch.on_asked, batch.on_settled = begin, self._count
 
-    def _partial(self, batch: Batch) -> PartialResponses:
-        names = dict(zip(map(id, self._routes), distinct_names(self.models), strict=True))
-        models = [names[id(item.route)] for item in batch.items]
-        return PartialResponses(batch.responses, models, [item.prompt.as_asked for item in batch.items])
+    def _hide(self, batch: Batch) -> None:
+        """Let go of the responses of a call, which has returned them."""
+        if isinstance(batch.responses, PartialResponses):
+            self._kept.hide(batch.responses)
 
-    def _restore(self, kept: PartialResponses) -> None:
-        self.interrupted = kept
+    def _keep(self, batch: Batch, error: BaseException) -> None:
+        """Keep the responses of a call that ends early, unless another call goes on with them."""
+        if isinstance(batch.responses, PartialResponses) and not batch.is_stopped:
+            keep(self, batch.responses, error)
 
     def _count(self, batch: Batch) -> None:
+        if isinstance(batch.responses, PartialResponses):
+            batch.responses.follow(None)
         fresh = (response for i, response in enumerate(batch.responses) if i not in batch.resumed)
         self._add(total_usage(fresh) + Usage(requests=batch.requests))
 

@@ -283,8 +283,8 @@ class LLMClient(ManyResponses, GivenTexts, Estimates):
 
         as_prompt(prompt)  # its errors speak of one prompt, and those of a batch of a list
         batch = self._batch([prompt], sampling_params, tools, output_schema, use_cache)
-        batch.on_settled = self._count
-        return Stream(batch, self._keep, self._restore)
+        self._attend(batch)
+        return Stream(batch, self._hide, self._keep)
 
 
 @contextlib.contextmanager

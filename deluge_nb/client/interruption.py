@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import signal
 import threading
 from collections import Counter
@@ -66,13 +67,24 @@ class PartialResponses(list["APIResponse | None"]):
         """Prompt of each place."""
         self._stop: Callable[[], object] | None = None
 
-    def follow(self, stop: Callable[[], object]) -> None:
-        """Note that responses are still added to this list, until ``stop`` is called."""
+    @property
+    def is_growing(self) -> bool:
+        """True while a call may still add responses to this list."""
+        return self._stop is not None
+
+    def follow(self, stop: Callable[[], object] | None) -> None:
+        """Note how to end the call that adds responses to this list.
+
+        Parameters
+        ----------
+        stop
+            Ends the call; None once it has ended.
+        """
         self._stop = stop
 
     def settle(self) -> None:
         """End the call that still adds responses to this list, if there is one."""
-        stop, self._stop = self._stop, None
+        stop = self._stop
         if stop is not None:
             stop()
 
@@ -94,6 +106,43 @@ class PartialResponses(list["APIResponse | None"]):
         {'a': [None, None], 'b': [None]}
         """
         return group_by_model(self, self.models)
+
+
+class KeptResponses:
+    """Responses of a client's calls that run, or that ended early.
+
+    Each step is one operation on a dictionary. So no interrupt between two steps loses a list, and there is no lock
+    that an interrupt could leave held, or that the garbage collector could wait for.
+    """
+
+    def __init__(self) -> None:
+        self._numbers = itertools.count()
+        self._first = PartialResponses()
+        self._lists: dict[int, PartialResponses] = {}
+
+    @property
+    def newest(self) -> PartialResponses:
+        """Responses of the call that began or ended early last."""
+        lists = list(self._lists.values())
+        return lists[-1] if lists else self._first
+
+    def show(self, responses: PartialResponses) -> None:
+        """Add the list of a call that begins."""
+        self._lists[next(self._numbers)] = responses
+
+    def keep(self, responses: PartialResponses) -> None:
+        """Make the list of a call that ended early the newest, in place of those of earlier calls that have ended."""
+        own = next(self._numbers)
+        self._lists[own] = responses
+        for number, other in list(self._lists.items()):
+            if number < own and (other is responses or not other.is_growing):
+                self._lists.pop(number, None)
+
+    def hide(self, responses: PartialResponses) -> None:
+        """Remove the list of a call that has returned all its responses."""
+        for number, other in list(self._lists.items()):
+            if other is responses:
+                self._lists.pop(number, None)
 
 
 def group_by_model(responses: Iterable[R], models: Iterable[M]) -> dict[M, list[R]]:
@@ -219,6 +268,7 @@ def _code_of(number: int) -> CodeType | None:
 
 
 __all__ = [
+    "KeptResponses",
     "PartialResponses",
     "as_reason",
     "check_stop",

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from .interruption import PartialResponses, keep
-from .sending.resume import Resume, check_list
+from .sending.resume import Resume, check_list, end_growth
 
 if TYPE_CHECKING:
     from ..response import APIResponse
@@ -30,6 +30,7 @@ class Recorder:
     def __init__(self, client: LLMClient, resume: Resume = None) -> None:
         if resume is not None:
             check_list(resume)
+            end_growth(resume)
         self.client = client
         self._resume = resume
         self._taken = 0
@@ -83,6 +84,7 @@ class Recorder:
         inner = getattr(self.client, "interrupted", None)
         # Another list than before is that of the request under way.
         under_way = inner if isinstance(inner, PartialResponses) and inner is not self._before else PartialResponses()
+        under_way.settle()  # a second interrupt may have ended the wait for its last responses
         arrived = PartialResponses([*self._earlier, *self._last])
         if arrived or under_way:
             models, prompts = (*arrived.models, *under_way.models), (*arrived.prompts, *under_way.prompts)

@@ -14,7 +14,10 @@ import _thread
 import asyncio
 import concurrent.futures
 import contextlib
+import contextvars
+import inspect
 import os
+import sys
 import threading
 import time
 from collections.abc import Callable, Coroutine
@@ -26,12 +29,16 @@ T = TypeVar("T")
 _TICK = 0.1
 # Seconds that an interrupted call has to close its connections before the interrupt is raised anyway.
 GRACE = 5.0
+# Seconds in which answers that a server has sent are still read after a call has been interrupted.
+LAST_READ = 0.05
 # Seconds that the loop may take to start.
 _START = 10.0
 
 _lock = threading.Lock()
 _loop: asyncio.AbstractEventLoop | None = None
 _thread_id: int | None = None
+# Number of forks between the first process and this one.
+_generation = 0
 
 
 class Gate:
@@ -48,7 +55,16 @@ class Gate:
 
     def wait(self, timeout: float) -> bool:
         """Wait until the gate is open, and close it; False if the time was up before."""
-        return self._lock.acquire(timeout=max(timeout, 0.0))
+        passed = self._lock.acquire(timeout=max(timeout, 0.0))
+        if not passed and _loop is not None:
+            # An exception of a signal's handler may have come before the byte that wakes the loop. If it is an OSError,
+            # as TimeoutError is, asyncio takes it for one of its socket.
+            _loop.call_soon_threadsafe(_do_nothing)
+        return passed
+
+
+def _do_nothing() -> None:
+    pass
 
 
 def loop() -> asyncio.AbstractEventLoop:
@@ -85,12 +101,29 @@ def _serve(started: asyncio.AbstractEventLoop, running: Gate) -> None:
 
 def _forget() -> None:
     """Reset the module in a forked child, which has no copy of the thread and may have inherited a held lock."""
-    global _loop, _thread_id, _lock
+    global _loop, _thread_id, _lock, _generation
     _lock, _loop, _thread_id = threading.Lock(), None, None
+    _generation += 1
 
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_forget)
+
+
+async def in_thread(function: Callable[[], object]) -> None:
+    """Call a function that blocks in another thread, or here while the interpreter is ending: no thread starts then.
+
+    Parameters
+    ----------
+    function
+        The function.
+    """
+    try:
+        call = asyncio.get_running_loop().run_in_executor(None, contextvars.copy_context().run, function)
+    except RuntimeError:
+        function()
+    else:
+        await call
 
 
 class Together:
@@ -137,22 +170,24 @@ class Work(Generic[T]):
 
     Parameters
     ----------
-    coroutine
-        The work.
+    function
+        Coroutine function without parameters. It is called on the loop, where no interrupt can leave its coroutine
+        behind, which Python would report as a mistake.
     """
 
-    def __init__(self, coroutine: Coroutine[Any, Any, T]) -> None:
-        self._coroutine = coroutine
+    def __init__(self, function: Callable[[], Coroutine[Any, Any, T]]) -> None:
+        self._function = function
         self._task: asyncio.Task[T] | None = None
         self._cancelled = False
+        self._generation = _generation
         self._gate = Gate()
         self._ended = False
         self._awaiting: list[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = []
 
     @property
     def ended(self) -> bool:
-        """True once the coroutine has returned, raised, or was cancelled."""
-        return self._ended
+        """True once the coroutine has returned, raised, or was cancelled; also in a process forked since."""
+        return self._ended or self._generation != _generation
 
     def start(self) -> None:
         """Start the coroutine.
@@ -162,30 +197,30 @@ class Work(Generic[T]):
         RuntimeError
             When called on the loop's own thread, which would wait for itself.
         """
-        _loop_for(self._coroutine).call_soon_threadsafe(self._start)
+        _loop_to_wait_for().call_soon_threadsafe(self._start)
 
     def cancel(self) -> None:
         """Cancel the coroutine, also one that has not started; it ends a moment later."""
-        if not self._ended and _loop is not None:
+        if not self.ended and _loop is not None:
             _loop.call_soon_threadsafe(self._cancel)
 
     def wait(self, timeout: float) -> bool:
         """Wait for the end of the coroutine; False if the time was up before."""
-        if not self._ended and self._gate.wait(timeout):
+        if not self.ended and self._gate.wait(timeout):
             self._gate.open()  # for the next thread that waits
-        return self._ended
+        return self.ended
 
     async def wait_async(self, seconds: float) -> bool:
         """Await the end of the coroutine on any event loop; False if the time was up before."""
         ended = asyncio.Event()
         self._awaiting.append((asyncio.get_running_loop(), ended))
-        if self._ended:
+        if self.ended:
             return True
         # Not `wait_for`, which in Python 3.11 loses a cancellation that comes together with the end.
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await ended.wait()
-        return self._ended
+        return self.ended
 
     def result(self) -> T:
         """Return the coroutine's result, or raise its exception; call it after the end.
@@ -194,7 +229,11 @@ class Work(Generic[T]):
         ------
         concurrent.futures.CancelledError
             When the coroutine was cancelled.
+        RuntimeError
+            In a forked process.
         """
+        if self._generation != _generation:
+            raise RuntimeError("A forked process cannot go on with a call of its parent; make the call again here.")
         if self._task is None or self._task.cancelled():
             raise concurrent.futures.CancelledError
         return self._task.result()
@@ -204,15 +243,16 @@ class Work(Generic[T]):
     def _start(self) -> None:
         if self._cancelled:
             return
-        self._task = asyncio.get_running_loop().create_task(self._coroutine)
+        self._task = asyncio.get_running_loop().create_task(self._function())
         self._task.add_done_callback(lambda _: self._end())
 
     def _cancel(self) -> None:
+        if self._cancelled:  # a second cancellation would end the cleanup
+            return
         self._cancelled = True
         if self._task is not None:
             self._task.cancel()
         elif not self._ended:
-            self._coroutine.close()
             self._end()
 
     def _end(self) -> None:
@@ -223,15 +263,11 @@ class Work(Generic[T]):
                 waiting.call_soon_threadsafe(event.set)
 
 
-def _loop_for(coroutine: Coroutine[Any, Any, Any]) -> asyncio.AbstractEventLoop:
-    """Return the loop for a coroutine, which is closed where it cannot be waited for."""
-    try:
-        running = loop()
-        if _thread.get_ident() == _thread_id:
-            raise RuntimeError("the portal's own thread cannot wait for itself; await the coroutine")
-    except RuntimeError:
-        coroutine.close()
-        raise
+def _loop_to_wait_for() -> asyncio.AbstractEventLoop:
+    """Return the loop for a thread that waits for it."""
+    running = loop()
+    if _thread.get_ident() == _thread_id:
+        raise RuntimeError("the portal's own thread cannot wait for itself; await the coroutine")
     return running
 
 
@@ -243,7 +279,12 @@ def submit(coroutine: Coroutine[Any, Any, T]) -> concurrent.futures.Future[T]:
     RuntimeError
         When called on the loop's own thread, which would wait for itself.
     """
-    return asyncio.run_coroutine_threadsafe(coroutine, _loop_for(coroutine))
+    try:
+        running = _loop_to_wait_for()
+    except RuntimeError:
+        coroutine.close()
+        raise
+    return asyncio.run_coroutine_threadsafe(coroutine, running)
 
 
 def run(coroutine: Coroutine[Any, Any, T], *, tick: Callable[[], object] | None = None) -> T:
@@ -268,7 +309,28 @@ def run(coroutine: Coroutine[Any, Any, T], *, tick: Callable[[], object] | None 
         When the user interrupts. The coroutine is then cancelled and gets time to clean up, as it also does when `tick`
         raises.
     """
-    work = Work(coroutine)
+    try:
+        return complete(Work(lambda: coroutine), tick=tick)
+    finally:
+        if inspect.getcoroutinestate(coroutine) == inspect.CORO_CREATED:  # else Python reports it as a mistake
+            coroutine.close()
+
+
+def complete(work: Work[T], *, tick: Callable[[], object] | None = None) -> T:
+    """Start a work and wait for its result, as :func:`run` does.
+
+    Parameters
+    ----------
+    work
+        The work.
+    tick
+        Called while the thread waits.
+
+    Returns
+    -------
+    T
+        The result of the work.
+    """
     try:
         work.start()
         while not work.wait(_TICK):
@@ -285,9 +347,30 @@ def run(coroutine: Coroutine[Any, Any, T], *, tick: Callable[[], object] | None 
 def end(work: Work[Any]) -> None:
     """Cancel a coroutine, and wait until it has cleaned up; return at once if it has ended."""
     work.cancel()
+    wait_for_end(work)
+
+
+def wait_for_end(work: Work[Any]) -> None:
+    """Wait until a coroutine that was stopped has cleaned up, where that can be waited for.
+
+    The garbage collector may run on the loop's own thread, and when the interpreter ends the loop stands still.
+    """
     deadline = time.monotonic() + GRACE
-    while not work.wait(_TICK) and time.monotonic() < deadline:
-        pass
+    while _thread.get_ident() != _thread_id and not sys.is_finalizing():
+        if work.wait(_TICK) or time.monotonic() >= deadline:
+            return
 
 
-__all__ = ["GRACE", "Gate", "Work", "end", "loop", "run", "submit"]
+__all__ = [
+    "GRACE",
+    "LAST_READ",
+    "Gate",
+    "Work",
+    "complete",
+    "end",
+    "in_thread",
+    "loop",
+    "run",
+    "submit",
+    "wait_for_end",
+]

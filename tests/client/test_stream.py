@@ -30,7 +30,7 @@ from deluge_nb import (
     as_logprobs,
     register_endpoint,
 )
-from deluge_nb.client.stream import _Texts
+from deluge_nb.client.calls.streamed import _Texts
 from deluge_nb.dialects.base import Delta
 from deluge_nb.errors import MalformedResponseError
 from tests.openai_server import ChatServer, Reply, Seen, chat, chunks, entry, error, event, says

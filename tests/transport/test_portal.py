@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import linecache
 import os
 import signal
 import subprocess
@@ -11,11 +12,13 @@ import sys
 import textwrap
 import threading
 from collections.abc import Callable
+from typing import Any, TypeVar
 
 import pytest
 
 from deluge_nb.transport import portal
 
+T = TypeVar("T")
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
 
 
@@ -38,6 +41,10 @@ class Hanging:
 async def double(number: int) -> int:
     await asyncio.sleep(0)
     return 2 * number
+
+
+async def made(kind: Callable[[], T]) -> T:
+    return kind()
 
 
 async def whereabouts() -> tuple[asyncio.AbstractEventLoop, threading.Thread]:
@@ -336,11 +343,52 @@ def test_a_cancelled_task_is_not_called_and_costs_no_other() -> None:
     assert called == ["a", "c"]
 
 
+def test_a_wake_up_that_the_handler_of_a_signal_cuts_short_is_repeated() -> None:
+    portal.run(double(1))  # the loop sleeps from here on
+    cut = []
+
+    def trace(frame: Any, event: str, argument: Any) -> Any:
+        if event == "line" and "csock.send(" in linecache.getline(frame.f_code.co_filename, frame.f_lineno):
+            cut.append(frame.f_lineno)
+            raise TimeoutError("an alarm")
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        assert portal.run(double(2)) == 4
+    finally:
+        sys.settrace(before)
+    assert cut
+
+
+def test_a_second_cancellation_does_not_end_the_cleanup_of_the_first() -> None:
+    cleaning, cleaned, go = threading.Event(), threading.Event(), portal.run(made(asyncio.Event))
+
+    async def clean_up() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            cleaning.set()
+            await go.wait()
+            cleaned.set()
+
+    work = portal.Work(clean_up)
+    work.start()
+    portal.run(double(1))
+    work.cancel()
+    assert cleaning.wait(60)
+    work.cancel()
+    portal.loop().call_soon_threadsafe(go.set)
+    assert work.wait(60)
+    assert cleaned.is_set()
+
+
 @pytest.mark.parametrize("steps", range(6))
 def test_a_cancellation_that_comes_with_the_end_is_not_lost(steps: int) -> None:
     async def cancel_late() -> None:
         hanging = Hanging()
-        work = portal.Work(hanging.run())
+        work = portal.Work(hanging.run)
         work.start()
         waiting = asyncio.create_task(work.wait_async(60))
         await asyncio.sleep(0)

@@ -9,7 +9,6 @@ from collections.abc import AsyncGenerator, Callable, Generator
 
 from ...response import APIResponse
 from ...transport import portal
-from ..interruption import PartialResponses
 from ..sending.batch import Batch
 
 # Seconds between two looks of a waiting thread: a wait without a limit cannot be interrupted on Windows.
@@ -26,13 +25,10 @@ class Completed:
     ----------
     batch
         The prompts.
-    show
-        Called when the loop begins, with the batch and the function that ends it: what arrives is to be seen from then
-        on, because a loop may be left unnoticed. Returns what was kept before.
     hide
-        Called with the batch and what was kept before, when the loop has got all responses, or nothing was sent.
+        Called with the batch when the loop has got all responses.
     keep
-        Called with the batch and the exception that ends the loop.
+        Called with the batch and the exception that ends the loop. A loop may also be left unnoticed.
 
     Raises
     ------
@@ -50,96 +46,88 @@ class Completed:
     def __init__(
         self,
         batch: Batch,
-        show: Callable[[Batch, Callable[[], None]], PartialResponses],
-        hide: Callable[[Batch, PartialResponses], None],
-        keep: Callable[[Batch, BaseException | None], object],
+        hide: Callable[[Batch], None],
+        keep: Callable[[Batch, BaseException], None],
     ) -> None:
         self._batch = batch
-        self._show, self._hide, self._keep = show, hide, keep
-        self._kept_before = PartialResponses()
-        self._stopped = False
+        self._hide, self._keep = hide, keep
         # Responses of an earlier call come first.
         kept = ((index, response) for index, response in enumerate(batch.responses) if response is not None)
         self._arrived: deque[tuple[int, APIResponse]] = deque(kept)
         self._changed = portal.Gate()
         self._waiting: tuple[asyncio.AbstractEventLoop, asyncio.Event] | None = None
         batch.on_response = self._add
-        self._work: portal.Work[None] | None = None
+        self._work: portal.Work[None] = batch.work(self._run)
+        self._has_begun = False
 
     def __iter__(self) -> Generator[tuple[int, APIResponse], None, None]:
-        work = self._start()
+        self._begin()
         try:
-            while (pair := self._next(work)) is not None:
+            self._work.start()
+            while (pair := self._next()) is not None:
                 yield pair
-            self._finish(work)
+            self._finish()
         except BaseException as error:
-            portal.end(work)
-            self._left(error)
+            portal.end(self._work)
+            self._leave(error)
             raise
 
     async def __aiter__(self) -> AsyncGenerator[tuple[int, APIResponse], None]:
-        self._waiting = asyncio.get_running_loop(), asyncio.Event()
-        work = self._start()
+        self._begin()
+        guard = _Guard(self._work)
         try:
+            self._work.start()
             while True:
-                self._waiting[1].clear()
-                ended = work.ended
+                event = self._event()
+                event.clear()
+                ended = self._work.ended
                 if self._arrived:
                     yield self._arrived.popleft()
                 elif ended:
                     break
                 else:
-                    await self._wait_async(self._waiting[1])
-            self._finish(work)
+                    await self._wait_async(event)
+            self._finish()
         except BaseException as error:
-            work.cancel()
+            guard.work.cancel()
             try:
-                await work.wait_async(portal.GRACE)
+                await self._work.wait_async(portal.GRACE)
             finally:  # the loop may be ending, and cancels this wait
-                self._left(error)
+                self._leave(error)
             raise
 
     def __repr__(self) -> str:
         return f"Completed({sum(item is not None for item in self._batch.responses)} of {len(self._batch.items)})"
 
-    def _start(self) -> portal.Work[None]:
-        if self._work is not None:
+    def _begin(self) -> None:
+        if self._has_begun:
             raise RuntimeError("as_completed() is for one loop; call it again for another.")
-        # Not before the loop begins: a coroutine that is never started is reported as a mistake.
-        self._work = portal.Work(self._run())
-        self._kept_before = self._show(self._batch, self._stop)
-        self._work.start()
-        return self._work
+        self._has_begun = True
 
-    def _next(self, work: portal.Work[None]) -> tuple[int, APIResponse] | None:
+    def _next(self) -> tuple[int, APIResponse] | None:
         while True:
-            ended = work.ended  # before the look at the responses: what comes after it is seen next time
+            ended = self._work.ended  # before the look at the responses: what comes after it is seen next time
             if self._arrived:
                 return self._arrived.popleft()
             if ended:
                 return None
             self._changed.wait(_TICK)
 
-    def _finish(self, work: portal.Work[None]) -> None:
-        if self._stopped:
-            raise RuntimeError(
-                "The loop over as_completed() was ended by a call with resume=client.interrupted, which goes on with "
-                "its prompts."
-            )
-        work.result()
+    def _finish(self) -> None:
+        self._batch.check_stopped()
+        self._work.result()
         self._batch.collect()
-        self._hide(self._batch, self._kept_before)
+        self._hide(self._batch)
 
-    def _stop(self) -> None:
-        if self._work is not None and not self._work.ended:
-            self._stopped = True
-            portal.end(self._work)
-
-    def _left(self, error: BaseException) -> None:
-        if not self._batch.asked:
-            self._hide(self._batch, self._kept_before)
-        elif not self._stopped and not isinstance(error, GeneratorExit):  # of a loop that was dropped, maybe long ago
+    def _leave(self, error: BaseException) -> None:
+        if not isinstance(error, GeneratorExit):  # of a loop that was dropped, maybe long ago
             self._keep(self._batch, error)
+
+    def _event(self) -> asyncio.Event:
+        loop = asyncio.get_running_loop()
+        if self._waiting is None or self._waiting[0] is not loop:
+            self._waiting = loop, asyncio.Event()
+        return self._waiting[1]
 
     async def _wait_async(self, event: asyncio.Event) -> None:
         # With a limit, because the work ends a moment after its last response. Not `wait_for`: see `Work.wait_async`.
@@ -165,3 +153,19 @@ class Completed:
         if waiting is not None:
             with contextlib.suppress(RuntimeError):  # a loop that was closed
                 waiting[0].call_soon_threadsafe(waiting[1].set)
+
+
+class _Guard:
+    """Cancels a work when it is dropped: Python does not end asynchronous generators of an event loop that is closed.
+
+    Parameters
+    ----------
+    work
+        The work of such a generator, which holds this object in a variable.
+    """
+
+    def __init__(self, work: portal.Work[None]) -> None:
+        self.work = work
+
+    def __del__(self) -> None:
+        self.work.cancel()

@@ -67,8 +67,8 @@ class ManyResponses(BaseClient):
         ...     assert not response.is_error
         """
         batch = self._batch(prompts, sampling_params, tools, output_schema, use_cache, resume=resume)
-        batch.on_settled = self._count
-        return Completed(batch, self._show, self._hide, self._keep)
+        self._attend(batch)
+        return Completed(batch, self._hide, self._keep)
 
     @checked_call
     def ask_all(

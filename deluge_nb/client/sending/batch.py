@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import threading
+import concurrent.futures
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ...models import REGISTRY
 from ...models.observations import requested_features
@@ -44,11 +44,11 @@ if TYPE_CHECKING:
     from ...transport.streaming import StreamListener
     from ..cache.store import Cache
 
+T = TypeVar("T")
+
 # Seconds between two looks at the progress of a batch.
 _TICK = 0.1
 _SEEDS = 2**63
-# Seconds in which answers that a server has sent are still read after a call has been interrupted.
-_LAST_READ = 0.05
 
 
 def plan(
@@ -146,8 +146,14 @@ class Batch:
         self.responses: list[APIResponse | None] = [None] * len(items)
         self.requests = 0
         """Requests sent so far, tries included."""
+        self.on_asked: Callable[[Batch], None] = lambda batch: None
+        """Callback that may replace :attr:`responses`, on the portal's loop before the first request."""
         self.on_settled: Callable[[Batch], None] = lambda batch: None
-        """Callback that counts the responses of the call, once, when no further ones are taken."""
+        """Callback that counts the responses of the call, on the portal's loop after the last one."""
+        self.on_stop: Callable[[portal.Work[Any]], object] = portal.end
+        """Callback that ends the work of the call."""
+        self.is_stopped = False
+        """True once another call goes on with the prompts of this one."""
         self.on_response: Callable[[int, APIResponse], None] = lambda index, response: None
         """Callback that receives each response on the portal's loop, with the index of its prompt."""
         self.resumed: frozenset[int] = frozenset()
@@ -163,34 +169,31 @@ class Batch:
         self._done = 0
         # Of texts that are being read, and take several requests.
         self._shares: dict[int, float] = {}
-        self._asked = self._ending = self._settled = False
-        self._lock = threading.Lock()
-
-    @property
-    def asked(self) -> bool:
-        """True once a request may have been sent."""
-        return self._asked
+        self._ending = self._settled = False
+        self._work: portal.Work[Any] | None = None
 
     def run_sync(self, *, show_progress: bool) -> None:
         """Ask everything and wait, in any thread."""
         self._start_servers()
         bar = self._bar(show_progress)
-        self._asked = True
         try:
-            portal.run(self._run(), tick=lambda: self._tick(bar))
+            portal.complete(self.work(self._run), tick=lambda: self._tick(bar))
+        except concurrent.futures.CancelledError:
+            self.check_stopped()
+            raise
         finally:
             bar.close()
 
     async def run_async(self, *, show_progress: bool) -> None:
         """Ask everything; may be awaited on any event loop. A call that is cancelled ends after its requests."""
-        await asyncio.to_thread(self._start_servers)
+        await portal.in_thread(self._start_servers)
         bar = self._bar(show_progress)
-        self._asked = True
-        work = portal.Work(self._run())
+        work = self.work(self._run)
         try:
             work.start()
             while not await work.wait_async(_TICK):
                 self._tick(bar)
+            self.check_stopped()
             work.result()
         except asyncio.CancelledError:
             work.cancel()
@@ -203,6 +206,28 @@ class Batch:
             bar.move(self._done + sum(list(self._shares.values())))
             bar.close()
 
+    def work(self, function: Callable[[], Coroutine[Any, Any, T]]) -> portal.Work[T]:
+        """Return the work of this call, to be started; :meth:`stop` ends it."""
+        self._work = work = portal.Work(function)
+        return work
+
+    def stop(self) -> None:
+        """End the call, because another one goes on with its prompts."""
+        if self._work is not None:
+            self.is_stopped = True
+            self.on_stop(self._work)
+
+    def check_stopped(self) -> None:
+        """Raise an error if another call has ended this one.
+
+        Raises
+        ------
+        RuntimeError
+            If so.
+        """
+        if self.is_stopped:
+            raise RuntimeError("This call was ended by a call with resume=client.interrupted, which asks the rest.")
+
     def resume(self, responses: Sequence[APIResponse | None]) -> None:
         """Take the whole responses of an earlier call, and ask the prompts that have none."""
         kept = {i: item for i, item in enumerate(responses) if item is not None and _is_whole(item)}
@@ -211,22 +236,22 @@ class Batch:
 
     async def run(self) -> None:
         """Ask everything, on the portal's loop."""
-        await asyncio.to_thread(self._start_servers)
-        self._asked = True
+        await portal.in_thread(self._start_servers)
         await self._run()
 
     async def listen(self, listener: StreamListener, vocabulary: Vocabulary) -> APIResponse:
         """Ask the only item, and pass its answer to a listener as it arrives. Must run on the portal's loop."""
-        await asyncio.to_thread(self._start_servers)
-        self._asked = True
-        return await self._ask(0, vocabulary, listener)
+        await portal.in_thread(self._start_servers)
+        self.on_asked(self)
+        try:
+            return await self._ask(0, vocabulary, listener)
+        finally:
+            self._settle()
 
-    def settle(self) -> None:
-        """Take no further responses, and count those that arrived; only the first call has an effect."""
-        with self._lock:
-            first, self._settled = not self._settled, True
-        if first:
-            self.on_settled(self)
+    def _settle(self) -> None:
+        """Take no further responses, and count those that arrived."""
+        self._settled = True
+        self.on_settled(self)
 
     def _start_servers(self) -> None:
         # Once per call, as the look for keys is: a server that does not start is an error of the call, not of a prompt.
@@ -254,6 +279,7 @@ class Batch:
                 self._shares.pop(index, None)
                 self._done += 1
 
+        self.on_asked(self)
         workers = [asyncio.create_task(work()) for _ in range(min(self._limit, len(self.items)))]
         try:
             if workers:
@@ -261,10 +287,11 @@ class Batch:
             for worker in workers:
                 worker.result()
         finally:
-            await self._end(workers)
-            # On this thread, where no interrupt arrives, and after the last response.
-            self.settle()
-            vocabulary.clear_spelling_cache()
+            try:
+                await self._end(workers)
+            finally:
+                self._settle()
+                vocabulary.clear_spelling_cache()
 
     async def _end(self, workers: list[asyncio.Task[None]]) -> None:
         """Stop sending, give answers that have been sent already a moment to be read, and cancel the rest."""
@@ -273,7 +300,7 @@ class Batch:
         if not remaining:
             return
         try:
-            await asyncio.wait(remaining, timeout=_LAST_READ)
+            await asyncio.wait(remaining, timeout=portal.LAST_READ)
         finally:
             for worker in remaining:
                 worker.cancel()
@@ -345,13 +372,11 @@ class Batch:
 
     def _take(self, index: int, response: APIResponse) -> bool:
         """Record a response, unless the responses of the call have been counted."""
-        with self._lock:
-            taken = not self._settled
-            if taken:
-                self.responses[index] = response
-        if taken:
-            self.on_response(index, response)
-        return taken
+        if self._settled:
+            return False
+        self.responses[index] = response
+        self.on_response(index, response)
+        return True
 
     def collect(self) -> list[APIResponse]:
         """Return the responses once all are there; warn of failures, and of missing log-probabilities."""

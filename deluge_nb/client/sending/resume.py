@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 from ...errors import DelugeError, SettingError, invalid_argument
 from ...prompts import as_prompt
 from ...response import APIResponse
-from ..interruption import PartialResponses
+from ..interruption import PartialResponses, distinct_names
 
 if TYPE_CHECKING:
+    from ..route import Route
     from .batch import Batch
     from .request import Item
 
@@ -29,9 +30,6 @@ def resume_batch(batch: Batch, responses: Resume) -> None:
     if responses is None:
         return
     check_list(responses)
-    if isinstance(responses, PartialResponses):
-        # A loop that was left, and is held by a traceback, would send on what this call asks for.
-        responses.settle()
     if len(responses) != len(batch.items):
         raise SettingError(
             f"resume must have one entry for each prompt and model, {len(batch.items)} in all, not {len(responses)}; "
@@ -49,7 +47,32 @@ def resume_batch(batch: Batch, responses: Resume) -> None:
                 setting="resume",
                 value=response,
             )
+    end_growth(responses)
     batch.resume(responses)
+
+
+def as_partial(batch: Batch, routes: Sequence[Route]) -> PartialResponses:
+    """Return a list for the responses of a batch as they arrive, with the models and prompts of its places.
+
+    Parameters
+    ----------
+    batch
+        The batch.
+    routes
+        The models of the client, in its order.
+    """
+    names = dict(zip(map(id, routes), distinct_names([route.model for route in routes]), strict=True))
+    models = [names[id(item.route)] for item in batch.items]
+    return PartialResponses(batch.responses, models, [item.prompt.as_asked for item in batch.items])
+
+
+def end_growth(responses: Resume) -> None:
+    """End the call that still adds responses to ``resume``: it would send what the new call asks for.
+
+    A loop that was left runs on if a traceback holds it, and a task if its event loop was interrupted.
+    """
+    if isinstance(responses, PartialResponses):
+        responses.settle()
 
 
 def check_list(responses: object) -> None:
