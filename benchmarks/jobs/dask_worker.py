@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-from distributed import Client, LocalCluster
+from distributed import Client
 
 from deluge_nb import LLMClient, score_frame
+from deluge_nb.jobs.engines.clusters.dask_cluster import start_cluster
 
 # Of the client of each worker: together they have as many requests under way as one process.
-CONCURRENCY, WORKERS, THREADS = 50, 2, 2
+CONCURRENCY, WORKERS = 50, 2
 WARM, PART_ROWS = 200, 1000
 
 
@@ -34,12 +35,8 @@ def main() -> None:
         max_requests_per_minute=limit,
         max_attempts=1,
     )
-    with (
-        LocalCluster(
-            n_workers=WORKERS, threads_per_worker=THREADS, dashboard_address="127.0.0.1:0", host="127.0.0.1"
-        ) as cluster,
-        Client(cluster) as dask,
-    ):
+    # The cluster that on="dask" starts.
+    with start_cluster(WORKERS, WORKERS) as dask:
         part_rows = PART_ROWS if limit is None else 100
         score(dask, client, WARM, WARM // 4)
         before, workers, begin = time.process_time(), sum(dask.run(time.process_time).values()), time.perf_counter()

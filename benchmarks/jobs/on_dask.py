@@ -8,7 +8,7 @@ from typing import Any
 
 from .processes import DELAY, run, serve
 
-ROWS = int(os.environ.get("DELUGE_NB_BENCHMARK_ROWS", "50000")) // 5
+ROWS = int(os.environ.get("DELUGE_NB_BENCHMARK_ROWS", "50000"))
 ROUNDS = 2
 # Requests a second that the server takes, and the client may send.
 RATE, LIMITED_ROWS = 100, 3000

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import random
 import signal
@@ -15,13 +16,15 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import dask
 import psutil
 import pytest
-from distributed import Client, Future, LocalCluster
+from distributed import Client, Future
 
 from deluge_nb import LLMClient, MissingKeyError, SettingError
 from deluge_nb.jobs.engines.choice import choose_engine
 from deluge_nb.jobs.engines.clusters.dask import Dask
+from deluge_nb.jobs.engines.clusters.dask_cluster import start_cluster
 from deluge_nb.jobs.inputs.frames import Frame
 from deluge_nb.jobs.run import prepare, run
 from deluge_nb.jobs.spec import make_spec
@@ -41,13 +44,8 @@ def server() -> Iterator[RowServer]:
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Client]:
-    """A cluster that all tests of this module share."""
-    with (
-        LocalCluster(
-            n_workers=2, threads_per_worker=2, dashboard_address="127.0.0.1:0", host="127.0.0.1", silence_logs=50
-        ) as running,
-        Client(running, set_as_default=False) as client,
-    ):
+    """A cluster that all tests of this module share, as the engine starts one."""
+    with start_cluster(2, 2) as client:
         yield client
 
 
@@ -88,6 +86,18 @@ def test_progress_moves_within_the_parts_of_workers(server: RowServer, cluster: 
     progress = run(folder, spec, Dask(cluster), lambda counts: seen.append(counts.rows_seen), print)
     assert {*seen} - {0, 20, 40, 60, 80}
     assert (progress.rows_seen, progress.under_way) == (80, {})
+
+
+def test_workers_of_an_own_cluster_spend_nothing_on_profiles_and_on_objects_that_stay(
+    server: RowServer, cluster: Client, tmp_path: Path
+) -> None:
+    server.delay = 0.1
+    ask(server.client(), 50, tmp_path, part_rows=8, on=cluster)
+    assert cluster.profile()["count"] == 0
+    assert all(count > 10_000 for count in cluster.run(gc.get_freeze_count).values())
+    # This process and clusters that it starts later are as they were.
+    assert dask.config.get("distributed.worker.profile.enabled")
+    assert gc.get_freeze_count() == 0
 
 
 def test_the_address_of_this_run_counts(server: RowServer, cluster: Client, tmp_path: Path) -> None:

@@ -11,18 +11,17 @@ from typing import TYPE_CHECKING, Any
 from ....errors import SettingError
 from ....extras import import_extra
 from ..base import Done, report_under_way
+from .dask_cluster import PARTS_AT_A_TIME, start_cluster
 from .limits import is_limited
 from .remote import end_run, find_trouble, pack, require_able, run_packed
 
 if TYPE_CHECKING:
-    from distributed import Client, LocalCluster
+    from distributed import Client
 
     from ..base import Worker
 
 # Attempts of a part after the first, where it could not begin: an error of a part that has begun is final.
 _RETRIES = 2
-# Parts under way for each worker: the next one fills the end of the last, and a crash loses at most these.
-_PARTS_AT_A_TIME = 2
 # Seconds for the first worker of a cluster to appear.
 _PATIENCE = 300
 # Seconds between two looks at the parts under way.
@@ -94,31 +93,8 @@ class Dask:
         if self._client is not None:
             yield self._client
             return
-        from distributed import Client
-
-        with _start_cluster(self._workers, parts) as cluster, Client(cluster, set_as_default=False) as client:
+        with start_cluster(self._workers, parts) as client:
             yield client
-
-
-def _start_cluster(workers: int | None, parts: int) -> LocalCluster:
-    from dask.system import CPU_COUNT
-    from distributed import LocalCluster
-
-    try:
-        return LocalCluster(
-            n_workers=workers or max(1, min(CPU_COUNT, parts)),
-            threads_per_worker=_PARTS_AT_A_TIME,
-            processes=True,
-            # Any free port, for the usual one may belong to another cluster.
-            dashboard_address="127.0.0.1:0",
-            host="127.0.0.1",
-            silence_logs=50,
-        )
-    except RuntimeError as error:
-        raise RuntimeError(
-            "The worker processes of Dask could not be started. In a script, put the call under "
-            '`if __name__ == "__main__":`, for each process imports the script.'
-        ) from error
 
 
 def _run(client: Client, parts: Sequence[int], packed: bytes) -> Iterator[Done]:
@@ -130,7 +106,7 @@ def _run(client: Client, parts: Sequence[int], packed: bytes) -> Iterator[Done]:
 
     def fill() -> None:
         # A cluster may grow and shrink. A few parts at a time: each crash loses those that are under way.
-        free = _PARTS_AT_A_TIME * max(1, len(client.nthreads())) - len(under_way)
+        free = PARTS_AT_A_TIME * max(1, len(client.nthreads())) - len(under_way)
         for _, part in zip(range(free), waiting, strict=False):
             key = f"deluge_nb-part-{part}-{run}"
             future = client.submit(_run_part, packed, part, run, key=key, retries=_RETRIES, priority=-part)
