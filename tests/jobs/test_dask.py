@@ -19,7 +19,7 @@ from typing import Any
 import dask
 import psutil
 import pytest
-from distributed import Client, Future
+from distributed import Client, Future, Worker
 
 from deluge_nb import LLMClient, MissingKeyError, SettingError
 from deluge_nb.jobs.engines.choice import choose_engine
@@ -88,13 +88,13 @@ def test_progress_moves_within_the_parts_of_workers(server: RowServer, cluster: 
     assert (progress.rows_seen, progress.under_way) == (80, {})
 
 
-def test_workers_of_an_own_cluster_spend_nothing_on_profiles_and_on_objects_that_stay(
-    server: RowServer, cluster: Client, tmp_path: Path
-) -> None:
-    server.delay = 0.1
-    ask(server.client(), 50, tmp_path, part_rows=8, on=cluster)
-    assert cluster.profile()["count"] == 0
-    assert all(count > 10_000 for count in cluster.run(gc.get_freeze_count).values())
+def test_workers_of_an_own_cluster_spend_nothing_on_profiles_and_on_objects_that_stay(cluster: Client) -> None:
+    def spending(dask_worker: Worker) -> tuple[bool, int]:
+        return "profile" in dask_worker.periodic_callbacks, gc.get_freeze_count()
+
+    for has_profile, skipped in cluster.run(spending).values():
+        assert not has_profile
+        assert skipped > 10_000
     # This process and clusters that it starts later are as they were.
     assert dask.config.get("distributed.worker.profile.enabled")
     assert gc.get_freeze_count() == 0
