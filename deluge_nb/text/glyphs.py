@@ -28,6 +28,18 @@ LONGEST = 10_000
 # At most one space, in front, and no other character that needs a mark.
 _PLAIN = re.compile(rb" ?[!-~]{1,%d}" % (LONGEST - 1))
 _JOINERS = "\u200c\u200d"
+_TONES = "\U0001f3fb-\U0001f3ff"
+# Variation selectors and other marks that have no shape of their own.
+_SELECTORS = "\u034f\u17b4\u17b5\u180b-\u180d\u180f\ufe00-\ufe0f\U000e0100-\U000e01ef"
+_SELECTOR = re.compile(f"[{_SELECTORS}]")
+# What a browser would draw on the end of the token before: this token would have no width, and could not be clicked.
+# Also skin tones after anything but a pictograph, for which fonts have no shape.
+_ATTACHED = re.compile(
+    f"^[\u200d\U000e0020-\U000e007f{_TONES}{_SELECTORS}]+"
+    f"|(?<![\u2600-\u27bf\ufe0f\U0001f300-\U0001f3fa\U0001f400-\U0001faff])[{_TONES}]"
+)
+# Letters of flags: two are one flag, also of two tokens.
+_FLAG_LETTERS = re.compile("[\U0001f1e6-\U0001f1ff]+")
 # Characters of a short label, and bytes that are enough for so many.
 _SHORT, _SHORT_BYTES = 40, 192
 
@@ -133,7 +145,7 @@ def label(octets: bytes) -> str:
     trailing = len(text) - leading - len(body)
     shown = SPACE * leading + _draw(body, alone=True) + SPACE * trailing
     shown += rest
-    return f"◌{shown}" if unicodedata.combining(text[0]) and shown[0] == text[0] else shown
+    return f"◌{shown}" if _is_mark(text[0]) and shown[0] == text[0] else shown
 
 
 def short_label(octets: bytes) -> str:
@@ -212,7 +224,7 @@ def _shape_of(text: str) -> Shape:
     if not body.strip(" "):
         # Readers could not see or click a token of nothing but spaces.
         return SPACE * len(body) + NEWLINE * breaks, text, breaks, True
-    if all(map(unicodedata.combining, body)):
+    if all(map(_is_mark, body)):
         # An accent alone would be drawn on the letter of the token before, and this token could not be clicked.
         return f"◌{_draw(body, alone=False)}{NEWLINE * breaks}", text, breaks, True
     shown = _draw(body, alone=all(map(_is_invisible, body)))
@@ -224,10 +236,23 @@ def _draw(text: str, *, alone: bool) -> str:
     if text.isascii() and text.isprintable():
         return text
     return "".join(
-        "".join(character if character == " " else _visible(character, alone=alone) for character in kept)
+        "".join(character if character == " " else _visible(character, alone=alone) for character in _alone(kept))
         + (_more(hidden) if hidden else "")
         for kept, hidden in _split_piles(text)
     )
+
+
+def _alone(text: str) -> str:
+    """Return a text in which names stand for characters that would join those of another token."""
+    return _ATTACHED.sub(lambda match: "".join(map(_name, match[0])), _FLAG_LETTERS.sub(_whole_flags, text))
+
+
+def _whole_flags(match: re.Match[str]) -> str:
+    """Return letters of flags; one that is left over by its name, in front if it may end the flag of another token."""
+    letters = match[0]
+    if len(letters) % 2 == 0:
+        return letters
+    return letters[:-1] + _name(letters[-1]) if match.start() else _name(letters[0]) + letters[1:]
 
 
 def _split_piles(text: str) -> Iterator[tuple[str, int]]:
@@ -266,8 +291,17 @@ def _visible(character: str, *, alone: bool) -> str:
         or unicodedata.category(character) in ("Cc", "Zl", "Zp")
         or (_is_invisible(character) and alone)
     ):
-        return f"⟨U+{ord(character):04X}⟩"
+        return _name(character)
     return character
+
+
+def _name(character: str) -> str:
+    return f"⟨U+{ord(character):04X}⟩"
+
+
+def _is_mark(character: str) -> bool:
+    """Return whether a character is drawn on a letter, and is seen there."""
+    return unicodedata.category(character)[0] == "M" and not _is_invisible(character)
 
 
 def _is_invisible(character: str) -> bool:
@@ -275,5 +309,5 @@ def _is_invisible(character: str) -> bool:
     return (
         category in ("Cc", "Cf", "Zl", "Zp", "Cn", "Co")
         or (category == "Zs" and character != " ")
-        or ("\ufe00" <= character <= "\ufe0f")
+        or _SELECTOR.match(character) is not None
     )
