@@ -52,8 +52,14 @@ _STYLE = (
     ".deluge-job rect{fill:var(--fill)}"
     ".deluge-job small{color:var(--soft);font-size:12px}"
     ".deluge-job>small{display:block;margin-top:6px}"
+    # Each picture of a live card begins anew, so that only one that has no successor gets there.
+    ".deluge-job>.late{visibility:hidden;max-height:0;margin:0;overflow:hidden;animation:deluge-job-late 0s 60s both}"
+    "@keyframes deluge-job-late{to{visibility:visible;max-height:6em}}"
     "@media(forced-colors:active){.deluge-job progress{appearance:auto}.deluge-job rect{fill:CanvasText}}"
 )
+
+# A kernel that was restarted cannot change its old card.
+_LATE = "<small class='late'>No news for a minute. If the kernel was restarted, run the cell again to go on.</small>"
 
 
 def card_to_html(progress: Progress, names: Sequence[str], folder: str) -> str:
@@ -83,6 +89,7 @@ def card_to_html(progress: Progress, names: Sequence[str], folder: str) -> str:
     return (
         f"<div class='deluge-job' role='group' aria-label='job'><style>{_STYLE}</style>"
         f"<div><strong{_mark(progress.stopped_by)}>{_escape(_state(progress))}</strong><span>{rows}</span></div>"
+        f"{_LATE if _is_running(progress) else ''}"
         f"<progress aria-label='{rows}' max='{most}' value='{share}'></progress>"
         f"<dl>{facts}</dl>{_reasons(progress)}{_histogram(progress) if names else ''}"
         f"<small>{_escape(folder)}</small></div>"
@@ -97,7 +104,11 @@ def _state(progress: Progress) -> str:
     if progress.stopped_by:
         how = "Interrupted" if progress.stopped_by == "KeyboardInterrupt" else f"Stopped by {progress.stopped_by}"
         return f"{how}: run the cell again to go on"
-    return "Running" if progress.ended is None and progress.rows_done < progress.rows else "Done"
+    return "Running" if _is_running(progress) else "Done"
+
+
+def _is_running(progress: Progress) -> bool:
+    return progress.ended is None and progress.rows_done < progress.rows
 
 
 class Display:
@@ -187,7 +198,7 @@ def _facts(progress: Progress) -> list[tuple[str, str]]:
         facts.append(("rows a second", f"{rate:,.0f}" if rate >= 10 else f"{rate:.2g}"))
     if progress.cost is not None:
         facts.append(("cost so far" if progress.ended is None else "cost", _dollars(progress.cost)))
-    if left is not None and progress.ended is None and progress.rows_done < progress.rows:
+    if left is not None and _is_running(progress):
         facts.append(("time left", _duration(left)))
     elif progress.ended is not None:
         facts.append(("time", _duration(progress.seconds)))

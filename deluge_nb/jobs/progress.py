@@ -32,7 +32,7 @@ class Progress:
     parts_done, rows_done
         Parts that are finished, and their rows.
     rows_asked
-        Rows of the parts that this run finished.
+        Rows that this run has asked, of the parts that it finished.
     failures, transient
         Questions that failed, by reason, and how many of them for a reason that may be gone.
     cost
@@ -70,7 +70,7 @@ class Progress:
     cell: int | None = None
 
     def add(self, answers: pa.Table, rows: int, *, is_new: bool) -> None:
-        """Add the answers of a part that has a number of rows."""
+        """Add the answers of a part, of which a number of rows was not done before."""
         self.parts_done += 1
         self.rows_done += rows
         self.rows_asked += rows if is_new else 0

@@ -286,20 +286,21 @@ def run(
     """
     folder.open(folder.path, folder.manifest.fingerprint)  # raises where the job is gone, or another one is there
     with locked(folder.path, notify) as is_alone:
-        missing = folder.missing()
-        if again:
-            done = sorted({*folder.parts}.difference(missing))
-            missing = sorted([*missing, *(part for part in done if _has_transient(folder, part))])
-        if missing:
-            require_writable(folder.path)
+        # Rows to ask of each part.
+        asked = {part: _rows_of(folder, part) for part in folder.missing()}
         progress = Progress(folder.manifest.rows, folder.manifest.questions, len(folder.parts))
-        left = set(missing)
+        for part in sorted({*folder.parts}.difference(asked)) if again else ():
+            if transient := _transient(folder, part):
+                asked[part] = transient
+                progress.rows_done += _rows_of(folder, part) - transient
+        if asked:
+            require_writable(folder.path)
         for part in folder.parts:
-            if part not in left:
-                _count(progress, folder, part, is_new=False)
+            if part not in asked:
+                _count(progress, folder, part, _rows_of(folder, part), is_new=False)
         update(progress)
         worker = Worker(str(folder.path.absolute()), folder.manifest.fingerprint, spec, again)
-        _run_parts(folder, missing, worker, engine, progress, update)
+        _run_parts(folder, dict(sorted(asked.items())), worker, engine, progress, update)
         if is_alone:  # else another driver may be writing them
             remove_unfinished(folder.path / "parts")
             remove_unfinished(folder.path)
@@ -307,22 +308,22 @@ def run(
 
 
 def _run_parts(
-    folder: JobFolder, missing: list[int], worker: Worker, engine: Engine, progress: Progress, update: Update
+    folder: JobFolder, asked: Mapping[int, int], worker: Worker, engine: Engine, progress: Progress, update: Update
 ) -> None:
-    left = set(missing)
+    left = set(asked)
 
     def watch(shares: Mapping[int, float]) -> None:
-        progress.under_way = {part: _rows_of(folder, part) * share for part, share in shares.items() if part in left}
+        progress.under_way = {part: asked[part] * share for part, share in shares.items() if part in left}
         update(progress)
 
-    reports = engine.run(missing, worker)
+    reports = engine.run(list(asked), worker)
     try:
         with watching(watch):
-            for report in reports if missing else ():
+            for report in reports if asked else ():
                 if report.part in left:  # an engine may run a part twice
                     left.discard(report.part)
                     progress.under_way.pop(report.part, None)
-                    _count(progress, folder, report.part, is_new=True)
+                    _count(progress, folder, report.part, asked[report.part], is_new=True)
                     update(progress)
     except BaseException as error:
         progress.finish(type(error).__name__)
@@ -339,12 +340,13 @@ def _run_parts(
         raise RuntimeError(f"The engine {type(engine).__name__} has not run the parts {sorted(left)[:5]}.")
 
 
-def _has_transient(folder: JobFolder, part: int) -> bool:
-    return True in folder.read_answers(part, ["is_transient"])["is_transient"].to_pylist()
+def _transient(folder: JobFolder, part: int) -> int:
+    """Return how many rows of a part failed for a reason that may be gone."""
+    return int(np.count_nonzero(folder.read_answers(part, ["is_transient"])["is_transient"].to_numpy()))
 
 
-def _count(progress: Progress, folder: JobFolder, part: int, *, is_new: bool) -> None:
-    progress.add(folder.read_answers(part, _SEEN), _rows_of(folder, part), is_new=is_new)
+def _count(progress: Progress, folder: JobFolder, part: int, rows: int, *, is_new: bool) -> None:
+    progress.add(folder.read_answers(part, _SEEN), rows, is_new=is_new)
 
 
 def _rows_of(folder: JobFolder, part: int) -> int:

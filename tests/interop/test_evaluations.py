@@ -248,8 +248,8 @@ def test_tasks_of_label_studio_begin_with_the_least_certain(tmp_path: Path) -> N
     path = tmp_path / "tasks.json"
     tasks = to_label_studio(results(["sure", "failed", "not sure"]), path, n=2)
     assert json.loads(path.read_text("utf-8")) == tasks
-    assert tasks[0] == {"data": {"text": "failed"}, "predictions": []}
-    assert tasks[1]["data"] == {"text": "not sure"}
+    assert tasks[0] == {"data": {"text": "failed", "row": 1}, "predictions": []}
+    assert tasks[1]["data"] == {"text": "not sure", "row": 2}
     prediction = tasks[1]["predictions"][0]
     assert prediction["score"] == pytest.approx(0.6)
     choice = {"from_name": "label", "to_name": "text", "type": "choices", "value": {"choices": ["yes"]}}
@@ -258,7 +258,46 @@ def test_tasks_of_label_studio_begin_with_the_least_certain(tmp_path: Path) -> N
 
 def test_values_of_a_template_keep_their_names_in_a_task() -> None:
     tasks = to_label_studio(results([{"title": "A", "text": "B"}, ("C", "D"), "E"]), n=3)
-    assert [task["data"] for task in tasks] == [{"text": "C\nD"}, {"text": "E"}, {"title": "A", "text": "B"}]
+    assert [task["data"] for task in tasks] == [
+        {"text": "C\nD", "row": 1},
+        {"text": "E", "row": 2},
+        {"title": "A", "text": "B", "row": 0},
+    ]
+    (task,) = to_label_studio(results([{"row": 7, "text": "A"}, "B", "C"]), n=3)[2:]
+    assert task["data"] == {"row": 7, "text": "A", "row_": 0}
+
+
+def test_annotations_of_label_studio_come_back_as_the_truth_of_a_report(tmp_path: Path) -> None:
+    found = results(["sure", "failed", "not sure"])
+    exported = to_label_studio(found, tmp_path / "tasks.json", n=2)
+    for number, task in enumerate(exported):  # as its export in JSON has them, in an order of its own
+        chosen = {"choices": ["no"]}
+        result = {"id": "Dx", "from_name": "label", "to_name": "text", "type": "choices", "value": chosen}
+        task |= {"id": 40 + number, "annotations": [{"id": 1, "was_cancelled": False, "result": [result]}]}
+    truth: list[str | None] = [None] * len(found)
+    for task in reversed(exported):
+        truth[task["data"]["row"]] = task["annotations"][0]["result"][0]["value"]["choices"][0]
+    assert truth == [None, "no", "no"]
+    report = CalibrationReport.from_results(found, truth)
+    assert (len(report), report.dropped) == (1, 2)
+
+
+def test_hostile_inputs_become_tasks_that_a_database_stores(tmp_path: Path) -> None:
+    path = tmp_path / "tasks.json"
+    hostile = {"text": "a\0b \ud800 </script> 👍", "number": math.nan, "more": [math.inf, {"\0": "x"}], "at": Path("x")}
+    tasks = to_label_studio(results([hostile, "", "x" * 100_000]), path, n=3)
+    (task,) = tasks[2:]
+    expected = {
+        "text": "a\ufffdb \ufffd </script> 👍",
+        "number": None,
+        "more": [None, {"\ufffd": "x"}],
+        "at": "x",
+        "row": 0,
+    }
+    assert task["data"] == expected
+    written = path.read_text("utf-8")
+    assert json.loads(written, parse_constant=pytest.fail) == tasks
+    assert "\\ud800" not in written
 
 
 def test_what_is_no_classification_is_refused() -> None:

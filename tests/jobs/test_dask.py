@@ -295,17 +295,21 @@ def offspring(word: str) -> set[psutil.Process]:
 def test_each_worker_has_one_embedded_server_and_no_process_is_left(tmp_path: Path) -> None:
     # An earlier test may have started a server in this process.
     before, others = offspring("spawn_main"), offspring(SERVER)
-    engine, servers = Dask(workers=2), dict[psutil.Process, int]()
+    engine, servers, processes = Dask(workers=2), dict[psutil.Process, int](), set[psutil.Process]()
 
     class Looking:
         def run(self, parts: Any, worker: Any) -> Any:
             for report in engine.run(parts, worker):
                 servers.update({server: server.ppid() for server in offspring(SERVER) - others})
+                processes.update(offspring("spawn_main") - before)
+                for process in processes:  # as a terminal and a notebook interrupt all processes of theirs
+                    process.send_signal(signal.SIGINT)
                 yield report
 
     client = LLMClient("local", max_new_tokens=1)
     job = ask(client, 6, tmp_path, part_rows=1, on=Looking())
     assert job.progress.failed == 0
+    assert len(processes) == 2
     workers = set(servers.values())
     assert 1 <= len(servers) == len(workers) <= 2
     assert os.getpid() not in workers

@@ -293,6 +293,7 @@ def test_retry_asks_only_rows_that_failed_for_a_reason_that_may_be_gone(server: 
     del server.bad[9], server.bad[17]
     check(job.retry(show_progress=False), 20, {3})
     assert server.counts == {9: 1, 17: 1}
+    assert (job.progress.rows_asked, job.progress.rows_done) == (2, 20)  # so many a second
     assert job.logprobs(9) is not None
     server.server.seen.clear()
     check(ask(server.client(), 20, tmp_path), 20, {3})

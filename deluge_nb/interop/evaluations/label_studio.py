@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from typing import Any
 
@@ -40,7 +41,9 @@ def to_label_studio(
     -------
     list of dict
         One task per input, the least certain first, as :meth:`Classifications.review` orders them. Each has a
-        prediction with the label and its share as ``score``; a failed input has none.
+        prediction with the label and its share as ``score``; a failed input has none. ``data["row"]`` is the number
+        of the input, or its label in the index of the Series that held the inputs, and comes back in every export of
+        Label Studio; where the inputs have a value of this name, it is ``row_``.
 
     Raises
     ------
@@ -64,10 +67,14 @@ def to_label_studio(
         as_file(path)
     rows = found.review(n)
     tasks: list[dict[str, Any]] = []
-    for value, result in zip(rows.inputs, rows, strict=True):
+    for row, value, result in zip(rows.index.tolist(), rows.inputs, rows, strict=True):
         # The values of a template by their names, so that a project can show each.
         values = value if isinstance(value, dict) else {to_name: _as_text(value)}
-        data = {str(name): text for name, text in values.items()}
+        data = {_as_storable(str(name)): _as_storable(text) for name, text in values.items()}
+        key = "row"
+        while key in data:
+            key += "_"
+        data[key] = _as_storable(row)
         predictions: list[dict[str, Any]] = []
         if result.label is not None:
             choices = {"choices": [result.label]}
@@ -75,10 +82,24 @@ def to_label_studio(
             predictions.append({"model_version": model_version, "score": result.probability, "result": [choice]})
         tasks.append({"data": data, "predictions": predictions})
     if path is not None:
-        write_file(
-            path, json.dumps(tasks, ensure_ascii=False, indent=1, default=str).encode("utf-8", "backslashreplace")
-        )
+        write_file(path, json.dumps(tasks, ensure_ascii=False, indent=1, allow_nan=False).encode("utf-8"))
     return tasks
+
+
+def _as_storable(value: Any) -> Any:
+    """Return a value as JSON that a database stores: without U+0000, halves of characters, NaN and infinity."""
+    if isinstance(value, str):
+        whole = value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        return whole.replace("\0", "\ufffd")
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if value is None or isinstance(value, bool | int):
+        return value
+    if isinstance(value, dict):
+        return {_as_storable(str(name)): _as_storable(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_as_storable(item) for item in value]
+    return _as_storable(str(value))
 
 
 def _as_text(value: Any) -> str:

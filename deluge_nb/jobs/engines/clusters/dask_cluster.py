@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import signal
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
-    from distributed import Client
+    from distributed import Client, LocalCluster
+
+T = TypeVar("T")
 
 PARTS_AT_A_TIME = 2
 """Parts under way for each worker: the next one fills the end of the last, and a crash loses at most these."""
@@ -20,6 +24,8 @@ _SETTINGS = {
     "distributed.worker.memory.monitor-interval": "500ms",
     "distributed.admin.system-monitor.interval": "5s",
 }
+# Seconds between two moments at which an interrupt is noticed.
+_TICK = 0.1
 
 
 @contextlib.contextmanager
@@ -43,15 +49,63 @@ def start_cluster(workers: int | None, parts: int) -> Iterator[Client]:
     RuntimeError
         When worker processes cannot be started.
     """
-    import dask
-    from dask.system import CPU_COUNT
-    from distributed import Client, LocalCluster
+    from distributed import Client
 
     from .dask_plugin import CollectorPlugin
 
+    with (
+        _uninterrupted(workers, parts) as cluster,
+        Client(cluster, set_as_default=False) as client,
+    ):
+        client.register_plugin(CollectorPlugin())
+        yield client
+
+
+@contextlib.contextmanager
+def _uninterrupted(workers: int | None, parts: int) -> Iterator[LocalCluster]:
+    """Start a cluster and close it, in a thread, so that no interrupt leaves half of one.
+
+    An interrupt of a notebook or a terminal goes to all its processes. Those that this thread starts do not get it,
+    for they would die with a stack trace each, and nobody would end what they ask.
+    """
+    thread = ThreadPoolExecutor(1, "deluge_nb-cluster", initializer=_block_interrupts)
+    start = thread.submit(_make_cluster, workers, parts)
+    try:
+        yield _wait_for(start)
+    finally:
+        end = thread.submit(_close, start)  # after the start, also where that goes on
+        thread.shutdown(wait=False)
+        _wait_for(end)
+
+
+def _block_interrupts() -> None:
+    """Block interrupts in this thread, and in all threads and processes that it starts."""
+    if hasattr(signal, "pthread_sigmask"):  # POSIX
+        from multiprocessing.resource_tracker import ensure_running
+
+        ensure_running()  # its own start in another thread would let interrupts through again
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+
+
+def _wait_for(future: Future[T]) -> T:
+    while not wait([future], _TICK).done:
+        pass  # here an interrupt is raised
+    return future.result()
+
+
+def _close(start: Future[LocalCluster]) -> None:
+    if start.exception() is None:
+        start.result().close()
+
+
+def _make_cluster(workers: int | None, parts: int) -> LocalCluster:
+    import dask
+    from dask.system import CPU_COUNT
+    from distributed import LocalCluster
+
     try:
         with dask.config.set(_SETTINGS):  # read when a process starts
-            cluster = LocalCluster(
+            return LocalCluster(
                 n_workers=workers or max(1, min(CPU_COUNT, parts)),
                 threads_per_worker=PARTS_AT_A_TIME,
                 processes=True,
@@ -65,6 +119,3 @@ def start_cluster(workers: int | None, parts: int) -> Iterator[Client]:
             "The worker processes of Dask could not be started. In a script, put the call under "
             '`if __name__ == "__main__":`, for each process imports the script.'
         ) from error
-    with cluster, Client(cluster, set_as_default=False) as client:
-        client.register_plugin(CollectorPlugin())
-        yield client
