@@ -71,7 +71,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if given.command == "score":
         _check(given, parser)
     try:
-        text, has_failed = (_course(given), False) if given.command == "course" else _score_rows(given)
+        text, has_failed = (_course(given, parser), False) if given.command == "course" else _score_rows(given)
         _write(text)
     except DelugeError as error:
         sys.stderr.write(f"{_with_options(str(error))}\n")
@@ -97,18 +97,29 @@ def _write(text: str) -> None:
             raise DelugeError(f"The output cannot be written ({error.strerror}).") from None
 
 
-def _course(given: argparse.Namespace) -> str:
+def _course(given: argparse.Namespace, parser: argparse.ArgumentParser) -> str:
     """Return the list of lessons, the name of a copied lesson, or the table of notebooks that were handed in."""
     from .lab import Catalog, collect, copy_lesson
+    from .lab.catalog import read_number
 
-    if given.action == "collect":
-        entries = collect(given.folder)
+    words = given.words
+    if not words:
+        return f"{Catalog()}\n"
+    if words[0] == "collect" and len(words) == 2:
+        entries = collect(words[1])
         for problem in entries.problems:
             sys.stderr.write(f"{printable(problem)}\n")
         return entries.to_csv()
-    if given.action == "copy":
-        return printable(f"{copy_lesson(given.lesson)}\n")
-    return f"{Catalog()}\n"
+    number = read_number(words[1:] if words[0] == "copy" else words)
+    if number is None:
+        parser.error(
+            "course takes the number of a lesson, as in python -m deluge_nb course 5, or collect and one folder, "
+            f"not {' '.join(words)!r}"
+        )
+    try:
+        return printable(f"{copy_lesson(number)}\n")
+    except OSError as error:
+        parser.exit(1, f"The lesson cannot be copied into this folder ({error.strerror}).\n")
 
 
 def _score_rows(given: argparse.Namespace) -> tuple[str, bool]:
@@ -222,13 +233,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     score.add_argument("--quiet", action="store_true", help="show no progress bar")
     course = commands.add_parser(
-        "course", help="list the lessons in probability, copy one, or read handed-in notebooks"
+        "course",
+        usage="%(prog)s [-h] [NUMBER | collect FOLDER]",
+        help="list the lessons in probability, copy one, or read handed-in notebooks",
+        description="List the lessons. With the number of one, copy its notebook into this folder, where no file is "
+        "overwritten. With collect and a folder, write the guesses and answers of all notebooks in it as CSV.",
     )
-    actions = course.add_subparsers(dest="action")
-    copy = actions.add_parser("copy", help="copy a lesson's notebook into this folder")
-    copy.add_argument("lesson", type=int, help="its number")
-    collected = actions.add_parser("collect", help="write the guesses and answers of all notebooks in a folder as CSV")
-    collected.add_argument("folder", help="the folder")
+    course.add_argument("words", nargs="*", metavar="NUMBER", help="number of a lesson, or collect and a folder")
     return parser
 
 

@@ -12,6 +12,9 @@ from .lessons import LESSONS
 # The wheel has the notebooks inside the package; a checkout has them among its examples.
 _PLACES = (Path(__file__).with_name("notebooks"), Path(__file__).parents[2] / "examples" / "notebooks" / "course")
 
+# Longer numbers are no lesson, and Python refuses to read very long ones.
+_DIGITS = 100
+
 
 class Catalog:
     """The lessons of the course with their minutes, for display.
@@ -47,6 +50,12 @@ class Catalog:
 
     def _remark(self) -> str:
         return f"Copy one into this folder: `%deluge course {self._lessons[0].number}`"
+
+
+def read_number(words: Sequence[str]) -> int | None:
+    """Return the number of a lesson that a user wrote, or None if the words are not one whole number."""
+    text = words[0] if len(words) == 1 else ""
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= _DIGITS else None
 
 
 def find_lesson(number: int) -> Lesson:

@@ -27,15 +27,16 @@ def course(words: list[str]) -> Any:
     UsageError
         When there is no such lesson, or the folder has a file of its name or cannot be written.
     """
-    from ..lab.catalog import Catalog, copy_lesson
+    from ..lab.catalog import Catalog, copy_lesson, read_number
 
     if not words:
         return Catalog()
-    given = " ".join(words)
-    if len(words) > 1 or not words[0].isascii() or not words[0].isdigit():
+    number = read_number(words)
+    if number is None:
+        given = " ".join(words)
         raise UsageError(f"%deluge course takes the number of a lesson, as in %deluge course 5, not {given!r}.")
     try:
-        return Copied(copy_lesson(int(words[0])).name)
+        return Copied(copy_lesson(number).name)
     except DelugeError as error:
         raise UsageError(str(error)) from None
     except OSError as error:

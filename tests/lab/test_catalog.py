@@ -50,7 +50,7 @@ def test_a_lesson_is_copied_once_and_never_overwritten(shell: InteractiveShell, 
     assert copy.read_text() == "my work"
 
 
-@pytest.mark.parametrize("words", ["99", "x", "5 6", "-1", "²"])
+@pytest.mark.parametrize("words", ["99", "x", "5 6", "-1", "²", "5" * 5000])
 def test_a_lesson_that_does_not_exist_is_refused_in_one_line(
     shell: InteractiveShell, words: str, tmp_path: Path
 ) -> None:
@@ -175,11 +175,41 @@ def test_the_command_line_lists_copies_and_collects(
     monkeypatch.chdir(tmp_path)
     assert main(["course"]) == 0
     assert capsys.readouterr().out == f"{Catalog()}\n"
-    assert main(["course", "copy", "5"]) == 0
+    assert main(["course", "5"]) == 0
     assert main(["course", "copy", "5"]) == 1
     assert "exists already" in capsys.readouterr().err
+    assert main(["course", "copy", "6"]) == 0
+    assert capsys.readouterr().out == "06_turn_it_around.ipynb\n"
     assert main(["course", "collect", "."]) == 0
     assert "05_how_surprised.ipynb,reveal,5.1,away,,todo" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("words", [["five"], ["5", "6"], ["copy"], ["collect"], ["-1"], ["5" * 5000], ["99"]])
+def test_the_command_line_says_in_one_line_which_words_the_course_takes(
+    words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    try:
+        status = main(["course", *words])
+    except SystemExit as ended:
+        status = ended.code
+    last = capsys.readouterr().err.splitlines()[-1]
+    expected = (1, "the course has 0, 1") if words == ["99"] else (2, "course 5, or collect")
+    assert (status, expected[1] in last) == (expected[0], True)
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_command_line_says_in_one_line_that_a_lesson_cannot_be_copied(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    with pytest.raises(SystemExit) as ended:
+        main(["course", "5"])
+    assert ended.value.code == 1
+    assert capsys.readouterr().err == "The lesson cannot be copied into this folder (No such file or directory).\n"
 
 
 def test_a_folder_that_is_missing_is_named(tmp_path: Path) -> None:
