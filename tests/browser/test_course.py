@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -12,7 +13,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from deluge_nb.lab.catalog import notebook_of
 from deluge_nb.lab.lesson import Lesson
-from deluge_nb.lab.lessons import lesson3, lesson5
+from deluge_nb.lab.lessons import LESSONS, lesson3, lesson5
 from tests.browser.conftest import Jupyter
 from tests.browser.test_lab import in_kernel
 from tests.browser.waits import becomes
@@ -42,14 +43,13 @@ RULES = {"rules": {"region": {"enabled": False}, "page-has-heading-one": {"enabl
 class Learner:
     """Somebody who plays a lesson by keys; only the results are read otherwise."""
 
-    def __init__(self, page: Page, jupyter: Jupyter, lesson: Lesson) -> None:
-        self.page, self.cells = page, cells_of(lesson)
+    def __init__(self, page: Page, jupyter: Jupyter, notebook: str, cells: Sequence[Cell]) -> None:
+        self.page, self.cells = page, cells
         self.hosts: set[str | None] = set()
         page.on("request", lambda sent: self._note(sent.url))
         page.on("websocket", lambda opened: self._note(opened.url))
-        shutil.copy(notebook_of(lesson), jupyter.root)
         # Its own workspace, or JupyterLab opens the notebooks of other tests again.
-        page.goto(jupyter.page_url(f"lab/workspaces/{lesson.name}/tree/{lesson.name}.ipynb"))
+        page.goto(jupyter.page_url(f"lab/workspaces/{notebook.removesuffix('.ipynb')}/tree/{notebook}"))
         page.wait_for_selector(".jp-NotebookPanel")
         page.wait_for_function("() => window.jupyterapp?.shell?.currentWidget?.sessionContext")
         page.evaluate(STARTED)
@@ -65,11 +65,7 @@ class Learner:
     def play(self, values: Mapping[str, str], until: str = "") -> Locator | None:
         """Run cells from the active one on, with values for their dots; return the cell that has the text `until`."""
         for index in range(self.page.evaluate(ACTIVE), len(self.cells)):
-            cell = self.cells[index]
-            shown = self.page.locator(".jp-Notebook .jp-Cell").nth(index)
-            # The focus has followed from the cell before.
-            becomes(lambda: self.page.evaluate(ACTIVE), index, self.page)
-            becomes(lambda at=shown: at.evaluate(FOCUSED_IN), True, self.page)
+            cell, shown = self.cells[index], self.at(index)
             if until and cell.kind == "code" and until in cell.source:
                 self.press("Control+Enter")
                 self.page.wait_for_function(HAS_RUN, arg=index)
@@ -79,6 +75,13 @@ class Learner:
             if cell.kind == "code":
                 self.page.wait_for_function(HAS_RUN, arg=index)
         return None
+
+    def at(self, index: int) -> Locator:
+        """Wait until the focus has followed to a cell, and return the cell."""
+        cell = self.page.locator(".jp-Notebook .jp-Cell").nth(index)
+        becomes(lambda: self.page.evaluate(ACTIVE), index, self.page)
+        becomes(lambda: cell.evaluate(FOCUSED_IN), True, self.page)
+        return cell
 
     def _write(self, cell: Cell, values: Mapping[str, str]) -> None:
         """Replace the dots of a cell, line by line."""
@@ -95,16 +98,16 @@ class Learner:
 
     def walk_to(self, target: Locator, key: str = "Tab") -> None:
         """Press Tab until an element has the focus."""
-        for _ in range(12):
+        for _ in range(30):
             if target.evaluate("e => e === document.activeElement"):
                 return
             self.press(key)
         raise AssertionError(f"{key} does not reach {target}")
 
-    def leave(self, cell: Locator) -> None:
+    def leave(self, cell: Locator, key: str = "ArrowDown") -> None:
         """Go back from a widget to its cell, and to the next one."""
         self.walk_to(cell, "Shift+Tab")
-        self.press("ArrowDown")
+        self.press(key)
 
     def is_accessible_in_both_themes(self) -> None:
         self._is_accessible()
@@ -132,8 +135,13 @@ def says(page: Page, *sentences: str) -> None:
         expect(page.get_by_role("status").filter(has_text=sentence).first).to_be_attached()
 
 
+def begun(page: Page, jupyter: Jupyter, lesson: Lesson) -> Learner:
+    shutil.copy(notebook_of(lesson), jupyter.root)
+    return Learner(page, jupyter, f"{lesson.name}.ipynb", cells_of(lesson))
+
+
 def test_lesson_3_is_played_by_keyboard_alone(page: Page, jupyter: Jupyter) -> None:
-    learner = Learner(page, jupyter, lesson3.LESSON)
+    learner = begun(page, jupyter, lesson3.LESSON)
     values = {"my_coffee": "0.4", "my_tail": "0.3", "answer_1": "2.855", "answer_2": "2", "answer_3": '"b"'}
     cell = learner.play(values, until="Dial(")
     assert cell is not None
@@ -166,7 +174,7 @@ def placed(learner: Learner, sliders: Sequence[Locator], chips: Sequence[int]) -
 
 
 def test_lesson_5_is_played_by_keyboard_alone(page: Page, jupyter: Jupyter) -> None:
-    learner = Learner(page, jupyter, lesson5.LESSON)
+    learner = begun(page, jupyter, lesson5.LESSON)
     values = {"my_away": "0.9", "my_boils": "0.5", "my_saving": "9.1", "my_gap": "13", "my_cup": "1.5", "my_door": "3"}
     values |= {"answer_1": "2", "answer_2": "31.8", "answer_3": "1.75"}
     cell = learner.play(values, until="Bets(")
@@ -195,5 +203,114 @@ def test_lesson_5_is_played_by_keyboard_alone(page: Page, jupyter: Jupyter) -> N
     says(page, "cup of …: you said 1.5 bits", "Right. Two heads in a row.")
     answers = "[check(f'5.{n}', answer).ok for n, answer in enumerate((answer_1, answer_2, answer_3), 1)]"
     assert in_kernel(page, answers) == [True, True, True]
+    learner.is_accessible_in_both_themes()
+    assert learner.hosts == {"127.0.0.1"}
+
+
+# Calls that show something to play, in the lessons that are not played above.
+WIDGETS = ("EventPicker(", "Dial(", "lesson8.game()")
+DIALS = """{one.label: [one.texts, [frame["text"] for frame in one.frames]]
+    for one in __import__('gc').get_objects() if type(one).__name__ == 'Dial'}"""
+POSITIONS = "{d.label: d.position for d in __import__('gc').get_objects() if type(d).__name__ == 'Dial'}"
+EVENTS = "[one.probability for one in __import__('gc').get_objects() if type(one).__name__ == 'EventPicker']"
+RESTART = "() => window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.restart()"
+RING = "e => getComputedStyle(e).outlineStyle"
+
+
+def widget_cells() -> list[str]:
+    """Return the cells of the other lessons that show a widget, each with the imports of its lesson."""
+    sources: list[str] = []
+    for lesson in LESSONS:
+        if lesson not in (lesson3.LESSON, lesson5.LESSON):
+            imports, *code = (cell.source for cell in cells_of(lesson) if cell.kind == "code")
+            sources += [f"{imports}\n{source}" for source in code if any(call in source for call in WIDGETS)]
+    return sources
+
+
+def turn(learner: Learner, cell: Locator, dials: Mapping[str, Any], *keys: str) -> str:
+    """Move a dial by keys and its button to its third value, and return its name."""
+    slider = cell.get_by_role("slider")
+    name = slider.evaluate("e => e.labels[0].textContent")
+    texts, charts = dials[name]
+    learner.walk_to(slider)
+    assert slider.evaluate(RING) == "solid"
+    last = len(texts) - 1
+    for key in keys:
+        position = {"Home": 0, "PageUp": 1, "ArrowRight": 2, "ArrowDown": 1, "End": last, "ArrowLeft": last - 1}[key]
+        learner.press(key)
+        expect(slider).to_have_attribute("aria-valuetext", texts[position])
+        expect(cell.get_by_role("status").last).to_have_text(charts[position])
+    learner.press("Tab")
+    expect(cell.get_by_role("button", name="one step more")).to_be_focused()
+    learner.press("Enter")
+    expect(slider).to_have_attribute("aria-valuetext", texts[2])
+    return name
+
+
+def tick(learner: Learner, cell: Locator, event: float) -> None:
+    """Put the first two outcomes into an event, or take them out of it, on the way to the last one."""
+    boxes = cell.get_by_role("checkbox").all()
+    learner.walk_to(boxes[0])
+    assert boxes[0].evaluate(RING) == "solid"
+    learner.press("Space")
+    for box in boxes[1:]:
+        learner.press("Tab")
+        expect(box).to_be_focused()
+        if box is boxes[1]:
+            learner.press("Space")
+    expect(cell.get_by_role("status")).to_have_text(f"P(event) = {event:.3f}, P(not the event) = {1 - event:.3f}")
+
+
+def bet(learner: Learner, cell: Locator) -> None:
+    sliders = cell.get_by_role("slider").all()
+    learner.walk_to(sliders[0])
+    assert sliders[0].evaluate(RING) == "solid"
+    placed(learner, sliders, (17, 1, 1, 1))
+    learner.press("Enter")
+
+
+def test_the_widgets_of_all_other_lessons_are_played_by_keyboard_and_outlive_the_kernel(
+    page: Page, jupyter: Jupyter, notebook: Callable[..., str]
+) -> None:
+    sources = widget_cells()
+    cells = [Cell("code", source, ()) for source in sources]
+    learner = Learner(page, jupyter, notebook("widgets.ipynb", *sources), cells)
+    heads, dials, names = 0.0, dict[str, Any](), list[str]()
+    for index, source in enumerate(sources):
+        cell = learner.at(index)
+        learner.press("Control+Enter")
+        page.wait_for_function(HAS_RUN, arg=index)
+        if "Dial(" in source:
+            dials = in_kernel(page, DIALS)
+            names.append(turn(learner, cell, dials, "End", "ArrowLeft", "Home", "PageUp", "ArrowRight", "ArrowDown"))
+        elif "EventPicker(" in source:
+            heads = in_kernel(page, "sum(likeliest(coin, 2).values())")
+            tick(learner, cell, heads)
+        else:
+            bet(learner, cell)
+            expect(cell.get_by_text("2 of 10: ")).to_be_visible()
+            expect(cell.get_by_role("slider").first).to_be_focused()
+        learner.walk_to(cell, "Shift+Tab")
+        if index < len(sources) - 1:
+            learner.press("ArrowDown")
+    assert len(names) == 6
+    becomes(lambda: in_kernel(page, POSITIONS), dict.fromkeys(names, 2), page)
+    assert in_kernel(page, EVENTS) == [pytest.approx(heads)]
+    assert in_kernel(page, "sorted(game.history[0].share)") == [0.05, 0.05, 0.05, 0.85]
+
+    page.set_viewport_size({"width": 400, "height": 900})
+    page.evaluate(RESTART)
+    for index in reversed(range(len(sources))):
+        source, cell = sources[index], learner.page.locator(".jp-Notebook .jp-Cell").nth(index)
+        if "Dial(" in source:
+            turn(learner, cell, dials, "Home", "PageUp")
+        elif "EventPicker(" in source:
+            tick(learner, cell, 0.0)
+        else:
+            bet(learner, cell)
+            expect(cell.get_by_text("no kernel answers; run the cell again")).to_be_visible()
+        if index:
+            learner.leave(cell, "ArrowUp")
+            learner.at(index - 1)
     learner.is_accessible_in_both_themes()
     assert learner.hosts == {"127.0.0.1"}

@@ -505,7 +505,8 @@ def test_a_new_title_is_shown(host: Host) -> None:
     expect(page.locator(".deluge-title")).to_be_hidden()
     page.evaluate("window.model.set('title', '<b>Capitals</b>')")
     expect(page.locator(".deluge-title")).to_have_text("<b>Capitals</b>")
-    expect(page.get_by_role("region")).to_have_accessible_name("<b>Capitals</b>")
+    expect(page.locator("section.deluge")).to_have_role("group")
+    expect(page.locator("section.deluge")).to_have_accessible_name("<b>Capitals</b>")
 
 
 @pytest.mark.context(color_scheme="dark")

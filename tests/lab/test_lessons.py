@@ -6,14 +6,16 @@ import itertools
 import json
 import math
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from deluge_nb import Conversation, stats
-from deluge_nb.lab import check, likeliest, next_token, read, reveal
+from deluge_nb import Conversation, LLMClient, stats
+from deluge_nb.lab import check, likeliest, next_token, read, reveal, use_model
+from deluge_nb.lab.catalog import find_lesson
 from deluge_nb.lab.lesson import Key, Lesson, format_number
 from deluge_nb.lab.lessons import (
     LESSONS,
@@ -191,6 +193,35 @@ def test_lesson_2_the_other_side_is_due_for_the_model() -> None:
     # The smallest number above zero, as the text says it.
     assert f"{np.nextafter(0, 1):.0e}" == "5e-324"
     assert 100 < lesson2._tokens_to_zero() < len(read("\n", lesson2.ALICE))
+
+
+@pytest.mark.parametrize(("factors", "count"), [([1e-200, 1e-200, 0.5], 2), ([0.5, 1e-300], 0), ([1e-300] * 3, 2)])
+def test_lesson_2_a_product_that_stays_above_zero_counts_as_never(factors: list[float], count: int) -> None:
+    assert lesson2._factors_to_zero(np.array(factors)) == count
+
+
+def test_no_claim_compares_small_numbers_with_a_tolerance_that_is_larger() -> None:
+    assert all("isclose" not in line or "atol=0)" in line for line in _sources().splitlines())
+
+
+# All exercises but those about what the model says.
+ASKING = {"1.1", "1.2", "1.3", "2.1", "2.2", "4.3", "5.2", "6.2", "6.3", "7.2", "11.1", "11.2"}
+STATED = [number for lesson in LESSONS for number in lesson.exercises if number not in ASKING]
+
+
+@pytest.fixture
+def silent_model() -> Iterator[None]:
+    """Let the lessons ask a server that does not exist."""
+    use_model(LLMClient("gpt-4o-mini", base_url="http://127.0.0.1:9/v1", api_key="none", max_attempts=1))
+    yield
+    use_model("local")
+
+
+@pytest.mark.parametrize("number", STATED)
+def test_an_exercise_that_states_its_numbers_has_the_same_answer_with_any_model(
+    number: str, silent_model: None
+) -> None:
+    assert check(number, find_lesson(int(number.split(".")[0])).exercises[number]().truth).ok
 
 
 @pytest.mark.model

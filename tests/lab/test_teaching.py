@@ -22,6 +22,7 @@ SECTIONS = [
     "Answers",
     "A question for an exam",
     "Without computers",
+    "With another model",
     "What may look odd",
 ]
 

@@ -160,7 +160,20 @@ def test_ticked_tokens_and_everything_else_form_an_event() -> None:
     assert picker.probability == 0
     picker.pick("heads", " tails")
     assert picker.probability == pytest.approx(math.exp(-0.5) + math.exp(-1.5))
-    picker._everything_else.value = True
+    picker.ticked = [*picker.ticked, 3, 99]
     assert picker.probability == pytest.approx(1 - math.exp(-3.0))
     with pytest.raises(SettingError, match="tokens of the list"):
         picker.pick("sides")
+
+
+def test_the_static_form_of_an_event_says_what_is_in_it() -> None:
+    picker = EventPicker(TABLE, count=3)
+    picker.pick("<i>")
+    forms = picker._static_forms()
+    assert forms["text/plain"].splitlines() == [
+        "P(event) = 0.050, P(not the event) = 0.950",
+        "In the event: ·<i> 5 %",
+        "Not in it: ·heads 60.7 %, ·tails 22.3 %, everything else 12.1 %",
+    ]
+    assert "·&lt;i&gt; 5 %" in forms["text/html"]
+    assert repr(picker) == "EventPicker(P(event) = 0.050, P(not the event) = 0.950)"

@@ -87,10 +87,12 @@ def groups_chart(
     x = alt.X("score:Q", title=measure, scale=alt.Scale(domain=list(ends), nice=False, zero=False), axis=axis_of_scores)
     tooltip = [alt.Tooltip("case:N"), alt.Tooltip("group:N"), alt.Tooltip("score:Q", title=measure, format=".2f")]
     base = base_chart(rows)
-    dots = base.mark_point(filled=True, size=90, opacity=0.75).encode(
+    # Where dots cover each other, their edges show how many there are; full edges are seen on dark pages too.
+    dots = base.mark_point(filled=True, size=90, opacity=1, fillOpacity=0.5, strokeWidth=1.5).encode(
         y=alt.Y("place:O", title=None, axis=axis),
         x=x,
         color=alt.Color("group:N", scale=scale, legend=None),
+        stroke=alt.Stroke("group:N", scale=scale, legend=None),
         shape=alt.Shape("group:N", scale=shapes, legend=None),
         tooltip=tooltip if cases else tooltip[1:],
     )

@@ -119,8 +119,9 @@ def temperature_chart(
     def layer(part: list[dict[str, Any]], name: str) -> Any:
         return base_chart([{**row, "mark": name} for row in part])
 
-    bounds = layer(bounded, allowed).mark_bar(height=16, opacity=0.55)
-    bounds = bounds.encode(y=y, x=alt.X("low:Q", title=None), x2="high:Q", color=color, tooltip=tooltip)
+    edge = alt.Stroke("mark:N", scale=scale, legend=None)
+    bounds = layer(bounded, allowed).mark_bar(height=16, fillOpacity=0.55, strokeWidth=1)
+    bounds = bounds.encode(y=y, x=alt.X("low:Q", title=None), x2="high:Q", color=color, stroke=edge, tooltip=tooltip)
     bars = layer(rows, whole).mark_bar(height=7)
     bars = bars.encode(y=y, x=share_axis(largest if end is None else end), color=color, tooltip=exact_tooltip)
     ticks = layer(bounded, _MADE).mark_tick(thickness=3, size=18, opacity=1)

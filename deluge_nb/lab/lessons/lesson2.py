@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..lesson import Guess, Key, Lesson, Mistake, Reveal
 from ..model import bits, distribution, scored
 from ..texts import likeliest
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 _ONE = "The coin came up heads. Then it came up"
 _HEADS = "The coin came up heads, heads, heads, heads. Then it came up"
@@ -38,9 +42,14 @@ def _share_of_heads(text: str) -> float:
 
 
 def _tokens_to_zero() -> float:
-    """Return the number of tokens after which the product of the probabilities is 0.0 in double precision."""
-    product = np.cumprod(scored("\n", ALICE).prob)
-    return float(np.argmax(product == 0.0) + 1)
+    """Return the number of tokens of Alice after which the product is 0.0 in double precision."""
+    return _factors_to_zero(scored("\n", ALICE).prob)
+
+
+def _factors_to_zero(factors: NDArray[np.float64]) -> float:
+    """Return the number of factors after which their product is 0.0; 0 if it never is, as with a model that knows a text."""
+    is_zero = np.cumprod(factors) == 0.0
+    return float(is_zero.argmax() + 1) if is_zero.any() else 0.0
 
 
 def _pudding() -> Key:

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Any
+import html
+from typing import Any, ClassVar
 
-import ipywidgets
 import numpy as np
+import traitlets
 
 from ...errors import invalid_argument
 from ...interop.readers import as_logprobs
+from ...render.scale import percent
 from ...text.glyphs import label
+from ...widget.fallback import FallbackWidget
 from ..texts import names_of
 
 _LISTED = 20
 
 
-class EventPicker(ipywidgets.VBox):
+class EventPicker(FallbackWidget):
     """Check boxes for the likeliest next tokens; the ticked ones are an event whose probability is shown.
 
     "Everything else" is a line of its own: it cannot be left out of the space of outcomes, and goes into the event or
-    its complement as a whole.
+    its complement as a whole. The sum is made in the page, so it also follows in a saved page.
 
     Parameters
     ----------
@@ -45,36 +48,33 @@ class EventPicker(ipywidgets.VBox):
     0.698
     """
 
+    kind = traitlets.Unicode("event").tag(sync=True)
+    texts = traitlets.List(traitlets.Unicode()).tag(sync=True)
+    shares = traitlets.List(traitlets.Unicode()).tag(sync=True)
+    probabilities = traitlets.List(traitlets.Float()).tag(sync=True)
+    ticked = traitlets.List(traitlets.Int()).tag(sync=True)
+
+    _script: ClassVar[str] = "lab.js"
+    _page_assets: ClassVar[tuple[str, str]] = ("lab_page.js", "lab.css")
+    title = "An event"
+
     def __init__(self, logprobs: Any, count: int = _LISTED) -> None:
         table = as_logprobs(logprobs)
         if isinstance(count, bool) or not isinstance(count, int) or not 1 <= count <= 50:
             raise invalid_argument("count", count, "a number from 1 to 50")
-        self._texts = names_of(table, count)
-        self._probabilities = np.exp(table.top_logprob(0)[:count])
-        self._rest = max(1.0 - float(self._probabilities.sum()), 0.0)
-        layout = ipywidgets.Layout(width="auto", margin="0")
-        self._boxes = [
-            ipywidgets.Checkbox(description=f"{label(text.encode())}  {share:.1%}", indent=False, layout=layout)
-            for text, share in zip(self._texts, self._probabilities, strict=True)
-        ]
-        self._everything_else = ipywidgets.Checkbox(
-            description=f"everything else  {self._rest:.1%}", indent=False, layout=layout
+        self._tokens = names_of(table, count)
+        listed = np.exp(table.top_logprob(0)[:count]).tolist()
+        probabilities = [*listed, max(1.0 - sum(listed), 0.0)]
+        super().__init__(
+            texts=[*(label(token.encode()) for token in self._tokens), "everything else"],
+            shares=[percent(probability) for probability in probabilities],
+            probabilities=probabilities,
         )
-        self._result = ipywidgets.HTML()
-        grid = ipywidgets.GridBox(
-            [*self._boxes, self._everything_else],
-            layout=ipywidgets.Layout(grid_template_columns="repeat(auto-fill, minmax(11em, 1fr))", grid_gap="0 12px"),
-        )
-        super().__init__([grid, self._result])
-        for box in (*self._boxes, self._everything_else):
-            box.observe(self._update, "value")
-        self._update()
 
     @property
     def probability(self) -> float:
         """The probability of the event."""
-        ticked = [box.value for box in self._boxes]
-        return float(self._probabilities[ticked].sum()) + self._rest * self._everything_else.value
+        return float(sum(self.probabilities[index] for index in self._in_event()))
 
     def pick(self, *texts: str) -> None:
         """Tick tokens, by their text; leading spaces do not matter.
@@ -99,20 +99,35 @@ class EventPicker(ipywidgets.VBox):
         0.497
         """
         for text in texts:
-            matches = [
-                box for box, token in zip(self._boxes, self._texts, strict=True) if token.strip() == text.strip()
-            ]
+            matches = [index for index, token in enumerate(self._tokens) if token.strip() == text.strip()]
             if not matches:
                 raise invalid_argument("texts", text, "tokens of the list")
-            for box in matches:
-                box.value = True
+            self.ticked = sorted({*self.ticked, *matches})
 
-    def _update(self, _: Any = None) -> None:
+    def __repr__(self) -> str:
+        return f"EventPicker({self._sum()})"
+
+    def _in_event(self) -> list[int]:
+        """Return the indices of the outcomes in the event; the page may send others."""
+        return [index for index in range(len(self.texts)) if index in self.ticked]
+
+    def _sum(self) -> str:
         event = self.probability
-        bar = (
-            '<div aria-hidden="true" style="height:12px;max-width:480px;border:1px solid;border-radius:3px">'
-            f'<div style="height:100%;width:{100 * event:.2f}%;background:#5a82b4"></div></div>'
-        )
-        self._result.value = (
-            f'<div role="status">P(event) = <strong>{event:.3f}</strong>, P(not the event) = {1 - event:.3f}</div>{bar}'
-        )
+        return f"P(event) = {event:.3f}, P(not the event) = {max(1 - event, 0.0):.3f}"
+
+    def _page_state(self) -> tuple[dict[str, Any], str]:
+        return {}, self._sum()
+
+    def _static_forms(self) -> dict[str, str]:
+        inside = self._in_event()
+        parts = {"In the event": inside, "Not in it": [n for n in range(len(self.texts)) if n not in inside]}
+        lines = [
+            f"{name}: {', '.join(f'{self.texts[index]} {self.shares[index]}' for index in indices)}"
+            for name, indices in parts.items()
+            if indices
+        ]
+        paragraphs = "".join(f"<p>{html.escape(line)}</p>" for line in (self._sum(), *lines))
+        return {
+            "text/html": f'<div class="mathjax_ignore">{paragraphs}</div>',
+            "text/plain": "\n".join([self._sum(), *lines]),
+        }

@@ -5,6 +5,7 @@ import { Kernel } from "../host/kernel.ts";
 import { followTheme } from "../host/theme.ts";
 import { batchChanges, onChange } from "../host/traits.ts";
 import { button, element, input } from "../ui/dom.ts";
+import { focusWhileScrolled } from "../ui/scrolled.ts";
 import type { BetsModel, Round } from "./model.ts";
 
 export class Bets {
@@ -45,6 +46,9 @@ export class Bets {
       signal,
     );
     followTheme(this.root, () => {}, signal);
+    this.#history.setAttribute("role", "group");
+    this.#history.setAttribute("aria-label", "Rounds that were played");
+    focusWhileScrolled(this.#history, signal);
     this.#ask();
   }
 

@@ -4,11 +4,15 @@ import { NO_KERNEL } from "../host/kernel.ts";
 import { followTheme } from "../host/theme.ts";
 import { onChange } from "../host/traits.ts";
 import { button, element, input } from "../ui/dom.ts";
+import { focusWhileScrolled } from "../ui/scrolled.ts";
 import type { DialModel, Picture } from "./model.ts";
 import { svgElement } from "./svg.ts";
 
 /** Milliseconds after which another value is sent, although the last one has brought no picture. */
 const PATIENCE = 10_000;
+
+/** Pixels below which a picture is scrolled and not made smaller: its letters would be too small to read. */
+const LEGIBLE = 440;
 
 export class Dial {
   readonly root = element("section", "deluge-lab deluge-dial mathjax_ignore tex2jax_ignore");
@@ -39,6 +43,7 @@ export class Dial {
     onChange(model, ["position", "steps", "texts", "frames"], () => this.#update(), signal);
     onChange(model, ["picture", "drawn"], () => this.#onDrawn(), signal);
     followTheme(this.root, () => {}, signal);
+    focusWhileScrolled(this.#picture, signal);
     signal.addEventListener("abort", () => clearTimeout(this.#timer));
     this.#update();
   }
@@ -93,6 +98,7 @@ export class Dial {
 
   #draw(picture: Picture | undefined): void {
     const svg = picture?.svg ? svgElement(picture.svg) : null;
+    if (svg) svg.style.minWidth = `min(${LEGIBLE}px, ${Number(svg.getAttribute("width"))}px)`;
     this.#picture.replaceChildren(...(svg ? [svg] : []));
     this.#picture.hidden = !svg;
     this.#picture.setAttribute("aria-label", picture?.text ?? "");

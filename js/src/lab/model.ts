@@ -1,4 +1,4 @@
-// The traits of the widgets of the course. Python declares them in deluge_nb/lab/dial.py and deluge_nb/lab/bets.py.
+// The traits of the widgets of the course. Python declares them in deluge_nb/lab/widgets.
 
 import type { AnyModel } from "@anywidget/types";
 
@@ -49,5 +49,17 @@ export interface BetsTraits {
   summary: string;
 }
 
+export interface EventTraits {
+  kind: "event";
+  link: string;
+  /** The outcomes with their shares, as they are written; the last one is everything else. */
+  texts: string[];
+  shares: string[];
+  probabilities: number[];
+  /** The indices of the outcomes in the event. */
+  ticked: number[];
+}
+
 export type DialModel = AnyModel<DialTraits>;
 export type BetsModel = AnyModel<BetsTraits>;
+export type EventModel = AnyModel<EventTraits>;

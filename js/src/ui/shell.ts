@@ -96,5 +96,7 @@ export function isVisible(token: Element | null, box: HTMLElement, card: HTMLEle
 export function showTitle(root: HTMLElement, title: HTMLElement, text: string, name: string): void {
   title.textContent = title.title = text;
   title.hidden = !text;
+  // No landmark: a notebook has many widgets, of which most have the same name.
+  root.setAttribute("role", "group");
   root.setAttribute("aria-label", text || name);
 }
