@@ -105,6 +105,18 @@ def test_the_card_covers_neither_its_token_nor_its_line(
             page.mouse.move(1, 1)
 
 
+@pytest.mark.parametrize("zoom", ["2", "0.5"])
+def test_the_card_of_a_page_that_its_style_zooms_is_in_the_window(host: Host, zoom: str) -> None:
+    page = host(LogprobView(answer(20)))
+    page.evaluate("(zoom) => { document.documentElement.style.zoom = zoom; }", zoom)
+    settled(lambda: page.evaluate(PLACES), page)
+    page.get_by_role("listbox").press("ArrowRight")
+    page.keyboard.press("Enter")
+    expect(page.locator(".deluge-card")).to_be_visible()
+    at = f'.deluge-line [data-token="{page.locator(".deluge-selected").first.get_attribute("data-token")}"]'
+    becomes(lambda: (page.evaluate(COVERED, at)["covered"], page.evaluate(COVERED, at)["inside"]), ([], True), page)
+
+
 def rows(page: Page) -> list[str]:
     return page.locator(".deluge-card .deluge-card-list").first.locator(".deluge-row code").all_text_contents()
 

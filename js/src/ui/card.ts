@@ -139,14 +139,16 @@ export class Card {
     style.maxHeight = "";
     // Without the page's scrollbars, which window.innerWidth includes.
     const { clientWidth, clientHeight } = document.scrollingElement ?? document.documentElement;
+    // Where a page is zoomed by its style, lengths in styles are multiplied, but rectangles and the window are not.
+    const zoom = root.currentCSSZoom ?? 1;
     const screen = { width: clientWidth, height: clientHeight };
-    style.maxWidth = `${screen.width - 2 * GAP}px`;
+    style.maxWidth = `${(clientWidth - 2 * GAP) / zoom}px`;
     const line = linesOf(anchor, host.box, screen.height);
     const text = visibleText(host.box);
     const position = place(root.getBoundingClientRect(), bounds.left, line, text, screen);
-    style.left = `${position.left}px`;
-    style.top = `${position.top}px`;
-    style.maxHeight = `${position.maxHeight}px`;
+    style.left = `${position.left / zoom}px`;
+    style.top = `${position.top / zoom}px`;
+    style.maxHeight = `${position.maxHeight / zoom}px`;
     // Without a limit to its height, the card was not scrolled.
     root.scrollTop = scrollTop;
   }
