@@ -56,7 +56,7 @@ def test_a_byte_order_mark_at_the_beginning_is_passed_over() -> None:
     assert events(b"\xef\xbb\xbfdata: a\n\n") == [b"a"]
 
 
-@pytest.mark.parametrize("ignored", [b": x\n", b":\r\n", b" \n", b"\xef\xbb\xbf", b")]}'\n", b"\r"])
+@pytest.mark.parametrize("ignored", [b": x\n", b":\r\n", b" \n", b"\xef\xbb\xbf", b")]}'\n", b"\r", b"for(;;);", b"\0"])
 def test_millions_of_ignored_lines_in_one_piece_are_skipped_in_one_step(ignored: bytes) -> None:
     framing = DetectedFraming()
     size = 1 << 21

@@ -196,6 +196,9 @@ BEFORE = [
     b":\r\n\r\n",
     b")]}'\n",
     b")]}',\n",
+    b"while(1);\n",
+    b"\x1e",
+    b"\0\0",
 ]
 AFTER = [
     b"",
@@ -204,6 +207,7 @@ AFTER = [
     b"\n[DONE]",
     b"\n: bye\n\n",
     b"\r\n\r\ndata:[DONE]\r\n\r\n: bye\r\n",
+    b"\n\0\0\0",
 ]
 
 
@@ -238,6 +242,8 @@ PASSED_OVER = [
     b"data: 7\n\n",
     b"data: true\n\n",
     b"data: []\n\n",
+    b"data: ping\n\n",
+    b"event: message\ndata: Keep-Alive\n\n",
 ]
 
 

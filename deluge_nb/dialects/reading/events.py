@@ -13,14 +13,18 @@ DONE = b"[DONE]"
 """Data of the event that ends a stream."""
 
 _BOM = b"\xef\xbb\xbf"
-# Names of events that only keep a connection open.
+# Names of events, and data of events, that only keep a connection open.
 _PINGS = frozenset({b"ping", b"heartbeat", b"keepalive", b"keep-alive"})
 # Put before JSON by some gateways, so that a page cannot run it as a script.
-_GUARD = b")]}'"
+_GUARDS = (b")]}'", b"while(1);", b"for(;;);")
 _FIELD = re.compile(rb"(?:data|event|id|retry)[:\r\n]")
-_LONGEST_FIELD = len(b"event:")
-# White space, whole comments, marks and guards in front of a reply. Skipped in one step: they may be millions.
-_IGNORED = re.compile(rb"(?:\s++|:[^\r\n]*+[\r\n]|%b,?|%b,?)*+" % (re.escape(_BOM), re.escape(_GUARD)))
+_LONGEST_MARK = max(map(len, (b"event:", *_GUARDS)))
+# White space, whole comments, marks and guards in front of a reply. Skipped in one step: they may be millions. The
+# separator of JSON text sequences (RFC 7464) and padding with NUL count as white space.
+_IGNORED = re.compile(
+    rb"(?:[\s\x00\x1e]++|:[^\r\n]*+[\r\n]|%b,?|(?:%b),?)*+" % (re.escape(_BOM), b"|".join(map(re.escape, _GUARDS)))
+)
+_PADDING = b" \t\n\r\v\f\x00"
 # Bytes behind a document that are searched for the mark of the end.
 _LONGEST_TRAILER = 1 << 16
 # Objects of an array that may be events; a longer array is no stream.
@@ -98,8 +102,9 @@ class ServerSentEvents:
             if not self._started:
                 line, self._started = line.removeprefix(_BOM), True
             if not line:
-                if self._data and self._name not in _PINGS:
-                    events.append(_named(self._name, b"\n".join(self._data)))
+                data = b"\n".join(self._data)
+                if self._data and self._name not in _PINGS and data.strip().lower() not in _PINGS:
+                    events.append(_named(self._name, data))
                 self._data.clear()
                 self._name = b""
             elif line == b"data" or line.startswith(b"data:"):
@@ -188,7 +193,7 @@ class DetectedFraming:
             self._pending += head
         elif _FIELD.match(head):
             self._framing = ServerSentEvents()
-        elif len(head) > _LONGEST_FIELD:
+        elif len(head) > _LONGEST_MARK:
             self._framing = _NoFraming(self)
         return head
 
@@ -255,7 +260,7 @@ def _without_trailer(data: bytes) -> bytes:
     tail = data[-_LONGEST_TRAILER:]
     size = len(data) - len(tail)
     while True:
-        tail = tail.rstrip()
+        tail = tail.rstrip(_PADDING)
         start = max(tail.rfind(b"\n"), tail.rfind(b"\r")) + 1
         if tail.endswith(DONE):
             tail = tail.removesuffix(DONE).rstrip().removesuffix(b"data:")
