@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import json
 import socket
@@ -10,7 +11,8 @@ import traceback
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
+from urllib.parse import urlsplit
 
 import pytest
 from hypothesis import given
@@ -18,6 +20,7 @@ from hypothesis import strategies as st
 
 from deluge_nb import LLMClient
 from deluge_nb.transport import portal
+from deluge_nb.transport.network.connection import Connection
 from deluge_nb.transport.network.direct import DirectBackend
 from deluge_nb.transport.network.framing import Chunks
 from deluge_nb.transport.network.proxies import proxy_for
@@ -279,3 +282,25 @@ def test_more_prompts_may_be_under_way_than_a_pool_usually_holds() -> None:
         client = LLMClient("m", base_url=server.url, max_concurrent_requests=150)
         client.process_prompts_sync(["Hi"] * 150, show_progress=False)
         assert server.most_in_flight > 100
+
+
+class Elsewhere:
+    """Transport of another event loop, such as uvloop's, which is of no class of asyncio."""
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+
+async def test_a_connection_takes_the_transport_of_any_event_loop() -> None:
+    connection = Connection(5.0, lambda connection: None)
+    with raw_server(lambda sock: None) as url:
+        address = urlsplit(url)
+        loop = asyncio.get_running_loop()
+        transport, _ = await loop.create_connection(asyncio.Protocol, address.hostname or "", address.port or 0)
+        connection.connection_made(cast(asyncio.Transport, Elsewhere(transport)))
+        assert connection.is_open
+        connection.close()
+        assert transport.is_closing()

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import AsyncGenerator, Callable, Generator
+from collections.abc import Callable, Generator
+from typing import Self
 
 from ...response import APIResponse
 from ...transport import portal
@@ -72,29 +73,9 @@ class Completed:
             self._leave(error)
             raise
 
-    async def __aiter__(self) -> AsyncGenerator[tuple[int, APIResponse], None]:
+    def __aiter__(self) -> _AsyncLoop:
         self._begin()
-        guard = _Guard(self._work)
-        try:
-            self._work.start()
-            while True:
-                event = self._event()
-                event.clear()
-                ended = self._work.ended
-                if self._arrived:
-                    yield self._arrived.popleft()
-                elif ended:
-                    break
-                else:
-                    await self._wait_async(event)
-            self._finish()
-        except BaseException as error:
-            guard.work.cancel()
-            try:
-                await self._work.wait_async(portal.GRACE)
-            finally:  # the loop may be ending, and cancels this wait
-                self._leave(error)
-            raise
+        return _AsyncLoop(self)
 
     def __repr__(self) -> str:
         return f"Completed({sum(item is not None for item in self._batch.responses)} of {len(self._batch.items)})"
@@ -123,17 +104,23 @@ class Completed:
         if not isinstance(error, GeneratorExit):  # of a loop that was dropped, maybe long ago
             self._keep(self._batch, error)
 
-    def _event(self) -> asyncio.Event:
+    async def _next_async(self) -> tuple[int, APIResponse] | None:
         loop = asyncio.get_running_loop()
         if self._waiting is None or self._waiting[0] is not loop:
             self._waiting = loop, asyncio.Event()
-        return self._waiting[1]
-
-    async def _wait_async(self, event: asyncio.Event) -> None:
-        # With a limit, because the work ends a moment after its last response. Not `wait_for`: see `Work.wait_async`.
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_TICK):
-                await event.wait()
+        event = self._waiting[1]
+        while True:
+            event.clear()
+            ended = self._work.ended
+            if self._arrived:
+                return self._arrived.popleft()
+            if ended:
+                return None
+            # With a limit, because the work ends a moment after its last response. Not `wait_for`: see
+            # `Work.wait_async`.
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_TICK):
+                    await event.wait()
 
     # On the portal's loop ---------------------------------------------------------------------------------------------
 
@@ -155,17 +142,50 @@ class Completed:
                 waiting[0].call_soon_threadsafe(waiting[1].set)
 
 
-class _Guard:
-    """Cancels a work when it is dropped: Python does not end asynchronous generators of an event loop that is closed.
+class _AsyncLoop:
+    """One ``async for`` loop, which ends its requests when it is dropped.
+
+    No asynchronous generator: those of an event loop that is closed are not ended, and some loops end them in a way in
+    which they cannot wait for their requests.
 
     Parameters
     ----------
-    work
-        The work of such a generator, which holds this object in a variable.
+    completed
+        The responses.
     """
 
-    def __init__(self, work: portal.Work[None]) -> None:
-        self.work = work
+    def __init__(self, completed: Completed) -> None:
+        self._completed = completed
+        self._has_started = self._has_ended = False
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> tuple[int, APIResponse]:
+        completed = self._completed
+        pair = None
+        try:
+            if not self._has_started:
+                self._has_started = True
+                completed._work.start()
+            if not self._has_ended and (pair := await completed._next_async()) is None:
+                self._has_ended = True
+                completed._finish()
+        except BaseException as error:
+            try:
+                await self.aclose()
+            finally:  # the loop may be ending, and cancels this wait
+                completed._keep(completed._batch, error)
+            raise
+        if pair is None:
+            raise StopAsyncIteration
+        return pair
+
+    async def aclose(self) -> None:
+        """End the requests that are under way."""
+        self._has_ended = True
+        self._completed._work.cancel()
+        await self._completed._work.wait_async(portal.GRACE)
 
     def __del__(self) -> None:
-        self.work.cancel()
+        self._completed._work.cancel()
