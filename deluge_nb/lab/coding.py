@@ -11,6 +11,7 @@ import numpy as np
 
 from ..errors import SettingError
 from ..logprobs.columns import Floats
+from ..text.counts import pluralize
 from .model import distribution, scored
 from .texts import names_of
 
@@ -42,7 +43,7 @@ class Code:
         return len(self.bits)
 
     def __repr__(self) -> str:
-        return f"Code({self.count} tokens in {len(self.bits)} bits: {self.bits})"
+        return f"Code({pluralize(self.count, 'token')} in {pluralize(len(self.bits), 'bit')}: {self.bits})"
 
 
 def encode(begin: str, end: str) -> Code:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from .. import reading
 from ..client.client import client_for
+from ..errors import invalid_argument
 from ..prompts import Conversation
 
 if TYPE_CHECKING:
@@ -84,7 +85,14 @@ def first_of_answer(question: str) -> Logprobs:
 @lru_cache(maxsize=256)
 def scored(begin: str, end: str) -> Logprobs:
     """Return the log-probabilities of an end of a text after its beginning."""
-    return reading.read(end, before=begin, model=_current, top_logprobs=LISTED, show_progress=False)
+    return reading.read(not_empty(end), before=begin, model=_current, top_logprobs=LISTED, show_progress=False)
+
+
+def not_empty(end: str) -> str:
+    """Return an end, and refuse an empty one by the name that it has in lessons."""
+    if end == "":
+        raise invalid_argument("end", end, "a text that is not empty")
+    return end
 
 
 def bits(begin: str, end: str) -> float:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from .. import reading
 from ..errors import invalid_argument
 from ..interop.readers import as_logprobs
-from .model import LISTED, current_model, distribution, scored
+from .model import LISTED, current_model, distribution, not_empty, scored
 
 if TYPE_CHECKING:
     from ..client.client import LLMClient
@@ -59,7 +59,7 @@ def read(
     if model is None and isinstance(begin, str) and isinstance(end, str) and top_logprobs == LISTED:
         return scored(begin, end)
     asked = current_model() if model is None else model
-    return reading.read(end, before=begin, model=asked, top_logprobs=top_logprobs, show_progress=False)
+    return reading.read(not_empty(end), before=begin, model=asked, top_logprobs=top_logprobs, show_progress=False)
 
 
 def next_token(text: PromptLike, *, model: str | ServedModel | LLMClient | None = None) -> Logprobs:

@@ -60,6 +60,8 @@ ODD: dict[str, Callable[[], Any]] = {
     "temperature must": lambda: temperature_chart(NAMES, LOGPROBS, "x"),  # type: ignore[arg-type]
     "prior must": lambda: frequency_chart("x", 0.9, 0.1),  # type: ignore[arg-type]
     "names must": lambda: frequency_chart(0.1, 0.9, 0.1, names=("a",)),  # type: ignore[arg-type]
+    "such as ' tea', and 'everything else', not 'Tea'": lambda: events_chart(NAMES, [0.5, 0.2, 0.1], ["Tea"]),
+    "in `names` and 'everything else', not 'milk'": lambda: events_chart(NAMES, [0.5, 0.2, 0.1], ["milk"]),
 }
 
 

@@ -6,16 +6,18 @@ import itertools
 import json
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from deluge_nb import Conversation, LLMClient, stats
-from deluge_nb.lab import check, likeliest, next_token, read, reveal, use_model
+from deluge_nb import Conversation, LLMClient, SettingError, stats
+from deluge_nb.lab import check, encode, likeliest, next_token, read, reveal, use_model
 from deluge_nb.lab.catalog import find_lesson
+from deluge_nb.lab.coding import Code
 from deluge_nb.lab.lesson import Key, Lesson, format_number
 from deluge_nb.lab.lessons import (
     LESSONS,
@@ -330,6 +332,16 @@ def test_the_finale_order_matters_to_the_model_and_hardly_to_zlib() -> None:
     assert finale.zlib_bytes(finale.REPEATED) < finale.model_bytes(finale.REPEATED)
     assert len(finale.BIRD.encode()) == 29
     assert bits("\nThe", finale.BIRD) == pytest.approx(30.4, abs=0.3)
+
+
+@pytest.mark.parametrize("call", [read, encode, partial(read, model="local")])
+def test_an_empty_end_is_refused_by_the_name_that_the_lesson_gives_it(call: Callable[[str, str], Any]) -> None:
+    with pytest.raises(SettingError, match=r"^end must be a text that is not empty"):
+        call("The grass is always", "")
+
+
+def test_a_code_of_one_token_is_counted_in_the_singular() -> None:
+    assert repr(Code("The", "0", 1)) == "Code(1 token in 1 bit: 0)"
 
 
 @pytest.mark.model

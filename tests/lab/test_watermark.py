@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest
 
-from deluge_nb.lab.lessons.finale_watermark import NOTE, Paint, count_green, is_green, tail, texts
+from deluge_nb.lab.lessons.finale_watermark import NOTE, Paint, count_green, is_green, tail, texts, tokens_of
 
 
 @pytest.mark.parametrize(("green", "different"), [(28, 40), (0, 5), (5, 5), (61, 80)])
@@ -18,6 +18,11 @@ def test_a_token_that_comes_twice_counts_once() -> None:
     tokens = [" the", " cat", " the", " mat"]
     assert count_green(tokens) == count_green(tokens[1:])
     assert count_green(tokens).different == 3
+
+
+@pytest.mark.model
+def test_a_text_is_counted_by_its_tokens_and_not_by_its_letters() -> None:
+    assert count_green("I wrote this.") == count_green(tokens_of("I wrote this."))
 
 
 def test_false_alarms_are_no_more_frequent_than_the_p_value_says() -> None:

@@ -66,7 +66,10 @@ def events_chart(names: Sequence[str], probabilities: ArrayLike, event: Collecti
     chosen = [event] if isinstance(event, str) else list(event)
     known = {*names, REST}
     if unknown := [name for name in chosen if name not in known]:
-        raise invalid_argument("event", unknown[0], f"made of the outcomes in `names` and {REST!r}")
+        # The space before a word is easily forgotten.
+        written = str(unknown[0]).strip().casefold()
+        near = next((f", such as {name!r}," for name in known if str(name).strip().casefold() == written), "")
+        raise invalid_argument("event", unknown[0], f"made of the outcomes in `names`{near} and {REST!r}")
     rows = outcome_rows(labels, shares)
     members = [name in chosen for name in names]
     if (rest := 1.0 - float(shares.sum())) > _LEAST_REST:

@@ -66,8 +66,8 @@ def tail(least: int, throws: int) -> float:
 
 
 def count_green(tokens: Sequence[str], key: str = KEY) -> Count:
-    """Return the count of green tokens; a token that comes several times counts once."""
-    different = set(tokens)
+    """Return the count of green tokens of a text, or of a list of tokens; one that comes several times counts once."""
+    different = set(tokens_of(tokens) if isinstance(tokens, str) else tokens)
     return Count(sum(is_green(token, key) for token in different), len(different))
 
 
