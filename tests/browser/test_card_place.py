@@ -106,10 +106,13 @@ def test_the_card_covers_neither_its_token_nor_its_line(
 
 
 @pytest.mark.parametrize("zoom", ["2", "0.5"])
-def test_the_card_of_a_page_that_its_style_zooms_is_in_the_window(host: Host, zoom: str) -> None:
+def test_the_card_of_a_page_that_its_style_zooms_is_beside_its_line(host: Host, zoom: str) -> None:
     page = host(LogprobView(answer(20)))
     page.evaluate("(zoom) => { document.documentElement.style.zoom = zoom; }", zoom)
+    page.set_viewport_size({"width": 900, "height": 720})
     settled(lambda: page.evaluate(PLACES), page)
+    tops = page.locator(".deluge-line").evaluate_all("all => all.map((e) => e.getBoundingClientRect().top)")
+    assert 0.9 < (tops[1] - tops[0]) / (float(zoom) * 24) < 1.1
     page.get_by_role("listbox").press("ArrowRight")
     page.keyboard.press("Enter")
     expect(page.locator(".deluge-card")).to_be_visible()

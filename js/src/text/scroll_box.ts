@@ -57,9 +57,10 @@ export abstract class ScrollBox<Top> {
   /** Render the first lines, up to `limit` of them, for printing. */
   protected abstract renderAll(limit: number): void;
 
-  /** The height of a line: px. */
+  /** The height of a line, as its style has it: px. */
   get lineHeight(): number {
-    if (!this.#height) this.#height = this.sample.getBoundingClientRect().height;
+    const { sample } = this;
+    if (!this.#height) this.#height = sample.getBoundingClientRect().height / (sample.currentCSSZoom ?? 1);
     return this.#height || 24;
   }
 
