@@ -22,7 +22,9 @@ import pytest
 from distributed import Client, Future, Worker
 
 from deluge_nb import LLMClient, MissingKeyError, SettingError
+from deluge_nb.jobs.engines import base
 from deluge_nb.jobs.engines.choice import choose_engine
+from deluge_nb.jobs.engines.clusters import remote
 from deluge_nb.jobs.engines.clusters.dask import Dask
 from deluge_nb.jobs.engines.clusters.dask_cluster import start_cluster
 from deluge_nb.jobs.inputs.frames import Frame
@@ -133,6 +135,30 @@ def test_a_worker_without_a_key_is_reported_before_anything_is_sent(
     assert "a key that is given as api_key= does not travel" in str(caught.value)
     assert caught.value.variable == "OPENAI_API_KEY"
     assert server.requests == 0
+
+
+def test_workers_with_another_version_are_reported_before_anything_is_sent(
+    server: RowServer, cluster: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(remote, "version", lambda: "0.0.1")
+    with pytest.raises(SettingError, match=r"nothing was sent.* and 0\.0\.1 where the job was started"):
+        ask(server.client(), 20, tmp_path, on=cluster)
+    assert server.requests == 0
+
+
+def test_packages_that_a_worker_lacks_are_reported(
+    server: RowServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = make_spec(TEMPLATE, server.client(), labels=LABELS)
+    folder = prepare(Frame(rows(4)), spec, tmp_path, 20, None, print)
+    packed = remote.pack(base.Worker(str(folder.path), folder.manifest.fingerprint, spec))
+    assert remote.find_trouble(packed) is None
+    monkeypatch.setitem(sys.modules, "pyarrow", None)  # as if it were not installed
+    with pytest.raises(SettingError, match=r"nothing was sent. w says: .*needs pyarrow, which is not installed"):
+        remote.require_able({"w": remote.find_trouble(packed)})
+    lost = Exception("ModuleNotFoundError(\"No module named 'deluge_nb'\")")  # as Dask passes it on
+    with pytest.raises(SettingError, match="Install deluge-nb where the workers run"):
+        remote.require_able({"w": lost})
 
 
 def test_a_folder_that_workers_do_not_see_is_reported(

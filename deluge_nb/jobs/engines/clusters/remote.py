@@ -14,12 +14,14 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from concurrent.futures import CancelledError
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from importlib import metadata
+from typing import TYPE_CHECKING, Any
 
 from ....client.calls.offline import check_keys
 from ....client.calls.travel import check_place, describe_place, pickled
 from ....client.interruption import describe, stopping
 from ....errors import DelugeError, MissingKeyError, SettingError
+from ....extras import import_extra
 from ..base import run_watched
 from .limits import Ask, connect, share_limit
 
@@ -52,7 +54,25 @@ def pack(worker: Worker) -> bytes:
     spec = worker.spec
     expected = describe_place(spec.client, spec.settings)
     sent = replace(worker, spec=replace(spec, client=share_limit(spec.client)))
-    return pickled((sent, expected), spec.client)
+    # Another version may not even be able to unpickle the rest.
+    return pickle.dumps((version(), pickled((sent, expected), spec.client)))
+
+
+def version() -> str:
+    """Return the version of this package."""
+    return metadata.version("deluge-nb")
+
+
+def _unpack(packed: bytes) -> tuple[Worker, list[dict[str, Any]]]:
+    there, inner = pickle.loads(packed)
+    if there != (here := version()):
+        raise SettingError(
+            f"deluge-nb {here} is installed here, and {there} where the job was started; install the same version on "
+            "both.",
+            setting="on",
+            value=here,
+        )
+    return pickle.loads(inner)
 
 
 def run_packed(
@@ -81,7 +101,7 @@ def run_packed(
     event = _event_of(run)
     if event.is_set():
         return CancelledError("the run was ended")
-    worker, _ = pickle.loads(packed)
+    worker, _ = _unpack(packed)
     connect(worker.spec.client, ask)
     try:
         with stopping(event):
@@ -125,7 +145,8 @@ def find_trouble(packed: bytes) -> Exception | None:
         What :func:`pack` returned.
     """
     try:
-        worker, expected = pickle.loads(packed)
+        worker, expected = _unpack(packed)
+        import_extra("pyarrow", "score_frame()")
         worker.open()
         check_place(worker.spec.client, worker.spec.settings, expected)
         check_keys(worker.spec.client)
@@ -160,6 +181,8 @@ def require_able(troubles: Mapping[str, Exception | None]) -> None:
     if isinstance(trouble, MissingKeyError):
         message += " Set it in the environment of the workers, for a key that is given as api_key= does not travel."
         raise MissingKeyError(message, endpoint=trouble.endpoint, variable=trouble.variable)
+    if "No module named 'deluge_nb'" in message:
+        message += ". Install deluge-nb where the workers run."
     raise SettingError(message, setting="on")
 
 
