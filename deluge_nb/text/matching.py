@@ -212,9 +212,9 @@ class Labels:
 
     def read_after(self, text: str, token: str) -> Reading:
         """Return the reading of a text and the next token; a token that ends the response completes the text."""
-        if is_end_token(token):
-            return self.read(text, is_complete=True)
-        return self.read(join(text, token) if text else token)
+        if not text:  # a token that ends an empty response is none of the answers either way
+            return self.read(token)
+        return self.read(text, is_complete=True) if is_end_token(token) else self.read(join(text, token))
 
     def find(self, text: str, *, is_complete: bool = True) -> int | None:
         """Return the index of the first answer that occurs in a text as a whole word or number; None without one.

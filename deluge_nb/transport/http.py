@@ -215,7 +215,8 @@ class Transport:
         content = None if request.body is None else encode_body(request.body)
         if self._pace is not None:
             await self._pace.turn()
-        await self._pause.wait()
+        if self._pause.is_on:
+            await self._pause.wait()
         address = await self._address()
         base = address.base_url if address is not None else self._endpoint.base_url
         base = base.removesuffix("/v1") if request.from_root else base

@@ -289,6 +289,11 @@ class Pause:
         if self._pace is not None:
             self._pace.hold(seconds)
 
+    @property
+    def is_on(self) -> bool:
+        """True if requests must wait; nearly always, none must."""
+        return self._until > asyncio.get_running_loop().time()
+
     async def wait(self) -> None:
         """Wait until requests may leave again."""
         loop = asyncio.get_running_loop()

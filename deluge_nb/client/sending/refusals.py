@@ -36,7 +36,7 @@ class Refusals:
 
         After a refusal, the requests under way decide: one of them may be answered.
         """
-        state = self._servers.setdefault(server, _Server())
+        state = self._servers.get(server) or self._servers.setdefault(server, _Server())
         while state.refused is not None and not state.accepts and state.under_way:
             state.changed.clear()
             await state.changed.wait()

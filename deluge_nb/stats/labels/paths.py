@@ -135,7 +135,7 @@ def walk_trie(
             tail, most_open = seen.open_mass, seen.most_open
         for alternative, p in zip(node, seen.least, strict=True):
             token, through = _exact_text(alternative.token, alternative.raw), reached * p
-            reading = labels.read_after(prefix, token)
+            reading = labels.read_after(prefix, token) if prefix else labels.read(token)
             if has_more and token and through > 0:
                 follow = reading.is_undecided or (to_the_end and reading.label is not None and not reading.ended)
                 text = join(prefix, token)
