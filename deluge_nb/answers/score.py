@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Literal, overload
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 from ..client.recorder import Recorder
 from ..errors import LogprobsNotSupportedError
@@ -144,11 +145,16 @@ def score_llm(
             warn_of_little_mass(details)
             if return_details:
                 return Classifications(details, values, labels.names, "first-token", index=index)
-            return [result.probabilities.get(yes_token) for result in details]
-        return [says_yes(response, labels) for response in responses]
+            return _probabilities(details, yes_token)
+        return list(map(partial(says_yes, labels=labels), responses))
     except BaseException as error:
         recorder.keep(error, RESUME + READ)
         raise
+
+
+def _probabilities(details: Iterable[Any], yes: str) -> list[float | None]:
+    # A function, because Python 3.12 ends a comprehension outside of the handler of its caller.
+    return [result.probabilities.get(yes) for result in details]
 
 
 def _opposite(yes: str) -> str | None:

@@ -169,11 +169,11 @@ class Stream:
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
         try:
             self.close()
+            if error is not None:
+                self._keep(self._batch, error)
         except BaseException as late:
             self._keep(self._batch, late)
             raise
-        if error is not None:
-            self._keep(self._batch, error)
 
     async def __aenter__(self) -> Self:
         return self
@@ -181,11 +181,11 @@ class Stream:
     async def __aexit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
         try:
             await self.aclose()
+            if error is not None:
+                self._keep(self._batch, error)
         except BaseException as late:
             self._keep(self._batch, late)
             raise
-        if error is not None:
-            self._keep(self._batch, error)
 
     def __del__(self) -> None:
         answer = getattr(self, "_answer", None)  # None if the constructor was interrupted

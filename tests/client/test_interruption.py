@@ -63,7 +63,7 @@ def ask_as_completed(client: LLMClient) -> Any:
 
 def stream(client: LLMClient) -> Any:
     with client.stream(PROMPTS[0]) as stream:
-        return [token.text for token in stream], stream.response
+        return list(stream), stream.response
 
 
 CALLS = [
