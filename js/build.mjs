@@ -21,21 +21,21 @@ const heatClasses = {
 // Members of our own classes whose names become shorter: two percent of each file. They are names of nothing else, neither
 // of the browser nor of Python, which js/test/build.test.mjs checks.
 const MEMBERS = `
-  addToRow afterLayOut announce appearanceOf asides beforeOn branchesHadFocus cardControls cellsOf cellsOn
-  centerOf chunkSize classesOf clearSelection colorBy colorsOf commonShare contentOf countDifferences
-  deferAlternatives expectedLines extendTo firstCell firstRow firstSpan firstToken foldedRows forgetBreaks
-  frameTokens frameUnits goTo goToDifference goToMatch goToOtherSide goToToken hangOf hasLayout
-  hasLittleInCommon hasValidLayout idOf invalidate isAtEnd isClosed isCommon isCommonSpan isCut
-  isInterleaved isLaidOut isMatch isMeasured isOpen isSplit isWrapped keepButton knownEntropies
-  knownLogprobs lastLine lastRow layOut layOutMore layOutRest layouts lineCount lineOf linesBefore linesOf minP
-  moveByLines moveByTokens mustBreak nextDifference nextToken onBranch onLimits prefersInterleaved rangeIn
-  rangeTo rangesOf receiveAlternatives receiveMeasures receiveTokens redrawFrom refreshCard refreshCards
-  removeFrom renderAll renderVisible repaint requestMeasures resetColors restoreState rowCells rowCount
-  rowOf rowTokens saveState scrollBox scrollToTop selectBetween selectRange setColorBy setInterleaved
-  setLimits setMeasure setSelected setSelection setSpan showDifferences showFor showNote showSummary
-  showSurprises showTitle showTools shownRows shownText sidesOn silence spanOf spanWith spokenRows startRow
-  surprises textAt textHadFocus textIndex textOf textWidth toggleHelp toggleList togglePin tokenAt topK
-  topOf topToken unitOf updateHeight visibleTokens visibleUnits
+  addToRow afterLayOut announce appearanceOf asides beforeOn beside branchesHadFocus cardControls cards
+  cellsOf cellsOn centerOf chunkSize classesOf clearSelection colorBy colorsOf commonShare contentOf
+  countDifferences deferAlternatives expectedLines extendTo firstCell firstRow firstSpan firstToken foldedRows
+  forgetBreaks frameTokens frameUnits goTo goToDifference goToMatch goToOtherSide goToToken hangOf hasLayout
+  hasLittleInCommon hasValidLayout idOf invalidate isAtEnd isClosed isCommon isCommonSpan isCut isInterleaved
+  isLaidOut isMatch isMeasured isOpen isSplit isWrapped keepButton knownEntropies knownLogprobs lastLine
+  lastRow layOut layOutMore layOutRest layouts lineCount lineOf linesBefore linesOf minP moveByLines
+  moveByTokens mustBreak nextDifference nextToken onBranch onLimits panel prefersInterleaved rangeIn rangeTo
+  rangesOf receiveAlternatives receiveMeasures receiveTokens redrawFrom refreshCard refreshCards removeFrom
+  renderAll renderVisible repaint requestMeasures resetColors restoreState rowCells rowCount rowOf rowTokens
+  saveState scrollBox scrollToTop selectBetween selectRange setColorBy setInterleaved setLimits setMeasure
+  setSelected setSelection setSpan showDifferences showFor showNote showSummary showSurprises showTitle
+  showTools shownRows shownText sidesOn silence spanOf spanWith spokenRows startRow surprises textAt
+  textHadFocus textIndex textOf textWidth toggleHelp toggleList togglePin tokenAt topK topOf topToken unitOf
+  updateHeight visibleTokens visibleUnits
 `;
 
 const outdir = "../deluge_nb/static";

@@ -88,9 +88,11 @@ def measure() -> dict[str, Any]:
 def ratios(views: dict[str, Any]) -> dict[str, float]:
     """Return how much more the last views take than the first; JupyterLab's own work is part of both."""
     ms, kilobytes = views["paint_ms_by_twenties"], views["kilobytes_by_twenties"]
+    work = views["work_ms_by_twenties"]
     half = len(kilobytes) // 2
     return {
         "views_last_to_first_twenty": ms[-1] / ms[0],
+        "views_work_last_to_first_twenty": work[-1] / work[0],
         "views_memory_second_to_first_half": statistics.mean(kilobytes[half:]) / statistics.mean(kilobytes[1:half]),
     }
 

@@ -13,7 +13,8 @@ export const WORDS: Record<Measure, string> = {
 
 /** The columns of one variant; the first has no difference. */
 export function measuresOf(side: number): Measure[] {
-  return side === 0 ? ["answer", "logprob"] : ["answer", "logprob", "difference"];
+  const measures: Measure[] = ["answer", "logprob", "difference"];
+  return measures.slice(0, side ? 3 : 2);
 }
 
 /** All columns by which the table can be sorted, with a name for each. */

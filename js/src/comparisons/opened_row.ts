@@ -71,8 +71,7 @@ export class OpenedRow {
 
   #say(text: string): void {
     this.clear();
-    const status = withRole(element("div", "deluge-waiting", text), "status");
-    this.#cell.append(status);
+    this.#cell.append(withRole(element("div", "deluge-waiting", text), "status"));
   }
 
   /** Show a row of a saved page, which has those of all rows, as deluge_nb/comparisons/saved.py packs them. */
@@ -85,9 +84,9 @@ export class OpenedRow {
       return;
     }
     const { columns } = unpack(this.model.get("blocks"));
-    const blockOf = (name: string): DataView | null => {
+    const blockOf = (name: string): DataView | undefined => {
       const column = columns[name];
-      return column ? new DataView(column.buffer, column.byteOffset, column.byteLength) : null;
+      return column && new DataView(column.buffer, column.byteOffset, column.byteLength);
     };
     const opened = { row, against, state: { ...shared, ...state } };
     this.#showComparison(
@@ -102,7 +101,7 @@ export class OpenedRow {
     { row, against, state }: Opened,
     data: DataView,
     alignment: DataView,
-    alternativesOf: (side: number) => DataView | null = () => null,
+    alternativesOf?: (side: number) => DataView | undefined,
   ): void {
     const key = `${row} ${against}`;
     if (this.#shown === key) return;
@@ -121,7 +120,7 @@ export class OpenedRow {
     );
     const view = new CompareView(inner as never, this.#lifetime.signal);
     view.names.forEach((_, side) => {
-      const block = alternativesOf(side);
+      const block = alternativesOf?.(side);
       if (block) view.receive(side, ["alternatives"], [block]);
     });
     this.#view = view;

@@ -1,7 +1,7 @@
 // The rows of the table, as deluge_nb/comparisons/static.py writes them too.
 
 import { element, suppressShortcuts } from "../ui/dom.ts";
-import { withRole } from "./headings.ts";
+import { measuresOf, withRole } from "./headings.ts";
 import type { Cell, Row } from "./model.ts";
 
 /** One row. `position` is that of its input; the last row of the table, with the means, has none. */
@@ -34,18 +34,20 @@ function openButton(label: string): HTMLButtonElement {
   return control;
 }
 
-function textCell(text: string, name = ""): HTMLTableCellElement {
-  const cell = withRole(element("td", "deluge-text"), "cell");
-  // Long texts are clipped within the cell: a cell itself cannot be.
-  cell.append(element("div", "deluge-clip", text));
-  if (name) cell.dataset["label"] = name;
+function labelledCell(className: string, content: HTMLElement, label: string): HTMLTableCellElement {
+  const cell = withRole(element("td", className), "cell");
+  cell.append(content);
+  if (label) cell.dataset["label"] = label;
   return cell;
 }
 
+function textCell(text: string, name = ""): HTMLTableCellElement {
+  // Long texts are clipped within the cell: a cell itself cannot be.
+  return labelledCell("deluge-text", element("div", "deluge-clip", text), name);
+}
+
 function numberCell(text: string, name: string, heat: number | null): HTMLTableCellElement {
-  const cell = withRole(element("td", "deluge-number"), "cell");
-  cell.append(element("span", "deluge-chip", text));
-  cell.dataset["label"] = name;
+  const cell = labelledCell("deluge-number", element("span", "deluge-chip", text), name);
   if (heat !== null) cell.style.setProperty("--u", String(heat));
   return cell;
 }
@@ -55,7 +57,7 @@ function renderCells(cell: Cell, name: string, side: number): HTMLTableCellEleme
   if (typeof cell.error === "string") {
     const failed = textCell(`no answer: ${cell.error}`, name);
     failed.classList.add("deluge-failed");
-    failed.colSpan = side === 0 ? 2 : 3;
+    failed.colSpan = measuresOf(side).length;
     cells.push(failed);
   } else {
     const mean = numberCell(cell.mean, "mean logprob", cell.warmth);

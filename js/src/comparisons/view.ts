@@ -126,12 +126,8 @@ export class ComparisonsView {
 
   #paintOpened(): void {
     const opened = this.model.get("opened");
-    if (opened === null || opened === undefined) this.#opened.clear();
-    else {
-      if (!this.#rowAt(opened)) this.#page = Math.floor(this.#order.indexOf(opened) / PAGE);
-      this.#current = opened;
-      if (!this.#rowAt(opened)) this.#paintRows();
-    }
+    if (typeof opened !== "number") this.#opened.clear();
+    else this.#turnTo(opened);
     this.#placeOpened();
     if (typeof opened === "number") this.#opened.show(opened);
     this.#paintCurrent();
@@ -140,7 +136,7 @@ export class ComparisonsView {
   /** Put the opened comparison below its row. */
   #placeOpened(): void {
     const opened = this.model.get("opened");
-    const row = typeof opened === "number" ? this.#rowAt(opened) : null;
+    const row = this.#rowAt(opened);
     for (const opener of this.#openers())
       opener.setAttribute("aria-expanded", String(positionOf(opener) === opened));
     if (row) row.after(this.#opened.root);
@@ -168,6 +164,14 @@ export class ComparisonsView {
     this.#status.textContent = `rows ${this.#range.textContent}`;
   }
 
+  /** Make a row the current one, and show its page. */
+  #turnTo(position: number): void {
+    this.#current = position;
+    if (this.#rowAt(position)) return;
+    this.#page = Math.floor(this.#order.indexOf(position) / PAGE);
+    this.#paintRows();
+  }
+
   /** Open a row, or close it if it is open. `side` is the variant that was pressed. */
   #toggle(position: number, side: number): void {
     const { model } = this;
@@ -182,7 +186,7 @@ export class ComparisonsView {
   #close(): void {
     const opened = this.model.get("opened");
     setTrait(this.model, "opened", null);
-    if (typeof opened === "number") this.#openerOf(opened)?.focus({ preventScroll: true });
+    this.#openerOf(opened)?.focus({ preventScroll: true });
   }
 
   #onClick(event: MouseEvent): void {
@@ -213,21 +217,18 @@ export class ComparisonsView {
     const next = targets[key];
     if (next === undefined) return false;
     const position = this.#order[Math.max(0, Math.min(last, next))] ?? 0;
-    this.#current = position;
-    if (!this.#rowAt(position)) {
-      this.#page = Math.floor(this.#order.indexOf(position) / PAGE);
-      this.#paintRows();
-    }
+    this.#turnTo(position);
     this.#paintCurrent();
     this.#openerOf(position)?.focus();
     return true;
   }
 
-  #rowAt(position: number): HTMLElement | null {
+  /** The row of an input; null if it is on another page, or if there is no position. */
+  #rowAt(position: number | null): HTMLElement | null {
     return this.#body.querySelector(`tr[data-row="${position}"]`);
   }
 
-  #openerOf(position: number): HTMLElement | null {
+  #openerOf(position: number | null): HTMLElement | null {
     return this.#rowAt(position)?.querySelector<HTMLElement>(".deluge-opener") ?? null;
   }
 

@@ -1,10 +1,25 @@
 // The life of a widget in its host: shown in an element, replaced by another view, ended. Of the host it knows only what
 // every anywidget host provides: a model with traits, an element and, in newer hosts, a signal.
 
+import { keepStylesheet } from "./stylesheet.ts";
+
+interface Named {
+  get(trait: "_anywidget_id"): string;
+}
+
 /** An anywidget module. `show` shows the widget in an element until the signal is aborted. */
 export function defineWidget<Model>(show: (model: Model, el: HTMLElement, signal: AbortSignal) => void) {
   return {
-    render({ model, el, signal }: { model: Model; el: HTMLElement; signal?: AbortSignal }): () => void {
+    render({
+      model,
+      el,
+      signal,
+    }: {
+      model: Model & Named;
+      el: HTMLElement;
+      signal?: AbortSignal;
+    }): () => void {
+      keepStylesheet(model.get("_anywidget_id"));
       const lifetime = new AbortController();
       // Beside other widgets in a row, take the room that they leave.
       el.style.flexGrow ||= "1";

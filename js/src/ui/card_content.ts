@@ -275,7 +275,7 @@ function renderList(content: CardContent, { onBranch, onMore }: ContentActions):
   list.classList.toggle("deluge-sampled", !!content.sampling);
   if (content.sampling) {
     const names = element("div", "deluge-columns");
-    names.append(element("span", "", "model"), element("span", "", "drawn"));
+    names.append(element("span", "deluge-model", "model"), element("span", "", "drawn"));
     list.append(names);
   }
   for (const row of content.shownRows) {
@@ -299,7 +299,7 @@ function renderMore(content: CardContent, onMore: ContentActions["onMore"]): HTM
   const root = onMore ? button("", title, () => onMore(next)) : element("div");
   root.className = "deluge-folded";
   if (onMore) root.setAttribute("aria-expanded", String(limit > FIRST_ROWS));
-  root.append(element("span", "", label));
+  root.append(element("span", "deluge-count", label));
   if (!count) return root;
   const sum = (of: "model" | "bounds", at: 0 | 1) =>
     Math.min(
