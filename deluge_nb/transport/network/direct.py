@@ -136,10 +136,7 @@ class DirectBackend:
         except (ssl.SSLError, ssl.CertificateError) as error:
             failure = refusal(error) or httpx.ConnectError(str(error))
         except OSError as error:
-            reason = (
-                error.strerror if isinstance(error, socket.gaierror) or not error.errno else os.strerror(error.errno)
-            )
-            failure = httpx.ConnectError(reason or str(error))
+            failure = httpx.ConnectError(_reason(error))
         else:
             return connection
         if connected is not None:
