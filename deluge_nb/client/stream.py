@@ -140,7 +140,7 @@ class Stream:
 
     async def __anext__(self) -> StreamedToken:
         self._is_awaited = True
-        answer, event = self._answer, self._answer.event()
+        answer, event = self._answer, self._answer.changed.event()
         while not answer.tokens and not answer.ended:
             event.clear()
             if answer.tokens or answer.ended:

@@ -67,6 +67,33 @@ def _do_nothing() -> None:
     pass
 
 
+class Alarm:
+    """Wake-up of a thread, or of a coroutine on any loop, that waits for what the portal's loop brings."""
+
+    def __init__(self) -> None:
+        self._gate = Gate()
+        self._waiting: tuple[asyncio.AbstractEventLoop, asyncio.Event] | None = None
+
+    def wait(self, timeout: float) -> bool:
+        """Wait in a thread, as :meth:`Gate.wait` does."""
+        return self._gate.wait(timeout)
+
+    def event(self) -> asyncio.Event:
+        """Return the event of the running loop; it is set at each alarm from now on."""
+        loop = asyncio.get_running_loop()
+        if self._waiting is None or self._waiting[0] is not loop:
+            self._waiting = loop, asyncio.Event()
+        return self._waiting[1]
+
+    def ring(self) -> None:
+        """Wake what waits."""
+        self._gate.open()
+        waiting = self._waiting
+        if waiting is not None:
+            with contextlib.suppress(RuntimeError):  # a loop that was closed
+                waiting[0].call_soon_threadsafe(waiting[1].set)
+
+
 def loop() -> asyncio.AbstractEventLoop:
     """Return the private loop, started on first use.
 
@@ -364,6 +391,7 @@ def wait_for_end(work: Work[Any]) -> None:
 __all__ = [
     "GRACE",
     "LAST_READ",
+    "Alarm",
     "Gate",
     "Work",
     "complete",

@@ -11,6 +11,7 @@ import html
 import re
 import secrets
 import weakref
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -210,6 +211,7 @@ def _only_static(form: str) -> str:
     return re.sub("(?s)(?<=<style>).*?(?=</style>)", lambda rules: for_static(rules[0]), form)
 
 
+@cache
 def for_static(rules: str) -> str:
     """Return the rules of a stylesheet for static forms only; what they say of the page's body stays about that."""
     rules = re.sub(r"(?<=[},])(body[^ ,{]*) (?=[.])", r"\1 & ", rules)

@@ -55,8 +55,7 @@ class Completed:
         # Responses of an earlier call come first.
         kept = ((index, response) for index, response in enumerate(batch.responses) if response is not None)
         self._arrived: deque[tuple[int, APIResponse]] = deque(kept)
-        self._changed = portal.Gate()
-        self._waiting: tuple[asyncio.AbstractEventLoop, asyncio.Event] | None = None
+        self._changed = portal.Alarm()
         batch.on_response = self._add
         self._work: portal.Work[None] = batch.work(self._run)
         self._has_begun = False
@@ -105,10 +104,7 @@ class Completed:
             self._keep(self._batch, error)
 
     async def _next_async(self) -> tuple[int, APIResponse] | None:
-        loop = asyncio.get_running_loop()
-        if self._waiting is None or self._waiting[0] is not loop:
-            self._waiting = loop, asyncio.Event()
-        event = self._waiting[1]
+        event = self._changed.event()
         while True:
             event.clear()
             ended = self._work.ended
@@ -128,18 +124,11 @@ class Completed:
         try:
             await self._batch.run()
         finally:
-            self._wake()
+            self._changed.ring()
 
     def _add(self, index: int, response: APIResponse) -> None:
         self._arrived.append((index, response))
-        self._wake()
-
-    def _wake(self) -> None:
-        self._changed.open()
-        waiting = self._waiting
-        if waiting is not None:
-            with contextlib.suppress(RuntimeError):  # a loop that was closed
-                waiting[0].call_soon_threadsafe(waiting[1].set)
+        self._changed.ring()
 
 
 class _AsyncLoop:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import codecs
-import contextlib
 from collections import deque
 from functools import reduce
 from typing import TYPE_CHECKING
@@ -45,8 +44,8 @@ class StreamedAnswer:
         """Tables of the tokens of the answer."""
         self.response: APIResponse | None = None
         """The whole response at the end."""
-        self.changed = portal.Gate()
-        """Opened when a token arrives and at the end."""
+        self.changed = portal.Alarm()
+        """Rung when a token arrives and at the end."""
         self.listener: StreamListener = StreamListener(self._append)
         """Receiver of what the server sends."""
         self.work: portal.Work[None] = batch.work(self._run)
@@ -55,20 +54,12 @@ class StreamedAnswer:
         self._batch = batch
         self._vocabulary = Vocabulary()
         self._texts = _Texts()
-        self._waiting: tuple[asyncio.AbstractEventLoop, asyncio.Event] | None = None
         self._stopping = self._ended = False
 
     @property
     def ended(self) -> bool:
         """True once there will be no further tokens, and the response is there."""
         return self._ended or self.work.ended
-
-    def event(self) -> asyncio.Event:
-        """Return an event for the running loop, set when a token arrives and at the end."""
-        loop = asyncio.get_running_loop()
-        if self._waiting is None or self._waiting[0] is not loop:
-            self._waiting = (loop, asyncio.Event())
-        return self._waiting[1]
 
     def stop(self) -> None:
         """Stop the answer, in any thread; it ends a moment later."""
@@ -96,7 +87,7 @@ class StreamedAnswer:
             self.response = APIResponse(model, finish_reason=INTERRUPTED, note=INTERRUPTED)
         finally:
             self._ended = True
-            self._wake()
+            self.changed.ring()
 
     def _append(self, deltas: list[Delta]) -> None:
         for delta in deltas:
@@ -108,7 +99,7 @@ class StreamedAnswer:
             if not delta.thinking:
                 self.tables.append(table)
             self.tokens.extend(tokens)
-        self._wake()
+        self.changed.ring()
         if self._stopping:
             self.listener.stop()
 
@@ -135,13 +126,6 @@ class StreamedAnswer:
         self.listener.stop()
         if not is_reading:  # nothing has arrived, so nothing needs to be kept
             self.work.cancel()
-
-    def _wake(self) -> None:
-        self.changed.open()
-        waiting = self._waiting
-        if waiting is not None:
-            with contextlib.suppress(RuntimeError):  # a loop that was closed
-                waiting[0].call_soon_threadsafe(waiting[1].set)
 
 
 class _Texts:
