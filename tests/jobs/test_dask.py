@@ -31,7 +31,7 @@ from deluge_nb.jobs.inputs.frames import Frame
 from deluge_nb.jobs.run import prepare, run
 from deluge_nb.jobs.spec import make_spec
 from tests.jobs.rows import LABELS, TEMPLATE, RowServer, Unpicklable, ask, check, row_server, rows
-from tests.openai_server import Reply
+from tests.openai_server import Reply, Seen
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore:.* failed, :UserWarning")]
 COUNT, PART_ROWS = 400, 40
@@ -268,24 +268,31 @@ def test_workers_share_the_limit_of_their_client(server: RowServer, cluster: Cli
 def test_workers_that_are_killed_lose_no_row(server: RowServer, cluster: Client, tmp_path: Path) -> None:
     server.delay = 0.02
     draws, kills = random.Random(6), 2
-    goals = [(number + draws.random()) * COUNT / kills for number in range(kills)]
+    goals = {draws.randrange(COUNT * number // kills, COUNT * (number + 1) // kills) for number in range(kills)}
+    usual = server.server.answer
 
-    def kill() -> None:
-        for goal in goals:
-            wait_for(lambda goal=goal: server.requests >= goal)
-            os.kill(draws.choice(list(cluster.run(os.getpid).values())), signal.SIGKILL)
+    def answer_unless_killed(seen: Seen, number: int) -> Reply:
+        if number in goals:  # the answer to this request is lost, whatever else the worker is at
+            find_sender(seen).kill()
+        return usual(seen, number)
 
-    killer = threading.Thread(target=kill)
-    killer.start()
+    server.server.answer = answer_unless_killed
     job = ask(server.client(max_concurrent_requests=8), COUNT, tmp_path, part_rows=PART_ROWS, on=cluster)
-    killer.join()
     check(job, COUNT)
     asked = server.counts
     assert set(asked) == set(range(COUNT))
     twice = sum(number - 1 for number in asked.values())
     # Both parts of a worker were under way, or all four where the scheduler had given it more.
-    assert 0 < twice <= kills * 4 * PART_ROWS
+    assert kills <= twice <= kills * 4 * PART_ROWS
     assert not list(tmp_path.rglob("*.tmp"))
+
+
+def find_sender(seen: Seen) -> psutil.Process:
+    """Return the process below this one that sent a request."""
+    for process in psutil.Process().children(recursive=True):
+        if any(end.laddr.port == seen.port for end in process.net_connections("inet") if end.laddr):
+            return process
+    raise AssertionError("no process has this connection")
 
 
 def test_a_driver_that_is_killed_loses_no_row_and_leaves_no_process(server: RowServer, tmp_path: Path) -> None:
