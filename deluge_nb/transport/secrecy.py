@@ -23,6 +23,12 @@ _SHORTEST, _SHORTEST_WORD = 8, 20
 _WORD = re.compile(r"[A-Za-z_-]*")
 # Escaping doubles backslashes, four times at most. Without a limit the search of a text of backslashes would not end.
 _SLASHES = r"\\{1,16}"
+_NAMED_REFERENCES = {'"': "quot", "&": "amp", "<": "lt", ">": "gt", "'": "apos"}
+# Characters. A part of a secret that is as long is hidden as well: some servers cut "sk-" off, or break lines.
+_PIECE = 12
+# Each part of this many characters is sought; every piece has one that begins at a multiple of it.
+_BLOCK = 6
+_LOWER = {code: code + 32 for code in range(ord("A"), ord("Z") + 1)}  # of the same length for every text
 # A server's error may nest as deeply as it likes.
 _DEEPEST = 50
 # No secrets: media types, names of programs and dates of versions; an address, which people write in place of a key.
@@ -30,7 +36,7 @@ _PLAIN = re.compile(
     r"(?:application|text|image|audio|\*)/[\w.+*-]+|\d{4}-\d\d-\d\d|[A-Za-z-]+/[\d.]+|https?://[\w.:-]+/?"
 )
 # What a header says with a name: a cookie, a parameter of Digest. Base64 may end with signs of equality.
-_NAMED = re.compile(r"[A-Za-z][\w.-]{0,30}=([^=].*)")
+_NAMED = re.compile(r"[A-Za-z][\w.-]{0,30}[=:]([^=].*)")
 
 
 def is_secret(value: str) -> bool:
@@ -63,17 +69,23 @@ class Secrets:
         parts = [value for value in values if value is not None]
         parts += [part for value in headers for part in _parts(value)]
         self._values = [part for part in parts if _must_hide(part.get_secret_value(), public)]
+        self._public = public
+        self._encoded = [form for value in self._values for form in _encodings(value)]
 
     def and_those_of(self, values: Iterable[SecretStr]) -> Secrets:
         """Return secrets that hide some more values as well."""
         more = Secrets(values)
         more._values = [*self._values, *(value for value in more._values if value not in self._values)]
+        more._encoded = [*self._encoded, *more._encoded]
+        more._public = self._public
         return more
 
     def hide(self, text: str) -> str:
-        """Return a text without the secrets, and without the first part of one that was cut."""
+        """Return a text without the secrets, as they are, in base64 or in hex, and without long parts of them."""
         for value in self._values:
             text = _hide(text, value)
+        for value in (*self._values, *self._encoded):
+            text = _hide_pieces(text, value, self._public)
         return text
 
     def hide_in(self, error: Exception) -> None:
@@ -152,6 +164,49 @@ def _hide(text: str, secret: SecretStr) -> str:
     return "".join(parts) + text[start:] if parts else text
 
 
+def _hide_pieces(text: str, secret: SecretStr, public: Sequence[str]) -> str:
+    """Replace each part of a secret that is long enough, in capital or small letters, and is no word."""
+    characters, lower = secret.get_secret_value().translate(_LOWER), text.translate(_LOWER)
+    parts: list[str] = []
+    start = 0
+    for low, high in sorted(_pieces(characters, lower)):
+        piece = text[low:high]
+        if low >= start and any(map(is_secret, piece.split())) and not any(piece in name for name in public):
+            parts += [text[start:low], HIDDEN]
+            start = high
+    return "".join(parts) + text[start:] if parts else text
+
+
+def _pieces(secret: str, text: str) -> set[tuple[int, int]]:
+    """Return where a text has parts of a secret that are long enough; both are in small letters."""
+    pieces: set[tuple[int, int]] = set()
+    for begin in range(0, len(secret) - _BLOCK + 1, _BLOCK):
+        block, at = secret[begin : begin + _BLOCK], -1
+        while (at := text.find(block, at + 1)) >= 0:
+            before = _common(secret[:begin][::-1], text[max(0, at - begin) : at][::-1])
+            after = _common(secret[begin:], text[at : at + len(secret) - begin])
+            if before + after >= _PIECE:
+                pieces.add((at - before, at + after))
+    return pieces
+
+
+def _common(first: str, second: str) -> int:
+    """Return the length of the beginning that two texts share."""
+    pairs = enumerate(zip(first, second, strict=False))
+    return next((index for index, (one, other) in pairs if one != other), min(len(first), len(second)))
+
+
+def _encodings(secret: SecretStr) -> list[SecretStr]:
+    """Return a secret in hex and in base64, there without what depends on the characters around it."""
+    octets = secret.get_secret_value().encode("utf-8", "surrogatepass")
+    forms = [octets.hex()]
+    for before in range(3):
+        encoded = base64.b64encode(bytes(before) + octets).decode()
+        whole = encoded[-(-before * 8 // 6) : (before + len(octets)) * 8 // 6]
+        forms += {whole, whole.replace("+", "-").replace("/", "_")}
+    return [SecretStr(form) for form in forms]
+
+
 def _ends(character: str, text: str, start: int) -> set[int]:
     """Return where a character may end that is written from a place on.
 
@@ -160,19 +215,25 @@ def _ends(character: str, text: str, start: int) -> set[int]:
     match = _spelling(character).match(text, start)
     if match is None:
         return set()
-    least = start + 1 if text.startswith(character, start) else match.end()
+    least = start + 1 if text[start].lower() == character.lower() else match.end()
     return set(range(least, match.end() + 1)) if character == "\\" else {least, match.end()}
 
 
 @cache
 def _spelling(character: str) -> re.Pattern[str]:
-    """Return what matches a character as it is, or as JSON, Python, an address or a page writes it."""
+    """Return what matches a character as it is, or as JSON, Python, an address or a page writes it.
+
+    In capital or small letters: servers change them in names of headers, and in keys that are numbers in hex.
+    """
     code = ord(character)
-    octets = "".join(f"%{octet:02x}" for octet in character.encode("utf-8", "surrogatepass"))
-    escaped = rf"{_SLASHES}(?:u{code:04x}|x{code:02x})|{octets}|&\#x0{{,8}}{code:x};|&\#0{{,8}}{code};"
+    octets = "".join(f"%(?:25){{,4}}{octet:02x}" for octet in character.encode("utf-8", "surrogatepass"))
+    octal = f"|0?{code:03o}" if character.isascii() else ""
+    by_number = rf"u{code:04x}|x{code:02x}|U{code:08x}|u\{{0{{,6}}{code:x}\}}{octal}"
+    named = f"|{_NAMED_REFERENCES[character]}" if character in _NAMED_REFERENCES else ""
+    in_page = rf"&(?:amp;){{,4}}(?:\#x0{{,8}}{code:x}|\#0{{,8}}{code}{named});"
     slashed = _SLASHES + re.escape(character) + "|" if not character.isalnum() else ""
     # As it is comes last: of an escaped backslash, the first character would match alone.
-    return re.compile(rf"(?:(?i:{escaped})|{slashed}{re.escape(character)})")
+    return re.compile(rf"(?i:{_SLASHES}(?:{by_number})|{octets}|{in_page}|{slashed}{re.escape(character)})")
 
 
 def basic(login: SecretStr) -> SecretStr:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import html
 import io
 import json
 import logging
@@ -156,6 +157,42 @@ def test_a_secret_is_hidden_in_every_spelling_and_where_it_is_cut(secret: str, d
     assert secret[:8] not in secrets.hide(f"\n{secret[:cut]}…")
 
 
+SPELLINGS: dict[str, str] = {
+    "capital letters": KEY.upper(),
+    "base64 of a login": base64.b64encode(f"user:{KEY}".encode()).decode(),
+    "base64 of the key and more": base64.b64encode(f"x{KEY}!".encode()).decode(),
+    "base64 for addresses": base64.urlsafe_b64encode(f"??{KEY}".encode()).decode(),
+    "hex": KEY.encode().hex().upper(),
+    "an address within an address": quote("".join(f"%{ord(character):02x}" for character in KEY)),
+    "octal": "".join(f"\\{ord(character):03o}" for character in KEY),
+    "JavaScript": "".join(f"\\u{{{ord(character):x}}}" for character in KEY),
+    "long escapes of Python": "".join(f"\\U{ord(character):08x}" for character in KEY),
+    "without its prefix": KEY.removeprefix("sk-"),
+    "a line break": f"{KEY[:9]}\n{KEY[9:]}",
+    "a zero-width space": f"{KEY[:5]}\u200b{KEY[5:]}",
+}
+
+
+@pytest.mark.parametrize("name", SPELLINGS)
+def test_a_key_is_hidden_however_a_server_changes_it(name: str) -> None:
+    hidden = Secrets([SecretStr(KEY)]).hide(f"bad key: {SPELLINGS[name]}")
+    assert HIDDEN in hidden
+    assert not [part for part in (SPELLINGS[name][4:14], SPELLINGS[name][-14:-4]) if part in hidden]
+
+
+def test_references_of_pages_are_hidden_with_the_rest() -> None:
+    secret = "4711&<word>'\"4711"
+    assert Secrets([SecretStr(secret)]).hide(html.escape(html.escape(secret))) == HIDDEN
+
+
+def test_long_words_of_a_secret_are_left_where_they_are_words() -> None:
+    secrets = Secrets(
+        [SecretStr("My Application 1"), SecretStr("of-gpt-4o-mini-2024-4711")], public=["gpt-4o-mini-2024"]
+    )
+    text = "The application knows no gpt-4o-mini-2024"
+    assert secrets.hide(text) == text
+
+
 # Each took minutes, or hours: the search went through the rest of the text from every character.
 LONG = {
     "backslashes": "\\" * 100_000,
@@ -236,6 +273,7 @@ def test_headers_that_say_where_a_request_ends_are_refused(name: str) -> None:
         'Digest name="u", response="quoted-4711-key"',
         "https://u:quoted-4711-key@h",
         "ApiKey='quoted-4711-key'",
+        "v1 key:quoted-4711-key",
     ],
 )
 @pytest.mark.parametrize("name", ["Authorization", "OpenAI-Organization", "Cookie", "Ocp-Apim-Subscription-Key"])
