@@ -34,6 +34,8 @@ from .terminal import to_text
 FALLBACK_LIMIT = 2000
 # Characters that a browser shapes at a time, of a text that is not drawn itself.
 _PIECE = 500
+# A style that hosts strip with those of the tokens, by which the stylesheet recognises that they have their colours.
+_STYLED = "--styled:1"
 # Characters that would act on a terminal or an editor that shows the page's source.
 _CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 
@@ -164,6 +166,9 @@ def _with_picture(content: str, table: Logprobs, color_by: ColorBy, title: str, 
 def with_picture(content: str, png: bytes, width: int, description: str) -> str:
     """Return a picture followed by hidden content. The stylesheet shows the content instead of the picture.
 
+    It does so only where the elements still have their own styles: JupyterLab strips those of a notebook that it does
+    not trust, while the stylesheet of a widget in another notebook holds for its whole page.
+
     Parameters
     ----------
     content
@@ -173,8 +178,8 @@ def with_picture(content: str, png: bytes, width: int, description: str) -> str:
     """
     source = base64.b64encode(png).decode()
     return (
-        f'<img class="deluge-picture" width="{width}" alt="{html.escape(description, quote=True)}" '
-        f'src="data:image/png;base64,{source}"><div class="deluge-pictured" hidden>{content}</div>'
+        f'<img class="deluge-picture" style="{_STYLED}" width="{width}" alt="{html.escape(description, quote=True)}" '
+        f'src="data:image/png;base64,{source}"><div class="deluge-pictured" style="{_STYLED}" hidden>{content}</div>'
     )
 
 

@@ -12,6 +12,7 @@ from nbconvert import HTMLExporter
 from playwright.sync_api import Page, expect
 
 from deluge_nb import APIResponse, LogprobCompare, Logprobs, LogprobView, as_logprobs, to_html, to_svg
+from deluge_nb.render.assets import read_asset
 from deluge_nb.render.colors import PALETTES, THEMES, cue_thresholds, inks_for
 from deluge_nb.render.html import static_bundle
 from deluge_nb.render.picture.grid import lay_out
@@ -104,15 +105,22 @@ STRIPPED = """() => {
     for (const styled of document.querySelectorAll('[style]')) styled.removeAttribute('style');
     for (const named of document.querySelectorAll('[class]')) named.removeAttribute('class');
 }"""
+# As JupyterLab does in a notebook that it does not trust, while a widget of another one has its stylesheet on the page.
+SANITISED = """(css) => {
+    document.querySelector('style').remove();
+    for (const styled of document.querySelectorAll('[style]')) styled.style = '';
+    document.head.append(Object.assign(document.createElement('style'), {textContent: css}));
+}"""
 
 
-def test_the_picture_is_shown_if_styles_are_stripped_and_else_the_text(page: Page) -> None:
+@pytest.mark.parametrize("strip", [STRIPPED, SANITISED])
+def test_the_picture_is_shown_if_styles_are_stripped_and_else_the_text(page: Page, strip: str) -> None:
     page.set_content(f"<!doctype html><main>{static_bundle(FRANCE, title='Where?')['text/html']}</main>")
     picture, spans = page.locator("main img"), page.locator("main span[title]")
     expect(picture).to_be_hidden()
     expect(spans.nth(5)).to_be_visible()
     expect(spans).to_have_count(7)
-    page.evaluate(STRIPPED)
+    page.evaluate(strip, read_asset("view.css"))
     expect(picture).to_be_visible()
     expect(spans.nth(5)).to_be_hidden()
     assert page.locator("main").inner_text().strip() == ""
