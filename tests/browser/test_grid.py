@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from deluge_nb import LogprobCompare, LogprobView
+from deluge_nb import APIResponse, LogprobCompare, Logprobs, LogprobView
 
-from .tables import long_table, table
+from .tables import entry, long_table, table
 from .waits import becomes, settled
 
 pytestmark = pytest.mark.browser
@@ -110,6 +110,17 @@ def test_nothing_of_a_widget_or_of_its_card_is_cut_at_220_pixels(host: Host, whi
     card = page.locator(".deluge-card")
     expect(card.locator(".deluge-card-list").first).to_be_visible()
     assert card.evaluate("e => e.scrollWidth <= e.clientWidth")
+
+
+def test_a_tree_of_thirty_levels_is_not_scrolled_sideways(host: Host) -> None:
+    lists = [[*(f" step{at}" for at in range(depth)), f" the end of answer {depth}"] for depth in range(1, 31)]
+    tables = [Logprobs.from_entries(entry(token, 0.5) for token in tokens) for tokens in lists]
+    page = host(LogprobView([APIResponse("m", completion=one.text, logprobs=one) for one in tables]))
+    for width in (220, 400):
+        sized(page, width)
+        rows = page.locator(".deluge-tree > ul")
+        assert rows.locator("li").count() >= 58
+        assert rows.evaluate("e => [e.scrollWidth - e.clientWidth, e.scrollHeight > e.clientHeight]") == [0, True]
 
 
 PLACES = """() => {
