@@ -36,24 +36,24 @@ def write(folder: Path, name: str, content: Any) -> Path:
 def test_an_archive_of_inspect_is_read_with_its_log_probabilities() -> None:
     log = read_inspect_log(PRIMES)
     assert [(sample.id, sample.epoch, sample.input, sample.target, sample.answer) for sample in log] == [
-        ("seven", 1, "Is 7 prime?", "Yes", "Yes"),
-        ("nine", 1, "Is 9 prime?", "No", "No"),
         (3, 1, "Is 1 prime?", "No", "Yes"),
         ("four/2", 1, "Is 4 prime?", "No", "No"),
+        ("nine", 1, "Is 9 prime?", "No", "No"),
+        ("seven", 1, "Is 7 prime?", "Yes", "Yes"),
     ]
-    assert log.confidence == pytest.approx([0.9, 0.7, 0.6])
-    assert log.correct.tolist() == [1, 1, 0]
-    assert log[3].probability is None
+    assert log.confidence == pytest.approx([0.6, 0.7, 0.9])
+    assert log.correct.tolist() == [0, 1, 1]
+    assert log[1].probability is None
     assert repr(log) == "LoggedSamples(4 samples of Inspect's primes, 3 with log-probabilities)"
 
 
 def test_samples_become_frames_views_and_reports() -> None:
     log = read_inspect_log(PRIMES)
-    assert log.to_pandas()["correct"].tolist() == [1, 1, 0, 1]
+    assert log.to_pandas()["correct"].tolist() == [0, 1, 1, 1]
     assert isinstance(log[0].logprobs, Logprobs)
     assert LogprobView(log[0].logprobs).logprobs.text == "Yes"
     assert len(CalibrationReport(log.confidence, log.correct)) == 3
-    assert [sample.id for sample in log[:2]] == ["seven", "nine"]
+    assert [sample.id for sample in log[:2]] == [3, "four/2"]
 
 
 def test_an_interrupted_archive_is_read_from_its_journal(tmp_path: Path) -> None:
@@ -62,6 +62,28 @@ def test_an_interrupted_archive_is_read_from_its_journal(tmp_path: Path) -> None
         archive.writestr("samples/1_epoch_2.json", json.dumps({**SAMPLE, "error": {"message": "Stopped."}}))
     sample = read_inspect_log(tmp_path / "log.eval")[0]
     assert (sample.epoch, sample.target, sample.answer, sample.error) == (2, "A\nB", None, "Stopped.")
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_samples_of_an_archive_are_in_the_order_of_inspect_and_those_run_again_count_once(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "log.eval", "w") as archive:
+        archive.writestr("header.json", json.dumps({"eval": {"task": "t"}}))
+        # They are written as they end: 10 before 2, the second epoch before the last sample of the first, b twice.
+        for name, epoch, answer in [(10, 1, "x"), (2, 2, "x"), ("b", 1, "old"), (2, 1, "x"), ("b", 1, "new")]:
+            content = {**SAMPLE, "id": name, "epoch": epoch, "output": {"choices": [{"message": {"content": answer}}]}}
+            archive.writestr(f"samples/{name}_epoch_{epoch}.json", json.dumps(content))
+    log = read_inspect_log(tmp_path / "log.eval")
+    assert [(sample.id, sample.epoch) for sample in log] == [(2, 1), (10, 1), ("b", 1), (2, 2)]
+    assert log[2].answer == "new"
+
+
+def test_an_archive_of_chunks_is_refused_with_the_cure(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "log.eval", "w") as archive:
+        archive.writestr("header.json", json.dumps({"eval": {"task": "t"}}))
+        archive.writestr("samples/1_epoch_1/sample.json", json.dumps(SAMPLE))
+        archive.writestr("samples/1_epoch_1/events/0.json", "[]")
+    with pytest.raises(SettingError, match=r"log\.eval has its samples in chunks.*that it was made from"):
+        read_inspect_log(tmp_path / "log.eval")
 
 
 @pytest.mark.parametrize(
@@ -220,6 +242,12 @@ def test_samples_of_lm_eval_have_several_forms(tmp_path: Path, fields: Any, answ
     sample = {**row([("A", " x"), ("A", " y")], ["-1", "-2"]), **fields}
     (read,) = read_lm_eval_samples(write(tmp_path, "samples_t.jsonl", sample))
     assert (read.answer, read.input) == (answer, text)
+
+
+def test_each_filter_of_lm_eval_has_a_sample_with_its_name(tmp_path: Path) -> None:
+    lines = [json.dumps({**row([("A", " x")], ["-1"]), "filter": name}) for name in ("strict-match", "none")]
+    log = read_lm_eval_samples(write(tmp_path, "samples_t.jsonl", "\n".join(lines)))
+    assert [sample.filter for sample in log] == ["strict-match", None]
 
 
 def test_one_option_has_its_own_probability_and_an_impossible_one_none(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,6 +20,7 @@ from .samples import LoggedSample, LoggedSamples, as_text
 
 # Inspect's words for grades, and for the reason why an answer ended.
 _GRADES = {"C": 1.0, "I": 0.0, "N": 0.0}
+_CHUNK = re.compile(r"_epoch_\d+/(sample|events/\d+)\.json$")
 _STOP_REASONS = {"max_tokens": "length", "model_length": "length"}
 
 
@@ -104,8 +106,25 @@ def _read_archive(archive: zipfile.ZipFile) -> tuple[Any, list[Any]]:
     head = next((name for name in ("header.json", "_journal/start.json") if name in names), None)
     if head is None:
         raise _foreign(Path(archive.filename or ""))
-    members = [name for name in names if name.startswith("samples/") and name.endswith(".json")]
-    return json.loads(read_member(archive, head)), [json.loads(read_member(archive, name)) for name in members]
+    # A sample that was run again is there under the same name; the last one counts.
+    members = [name for name in dict.fromkeys(names) if name.startswith("samples/") and name.endswith(".json")]
+    if any(_CHUNK.search(name) for name in members):
+        raise SettingError(
+            f"{Path(archive.filename or '').name} has its samples in chunks, which cannot be read yet: pass the .eval "
+            "file that it was made from.",
+            setting="path",
+            value=archive.filename,
+        )
+    samples = [json.loads(read_member(archive, name)) for name in members]
+    # They are there in the order in which they ended.
+    return json.loads(read_member(archive, head)), sorted(samples, key=_order)
+
+
+def _order(sample: Any) -> tuple[int, str]:
+    """Return the place of a sample among others, as in Inspect's own readers."""
+    fields = _as_dict(sample)
+    name, epoch = fields.get("id", ""), fields.get("epoch")
+    return epoch if isinstance(epoch, int) else 1, name if isinstance(name, str) else str(name).zfill(20)
 
 
 def _foreign(path: Path) -> SettingError:

@@ -26,9 +26,9 @@ def read_lm_eval_samples(path: str | os.PathLike[str]) -> LoggedSamples:
     Returns
     -------
     LoggedSamples
-        One per document and filter. Where options were compared, ``options`` has their log-likelihoods, ``answer`` is
-        the likeliest and ``probability`` its share; ``correct`` is the metric ``acc``, or ``exact_match`` for generated
-        answers, which have no probabilities.
+        One per document and filter, which ``filter`` names. Where options were compared, ``options`` has their
+        log-likelihoods, ``answer`` is the likeliest and ``probability`` its share; ``correct`` is ``acc``, or
+        ``exact_match`` for generated answers, which have no probabilities.
 
     Raises
     ------
@@ -78,6 +78,8 @@ def _read_row(row: Mapping[str, Any]) -> LoggedSample:
         "input": requests[0][0],
         "target": str(row["target"]),
         "scores": {name: row[name] for name in row.get("metrics") or ("acc", "exact_match") if name in row},
+        # lm-eval's word for a task without filters is "none".
+        "filter": None if row.get("filter") == "none" else row.get("filter"),
     }
     # The second argument is an option, or the settings of an answer that was generated.
     pairs = [(context, option) for context, option in requests if isinstance(option, str)]

@@ -57,6 +57,8 @@ class LoggedSample:
         Why the answer ended, in OpenAI's words.
     error
         Why there is no answer, or None.
+    filter
+        The filter of lm-eval that took the answer out of what the model wrote; None where there was none.
 
     Examples
     --------
@@ -78,6 +80,7 @@ class LoggedSample:
     scores: Mapping[str, Any] = field(default_factory=dict)
     stop_reason: str | None = None
     error: str | None = None
+    filter: str | None = None
 
 
 class LoggedSamples(Sequence[LoggedSample]):
