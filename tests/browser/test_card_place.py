@@ -120,6 +120,27 @@ def test_the_card_of_a_page_that_its_style_zooms_is_beside_its_line(host: Host, 
     becomes(lambda: (page.evaluate(COVERED, at)["covered"], page.evaluate(COVERED, at)["inside"]), ([], True), page)
 
 
+SEEN = """() => {
+    const card = document.querySelector('.deluge-card').getBoundingClientRect();
+    const {offsetLeft, offsetTop, width, height, scale} = window.visualViewport;
+    return [scale, card.left >= offsetLeft, card.top >= offsetTop,
+        card.right <= offsetLeft + width, card.bottom <= offsetTop + height];
+}"""
+
+
+@pytest.mark.context(viewport={"width": 1080, "height": 800})
+@pytest.mark.parametrize("place", [0, 40])
+def test_the_card_of_a_page_that_is_enlarged_with_two_fingers_is_in_the_part_that_is_seen(
+    host: Host, place: int
+) -> None:
+    page = host(LogprobView(answer(20)))
+    page.context.new_cdp_session(page).send("Emulation.setPageScaleFactor", {"pageScaleFactor": 1.5})
+    page.locator(f"[data-token='{place}']").first.click()
+    expect(page.locator(".deluge-card")).to_be_visible()
+    becomes(lambda: page.evaluate(SEEN), [1.5, True, True, True, True], page)
+    assert page.evaluate(COVERED, f'.deluge-line [data-token="{place}"]')["covered"] == []
+
+
 def rows(page: Page) -> list[str]:
     return page.locator(".deluge-card .deluge-card-list").first.locator(".deluge-row code").all_text_contents()
 

@@ -34,7 +34,7 @@ export function withRole<E extends HTMLElement>(target: E, role: string): E {
 }
 
 /** A heading whose button sorts by its column. */
-function sortHeading(column: Column, sortBy: string, onSort: (sortBy: string) => void): HTMLElement {
+function sortHeading(column: Column, sortBy: string, onSort: (sortBy: string) => void): HTMLTableCellElement {
   const heading = withRole(element("th"), "columnheader");
   heading.scope = "col";
   heading.dataset["sort"] = sortBy;
@@ -56,8 +56,7 @@ export function renderHeadings(names: string[], onSort: (sortBy: string) => void
   const control = place.firstElementChild as HTMLElement;
   control.textContent = "#";
   const input = sortHeading({ measure: "input", side: -1 }, "input", onSort);
-  place.setAttribute("rowspan", "2");
-  input.setAttribute("rowspan", "2");
+  place.rowSpan = input.rowSpan = 2;
   groups.append(place, input);
   names.forEach((name, side) => {
     const group = withRole(element("th", "deluge-variant", name), "columnheader");

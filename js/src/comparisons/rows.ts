@@ -29,7 +29,6 @@ function openButton(label: string): HTMLButtonElement {
   const control = suppressShortcuts(element("button", "deluge-button deluge-opener", label));
   control.type = "button";
   control.title = "Compare the answers";
-  control.setAttribute("aria-expanded", "false");
   control.tabIndex = -1;
   return control;
 }

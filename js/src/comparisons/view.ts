@@ -6,7 +6,7 @@ import { textSelection } from "../text/clipboard.ts";
 import { button, dropdown, element, focusedFrom } from "../ui/dom.ts";
 import { ROOT_CLASSES, statusRegion } from "../ui/shell.ts";
 import { renderColumns, renderHeadings, showSorted, sortableColumns, withRole } from "./headings.ts";
-import type { Model } from "./model.ts";
+import type { Model, Row } from "./model.ts";
 import { OpenedRow } from "./opened_row.ts";
 import { orderOf, parseColumn } from "./order.ts";
 import { renderRow } from "./rows.ts";
@@ -49,7 +49,7 @@ export class ComparisonsView {
     this.#sorting.append(
       element("span", "", "sort by"),
       this.#choice,
-      button("↕", "Turn the order round", () => setTrait(model, "descending", !model.get("descending"))),
+      button("↕", "Reverse the order", () => setTrait(model, "descending", !model.get("descending"))),
     );
     this.#pager.append(
       button("‹", "Previous rows", () => this.#turn(-1)),
@@ -103,12 +103,7 @@ export class ComparisonsView {
     const first = this.#page * PAGE;
     const shown = this.#order.slice(first, first + PAGE);
     if (!shown.includes(this.#current)) this.#current = shown[0] ?? 0;
-    this.#body.replaceChildren(
-      ...shown.flatMap((position) => {
-        const row = rows[position];
-        return row ? [renderRow(row, names, position)] : [];
-      }),
-    );
+    this.#body.replaceChildren(...shown.map((position) => renderRow(rows[position] as Row, names, position)));
     const totals = { label: "mean", input: "", cells: model.get("totals") };
     this.#foot.replaceChildren(...(rows.length > 1 ? [renderRow(totals, names, null)] : []));
     this.#table.setAttribute("aria-rowcount", String(rows.length));
@@ -126,10 +121,10 @@ export class ComparisonsView {
 
   #paintOpened(): void {
     const opened = this.model.get("opened");
-    if (typeof opened !== "number") this.#opened.clear();
-    else this.#turnTo(opened);
+    if (opened !== null) this.#turnTo(opened);
     this.#placeOpened();
-    if (typeof opened === "number") this.#opened.show(opened);
+    if (opened !== null) this.#opened.show(opened);
+    else this.#opened.clear();
     this.#paintCurrent();
   }
 
@@ -137,8 +132,7 @@ export class ComparisonsView {
   #placeOpened(): void {
     const opened = this.model.get("opened");
     const row = this.#rowAt(opened);
-    for (const opener of this.#openers())
-      opener.setAttribute("aria-expanded", String(positionOf(opener) === opened));
+    for (const opener of this.#openers()) opener.ariaExpanded = String(positionOf(opener) === opened);
     if (row) row.after(this.#opened.root);
     else this.#opened.root.remove();
   }
@@ -233,7 +227,7 @@ export class ComparisonsView {
   }
 
   #openers(): NodeListOf<HTMLElement> {
-    return this.#body.querySelectorAll<HTMLElement>("tr[data-row] .deluge-opener");
+    return this.#body.querySelectorAll<HTMLElement>(".deluge-opener");
   }
 
   // Listening ----------------------------------------------------------------------------------------------------

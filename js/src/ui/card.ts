@@ -137,13 +137,11 @@ export class Card {
     this.#frameRequest ||= requestAnimationFrame(this.#followAnchor);
     const { scrollTop, style } = root;
     style.maxHeight = "";
-    // Without the page's scrollbars, which window.innerWidth includes.
-    const { clientWidth, clientHeight } = document.scrollingElement ?? document.documentElement;
+    const screen = visibleWindow();
     // Where a page is zoomed by its style, lengths in styles are multiplied, but rectangles and the window are not.
     const zoom = root.currentCSSZoom ?? 1;
-    const screen = { width: clientWidth, height: clientHeight };
-    style.maxWidth = `${(clientWidth - 2 * GAP) / zoom}px`;
-    const line = linesOf(anchor, host.box, screen.height);
+    style.maxWidth = `${(screen.right - screen.left - 2 * GAP) / zoom}px`;
+    const line = linesOf(anchor, host.box, screen);
     const text = visibleText(host.box);
     const position = place(root.getBoundingClientRect(), bounds.left, line, text, screen);
     style.left = `${position.left / zoom}px`;
@@ -154,8 +152,14 @@ export class Card {
   }
 }
 
+/** The part of the window that is seen, without the page's scrollbars, which window.innerWidth includes. */
+function visibleWindow(): Edges {
+  const { offsetLeft: left, offsetTop: top, width, height } = visualViewport as VisualViewport;
+  return { left, top, right: left + width, bottom: top + height };
+}
+
 /** The lines on which a token is seen: the line of its first cell, and those of further cells. */
-function linesOf(anchor: HTMLElement, box: HTMLElement, screenHeight: number): Edges {
+function linesOf(anchor: HTMLElement, box: HTMLElement, screen: Edges): Edges {
   const first = (anchor.closest(LINES) ?? anchor).getBoundingClientRect();
   const { token, of } = anchor.dataset;
   const cells = box.querySelectorAll<HTMLElement>(`[data-token="${token}"]`);
@@ -168,7 +172,7 @@ function linesOf(anchor: HTMLElement, box: HTMLElement, screenHeight: number): E
     if (line.bottom > top) all.top = Math.min(all.top, Math.max(line.top, top));
     if (line.top < bottom) all.bottom = Math.max(all.bottom, Math.min(line.bottom, bottom));
   }
-  const room = Math.max(all.top, screenHeight - all.bottom);
+  const room = Math.max(all.top - screen.top, screen.bottom - all.bottom);
   return room < LEAST_ROOM ? first : all;
 }
 

@@ -30,25 +30,28 @@ export const GAP = 6;
  * @param x - The left edge of the token.
  * @param line - The line of the token, or all lines of a token that has several.
  * @param text - The visible text.
+ * @param screen - The part of the window that is seen: a reader may have enlarged it with two fingers.
  */
-export function place(card: Size, x: number, line: Edges, text: Edges, screen: Size): Placement {
-  const height = Math.min(card.height, screen.height - 2 * GAP);
-  const rightmost = screen.width - GAP - card.width;
+export function place(card: Size, x: number, line: Edges, text: Edges, screen: Edges): Placement {
+  const highest = screen.bottom - screen.top - 2 * GAP;
+  const height = Math.min(card.height, highest);
+  const leftmost = screen.left + GAP;
+  const rightmost = screen.right - GAP - card.width;
   const left = text.right + GAP;
   const beside = left <= rightmost ? left : text.left - GAP - card.width;
-  const below = screen.height - line.bottom - 2 * GAP;
-  const above = line.top - 2 * GAP;
+  const below = screen.bottom - line.bottom - 2 * GAP;
+  const above = line.top - screen.top - 2 * GAP;
   // Below or above the only line a card covers no text either, and it is nearer to the token.
   const isOnlyLine = line.top <= text.top && line.bottom >= text.bottom;
-  const hasRoomBeside = beside >= GAP && line.top < line.bottom;
+  const hasRoomBeside = beside >= leftmost && line.top < line.bottom;
   if (hasRoomBeside && !(isOnlyLine && Math.max(below, above) >= height)) {
-    const top = Math.max(GAP, Math.min(line.top, screen.height - GAP - height));
-    return { left: beside, top, maxHeight: screen.height - 2 * GAP };
+    const top = Math.max(screen.top + GAP, Math.min(line.top, screen.bottom - GAP - height));
+    return { left: beside, top, maxHeight: highest };
   }
   const isBelow = below >= height || below >= above;
   const room = Math.max(0, isBelow ? below : above);
   return {
-    left: Math.max(GAP, Math.min(x, rightmost)),
+    left: Math.max(leftmost, Math.min(x, rightmost)),
     top: isBelow ? line.bottom + GAP : line.top - GAP - Math.min(height, room),
     maxHeight: room,
   };

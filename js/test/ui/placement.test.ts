@@ -18,7 +18,7 @@ function placed(
   width: number,
   height: number,
 ): Edges {
-  const { left, top, maxHeight } = place(card, x, line, text, { width, height });
+  const { left, top, maxHeight } = place(card, x, line, text, edges(0, 0, width, height));
   return edges(left, top, left + card.width, top + Math.min(card.height, maxHeight));
 }
 
@@ -73,6 +73,22 @@ test("of the only line the card stands below, or above at the end of the window"
 
 test("without enough room, the card takes the larger part and scrolls", () => {
   const text = edges(20, 0, 390, 480);
-  const at = place(CARD, 60, edges(20, 300, 390, 324), text, { width: 410, height: 480 });
+  const at = place(CARD, 60, edges(20, 300, 390, 324), text, edges(0, 0, 410, 480));
   expect(at).toEqual({ left: GAP, top: GAP, maxHeight: 300 - 2 * GAP });
+});
+
+test("in the part of a window that is seen, a card stands as in a window of that size", () => {
+  for (const card of cards) {
+    for (const share of shares) {
+      const top = Math.round(456 * share);
+      const [line, text] = [edges(20, top, 300, top + 24), edges(20, 0, 500, 480)];
+      const at = place(card, 60, line, text, edges(0, 0, 720, 480));
+      const moved = (e: Edges) => edges(e.left + 360, e.top + 90, e.right + 360, e.bottom + 90);
+      expect(place(card, 420, moved(line), moved(text), moved(edges(0, 0, 720, 480)))).toEqual({
+        ...at,
+        left: at.left + 360,
+        top: at.top + 90,
+      });
+    }
+  }
 });
