@@ -100,6 +100,17 @@ def test_no_fault_shows_the_key(server: FaultServer, fault: str, streamed: bool)
     assert server.seen[0].headers["authorization"] == f"Bearer {KEY}"
 
 
+@pytest.mark.parametrize("fault", ["key cut in a 200", "no choices", "key in a message"])
+def test_a_server_that_is_asked_for_a_proof_shows_the_key_in_no_frame(server: FaultServer, fault: str) -> None:
+    server.answer = lambda seen, number: FAULTS[fault]
+    client = LLMClient("m", base_url=server.url, api_key=KEY, timeout=5, max_attempts=1)
+    with pytest.raises(SettingError) as caught:
+        client.read_sync([("a", "b")], show_progress=False)
+    trace = caught.value.__traceback__
+    assert trace is not None
+    assert KEY[:9] not in shown(caught.value.with_traceback(trace.tb_next))
+
+
 @pytest.mark.parametrize("key", ["ollama", "key", "null", "local", "x", "EMPTY", "not-needed", "sk-no-key-required"])
 def test_a_word_in_place_of_a_key_mangles_nothing(server: FaultServer, key: str) -> None:
     text = f"try pulling it first: {key} pull x; null key local EMPTY"

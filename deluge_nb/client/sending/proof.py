@@ -15,6 +15,7 @@ from ...prompts import Prompt
 from ...sampling import SamplingParams
 from ...text.spelling import spellings
 from ...transport import portal
+from ...transport.secrecy import forget_frames
 from ..route import Route, with_prefill
 from .request import Item, build_ask, continues_counting, send
 
@@ -101,6 +102,7 @@ async def _compare(route: Route, transport: Transport, on_request: Callable[[], 
 
 
 def _not_known(route: Route, error: DelugeError) -> SettingError:
+    forget_frames(error)  # they have the server's reply, which may quote the key
     return SettingError(
         f"{route.model!r} could not be asked whether it returns the log-probabilities of given text: {error}",
         setting="model",
