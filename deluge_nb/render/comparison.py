@@ -138,8 +138,7 @@ def to_text(compared: Alignment, names: Sequence[str], *, limit: int | None = No
     """
     excerpt = truncate_units(compared, limit)
     lines = [
-        f"{LETTERS[side]}{after_letter(side, f' {printable(name)}')}: {summary(compared, side)}"
-        for side, name in enumerate(names)
+        f"{LETTERS[side]}{after_letter(side, f' {name}')}: {summary(compared, side)}" for side, name in enumerate(names)
     ]
     texts = [_token_texts(compared, side, excerpt.tokens[side]) for side in range(len(names))]
     for side, pair in enumerate(compared.pairs, 1):
@@ -286,7 +285,7 @@ def text_rows(compared: Alignment, size: int) -> Iterator[tuple[int, int]]:
 
 def after_letter(side: int, name: str) -> str:
     """Return a name to write after its letter; empty if the name is that letter."""
-    return "" if name.strip() == LETTERS[side] else f" {name}"
+    return "" if name.strip() == LETTERS[side] else f" {printable(name)}"
 
 
 def _token_texts(compared: Alignment, side: int, count: int) -> list[str]:

@@ -11,7 +11,16 @@ from typing import Any
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
 
-from deluge_nb import LLMClient, RequestError, as_logprobs, classify, load_ipython_extension, to_svg, to_text
+from deluge_nb import (
+    LLMClient,
+    LogprobCompare,
+    RequestError,
+    as_logprobs,
+    classify,
+    load_ipython_extension,
+    to_svg,
+    to_text,
+)
 from deluge_nb.magic.display import response_bundle
 from deluge_nb.printable import printable
 from tests import fault_server
@@ -106,6 +115,13 @@ def test_a_reply_that_is_no_http_is_reported_in_one_line(server: FaultServer, li
 def test_pictures_of_a_table_have_no_control_characters() -> None:
     table = as_logprobs([{"token": EVIL, "logprob": -0.1}])
     assert not COMMAND.search(to_svg(table) + to_text(table, color=False))
+    # By default the names are those of the models, as the servers call them.
+    compared = LogprobCompare(table, table, names=[EVIL, "b"])
+    formats = InteractiveShell.instance().display_formatter
+    assert formats is not None
+    data, _ = formats.format(compared)
+    drawn = compared.to_html() + compared.to_svg() + compared.to_text()
+    assert not COMMAND.search(drawn + str(data["text/html"]))
 
 
 @pytest.mark.parametrize("status", [200, 400])
