@@ -22,7 +22,6 @@ from deluge_nb import LLMClient
 from deluge_nb.transport import portal
 from deluge_nb.transport.network.connection import Connection
 from deluge_nb.transport.network.direct import DirectBackend
-from deluge_nb.transport.network.framing import Chunks
 from deluge_nb.transport.network.proxies import proxy_for
 from deluge_nb.transport.wire import Timeouts
 from tests.openai_server import Seen, chat, says
@@ -154,15 +153,19 @@ WHOLE = {
     + BODY,
     "without carriage returns": head().replace(b"\r", b"") + BODY,
     "with a header over two lines": b"HTTP/1.1 200 OK\r\nX-Long: a\r\n  b\r\n" + LENGTH + b"\r\n" + BODY,
-    "with a line that is no header": b"HTTP/1.1 200 OK\r\nnonsense\r\n" + LENGTH + b"\r\n" + BODY,
-    "with its length twice": b"HTTP/1.1 200 OK\r\n" + LENGTH + LENGTH + b"\r\n" + BODY,
+    "with headers of odd characters": b"HTTP/1.1 200 \xc3\xa9\r\nX: \xff\x01\0\r\nY:\r\n" + LENGTH + b"\r\n" + BODY,
+    "with an offer of another protocol": head(Connection="Upgrade, Keep-Alive", Upgrade="h2,h2c") + BODY,
     "without a reason": b"HTTP/1.1 200\r\n" + LENGTH + b"\r\n" + BODY,
     "until the connection ends": b"HTTP/1.1 200 OK\r\n\r\n" + BODY,
     "of the first version": b"HTTP/1.0 200 OK\r\nContent-Type: text/plain\r\n\r\n" + BODY,
     "in chunks": b"HTTP/1.1 200 OK\r\n" + PIECES + chunked(BODY),
     "in chunks of a byte": b"HTTP/1.1 200 OK\r\n" + PIECES + chunked(BODY, 1),
-    "in chunks with more to say": b"HTTP/1.1 200 OK\r\n" + PIECES + chunked(BODY, 99, b"; a=b", b"X-Sum: 1\r\n"),
+    "in chunks with more to say": b"HTTP/1.1 200 OK\r\n" + PIECES + chunked(BODY, 99, b";a=b", b"X-Sum: 1\r\n"),
     "in chunks and with a length": b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n" + PIECES + chunked(BODY),
+    "in chunks of padded lengths": b"HTTP/1.1 200 OK\r\n" + PIECES + chunked(BODY, 99, b"  "),
+    "in chunks, said twice": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n" + PIECES + chunked(BODY),
+    "in chunks of gzip": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, Chunked\r\n\r\n" + chunked(gzip.compress(BODY)),
+    "until the connection ends, in a coding": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: identity\r\n\r\n" + BODY,
 }
 
 
@@ -183,14 +186,19 @@ def test_a_reply_is_read_in_every_form_and_however_it_is_cut(name: str) -> None:
 @pytest.mark.parametrize(
     ("reply", "reason"),
     [
-        (b"SSH-2.0-OpenSSH_9.2\r\n", "'SSH-2.0-OpenSSH_9.2"),
-        (b"HTTP/2 200\r\n\r\n", "'HTTP/2 200'"),
-        (b"HTTP/1.1 OK\r\n\r\n", "'HTTP/1.1 OK'"),
-        (b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\n", "Content-Length is '6'"),
-        (b"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n", "Content-Length is '-1'"),
-        (b"HTTP/1.1 200 OK\r\n" + PIECES + b"ten\r\n", "length of a chunk is 'ten'"),
-        (b"HTTP/1.1 200 OK\r\n" + PIECES + b"-5\r\n", "length of a chunk is '-5'"),
-        (b"HTTP/1.1 200 OK\r\n" + PIECES + b"2\r\nabc\r\n", "longer than its length"),
+        (b"SSH-2.0-OpenSSH_9.2\r\n", "it begins with 'SSH-2.0-OpenSSH_9.2'"),
+        (b"HTTP/2 200\r\n\r\n", "it begins with 'HTTP/2 200'"),
+        (b"HTTP/1.1 OK\r\n\r\n", "Invalid status code; it begins with 'HTTP/1.1 OK'"),
+        (b"HTTP/1.1 200 OK\r\nnonsense\r\n\r\n", "Invalid header token"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\n", "Duplicate Content-Length"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n", "Invalid character in Content-Length"),
+        (b"HTTP/1.1 200 OK\r\n" + PIECES + b"ten\r\n", "Invalid character in chunk size"),
+        (b"HTTP/1.1 200 OK\r\n" + PIECES + b"-5\r\n", "Invalid character in chunk size"),
+        (b"HTTP/1.1 200 OK\r\n" + PIECES + b"2\r\nabc\r\n", "Expected LF after chunk data"),
+        (b"HTTP/1.1 200 OK\r\n" + PIECES + b"0\r\nX: " + b"x" * (65 << 10), "longer than 64 kB"),
+        (b"HTTP/1.1 200 OK\r\n" + PIECES + b"0\r\n" + b"X: x\r\n" * (11 << 10), "longer than 64 kB"),
+        (b"HTTP/1.1 103 Early Hints\r\n\r\n" * (3 << 10), "longer than 64 kB"),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n5\r\nab", "in the middle of the answer"),
         (b"HTTP/1.1 200 OK\r\n" + PIECES + b"2\r\nab\r\n", "in the middle of the answer"),
         (b"HTTP/1.1 200 OK\r\nContent-Le", "in the middle of the answer"),
     ],
@@ -210,6 +218,8 @@ def test_a_reply_that_is_not_http_is_an_error_of_the_server(reply: bytes, reason
         (head().replace(b"1.1", b"1.0") + BODY, 2),
         (head().replace(b"1.1", b"1.0")[:-2] + b"Connection: Keep-Alive\r\n\r\n" + BODY, 1),
         (head() + BODY + b"and more", 2),
+        (head() + BODY + b"HTTP/1.1 200", 2),
+        (head() + BODY + b"\r\n", 1),
         (head("500 Oh") + BODY, 1),
     ],
 )
@@ -236,17 +246,48 @@ def test_a_header_cannot_hold_a_line_break() -> None:
         portal.run(backend.send("POST", "http://127.0.0.1:9/v1/x", {"X-Own": "a\r\nX-Other: b"}, b"{}"))
 
 
-@given(st.binary(max_size=60), st.integers(1, 20), st.lists(st.integers(1, 9), max_size=80))
-def test_chunks_are_read_however_they_arrive(body: bytes, size: int, lengths: list[int]) -> None:
-    written, chunks, parts = chunked(body, size, b";x", b"A: b\r\n") + b"rest", Chunks(), list[bytes]()
-    for length in lengths:
-        parts += chunks.feed(written[:length]) if not chunks.is_ended else []
-        if not chunks.is_ended:
-            written = written[length:]
-    if not chunks.is_ended:
-        parts += chunks.feed(written)
-        assert chunks.rest == b"rest"
-    assert (b"".join(parts), chunks.is_ended) == (body, True)
+class Wire(asyncio.Transport):
+    """Transport of a connection whose bytes are fed to it."""
+
+    is_closed = is_paused = False
+
+    def write(self, data: Any) -> None:
+        pass
+
+    def get_write_buffer_size(self) -> int:
+        return 0
+
+    def pause_reading(self) -> None:
+        self.is_paused = True
+
+    def resume_reading(self) -> None:
+        self.is_paused = False
+
+    def is_closing(self) -> bool:
+        return self.is_closed
+
+    def abort(self) -> None:
+        self.is_closed = True
+
+
+@given(st.binary(max_size=60), st.integers(1, 20), st.lists(st.integers(1, 9), max_size=80), st.booleans())
+def test_chunks_are_read_however_they_arrive(body: bytes, size: int, lengths: list[int], has_more: bool) -> None:
+    async def read() -> tuple[bytes, bool]:
+        connection, at = Connection(5.0, lambda connection: None), 0
+        connection.connection_made(Wire())
+        connection.begin(b"")
+        written = b"HTTP/1.1 200 OK\r\n" + PIECES + chunked(body, size, b";x", b"A: b\r\n") + b"HTTP" * has_more
+        for length in (*lengths, len(written)):
+            if part := written[at : at + length]:
+                connection.data_received(part)
+                at += len(part)
+        assert (await connection.head()).headers == [(b"Transfer-Encoding", b"chunked")]
+        parts = list[bytes]()
+        while part := await connection.piece():
+            parts.append(part)
+        return b"".join(parts), connection.finish()
+
+    assert asyncio.run(read()) == (body, not has_more)
 
 
 @pytest.mark.parametrize(
@@ -304,3 +345,4 @@ async def test_a_connection_takes_the_transport_of_any_event_loop() -> None:
         assert connection.is_open
         connection.close()
         assert transport.is_closing()
+        await asyncio.sleep(0)  # in which the loop closes it

@@ -5,18 +5,31 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from time import monotonic
-from typing import cast
+from typing import NamedTuple, cast
 
+import httptools
 import httpx
-
-from .framing import Chunks, Extent, Head, NotHttpError, read_head
 
 # Bytes of a body that wait to be read; with more, the server must wait.
 _MOST_UNREAD = 1 << 18
+# Bytes in a row that belong to no body: the headers of a reply, interim replies before it, trailers behind it. Servers
+# send a few thousand.
+_MOST_HEAD = 1 << 16
+_LONGEST_EXCERPT = 40
+_SWITCHING = 101
+
+
+class Head(NamedTuple):
+    """Status and headers of a reply."""
+
+    status: int
+    headers: list[tuple[bytes, bytes]]
 
 
 class Connection(asyncio.Protocol):
     """A connection on the loop that made it.
+
+    Bytes of replies are parsed by llhttp, the parser of Node.js, which calls the ``on_`` methods.
 
     Parameters
     ----------
@@ -30,6 +43,14 @@ class Connection(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._silence, self._on_lost = silence, on_lost
         self._transport: asyncio.Transport | None = None
+        self._parser: httptools.HttpResponseParser | None = httptools.HttpResponseParser(self)
+        # Slips of servers that can be read in one way only. aiohttp allows all but the second: a length beside chunks.
+        self._parser.set_dangerous_leniencies(
+            lenient_headers=True,
+            lenient_chunked_length=True,
+            lenient_optional_cr_before_lf=True,
+            lenient_spaces_after_chunk_size=True,
+        )
         self._waiter: asyncio.Future[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._is_busy = self._is_paused = False
@@ -38,9 +59,9 @@ class Connection(asyncio.Protocol):
 
     def _reset(self) -> None:
         self._head: Head | None = None
-        self._rest = b""
-        self._left: int | Extent = 0
-        self._chunks: Chunks | None = None
+        self._headers: list[tuple[bytes, bytes]] = []
+        self._is_last = False
+        self._beginning, self._bodiless = b"", 0
         self._pieces: list[bytes] = []
         self._unread = 0
         self._error: httpx.TransportError | None = None
@@ -94,7 +115,7 @@ class Connection(asyncio.Protocol):
         """End a reply; return whether the connection takes another request. If not, it is closed."""
         head, transport = self._head, self._transport
         self._is_busy = False
-        is_done = head is not None and not head.is_last and self._is_ended and not self._has_surplus
+        is_done = head is not None and self._is_ended and not (self._is_last or self._has_surplus)
         self._reset()
         if not is_done or transport is None or self._unsent_bytes() or not self.is_open:
             self.close()
@@ -122,23 +143,20 @@ class Connection(asyncio.Protocol):
         if not self._is_busy:  # what comes unasked answers no request
             self.close()
             return
-        try:
-            self._read(data)
-        except NotHttpError as error:
-            self._fail(httpx.RemoteProtocolError(f"its answer is no HTTP: {error}"))
+        self._read(data)
         self._wake()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """End the reply with the connection."""
-        self._transport = None
+        self._transport = self._parser = None
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
         if not self._is_busy:
             self._on_lost(self)
-        elif self._head is not None and self._left is Extent.CLOSED and exc is None:
+        elif self._head is not None and exc is None and _ends_with_connection(self._head):
             self._is_ended = True
-        elif self._head is not None or self._rest:
+        elif self._head is not None or self._beginning:
             self._fail(httpx.ReadError("the connection ended in the middle of the answer"))
         elif exc is None:
             self._fail(httpx.RemoteProtocolError("the server closed the connection without an answer"))
@@ -146,46 +164,64 @@ class Connection(asyncio.Protocol):
             self._fail(httpx.ReadError(str(exc) or type(exc).__name__))
         self._wake()
 
-    # ------------------------------------------------------------------------------------------------------------------
+    # Called by the parser ---------------------------------------------------------------------------------------------
 
-    def _read(self, data: bytes) -> None:
-        if self._head is None:
-            if self._rest:
-                data, self._rest = self._rest + data, b""
-            head, start = read_head(data, 0), 0
-            while head is not None and 100 <= head.status < 200 and not head.is_last:  # interim
-                start = head.end
-                head = read_head(data, start)
-            if head is None:
-                self._rest = data[start:]
-                return
-            self._head, self._left = head, head.extent
-            self._chunks = Chunks() if head.extent is Extent.CHUNKED else None
-            data = data[head.end :]
+    def on_message_begin(self) -> None:
+        """Note bytes behind the reply; they cost the connection, and not the answer."""
+        self._has_surplus = self._is_ended
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Keep a header."""
+        self._headers.append((name, value.rstrip()))
+
+    def on_headers_complete(self) -> None:
+        """Keep the head of a reply, unless it is interim."""
+        assert self._parser is not None
+        status = self._parser.get_status_code()
+        headers = self._headers
+        self._headers = list[tuple[bytes, bytes]]()  # for those behind the body, which nobody needs
+        if self._head is None and (status >= 200 or status == _SWITCHING):
+            self._head = Head(status, headers)
+            self._is_last = not self._parser.should_keep_alive()
+
+    def on_body(self, data: bytes) -> None:
+        """Keep a part of the body."""
         if self._is_ended:
-            self._has_surplus = self._has_surplus or bool(data)
-        elif self._chunks is not None:
-            for part in self._chunks.feed(data):
-                self._add(part)
-            self._is_ended = self._chunks.is_ended
-            self._has_surplus = self._is_ended and bool(self._chunks.rest)
-        elif isinstance(self._left, Extent):
-            self._add(data)
-        else:
-            if len(data) > self._left:  # bytes behind the body cost the connection, and not the answer
-                data, self._has_surplus = data[: self._left], True
-            self._left -= len(data)
-            self._is_ended = not self._left
-            self._add(data)
-
-    def _add(self, data: bytes) -> None:
-        if not data:
             return
+        self._bodiless = 0
         self._pieces.append(data)
         self._unread += len(data)
         if self._unread > _MOST_UNREAD and not self._is_paused and self._transport is not None:
             self._is_paused = True
             self._transport.pause_reading()
+
+    def on_message_complete(self) -> None:
+        """End the reply, unless it is interim."""
+        self._is_ended = self._head is not None
+
+    # ------------------------------------------------------------------------------------------------------------------
+
+    def _read(self, data: bytes) -> None:
+        assert self._parser is not None
+        if len(self._beginning) < _LONGEST_EXCERPT:
+            self._beginning += data[:_LONGEST_EXCERPT]
+        self._bodiless += len(data)
+        try:
+            self._parser.feed_data(data)
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
+            if self._is_ended:
+                self._has_surplus = True
+            else:
+                self._fail(httpx.RemoteProtocolError(f"its answer is no HTTP: {self._describe(error)}"))
+        else:
+            if self._bodiless > _MOST_HEAD:
+                self._fail(httpx.RemoteProtocolError(f"its headers are longer than {_MOST_HEAD >> 10} kB"))
+
+    def _describe(self, error: Exception) -> str:
+        if self._head is not None:
+            return str(error)
+        first = self._beginning.lstrip().partition(b"\n")[0].rstrip()[:_LONGEST_EXCERPT]
+        return f"{error}; it begins with {first.decode('utf-8', 'replace')!r}"
 
     def _take(self) -> bytes:
         pieces = self._pieces
@@ -244,3 +280,12 @@ class Connection(asyncio.Protocol):
         else:
             self._fail(httpx.ReadTimeout("the server is silent"))
             self._wake()
+
+
+def _ends_with_connection(head: Head) -> bool:
+    """Return whether the body of a reply has no other end than that of the connection."""
+    fields = [(name.strip().lower(), value) for name, value in head.headers]
+    codings = b",".join(value for name, value in fields if name == b"transfer-encoding").lower().split(b",")
+    if codings != [b""]:
+        return codings[-1].strip() != b"chunked"
+    return all(name != b"content-length" for name, _ in fields)
