@@ -28,6 +28,8 @@ _FULL_PATHS = ("/chat/completions", "/completions", "/responses", "/messages", "
 _OTHER_PATHS = ("/models", "/embeddings")
 # Characters of hosts; letters of other alphabets are among them.
 _HOST = re.compile(r"[\w.-]+")
+_LONGEST_HOST = 254
+"""Bytes that the system for names takes, with the full stop at the end."""
 # What editors and pages put around a copied text, and nobody sees.
 _UNSEEN = " \t\r\n\f\v\u00a0\u200b\u2060\ufeff"
 
@@ -105,9 +107,8 @@ def read_address(text: str) -> ServerAddress | None:
     if any(character.isspace() for character in parts.netloc + parts.path):
         return None
     login = parts.netloc.rpartition("@")[0]
-    # Digits and points of other widths are those of ASCII in a host, as browsers read them.
-    name = unicodedata.normalize("NFKC", parts.hostname)
-    if name in ("http", "https") or (":" not in name and not _HOST.fullmatch(name)):
+    name = _as_host(parts.hostname)
+    if name in ("http", "https") or (":" not in name and not _is_name(name)):
         return None
     host = f"[{name}]" if ":" in name else _canonical(name)
     path = re.sub("/{2,}", "/", parts.path).rstrip("/")
@@ -142,17 +143,34 @@ def mask_invalid(text: str) -> str:
     return mask(f"{begin}{shown}@{rest}" if at else text)
 
 
+def _as_host(name: str) -> str:
+    """Return a host with the digits, letters and full stops of ASCII in place of other forms, as browsers read them.
+
+    The sign before the zone of an IPv6 address is escaped in addresses.
+    """
+    host = unicodedata.normalize("NFKC", name).replace("。", ".")
+    return host.replace("%25", "%", 1) if ":" in host else host
+
+
+def _is_name(host: str) -> bool:
+    """Return whether a text may be the name of a host: no part is empty, and neither it nor a part is too long."""
+    try:
+        return bool(_HOST.fullmatch(host)) and 0 < len(host.encode("idna")) <= _LONGEST_HOST
+    except UnicodeError:
+        return False
+
+
 def _canonical(host: str) -> str:
     """Return the name of a host in the form that can be connected to: 127.0.0.1 for 127.1, localhost for localhost."""
     if re.fullmatch(r"[0-9a-fx.]+", host):
         with contextlib.suppress(OSError):
-            return socket.inet_ntoa(socket.inet_aton(host))
+            return socket.inet_ntoa(socket.inet_aton(host.removesuffix(".")))
     return "localhost" if host == "localhost." else host
 
 
 def is_this_machine(url: str) -> bool:
     """Return whether an address leads to this machine, by any of its names; nothing is asked of the network."""
-    host = _canonical(unicodedata.normalize("NFKC", urlsplit(url).hostname or "")).rstrip(".")
+    host = _canonical(_as_host(urlsplit(url).hostname or "")).rstrip(".")
     names = {
         "localhost",
         "localhost.localdomain",

@@ -54,6 +54,22 @@ def test_an_address_means_what_it_says(server: FaultServer, end: str, path: str)
     assert asked(server, server.url + end) == path
 
 
+@pytest.mark.parametrize(
+    ("host", "read"),
+    [
+        ("127.0.0.1.", "127.0.0.1"),
+        ("127。0．0｡1", "127.0.0.1"),
+        ("例え。テスト", "例え.テスト"),
+        ("[fe80::1%25eth0]", "[fe80::1%eth0]"),
+        ("[fe80::1%eth0]", "[fe80::1%eth0]"),
+    ],
+)
+def test_a_host_is_read_in_the_form_that_can_be_connected_to(host: str, read: str) -> None:
+    address = read_address(f"http://{host}:8000/v1")
+    assert address is not None
+    assert address.base_url == f"http://{read}:8000/v1"
+
+
 def test_slashes_and_digits_are_read_as_browsers_read_them(server: FaultServer) -> None:
     assert asked(server, server.url.replace("/v1", "//v1")) == "/v1/chat/completions"
     assert asked(server, server.url.replace("127.0.0.1", "１２７.0.0.1").upper()) == "/V1/chat/completions"
@@ -92,6 +108,10 @@ def test_a_404_names_the_address_and_a_missing_version(server: FaultServer) -> N
             "http://h/v1\x00",
             "http://http://h/v1",
             "http://h\u200b/v1",
+            "http://a..b/v1",
+            "http://.b/v1",
+            f"http://{'a' * 64}.b/v1",
+            f"http://{'a.' * 128}b/v1",
         ),
         *(f"http://user:a{character}word-4711@host/v1" for character in "/#? []"),
         *("http://user: a b word-4711 @host", "//u:word-4711@host", "word-4711@h"),
@@ -130,7 +150,8 @@ def test_an_address_is_masked(text: str, masked: str) -> None:
     [
         *((name, True) for name in ("localhost", "localhost.", "LocalHost", "a.localhost", "127.1", "127.9.9.9")),
         *((name, True) for name in ("0.0.0.0", "0", "2130706433", "0x7f.1", "[::1]", "[::]", "[::ffff:127.0.0.1]")),
-        *((name, True) for name in ("ip6-localhost", "①②⑦.0.0.1", "[0:0:0:0:0:0:0:1]")),
+        *((name, True) for name in ("ip6-localhost", "①②⑦.0.0.1", "[0:0:0:0:0:0:0:1]", "[::1%25lo]")),
+        *((name, True) for name in ("127.0.0.1.", "127。0．0｡1", "ＬＯＣＡＬＨＯＳＴ。")),
         (socket.gethostname(), True),
         *((name, False) for name in ("example.com", "localhost.example.com", "127.0.0.1.nip.io", "8.8.8.8", "face")),
     ],
