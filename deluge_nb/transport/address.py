@@ -8,7 +8,7 @@ import re
 import socket
 import unicodedata
 from dataclasses import dataclass
-from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
+from urllib.parse import parse_qsl, unquote, urlencode, urljoin, urlsplit
 
 from pydantic import SecretStr
 
@@ -76,6 +76,20 @@ class ServerAddress:
         if path not in _FULL_PATHS or _VERSION.search(urlsplit(self.base_url).path):
             return f"(asked: {asked})"
         return f"(asked: {asked}); its address has no /v1, so try base_url='{self.base_url}/v1'"
+
+    def explain_redirect(self, path: str, location: str) -> str:
+        """Return where a server sends the requests for a path, and what to do about it."""
+        asked = f"{self.base_url}{path}"
+        try:
+            target = urljoin(asked, location.strip())
+        except ValueError:
+            target = location
+        address = read_address(target)
+        if address is None:
+            return f"it redirects to {mask_invalid(target)!r}, which is no address of a server"
+        if address.base_url == self.base_url:
+            return f"it redirects to {mask(target)}, where this base_url leads already"
+        return f"it has moved to {mask(target)}; pass that as base_url, if you trust it"
 
     @property
     def secrets(self) -> list[SecretStr]:

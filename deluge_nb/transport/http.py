@@ -14,6 +14,7 @@ from functools import partial
 from http import HTTPStatus
 from importlib.metadata import version
 from typing import Protocol, runtime_checkable
+from urllib.request import getproxies
 
 import httpx
 from pydantic import SecretStr
@@ -23,7 +24,7 @@ from ..dialects.reading.answer import PartialAnswer
 from ..dialects.reading.decode import parse_error
 from ..errors import MalformedResponseError, RequestError
 from ..models.spec import Address, Endpoint, Served
-from .address import ServerAddress, mask
+from .address import ServerAddress
 from .certificates import PermanentConnectError, context_for, proxy_login
 from .portal import Together
 from .rate_limits import seconds_until_reset
@@ -365,8 +366,7 @@ class Transport:
         status, body = reply.status, content.decode("utf-8", "replace")
         reason = load(self._endpoint.dialect).parse_error(status, body.encode())
         if reply.location is not None:  # not followed: another server must not receive the key
-            location = mask(reply.location)
-            reason = replace(reason, message=f"it has moved to {location}; pass that as base_url, if you trust it")
+            reason = replace(reason, message=self._location.explain_redirect(path, reply.location))
         is_limit = status == HTTPStatus.TOO_MANY_REQUESTS
         reset = seconds_until_reset(reply.raw_headers) if is_limit else None
         wait = plausible_wait((retry_after(reply.header), reason.wait, reset))
@@ -375,7 +375,7 @@ class Transport:
         if should_retry in ("true", "false"):
             retry = should_retry == "true"
         message = f"{model!r} at {self._endpoint.label} answered {status}: {reason.message}"
-        if status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
+        if status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED and getproxies():
             message = f"{model!r} could not be reached: {proxy_login('HTTP_PROXY')}"
         if status == HTTPStatus.NOT_FOUND:
             message = f"{message.rstrip('.')} {self._location.explain_missing(path)}"

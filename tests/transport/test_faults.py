@@ -207,6 +207,44 @@ def test_a_redirect_is_reported_and_not_followed(faulty: FaultServer) -> None:
     assert len(faulty.seen) == 1
 
 
+@pytest.mark.parametrize(
+    ("location", "reason"),
+    [
+        ("/other/chat/completions", "it has moved to {root}/other/chat/completions; pass that as base_url"),
+        ("//h.example/v1", "it has moved to http://h.example/v1; pass that as base_url"),
+        ("chat/completions/", "it has moved to {root}/v1/chat/chat/completions/; pass that as base_url"),
+        ("/v1/chat/completions/", "it redirects to {root}/v1/chat/completions/, where this base_url leads already"),
+        ("", "where this base_url leads already"),
+        ("ftp://h/", "it redirects to 'ftp://h/', which is no address of a server"),
+        ("http://[h/", "it redirects to 'http://[h/', which is no address of a server"),
+    ],
+)
+def test_a_redirect_is_reported_as_an_address_that_can_be_passed(
+    faulty: FaultServer, location: str, reason: str
+) -> None:
+    faulty.answer = lambda seen, number: reply(b"", 308, location=location)
+    (response,) = ask(faulty)
+    assert reason.format(root=faulty.url.removesuffix("/v1")) in str(response.error)
+
+
+@pytest.mark.parametrize("status", [403, 502, 511])
+def test_of_a_page_in_place_of_a_reason_the_title_is_reported(faulty: FaultServer, status: int) -> None:
+    page = b"<!DOCTYPE html><html><head><TITLE lang='en'>\n Log in &amp; go\n</TITLE></head><body>no</body></html>"
+    faulty.answer = lambda seen, number: reply(page, status, kind="text/html")
+    (response,) = ask(faulty, max_attempts=1)
+    assert str(response.error).endswith(f"answered {status}: a page with the title 'Log in & go'")
+
+
+def test_a_server_that_asks_for_a_login_as_proxies_do_is_no_proxy(
+    faulty: FaultServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in [name for name in os.environ if name.lower().endswith("_proxy")]:
+        monkeypatch.delenv(name)
+    faulty.answer = lambda seen, number: reply({"error": "log in"}, 407)
+    (response,) = ask(faulty)
+    assert str(response.error).endswith("answered 407: log in")
+
+
 def test_a_silent_server_runs_into_the_timeout(faulty: FaultServer) -> None:
     faulty.answer = lambda seen, number: [30.0]
     (response,) = ask(faulty, timeout=0.1, max_attempts=2)

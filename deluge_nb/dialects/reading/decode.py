@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import math
 import re
@@ -30,6 +31,8 @@ _SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
 # Levels; the schemas of tools have a dozen, and Python's own limit is near a thousand.
 _MAX_DEPTH = 200
 _BRACKET = re.compile(r'"(?:[^"\\]|\\.)*+"|[\[\]{}]', re.DOTALL)
+# The beginning of a page; its head has the title.
+_TITLE = re.compile(r"\A.{0,5000}?<title\b[^>]{0,200}>([^<]{1,1000})<", re.IGNORECASE | re.DOTALL)
 _PATH = re.compile(r" - at `\$\.?(.*?)`$")
 
 
@@ -138,8 +141,9 @@ def parse_error(status: int, body: bytes) -> ServerError:
     except _NestingError:
         return ServerError(f"status {status} with a body nested more than {_MAX_DEPTH} levels deep", body=text)
     except ValueError:
-        if text[:1] == "<":  # an HTML page, as proxies send, is not a useful message
-            text = ""
+        if text[:1] == "<":  # of an HTML page, as proxies send, only the title is a useful message
+            title = _TITLE.search(text)
+            text = f"a page with the title {html.unescape(one_line(title[1]))!r}" if title and title[1].strip() else ""
         return ServerError(one_line(text) or f"status {status} without an explanation", body=text or None)
     reason = value[0] if isinstance(value, list) and value else value
     code = None
