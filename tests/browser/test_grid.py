@@ -112,6 +112,24 @@ def test_nothing_of_a_widget_or_of_its_card_is_cut_at_220_pixels(host: Host, whi
     assert card.evaluate("e => e.scrollWidth <= e.clientWidth")
 
 
+OUTSIDE = """([part, around]) => {
+    const inner = document.querySelector(part).getBoundingClientRect();
+    const outer = around ? document.querySelector(around).getBoundingClientRect() : {top: 0, bottom: innerHeight};
+    return Math.max(outer.top - inner.top, inner.bottom - outer.bottom);
+}"""
+
+
+@pytest.mark.context(viewport={"width": 1080, "height": 480})
+@pytest.mark.parametrize("which", [0, 1])
+def test_what_a_key_shows_below_the_text_is_in_the_window(host: Host, which: int) -> None:
+    page = host(both(900)[which])
+    for key, part in (("s", ".deluge-list"), ("?", ".deluge-help")):
+        page.evaluate("scrollTo(0, 0)")
+        page.get_by_role("listbox").first.press(key)
+        becomes(lambda part=part: page.evaluate(OUTSIDE, [part, ""]) < 1, True, page)
+        page.keyboard.press("Escape")
+
+
 def test_a_tree_of_thirty_levels_is_not_scrolled_sideways(host: Host) -> None:
     lists = [[*(f" step{at}" for at in range(depth)), f" the end of answer {depth}"] for depth in range(1, 31)]
     tables = [Logprobs.from_entries(entry(token, 0.5) for token in tokens) for tokens in lists]
@@ -121,6 +139,13 @@ def test_a_tree_of_thirty_levels_is_not_scrolled_sideways(host: Host) -> None:
         rows = page.locator(".deluge-tree > ul")
         assert rows.locator("li").count() >= 58
         assert rows.evaluate("e => [e.scrollWidth - e.clientWidth, e.scrollHeight > e.clientHeight]") == [0, True]
+        rows.locator("[tabindex='0']").focus()
+        for key in ("End", "ArrowUp", "Home", "ArrowDown"):
+            page.keyboard.press(key)
+            assert page.evaluate(OUTSIDE, [".deluge-tree li:focus > .deluge-node", ".deluge-tree > ul"]) < 1, key
+    # Where there is room, the numbers of a row stand beside its words.
+    sized(page, 1080)
+    assert rows.locator(".deluge-node").nth(1).evaluate("e => e.offsetHeight") < 32
 
 
 PLACES = """() => {

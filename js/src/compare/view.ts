@@ -13,7 +13,7 @@ import { shownText } from "../text/whitespace.ts";
 import { applyDisplay } from "../ui/display_settings.ts";
 import { element } from "../ui/dom.ts";
 import { Legend } from "../ui/legend.ts";
-import { keyHelp, onceVisible, onFontsLoaded, ROOT_CLASSES, statusRegion } from "../ui/shell.ts";
+import { keyHelp, onceVisible, onFontsLoaded, ROOT_CLASSES, statusRegion, toggleHelp } from "../ui/shell.ts";
 import { Toast } from "../ui/toast.ts";
 import { Alignment, type TokenRef } from "./alignment.ts";
 import { spokenText } from "./card_content.ts";
@@ -105,7 +105,7 @@ export class CompareView implements ResponseBoxHost, CardsHost, NavigationHost, 
         ranges: this.#ranges,
         tools: this.#tools,
         clearSelection: () => this.#clearSelection(),
-        toggleHelp: () => this.#help.toggleAttribute("hidden"),
+        toggleHelp: () => toggleHelp(this.#help),
         notify: (text) => this.notify(text),
       },
       this.signal,

@@ -9,14 +9,14 @@ export function renderRow(row: Row, names: string[], position: number | null): H
   const line = withRole(element("tr"), "row");
   const label = withRole(element("th"), "rowheader");
   label.scope = "row";
+  line.append(label);
   if (position !== null) {
     line.dataset["row"] = String(position);
     label.append(openButton(row.label));
-    line.append(label, textCell(row.input));
+    line.append(textCell(row.input));
   } else {
     label.colSpan = 2;
-    label.textContent = row.label;
-    line.append(label);
+    label.append(row.label);
   }
   row.cells.forEach((cell, side) => {
     line.append(...renderCells(cell, names[side] ?? "", side));

@@ -137,10 +137,12 @@ export class Card {
     this.#frameRequest ||= requestAnimationFrame(this.#followAnchor);
     const { scrollTop, style } = root;
     style.maxHeight = "";
-    const screen = visibleWindow();
+    // The part of the window that is seen, without the page's scrollbars, which window.innerWidth includes.
+    const { offsetLeft: left, offsetTop: top, width, height } = visualViewport as VisualViewport;
+    const screen = { left, top, right: left + width, bottom: top + height };
     // Where a page is zoomed by its style, lengths in styles are multiplied, but rectangles and the window are not.
     const zoom = root.currentCSSZoom ?? 1;
-    style.maxWidth = `${(screen.right - screen.left - 2 * GAP) / zoom}px`;
+    style.maxWidth = `${(width - 2 * GAP) / zoom}px`;
     const line = linesOf(anchor, host.box, screen);
     const text = visibleText(host.box);
     const position = place(root.getBoundingClientRect(), bounds.left, line, text, screen);
@@ -150,12 +152,6 @@ export class Card {
     // Without a limit to its height, the card was not scrolled.
     root.scrollTop = scrollTop;
   }
-}
-
-/** The part of the window that is seen, without the page's scrollbars, which window.innerWidth includes. */
-function visibleWindow(): Edges {
-  const { offsetLeft: left, offsetTop: top, width, height } = visualViewport as VisualViewport;
-  return { left, top, right: left + width, bottom: top + height };
 }
 
 /** The lines on which a token is seen: the line of its first cell, and those of further cells. */

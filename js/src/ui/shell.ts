@@ -48,6 +48,12 @@ export function keyHelp(keys: [string, string][]): HTMLElement {
   return list;
 }
 
+/** Show the list of keys, also where it would be outside of the window, or hide it. */
+export function toggleHelp(help: HTMLElement): void {
+  help.hidden = !help.hidden;
+  help.scrollIntoView({ block: "nearest" });
+}
+
 /** Call a listener once the fonts are loaded: widths measured before are wrong. */
 export function onFontsLoaded(listener: () => void, signal: AbortSignal): void {
   if (document.fonts?.status !== "loading") return;

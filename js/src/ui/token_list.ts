@@ -50,6 +50,7 @@ export class TokenList {
     this.root.hidden = !isOpen;
     if (!isOpen) return;
     this.update();
+    this.root.scrollIntoView({ block: "nearest" });
     this.root.querySelector("button")?.focus({ preventScroll: true });
   }
 

@@ -219,6 +219,12 @@ export class BranchTree {
     if (withFocus) this.#items.get(id)?.focus({ preventScroll: true });
   }
 
+  /** Make an item the one that has the focus, and bring its own line into view. */
+  #moveTo(id: number): void {
+    this.#setTabStop(id, true);
+    this.#items.get(id)?.firstElementChild?.scrollIntoView({ block: "nearest", inline: "nearest" });
+  }
+
   #idOf(event: Event): number | null {
     const item = (event.target as Element | null)?.closest?.<HTMLElement>("[data-node]");
     return item ? Number(item.dataset["node"]) : null;
@@ -226,7 +232,7 @@ export class BranchTree {
 
   #activate(id: number | null): void {
     if (id === null) return;
-    this.#setTabStop(id, true);
+    this.#moveTo(id);
     const node = this.#find(id);
     if (node && "shows" in node) {
       if (node.shows !== null) this.#showSample(node.shows);
@@ -249,7 +255,7 @@ export class BranchTree {
     if (event.key === "Enter" || event.key === " ") this.#activate(from);
     else {
       const to = nodeForKey(this.#nodes, from, event.key);
-      if (to !== null) this.#setTabStop(to, true);
+      if (to !== null) this.#moveTo(to);
       else if (!event.key.startsWith("Arrow")) return;
     }
     event.preventDefault();

@@ -14,7 +14,7 @@ import { applyDisplay } from "../ui/display_settings.ts";
 import { element, focusedFrom } from "../ui/dom.ts";
 import { Legend } from "../ui/legend.ts";
 import { type SearchHost, SearchPanel } from "../ui/search_panel.ts";
-import { keyHelp, onceVisible, onFontsLoaded, ROOT_CLASSES, statusRegion } from "../ui/shell.ts";
+import { keyHelp, onceVisible, onFontsLoaded, ROOT_CLASSES, statusRegion, toggleHelp } from "../ui/shell.ts";
 import { Toast } from "../ui/toast.ts";
 import { BranchTree } from "./branches.ts";
 import { CARD_TRAITS, Cards, type CardsHost } from "./cards.ts";
@@ -107,7 +107,7 @@ export class View implements TextBoxHost, CardsHost, NavigationHost, SearchHost,
         navigation: this.#navigation,
         search: this.#search,
         surprises: this.#surprises,
-        toggleHelp: () => this.#help.toggleAttribute("hidden"),
+        toggleHelp: () => toggleHelp(this.#help),
         notify: (text) => this.notify(text),
       },
       this.signal,
