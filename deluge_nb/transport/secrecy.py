@@ -80,6 +80,10 @@ class Secrets:
         more._public = self._public
         return more
 
+    def are_in(self, content: bytes) -> bool:
+        """Return whether a content has a secret as it is; for contents that are too long for :meth:`hide`."""
+        return any(value.get_secret_value().encode("utf-8", "surrogatepass") in content for value in self._values)
+
     def hide(self, text: str) -> str:
         """Return a text without the secrets, as they are, in base64 or in hex, and without long parts of them."""
         for value in self._values:

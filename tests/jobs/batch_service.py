@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+from urllib.parse import unquote
 
 from tests.jobs.rows import share
 
@@ -66,7 +67,12 @@ class BatchService:
         self.url = ""
         self.answer: Callable[[Line], Line | None] = answer
         self.looks_until_done = 1
+        self.first = "validating"
         self.final: Line = {"status": "completed"}
+        self.identify: Callable[[str, int], str | int] = "{}-{}".format
+        """Identifier of a file or a batch, by its kind and number."""
+        self.change: Callable[[str, int, bytes], tuple[int, bytes]] = lambda path, status, body: (status, body)
+        """Changes a reply, by its path, before it is sent."""
         self.fail_after_create = False
         self.lost = "none"
         """Part of the paths that the service does not know."""
@@ -78,19 +84,21 @@ class BatchService:
         self.form: dict[str, str] = {}
 
     def handle(self, method: str, path: str, content: bytes, headers: dict[str, str]) -> tuple[int, bytes]:
+        return self.change(path, *self._reply(method, path, content, headers))
+
+    def _reply(self, method: str, path: str, content: bytes, headers: dict[str, str]) -> tuple[int, bytes]:
         self.paths.append(f"{method} {path}")
         self.headers.append(headers)
         route = path.partition("?")[0].removeprefix("/v1")
         if self.lost in path:
             return 404, b'{"error": {"message": "no such path"}}'
         if method == "POST" and route == "/files":
-            name = f"file-{len(self.files)}"
-            self.files[name], self.form = read_form(content, headers["content-type"])
-            return 200, json.dumps({"id": name, "object": "file"}).encode()
+            content, self.form = read_form(content, headers["content-type"])
+            return 200, json.dumps({"id": self._keep(content), "object": "file"}).encode()
         if method == "POST" and route == "/batches":
-            name = f"batch-{len(self.batches)}"
-            batch: Line = {**json.loads(content), "id": name, "status": "validating", "looks": 0}
-            self.batches[name] = batch
+            name = self.identify("batch", len(self.batches))
+            batch: Line = {**json.loads(content), "id": name, "status": self.first, "looks": 0}
+            self.batches[str(name)] = batch
             self.asked += [json.loads(line) for line in self.files[batch["input_file_id"]].splitlines()]
             if self.fail_after_create:
                 self.fail_after_create = False
@@ -98,10 +106,10 @@ class BatchService:
             return 200, json.dumps(batch).encode()
         if route == "/batches":
             return 200, json.dumps({"data": list(self.batches.values())[::-1]}).encode()
-        if found := re.fullmatch(r"/batches/([\w-]+)", route):
-            return 200, json.dumps(self._look(self.batches[found[1]])).encode()
-        if found := re.fullmatch(r"/files/([\w-]+)/content", route):
-            return 200, self.files[found[1]]
+        if found := re.fullmatch("/batches/([^/]+)", route):
+            return 200, json.dumps(self._look(self.batches[unquote(found[1])])).encode()
+        if found := re.fullmatch("/files/([^/]+)/content", route):
+            return 200, self.files[unquote(found[1])]
         return 404, b'{"error": {"message": "no such path"}}'
 
     def _look(self, batch: Line) -> Line:
@@ -117,10 +125,13 @@ class BatchService:
         for kind, lines in (("output", good), ("error", bad)):
             batch[f"{kind}_file_id"] = None
             if lines:
-                name = f"file-{len(self.files)}"
-                self.files[name] = b"".join(json.dumps(line).encode() + b"\n" for line in lines)
-                batch[f"{kind}_file_id"] = name
+                batch[f"{kind}_file_id"] = self._keep(b"".join(json.dumps(line).encode() + b"\n" for line in lines))
         return batch
+
+    def _keep(self, content: bytes) -> str | int:
+        name = self.identify("file", len(self.files))
+        self.files[str(name)] = content
+        return name
 
 
 def read_form(content: bytes, kind: str) -> tuple[bytes, dict[str, str]]:

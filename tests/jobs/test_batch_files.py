@@ -148,6 +148,7 @@ def test_the_answer_of_a_retry_wins_over_a_failure_whatever_the_order_of_the_lin
         ({"code": "batch_expired", "message": "This request could not be executed in time."}, "could not be executed"),
         ("out of memory", "out of memory"),
         ({"code": 17}, "17"),
+        ({"error": {"message": "max_tokens is too large", "code": 400}}, "reports: max_tokens is too large"),  # vLLM
     ],
 )
 def test_a_line_with_an_error_and_no_response_is_a_failure_with_its_reason(
@@ -186,6 +187,21 @@ def test_a_damaged_or_foreign_file_is_refused(tmp_path: Path, line: str, said: s
     (tmp_path / "batch" / "output.jsonl").write_text(line)
     with pytest.raises(SettingError, match=said):
         by_hand(tmp_path)
+
+
+def test_a_line_that_would_fill_the_memory_is_not_read(
+    service: BatchService, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lines, "_MOST_OF_A_LINE", 2000)
+    answers = [answer_of(line) for line in pending(tmp_path / "files")]
+    answers[0]["filler"] = "x" * 9000
+    put(tmp_path / "files", "output.jsonl", answers)
+    with pytest.raises(SettingError, match=r"Line 1 of .*output\.jsonl has more than 2,000 bytes"):
+        by_hand(tmp_path / "files")
+    service.answer = lambda line: answer_of(line) | ({"filler": "x" * 9000} if row_of(line) == 4 else {})
+    job = batch(service, tmp_path / "service")
+    check(job, 12, {4})
+    assert "1 line of the service could not be read" in job.table["error"][4].as_py()
 
 
 def test_files_keep_the_limits_of_lines_and_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -267,6 +283,88 @@ def test_a_batch_without_any_file_has_failures_only(service: BatchService, tmp_p
     assert job.progress.transient == 12
 
 
+@pytest.mark.parametrize("status", ["done", None, 17])
+def test_an_unknown_status_ends_the_wait_once_there_is_a_file_of_answers(
+    service: BatchService, tmp_path: Path, status: Any
+) -> None:
+    service.final = {"status": status}
+    check(batch(service, tmp_path), 12)
+
+
+def test_an_unknown_status_without_answers_is_reported_once(service: BatchService, tmp_path: Path) -> None:
+    service.first, service.looks_until_done = "paused", 4
+    with pytest.warns(UserWarning, match="gives a batch the status 'paused', which is unknown here") as caught:
+        check(batch(service, tmp_path), 12)
+    assert len(caught) == 1
+
+
+def numbered(kind: str, number: int) -> int:
+    return number + 100
+
+
+@pytest.mark.parametrize("identify", [numbered, "{} {}/?ü".format], ids=["numbers", "texts"])
+def test_identifiers_may_be_numbers_or_any_text(service: BatchService, tmp_path: Path, identify: Any) -> None:
+    service.identify = identify
+    check(batch(service, tmp_path), 12)
+
+
+def test_a_file_of_answers_without_an_identifier_loses_no_row(service: BatchService, tmp_path: Path) -> None:
+    service.change = lambda path, status, body: (status, body.replace(b'"file-1"', b'{"id": "file-1"}'))
+    with pytest.raises(RequestError, match=r"names a file of answers by .*, which is no identifier; copy the file"):
+        batch(service, tmp_path)
+    put(tmp_path, "copied.jsonl", list(map(answer_of, service.asked)))
+    check(by_hand(tmp_path), 12)
+
+
+@pytest.mark.parametrize("outage", [3, 99])
+def test_an_outage_of_the_service_does_not_end_the_wait_unless_it_stays(
+    service: BatchService, tmp_path: Path, outage: int
+) -> None:
+    looks = 0
+
+    def change(path: str, status: int, body: bytes) -> tuple[int, bytes]:
+        nonlocal looks
+        looks += "/batches/" in path
+        return (503, b"{}") if "/batches/" in path and 2 <= looks < 2 + outage else (status, body)
+
+    def run() -> None:
+        if outage == 99:
+            with pytest.raises(RequestError, match="503"):
+                batch(service, tmp_path)
+            service.change = lambda path, status, body: (status, body)
+        check(batch(service, tmp_path), 12)
+
+    service.change, service.looks_until_done = change, 3
+    with pytest.warns(UserWarning, match=r"A look at the batch has failed and is repeated: .*503") as caught:
+        run()
+    assert len(caught) == 1
+    assert len(service.batches) == 1
+
+
+@pytest.mark.parametrize(
+    "damage", [b'{"custom_id": "', b"\0" * 999, b'{"custom_id": "other-7"}', b'{"custom_id": null}']
+)
+def test_a_damaged_line_of_a_service_costs_its_row_only(service: BatchService, tmp_path: Path, damage: bytes) -> None:
+    def change(path: str, status: int, body: bytes) -> tuple[int, bytes]:
+        return status, b"\n".join([*body.splitlines()[1:], damage]) if path.endswith("/content") else body
+
+    service.change = change
+    service.answer = lambda line: answer_of(line) if row_of(line) < 11 else None
+    job = batch(service, tmp_path)
+    assert len(job.failures) == 2
+    check(job, 12, set(job.failures["row"].to_pylist()))
+    assert "1 line of the service could not be read" in job.failures["error"][0].as_py()
+
+
+def test_a_file_of_a_service_that_has_no_answer_is_fetched_again(service: BatchService, tmp_path: Path) -> None:
+    service.change = lambda path, status, body: (status, b"<html>\nLog in\n" if path.endswith("/content") else body)
+    with pytest.raises(RequestError, match=r"No line of .*-output\.jsonl is an answer to this job"):
+        batch(service, tmp_path)
+    service.change = lambda path, status, body: (status, body)
+    check(batch(service, tmp_path), 12)
+    assert len(service.batches) == 1
+
+
 def test_an_expired_batch_keeps_what_was_answered_and_retry_asks_the_rest(
     service: BatchService, tmp_path: Path
 ) -> None:
@@ -317,6 +415,29 @@ def test_a_batch_that_was_made_when_the_connection_broke_is_not_made_twice(
     assert len(service.batches) == 1
 
 
+def test_answers_that_a_service_keeps_elsewhere_can_be_copied(service: BatchService, tmp_path: Path) -> None:
+    service.change = lambda path, status, body: (302 if path.endswith("/content") else status, body)
+    with pytest.raises(RequestError, match=r"answered 302.*copy them from its own page into .*with on=\"files\""):
+        batch(service, tmp_path)
+    put(tmp_path, "copied.jsonl", list(map(answer_of, service.asked)))
+    check(by_hand(tmp_path), 12)
+
+
+@pytest.mark.parametrize(
+    ("status", "body"), [(404, b"{}"), (405, b"no"), (200, b'{"data": ["a"]}'), (200, b'{"batches": []}')]
+)
+def test_where_nobody_knows_whether_a_batch_was_made_none_is_made(
+    service: BatchService, tmp_path: Path, status: int, body: bytes
+) -> None:
+    service.fail_after_create = True
+    service.change = lambda path, real, content: (status, body) if "/batches?" in path else (real, content)
+    with pytest.raises(RequestError, match="the gateway fell over"):
+        batch(service, tmp_path)
+    with pytest.raises(RequestError, match=r"list of batches cannot be read.*delete .*batch\.json.*use on=\"files\""):
+        batch(service, tmp_path)
+    assert len(service.batches) == 1
+
+
 @pytest.mark.parametrize("gone", ["/batches/", "/content"])
 def test_a_batch_that_is_gone_can_be_begun_anew(service: BatchService, tmp_path: Path, gone: str) -> None:
     service.lost = gone
@@ -345,6 +466,33 @@ def test_the_key_goes_to_the_service_and_into_no_file(
     client = LLMClient("vllm/x", base_url=service.url, api_key=secret, max_attempts=1)
     check(ask(client, 12, tmp_path, on=engine), 12)
     assert {headers["authorization"] for headers in service.headers} == {f"Bearer {secret}"}
+    assert not [path for path in tmp_path.rglob("*") if path.is_file() and secret.encode() in path.read_bytes()]
+
+
+@pytest.mark.parametrize("where", ["rows", "bodies", "batch", "file"])
+def test_a_key_that_the_service_quotes_is_in_no_file_and_no_message(
+    service: BatchService, tmp_path: Path, where: str
+) -> None:
+    secret = "sk-" + "q7" * 12
+    quoted = {"error": {"message": f"Incorrect API key: {secret}"}}
+    if where == "rows":
+        service.answer = lambda line: reply_of(line, None) | quoted
+    elif where == "bodies":
+        service.answer = lambda line: reply_of(line, quoted, 401)
+    elif where == "batch":
+        service.answer = lambda line: None
+        service.final = {"status": "failed", "errors": {"data": [quoted["error"]]}}
+    else:
+        service.answer = lambda line: answer_of(line) | quoted | {"custom_id": "other"}
+    client = LLMClient("vllm/x", base_url=service.url, api_key=secret, max_attempts=1)
+    if where in ("batch", "file"):
+        with pytest.raises(RequestError) as caught:
+            ask(client, 12, tmp_path, on=OpenAIBatch(sleep=lambda seconds: None))
+        messages = [str(caught.value)]
+    else:
+        messages = ask(client, 12, tmp_path, on=OpenAIBatch(sleep=lambda seconds: None)).table["error"].to_pylist()
+    assert not [message for message in messages if secret in message]
+    assert where == "file" or "API key: [key]" in messages[0]
     assert not [path for path in tmp_path.rglob("*") if path.is_file() and secret.encode() in path.read_bytes()]
 
 

@@ -117,17 +117,24 @@ class Offline:
         except BaseException as error:
             if ends_task(error):
                 raise
-            return as_failure(ask, error)
+            return self._failure(ask, error)
 
     def failure(self, index: int, reason: str, status: int | None = None) -> APIResponse:
         """Return the response to a prompt that has no reply."""
         ask = self._ask(index)
-        return as_failure(ask, RequestError(f"{ask.model!r}: {reason}", model=ask.model, status_code=status))
+        return self._failure(ask, RequestError(f"{ask.model!r}: {reason}", model=ask.model, status_code=status))
 
     def collect(self, responses: Sequence[APIResponse]) -> list[APIResponse]:
         """Count the responses to all prompts as the client counts its own, and return them."""
         self._client._add(total_usage(responses) + Usage(requests=len(responses)))
         return list(responses)
+
+    def _failure(self, ask: Ask, error: BaseException) -> APIResponse:
+        # A service may quote the key.
+        (route,) = self._client._routes
+        if isinstance(error, Exception):
+            route.transport().secrets.hide_in(error)
+        return as_failure(ask, error)
 
     def _ask(self, index: int) -> Ask:
         return with_refused_fields(build_ask(self._batch.items[index], vocabulary=self._vocabulary))

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 from ...client.calls.offline import Offline, offline_route
 from ...errors import SettingError
@@ -28,6 +29,8 @@ MOST_LINES = 50_000
 """Requests in a file, at most."""
 MOST_BYTES = 95 << 20
 """Bytes of a file, at most: below the smallest limit of the services."""
+# Bytes of a line of answers, as many as an answer by a connection may have.
+_MOST_OF_A_LINE = 64 << 20
 _NO_ANSWER = "there is no line with its answer: the batch was cut off, or a file of its answers is missing"
 
 
@@ -133,15 +136,20 @@ class Answers:
         The job.
     paths
         The files.
+    fetched
+        Those of them that a service has sent: their damaged or foreign lines are left out and counted, for nobody can
+        copy them again.
 
     Raises
     ------
     SettingError
-        When a file is damaged, or has lines of another job.
+        When another file is damaged, or has lines of another job.
     """
 
-    def __init__(self, fingerprint: str, paths: Iterable[Path]) -> None:
+    def __init__(self, fingerprint: str, paths: Iterable[Path], fetched: Collection[Path] = ()) -> None:
         self._fingerprint = fingerprint
+        self.left_out, self.taken = Counter[Path](), Counter[Path]()
+        """Lines of each file that are left out, and those that are answers of this job."""
         self.lost = _NO_ANSWER
         """Reason of the failure of a row whose answer is in no file."""
         self._places: dict[int, _Place] = {}
@@ -150,31 +158,32 @@ class Answers:
         for path in paths:
             with path.open("rb") as file:
                 begin = 0
-                for number, line in enumerate(file, 1):
-                    if not line.isspace():
-                        self._add(mark, path, number, begin, line)
-                    begin += len(line)
+                for number, (size, line) in enumerate(_read_lines(file), 1):
+                    if line is None or not line.isspace():
+                        trouble = self._add(mark, path, begin, line)
+                        if trouble and path not in fetched:
+                            raise SettingError(f"Line {number} of {path} {trouble}.", setting="on", value=str(path))
+                        (self.left_out if trouble else self.taken)[path] += 1
+                    begin += size
 
-    def _add(self, mark: re.Pattern[str], path: Path, number: int, begin: int, line: bytes) -> None:
+    def _add(self, mark: re.Pattern[str], path: Path, begin: int, line: bytes | None) -> str | None:
+        """Add the answer of a line; return the reason if it has none of this job."""
+        if line is None:
+            return f"has more than {_MOST_OF_A_LINE:,} bytes; leave it out"
         entry = _parse(line)
         if entry is None:
-            raise SettingError(
-                f"Line {number} of {path} is no JSON object; copy the whole file there.", setting="on", value=str(path)
-            )
+            return "is no JSON object; copy the whole file there"
         name = entry.get("custom_id")
         found = mark.fullmatch(name) if isinstance(name, str) else None
         if found is None:
-            raise SettingError(
-                f"Line {number} of {path} belongs to another job ({name!r}); move the file out of the folder.",
-                setting="on",
-                value=str(path),
-            )
+            return f"belongs to another job ({str(name)[:60]!r}); move the file out of the folder"
         row, turn = int(found[1]), int(found[2] or 0)
         status, _, error = _reply(entry)
         place = _Place(error is None and 200 <= status < 300, turn, path, begin)
         self._turns[row] = max(turn, self._turns.get(row, 0))
         if row not in self._places or place[:2] >= self._places[row][:2]:
             self._places[row] = place
+        return None
 
     @property
     def answered(self) -> set[int]:
@@ -208,6 +217,16 @@ class Answers:
         return offline.response(index, status, body)
 
 
+def _read_lines(file: BinaryIO) -> Iterator[tuple[int, bytes | None]]:
+    """Yield the size and the content of each line; None for a content that would fill the memory."""
+    while line := file.readline(_MOST_OF_A_LINE + 1):
+        size, content = len(line), line
+        while len(line) > _MOST_OF_A_LINE and not line.endswith(b"\n"):
+            line, content = file.readline(_MOST_OF_A_LINE + 1), None
+            size += len(line)
+        yield size, content
+
+
 def _parse(line: bytes) -> dict[str, Any] | None:
     try:
         # Not msgspec: some services write NaN and Infinity.
@@ -228,6 +247,8 @@ def _reply(entry: dict[str, Any]) -> tuple[int, bytes, str | None]:
         status = 200 if has_body and not error else 500 if error else 200
     content = json.dumps(body).encode() if has_body else b""
     if error:
+        inner = error.get("error") if isinstance(error, dict) else None
+        error = inner if isinstance(inner, dict) else error  # vLLM
         message = error.get("message") or error.get("code") if isinstance(error, dict) else error
         reason = f"the batch reports: {message or json.dumps(error)}"
         is_usable = has_body and status >= 400

@@ -145,9 +145,14 @@ class Rounds:
         found = (path for path in self.folder.glob("*.jsonl") if not path.name.startswith("requests-"))
         return sorted(found, key=lambda path: (path.stat().st_mtime_ns, path.name))
 
+    @property
+    def fetched(self) -> set[Path]:
+        """Files with answers that a service has sent."""
+        return {self.folder / name for one in self._rounds for file in one.files for name in file.answers}
+
     def _take_late(self, parts: Sequence[int]) -> Generator[Done, None, list[int]]:
         """Use the answers that have come since to rows that failed; return the parts that still have such rows."""
-        answers, left = Answers(self.worker.fingerprint, self.answer_files), list[int]()
+        answers, left = Answers(self.worker.fingerprint, self.answer_files, self.fetched), list[int]()
         folder = self.worker.open()
         for part in parts:
             late = answers.answered.intersection(self.worker.prompts(part)) if folder.is_done(part) else set[int]()

@@ -78,13 +78,19 @@ class FileService:
 
         await self._fetch("GET", path, None, "", into.write, begin)
 
+    def without_secrets(self, line: bytes) -> bytes:
+        """Return a line of a file of the server without the key, which a failure may quote."""
+        secrets = self._transport.secrets
+        return secrets.hide(line.decode("utf-8", "replace")).encode() if secrets.are_in(line) else line
+
     async def _object(
         self, method: Literal["GET", "POST"], path: str, content: bytes | None, kind: str, attempts: int | None = None
     ) -> dict[str, Any]:
         received = bytearray()
         await self._fetch(method, path, content, kind, received.extend, received.clear, attempts)
         try:
-            found = json.loads(received)
+            # A service may quote the key, and what it says is saved.
+            found = json.loads(self._transport.secrets.hide(received.decode()))
         except ValueError:
             found = None
         if not isinstance(found, dict):
