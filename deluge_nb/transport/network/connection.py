@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import socket
+import struct
+import sys
 from collections.abc import Callable
-from time import monotonic
 from typing import NamedTuple, cast
 
 import httptools
@@ -15,6 +18,10 @@ _MOST_UNREAD = 1 << 18
 # Bytes in a row that belong to no body: the headers of a reply, interim replies before it, trailers behind it. Servers
 # send a few thousand.
 _MOST_HEAD = 1 << 16
+# Bytes of a request that the system takes at once; of a longer one the progress is watched.
+_MOST_AT_ONCE = 1 << 14
+# Place of `tcpi_bytes_acked` in Linux's `tcp_info`.
+_TCP_INFO = 120
 _LONGEST_EXCERPT = 40
 _SWITCHING = 101
 
@@ -34,7 +41,7 @@ class Connection(asyncio.Protocol):
     Parameters
     ----------
     silence
-        Seconds without a byte after which a reply fails.
+        Seconds after which a reply fails if the server has sent no byte, and taken none of the request.
     on_lost
         Called when the connection has ended while nothing was asked.
     """
@@ -54,7 +61,8 @@ class Connection(asyncio.Protocol):
         self._waiter: asyncio.Future[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._is_busy = self._is_paused = False
-        self._active, self._unsent = 0.0, 0
+        self._active = 0.0
+        self._upload: tuple[int, int] | None = None
         self._reset()
 
     def _reset(self) -> None:
@@ -79,7 +87,8 @@ class Connection(asyncio.Protocol):
         assert self._transport is not None
         self._is_busy = True
         self._transport.write(request)
-        self._active, self._unsent = monotonic(), self._transport.get_write_buffer_size()
+        self._active = self._loop.time()
+        self._upload = self._progress() if len(request) > _MOST_AT_ONCE else None
         if self._timer is None:
             self._timer = self._loop.call_later(self._silence, self._watch)
 
@@ -139,7 +148,7 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Read bytes of a reply."""
-        self._active = monotonic()
+        self._active = self._loop.time()
         if not self._is_busy:  # what comes unasked answers no request
             self.close()
             return
@@ -232,13 +241,24 @@ class Connection(asyncio.Protocol):
         self._unread = 0
         if self._is_paused:
             self._is_paused = False
-            self._active = monotonic()
+            self._active = self._loop.time()
             if self._transport is not None:
                 self._transport.resume_reading()
         return data
 
     def _unsent_bytes(self) -> int:
         return 0 if self._transport is None else self._transport.get_write_buffer_size()
+
+    def _progress(self) -> tuple[int, int]:
+        """Return the bytes of the request that wait here, and all that the server's system has acknowledged."""
+        taken = 0
+        if self._transport is not None and sys.platform == "linux":  # other systems do not say it
+            with contextlib.suppress(OSError, struct.error):
+                connected: socket.socket | None = self._transport.get_extra_info("socket")
+                if connected is not None:
+                    info = connected.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO + 8)
+                    (taken,) = struct.unpack_from("Q", info, _TCP_INFO)
+        return self._unsent_bytes(), taken
 
     async def _change(self) -> None:
         """Wait for more of the reply.
@@ -271,9 +291,9 @@ class Connection(asyncio.Protocol):
         self._timer = None
         if not self._is_busy or self._transport is None:
             return
-        unsent, now = self._unsent_bytes(), monotonic()
-        if self._is_paused or unsent != self._unsent:  # the server is not what is waited for
-            self._active, self._unsent = now, unsent
+        upload, now = self._progress() if self._upload is not None else None, self._loop.time()
+        if self._is_paused or upload != self._upload:  # the server is not what is waited for
+            self._active, self._upload = now, upload
         left = self._active + self._silence - now
         if left > 0:
             self._timer = self._loop.call_later(left, self._watch)

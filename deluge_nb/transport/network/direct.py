@@ -12,7 +12,6 @@ import os
 import socket
 import ssl
 from collections.abc import AsyncIterator, Mapping, Sequence
-from time import monotonic
 from typing import Any
 
 import aiohappyeyeballs
@@ -25,6 +24,8 @@ from .connection import Connection
 
 # Seconds for which an idle connection, and the addresses of the server's name, are used again.
 _KEPT, _RESOLVED = 15.0, 10.0
+# Seconds after which a server may have closed an idle connection; none waits for less.
+_DOUBTFUL = 1.0
 # Seconds before a second address is tried beside the first.
 _NEXT_ADDRESS = 0.25
 _PORTS = {"http": 80, "https": 443}
@@ -66,7 +67,7 @@ class DirectBackend:
     async def send(self, method: str, url: str, headers: Mapping[str, str], content: bytes | None) -> Reply:
         """Send a request, and wait for the headers of its reply."""
         request = self._encode(method, url, headers, content)
-        connection = self._reuse() or await self._connect()
+        connection = await self._reuse() or await self._connect()
         self._busy.add(connection)
         try:
             connection.begin(request)
@@ -101,11 +102,15 @@ class DirectBackend:
             raise ValueError("a header or the address has a line break in it")
         return head.encode() + (content or b"")
 
-    def _reuse(self) -> Connection | None:
+    async def _reuse(self) -> Connection | None:
         """Return an idle connection; None if there is none that the server still keeps."""
+        if self._idle and _now() - self._idle[-1][1] > _DOUBTFUL:
+            # The loop reads what has arrived: if it was busy, the ends of connections may be unread.
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
         while self._idle:
             connection, since = self._idle.pop()
-            if connection.is_open and monotonic() - since < _KEPT:
+            if connection.is_open and _now() - since < _KEPT:
                 return connection
             connection.close()
         return None
@@ -151,9 +156,9 @@ class DirectBackend:
                 self._host, self._port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST | socket.AI_NUMERICSERV
             )
         loop, lookup = asyncio.get_running_loop(), self._lookup
-        is_old = monotonic() - self._looked_up > _RESOLVED
+        is_old = _now() - self._looked_up > _RESOLVED
         if lookup is None or (lookup.done() and (is_old or lookup.cancelled() or lookup.exception() is not None)):
-            self._looked_up = monotonic()
+            self._looked_up = _now()
             asked = loop.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM, flags=socket.AI_ADDRCONFIG)
             self._lookup = lookup = loop.create_task(asked)
         return await asyncio.shield(lookup)
@@ -163,13 +168,13 @@ class DirectBackend:
         self._busy.discard(connection)
         if not connection.finish():
             return
-        self._idle.append((connection, monotonic()))
+        self._idle.append((connection, _now()))
         if self._sweeper is None:
             self._sweeper = asyncio.get_running_loop().call_later(_KEPT, self._sweep)
 
     def _sweep(self) -> None:
         """Close connections that have been idle for too long."""
-        self._sweeper, oldest = None, monotonic() - _KEPT
+        self._sweeper, oldest = None, _now() - _KEPT
         while self._idle and self._idle[0][1] <= oldest:
             self._idle.pop(0)[0].close()
         if self._idle:
@@ -179,6 +184,10 @@ class DirectBackend:
     def _forget(self, connection: Connection) -> None:
         self._busy.discard(connection)
         self._idle = [kept for kept in self._idle if kept[0] is not connection]
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
 
 
 def _reason(error: OSError) -> str:
