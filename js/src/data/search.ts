@@ -183,8 +183,8 @@ export function nextSurprise(
 export function countSurprises(store: Store, threshold: number, first = 0): number {
   const limit = logThreshold(threshold);
   let count = 0;
-  for (let token = first; token < store.count; token++)
-    if ((store.logprob[token] ?? Number.NaN) < limit) count++;
+  const { logprob, count: end } = store;
+  for (let token = first; token < end; token++) if ((logprob[token] ?? Number.NaN) < limit) count++;
   return count;
 }
 

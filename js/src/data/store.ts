@@ -86,9 +86,11 @@ export class Store {
   #rowOf = new Uint32Array(0);
   #textCount = 0;
   /** For each token: the text that names it, the text that is drawn, and the log-probability in nats. */
-  labelAt = new Uint32Array(0);
-  textAt = new Uint32Array(0);
-  logprob = new Float32Array(0);
+  labelAt: Column = new Uint32Array(0);
+  textAt: Column = this.labelAt;
+  logprob: Float32Array = new Float32Array(0);
+  /** True while these are the columns of the first block itself: the trait has them too, so they must not change. */
+  #isShared = false;
   /** The measures of the first `measuredCount` tokens; null until some have arrived. */
   measures: Measures | null = null;
   /** The same columns with spare capacity. */
@@ -125,22 +127,34 @@ export class Store {
     this.vocabSize = fields["vocabSize"] as number | null;
     this.scales = fields["scales"] as Record<ColorBy, Scale>;
     this.#addTexts(fields, columns);
-    this.labelAt = ensureCapacity(this.labelAt, this.count);
-    this.textAt = ensureCapacity(this.textAt, this.count);
-    this.logprob = ensureCapacity(this.logprob, this.count);
     const labels = columns["labelAt"] as Column;
-    const texts = new Uint32Array(labels);
+    const logprobs = columns["logprob"] as Float32Array;
     const odd = columns["odd"] as Uint32Array;
+    const texts = odd.length ? new Uint32Array(labels) : labels;
     odd.forEach((token, row) => {
       texts[token - first] = columns["oddText"]?.[row] ?? 0;
     });
+    if (!oldCount) {
+      // A copy of a million tokens would take as long as their first paint.
+      this.labelAt = labels;
+      this.textAt = texts;
+      this.logprob = logprobs;
+      this.#isShared = true;
+      return 0;
+    }
+    const isShared = this.#isShared;
+    const grow = (column: Column) => ensureCapacity(isShared ? new Uint32Array(column) : column, this.count);
+    this.labelAt = grow(this.labelAt);
+    this.textAt = grow(this.textAt);
+    this.logprob = ensureCapacity(isShared ? this.logprob.slice() : this.logprob, this.count);
+    this.#isShared = false;
     let changed = Math.min(oldCount, this.count);
     for (let token = first; token < changed; token++) {
       if (this.textAt[token] !== texts[token - first]) changed = token;
     }
     this.labelAt.set(labels, first);
     this.textAt.set(texts, first);
-    this.logprob.set(columns["logprob"] as Float32Array, first);
+    this.logprob.set(logprobs, first);
     return changed;
   }
 
@@ -281,9 +295,10 @@ export class Store {
     this.#batchOf = ensureCapacity(this.#batchOf, size);
     this.#rowOf = ensureCapacity(this.#rowOf, size);
     const batch = batches.length;
-    indices.forEach((index, row) => {
+    for (let row = 0; row < indices.length; row++) {
+      const index = indices[row] ?? 0;
       this.#batchOf[index] = batch;
       this.#rowOf[index] = row;
-    });
+    }
   }
 }

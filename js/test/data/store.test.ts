@@ -68,6 +68,16 @@ test("appended rows follow the existing ones", () => {
   expect(store.logprob[2]).toBe(-3);
 });
 
+test("the block that a store was made of stays as it is when further rows come", () => {
+  const block = tokens(["a", "b"]);
+  const store = new Store(never, block);
+  store.receiveTokens(unpack(tokens(["c"], { first: 1, logprob: [-3] })));
+  expect([0, 1].map((token) => store.source(token))).toEqual(["a", "c"]);
+  const other = new Store(never, block);
+  expect([0, 1].map((token) => other.source(token))).toEqual(["a", "b"]);
+  expect([...other.logprob]).toEqual([-0.5, -0.5]);
+});
+
 test("rows after a gap are rejected, and the whole table is requested", () => {
   const requests: object[] = [];
   const store = new Store((request) => requests.push(request), tokens(["a", "b"]));
