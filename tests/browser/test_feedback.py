@@ -146,6 +146,8 @@ def test_a_request_to_the_model_ends(host: Host, host_sends: str) -> None:
 def test_the_menu_closes(host: Host, how: str) -> None:
     page = host(LogprobView(FRANCE))
     button, panel = page.get_by_text("Display"), page.locator(".deluge-panel")
+    # A menu that nobody opens costs nothing.
+    expect(panel.locator("input")).to_have_count(0)
     button.click()
     expect(panel).to_be_visible()
     panel.locator("input[type=checkbox]").check()

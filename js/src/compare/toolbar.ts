@@ -44,7 +44,7 @@ export class Toolbar extends Bar {
         { controls: group(setting("arrange", arrange), setting("chart of", measure)), wide: WIDER },
       ],
       [this.#createSteps(threshold)],
-      menu("Display", displaySettings(model, signal), signal),
+      menu("Display", () => displaySettings(model, signal), signal),
     );
     if (tools) this.head.append(tools);
     const update = () => {

@@ -71,7 +71,8 @@ class ComparisonTools implements Tools {
     this.#toggleList(),
   );
   readonly #pins = new PinnedCards(() => this.refresh());
-  readonly #sampler: SamplerControls;
+  /** Created with the first open card. */
+  #sampler: SamplerControls | undefined;
   readonly #isLong: boolean;
 
   constructor(
@@ -84,7 +85,6 @@ class ComparisonTools implements Tools {
     this.#search = new SearchPanel(stores, host, signal);
     const fill = () => mostSurprising(stores, 1, MAX_LISTED);
     this.#list = new TokenList("Tokens, least probable first", stores, this, fill, (side) => [badge(side)]);
-    this.#sampler = new SamplerControls(model);
     this.#isLong = stores.some((store) => store.count >= MANY);
     this.controls = group(this.#search.root, this.#listButton);
     this.controls.classList.add("deluge-tools");
@@ -127,6 +127,7 @@ class ComparisonTools implements Tools {
   }
 
   cardControls(): HTMLElement[] {
+    this.#sampler ??= new SamplerControls(this.model);
     this.#sampler.update();
     return [this.#sampler.root];
   }

@@ -28,13 +28,22 @@ export function setting(name: string, control: HTMLElement): HTMLElement {
   return label;
 }
 
-/** A menu of settings. Escape, a press anywhere else on the page and focus that leaves it close it. */
-export function menu(name: string, settings: HTMLElement[], signal: AbortSignal): Menu {
+/**
+ * A menu of settings, which are created when it is opened for the first time. Escape, a press anywhere else on the page and
+ * focus that leaves it close it.
+ */
+export function menu(name: string, createSettings: () => HTMLElement[], signal: AbortSignal): Menu {
   const root = suppressShortcuts(element("details", "deluge-more"));
   const summary = element("summary", "deluge-button", name);
   const panel = element("div", "deluge-panel");
-  panel.append(...settings);
   root.append(summary, panel);
+  let create = createSettings;
+  const fill = () => {
+    panel.append(...create());
+    create = () => [];
+  };
+  // Before the menu opens. A search of the browser opens it without a click.
+  summary.addEventListener("click", fill);
   const close = () => {
     root.open = false;
   };
@@ -49,7 +58,10 @@ export function menu(name: string, settings: HTMLElement[], signal: AbortSignal)
     // Without a new target the window has lost the focus, or a part of the menu that takes none was pressed.
     if (relatedTarget && !root.contains(relatedTarget as Node)) close();
   });
-  root.addEventListener("toggle", () => keepOnPage(root, panel));
+  root.addEventListener("toggle", () => {
+    fill();
+    keepOnPage(root, panel);
+  });
   const onPress = (event: Event) => {
     if (root.open && !event.composedPath().includes(root)) close();
   };

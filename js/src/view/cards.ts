@@ -30,7 +30,8 @@ export class Cards implements CardHost {
   readonly pinned = new PinnedCards(() => this.refresh());
 
   readonly #limit = new RowLimit();
-  readonly #sampler: SamplerControls;
+  /** Created with the first open card. */
+  #sampler: SamplerControls | undefined;
 
   constructor(
     private readonly model: Model,
@@ -38,7 +39,6 @@ export class Cards implements CardHost {
     private readonly host: CardsHost,
   ) {
     this.card = new Card(this);
-    this.#sampler = new SamplerControls(model);
   }
 
   contentOf(token: number, limit?: number): CardContent {
@@ -103,6 +103,7 @@ export class Cards implements CardHost {
   }
 
   #renderControls(content: CardContent): HTMLElement[] {
+    this.#sampler ??= new SamplerControls(this.model);
     this.#sampler.update();
     const actions = element("div", "deluge-acts");
     const isPinned = this.model.get("pinned").includes(content.token);

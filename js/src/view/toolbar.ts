@@ -36,19 +36,16 @@ export class Toolbar extends Bar {
       setTrait(model, "color_by", value as ColorBy);
     });
     this.#steps = this.#createSteps();
-    const threshold = this.#createThreshold();
-    const settings = [...displaySettings(model, signal), setting("surprise threshold (%)", threshold)];
     this.fill(
       [{ controls: group(setting("colour by", color), legend.root), wide: WIDE }],
       [this.#steps, search.root],
-      menu("Display", settings, signal),
+      menu("Display", () => [...displaySettings(model, signal), this.#createThreshold(signal)], signal),
     );
     const update = () => {
       color.value = model.get("color_by");
-      threshold.value = String(Number((model.get("threshold") * 100).toPrecision(6)));
     };
     update();
-    onChange(model, ["color_by", "threshold"], update, signal);
+    onChange(model, ["color_by"], update, signal);
   }
 
   #createSteps(): HTMLElement {
@@ -59,13 +56,19 @@ export class Toolbar extends Bar {
     );
   }
 
-  #createThreshold(): HTMLInputElement {
+  #createThreshold(signal: AbortSignal): HTMLElement {
+    const { model } = this;
     const threshold = input({ type: "number", min: "0.01", max: "100", step: "any" });
     threshold.addEventListener("change", () => {
       const value = Number(threshold.value);
-      if (value > 0 && value <= 100) setTrait(this.model, "threshold", value / 100);
+      if (value > 0 && value <= 100) setTrait(model, "threshold", value / 100);
     });
-    return threshold;
+    const update = () => {
+      threshold.value = String(Number((model.get("threshold") * 100).toPrecision(6)));
+    };
+    update();
+    onChange(model, ["threshold"], update, signal);
+    return setting("surprise threshold (%)", threshold);
   }
 
   /** Show the controls for surprises and search, which a text that is seen at a glance does without. */
