@@ -51,7 +51,7 @@ export class ResponseBox extends ScrollBox<TokenRef> {
     return offsetWidth - clientWidth - 2 * clientLeft;
   }
 
-  protected layOut(width: number, top: TokenRef | null): void {
+  protected layOut(width: number): void {
     const { sides } = this.alignment;
     const isInterleaved = this.host.prefersInterleaved() || width / sides < MIN_COLUMN_WIDTH;
     this.host.setInterleaved(isInterleaved);
@@ -59,8 +59,12 @@ export class ResponseBox extends ScrollBox<TokenRef> {
     this.renderer.isInterleaved = isInterleaved;
     const lineWidth = isInterleaved ? width - LETTER_WIDTH : width / sides - COLUMN_PADDING;
     this.rows.reset(lineWidth, isInterleaved);
-    this.renderer.redraw();
+    this.renderer.clear();
+  }
+
+  protected draw(top: TokenRef | null): void {
     if (top) this.renderer.scrollToTop(top);
+    else this.renderVisible();
   }
 
   protected isLaidOut(): boolean {

@@ -184,9 +184,9 @@ export class RowLayout {
       const from = units[side]?.[unit] ?? 0;
       if (from === units[side]?.[unit + 1]) continue;
       hasText = true;
-      const text = response.textOf(from);
+      const text = response.layout.textOf(from);
       if (from === 0) continue;
-      const previous = response.textOf(from - 1);
+      const previous = response.layout.textOf(from - 1);
       if (!previous.breaks && !canBreak(previous.flags, text.flags)) return false;
     }
     return hasText;
@@ -200,7 +200,7 @@ export class RowLayout {
       const end = ends[side] ?? 0;
       let width = 0;
       for (let token = response.nextToken; token < end; token++) {
-        const text = response.textOf(token);
+        const text = response.layout.textOf(token);
         width += text.width;
         if (width > this.#width || text.isSplit || (text.breaks && token < end - 1)) return null;
       }

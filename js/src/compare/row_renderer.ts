@@ -39,12 +39,11 @@ export class RowRenderer {
     );
   }
 
-  /** Remove all rows and render the visible ones: the layout has changed. */
-  redraw(): void {
+  /** Remove all rows, and lay out the first ones: the layout has changed. */
+  clear(): void {
     this.#lines.removeFrom(0);
     this.rows.extend(64);
     this.updateHeight();
-    this.renderVisible();
   }
 
   /** Give the layer the height that the whole text is expected to have. */

@@ -21,15 +21,16 @@ export class Directions {
   constructor(private readonly lines: Lines) {}
 
   /** Let a wrapped line run as its paragraph does. Return true if that is from right to left. */
-  turn(element: HTMLElement, line: number): boolean {
-    element.dir = this.of(line);
-    return element.dir === "rtl";
+  turn(element: HTMLElement, line: number, cells?: Iterable<PlacedCell>): boolean {
+    const direction = this.of(line, cells);
+    if (direction) element.dir = direction;
+    return direction === "rtl";
   }
 
   /** The direction of a wrapped line; empty if its own first letter decides. */
-  of(line: number): string {
+  of(line: number, cells?: Iterable<PlacedCell>): string {
     const { lines } = this;
-    this.#mayTurn ||= RIGHT_TO_LEFT.test(this.#textOf(line));
+    this.#mayTurn ||= RIGHT_TO_LEFT.test(this.#textOf(line, cells));
     if (!this.#mayTurn || !lines.isWrapped(line)) return "";
     let first = line;
     while (first > line - MAX_BACK && lines.isWrapped(first)) first--;
@@ -40,7 +41,9 @@ export class Directions {
     return "";
   }
 
-  #textOf(line: number): string {
-    return Array.from(this.lines.cellsOn(line), ({ cell }) => cell.shown).join("");
+  #textOf(line: number, cells: Iterable<PlacedCell> = this.lines.cellsOn(line)): string {
+    let text = "";
+    for (const { cell } of cells) text += cell.shown;
+    return text;
   }
 }

@@ -6,15 +6,21 @@ import type { Fragment, Store } from "../data/store.ts";
 import { hangingWidth } from "./hanging.ts";
 import { breakFlags, LastLine } from "./line_breaks.ts";
 
-// What is known of a text besides its break flags, as further bits: whether it has several cells or ends its line, and
-// whether it is measured at all.
-const SPLIT = 16;
-const MEASURED = 32;
-
 /** A fragment, or a part of one that is wider than a line. */
 export interface Cell extends Fragment {
   /** In pixels. */
   width: number;
+}
+
+/** A text as it is drawn, and where lines may break around it. */
+interface MeasuredText {
+  cells: Cell[];
+  /** In pixels. */
+  width: number;
+  flags: number;
+  /** True if a line ends after it. */
+  breaks: boolean;
+  isSplit: boolean;
 }
 
 /** A cell with its token, and its index within it. */
@@ -82,10 +88,7 @@ export class Layout {
   nextToken = 0;
   #width = 0;
   readonly #lastLine = new LastLine((token, cell) => this.#startLine(token, cell));
-  /** For each text: its width in pixels, its flags (0 until it is measured), and its cells if it is split. */
-  #widths = new Float32Array(0);
-  #flags = new Uint8Array(0);
-  readonly #splitCells = new Map<number, Cell[]>();
+  readonly #texts = new Map<number, MeasuredText>();
   /** The text before the first token, a cell for each line. The first token follows the last of them. */
   #before: Cell[] = [];
 
@@ -110,8 +113,7 @@ export class Layout {
   /** Start again, because the width has changed or what is drawn. */
   reset(width: number): void {
     this.#width = width;
-    this.#flags.fill(0);
-    this.#splitCells.clear();
+    this.#texts.clear();
     this.#before = this.#wrapBefore(this.asides.before());
     this.lineCount = 0;
     for (const _ of this.#before) this.#startLine(0, 0);
@@ -132,22 +134,18 @@ export class Layout {
 
   /** Lay out the tokens before `until`. */
   extend(until: number): void {
-    const { textAt, count } = this.store;
-    const last = Math.min(count, until);
+    const last = Math.min(this.store.count, until);
     while (this.nextToken < last) {
       const token = this.nextToken;
-      const text = textAt[token] ?? 0;
-      if (!this.#flags[text]) this.#measureText(text);
-      const flags = this.#flags[text] ?? 0;
+      const { cells, isSplit, flags } = this.textOf(token);
       const aside = this.asides.beside(token);
       const extra = aside ? this.measure(`${aside} `) : 0;
-      if (flags & SPLIT) {
-        const cells = this.#splitCells.get(text) ?? [];
-        cells.forEach(({ width, breaks, shown }, index) => {
-          const whole = index < cells.length - 1 ? width : width + extra;
-          this.#lastLine.place(token, index, whole, breakFlags(shown), breaks, this.#width);
-        });
-      } else this.#lastLine.place(token, 0, (this.#widths[text] ?? 0) + extra, flags, false, this.#width);
+      for (let index = 0; index < cells.length; index++) {
+        const { width, breaks, shown } = cells[index] as Cell;
+        const whole = index < cells.length - 1 ? width : width + extra;
+        const ends = isSplit ? breakFlags(shown) : flags;
+        this.#lastLine.place(token, index, whole, ends, breaks, this.#width);
+      }
       this.nextToken = token + 1;
     }
   }
@@ -174,7 +172,8 @@ export class Layout {
   }
 
   /** The cells of a line, with their tokens and their indices within these. */
-  *cellsOn(line: number): Generator<PlacedCell> {
+  cellsOn(line: number): PlacedCell[] {
+    const placed: PlacedCell[] = [];
     const lastToken = this.firstToken(line + 1);
     const lastCell = this.firstCell(line + 1);
     let index = this.firstCell(line);
@@ -185,15 +184,16 @@ export class Layout {
     ) {
       const cells = this.cellsOf(token);
       const end = token === lastToken ? lastCell : cells.length;
-      for (; index < end; index++) yield { token, index, cell: cells[index] as Cell };
+      for (; index < end; index++) placed.push({ token, index, cell: cells[index] as Cell });
       index = 0;
     }
+    return placed;
   }
 
   /** The width of the white space in front of a wrapped line: px. An indentation after a line break is none. */
-  hangOf(line: number): number {
+  hangOf(line: number, cells?: PlacedCell[]): number {
     if (this.beforeOn(line) || !this.isWrapped(line)) return 0;
-    return hangingWidth(this.cellsOn(line), this.measure);
+    return hangingWidth(cells ?? this.cellsOn(line), this.measure);
   }
 
   /** False if a line begins after a line break, or the text. */
@@ -234,35 +234,39 @@ export class Layout {
 
   /** The cells of a token, as they are drawn. */
   cellsOf(token: number): Cell[] {
-    const text = this.store.textAt[token] ?? 0;
-    if (!this.#flags[text]) this.#measureText(text);
-    const cells = this.#splitCells.get(text);
-    if (cells) return cells;
-    const fragment = this.store.text(text).fragments[0] as Fragment;
-    return [{ ...fragment, shown: this.shownText(fragment), width: this.#widths[text] ?? 0 }];
+    return this.textOf(token).cells;
   }
 
-  #measureText(text: number): void {
-    const { fragments } = this.store.text(text);
+  /** The text of a token, as it is drawn. Each distinct text is measured once. */
+  textOf(token: number): MeasuredText {
+    const index = this.store.textAt[token] ?? 0;
+    const existing = this.#texts.get(index);
+    if (existing) return existing;
+    const text = this.#measureText(index);
+    this.#texts.set(index, text);
+    return text;
+  }
+
+  #measureText(index: number): MeasuredText {
     const cells: Cell[] = [];
-    for (const fragment of fragments) {
+    let whole = "";
+    for (const fragment of this.store.text(index).fragments) {
+      const { copied, breaks, marked } = fragment;
       const shown = this.shownText(fragment);
       const width = this.measure(shown);
-      const whole = { ...fragment, shown };
+      const cell = { shown, copied, width, breaks, marked };
+      whole += shown;
       if (width > this.#width && shown.length > 1)
-        cells.push(...splitFragment(whole, this.#width, this.measure));
-      else cells.push({ ...whole, width });
+        cells.push(...splitFragment(cell, this.#width, this.measure));
+      else cells.push(cell);
     }
-    const shown = cells.map((cell) => cell.shown).join("");
-    this.#widths = ensureCapacity(this.#widths, text + 1);
-    this.#flags = ensureCapacity(this.#flags, text + 1);
-    this.#widths[text] = cells.reduce((sum, cell) => sum + cell.width, 0);
-    let flags = MEASURED | breakFlags(shown);
-    if (cells.length !== 1 || cells[0]?.breaks) {
-      flags |= SPLIT;
-      this.#splitCells.set(text, cells);
-    }
-    this.#flags[text] = flags;
+    return {
+      cells,
+      width: cells.reduce((sum, cell) => sum + cell.width, 0),
+      flags: breakFlags(whole),
+      breaks: cells.at(-1)?.breaks ?? false,
+      isSplit: cells.length > 1,
+    };
   }
 
   #wrapBefore(text: string): Cell[] {

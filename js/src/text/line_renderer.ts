@@ -9,15 +9,16 @@ import type { ScrollBox } from "./scroll_box.ts";
 import { type Appearance, paintCell, renderCell } from "./token_span.ts";
 import { VirtualLines } from "./virtual_lines.ts";
 
-/** Lines rendered above and below the visible ones, so that scrolling shows no gap. */
+/** Lines rendered above and below the visible ones, so that scrolling shows no gap; in idle time after the first paint. */
 const OVERSCAN = 4;
 /** Tokens to lay out at a time until there are enough lines to draw. The rest follows in idle time. */
-const LAYOUT_STEP = 512;
+const LAYOUT_STEP = 256;
 
 /** The view, as the lines use it. */
 export interface LineHost {
   idOf(token: number): string;
-  appearanceOf(token: number): Appearance;
+  /** Returns a function from tokens to their appearance as long as nothing changes. */
+  appearances(): (token: number) => Appearance;
 }
 
 export class LineRenderer {
@@ -25,6 +26,7 @@ export class LineRenderer {
   readonly #directions: Directions;
   /** The lines that were visible at the last rendering. Measuring again would force the browser to lay out the page. */
   #visibleLines: [number, number] = [0, 0];
+  #overscan = 0;
   /** The token that was last scrolled to the top, and that scroll position: it stays the top until the user scrolls. */
   #topAnchor: { token: number; scrollTop: number } | null = null;
 
@@ -43,12 +45,11 @@ export class LineRenderer {
     );
   }
 
-  /** Remove all lines and render the visible ones: the layout has changed. */
-  redraw(): void {
+  /** Remove all lines, and lay out the first ones: the layout has changed. */
+  clear(): void {
     this.#lines.removeFrom(0);
     this.layout.extend(LAYOUT_STEP);
     this.updateHeight();
-    this.renderVisible();
   }
 
   /** Render the lines from `first` on again, and keep those before. */
@@ -67,17 +68,23 @@ export class LineRenderer {
     this.scrollBox.layer.style.height = `${this.layout.expectedLines * this.scrollBox.lineHeight}px`;
   }
 
-  /** Render lines that have become visible, and remove those that no longer are. */
-  renderVisible(): void {
+  /** False after a rendering of the visible lines only. */
+  get hasOverscan(): boolean {
+    return this.#overscan > 0;
+  }
+
+  /** Render lines that have become visible, with `overscan` lines around them, and remove those that no longer are. */
+  renderVisible(overscan = OVERSCAN): void {
     const { layout } = this;
+    this.#overscan = overscan;
     const { box, lineHeight } = this.scrollBox;
     const top = Math.floor(box.scrollTop / lineHeight);
     const bottom = Math.ceil((box.scrollTop + box.clientHeight) / lineHeight);
     this.#visibleLines = [top, bottom];
-    this.#layOutLine(bottom + OVERSCAN);
+    this.#layOutLine(bottom + overscan);
     // The last line may still grow until the layout is done.
     const complete = layout.done ? layout.lineCount : layout.lineCount - 1;
-    this.#lines.show(Math.max(0, top - OVERSCAN), Math.min(bottom + OVERSCAN, complete));
+    this.#lines.show(Math.max(0, top - overscan), Math.min(bottom + overscan, complete));
   }
 
   /** Render the first lines, up to `limit` of them, for printing. */
@@ -88,8 +95,8 @@ export class LineRenderer {
 
   /** Update the appearance of all rendered tokens; their text has not changed. */
   repaint(): void {
-    for (const span of this.#lines.cells())
-      paintCell(span, this.host.appearanceOf(Number(span.dataset["token"])));
+    const appearanceOf = this.host.appearances();
+    for (const span of this.#lines.cells()) paintCell(span, appearanceOf(Number(span.dataset["token"])));
   }
 
   /** The element of a token's first cell, if it is rendered. */
@@ -148,11 +155,14 @@ export class LineRenderer {
     root.setAttribute("role", "none");
     const before = this.layout.beforeOn(line);
     if (before) root.append(element("span", "deluge-before", before));
+    const cells = this.layout.cellsOn(line);
     // From right to left the white space ends the line.
-    root.style.marginLeft = `${this.#directions.turn(root, line) ? 0 : -this.layout.hangOf(line)}px`;
-    for (const { token, index, cell } of this.layout.cellsOn(line)) {
+    const hang = this.#directions.turn(root, line, cells) ? 0 : this.layout.hangOf(line, cells);
+    root.style.marginLeft = `${-hang}px`;
+    const appearanceOf = this.host.appearances();
+    for (const { token, index, cell } of cells) {
       const span = renderCell(token, index, cell, this.host.idOf(token), this.store.count);
-      paintCell(span, this.host.appearanceOf(token));
+      paintCell(span, appearanceOf(token));
       root.append(span);
       const aside = this.asides.beside(token);
       if (aside && index === this.layout.cellsOf(token).length - 1) root.append(besideToken(aside));

@@ -38,15 +38,26 @@ export abstract class ScrollBox<Top> {
       host.scrolled();
     };
     this.box.addEventListener("scroll", scrolled, { signal, passive: true });
-    window.addEventListener("beforeprint", () => this.renderAll(MAX_PRINTED_LINES), { signal });
-    window.addEventListener("afterprint", () => this.renderVisible(), { signal });
+    const beforePrint = () => {
+      // Idle work renders the visible lines only.
+      this.#layoutTask.stop();
+      this.renderAll(MAX_PRINTED_LINES);
+    };
+    const afterPrint = () => {
+      this.renderVisible();
+      this.layOutRest();
+    };
+    window.addEventListener("beforeprint", beforePrint, { signal });
+    window.addEventListener("afterprint", afterPrint, { signal });
     const observer = new ResizeObserver(() => host.resized());
     observer.observe(this.layer);
     signal.addEventListener("abort", () => observer.disconnect());
   }
 
-  /** Lay out for a width in pixels, render, and scroll a token to the top. */
-  protected abstract layOut(width: number, top: Top | null): void;
+  /** Lay out the first lines for a width in pixels, and give the layer its height. */
+  protected abstract layOut(width: number): void;
+  /** Render the first layout's visible lines, and scroll a token to the top. */
+  protected abstract draw(top: Top | null): void;
   protected abstract isLaidOut(): boolean;
   protected abstract layOutMore(): void;
   /** Called now and then while more is laid out. */
@@ -94,18 +105,19 @@ export abstract class ScrollBox<Top> {
     const isFirst = this.#width < 0;
     // Keep the same token at the top.
     const top = isFirst ? null : this.topToken();
-    this.#layOutFor(width, top);
-    // A scrollbar that appears makes the lines narrower.
+    this.#layOutFor(width);
+    // A scrollbar that appears makes the lines narrower. Know it before there are lines: they cost most.
     const narrowed = this.layer.clientWidth;
-    if (narrowed !== width) this.#layOutFor(narrowed, top);
+    if (narrowed !== width) this.#layOutFor(narrowed);
+    this.draw(top);
     this.layOutRest();
     return isFirst ? "first" : "again";
   }
 
-  #layOutFor(width: number, top: Top | null): void {
+  #layOutFor(width: number): void {
     this.#width = width;
     this.#height = 0;
-    this.layOut(width, top);
+    this.layOut(width);
   }
 
   /** Lay out the rest of the text in idle time. */

@@ -56,22 +56,27 @@ export class TextBox extends ScrollBox<number> {
     return scrollTop > 0 && scrollTop + clientHeight >= scrollHeight - 2;
   }
 
-  protected layOut(width: number, top: number | null): void {
+  protected layOut(width: number): void {
     const before = this.asides.before();
     // Screen readers skip text among the tokens that is none.
     if (before) this.box.setAttribute("aria-description", `after: ${before}`);
     else this.box.removeAttribute("aria-description");
     this.layout.reset(width);
-    this.lines.redraw();
-    if (top !== null) this.lines.scrollToTop(top);
+    this.lines.clear();
+  }
+
+  protected draw(top: number | null): void {
+    if (top === null) this.lines.renderVisible(0);
+    else this.lines.scrollToTop(top);
   }
 
   protected isLaidOut(): boolean {
-    return this.layout.done;
+    return this.layout.done && this.lines.hasOverscan;
   }
 
   protected layOutMore(): void {
-    this.layout.extend(this.layout.nextToken + IDLE_STEP);
+    if (this.lines.hasOverscan) this.layout.extend(this.layout.nextToken + IDLE_STEP);
+    else this.lines.renderVisible();
   }
 
   protected afterLayOut(): void {

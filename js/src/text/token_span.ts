@@ -6,6 +6,8 @@ import type { Cell } from "./layout.ts";
 /** Steps of heat, each with a class in the stylesheet (js/build.mjs): finer than the eye can see. */
 const HEAT_STEPS = 64;
 
+const SELECTED = "deluge-selected";
+
 // Templates that are cloned for each token, because creating elements is most of the cost of scrolling.
 const FIRST_CELL = element("span");
 FIRST_CELL.setAttribute("role", "option");
@@ -29,26 +31,28 @@ export function heatClass(heat: number): string {
 export function renderCell(token: number, index: number, cell: Cell, id: string, count: number): HTMLElement {
   const span = (index ? FURTHER_CELL : FIRST_CELL).cloneNode() as HTMLElement;
   span.textContent = cell.shown;
-  span.setAttribute("data-token", String(token));
-  if (index) span.setAttribute("data-cell", String(index));
-  if (cell.marked) span.setAttribute("data-marked", "");
-  if (index === 0) {
+  const set = (name: string, value: number | string) => span.setAttribute(name, `${value}`);
+  set("data-token", token);
+  if (cell.marked) set("data-marked", "");
+  if (index) set("data-cell", index);
+  else {
     span.id = id;
-    span.setAttribute("aria-posinset", String(token + 1));
-    span.setAttribute("aria-setsize", String(count));
+    set("aria-posinset", token + 1);
+    set("aria-setsize", count);
   }
   return span;
 }
 
 export function paintCell(span: HTMLElement, { heat, classes }: Appearance): void {
   let className = `deluge-token${classes}`;
-  if (span.dataset["marked"] !== undefined) className += " deluge-marked";
+  if (span.hasAttribute("data-marked")) className += " deluge-marked";
   if (heat !== null) className += Number.isNaN(heat) ? " deluge-unknown" : ` ${heatClass(heat)}`;
-  if (span.className === className) return;
+  const before = span.className;
+  if (before === className) return;
   span.className = className;
-  const isSelected = String(className.includes("deluge-selected"));
-  if (span.getAttribute("aria-selected") !== isSelected && span.hasAttribute("role"))
-    span.setAttribute("aria-selected", isSelected);
+  const isSelected = className.includes(SELECTED);
+  if (before.includes(SELECTED) !== isSelected && span.hasAttribute("role"))
+    span.setAttribute("aria-selected", String(isSelected));
 }
 
 /** The colours that the stylesheet gives to tokens with these heats, within a view. Forced colours leave only one. */

@@ -6,8 +6,8 @@ export function clearCanvas(
   width: number,
   height: number,
 ): CanvasRenderingContext2D | null {
-  const context = canvas.getContext("2d");
-  if (!width || !context) return null;
+  const context = width ? canvas.getContext("2d") : null;
+  if (!context) return null;
   const density = window.devicePixelRatio || 1;
   // Setting the size, even to the same value, allocates the canvas again.
   if (canvas.width !== Math.round(width * density)) {

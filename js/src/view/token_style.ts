@@ -26,15 +26,20 @@ export class TokenStyle {
     this.#isWithinLimits = limitTest(this.scale, this.colorBy, limits);
   }
 
-  appearanceOf(token: number): Appearance {
-    let classes = "";
-    if (this.#isWithinLimits && !this.#isWithinLimits(valueFor(this.store, this.colorBy, token)))
-      classes += " deluge-dim";
-    if (this.isMatch(token)) classes += " deluge-hit";
-    const range = this.selection.range;
-    if (range && token >= range[0] && token < range[1]) classes += " deluge-ranged";
-    if (token === this.selection.token) classes += " deluge-selected";
-    if (this.model.get("pinned").includes(token)) classes += " deluge-pinned";
-    return { heat: heatAt(this.store, this.colorBy, token), classes };
+  /** A function from tokens to their appearance. It reads the traits once, because tokens are many. */
+  appearances(): (token: number) => Appearance {
+    const { store, colorBy } = this;
+    const { range, token: selected } = this.selection;
+    const pinned = this.model.get("pinned");
+    const isWithinLimits = this.#isWithinLimits;
+    return (token) => {
+      let classes = "";
+      if (isWithinLimits && !isWithinLimits(valueFor(store, colorBy, token))) classes += " deluge-dim";
+      if (this.isMatch(token)) classes += " deluge-hit";
+      if (range && token >= range[0] && token < range[1]) classes += " deluge-ranged";
+      if (token === selected) classes += " deluge-selected";
+      if (pinned.includes(token)) classes += " deluge-pinned";
+      return { heat: heatAt(store, colorBy, token), classes };
+    };
   }
 }

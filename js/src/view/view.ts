@@ -228,8 +228,8 @@ export class View implements TextBoxHost, CardsHost, NavigationHost, SearchHost,
     return shownText(fragment, this.model.get("spaces"));
   }
 
-  appearanceOf(token: number): Appearance {
-    return this.#style.appearanceOf(token);
+  appearances(): (token: number) => Appearance {
+    return this.#style.appearances();
   }
 
   colorsOf(heats: number[]): string[] {
