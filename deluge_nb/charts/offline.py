@@ -29,9 +29,13 @@ _SCHEMA = "https://vega.github.io/schema/vega-lite/v5.json"
 _VEGA_LITE = "application/vnd.vegalite.v5+json"
 _PICTURE_SCALE = 2
 _IS_NARROW = "containerSize()[0] < 560"
+# Vega gives the two rectangles of a selection a role and no name: for screen readers they are images without a text.
+# Vega-Lite names the marks of data itself, so a default of Vega, which Vega-Lite must not see, names only these two.
+_NAMED_SELECTIONS = [{"op": "add", "path": "/config/rect", "value": {"description": "selection"}}]
 # Axes, titles and legends have the ink of the host's theme, and the ground is the page's. The keys are those that
 # Altair's themes set, so that a theme of the user replaces all of them.
 _LIVE: dict[str, Any] = {
+    "usermeta": {"embedOptions": {"patch": _NAMED_SELECTIONS}},
     "config": {
         "background": "transparent",
         "padding": 8,

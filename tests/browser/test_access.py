@@ -6,11 +6,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from deluge_nb import LogprobView
 
+from .accessible import is_accessible
 from .tables import FRANCE, escapes_until_heard, long_table, table
 from .test_page import CONTRAST
 
@@ -19,8 +19,6 @@ pytestmark = pytest.mark.browser
 Host = Callable[..., Page]
 THEMES = {"light": 'data-jp-theme-light="true"', "dark": 'data-jp-theme-light="false"'}
 PALETTES = ["amber", "blue", "green", "grey"]
-# Rules about the page around the widget, which belongs to the host.
-RULES = {"rules": {"region": {"enabled": False}, "page-has-heading-one": {"enabled": False}}}
 
 
 def themed(name: str) -> str:
@@ -31,11 +29,6 @@ def trait(page: Page, name: str) -> Any:
     return page.evaluate(f"window.model.get('{name}')")
 
 
-def sound(page: Page) -> None:
-    found = Axe().run(page, options=RULES)
-    assert found.violations_count == 0, found.generate_report()
-
-
 BRANCH = {"id": 1, "parent": 0, "position": 5, "place": 0, "label": "·Lyon", "instead": "·Paris", "message": ""}
 BRANCH |= {"logprob": -0.36, "total": -0.9, "tokens": 9}
 
@@ -44,7 +37,7 @@ BRANCH |= {"logprob": -0.36, "total": -0.9, "tokens": 9}
 def test_axe_finds_nothing_with_everything_open(host: Host, theme: str) -> None:
     page = host(LogprobView(FRANCE, title="The capital of France", limits=[0.05, 0.95]), theme=themed(theme))
     page.get_by_text("Display").click()
-    sound(page)
+    is_accessible(page)
     page.get_by_text("Display").click()
     page.get_by_role("listbox").focus()
     for key in ("Home", "k", "ArrowRight", "Shift+ArrowRight", "Shift+ArrowRight", "k", "s"):
@@ -60,7 +53,7 @@ def test_axe_finds_nothing_with_everything_open(host: Host, theme: str) -> None:
     page.keyboard.type("capital")
     page.locator('[data-token="5"]').click()
     expect(page.locator(".deluge-card")).to_be_visible()
-    sound(page)
+    is_accessible(page)
 
 
 @pytest.mark.parametrize("palette", PALETTES)
@@ -349,4 +342,4 @@ def test_forced_colours_keep_selection_hits_and_ranges_visible(host: Host) -> No
     assert "overline" in page.locator('[data-token="2"]').evaluate(style, "textDecorationLine")
     ramp = page.locator(".deluge-handle").first.evaluate(style, "backgroundColor")
     assert ramp != page.locator(".deluge-box").evaluate(style, "backgroundColor")
-    sound(page)
+    is_accessible(page)

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from deluge_nb import APIResponse, LLMClient, Logprobs, LogprobView
 from tests.openai_server import ChatServer, Reply, Seen, chat
 from tests.widget.test_branches import QUESTION, answer_tokens, ask, in_chat
 
+from .accessible import is_accessible
 from .conftest import SHOTS, Jupyter
 from .tables import entry, heats
 from .test_growth import Recorded, deliver
@@ -186,10 +186,7 @@ def test_a_message_for_another_branch_is_ignored(view: LogprobView, host: Host) 
 def test_the_tree_is_accessible(view: LogprobView, host: Host, theme: str) -> None:
     page = host(view, theme=theme)
     page.locator("[data-node='3'] .deluge-button").click()
-    found = Axe().run(
-        page, options={"rules": {"region": {"enabled": False}, "page-has-heading-one": {"enabled": False}}}
-    )
-    assert found.violations_count == 0, found.generate_report()
+    is_accessible(page)
 
 
 def test_rows_that_arrive_while_a_branch_is_shown_appear_on_return_to_the_original(view: Recorded, host: Host) -> None:
@@ -321,10 +318,7 @@ def test_several_answers_are_a_tree_with_counts_in_which_each_can_be_shown(sampl
         page.keyboard.press(key)
     page.keyboard.press("Enter")
     assert texts(page) == " אדום"
-    found = Axe().run(
-        page, options={"rules": {"region": {"enabled": False}, "page-has-heading-one": {"enabled": False}}}
-    )
-    assert found.violations_count == 0, found.generate_report()
+    is_accessible(page)
 
 
 def test_an_answer_whose_tokens_are_not_there_is_requested(sampled: LogprobView, host: Host) -> None:

@@ -6,11 +6,14 @@ import math
 from collections.abc import Callable
 from pathlib import Path
 
+import altair as alt
 import pytest
 from playwright.sync_api import Page, expect
 
-from deluge_nb import alternatives_chart, events_chart, temperature_chart, token_chart
+import deluge_nb
+from deluge_nb import LogprobView, alternatives_chart, events_chart, temperature_chart, token_chart
 
+from .accessible import is_accessible
 from .conftest import VIEWPORT, Jupyter
 from .tables import FRANCE
 from .test_lab import in_kernel, open_and_run
@@ -151,6 +154,18 @@ CUT = """all => all.filter((e) => e.getAttribute('opacity') !== '0').filter((e) 
     return left < room.left || right > room.right || top < room.top || bottom > room.bottom;
 }).map((e) => e.textContent)"""
 INKS = "all => [...new Set(all.map((e) => getComputedStyle(e).fill))]"
+
+
+def test_the_selections_of_charts_have_names_for_screen_readers(offline: Page, tmp_path: Path) -> None:
+    points = alt.Chart(alt.InlineData(values=[{"x": 1}, {"x": 2}])).encode(x="x:Q")
+    brushed = (points.mark_tick(), points.mark_rect())
+    own = alt.vconcat(*(alt.layer(points.mark_rule(), one.add_params(alt.selection_interval())) for one in brushed))
+    for number, chart in enumerate((deluge_nb.offline(own), token_chart(LogprobView(FRANCE)))):
+        chart.save(page := tmp_path / f"{number}.html")
+        offline.goto(page.as_uri())
+        expect(offline.locator("svg.marks [aria-label=selection]").first).to_be_attached()
+        # Title and menu of the page are Altair's.
+        is_accessible(offline, {"include": [["svg.marks"]]})
 
 
 def test_no_text_of_a_narrow_chart_is_cut_and_all_follow_the_ink_of_the_page(offline: Page, tmp_path: Path) -> None:

@@ -9,13 +9,13 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from deluge_nb import LogprobCompare, Logprobs
 from deluge_nb.render.assets import STATIC
 from deluge_nb.widget.packer import CHUNK
 
+from .accessible import is_accessible
 from .conftest import HOST, Jupyter, encoded
 from .tables import entry, escapes_until_heard, table
 from .test_lab import in_kernel, open_and_run
@@ -25,7 +25,6 @@ from .waits import becomes, settled
 pytestmark = pytest.mark.browser
 
 Shown = Callable[..., Page]
-RULES = {"rules": {"region": {"enabled": False}, "page-has-heading-one": {"enabled": False}}}
 LIGHT, DARK = 'data-jp-theme-light="true"', 'data-jp-theme-light="false"'
 
 A = table(
@@ -574,8 +573,7 @@ def test_copying_takes_the_text_of_one_side(shown: Shown) -> None:
 def test_the_comparison_is_accessible_in_light_and_dark(shown: Shown, theme: str, arrange: Any) -> None:
     page = shown(LogprobCompare(A, B, arrange=arrange, title="Cities"), theme=theme, dark=theme == DARK)
     token(page, 0, 3).click()
-    found = Axe().run(page, options=RULES)
-    assert found.violations_count == 0, found.generate_report()
+    is_accessible(page)
 
 
 def test_the_static_form_is_accessible_and_has_the_same_tokens(page: Page) -> None:
@@ -587,8 +585,7 @@ def test_the_static_form_is_accessible_and_has_the_same_tokens(page: Page) -> No
         drawn = page.locator(f"td:nth-child({side + 1}) .deluge-token").all_text_contents()
         assert drawn == one.tokens
     assert page.locator("td ins").first.evaluate("e => getComputedStyle(e).textDecorationStyle") == "dashed"
-    found = Axe().run(page, options=RULES)
-    assert found.violations_count == 0, found.generate_report()
+    is_accessible(page)
 
 
 def test_three_are_laid_out_in_three_columns(shown: Shown) -> None:

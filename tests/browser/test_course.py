@@ -8,12 +8,12 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Locator, Page, expect
 
 from deluge_nb.lab.catalog import notebook_of
 from deluge_nb.lab.lesson import Lesson
 from deluge_nb.lab.lessons import LESSONS, lesson3, lesson5
+from tests.browser.accessible import is_accessible
 from tests.browser.conftest import Jupyter
 from tests.browser.test_lab import in_kernel
 from tests.browser.waits import becomes
@@ -37,7 +37,6 @@ OUTSIDE = """(picture) => {
 }"""
 # The menu of a chart is part of JupyterLab, as is the page around the outputs.
 OUTPUTS = {"include": [[".jp-OutputArea-output"]], "exclude": [[".vega-embed details"]]}
-RULES = {"rules": {"region": {"enabled": False}, "page-has-heading-one": {"enabled": False}}}
 
 
 class Learner:
@@ -110,11 +109,11 @@ class Learner:
         self.press(key)
 
     def is_accessible_in_both_themes(self) -> None:
-        self._is_accessible()
+        is_accessible(self.page, OUTPUTS)
         # The server remembers the theme for the tests that follow.
         try:
             self._change_theme("Dark")
-            self._is_accessible()
+            is_accessible(self.page, OUTPUTS)
         finally:
             self._change_theme("Light")
 
@@ -123,10 +122,6 @@ class Learner:
         self.page.evaluate("theme => window.jupyterapp.commands.execute('apputils:change-theme', {theme})", name)
         light = str(theme == "Light").lower()
         self.page.wait_for_selector(f'body[data-jp-theme-light="{light}"]', state="attached")
-
-    def _is_accessible(self) -> None:
-        found = Axe().run(self.page, context=OUTPUTS, options=RULES)
-        assert found.violations_count == 0, found.generate_report()
 
 
 def says(page: Page, *sentences: str) -> None:

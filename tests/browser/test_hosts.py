@@ -342,6 +342,7 @@ def test_in_marimo_a_chart_is_live_and_linked_with_its_view(page: Page, marimo: 
     view, _ = shown(page, marimo, "more")
     chart = page.locator("svg.marks")
     expect(chart).to_be_visible()
+    expect(chart.locator("[aria-label=selection]").first).to_be_attached()
     before = chart.evaluate("e => e.outerHTML")
     view.locator("[data-token='0']").click()
     view.locator("[data-token='1']").click(modifiers=["Shift"])

@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from deluge_nb import Logprobs, LogprobView
 from deluge_nb.widget.packer import CHUNK
 
+from .accessible import is_accessible
 from .conftest import encoded
 from .tables import FRANCE, heats, is_the_card_of_paris, long_table, table
 from .waits import becomes, settled
@@ -297,18 +297,12 @@ def test_a_withheld_probability_is_hatched_and_called_unknown(host: Host) -> Non
 def test_the_widget_is_accessible_in_light_and_dark(host: Host, theme: str) -> None:
     page = host(LogprobView(FRANCE), theme=f'{theme} style="background: {"#fff" if "true" in theme else "#111"}"')
     tokens(page).nth(5).click()
-    found = Axe().run(
-        page, options={"rules": {"region": {"enabled": False}, "page-has-heading-one": {"enabled": False}}}
-    )
-    assert found.violations_count == 0, found.generate_report()
+    is_accessible(page)
 
 
 def test_an_empty_completion_is_accessible(host: Host) -> None:
     page = host(LogprobView([]))
-    found = Axe().run(
-        page, options={"rules": {"region": {"enabled": False}, "page-has-heading-one": {"enabled": False}}}
-    )
-    assert found.violations_count == 0, found.generate_report()
+    is_accessible(page)
 
 
 # Contrast by WCAG of each text on its background over the page, in painted colours.
@@ -547,10 +541,7 @@ def test_the_static_page_shows_the_same_tokens(page: Page) -> None:
     drawn = page.locator(".deluge-static .deluge-token")
     assert drawn.all_text_contents() == FRANCE.tokens
     expect(drawn.nth(5)).to_have_attribute("title", "·Paris: 4 % — ·Lyon 70 %, ··Nice 10 %")
-    found = Axe().run(
-        page, options={"rules": {"region": {"enabled": False}, "page-has-heading-one": {"enabled": False}}}
-    )
-    assert found.violations_count == 0, found.generate_report()
+    is_accessible(page)
 
 
 def france_page() -> str:
