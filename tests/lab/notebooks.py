@@ -33,6 +33,11 @@ def is_bare(lesson: Lesson) -> bool:
     return not any(cell["outputs"] or cell["execution_count"] for cell in code)
 
 
+def numbers_in(source: str, function: str) -> list[str]:
+    """Return the numbers of the calls of `reveal` or `check` in the source of a cell."""
+    return re.findall(rf'\b{function}\("([\d.]+)"', source)
+
+
 def calls_of(lesson: Lesson, function: str) -> dict[str, dict[str, str]]:
     """Return the variables that each `reveal` or `check` reads, by its number and the name of its argument."""
     calls = {}

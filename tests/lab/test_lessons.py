@@ -36,6 +36,7 @@ from deluge_nb.lab.lessons import finale_author as author
 from deluge_nb.lab.lessons import finale_watermark as watermark
 from deluge_nb.lab.model import bits, distribution, first_of_answer, probability
 from deluge_nb.lab.quiz.recordings import recording
+from tests.lab.minutes import word_count
 from tests.lab.notebooks import calls_of, cells_of, is_bare
 
 EXERCISES = [(lesson, number) for lesson in LESSONS for number in lesson.exercises]
@@ -50,11 +51,6 @@ def lesson_id(value: Any) -> str:
 
 def plain(text: str) -> str:
     return text.replace("*", "")
-
-
-def word_count(prose: str) -> int:
-    """Return the number of words, without formulas."""
-    return len(re.findall(r"[^\W\d_][\w’'-]*", re.sub(r"\$\$.*?\$\$|\$[^$]*\$", "", prose, flags=re.DOTALL)))
 
 
 @pytest.mark.parametrize("lesson", LESSONS, ids=lesson_id)
@@ -321,7 +317,7 @@ def test_lesson_8_one_recording_is_about_right_and_the_other_too_modest() -> Non
     # Both diagrams are seen at once, and read out.
     (diagrams,) = lesson8.LESSON.reveals["8.1"].figures()
     assert len(diagrams.hconcat) == 2
-    assert diagrams.to_dict()["description"].startswith("Capitals: 90% of 100 answers are right")
+    assert diagrams.to_dict()["description"].startswith("Capitals: 90 % right, 92 % sure, in 100 answers")
 
 
 @pytest.mark.model

@@ -10,6 +10,7 @@ import pytest
 from deluge_nb.lab.lesson import Lesson
 from deluge_nb.lab.lessons import LESSONS
 from tests.lab.answer_key import GUIDE, TEACHING, lessons_part, page_of, part_for, parts_in
+from tests.lab.minutes import sections_of
 from tests.lab.test_lessons import lesson_id
 from tests.test_docs import assert_same
 
@@ -31,15 +32,31 @@ def text_of(page: Path) -> str:
     return page.read_text(encoding="utf-8")
 
 
+def minutes_of(text: str) -> list[int]:
+    """Return the minutes of all sections, as a page plans them."""
+    part = text.partition("## Minutes")[2].partition("## ")[0]
+    return [int(minutes) for minutes in re.findall(r"^\| .* \| (\d+) \|$", part, re.MULTILINE)]
+
+
 @pytest.mark.parametrize("lesson", LESSONS, ids=lesson_id)
 def test_every_lesson_has_a_page_for_teachers_with_all_sections(lesson: Lesson) -> None:
     text = text_of(page_of(lesson))
     assert text.startswith(f"# For teachers: {lesson.number} · {lesson.title}\n")
     assert re.findall(r"^## (.*)$", text, re.MULTILINE) == SECTIONS
-    minutes = re.findall(r"^\| .* \| (\d+) \|$", text.partition("## Minutes")[2].partition("## ")[0], re.MULTILINE)
-    assert sum(map(int, minutes)) == lesson.minutes
+    assert sum(minutes_of(text)) == lesson.minutes
     for section in re.split(r"^## .*\n", text, flags=re.MULTILINE)[1:]:
         assert section.strip()
+
+
+@pytest.mark.parametrize("lesson", LESSONS, ids=lesson_id)
+def test_a_plan_leaves_every_section_time_to_read_to_guess_and_to_play(lesson: Lesson) -> None:
+    planned = minutes_of(text_of(page_of(lesson)))
+    short = [
+        (section.heading, round(section.minutes, 1), minutes)
+        for section, minutes in zip(sections_of(lesson), planned, strict=True)
+        if round(section.minutes) > minutes
+    ]
+    assert not short
 
 
 @pytest.mark.model

@@ -81,6 +81,12 @@ def texts(kind: str) -> list[list[str]]:
     return recorded_texts("finale_watermark")[kind]
 
 
+def price(kind: str) -> float:
+    """Return the mean surprise of the first recorded text of a kind, in bits a token."""
+    begin, text = recorded_texts("finale_watermark")["begins"][0], "".join(texts(kind)[0])
+    return float(scored(begin, text).surprisal().mean())
+
+
 def write_marked(count: int, *, begin: str = "", push: float = PUSH, seed: int = 0) -> list[str]:
     """Return tokens that the embedded model writes with a watermark.
 

@@ -91,9 +91,8 @@ def _known() -> Key:
         [
             Mistake("a", "The sum below the fraction has the hidden tokens in it."),
             Mistake("c", "Above temperature 1 the hidden tokens can take nearly everything."),
-            Mistake("d", "Hidden tokens can be many or few: the entropy is an interval."),
         ],
-        choices=("a", "b", "c", "d"),
+        choices=("a", "b", "c"),
     )
 
 
@@ -121,9 +120,8 @@ LESSON = Lesson(
         "3.2": Reveal(
             {"tail": Guess("everything that is not listed, at temperature 2", _tail)},
             "At temperature 1 it was about three in a hundred. There are nearly 50,000 such tokens, and heat lifts all of "
-            "them. The blue bar is the truth, over all tokens. If you know only the 20 listed ones, the probability may lie "
-            "anywhere in the grey bar. Some tools make the 20 add up to 1. They show the tick, which is *impossible*: it is "
-            "outside the grey bar.",
+            "them. The blue bar is the truth, over all tokens. With the 20 listed ones alone, you know only the grey bar. "
+            "Some tools make the 20 add up to 1. They show the tick, which is *impossible*: it is outside the grey bar.",
             _two,
         ),
     },

@@ -15,7 +15,7 @@ from ..model import scored
 HEADINGS = {"recipe": "Recipe:\n", "weather report": "Weather report:\n", "football report": "Football match report:\n"}
 _COLD = "It will be cold tonight."
 _JUNK, _FRIEND = "Junk mail:\n", "A letter from a friend:\n"
-_PRIZE = "Congratulations! You have won a free prize. Click here to claim it now."
+PRIZE = "Congratulations! You have won a free prize. Click here to claim it now."
 _WON = "You have won."
 _SENSITIVITY, _FALSE_ALARMS = 1.0, 0.1
 
@@ -113,7 +113,7 @@ def _at_one_percent() -> Key:
 
 
 def _strongest() -> Key:
-    evidence = {token.strip(): added for token, added in junk_evidence(_PRIZE)}
+    evidence = {token.strip(): added for token, added in junk_evidence(PRIZE)}
     choices = ("Congratulations", "won", "free", "Click")
     truth = max(choices, key=lambda word: evidence.get(word, 0.0))
     reasons = {
@@ -164,8 +164,8 @@ LESSON = Lesson(
         ),
         "6.3": Reveal(
             {
-                "even": Guess("P(junk), if half of all mail is junk", lambda: _posterior(_PRIZE, 0.5)),
-                "rare": Guess("P(junk), if 1 letter in 100 is junk", lambda: _posterior(_PRIZE, 0.01)),
+                "even": Guess("P(junk), if half of all mail is junk", lambda: _posterior(PRIZE, 0.5)),
+                "rare": Guess("P(junk), if 1 letter in 100 is junk", lambda: _posterior(PRIZE, 0.01)),
             },
             "The same words, the same evidence. Only the base rate differs.",
         ),

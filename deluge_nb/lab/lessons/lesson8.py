@@ -37,11 +37,13 @@ def _side_by_side(reports: Mapping[str, CalibrationReport]) -> Any:
     """Return the reliability diagrams of reports: side by side, as two of them are higher than a screen."""
     from ...charts.offline import OfflineHConcatChart
 
-    drawn: list[Any] = [report.reliability_chart().properties(title=name) for name, report in reports.items()]
-    words = [
-        f"{name}: {report.accuracy.value:.0%} of {len(report.correct)} answers are right, ECE {report.ece.value:.2f}"
-        for name, report in reports.items()
-    ]
+    drawn: list[Any] = []
+    words: list[str] = []
+    for name, report in reports.items():
+        right, sure, count = report.accuracy.value, float(report.confidence.mean()), len(report.correct)
+        title = f"{name}: {100 * right:.0f} % right, {100 * sure:.0f} % sure"
+        drawn.append(report.reliability_chart().properties(title=title))
+        words.append(f"{title}, in {count} answer{'s' if count != 1 else ''}, ECE {report.ece.value:.2f}")
     return OfflineHConcatChart(hconcat=drawn, description="; ".join(words))
 
 
@@ -90,10 +92,10 @@ def _of_questions(chart: Any, title: str) -> Any:
 
 
 def game() -> Bets:
-    """Return a game of ten recorded questions, half of them on capitals."""
+    """Return a game of eight recorded questions, half of them on capitals."""
     questions: list[Question] = []
     shares: list[Floats] = []
-    for name, step in (("capitals", 20), ("cloze", 22)):
+    for name, step in (("capitals", 25), ("cloze", 27)):
         answers = recording(name)
         questions += answers.questions[3::step]
         shares += [*answers.shares[3::step]]
