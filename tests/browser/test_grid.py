@@ -123,10 +123,16 @@ OUTSIDE = """([part, around]) => {
 @pytest.mark.parametrize("which", [0, 1])
 def test_what_a_key_shows_below_the_text_is_in_the_window(host: Host, which: int) -> None:
     page = host(both(900)[which])
+    page.evaluate("window.model.set('threshold', 0.9)")
     for key, part in (("s", ".deluge-list"), ("?", ".deluge-help")):
         page.evaluate("scrollTo(0, 0)")
-        page.get_by_role("listbox").first.press(key)
+        page.get_by_role("listbox").first.press("ArrowRight")
+        expect(page.locator(".deluge-card")).to_be_visible()
+        page.keyboard.press(key)
+        expect(page.locator(part)).to_be_visible()
         becomes(lambda part=part: page.evaluate(OUTSIDE, [part, ""]) < 1, True, page)
+        if key == "s":  # The list has the focus, which no card may cover.
+            expect(page.locator(".deluge-card")).to_be_hidden()
         page.keyboard.press("Escape")
 
 
@@ -142,6 +148,7 @@ def test_a_tree_of_thirty_levels_is_not_scrolled_sideways(host: Host) -> None:
         rows.locator("[tabindex='0']").focus()
         for key in ("End", "ArrowUp", "Home", "ArrowDown"):
             page.keyboard.press(key)
+            page.keyboard.press("Enter")
             assert page.evaluate(OUTSIDE, [".deluge-tree li:focus > .deluge-node", ".deluge-tree > ul"]) < 1, key
     # Where there is room, the numbers of a row stand beside its words.
     sized(page, 1080)

@@ -1,6 +1,6 @@
 // The headings of the table: the variants, and below them a button for each column that sorts by it.
 
-import { element, suppressShortcuts } from "../ui/dom.ts";
+import { element, plainButton } from "../ui/dom.ts";
 import { type Column, formatColumn, type Measure } from "./order.ts";
 
 export const WORDS: Record<Measure, string> = {
@@ -38,9 +38,8 @@ function sortHeading(column: Column, sortBy: string, onSort: (sortBy: string) =>
   const heading = withRole(element("th"), "columnheader");
   heading.scope = "col";
   heading.dataset["sort"] = sortBy;
-  const control = suppressShortcuts(element("button", "deluge-sort", WORDS[column.measure]));
-  control.type = "button";
-  control.title = `Sort by ${WORDS[column.measure]}`;
+  const word = WORDS[column.measure];
+  const control = plainButton("deluge-sort", word, `Sort by ${word}`);
   control.addEventListener("click", () => onSort(sortBy));
   heading.append(control);
   if (column.measure === "logprob" || column.measure === "difference") heading.classList.add("deluge-number");

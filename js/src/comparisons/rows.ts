@@ -1,6 +1,6 @@
 // The rows of the table, as deluge_nb/comparisons/static.py writes them too.
 
-import { element, suppressShortcuts } from "../ui/dom.ts";
+import { element, plainButton } from "../ui/dom.ts";
 import { measuresOf, withRole } from "./headings.ts";
 import type { Cell, Row } from "./model.ts";
 
@@ -26,9 +26,7 @@ export function renderRow(row: Row, names: string[], position: number | null): H
 
 /** The control that opens and closes a row. */
 function openButton(label: string): HTMLButtonElement {
-  const control = suppressShortcuts(element("button", "deluge-button deluge-opener", label));
-  control.type = "button";
-  control.title = "Compare the answers";
+  const control = plainButton("deluge-button deluge-opener", label, "Compare answers");
   control.tabIndex = -1;
   return control;
 }

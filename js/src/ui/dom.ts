@@ -22,13 +22,17 @@ export function suppressShortcuts<E extends HTMLElement>(target: E): E {
 
 /** A button with a short label, and a title that says what the label means. */
 export function button(label: string, title: string, onClick: (event: Event) => void): HTMLButtonElement {
-  const created = suppressShortcuts(element("button", "deluge-button", label));
-  created.type = "button";
-  if (title) {
-    created.title = title;
-    created.setAttribute("aria-label", title);
-  }
+  const created = plainButton("deluge-button", label, title);
+  if (title) created.setAttribute("aria-label", title);
   created.addEventListener("click", onClick);
+  return created;
+}
+
+/** A button that is named by its text; its title is a hint. */
+export function plainButton(look: string, text: string, title: string): HTMLButtonElement {
+  const created = suppressShortcuts(element("button", look, text));
+  created.type = "button";
+  if (title) created.title = title;
   return created;
 }
 

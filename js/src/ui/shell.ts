@@ -80,11 +80,11 @@ export function scrollBoxTo(box: HTMLElement, top: number, height: number): void
   else if (below > 0) box.scrollTop = scrollTop + below;
 }
 
-/** Call a listener when the focus leaves an element. */
+/** Call a listener when the focus leaves an element, or goes to the list in it, which an open card would cover. */
 export function onFocusLeave(root: HTMLElement, listener: () => void, signal: AbortSignal): void {
   listenUntil(signal)(root, "focusout", (event) => {
     const to = event.relatedTarget as Element | null;
-    if (!keepsFocus() && (!to || !root.contains(to))) listener();
+    if (!keepsFocus() && (!root.contains(to) || to?.closest(".deluge-list"))) listener();
   });
 }
 

@@ -110,7 +110,9 @@ export class BranchTree {
     this.#items = new Map();
     this.#path.replaceChildren(...this.#renderPath());
     const root = rootOf(this.#nodes);
+    const { scrollTop } = this.#list;
     this.#list.replaceChildren(...(this.#nodes.length ? [this.#renderNode(root, this.#find(root))] : []));
+    this.#list.scrollTop = scrollTop;
     this.#setTabStop([tabStop, this.#current].find((id) => this.#items.has(id)) ?? root, hasFocus);
     const changed = this.#nodes.filter(
       (node) => statusBefore.has(node.id) && statusBefore.get(node.id) !== node.status,
