@@ -259,8 +259,10 @@ def _pack(tail: Floats, limits: TailLimits, unsure: Floats | float) -> tuple[Flo
 
 def most_tokens(limits: TailLimits, unit: Floats) -> Floats:
     """Return the most unlisted tokens that can have a probability of at least ``unit``."""
-    with np.errstate(divide="ignore"):
-        most = np.floor((limits.high + limits.unsure + 2.0**-50) / unit * (1 + _LEAST_REMAINDER))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        # The unit is the exponential of a number of single precision, too, if the others are.
+        off = np.where(limits.unsure > 0, np.abs(np.log(unit)) * SINGLE_PRECISION, 0.0)
+        most = np.floor((limits.high + limits.unsure + 2.0**-50) / unit * (1 + _LEAST_REMAINDER + off))
     return np.where(limits.high > 0, np.minimum(most, limits.hidden), 0.0)
 
 

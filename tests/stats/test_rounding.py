@@ -107,6 +107,15 @@ def test_the_rank_in_a_rounded_list_lies_within_its_bounds(case: Any, index: int
         assert int((p > p[index]).sum()) + 1 <= got.upper
 
 
+@given(st.integers(2, 50_000))
+def test_all_tokens_of_an_even_distribution_tie_although_the_numbers_are_rounded(size: int) -> None:
+    sent = float(np.float32(-math.log(size)))
+    assume(sent < 0)
+    got = temperature_topk([sent], 0)
+    # The single number may be too large or too small by what single precision rounds.
+    assert got.lower[0] <= 1 / size
+
+
 @given(rounded(), st.sampled_from(HEATS), st.booleans())
 def test_a_rounded_list_at_another_temperature_lies_within_its_bounds(case: Any, heat: float, known: bool) -> None:
     p, values, rounding, left = case
