@@ -210,7 +210,7 @@ def classify(
                 calibrate(result, reference_of[id(answers)], answers.names, calibration)
                 for result, answers in zip(results, answer_sets, strict=True)
             ]
-        warn_of_little_mass(results)
+        warn_of_little_mass([None if result.is_error else result.matched_mass for result in results])
         return Classifications(results, values, names, method, index=index)
     except BaseException as error:
         is_readable = method == "first-token" and calibration is None

@@ -12,6 +12,7 @@ from ..logprobs.table import Logprobs
 from ..response import APIResponse
 from ..text.end_tokens import is_complete
 from ..text.matching import Labels
+from .columns import Readings
 from .first_token import Row, classify_rows
 from .inputs import AnswerSet, read_answer_sets, read_inputs
 from .results import Classification, Classifications
@@ -81,8 +82,8 @@ def _as_row(value: Any, labels: Labels) -> Row:
     return Row(None, value if value is None or isinstance(value, Logprobs) else as_logprobs(value), labels, None)
 
 
-def read_binary(responses: Sequence[APIResponse], labels: Labels) -> list[Classification]:
-    """Return the probabilities of yes and no in each response.
+def read_binary(responses: Sequence[APIResponse], labels: Labels) -> Readings:
+    """Read the probabilities of yes and no in each response.
 
     As :func:`~.first_token.classify_rows`, with two exceptions. Without alternatives the chosen answer has its own
     probability and the other one the rest, because there are two. A yes without a no has its own probability instead of
@@ -97,11 +98,30 @@ def read_binary(responses: Sequence[APIResponse], labels: Labels) -> list[Classi
 
     Returns
     -------
-    list of Classification
-        With ``probabilities[yes]`` as ``score_llm`` returns it.
+    Readings
+        With the shares of yes as ``score_llm`` returns them.
     """
-    results = classify_rows([Row.of(response, labels) for response in responses])
-    return [_as_binary(result, response.logprobs, labels) for result, response in zip(results, responses, strict=True)]
+
+    def read(responses: Sequence[APIResponse]) -> list[Classification]:
+        results = classify_rows([Row.of(response, labels) for response in responses])
+        return [
+            _as_binary(result, response.logprobs, labels) for result, response in zip(results, responses, strict=True)
+        ]
+
+    return Readings(responses, labels, read)
+
+
+def read_responses(responses: Sequence[APIResponse], labels: Labels) -> Readings:
+    """Read which of some answers each response gives, as :func:`classify_responses` does.
+
+    Parameters
+    ----------
+    responses
+        The responses.
+    labels
+        The answers.
+    """
+    return Readings(responses, labels, lambda some: classify_rows([Row.of(response, labels) for response in some]))
 
 
 def _as_binary(result: Classification, table: Logprobs | None, labels: Labels) -> Classification:

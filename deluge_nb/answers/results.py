@@ -331,17 +331,17 @@ class Classifications(Sequence[Classification]):
         return rows_to_html(rows, len(self) - len(rows), f"{self!r}, those that need a look first")
 
 
-def warn_of_little_mass(results: Sequence[Classification]) -> None:
+def warn_of_little_mass(masses: Sequence[float | None]) -> None:
     """Warn once where most results have little probability on any answer: the shares then rest on almost nothing.
 
     Parameters
     ----------
-    results
-        The results of one call.
+    masses
+        ``matched_mass`` of the results of one call; None for an input without a result.
     """
-    masses = [result.matched_mass for result in results if not result.is_error]
-    little = sum(mass < LITTLE_MASS for mass in masses)
-    message = describe_little_mass(little, len(masses), "input")
+    known = [mass for mass in masses if mass is not None]
+    little = sum(mass < LITTLE_MASS for mass in known)
+    message = describe_little_mass(little, len(known), "input")
     if message is not None:
         warn_of_rows(message)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal, overload
+from typing import TYPE_CHECKING, Literal, overload
 
 from ..client.recorder import Recorder
 from ..errors import LogprobsNotSupportedError
@@ -141,20 +141,16 @@ def score_llm(
         from .results import Classifications, warn_of_little_mass
 
         if return_details or return_probabilities:
-            details = read_binary(responses, labels)
-            warn_of_little_mass(details)
+            read = read_binary(responses, labels)
+            columns = read.columns()
+            warn_of_little_mass(columns.matched_mass)
             if return_details:
-                return Classifications(details, values, labels.names, "first-token", index=index)
-            return _probabilities(details, yes_token)
+                return Classifications(read.results(), values, labels.names, "first-token", index=index)
+            return columns.shares[yes_token]
         return list(map(partial(says_yes, labels=labels), responses))
     except BaseException as error:
         recorder.keep(error, RESUME + READ)
         raise
-
-
-def _probabilities(details: Iterable[Any], yes: str) -> list[float | None]:
-    # A function, because Python 3.12 ends a comprehension outside of the handler of its caller.
-    return [result.probabilities.get(yes) for result in details]
 
 
 def _opposite(yes: str) -> str | None:

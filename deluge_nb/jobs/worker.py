@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..answers.classify import CONTENT_FREE, classify
-from ..answers.first_token import Row, classify_rows
+from ..answers.columns import AnswerColumns, spread
 from ..answers.inputs import fill_prompt, placeholders
-from ..answers.responses import read_binary
+from ..answers.responses import read_binary, read_responses
 from ..errors import RequestError, SettingError
 from ..logprobs.columns import replace_surrogates
 from ..prompts.prompt import check_present
@@ -121,11 +121,14 @@ def score_table(spec: Spec, table: pa.Table, ask: Ask = send) -> pa.Table:
 
     prompts, numbers = prompts_of(spec, table), numbers_of(table)
     asked = {row: prompt for row, prompt in zip(numbers, prompts, strict=True) if not isinstance(prompt, SettingError)}
-    answers = iter(_ask(spec, asked, _used(spec, table), ask))
-    failed = _Answer(None, None)
-    results = [failed.with_error(prompt) if isinstance(prompt, SettingError) else next(answers) for prompt in prompts]
+    found, answers = _ask(spec, asked, _used(spec, table), ask)
+    responses: Sequence[APIResponse | None] = found
+    refused = {row: str(prompt) for row, prompt in enumerate(prompts) if isinstance(prompt, SettingError)}
+    if refused:
+        rows = [row for row in range(len(prompts)) if row not in refused]
+        responses, answers = spread(found, rows, len(prompts)), answers.spread(rows, len(prompts))
+    arrays, packed = _columns(spec, responses, answers, refused)
     schema = answer_schema(spec)
-    arrays, packed = _columns(spec, results)
     arrays["row"] = numbers
     built = [
         column if isinstance(column := arrays[field.name], pa.Array) else _array(column, field.type) for field in schema
@@ -189,34 +192,6 @@ def _array(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
         return pa.array([replace_surrogates(value) if isinstance(value, str) else value for value in values], kind)
 
 
-class _Answer:
-    """The answer to one row: its response and what was read from it, or the error in place of both."""
-
-    __slots__ = ("error", "response", "result")
-
-    def __init__(self, response: APIResponse | None, result: Classification | None, error: str | None = None) -> None:
-        self.response, self.result, self.error = response, result, error
-        if error is None and response is not None and response.is_error:
-            self.error = response.error_message or "The request failed."
-        elif error is None and result is not None and result.is_error:
-            self.error = result.error_message
-
-    def with_error(self, error: Exception) -> _Answer:
-        """Return the answer of a row that was not asked."""
-        return _Answer(None, None, str(error))
-
-    @property
-    def is_transient(self) -> bool:
-        """True if the row failed for a reason that may be gone when it is asked again."""
-        response = self.response
-        if self.error is None or response is None or not response.is_error:
-            return False
-        status = response.status_code
-        if status is None:
-            return response.error is None or isinstance(response.error, RequestError)
-        return status in _NOT_ITS_FAULT or status >= 500
-
-
 def _prompt_or_error(spec: Spec, row: dict[str, Any]) -> Prompt | SettingError:
     try:
         for name, value in row.items():
@@ -226,28 +201,28 @@ def _prompt_or_error(spec: Spec, row: dict[str, Any]) -> Prompt | SettingError:
         return error
 
 
-def _ask(spec: Spec, asked: Mapping[int, Prompt], used: Sequence[str], ask: Ask) -> list[_Answer]:
-    if not asked:
-        return []
+def _ask(
+    spec: Spec, asked: Mapping[int, Prompt], used: Sequence[str], ask: Ask
+) -> tuple[list[APIResponse | None], AnswerColumns]:
+    """Return the responses to the rows that are asked, and what was read from them."""
     prompts = list(asked.values())
+    if not prompts:
+        return [], AnswerColumns.empty(0, spec.names)
     if spec.method is not None:
-        return _classify(spec, prompts, used)
-    responses = ask(spec, prompts, list(asked))
-    labels = spec.answers
+        results = _classify(spec, prompts, used)
+        responses = [result.responses[0] if result.responses else None for result in results]
+        return responses, AnswerColumns.of(results, spec.names)
+    given, labels = ask(spec, prompts, list(asked)), spec.answers
     if labels is None:
-        return [_Answer(response, None) for response in responses]
+        return [*given], AnswerColumns.empty(len(given), ())
     # As score_llm reads them where there are two answers or one.
-    read = read_binary if len(labels) <= 2 else _read
-    return [_Answer(*pair) for pair in zip(responses, read(responses, labels), strict=True)]
+    read = read_binary if len(labels) <= 2 else read_responses
+    return [*given], read(given, labels).columns()
 
 
-def _read(responses: Sequence[APIResponse], labels: Any) -> list[Classification]:
-    return classify_rows([Row.of(response, labels) for response in responses])
-
-
-def _classify(spec: Spec, prompts: Sequence[Prompt], used: Sequence[str]) -> list[_Answer]:
+def _classify(spec: Spec, prompts: Sequence[Prompt], used: Sequence[str]) -> Sequence[Classification]:
     neutral = [fill_prompt(dict.fromkeys(used, text), spec.template, "content_free") for text in CONTENT_FREE]
-    results = classify(
+    return classify(
         [prompt.as_asked for prompt in prompts],
         spec.labels,
         spec.client,
@@ -256,30 +231,34 @@ def _classify(spec: Spec, prompts: Sequence[Prompt], used: Sequence[str]) -> lis
         content_free=[prompt.as_asked for prompt in neutral],
         show_progress=False,
     )
-    return [_Answer(result.responses[0] if result.responses else None, result) for result in results]
 
 
-def _columns(spec: Spec, answers: Sequence[_Answer]) -> tuple[dict[str, Any], bytes]:
+def _columns(
+    spec: Spec, responses: Sequence[APIResponse | None], answers: AnswerColumns, refused: Mapping[int, str]
+) -> tuple[dict[str, Any], bytes]:
     """Return the columns of answers by name, and the metadata of their log-probabilities."""
-    responses = [answer.response for answer in answers]
-    results = [None if answer.result is None or answer.result.is_error else answer.result for answer in answers]
+    errors = [
+        answer if response is None or not response.is_error else response.error_message or "The request failed."
+        for response, answer in zip(responses, answers.error_message, strict=True)
+    ]
+    for row, reason in refused.items():
+        errors[row] = reason
     columns: dict[str, Any] = {
         "completion": [response and response.completion for response in responses],
-        "label": [result and result.label for result in results],
-        "probability": [result and result.probability for result in results],
-        "matched_mass": [result and result.matched_mass for result in results],
-        "decided": [result and result.decided for result in results],
-        "error": [answer.error for answer in answers],
+        "label": answers.label,
+        "probability": answers.probability,
+        "matched_mass": answers.matched_mass,
+        "decided": answers.decided,
+        **{f"p_{name}": answers.shares[name] for name in spec.names},
+        "error": errors,
         "status_code": [response and response.status_code for response in responses],
         "finish_reason": [response and response.finish_reason for response in responses],
         "input_tokens": [response and response.input_tokens for response in responses],
         "output_tokens": [response and response.output_tokens for response in responses],
         "cost": [response and response.cost for response in responses],
         "model": [response and response.model for response in responses],
-        "is_transient": [answer.is_transient for answer in answers],
+        "is_transient": [response is not None and _is_transient(response) for response in responses],
     }
-    for name in spec.names:
-        columns[f"p_{name}"] = [None if result is None else result.probabilities.get(name) for result in results]
     packed = b""
     if spec.keep != "probabilities":
         tables = [None if response is None else response.logprobs for response in responses]
@@ -288,6 +267,16 @@ def _columns(spec: Spec, answers: Sequence[_Answer]) -> tuple[dict[str, Any], by
     if spec.keep == "all":
         columns["raw_response"] = [response and _as_json(response.raw_response) for response in responses]
     return columns, packed
+
+
+def _is_transient(response: APIResponse) -> bool:
+    """Return whether a response failed for a reason that may be gone when its row is asked again."""
+    if not response.is_error:
+        return False
+    status = response.status_code
+    if status is None:
+        return response.error is None or isinstance(response.error, RequestError)
+    return status in _NOT_ITS_FAULT or status >= 500
 
 
 def _as_json(body: Any) -> str | None:

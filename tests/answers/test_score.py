@@ -198,7 +198,7 @@ def test_the_scores_of_yes_and_of_no_add_up_to_one(weighed: dict[str, float]) ->
     table = Logprobs.from_entries([{"token": "?!", "logprob": -9.0, "bytes": None, "top_logprobs": top}])
     pairs = (("yes", "no"), ("no", "yes"))
     yes, no = (
-        read_binary([APIResponse("m", logprobs=table)], Labels(pair))[0].probabilities.get(pair[0]) for pair in pairs
+        read_binary([APIResponse("m", logprobs=table)], Labels(pair)).columns().shares[pair[0]][0] for pair in pairs
     )
     assert (yes is None) == (no is None)
     if yes is not None and no is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -143,15 +143,38 @@ def label_distribution_batch(
     if isinstance(logprobs, Logprobs):
         if position is not None:
             raise invalid_argument("position", position, "left out for a table, because every token of it is a row")
-        tables: list[Logprobs | None] = [logprobs]
-        rows, positions = len(logprobs), np.arange(len(logprobs))
-    else:
-        tables, positions = _select_positions(tables_of(logprobs, lists=True), reader, position)
-        rows = len(tables)
-    columns = _LabelColumns(rows, reader)
+        columns = _LabelColumns(len(logprobs), reader)
+        for group in stack_tables([logprobs]):
+            _add_group(group, reader, columns, slice(None), forms_unseen, policy, check_rounding(rounding))
+        return columns.to_batch(np.arange(len(logprobs)))
+    tables, positions = _select_positions(tables_of(logprobs, lists=True), reader, position)
+    return read_first_tokens(tables, reader, positions, forms_unseen, policy, check_rounding(rounding))
+
+
+def read_first_tokens(
+    tables: Sequence[Logprobs | None],
+    labels: Labels,
+    positions: NDArray[np.intp],
+    forms_unseen: int | Mapping[str, int] | None,
+    policy: str,
+    rounding: float | None,
+) -> LabelDistributionBatch:
+    """Return the probabilities of answers at the only token of each table.
+
+    Parameters
+    ----------
+    tables
+        Tables of one token, and None where nothing is known.
+    labels
+        The answers.
+    positions
+        Index of the token in the response that it was taken from.
+    forms_unseen, policy, rounding
+        As for :func:`label_distribution_batch`.
+    """
+    columns = _LabelColumns(len(tables), labels)
     for group in stack_tables(tables):
-        group_index = slice(None) if isinstance(logprobs, Logprobs) else group.tables
-        _add_group(group, reader, columns, group_index, forms_unseen, policy, check_rounding(rounding))
+        _add_group(group, labels, columns, group.tables, forms_unseen, policy, rounding)
     return columns.to_batch(positions)
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ...errors import InconsistentTopKError, ProbabilityMassError, invalid_argument
 from ...logprobs import measures
-from ...logprobs.columns import Floats, Ints, Vocabulary
+from ...logprobs.columns import Floats, Ints, Vocabulary, stack_packed
 from ...logprobs.rounding import mass_tolerance, misfits
 from ...logprobs.table import Logprobs
 from ...logprobs.values import ROUNDING
@@ -144,6 +144,15 @@ def unify_vocabularies(tables: Sequence[Logprobs | None]) -> Sequence[Logprobs |
 
 
 def _stack_group(tables: list[Logprobs], indices: list[int]) -> Columns:
+    known = np.array(indices, np.intp), tables[0].vocab_size, tables[0].rounding
+    alike = stack_packed([table.packed for table in tables])
+    if alike is not None:  # such as one-token answers
+        lengths = np.full(len(tables), alike.dtype["chosen"].shape[0])
+        counts = np.diff(alike["offsets"].astype(np.intp), axis=1).reshape(-1)
+        stacked = [
+            alike[name].reshape(-1) for name in ("chosen", "chosen_logprob", "alternative", "alternative_logprob")
+        ]
+        return _columns(tables[0].vocabulary, lengths, counts, stacked, *known)
     _, chosen, chosen_logprob, alternative, alternative_logprob, edges = stored_columns(tables)
     lengths = np.fromiter(map(len, chosen), np.intp, len(chosen))
     # The step from the last offset of a table to the first of the next is not a list.
@@ -152,17 +161,32 @@ def _stack_group(tables: list[Logprobs], indices: list[int]) -> Columns:
         if edge[0] or edge[-1] != len(alternative[index]):
             span = slice(int(edge[0]), int(edge[-1]))
             alternative[index], alternative_logprob[index] = alternative[index][span], alternative_logprob[index][span]
+    stacked = [stack(columns) for columns in (chosen, chosen_logprob, alternative, alternative_logprob)]
+    return _columns(tables[0].vocabulary, lengths, counts, stacked, *known)
+
+
+def _columns(
+    vocabulary: Vocabulary,
+    lengths: NDArray[np.intp],
+    counts: NDArray[np.intp],
+    stacked: Sequence[NDArray[Any]],
+    tables: NDArray[np.intp],
+    vocab_size: int | None,
+    rounding: float | None,
+) -> Columns:
+    starts, offsets = (np.concatenate(([0], np.cumsum(sizes))) for sizes in (lengths, counts))
+    chosen, chosen_logprob, alternative, alternative_logprob = stacked
     return Columns(
-        tables[0].vocabulary,
-        np.array(indices, np.intp),
-        np.concatenate(([0], np.cumsum(lengths))),
-        stack(chosen),
-        stack(chosen_logprob),
-        stack(alternative),
-        stack(alternative_logprob),
-        np.concatenate(([0], np.cumsum(counts))),
-        tables[0].vocab_size,
-        tables[0].rounding,
+        vocabulary,
+        tables,
+        starts,
+        chosen,
+        chosen_logprob,
+        alternative,
+        alternative_logprob,
+        offsets,
+        vocab_size,
+        rounding,
     )
 
 
