@@ -21,7 +21,7 @@ const heatClasses = {
 // Members of our own classes whose names become shorter: two percent of each file. They are names of nothing else, neither
 // of the browser nor of Python, which js/test/build.test.mjs checks.
 const MEMBERS = `
-  addToRow afterLayOut announce appearanceOf appearances asides beforeOn beside branchesHadFocus cardControls cards
+  addToRow afterLayOut announce appearanceOf appearances asides beforeOn beside cardControls cards
   cellsOf cellsOn centerOf chunkSize classesOf clearSelection colorBy colorsOf commonShare contentOf
   countDifferences deferAlternatives expectedLines extendTo firstCell firstRow firstSpan firstToken foldedRows
   forgetBreaks frameTokens frameUnits goTo goToDifference goToMatch goToOtherSide goToToken hangOf hasLayout

@@ -5,7 +5,7 @@ import { unpack } from "../data/codec.ts";
 import { jointProbability, percent, pluralize } from "../data/format.ts";
 import { sumLogprobs } from "../data/summary.ts";
 import { button, element, focusedFrom, suppressShortcuts } from "../ui/dom.ts";
-import type { BranchNode, Model, Node } from "./model.ts";
+import type { BranchNode, Model, Node, TreeState } from "./model.ts";
 import { hasBlocks } from "./source.ts";
 
 /** The nodes from the original, which has none, to a branch. */
@@ -105,15 +105,14 @@ export class BranchTree {
     for (const part of [this.root, this.#list]) {
       part.setAttribute("aria-label", this.#hasSamples ? "Answers" : "Branches");
     }
-    const { hasFocus } = this;
-    const tabStop = hasFocus ? this.#tabStop : this.#current;
+    const { hadFocus, scrollTop } = this.saveState();
+    const tabStop = hadFocus ? this.#tabStop : this.#current;
     this.#items = new Map();
     this.#path.replaceChildren(...this.#renderPath());
     const root = rootOf(this.#nodes);
-    const { scrollTop } = this.#list;
     this.#list.replaceChildren(...(this.#nodes.length ? [this.#renderNode(root, this.#find(root))] : []));
     this.#list.scrollTop = scrollTop;
-    this.#setTabStop([tabStop, this.#current].find((id) => this.#items.has(id)) ?? root, hasFocus);
+    this.#setTabStop([tabStop, this.#current].find((id) => this.#items.has(id)) ?? root, hadFocus);
     const changed = this.#nodes.filter(
       (node) => statusBefore.has(node.id) && statusBefore.get(node.id) !== node.status,
     );
@@ -137,12 +136,17 @@ export class BranchTree {
     return this.#nodes.find((node) => node.id === id);
   }
 
-  get hasFocus(): boolean {
+  get #hasFocus(): boolean {
     return this.#list.contains(focusedFrom(this.root));
   }
 
-  focus(): void {
-    this.#items.get(this.#current)?.focus({ preventScroll: true });
+  saveState(): TreeState {
+    return { hadFocus: this.#hasFocus, scrollTop: this.#list.scrollTop };
+  }
+
+  restoreState({ hadFocus, scrollTop }: TreeState): void {
+    this.#list.scrollTop = scrollTop;
+    if (hadFocus) this.#moveTo(this.#current);
   }
 
   /** Links from the original to the current branch. */

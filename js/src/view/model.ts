@@ -67,12 +67,18 @@ export interface State extends DisplayState, SamplerState {
 
 export type Model = AnyModel<State>;
 
+/** The state of a tree of answers or branches. */
+export interface TreeState {
+  hadFocus: boolean;
+  scrollTop: number;
+}
+
 /** The state that a view passes to the view that replaces it. */
 export interface ViewState {
   scrollTop: number;
   isAtEnd: boolean;
   /** True if the text, or its card, had the focus. */
   textHadFocus: boolean;
-  branchesHadFocus: boolean;
+  tree: TreeState;
   query: string;
 }

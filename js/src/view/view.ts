@@ -159,7 +159,7 @@ export class View implements TextBoxHost, CardsHost, NavigationHost, SearchHost,
       isAtEnd,
       // The card disappears with this view; its focus belongs to the text.
       textHadFocus: [box, this.#cards.card.root].some((part) => part.contains(focusedFrom(part))),
-      branchesHadFocus: this.#branchTree.hasFocus,
+      tree: this.#branchTree.saveState(),
       query: this.#search.query,
     };
   }
@@ -168,7 +168,7 @@ export class View implements TextBoxHost, CardsHost, NavigationHost, SearchHost,
     const { box } = this.#textBox;
     box.scrollTop = state.isAtEnd ? box.scrollHeight : state.scrollTop;
     if (state.textHadFocus) this.#textBox.focus();
-    if (state.branchesHadFocus) this.#branchTree.focus();
+    this.#branchTree.restoreState(state.tree);
     if (this.model.get("tree").length) this.announce(this.#branchTree.spoken);
   }
 
