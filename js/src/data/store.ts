@@ -252,17 +252,16 @@ export class Store {
     if (!batch) return EMPTY_TEXT;
     const row = this.#rowOf[index] ?? 0;
     const source = batch.sources[row] ?? "";
-    const stretches = batch.stretches[index] ?? [[source, source, 0]];
     const text = {
       label: batch.labels[index] ?? (source.startsWith(" ") ? `·${source.slice(1)}` : source),
       source,
       id: batch.ids[row] ?? -1,
-      fragments: stretches.map(([shown, copied, flags]) => ({
+      fragments: batch.stretches[index]?.map(([shown, copied, flags]) => ({
         shown,
         copied,
         breaks: (flags & BREAKS) !== 0,
         marked: (flags & MARKED) !== 0,
-      })),
+      })) ?? [{ shown: source, copied: source, breaks: false, marked: false }],
     };
     this.#texts[index] = text;
     return text;
@@ -292,13 +291,15 @@ export class Store {
     batches.push({ ...(fields as unknown as Omit<TextBatch, "ids">), ids: columns["ids"] as Int32Array });
     const size = (indices[indices.length - 1] ?? 0) + 1;
     this.#textCount = Math.max(this.#textCount, size);
-    this.#batchOf = ensureCapacity(this.#batchOf, size);
-    this.#rowOf = ensureCapacity(this.#rowOf, size);
+    const batchOf = ensureCapacity(this.#batchOf, size);
+    const rowOf = ensureCapacity(this.#rowOf, size);
+    this.#batchOf = batchOf;
+    this.#rowOf = rowOf;
     const batch = batches.length;
     for (let row = 0; row < indices.length; row++) {
       const index = indices[row] ?? 0;
-      this.#batchOf[index] = batch;
-      this.#rowOf[index] = row;
+      batchOf[index] = batch;
+      rowOf[index] = row;
     }
   }
 }

@@ -250,19 +250,21 @@ export class Layout {
   #measureText(index: number): MeasuredText {
     const cells: Cell[] = [];
     let whole = "";
+    let total = 0;
     for (const fragment of this.store.text(index).fragments) {
       const { copied, breaks, marked } = fragment;
       const shown = this.shownText(fragment);
       const width = this.measure(shown);
       const cell = { shown, copied, width, breaks, marked };
       whole += shown;
+      total += width;
       if (width > this.#width && shown.length > 1)
         cells.push(...splitFragment(cell, this.#width, this.measure));
       else cells.push(cell);
     }
     return {
       cells,
-      width: cells.reduce((sum, cell) => sum + cell.width, 0),
+      width: total,
       flags: breakFlags(whole),
       breaks: cells.at(-1)?.breaks ?? false,
       isSplit: cells.length > 1,

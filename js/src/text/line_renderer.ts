@@ -11,8 +11,10 @@ import { VirtualLines } from "./virtual_lines.ts";
 
 /** Lines rendered above and below the visible ones, so that scrolling shows no gap; in idle time after the first paint. */
 const OVERSCAN = 4;
-/** Tokens to lay out at a time until there are enough lines to draw. The rest follows in idle time. */
+/** Tokens to lay out before the height of the text is estimated, and around a token that is scrolled to. */
 const LAYOUT_STEP = 256;
+/** Tokens to lay out at a time until there are enough lines to draw. The rest follows in idle time. */
+const LINE_STEP = 64;
 
 /** The view, as the lines use it. */
 export interface LineHost {
@@ -140,7 +142,7 @@ export class LineRenderer {
   #layOutLine(line: number): void {
     const { layout } = this;
     const before = layout.nextToken;
-    while (!layout.done && layout.lineCount <= line) layout.extend(layout.nextToken + LAYOUT_STEP);
+    while (!layout.done && layout.lineCount <= line) layout.extend(layout.nextToken + LINE_STEP);
     if (layout.nextToken > before) this.updateHeight();
   }
 

@@ -14,6 +14,8 @@ FIRST_CELL.setAttribute("role", "option");
 FIRST_CELL.setAttribute("aria-selected", "false");
 const FURTHER_CELL = element("span");
 FURTHER_CELL.setAttribute("aria-hidden", "true");
+/** The number of tokens that the template of first cells names. */
+let namedCount = -1;
 
 /** The painting of a token. */
 export interface Appearance {
@@ -29,16 +31,18 @@ export function heatClass(heat: number): string {
 
 /** The element of a cell, unpainted. For screen readers the first cell is the token: `id`, and one of `count`. */
 export function renderCell(token: number, index: number, cell: Cell, id: string, count: number): HTMLElement {
+  if (namedCount !== count) {
+    FIRST_CELL.setAttribute("aria-setsize", `${count}`);
+    namedCount = count;
+  }
   const span = (index ? FURTHER_CELL : FIRST_CELL).cloneNode() as HTMLElement;
   span.textContent = cell.shown;
-  const set = (name: string, value: number | string) => span.setAttribute(name, `${value}`);
-  set("data-token", token);
-  if (cell.marked) set("data-marked", "");
-  if (index) set("data-cell", index);
+  span.setAttribute("data-token", `${token}`);
+  if (cell.marked) span.setAttribute("data-marked", "");
+  if (index) span.setAttribute("data-cell", `${index}`);
   else {
     span.id = id;
-    set("aria-posinset", token + 1);
-    set("aria-setsize", count);
+    span.setAttribute("aria-posinset", `${token + 1}`);
   }
   return span;
 }
