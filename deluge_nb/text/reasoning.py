@@ -7,8 +7,9 @@ Where the chat template has written the first tag, the text begins inside the re
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
-from string import ascii_lowercase
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Iterator
+from string import ascii_lowercase, ascii_uppercase
 from typing import NamedTuple
 
 _NAMES = (
@@ -50,10 +51,21 @@ _BEGINNINGS = {
     for beginning in (*_CLOSING, *_AROUND_ANSWERS, *_HARMONY_BEGINNINGS)
 }
 _ATTRIBUTED = rf"<({'|'.join(map(re.escape, _NAMES))})\s[^<>]{{0,200}}"
-_OPENING = re.compile(f"{'|'.join(map(re.escape, sorted(_CLOSING)))}|{_ATTRIBUTED}>", re.IGNORECASE)
+# Marks are ASCII in capital or small letters: a dotless i is no i, and no letter becomes two in lower case. Those in
+# square brackets are in capital letters, for "[Reasoning]" is how people write a heading.
+_ANY_CASE = re.IGNORECASE | re.ASCII
+_LOWER = str.maketrans(ascii_uppercase, ascii_lowercase)
+
+
+def _pattern(marks: Iterable[str]) -> str:
+    """Return a pattern for marks that are given in small letters."""
+    others = "|".join(re.escape(mark) for mark in sorted(marks) if mark[0] != "[")
+    return "|".join([f"(?i:{others})", *(re.escape(mark.upper()) for mark in sorted(marks) if mark[0] == "[")])
+
+
+_OPENING = re.compile(rf"{_pattern(_CLOSING)}|(?i:{_ATTRIBUTED}>)", re.ASCII)
 # A tag with attributes, of which the end may not have come yet.
-_ATTRIBUTED_TAG = re.compile(rf"{_ATTRIBUTED}(>|\Z)", re.IGNORECASE)
-_LATE_CLOSING = re.compile("|".join(map(re.escape, sorted(set(_CLOSING.values())))), re.IGNORECASE)
+_ATTRIBUTED_TAG = re.compile(rf"{_ATTRIBUTED}(>|\Z)", _ANY_CASE)
 # Reasoning and answer between words: what is left of harmony's channels where a server removes the marks, and the
 # sentences of Granite and Apriel. Both ends must be there, as such words may also begin an answer.
 _BETWEEN_WORDS = [
@@ -72,7 +84,25 @@ _HINTS = ("<", "[", "◁")
 _QUOTES = frozenset("`'\"“‘«")
 # The quote that closes each; a reasoning may end with a quotation, so a closing tag is quoted on both sides.
 _CLOSING_QUOTES = {"'": "'", '"': '"', "`": "`", "“": "”", "‘": "’", "«": "»"}
-_FENCE = "```"
+_WORD = re.compile(r"\S")
+_JSON = re.compile(r"\s*(?:\{\s*[\"}]|\[\s*(?:[\"\[{\]]|-?\d[\d.]*\s*,))")
+# Marks within an answer, and the first and last lines of blocks of code.
+_MARK = re.compile(
+    rf"(?P<opening>{_OPENING.pattern})|(?P<closing>{_pattern(set(_CLOSING.values()))})"
+    r"|(?P<fence>^ {0,3}(?:```[^`\n]*|~~~.*)$)",
+    re.ASCII | re.MULTILINE,
+)
+# Between a word or one of these and a tag, white space says that the text is about the tag: a block of reasoning stands
+# on a line of its own, behind a sentence, or without a space.
+_WITHIN_SENTENCE = re.compile(r"[\w,;(|/=&+–—-][ \t]+\Z|[(|/=,][ \t]*\Z")
+
+
+# Characters of white space between a word and a tag.
+_LONGEST_GAP = 100
+
+
+# Characters that are split at once.
+_AT_ONCE = 4096
 
 
 class Segment(NamedTuple):
@@ -114,6 +144,7 @@ class ReasoningSplitter:
         self._has_thought = self._is_after = False
         self._header: str | None = None
         self._channel = ""
+        self._is_role = False
         self._next: Callable[[bool], Segment | None] = self._inside if thinking else self._start
 
     @property
@@ -123,8 +154,12 @@ class ReasoningSplitter:
 
     def feed(self, piece: str) -> list[Segment]:
         """Return the parts that are certain after another piece of the text."""
-        self._held += piece
-        return list(self._segments(False))
+        # Each step goes through all that is held.
+        segments: list[Segment] = []
+        for start in range(0, len(piece), _AT_ONCE):
+            self._held += piece[start : start + _AT_ONCE]
+            segments += self._segments(False)
+        return segments
 
     def end(self) -> list[Segment]:
         """Return the rest of the text."""
@@ -144,13 +179,13 @@ class ReasoningSplitter:
     def _start(self, is_end: bool) -> Segment | None:
         held = self._held
         rest = held.lstrip()
-        gap, lower = len(held) - len(rest), rest.lower()
+        gap, lower = len(held) - len(rest), _lower(rest)
         for opening, closing in _CLOSING.items():
-            if lower.startswith(opening):
+            if lower.startswith(opening) and (opening[0] != "[" or rest.startswith(opening.upper())):
                 return self._begin_thought(gap + len(opening), closing)
         tag = _ATTRIBUTED_TAG.match(rest)
         if tag is not None and tag[2]:
-            return self._begin_thought(gap + tag.end(), _closing_of(tag))
+            return self._begin_thought(gap + tag.end(), _closing_of(tag[0]))
         for opening, closing in _AROUND_ANSWERS.items():
             if lower.startswith(opening):
                 self._closing, self._next = closing, self._before_marked
@@ -170,7 +205,7 @@ class ReasoningSplitter:
         return Segment(length, "", True)
 
     def _inside(self, is_end: bool) -> Segment | None:
-        held, lower = self._held, self._held.lower()
+        held, lower = self._held, _lower(self._held)
         at = lower.find(self._closing)
         while at >= 0 and (quote := held[at - 1] if at else self._previous) in _QUOTES:
             end = at + len(self._closing)
@@ -193,7 +228,7 @@ class ReasoningSplitter:
         return Segment(gap, "", True) if gap else self._next(is_end)
 
     def _marked(self, is_end: bool) -> Segment | None:
-        held, lower = self._held, self._held.lower()
+        held, lower = self._held, _lower(self._held)
         at = lower.find(self._closing)
         if at == 0:
             return Segment(len(self._closing), "", True)
@@ -224,12 +259,16 @@ class ReasoningSplitter:
     def _read_mark(self, mark: re.Match[str]) -> Segment:
         is_answer = self._header is None and self._channel == "final"
         if mark[1] == "message":
-            # A message without a channel is an answer.
-            self._channel, self._header = ((self._header or "").split() or ["final"])[0], None
+            header = self._header or ""
+            # A message without a channel is an answer, or goes to a tool.
+            channel = ("commentary" if "to=" in header else "final") if self._is_role else header
+            self._channel, self._header = (channel.split() or ["final"])[0], None
             is_answer = False
             self._gap = "\n\n" if self._has_thought else ""
         else:
             self._header = "" if mark[1] in ("start", "channel", "end", "return", "call") else self._header
+        if mark[1] in ("start", "channel"):
+            self._is_role = mark[1] == "start"
         if mark[1] == "start":
             self._channel = ""
         return Segment(mark.end(), "", not is_answer)
@@ -267,14 +306,7 @@ def split_reasoning(text: str) -> tuple[str | None, str]:
         for pattern in _BETWEEN_WORDS:
             if (parts := pattern.fullmatch(text)) is not None:
                 return parts["thinking"].strip() or None, parts["answer"].strip()
-    # A block within the answer; or the end of a reasoning whose beginning is not in the text, or in a block before.
-    while (closing := _late_closing(answer)) is not None:
-        start = _opening_before(answer, closing)
-        if start is None and thoughts and _OPENING.search("".join(thoughts)) is None:
-            break
-        mark = _OPENING.match(answer, start) if start is not None else None
-        thoughts.append(answer[mark.end() if mark is not None else 0 : closing.start()].strip())
-        answer = answer[: start or 0] + answer[closing.end() :].lstrip()
+    thoughts, answer = _take_blocks(answer, thoughts)
     return "\n\n".join(filter(None, thoughts)) or None, answer
 
 
@@ -289,16 +321,62 @@ def has_mark(text: str) -> bool:
     return split_reasoning(text) != (None, text)
 
 
-def _late_closing(text: str) -> re.Match[str] | None:
-    """Return the first closing mark of a text that began inside the reasoning; a quoted one is no mark."""
-    if text.lstrip()[:1] in "{[":  # JSON; a reasoning begins with a word
-        return None
-    for closing in _LATE_CLOSING.finditer(text):
-        at = closing.start()
-        is_quoted = at > 0 and _is_quoted(text, text[at - 1], closing.end())
-        if not is_quoted and text.count(_FENCE, 0, at) % 2 == 0:
-            return closing
-    return None
+class _Open(NamedTuple):
+    """Opening mark in an answer that may begin a block: where it begins and ends, and whether it is in code."""
+
+    start: int
+    end: int
+    in_code: bool
+
+
+def _take_blocks(text: str, thoughts: list[str]) -> tuple[list[str], str]:
+    """Return the reasoning with that of the blocks within an answer, and the answer without them.
+
+    A closing mark may also end a reasoning whose beginning is not in the text, or in what is known of it. Marks that
+    are quoted, stand in a block of code or within a sentence are a part of the answer.
+    """
+    if _JSON.match(text):
+        return thoughts, text
+    thoughts, taken = list(thoughts), list[tuple[int, int]]()
+    opened: dict[str, list[_Open]] = {}
+    in_code, is_nested = False, any(map(_OPENING.search, thoughts))
+    for mark in _MARK.finditer(text):
+        at, before = mark.start(), text[mark.start() - 1] if mark.start() else ""
+        if mark["fence"]:
+            in_code = not in_code
+        elif mark["opening"]:
+            if before not in _QUOTES:
+                opened.setdefault(_closing_of(mark[0]), []).append(_Open(at, mark.end(), in_code))
+        elif not in_code and not _is_quoted(text, before, mark.end()):
+            pairs = opened.get(_lower(mark[0]))
+            is_late = not pairs
+            if is_late and thoughts and not is_nested:
+                break
+            block = pairs.pop() if pairs else _Open(0, 0, in_code)
+            if _WITHIN_SENTENCE.search(text[max(0, block.start - _LONGEST_GAP) : block.start]):
+                continue
+            first = bisect_left(taken, (block.start, 0))
+            thought = _without(text, block.end, at, taken[first:]).strip()
+            if not is_late and thought and not any(map(str.isalnum, thought)):
+                continue
+            thoughts.append(thought)
+            in_code = block.in_code
+            is_nested = is_nested or _OPENING.search(thought) is not None
+            following = _WORD.search(text, mark.end())
+            taken[first:] = [(block.start, following.start() if following is not None else len(text))]
+            for others in opened.values():
+                while others and others[-1].start > block.start:
+                    others.pop()
+    return thoughts, _without(text, 0, len(text), taken) if taken else text
+
+
+def _without(text: str, start: int, end: int, taken: list[tuple[int, int]]) -> str:
+    """Return a part of a text without what was taken out of it."""
+    parts: list[str] = []
+    for first, last in taken:
+        parts.append(text[start:first])
+        start = last
+    return "".join([*parts, text[start:end]])
 
 
 def _is_quoted(text: str, before: str, end: int) -> bool:
@@ -306,19 +384,15 @@ def _is_quoted(text: str, before: str, end: int) -> bool:
     return before in _CLOSING_QUOTES and end < len(text) and text.startswith(_CLOSING_QUOTES[before], end)
 
 
-def _closing_of(opening: re.Match[str]) -> str:
+def _closing_of(opening: str) -> str:
     """Return the mark, in lower case, that ends what an opening mark begins."""
-    return f"</{opening[1].lower()}>" if opening[1] else _CLOSING[opening[0].lower()]
+    tag = _ATTRIBUTED_TAG.fullmatch(opening)
+    return f"</{_lower(tag[1])}>" if tag is not None else _CLOSING[_lower(opening)]
 
 
-def _opening_before(text: str, closing: re.Match[str]) -> int | None:
-    """Return where the block begins that a mark closes; None if its beginning is not in the text."""
-    starts = [
-        opening.start()
-        for opening in _OPENING.finditer(text, 0, closing.start())
-        if _closing_of(opening) == closing[0].lower()
-    ]
-    return next((start for start in reversed(starts) if not start or text[start - 1] not in _QUOTES), None)
+def _lower(text: str) -> str:
+    """Return a text of the same length with small letters of ASCII."""
+    return text.lower() if text.isascii() else text.translate(_LOWER)
 
 
 def _may_become_mark(text: str) -> bool:

@@ -375,6 +375,7 @@ def test_an_empty_list_is_noted() -> None:
         ({"error": {"message": "Please try again in 6m0s."}}, 360),
         ({"error": {"message": "Please try again in 2m59.56s."}}, 179.56),
         ({"error": {"message": "Slow down."}}, None),
+        ({"error": {"message": "try again in 5ſ"}}, None),
     ],
 )
 def test_a_wait_that_only_the_body_names_is_read(body: Any, seconds: float | None) -> None:

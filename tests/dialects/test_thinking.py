@@ -259,6 +259,23 @@ def test_a_table_of_another_text_stays_one_in_the_cache(server: ChatServer, tmp_
         ("<seed:think>a</seed:think>Yes", "a", "Yes"),
         ('<think type="long">a</think>Yes', "a", "Yes"),
         ("Sure! <THINKING\nstep='1'>a</thinking>Yes", "a", "Sure! Yes"),
+        # Letters that change their number in lower case, or that are equal to others without regard to case.
+        ("<think>İstanbul'da mı? ẞ ﬁ</think>Evet", "İstanbul'da mı? ẞ ﬁ", "Evet"),
+        ("Use <thınk>a</think>Yes", "Use <thınk>a", "Yes"),
+        ("<thınK>a</thınK>Yes", None, "<thınK>a</thınK>Yes"),
+        ("Okay<think>a</think>Yes", "a", "OkayYes"),
+        ("One.\n  <think>a</think>Yes", "a", "One.\n  Yes"),
+        ("好的。 <think>a</think>是", "a", "好的。 是"),
+        ("~~~\nx\n~~~\nhm</think>Yes", "~~~\nx\n~~~\nhm", "Yes"),
+        ("don't ``` stop</think>Yes", "don't ``` stop", "Yes"),
+        ("[1] hm</think>Yes", "[1] hm", "Yes"),
+        ("[/THINK]Yes", None, "Yes"),
+        ("...</think>" + "\n" * 200 + "Yes", "...", "Yes"),
+        ("One. <think>a <think>b</think> c</think>Yes", "a <think>b</think> c", "One. Yes"),
+        ("One. <think>a. <think>b</think> c</think>Yes", "b\n\na. c", "One. Yes"),
+        ("Models write <think> and </think>.\n<think>a</think>", "a", "Models write <think> and </think>.\n"),
+        ("<|start|>assistant<|message|>Yes<|end|>", None, "Yes"),
+        ("<|start|>assistant to=functions.f<|message|>{}<|call|>", "{}", ""),
     ],
 )
 def test_marks_separate_reasoning_and_answer(text: str, thinking: str | None, answer: str) -> None:
@@ -279,6 +296,17 @@ def test_an_answer_around_its_reasoning_gives_no_number() -> None:
         "The tag `</think>` ends the reasoning.",
         "```\nx</think>\n```\nis the template.",
         '{"tag": "a</think>"}',
+        '["a</think>", "b"]',
+        '{ "a": "</think>',
+        "The model writes <think> and </think> around its reasoning.",
+        "Models emit <thinking>...</thinking>",
+        "Tags: <think>, </think>.",
+        "| <think> | opens |\n| </think> | closes |",
+        "(<think>x</think>) is how it looks.",
+        "~~~xml\n<think>x</think>\n~~~",
+        "  ```\n<think>x</think>\n  ```",
+        "[Reasoning] It holds.",
+        "[thought] It may.",
         "analysis shows that it holds.",
         "Here is my thought process: it holds.",
         "Here are my reasoning steps: none. Yes.",
@@ -385,6 +413,24 @@ def test_a_stream_that_has_the_closing_tag_alone_ends_well(server: ChatServer) -
         server, *(chunk({"content": text}, text) for text in MIXED), chunk({}, finish="stop"), b"data: [DONE]\n\n"
     )
     check(response)
+
+
+@pytest.mark.parametrize("text", ["x <think>a</think> ", ". <think>a</think>", "<think>a. ", "\n<think>b</think>"])
+def test_a_text_of_many_marks_is_split_in_one_pass(text: str) -> None:
+    # Minutes, where each mark looked for its beginning in all of the text before.
+    thinking, answer = split_reasoning(text * 30_000)
+    assert len(answer) + len(thinking or "") >= 30_000
+
+
+@pytest.mark.parametrize(
+    ("text", "thinking"),
+    [("<think>İİİ x</think>Yes", "İİİ x"), ("<THINK>ẞ</THINK>\nYes", "ẞ"), ("[THINK]İ[/THINK]Yes", "İ")],
+)
+def test_letters_that_change_their_number_in_lower_case_move_no_mark(text: str, thinking: str) -> None:
+    sorter = DeltaSorter()
+    deltas = [delta for character in text for delta in sorter.sort([Delta(character)])] + sorter.finish()
+    assert "".join(delta.text for delta in deltas if delta.thinking) == thinking
+    assert "".join(delta.text for delta in deltas if not delta.thinking) == "Yes"
 
 
 @pytest.mark.parametrize("text", ["a", "A", "f", "Ana", "Yes", "fin"])

@@ -24,9 +24,9 @@ _MAX_MESSAGE_LENGTH = 400
 # "retryDelay": "46s", "try again in 2m59.56s", "Please retry after 37 seconds", "retry in 46.1s"
 _WAIT = re.compile(
     r"(?:\"retryDelay\"\s*:\s*\"|(?:try again|retry) (?:in|after) )(?P<time>(?:\d+(?:\.\d+)?\s*(?:h|ms|m|s))+)",
-    re.IGNORECASE,
+    re.IGNORECASE | re.ASCII,  # else a long s is an s
 )
-_PART = re.compile(r"(\d+(?:\.\d+)?)\s*(h|ms|m|s)", re.IGNORECASE)
+_PART = re.compile(r"(\d+(?:\.\d+)?)\s*(h|ms|m|s)", re.IGNORECASE | re.ASCII)
 _SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
 # Levels; the schemas of tools have a dozen, and Python's own limit is near a thousand.
 _MAX_DEPTH = 200
