@@ -34,6 +34,7 @@ from .terminal import to_text
 FALLBACK_LIMIT = 2000
 # Characters that a browser shapes at a time, of a text that is not drawn itself.
 _PIECE = 500
+_BREAK = "<br>"
 # A style that hosts strip with those of the tokens, by which the stylesheet recognises that they have their colours.
 _STYLED = "--styled:1"
 # Characters that would act on a terminal or an editor that shows the page's source.
@@ -216,7 +217,7 @@ def token_elements(
         # The marks of a text with some, such as a tab, are drawn together with the text.
         mark = f' data-text="{html.escape(body, quote=True)}"' if body != true else ""
         content = _escape(true) if body == true else "<wbr>".join(map(_escape, _pieces(true)))
-        elements.append(f'<{tag} class="{" ".join(names)}"{style}{title}{mark}>{content}</{tag}>{"<br>" * breaks}')
+        elements.append(f'<{tag} class="{" ".join(names)}"{style}{title}{mark}>{content}</{tag}>{_BREAK * breaks}')
         title = ""
     return "".join(elements)
 
@@ -261,7 +262,7 @@ def _spans(table: Logprobs, color_by: ColorBy, numbers: list[str]) -> Iterator[s
         if numbers:
             # The stylesheet writes it: it is no part of the text. After a line break it would be on the next line.
             number = f'<span class="deluge-beside" data-text="{html.escape(numbers[position])}"></span>'
-            token = f"{number}{token}" if parts[-1].breaks else f"{token}{number}"
+            token = f"{token.removesuffix(_BREAK)}{number}{_BREAK * parts[-1].breaks}"
         yield token
 
 

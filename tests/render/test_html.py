@@ -104,7 +104,9 @@ def test_the_text_of_a_page_is_that_of_the_completion_without_marks(tokens: list
 
 def test_marks_are_drawn_by_the_stylesheet() -> None:
     page = to_html([entry(token, 0.25) for token in ("x:\n", "  ", "\t")])
-    assert ' deluge-ended" style="--u:0.866" title="x:↵: 25 %">x:</span><br>' in page
+    # The percent of a token that ends its line comes after it, on the same line.
+    number = '<span class="deluge-beside" data-text="25 %"></span>'
+    assert f' deluge-ended" style="--u:0.866" title="x:↵: 25 %">x:</span>{number}<br>' in page
     assert 'title="··: 25 %" data-text="··">  </span>' in page
     assert 'title="⇥   : 25 %" data-text="⇥   ">\t</span>' in page
 
