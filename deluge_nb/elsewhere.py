@@ -79,6 +79,10 @@ CONVERSATION: Mapping[str, str] = {
         ("to_openai", "to_dict", "to_list", "to_messages", "to_log"),
         "write [{'role': message.role, 'content': message.content} for message in conversation]",
     ),
+    **dict.fromkeys(("with_user", "add_user"), "write conversation.user(…)"),
+    **dict.fromkeys(("with_assistant", "with_ai", "add_assistant", "add_ai"), "write conversation.assistant(…)"),
+    **dict.fromkeys(("with_system", "add_system"), "write conversation.system(…)"),
+    **dict.fromkeys(("with_image", "add_image"), "write conversation.user(text, image=path)"),
     "count_tokens": "write client.count_tokens([conversation])",
     **dict.fromkeys(
         ("with_tool_result", "with_tool_results", "add_tool_result"),

@@ -41,6 +41,7 @@ NAMES_ELSEWHERE = {
     **dict.fromkeys(("timeout", "model"), "give it to the client: LLMClient('gpt-4o', timeout=…)."),
     "echo": "call deluge_nb.read(text) for the log-probabilities of a given text.",
     **dict.fromkeys(("num_return_sequences", "num_completions"), "write n=."),
+    **dict.fromkeys(("max_completion_tokens", "max_output_tokens", "max_length"), "write max_new_tokens=."),
     **{
         name: f"write extra_body={{{name!r}: …}}."
         for name in (
@@ -64,9 +65,15 @@ NAMES_ELSEWHERE = {
 
 def hint(name: str, known: Iterable[str], owner: str, elsewhere: Mapping[str, str] = NAMES_ELSEWHERE) -> str:
     """Return the end of the error for an unknown setting: what to write, the nearest name, or where they are listed."""
+    if name in elsewhere:
+        return elsewhere[name]
+    known = tuple(known)
     close = difflib.get_close_matches(name, [*known, *elsewhere], n=1)
-    if name in elsewhere or (close and close[0] in elsewhere):
-        return elsewhere[name if name in elsewhere else close[0]]
+    if close and close[0] in elsewhere:
+        # Nearly the same, and not only alike: "use_responses_api" is no "response_format".
+        if difflib.get_close_matches(name, close, cutoff=0.85):
+            return elsewhere[close[0]]
+        close = difflib.get_close_matches(name, known, n=1)
     return f"did you mean {close[0]!r}?" if close else f"see help({owner})."
 
 

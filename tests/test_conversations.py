@@ -131,3 +131,15 @@ def test_a_template_of_classify_may_show_a_picture(server: ChatServer) -> None:
     picture, text = server.seen[0].body["messages"][-1]["content"]
     assert picture["type"] == "image_url"
     assert text["text"] == "Is this a cat?"
+
+
+@pytest.mark.parametrize("messages", ["You are brief.", ["Hi"], [1], 5, None, {"role": "user", "content": "Hi"}, b"Hi"])
+def test_a_conversation_of_anything_but_messages_is_refused(messages: Any) -> None:
+    with pytest.raises(SettingError, match=r"messages must be a list of messages, not .*; .*Conversation\.user\('…'\)"):
+        Conversation(messages)
+
+
+def test_a_conversation_may_be_made_of_a_list() -> None:
+    turns: Any = [Message("user", "a"), {"role": "assistant", "content": "b"}]
+    assert Conversation(turns).messages == tuple(turns)
+    assert Conversation(turns).user("c")[-1] == Message("user", "c")

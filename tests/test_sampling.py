@@ -163,6 +163,19 @@ def test_a_refusal_has_no_second_traceback() -> None:
 
 
 @pytest.mark.parametrize(
+    ("given", "advice"),
+    [
+        ("max_completion_tokens", "write max_new_tokens=."),
+        ("top_k", "write extra_body={'top_k': …}."),
+        ("respons_format", "pass output_schema= to the call."),
+        ("use_responses_api", "see help(SamplingParams)."),
+    ],
+)
+def test_a_name_of_another_library_gets_advice_and_a_name_that_is_only_like_one_none(given: str, advice: str) -> None:
+    assert str(refusal(**{given: 1})) == f"SamplingParams has no setting {given!r}; {advice}"
+
+
+@pytest.mark.parametrize(
     ("given", "meant"), [("logprob", "logprobs"), ("max_tokens", "max_new_tokens"), ("Temperature", "temperature")]
 )
 def test_a_misspelt_name_is_refused_with_a_suggestion(given: str, meant: str) -> None:

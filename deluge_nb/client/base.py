@@ -57,7 +57,7 @@ class BaseClient(NamesElsewhere):
 
     def __init__(
         self,
-        model_or_models: Model | Sequence[Model],
+        model_or_models: Model | Sequence[Model] = (),
         *,
         sampling_params: Settings | None = None,
         model_weights: Sequence[float] | Literal["uniform"] | None = None,
@@ -84,7 +84,11 @@ class BaseClient(NamesElsewhere):
         several = isinstance(model_or_models, Sequence) and not isinstance(model_or_models, str)
         models: list[Model] = list(model_or_models) if several else [model_or_models]  # type: ignore[list-item]
         if not models:
-            raise SettingError("The list of models is empty; name at least one.", setting="model", value=models)
+            raise SettingError(
+                "The list of models is empty; name at least one, as in LLMClient('local').",
+                setting="model",
+                value=models,
+            )
         check_counts(max_concurrent_requests=max_concurrent_requests, max_attempts=max_attempts)
         check_positive(timeout=timeout)
         check_transport(transport)

@@ -21,8 +21,11 @@ Settings = SamplingParams | Sequence[SamplingParams]
 # Names that other clients use, and what to write here.
 _ELSEWHERE = {
     **NAMES_ELSEWHERE,
-    **dict.fromkeys(("max_tokens", "max_completion_tokens", "max_output_tokens"), "write max_new_tokens=."),
-    **dict.fromkeys(("model", "models", "model_name"), "the models come first: LLMClient('gpt-4o-mini')."),
+    "max_tokens": "write max_new_tokens=.",
+    **dict.fromkeys(
+        ("model", "models", "model_name", "model_names"),
+        "the models come first: LLMClient('gpt-4o-mini').",
+    ),
     **dict.fromkeys(("api_base", "azure_endpoint", "endpoint", "url", "host"), "write base_url=."),
     **dict.fromkeys(
         ("key", "token", "api_token", "auth_token", "access_token", "bearer_token", "openai_api_key", "auth"),

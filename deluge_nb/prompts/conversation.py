@@ -113,6 +113,17 @@ class Conversation(NamesElsewhere, Sequence[Message]):
     prefill: str | None = None
     gap: str = field(default="", compare=False)
 
+    def __post_init__(self) -> None:
+        messages: Any = self.messages
+        if not isinstance(messages, list | tuple) or not all(isinstance(one, Message | Mapping) for one in messages):
+            raise SettingError(
+                f"messages must be a list of messages, not {messages!r}; to begin a conversation with a text, write "
+                "Conversation.user('…').",
+                setting="messages",
+                value=messages,
+            )
+        object.__setattr__(self, "messages", tuple(messages))
+
     @_Turn
     def system(self, content: str) -> Conversation:
         """Return a copy with a system message added.

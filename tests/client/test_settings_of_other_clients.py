@@ -62,6 +62,15 @@ def test_what_a_client_does_not_take_is_refused_with_what_to_do(name: str, remed
         LLMClient("gpt-4o-mini", **settings)
 
 
+@pytest.mark.parametrize("name", ["model", "model_name", "model_names"])
+def test_a_model_that_is_given_by_a_name_is_asked_to_come_first(name: str) -> None:
+    settings: dict[str, Any] = {name: "gpt-4o-mini"}
+    with pytest.raises(SettingError, match=rf"LLMClient has no setting '{name}'; the models come first: LLMClient\("):
+        LLMClient(**settings)
+    with pytest.raises(SettingError, match=r"Name at least one model, as in LLMClient\('local'\)"):
+        LLMClient()
+
+
 @pytest.mark.parametrize(
     ("write", "remedy"),
     [
@@ -78,6 +87,8 @@ def test_what_a_client_does_not_take_is_refused_with_what_to_do(name: str, remed
         ("response.local_cache_hit", "from_cache"),
         ("response.choices[0].logprobs.content[0].token", r"logprobs\[0\]\['token'\]"),
         ("talk.add(1)", "with_response"),
+        ("talk.with_user('x')", r"conversation\.user"),
+        ("talk.with_image('x.png')", "image=path"),
         ("talk.to_openai()", "for message in conversation"),
         ("deluge_nb.AsyncOpenAI()", "LLMClient"),
         ("deluge_nb.RateLimitError", "is_error"),
