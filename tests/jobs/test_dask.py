@@ -229,6 +229,34 @@ def test_a_part_that_the_cluster_cancels_is_reported(server: RowServer, cluster:
     check(ask(client, COUNT, tmp_path, on=cluster), COUNT)
 
 
+def test_a_scheduler_that_is_lost_is_reported_and_loses_no_row(server: RowServer, tmp_path: Path) -> None:
+    code = (
+        "import sys; from distributed import LocalCluster; cluster = LocalCluster(n_workers=1, threads_per_worker=1, "
+        "processes=False, protocol='tcp', dashboard_address=None); "
+        "print(cluster.scheduler_address, flush=True); sys.stdin.read()"
+    )
+    scheduler = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    try:
+        assert scheduler.stdout is not None
+        address = scheduler.stdout.readline().strip()
+        with Client(address, set_as_default=False, timeout=5) as client:
+            server.delay = 0.05
+
+            def kill() -> None:
+                wait_for(lambda: server.requests >= 20)
+                scheduler.kill()
+
+            threading.Thread(target=kill).start()
+            with pytest.raises(RuntimeError, match="its scheduler was lost") as caught:
+                ask(server.client(max_concurrent_requests=4), 80, tmp_path, part_rows=20, on=client)
+        assert any("of 4 parts are done" in note for note in caught.value.__notes__)
+    finally:
+        scheduler.kill()
+        scheduler.communicate()
+    server.delay = 0
+    check(ask(server.client(), 80, tmp_path), 80)
+
+
 def test_a_client_that_cannot_travel_is_refused(server: RowServer, cluster: Client, tmp_path: Path) -> None:
     with pytest.raises(SettingError, match=r"cannot be pickled \(.*lock.*leave out the client's argument"):
         ask(server.client(pace=Unpicklable()), 20, tmp_path, on=cluster)

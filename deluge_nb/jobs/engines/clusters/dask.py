@@ -26,6 +26,7 @@ _RETRIES = 2
 _PATIENCE = 300
 # Seconds between two looks at the parts under way.
 _TICK = 0.1
+_LOST = "the cluster was restarted or closed, or its scheduler was lost"
 _FEATURE = 'score_frame(on="dask")'
 
 
@@ -79,13 +80,15 @@ class Dask:
             When a worker has no key, does not see the folder, or cannot do the work for another reason. Nothing was
             sent.
         RuntimeError
-            When worker processes cannot be started, or the cluster gives up a part. The parts that are done are kept.
+            When worker processes cannot be started, the cluster gives up a part, or its scheduler is lost. The parts
+            that are done are kept.
         """
         packed = pack(worker)
         with self._connected(len(parts)) as client:
-            _check_workers(client, packed)
-            if is_limited(worker.spec.client):
-                _share_limits(client)
+            with _asking_scheduler(client):
+                _check_workers(client, packed)
+                if is_limited(worker.spec.client):
+                    _share_limits(client)
             yield from _run(client, parts, packed)
 
     @contextlib.contextmanager
@@ -106,7 +109,8 @@ def _run(client: Client, parts: Sequence[int], packed: bytes) -> Iterator[Done]:
 
     def fill() -> None:
         # A cluster may grow and shrink. A few parts at a time: each crash loses those that are under way.
-        free = PARTS_AT_A_TIME * max(1, len(client.nthreads())) - len(under_way)
+        with _asking_scheduler(client):
+            free = PARTS_AT_A_TIME * max(1, len(client.nthreads())) - len(under_way)
         for _, part in zip(range(free), waiting, strict=False):
             key = f"deluge_nb-part-{part}-{run}"
             future = client.submit(_run_part, packed, part, run, key=key, retries=_RETRIES, priority=-part)
@@ -130,10 +134,11 @@ def _run(client: Client, parts: Sequence[int], packed: bytes) -> Iterator[Done]:
                 yield result
         is_done = True
     finally:
-        if not is_done:
+        if not is_done and client.status == "running":  # else nobody is there to hear it
             # Cancelled futures go on in their threads; what they have under way is paid for.
-            client.cancel(list(under_way), force=True)
-            client.run(_end_run, run, wait=False, on_error="ignore")
+            with contextlib.suppress(OSError):  # the reason why the run ends counts, not that the scheduler is gone
+                client.cancel(list(under_way), force=True)
+                client.run(_end_run, run, wait=False, on_error="ignore")
 
 
 @contextlib.contextmanager
@@ -146,7 +151,8 @@ def _watched(client: Client, run: str) -> Iterator[dict[int, float]]:
         shares[part] = share
 
     topic = _topic_of(run)
-    client.subscribe_topic(topic, take)
+    with _asking_scheduler(client):
+        client.subscribe_topic(topic, take)
     try:
         yield shares
     finally:
@@ -168,13 +174,22 @@ def _result_of(future: Any, part: int) -> Done:
             f"Part {part} was given up: the worker that ran it died, {error.allowed_failures + 1} times in a row. If "
             "memory ran out, start the job in another folder with fewer part_rows."
         ) from error
-    except CancelledError:
-        raise RuntimeError(
-            f"Part {part} was cancelled: the cluster was restarted or closed, or its scheduler was lost."
-        ) from None
+    except (OSError, CancelledError):  # an error of the part itself is its result
+        raise RuntimeError(f"Part {part} was cancelled: {_LOST}.") from None
     if isinstance(result, Exception):
         raise result
     return result
+
+
+@contextlib.contextmanager
+def _asking_scheduler(client: Client) -> Iterator[None]:
+    """Raise the errors of Dask about a scheduler that is gone as one that says so."""
+    try:
+        yield
+    except (OSError, RuntimeError, CancelledError) as error:
+        if isinstance(error, RuntimeError) and client.status == "running":
+            raise
+        raise RuntimeError(f"Dask cannot go on: {_LOST} ({error}).") from None
 
 
 def _check_workers(client: Client, packed: bytes) -> None:
@@ -182,7 +197,12 @@ def _check_workers(client: Client, packed: bytes) -> None:
 
     if not client.nthreads():
         # A cluster that adapts to its load has no worker until there is something to do.
-        client.submit(_do_nothing, pure=False).result(timeout=_PATIENCE)
+        try:
+            client.submit(_do_nothing, pure=False).result(timeout=_PATIENCE)
+        except TimeoutError:
+            raise RuntimeError(
+                f"The cluster of Dask has had no worker for {_PATIENCE} seconds, so nothing was sent; start one."
+            ) from None
     found = client.run(find_trouble, packed, on_error="return")
     # A worker that is gone meanwhile gets no part.
     present = {name: trouble for name, trouble in found.items() if not isinstance(trouble, CommClosedError)}
