@@ -85,7 +85,8 @@ def for_notebook(spec: dict[str, Any]) -> dict[str, Any]:
     fit = {"type": "fit-x", "contains": "padding"}
     # A signal, so that what depends on it changes with it.
     spec = _replaced(spec, lambda text: text.replace("containerSize()[0]", "chart_width"))
-    return {**spec, "width": _COLUMN_WIDTH, "autosize": fit, "params": [*spec.get("params", []), *fillers]}
+    # Vega draws an empty chart before its signals have values, and a wide one would widen its container.
+    return {**spec, "width": _LEAST_WIDTH, "autosize": fit, "params": [*spec.get("params", []), *fillers]}
 
 
 def _fixed(part: dict[str, Any], width: int | None) -> dict[str, Any]:

@@ -88,12 +88,13 @@ class Learner:
         if not any(line.partition(" = ...")[0] in values for line in lines):
             return
         self.press("Enter", "Control+Home")
-        for line in lines:
+        for number, line in enumerate(lines):
+            # From the end of the last line, the arrow would leave the cell.
+            self.press(*["ArrowDown"] * bool(number))
             name, dots, comment = line.partition("...")
             if dots and name.removesuffix(" = ") in values:
                 self.press("End", *["ArrowLeft"] * len(comment), *["Backspace"] * len(dots))
                 self.page.keyboard.type(values[name.removesuffix(" = ")])
-            self.press("ArrowDown")
 
     def walk_to(self, target: Locator, key: str = "Tab") -> None:
         """Press Tab until an element has the focus."""

@@ -16,7 +16,7 @@ from deluge_nb import LogprobCompare, LogprobView, events_chart, to_html
 from deluge_nb.render.assets import STATIC, read_asset
 from tests.test_kernel import Kernel, running_kernel
 
-from .conftest import HOST, Jupyter, encoded
+from .conftest import HOST, VIEWPORT, Jupyter, encoded
 from .tables import FRANCE
 from .test_lab import open_and_run
 from .waits import becomes
@@ -79,6 +79,7 @@ def test_charts_of_a_notebook_that_is_opened_again_fill_and_follow_their_cells(p
     page.goto(jupyter.page_url("lab/workspaces/again/tree/again.ipynb"))
     charts = page.locator(".vega-embed svg.marks")
     expect(charts).to_have_count(6)
+    page.set_viewport_size({"width": 700, "height": 900})
     page.reload()
     expect(charts).to_have_count(6)
 
@@ -88,8 +89,9 @@ def test_charts_of_a_notebook_that_is_opened_again_fill_and_follow_their_cells(p
 
     becomes(lambda: all(0 <= room <= 60 for room in rooms()), True, page)
     # No widget is on the page, so the charts themselves must notice.
-    page.set_viewport_size({"width": 900, "height": 900})
-    becomes(lambda: all(0 <= room <= 60 for room in rooms()), True, page)
+    for width in (VIEWPORT["width"], 900):
+        page.set_viewport_size({"width": width, "height": 900})
+        becomes(lambda: all(0 <= room <= 60 for room in rooms()), True, page)
     page.evaluate("() => window.jupyterapp.commands.execute('application:toggle-left-area')")
     expect(page.locator("#jp-left-stack")).to_be_hidden()
     becomes(lambda: all(0 <= room <= 60 for room in rooms()), True, page)
