@@ -84,11 +84,7 @@ class BaseClient(NamesElsewhere):
         several = isinstance(model_or_models, Sequence) and not isinstance(model_or_models, str)
         models: list[Model] = list(model_or_models) if several else [model_or_models]  # type: ignore[list-item]
         if not models:
-            raise SettingError(
-                "The list of models is empty; name at least one, as in LLMClient('local').",
-                setting="model",
-                value=models,
-            )
+            raise SettingError("Name at least one model, as in LLMClient('local').", setting="model", value=models)
         check_counts(max_concurrent_requests=max_concurrent_requests, max_attempts=max_attempts)
         check_positive(timeout=timeout)
         check_transport(transport)
