@@ -109,11 +109,12 @@ class AlternativeLabels:
         self._labels: dict[int, str] = {}
 
     def alternatives(self, position: int) -> str:
-        """Return the first alternatives at a position with their probabilities, without the chosen token."""
+        """Return the likeliest alternatives at a position with their probabilities, without the chosen token."""
         chosen = self._chosen[position]
         rows = slice(self._offsets[position], self._offsets[position + 1])
         parts: list[str] = []
-        for other, logprob in zip(self._alternative[rows].tolist(), self._logprob[rows].tolist(), strict=True):
+        listed = zip(self._alternative[rows].tolist(), self._logprob[rows].tolist(), strict=True)
+        for other, logprob in sorted(listed, key=lambda row: math.inf if math.isnan(row[1]) else -row[1]):
             if other != chosen and self._vocabulary.true_bytes(other) != self._vocabulary.true_bytes(chosen):
                 probability = "?" if math.isnan(logprob) else percent(math.exp(logprob))
                 parts.append(f"{self.label(other)} {probability}")

@@ -159,6 +159,14 @@ def test_a_token_of_many_lines_has_one_tooltip_with_a_short_label() -> None:
     assert page.titles == [f"{'↵' * 39}…: 50 % — {'x' * 39}… 25 %, {'y' * 40} 10 %"]
 
 
+def test_a_tooltip_begins_with_the_likeliest_alternatives_in_whatever_order_they_came() -> None:
+    others = {f"o{k}": k / 100 for k in range(1, 10)}
+    row = entry("x", 0.05, **others)
+    row["top_logprobs"].append({"token": "unknown", "logprob": None})
+    (tooltip,) = re.findall(r'title="(x: [^"]*)"', to_html([row]))
+    assert tooltip == "x: 5 % — o9 9 %, o8 8 %, o7 7 %"
+
+
 def test_a_tooltip_says_the_probability_and_what_else_was_weighed() -> None:
     assert Spans(to_html(FRANCE)).titles[3] == "·Paris: 4 % — ·Lyon 70 %, ··Nice 10 %"
 

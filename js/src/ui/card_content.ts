@@ -203,6 +203,9 @@ export class CardContent {
         rank: isKnown ? String(ranks[index]) : "",
       };
     });
+    // Some servers list the chosen token first, whatever its rank. Unknown ones are last, in the order of the list.
+    const sortKey = (row: CardRow) => (Number.isNaN(row.logprob) ? Number.NEGATIVE_INFINITY : row.logprob);
+    rows.sort((a, b) => sortKey(b) - sortKey(a) || 0);
     if (!isListed) {
       rows.push({
         label: this.label,

@@ -53,7 +53,6 @@ export class ShortAnswer {
   #showBars(isSingle: boolean): void {
     const listed = isSingle ? this.contentOf(0).rows.filter(({ index }) => index >= 0) : [];
     const rows = listed.filter(({ logprob }) => !Number.isNaN(logprob));
-    rows.sort((a, b) => b.logprob - a.logprob);
     const bars = rows.slice(0, BARS).map((row) => {
       const bar = renderRow(row, false, null);
       bar.querySelector("code")?.replaceWith(element("span", "deluge-label", row.label));

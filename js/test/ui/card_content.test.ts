@@ -31,3 +31,26 @@ test("probabilities that add up to more than 1 are shown as listed, and divided 
     [0.462, 0.462],
   ]);
 });
+
+test("alternatives are shown from the likeliest on, whatever the order of the server, and unknown ones last", () => {
+  const store = new Store(() => expect.unreachable(), tokens(["x", "y", "z", "w"]));
+  const listed = alternatives(0, [
+    [
+      [0, Math.log(0.1)],
+      [1, Number.NaN],
+      [2, Math.log(0.6)],
+      [3, Math.log(0.2)],
+    ],
+    [],
+    [],
+    [],
+  ]);
+  store.receiveAlternatives(unpack(listed));
+  const { rows } = new CardContent(store, 0, store.alternatives(0), { ...NO_SAMPLER, topK: 2 });
+  expect(rows.map(({ label, rank, index, isCut }) => [label, rank, index, isCut]).slice(0, 4)).toEqual([
+    ["z", "1", 2, false],
+    ["w", "2", 3, false],
+    ["x", "3", 0, true],
+    ["y", "", 1, false],
+  ]);
+});
