@@ -198,6 +198,13 @@ def test_keys_move_from_surprise_to_surprise(host: Host) -> None:
     expect(page.get_by_role("button", name="1 surprise (tokens below 2 %)")).to_have_text("1 surprise")
 
 
+def test_all_surprises_of_a_long_text_are_counted(host: Host) -> None:
+    page = host(LogprobView(table(*((" a", 0.01 if i % 100 == 0 else 0.9) for i in range(140_000)))))
+    expect(page.get_by_role("button", name="surprises")).to_have_text("1400 surprises")
+    page.evaluate("window.model.set('threshold', 0.95)")
+    expect(page.get_by_role("button", name="surprises")).to_have_text("140000 surprises")
+
+
 def test_surprises_are_listed_with_the_least_probable_first(host: Host) -> None:
     page = host(LogprobView(table(("a", 0.05), (" b", 0.9), (" c", 0.01), (" d", 0.8))))
     page.get_by_role("listbox").focus()

@@ -180,10 +180,10 @@ export function nextSurprise(
 }
 
 /** The number of tokens below a threshold, from `first` on. */
-export function countSurprises(store: Store, threshold: number, first = 0): number {
+export function countSurprises(store: Store, threshold: number, first = 0, end = store.count): number {
   const limit = logThreshold(threshold);
   let count = 0;
-  const { logprob, count: end } = store;
+  const { logprob } = store;
   for (let token = first; token < end; token++) if ((logprob[token] ?? Number.NaN) < limit) count++;
   return count;
 }

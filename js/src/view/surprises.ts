@@ -3,9 +3,13 @@
 import { percent } from "../data/format.ts";
 import { countSurprises, mostSurprising, nextSurprise } from "../data/search.ts";
 import type { Store, TokenRef } from "../data/store.ts";
+import { IdleTask } from "../ui/idle_tasks.ts";
 import { MAX_LISTED, TokenList, type TokenListHost } from "../ui/token_list.ts";
 import type { Model } from "./model.ts";
 import type { Selection } from "./selection.ts";
+
+/** Tokens that are counted at once; the rest of a longer text follows in idle time. */
+const STEP = 65_536;
 
 /** The view, as its surprises use it. */
 export interface SurprisesHost {
@@ -23,12 +27,15 @@ export class Surprises implements TokenListHost {
   #count = 0;
   #countedTokens = 0;
   #threshold = 0;
+  readonly #task: IdleTask;
 
   constructor(
     private readonly model: Model,
     private readonly store: Store,
     private readonly host: SurprisesHost,
+    signal: AbortSignal,
   ) {
+    this.#task = new IdleTask(signal);
     this.list = new TokenList("Surprises, least probable first", [store], this, () =>
       mostSurprising([store], this.#threshold, MAX_LISTED),
     );
@@ -57,10 +64,21 @@ export class Surprises implements TokenListHost {
       this.#count = this.#countedTokens = 0;
       this.#threshold = threshold;
     }
-    this.#count += countSurprises(this.store, threshold, this.#countedTokens);
-    this.#countedTokens = this.store.count;
+    const steps = this.#countRest();
+    this.#task.stop();
+    if (!steps.next().done) this.#task.start(steps, () => this.#show());
     this.#show();
     this.list.update();
+  }
+
+  *#countRest(): Generator<void> {
+    const { store } = this;
+    while (this.#countedTokens < store.count) {
+      const end = Math.min(store.count, this.#countedTokens + STEP);
+      this.#count += countSurprises(store, this.#threshold, this.#countedTokens, end);
+      this.#countedTokens = end;
+      if (end < store.count) yield;
+    }
   }
 
   toggleList(): void {

@@ -73,7 +73,7 @@ export class View implements TextBoxHost, CardsHost, NavigationHost, SearchHost,
     this.#cards = new Cards(model, this.#store, this);
     this.#navigation = new Navigation(this.#store, this.selection, this.#textBox, this.#cards, this);
     this.#search = new SearchPanel([this.#store], this, signal);
-    this.#surprises = new Surprises(model, this.#store, this);
+    this.#surprises = new Surprises(model, this.#store, this, signal);
     this.#legend = new Legend((limits) => setTrait(model, "limits", limits), signal);
     this.#overview = new Overview(this.#store, this, signal);
     this.toolbar = new Toolbar(model, this.#legend, this.#search, this.#surprises, signal);
