@@ -152,6 +152,14 @@ def test_equal_prompts_with_one_seed_are_different_draws(server: ChatServer) -> 
     assert server.seen[-1].body["seed"] == 2**63 - 1
 
 
+@pytest.mark.parametrize("params", [SamplingParams(seed=7, n=3), SamplingParams(seed=7, extra_body={"n": 3})])
+def test_the_answers_to_equal_prompts_have_no_seed_in_common(server: ChatServer, params: SamplingParams) -> None:
+    # vLLM draws the three answers to a request with the seeds 7, 8 and 9.
+    client = LLMClient("gpt-4o-mini", max_concurrent_requests=1)
+    client.process_prompts_sync(["a", "a", "b"], sampling_params=params, show_progress=False)
+    assert [seen.body["seed"] for seen in server.seen] == [7, 10, 7]
+
+
 # Refusals -------------------------------------------------------------------------------------------------------------
 
 

@@ -13,7 +13,7 @@ from ...models import REGISTRY
 from ...models.observations import requested_features
 from ...prompts import Prompt
 from ...response import APIResponse
-from ...sampling import SamplingParams
+from ...sampling import SamplingParams, requested_choices
 from ...text.end_tokens import INTERRUPTED
 from ...tools import OutputSchema, Tool
 from ...transport import portal
@@ -101,11 +101,12 @@ def plan(
             REGISTRY.validate(routes[turn].target, params, prompt, features)
             checked.add(turn)
         if params.seed is not None and continuation is None:
-            # Equal prompts with one seed would be the same draw again.
+            # Equal prompts with one seed would be the same draw again. Of several answers to a request, servers such as
+            # vLLM draw the second with the next seed.
             question = (turn, repr(prompt))
             if repetitions[question]:
                 params = params.replace(seed=(params.seed + repetitions[question]) % _SEEDS)
-            repetitions[question] += 1
+            repetitions[question] += requested_choices(params)
         item = Item(routes[turn], prompt, params, continuation, ends)
         has_fields = params.extra_body or tools or output_schema is not None
         if prompt.has_parts or (is_first and has_fields):
