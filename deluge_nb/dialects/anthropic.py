@@ -15,10 +15,11 @@ from ..tools import ToolCall
 from . import openai
 from .base import Ask, Completion, Delta, Exchange, Request, StreamReader, converse, with_stream_field
 from .reading.answer import checked, failure
-from .reading.decode import decode, parse_json
+from .reading.decode import decode
 from .reading.failures import is_failure
 from .reading.faults import Faults
 from .reading.fitting import read_counts
+from .reading.framing.documents import parse_json
 from .reading.thinking.fields import TEXT_PARTS, THINKING_PARTS
 
 NAME = "anthropic"

@@ -24,8 +24,10 @@ from ..sampling import SamplingParams
 from .reading.alternatives import wants_none, without_alternatives
 from .reading.answer import BrokenAnswer, Completion, PartialAnswer, reported_failure
 from .reading.decode import ServerError, parse_error
-from .reading.events import DONE, DetectedFraming, is_empty_value, split_lines
 from .reading.faults import Faults
+from .reading.framing.documents import DONE
+from .reading.framing.events import DetectedFraming, is_empty_value, split_lines
+from .reading.framing.halves import Halves
 from .reading.thinking.delta import Delta
 from .reading.thinking.deltas import DeltaSorter
 
@@ -88,7 +90,7 @@ class StreamReader(ABC):
         self.failure: DelugeError | None = None
         """Failure of an event after the additions that :meth:`feed` or :meth:`end` returned last."""
         self._lines = lines
-        self._framing = DetectedFraming(lines=lines)
+        self._framing, self._halves = DetectedFraming(lines=lines), Halves()
         self._stopped = False
         self.begun = False
         """True once an event has been read; until then, :meth:`restart` is possible."""
@@ -117,7 +119,7 @@ class StreamReader(ABC):
 
     def restart(self) -> None:
         """Forget what has been received, before another attempt."""
-        self._framing = DetectedFraming(lines=self._lines)
+        self._framing, self._halves = DetectedFraming(lines=self._lines), Halves()
         self._sorter = DeltaSorter()
 
     @property
@@ -146,7 +148,7 @@ class StreamReader(ABC):
             # An event whose data is empty says nothing: it keeps the connection open.
             if event and not event.isspace():
                 self.begun = True
-                deltas += self._sort(event)
+                deltas += self._sort(self._halves.join(event))
         if self.ended or self.failure is not None:
             deltas += self._sorter.finish()
         if not deltas:

@@ -20,9 +20,10 @@ from .choices import ChoiceReader
 from .reading.alternatives import least_alternatives, wants_none
 from .reading.answer import checked
 from .reading.chat_table import ChatTableReader
-from .reading.decode import decode, excerpt, one_line, parse_json
+from .reading.decode import decode, excerpt, one_line
 from .reading.faults import Faults
 from .reading.fitting import read_counts
+from .reading.framing.documents import parse_json
 from .reading.tables import read_odd_table
 from .reading.thinking.fields import Content, Message, join_parts, table_of_reply, thinking_of, thinking_rows
 from .reading.values import remove_value, strip_echo

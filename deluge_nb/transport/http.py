@@ -25,10 +25,7 @@ from ..dialects.reading.decode import parse_error
 from ..errors import MalformedResponseError, RequestError
 from ..models.spec import Address, Endpoint, Served
 from .address import ServerAddress
-from .certificates import PermanentConnectError, context_for, proxy_login
-from .portal import Together
-from .rate_limits import seconds_until_reset
-from .reading import (
+from .body.reading import (
     ACCEPTED_CODINGS,
     MAX_ERROR_SIZE,
     MAX_REPLY_SIZE,
@@ -39,6 +36,9 @@ from .reading import (
     assembled,
     is_document,
 )
+from .certificates import PermanentConnectError, context_for, proxy_login
+from .portal import Together
+from .rate_limits import seconds_until_reset
 from .retries import EXHAUSTED_CODES, FailedAttempt, is_transient, plausible_wait, retry_after, with_retries
 from .secrecy import Secrets, basic, key_headers, override
 from .streaming import Source, StreamedReply, StreamListener

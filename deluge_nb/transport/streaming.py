@@ -10,9 +10,9 @@ import httpx
 
 from ..dialects.base import Delta, StreamReader
 from ..dialects.reading.answer import FailedAnswer, PartialAnswer
-from ..dialects.reading.events import is_json
+from ..dialects.reading.framing.documents import is_json
 from ..errors import DelugeError, RequestError
-from .reading import UnfinishedStreamError, UnreadableBodyError, assembled, body_stream, read_stream
+from .body.reading import UnfinishedStreamError, UnreadableBodyError, assembled, body_stream, read_stream
 from .wire import Reply
 
 _ENDED_EARLY = "the connection ended before the answer did"

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deluge_nb.dialects.reading.events import DetectedFraming, JSONLines, ServerSentEvents
+from deluge_nb.dialects.reading.framing.events import DetectedFraming, JSONLines, ServerSentEvents
 
 SENT = st.text("ab:\n\r data;é", max_size=60).map(str.encode)
 CUTS = st.lists(st.integers(0, 60), max_size=8)

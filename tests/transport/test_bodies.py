@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import codecs
+import gzip
 import itertools
 import json
 from collections.abc import Iterator
@@ -9,12 +11,17 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from deluge_nb import APIResponse, LLMClient, MalformedResponseError, RequestError, SamplingParams
 from deluge_nb.dialects.base import Ask, Completion, Request, load
+from deluge_nb.dialects.reading.framing.halves import Halves
+from deluge_nb.logprobs.columns import replace_surrogates
 from deluge_nb.models import REGISTRY
 from deluge_nb.prompts import as_prompt
-from deluge_nb.transport.reading import as_document
+from deluge_nb.transport.body.charsets import Transcoder, named_charset
+from deluge_nb.transport.body.reading import as_document
 from tests import fault_server
 from tests.fault_server import FaultServer, Step, reply
 
@@ -320,6 +327,145 @@ def test_an_array_of_events_is_read() -> None:
         assert read_in_pieces(dialect, [body])[0].text == TEXT
 
 
+# Other text around an answer ------------------------------------------------------------------------------------------
+
+COMPACT = json.dumps(WHOLE["openai"], ensure_ascii=False).encode()
+AMONG = {
+    "a line of a log": b"INFO: model loaded\n%b",
+    "a line with a time in brackets": b"[2026-11-29 10:00:00] model loaded\r\n%b\n",
+    "several lines": b"Warning: deprecated\n\n  see the docs\n  %b",
+    "a call": b"callback(%b);",
+    "a call with a comment": b"/**/ window.answers.take1( %b )\n",
+    "a line behind": b"%b\nThank you for using us! (free plan)\n",
+    "lines on both sides": b"Loading...\n%b\nDone in 3 s.\n",
+}
+
+
+@pytest.mark.parametrize("form", ["document", "pretty"])
+@pytest.mark.parametrize("name", AMONG)
+def test_a_document_among_other_text_is_read(name: str, form: str) -> None:
+    body = AMONG[name].replace(b"%b", FORMS[form]("openai", b"\n").strip())
+    assert read_at_once("openai", body).text == TEXT
+    for cut in range(0, len(body), 9):
+        assert read_in_pieces("openai", [body[:cut], body[cut:]])[0].text == TEXT, cut
+
+
+@pytest.mark.parametrize("before", [b"INFO: model loaded\n", b"Loading...\r\n\r\nevent: chunk\r\n"])
+def test_a_stream_behind_lines_of_a_log_is_read(before: bytes) -> None:
+    body = before + events("openai")
+    assert read_at_once("openai", body).text == TEXT
+    for cut in range(0, len(body), 5):
+        assert read_in_pieces("openai", [body[:cut], body[cut:]])[0].text == TEXT, cut
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"<html>\n" + COMPACT,
+        b"INFO: " + COMPACT,
+        b"not JSON\n" + COMPACT[:-9],
+        b"one\n" + COMPACT + b"\ntwo\n" + COMPACT,
+        b'[{"choices": []},\n' + COMPACT,
+        b"[\n" + COMPACT,
+        b"x" * 5000 + b"\n" + COMPACT,
+        COMPACT + b"}",
+        COMPACT + COMPACT,
+        b"callback(" + COMPACT + b", " + COMPACT + b")",
+    ],
+    ids=lambda body: body[:9].decode() + f" {len(body)}",
+)
+def test_where_it_is_doubtful_which_text_is_the_answer_the_error_shows_the_beginning(body: bytes) -> None:
+    with pytest.raises(MalformedResponseError) as refused:
+        read_at_once("openai", body)
+    assert repr(body[:20].decode())[1:-1] in str(refused.value)
+
+
+# Characters in halves -------------------------------------------------------------------------------------------------
+
+HALVES = ("\ud83d", "\ude00")
+
+
+def halved(second: str) -> list[dict[str, Any]]:
+    """Return chunks of a stream whose text and tokens are cut inside a character."""
+    parts = ("Hi \ud83d", second)
+    rows = [
+        {
+            "token": part,
+            "logprob": -0.25 * number,
+            "bytes": None,
+            "top_logprobs": [{"token": part, "logprob": -1.0}],
+        }
+        for number, part in enumerate(parts, 1)
+    ]
+    chunks: list[dict[str, Any]] = [
+        {"choices": [{"index": 0, "delta": {"content": part}, "logprobs": {"content": [row]}}]}
+        for part, row in zip(parts, rows, strict=True)
+    ]
+    return [*chunks, {"choices": [{"index": 0, "delta": {"content": ""}, "finish_reason": "stop"}]}]
+
+
+@pytest.mark.parametrize(
+    ("second", "text", "tokens"),
+    [
+        ("\ude00", "Hi 😀", ["Hi ", "😀"]),
+        ("\ude00!", "Hi 😀!", ["Hi ", "😀!"]),
+        ("x", "Hi \ufffdx", ["Hi ", "\ufffdx"]),
+    ],
+    ids=["whole", "with more", "without the other half"],
+)
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_character_that_is_cut_between_two_events_is_whole(
+    second: str, text: str, tokens: list[str], stream: bool
+) -> None:
+    body = b"".join(b"data: " + json.dumps(chunk).encode() + b"\n\n" for chunk in halved(second))
+    if stream:
+        completion, shown = read_in_pieces("openai", [body])
+        assert shown == text
+    else:
+        completion = read_at_once("openai", body)
+    assert completion.text == text
+    assert completion.logprobs is not None
+    assert (completion.logprobs.tokens, completion.logprobs.text) == (tokens, text)
+    assert [row["logprob"] for row in completion.logprobs] == [-0.25, -0.5]
+
+
+def test_halves_of_different_choices_are_not_joined() -> None:
+    halves, texts = Halves(), list[tuple[int, str]]()
+    for index, part in [(0, "a\ud83d"), (1, "b\ud83d"), (1, ""), (1, "\ude01"), (0, "\ude00")]:
+        event = {"choices": [{"index": index, "delta": {"content": part}}]}
+        choice = json.loads(halves.join(json.dumps(event).encode()))["choices"][0]
+        texts.append((choice["index"], choice["delta"]["content"]))
+    assert texts == [(0, "a"), (1, "b"), (1, ""), (1, "😁"), (0, "😀")]
+
+
+@given(st.text(st.characters(exclude_categories=())), st.lists(st.integers(1, 3), max_size=20))
+def test_texts_are_the_same_however_their_units_are_cut(text: str, lengths: list[int]) -> None:
+    units = text.encode("utf-16-le", "surrogatepass")
+    halves, parts, at = Halves(), "", 0
+    for length in (*lengths, len(units)):
+        part = units[2 * at : 2 * (at + length)].decode("utf-16-le", "surrogatepass")
+        event = halves.join(json.dumps({"message": {"content": part}, "done": False}).encode())
+        parts += replace_surrogates(json.loads(event)["message"]["content"])
+        at += length
+    expected = replace_surrogates(text)
+    assert parts == expected or parts + "\ufffd" == expected  # a half at the end
+
+
+@pytest.mark.parametrize("octets", [None, [0xEF, 0xBF, 0xBD], [0xED, 0xA0, 0xBD], "own"])
+def test_tokens_of_a_document_that_are_halves_spell_the_text(octets: Any) -> None:
+    rows = [
+        {"token": half, "logprob": -0.5, "bytes": list("😀".encode()[2 * number :][:2]) if octets == "own" else octets}
+        for number, half in enumerate(HALVES)
+    ]
+    message = {"role": "assistant", "content": "😀"}
+    body = {"choices": [{"message": message, "logprobs": {"content": rows}, "finish_reason": "stop"}]}
+    completion = read_at_once("openai", json.dumps(body).encode())
+    assert completion.text == "😀"
+    assert completion.logprobs is not None
+    assert completion.logprobs.text == "😀"
+    assert len(completion.logprobs) == 2
+
+
 # Through a server -----------------------------------------------------------------------------------------------------
 
 
@@ -342,6 +488,44 @@ def answered(server: FaultServer, steps: list[Step], *, stream: bool, **options:
         return streamed.response
     finally:
         client.close()
+
+
+ENCODINGS = {
+    "utf-8 with its mark": (codecs.BOM_UTF8, "utf-8", None),
+    "utf-16 little": (codecs.BOM_UTF16_LE, "utf-16-le", None),
+    "utf-16 big": (codecs.BOM_UTF16_BE, "utf-16-be", None),
+    "utf-32 little": (codecs.BOM_UTF32_LE, "utf-32-le", None),
+    "utf-32 big": (codecs.BOM_UTF32_BE, "utf-32-be", None),
+    "latin-1 that is named": (b"", "cp1252", "application/json; charset=windows-1252"),
+    "UTF-8 that is named latin-1": (b"", "utf-8", 'text/plain; Charset="ISO-8859-1"; x=y'),
+    "a charset that nobody knows": (b"", "utf-8", "application/json; charset=klingon"),
+    "a codec that is none of texts": (b"", "utf-8", "application/json; charset=unicode_escape"),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("stream", [False, True], ids=["plain", "stream"])
+@pytest.mark.parametrize("name", ENCODINGS)
+def test_a_body_in_another_encoding_is_read(faulty: FaultServer, name: str, stream: bool) -> None:
+    mark, encoding, kind = ENCODINGS[name]
+    for form, packed in itertools.product(("document", "events"), (False, True)):
+        body = mark + FORMS[form]("openai", b"\n").decode().encode(encoding)
+        steps = reply(gzip.compress(body), kind=kind, content_encoding="gzip") if packed else reply(body, kind=kind)
+        response = answered(faulty, steps, stream=stream)
+        assert (response.completion, response.error_message) == (TEXT, None), (form, packed)
+
+
+@given(st.text(), st.sampled_from(sorted(ENCODINGS)), st.lists(st.integers(0, 30)))
+def test_a_body_is_converted_however_it_is_cut(text: str, name: str, cuts: list[int]) -> None:
+    mark, encoding, kind = ENCODINGS[name]
+    text = "sûr " + text  # in an encoding of bytes, no UTF-8 by chance
+    body = mark + text.encode(encoding, "ignore")
+    transcoder, at, parts = Transcoder(body[:4], named_charset(kind)), 0, list[bytes]()
+    for cut in (*cuts, len(body)):
+        parts.append(transcoder.feed(body[at : at + cut]))
+        at += cut
+    parts.append(transcoder.feed(b"", final=True))
+    assert b"".join(parts).decode().removeprefix("\ufeff") == text.encode(encoding, "ignore").decode(encoding)
 
 
 @pytest.mark.slow

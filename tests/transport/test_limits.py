@@ -19,7 +19,7 @@ from functools import cache
 import pytest
 
 from deluge_nb import LLMClient, RequestError
-from deluge_nb.transport.reading import MAX_REPLY_SIZE
+from deluge_nb.transport.body.reading import MAX_REPLY_SIZE
 
 pytestmark = pytest.mark.slow
 
@@ -158,7 +158,8 @@ def server(parts: Callable[[], Iterator[bytes] | list[bytes]], pause: float = 0.
 CLIENT = """
     import re, resource, sys
     from deluge_nb import LLMClient
-    from deluge_nb.transport import http, reading
+    from deluge_nb.transport import http
+    from deluge_nb.transport.body import reading
     http.MAX_REPLY_SIZE = reading.MAX_REPLY_SIZE = int(sys.argv[1])
 
     def peak():

@@ -16,6 +16,8 @@ from ...logprobs.columns import replace_surrogates
 from .failures import REASON_FIELDS
 from .faults import Faults
 from .fitting import Misfit, fit
+from .framing.documents import MAX_DEPTH, NestingError, parse_json
+from .framing.halves import join_rows
 
 T = TypeVar("T")
 
@@ -28,9 +30,6 @@ _WAIT = re.compile(
 )
 _PART = re.compile(r"(\d+(?:\.\d+)?)\s*(h|ms|m|s)", re.IGNORECASE | re.ASCII)
 _SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
-# Levels; the schemas of tools have a dozen, and Python's own limit is near a thousand.
-_MAX_DEPTH = 200
-_BRACKET = re.compile(r'"(?:[^"\\]|\\.)*+"|[\[\]{}]', re.DOTALL)
 # The beginning of a page; its head has the title.
 _TITLE = re.compile(r"\A.{0,5000}?<title\b[^>]{0,200}>([^<]{1,1000})<", re.IGNORECASE | re.DOTALL)
 _PATH = re.compile(r" - at `\$\.?(.*?)`$")
@@ -109,28 +108,7 @@ def parse_loosely(body: bytes) -> Any:
     ValueError, RecursionError
         When it is not JSON, or too deep.
     """
-    return _clean(parse_json(body.decode("utf-8-sig", "replace"), parse_int=_parse_integer))
-
-
-class _NestingError(ValueError):
-    """Nesting that would exhaust the stack."""
-
-
-def parse_json(text: str, **options: Any) -> Any:
-    """Return the value of a JSON text that is not nested too deeply to be processed.
-
-    Raises
-    ------
-    ValueError
-        When it is not JSON, or nested deeper than any honest value.
-    """
-    if text.count("[") + text.count("{") > _MAX_DEPTH:
-        depth = 0
-        for bracket in _BRACKET.findall(text):
-            depth += 1 if bracket in ("[", "{") else -1 if bracket in ("]", "}") else 0
-            if depth > _MAX_DEPTH:
-                raise _NestingError
-    return json.loads(text, **options)
+    return _clean(join_rows(parse_json(body.decode("utf-8-sig", "replace"), parse_int=_parse_integer)))
 
 
 def parse_error(status: int, body: bytes) -> ServerError:
@@ -138,8 +116,8 @@ def parse_error(status: int, body: bytes) -> ServerError:
     text = body.decode("utf-8", "replace").strip()
     try:
         value: Any = parse_json(text)
-    except _NestingError:
-        return ServerError(f"status {status} with a body nested more than {_MAX_DEPTH} levels deep", body=text)
+    except NestingError:
+        return ServerError(f"status {status} with a body nested more than {MAX_DEPTH} levels deep", body=text)
     except ValueError:
         if text[:1] == "<":  # of an HTML page, as proxies send, only the title is a useful message
             title = _TITLE.search(text)

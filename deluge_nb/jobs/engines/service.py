@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
 from ...dialects.base import Request
 from ...errors import RequestError
-from ...transport.reading import MAX_ERROR_SIZE, UnreadableBodyError, body_stream
+from ...transport.body.reading import MAX_ERROR_SIZE, UnreadableBodyError, body_stream
 from ...transport.retries import FailedAttempt, with_retries
 
 if TYPE_CHECKING:

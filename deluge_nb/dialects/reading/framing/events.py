@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import re
 from typing import Protocol
 
 import msgspec
 
-DONE = b"[DONE]"
-"""Data of the event that ends a stream."""
+from .documents import MOST_BEFORE, document_start, embedded_document, is_json, split_document
 
 _BOM = b"\xef\xbb\xbf"
 # Names of events, and data of events, that only keep a connection open.
@@ -24,13 +22,8 @@ _LONGEST_MARK = max(map(len, (b"event:", *_GUARDS)))
 _IGNORED = re.compile(
     rb"(?:[\s\x00\x1e]++|:[^\r\n]*+[\r\n]|%b,?|(?:%b),?)*+" % (re.escape(_BOM), b"|".join(map(re.escape, _GUARDS)))
 )
-_PADDING = b" \t\n\r\v\f\x00"
-# Bytes behind a document that are searched for the mark of the end.
-_LONGEST_TRAILER = 1 << 16
-# Objects of an array that may be events; a longer array is no stream.
-_MAX_ELEMENTS = 1 << 20
-# Bytes of a reply that is no answer.
-_KEPT = 4096
+# The first event of a stream behind other text.
+_LATER_EVENT = re.compile(rb"[\r\n](?=(?:event:[^\r\n]{0,99}(?:\r\n|\r|\n))?data: ?\{)")
 
 
 class Framing(Protocol):
@@ -124,15 +117,6 @@ def _named(name: bytes, data: bytes) -> bytes:
     return b'{"error":%b}' % reason
 
 
-def is_json(data: bytes) -> bool:
-    """Return True if some bytes are exactly one JSON value."""
-    try:
-        msgspec.json.decode(data, type=msgspec.Raw)
-    except (ValueError, RecursionError):
-        return False
-    return True
-
-
 class DetectedFraming:
     """Framing that is chosen by the first bytes of a reply, whatever its Content-Type says.
 
@@ -180,8 +164,12 @@ class DetectedFraming:
             values = [*self._values, *_values(self._lines.rest())]
             if len(values) > 1 and all(map(is_json, values)):
                 return values
-        self.document, events = _split_document(bytes(self._pending))
+        self.document, events = split_document(bytes(self._pending))
         return events
+
+    def follow(self, framing: Framing) -> None:
+        """Read what follows with another framing."""
+        self._framing = framing
 
     def _begin(self, data: bytes) -> bytes:
         """Choose the framing, and return the bytes that belong to it."""
@@ -194,7 +182,7 @@ class DetectedFraming:
         elif _FIELD.match(head):
             self._framing = ServerSentEvents()
         elif len(head) > _LONGEST_MARK:
-            self._framing = _NoFraming(self)
+            self._framing = _OtherText(self)
         return head
 
     def _feed_json(self, data: bytes) -> list[bytes]:
@@ -225,49 +213,35 @@ class _ValueLines:
         return _values(self._lines.rest())
 
 
-class _NoFraming:
-    """Collector of a reply that is neither JSON nor an event stream; its first bytes are enough for a message."""
+class _OtherText:
+    """Collector of a reply that begins like neither JSON nor an event stream, until one of them begins behind a line.
+
+    Where none does, its first bytes are enough for a message.
+    """
 
     def __init__(self, detected: DetectedFraming) -> None:
         self._detected = detected
         self._kept = bytearray()
+        self._has_document = False
 
     def feed(self, data: bytes) -> list[bytes]:
-        self._kept += data[: max(0, _KEPT - len(self._kept))]
-        if len(self._kept) == _KEPT:
+        self._kept += data
+        if self._has_document:
+            return []
+        if document_start(self._kept) is not None:
+            self._has_document = True
+        elif (match := _LATER_EVENT.search(self._kept, 0, MOST_BEFORE)) and self._kept[:1] != b"<":
+            self._detected.follow(ServerSentEvents())
+            return self._detected.feed(bytes(self._kept[match.end() :]))
+        elif len(self._kept) >= MOST_BEFORE:
             self.rest()
         return []
 
     def rest(self) -> list[bytes]:
-        self._detected.document, self._detected.is_neither = bytes(self._kept), True
+        document = embedded_document(bytes(self._kept)) if self._has_document else None
+        self._detected.document = bytes(self._kept[:MOST_BEFORE]) if document is None else document
+        self._detected.is_neither = document is None
         return []
-
-
-def _split_document(data: bytes) -> tuple[bytes | None, list[bytes]]:
-    """Return a document without the comments and the mark of the end that follow it, or the events of an array."""
-    if not is_json(data):
-        trimmed = _without_trailer(data)
-        data = trimmed if is_json(trimmed) else data
-    if data.startswith(b"[") and data[1:64].lstrip().startswith(b"{") and data.count(b"{") <= _MAX_ELEMENTS:
-        with contextlib.suppress(ValueError, RecursionError):
-            elements = [bytes(element) for element in msgspec.json.decode(data, type=list[msgspec.Raw])]
-            if all(element.startswith(b"{") for element in elements):
-                return None, elements
-    return data, []
-
-
-def _without_trailer(data: bytes) -> bytes:
-    tail = data[-_LONGEST_TRAILER:]
-    size = len(data) - len(tail)
-    while True:
-        tail = tail.rstrip(_PADDING)
-        start = max(tail.rfind(b"\n"), tail.rfind(b"\r")) + 1
-        if tail.endswith(DONE):
-            tail = tail.removesuffix(DONE).rstrip().removesuffix(b"data:")
-        elif start and tail.startswith(b":", start):
-            tail = tail[:start]
-        else:
-            return data[:size] + tail
 
 
 def split_lines(event: bytes) -> list[bytes]:

@@ -8,10 +8,11 @@ from collections.abc import AsyncIterable, AsyncIterator, Callable
 
 import httpx
 
-from ..dialects.base import Delta, StreamReader
-from ..dialects.reading.events import is_json
-from ..errors import MalformedResponseError
-from .wire import Reply
+from ...dialects.base import Delta, StreamReader
+from ...dialects.reading.framing.documents import is_json
+from ...errors import MalformedResponseError
+from ..wire import Reply
+from .charsets import MARKS, Transcoder, as_utf8, named_charset
 
 MAX_REPLY_SIZE = 64 << 20
 """Bytes of one answer, unpacked; a longer one would fill the memory."""
@@ -59,7 +60,7 @@ class UnfinishedStreamError(Exception):
 
 
 def body_stream(reply: Reply) -> AsyncIterable[bytes]:
-    """Return the unpacked pieces of a body.
+    """Return the unpacked pieces of a body, in UTF-8.
 
     Raises
     ------
@@ -67,35 +68,54 @@ def body_stream(reply: Reply) -> AsyncIterable[bytes]:
         For a coding that was not asked for, and for more than one.
     """
     stream, packed = reply.pieces(), reply.header("content-encoding")
+    charset = named_charset(reply.header("content-type"))
     if packed is None:
-        return _unpack_unnamed(stream)
+        return _unpack_unnamed(stream, charset)
     named = (part.strip().lower() for part in packed.split(","))
     codings = [coding for coding in named if coding not in ("", "identity")]
     if len(codings) > 1:
         raise UnreadableBodyError(f"its answer is packed {len(codings)} times ({', '.join(codings)[:80]})")
     if not codings:
-        return _unpack_unnamed(stream)
+        return _unpack_unnamed(stream, charset)
     if codings[0] not in _ZLIB_BITS:
         raise UnreadableBodyError(
             f"its answer is in the coding {codings[0][:40]!r}, which was not asked for ({ACCEPTED_CODINGS} were)"
         )
-    return _unpack(stream, codings[0])
+    return _transcode(_unpack(stream, codings[0]), charset)
 
 
-async def _unpack_unnamed(stream: AsyncIterable[bytes]) -> AsyncIterator[bytes]:
+async def _unpack_unnamed(stream: AsyncIterable[bytes], charset: str | None) -> AsyncIterator[bytes]:
     """Yield a stream, unpacked if it is gzip; some gateways pack a body and leave the header out."""
-    rest, first = aiter(stream), b""
-    async for piece in rest:
-        first += piece
-        if not _GZIP.startswith(first[: len(_GZIP)]) or len(first) >= len(_GZIP):
-            break
-    if first.startswith(_GZIP):
-        async for piece in _unpack(_chain([first], rest), "gzip"):
-            yield piece
-        return
-    yield first
+    rest = aiter(stream)
+    first = await _beginning(rest, (_GZIP, *MARKS))
+    is_packed = first.startswith(_GZIP)
+    if is_packed or Transcoder(first, charset).is_needed:
+        pieces = _chain([first], rest)
+        rest = _transcode(_unpack(pieces, "gzip") if is_packed else pieces, charset)
+    else:
+        yield first
     async for piece in rest:
         yield piece
+
+
+async def _transcode(stream: AsyncIterator[bytes], charset: str | None) -> AsyncIterator[bytes]:
+    """Yield a stream in UTF-8."""
+    first = await _beginning(stream, MARKS)
+    transcoder = Transcoder(first, charset)
+    async for piece in _chain([first], stream):
+        yield transcoder.feed(piece) if transcoder.is_needed else piece
+    if transcoder.is_needed:
+        yield transcoder.feed(b"", final=True)
+
+
+async def _beginning(stream: AsyncIterator[bytes], marks: tuple[bytes, ...]) -> bytes:
+    """Return the first bytes of a stream, enough to know with which of the marks they begin."""
+    first = b""
+    async for piece in stream:
+        first += piece
+        if not any(mark.startswith(first) and mark != first for mark in marks):
+            break
+    return first
 
 
 async def _unpack(stream: AsyncIterable[bytes], coding: str) -> AsyncIterator[bytes]:
@@ -230,7 +250,7 @@ class Body:
         """
         whole = reply.whole_document()
         if whole is not None and len(whole) <= self.max_size:  # nearly every reply
-            self._pieces.append(whole)
+            self._pieces.append(whole if whole.isascii() else as_utf8(whole, reply.header("content-type")))
             return
         pieces, size, has_begun = self._pieces, 0, make_reader is None
         stream = aiter(body_stream(reply))
