@@ -109,6 +109,7 @@ STRIPPED = """() => {
 SANITISED = """(css) => {
     document.querySelector('style').remove();
     for (const styled of document.querySelectorAll('[style]')) styled.style = '';
+    for (const hidden of document.querySelectorAll('[hidden]')) hidden.hidden = false;
     document.head.append(Object.assign(document.createElement('style'), {textContent: css}));
 }"""
 
