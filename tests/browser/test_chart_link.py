@@ -158,8 +158,11 @@ INKS = "all => [...new Set(all.map((e) => getComputedStyle(e).fill))]"
 
 def test_the_selections_of_charts_have_names_for_screen_readers(offline: Page, tmp_path: Path) -> None:
     points = alt.Chart(alt.InlineData(values=[{"x": 1}, {"x": 2}])).encode(x="x:Q")
-    brushed = (points.mark_tick(), points.mark_rect())
-    own = alt.vconcat(*(alt.layer(points.mark_rule(), one.add_params(alt.selection_interval())) for one in brushed))
+    brushed = (
+        points.mark_tick().add_params(alt.selection_interval(encodings=["x"])),
+        points.mark_rect().add_params(alt.selection_interval()),
+    )
+    own = alt.vconcat(*(alt.layer(points.mark_rule(), mark) for mark in brushed))
     for number, chart in enumerate((deluge_nb.offline(own), token_chart(LogprobView(FRANCE)))):
         chart.save(page := tmp_path / f"{number}.html")
         offline.goto(page.as_uri())
