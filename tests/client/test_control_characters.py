@@ -106,7 +106,8 @@ def test_a_reply_that_is_no_http_is_reported_in_one_line(server: FaultServer, li
     client = LLMClient("m", base_url=f"{server.url}?key=k4711", max_attempts=1)
     (response,) = client.process_prompts_sync(["?"], show_progress=False)
     message = response.error_message or ""
-    assert ": its answer is no HTTP: it begins with" in message
+    assert ": its answer is no HTTP: " in message
+    assert f"; it begins with {line.rstrip()!r}" in message
     assert not COMMAND.search(message)
     assert "\n" not in message
     assert "4711" not in message
