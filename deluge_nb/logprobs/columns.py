@@ -262,7 +262,9 @@ def has_repeats(alternative: NDArray[np.integer], logprob: Floats, offsets: Ints
     """Return whether a list of alternatives, by their indices in a vocabulary, repeats one with its log-probability."""
     if len(alternative) <= FEW:
         few, ends = alternative.tolist(), offsets.tolist()
-        if all(len(set(few[start:stop])) == stop - start for start, stop in pairwise(ends)):
+        if len(set(few)) == len(few) or all(
+            len(set(few[start:stop])) == stop - start for start, stop in pairwise(ends)
+        ):
             return False
         pairs = list(zip(few, _bits(logprob).tolist(), strict=True))
         return any(len(set(pairs[start:stop])) < stop - start for start, stop in pairwise(ends))

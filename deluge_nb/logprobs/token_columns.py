@@ -197,7 +197,7 @@ class TokenColumns:
     @property
     def most_alternatives(self) -> int:
         """Length of the longest list of alternatives."""
-        return int(np.maximum.reduce(self._offsets[1:] - self._offsets[:-1], initial=0))
+        return int(self._offsets[-1] - self._offsets[0] if len(self) == 1 else self.top_counts.max(initial=0))
 
     @property
     def tokens(self) -> list[str]:
