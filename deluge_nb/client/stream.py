@@ -60,7 +60,7 @@ class Stream:
     ) -> None:
         self._batch = batch
         self._hide, self._keep = hide, keep
-        self._is_awaited = False
+        self._is_awaited = self._is_entered = self._is_delivered = False
         self._answer = answer = StreamedAnswer(batch)
         try:
             answer.work.start()
@@ -164,25 +164,25 @@ class Stream:
         raise StopAsyncIteration
 
     def __enter__(self) -> Self:
+        self._is_entered = True
         return self
 
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
         try:
             self.close()
-            if error is not None:
-                self._keep(self._batch, error)
+            self._leave(error)
         except BaseException as late:
             self._keep(self._batch, late)
             raise
 
     async def __aenter__(self) -> Self:
+        self._is_entered = True
         return self
 
     async def __aexit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
         try:
             await self.aclose()
-            if error is not None:
-                self._keep(self._batch, error)
+            self._leave(error)
         except BaseException as late:
             self._keep(self._batch, late)
             raise
@@ -200,7 +200,15 @@ class Stream:
 
     def _deliver(self) -> None:
         """Note that the loop has got the whole answer, which therefore need not be kept; one that was stopped is."""
-        if not self._answer.listener.stopped:
+        self._is_delivered = not self._answer.listener.stopped
+        # Inside a block the answer is let go by its last step: an interrupt may come before the first.
+        if self._is_delivered and not self._is_entered:
+            self._hide(self._batch)
+
+    def _leave(self, error: BaseException | None) -> None:
+        if error is not None:
+            self._keep(self._batch, error)
+        elif self._is_delivered:
             self._hide(self._batch)
 
     def _next_token(self) -> StreamedToken | None:

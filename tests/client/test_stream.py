@@ -13,6 +13,8 @@ import sys
 import textwrap
 import threading
 import time
+from contextlib import suppress
+from types import FrameType
 from typing import Any
 
 import pytest
@@ -31,6 +33,7 @@ from deluge_nb import (
     register_endpoint,
 )
 from deluge_nb.client.calls.streamed import _Texts
+from deluge_nb.client.stream import Stream
 from deluge_nb.dialects.base import Delta
 from deluge_nb.errors import MalformedResponseError
 from tests.openai_server import ChatServer, Reply, Seen, chat, chunks, entry, error, event, says
@@ -439,6 +442,27 @@ def test_leaving_the_block_ends_the_stream_and_keeps_what_came(server: ChatServe
     assert response.note == "interrupted"
     assert not response.is_error
     assert asked.interrupted == [response]
+
+
+@pytest.mark.parametrize("interrupted", [False, True])
+def test_an_interrupt_at_the_first_step_of_leaving_the_block_keeps_a_delivered_answer(
+    server: ChatServer, interrupted: bool
+) -> None:
+    asked, tracing = client(), sys.gettrace()
+
+    def interrupt(frame: FrameType, event: str, _: object) -> None:
+        if frame.f_code is Stream.__exit__.__code__:
+            raise KeyboardInterrupt
+
+    try:
+        with suppress(KeyboardInterrupt), asked.stream("?") as stream:
+            list(stream)
+            if interrupted:
+                sys.settrace(interrupt)
+    finally:
+        sys.settrace(tracing)
+    assert stream.response is not None
+    assert asked.interrupted == ([stream.response] if interrupted else [])
 
 
 def test_a_stream_can_be_ended_before_anything_has_come(server: ChatServer) -> None:

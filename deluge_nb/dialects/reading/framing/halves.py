@@ -26,6 +26,7 @@ class Halves:
     def __init__(self) -> None:
         # The first half that ended the text of a place, by the names of its fields and the numbers of its choices.
         self._held: dict[tuple[str | int, ...], str] = {}
+        self._is_cut = False
 
     def join(self, event: bytes) -> bytes:
         """Return an event with the second half of each character beside its first, which is taken from the text before.
@@ -39,6 +40,8 @@ class Halves:
             value = parse_json(event.decode("utf-8", "replace"))
         except (ValueError, RecursionError):
             return event
+        # The other half of a token follows only where that of the text does.
+        self._is_cut = _has_cut_text(value)
         return json.dumps(self._read(value, ())).encode()
 
     def _read(self, value: Any, path: tuple[str | int, ...]) -> Any:
@@ -49,7 +52,7 @@ class Halves:
                 return self._join(value, path)
             if _are_rows(value):
                 is_sequence = not path or path[-1] not in _ALTERNATIVES
-                return _with_tokens(value, self._join(_tokens(value), path)) if is_sequence else value
+                return _with_tokens(value, self._join(_tokens(value), path, self._is_cut)) if is_sequence else value
             return [self._read(item, path) for item in value]
         if isinstance(value, dict):
             index = value.get("index")
@@ -57,12 +60,12 @@ class Halves:
             return {name: self._read(item, (*path, name)) for name, item in value.items()}
         return value
 
-    def _join(self, texts: Sequence[str], path: tuple[str | int, ...]) -> list[str]:
+    def _join(self, texts: Sequence[str], path: tuple[str | int, ...], may_hold: bool = True) -> list[str]:
         held = self._held.pop(path, "") if any(texts) else ""
         first, *texts = join_halves([held, *texts])
         if first:  # the other half has not come
             texts[0] = first + texts[0]
-        if texts and _ends_in_half(texts[-1]):
+        if may_hold and texts and _ends_in_half(texts[-1]):
             texts[-1], self._held[path] = texts[-1][:-1], texts[-1][-1]
         return texts
 
@@ -91,6 +94,14 @@ def join_halves(texts: Sequence[str]) -> list[str]:
 
 def _ends_in_half(text: str) -> bool:
     return "\ud800" <= text[-1:] <= "\udbff"
+
+
+def _has_cut_text(value: Any) -> bool:
+    """Return whether a text that is no token's ends in the first half of a character."""
+    if isinstance(value, str):
+        return _ends_in_half(value)
+    items = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return not _are_rows(value) and any(map(_has_cut_text, items))
 
 
 def _begins_with_half(text: str) -> bool:
