@@ -87,6 +87,9 @@ class _Reply(msgspec.Struct):
     error: Any = None
 
 
+_decode_reply = msgspec.json.Decoder(_Reply).decode
+
+
 def build_request(ask: Ask) -> Request:
     """Return the HTTP request for an ask."""
     params = ask.params
@@ -293,7 +296,7 @@ def _split_table(body: bytes, ask: Ask) -> tuple[bytes, _Reply, Logprobs | None]
         return None
     rest = b"%bnull,%b" % (body[:start], body[end:])
     try:
-        reply = msgspec.json.decode(rest, type=_Reply)
+        reply = _decode_reply(rest)
         choices = reply.choices
         if choices and len(choices) == 1 and bytes(choices[0].logprobs) == b"null":
             remarks: list[str] = []

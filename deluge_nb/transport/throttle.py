@@ -292,7 +292,7 @@ class Pause:
     @property
     def is_on(self) -> bool:
         """True if requests must wait; nearly always, none must."""
-        return self._until > asyncio.get_running_loop().time()
+        return self._until > -math.inf and self._until > asyncio.get_running_loop().time()
 
     async def wait(self) -> None:
         """Wait until requests may leave again."""

@@ -241,9 +241,12 @@ def test_a_connection_is_used_again_where_the_server_keeps_it(reply: bytes, conn
 
 
 def test_a_header_cannot_hold_a_line_break() -> None:
-    backend = DirectBackend("http://127.0.0.1:9/v1", Timeouts(1, 1))
+    async def send() -> None:
+        backend = DirectBackend("http://127.0.0.1:9/v1", Timeouts(1, 1))
+        await backend.send("POST", "http://127.0.0.1:9/v1/x", {"X-Own": "a\r\nX-Other: b"}, b"{}")
+
     with pytest.raises(ValueError, match="line break"):
-        portal.run(backend.send("POST", "http://127.0.0.1:9/v1/x", {"X-Own": "a\r\nX-Other: b"}, b"{}"))
+        portal.run(send())
 
 
 class Wire(asyncio.Transport):

@@ -52,6 +52,8 @@ class DirectBackend:
     """Secrets on the way to the server: there are none."""
 
     def __init__(self, url: str, timeouts: Timeouts) -> None:
+        # Asked for once: each look for the running loop asks the system for the process, too.
+        self._loop = asyncio.get_running_loop()
         address = httpx.URL(url)
         self._host, self._port = address.raw_host.decode(), address.port or _PORTS[address.scheme]
         self._authority = address.netloc.decode()
@@ -104,13 +106,13 @@ class DirectBackend:
 
     async def _reuse(self) -> Connection | None:
         """Return an idle connection; None if there is none that the server still keeps."""
-        if self._idle and _now() - self._idle[-1][1] > _DOUBTFUL:
+        if self._idle and self._loop.time() - self._idle[-1][1] > _DOUBTFUL:
             # The loop reads what has arrived: if it was busy, the ends of connections may be unread.
             await asyncio.sleep(0)
             await asyncio.sleep(0)
         while self._idle:
             connection, since = self._idle.pop()
-            if connection.is_open and _now() - since < _KEPT:
+            if connection.is_open and self._loop.time() - since < _KEPT:
                 return connection
             connection.close()
         return None
@@ -123,7 +125,7 @@ class DirectBackend:
         httpx.TransportError
             When there is none.
         """
-        loop, connected = asyncio.get_running_loop(), None
+        loop, connected = self._loop, None
         try:
             async with asyncio.timeout(self._timeouts.connect):
                 addresses = await self._addresses()
@@ -155,10 +157,10 @@ class DirectBackend:
             return socket.getaddrinfo(
                 self._host, self._port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST | socket.AI_NUMERICSERV
             )
-        loop, lookup = asyncio.get_running_loop(), self._lookup
-        is_old = _now() - self._looked_up > _RESOLVED
+        loop, lookup = self._loop, self._lookup
+        is_old = self._loop.time() - self._looked_up > _RESOLVED
         if lookup is None or (lookup.done() and (is_old or lookup.cancelled() or lookup.exception() is not None)):
-            self._looked_up = _now()
+            self._looked_up = self._loop.time()
             asked = loop.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM, flags=socket.AI_ADDRCONFIG)
             self._lookup = lookup = loop.create_task(asked)
         return await asyncio.shield(lookup)
@@ -168,26 +170,22 @@ class DirectBackend:
         self._busy.discard(connection)
         if not connection.finish():
             return
-        self._idle.append((connection, _now()))
+        self._idle.append((connection, self._loop.time()))
         if self._sweeper is None:
-            self._sweeper = asyncio.get_running_loop().call_later(_KEPT, self._sweep)
+            self._sweeper = self._loop.call_later(_KEPT, self._sweep)
 
     def _sweep(self) -> None:
         """Close connections that have been idle for too long."""
-        self._sweeper, oldest = None, _now() - _KEPT
+        self._sweeper, oldest = None, self._loop.time() - _KEPT
         while self._idle and self._idle[0][1] <= oldest:
             self._idle.pop(0)[0].close()
         if self._idle:
             wait = max(self._idle[0][1] - oldest, 0.1)
-            self._sweeper = asyncio.get_running_loop().call_later(wait, self._sweep)
+            self._sweeper = self._loop.call_later(wait, self._sweep)
 
     def _forget(self, connection: Connection) -> None:
         self._busy.discard(connection)
         self._idle = [kept for kept in self._idle if kept[0] is not connection]
-
-
-def _now() -> float:
-    return asyncio.get_running_loop().time()
 
 
 def _reason(error: OSError) -> str:
