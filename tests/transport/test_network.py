@@ -301,6 +301,7 @@ def test_chunks_are_read_however_they_arrive(body: bytes, size: int, lengths: li
         ({"HTTPS_PROXY": "proxy:3128"}, "https://api.example/v1", "http://proxy:3128"),
         ({"HTTP_PROXY": "http://proxy:3128"}, "https://api.example/v1", None),
         ({"ALL_PROXY": "http://proxy:1"}, "https://api.example/v1", "http://proxy:1"),
+        ({"HTTPS_PROXY": " ", "ALL_PROXY": " http://proxy:1\t"}, "https://api.example/v1", "http://proxy:1"),
         ({"HTTPS_PROXY": "http://proxy:1", "NO_PROXY": "api.example"}, "https://api.example/v1", None),
     ],
 )

@@ -43,7 +43,7 @@ class ProxySetting:
             advice = "pass transport=httpx.AsyncHTTPTransport(proxy=…), which needs httpx[socks], or set an HTTP proxy"
             reason = f"{self.setting} names the proxy {_masked(text)!r}, and {scheme} is not spoken here; {advice}"
         else:
-            return httpx.URL(text.strip())
+            return httpx.URL(text)
         del text
         raise PermanentConnectError(reason)
 
@@ -63,7 +63,7 @@ def proxy_for(url: str) -> ProxySetting | None:
     host, port = parts.hostname, parts.port or {"http": 80, "https": 443}.get(parts.scheme, 0)
     if not host or is_this_machine(url) or _is_exempt(host, port) or urllib.request.proxy_bypass(host):
         return None
-    proxies = urllib.request.getproxies()
+    proxies = {name: proxy.strip() for name, proxy in urllib.request.getproxies().items()}
     kind = parts.scheme if proxies.get(parts.scheme) else "all"
     proxy = proxies.get(kind)
     if not proxy:
