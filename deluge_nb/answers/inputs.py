@@ -20,6 +20,7 @@ from ..prompts import (
     check_characters,
     check_no_table,
     check_present,
+    is_missing,
     to_list,
 )
 from ..text.counts import pluralize
@@ -298,30 +299,35 @@ def _fill_parts(parts: Sequence[str], values: Any, where: str, setting: str) -> 
     """Fill the parts of one template; a part without placeholders is text, but one part must have some."""
     if isinstance(values, str):
         values = (values,)
-    check_present(values, where)
+    else:
+        check_present(values, where)
     if not isinstance(values, (tuple, Mapping, Sequence)) or isinstance(values, bytes):
         raise SettingError(
             f"{where} must be a text, a tuple or a dict, not {type(values).__name__}.", setting=where, value=values
         )
     is_named = not isinstance(values, tuple) and isinstance(values, Mapping)
     by_name = dict(values) if is_named else {str(i): value for i, value in enumerate(values)}
-    numbers = itertools.count()
-
-    def fill(placeholder: re.Match[str]) -> str:
-        name = placeholder[1] or str(next(numbers))
-        if name in by_name:
-            at = where if len(by_name) == 1 else f"{where}[{repr(name) if is_named else name}]"
-            check_present(by_name[name], at)
-            return str(by_name[name])
-        if not name.isdigit() and not is_named:
-            return placeholder[0]
-        available = ", ".join(map(repr, by_name)) if is_named else pluralize(len(by_name), "value")
-        raise SettingError(
-            f"{setting} asks for {{{name}}}, and {where} has {available or 'none'}.", setting=where, value=values
-        )
-
-    texts = [_PLACEHOLDER.sub(fill, part) for part in parts]
-    if not any(not name or name in by_name for part in parts for name in _names_in(part)):
+    texts, is_filled, numbers = [], False, itertools.count()
+    for part in parts:
+        pieces = list(_pieces(part))
+        for place in range(1, len(pieces), 2):
+            name = pieces[place] or str(next(numbers))
+            if name in by_name:
+                value, is_filled = by_name[name], True
+                if is_missing(value):
+                    check_present(value, where if len(by_name) == 1 else f"{where}[{repr(name) if is_named else name}]")
+                pieces[place] = str(value)
+            elif not name.isdigit() and not is_named:
+                pieces[place] = f"{{{name}}}"
+            else:
+                available = ", ".join(map(repr, by_name)) if is_named else pluralize(len(by_name), "value")
+                raise SettingError(
+                    f"{setting} asks for {{{name}}}, and {where} has {available or 'none'}.",
+                    setting=where,
+                    value=values,
+                )
+        texts.append("".join(pieces))
+    if not is_filled:
         whole = "\n".join(parts)
         placeholders = list(_PLACEHOLDER.finditer(whole))
         raise _without_placeholder(whole, placeholders, where, setting, next(iter(by_name), "0") if is_named else "0")
@@ -329,9 +335,9 @@ def _fill_parts(parts: Sequence[str], values: Any, where: str, setting: str) -> 
 
 
 @lru_cache(256)
-def _names_in(template: str) -> list[str]:
-    """Return the names of a template's placeholders, which are the same for thousands of inputs."""
-    return _PLACEHOLDER.findall(template)
+def _pieces(template: str) -> tuple[str, ...]:
+    """Return the texts of a template and between them the names of placeholders, the same for thousands of inputs."""
+    return tuple(_PLACEHOLDER.split(template))
 
 
 def _without_placeholder(
