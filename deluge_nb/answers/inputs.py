@@ -307,7 +307,7 @@ def _fill_parts(parts: Sequence[str], values: Any, where: str, setting: str) -> 
         )
     is_named = not isinstance(values, tuple) and isinstance(values, Mapping)
     by_name = dict(values) if is_named else {str(i): value for i, value in enumerate(values)}
-    texts, is_filled, numbers = [], False, itertools.count()
+    texts, is_filled, numbers = list[str](), False, itertools.count()
     for part in parts:
         pieces = list(_pieces(part))
         for place in range(1, len(pieces), 2):
