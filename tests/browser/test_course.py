@@ -284,7 +284,7 @@ def test_the_widgets_of_all_other_lessons_are_played_by_keyboard_and_outlive_the
             tick(learner, cell, heads)
         else:
             bet(learner, cell)
-            expect(cell.get_by_text("2 of 8: ")).to_be_visible()
+            expect(cell.get_by_text("2 of 6: ")).to_be_visible()
             expect(cell.get_by_role("slider").first).to_be_focused()
         learner.walk_to(cell, "Shift+Tab")
         if index < len(sources) - 1:

@@ -135,6 +135,17 @@ def test_a_game_ends_after_its_last_question() -> None:
     assert game.report("model").accuracy.value == 1.0
 
 
+def test_of_equally_many_chips_the_first_word_shown_is_the_answer() -> None:
+    game = Bets(QUESTIONS, SHARES, chips=6)
+    first = [game.options[0]]
+    game.bet([2, 2, 2])
+    first.append(game.options[0])
+    game.bet([3, 3])
+    right = [word == question.options[0] for word, question in zip(first, QUESTIONS, strict=True)]
+    assert game.report().correct.tolist() == right
+    assert not all(right)
+
+
 def test_the_static_form_of_bets_escapes_what_was_played() -> None:
     game = Bets(QUESTIONS, SHARES, chips=2)
     game.bet([1, 1, 0])

@@ -90,7 +90,7 @@ def price(kind: str) -> float:
 def write_marked(count: int, *, begin: str = "", push: float = PUSH, seed: int = 0) -> list[str]:
     """Return tokens that the embedded model writes with a watermark.
 
-    At each step the odds of every green token are multiplied before one is drawn.
+    At each step the probability of every green token is multiplied; all are divided by their new sum, and one is drawn.
 
     Parameters
     ----------
@@ -99,7 +99,7 @@ def write_marked(count: int, *, begin: str = "", push: float = PUSH, seed: int =
     begin
         The text to continue; by default that of the first recorded text.
     push
-        The factor of the odds; 1 for no watermark.
+        The factor of the probabilities of green tokens; 1 for no watermark.
     seed
         The seed of the draws.
     """
@@ -175,10 +175,6 @@ def smallest_p(text: str, keys: int = _KEYS) -> float:
     return min(count_green(tokens, f"key {number}").p for number in range(keys))
 
 
-def _lengths() -> Sequence[Any]:
-    return (length_figure(80),)
-
-
 def _z() -> Key:
     return Key(
         (34 - 24.5) / 3.5,
@@ -250,7 +246,8 @@ LESSON = Lesson(
                     ],
                 )
             },
-            "The standard deviation of forty coins is about three, so 28 is more than two of them away.",
+            "The usual distance from 20, the *standard deviation*, is about three for forty coins. So 28 is more than two "
+            "standard deviations from 20.",
         ),
         "10.2": Reveal(
             {
@@ -266,8 +263,7 @@ LESSON = Lesson(
                     ],
                 )
             },
-            "Where the model is nearly certain, a push changes nothing. Only undecided places can carry a mark.",
-            _lengths,
+            "Where the model is nearly certain, multiplying by eight changes little. Only undecided places can carry a mark.",
         ),
         "10.3": Reveal(
             {
@@ -283,7 +279,8 @@ LESSON = Lesson(
                     ],
                 )
             },
-            "Nobody has marked this text. Search long enough, and coins look like a proof.",
+            "Nobody has marked this text. The smallest of 1,000 honest p-values is often near 1 in 1,000. Search long enough, "
+            "and coins look like a proof.",
         ),
     },
     exercises={"10.1": _z, "10.2": _needed, "10.3": _meaning},

@@ -62,9 +62,9 @@ def _odds_at_two() -> Key:
         math.sqrt(odds),
         "Odds are raised to the power 1/T, here ½: the square root.",
         [
-            Mistake(odds / 2, "The temperature divides the *logarithm* of the odds, not the odds."),
+            Mistake(odds / 2, "The odds are not divided by the temperature: raise them to the power 1/T."),
             Mistake(odds, "Those are the odds at temperature 1: they change with the temperature."),
-            Mistake(odds**2, "That would be temperature ½: at higher temperatures odds come closer to 1."),
+            Mistake(odds**2, "That is farther from 1: a higher temperature brings odds closer to 1."),
             Mistake(2 * odds, "Odds are raised to a power, not multiplied, and the power is 1/T."),
         ],
         tolerance=0.03,
@@ -110,7 +110,7 @@ LESSON = Lesson(
                     lambda: _at(2.0),
                     mistakes=[
                         Mistake(0.4, "Half as probable? Temperature does not divide probabilities."),
-                        Mistake(0.42, "So say tools that make the listed tokens add up to 1."),
+                        Mistake(0.42, "Some tools print this: they share out all probability among the listed tokens."),
                         Mistake(0.8, "It would stay so only at temperature 1."),
                     ],
                 )
@@ -120,8 +120,8 @@ LESSON = Lesson(
         "3.2": Reveal(
             {"tail": Guess("everything that is not listed, at temperature 2", _tail)},
             "At temperature 1 it was about three in a hundred. There are nearly 50,000 such tokens, and heat lifts all of "
-            "them. The blue bar is the truth, over all tokens. With the 20 listed ones alone, you know only the grey bar. "
-            "Some tools make the 20 add up to 1. They show the tick, which is *impossible*: it is outside the grey bar.",
+            "them. Blue bars: the truth. Grey bars: where a listed token may lie if you see only the list. Ticks: the "
+            "numbers of tools that make the list add up to 1. A tick outside its grey bar is *impossible*.",
             _two,
         ),
     },

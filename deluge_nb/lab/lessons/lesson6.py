@@ -72,18 +72,18 @@ def _cold() -> Sequence[Any]:
     return (posterior_figure(_COLD),)
 
 
-def _one_in_a_hundred() -> Key:
+def _four_in_a_hundred() -> Key:
     return Key(
-        _found(0.01),
-        "In 1,000 letters: 10 of praise and 99 false alarms, so 10 of 109.",
+        _found(0.04),
+        "In 1,000 letters: 40 of praise and 96 false alarms, so 40 of 136.",
         [
             Mistake(
-                0.95, "That is how often the detector is right about *all* letters, not about those it calls praise."
+                0.95, "That is how often the detector was right in the test, where half of the letters were praise."
             ),
             Mistake(1.0, "That is the share of praise that is called praise: turn the condition around."),
-            Mistake(0.01, "That is the base rate, before the detector has said anything."),
+            Mistake(0.04, "That is the base rate, before the detector has said anything."),
             Mistake(_found(0.02), "That was for 1 letter in 50."),
-            Mistake(10 / 118, "The false alarms change, too: a tenth of 990."),
+            Mistake(40 / 140, "Only the other 960 letters can be false alarms: a tenth of those."),
         ],
         tolerance=0.003,
         kind="probability",
@@ -143,7 +143,10 @@ LESSON = Lesson(
                     "praise among those called praise",
                     lambda: _found(0.02),
                     mistakes=[
-                        Mistake(0.95, "That is how often the detector is right about all letters."),
+                        Mistake(
+                            0.95,
+                            "That is how often the detector was right in the test, where half of the letters were praise.",
+                        ),
                         Mistake(0.9, "Praise is so rare that most alarms are false."),
                         Mistake(1.0, "All praise is found, but not all that is found is praise."),
                     ],
@@ -170,5 +173,5 @@ LESSON = Lesson(
             "The same words, the same evidence. Only the base rate differs.",
         ),
     },
-    exercises={"6.1": _one_in_a_hundred, "6.2": _at_one_percent, "6.3": _strongest},
+    exercises={"6.1": _four_in_a_hundred, "6.2": _at_one_percent, "6.3": _strongest},
 )

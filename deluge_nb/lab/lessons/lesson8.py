@@ -92,13 +92,13 @@ def _of_questions(chart: Any, title: str) -> Any:
 
 
 def game() -> Bets:
-    """Return a game of eight recorded questions, half of them on capitals."""
+    """Return a game of six recorded questions, half of them on capitals."""
     questions: list[Question] = []
     shares: list[Floats] = []
-    for name, step in (("capitals", 25), ("cloze", 27)):
+    for name, chosen in (("capitals", slice(28, None, 25)), ("cloze", slice(3, 84, 27))):
         answers = recording(name)
-        questions += answers.questions[3::step]
-        shares += [*answers.shares[3::step]]
+        questions += answers.questions[chosen]
+        shares += [*answers.shares[chosen]]
     return Bets(questions, shares)
 
 
@@ -206,7 +206,7 @@ LESSON = Lesson(
     number=8,
     name="08_can_you_trust_it",
     title="Can you trust 90 %?",
-    learn="test whether a model is right as often as it says, and answer only where it is",
+    learn="test whether a model is right as often as it says, and let it answer only where it is sure enough",
     minutes=45,
     reveals={
         "8.1": Reveal(
@@ -216,8 +216,8 @@ LESSON = Lesson(
                 ),
                 "reviews": Guess("reviews, 70 to 80 % sure", lambda: _right_between(recording("reviews"), *_MIDDLE)),
             },
-            "Capitals: most answers are above 90 %, and there it is about right; below, there are few answers. Reviews: it "
-            "is *much too modest*. One model, two characters: test it on your own questions.",
+            "Capitals: most answers are above 90 %, and there it is right about as often as it says; below, there are few "
+            "answers. Reviews: it is *much too modest*. One model, two characters: test it on your own questions.",
             _diagrams,
         ),
         "8.2": Reveal(
@@ -226,11 +226,14 @@ LESSON = Lesson(
                     "sure and wrong",
                     lambda: float(len(_sure_and_wrong().lines)),
                     "number",
-                    [Mistake(0, "Then it would be too modest: 80 % sure means wrong once in five times.")],
+                    [
+                        Mistake(0, "Then it would be too modest: about five should be wrong."),
+                        Mistake(42, "It would be so if the model were exactly 80 % sure in all 210."),
+                    ],
                 )
             },
             "157 answers are that sure, most of them much surer than 80 %. A calibrated model would have five wrong. Nothing "
-            "in the text of these warns you.",
+            "in these sentences warns you.",
             _statements,
         ),
         "8.3": Reveal(

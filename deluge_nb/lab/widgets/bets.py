@@ -159,6 +159,8 @@ class Bets(FallbackWidget):
     def report(self, of: Literal["you", "model"] = "you") -> CalibrationReport:
         """Return a report on the bets: the largest share of each, against whether it was on the right option.
 
+        Of options with equal shares the first one shown counts, so that evenly spread chips are right only by chance.
+
         Parameters
         ----------
         of
@@ -189,7 +191,8 @@ class Bets(FallbackWidget):
         if not self.history:
             raise SettingError("Nothing was played yet.", setting="of", value=of)
         shares = [bet.share if of == "you" else bet.model_share for bet in self.history]
-        return CalibrationReport([max(share) for share in shares], [share[0] == max(share) for share in shares])
+        answers = [max(self._order(index), key=share.__getitem__) for index, share in enumerate(shares)]
+        return CalibrationReport([max(share) for share in shares], [answer == 0 for answer in answers])
 
     def __repr__(self) -> str:
         played = f"{len(self.history)} of {len(self._questions)} played"
