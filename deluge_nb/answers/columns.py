@@ -123,7 +123,7 @@ class Readings:
 
 @dataclass(frozen=True, slots=True)
 class _Shares:
-    """What :func:`~.first_token.to_classification` makes of one distribution, for many: shape (n,) or (n, answers).
+    """Shares of the answers at many tokens, shape (n,) or (n, answers), as ``to_classification`` gives them for one.
 
     ``label`` is an index. ``is_read`` is False for the rows that must be read one by one.
     """
