@@ -202,7 +202,9 @@ def _read_shares(responses: Sequence[APIResponse], labels: Labels) -> _Shares | 
     if len(labels) < 2 or not any(table is not None for table in tables):
         return None
     try:
-        batch = read_first_tokens(tables, labels, np.zeros(len(tables), np.intp), None, "skip", None)
+        # Answers of several tokens are read without the vocabulary's size, and one bound must mean the same in both.
+        first = np.zeros(len(tables), np.intp)
+        batch = read_first_tokens(tables, labels, first, None, "skip", None, knows_vocabulary=False)
     except Exception:  # read one by one, each answer that cannot be read has its own error
         return None
     return _Shares.of(batch)

@@ -50,7 +50,11 @@ def tables(draw: st.DrawFn) -> Logprobs | None:
     if draw(st.integers(0, 9)) == 0:
         return None
     entries = [draw(entry()) for _ in range(draw(st.sampled_from([1, 1, 1, 1, 2])))]
-    table = Logprobs.from_entries(entries, rounding=draw(st.sampled_from([None, None, 0.0, 1e-3])))
+    table = Logprobs.from_entries(
+        entries,
+        rounding=draw(st.sampled_from([None, None, 0.0, 1e-3])),
+        vocab_size=draw(st.sampled_from([None, 7, 49152])),
+    )
     return table if draw(st.integers(0, 9)) else table.as_other_text()
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -158,6 +158,8 @@ def read_first_tokens(
     forms_unseen: int | Mapping[str, int] | None,
     policy: str,
     rounding: float | None,
+    *,
+    knows_vocabulary: bool = True,
 ) -> LabelDistributionBatch:
     """Return the probabilities of answers at the only token of each table.
 
@@ -171,9 +173,12 @@ def read_first_tokens(
         Index of the token in the response that it was taken from.
     forms_unseen, policy, rounding
         As for :func:`label_distribution_batch`.
+    knows_vocabulary
+        Whether the size of the vocabulary limits what is hidden, where a table has it.
     """
     columns = _LabelColumns(len(tables), labels)
     for group in stack_tables(tables):
+        group = group if knows_vocabulary else replace(group, vocab_size=None)
         _add_group(group, labels, columns, group.tables, forms_unseen, policy, rounding)
     return columns.to_batch(positions)
 
