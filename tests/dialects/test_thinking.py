@@ -30,7 +30,7 @@ from deluge_nb.dialects.reading.thinking.delta import Delta
 from deluge_nb.dialects.reading.thinking.deltas import DeltaSorter
 from deluge_nb.models import COMPATIBLE
 from deluge_nb.prompts import Prompt
-from deluge_nb.text.reasoning import split_reasoning
+from deluge_nb.text.reasoning.whole import split_reasoning
 from tests.openai_server import ChatServer, Reply, entry, event
 
 ASKED = SamplingParams(logprobs=True, top_logprobs=2)
@@ -275,11 +275,52 @@ def test_a_table_of_another_text_stays_one_in_the_cache(server: ChatServer, tmp_
         ("One. <think>a. <think>b</think> c</think>Yes", "b\n\na. c", "One. Yes"),
         ("Models write <think> and </think>.\n<think>a</think>", "a", "Models write <think> and </think>.\n"),
         ("<|start|>assistant<|message|>Yes<|end|>", None, "Yes"),
+        ("Sure! <think>a</thinking>Yes", "a", "Sure! Yes"),
+        ("hm</think >Yes", "hm", "Yes"),
         ("<|start|>assistant to=functions.f<|message|>{}<|call|>", "{}", ""),
     ],
 )
 def test_marks_separate_reasoning_and_answer(text: str, thinking: str | None, answer: str) -> None:
     assert split_reasoning(text) == (thinking, answer)
+
+
+@pytest.mark.parametrize(
+    ("text", "thinking", "answer"),
+    [
+        ("<think>a</thinking>Yes", "a", "Yes"),
+        ("<think>a.\n</reasoning>\n\nYes", "a.", "Yes"),
+        ("[THINK]a</think>Yes", "a", "Yes"),
+        ("<think>a</think\n>Yes", "a", "Yes"),
+        ('<think lang="en">a</THINK  >Yes', "a", "Yes"),
+        ("<think>a</thinking>", "a", ""),
+        # The right tag follows, or the other is what the reasoning is about.
+        ("<think>a</thinking>b</think>Yes", "a</thinking>b", "Yes"),
+        ("<think>a <thinking>b</thinking> c</think >Yes", "a <thinking>b</thinking> c", "Yes"),
+        ("<think>a `</thinking>` b</think>Yes", "a `</thinking>` b", "Yes"),
+        ("<think>a '</thinking>' b", "a '</thinking>' b", ""),
+        ("<think>I write the </thinking> tag.", "I write the </thinking> tag.", ""),
+        ("<think>x</div>y</think>Yes", "x</div>y", "Yes"),
+        ("<think>a</thinking", "a</thinking", ""),
+        ("<|channel|> is a mark of harmony.", None, "<|channel|> is a mark of harmony."),
+        ("assistant<|channel|>x", None, "assistant<|channel|>x"),
+        ("<|channel|>analyses are fun", None, "<|channel|>analyses are fun"),
+        ("<|channel|>ana", None, ""),
+    ],
+)
+def test_marks_that_do_not_fit_are_read_alike_at_once_and_letter_by_letter(
+    text: str, thinking: str | None, answer: str
+) -> None:
+    sorter = DeltaSorter()
+    deltas = [delta for character in text for delta in sorter.sort([Delta(character)])] + sorter.finish()
+    streamed = ["".join(delta.text for delta in deltas if delta.thinking is flag) for flag in (True, False)]
+    assert split_reasoning(text) == (thinking, answer) == (streamed[0] or None, streamed[1])
+
+
+def test_a_doubtful_end_of_reasoning_is_searched_once() -> None:
+    # Minutes, where each letter searched all that waits.
+    sorter, text = DeltaSorter(), "<think>a</thinking>" + "b </ c\n" * 20_000
+    deltas = [delta for character in text for delta in sorter.sort([Delta(character)])] + sorter.finish()
+    assert "".join(delta.text for delta in deltas if not delta.thinking) == text[19:]
 
 
 def test_an_answer_around_its_reasoning_gives_no_number() -> None:

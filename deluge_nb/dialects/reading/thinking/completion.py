@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ....logprobs.table import Logprobs
 from ....logprobs.values import OTHER_TEXT
-from ....text.reasoning import has_mark, split_reasoning, strip_marks
+from ....text.reasoning.whole import has_mark, split_reasoning, strip_marks
 from ..alternatives import wants_none, without_alternatives
 from .rows import first_row, spells
 

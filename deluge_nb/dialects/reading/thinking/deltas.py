@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from ....text.reasoning import ReasoningSplitter, Segment
+from ....text.reasoning.splitter import ReasoningSplitter, Segment
 from .delta import Delta
 from .rows import first_row
 
