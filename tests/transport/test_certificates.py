@@ -212,6 +212,29 @@ def test_a_server_without_tls_is_tried_once() -> None:
     assert len(connections) == 1
 
 
+def test_a_server_that_closes_because_it_expects_tls_is_told_as_that(secure: Any) -> None:
+    assert "write https:// in place of http://" in message(ask(secure[0].replace("https:", "http:")))
+
+
+def test_a_server_that_has_answered_in_plain_text_is_not_asked_for_tls() -> None:
+    with fault_server.running() as server:
+        server.answer = lambda seen, number: fault_server.reply(REPLY) if number == 0 else ["reset"]
+        client = LLMClient("m", base_url=server.url, max_attempts=1)
+        responses = [client.process_prompts_sync(["?"], show_progress=False)[0] for _ in range(2)]
+        client.close()
+    assert responses[0].completion == "Yes"
+    assert "https://" not in message(responses[1])
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_a_proxy_without_tls_is_named(monkeypatch: pytest.MonkeyPatch, scheme: str) -> None:
+    with serving() as (url, _, connections):
+        monkeypatch.setenv("ALL_PROXY", url.removesuffix("/v1").replace("http:", "https:"))
+        told = message(ask(f"{scheme}://somewhere.invalid/v1"))
+    assert "the proxy of ALL_PROXY: it does not speak TLS; write http://" in told
+    assert len(connections) == 1
+
+
 @pytest.mark.parametrize(
     ("variable", "value", "reason"),
     [
@@ -289,7 +312,8 @@ def test_the_password_of_a_proxy_goes_to_it_and_shows_nowhere(monkeypatch: pytes
         ("://user:word-4711@proxy", "must be the address of a proxy"),
         ("socks5://user:word-4711@proxy:1080", r"names the proxy '\*\*\*@proxy:1080', and socks5 is not spoken here"),
         ("socks5h://proxy:1080", r"pass transport=httpx\.AsyncHTTPTransport\(proxy=…\)"),
-        ("http://user:word-4711@127.0.0.1:9", "cannot be reached"),
+        ("http://user:word-4711@127.0.0.1:9", "cannot be reached: Connection refused"),
+        ("0.0.0.0:9", "cannot be reached: Connection refused"),
         ("http://user:word-4711@proxy.invalid:9", "cannot be reached"),
     ],
 )

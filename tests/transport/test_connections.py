@@ -117,7 +117,7 @@ def names(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], list[tuple[
         real, asked = socket.getaddrinfo, list[str]()
 
         def lookup(host: Any, port: Any, *args: Any, flags: int = 0, **options: Any) -> Any:
-            if host != "server.test" or flags & socket.AI_NUMERICHOST:
+            if host not in ("server.test", "fe80::1%zone") or flags & socket.AI_NUMERICHOST:
                 return real(host, port, *args, flags=flags, **options)
             asked.append(host)
             return [
@@ -172,6 +172,25 @@ def test_an_address_that_refuses_does_not_hide_one_that_answers(names: Any) -> N
             url = f"http://server.test:{server.port}/v1"
             backend = backend_for(url)
             assert await ask(backend, url) == (200, b"hi")
+            await backend.aclose()
+
+    run(test)
+
+
+def test_the_zone_of_an_address_stays_on_this_machine(names: Any) -> None:
+    heads: list[bytes] = []
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        heads.append(await reader.readuntil(b"\r\n\r\n"))
+        writer.write(ANSWER)
+
+    async def test() -> None:
+        async with Server(answer) as server:
+            names(lambda: [("127.0.0.1", server.port)])
+            url = f"http://[fe80::1%zone]:{server.port}/v1"
+            backend = backend_for(url)
+            assert (await ask(backend, url))[0] == 200
+            assert f"Host: [fe80::1]:{server.port}\r\n".encode() in heads[0]
             await backend.aclose()
 
     run(test)

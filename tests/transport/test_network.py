@@ -188,6 +188,7 @@ def test_a_reply_is_read_in_every_form_and_however_it_is_cut(name: str) -> None:
     [
         (b"SSH-2.0-OpenSSH_9.2\r\n", "it begins with 'SSH-2.0-OpenSSH_9.2'"),
         (b"HTTP/2 200\r\n\r\n", "it begins with 'HTTP/2 200'"),
+        (b"\x15\x03\x01\x00\x02\x02\x46", "if it speaks TLS, write https:// in place of http://"),
         (b"HTTP/1.1 OK\r\n\r\n", "Invalid status code; it begins with 'HTTP/1.1 OK'"),
         (b"HTTP/1.1 200 OK\r\nnonsense\r\n\r\n", "Invalid header token"),
         (b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\n", "Duplicate Content-Length"),

@@ -19,6 +19,7 @@ from ..certificates import PermanentConnectError, context_for, proxy_login, refu
 from ..secrecy import basic
 from ..wire import Reply, Timeouts
 from .proxies import ProxySetting
+from .reasons import reason_of
 
 _ERRORS = (httpx.TransportError, aiohttp.ClientError, TimeoutError)
 _NOT_CONNECTED = (aiohttp.ClientProxyConnectionError, aiohttp.ClientConnectorError, aiohttp.ClientConnectorDNSError)
@@ -82,13 +83,15 @@ class ProxyBackend:
 
     def _proxy_error(self, error: Exception) -> httpx.ConnectError | None:
         """Return the error for a proxy that cannot be reached; None for any other."""
+        if not isinstance(error, aiohttp.ClientConnectorError) or error.host != self._proxy.url.host:
+            return None
+        who = f"the proxy of {self._proxy_setting}"
+        if isinstance(error, aiohttp.ClientConnectorSSLError | aiohttp.ClientConnectorCertificateError):
+            refused = _as_httpx_error(error)
+            return PermanentConnectError(f"{who}: {refused}") if isinstance(refused, PermanentConnectError) else None
         if type(error) not in _NOT_CONNECTED:
             return None
-        assert isinstance(error, aiohttp.ClientConnectorError)
-        if error.host != self._proxy.url.host:
-            return None
-        reason = error.os_error.strerror or error.os_error
-        return httpx.ConnectError(f"the proxy of {self._proxy_setting} cannot be reached: {reason}")
+        return httpx.ConnectError(f"{who} cannot be reached: {reason_of(error.os_error)}")
 
     def _proxy_options(self) -> dict[str, Any]:
         """Return the address of the proxy and its headers, to be passed on and not kept."""

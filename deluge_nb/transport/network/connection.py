@@ -23,6 +23,10 @@ _MOST_AT_ONCE = 1 << 14
 # Place of `tcpi_bytes_acked` in Linux's `tcp_info`.
 _TCP_INFO = 120
 _LONGEST_EXCERPT = 40
+# First bytes of an alert, with which servers answer what is no TLS.
+_TLS_ALERT = b"\x15\x03"
+USE_HTTPS = "if it speaks TLS, write https:// in place of http://"
+"""Advice for servers that do not answer in plain text."""
 _SWITCHING = 101
 
 
@@ -81,6 +85,11 @@ class Connection(asyncio.Protocol):
     def is_open(self) -> bool:
         """True if a request can be sent."""
         return self._transport is not None and not self._transport.is_closing()
+
+    @property
+    def has_answered(self) -> bool:
+        """True if the server has sent a byte since the request was."""
+        return bool(self._beginning)
 
     def begin(self, request: bytes) -> None:
         """Send a request."""
@@ -229,6 +238,8 @@ class Connection(asyncio.Protocol):
     def _describe(self, error: Exception) -> str:
         if self._head is not None:
             return str(error)
+        if self._beginning.startswith(_TLS_ALERT):
+            return USE_HTTPS
         first = self._beginning.lstrip().partition(b"\n")[0].rstrip()[:_LONGEST_EXCERPT]
         return f"{error}; it begins with {first.decode('utf-8', 'replace')!r}"
 

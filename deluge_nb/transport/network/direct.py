@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
+import re
 import socket
 import ssl
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -20,7 +20,8 @@ from pydantic import SecretStr
 
 from ..certificates import context_for, refusal
 from ..wire import Reply, Timeouts
-from .connection import Connection
+from .connection import USE_HTTPS, Connection
+from .reasons import reason_of
 
 # Seconds for which an idle connection, and the addresses of the server's name, are used again.
 _KEPT, _RESOLVED = 15.0, 10.0
@@ -56,12 +57,14 @@ class DirectBackend:
         self._loop = asyncio.get_running_loop()
         address = httpx.URL(url)
         self._host, self._port = address.raw_host.decode(), address.port or _PORTS[address.scheme]
-        self._authority = address.netloc.decode()
+        # The zone of an address means something on this machine only.
+        self._authority = re.sub(r"%[^\]]*", "", address.netloc.decode())
         self._tls = context_for(url) if address.scheme == "https" else None
         self._timeouts = timeouts
         # Those that were used last are at the end; all are closed with the backend.
         self._idle: list[tuple[Connection, float]] = []
         self._busy: set[Connection] = set()
+        self._has_answered = False
         self._sweeper: asyncio.TimerHandle | None = None
         self._lookup: asyncio.Task[list[_AddressInfo]] | None = None
         self._looked_up = 0.0
@@ -74,9 +77,13 @@ class DirectBackend:
         try:
             connection.begin(request)
             head = await connection.head()
-        except BaseException:
+        except BaseException as error:
+            is_silent = not (connection.has_answered or self._has_answered)
             self._release(connection)
+            if isinstance(error, httpx.ReadError | httpx.RemoteProtocolError) and is_silent and self._tls is None:
+                raise type(error)(f"{error}; {USE_HTTPS}") from None
             raise
+        self._has_answered = True
         return _DirectReply(head.status, head.headers, connection, self)
 
     async def aclose(self) -> None:
@@ -143,7 +150,7 @@ class DirectBackend:
         except (ssl.SSLError, ssl.CertificateError) as error:
             failure = refusal(error) or httpx.ConnectError(str(error))
         except OSError as error:
-            failure = httpx.ConnectError(_reason(error))
+            failure = httpx.ConnectError(reason_of(error))
         else:
             return connection
         if connected is not None:
@@ -186,13 +193,6 @@ class DirectBackend:
     def _forget(self, connection: Connection) -> None:
         self._busy.discard(connection)
         self._idle = [kept for kept in self._idle if kept[0] is not connection]
-
-
-def _reason(error: OSError) -> str:
-    """Return what the system says of a failure, without the call that failed."""
-    if isinstance(error, socket.gaierror) or not error.errno:
-        return error.strerror or str(error)
-    return os.strerror(error.errno)
 
 
 class _DirectReply(Reply):
