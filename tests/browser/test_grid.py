@@ -50,6 +50,17 @@ GROUPS = """() => [...document.querySelector('.deluge-bar').children].filter((e)
         .map((part) => part.getBoundingClientRect());
     return {left, right, top, gaps: parts.slice(1).map((part, at) => part.left - parts[at].right)};
 })"""
+FREE_AT_THE_END = """() => {
+    const parts = [...document.querySelectorAll('.deluge-top, .deluge-top *')];
+    const ends = parts.map((e) => e.getBoundingClientRect().right);
+    return ends[0] - Math.max(...ends.slice(1));
+}"""
+# Hosts leave nothing between the outputs of a cell.
+FREE_BELOW = """main => {
+    main.style.overflow = 'auto';
+    const ends = [main, main.querySelector('.deluge')].map((e) => e.getBoundingClientRect().bottom);
+    return ends[0] - ends[1] - parseFloat(getComputedStyle(main).paddingBottom);
+}"""
 FIRST_LINE = """() => document.querySelector('.deluge-line [data-token]').getBoundingClientRect().top
     - document.querySelector('.deluge').getBoundingClientRect().top"""
 
@@ -69,6 +80,8 @@ def test_controls_have_one_height_one_baseline_and_one_font_size(host: Host, whi
     assert {gap for group in groups for gap in group["gaps"]} == {8}
     between = {round(b["left"] - a["right"], 3) for a, b in itertools.pairwise(groups)}
     assert between == {16}
+    assert page.evaluate(FREE_AT_THE_END) == 0
+    assert page.locator("main").evaluate(FREE_BELOW) == 12
 
 
 @pytest.mark.parametrize("title", ["", "Sky", TITLE])

@@ -90,7 +90,7 @@ export class CardContent {
     if (Number.isNaN(least)) return "";
     let range = least.toFixed(2);
     if (!Number.isFinite(most)) range = `≥ ${range}`;
-    else if (most - least >= 0.005) range += ` – ${most.toFixed(2)}`;
+    else if (most - least >= 0.005) range += `\u00a0–\u00a0${most.toFixed(2)}`;
     return `entropy ${range} bits`;
   }
 
