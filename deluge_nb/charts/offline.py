@@ -38,6 +38,10 @@ _LIVE: dict[str, Any] = {
     "usermeta": {"embedOptions": {"patch": _NAMED_SELECTIONS}},
     "config": {
         "background": "transparent",
+        # Numbers as in the view: 50 %. The other keys are Vega's own; it takes all or none.
+        "locale": {
+            "number": {"decimal": ".", "thousands": ",", "grouping": [3], "currency": ["$", ""], "percent": " %"}
+        },
         "padding": 8,
         "view": {"stroke": None},
         "axis": {"labelFontSize": 12, "titleFontSize": 12, "gridOpacity": 0.35},

@@ -191,10 +191,12 @@ def test_parts_of_a_compound_have_numbers_for_widths(compound: str) -> None:
 @pytest.mark.parametrize("palette", PALETTES)
 @pytest.mark.parametrize("chart", [token_chart, confidence_chart, surprisal_chart, entropy_chart, alternatives_chart])
 def test_a_chart_of_a_view_has_the_palette_of_the_view(chart: Any, palette: Palette) -> None:
-    colors = {text for text in texts_in(chart(LogprobView(table(3), palette=palette)).to_dict()) if text[0] == "#"}
+    colors = {
+        text for text in texts_in(chart(LogprobView(table(3), palette=palette)).to_dict()) if text.startswith("#")
+    }
     other: Palette = "green" if palette == "amber" else "amber"
-    others = {text for text in texts_in(chart(LogprobView(table(3), palette=other)).to_dict()) if text[0] == "#"}
-    plain = {text for text in texts_in(chart(table(3)).to_dict()) if text[0] == "#"}
+    others = {text for text in texts_in(chart(LogprobView(table(3), palette=other)).to_dict()) if text.startswith("#")}
+    plain = {text for text in texts_in(chart(table(3)).to_dict()) if text.startswith("#")}
     assert colors != others
     assert (plain <= colors) is (palette == "amber")
 

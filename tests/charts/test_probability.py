@@ -18,6 +18,8 @@ from deluge_nb import (
     temperature_chart,
 )
 
+from .test_appearance import svg
+
 NAMES = [" coffee", " tea", " black"]
 LOGPROBS = np.log(np.array([0.8, 0.1, 0.05, *[0.0005] * 100]))
 CHARTS = {
@@ -25,13 +27,30 @@ CHARTS = {
     "sampling": sampling_chart(NAMES, [0.5, 0.2, 0.1], [5, 2, 1], total=10),
     "temperature": temperature_chart(NAMES, LOGPROBS, 2, listed=3),
     "posterior": posterior_chart(["It", " rains"], [[0.5, 0.5], [0.7, 0.3], [0.9, 0.1]], ["recipe", "weather"]),
-    "bounds": label_bounds_chart(["yes", "no"], [0.1, 0.4], [0.2, 0.6]),
+    "bounds": label_bounds_chart(["yes", "no"], [0.1, 0.4], [0.2, 0.6], share=[0.2, 0.5]),
+    "frequency": frequency_chart(0.02, 0.95, 0.1),
 }
 
 
 @pytest.mark.parametrize("chart", CHARTS.values(), ids=CHARTS)
 def test_a_chart_is_as_wide_as_its_cell(chart: Any) -> None:
     assert chart.to_dict()["width"] == "container"
+
+
+@pytest.mark.parametrize(
+    ("name", "texts"),
+    {
+        "events": {"Probability", "in the event", "not in it"},
+        "sampling": {"Probability", "drawn", "95 % interval", "truth", "10 draws"},
+        "temperature": {"Probability", "all 103 tokens", "what 3 tokens allow", "made to add up to 1"},
+        "posterior": {"Probability", "before", "It", "·rains", "recipe", "weather"},
+        "bounds": {"Probability", "certain to win", "cannot win", "share", "100 %"},
+        "frequency": {"Of 117 called praise, 19 are praise: 16.2 %", "praise, called praise: 19"},
+    }.items(),
+)
+def test_a_chart_names_its_axes_and_marks(name: str, texts: set[str]) -> None:
+    drawn = {text.text for text in svg(CHARTS[name]).iter("{http://www.w3.org/2000/svg}text")}
+    assert texts <= drawn
 
 
 def test_the_exact_probability_lies_in_the_bounds_and_a_list_that_adds_up_to_one_does_not() -> None:

@@ -21,6 +21,7 @@ from ..width import CONTAINER
 REST = "everything else"
 """The bar of all outcomes that are not listed."""
 
+_TITLE = "Probability"
 # About how many numbers an axis has: more collide in a narrow cell.
 _TICKS = 6
 
@@ -99,9 +100,19 @@ def place_axis(names: Sequence[str]) -> alt.Y:
     return alt.Y("place:O", title=None, axis=axis)
 
 
-def share_axis(end: float = 1.0, title: str = "Probability") -> alt.X:
+def share_axis(end: float = 1.0) -> alt.X:
     """Return the horizontal axis of probabilities from 0 to just above the largest."""
-    return alt.X("probability:Q", title=title, scale=share_scale(end), axis=alt.Axis(format="~%", tickCount=_TICKS))
+    return alt.X("probability:Q", title=_TITLE, scale=share_scale(end), axis=alt.Axis(format="~%", tickCount=_TICKS))
+
+
+def share_field(field: str) -> alt.X:
+    """Return another field on the axis of probabilities: with another title or none, the axis would have none."""
+    return alt.X(f"{field}:Q", title=_TITLE)
+
+
+def mark_legend() -> alt.Legend:
+    """Return the legend of a chart whose layers are different marks."""
+    return alt.Legend(title=None, orient="top", labelLimit=300, symbolType="square", symbolOpacity=1)
 
 
 def share_scale(end: float) -> alt.Scale:

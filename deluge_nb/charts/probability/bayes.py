@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -21,6 +22,8 @@ _COLORS = colors_for()
 _LINES = (_COLORS.line, _COLORS.unsure, "#5b8a3c", "#8a5fb0", "#7a7a7a")
 _DASHES = ([1, 0], [6, 3], [2, 2], [8, 3, 2, 3], [1, 4])
 _SLACK = 1e-6
+# Of the table of dots, CSS pixels: from one to the next, and the width from which on two names of its legend fit.
+_DOT, _TWO_COLUMNS = 13, 420
 # A chart of ten thousand tokens takes a minute.
 _MOST_TOKENS = 1000
 
@@ -72,10 +75,10 @@ def posterior_chart(tokens: Sequence[str], posteriors: ArrayLike, names: Sequenc
     ]
     last = ", ".join(f"{name} {percent(float(p))}" for name, p in zip(labels, values[-1], strict=True))
     description = f"Probability of each hypothesis after each of {len(tokens)} tokens; at the end {last}"
-    axis = alt.Axis(**text_labels(steps), values=list(range(len(steps))), grid=False)
-    x = alt.X(
-        "place:Q", title="after the token", axis=axis, scale=alt.Scale(nice=False, domain=[-0.3, len(tokens) + 0.1])
-    )
+    # Bounded, the last label would be dropped: the end of the line is at the end of the axis.
+    axis = alt.Axis(**text_labels(steps), values=list(range(len(steps))), grid=False, labelBound=False)
+    scale = alt.Scale(nice=False, domain=[-0.3, len(tokens) + 0.3])
+    x = alt.X("place:Q", title="after the token", axis=axis, scale=scale)
     legend = alt.Legend(orient="top", title=None)
     scale = alt.Scale(domain=labels, range=list(_LINES[: len(labels)]))
     dashes = alt.Scale(domain=labels, range=[*_DASHES[: len(labels)]])
@@ -128,7 +131,7 @@ def frequency_chart(
     Examples
     --------
     >>> from deluge_nb import frequency_chart
-    >>> frequency_chart(0.02, 1.0, 0.1).title
+    >>> frequency_chart(0.02, 1.0, 0.1).description.partition("; ")[0]
     'Of 118 called praise, 20 are praise: 16.9 %'
     """
     for setting, share in (
@@ -162,30 +165,35 @@ def frequency_chart(
     counts = {group: count for group, (_, _, count) in zip(groups, cells, strict=True)}
     found = hits + alarms
     share = f": {percent(hits / found)}" if found else ""
-    title = f"Of {found} {called[0]}, {hits} are {names[0]}{share}"
+    lines = [f"Of {found} {called[0]},", f"{hits} are {names[0]}{share}"]
+    title = " ".join(lines)
     scale = alt.Scale(domain=groups, range=[_COLORS.line, _COLORS.line, _COLORS.unsure, _COLORS.sure])
     shapes = alt.Scale(domain=groups, range=["circle", "cross", "square", "diamond"])
-    legend = alt.Legend(title=None, orient="top", columns=2, labelLimit=300, labelExpr=_counted(counts))
+    is_narrow = f"containerSize()[0] < {_TWO_COLUMNS}"
+    # A title or a legend that is wider than the cell would be cut off.
+    heading = alt.Title(alt.ExprRef(f"{is_narrow} ? {json.dumps(lines)} : {json.dumps(title)}"))
+    pairs = alt.ExprRef(f"{is_narrow} ? 1 : 2")
+    legend = alt.Legend(title=None, orient="top", columns=pairs, labelLimit=300, labelExpr=_counted(counts))
     height = -(-total // columns)
+    # In a narrow cell the columns stand closer.
+    across = alt.Scale(domain=[-1, columns], range=[0, alt.ExprRef(f"min(width, {_DOT * columns})")])
     hidden = alt.Axis(labels=False, ticks=False, domain=False, grid=False, title=None)
     words = ", ".join(f"{group}: {count}" for group, count in counts.items())
     return (
         base_chart(rows, f"{title}; {words}")
         .mark_point(filled=True, size=38, opacity=1)
         .encode(
-            x=alt.X("x:Q", axis=hidden, scale=alt.Scale(domain=[-1, columns])),
+            x=alt.X("x:Q", axis=hidden, scale=across),
             y=alt.Y("y:Q", axis=hidden, scale=alt.Scale(domain=[height, -1])),
             color=alt.Color("case:N", scale=scale, legend=legend, sort=groups),
             shape=alt.Shape("case:N", scale=shapes, legend=legend, sort=groups),
             tooltip=[alt.Tooltip("case:N"), alt.Tooltip("of:N")],
         )
-        .properties(width=13 * columns, height=13 * height, title=title)
+        .properties(width=CONTAINER, height=_DOT * height, title=heading)
     )
 
 
 def _counted(counts: dict[str, int]) -> str:
     """Return a Vega expression that writes the number of dots behind each name of a legend."""
-    import json
-
     table = json.dumps({f" {name}": count for name, count in counts.items()})
     return f"datum.label + ': ' + {table}[' ' + datum.label]"

@@ -19,11 +19,13 @@ from .bars import (
     as_floats,
     base_chart,
     in_words,
+    mark_legend,
     outcome_rows,
     place_axis,
     read_names,
     read_shares,
     share_axis,
+    share_field,
     sized,
 )
 
@@ -153,12 +155,18 @@ def sampling_chart(
         alt.Tooltip("high:Q", format=".1%", title="at most"),
         alt.Tooltip("true:N", title="truth"),
     ]
-    x = share_axis(end, "Frequency in the sample; truth")
-    bars = base_chart(rows).mark_bar(color=_COLORS.sure, height=12).encode(y=y, x=x, tooltip=tooltip)
-    spans = base_chart(rows).mark_rule(color=_COLORS.line, strokeWidth=2)
-    spans = spans.encode(y=y, x=alt.X("low:Q", title=None), x2="high:Q", tooltip=tooltip)
-    ticks = base_chart(rows).mark_tick(color=_COLORS.unsure, thickness=3, size=18, opacity=1)
-    ticks = ticks.encode(y=y, x=alt.X("truth:Q", title=None), tooltip=tooltip)
+    bounds = f"{percent(level)} interval"
+    scale = alt.Scale(domain=["drawn", bounds, "truth"], range=[_COLORS.sure, _COLORS.line, _COLORS.unsure])
+    color = alt.Color("mark:N", scale=scale, legend=mark_legend())
+
+    def layer(name: str) -> Any:
+        return base_chart([{**row, "mark": name} for row in rows])
+
+    bars = layer("drawn").mark_bar(height=12).encode(y=y, x=share_axis(end), color=color, tooltip=tooltip)
+    spans = layer(bounds).mark_rule(strokeWidth=2)
+    spans = spans.encode(y=y, x=share_field("low"), x2="high:Q", color=color, tooltip=tooltip)
+    ticks = layer("truth").mark_tick(thickness=3, size=18, opacity=1)
+    ticks = ticks.encode(y=y, x=share_field("truth"), color=color, tooltip=tooltip)
     chart = (bars + spans + ticks).properties(title=f"{number:,} {'draw' if number == 1 else 'draws'}")
     return sized(chart).properties(description=f"{chart.title}: {words}")
 
@@ -212,8 +220,12 @@ def label_bounds_chart(
     y = place_axis([f"{row['outcome']}: {row['least']} – {row['most']}" for row in rows])
     scale = alt.Scale(domain=[0, 1])
     kinds, shades = ["certain to win", "cannot win"], [_COLORS.line, _COLORS.sure]
-    parts = alt.Scale(domain=["open"], range=shades[1:]) if winner is None else alt.Scale(domain=kinds, range=shades)
-    color = alt.Color("part:N", title=None, scale=parts, legend=alt.Legend(orient="top"))
+    if winner is None:
+        kinds, shades = ["open"], shades[1:]
+    if share is not None:
+        kinds, shades = [*kinds, "share"], [*shades, _COLORS.unsure]
+    parts = alt.Scale(domain=kinds, range=shades)
+    color = alt.Color("part:N", title=None, scale=parts, legend=mark_legend())
     tooltip = [alt.Tooltip("outcome:N"), alt.Tooltip("least:N"), alt.Tooltip("most:N")]
     x = alt.X("low:Q", title="Probability", scale=scale, axis=alt.Axis(format="~%"))
     # A stroke keeps an interval without width visible.
@@ -224,7 +236,7 @@ def label_bounds_chart(
     if share is not None:
         for row, value in zip(rows, read_shares(share, len(labels), "share").tolist(), strict=True):
             row |= {"share": value, "as_share": percent(value)}
-        ticks = base_chart(rows).mark_tick(color=_COLORS.unsure, thickness=3, size=18, opacity=1)
+        ticks = base_chart([{**row, "part": "share"} for row in rows]).mark_tick(thickness=3, size=18, opacity=1)
         marked = [*tooltip, alt.Tooltip("as_share:N", title="share")]
-        layers.append(ticks.encode(y=y, x=alt.X("share:Q", scale=scale), tooltip=marked))
+        layers.append(ticks.encode(y=y, x=share_field("share"), color=color, tooltip=marked))
     return sized(OfflineLayerChart(layer=layers)).properties(description=f"{verdict}; {words}")

@@ -21,10 +21,12 @@ from .bars import (
     base_chart,
     in_words,
     is_real,
+    mark_legend,
     outcome_rows,
     place_axis,
     read_names,
     share_axis,
+    share_field,
     sized,
 )
 
@@ -104,7 +106,6 @@ def temperature_chart(
     largest = max(max(row["probability"] for row in rows), *(max(row["high"], row["share"]) for row in bounded))
     whole, allowed = f"all {len(values):,} tokens", f"what {listed} tokens allow"
     scale = alt.Scale(domain=[whole, allowed, _MADE], range=[_COLORS.line, _COLORS.sure, _COLORS.unsure])
-    legend = alt.Legend(title=None, orient="top", labelLimit=300, symbolType="square", symbolOpacity=1)
     y = place_axis([f"{row['outcome']}: {row['percent']}" for row in rows])
     exact_tooltip = [alt.Tooltip("outcome:N"), alt.Tooltip("percent:N", title="probability")]
     tooltip = [
@@ -114,18 +115,18 @@ def temperature_chart(
         alt.Tooltip("as_share:N", title=_MADE),
     ]
 
-    color = alt.Color("mark:N", scale=scale, legend=legend)
+    color = alt.Color("mark:N", scale=scale, legend=mark_legend())
 
     def layer(part: list[dict[str, Any]], name: str) -> Any:
         return base_chart([{**row, "mark": name} for row in part])
 
     edge = alt.Stroke("mark:N", scale=scale, legend=None)
     bounds = layer(bounded, allowed).mark_bar(height=16, fillOpacity=0.55, strokeWidth=1)
-    bounds = bounds.encode(y=y, x=alt.X("low:Q", title=None), x2="high:Q", color=color, stroke=edge, tooltip=tooltip)
+    bounds = bounds.encode(y=y, x=share_field("low"), x2="high:Q", color=color, stroke=edge, tooltip=tooltip)
     bars = layer(rows, whole).mark_bar(height=7)
     bars = bars.encode(y=y, x=share_axis(largest if end is None else end), color=color, tooltip=exact_tooltip)
     ticks = layer(bounded, _MADE).mark_tick(thickness=3, size=18, opacity=1)
-    ticks = ticks.encode(y=y, x=alt.X("share:Q", title=None), color=color, tooltip=tooltip)
+    ticks = ticks.encode(y=y, x=share_field("share"), color=color, tooltip=tooltip)
     first = rows[0]
     description = (
         f"At temperature {temperature:g}: {in_words([*rows[:5], rows[-1]] if len(rows) > 6 else rows)}; "
