@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -16,6 +17,8 @@ from ..text.counts import pluralize
 STYLESHEET = "comparisons.css"
 # Columns of a name and of a text in a terminal.
 _NAME, _LINE = 20, 100
+# Where styles are stripped, as on GitHub, a long word would widen the page. In other scripts letters may join.
+_LONG_WORD = re.compile("[!-~]{12}(?=[!-~])")
 
 Cells = Sequence[Mapping[str, Any]]
 
@@ -109,7 +112,7 @@ def _line(text: str, longest: int = _LINE) -> str:
 def _head(names: Sequence[str]) -> str:
     groups = "".join(
         f'<th scope="colgroup" class="deluge-variant" colspan="{2 + (side > 0)}" title="{_escape(name)}">'
-        f"{_escape(name)}</th>"
+        f"{_breakable(name)}</th>"
         for side, name in enumerate(names)
     )
     number = '<th scope="col" class="deluge-number">'
@@ -123,7 +126,7 @@ def _head(names: Sequence[str]) -> str:
 
 
 def _row(names: Sequence[str], row: Mapping[str, Any]) -> str:
-    head = f'<th scope="row">{_escape(row["label"])}</th><td class="deluge-text">{_escape(row["input"])}</td>'
+    head = f'<th scope="row">{_escape(row["label"])}</th><td class="deluge-text">{_breakable(row["input"])}</td>'
     return f"<tr>{head}{_variants(names, row['cells'])}</tr>"
 
 
@@ -134,10 +137,10 @@ def _variants(names: Sequence[str], cells: Cells) -> str:
 def _cells(side: int, name: str, cell: Mapping[str, Any]) -> str:
     named = f'data-label="{_escape(name)}" style="--side:{side}"'
     if cell.get("error") is not None:
-        text = f"no answer: {_escape(cell['error'])}"
+        text = f"no answer: {_breakable(cell['error'])}"
         return f'<td class="deluge-text deluge-failed" colspan="{2 + (side > 0)}" {named}>{text}</td>'
     facts = f' title="{_escape(cell["facts"])}"' if cell.get("facts") else ""
-    answer = f'<td class="deluge-text" {named}>{_escape(cell.get("text", ""))}</td>'
+    answer = f'<td class="deluge-text" {named}>{_breakable(cell.get("text", ""))}</td>'
     mean = _number("deluge-warm", "mean logprob", side, cell["mean"], cell["warmth"], facts)
     if side == 0:
         return answer + mean
@@ -149,6 +152,13 @@ def _number(names: str, label: str, side: int, text: str, heat: float | None, ti
     style = f"--side:{side}" if heat is None else f"--side:{side};--u:{heat:.4g}"
     chip = f'<span class="deluge-chip">{_escape(text)}</span>'
     return f'<td class="deluge-number {names}" data-label="{label}" style="{style}"{title}>{chip}</td>'
+
+
+def _breakable(text: str) -> str:
+    """Return a text as HTML whose long words may be broken; what is copied is the text."""
+    # No printable text has the character that marks a break here.
+    marked = _LONG_WORD.sub("\\g<0>\0", printable(text))
+    return "<wbr>".join(map(_escape, marked.split("\0")))
 
 
 def _escape(text: str) -> str:

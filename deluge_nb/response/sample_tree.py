@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 import html
 import math
+import re
 from collections import defaultdict
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -147,7 +148,8 @@ def tree_to_html(rows: Sequence[SampleRow], *, title: str, palette: str) -> str:
     for row, depth, below in zip(rows, depths, [*depths[1:], 0], strict=True):
         tag = "bdi" if row.is_text else "i"
         label = f"<{tag}>{html.escape(row.label, quote=False)}</{tag}>"
-        note = html.escape(row.note, quote=False)
+        # Lines begin with no sign.
+        note = re.sub(" (?=[%–])", "\u00a0", html.escape(row.note, quote=False))
         bar = "" if row.share is None else _bar(*row.share)
         line = f'<span class="deluge-node">{bar}{label} <span class="deluge-note">{note}</span></span>'
         items.append(f"<li>{line}{'<ul>' if below > depth else '</li>'}{'</ul></li>' * max(depth - below, 0)}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from .accessible import is_accessible
 from .conftest import HOST, Jupyter, encoded
 from .tables import entry
 from .test_compare import DARK, LIGHT
+from .test_forced_colours import picture, pictures_differ
 from .test_lab import in_kernel, open_and_run
 
 pytestmark = pytest.mark.browser
@@ -172,6 +174,26 @@ def test_the_table_fits_its_page_with_the_longest_words(shown: Shown, width: int
     assert frame
     if width < 700:
         assert all(frame["x"] <= left and right <= frame["x"] + frame["width"] for left, right in cells)
+
+
+def test_without_styles_the_static_table_fits_its_page_and_is_copied_as_it_is(page: Page) -> None:
+    words = ["w" * 300, "<b>&amp;" * 40]
+    table = Comparisons(words, {words[0]: [answer(*words), answer("a")], "b": [answer("b"), answer(*words)]})
+    page.set_viewport_size({"width": 800, "height": 600})
+    page.set_content(re.sub('<style>.*?</style>| (?:style|class)="[^"]*"', "", table.to_html(), flags=re.S))
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    texts = page.locator("tbody td").all_text_contents()
+    assert [text for text in texts if len(text) > 20] == [words[0], "".join(words), words[1], "".join(words)]
+
+
+@pytest.mark.parametrize("width", [400, 1080])
+def test_in_forced_colours_a_surer_number_has_a_line_above_it(shown: Shown, width: int) -> None:
+    page = shown(Comparisons(["x"], {"a": [answer("a", p=0.1)], "b": [answer("b", p=0.9)]}), width=width)
+    page.emulate_media(forced_colors="active")
+    number = page.locator("tbody .deluge-surer .deluge-chip")
+    pictures = {"line": picture(page, number)}
+    number.evaluate("e => e.style.borderTopColor = 'Canvas'")
+    pictures_differ(page, pictures | {"none": picture(page, number)})
 
 
 @pytest.mark.parametrize("theme", [LIGHT, DARK])

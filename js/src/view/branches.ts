@@ -197,7 +197,8 @@ export class BranchTree {
   }
 
   #noteOf(node: Node | undefined): string {
-    if (node && "shows" in node) return node.note;
+    // Lines begin with no sign.
+    if (node && "shows" in node) return node.note.replace(/ (?=[%–])/g, "\u00a0");
     if (node?.status === "asking") return "asking the model …";
     if (node?.status === "failed") return `failed: ${node.message} Select it to try again.`;
     const { total, tokens } = node ?? this.#sumOriginal();
