@@ -464,7 +464,7 @@ def test_a_cache_that_is_lost_under_way_gives_one_warning_and_all_answers(
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         responses += ask(asked, "d")
-    assert len(caught) == 1
+    assert [warning.category for warning in caught].count(UserWarning) == 1  # others may come from what is collected
     assert [response.completion for response in responses] == ["Hello there"] * 4
 
 
