@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import re
 import shlex
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from IPython.core.completer import provisionalcompleter
 from IPython.core.error import UsageError
 from IPython.core.interactiveshell import InteractiveShell
 
@@ -75,6 +77,23 @@ def test_the_body_is_literal_without_fill(shell: InteractiveShell, server: ChatS
     assert [seen.question for seen in server.seen] == ["Cost of {city} in $city?", "Cost of {city} in Rome, Rome? 5$"]
 
 
+@pytest.mark.parametrize(
+    ("body", "prompt"),
+    [
+        ("Wie groß? $größe, ${größe}.", "Wie groß? 3, 3."),
+        ("$gro\u0308\u00dfe", "3"),
+        ("$city的天气, $größe²", "Rome的天气, 3²"),
+        ("$city. ${city}s $$city", "Rome. Romes $city"),
+    ],
+)
+def test_names_are_filled_in_as_python_reads_them(
+    shell: InteractiveShell, server: ChatServer, body: str, prompt: str
+) -> None:
+    shell.user_ns.update({"größe": 3, "city": "Rome"})
+    run(shell, f"%%deluge --fill\n{body}")
+    assert server.seen[0].question == prompt
+
+
 def test_a_variable_with_a_client_can_be_the_model(shell: InteractiveShell, server: ChatServer) -> None:
     shell.user_ns["mine"] = LLMClient("my-model", base_url=server.url, temperature=0.25)
     assert run(shell, "%%deluge -m mine -k 1\nHi").model == "my-model"
@@ -86,8 +105,8 @@ def test_a_variable_with_a_client_can_be_the_model(shell: InteractiveShell, serv
     ("cell", "sentence"),
     [
         ("%%deluge --nonsense\nHi", "no option --nonsense; %%deluge? lists"),
-        ("%%deluge -k 21\nHi", "top_logprobs must be an integer from 0 to 20"),
-        ("%%deluge -t -1\nHi", "temperature must be a number of at least 0"),
+        ("%%deluge -k 21\nHi", "--top-logprobs must be an integer from 0 to 20, not 21."),
+        ("%%deluge -t -1\nHi", "--temperature must be a number of at least 0"),
         ("%%deluge -t hot\nHi", "--temperature must be a number, not 'hot'."),
         ("%%deluge -m claude-sonnet-4-5\nHi", "gives no log-probabilities"),
         ("%%deluge --raw\nHi", "cannot continue raw text"),
@@ -105,14 +124,14 @@ def test_a_variable_with_a_client_can_be_the_model(shell: InteractiveShell, serv
         ("%%deluge --tempereture=1\nHi", "did you mean --temperature?"),
         ("%%deluge Hi\nthere", "'Hi' is no option"),
         ('%%deluge --system "a\nHi', "A quote in the line of %%deluge is not closed"),
-        ("%%deluge --stop ''\nHi", "stop must be a string that is not empty"),
+        ("%%deluge --stop ''\nHi", "--stop must be a string that is not empty"),
         ("%%deluge -n 0\nHi", "-n must be an integer of at least 1, not 0"),
         ("%%deluge -n 2 --compare gpt-4o-mini\nHi", "use one of them"),
-        ("%%deluge --full-vocab\nHi", "full_vocab=True is for models"),
+        ("%%deluge --full-vocab\nHi", "--full-vocab is for models"),
         ("%%deluge --full-vocab -k 3 -m local\nHi", "leave out --top-logprobs"),
         ("%%deluge --read --top-p 0.5\nHi", "--top-p is for one"),
         ("%%deluge --read -n 3\nHi", "-n is for one"),
-        ("%%deluge --top-p 2\nHi", "top_p must be a number above 0 and up to 1"),
+        ("%%deluge --top-p 2\nHi", "--top-p must be a number above 0 and up to 1"),
         ("%%deluge -n x\nHi", "-n must be an integer, not 'x'."),
         ("%%deluge --chart entorpy\nHi", "did you mean entropy?"),
         ("%%deluge -m ''\nHi", "--model has an empty value, ''; give it one"),
@@ -122,12 +141,63 @@ def test_a_variable_with_a_client_can_be_the_model(shell: InteractiveShell, serv
         ("%%deluge --no-view \\\n  -k 3\nHi", "cannot end in a backslash"),
         ("%%deluge --raw=yes\nHi", "--raw takes no value."),
         ("%%deluge --top 5\nHi", "--top is short for --top-logprobs and for --top-p"),
+        ("%%deluge --max-tokens 0\nHi", "--max-tokens must be an integer of at least 1, not 0"),
+        ("%%deluge --base-url x\nHi", "--base-url must be a server's address"),
+        ("%%deluge -t -inf\nHi", "write --temperature=-inf for one that begins with a dash"),
+        ("%%deluge --system -x\nHi", "write --system=-x for one"),
+        ("%%deluge --system --raw\nHi", "--system needs a value."),
+        ("%%deluge --seed=--\nHi", "--seed must be an integer, not '--'."),
+        ("%%deluge --=x\nHi", "There is no option --;"),
+        ("%%deluge —model x\nHi", "no option —model; did you mean --model?"),
+        ("%%deluge –k 3\nHi", "no option –k; did you mean -k?"),
+        ("%%deluge --system “two words”\nHi", "has a curly quote; write straight ones"),
+        ("%%deluge -k 3 # few alternatives\nHi", "no comments; remove '# few alternatives'."),
+        ("%%deluge -k 3  # it's few\nHi", 'no comments; remove "# it\'s few".'),
+        (f"%%deluge -k {'9' * 5000}\nHi", "999…."),
+        ("%%deluge -n 10001\nHi", "-n must be at most 10,000"),
+        (f"%%deluge -n {'9' * 60}\nHi", "-n must be at most 10,000"),
+        ("%%deluge -n 2 --chart both\nHi", "-n shows several answers without a chart"),
+        ("%%deluge --compare gpt-4o --chart entropy\nHi", "--compare shows several answers without a chart"),
+        ("%%deluge --compare claude-sonnet-4-5\nHi", "gives no log-probabilities"),
+        ("%%deluge -o get_ipython\nHi", "cannot be get_ipython"),
+        ("%%deluge --fill\n $nothing\n", "nothing but white space is left"),
+        ("%%deluge --fill\n$größe", "no variable 'größe'"),
+        ("%%deluge --fill\n$€", "write $$ for a dollar"),
+        ("%%deluge --fill\n$mute", "'mute' has no text; its str() raises KeyError: 'no'"),
+        ("%deluge mdoels gpt", "The list of models is %deluge models"),
+        ("%deluge Lesson 3", "The lessons are %deluge course"),
+        ("x = 1\n%%deluge\nWhat is it?", "move the code above it into another cell"),
+        ("%matplotlib inline\n# y\n%%deluge\nWhat is it?", "move the code above it"),
         ("# A question\n%%deluge\nHi", "must be the first line of its cell"),
         ("\n# one\n\n# two\n%%deluge -k 3\nHi", "must be the first line of its cell"),
     ],
 )
 def test_a_mistake_is_one_line(shell: InteractiveShell, server: ChatServer, cell: str, sentence: str) -> None:
+    shell.user_ns.update(nothing="", mute=Mute())
     assert sentence in error_line(shell, cell)
+    assert not server.seen
+
+
+class Mute:
+    def __str__(self) -> str:
+        raise KeyError("no")
+
+
+def test_an_error_about_a_configured_value_names_the_setting(shell: InteractiveShell) -> None:
+    run(shell, "%config DelugeMagics.max_tokens = 0")
+    assert error_line(shell, "%%deluge\nHi").startswith("DelugeMagics.max_tokens must be")
+
+
+def test_a_text_with_the_magic_in_it_runs(shell: InteractiveShell, server: ChatServer) -> None:
+    assert run(shell, "text = '''\n%%deluge\n'''\ntext") == "\n%%deluge\n"
+
+
+@pytest.mark.parametrize("cell", ["%deluge --help", "%deluge -h", "%deluge help", "%%deluge -k 3 --help\nHi"])
+def test_the_options_are_listed(shell: InteractiveShell, server: ChatServer, cell: str) -> None:
+    text = repr(run(shell, cell))
+    assert text.startswith("%%deluge [-m MODEL]")
+    assert all(name in text for name in NAMES)
+    assert max(map(len, text.splitlines())) <= 80
     assert not server.seen
 
 
@@ -209,17 +279,29 @@ PARSER: Any = DelugeMagics.deluge.parser  # type: ignore[missing-attribute]
 NAMES = sorted({name for action in PARSER._actions for name in action.option_strings} - {"-h", "--help"})
 
 
-@pytest.mark.parametrize("line", ["%%deluge ", "%%deluge -", "%%deluge -k 3 ", "%%deluge --no-view --stop=x "])
+@pytest.mark.parametrize(
+    "line",
+    [
+        "%%deluge ",
+        "%%deluge -",
+        "%%deluge -k 3 ",
+        "%%deluge --no-view --stop=x ",
+        "%%deluge --system 'two words' ",
+        '%%deluge --stop="it\'s" -',
+    ],
+)
 def test_an_options_place_offers_the_options_and_no_names_of_python(shell: InteractiveShell, line: str) -> None:
     assert sorted(set(completions(shell, line))) == NAMES
 
 
-@pytest.mark.parametrize("line", ["%%deluge --mo", "%%deluge\t--mo", "%%deluge --seed 3 --mo"])
+@pytest.mark.parametrize(
+    "line", ["%%deluge --mo", "%%deluge\t--mo", "%%deluge --seed 3 --mo", "%%deluge --system 'a b' --mo"]
+)
 def test_a_word_is_completed_to_the_options_that_begin_with_it(shell: InteractiveShell, line: str) -> None:
     assert completions(shell, line) == ["--model"]
 
 
-@pytest.mark.parametrize("option", ["-m ", "--model ", "--model=", "--compare ", "-k 3 --compare="])
+@pytest.mark.parametrize("option", ["-m ", "-m", "--mod ", "--model=", "--compare ", "--system 'a b' --com="])
 def test_models_and_variables_are_completed(shell: InteractiveShell, option: str) -> None:
     shell.user_ns.update(gpt_mine=LLMClient("gpt-4o-mini"), gpt_no=3)
     offered = completions(shell, f"%%deluge {option}gpt")
@@ -231,7 +313,7 @@ def test_models_and_variables_are_completed(shell: InteractiveShell, option: str
 
 def test_choices_are_completed(shell: InteractiveShell) -> None:
     assert set(completions(shell, "%%deluge --chart ")) == {"entropy", "confidence", "both", "none"}
-    assert completions(shell, "%%deluge --chart=en") == ["entropy"]
+    assert completions(shell, "%%deluge --chart=en") == completions(shell, "%%deluge --ch en") == ["entropy"]
     assert completions(shell, "%deluge ") == ["course", "models"]
     assert "5" in completions(shell, "%deluge course ")
 
@@ -241,6 +323,15 @@ def test_choices_are_completed(shell: InteractiveShell) -> None:
 )
 def test_free_text_has_no_completions(shell: InteractiveShell, line: str) -> None:
     assert completions(shell, line) == []
+
+
+@pytest.mark.parametrize("above", ["%%deluge -k 3\n", "\n%%deluge\nWhy\n", "%%time\n%%deluge\n%%deluge\n"])
+def test_the_prompt_has_no_completions(shell: InteractiveShell, above: str) -> None:
+    with provisionalcompleter():
+        for text in ("abs", "import o", "%%deluge --mo"):
+            cell = above + text
+            assert list(shell.Completer.completions(cell, len(cell))) == []
+        assert list(shell.Completer.completions("x = 1\nab", 8))
 
 
 def test_other_lines_are_completed_as_ever(shell: InteractiveShell) -> None:
@@ -262,7 +353,7 @@ TEXTS = [
     "%%deluge -m x",
     "!ls",
 ]
-DASHED = ["-x", "--model", "-m gpt", "-3"]
+DASHED = ["-x", "--model", "-m gpt", "-3", "--"]
 
 
 @pytest.mark.parametrize("text", [*TEXTS, *DASHED])
@@ -305,6 +396,11 @@ def test_a_value_may_be_written_in_several_ways(shell: InteractiveShell, server:
     assert shell.user_ns["answer"] is response
 
 
+def test_a_variable_has_the_name_that_python_reads(shell: InteractiveShell, server: ChatServer) -> None:
+    response = run(shell, "%%deluge -o \ufb01x\nHi")
+    assert run(shell, "\ufb01x") is run(shell, "fix") is response
+
+
 @pytest.mark.parametrize("prefill", ["", "' '", "'\t'"])
 def test_an_empty_text_is_none(shell: InteractiveShell, server: ChatServer, prefill: str) -> None:
     run(shell, "%config DelugeMagics.system = 'Answer in French.'")
@@ -332,7 +428,7 @@ def test_the_further_settings_reach_the_request(shell: InteractiveShell, server:
         "!ls; x = ?\n# comment",
     ],
 )
-@pytest.mark.parametrize("above", ["%%deluge", "\n\n%%deluge -k 3", "%%deluge "])
+@pytest.mark.parametrize("above", ["%%deluge", "\n\n%%deluge -k 3", "%%deluge ", "\n  %%deluge"])
 def test_the_body_arrives_to_the_letter(shell: InteractiveShell, server: ChatServer, body: str, above: str) -> None:
     run(shell, f"{above}\n{body}\n")
     assert server.seen[0].question == body
@@ -346,6 +442,11 @@ def test_any_body_arrives_unchanged(shell: InteractiveShell, server: ChatServer,
     shell.user_ns["body"] = body
     run(shell, "get_ipython().run_cell_magic('deluge', '', body + '\\n')")
     assert server.seen[-1].question == body
+
+
+def test_a_line_break_of_windows_ends_the_body(shell: InteractiveShell, server: ChatServer) -> None:
+    run(shell, "%%deluge -k 3\r\nHi\r\nthere\r\n")
+    assert server.seen[0].question == "Hi\r\nthere"
 
 
 def test_the_text_below_another_magic_is_the_prompt(shell: InteractiveShell, server: ChatServer) -> None:
@@ -404,6 +505,20 @@ def test_a_failed_answer_costs_no_other(
     assert "The model is overloaded." in capsys.readouterr().out
     assert "overloaded" in error_line(shell, "%%deluge -m gpt-4o -n 2 -o kept\nHi")
     assert shell.user_ns["kept"][0].is_error
+
+
+def test_a_second_model_that_fails_costs_no_first_answer(shell: InteractiveShell, server: ChatServer) -> None:
+    answers = run(shell, "%%deluge --compare mistral-large-latest -o both\nHi")
+    assert [answer.completion for answer in answers] == ["Hello there", None]
+    assert "MISTRAL_API_KEY" in shell.user_ns["both"][1].error_message
+
+
+def test_several_answers_display_themselves_again(shell: InteractiveShell, server: ChatServer) -> None:
+    answers = run(shell, "%%deluge --compare gpt-4o\nHi")
+    for several in (answers, pickle.loads(pickle.dumps(answers))):
+        data, _ = shell.display_formatter.format(several)
+        assert "application/vnd.jupyter.widget-view+json" in data
+        assert "B  gpt-4o: 2 tokens" in data["text/plain"]
 
 
 def test_an_address_in_the_line_is_asked(shell: InteractiveShell, server: ChatServer) -> None:

@@ -63,12 +63,14 @@ def test_an_answer_is_shown_once_whatever_calls_the_magic(kernel: Kernel) -> Non
     assert "Wall time" in timed.printed
     assert shown(timed) == (1, 0, 0)
     assert shown(kernel.run(f"if True:\n    get_ipython().run_cell('%%deluge {line}\\nHi')")) == (1, 0, 0)
+    assert shown(kernel.run(f"done = get_ipython().run_cell('%%deluge {line} -o r\\nHi')\nr")) == (1, 0, 0)
 
 
 def test_several_answers_are_shown_as_one_comparison(kernel: Kernel, server: ChatServer) -> None:
     ran = kernel.run("%%deluge -m client --compare client -o both\nHi")
     assert shown(ran) == (1, 0, 0)
     assert kernel.run("len(both), _ is both").value["text/plain"] == "(2, True)"
+    assert shown(kernel.run("both")) == (1, 0, 0)
     assert kernel.run("%%deluge -m client --compare client --no-view\nHi").displays == []
     server.answer = lambda seen, number: error("no", status=400) if number % 2 else Reply(chat(seen, says("a")))
     ran = kernel.run("%%deluge -m client --compare client -o both\nHi")
@@ -89,6 +91,7 @@ def test_several_answers_of_one_model_are_a_tree_of_all_of_them(kernel: Kernel, 
     assert "10 answers · 2 different" in text
     assert "9 of 10" in text
     assert kernel.run("len(several), _ is several").value["text/plain"] == "(10, True)"
+    assert shown(kernel.run("several")) == (1, 0, 0)
     assert kernel.run("%%deluge -m client -n 10 --no-view\nHi").displays == []
 
 
@@ -123,15 +126,46 @@ def test_an_interrupt_ends_a_loop_over_prompts(kernel: Kernel, server: ChatServe
     assert kernel.run("kept.completion, kept.finish_reason").value["text/plain"] == "(' 0 1 2 3 4', 'interrupted')"
 
 
-def test_an_interrupt_before_the_first_token_is_one_line(kernel: Kernel, server: ChatServer) -> None:
-    server.answer = lambda seen, number: Reply(chat(seen, says("late")), delay=60)
-    request = kernel.start("%%deluge -m client --no-view\nHi")
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ("--no-view", "before the first token"),
+        ("--chart none", "before the first token"),
+        ("-n 2", "before the first answer"),
+        ("--compare client", "before the first answer"),
+        ("-m other --read", "before the text was read"),
+    ],
+)
+def test_an_interrupt_before_the_first_token_is_one_line(
+    kernel: Kernel, server: ChatServer, options: str, sentence: str
+) -> None:
+    server.answer = lambda seen, number: (
+        Reply(pieces=chunks(seen, says("late")), held=lambda index: index > 0)
+        if "--chart" in options
+        else Reply(chat(seen, says("late")), delay=60)
+    )
+    kernel.run(f"kept, other = 'before', LLMClient('m', base_url={server.url!r})")
+    request = kernel.start(f"%%deluge -m client -o kept {options}\nHi")
     deadline = time.monotonic() + 30
     while not server.seen and time.monotonic() < deadline:
         time.sleep(0.01)
     kernel.manager.interrupt_kernel()
     ran = kernel.finish(request)
-    assert ran.printed.strip() == "UsageError: Interrupted before the first token."
+    assert (ran.printed.strip(), ran.displays) == (f"UsageError: Interrupted {sentence}.", [])
+    assert kernel.run("kept").value["text/plain"] == "'before'"
+
+
+def test_an_interrupt_while_the_chart_is_drawn_keeps_the_answer(kernel: Kernel, server: ChatServer) -> None:
+    kernel.run(
+        "import altair, os, signal\nforms = get_ipython().display_formatter.ipython_display_formatter\n"
+        "none = forms.for_type(altair.LayerChart, lambda chart: os.kill(os.getpid(), signal.SIGINT))"
+    )
+    ran = kernel.run("%%deluge -m client -o kept\nHi")
+    kernel.run("del forms.type_printers[altair.LayerChart]")
+    assert ran.printed.strip() == "UsageError: Interrupted: kept has the whole answer."
+    assert kernel.run("kept.completion, kept.finish_reason, _ is kept").value["text/plain"] == (
+        "('Hello there', 'stop', True)"
+    )
 
 
 @pytest.mark.parametrize(
@@ -143,6 +177,8 @@ def test_an_interrupt_before_the_first_token_is_one_line(kernel: Kernel, server:
         ("%%deluge -m cli", ["client"]),
         ("%%deluge --system ", []),
         ("%%deluge --system 'two wo", []),
+        ("%%deluge --system 'two words' --ch", ["--chart"]),
+        ("%%deluge -k 3\nab", []),
         ("%deluge ", ["course", "models"]),
     ],
 )

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
+import re
+import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from string import Template
@@ -11,8 +14,9 @@ from typing import Any
 from IPython.core.error import UsageError
 
 from ..client.client import LLMClient
-from ..errors import SettingError
+from ..errors import DelugeError, SettingError
 from ..local import LocalModel
+from ..printable import printable
 from ..prompts import Conversation, RawPrompt
 from ..response import APIResponse
 from ..sampling import SamplingParams
@@ -28,13 +32,57 @@ _SETTINGS = {
     "stop": "stop",
     "full_vocab": "full_vocab",
 }
-# Answers that one request may ask for.
-_MOST_TOGETHER = 128
+# Answers that one request may ask for, and that a cell may.
+_MOST_TOGETHER, _MOST = 128, 10_000
 # What --read has no use for: it asks for no answer.
 _FOR_ANSWERS = (
     *("temperature", "top_p", "max_tokens", "system", "seed", "stop", "n", "full_vocab", "compare"),
     *("raw", "prefill"),
 )
+
+
+# Also what follows a name without a space; _Variables finds its end.
+_BESIDE_ASCII = "\\u0080-\\U0010ffff"
+_NO_NAME = "--fill: a $ must be followed by a variable's name; write $$ for a dollar."
+
+
+class _Filled(Template):
+    """A text in which ``$name`` may have every name that Python allows."""
+
+    idpattern = f"[_a-zA-Z{_BESIDE_ASCII}][_a-zA-Z0-9{_BESIDE_ASCII}]*"
+    flags = re.UNICODE
+
+
+class _Variables(Mapping[str, Any]):
+    """The notebook's variables as texts, by their names and what follows these."""
+
+    def __init__(self, variables: Mapping[str, Any]) -> None:
+        self._variables = variables
+
+    def __getitem__(self, text: str) -> str:
+        name = "".join(itertools.takewhile(lambda sign: f"_{sign}".isidentifier(), text))
+        if not name.isidentifier():
+            raise UsageError(_NO_NAME)
+        # "$city是" is a city and a word unless there is a variable of that name.
+        plain = "".join(itertools.takewhile(str.isascii, name))
+        for end, known in ((len(name), unicodedata.normalize("NFKC", name)), (len(plain), plain)):
+            if known in self._variables:
+                return _text_of(name[:end], self._variables[known]) + text[end:]
+        raise UsageError(f"--fill: there is no variable {name!r} in the notebook.")
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._variables)
+
+    def __len__(self) -> int:
+        return len(self._variables)
+
+
+def _text_of(name: str, value: object) -> str:
+    try:
+        return str(value)
+    except Exception as error:
+        reason = printable(f"{type(error).__name__}: {error}")
+        raise UsageError(f"--fill: {name!r} has no text; its str() raises {reason}.") from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,11 +127,48 @@ def read_text(options: Any, body: str, variables: Mapping[str, Any]) -> str:
     if not options.fill:
         return body
     try:
-        return Template(body).substitute(variables)
-    except KeyError as error:
-        raise UsageError(f"--fill: there is no variable {error.args[0]!r} in the notebook.") from None
+        text = _Filled(body).substitute(_Variables(variables))
     except ValueError:
-        raise UsageError("--fill: a $ must be followed by a variable's name; write $$ for a dollar.") from None
+        raise UsageError(_NO_NAME) from None
+    if not text.strip():
+        raise UsageError("--fill: nothing but white space is left of the cell; its variables are empty.")
+    return text
+
+
+def count_of(options: Any) -> int:
+    """Return the number of answers that a cell asks of each model.
+
+    Raises
+    ------
+    UsageError
+        When it is none or too many, or goes with options that have no use for it.
+    """
+    count = 1 if options.n is None else options.n
+    if count < 1:
+        raise UsageError(f"-n must be an integer of at least 1, not {count}.")
+    if count > _MOST:
+        raise UsageError(f"-n must be at most {_MOST:,}; ask for more with LLMClient.process_prompts_sync.")
+    if options.chart not in (None, "none"):
+        asked = "-n" if options.compare is None else "--compare"
+        raise UsageError(f"{asked} shows several answers without a chart; leave out --chart.")
+    return count
+
+
+def explain(error: DelugeError, options: Any, configured: Mapping[str, Any]) -> str:
+    """Return the sentence of an error, with the names that the user wrote in place of those of a request's settings."""
+    message = str(error)
+    setting = getattr(error, "setting", None)
+    for name, own in {**_SETTINGS, "base_url": "base_url"}.items():
+        if own != setting:
+            continue
+        if getattr(options, name) is not None:
+            written = f"--{name.replace('_', '-')}"
+        elif configured.get(name) is not None:
+            written = f"DelugeMagics.{name}"
+        else:
+            break
+        message = re.sub(rf"\A{own}(=True)?(?= )", written, message).replace(", or None,", ",")
+    return message
 
 
 def question_of(options: Any, text: str, defaults: Defaults) -> Question:

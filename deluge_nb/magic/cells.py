@@ -45,13 +45,17 @@ class Cells:
     def end(self, result: Any = None) -> None:
         """Forget the cell that has ended; IPython has displayed its value by now.
 
+        What it has shown is in the output of the cell that ran it, too.
+
         Parameters
         ----------
         result
             The result that IPython passes to ``post_run_cell``; not used.
         """
         if self._running:
-            self._running.pop()
+            ended = self._running.pop()
+            for value in ended.shown:
+                self.mark_shown(value)
 
     def body(self, passed: str) -> str:
         """Return the body of the magic as it was typed, without the line break that ends the cell.
@@ -66,7 +70,7 @@ class Cells:
         first = None if cell is None else _MAGIC_FIRST.match(cell.raw)
         if cell is not None and first is not None:
             passed, cell.raw = cell.raw[first.end() :], ""
-        return passed.removesuffix("\n")
+        return passed.removesuffix("\n").removesuffix("\r") if passed.endswith("\r\n") else passed.removesuffix("\n")
 
     def mark_shown(self, value: object) -> None:
         """Record that the running cell has shown a value, or was asked not to."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import itertools
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -15,8 +16,10 @@ from ..models import REGISTRY
 from .line import option_names, options_of
 
 _MAGIC = re.compile(r"\s*(%%?)deluge[ \t](?P<line>.*)", re.DOTALL)
-# A word that is being typed, with its quotes.
-_LAST_WORD = re.compile(r"""(?:[^\s"']|"(?:[^"\\]|\\.)*(?:"|\Z)|'[^']*(?:'|\Z))*\Z""")
+# A word of the line, with its quotes; the last one may lack the second.
+_WORD = re.compile(r"""(?:[^\s"'\\]|\\.|\\\Z|"(?:[^"\\]|\\.)*(?:"|\\?\Z)|'[^']*(?:'|\Z))+""", re.DOTALL)
+_FIRST = re.compile(r"\s*%%deluge(?:\s|\Z)")
+_OTHER_MAGIC = re.compile(r"%%(?!deluge(?:\s|\Z))")
 _SUBCOMMANDS = ("models", "course")
 
 
@@ -50,7 +53,9 @@ class LineMatcher:
         """The function to be registered."""
 
     def match(self, context: CompletionContext) -> SimpleMatcherResult:
-        """Return the completions of the word before the cursor, and none outside the line of the magic."""
+        """Return the completions of the word before the cursor: none in the prompt, and those of others elsewhere."""
+        if _is_in_prompt(context):
+            return {"completions": _Nothing(), "suppress": True}
         line = _MAGIC.fullmatch(context.text_until_cursor)
         if line is None:
             return {"completions": []}
@@ -60,13 +65,14 @@ class LineMatcher:
 
     def _complete(self, line: str, *, is_cell: bool) -> tuple[str, list[str]]:
         """Return the word that is being typed, and what it may become."""
-        last = _LAST_WORD.search(line)
-        word = last[0] if last is not None else ""
-        head = line[: len(line) - len(word)]
+        words = [match[0] for match in _WORD.finditer(line)]
+        word = words.pop() if words and line.endswith(words[-1]) else ""
         if not is_cell:
-            return word, self._after(head.split())
+            return word, self._after(words)
         name, equals, value = word.partition("=")
-        option = self._option(name) if equals else self._awaiting(head)
+        if word[:1] == "-" and word[1:2] not in ("", "-") and word[2:3] not in ("", "="):  # as in -mNAME
+            name, equals, value = word[:2], "=", word[2:]
+        option = self._option(name) if equals else self._awaiting(words)
         if option is None:
             return word, option_names(self._parser) if not word or word.startswith("-") else []
         value = value if equals else word
@@ -82,14 +88,19 @@ class LineMatcher:
             return [str(lesson.number) for lesson in LESSONS]
         return [] if words else list(_SUBCOMMANDS)
 
-    def _awaiting(self, head: str) -> argparse.Action | None:
+    def _awaiting(self, words: list[str]) -> argparse.Action | None:
         """Return the option whose value comes next."""
-        words = head.split()
         option = self._option(words[-1]) if words else None
         return option if option is not None and option.nargs != 0 else None
 
     def _option(self, name: str) -> argparse.Action | None:
-        return next((action for action in options_of(self._parser) if name in action.option_strings), None)
+        """Return the option of a name, or of the beginning that no other option has."""
+        options = options_of(self._parser)
+        exact = [action for action in options if name in action.option_strings]
+        if exact or not name.startswith("--"):
+            return exact[0] if exact else None
+        longer = [action for action in options if any(known.startswith(name) for known in action.option_strings)]
+        return longer[0] if len(longer) == 1 else None
 
     def _values(self, option: argparse.Action) -> Iterator[str]:
         if option.choices is not None:
@@ -99,3 +110,11 @@ class LineMatcher:
             for name, value in self._variables.items():
                 if isinstance(value, LLMClient | LocalModel) and not name.startswith("_"):
                     yield name
+
+
+def _is_in_prompt(context: CompletionContext) -> bool:
+    """Return whether the cursor is below the line of the magic."""
+    above = context.full_text.split("\n")[: context.cursor_line]
+    # Other magics of cells may stand above, as %%time.
+    lines = itertools.dropwhile(lambda line: not line.strip() or _OTHER_MAGIC.match(line), above)
+    return _FIRST.match(next(lines, "")) is not None

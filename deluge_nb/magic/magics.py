@@ -14,22 +14,29 @@ from traitlets import Bool, Enum, Float, Int, Unicode, Union
 
 from ..charts.tokens import confidence_chart, entropy_chart, token_chart
 from ..client.continuation import Continuer
-from ..client.interruption import distinct_names
 from ..errors import DelugeError
 from ..printable import printable
 from ..response import APIResponse
 from ..text.counts import pluralize
-from ..widget.compare import LogprobCompare
-from ..widget.fallback import display_with_fallback
+from ..widget.fallback import display_with_fallback, require_kernel
 from ..widget.live import LiveView
-from ..widget.view import LogprobView
-from .asking import Defaults, Question, ask_several, check_reading, open_client, question_of, read_text
+from .asking import (
+    Defaults,
+    Question,
+    ask_several,
+    check_reading,
+    count_of,
+    explain,
+    open_client,
+    question_of,
+    read_text,
+)
 from .cells import Cells
 from .completion import LineMatcher
 from .course import course
 from .display import Responses, show_table
-from .line import integer, misplaced_prompt, number, one_of, read_options, some_text, variable_name
-from .overview import Overview, models_with
+from .line import help_text, integer, misplaced_prompt, number, one_of, read_options, some_text, variable_name
+from .overview import Help, Overview, models_with
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
@@ -85,7 +92,7 @@ class DelugeMagics(Magics):
         """The notebook's variables."""
         return cast(Any, self.shell).user_ns
 
-    @magic_arguments()
+    @magic_arguments("%deluge")
     @argument(
         "-m", "--model", type=some_text, help="the model: a name, or a variable that holds an LLMClient or a LocalModel"
     )
@@ -106,7 +113,13 @@ class DelugeMagics(Magics):
         help="ask a second model the same, and show both answers side by side",
     )
     @argument("-o", "--out", type=variable_name, help="the variable to store the response in")
-    @argument("--chart", type=one_of(_CHARTS), choices=list(_CHARTS), help="the chart to show below the tokens")
+    @argument(
+        "--chart",
+        type=one_of(_CHARTS),
+        choices=list(_CHARTS),
+        metavar="KIND",
+        help=f"the chart to show below the tokens: {', '.join(_CHARTS)}",
+    )
     @argument("--view", action="store_true", default=None, help="show the tokens")
     @argument("--no-view", dest="view", action="store_false", default=None, help="do not show the tokens")
     @argument(
@@ -127,7 +140,7 @@ class DelugeMagics(Magics):
 
         The body of the cell is the prompt, to the letter. The response is the value of the cell (``_``), and is also
         stored in the variable of ``--out``. ``%deluge`` alone shows the settings, ``%deluge models``
-        the models and ``%deluge course`` the lessons.
+        the models, ``%deluge course`` the lessons and ``%deluge help`` the options.
 
         Parameters
         ----------
@@ -155,10 +168,13 @@ class DelugeMagics(Magics):
         In [2]: answer.completion
         Out[2]: 'The capital of France is Paris.'
         """
+        parser = cast(Any, self.deluge).parser
+        if not {"-h", "--help"}.isdisjoint((line or "").split()):
+            return Help(help_text(parser))
         if cell is None:
             return self._answer_line(line)
         body = self.cells.body(cell)
-        options = read_options(cast(Any, self.deluge).parser, line)
+        options = read_options(parser, line)
         text = read_text(options, body, self.variables)
         try:
             if options.read:
@@ -168,12 +184,14 @@ class DelugeMagics(Magics):
                 return self._ask_several(options, question)
             return self._ask_one(options, question)
         except DelugeError as error:
-            raise UsageError(str(error)) from None
+            raise UsageError(explain(error, options, self._defaults.configured)) from None
 
     def _answer_line(self, line: str) -> Any:
         words = line.split()
         if not words:
             return Overview(self)
+        if words == ["help"]:
+            return Help(help_text(cast(Any, self.deluge).parser))
         if words[0] == "models":
             return models_with(" ".join(words[1:]))
         if words[0] == "course":
@@ -194,9 +212,12 @@ class DelugeMagics(Magics):
         check_reading(options)
         count = self.top_logprobs if options.top_logprobs is None else options.top_logprobs
         with open_client(options, self._defaults, options.model) as (client, _):
-            (response,) = client.read_sync(
-                [("", text)], top_logprobs=count, show_progress=False, use_cache=options.cache is not False
-            )
+            try:
+                (response,) = client.read_sync(
+                    [("", text)], top_logprobs=count, show_progress=False, use_cache=options.cache is not False
+                )
+            except KeyboardInterrupt:
+                raise UsageError("Interrupted before the text was read.") from None
         response = self._finish(options, response, LiveView(shown=self._shows_tokens(options)))
         if response.note:
             display({"text/plain": printable(response.note)}, raw=True)
@@ -208,65 +229,72 @@ class DelugeMagics(Magics):
         if response.is_error:
             live.finish(response)
             raise UsageError(printable(response.error_message or ""))
-        self._show(response, options, live)
+        try:
+            self._show(response, options, live)
+        except KeyboardInterrupt:
+            if not live.interrupted:
+                raise self._interrupted(options, response, "whole answer") from None
         if live.interrupted:
-            raise self._interrupted(options, response, pluralize(len(response.logprobs or ()), "token"))
+            received = pluralize(len(response.logprobs), "token") if response.logprobs else "text"
+            raise self._interrupted(options, response, f"{received} received so far")
         return response
 
     def _store(self, options: Any, value: APIResponse | Responses) -> None:
         if options.out is not None:
             self.variables[options.out] = value
 
-    def _interrupted(self, options: Any, value: APIResponse | Responses, received: str) -> UsageError:
+    def _interrupted(self, options: Any, value: APIResponse | Responses, kept: str) -> UsageError:
         """Make a part the value of its cell, which an error has none of, and return the line that says so."""
         cast(Any, self.shell).displayhook.update_user_ns(value)
-        return UsageError(f"Interrupted: {options.out or '_'} has the {received} received so far.")
+        return UsageError(f"Interrupted: {options.out or '_'} has the {kept}.")
 
     def _ask_several(self, options: Any, question: Question) -> Responses:
-        responses, interrupted = Responses(), False
+        answers: list[APIResponse] = []
+        interrupted = False
         models = [options.model] if options.compare is None else [options.model, options.compare]
-        count = 1 if options.n is None else options.n
-        if count < 1:
-            raise UsageError(f"-n must be an integer of at least 1, not {count}.")
-        # Both models are known before the first is asked.
+        count, use_cache = count_of(options), options.cache is not False
         with contextlib.ExitStack() as stack:
             clients = [stack.enter_context(open_client(options, self._defaults, model)) for model in models]
             settings = [question.params_for(client, is_own=is_own) for client, is_own in clients]
+            # What the last model cannot do is known before the first is asked.
+            for (client, _), params in zip(clients, settings, strict=True):
+                client.dry_run([question.prompt], sampling_params=params)
             for (client, _), params in zip(clients, settings, strict=True):
                 try:
-                    use_cache = options.cache is not False
-                    responses += ask_several(client, question.prompt, params, count, use_cache=use_cache)
+                    answers += ask_several(client, question.prompt, params, count, use_cache=use_cache)
                 except KeyboardInterrupt:
-                    responses += [response for response in client.interrupted or () if response is not None]
+                    answers += [response for response in client.interrupted or () if response is not None]
                     interrupted = True
                     break
-        self._store(options, responses)
+                except DelugeError as error:
+                    if not answers:
+                        raise
+                    answers.append(APIResponse(client.models[0], is_error=True, error_message=str(error)))
+        if interrupted and not answers:
+            raise UsageError("Interrupted before the first answer.")
         (client, _), params = clients[0], settings[0]
         # The view of the answers branches with this later; a closed client opens again by itself.
-        author = Continuer(client, question.prompt, sampling_params=params, use_cache=options.cache is not False)
-        self._show_several(options, responses, author)
+        author = Continuer(client, question.prompt, sampling_params=params, use_cache=use_cache)
+        responses = Responses(answers, are_compared=options.compare is not None, author=author)
+        self._store(options, responses)
+        try:
+            self._show_several(options, responses)
+        except KeyboardInterrupt:
+            interrupted = True
         if interrupted:
-            raise self._interrupted(options, responses, pluralize(len(responses), "answer"))
+            raise self._interrupted(options, responses, f"{pluralize(len(responses), 'answer')} received so far")
         if all(response.is_error for response in responses):
             raise UsageError(printable(responses[0].error_message or ""))
         return responses
 
-    def _show_several(self, options: Any, responses: Responses, author: Continuer) -> None:
+    def _show_several(self, options: Any, responses: Responses) -> None:
         if self._has_kernel or not self._has_view(options):
             self.cells.mark_shown(responses)
         for response in responses:
             if response.is_error and not all(other.is_error for other in responses):
                 display({"text/plain": printable(f"{response.model}: {response.error_message}")}, raw=True)
-        shown = [response for response in responses if response.logprobs is not None]
-        if not shown or not self._shows_tokens(options):
-            return
-        if options.compare is None:
-            display_with_fallback(LogprobView(shown, client=author, prompt=shown[0].prompt))
-        elif len(shown) == 1:
-            display_with_fallback(LogprobView(shown[0]))
-        else:
-            names = distinct_names([response.model for response in shown])
-            display_with_fallback(LogprobCompare(*shown, names=names))
+        if self._shows_tokens(options) and (widget := responses.widget()) is not None:
+            display_with_fallback(widget)
 
     @property
     def _has_kernel(self) -> bool:
@@ -304,9 +332,16 @@ class DelugeMagics(Magics):
         """
         if self.cells.has_shown(value):
             return
-        if not isinstance(value, APIResponse) or value.logprobs is None:
+        if isinstance(value, APIResponse):
+            if value.logprobs is None:
+                raise NotImplementedError
+            show_table(value)
+            return
+        require_kernel()
+        widget = value.widget()
+        if widget is None:
             raise NotImplementedError
-        show_table(value)
+        display_with_fallback(widget)
 
     @property
     def matcher(self) -> Any:

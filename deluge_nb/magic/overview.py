@@ -15,6 +15,16 @@ if TYPE_CHECKING:
     from ..models.support_table import SupportTable
 
 
+class Help:
+    """The options, for display."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def __repr__(self) -> str:
+        return self._text
+
+
 class Overview:
     """The model, the settings that were changed, and what to write next, for display."""
 

@@ -143,7 +143,7 @@ def _limits_full_vocab(request: Request) -> DelugeError | None:
     if not request.params.full_vocab or (tokens or 1) <= _MAX_TOKENS_WITH_FULL_VOCAB:
         return None
     return SettingError(
-        f"full_vocab=True gives {request.model!r}'s whole vocabulary at each token, for at most "
+        f"full_vocab=True gives the whole vocabulary of {request.model!r} at each token, for at most "
         f"{_MAX_TOKENS_WITH_FULL_VOCAB} tokens; max_new_tokens cannot be {tokens}.",
         setting="max_new_tokens",
         value=tokens,

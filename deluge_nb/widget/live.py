@@ -71,7 +71,7 @@ class LiveView:
             except KeyboardInterrupt:
                 stream.close()
                 self.interrupted = True
-                if stream.response is None or stream.response.logprobs is None:
+                if stream.response is None or not (stream.response.logprobs or stream.response.completion):
                     raise
         assert stream.response is not None
         return stream.response
