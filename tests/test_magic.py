@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import pickle
 import re
 import shlex
@@ -16,7 +17,7 @@ from IPython.core.error import UsageError
 from IPython.core.interactiveshell import InteractiveShell
 
 from deluge_nb import APIResponse, LLMClient, Logprobs
-from deluge_nb.magic import DelugeMagics
+from deluge_nb.magic import DelugeMagics, extension, magics
 from tests.openai_server import ChatServer, Reply, chat, error, says
 
 
@@ -109,8 +110,8 @@ def test_a_variable_with_a_client_can_be_the_model(shell: InteractiveShell, serv
         ("%%deluge -t -1\nHi", "--temperature must be a number of at least 0"),
         ("%%deluge -t hot\nHi", "--temperature must be a number, not 'hot'."),
         ("%%deluge -m claude-sonnet-4-5\nHi", "gives no log-probabilities"),
-        ("%%deluge --raw\nHi", "cannot continue raw text"),
-        ("%%deluge --prefill Well\nHi", "cannot continue the beginning of an answer"),
+        ("%%deluge --raw\nHi", "cannot continue raw text; leave out --raw"),
+        ("%%deluge --prefill Well\nHi", "; leave out --prefill, use 'local'"),
         ("%%deluge --raw --system x -m local\nHi", "--system is for a chat"),
         ("%%deluge\n  \n", "The cell is empty"),
         ("%%deluge -o 3x\nHi", "--out must be the name of a variable"),
@@ -550,6 +551,21 @@ def test_loading_twice_is_loading_once() -> None:
     shell.run_line_magic("reload_ext", "deluge_nb")
     shell.run_line_magic("load_ext", "deluge_nb")
     assert [len(callbacks) for callbacks in shell.events.callbacks.values()] == events
+
+
+def test_a_reloaded_module_unregisters_what_it_registered() -> None:
+    shell = InteractiveShell()
+    before = [len(callbacks) for callbacks in shell.events.callbacks.values()]
+    shell.run_line_magic("load_ext", "deluge_nb")
+    kept = magics.DelugeMagics
+    try:
+        importlib.reload(magics)
+        importlib.reload(extension)
+        shell.run_line_magic("unload_ext", "deluge_nb")
+    finally:
+        magics.DelugeMagics = extension.DelugeMagics = kept  # type: ignore[misc]
+    assert [len(callbacks) for callbacks in shell.events.callbacks.values()] == before
+    assert run(shell, "x = 1\nx") == 1
 
 
 def test_no_chart_and_no_view_show_nothing(

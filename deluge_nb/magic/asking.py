@@ -32,6 +32,11 @@ _SETTINGS = {
     "stop": "stop",
     "full_vocab": "full_vocab",
 }
+# Advice of errors about a prompt, and the same for its option.
+_ADVICE = {
+    "prefill": ("leave out the last assistant message", "leave out --prefill"),
+    "raw": ("send a chat prompt", "leave out --raw"),
+}
 # Answers that one request may ask for, and that a cell may.
 _MOST_TOGETHER, _MOST = 128, 10_000
 # What --read has no use for: it asks for no answer.
@@ -168,6 +173,9 @@ def explain(error: DelugeError, options: Any, configured: Mapping[str, Any]) -> 
         else:
             break
         message = re.sub(rf"\A{own}(=True)?(?= )", written, message).replace(", or None,", ",")
+    for name, (advice, own_advice) in _ADVICE.items():
+        if getattr(options, name):
+            message = message.replace(advice, own_advice)
     return message
 
 

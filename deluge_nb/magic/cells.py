@@ -6,8 +6,13 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
-# IPython accepts blank lines and indentation before a magic.
+from IPython.core.inputtransformer2 import TransformerManager
+
+# Blank lines and indentation may stand before the magic.
 _MAGIC_FIRST = re.compile(r"\s*%%deluge(?:[ \t][^\n]*)?(?:\n|\Z)")
+# What stands above a line with the magic. A cell that begins with a magic for cells is that one's own.
+_ABOVE = re.compile(r"(?!\s*%%(?!deluge\b))(.*?)^[ \t]*(?=%%deluge\b)", re.DOTALL | re.MULTILINE)
+_HINT = "__import__('deluge_nb.magic.line').magic.line.below_others({!r})\n"
 
 
 @dataclass(slots=True)
@@ -80,3 +85,23 @@ class Cells:
     def has_shown(self, value: object) -> bool:
         """Return whether a running cell has shown a value already."""
         return any(value is shown for cell in self._running for shown in cell.shown)
+
+
+def explain_place(lines: list[str]) -> list[str]:
+    """Return the lines of a cell; where others stand above the magic, a line that says so in their place.
+
+    IPython takes such a magic for one of a line, and says that it was not found. An indented magic is none for it
+    either; that one is moved to the edge.
+    """
+    cell = "".join(lines)
+    found = _ABOVE.match(cell)
+    if found is None:
+        return lines
+    above = found[1]
+    if not above.strip():
+        return cell[found.end() :].splitlines(keepends=True)
+    # Within a text of several lines the part above is no code of its own.
+    if TransformerManager().check_complete(f"{above}\n0\n\n")[0] != "complete":
+        return lines
+    is_code = any(line.strip() and not line.lstrip().startswith("#") for line in above.split("\n"))
+    return [_HINT.format("code" if is_code else "comment")]

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
-
-from IPython.core.inputtransformer2 import TransformerManager
 
 from ..logprobs.table import Logprobs
 from ..response import APIResponse
@@ -21,9 +18,6 @@ _BUNDLES: tuple[tuple[type, Callable[..., dict[str, Any]]], ...] = (
     (Responses, responses_bundle),
     (Logprobs, table_bundle),
 )
-# What stands above a line with the magic. A cell that begins with a magic for cells is that one's own.
-_ABOVE = re.compile(r"(?!\s*%%(?!deluge\b))(.*?)^[ \t]*(?=%%deluge\b)", re.DOTALL | re.MULTILINE)
-_HINT = "__import__('deluge_nb.magic.line').magic.line.below_others({!r})\n"
 
 
 def load(shell: InteractiveShell) -> None:
@@ -36,7 +30,7 @@ def load(shell: InteractiveShell) -> None:
     parts.events.register("pre_run_cell", magics.cells.begin)
     parts.events.register("post_run_cell", magics.cells.end)
     parts.Completer.custom_matchers.append(magics.matcher)
-    parts.input_transformers_cleanup.insert(0, explain_place)
+    parts.input_transformers_cleanup.insert(0, magics.explain_place)
     formatter = parts.display_formatter
     for kind, bundle in _BUNDLES:
         formatter.mimebundle_formatter.for_type(kind, bundle)
@@ -61,7 +55,7 @@ def unload(shell: InteractiveShell) -> None:
     parts.events.unregister("pre_run_cell", magics.cells.begin)
     parts.events.unregister("post_run_cell", magics.cells.end)
     parts.Completer.custom_matchers.remove(magics.matcher)
-    parts.input_transformers_cleanup.remove(explain_place)
+    parts.input_transformers_cleanup.remove(magics.explain_place)
     for shown, _ in _BUNDLES:
         formatter.mimebundle_formatter.type_printers.pop(shown, None)
     for shown in (APIResponse, Responses, Logprobs):
@@ -69,26 +63,6 @@ def unload(shell: InteractiveShell) -> None:
     formatter.formatters["text/plain"].type_printers.pop(Responses, None)
 
 
-def explain_place(lines: list[str]) -> list[str]:
-    """Return the lines of a cell; where others stand above the magic, a line that says so in their place.
-
-    IPython takes such a magic for one of a line, and says that it was not found. An indented magic is none for it
-    either; that one is moved to the edge.
-    """
-    cell = "".join(lines)
-    found = _ABOVE.match(cell)
-    if found is None:
-        return lines
-    above = found[1]
-    if not above.strip():
-        return cell[found.end() :].splitlines(keepends=True)
-    # Within a text of several lines the part above is no code of its own.
-    if TransformerManager().check_complete(f"{above}\n0\n\n")[0] != "complete":
-        return lines
-    is_code = any(line.strip() and not line.lstrip().startswith("#") for line in above.split("\n"))
-    return [_HINT.format("code" if is_code else "comment")]
-
-
 def _registered(shell: InteractiveShell) -> DelugeMagics | None:
-    magics = cast(Any, shell).magics_manager.registry.get(DelugeMagics.__name__)
-    return magics if isinstance(magics, DelugeMagics) else None
+    # Not by its class, of which a reloaded module has another one.
+    return cast(Any, shell).magics_manager.registry.get(DelugeMagics.__name__)

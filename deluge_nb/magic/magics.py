@@ -31,7 +31,7 @@ from .asking import (
     question_of,
     read_text,
 )
-from .cells import Cells
+from .cells import Cells, explain_place
 from .completion import LineMatcher
 from .course import course
 from .display import Responses, show_table
@@ -81,6 +81,8 @@ class DelugeMagics(Magics):
         super().__init__(shell, **options)
         self.cells = Cells()
         """The cells that run; fed by the shell's events."""
+        self.explain_place = explain_place
+        """The transformer of the shell's cells; an attribute, so that a reloaded module unregisters the same."""
         self._matcher: Any = None
 
     @property
