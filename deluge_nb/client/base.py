@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, Self
 
-from ..elsewhere import CLIENT, NamesElsewhere
+from ..elsewhere import CLIENT
 from ..errors import SettingError
 from ..models import REGISTRY
 from ..models.spec import ServedModel
 from ..prompts import Prompt, PromptLike, as_prompts
 from ..response import APIResponse
-from ..response.usage import Usage, total_usage
+from ..response.usage import Usage
 from ..sampling import SamplingParams
 from ..tools import Tool, as_output_schema
 from ..transport.throttle import PaceLike, Slots
 from ..warning import warn
 from . import credentials
+from .calls.running import RunningCalls
 from .credentials import Access
-from .interruption import KeptResponses, PartialResponses, keep
 from .options import (
     Settings,
     as_cache,
@@ -38,7 +37,7 @@ from .options import (
 from .route import Route, greedy
 from .sending.batch import Batch, plan
 from .sending.proof import prove_continuing
-from .sending.resume import Resume, as_partial, resume_batch
+from .sending.resume import Resume, resume_batch
 
 if TYPE_CHECKING:
     import httpx
@@ -46,11 +45,9 @@ if TYPE_CHECKING:
     from .cache.store import Cache
 
 Model = str | ServedModel
-Arrange = Callable[[list[APIResponse]], Any]
-"""Function that makes the result of a call of its responses."""
 
 
-class BaseClient(NamesElsewhere):
+class BaseClient(RunningCalls):
     """Models with their settings, and the batches that are sent to them; :class:`LLMClient` adds the calls."""
 
     _elsewhere = CLIENT
@@ -129,28 +126,8 @@ class BaseClient(NamesElsewhere):
         self._cache = as_cache(cache)
         self.sampling_params: list[SamplingParams] = with_shortcuts(as_settings_list(sampling_params), settings)
         """Settings of every request: one for all models, or one for each."""
-        self._kept = KeptResponses()
-        self.usage = Usage()
-        """Usage of all calls so far: prompts, requests, tokens in and out, and the cost where servers report it."""
-        self._usage_lock = threading.Lock()
+        RunningCalls.__init__(self)
         self._settings_for(None)
-
-    @property
-    def interrupted(self) -> PartialResponses:
-        """Responses that arrived before an exception ended the last call, by prompt; None for the rest.
-
-        Set before any exception leaves a call that has sent something: an interrupt, a cancelled task, a warning as an
-        error. Pass it as ``resume`` to the same call, which then asks for the rest only. It has the model and the
-        prompt of each place, see :class:`PartialResponses`.
-
-        While a call runs it has what has arrived so far, also if nobody waits for the call any more. (In other threads
-        than the main one this holds for streams and for loops over :meth:`as_completed` only.)
-        """
-        return self._kept.newest
-
-    @interrupted.setter
-    def interrupted(self, responses: PartialResponses) -> None:
-        self._kept.keep(responses)
 
     @property
     def models(self) -> list[str]:
@@ -356,62 +333,7 @@ class BaseClient(NamesElsewhere):
         return self._run(batch, show_progress=False)[0]
 
     def _prove_continuing(self, route: Route) -> None:
-        prove_continuing(route, lambda: self._add(Usage(requests=1)))
-
-    def _run(self, batch: Batch, show_progress: bool, arrange: Arrange = list) -> Any:
-        # Interrupts arrive in the main thread. Calls of other threads would hide each other's responses.
-        self._attend(batch, show=threading.current_thread() is threading.main_thread())
-        try:
-            batch.run_sync(show_progress=show_progress)
-            # Inside, because an interrupt or a warning as an error may end the call until the very last step.
-            result = arrange(batch.collect())
-            self._hide(batch)
-            return result
-        except BaseException as error:
-            self._keep(batch, error)
-            raise
-
-    async def _run_async(self, batch: Batch, show_progress: bool, arrange: Arrange = list) -> Any:
-        self._attend(batch)
-        try:
-            await batch.run_async(show_progress=show_progress)
-            result = arrange(batch.collect())
-            self._hide(batch)
-            return result
-        except BaseException as error:
-            self._keep(batch, error)
-            raise
-
-    def _attend(self, batch: Batch, *, show: bool = True) -> None:
-        """Count the responses of a call, and let :attr:`interrupted` have them as they arrive."""
-
-        def begin(batch: Batch) -> None:
-            responses = batch.responses = as_partial(batch, self._routes)
-            responses.follow(batch.stop)
-            if show:
-                self._kept.show(responses)
-
-        batch.on_asked, batch.on_settled = begin, self._count
-
-    def _hide(self, batch: Batch) -> None:
-        """Let go of the responses of a call, which has returned them."""
-        if isinstance(batch.responses, PartialResponses):
-            self._kept.hide(batch.responses)
-
-    def _keep(self, batch: Batch, error: BaseException) -> None:
-        """Keep the responses of a call that ends early, unless another call goes on with them."""
-        if isinstance(batch.responses, PartialResponses) and not batch.is_stopped:
-            keep(self, batch.responses, error)
-
-    def _count(self, batch: Batch) -> None:
-        if isinstance(batch.responses, PartialResponses):
-            batch.responses.follow(None)
-        fresh = (response for i, response in enumerate(batch.responses) if i not in batch.resumed)
-        self._add(total_usage(fresh) + Usage(requests=batch.requests))
-
-    def _add(self, spent: Usage) -> None:
-        with self._usage_lock:
-            self.usage += spent
+        prove_continuing(route, lambda: self._spending.add(Usage(requests=1)))
 
 
 def _arrive(kind: type[BaseClient], arguments: dict[str, Any]) -> BaseClient:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import itertools
 import signal
@@ -179,8 +178,9 @@ def keep(client: Any, responses: Iterable[APIResponse | None], error: BaseExcept
     kept = responses if isinstance(responses, PartialResponses) else PartialResponses(responses)
     client.interrupted = kept
     arrived = sum(response is not None for response in kept)
-    if error is not None and arrived:
-        replace_note(error, f"{_PREFIX} the {arrived} of {len(kept)} responses that arrived{hint}.")
+    if error is not None and (arrived or kept.is_growing):
+        so_far = " so far" if kept.is_growing else ""
+        replace_note(error, f"{_PREFIX} the {arrived} of {len(kept)} responses that arrived{so_far}{hint}.")
 
 
 def replace_note(error: BaseException, text: str) -> None:
@@ -230,7 +230,8 @@ def describe(error: BaseException) -> str:
         if is_from_signal(failure):
             raise
         message = ""
-    return f"{type(error).__name__}: {message}" if message else type(error).__name__
+    name = type.__dict__["__name__"].__get__(type(error))  # its metaclass may have another
+    return f"{name}: {message}" if message else name
 
 
 def as_reason(error: Exception) -> str:
@@ -238,17 +239,6 @@ def as_reason(error: Exception) -> str:
     if is_from_signal(error):
         raise error
     return str(error) if isinstance(error, DelugeError) else f"internal error: {describe(error)}"
-
-
-def ends_task(error: BaseException) -> bool:
-    """Return whether an exception ends the running task, rather than being one that the user's code raised in it."""
-    if not isinstance(error, asyncio.CancelledError | GeneratorExit):
-        return False
-    try:
-        task = asyncio.current_task()
-    except RuntimeError:
-        task = None
-    return task is None or task.cancelling() > 0
 
 
 def is_from_signal(error: BaseException) -> bool:
@@ -274,7 +264,6 @@ __all__ = [
     "check_stop",
     "describe",
     "distinct_names",
-    "ends_task",
     "group_by_model",
     "is_from_signal",
     "keep",

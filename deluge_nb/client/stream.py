@@ -116,7 +116,7 @@ class Stream:
     async def aclose(self) -> None:
         """Stop the answer as :meth:`close` does, and await its end."""
         self._answer.stop()
-        await self._answer.work.wait_async(portal.GRACE)
+        await portal.wait_for_end_async(self._answer.work)
 
     def __iter__(self) -> Self:
         return self
@@ -150,8 +150,10 @@ class Stream:
             except asyncio.CancelledError as error:
                 try:
                     await self.aclose()
-                finally:
-                    self._keep(self._batch, error)
+                except BaseException as later:
+                    self._keep(self._batch, later)
+                    raise
+                self._keep(self._batch, error)
                 raise
         if (token := self._next_token()) is not None:
             return token

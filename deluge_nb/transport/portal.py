@@ -377,6 +377,21 @@ def end(work: Work[Any]) -> None:
     wait_for_end(work)
 
 
+async def wait_for_end_async(work: Work[Any]) -> None:
+    """Await the end of a coroutine that was stopped, as :func:`wait_for_end` does, in a task that may be cancelled.
+
+    Some libraries cancel a task again and again until it ends. It still ends after its requests.
+    """
+    deadline, cancelled = time.monotonic() + GRACE, None
+    while not work.ended and (left := deadline - time.monotonic()) > 0:
+        try:
+            await work.wait_async(left)
+        except asyncio.CancelledError as error:
+            cancelled = error
+    if cancelled is not None:
+        raise cancelled
+
+
 def wait_for_end(work: Work[Any]) -> None:
     """Wait until a coroutine that was stopped has cleaned up, where that can be waited for.
 
@@ -401,4 +416,5 @@ __all__ = [
     "run",
     "submit",
     "wait_for_end",
+    "wait_for_end_async",
 ]

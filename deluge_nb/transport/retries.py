@@ -24,8 +24,12 @@ EXHAUSTED_CODES = frozenset(
     }
 )
 """Error codes of a 429 that waiting does not cure."""
-# Google's message for a tier without quota, whose delay does not help, and Python's for a field that it does not know.
-_PERMANENT = re.compile(r"\blimit: 0\b(?!\.\d)|unexpected keyword argument")
+# Google's message for a tier without quota, whose delay does not help, and those for a field that a server does not
+# know: Python's, llama.cpp's, and others that have status 500, too.
+_PERMANENT = re.compile(
+    r"\blimit: 0\b(?!\.\d)|unexpected keyword argument|extra_forbidden"
+    r"|(?i:un(?:supported|known|recogni[sz]ed) (?:param(?:eter)?|field|argument|property)s?\b)"
+)
 # Seconds, about a year: a longer wait is a mistake of the server.
 _LONGEST_PLAUSIBLE_WAIT = 3e7
 

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, Protocol, cast
 import httpx
 
 from ..errors import SettingError
+from ..errors.tasks import ends_task
 from ..printable import printable
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
@@ -190,7 +191,11 @@ class _HttpxReply(Reply):
         return cast(AsyncIterable[bytes], self._response.stream)
 
     async def close(self) -> None:
-        await self._response.aclose()
+        try:
+            await self._response.aclose()
+        except BaseException as error:  # of a transport of the user's own; it costs no answer that has been read
+            if ends_task(error):
+                raise
 
 
 def _as_text(value: bytes) -> str:

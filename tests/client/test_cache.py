@@ -35,7 +35,7 @@ from deluge_nb import (
     Tool,
 )
 from deluge_nb.client.cache.codec import encode_completion
-from deluge_nb.dialects.base import Completion
+from deluge_nb.dialects.base import Ask, Completion
 from deluge_nb.logprobs.splice import truncate_alternatives
 from tests.openai_server import ChatServer, Reply, chat, chunks, error, says
 
@@ -485,6 +485,62 @@ def test_an_answer_that_was_kept_is_found_though_nothing_can_be_written(
     holder.close()
     assert (kept.from_cache, new.from_cache) == (True, False)
     assert new.completion == "Hello there"
+
+
+def test_only_one_answer_waits_for_a_lock_that_is_not_released(
+    server: ChatServer, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def waits(cache: Cache) -> int:
+        statement = "PRAGMA busy_timeout"
+        return int(cache._worker().submit(lambda: cache._connect().execute(statement).fetchone()[0]).result())
+
+    monkeypatch.setattr("deluge_nb.client.cache.store._LOCK_TIMEOUT", 0.2)
+    kept = Cache(file)
+    asked = LLMClient("gpt-4o-mini", cache=kept)
+    with closing(sqlite3.connect(file, isolation_level=None)) as holder:
+        holder.execute("BEGIN IMMEDIATE")
+        with pytest.warns(UserWarning, match="Answers are not cached in"):
+            responses = ask(asked, "a", "b")
+        assert [response.completion for response in responses] == ["Hello there"] * 2
+        assert waits(kept) == 0
+    ask(asked, "c")
+    assert waits(kept) == 200
+    assert ask(asked, "c")[0].from_cache
+
+
+class Untrusty(Cache):
+    """Cache of a user's own whose methods fail."""
+
+    def __init__(self, file: Path, failing: str, error: BaseException) -> None:
+        super().__init__(file)
+        self._failing, self._error = failing, error
+
+    def _fail(self, method: str) -> None:
+        if method == self._failing:
+            raise self._error
+
+    async def get(self, key: bytes, ask: Ask) -> Completion | None:
+        self._fail("get")
+        return await super().get(key, ask)
+
+    async def put(self, key: bytes, ask: Ask, answer: Completion) -> None:
+        self._fail("put")
+        await super().put(key, ask, answer)
+
+    def take_trouble(self) -> str | None:
+        self._fail("take_trouble")
+        return super().take_trouble()
+
+
+@pytest.mark.parametrize("failing", ["get", "put", "take_trouble"])
+@pytest.mark.parametrize("kind", [OSError, KeyboardInterrupt, SystemExit, GeneratorExit, asyncio.CancelledError])
+def test_whatever_a_cache_of_one_s_own_raises_costs_no_answer(
+    server: ChatServer, file: Path, failing: str, kind: type[BaseException]
+) -> None:
+    if failing == "take_trouble" and not issubclass(kind, Exception):
+        kind = ValueError  # it runs in the thread of the call, where an interrupt is one
+    asked = LLMClient("gpt-4o-mini", cache=Untrusty(file, failing, kind("no")))
+    assert [response.completion for response in ask(asked, "a", "b", "c")] == ["Hello there"] * 3
 
 
 def test_a_cache_that_is_deleted_under_way_is_begun_anew(server: ChatServer, file: Path) -> None:

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import builtins
+import json
 import os
 import signal
 import subprocess
 import sys
 import textwrap
 import warnings
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from typing import Any, cast
 
+import httpx
 import pytest
 from pydantic import BaseModel, field_validator
 
 from deluge_nb import Conversation, LLMClient, PartialResponses, classify, classify_responses, influence, score_llm
+from deluge_nb.client.interruption import keep
 from tests.memory_transport import MemoryTransport, client_of
 from tests.openai_server import ChatServer, Reply, Seen, chat, says
 
@@ -280,6 +283,86 @@ async def test_a_cancelled_call_counts_what_it_keeps(server: ChatServer, delay: 
     assert len(server.seen) == sent
 
 
+async def loop_over(client: LLMClient) -> Any:
+    return [pair async for pair in client.as_completed(PROMPTS)]
+
+
+async def await_all(client: LLMClient) -> Any:
+    return await client.process_prompts_async(PROMPTS, show_progress=False)
+
+
+@pytest.mark.parametrize("call", [await_all, loop_over])
+async def test_a_call_that_is_cancelled_again_and_again_ends_after_its_requests(
+    call: Callable[[LLMClient], Any],
+) -> None:
+    client = client_of(MemoryTransport(limit=5))
+    running = asyncio.create_task(call(client))
+    while client.usage.answered < 5:  # noqa: ASYNC110 - the portal is in another thread
+        await asyncio.sleep(0)
+    while not running.done():  # as anyio does
+        running.cancel()
+        await asyncio.sleep(0)
+    with pytest.raises(asyncio.CancelledError) as caught:
+        await running
+    assert not client.interrupted.is_growing
+    assert sum(response is not None for response in client.interrupted) == client.usage.answered == 5
+    assert caught.value.__notes__ == ["client.interrupted has the 5 of 12 responses that arrived."]
+
+
+async def test_a_call_that_is_cancelled_in_its_last_step_keeps_its_answers(
+    server: ChatServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.answer = without_logprobs
+    client = LLMClient("gpt-4o-mini", logprobs=True)
+    running = asyncio.create_task(await_all(client))
+
+    def cancel(*arguments: Any, **options: Any) -> None:
+        running.cancel()
+
+    monkeypatch.setattr(warnings, "showwarning", cancel)
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        with pytest.raises(asyncio.CancelledError) as caught:
+            await running
+    assert [response and response.completion for response in client.interrupted] == PROMPTS
+    assert caught.value.__notes__ == ["client.interrupted has the 12 of 12 responses that arrived."]
+
+
+def test_usage_counts_an_answer_as_soon_as_it_has_come() -> None:
+    client = client_of(MemoryTransport())
+    for number, _ in enumerate(client.as_completed(PROMPTS), 1):
+        assert number <= client.usage.answered <= client.usage.requests <= 12
+    assert client.usage.answered == client.usage.requests == 12
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows interrupts in another way")
+@pytest.mark.parametrize("call", [ask, ask_as_completed])
+def test_a_second_interrupt_while_the_call_ends_leaves_the_answers(call: Callable[[LLMClient], Any]) -> None:
+    class Interrupting(MemoryTransport):
+        """Transport that interrupts as soon as a request that waits is cancelled."""
+
+        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+            try:
+                return await super().handle_async_request(request)
+            except asyncio.CancelledError:
+                signal.raise_signal(signal.SIGINT)
+                raise
+
+    client = client_of(Interrupting(interrupt, limit=5))
+    with pytest.raises(KeyboardInterrupt) as caught:
+        call(client)
+    assert isinstance(caught.value.__context__, KeyboardInterrupt)
+    assert sum(response is not None for response in client.interrupted) == client.usage.answered == 5
+    assert caught.value.__notes__[0].startswith("client.interrupted has the 5 of 12 responses that arrived")
+
+
+def test_the_note_says_that_a_call_still_takes_responses() -> None:
+    responses, error = PartialResponses([None] * 3), KeyboardInterrupt()
+    responses.follow(lambda: None)
+    keep(client_of(MemoryTransport()), responses, error)
+    assert error.__notes__ == ["client.interrupted has the 0 of 3 responses that arrived so far."]
+
+
 def test_an_interrupted_classify_goes_on_where_it_ended() -> None:
 
     labels = ["q1", "q2"]
@@ -349,6 +432,20 @@ def test_an_exception_that_a_transport_raises_concerns_its_prompt_alone(error: t
     assert ask(client_of(MemoryTransport()))[11].completion == "q11"
 
 
+@pytest.mark.parametrize("error", [OSError, KeyboardInterrupt, GeneratorExit, asyncio.CancelledError, StopIteration])
+def test_a_body_that_cannot_be_closed_costs_no_answer(error: type[BaseException]) -> None:
+    class Body(httpx.AsyncByteStream):
+        async def __aiter__(self) -> AsyncIterator[bytes]:
+            yield json.dumps({"choices": [{"message": {"content": "Hi"}}]}).encode()
+
+        async def aclose(self) -> None:
+            raise error
+
+    transport = httpx.MockTransport(lambda request: httpx.Response(200, stream=Body()))
+    client = client_of(transport, logprobs=False, top_logprobs=None)
+    assert [response.completion for response in ask(client)] == ["Hi"] * 12
+
+
 BUILT_IN = sorted(
     (kind for kind in vars(builtins).values() if isinstance(kind, type) and issubclass(kind, BaseException)),
     key=lambda kind: kind.__name__,
@@ -392,7 +489,12 @@ def test_a_validator_may_raise_anything(kind: type[BaseException]) -> None:
 def test_an_exception_without_a_message_of_its_own_is_still_named() -> None:
     from pydantic import BaseModel, field_validator
 
-    class SpeechlessError(Exception):
+    class Nameless(type):
+        @property
+        def __name__(cls) -> str:  # type: ignore[override]
+            raise KeyError("no name")
+
+    class SpeechlessError(Exception, metaclass=Nameless):
         def __str__(self) -> str:
             raise KeyError("no words")
 

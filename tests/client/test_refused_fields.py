@@ -85,6 +85,10 @@ def of_python(field: str) -> tuple[int, Any]:
     return 500, {"detail": f"generate() got an unexpected keyword argument '{field}'"}
 
 
+def of_an_older_llama_cpp(field: str) -> tuple[int, Any]:
+    return 500, {"error": {"code": 500, "message": f"Unsupported param: {field}", "type": "server_error"}}
+
+
 def of_a_plan(field: str) -> tuple[int, Any]:
     return 403, {"error": f"The parameter {field} is not available on your plan."}
 
@@ -104,7 +108,7 @@ def beside_the_name_of_a_kind(field: str) -> tuple[int, Any]:
 WORDINGS = [
     *(openai_style, with_param, pydantic_style, plain_text, by_key, with_all_known_fields, by_pointer),
     *(by_list_of_keys, by_schema, inside_the_field, in_camel_case, in_words, in_chinese, with_the_request, of_python),
-    *(of_a_plan, in_a_success, in_a_success_without_a_code, beside_the_name_of_a_kind),
+    *(of_an_older_llama_cpp, of_a_plan, in_a_success, in_a_success_without_a_code, beside_the_name_of_a_kind),
 ]
 
 

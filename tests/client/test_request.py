@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 
 from deluge_nb import Cache, LLMClient, LogprobsNotSupportedError, RequestError, SamplingParams, SettingError
+from deluge_nb.client.cache.draws import DrawCache
 from deluge_nb.client.credentials import Access
 from deluge_nb.client.route import Route
-from deluge_nb.client.sending.request import DrawCache, Item, as_failure, as_response, build_ask, is_cut_off, send
+from deluge_nb.client.sending.request import Item, as_failure, as_response, build_ask, is_cut_off, send
 from deluge_nb.dialects.base import Completion
 from deluge_nb.logprobs.table import Logprobs
 from deluge_nb.models import REGISTRY

@@ -83,7 +83,7 @@ class Cache:
         self._max_bytes = max_bytes
         self._puts = 0
         self._connection: sqlite3.Connection | None = None
-        self._identity = (0, 0)
+        self._identity, self._waits = (0, 0), True
         self._process = 0
         self._thread: ThreadPoolExecutor | None = None
         self._trouble: str | None = None
@@ -214,7 +214,7 @@ class Cache:
             except BaseException:
                 connection.close()
                 raise
-            self._connection = connection
+            self._connection, self._waits = connection, True
             self._identity = _identity(self.path.stat())
         return self._connection
 
@@ -251,18 +251,30 @@ class Cache:
             connection.execute(f"UPDATE {_TABLE} SET used = ? WHERE key = ? AND top = ?", (time.time(), key, row[0]))
         except sqlite3.Error as error:  # a full disk, or a file that is read-only by now, still holds this answer
             self._note_trouble(error)
+            self._wait_for_locks(False)
         return bytes(row[1])
 
     def _write(self, key: bytes, top: int, answer: bytes) -> None:
         connection = self._connect()
         self._check_file()
         row = (key, top, time.time(), len(answer), answer)
-        connection.execute(f"INSERT OR REPLACE INTO {_TABLE} VALUES (?, ?, ?, ?, ?)", row)
+        try:
+            connection.execute(f"INSERT OR REPLACE INTO {_TABLE} VALUES (?, ?, ?, ?, ?)", row)
+        except sqlite3.Error:
+            self._wait_for_locks(False)
+            raise
+        self._wait_for_locks(True)
         # Answers with fewer alternatives are now superfluous.
         connection.execute(f"DELETE FROM {_TABLE} WHERE key = ? AND top < ?", (key, top))
         self._puts += 1
         if self._puts % _TRIM_INTERVAL == 1:
             self._trim(connection)
+
+    def _wait_for_locks(self, waits: bool) -> None:
+        """Wait for a lock of another program, or no more after one that is not released: each answer would wait."""
+        if self._connection is not None and waits != self._waits:
+            self._connection.execute(f"PRAGMA busy_timeout = {_LOCK_TIMEOUT * 1000 if waits else 0:.0f}")
+            self._waits = waits
 
     def _trim(self, connection: sqlite3.Connection) -> None:
         excess = (connection.execute(f"SELECT sum(size) FROM {_TABLE}").fetchone()[0] or 0) - self._max_bytes

@@ -68,7 +68,11 @@ class Completed:
                 yield pair
             self._finish()
         except BaseException as error:
-            portal.end(self._work)
+            try:
+                portal.end(self._work)
+            except BaseException as later:  # a second interrupt, which leaves the loop in place of the first
+                self._leave(later)
+                raise
             self._leave(error)
             raise
 
@@ -163,8 +167,10 @@ class _AsyncLoop:
         except BaseException as error:
             try:
                 await self.aclose()
-            finally:  # the loop may be ending, and cancels this wait
-                completed._keep(completed._batch, error)
+            except BaseException as later:  # the loop may be ending, and cancels this wait
+                completed._keep(completed._batch, later)
+                raise
+            completed._keep(completed._batch, error)
             raise
         if pair is None:
             raise StopAsyncIteration
@@ -174,7 +180,7 @@ class _AsyncLoop:
         """End the requests that are under way."""
         self._has_ended = True
         self._completed._work.cancel()
-        await self._completed._work.wait_async(portal.GRACE)
+        await portal.wait_for_end_async(self._completed._work)
 
     def __del__(self) -> None:
         self._completed._work.cancel()

@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ...errors import RequestError, SettingError
+from ...errors.tasks import ends_task
 from ...prompts import as_prompts
 from ...response import APIResponse
 from ...response.usage import Usage, total_usage
-from ..interruption import ends_task
 from ..sending.batch import plan
 from ..sending.diagnosis import with_refused_fields
 from ..sending.request import as_failure, as_response, build_ask, open_exchange, read_completion
@@ -126,7 +126,7 @@ class Offline:
 
     def collect(self, responses: Sequence[APIResponse]) -> list[APIResponse]:
         """Count the responses to all prompts as the client counts its own, and return them."""
-        self._client._add(total_usage(responses) + Usage(requests=len(responses)))
+        self._client._spending.add(total_usage(responses) + Usage(requests=len(responses)))
         return list(responses)
 
     def _failure(self, ask: Ask, error: BaseException) -> APIResponse:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Coroutine, Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from ...errors.tasks import ends_task
 from ...models import REGISTRY
 from ...models.observations import requested_features
 from ...prompts import Prompt
@@ -18,13 +19,13 @@ from ...text.end_tokens import INTERRUPTED
 from ...tools import OutputSchema, Tool
 from ...transport import portal
 from ...warning import warn, warn_of_rows
-from ..interruption import check_stop, describe, ends_task
+from ..cache.draws import DrawCache
+from ..interruption import check_stop, describe
 from ..route import Route
 from .progress import ProgressBar
 from .proof import prove_scoring
 from .refusals import Refusals
 from .request import (
-    DrawCache,
     Item,
     as_failure,
     as_response,
@@ -198,7 +199,7 @@ class Batch:
             work.result()
         except asyncio.CancelledError:
             work.cancel()
-            await work.wait_async(portal.GRACE)
+            await portal.wait_for_end_async(work)
             raise
         except BaseException:
             portal.end(work)

@@ -6,8 +6,9 @@ import inspect
 from time import monotonic
 
 from ...errors import RequestError, SettingError
+from ...errors.tasks import ends_task
 from ...transport.throttle import PaceLike
-from ..interruption import describe, ends_task
+from ..interruption import describe
 
 # Seconds without a turn after which a warning says so: an object that hands out no turns looks like a slow server.
 _PATIENCE = 60.0

@@ -7,9 +7,7 @@ prompts.
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cache
 from types import SimpleNamespace
@@ -43,7 +41,6 @@ if TYPE_CHECKING:
     from ...models.spec import Endpoint
     from ...transport.http import Transport
     from ...transport.streaming import StreamListener
-    from ..cache.store import Cache
 
 # A server may refuse several fields, one after the other.
 _MAX_FORMS = 6
@@ -118,56 +115,6 @@ def check_request(item: Item, *, tools: tuple[Tool, ...], output_schema: OutputS
     if not item.prompt.has_parts:  # a text that cannot be written costs no other prompt
         body = {name: value for name, value in body.items() if name not in PROMPT_FIELDS}
     encode_body({**body, **(ask.params.extra_body or {})})
-
-
-class DrawCache:
-    """The cache as one call uses it: the same request asked n times in a call is n draws, each with its own key.
-
-    Parameters
-    ----------
-    cache
-        None keeps nothing.
-    """
-
-    def __init__(self, cache: Cache | None) -> None:
-        self._cache = cache
-        self._draws: Counter[bytes] = Counter()
-
-    def next_key(self, ask: Ask, route: Route) -> bytes | None:
-        """Return the key of the next draw of a request; None without a cache."""
-        if self._cache is None:
-            return None
-        from ..cache.store import cache_key
-
-        served = route.served()
-        address = served.fingerprint if served is not None else route.shown_address
-        try:
-            first = cache_key(ask, address, 0)
-        except Exception:  # a request that has no key is sent, and its answer is not cached
-            return None
-        draw = self._draws[first]
-        self._draws[first] += 1
-        return first if draw == 0 else cache_key(ask, address, draw)
-
-    def skip(self, build: Callable[[], Ask], route: Route) -> None:
-        """Pass over a draw whose completion is known; without a cache, the request is not built."""
-        if self._cache is not None:
-            with suppress(Exception):
-                self.next_key(build(), route)
-
-    async def get(self, key: bytes | None, ask: Ask) -> Completion | None:
-        """Return the cached completion of a key; None where there is none."""
-        return None if self._cache is None or key is None else await self._cache.get(key, ask)
-
-    async def put(self, key: bytes | None, ask: Ask, completion: Completion) -> None:
-        """Cache a completion."""
-        if self._cache is not None and key is not None:
-            with suppress(Exception):  # also a cache of the user's own costs no answer
-                await self._cache.put(key, ask, completion)
-
-    def trouble(self) -> str | None:
-        """Return why answers are not cached, as a sentence, the first time that it is asked for; else None."""
-        return None if self._cache is None else self._cache.take_trouble()
 
 
 async def send(
