@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import importlib
+import io
 import pickle
 import re
 import shlex
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,6 +17,7 @@ from hypothesis import strategies as st
 from IPython.core.completer import provisionalcompleter
 from IPython.core.error import UsageError
 from IPython.core.interactiveshell import InteractiveShell
+from IPython.terminal.interactiveshell import TerminalInteractiveShell
 
 from deluge_nb import APIResponse, LLMClient, Logprobs
 from deluge_nb.magic import DelugeMagics, extension, magics
@@ -24,6 +27,15 @@ from tests.openai_server import ChatServer, Reply, chat, error, says
 @pytest.fixture
 def shell() -> Iterator[InteractiveShell]:
     interactive = InteractiveShell()
+    interactive.run_line_magic("load_ext", "deluge_nb")
+    interactive.run_cell("%config DelugeMagics.model = 'gpt-4o-mini'")
+    yield interactive
+    interactive.run_line_magic("unload_ext", "deluge_nb")
+
+
+@pytest.fixture
+def terminal() -> Iterator[TerminalInteractiveShell]:
+    interactive = TerminalInteractiveShell(simple_prompt=True)
     interactive.run_line_magic("load_ext", "deluge_nb")
     interactive.run_cell("%config DelugeMagics.model = 'gpt-4o-mini'")
     yield interactive
@@ -448,6 +460,16 @@ def test_any_body_arrives_unchanged(shell: InteractiveShell, server: ChatServer,
 def test_a_line_break_of_windows_ends_the_body(shell: InteractiveShell, server: ChatServer) -> None:
     run(shell, "%%deluge -k 3\r\nHi\r\nthere\r\n")
     assert server.seen[0].question == "Hi\r\nthere"
+
+
+@pytest.mark.parametrize(("typed", "prompt"), [("The grass\nis\n\n\n", "The grass\nis"), ("\n  a\n\n\n", "\n  a")])
+def test_the_empty_line_that_ends_a_cell_in_a_terminal_is_no_part_of_it(
+    terminal: TerminalInteractiveShell, server: ChatServer, monkeypatch: pytest.MonkeyPatch, typed: str, prompt: str
+) -> None:
+    monkeypatch.setattr(sys, "stdin", io.StringIO(f"%%deluge\n{typed}"))
+    terminal.run_cell(terminal.prompt_for_code(), store_history=True)
+    terminal.run_cell("get_ipython().run_cell('%%deluge\\nHi\\n\\n')", store_history=True)
+    assert [seen.question for seen in server.seen] == [prompt, "Hi\n"]
 
 
 def test_the_text_below_another_magic_is_the_prompt(shell: InteractiveShell, server: ChatServer) -> None:

@@ -10,6 +10,7 @@ from IPython.core.inputtransformer2 import TransformerManager
 
 # Blank lines and indentation may stand before the magic.
 _MAGIC_FIRST = re.compile(r"\s*%%deluge(?:[ \t][^\n]*)?(?:\n|\Z)")
+_LINE_BREAK, _EMPTY_LINE = re.compile(r"\r?\n\Z"), re.compile(r"(?<=\n)\n\Z")
 # What stands above a line with the magic. A cell that begins with a magic for cells is that one's own.
 _ABOVE = re.compile(r"(?!\s*%%(?!deluge\b))(.*?)^[ \t]*(?=%%deluge\b)", re.DOTALL | re.MULTILINE)
 _HINT = "__import__('deluge_nb.magic.line').magic.line.below_others({!r})\n"
@@ -18,23 +19,30 @@ _HINT = "__import__('deluge_nb.magic.line').magic.line.below_others({!r})\n"
 @dataclass(slots=True)
 class _Cell:
     raw: str
+    is_typed: bool
     shown: list[object] = field(default_factory=list)
 
 
 class Cells:
     """The cells that run, the inner ones last: a cell may run others.
 
+    Parameters
+    ----------
+    in_terminal
+        True where IPython takes an empty line for the end of a cell that is typed; it is no part of the prompt.
+
     Examples
     --------
     >>> from types import SimpleNamespace
     >>> from deluge_nb.magic.cells import Cells
     >>> cells = Cells()
-    >>> cells.begin(SimpleNamespace(raw_cell="%%deluge -k 3\\n  >>> 1 + 1"))
+    >>> cells.begin(SimpleNamespace(raw_cell="%%deluge -k 3\\n  >>> 1 + 1", store_history=True))
     >>> cells.body("1 + 1\\n")
     '  >>> 1 + 1'
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, in_terminal: bool = False) -> None:
+        self._in_terminal = in_terminal
         self._running: list[_Cell] = []
 
     def begin(self, info: Any) -> None:
@@ -45,7 +53,7 @@ class Cells:
         info
             The information that IPython passes to ``pre_run_cell``.
         """
-        self._running.append(_Cell(info.raw_cell or ""))
+        self._running.append(_Cell(info.raw_cell or "", bool(info.store_history)))
 
     def end(self, result: Any = None) -> None:
         """Forget the cell that has ended; IPython has displayed its value by now.
@@ -73,9 +81,12 @@ class Cells:
         """
         cell = self._running[-1] if self._running else None
         first = None if cell is None else _MAGIC_FIRST.match(cell.raw)
-        if cell is not None and first is not None:
-            passed, cell.raw = cell.raw[first.end() :], ""
-        return passed.removesuffix("\n").removesuffix("\r") if passed.endswith("\r\n") else passed.removesuffix("\n")
+        if cell is None or first is None:
+            return _LINE_BREAK.sub("", passed)
+        typed, cell.raw = cell.raw[first.end() :], ""
+        if self._in_terminal and cell.is_typed:
+            typed = _EMPTY_LINE.sub("", typed)
+        return _LINE_BREAK.sub("", typed)
 
     def mark_shown(self, value: object) -> None:
         """Record that the running cell has shown a value, or was asked not to."""

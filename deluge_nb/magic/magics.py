@@ -79,7 +79,7 @@ class DelugeMagics(Magics):
 
     def __init__(self, shell: InteractiveShell | None = None, **options: Any) -> None:
         super().__init__(shell, **options)
-        self.cells = Cells()
+        self.cells = Cells(in_terminal=hasattr(shell, "simple_prompt"))
         """The cells that run; fed by the shell's events."""
         self.explain_place = explain_place
         """The transformer of the shell's cells; an attribute, so that a reloaded module unregisters the same."""
