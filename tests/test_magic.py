@@ -155,6 +155,7 @@ def test_a_variable_with_a_client_can_be_the_model(shell: InteractiveShell, serv
         ("%%deluge --raw=yes\nHi", "--raw takes no value."),
         ("%%deluge --top 5\nHi", "--top is short for --top-logprobs and for --top-p"),
         ("%%deluge --max-tokens 0\nHi", "--max-tokens must be an integer of at least 1, not 0"),
+        ("%%deluge --full-vocab --max-tokens 200 -m local\nHi", "at most 32 tokens; --max-tokens cannot be 200."),
         ("%%deluge --base-url x\nHi", "--base-url must be a server's address"),
         ("%%deluge -t -inf\nHi", "write --temperature=-inf for one that begins with a dash"),
         ("%%deluge --system -x\nHi", "write --system=-x for one"),

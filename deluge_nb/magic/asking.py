@@ -162,17 +162,17 @@ def count_of(options: Any) -> int:
 def explain(error: DelugeError, options: Any, configured: Mapping[str, Any]) -> str:
     """Return the sentence of an error, with the names that the user wrote in place of those of a request's settings."""
     message = str(error)
-    setting = getattr(error, "setting", None)
     for name, own in {**_SETTINGS, "base_url": "base_url"}.items():
-        if own != setting:
-            continue
+        # A name of one word, such as "stop", may be another word further on.
+        first = rf"\A{own}(=True)?(?= )"
         if getattr(options, name) is not None:
-            written = f"--{name.replace('_', '-')}"
-        elif configured.get(name) is not None:
-            written = f"DelugeMagics.{name}"
+            anywhere = first if "_" not in own else rf"(?<![\w-]){own}(=True)?(?!\w)"
+            message = re.sub(anywhere, f"--{name.replace('_', '-')}", message)
+        elif configured.get(name) is not None and getattr(error, "setting", None) == own:
+            message = re.sub(first, f"DelugeMagics.{name}", message)
         else:
-            break
-        message = re.sub(rf"\A{own}(=True)?(?= )", written, message).replace(", or None,", ",")
+            continue
+        message = message.replace(", or None,", ",")
     for name, (advice, own_advice) in _ADVICE.items():
         if getattr(options, name):
             message = message.replace(advice, own_advice)
