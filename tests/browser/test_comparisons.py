@@ -176,6 +176,16 @@ def test_the_table_fits_its_page_with_the_longest_words(shown: Shown, width: int
         assert all(frame["x"] <= left and right <= frame["x"] + frame["width"] for left, right in cells)
 
 
+def test_a_host_as_wide_as_its_content_has_a_width(shown: Shown) -> None:
+    page = shown(small())
+    root = page.locator(".deluge-comparisons")
+    for display in ("inline-block", "flex"):
+        page.locator("main").evaluate("(e, display) => e.style.display = display", display)
+        assert root.evaluate("e => e.offsetWidth") >= 400
+    page.locator("main").evaluate("e => { e.style.display = 'block'; e.style.width = '220px'; }")
+    assert root.evaluate("e => e.offsetWidth") <= 220
+
+
 def test_without_styles_the_static_table_fits_its_page_and_is_copied_as_it_is(page: Page) -> None:
     words = ["w" * 300, "<b>&amp;" * 40]
     table = Comparisons(words, {words[0]: [answer(*words), answer("a")], "b": [answer("b"), answer(*words)]})
