@@ -7,6 +7,7 @@ one of them; ``-k gallery`` everything in light, dark and forced colours, from 2
 from __future__ import annotations
 
 import base64
+import html
 import json
 import math
 import re
@@ -39,6 +40,7 @@ from deluge_nb import (
     sampling_chart,
     surprisal_chart,
     temperature_chart,
+    to_text,
     token_chart,
 )
 from deluge_nb.lab import read
@@ -350,7 +352,7 @@ def charts_of(answer: Any) -> dict[str, alt.TopLevelMixin]:
 
 
 @pytest.mark.parametrize("width", [220, 400, 1080])
-@pytest.mark.parametrize("mode", ["light", "dark"])
+@pytest.mark.parametrize("mode", list(MODES))
 def test_gallery_of_charts(browser: Browser, answer: Any, mode: str, width: int, tmp_path: Path) -> None:
     """Every chart, as a notebook's page shows it: with Vega's dark theme where the page is dark."""
     context = browser.new_context(viewport={"width": width + 24, "height": 60}, **MODES[mode])
@@ -366,6 +368,57 @@ def test_gallery_of_charts(browser: Browser, answer: Any, mode: str, width: int,
         page.wait_for_timeout(300)
         write(browser, f"gallery/chart_{name}_{width}_{mode}", page.screenshot(full_page=True))
     context.close()
+
+
+def test_gallery_of_the_magic(browser: Browser, jupyter: Jupyter, notebook: Callable[..., str]) -> None:
+    """A cell of the magic in Notebook 7: the view and its chart."""
+    context = browser.new_context(viewport={"width": 1104, "height": 900}, reduced_motion="reduce")
+    page = context.new_page()
+    open_and_run(page, jupyter, notebook("magic.ipynb", "%load_ext deluge_nb", FIRST_CELL), "notebooks")
+    expect(page.locator(".jp-OutputArea .vega-embed svg.marks")).to_be_visible(timeout=120_000)
+    output = page.locator(".jp-CodeCell").nth(1).locator(".jp-Cell-outputArea")
+    for mode, media in MODES.items():
+        set_theme(page, "Dark" if mode == "dark" else "Light")
+        seen: dict[str, Any] = {"forced_colors": "none", **media}
+        page.emulate_media(**seen)
+        for width in (400, 1080):
+            page.set_viewport_size({"width": width + 24, "height": 900})
+            page.wait_for_timeout(1500)
+            box = output.bounding_box()
+            assert box is not None
+            edges = {"x": box["x"] - 8, "y": box["y"] - 8, "width": box["width"] + 16, "height": box["height"] + 16}
+            write(browser, f"gallery/magic_{width}_{mode}", page.screenshot(clip=edges))
+    set_theme(page, "Light")
+    context.close()
+
+
+# How a terminal shows the codes that ``to_text`` writes.
+SGR = {
+    r"38;2;(\d+);(\d+);(\d+)": r"color: rgb(\1, \2, \3)",
+    r"48;2;(\d+);(\d+);(\d+)": r"background: rgb(\1, \2, \3)",
+    r"\b4$": "text-decoration: underline",
+}
+
+
+def sgr_style(codes: str) -> str:
+    """Return the style of a text after an ANSI sequence."""
+    return "; ".join(found.expand(style) for code, style in SGR.items() if (found := re.search(code, codes)))
+
+
+@pytest.mark.parametrize("mode", ["light", "dark"])
+@pytest.mark.parametrize("columns", [50, 130])
+def test_gallery_of_the_terminal(browser: Browser, answer: Any, mode: str, columns: int) -> None:
+    """The coloured text that ``to_text`` returns, in a terminal of 50 columns (400 px) and of 130 (1,080 px)."""
+    parts = re.split(r"\x1b\[([\d;]*)m", to_text(answer.logprobs, color=True, width=columns))
+    pieces = zip(["0", *parts[1::2]], parts[::2], strict=True)
+    spans = [f'<span style="{sgr_style(codes)}">{html.escape(text)}</span>' for codes, text in pieces]
+    ground, ink = ("#111", "#ddd") if mode == "dark" else ("#fff", "#222")
+    page = browser.new_page(viewport={"width": 8 * columns + 24, "height": 60})
+    font = "13.3px/1.4 DejaVu Sans Mono"
+    style = f"margin: 0; color: {ink}; font: {font}"
+    page.set_content(f'<body style="margin: 12px; background: {ground}"><pre style="{style}">{"".join(spans)}</pre>')
+    write(browser, f"gallery/terminal_{columns}_{mode}", page.screenshot(full_page=True))
+    page.close()
 
 
 @pytest.mark.parametrize("width", [220, 400, 700, 1080])
