@@ -25,7 +25,7 @@ from .reading.alternatives import wants_none, without_alternatives
 from .reading.answer import BrokenAnswer, Completion, PartialAnswer, reported_failure
 from .reading.decode import ServerError, parse_error
 from .reading.faults import Faults
-from .reading.framing.documents import DONE
+from .reading.framing.documents import DONE, elements
 from .reading.framing.events import DetectedFraming, is_empty_value, split_lines
 from .reading.framing.halves import Halves
 from .reading.thinking.delta import Delta
@@ -148,7 +148,8 @@ class StreamReader(ABC):
             # An event whose data is empty says nothing: it keeps the connection open.
             if event and not event.isspace():
                 self.begun = True
-                deltas += self._sort(self._halves.join(event))
+                for element in elements(event):
+                    deltas += self._sort(self._halves.join(element))
         if self.ended or self.failure is not None:
             deltas += self._sorter.finish()
         if not deltas:

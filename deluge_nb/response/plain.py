@@ -200,13 +200,18 @@ def _plain_error(error: Exception) -> dict[str, Any]:
         fields.pop(name, None)
     # The text of a KeyError is the representation of its message.
     message = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
-    return {"class": type(error).__name__, "message": message, "fields": fields}
+    kind = type(error)
+    if isinstance(
+        error, DelugeError
+    ):  # the nearest public class: those of the package's own use are no part of the format
+        kind = next(base for base in kind.__mro__ if _public(base.__name__) is base)
+    return {"class": kind.__name__, "message": message, "fields": fields}
 
 
 def _restored_error(plain: Mapping[str, Any]) -> Exception:
     """Return an error of the same class, if it is one of this package or of Python; else a RequestError."""
     message = str(plain["message"])
-    kind = getattr(errors, plain["class"], None) or getattr(builtins, plain["class"], None)
+    kind = _public(plain["class"])
     if not (isinstance(kind, type) and issubclass(kind, Exception)):
         kind = RequestError
     try:
@@ -218,6 +223,10 @@ def _restored_error(plain: Mapping[str, Any]) -> Exception:
             if name in vars(error):
                 setattr(error, name, value)
     return error
+
+
+def _public(name: str) -> Any:
+    return getattr(errors, name, None) or getattr(builtins, name, None)
 
 
 def _excerpt(value: object) -> str:

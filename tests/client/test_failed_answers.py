@@ -45,6 +45,7 @@ GOOD_STREAMS = {
     "llamacpp": [{"content": "Os", "stop": False}, {**LLAMACPP, "content": "lo"}],
 }
 BUSY = {"code": 429, "message": "slow down"}
+UNAVAILABLE = {"error": {**BUSY, "code": 503}}
 GONE = {"code": 502, "message": "gone"}
 REPORTED = {"message": "busy", "type": "overloaded_error"}
 # Failures in place of an answer, without an object called "error", and what their code means.
@@ -251,11 +252,12 @@ def test_an_event_that_reports_no_failure_is_none(dialect: str, tmp_path: Path) 
 
 @pytest.mark.parametrize("dialect", MODELS)
 @pytest.mark.parametrize("way", [ask, stream], ids=["unasked", "streamed"])
+@pytest.mark.parametrize("failure", [UNAVAILABLE, [UNAVAILABLE]], ids=["object", "array"])
 def test_a_stream_that_fails_before_its_first_token_is_tried_again(
-    dialect: str, way: Callable[[LLMClient, str], APIResponse], tmp_path: Path
+    dialect: str, way: Callable[[LLMClient, str], APIResponse], failure: Any, tmp_path: Path
 ) -> None:
     good = as_stream(dialect, GOOD_STREAMS[dialect])
-    transport = Scripted(as_stream(dialect, [{"error": {**BUSY, "code": 503}}]), good)
+    transport = Scripted(as_stream(dialect, [failure]), good)
     response = way(client_of(dialect, transport, tmp_path / "cache.db", 2), dialect)
     assert (response.completion, transport.asked) == ("Oslo", 2)
 

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from deluge_nb import APIResponse, Conversation, LLMClient, Logprobs, RawPrompt, SamplingParams, SettingError, errors
+from deluge_nb.dialects.reading.answer import FailedAnswer
 from deluge_nb.logprobs.columns import Vocabulary
 from deluge_nb.tools import ToolCall
 from tests.openai_server import ChatServer, Reply, Seen, chat, error, says
@@ -152,6 +153,11 @@ def test_the_fields_of_an_error_return_but_not_the_body_of_the_reply() -> None:
     copy = saved(APIResponse("m", is_error=True, error=failure)).error
     assert isinstance(copy, errors.RequestError)
     assert (copy.model, copy.status_code, copy.retry_after, copy.body) == ("m", 429, 2.5, None)
+
+
+def test_an_error_of_the_package_s_own_use_is_saved_by_its_public_class() -> None:
+    response = APIResponse("m", is_error=True, error=FailedAnswer("no", model="m"))
+    assert response.to_dict()["error"]["class"] == "RequestError"
 
 
 class Answer(BaseModel):

@@ -50,6 +50,11 @@ def split_document(data: bytes) -> tuple[bytes | None, list[bytes]]:
     return data, []
 
 
+def elements(event: bytes) -> list[bytes]:
+    """Return the objects of an event that is an array of objects; else the event itself."""
+    return (split_document(event)[1] if event.startswith(b"[") else []) or [event]
+
+
 def _without_trailer(data: bytes) -> bytes:
     tail = data[-_LONGEST_TRAILER:]
     size = len(data) - len(tail)
