@@ -165,6 +165,7 @@ def test_a_variable_with_a_client_can_be_the_model(shell: InteractiveShell, serv
         ("%%deluge —model x\nHi", "no option —model; did you mean --model?"),
         ("%%deluge –k 3\nHi", "no option –k; did you mean -k?"),
         ("%%deluge --system “two words”\nHi", "has a curly quote; write straight ones"),
+        ("%%deluge What’s “up” today’\nHi", "'What’s' is no option"),
         ("%%deluge -k 3 # few alternatives\nHi", "no comments; remove '# few alternatives'."),
         ("%%deluge -k 3  # it's few\nHi", 'no comments; remove "# it\'s few".'),
         (f"%%deluge -k {'9' * 5000}\nHi", "999…."),
@@ -356,6 +357,7 @@ def test_other_lines_are_completed_as_ever(shell: InteractiveShell) -> None:
 TEXTS = [
     "two words",
     "both \" and '",
+    "use -h or --help",
     "back\\slash \\n \\\\",
     "a=b",
     "# no comment",

@@ -18,7 +18,7 @@ MAGIC = "%%deluge"
 _BELOW = f"Use {MAGIC}, with two percent signs, and write the prompt on the lines below it."
 # Word processors and chats write these in place of a hyphen and of straight quotes.
 _DASHES = re.compile(r"[\u2010-\u2015\u2212]+")
-_CURLY = re.compile(r"[\u2018-\u201f]")
+_OPENING, _CLOSING = ("\u2018", "\u201a", "\u201c", "\u201e"), ("\u2019", "\u201d")
 # Python 3.11 drops a value that is two dashes; this stands for it, and no cell can hold it in a line.
 _TWO_DASHES = "\n--"
 _AS_VALUE = re.compile(r"(?:(?<==)|(?<=\A-\w))--\Z")
@@ -64,6 +64,14 @@ def read_options(parser: argparse.ArgumentParser, line: str) -> argparse.Namespa
         elif isinstance(value, str):
             setattr(options, name, _as_written(value))
     return options
+
+
+def asks_for_help(line: str) -> bool:
+    """Return whether a line has the option for help, which no text in quotes is."""
+    try:
+        return not {"-h", "--help"}.isdisjoint(shlex.split(line))
+    except ValueError:
+        return False
 
 
 def help_text(parser: argparse.ArgumentParser) -> str:
@@ -208,7 +216,9 @@ def _explain(unknown: Iterable[str], names: list[str]) -> str:
     words = list(unknown)
     if words[0].startswith("#"):
         return _no_comment(" ".join(words))
-    if curly := next((word for word in words if _CURLY.search(word)), None):
+    # The end of a value whose beginning an option took.
+    curly = next((word for word in words if word.endswith(_CLOSING)), None)
+    if curly and not any(word.startswith(_OPENING) for word in words):
         return f"{curly!r} has a curly quote; write straight ones, ' or \", around a value with spaces."
     wrong = next((word.partition("=")[0] for word in words if len(word) > 1 and _DASHES.sub("-", word)[0] == "-"), None)
     if wrong is None:

@@ -35,7 +35,17 @@ from .cells import Cells, explain_place
 from .completion import LineMatcher
 from .course import course
 from .display import Responses, show_table
-from .line import help_text, integer, misplaced_prompt, number, one_of, read_options, some_text, variable_name
+from .line import (
+    asks_for_help,
+    help_text,
+    integer,
+    misplaced_prompt,
+    number,
+    one_of,
+    read_options,
+    some_text,
+    variable_name,
+)
 from .overview import Help, Overview, models_with
 
 if TYPE_CHECKING:
@@ -171,7 +181,7 @@ class DelugeMagics(Magics):
         Out[2]: 'The capital of France is Paris.'
         """
         parser = cast(Any, self.deluge).parser
-        if not {"-h", "--help"}.isdisjoint((line or "").split()):
+        if asks_for_help(line):
             return Help(help_text(parser))
         if cell is None:
             return self._answer_line(line)
