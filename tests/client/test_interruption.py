@@ -329,10 +329,12 @@ async def test_a_call_that_is_cancelled_in_its_last_step_keeps_its_answers(
 
 
 def test_usage_counts_an_answer_as_soon_as_it_has_come() -> None:
-    client = client_of(MemoryTransport())
+    client = client_of(MemoryTransport(limit=5))
     for number, _ in enumerate(client.as_completed(PROMPTS), 1):
-        assert number <= client.usage.answered <= client.usage.requests <= 12
-    assert client.usage.answered == client.usage.requests == 12
+        assert number <= client.usage.answered <= client.usage.requests
+        if number == 5:  # the others never come
+            break
+    assert client.usage.answered == 5
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows interrupts in another way")
