@@ -371,12 +371,12 @@ def test_gallery_of_charts(browser: Browser, answer: Any, mode: str, width: int,
 
 
 def test_gallery_of_the_magic(browser: Browser, jupyter: Jupyter, notebook: Callable[..., str]) -> None:
-    """A cell of the magic in Notebook 7: the view and its chart."""
+    """A cell of the magic in Notebook 7: its line and prompt, the view and its chart."""
     context = browser.new_context(viewport={"width": 1104, "height": 900}, reduced_motion="reduce")
     page = context.new_page()
     open_and_run(page, jupyter, notebook("magic.ipynb", "%load_ext deluge_nb", FIRST_CELL), "notebooks")
     expect(page.locator(".jp-OutputArea .vega-embed svg.marks")).to_be_visible(timeout=120_000)
-    output = page.locator(".jp-CodeCell").nth(1).locator(".jp-Cell-outputArea")
+    cell = page.locator(".jp-CodeCell").nth(1)
     for mode, media in MODES.items():
         set_theme(page, "Dark" if mode == "dark" else "Light")
         seen: dict[str, Any] = {"forced_colors": "none", **media}
@@ -384,9 +384,9 @@ def test_gallery_of_the_magic(browser: Browser, jupyter: Jupyter, notebook: Call
         for width in (400, 1080):
             page.set_viewport_size({"width": width + 24, "height": 900})
             page.wait_for_timeout(1500)
-            box = output.bounding_box()
+            box = cell.bounding_box()
             assert box is not None
-            edges = {"x": box["x"] - 8, "y": box["y"] - 8, "width": box["width"] + 16, "height": box["height"] + 16}
+            edges = {"x": box["x"], "y": box["y"], "width": box["width"], "height": box["height"] + 8}
             write(browser, f"gallery/magic_{width}_{mode}", page.screenshot(clip=edges))
     set_theme(page, "Light")
     context.close()
