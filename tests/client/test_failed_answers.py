@@ -296,3 +296,12 @@ def test_a_failure_of_any_request_of_a_series_is_tried_again(path: str) -> None:
     client = LLMClient("llamacpp/x", transport=failed, max_attempts=1)
     with_error = client.score_continuations_sync([("x", "y"), ("x", "y")], show_progress=False)
     assert [response.status_code for response in with_error if response.is_error] == [503]
+
+
+@pytest.mark.parametrize(("size", "status"), [(1 << 20, 503), (1 << 23, None)])
+def test_the_report_of_a_failure_is_searched_for_in_replies_of_a_plausible_size(
+    size: int, status: int | None, tmp_path: Path
+) -> None:
+    body = encoded({"message": "busy", "code": 503, "request": "x" * size})
+    response = ask(client_of("openai", Scripted(body), tmp_path / "cache.db", 1), "openai")
+    assert (response.is_error, response.status_code) == (True, status)

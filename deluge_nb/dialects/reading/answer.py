@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from ...logprobs.table import Logprobs
     from ...tools import ToolCall
 
+# Bytes; a report may repeat a long prompt, and beyond that millions of fields would hold the loop for seconds.
+_LONGEST_REPORT = 1 << 22
+
 
 @dataclass(frozen=True, slots=True)
 class Completion:
@@ -165,6 +168,8 @@ def reported_failure(model: str, body: bytes) -> FailedAnswer | None:
     body
         JSON without any part of an answer that the dialect knows.
     """
+    if len(body) > _LONGEST_REPORT:
+        return None
     try:
         value = parse_loosely(body)
     except (ValueError, RecursionError):
