@@ -13,6 +13,7 @@ MODULES = {
     "given": "local.given",
     "paint": "widget.paint",
     "parse": "dialects.parse",
+    "columns": "local.columns",
     "calls": "client.calls",
     "client": "client.batches",
     "rows": "client.rows",

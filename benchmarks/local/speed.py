@@ -15,11 +15,16 @@ from deluge_nb.local import default_server
 
 def post(path: str, body: dict[str, Any]) -> Any:
     """Send a request to the bare server with the standard library alone, and return the parsed reply."""
+    return json.loads(post_for_bytes(path, body))
+
+
+def post_for_bytes(path: str, body: dict[str, Any]) -> bytes:
+    """Send a request to the bare server with the standard library alone, and return the reply as it is."""
     address = default_server().address()
     connection = http.client.HTTPConnection(urlsplit(address.base_url).netloc, timeout=120)
     headers = {"Authorization": f"Bearer {address.key}", "Content-Type": "application/json"}
     connection.request("POST", path, json.dumps(body).encode(), headers)
-    reply = json.loads(connection.getresponse().read())
+    reply = connection.getresponse().read()
     connection.close()
     return reply
 
