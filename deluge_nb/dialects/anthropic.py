@@ -82,7 +82,7 @@ def build_request(ask: Ask) -> Request:
         )
     messages = openai.messages(ask)
     instructions = [message for message in messages if _is_instruction(message)]
-    system = "\n\n".join(text_only(message.get("content"), ask.model, _IN_SYSTEM) or "" for message in instructions)
+    system = "\n\n".join(text_only(message, ask.model, _IN_SYSTEM) or "" for message in instructions)
     body: dict[str, Any] = {
         "model": ask.model,
         "max_tokens": params.max_new_tokens or _DEFAULT_MAX_TOKENS,
@@ -232,7 +232,7 @@ def _is_instruction(message: Mapping[str, Any]) -> bool:
 def _blocks(message: Mapping[str, Any], model: str) -> list[dict[str, Any]]:
     """Return the texts and pictures of a message; texts that follow each other are one."""
     blocks: list[dict[str, Any]] = []
-    for part in read_parts(message.get("content"), model):
+    for part in read_parts(message, model):
         if isinstance(part, Picture):
             if message["role"] == "assistant":
                 raise refusal(part.part_type, model, " in an answer")

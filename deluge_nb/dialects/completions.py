@@ -117,4 +117,4 @@ def _text(ask: Ask) -> str:
             f"{ask.model!r} continues text and cannot hold a conversation; send one text, or use a chat model.",
             setting="prompt",
         )
-    return text_only(message["content"], ask.model) or ""
+    return text_only(message, ask.model) or ""

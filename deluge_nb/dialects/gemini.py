@@ -111,9 +111,7 @@ def build_request(ask: Ask) -> Request:
     messages = openai.messages(ask)
     body: dict[str, Any] = {"contents": list(_contents(messages, ask.model))}
     instructions = [message for message in messages if _is_instruction(message)]
-    system = "\n\n".join(
-        text_only(message.get("content"), ask.model, " in a system message") or "" for message in instructions
-    )
+    system = "\n\n".join(text_only(message, ask.model, " in a system message") or "" for message in instructions)
     if system:
         body["systemInstruction"] = {"parts": [{"text": system}]}
     if ask.tools:
@@ -244,10 +242,10 @@ def _is_instruction(message: Mapping[str, Any]) -> bool:
     return message["role"] in ("system", "developer")
 
 
-def _parts(content: Any, model: str) -> list[dict[str, Any]]:
+def _parts(message: Mapping[str, Any], model: str) -> list[dict[str, Any]]:
     """Return the texts and pictures of a message; texts that follow each other are one."""
     parts: list[dict[str, Any]] = []
-    for part in read_parts(content, model):
+    for part in read_parts(message, model):
         if isinstance(part, Picture):
             if part.data is not None:
                 parts.append({"inlineData": {"mimeType": part.media_type, "data": part.data}})
@@ -267,12 +265,12 @@ def _contents(messages: list[Mapping[str, Any]], model: str) -> Iterable[dict[st
         if _is_instruction(message):
             continue
         if message["role"] == "tool":
-            text = text_only(message.get("content"), model, " in a tool's result")
+            text = text_only(message, model, " in a tool's result")
             identity = message.get("tool_call_id", "")
             name = message.get("name") or names_by_id.get(identity, identity)
             parts = [{"functionResponse": {"name": name, "response": {"result": text}}}]
         else:
-            parts = _parts(message.get("content"), model)
+            parts = _parts(message, model)
         for call in message.get("tool_calls") or ():
             function = call["function"]
             names_by_id[call.get("id", "")] = function["name"]

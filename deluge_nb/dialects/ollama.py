@@ -190,14 +190,14 @@ def _thinking(reply: _Reply) -> str:
 
 def _convert_message(message: Mapping[str, Any], model: str) -> dict[str, Any]:
     """Return a message in Ollama's form: joined text, pictures beside it, arguments of tool calls as objects."""
-    parts = read_parts(message.get("content"), model)
+    parts = read_parts(message, model, taken="images")
     pictures = [part for part in parts if isinstance(part, Picture)]
     for picture in pictures:
         if picture.data is None:
             raise refusal(picture.part_type, model, " with a URL", "Ollama takes a picture's bytes, as a data URL")
     converted = {**message, "content": "".join(part for part in parts if isinstance(part, str))}
     if pictures:
-        converted["images"] = [picture.data for picture in pictures]
+        converted["images"] = [*(message.get("images") or ()), *(picture.data for picture in pictures)]
     if message.get("tool_calls"):
         converted["tool_calls"] = [_convert_call(call) for call in message["tool_calls"]]
     return converted

@@ -217,7 +217,7 @@ def _thinking(items: Iterable[_Item]) -> str | None:
 
 def _content(message: Mapping[str, Any], model: str) -> str | list[dict[str, Any]]:
     """Return the text of a message, or its parts if there are pictures."""
-    parts = read_parts(message.get("content"), model)
+    parts = read_parts(message, model)
     if not any(isinstance(part, Picture) for part in parts):
         return "".join(part for part in parts if isinstance(part, str))
     content: list[dict[str, Any]] = []

@@ -11,10 +11,12 @@ from ..errors import SettingError
 
 _REMEDY = "send it as text, or ask a model that takes it"
 _TEXT_TYPES = frozenset({"text", "input_text", "output_text"})
-# Contents that other parts have; beside a text they would be lost.
-_PAYLOADS = (
-    *("image_url", "image", "source", "file", "file_id", "data", "input_audio", "audio", "video", "video_url"),
-    *("inline_data", "inlineData"),
+# What may stand beside the content of a part: servers count and cite with these, and nothing is lost without them.
+_NO_CONTENT = frozenset({"type", "cache_control", "annotations", "citations", "logprobs", "id", "index", "signature"})
+# Contents that servers of other forms read beside the content of a message; reasoning is left out on purpose.
+_BESIDE = frozenset(
+    {"images", "image", "audio", "video", "videos", "file", "files", "documents", "attachments", "parts"}
+    | {"refusal", "function_call"}
 )
 _DATA_URL = re.compile(r"data:(?P<kind>[^;,]*)(?:;[^,]*)?;base64,(?P<data>.*)", re.DOTALL | re.IGNORECASE)
 
@@ -30,14 +32,23 @@ class Picture:
     detail: str | None = None
 
 
-def read_parts(content: Any, model: str) -> list[str | Picture]:
-    """Return the texts and pictures of a message in their order.
+def has_parts(message: Mapping[str, Any]) -> bool:
+    """Return whether a message has more than a text: a list of parts, or a content beside the text."""
+    return isinstance(message.get("content"), list) or not _BESIDE.isdisjoint(message)
+
+
+def read_parts(message: Mapping[str, Any], model: str, taken: str | None = None) -> list[str | Picture]:
+    """Return the texts and pictures of a message in their order; the caller sends the field ``taken`` itself.
 
     Raises
     ------
     SettingError
         For a part of another type, which would be lost; names the type and the model.
     """
+    beside = next((field for field in message if field in _BESIDE and field != taken and message[field]), None)
+    if beside is not None:
+        raise refusal(beside, model, " beside the content of a message")
+    content = message.get("content")
     if content is None:
         return []
     if not isinstance(content, list):
@@ -45,7 +56,7 @@ def read_parts(content: Any, model: str) -> list[str | Picture]:
     return [_read_part(part, model) for part in content]
 
 
-def text_only(content: Any, model: str, place: str = "") -> str | None:
+def text_only(message: Mapping[str, Any], model: str, place: str = "") -> str | None:
     """Return the text of a message whose server takes no other parts; ``place`` says where in errors.
 
     Raises
@@ -53,9 +64,9 @@ def text_only(content: Any, model: str, place: str = "") -> str | None:
     SettingError
         For any part that is no text; names its type and the model.
     """
-    if not isinstance(content, list):
-        return content
-    parts = read_parts(content, model)
+    parts = read_parts(message, model)
+    if not isinstance(message.get("content"), list):
+        return message.get("content")
     for part in parts:
         if isinstance(part, Picture):
             raise refusal(part.part_type, model, place)
@@ -76,14 +87,21 @@ def _read_part(part: Any, model: str) -> str | Picture:
         raise refusal(type(part).__name__, model)
     kind = part.get("type", "text")
     if kind in _TEXT_TYPES and isinstance(part.get("text"), str):
-        payload = next((key for key in _PAYLOADS if part.get(key)), None)
-        if payload is not None:
-            raise refusal(payload, model, " inside a text")
+        _check_content(part, model, "text")
         return part["text"]
     picture = _picture(kind, part)
     if picture is None:
         raise refusal(str(kind), model)
+    _check_content(part, model, "picture", "source" if kind == "image" else "image_url", "detail")
     return picture
+
+
+def _check_content(part: Mapping[str, Any], model: str, name: str, *own: str) -> None:
+    """Raise for a part with a second content, which would be lost."""
+    known = _NO_CONTENT.union(own or (name,))
+    other = next((field for field in part if field not in known and part[field]), None)
+    if other is not None:
+        raise refusal(str(other), model, f" inside a {name}")
 
 
 def _picture(kind: Any, part: Mapping[str, Any]) -> Picture | None:

@@ -10,6 +10,7 @@ from typing import Any, TypeVar, get_args
 
 from ..errors import SettingError, invalid_argument
 from .conversation import Conversation, Message, PromptLike, RawPrompt, Role, split_gap
+from .parts import has_parts
 
 T = TypeVar("T")
 
@@ -43,8 +44,8 @@ class Prompt:
 
     @property
     def has_parts(self) -> bool:
-        """True if a message has a list of parts in place of a text."""
-        return any(isinstance(message.get("content"), list) for message in self.messages)
+        """True if a message has more than a text."""
+        return any(map(has_parts, self.messages))
 
     @property
     def as_asked(self) -> PromptLike:

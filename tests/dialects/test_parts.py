@@ -166,8 +166,48 @@ def test_what_is_no_part_is_refused(server: ChatServer, dialect: str, part: Any,
 
 
 @pytest.mark.parametrize("dialect", [name for name in MODELS if name not in ("openai", "cohere")])
-@pytest.mark.parametrize("payload", [INLINE, {"source": {"url": "PAYLOAD"}}, {"data": "PAYLOAD"}, {"file_id": "x"}])
+@pytest.mark.parametrize(
+    "payload", [INLINE, {"source": {"url": "PAYLOAD"}}, {"data": "PAYLOAD"}, {"file_id": "x"}, {"never-heard-of": "x"}]
+)
 def test_a_text_with_another_content_is_refused(server: ChatServer, dialect: str, payload: dict[str, Any]) -> None:
     with pytest.raises(SettingError, match="inside a text"):
         send(dialect, message({**payload, "type": "text", "text": "What is this?"}, "only"))
     assert not server.seen
+
+
+@pytest.mark.parametrize("dialect", [name for name in TAKING if name not in ("openai", "cohere")])
+@pytest.mark.parametrize("payload", [{"text": "a caption"}, {"file_id": "x"}, {"never-heard-of": "x"}])
+def test_a_picture_with_another_content_is_refused(server: ChatServer, dialect: str, payload: dict[str, Any]) -> None:
+    with pytest.raises(SettingError, match=f"{next(iter(payload))!r} inside a picture"):
+        send(dialect, message({**INLINE, **payload}, "last"))
+    assert not server.seen
+
+
+@pytest.mark.parametrize("part", [TEXTS[0], INLINE])
+def test_what_is_no_content_may_stand_beside_one(server: ChatServer, part: dict[str, Any]) -> None:
+    beside: dict[str, Any] = {"cache_control": {"type": "ephemeral"}, "annotations": [], "file_id": None}
+    send("anthropic", message({**part, **beside}, "first"))
+    assert server.seen
+
+
+@pytest.mark.parametrize("role", ["user", "system"])
+@pytest.mark.parametrize("field", ["images", "audio", "attachments", "function_call"])
+@pytest.mark.parametrize("dialect", MODELS)
+def test_a_content_beside_that_of_a_message_is_sent_or_refused(
+    server: ChatServer, dialect: str, field: str, role: str
+) -> None:
+    messages = [{"role": role, "content": "What is this?", field: ["PAYLOAD"]}]
+    if role == "system":
+        messages.append({"role": "user", "content": "Well?"})
+    if dialect in ("openai", "cohere") or (dialect, field) == ("ollama", "images"):
+        send(dialect, messages)
+        assert "PAYLOAD" in json.dumps(server.seen[0].body)
+        return
+    with pytest.raises(SettingError, match=f"{field!r} beside the content of a message|cannot hold a conversation"):
+        send(dialect, messages)
+    assert not server.seen
+
+
+def test_pictures_of_both_forms_are_sent_together(server: ChatServer) -> None:
+    send("ollama", [{"role": "user", "content": [*TEXTS, INLINE], "images": ["AAAA"]}])
+    assert server.seen[0].body["messages"][0]["images"] == ["AAAA", DATA]

@@ -100,7 +100,7 @@ def _ask_server(ask: Ask, path: str, fields: dict[str, Any]) -> Generator[Reques
 def _read_chat(ask: Ask, text: str) -> Generator[Request, bytes, Reading]:
     messages = openai.messages(ask)
     for message in messages:
-        text_only(message.get("content"), ask.model)
+        text_only(message, ask.model)
     begun = ask.prompt.prefill
     continued = {"add_generation_prompt": False, "continue_final_message": True}
     earlier = messages if begun is None else messages[:-1]

@@ -184,7 +184,7 @@ def _prompt_text(ask: Ask) -> Generator[Request, bytes, str]:
         return ask.prompt.raw
     messages = openai.messages(ask)
     for message in messages:
-        text_only(message.get("content"), ask.model)
+        text_only(message, ask.model)
     reply = yield Request("/apply-template", {"messages": messages})
     return decode(reply, _Templated, NAME).prompt
 
