@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import itertools
+import tracemalloc
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deluge_nb.dialects.reading.framing.events import DetectedFraming, JSONLines, ServerSentEvents
+from deluge_nb.dialects.reading.framing.events import DetectedFraming, JSONLines, ServerSentEvents, split_lines
 
 SENT = st.text("ab:\n\r data;é", max_size=60).map(str.encode)
 CUTS = st.lists(st.integers(0, 60), max_size=8)
@@ -63,3 +64,23 @@ def test_millions_of_ignored_lines_in_one_piece_are_skipped_in_one_step(ignored:
     # Taking them off one by one copies the rest each time: minutes in place of a blink.
     framing.feed(ignored * (size // len(ignored)))
     assert framing.feed(b'data: {"a": 1}\n\n') == [b'{"a": 1}']
+
+
+@pytest.mark.parametrize("line", [b"x", b"{}", b" "])
+def test_an_event_of_many_lines_takes_little_more_than_its_bytes(line: bytes) -> None:
+    reader, piece, count = ServerSentEvents(), b"data:%b\n" % line * 1000, 300
+    tracemalloc.start()
+    try:
+        for _ in range(count):
+            assert not reader.feed(piece)
+        (event,) = reader.rest()
+        for _ in split_lines(event):
+            pass
+        assert tracemalloc.get_traced_memory()[1] < count * len(piece) + 500_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_lines_of_json_in_one_event_are_read_one_by_one() -> None:
+    assert list(split_lines(b'{"a": 1}\n\n  \r\n {"b": 2}')) == [b'{"a": 1}', b'{"b": 2}']
+    assert list(split_lines(b'{"a":\n1}')) == [b'{"a":\n1}']

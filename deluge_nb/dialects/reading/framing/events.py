@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterable
 from typing import Protocol
 
 import msgspec
@@ -22,6 +23,7 @@ _LONGEST_MARK = max(map(len, (b"event:", *_GUARDS)))
 _IGNORED = re.compile(
     rb"(?:[\s\x00\x1e]++|:[^\r\n]*+[\r\n]|%b,?|(?:%b),?)*+" % (re.escape(_BOM), b"|".join(map(re.escape, _GUARDS)))
 )
+_LINE = re.compile(rb"\S[^\n]*")
 # The first event of a stream behind other text.
 _LATER_EVENT = re.compile(rb"[\r\n](?=(?:event:[^\r\n]{0,99}(?:\r\n|\r|\n))?data: ?\{)")
 
@@ -77,7 +79,8 @@ class ServerSentEvents:
 
     def __init__(self) -> None:
         self._lines = JSONLines()
-        self._data: list[bytes] = []
+        # A list of millions of lines would take many times their bytes.
+        self._data: bytes | bytearray | None = None
         self._name = b""
         self._started = False
 
@@ -95,18 +98,27 @@ class ServerSentEvents:
             if not self._started:
                 line, self._started = line.removeprefix(_BOM), True
             if not line:
-                data = b"\n".join(self._data)
-                if self._data and self._name not in _PINGS and data.strip().lower() not in _PINGS:
-                    events.append(_named(self._name, data))
-                self._data.clear()
+                if self._data is not None:
+                    data, self._data = bytes(self._data), None
+                    if self._name not in _PINGS and data.strip().lower() not in _PINGS:
+                        events.append(_named(self._name, data))
                 self._name = b""
             elif line == b"data" or line.startswith(b"data:"):
-                self._data.append(line[5:].removeprefix(b" "))
+                self._add(line[5:].removeprefix(b" "))
             elif line.startswith(b"event:"):
                 self._name = line[6:].strip().lower()
-            elif line.startswith(b"{") and not self._data:
+            elif line.startswith(b"{") and self._data is None:
                 events.append(line)
         return events
+
+    def _add(self, line: bytes) -> None:
+        if self._data is None:
+            self._data = line
+            return
+        if isinstance(self._data, bytes):
+            self._data = bytearray(self._data)
+        self._data += b"\n"
+        self._data += line
 
 
 def _named(name: bytes, data: bytes) -> bytes:
@@ -244,12 +256,14 @@ class _OtherText:
         return []
 
 
-def split_lines(event: bytes) -> list[bytes]:
+def split_lines(event: bytes) -> Iterable[bytes]:
     """Return the documents of an event, one a line, as servers send them that leave out the lines between events."""
     if b"\n" not in event:
         return [event]
-    lines = [line for line in event.split(b"\n") if line.strip()]
-    return lines if lines and is_json(lines[0]) else [event]
+    first = _LINE.search(event)
+    if first is None or not is_json(first[0]):
+        return [event]
+    return (line[0] for line in _LINE.finditer(event))
 
 
 def is_empty_value(event: bytes) -> bool:
