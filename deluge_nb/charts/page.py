@@ -33,7 +33,6 @@ _SOURCE_HEAD = '<meta http-equiv="Content-Security-Policy" content="default-src 
 _SAFE_SOURCE = {"usermeta": {"embedOptions": {"sourceHeader": _SOURCE_HEAD}}}
 # The fields in which Altair's compounds hold their parts.
 _PARTS = ("layer", "hconcat", "vconcat", "concat", "spec")
-_DATA = frozenset({"data", "datasets"})
 
 
 def _dumps(value: Any, **options: Any) -> str:
@@ -49,8 +48,8 @@ def escape_pages() -> None:
 def guard_specs(kind: type) -> None:
     """Make the specifications of a class, and of all compounds that hold one of its charts, safe to show anywhere.
 
-    "View Source" shows plain text. Titles and descriptions have signs in place of control characters: where a text
-    cannot stand in XML, the program that makes pictures aborts the whole process.
+    "View Source" shows plain text. All texts have signs in place of control characters: where a text cannot stand in
+    XML, the program that makes pictures aborts the whole process.
 
     Altair builds its own classes of compounds (``alt.vconcat``, ``chart.facet``), and its top-level mixin is the only
     code that they share.
@@ -70,13 +69,13 @@ def guard_specs(kind: type) -> None:
 
 
 def _printable(part: Any) -> Any:
-    """Return a part of a specification with printable texts. The package's data has signs already."""
+    """Return a part of a specification with printable texts, its data included."""
     if isinstance(part, str):
         return printable(part)
     if isinstance(part, list):
         return [_printable(value) for value in part]
     if isinstance(part, dict):
-        return {name: part[name] if name in _DATA else _printable(part[name]) for name in part}
+        return {name: _printable(part[name]) for name in part}
     return part
 
 

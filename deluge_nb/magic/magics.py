@@ -180,6 +180,12 @@ class DelugeMagics(Magics):
         In [2]: answer.completion
         Out[2]: 'The capital of France is Paris.'
         """
+        try:
+            return self._run(line, cell)
+        except UsageError as error:  # may quote a server, or the line itself
+            raise UsageError(printable(str(error))) from None
+
+    def _run(self, line: str, cell: str | None) -> Any:
         parser = cast(Any, self.deluge).parser
         if asks_for_help(line):
             return Help(help_text(parser))
@@ -240,7 +246,7 @@ class DelugeMagics(Magics):
         self._store(options, response)
         if response.is_error:
             live.finish(response)
-            raise UsageError(printable(response.error_message or ""))
+            raise UsageError(response.error_message or "")
         try:
             self._show(response, options, live)
         except KeyboardInterrupt:
@@ -296,7 +302,7 @@ class DelugeMagics(Magics):
         if interrupted:
             raise self._interrupted(options, responses, f"{pluralize(len(responses), 'answer')} received so far")
         if all(response.is_error for response in responses):
-            raise UsageError(printable(responses[0].error_message or ""))
+            raise UsageError(responses[0].error_message or "")
         return responses
 
     def _show_several(self, options: Any, responses: Responses) -> None:

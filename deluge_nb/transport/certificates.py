@@ -18,6 +18,8 @@ _HOSTNAME_MISMATCH, _ADDRESS_MISMATCH, _NOT_YET_VALID, _EXPIRED = 62, 64, 9, 10
 """What OpenSSL calls these reasons to refuse a certificate."""
 # What other libraries read for the same purpose.
 _UNREAD = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+# No version of TLS is common to both sides.
+_NOT_COMMON = frozenset({"TLSV1_ALERT_PROTOCOL_VERSION", "UNSUPPORTED_PROTOCOL", "NO_PROTOCOLS_AVAILABLE"})
 _NO_TLS = frozenset({"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "HTTPS_PROXY_REQUEST"})
 
 
@@ -103,7 +105,10 @@ def refusal(error: ssl.SSLError | ssl.CertificateError) -> PermanentConnectError
         elif error.verify_code in (_NOT_YET_VALID, _EXPIRED):
             remedy = "the server needs a new certificate, or this machine's clock is wrong"
         return PermanentConnectError(f"its certificate is refused ({error.verify_message or error}); {remedy}")
-    if getattr(error, "reason", None) in _NO_TLS:
+    reason = getattr(error, "reason", None)
+    if reason in _NOT_COMMON:
+        return PermanentConnectError("it and this Python have no version of TLS in common; it needs TLS 1.2 or 1.3")
+    if reason in _NO_TLS:
         return PermanentConnectError("it does not speak TLS; write http:// in place of https://")
     return None
 

@@ -20,6 +20,8 @@ from deluge_nb import (
     alternatives_chart,
     confidence_chart,
     entropy_chart,
+    events_chart,
+    frequency_chart,
     offline,
     surprisal_chart,
     token_chart,
@@ -72,6 +74,8 @@ CHARTS: dict[str, Callable[[tuple[str, ...]], Any]] = {
     "layer": lambda tokens: alt.layer(entropy_chart(table(tokens)), confidence_chart(table(tokens))),
     "under a chart of Altair's": lambda tokens: plain(tokens) & entropy_chart(table(tokens)),
     "facet": lambda tokens: plain(tokens).facet("x:N") & entropy_chart(table(tokens)),
+    "events": lambda tokens: events_chart(list(tokens), [0.5, 0.25, 0.125], [tokens[1]]),
+    "frequency": lambda tokens: frequency_chart(0.5, 0.5, 0.5, total=10, names=tokens[:2], called=tokens[1:]),  # type: ignore[bad-argument-type]
     "titled": lambda tokens: entropy_chart(table(tokens)).properties(title=tokens[0], description=tokens[1]),
 }
 RENDERERS = sorted(set(alt.renderers.names()) - {"browser"})
@@ -183,7 +187,7 @@ def test_a_token_named_like_a_property_of_every_object_is_drawn(chart: str, name
 @pytest.mark.parametrize(
     "text", ["a\x00b", "a\x0bb", "\x1b[2J", "\x9b", "\u202e", "\u2028", "\ufffe", "\uffff", "\ud800"]
 )
-@pytest.mark.parametrize("chart", ["comparison", "calibration", "titled", "entropy"])
+@pytest.mark.parametrize("chart", ["comparison", "calibration", "titled", "entropy", "events", "frequency"])
 def test_a_character_that_no_picture_can_have_is_a_sign(chart: str, text: str) -> None:
     # Such a character in a title aborted the whole process, not only the chart.
     made = CHARTS[chart]((text, f"{text}!", "three")) if chart != "entropy" else entropy_chart(table(HARMLESS))

@@ -88,6 +88,8 @@ def test_an_error_of_the_magic_commands_no_terminal(server: FaultServer, capsys:
     load_ipython_extension(shell)
     shell.user_ns["asked"] = LLMClient("m", base_url=server.url, max_attempts=1)
     shell.run_cell("%%deluge -m asked --chart none\nHello")
+    shell.run_cell("%%deluge --a\x1b[2J\nHello")
+    shell.run_cell("%%deluge 'a\x1b[2J\nHello")
     written = capsys.readouterr()
     assert "␛" in written.out + written.err
     assert not COMMAND.search(re.sub(r"\x1b\[[\d;]*m", "", written.out + written.err))  # IPython's own colours

@@ -131,15 +131,28 @@ def test_most_prompts_failing_is_said_once_with_the_most_frequent_reason(server:
         client.process_prompts_sync(["good", "good", "a"], show_progress=False)
 
 
-@pytest.mark.parametrize("status", [401, 403, 404])
-def test_a_server_that_refuses_every_request_is_asked_no_more(server: ChatServer, status: int) -> None:
-    server.answer = lambda seen, number: error("a wrong key", status=status)
+@pytest.mark.parametrize(
+    ("status", "reason"),
+    [
+        *((status, "a wrong key") for status in (401, 403, 404)),
+        (400, "API key not valid. Please pass a valid API key."),
+        (400, "API key expired. Please renew the API key."),
+    ],
+)
+def test_a_server_that_refuses_every_request_is_asked_no_more(server: ChatServer, status: int, reason: str) -> None:
+    server.answer = lambda seen, number: error(reason, status=status)
     client = LLMClient("gpt-4o-mini", max_concurrent_requests=5)
     with pytest.warns(UserWarning, match="the server refused every request") as caught:
         responses = client.process_prompts_sync(["x"] * 400, show_progress=False)
     assert len(caught) == 1
     assert len(server.seen) <= 5
-    assert all("a wrong key" in (response.error_message or "") for response in responses)
+    assert all(reason.rstrip(".") in (response.error_message or "") for response in responses)
+
+
+def test_a_warning_of_refusals_counts_no_prompts_that_were_all_sent(server: ChatServer) -> None:
+    server.answer = lambda seen, number: error("a wrong key", status=401)
+    with pytest.warns(UserWarning, match="^2 of 2 prompts failed, because the server refused every request: "):
+        LLMClient("gpt-4o-mini", max_concurrent_requests=2).process_prompts_sync(["x", "y"], show_progress=False)
 
 
 def test_a_refusal_that_comes_first_among_successes_stops_nothing(server: ChatServer) -> None:

@@ -278,6 +278,38 @@ def test_a_proxy_that_wants_a_login_is_told_as_that_once(monkeypatch: pytest.Mon
     assert len(seen) == 1
 
 
+@pytest.mark.parametrize("status", [403, 405, 511])
+def test_a_proxy_that_refuses_an_address_is_asked_once(monkeypatch: pytest.MonkeyPatch, status: int) -> None:
+    with serving(status) as (proxy, seen, _):
+        monkeypatch.setenv("HTTPS_PROXY", proxy.removesuffix("/v1"))
+        told = message(ask("https://somewhere.invalid/v1"))
+    assert f"the proxy answered {status}" in told
+    assert "tries" not in told
+    assert len(seen) == 1
+
+
+def test_a_proxy_without_a_way_is_asked_again_and_nothing_may_be_billed(monkeypatch: pytest.MonkeyPatch) -> None:
+    with serving(502) as (proxy, seen, _):
+        monkeypatch.setenv("HTTPS_PROXY", proxy.removesuffix("/v1"))
+        client = LLMClient("m", base_url="https://somewhere.invalid/v1", max_attempts=2)
+        (response,) = client.process_prompts_sync(["?"], show_progress=False)
+    assert message(response).endswith("the proxy answered 502 Bad Gateway (2 tries)")
+    assert len(seen) == 2
+
+
+@pytest.mark.filterwarnings("ignore:ssl.TLSVersion:DeprecationWarning")
+def test_a_server_with_old_versions_of_tls_is_tried_once(authority: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(authority / "server.pem", authority / "server.key")
+    context.set_ciphers("DEFAULT:@SECLEVEL=0")
+    context.maximum_version = ssl.TLSVersion.TLSv1_1
+    monkeypatch.setenv("SSL_CERT_FILE", str(authority / "ca.pem"))
+    with serving(context=context) as (url, _, connections):
+        told = message(ask(url))
+    assert "no version of TLS in common" in told
+    assert len(connections) == 1
+
+
 @pytest.mark.parametrize("host", ["0.0.0.0", "127.1", "localhost.", "localhost", "[::ffff:127.0.0.1]"])
 def test_this_machine_is_reached_without_a_proxy(monkeypatch: pytest.MonkeyPatch, host: str) -> None:
     with serving() as (proxy, by_proxy, _), serving() as (url, direct, _):

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ...errors import invalid_argument
+from ...printable import printable
 from ...render.scale import percent
 from ..palette import colors_for
 from ..token_axis import text_labels
@@ -146,13 +147,15 @@ def frequency_chart(
     for setting, pair in (("names", names), ("called", called)):
         if len(read_names(pair, setting)) != 2:
             raise invalid_argument(setting, pair, "two texts")
+    # They become literals of expressions, in which JSON hides the characters that are no text of a picture.
+    (praise, other), (yes, no) = map(printable, names), map(printable, called)
     first = round(prior * total)
     hits, alarms = round(sensitivity * first), round(false_positive_rate * (total - first))
     cells = [
-        (names[0], called[0], hits),
-        (names[0], called[1], first - hits),
-        (names[1], called[0], alarms),
-        (names[1], called[1], total - first - alarms),
+        (praise, yes, hits),
+        (praise, no, first - hits),
+        (other, yes, alarms),
+        (other, no, total - first - alarms),
     ]
     columns = max(10, round(total**0.5))
     rows: list[dict[str, Any]] = []
@@ -165,7 +168,7 @@ def frequency_chart(
     counts = {group: count for group, (_, _, count) in zip(groups, cells, strict=True)}
     found = hits + alarms
     share = f": {percent(hits / found)}" if found else ""
-    lines = [f"Of {found} {called[0]},", f"{hits} are {names[0]}{share}"]
+    lines = [f"Of {found} {yes},", f"{hits} are {praise}{share}"]
     title = " ".join(lines)
     scale = alt.Scale(domain=groups, range=[_COLORS.line, _COLORS.line, _COLORS.unsure, _COLORS.sure])
     shapes = alt.Scale(domain=groups, range=["circle", "cross", "square", "diamond"])

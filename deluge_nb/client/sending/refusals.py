@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Hashable
+from http import HTTPStatus
 
 from ...response import APIResponse
 
 # A wrong key, no permission, no such model: the next request would be refused, too.
 _REFUSALS = frozenset({401, 403, 404})
+# Google answers 400 to a wrong key, as to any other fault of a request.
+_WRONG_KEY = re.compile(r"\bAPI key (?:not valid|expired)\b")
 
 
 class _Server:
@@ -51,8 +55,15 @@ class Refusals:
         state.under_way -= 1
         if response is None or response.from_cache:  # no request was answered
             pass
-        elif response.is_error and response.status_code in _REFUSALS:
+        elif response.is_error and _is_refusal(response):
             state.refused = state.refused or response
         else:
             state.accepts = True
         state.changed.set()
+
+
+def _is_refusal(response: APIResponse) -> bool:
+    """Return whether an error will be that of every other request to the server."""
+    if response.status_code != HTTPStatus.BAD_REQUEST:
+        return response.status_code in _REFUSALS
+    return _WRONG_KEY.search(response.error_message or "") is not None

@@ -22,10 +22,9 @@ def failure_warning(responses: Sequence[APIResponse], refused: APIResponse | Non
     if size < 2:
         return None
     if refused is not None:
-        return (
-            f"{len(failed)} of {size} prompts failed, and {unsent} of them were not sent, because the server refused "
-            f"every request: {refused.error_message}"
-        )
+        left = f"and {unsent} of them were not sent, " if unsent else ""
+        reason = f"because the server refused every request: {refused.error_message}"
+        return f"{len(failed)} of {size} prompts failed, {left}{reason}"
     if 2 * len(failed) <= size:
         return None
     count, reason = _most_frequent(failed)

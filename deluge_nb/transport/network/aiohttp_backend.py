@@ -15,7 +15,9 @@ import aiohttp
 import httpx
 from pydantic import SecretStr
 
+from ...printable import printable
 from ..certificates import PermanentConnectError, context_for, proxy_login, refusal
+from ..retries import is_transient
 from ..secrecy import basic
 from ..wire import Reply, Timeouts
 from .proxies import ProxySetting
@@ -150,7 +152,9 @@ def _as_httpx_error(error: Exception) -> httpx.TransportError:
     if isinstance(cause, aiohttp.ClientHttpProxyError):
         if cause.status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
             return PermanentConnectError(proxy_login("HTTPS_PROXY"))
-        return httpx.ProxyError(f"the proxy answered {cause.status} {cause.message}")
+        reason = printable(f"the proxy answered {cause.status} {cause.message}")
+        # Nothing has reached the server.
+        return httpx.ConnectError(reason) if is_transient(cause.status, "") else PermanentConnectError(reason)
     if isinstance(cause, aiohttp.ClientConnectorSSLError | aiohttp.ClientConnectorCertificateError):
         inner = getattr(cause, "certificate_error", None) or getattr(cause, "os_error", None)
         refused = refusal(inner) if isinstance(inner, ssl.SSLError | ssl.CertificateError) else None
