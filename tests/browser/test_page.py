@@ -293,9 +293,20 @@ def test_a_withheld_probability_is_hatched_and_called_unknown(host: Host) -> Non
     expect(page.locator(".deluge-card")).to_contain_text("unknown")
 
 
-@pytest.mark.parametrize("theme", ['data-jp-theme-light="true"', 'data-jp-theme-light="false"'])
-def test_the_widget_is_accessible_in_light_and_dark(host: Host, theme: str) -> None:
-    page = host(LogprobView(FRANCE), theme=f'{theme} style="background: {"#fff" if "true" in theme else "#111"}"')
+@pytest.mark.parametrize(
+    ("theme", "ground"),
+    [
+        ('data-jp-theme-light="true"', "#fff"),
+        ('data-jp-theme-light="false"', "#111"),
+        # Pages that mark no theme and do not follow the system, as Panel's.
+        ("", "#121212"),
+        pytest.param("", "#fff", marks=pytest.mark.context(color_scheme="dark")),
+    ],
+)
+def test_the_widget_is_accessible_in_light_and_dark(host: Host, theme: str, ground: str) -> None:
+    page = host(LogprobView(FRANCE, title="Capitals"), theme=f'{theme} style="background: {ground}"')
+    dark = ground != "#fff"
+    expect(page.locator("section.deluge")).to_have_css("color-scheme", "dark" if dark else "light")
     tokens(page).nth(5).click()
     is_accessible(page)
 

@@ -1,29 +1,28 @@
 // The host's colour theme, as the host marks it on the page. The stylesheet alone cannot follow it, because some hosts
 // put views into shadow trees, whose styles do not see the page's classes and attributes.
 
-/** The theme that the page declares; empty if it declares none. */
-export function hostTheme(page: Document): "light" | "dark" | "" {
-  const { body, documentElement } = page;
-  const jupyter = body.dataset["jpThemeLight"];
-  if (jupyter) return jupyter === "true" ? "light" : "dark";
-  // Colab uses this attribute.
-  const colab = documentElement.getAttribute("theme");
-  if (colab === "light" || colab === "dark") return colab;
-  // VS Code and marimo use classes.
-  for (const { classList } of [body, documentElement]) {
+/** The theme that elements declare, or else that of the colour they are painted in; empty if they have neither. */
+function themeOf(elements: Element[]): "light" | "dark" | "" {
+  // Jupyter and Colab use attributes, VS Code and marimo use classes.
+  for (const element of elements) {
     for (const theme of ["light", "dark"] as const) {
-      if (classList.contains(theme) || classList.contains(`vscode-${theme}`)) return theme;
+      const marks = `.${theme},.vscode-${theme},[theme=${theme}],[data-jp-theme-light=${theme === "light"}]`;
+      if (element.matches(marks)) return theme;
     }
+  }
+  // Panel only paints the page. "rgb(" with three numbers is an opaque colour, whose luminance is mostly in its green.
+  for (const element of elements) {
+    const [, green, blue, alpha] = getComputedStyle(element).backgroundColor.split(", ");
+    if (blue && !alpha) return Number(green) > 127 ? "light" : "dark";
   }
   return "";
 }
 
 /** Keep the `data-theme` attribute of an element equal to the host's theme. `changed` runs after each possible change. */
 export function followTheme(root: HTMLElement, changed: () => void, signal: AbortSignal): void {
+  const elements = [document.body, document.documentElement];
   const apply = () => {
-    const theme = hostTheme(document);
-    if (theme) root.dataset["theme"] = theme;
-    else delete root.dataset["theme"];
+    root.dataset["theme"] = themeOf(elements);
   };
   const update = () => {
     apply();
@@ -31,8 +30,7 @@ export function followTheme(root: HTMLElement, changed: () => void, signal: Abor
   };
   apply();
   const observer = new MutationObserver(update);
-  observer.observe(document.body, { attributes: true });
-  observer.observe(document.documentElement, { attributes: true });
+  for (const element of elements) observer.observe(element, { attributes: true });
   for (const query of ["(prefers-color-scheme: dark)", "(forced-colors: active)"])
     matchMedia(query).addEventListener("change", update, { signal });
   signal.addEventListener("abort", () => observer.disconnect());
