@@ -107,6 +107,8 @@ def test_the_same_word_looks_different_in_every_state(page: Page, host: Host, sc
         "pinned": (0.6, {"pinned": [1]}),
         "ranged and pinned": (0.6, {"selection": [1, 2], "pinned": [1]}),
         "outside the limits": (0.6, {"limits": [0.9, 1]}),
+        "unknown and selected": (None, {"selected": 1}),
+        "unknown and ranged": (None, {"selection": [1, 2]}),
     }
     pictures = {}
     for name, (p, traits) in states.items():
@@ -115,6 +117,8 @@ def test_the_same_word_looks_different_in_every_state(page: Page, host: Host, sc
             page.evaluate("([name, value]) => window.model.set(name, value)", [trait, value])
         pictures[name] = picture(page, page.locator('[data-token="1"]'))
     pictures["hit"] = _hit(host)
+    page.evaluate("window.model.set('selected', 1)")
+    pictures["hit and selected"] = picture(page, page.locator('[data-token="1"]'))
     pictures_differ(page, pictures)
 
 
@@ -127,9 +131,10 @@ def _hit(host: Host) -> bytes:
 
 @both
 def test_the_same_word_looks_different_for_every_difference(page: Page, shown: Host, scheme: str) -> None:
-    def compared(a: float, b: float | None) -> bytes:
+    def compared(a: float, b: float | None, pinned: list[list[int]] | None = None) -> bytes:
         other = word(b) if b is not None else table(("\n", 0.9999), ("term", 0.6), ("\n", 0.9999))
         shown(LogprobCompare(word(a), other, color_by="difference"))
+        page.evaluate("pinned => window.model.set('pinned', pinned)", pinned or [])
         return picture(page, page.locator('[data-of="0"][data-token="1"]'))
 
     pictures_differ(
@@ -141,6 +146,7 @@ def test_the_same_word_looks_different_for_every_difference(page: Page, shown: H
             "less sure": compared(0.2, 0.6),
             "much less sure": compared(0.01, 0.6),
             "only here": compared(0.6, None),
+            "only here, and pinned": compared(0.6, None, pinned=[[0, 1]]),
         },
     )
 
