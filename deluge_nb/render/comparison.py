@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import math
+import re
 from collections.abc import Iterator, Sequence
 from typing import Any, Literal, NamedTuple, get_args
 
@@ -137,9 +138,8 @@ def to_text(compared: Alignment, names: Sequence[str], *, limit: int | None = No
     Common text is unmarked; the rest is ``[-only in the first-]`` or ``{+only in the other+}``.
     """
     excerpt = truncate_units(compared, limit)
-    lines = [
-        f"{LETTERS[side]}{after_letter(side, f' {name}')}: {summary(compared, side)}" for side, name in enumerate(names)
-    ]
+    facts = [summary(compared, side).replace("\N{NO-BREAK SPACE}", " ") for side in range(len(names))]
+    lines = [f"{LETTERS[side]}{after_letter(side, f' {name}')}: {facts[side]}" for side, name in enumerate(names)]
     texts = [_token_texts(compared, side, excerpt.tokens[side]) for side in range(len(names))]
     for side, pair in enumerate(compared.pairs, 1):
         letter = LETTERS[side]
@@ -201,9 +201,14 @@ def count_omitted(compared: Alignment, tokens: Sequence[int]) -> str:
 
 
 def summary(compared: Alignment, side: int) -> str:
-    """Return what the tokens of a response add up to: their number, mean log-probability, perplexity and entropy."""
+    """Return what the tokens of a response add up to: their number, mean log-probability, perplexity and entropy.
+
+    Lines break between two of these facts, or before one in parentheses, but not between words and their number.
+    """
     facts = table_facts(compared.tables[side])
-    return f"{facts} · {percent(common_share(compared, side))} shared with A" if side > 1 else facts
+    if side > 1:
+        facts += f" · {percent(common_share(compared, side))} shared with A"
+    return re.sub(r"(?<!·) (?!\()", "\N{NO-BREAK SPACE}", facts)
 
 
 def table_facts(table: Logprobs) -> str:

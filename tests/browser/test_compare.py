@@ -123,9 +123,28 @@ def test_all_tokens_of_both_are_drawn_side_by_side(shown: Shown) -> None:
     assert texts(page, 0) == A.tokens
     assert texts(page, 1) == B.tokens
     assert token(page, 1, 0).bounding_box()["x"] > 500
-    heads = page.locator(".deluge-head").all_text_contents()
+    heads = [text.replace("\N{NO-BREAK SPACE}", " ") for text in page.locator(".deluge-head").all_text_contents()]
     assert heads[0].startswith("Asmall5 tokens · mean logprob −")
     assert heads[1].startswith("Blarge7 tokens · mean logprob −")
+
+
+def test_the_facts_of_a_head_break_between_each_other_only(shown: Shown) -> None:
+    page = shown(LogprobCompare(A, B, names=["small", "large"]))
+    broken = page.evaluate(
+        """() => [...Array(30).keys()].flatMap((step) => {
+            document.querySelector('main').style.width = `${380 + 20 * step}px`;
+            return [...document.querySelectorAll('.deluge-head-facts')].flatMap((facts) => {
+                const text = facts.firstChild;
+                return [...text.data.matchAll(/[^·]*[^·\\s]/g)].filter(({index, 0: fact}) => {
+                    const range = document.createRange();
+                    range.setStart(text, index + fact.search(/\\S/));
+                    range.setEnd(text, index + fact.length);
+                    return new Set([...range.getClientRects()].map((rect) => rect.top)).size > 1;
+                });
+            });
+        })"""
+    )
+    assert not broken
 
 
 def test_common_text_is_on_the_same_row(shown: Shown) -> None:

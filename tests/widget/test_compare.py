@@ -304,14 +304,17 @@ def test_the_heads_and_the_static_forms_say_what_the_tokens_add_up_to() -> None:
         mean, entropy = np.mean(shown.logprob), np.nanmean(shown.entropy(base=2))
         facts = [f"{len(shown)} tokens", f"mean logprob {mean:.2f}".replace("-", "−")]
         facts += [f"perplexity {format_perplexity(math.exp(-mean))}", f"mean entropy {entropy:.2f} bits"]
-        assert summary.startswith(" · ".join(facts))
-        assert summary in compare.to_text()
+        text = summary.replace("\N{NO-BREAK SPACE}", " ")
+        assert text.startswith(" · ".join(facts))
+        assert text in compare.to_text()
         assert summary in compare.to_html()
-    assert compare.summaries[2].endswith("80 % shared with A")
+    assert compare.summaries[2].endswith(
+        "80\N{NO-BREAK SPACE}%\N{NO-BREAK SPACE}shared\N{NO-BREAK SPACE}with\N{NO-BREAK SPACE}A"
+    )
 
 
 def test_a_response_without_tokens_has_a_summary() -> None:
-    assert LogprobCompare(PARIS, []).summaries[1] == "0 tokens"
+    assert LogprobCompare(PARIS, []).summaries[1] == "0\N{NO-BREAK SPACE}tokens"
 
 
 OTHER = table(("Nothing", 0.5), (" of", 0.4), (" it", 0.3))
