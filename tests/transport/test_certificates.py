@@ -212,7 +212,7 @@ def test_a_server_without_tls_is_tried_once() -> None:
     assert len(connections) == 1
 
 
-def test_a_server_that_closes_because_it_expects_tls_is_told_as_that(secure: Any) -> None:
+def test_an_error_says_that_a_server_may_expect_tls(secure: Any) -> None:
     assert "write https:// in place of http://" in message(ask(secure[0].replace("https:", "http:")))
 
 
