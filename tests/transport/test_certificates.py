@@ -1,4 +1,4 @@
-"""Certificates and proxies of the environment: what counts, and how a refusal is told, once."""
+"""Certificates and proxies of the environment: what counts, and how a refusal is reported, once."""
 
 from __future__ import annotations
 
@@ -122,10 +122,10 @@ def test_both_variables_count_at_once(secure: Any, authority: Path, monkeypatch:
 
 
 def test_a_refused_certificate_is_tried_once_and_the_message_says_what_to_set(secure: Any) -> None:
-    told = message(ask(secure[0]))
-    assert "certificate is refused" in told
-    assert "SSL_CERT_FILE" in told
-    assert "tries" not in told
+    error = message(ask(secure[0]))
+    assert "certificate is refused" in error
+    assert "SSL_CERT_FILE" in error
+    assert "tries" not in error
     assert len(secure[2]) == 1
 
 
@@ -157,7 +157,7 @@ def test_a_variable_that_is_set_after_a_refusal_counts_for_the_same_client(
     [("DNS:elsewhere", "30", "has into base_url"), ("IP:127.0.0.1", "-1", "needs a new certificate")],
     ids=["other name", "expired"],
 )
-def test_a_certificate_that_no_authority_can_mend_is_told_as_that(
+def test_a_certificate_that_no_authority_can_mend_is_named(
     authority: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, names: str, until: str, remedy: str
 ) -> None:
     (tmp_path / "names").write_text(f"subjectAltName={names}\n")
@@ -169,9 +169,9 @@ def test_a_certificate_that_no_authority_can_mend_is_told_as_that(
     context.load_cert_chain(tmp_path / "other.pem", files["server.key"])
     monkeypatch.setenv("SSL_CERT_FILE", files["ca.pem"])
     with serving(context=context) as (url, _, connections):
-        told = message(ask(url))
-    assert remedy in told
-    assert "SSL_CERT_FILE" not in told
+        error = message(ask(url))
+    assert remedy in error
+    assert "SSL_CERT_FILE" not in error
     assert len(connections) == 1
 
 
@@ -207,8 +207,8 @@ def test_a_pipe_in_place_of_certificates_is_refused_for_https_and_never_waited_f
 
 def test_a_server_without_tls_is_tried_once() -> None:
     with serving() as (url, _, connections):
-        told = message(ask(url.replace("http:", "https:")))
-    assert "write http://" in told
+        error = message(ask(url.replace("http:", "https:")))
+    assert "write http://" in error
     assert len(connections) == 1
 
 
@@ -230,8 +230,8 @@ def test_a_server_that_has_answered_in_plain_text_is_not_asked_for_tls() -> None
 def test_a_proxy_without_tls_is_named(monkeypatch: pytest.MonkeyPatch, scheme: str) -> None:
     with serving() as (url, _, connections):
         monkeypatch.setenv("ALL_PROXY", url.removesuffix("/v1").replace("http:", "https:"))
-        told = message(ask(f"{scheme}://somewhere.invalid/v1"))
-    assert "the proxy of ALL_PROXY: it does not speak TLS; write http://" in told
+        error = message(ask(f"{scheme}://somewhere.invalid/v1"))
+    assert "the proxy of ALL_PROXY: it does not speak TLS; write http://" in error
     assert len(connections) == 1
 
 
@@ -250,10 +250,10 @@ def test_a_stale_variable_is_named_for_https_and_is_no_matter_for_http(
     secure: Any, authority: Path, monkeypatch: pytest.MonkeyPatch, variable: str, value: str, reason: str
 ) -> None:
     monkeypatch.setenv(variable, str(authority / value))
-    told = message(ask(secure[0]))
-    assert variable in told
-    assert str(authority / value) in told
-    assert reason.lower() in told.lower()
+    error = message(ask(secure[0]))
+    assert variable in error
+    assert str(authority / value) in error
+    assert reason.lower() in error.lower()
     assert not secure[2]
     with serving() as (url, _, _):
         assert ask(url).completion == "Yes"
@@ -267,14 +267,14 @@ def test_an_empty_variable_is_none(authority: Path, monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
-def test_a_proxy_that_wants_a_login_is_told_as_that_once(monkeypatch: pytest.MonkeyPatch, scheme: str) -> None:
+def test_a_proxy_that_wants_a_login_is_named_once(monkeypatch: pytest.MonkeyPatch, scheme: str) -> None:
     with serving(407) as (proxy, seen, _):
         for name in ("HTTP_PROXY", "HTTPS_PROXY"):
             monkeypatch.setenv(name, proxy.removesuffix("/v1"))
-        told = message(ask(f"{scheme}://somewhere.invalid/v1"))
-    assert "the proxy wants a login" in told
-    assert f"{scheme.upper()}_PROXY" in told
-    assert "tries" not in told
+        error = message(ask(f"{scheme}://somewhere.invalid/v1"))
+    assert "the proxy wants a login" in error
+    assert f"{scheme.upper()}_PROXY" in error
+    assert "tries" not in error
     assert len(seen) == 1
 
 
@@ -282,9 +282,9 @@ def test_a_proxy_that_wants_a_login_is_told_as_that_once(monkeypatch: pytest.Mon
 def test_a_proxy_that_refuses_an_address_is_asked_once(monkeypatch: pytest.MonkeyPatch, status: int) -> None:
     with serving(status) as (proxy, seen, _):
         monkeypatch.setenv("HTTPS_PROXY", proxy.removesuffix("/v1"))
-        told = message(ask("https://somewhere.invalid/v1"))
-    assert f"the proxy answered {status}" in told
-    assert "tries" not in told
+        error = message(ask("https://somewhere.invalid/v1"))
+    assert f"the proxy answered {status}" in error
+    assert "tries" not in error
     assert len(seen) == 1
 
 
@@ -305,8 +305,8 @@ def test_a_server_with_old_versions_of_tls_is_tried_once(authority: Path, monkey
     context.maximum_version = ssl.TLSVersion.TLSv1_1
     monkeypatch.setenv("SSL_CERT_FILE", str(authority / "ca.pem"))
     with serving(context=context) as (url, _, connections):
-        told = message(ask(url))
-    assert "no version of TLS in common" in told
+        error = message(ask(url))
+    assert "no version of TLS in common" in error
     assert len(connections) == 1
 
 

@@ -89,7 +89,7 @@ LONGEST_GAP = 100
 
 
 def is_quoted(text: str, before: str, end: int) -> bool:
-    """Return whether a closing tag that ends at a position stands between quotes, or behind a backslash."""
+    """Return whether a closing tag that ends at a position stands between quotes."""
     return before in _CLOSING_QUOTES and end < len(text) and text.startswith(_CLOSING_QUOTES[before], end)
 
 
