@@ -201,9 +201,8 @@ def _plain_error(error: Exception) -> dict[str, Any]:
     # The text of a KeyError is the representation of its message.
     message = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
     kind = type(error)
-    if isinstance(
-        error, DelugeError
-    ):  # the nearest public class: those of the package's own use are no part of the format
+    # The nearest public class: those of the package's own use are no part of the format.
+    if isinstance(error, DelugeError):
         kind = next(base for base in kind.__mro__ if _public(base.__name__) is base)
     return {"class": kind.__name__, "message": message, "fields": fields}
 
